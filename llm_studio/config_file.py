@@ -1,0 +1,162 @@
+"""Settings as YAML: reading what people write, writing what people can read, changing one value in place."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from llm_studio.config import SECTIONS, Settings, problems
+from llm_studio.errors import ConfigError, Problem
+from llm_studio.i18n import _
+from llm_studio.paths import resource
+
+PRESETS = ("nano", "mini", "small", "medium", "gpt2")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, except that `3e-4` is a number and a key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _value in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=_("“{key}” is given twice").format(key=key.value),
+                                           problem_mark=key.start_mark)  # fmt: skip
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$"
+    ),
+    list("-+0123456789."),
+)
+
+
+def load(path: Path) -> Settings:
+    """The settings in the file at `path`. Raises ConfigError with every problem and its line."""
+    try:
+        return parse(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(_("{path} is not UTF-8 text.").format(path=path), [],
+                          _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
+    except ConfigError as error:
+        raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
+
+
+def load_preset(name: str) -> Settings:
+    """The settings of one of PRESETS."""
+    return parse(resource("presets", f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def parse(text: str) -> Settings:
+    """Settings from YAML text. Raises ConfigError with every problem and its line."""
+    values, lines = _read(text)
+    found = [Problem(p.path, p.message, lines.get(p.path)) for p in problems(values)]
+    if found:
+        raise ConfigError(_("These settings can't be used:"), found)
+    return Settings.from_dict(values)
+
+
+def parse_value(text: str) -> object:
+    """One value as YAML reads it: for `--set training.learning_rate=3e-4`."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        return text
+
+
+def _read(text: str) -> tuple[dict[str, object], dict[str, int]]:
+    """The plain values, and the line of each dotted name."""
+    try:
+        values = yaml.load(text, _Loader)
+        tree = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise ConfigError(_("This is not YAML:"), [Problem("yaml", error.problem or str(error), line)]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(_("This is not YAML:"), [Problem("yaml", str(error))]) from error
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict):
+        raise ConfigError(_("This is not a list of settings:"), [Problem("yaml", _("must hold sections"), 1)])
+    lines = {path: key.start_mark.line + 1 for path, key, _value in _entries(tree)}
+    return {str(key): value for key, value in cast("dict[object, object]", values).items()}, lines
+
+
+def _entries(tree: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+    """(dotted name, key, value) of each section and each setting in it."""
+    for key, value in tree.value if isinstance(tree, yaml.MappingNode) else ():
+        yield key.value, key, value
+        for inner, content in value.value if isinstance(value, yaml.MappingNode) else ():
+            yield f"{key.value}.{inner.value}", inner, content
+
+
+def dump(settings: Settings) -> str:
+    """The settings as a commented YAML file, in the user's language."""
+    out = [f"# {line}" for line in (_("Settings of this project. Edit by hand or with “llm-studio config”."),
+                                    _("What is left out has its default."))]  # fmt: skip
+    for name, kind in SECTIONS.items():
+        out += ["", f"{name}:"]
+        for key, info in kind.model_fields.items():
+            entry = f"  {key}: {_scalar(getattr(getattr(settings, name), key))}"
+            out.append(f"{entry:<36}  # {_(info.description or '')}")
+    return "\n".join(out) + "\n"
+
+
+def _scalar(value: object) -> str:
+    """`value` on one line of YAML."""
+    if isinstance(value, float):
+        return _short_float(value)
+    plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**9)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _short_float(value: float) -> str:
+    text = repr(value)
+    if text.endswith(".0") and abs(value) >= 1e4:
+        return text
+    mantissa, _e, exponent = f"{value:e}".partition("e")
+    short = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return short if 0 < abs(value) < 1e-2 and float(short) == value else text
+
+
+def with_changes(text: str, changes: Mapping[str, object]) -> str:
+    """The YAML `text` with values changed by dotted name; comments and order stay as their author left them.
+
+    Raises ConfigError when the result can't be used.
+    """
+    for path, value in changes.items():
+        text = _with_change(text, path, _scalar(value))
+    parse(text)
+    return text
+
+
+def _with_change(text: str, path: str, scalar: str) -> str:
+    section, _dot, name = path.partition(".")
+    entries = {found: (key, value) for found, key, value in _entries(yaml.compose(text, _Loader))}
+    if path in entries:
+        value = entries[path][1]
+        before = text[: value.start_mark.index]
+        gap = "" if before.endswith((" ", "\n")) else " "
+        return before + gap + scalar + text[value.end_mark.index :]
+    if section not in entries:
+        return f"{text.rstrip()}\n\n{section}:\n  {name}: {scalar}\n".lstrip()
+    key, value = entries[section]
+    if isinstance(value, yaml.MappingNode) and value.value:
+        first = value.value[0][0].start_mark
+        separator = ", " if value.flow_style else "\n" + " " * first.column
+        return f"{text[: first.index]}{name}: {scalar}{separator}{text[first.index :]}"
+    if isinstance(value, yaml.MappingNode):  # written as {}
+        return f"{text[: value.start_mark.index]}{{{name}: {scalar}}}{text[value.end_mark.index :]}"
+    end = key.end_mark.index + 1  # a section with nothing in it: just after its colon
+    return f"{text[:end]}\n  {name}: {scalar}{text[end:]}"

@@ -1,0 +1,89 @@
+"""What can go wrong in a way that the user can mend.
+
+StudioError
+├── ConfigError        settings that can't be used; carries every problem at once
+├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
+├── SourceError        texts that can't be read
+├── TokenizerError     a tokenizer that can't be trained, read or used
+├── DataError          tokens that can't be made or used
+├── TrainingError      a training that can't start or go on
+├── CheckpointError    a checkpoint that can't be read
+├── BusyError          another window or command is writing the same thing
+└── StorageError       the disk is full, or may not be written to
+
+Any other exception is a bug. Messages are written for the user, in their language.
+"""
+
+from dataclasses import dataclass
+
+
+class StudioError(Exception):
+    """A problem explained: `what` happened and why, and what `to_do` about it."""
+
+    def __init__(self, what: str, to_do: str = "") -> None:
+        super().__init__(what, to_do)
+        self.what = what
+        self.to_do = to_do
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.to_do}".strip()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One wrong setting. `path` is its dotted name, `line` its 1-based line in the YAML file if known."""
+
+    path: str
+    message: str
+    line: int | None = None
+
+
+class ConfigError(StudioError):
+    """Settings that can't be used, with all their problems at once."""
+
+    def __init__(self, what: str, problems: list[Problem], to_do: str = "") -> None:
+        super().__init__(what, to_do)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        for problem in self.problems:
+            place = f" (line {problem.line})" if problem.line else ""
+            lines.append(f"  {problem.path}{place}: {problem.message}")
+        return "\n".join([*lines, *([self.to_do] if self.to_do else [])])
+
+
+class ProjectError(StudioError):
+    """The project's folder is absent, foreign or read-only, or a step is out of date or not done."""
+
+
+class SourceError(StudioError):
+    """Texts that can't be read."""
+
+
+class TokenizerError(StudioError):
+    """A tokenizer that can't be trained, read or used."""
+
+
+class DataError(StudioError):
+    """Tokens that can't be made or used."""
+
+
+class TrainingError(StudioError):
+    """A training that can't start or go on."""
+
+
+class CheckpointError(StudioError):
+    """A checkpoint that can't be read."""
+
+
+class BusyError(StudioError):
+    """Another window or command is writing the same thing."""
+
+
+class StorageError(StudioError):
+    """The disk is full, or may not be written to."""
+
+
+class Cancelled(Exception):  # noqa: N818  not an error: what the user asked for
+    """The user stopped a job before there was anything to keep."""

@@ -1,0 +1,132 @@
+"""What a running job reports: frozen records of plain numbers and strings, no tensors.
+
+The same records are drawn by the window, printed by the command line, written to a run's log and printed by
+`--json`, one line each: `{"v": 1, "event": "step", "step": 12, "loss": 3.21, ...}`.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events. `kind` is the `event` field of its JSON line."""
+
+    kind: ClassVar[str] = "event"
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """A job has done `done` of `total` (None: not known) in units of `unit` ("documents", "bytes", ...)."""
+
+    kind: ClassVar[str] = "progress"
+    task: str
+    done: float
+    total: float | None
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """Something the user should know: a sentence in their language. `level` is "info" or "warning"."""
+
+    kind: ClassVar[str] = "notice"
+    text: str
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class Done(Event):
+    """A job's last word: what was made, and what to do next."""
+
+    kind: ClassVar[str] = "done"
+    text: str
+    next: str = ""
+    figures: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """A job ended with a problem, explained."""
+
+    kind: ClassVar[str] = "failed"
+    error: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """A training begins or goes on after `step` steps. `data` is the fingerprint of its tokens."""
+
+    kind: ClassVar[str] = "run"
+    run: str
+    step: int
+    max_steps: int
+    parameters: int
+    device: str
+    precision: str
+    threads: int
+    data: str
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """One optimizer update. `loss` in nats per token, before the update; `tokens` seen since step 0."""
+
+    kind: ClassVar[str] = "step"
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens: int
+    tokens_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """The validation loss (nats per token) after `step` steps; `best`: the lowest of the run so far."""
+
+    kind: ClassVar[str] = "evaluation"
+    step: int
+    loss: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class SampleWritten(Event):
+    """What the model wrote after `prompt` when it had been trained for `step` steps."""
+
+    kind: ClassVar[str] = "sample"
+    step: int
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """A checkpoint is whole on the disk, in the folder `name` of its run."""
+
+    kind: ClassVar[str] = "checkpoint"
+    step: int
+    name: str
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TextWritten(Event):
+    """A piece of generated text, never with half a character."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON. A number that isn't finite is written as null, which JSON can hold."""
+    fields = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(event).items()}
+    return json.dumps({"v": SCHEMA_VERSION, "event": event.kind, **fields}, ensure_ascii=False)

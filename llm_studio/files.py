@@ -1,0 +1,191 @@
+"""Files that are whole or absent: written beside, flushed, renamed; and locks of the operating system."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from llm_studio.errors import BusyError, ProjectError, StorageError
+from llm_studio.i18n import _, size
+
+_BEING_WRITTEN = ".partial"
+_PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between tries where an antivirus or a synchronised folder holds a file for a moment."""
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Generator[None]:
+    """Turn the operating system's refusals to write at `path` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                _("The disk is full: {path} could not be written.").format(path=path),
+                _("Make room, then start again: what was done before is kept."),
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise StorageError(
+                _("{path} may not be written to.").format(path=path),
+                _("Choose another folder, or close the program that uses it."),
+            ) from error
+        if error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
+            raise StorageError(
+                _("The system refuses this name: {path}.").format(path=path),
+                _("Choose a shorter, simpler one."),
+            ) from error
+        raise
+
+
+def patiently(action: Callable[[], object]) -> None:
+    """Do `action`, trying again for three seconds while something else holds the file (Windows)."""
+    for pause in _PATIENCE:
+        try:
+            action()
+            return
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(pause)
+    action()
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Generator[Path]:
+    """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well."""
+    beside = path.with_name(path.name + _BEING_WRITTEN)
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+            flush_to_disk(beside)
+            patiently(lambda: beside.replace(path))
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Generator[Path]:
+    """Yield a new folder beside `path` to fill; it takes the name `path` when the block ends well.
+
+    A folder already at `path` is replaced.
+    """
+    beside = path.with_name(path.name + _BEING_WRITTEN)
+    with explained(path):
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            yield beside
+            for file in beside.iterdir():
+                flush_to_disk(file)
+            if path.exists():
+                patiently(lambda: shutil.rmtree(path))
+            patiently(lambda: beside.rename(path))
+            flush_to_disk(path.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def is_partial(path: Path) -> bool:
+    """Whether `path` is something whose writing was interrupted."""
+    return path.name.endswith(_BEING_WRITTEN)
+
+
+def flush_to_disk(path: Path) -> None:
+    """Wait until the file (or, where the system can, the folder) at `path` is on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write `content` as JSON, whole or not at all."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where the file is absent or holds something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(*parts: object) -> str:
+    """SHA-256 of plain values, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def folder_size(path: Path) -> int:
+    """Bytes of all files below `path`."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise StorageError unless `needed` bytes are free where `folder` is."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise StorageError(
+            _("{needed} are needed in {folder}, {free} are free.").format(
+                needed=size(needed), free=size(free), folder=folder
+            ),
+            _("Make room or choose another disk."),
+        )
+
+
+@contextlib.contextmanager
+def locked(folder: Path, output: str, busy: str) -> Generator[None]:
+    """Hold the operating system's lock on `output`, a name, among the locks in `folder`.
+
+    Raises BusyError, whose message is `busy`, when another window or command holds it. The system lets go when
+    the process ends, however it ends.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{output}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise BusyError(busy, _("Wait until it has ended, or stop it there.")) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(folder: Path, output: str) -> bool:
+    """Whether someone holds the lock on `output` now."""
+    if not (folder / f"{output}.lock").exists():
+        return False
+    try:
+        with locked(folder, output, ""):
+            return False
+    except (BusyError, ProjectError):
+        return True
+    except StorageError:
+        return False

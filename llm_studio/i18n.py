@@ -1,0 +1,100 @@
+"""The user's language: one gettext catalogue for the core, the command line and the window.
+
+English is in the source, inside `_()`; other languages are in `resources/i18n/<language>/LC_MESSAGES/`.
+Numbers follow the language too: `2,13` and `142 000` in French.
+"""
+
+import gettext as _gettext
+import locale
+import os
+import sys
+
+from llm_studio.paths import resource
+
+LANGUAGES = ("en", "fr")
+DOMAIN = "llm_studio"
+
+_language = "en"
+_catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
+
+
+def system_language() -> str:
+    """The system's language if the program speaks it, else English. `LLM_STUDIO_LANG` wins."""
+    for variable in ("LLM_STUDIO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(variable)
+        if value:
+            return _supported(value)
+    if sys.platform == "win32":
+        import ctypes
+
+        identifier = ctypes.windll.kernel32.GetUserDefaultUILanguage()
+        return _supported(locale.windows_locale.get(identifier, ""))
+    return "en"
+
+
+def _supported(name: str) -> str:
+    code = name[:2].lower()
+    return code if code in LANGUAGES else "en"
+
+
+def activate(language: str) -> None:
+    """Speak `language` from now on."""
+    global _language, _catalogue
+    _language = _supported(language)
+    _catalogue = _gettext.translation(DOMAIN, resource("i18n"), [_language], fallback=True)
+
+
+def language() -> str:
+    """The language spoken now."""
+    return _language
+
+
+def _(message: str) -> str:
+    """`message` in the user's language."""
+    return _catalogue.gettext(message)
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """`one` or `many`, by the plural rule of the user's language. The caller fills in the count."""
+    return _catalogue.ngettext(one, many, count)
+
+
+def N_(message: str) -> str:  # noqa: N802  the name that gettext's tools look for
+    """Mark `message` for translation where it is written, to be translated where it is shown."""
+    return message
+
+
+def number(value: float, digits: int = 0) -> str:
+    """`value` with thousands grouped, in the user's language: 12,400.5 or 12 400,5."""
+    text = f"{value:,.{digits}f}"
+    if _language == "fr":
+        text = text.replace(",", "\u202f").replace(".", ",")
+    return text
+
+
+def short_number(value: float) -> str:
+    """`value` to three digits with k, M or G: 142 k, 8.4 M."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * limit:
+            scaled = value / limit
+            return f"{number(scaled, 0 if scaled >= 99.95 else 1)} {unit}"
+    return number(value, 0 if float(value).is_integer() else 1)
+
+
+def size(count: float) -> str:
+    """A number of bytes for people: 1.1 MB, 1,1 Mo (powers of ten, as disks are sold)."""
+    unit = _("B")
+    for limit, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= limit:
+            return f"{number(count / limit, 1)} {prefix}{unit}"
+    return f"{number(count)} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: 42 s, 3 min 20 s, 1 h 04 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
