@@ -177,7 +177,7 @@ SECTIONS: dict[str, type[Section]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a project. `Settings.from_dict` checks everything; a section's constructor only its own fields."""
+    """All settings of a project. `Settings.from_dict` checks them all; a section alone only its own fields."""
 
     project: ProjectSettings = field(default_factory=ProjectSettings)
     data: DataSettings = field(default_factory=DataSettings)

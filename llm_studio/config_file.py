@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args
 
 import yaml
 
@@ -12,7 +12,8 @@ from llm_studio.errors import ConfigError, Problem
 from llm_studio.i18n import _
 from llm_studio.paths import resource
 
-PRESETS = ("nano", "mini", "small", "medium", "gpt2")
+Preset = Literal["nano", "mini", "small", "medium", "gpt2"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 class _Loader(yaml.SafeLoader):
@@ -52,7 +53,7 @@ def load(path: Path) -> Settings:
         raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
 
 
-def load_preset(name: str) -> Settings:
+def load_preset(name: Preset) -> Settings:
     """The settings of one of PRESETS."""
     return parse(resource("presets", f"{name}.yaml").read_text(encoding="utf-8"))
 

@@ -1,5 +1,6 @@
 """Which accelerator and which precision to use, how much memory there is, and why not more."""
 
+import contextlib
 import os
 import platform
 import shutil
@@ -33,6 +34,12 @@ class Compute:
         import torch
 
         return {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}[self.precision]
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """A context in which matrix products are done in this precision; weights stay in float32."""
+        import torch
+
+        return torch.autocast(self.device, self.dtype, enabled=self.precision != "float32")
 
 
 def choose(settings: TrainingSettings) -> Compute:

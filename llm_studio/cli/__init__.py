@@ -1,0 +1,4 @@
+"""The command line: sub-commands that call the workflows, show their progress and give exit codes.
+
+0 done, 1 a problem explained, 2 wrong usage, 130 interrupted.
+"""

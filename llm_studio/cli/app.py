@@ -1,0 +1,91 @@
+"""The way into the command line, its exit codes, and how a job is run from it."""
+
+import contextlib
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Generator
+from types import FrameType
+
+import typer
+from typer.exceptions import TyperException
+
+from llm_studio import __version__
+from llm_studio.cli.display import Display, JsonDisplay, TextDisplay
+from llm_studio.errors import Cancelled, StudioError
+from llm_studio.events import Failed
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+DONE, PROBLEM, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Interrupted(Exception):  # noqa: N818  not an error: what the user asked for
+    """The user stopped a command; what it had done is kept and said."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  Windows consoles say cp1252
+    from llm_studio.cli import commands
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
+    try:
+        outcome = commands.app(arguments, prog_name="llm-studio", standalone_mode=False)
+    except TyperException as error:
+        error.show()
+        return WRONG_USAGE
+    except StudioError as error:
+        _explain(error, as_json)
+        return PROBLEM
+    except (Cancelled, Interrupted, KeyboardInterrupt, typer.Abort) as stopped:
+        print(_("Stopped.") if not str(stopped) else str(stopped), file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone: `llm-studio generate ... | head`
+        sys.stderr.close()
+        return DONE
+    except Exception:
+        traceback.print_exc()
+        print(_("This is a bug in LLM Studio {version}, and not your fault. Nothing that was saved is lost.")
+              .format(version=__version__), file=sys.stderr)  # fmt: skip
+        return PROBLEM
+    return outcome if isinstance(outcome, int) else DONE
+
+
+def _explain(error: StudioError, as_json: bool) -> None:
+    if as_json:
+        JsonDisplay().report(Failed(type(error).__name__, str(error)))
+    else:
+        typer.secho(str(error), fg="red", err=True)
+
+
+@contextlib.contextmanager
+def running(as_json: bool) -> Generator[tuple[Job, Display]]:
+    """A job that Ctrl+C stops: the first asks it to end and keep its work, a second ends it at once."""
+    display: Display = JsonDisplay() if as_json else TextDisplay()
+    with display:
+        job = Job(display.report)
+        with _asking_to_stop(job, as_json):
+            yield job, display
+
+
+@contextlib.contextmanager
+def _asking_to_stop(job: Job, quiet: bool) -> Generator[None]:
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        if job.stop_requested:
+            raise KeyboardInterrupt
+        job.request_stop()
+        if not quiet:
+            print("\n" + _("Stopping; what is done is kept. Ctrl+C once more ends at once."), file=sys.stderr)
+
+    previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
+        number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

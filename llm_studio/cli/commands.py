@@ -1,0 +1,196 @@
+"""The commands, from a new project to its tokens. Those of training and after are in `run_commands.py`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llm_studio import __version__
+from llm_studio.cli import run_commands
+from llm_studio.cli.app import running
+from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
+from llm_studio.config import Settings
+from llm_studio.config_file import Preset
+from llm_studio.events import Done
+from llm_studio.i18n import _, ngettext, number, short_number, size, system_language
+from llm_studio.project import Project
+from llm_studio.workflows import projects, texts
+
+app = typer.Typer(
+    help=_(
+        "Build a small language model from nothing: gather texts, learn a tokenizer, train a Transformer, talk to it."
+    )
+    + "\n\n"
+    + _("New here? Try “llm-studio quickstart”: it does every step in a few minutes."),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_PRESET_HELP = _("size of the model: nano 1 M, mini 6 M, small 15 M, medium 42 M, gpt2 124 M parameters")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"llm-studio {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help=_("print the version"), callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command(help=_("Make the folder of a new project."))
+def new(
+    folder: Folder,
+    preset: Annotated[Preset, typer.Option(help=_PRESET_HELP)] = projects.DEFAULT_PRESET,
+    lang: Language = None,
+    as_json: Json = False,
+) -> None:
+    project = projects.new_project(folder, preset, lang or system_language())
+    with running(as_json) as (job, _display):
+        job.report(Done(
+            _("The project is in {path}; its settings are in config/config.yaml.").format(path=project.root),
+            f"llm-studio download {_quoted(folder)} --dataset stories",
+        ))  # fmt: skip
+
+
+@app.command(help=_("Gather texts: the built-in stories, or your own files."))
+def download(
+    folder: Folder,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            metavar="stories|PATH",
+            help=_("“stories” (built in, French or English), or a file or folder of .txt, .md or .jsonl"),
+        ),
+    ],
+    lang: Language = None,
+    max_samples: Annotated[int | None, typer.Option(min=1, help=_("at most so many documents"))] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            help=_(
+                "what stands between two documents of one file: “blank” (blank lines), “<|endoftext|>”, or a line of your own; "
+                "without it, a file is one document"
+            )
+        ),
+    ] = None,
+    text_field: Annotated[str, typer.Option(help=_("the field of a .jsonl that holds the text"))] = "text",
+    seed: Annotated[int, typer.Option(min=0, help=_("other stories for each seed"))] = 0,
+    as_json: Json = False,
+) -> None:
+    project = Project.open(folder)
+    with running(as_json) as (job, _display):
+        if dataset == texts.STORIES:
+            language = lang or project.settings().project.language
+            source = texts.add_stories(project, language, max_samples or texts.DEFAULT_STORIES, job, seed)
+        else:
+            source = texts.add_files(project, Path(dataset), job, separator=separator, text_field=text_field,
+                                     max_documents=max_samples)  # fmt: skip
+        documents = ngettext("{n} document", "{n} documents", source.documents).format(n=number(source.documents))
+        job.report(Done(
+            _("Source “{name}”: {documents}, {characters} characters, {size}.").format(
+                name=source.name, documents=documents, characters=short_number(source.characters),
+                size=size(source.bytes)),
+            f"llm-studio train-tokenizer {_quoted(folder)}",
+            {"name": source.name, "documents": source.documents, "characters": source.characters,
+             "bytes": source.bytes},
+        ))  # fmt: skip
+
+
+@app.command("train-tokenizer", help=_("Learn which pieces of words the texts are made of (byte-level BPE)."))
+def train_tokenizer(
+    folder: Folder,
+    vocab_size: Annotated[int | None, typer.Option(help=_("tokens in the vocabulary; kept in config.yaml"))] = None,
+    as_json: Json = False,
+) -> None:
+    project = Project.open(folder)
+    with running(as_json) as (job, _display):
+        made = texts.train_tokenizer(project, job, vocab_size)
+        text = _("tokenizer.json: {n} tokens; {characters} characters per token, {tokens} tokens per word "
+                 "on text it has not seen.").format(
+            n=number(made.vocab_size), characters=number(made.characters_per_token, 2),
+            tokens=number(made.tokens_per_word, 2))  # fmt: skip
+        if made.vocab_size < made.asked:
+            text += " " + _("The texts gave no more than that of the {asked} asked for.").format(
+                asked=number(made.asked)
+            )
+        figures = {"vocab_size": made.vocab_size, "characters_per_token": made.characters_per_token,
+                   "tokens_per_word": made.tokens_per_word}  # fmt: skip
+        job.report(Done(text, f"llm-studio prepare {_quoted(folder)}", figures))
+
+
+@app.command(help=_("Turn the texts into tokens for training and validation."))
+def prepare(folder: Folder, as_json: Json = False) -> None:
+    project = Project.open(folder)
+    with running(as_json) as (job, _display):
+        made = texts.prepare(project, job)
+        job.report(Done(
+            _("train.bin: {train} tokens; val.bin: {validation} tokens.").format(
+                train=number(made.train_tokens), validation=number(made.validation_tokens)),
+            f"llm-studio train {_quoted(folder)}",
+            {"train_tokens": made.train_tokens, "validation_tokens": made.validation_tokens},
+        ))  # fmt: skip
+
+
+@app.command(help=_("Show, check and change the settings, and what the model costs."))
+def config(
+    folder: Folder,
+    preset: Annotated[Preset | None, typer.Option(help=_PRESET_HELP)] = None,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    project = Project.open(folder)
+    wanted = parse_changes(changes)
+    if preset:
+        settings = projects.apply_preset(project, preset)
+    settings = projects.change_settings(project, wanted) if wanted else project.settings()
+    cost = projects.model_cost(project, settings)
+    figures = {
+        "settings": settings.to_dict(), "vocab_size": cost.vocab_size, "parameters": cost.parts.total,
+        "flops_per_token": cost.flops_per_token, "training_bytes": cost.training_bytes,
+        "generation_bytes": cost.generation_bytes,
+    }  # fmt: skip
+    with running(as_json) as (job, _display):
+        if not as_json:
+            typer.echo(_settings_text(settings))
+        job.report(Done(_cost_text(cost), "", figures))
+
+
+def _settings_text(settings: Settings) -> str:
+    lines: list[str] = []
+    for name, values in settings.to_dict().items():
+        lines.append(f"{name}:")
+        lines += [f"  {key:<28}{value}" for key, value in values.items()]
+    return "\n".join(lines)
+
+
+def _cost_text(cost: projects.Cost) -> str:
+    parts = cost.parts
+    rows = [
+        (_("Parameters"), short_number(parts.total)),
+        (_("  embedding"), short_number(parts.embedding + parts.positions)),
+        (_("  attention"), short_number(parts.attention)),
+        (_("  feed-forward"), short_number(parts.feed_forward)),
+        (_("  norms and head"), short_number(parts.norms + parts.head)),
+        (_("Vocabulary"), number(cost.vocab_size)),
+        (_("Training, per token"), short_number(cost.flops_per_token) + "FLOP"),
+        (_("Memory to train"), size(cost.training_bytes)),
+        (_("Memory to generate"), size(cost.generation_bytes)),
+    ]
+    return "\n".join(f"{name:<28}{value}" for name, value in rows)
+
+
+def _quoted(folder: Path) -> str:
+    """A path as one word for a shell."""
+    return f'"{folder}"' if " " in str(folder) else str(folder)
+
+
+run_commands.register(app)

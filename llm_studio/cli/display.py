@@ -1,0 +1,190 @@
+"""Shows what a job reports: a live line on a terminal, plain lines elsewhere, JSON lines with `--json`."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.text import Text
+
+from llm_studio import events
+from llm_studio.i18n import _, duration, number, short_number, size
+
+_QUIET_SECONDS = 5.0
+"""Between two plain lines where there is no terminal."""
+
+
+class Display(Protocol):
+    """Where the events of a job go."""
+
+    def report(self, event: events.Event) -> None: ...
+    def __enter__(self) -> "Display": ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None): ...
+
+
+class JsonDisplay:
+    """One line of JSON an event, on standard output."""
+
+    def report(self, event: events.Event) -> None:
+        """Print `event`."""
+        print(events.to_json(event), flush=True)
+
+    def __enter__(self) -> "JsonDisplay":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+class _Amount(ProgressColumn):
+    """What is done, what there is in all, and how long it may take still."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields.get("amount", ""), style="dim")
+
+
+class TextDisplay:
+    """For people: progress on standard error, results and generated text on standard output."""
+
+    def __init__(self) -> None:
+        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._live = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), _Amount(),
+            console=self._errors, transient=True, refresh_per_second=8,
+        )  # fmt: skip
+        self._task: TaskID | None = None
+        self._name = ""
+        self._began = 0.0
+        self._last_line = 0.0
+        self._max_steps = 0
+        self._validation: float | None = None
+        self._writing = False
+
+    def __enter__(self) -> "TextDisplay":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end_line()
+        self._live.stop()
+
+    def report(self, event: events.Event) -> None:
+        """Show `event`."""
+        match event:
+            case events.Progress():
+                self._progress(event)
+            case events.StepDone():
+                self._step(event)
+            case events.TextWritten():
+                self._write(event.text)
+            case events.RunStarted():
+                self._max_steps = event.max_steps
+                self._say(_run_line(event))
+            case events.Evaluated():
+                self._validation = event.loss
+                self._say(_evaluation_line(event))
+            case events.SampleWritten():
+                self._say(Text(f"    {event.prompt}", style="dim").append(_one_line(event.text), style="italic"))
+            case events.CheckpointSaved():
+                pass  # each evaluation is followed by one: a line for it would only hide the rest
+            case events.Notice():
+                self._say(Text(f"! {event.text}", style="yellow" if event.level == "warning" else "cyan"))
+            case events.Failed():
+                self._say(Text(event.text, style="red"))
+            case events.Done():
+                self._done(event)
+            case _:
+                pass
+
+    def _progress(self, event: events.Progress) -> None:
+        if event.task != self._name:
+            self._end_live()
+            self._name, self._began = event.task, time.monotonic()
+        self._show(event.task, event.done, event.total, _progress_amount(event, time.monotonic() - self._began))
+
+    def _step(self, event: events.StepDone) -> None:
+        if self._name != "train":
+            self._end_live()
+            self._name, self._began = "train", time.monotonic()
+        parts = [f"{number(event.step)} / {number(self._max_steps)}", f"{_('loss')} {number(event.loss, 3)}"]
+        if self._validation is not None:
+            parts.append(f"{_('validation')} {number(self._validation, 3)}")
+        parts += [f"{short_number(event.tokens_per_second)} {_('tokens/s')}",
+                  _("{time} left").format(time=duration(event.seconds_left))]  # fmt: skip
+        self._show(_("Training"), event.step, self._max_steps, " · ".join(parts))
+
+    def _show(self, name: str, done: float, total: float | None, amount: str) -> None:
+        if not self._errors.is_terminal:
+            if time.monotonic() - self._last_line >= _QUIET_SECONDS:
+                self._last_line = time.monotonic()
+                self._errors.print(f"{name}: {amount}", markup=False)
+            return
+        if self._task is None:
+            self._task = self._live.add_task(name, total=total)
+            self._live.start()
+        self._live.update(self._task, description=name, completed=done, total=total, amount=amount)
+
+    def _end_live(self) -> None:
+        if self._task is not None:
+            self._live.stop()
+            self._live.remove_task(self._task)
+            self._task = None
+
+    def _say(self, line: str | Text) -> None:
+        self._end_line()
+        self._errors.print(line, markup=False)
+
+    def _write(self, text: str) -> None:
+        self._end_live()
+        self._writing = True
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def _end_line(self) -> None:
+        if self._writing:
+            self._writing = False
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+
+    def _done(self, event: events.Done) -> None:
+        self._end_line()
+        self._end_live()
+        if event.text:
+            self._out.print(event.text, markup=False)
+        if event.next:
+            self._out.print(Text(f"→ {event.next}", style="cyan"))
+
+
+def _progress_amount(event: events.Progress, seconds: float) -> str:
+    shown = size if event.unit == "bytes" else number
+    unit = "" if event.unit == "bytes" else f" {_(event.unit)}" if event.unit else ""
+    if event.total is None:
+        return f"{shown(event.done)}{unit}" if event.done else duration(seconds)
+    amount = f"{shown(event.done)} / {shown(event.total)}{unit}"
+    if event.done and seconds > 1:
+        left = seconds * (event.total - event.done) / event.done
+        amount += " · " + _("{time} left").format(time=duration(left))
+    return amount
+
+
+def _run_line(event: events.RunStarted) -> Text:
+    line = _("Run “{run}”: {parameters} parameters, {device}, {precision}, {threads} threads").format(
+        run=event.run, parameters=short_number(event.parameters), device=event.device,
+        precision=event.precision, threads=event.threads,
+    )  # fmt: skip
+    if event.step:
+        line += ", " + _("from step {step}").format(step=number(event.step))
+    return Text(line, style="bold")
+
+
+def _evaluation_line(event: events.Evaluated) -> Text:
+    line = Text(_("step {step}: validation loss {loss}").format(step=number(event.step), loss=number(event.loss, 3)))
+    return line.append(f"  {_('best so far')}", style="green") if event.best else line
+
+
+def _one_line(text: str, width: int = 240) -> str:
+    flat = " ".join(text.split())
+    space = " " if text[:1].isspace() else ""
+    return space + (flat if len(flat) <= width else flat[: width - 1] + "…")

@@ -1,0 +1,30 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from llm_studio.config_file import parse_value
+from llm_studio.i18n import _
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_("the project's folder"), show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help=_("print events, one line of JSON each, for scripts"))]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help=_("change a setting, e.g. model.d_model=384; can be repeated")),
+]
+Language = Annotated[Literal["en", "fr"] | None, typer.Option("--lang", help=_("language of the texts"))]
+
+
+def parse_changes(given: list[str] | None) -> dict[str, object]:
+    """`["training.max_steps=200"]` as `{"training.max_steps": 200}`. Raises BadParameter where “=” is missing."""
+    changes: dict[str, object] = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals or "." not in name:
+            raise typer.BadParameter(
+                _("--set takes section.name=value, as in training.max_steps=200, not “{text}”").format(text=text)
+            )
+        changes[name.strip()] = parse_value(value)
+    return changes

@@ -1,0 +1,220 @@
+"""The commands of training and after: train, runs, generate, doctor, quickstart."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llm_studio.cli.app import INTERRUPTED, Interrupted, running
+from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
+from llm_studio.events import Done, Notice, TextWritten
+from llm_studio.i18n import N_, _, duration, number, size, system_language
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.quickstart import QuickStart
+    from llm_studio.workflows.runs import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    helps: tuple[tuple[Callable[..., Any], str], ...] = (
+        (train, _("Train the model; Ctrl+C stops and saves.")),
+        (runs, _("List, compare, rename and delete the trainings of a project.")),
+        (generate, _("Let a trained model write.")),
+        (doctor, _("Tell what this computer has, and what keeps a graphics card from being used.")),
+        (quickstart, _("Do every step on the built-in stories, in about three minutes.")),
+    )
+    for command, text in helps:
+        app.command(help=text)(command)
+
+
+def train(
+    folder: Folder,
+    run: Annotated[
+        str | None, typer.Option(metavar="NAME", help=_("name of the run; run-1, run-2, ... without it"))
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help=_("go on with a run: the one named, or the last"))] = False,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    from llm_studio.workflows.training import train as train_model
+
+    project = Project.open(folder)
+    with running(as_json) as (job, _display):
+        trained = train_model(project, job, run=run, resume=resume, changes=parse_changes(changes))
+        made = trained.run
+        figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
+                   "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip
+        if trained.finished:
+            text = _("Run “{run}” is finished: {steps} steps in {time}, best validation loss {loss}.")
+            follow = f'llm-studio generate {folder} --prompt "..."'
+        else:
+            text = _("Run “{run}” is stopped and saved at step {steps}.")
+            follow = f"llm-studio train {folder} --run {made.name} --resume"
+        loss = number(made.best_loss, 3) if made.best_loss is not None else "–"
+        text = text.format(run=made.name, steps=number(made.step), time=duration(made.seconds), loss=loss)
+        job.report(Done(text, follow, figures))
+    if not trained.finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def runs(
+    folder: Folder,
+    rename: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="OLD NEW", help=_("give a run another name"))
+    ] = None,
+    delete: Annotated[
+        str | None, typer.Option(metavar="NAME", help=_("delete a run, its checkpoints and its log"))
+    ] = None,
+    compare: Annotated[list[str] | None, typer.Option(metavar="NAME", help=_("compare runs; give it for each"))] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help=_("delete without asking"))] = False,
+    as_json: Json = False,
+) -> None:
+    from llm_studio.workflows import runs as workflow
+
+    project = Project.open(folder)
+    with running(as_json) as (job, _display):
+        if rename:
+            workflow.rename(project, *rename)
+            job.report(Done(_("The run “{old}” is now “{new}”.").format(old=rename[0], new=rename[1])))
+        elif delete:
+            run = workflow.read(project, delete)
+            if not yes and not typer.confirm(_("Delete “{name}” ({size})? This can't be undone.").format(
+                    name=delete, size=size(run.bytes))):  # fmt: skip
+                raise Interrupted(_("Nothing was deleted."))
+            freed = workflow.delete(project, delete)
+            job.report(Done(_("“{name}” is deleted; {size} are free again.").format(name=delete, size=size(freed))))
+        else:
+            chosen = [workflow.read(project, name) for name in compare] if compare else workflow.listed(project)
+            job.report(Done(_runs_text(chosen, bool(compare)), "", {"runs": [asdict(run) for run in chosen]}))
+
+
+def _runs_text(chosen: "list[Run]", comparing: bool) -> str:
+    from llm_studio.workflows.runs import differences
+
+    if not chosen:
+        return _("No training yet.")
+    head = (_("run"), _("state"), _("steps"), _("loss"), _("best validation"), _("time"), _("disk"))
+    rows = [
+        (run.name, _(run.state), f"{number(run.step)} / {number(run.max_steps)}", _loss(run.train_loss),
+         _loss(run.best_loss), duration(run.seconds), size(run.bytes))
+        for run in chosen
+    ]  # fmt: skip
+    text = _table([head, *rows])
+    if comparing:
+        differing = differences(chosen)
+        changed = [(name, *(str(value) for value in values)) for name, values in differing.items()]
+        text += "\n\n" + _table([(_("setting"), *(run.name for run in chosen)), *changed])
+    return text
+
+
+def _loss(value: float | None) -> str:
+    return "–" if value is None else number(value, 3)
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def generate(
+    folder: Folder,
+    prompt: Annotated[str, typer.Option(help=_("the beginning to go on with; “-” reads it from standard input"))] = "",
+    run: Annotated[str | None, typer.Option(metavar="NAME", help=_("the run; the last one without it"))] = None,
+    checkpoint: Annotated[
+        str, typer.Option(metavar="best|last|STEP|DIR", help=_("which checkpoint of the run"))
+    ] = "best",
+    temperature: Annotated[
+        float | None, typer.Option(help=_("above 1 bolder, below 1 safer, 0: the likeliest"))
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help=_("keep the k likeliest tokens; 0: all"))] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help=_("keep the likeliest tokens that reach this probability"))
+    ] = None,
+    min_p: Annotated[float | None, typer.Option(help=_("drop tokens under this share of the likeliest one"))] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(help=_("above 1: what is there comes less often"))] = None,
+    max_tokens: Annotated[int | None, typer.Option(help=_("longest text, in tokens"))] = None,
+    seed: Annotated[int | None, typer.Option(help=_("same seed, same text"))] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", help=_("always the likeliest token: temperature 0"))] = False,
+    as_json: Json = False,
+) -> None:
+    from llm_studio.workflows.generation import load_writer
+
+    given = {
+        "temperature": 0.0 if greedy else temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
+        "repetition_penalty": repetition_penalty, "max_tokens": max_tokens, "seed": seed,
+    }  # fmt: skip
+    changes = {name: value for name, value in given.items() if value is not None}
+    project = Project.open(folder)
+    beginning = sys.stdin.read() if prompt == "-" else prompt
+    with running(as_json) as (job, _display):
+        writer = load_writer(project, job, run, checkpoint)
+        settings = writer.settings_with(changes)
+        job.report(TextWritten(beginning))
+        text = writer.write(beginning, job, settings)
+        job.report(Done("", "", {"checkpoint": writer.name, "prompt": beginning, "text": text}))
+        if job.stop_requested:
+            raise Interrupted(_("Stopped."))
+
+
+def doctor(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help=_("a folder on the disk to look at"))] = Path(),
+    as_json: Json = False,
+) -> None:
+    from llm_studio.workflows.diagnosis import diagnose
+
+    with running(as_json) as (job, _display):
+        findings = diagnose(folder)
+        lines: list[str] = []
+        for finding in findings:
+            lines.append(f"{'✓' if finding.ok else '!'} {finding.name:<18} {finding.value}")
+            if not finding.ok:
+                lines.append(f"  {'':<18} → {finding.cure}")
+        job.report(Done("\n".join(lines), "", {"findings": [asdict(finding) for finding in findings]}))
+
+
+_STEPS = {
+    "new": N_("1. The project: a folder with its settings"),
+    "download": N_("2. The texts: short stories, made from a grammar"),
+    "tokenizer": N_("3. The tokenizer: which pieces words are made of"),
+    "tokens": N_("4. The tokens: the texts as numbers"),
+    "train": N_("5. The training: guessing the next token, again and again"),
+    "generate": N_("6. The model writes"),
+}
+
+
+def quickstart(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help=_("the folder to make"))] = Path(
+        "llm-studio-quickstart"
+    ),
+    lang: Language = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help=_("training steps; measured to take two minutes without it"))
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    from llm_studio.workflows.quickstart import quickstart as run_quickstart
+
+    with running(as_json) as (job, _display):
+
+        def say(step: str) -> None:
+            job.report(Notice(_(_STEPS[step])))
+
+        made = run_quickstart(folder, lang or system_language(), job, say, steps)
+        figures = {"project": str(made.project.root), "run": made.run.name, "loss": made.run.best_loss,
+                   "unigram_loss": made.unigram_loss, "bigram_loss": made.bigram_loss, "stories": made.stories}  # fmt: skip
+        job.report(Done(_quickstart_text(made), f'llm-studio generate {folder} --prompt "..."', figures))
+
+
+def _quickstart_text(made: "QuickStart") -> str:
+    return _(
+        "Done: the project is in {path}. Loss on stories it never saw: {loss}, where counting single tokens gives "
+        "{unigram} and counting pairs {bigram} (lower is better)."
+    ).format(
+        path=made.project.root, loss=_loss(made.run.best_loss), unigram=number(made.unigram_loss, 2),
+        bigram=number(made.bigram_loss, 2),
+    )  # fmt: skip

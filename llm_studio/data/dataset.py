@@ -1,0 +1,286 @@
+"""The corpus as token ids on the disk, and its way back into memory.
+
+`train.bin` and `val.bin` hold nothing but ids, little-endian, each document followed by `<|endoftext|>`: the
+common research format. `meta.json` says how to read them and what they were made from; it is written last, so
+where it is, the rest is whole.
+"""
+
+import contextlib
+import hashlib
+import json
+import mmap
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_studio.data.tokenizer import PIECE, Tokenizer, split_safely
+from llm_studio.errors import DataError
+from llm_studio.events import Progress
+from llm_studio.files import fingerprint, read_json, require_space, whole_file
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+if TYPE_CHECKING:
+    from llm_studio.data.corpus import Plan, Stretch
+
+_Item = TypeVar("_Item")
+
+VERSION = 1
+TRAIN_FILE, VALIDATION_FILE, META_FILE = "train.bin", "val.bin", "meta.json"
+
+_BATCH = 1_000_000
+"""Characters encoded in one call, on all cores: the library needs some 50 bytes for each."""
+_CHECKED = 32_000_000
+"""Ids of a file that are checked when it is opened; whatever is drawn later is checked in its turn."""
+
+
+@dataclass(frozen=True)
+class SourceRange:
+    """The tokens of one source, `start` to `end` in `train.bin`; drawn in proportion to their number × `weight`."""
+
+    name: str
+    start: int
+    end: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` has written."""
+
+    train_tokens: int
+    validation_tokens: int
+    vocab_size: int
+    characters: int
+
+
+# --- Writing -------------------------------------------------------------------------------------------------
+
+
+def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint: str, job: Job) -> Prepared:
+    """Write the tokens of the corpus to `folder`, whole or not at all. Raises Cancelled or a StudioError.
+
+    The tokens that were there stay until the new ones are complete.
+    """
+    writer = _Writer(plan.train_characters + plan.validation_characters, tokenizer, folder, job)
+    meta_file = folder / META_FILE
+    with whole_file(meta_file) as meta_path:
+        with whole_file(folder / VALIDATION_FILE) as validation_path:
+            with whole_file(folder / TRAIN_FILE) as train_path:
+                train = writer.write(plan.texts("train"), train_path)
+                validation = writer.write(plan.texts("validation"), validation_path)
+            # From here on the files belong to the new tokens: an end of the program leaves none rather than a mixture.
+            meta_file.unlink(missing_ok=True)
+        meta = {
+            "version": VERSION,
+            "dtype": writer.dtype.name,
+            "vocab_size": tokenizer.vocab_size,
+            "tokenizer": tokenizer.fingerprint,
+            "corpus": corpus_fingerprint,
+            "train": {"tokens": train.tokens, "sha256": train.sha256},
+            "validation": {"tokens": validation.tokens, "sha256": validation.sha256},
+            "sources": [asdict(source) for source in train.sources],
+        }
+        meta_path.write_text(json.dumps(meta, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
+    return Prepared(train.tokens, validation.tokens, tokenizer.vocab_size, writer.done)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """One file of ids."""
+
+    tokens: int
+    sha256: str
+    sources: list[SourceRange]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A part of a stretch, short enough to be encoded at once."""
+
+    source: str
+    text: str
+    ends: bool
+
+
+class _Writer:
+    """Encodes texts into files and reports the characters done of all that there are."""
+
+    def __init__(self, characters: int, tokenizer: Tokenizer, folder: Path, job: Job) -> None:
+        self.dtype = np.dtype("<u2" if tokenizer.vocab_size <= 65_536 else "<u4")
+        self.done = 0
+        self._characters = characters
+        self._tokenizer = tokenizer
+        self._end = np.array([tokenizer.end_of_text], dtype=np.uint32)
+        self._folder = folder
+        self._job = job
+
+    def write(self, stretches: "Iterable[Stretch]", path: Path) -> _Written:
+        """Write the ids of the texts to `path`. Raises Cancelled."""
+        digest = hashlib.sha256()
+        sources: list[SourceRange] = []
+        tokens = 0
+        with path.open("wb") as stream:
+            for batch in _one_ahead(_batches(stretches)):
+                self._job.check()
+                ids, batch_sources = self._encode(batch)
+                if self.done == 0:
+                    self._require_space(len(ids), batch)
+                content = ids.astype(self.dtype).tobytes()
+                digest.update(content)
+                stream.write(content)
+                _extend(sources, batch_sources, tokens)
+                tokens += len(ids)
+                self.done += _characters(batch)
+                self._job.report(Progress(_("Turning texts into tokens"), self.done, self._characters, _("characters")))
+        return _Written(tokens, digest.hexdigest(), sources)
+
+    def _encode(self, batch: list[_Piece]) -> tuple[NDArray[np.uint32], list[SourceRange]]:
+        """The ids of a batch, with the parts of them that come from each source."""
+        parts: list[NDArray[np.uint32]] = []
+        sources: list[SourceRange] = []
+        position = 0
+        for piece, ids in zip(batch, self._tokenizer.encode_many([piece.text for piece in batch]), strict=True):
+            parts += [ids, self._end] if piece.ends else [ids]
+            end = position + len(ids) + piece.ends
+            _extend(sources, [SourceRange(piece.source, position, end)], 0)
+            position = end
+        return np.concatenate(parts), sources
+
+    def _require_space(self, tokens: int, batch: list[_Piece]) -> None:
+        """Refuse to begin what the disk can't hold, judging by the first batch."""
+        needed = tokens / max(_characters(batch), 1) * self._characters * self.dtype.itemsize
+        require_space(self._folder, round(needed))
+
+
+def _characters(batch: list[_Piece]) -> int:
+    return sum(len(piece.text) for piece in batch)
+
+
+def _extend(sources: list[SourceRange], more: list[SourceRange], offset: int) -> None:
+    """Append ranges that begin at `offset`; one that goes on with the last source makes that one longer."""
+    for source in more:
+        start, end = source.start + offset, source.end + offset
+        if sources and sources[-1].name == source.name:
+            start = sources.pop().start
+        sources.append(SourceRange(source.name, start, end))
+
+
+def _batches(stretches: "Iterable[Stretch]") -> Iterator[list[_Piece]]:
+    batch: list[_Piece] = []
+    size = 0
+    for stretch in stretches:
+        texts = list(split_safely(stretch.text, PIECE))
+        batch += [_Piece(stretch.source, text, False) for text in texts[:-1]]
+        batch.append(_Piece(stretch.source, texts[-1], stretch.ends))
+        size += len(stretch.text)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """`items`, the next of which is made in another thread while the caller uses the last."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = reader.submit(next, items, None)
+            yield item
+
+
+# --- Reading -------------------------------------------------------------------------------------------------
+
+
+class Tokens:
+    """The prepared tokens of a project, mapped from the disk. Close them before the files are to be replaced."""
+
+    def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
+        """`meta` is the content of `meta.json`, of this version. Raises DataError; use `open_tokens`."""
+        try:
+            dtype = np.dtype({"uint16": "<u2", "uint32": "<u4"}[meta["dtype"]])
+            self.vocab_size = int(meta["vocab_size"])
+            self.tokenizer = str(meta["tokenizer"])
+            """Fingerprint of the tokenizer that made the ids."""
+            self.corpus = str(meta["corpus"])
+            """Fingerprint of the corpus."""
+            self.sources = [SourceRange(**source) for source in meta["sources"]]
+            self.fingerprint = fingerprint(meta["train"]["sha256"], meta["validation"]["sha256"])
+            """Of the ids themselves."""
+            counts = int(meta["train"]["tokens"]), int(meta["validation"]["tokens"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(META_FILE) from error
+        self._maps: list[mmap.mmap] = []
+        try:
+            self.train = self._mapped(folder / TRAIN_FILE, dtype, counts[0])
+            self.validation = self._mapped(folder / VALIDATION_FILE, dtype, counts[1])
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Tokens":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files; arrays taken from these tokens before keep them mapped until they are gone."""
+        self.train = self.validation = np.empty(0, dtype=np.uint16)
+        for mapped in self._maps:
+            with contextlib.suppress(BufferError):  # someone still looks at a slice
+                mapped.close()
+        self._maps.clear()
+
+    def require_in_vocabulary(self, ids: NDArray[np.integer[Any]]) -> None:
+        """Raise DataError for an id that the tokenizer doesn't have: the model would fail on it, obscurely."""
+        if ids.size and int(ids.max()) >= self.vocab_size:
+            raise DataError(_("The tokens hold ids beyond the vocabulary: the files are damaged."), _prepare_again())
+
+    def _mapped(self, path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[np.unsignedinteger[Any]]:
+        try:
+            with path.open("rb") as stream:
+                size = stream.seek(0, 2)
+                if size != count * dtype.itemsize:
+                    raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again())
+                if size == 0:
+                    return np.empty(0, dtype=dtype)
+                mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again()) from error
+        except OSError as error:
+            raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=error)) from error
+        self._maps.append(mapped)
+        ids = np.frombuffer(mapped, dtype=dtype)
+        blocks = max(1, min(16, count * 16 // _CHECKED))
+        for start in np.linspace(0, max(0, count - _CHECKED // blocks), blocks).astype(int):
+            self.require_in_vocabulary(ids[start : start + _CHECKED // blocks])
+        return ids
+
+
+def open_tokens(folder: Path) -> Tokens:
+    """The tokens that `prepare` wrote to `folder`. Raises DataError when absent, incomplete, damaged or too new."""
+    if not (folder / META_FILE).exists():
+        raise DataError(_("The corpus has not been turned into tokens yet."), _("Run “llm-studio prepare”."))
+    meta = read_json(folder / META_FILE)
+    if meta is None or not isinstance(meta.get("version"), int):
+        raise _damaged(META_FILE)
+    if meta["version"] > VERSION:
+        raise DataError(
+            _("These tokens were made by a newer LLM Studio."), _("Update the program, or prepare the tokens again.")
+        )
+    return Tokens(folder, meta)
+
+
+def _damaged(name: str) -> DataError:
+    return DataError(_("{file} is damaged.").format(file=name), _prepare_again())
+
+
+def _prepare_again() -> str:
+    return _("Run “llm-studio prepare” again.")

@@ -1,0 +1,336 @@
+"""Sources on the disk: `data/raw/<name>.parquet` with the texts, `<name>.meta.json`, the manifest, beside it.
+
+A document is held as pieces that are cut where it is safe, so that a document of any length passes in bounded
+memory. No file stays open or mapped once its pieces are read.
+"""
+
+import contextlib
+import hashlib
+import unicodedata
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_studio.errors import SourceError, StorageError
+from llm_studio.events import Progress
+from llm_studio.files import explained, patiently, read_json, whole_file, write_json
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+PIECE_CHARACTERS = 500_000
+"""Longest piece, in characters."""
+
+MANIFEST_VERSION = 1
+_GROUP_BYTES = 4 << 20
+_GROUP_ROWS = 1 << 16
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of one document, at most PIECE_CHARACTERS long. `ends`: the document ends here."""
+
+    text: str
+    ends: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """One origin of texts, as its manifest tells.
+
+    `bytes` is the size of the texts in UTF-8. `sha256` is of the documents, whatever the file that holds them and
+    the pieces they were cut into. `notes` are sentences for the user, `options` how the texts were read.
+    """
+
+    name: str
+    origin: str
+    documents: int
+    characters: int
+    bytes: int
+    sha256: str
+    created: str
+    notes: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+# --- Cutting ----------------------------------------------------------------------------------------------------
+
+_CONTROLS = "".join(map(chr, range(32)))
+_WHITE = _CONTROLS + "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000 " + "".join(map(chr, range(0x2000, 0x200B)))
+"""White space, and the control characters that cleaning removes."""
+
+
+def safe_cut(text: str, start: int, end: int) -> int:
+    """Where to cut `text` after `start`, at `end` at the latest: text[start:cut] is never empty.
+
+    The cut is right before white space that follows something else, where every pre-tokenizer cuts as well. Where
+    there is none, it is anywhere but inside a character made of several (an accent of its own, CR LF).
+    """
+    latest = max(text.rfind(mark, start, end + 1) for mark in " \n\t")
+    if latest > start:
+        cut = before_white_space(text, start, latest)
+        if cut > start:
+            return cut
+    for cut in range(end, max(start, end - 100), -1):
+        if _separable(text[cut - 1 : cut], text[cut : cut + 1]):
+            return cut
+    return end
+
+
+def before_white_space(text: str, start: int, place: int) -> int:
+    """Where the white space around `place` begins, not before `start`."""
+    return start + len(text[start:place].rstrip(_WHITE))
+
+
+def _separable(before: str, after: str) -> bool:
+    """Whether a text may be cut between these two characters without changing what either means."""
+    joined = "\u200d" in (before, after) or after in _CONTROLS or before in _CONTROLS
+    return not joined and unicodedata.category(after)[0] != "M" and not "\u1160" <= after <= "\u11ff"
+
+
+def in_pieces(fragments: Iterable[Piece]) -> Iterator[Piece]:
+    """The same documents in pieces of the right length, from fragments of any length.
+
+    A document's pieces depend on its text alone, not on its fragments.
+    """
+    waiting: list[str] = []
+    length = 0
+    for fragment in fragments:
+        if fragment.ends and not waiting and len(fragment.text) <= PIECE_CHARACTERS:
+            yield fragment  # nearly all documents
+            continue
+        waiting.append(fragment.text)
+        length += len(fragment.text)
+        if length > PIECE_CHARACTERS:
+            text, start = "".join(waiting), 0
+            while length - start > PIECE_CHARACTERS:
+                cut = safe_cut(text, start, start + PIECE_CHARACTERS)
+                yield Piece(text[start:cut], False)
+                start = cut
+            waiting = [text[start:]]
+            length -= start
+        if fragment.ends:
+            yield Piece("".join(waiting), True)
+            waiting, length = [], 0
+    if waiting:
+        yield Piece("".join(waiting), True)
+
+
+# --- Writing ----------------------------------------------------------------------------------------------------
+
+
+class _Measure:
+    """Counts and hashes what passes."""
+
+    def __init__(self) -> None:
+        self.documents = self.characters = self.bytes = 0
+        self.blank = True
+        self._hash = hashlib.sha256()
+
+    def add(self, text: str, encoded: bytes, ends: bool) -> None:
+        self.documents += ends
+        self.characters += len(text)
+        self.bytes += len(encoded)
+        self.blank = self.blank and (not text or text.isspace())
+        self._hash.update(encoded)
+        if ends:
+            self._hash.update(b"\xff")  # a byte that UTF-8 never holds: "ab", "c" differs from "a", "bc"
+
+    def source(self, name: str, origin: str, notes: Iterable[str], options: Mapping[str, Any] | None) -> Source:
+        """The manifest of what has passed."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Source(name, origin, self.documents, self.characters, self.bytes, self._hash.hexdigest(), now,
+                      tuple(notes), dict(options or {}))  # fmt: skip
+
+
+def write_source(
+    folder: Path,
+    name: str,
+    origin: str,
+    pieces: Iterable[Piece],
+    job: Job,
+    notes: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Source:
+    """Write the source `name`, whole or not at all, and return its manifest. A source of that name is replaced.
+
+    `notes` is read when all pieces have been: it may be a list that their reader adds to. Raises SourceError where
+    there is no text, Cancelled when the job is to stop.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("text", pa.string()), ("ends", pa.bool_())])
+    measure = _Measure()
+    with whole_file(_parquet(folder, name)) as beside:
+        # Python's own file object, so that a full disk raises an OSError with its number
+        with (
+            beside.open("wb") as sink,
+            pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer,
+        ):
+            for texts, ends in _groups(in_pieces(pieces), measure, job):
+                writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
+                job.report(Progress(_("Writing the texts"), measure.documents, None, _("documents")))
+        if measure.blank:
+            raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
+        source = measure.source(name, origin, notes, options)
+        _write_manifest(folder, source, beside.stat().st_size)
+    return source
+
+
+def _groups(pieces: Iterable[Piece], measure: _Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
+    """The pieces as columns, a few megabytes at a time."""
+    texts: list[bytes] = []
+    ends: list[bool] = []
+    size = 0
+    for piece in pieces:
+        job.check()
+        text = piece.text
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, as JSON can hold one
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            encoded = text.encode()
+        measure.add(text, encoded, piece.ends)
+        texts.append(encoded)
+        ends.append(piece.ends)
+        size += len(encoded)
+        if size >= _GROUP_BYTES or len(texts) >= _GROUP_ROWS:
+            yield texts, ends
+            texts, ends, size = [], [], 0
+    if texts:
+        yield texts, ends
+
+
+def _parquet(folder: Path, name: str) -> Path:
+    return folder / f"{name}.parquet"
+
+
+def _manifest(folder: Path, name: str) -> Path:
+    return folder / f"{name}.meta.json"
+
+
+def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
+    write_json(_manifest(folder, source.name), {"version": MANIFEST_VERSION, **asdict(source), "file": file_bytes})
+
+
+# --- Reading ----------------------------------------------------------------------------------------------------
+
+
+def sources(folder: Path) -> list[Source]:
+    """The sources in `folder`, sorted by name.
+
+    A Parquet file without a manifest, or with that of another file, was put there by the user: it is read through
+    once and gets its manifest. Raises SourceError where a file can't be read.
+    """
+    paths = sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else []
+    return [_read_manifest(path) or _adopted(path) for path in paths if not path.name.startswith(".")]
+
+
+def _read_manifest(path: Path) -> Source | None:
+    """The manifest of the Parquet file at `path`, if there is one and it speaks of this file."""
+    content = read_json(_manifest(path.parent, path.stem))
+    if content is None or content.get("version") != MANIFEST_VERSION or content.get("file") != path.stat().st_size:
+        return None
+    try:
+        values: dict[str, Any] = {key: content[key] for key in Source.__dataclass_fields__}
+        values.update(name=path.stem, notes=tuple(values["notes"]))
+        return Source(**values)
+    except (KeyError, TypeError):
+        return None
+
+
+def _adopted(path: Path) -> Source:
+    """The manifest of a Parquet file that came without one."""
+    measure = _Measure()
+    for piece in _pieces_in(path):
+        measure.add(piece.text, piece.text.encode(), piece.ends)
+    source = measure.source(path.stem, path.name, (), None)
+    with contextlib.suppress(StorageError):  # a project that may only be read is made again each time
+        _write_manifest(path.parent, source, path.stat().st_size)
+    return source
+
+
+def read_pieces(folder: Path, source: Source) -> Iterator[Piece]:
+    """The pieces of all documents of `source`, in order. Raises SourceError where the file can't be read."""
+    return _pieces_in(_parquet(folder, source.name))
+
+
+def _pieces_in(path: Path) -> Iterator[Piece]:
+    return in_pieces(_rows(path))  # a file from elsewhere may hold rows of any length
+
+
+def _rows(path: Path) -> Iterator[Piece]:
+    import pyarrow.parquet as pq
+
+    with _explained_reading(path), path.open("rb") as stream:
+        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
+        names: list[str] = file.schema_arrow.names
+        if "text" not in names:
+            raise SourceError(
+                _("{path} has no column “text”; its columns are: {names}.").format(path=path, names=", ".join(names)),
+                _("Rename the column that holds the texts."),
+            )
+        for texts, ends in _columns(file, ["text", "ends"] if "ends" in names else ["text"]):
+            yield from map(Piece, texts, ends)
+
+
+def _columns(file: "pq.ParquetFile", names: list[str]) -> Iterator[tuple[list[str], list[bool]]]:
+    """The texts of a file and whether each ends its document, a few megabytes at a time."""
+    import pyarrow as pa
+
+    for group in range(file.num_row_groups):
+        about = file.metadata.row_group(group)
+        rows = max(1, about.num_rows * _GROUP_BYTES // max(about.total_byte_size, _GROUP_BYTES))
+        for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names, use_threads=False):
+            texts: list[str | None] = batch.column("text").cast(pa.string()).to_pylist()
+            ends: list[bool | None] = batch.column("ends").to_pylist() if len(names) > 1 else [True] * len(texts)
+            yield [text or "" for text in texts], [end is not False for end in ends]
+
+
+@contextlib.contextmanager
+def _explained_reading(path: Path) -> Generator[None]:
+    """Turn what can be wrong with a Parquet file into a SourceError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            _("{path} can't be read as a Parquet file: {reason}").format(path=path, reason=error),
+            _("Remove it and add the texts again."),
+        ) from error
+
+
+# --- Names ------------------------------------------------------------------------------------------------------
+
+_FORBIDDEN = str.maketrans(dict.fromkeys('<>:"/\\|?*' + _CONTROLS + "\x7f", " "))
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
+
+
+def source_name(folder: Path, wanted: str) -> str:
+    """A name made of `wanted` that every system takes for a file and no source in `folder` has yet."""
+    plain = unicodedata.normalize("NFC", wanted.encode("utf-8", "ignore").decode())
+    plain = " ".join(plain.translate(_FORBIDDEN).split()).encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
+    plain = plain.strip(" .") or _("texts")
+    if plain.split(".")[0].strip().lower() in _RESERVED:
+        plain = f"_{plain}"
+    taken = {path.stem.lower() for path in folder.glob("*.parquet")} if folder.is_dir() else set[str]()
+    names = (plain if n == 1 else f"{plain}-{n}" for n in count(1))
+    return next(name for name in names if name.lower() not in taken)
+
+
+def remove_source(folder: Path, name: str) -> None:
+    """Delete the source `name`. Raises SourceError if there is none."""
+    path = _parquet(folder, name)
+    if not path.exists():
+        raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder))
+    with explained(path):
+        patiently(path.unlink)
+        patiently(lambda: _manifest(folder, name).unlink(missing_ok=True))

@@ -1,0 +1,260 @@
+"""Text to token ids and back: byte-level BPE, in the Hugging Face `tokenizers` format.
+
+A token is a string of bytes, so every text can be written and read back exactly. Special tokens are markers
+between texts, never part of one: where a text spells `<|endoftext|>`, it is encoded as those thirteen characters.
+How a tokenizer is learned is in `tokenizer_training.py`.
+"""
+
+import codecs
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_studio.config import SPECIAL_TOKENS
+from llm_studio.errors import TokenizerError
+from llm_studio.files import fingerprint, write_text
+from llm_studio.i18n import _
+
+if TYPE_CHECKING:
+    import tokenizers
+
+PIECE = 16_384
+"""Characters of the pieces in which long texts are encoded: the library slows down on longer ones."""
+
+# --- Cutting long texts --------------------------------------------------------------------------------------
+
+_SPACES = frozenset(" \t\n\r\u3000")
+
+
+def is_safe_cut(text: str, position: int) -> bool:
+    """Whether the two parts of `text`, encoded one by one, give the ids of the whole: right before white space.
+
+    GPT-2's pre-tokenizer never joins a character that isn't white space to white space after it. Python counts
+    a few more characters as white space than the library does: the rule leaves out what they don't agree on.
+    """
+    return text[position] in _SPACES and not text[position - 1].isspace()
+
+
+def split_safely(text: str, limit: int) -> Iterator[str]:
+    """`text` in pieces of at most `limit` characters, cut at safe places; anywhere where there is none."""
+    start = 0
+    while len(text) - start > limit:
+        stop = start + limit
+        end = next((cut for cut in range(stop, start, -1) if is_safe_cut(text, cut)), stop)
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+# --- Bytes and the characters that stand for them ------------------------------------------------------------
+
+
+def _byte_of_character() -> dict[str, int]:
+    """GPT-2's alphabet: a printable byte is written as itself, each other as the next character from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+class StreamDecoder:
+    """Turns ids into text one at a time: never half a character, U+FFFD only for bytes that can't become one."""
+
+    def __init__(self, token_bytes: Callable[[int], bytes]) -> None:
+        self._token_bytes = token_bytes
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def push(self, token: int) -> str:
+        """The characters that `token` completes, often none or several."""
+        return self._decoder.decode(self._token_bytes(token))
+
+    def finish(self) -> str:
+        """What is left when no token follows: U+FFFD for the beginning of a character, else nothing."""
+        return self._decoder.decode(b"", final=True)
+
+
+# --- The tokenizer -------------------------------------------------------------------------------------------
+
+
+class Tokenizer:
+    """A byte-level BPE tokenizer that gives back every text exactly. Made by `load`, `from_json` or training."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        """`content` is the object of a `tokenizer.json`. Raises TokenizerError."""
+        try:
+            # Settings for making batches or noise, that other programs leave in the file: they would change the ids.
+            content = {**content, "truncation": None, "padding": None, "model": {**content["model"], "dropout": None}}
+            added = {str(token["content"]): int(token["id"]) for token in content.get("added_tokens") or []}
+            vocabulary = _checked_vocabulary(content, added)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _unusable(_("it is damaged")) from error
+        self._content = content
+        self._library = _library_tokenizer(json.dumps(content))
+        self._bytes = _bytes_of_tokens(vocabulary, added)
+        self._require_round_trip(vocabulary)
+        self.vocab_size = len(self._bytes)
+        """Ids are 0 to vocab_size - 1."""
+        self.end_of_text = vocabulary[SPECIAL_TOKENS[0]]
+        """Id of `<|endoftext|>`, which follows each document."""
+        self.fingerprint = fingerprint(content)
+        """Two tokenizers with the same fingerprint give the same ids."""
+
+    @staticmethod
+    def load(path: Path) -> "Tokenizer":
+        """The tokenizer in a `tokenizer.json`. Raises TokenizerError when absent or one that can't be used."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise TokenizerError(
+                _("There is no tokenizer at {path}.").format(path=path), _("Train one: “llm-studio train-tokenizer”.")
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise TokenizerError(
+                _("{path} can't be read: {reason}.").format(path=path, reason=error), _advice()
+            ) from error
+        try:
+            return Tokenizer.from_json(text)
+        except TokenizerError as error:
+            raise TokenizerError(f"{path}: {error.what}", error.to_do) from error
+
+    @staticmethod
+    def from_json(text: str) -> "Tokenizer":
+        """The tokenizer whose `tokenizer.json` is `text`. Raises TokenizerError."""
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise _unusable(_("it isn't JSON")) from error
+        _require(isinstance(content, dict), _("it isn't an object of JSON"))
+        return Tokenizer(content)
+
+    def to_json(self) -> str:
+        """The tokenizer in the Hugging Face `tokenizers` format."""
+        return json.dumps(self._content, ensure_ascii=False, indent=1) + "\n"
+
+    def save(self, path: Path) -> None:
+        """Write `tokenizer.json`, whole or not at all."""
+        write_text(path, self.to_json())
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of `text`, of any length. Raises TokenizerError for half a surrogate pair: no bytes hold it."""
+        pieces = list(split_safely(text, PIECE))
+        return [token for encoding in self._encode(pieces) for token in encoding.ids]
+
+    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        """The ids of each text, on all processor cores; the texts should be short, or cut by `split_safely`."""
+        return [np.array(encoding.ids, dtype=np.uint32) for encoding in self._encode(texts)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of `ids`, special tokens by name; bytes that aren't UTF-8 become U+FFFD."""
+        return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
+
+    def stream(self) -> StreamDecoder:
+        """A decoder for ids that come one by one."""
+        return StreamDecoder(self.token_bytes)
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that `token` stands for; for a special token, those of its name. Raises IndexError."""
+        if token < 0:
+            raise IndexError(token)
+        return self._bytes[token]
+
+    def _encode(self, texts: Sequence[str]) -> "list[tokenizers.Encoding]":
+        try:
+            return self._library.encode_batch_fast(texts, add_special_tokens=False)
+        except (TypeError, UnicodeEncodeError) as error:
+            for text in texts:
+                _refuse_surrogates(text, error)
+            raise
+
+    def _require_round_trip(self, vocabulary: dict[str, int]) -> None:
+        """Whatever the parts of a foreign file are called, it must give back texts that are hard to give back."""
+        probes = (
+            "a  b\t\r\n\n  ",
+            "É e\u0301 ﬁ Ⅳ ½ ٣ 12345",
+            "it's 'LL don't\u00a0!",
+            "\0\x1c\x7f\ufeff\ufffd",
+            "漢字かな 👩\u200d👧 🇫🇷",
+            *SPECIAL_TOKENS,
+        )
+        for probe in probes:
+            ids = self.encode(probe)
+            _require(self.decode(ids) == probe, _("it doesn't give back “{text}”").format(text=probe))
+            _require(
+                vocabulary[SPECIAL_TOKENS[0]] not in ids,
+                _("it takes the name of a special token, written in a text, for the token"),
+            )
+
+
+# --- What makes a tokenizer usable ---------------------------------------------------------------------------
+
+
+def _advice() -> str:
+    return _("Train one here, or take a byte-level BPE tokenizer such as GPT-2's.")
+
+
+def _unusable(reason: str) -> TokenizerError:
+    return TokenizerError(_("This tokenizer can't be used: {reason}.").format(reason=reason), _advice())
+
+
+def _require(fulfilled: bool, otherwise: str) -> None:
+    if not fulfilled:
+        raise _unusable(otherwise)
+
+
+def _checked_vocabulary(content: dict[str, Any], added: dict[str, int]) -> dict[str, int]:
+    """Every token with its id, if the file is byte-level BPE that loses nothing. Raises TokenizerError."""
+    model: dict[str, Any] = content["model"]
+    _require(model.get("type") == "BPE", _("its model is “{kind}”, not BPE").format(kind=model.get("type")))
+    _require(not content.get("normalizer"), _("it changes texts before it encodes them (normalizer)"))
+    _require(
+        not (model.get("continuing_subword_prefix") or model.get("end_of_word_suffix")),
+        _("it marks the ends of words, so spaces are lost"),
+    )
+    outer = content.get("pre_tokenizer") or {}
+    steps = [step for step in [outer, *(outer.get("pretokenizers") or [])] if step.get("type") == "ByteLevel"]
+    _require(len(steps) == 1, _("it doesn't work on bytes"))
+    _require(not steps[0].get("add_prefix_space"), _("it puts a space before each text"))
+    greedy = [token for token in content.get("added_tokens") or [] if token.get("lstrip") or token.get("rstrip")]
+    _require(all(token.get("special") for token in greedy), _("some of its tokens swallow the spaces beside them"))
+    tokens: dict[str, int] = {**model["vocab"], **added}
+    _require(all(byte in tokens for byte in _byte_of_character()), _("some bytes have no token, so texts are lost"))
+    _require(sorted(tokens.values()) == list(range(len(tokens))), _("its token ids have holes or serve twice"))
+    _require(SPECIAL_TOKENS[0] in tokens, _("it lacks the token {token}").format(token=SPECIAL_TOKENS[0]))
+    return tokens
+
+
+def _library_tokenizer(text: str) -> "tokenizers.Tokenizer":
+    import tokenizers
+
+    try:
+        library = tokenizers.Tokenizer.from_str(text)
+    except Exception as error:  # the library raises nothing more precise
+        raise _unusable(str(error)) from error
+    library.encode_special_tokens = True
+    return library
+
+
+def _bytes_of_tokens(vocabulary: dict[str, int], added: dict[str, int]) -> list[bytes]:
+    byte_of = _byte_of_character()
+    table = [b""] * len(vocabulary)
+    for token, index in vocabulary.items():
+        if token in added or not all(character in byte_of for character in token):
+            table[index] = token.encode("utf-8", "replace")
+        else:
+            table[index] = bytes(byte_of[character] for character in token)
+    return table
+
+
+def _refuse_surrogates(text: str, cause: Exception) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TokenizerError(
+            _("This text holds half of a character (U+{code:04X}, at position {position}).").format(
+                code=ord(error.object[error.start]), position=error.start
+            ),
+            _("Read its file again in the right encoding, or delete this character."),
+        ) from cause

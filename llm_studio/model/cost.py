@@ -1,0 +1,113 @@
+"""What a model costs, before it exists: parameters, operations, memory. Plain arithmetic, no torch.
+
+Letters as in the model: D = d_model, M = d_ff, V vocabulary, L = n_layers, T tokens of context.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llm_studio.config import ModelSettings
+
+Precision = Literal["bfloat16", "float16", "float32"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A count of numbers learned, by part of the model. A tied head costs nothing: it is the embedding."""
+
+    embedding: int
+    positions: int
+    attention: int
+    feed_forward: int
+    norms: int
+    head: int
+
+    @property
+    def total(self) -> int:
+        """All parts together."""
+        return self.embedding + self.positions + self.attention + self.feed_forward + self.norms + self.head
+
+
+def parameters(settings: ModelSettings, vocab_size: int) -> Parts:
+    """How many numbers the model learns, exactly."""
+    width, inner, layers = settings.d_model, settings.d_ff, settings.n_layers
+    bias = 1 if settings.bias else 0
+    head_norms = 2 * settings.head_width if settings.qk_norm else 0
+    rows = _qkv_width(settings)
+    first = 2 * inner if settings.activation == "swiglu" else inner
+    norm = width * (1 + (bias if settings.norm == "layernorm" else 0))
+    return Parts(
+        embedding=vocab_size * width,
+        positions=settings.max_seq_len * width if settings.positions == "learned" else 0,
+        attention=layers * (rows * (width + bias) + width * (width + bias)),
+        feed_forward=layers * (first * (width + bias) + width * (inner + bias)),
+        norms=layers * (2 * norm + head_norms) + norm,
+        head=0 if settings.tie_embeddings else vocab_size * width,
+    )
+
+
+def _qkv_width(settings: ModelSettings) -> int:
+    return (settings.n_heads + 2 * settings.kv_heads) * settings.head_width
+
+
+def flops_per_token(settings: ModelSettings, vocab_size: int, context: int | None = None) -> int:
+    """Floating-point operations to read one token, forward; training takes three times as many.
+
+    PaLM (Chowdhery et al. 2022), appendix B: 2 for each weight of a matrix product, and 4 L D T for the scores of
+    attention and the mixing of values, full squares counted although causality masks half.
+    """
+    parts = parameters(settings, vocab_size)
+    length = settings.max_seq_len if context is None else context
+    products = parts.attention + parts.feed_forward + vocab_size * settings.d_model
+    return 2 * products + 4 * settings.n_layers * settings.d_model * length
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of memory, by what they hold."""
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.gradients + self.optimizer + self.activations
+
+
+def training_bytes(
+    settings: ModelSettings, vocab_size: int, batch_size: int, precision: Precision, context: int | None = None
+) -> Memory:
+    """Memory that training with AdamW takes at its peak, beside the program itself.
+
+    Weights, gradients and AdamW's two moments are float32, and the weights are copied once more in half precision.
+    Activations are what the way back needs of the way forward, in the dtype of the products, the residual
+    stream in float32.
+    """
+    parts = parameters(settings, vocab_size)
+    tokens = batch_size * (settings.max_seq_len if context is None else context)
+    number = 4 if precision == "float32" else 2
+    width = settings.d_model
+    # Per token and layer: two inputs of norms (float32) and two outputs, query, key and value, the mixed values;
+    # a dropout mask of one byte each for attention and feed-forward.
+    inner = (3 if settings.activation == "swiglu" else 2) * settings.d_ff
+    attention = (4 + 3 * 1) * width
+    masks = 2 * width if settings.dropout > 0 else 0
+    layer = 8 * width + number * (attention - width + inner) + masks
+    outside = (4 + 4 + number + 1) * width  # embeddings and their mask, the final norm, the gradient of `hidden`
+    rows = min(tokens, max(256, 2**21 // vocab_size))  # the chunk of logits in loss.py
+    logits = rows * vocab_size * (8 + 2 * number if number == 2 else 12)
+    return Memory(
+        weights=parts.total * (4 if number == 4 else 6),
+        gradients=4 * parts.total,
+        optimizer=8 * parts.total,
+        activations=tokens * (settings.n_layers * layer + outside) + logits,
+    )
+
+
+def generation_bytes(settings: ModelSettings, vocab_size: int, batch_size: int = 1, number: int = 4) -> int:
+    """Memory to generate: the weights and a full cache of keys and values, `number` bytes each."""
+    cache = 2 * settings.n_layers * batch_size * settings.kv_heads * settings.max_seq_len * settings.head_width
+    return number * (parameters(settings, vocab_size).total + cache + batch_size * vocab_size)

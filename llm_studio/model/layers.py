@@ -1,0 +1,70 @@
+"""One Transformer block: attention, in which tokens talk, then a feed-forward network, in which each thinks.
+
+    x = x + attention(norm(x))
+    x = x + feed_forward(norm(x))
+
+The sums are the residual stream: each layer adds its bit to what flows past, and gradients flow straight through
+(He et al. 2015). The norm stands before each layer ("pre-norm", Xiong et al. 2020), which trains more calmly.
+
+Axes: B batch, T new tokens, D = d_model, M = d_ff.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llm_studio.config import ModelSettings
+from llm_studio.model.attention import CausalSelfAttention, KeyValueCache
+from llm_studio.model.embeddings import Rotation
+from llm_studio.model.fast import Dropout, gated_product
+from llm_studio.model.norms import LayerNorm, RMSNorm
+
+
+def make_norm(settings: ModelSettings) -> RMSNorm | LayerNorm:
+    """The normalisation that the settings ask for, d_model wide."""
+    return RMSNorm(settings.d_model) if settings.norm == "rmsnorm" else LayerNorm(settings.d_model, settings.bias)
+
+
+class SwiGLU(nn.Module):
+    """down(silu(gate(x)) * up(x)): a gate decides how much of each feature passes (Shazeer 2020, "GLU variants")."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(settings.d_model, 2 * settings.d_ff, bias=settings.bias)  # both in one product
+        self.down = nn.Linear(settings.d_ff, settings.d_model, bias=settings.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        gate_up = self.gate_up(x)  # (B, T, 2M)
+        return self.down(gated_product(gate_up))
+
+
+class GeluNetwork(nn.Module):
+    """down(gelu(up(x))): the feed-forward network of GPT-2, gelu in its tanh form (Hendrycks and Gimpel 2016)."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.up = nn.Linear(settings.d_model, settings.d_ff, bias=settings.bias)
+        self.down = nn.Linear(settings.d_ff, settings.d_model, bias=settings.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D)."""
+        return self.down(F.gelu(self.up(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward network, each behind a norm and beside the residual stream."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.attention_norm = make_norm(settings)
+        self.attention = CausalSelfAttention(settings)
+        self.feed_forward_norm = make_norm(settings)
+        self.feed_forward = SwiGLU(settings) if settings.activation == "swiglu" else GeluNetwork(settings)
+        self.dropout = Dropout(settings.dropout)
+
+    def forward(
+        self, x: Tensor, rotation: Rotation | None, cache: KeyValueCache | None = None, layer: int = 0
+    ) -> Tensor:
+        """x (B, T, D) to (B, T, D); `rotation` for rotary positions, `cache` and `layer` when generating."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotation, cache, layer))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))

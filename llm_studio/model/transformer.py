@@ -1,0 +1,90 @@
+"""The whole model: a decoder-only Transformer that reads tokens and predicts, at each position, the next one.
+
+    ids (B, T) -> embeddings -> block x n_layers -> norm -> head -> logits (B, T, V)
+
+Axes: B batch, T new tokens, S all tokens so far, D = d_model, V vocabulary.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llm_studio.config import ModelSettings
+from llm_studio.model.attention import KeyValueCache
+from llm_studio.model.embeddings import Embeddings, RotaryPositions
+from llm_studio.model.layers import Block, make_norm
+from llm_studio.model.loss import linear_cross_entropy
+from llm_studio.model.norms import compute_dtype
+
+INITIAL_SPREAD = 0.02
+"""Standard deviation of new weights, as in GPT-2."""
+
+
+class Transformer(nn.Module):
+    """A language model of `vocab_size` tokens: the tokenizer's real size, whatever `settings.vocab_size` asked for."""
+
+    def __init__(self, settings: ModelSettings, vocab_size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.vocab_size = vocab_size
+        self.embeddings = Embeddings(settings, vocab_size)
+        self.rotary = RotaryPositions(settings) if settings.positions == "rope" else None
+        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n_layers))
+        self.final_norm = make_norm(settings)
+        # Tied, the table that reads tokens in also predicts them (Press and Wolf 2017), and is stored once.
+        self.head = None if settings.tie_embeddings else nn.Linear(settings.d_model, vocab_size, bias=False)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw new weights from torch's global generator.
+
+        Each of the 2 x n_layers sublayers adds to the residual stream. Sums of n independent terms spread with
+        sqrt(n), so the matrices that write into the stream start smaller by that factor (GPT-2, section 2.3).
+        """
+        into_stream = INITIAL_SPREAD / math.sqrt(2 * self.settings.n_layers)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                is_residual = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
+                nn.init.normal_(parameter, std=into_stream if is_residual else INITIAL_SPREAD)
+            else:
+                nn.init.constant_(parameter, 0.0 if name.endswith("bias") else 1.0)
+
+    @property
+    def head_weight(self) -> Tensor:
+        """The matrix (V, D) that turns vectors into logits."""
+        return self.embeddings.token.weight if self.head is None else self.head.weight
+
+    def forward(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Logits (B, T, V) for the token after each of `ids` (B, T), int64. Tokens in `cache` come before them."""
+        return self.logits(self.hidden(ids, cache))
+
+    def hidden(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """The last vectors (B, T, D), normalised, from which the logits are made."""
+        start = 0 if cache is None else cache.length
+        count = ids.shape[1]
+        if start + count > self.settings.max_seq_len:
+            raise ValueError(f"{start + count} tokens don't fit in a context of {self.settings.max_seq_len}")
+        x = self.embeddings(ids, start)  # (B, T, D)
+        rotation = None if self.rotary is None else self.rotary(start, count, compute_dtype(x))
+        for layer, block in enumerate(self.blocks):
+            x = block(x, rotation, cache, layer)
+        if cache is not None:
+            cache.advance(count)
+        return self.final_norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores (..., V), one for each token of the vocabulary, from vectors (..., D)."""
+        return F.linear(hidden, self.head_weight)
+
+    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy in nats per token of predicting `targets` (B, T), the token after each of `ids`."""
+        hidden = self.hidden(ids).flatten(0, 1)  # (B x T, D)
+        return linear_cross_entropy(hidden, self.head_weight, targets.flatten(), compute_dtype(hidden))
+
+    def parameter_count(self) -> int:
+        """How many numbers the model learns."""
+        return sum(parameter.numel() for parameter in self.parameters())
+

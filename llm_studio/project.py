@@ -1,0 +1,127 @@
+"""One project: a folder that the user can see, copy and back up. This module knows the names of its files.
+
+Opening a project locks nothing; who writes an output takes that output's lock. Each output records the
+fingerprints of its inputs in a `meta.json`, so that the program knows when a step is out of date.
+"""
+
+import contextlib
+from collections.abc import Generator, Mapping
+from enum import Enum
+from pathlib import Path
+
+from llm_studio import files
+from llm_studio.config import Settings
+from llm_studio.config_file import dump, load, with_changes
+from llm_studio.errors import ProjectError
+from llm_studio.i18n import _
+
+LONGEST_PATH = 240
+"""Characters of the longest path that every Windows program can open, less what we write below a project's files."""
+
+
+class State(Enum):
+    """Where a step stands."""
+
+    TO_DO = "to do"
+    READY = "ready"
+    OUT_OF_DATE = "out of date"
+
+
+class Project:
+    """The folder at `root`. Use `create` or `open`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config_file = root / "config" / "config.yaml"
+        self.raw = root / "data" / "raw"
+        self.processed = root / "data" / "processed"
+        self.tokens_meta = self.processed / "meta.json"
+        self.tokenizer_file = root / "tokenizer.json"
+        self.tokenizer_meta = root / "tokenizer.meta.json"
+        self.checkpoints = root / "checkpoints"
+        self.logs = root / "logs"
+        self._locks = root / ".locks"
+
+    @staticmethod
+    def create(root: Path, settings: Settings) -> "Project":
+        """A new project in the absent or empty folder `root`. Raises ProjectError, StorageError."""
+        root = root.resolve()
+        if root.exists() and not root.is_dir():
+            raise ProjectError(_("{path} is a file.").format(path=root), _("Choose the name of a new folder."))
+        with files.explained(root):
+            occupied = root.exists() and any(root.iterdir())
+        if occupied and (root / "config" / "config.yaml").exists():
+            raise ProjectError(_("There is already a project in {path}.").format(path=root),
+                               _("Go on with it, or choose another folder."))  # fmt: skip
+        if occupied:
+            raise ProjectError(_("The folder {path} is not empty and holds no project.").format(path=root),
+                               _("Choose an empty or a new folder: nothing of yours will be mixed up."))  # fmt: skip
+        _require_short_path(root)
+        project = Project(root)
+        with files.explained(root):
+            for folder in (project.raw, project.processed, project.checkpoints, project.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        files.write_text(project.config_file, dump(settings))
+        return project
+
+    @staticmethod
+    def open(root: Path) -> "Project":
+        """The project in `root`. Raises ProjectError where there is none."""
+        project = Project(root.resolve())
+        if not project.config_file.exists():
+            raise ProjectError(
+                _("There is no project in {path}.").format(path=root),
+                _("Make one with “llm-studio new {path}”, or name the folder that holds config/config.yaml.").format(
+                    path=root
+                ),
+            )
+        return project
+
+    def settings(self) -> Settings:
+        """The settings as they are in config.yaml now. Raises ConfigError."""
+        return load(self.config_file)
+
+    def change_settings(self, changes: Mapping[str, object]) -> Settings:
+        """Change values in config.yaml, by dotted name; what its author wrote around them stays. Raises ConfigError."""
+        load(self.config_file)
+        text = self.config_file.read_text(encoding="utf-8-sig")
+        new = with_changes(text, changes)
+        if new != text:
+            files.write_text(self.config_file, new)
+        return load(self.config_file)
+
+    def replace_settings(self, settings: Settings) -> None:
+        """Write config.yaml anew, as a preset does."""
+        files.write_text(self.config_file, dump(settings))
+
+    def log_file(self, run: str) -> Path:
+        """The log of a run: one JSON line for each step, evaluation, sample and checkpoint."""
+        return self.logs / f"{run}.jsonl"
+
+    @contextlib.contextmanager
+    def writing(self, output: str) -> Generator[None]:
+        """Hold the lock on an output ("data", "tokenizer", "tokens", "run-NAME"). Raises BusyError."""
+        busy = _("Another window or command is working on the same thing ({output}) in this project.")
+        with files.locked(self._locks, output, busy.format(output=output)):
+            yield
+
+    def is_being_written(self, output: str) -> bool:
+        """Whether another window or command holds the lock on an output."""
+        return files.is_locked(self._locks, output)
+
+
+def state(output: Path, meta: Path, inputs: Mapping[str, str]) -> State:
+    """Where the step stands that made `output` and recorded in `meta` what of `inputs` (fingerprints) it used."""
+    recorded = files.read_json(meta)
+    if not output.exists():
+        return State.TO_DO
+    used = (recorded or {}).get("inputs", {})
+    changed = any(used.get(name, value) != value for name, value in inputs.items())
+    return State.OUT_OF_DATE if changed else State.READY
+
+
+def _require_short_path(root: Path) -> None:
+    longest = root / "checkpoints" / "run-000" / "step-000000.partial" / "optimizer.safetensors"
+    if len(str(longest)) > LONGEST_PATH:
+        raise ProjectError(_("The path {path} is too long for Windows.").format(path=root),
+                           _("Choose a folder nearer to the root of the disk, or a shorter name."))  # fmt: skip

@@ -1,0 +1,211 @@
+"""Checkpoints: folders that hold all that is needed to go on, and can be moved. Nothing in them is pickled.
+
+    step-000500/
+      model.safetensors        weights, float32
+      optimizer.safetensors    AdamW's moments
+      config.yaml              every setting of the run
+      tokenizer.json
+      checkpoint.json          step, losses, how it was computed; SHA-256 of the files above
+
+A checkpoint is written beside and renamed, so a folder named `step-…` is whole; what was damaged later is found
+by the sums.
+"""
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from llm_studio import files
+from llm_studio.config import Settings
+from llm_studio.config_file import dump, load
+from llm_studio.device import Compute
+from llm_studio.errors import CheckpointError
+from llm_studio.events import CheckpointSaved
+from llm_studio.i18n import _
+
+VERSION = 1
+KEPT = 3
+"""The last checkpoints kept, besides the best."""
+
+_PREFIX = "step-"
+_RECORD, _MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER = (
+    "checkpoint.json", "model.safetensors", "optimizer.safetensors", "config.yaml", "tokenizer.json",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """Where a training stands, and how it was computed: with the same, the rest comes out bit for bit the same.
+
+    `validation_loss` was measured at this very step, or is None; `scaler` is the state of float16's loss scaling.
+    """
+
+    step: int
+    tokens: int
+    seconds: float
+    vocab_size: int
+    compute: Compute
+    train_loss: float | None
+    validation_loss: float | None
+    best_loss: float | None
+    data: str
+    torch_version: str
+    scaler: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint on the disk, its sums not yet verified."""
+
+    path: Path
+    state: LoopState
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+        return self.state.step
+
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        return load(self.path / _CONFIG)
+
+    def tokenizer_json(self) -> str:
+        """The tokenizer that made the tokens."""
+        return (self.path / _TOKENIZER).read_text(encoding="utf-8")
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The model's parameters by name."""
+        return _read_tensors(self.path / _MODEL)
+
+    def moments(self) -> dict[str, torch.Tensor]:
+        """The optimizer's state by name."""
+        return _read_tensors(self.path / _OPTIMIZER)
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
+    return safetensors.torch.load(path.read_bytes())
+
+
+def folder(run: Path, step: int) -> Path:
+    """Where the checkpoint of a step is."""
+    return run / f"{_PREFIX}{step:06d}"
+
+
+def save(
+    run: Path, state: LoopState, settings: Settings, tokenizer_json: str,
+    weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor],
+) -> CheckpointSaved:  # fmt: skip
+    """Write a checkpoint whole, then remove those no longer kept. Raises StorageError; older ones stay then."""
+    began = time.perf_counter()
+    path = folder(run, state.step)
+    files.require_space(run, 2 * sum(t.nbytes for t in (*weights.values(), *moments.values())))
+    with files.whole_folder(path) as beside:
+        safetensors.torch.save_file(_storable(weights), beside / _MODEL)
+        safetensors.torch.save_file(_storable(moments), beside / _OPTIMIZER)
+        (beside / _CONFIG).write_text(dump(settings), encoding="utf-8")
+        (beside / _TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
+        sums = {name: files.sha256_of(beside / name) for name in (_MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER)}
+        record = {"version": VERSION, "state": asdict(state), "files": sums}
+        files.write_json(beside / _RECORD, {**record, "fingerprint": files.fingerprint(record)})
+    _prune(run)
+    return CheckpointSaved(state.step, path.name, files.folder_size(path), time.perf_counter() - began)
+
+
+def _storable(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint in the folder `path`. Raises CheckpointError where there is none that we understand."""
+    record = files.read_json(path / _RECORD)
+    if record is None:
+        raise CheckpointError(_("{path} is no checkpoint, or is damaged.").format(path=path))
+    if record.get("version", 0) > VERSION:
+        raise CheckpointError(_("The checkpoint {path} was made by a newer LLM Studio.").format(path=path),
+                              _("Update the program."))  # fmt: skip
+    try:
+        fields: dict[str, Any] = dict(record["state"])
+        fields["compute"] = Compute(**fields["compute"])
+        return Checkpoint(path, LoopState(**fields))
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(_("{path} is no checkpoint, or is damaged.").format(path=path)) from error
+
+
+def verify(checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError unless every file is as it was written."""
+    record = files.read_json(checkpoint.path / _RECORD) or {}
+    written = record.pop("fingerprint", None)
+    damaged = [] if written == files.fingerprint(record) else [_RECORD]
+    for name, total in record.get("files", {}).items():
+        file = checkpoint.path / name
+        if not file.exists() or files.sha256_of(file) != total:
+            damaged.append(name)
+    if damaged:
+        raise CheckpointError(
+            _("The checkpoint {name} is damaged ({files}).").format(
+                name=checkpoint.path.name, files=", ".join(damaged)
+            ),
+            _("Use an earlier one."),
+        )
+
+
+def listed(run: Path) -> list[Checkpoint]:
+    """The readable checkpoints of a run, by step."""
+    found: list[Checkpoint] = []
+    for path in run.glob(f"{_PREFIX}*") if run.is_dir() else ():
+        if path.is_dir() and not files.is_partial(path):
+            try:
+                found.append(read(path))
+            except CheckpointError:
+                continue
+    return sorted(found, key=lambda c: c.step)
+
+
+def newest_intact(run: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint whose sums are right, and the names of the damaged ones that are newer."""
+    damaged: list[str] = []
+    folders = (p for p in run.glob(f"{_PREFIX}*") if p.is_dir() and not files.is_partial(p))
+    for path in sorted(folders, key=_step_of, reverse=True):
+        try:
+            checkpoint = read(path)
+            verify(checkpoint)
+        except CheckpointError:
+            damaged.append(path.name)
+        else:
+            return checkpoint, damaged
+    return None, damaged
+
+
+def _step_of(path: Path) -> int:
+    digits = path.name.removeprefix(_PREFIX)
+    return int(digits) if digits.isdigit() else -1
+
+
+def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
+    """The one with the lowest validation loss; the newest where none was measured; None where there is none."""
+    measured = [c for c in checkpoints if c.state.validation_loss is not None]
+    if measured:
+        return min(measured, key=lambda c: c.state.validation_loss or 0.0)
+    return checkpoints[-1] if checkpoints else None
+
+
+def _prune(run: Path) -> None:
+    checkpoints = listed(run)
+    kept = {c.path for c in checkpoints[-KEPT:]}
+    best_one = best(checkpoints)
+    for checkpoint in checkpoints:
+        if checkpoint.path not in kept and checkpoint != best_one:
+            shutil.rmtree(checkpoint.path, ignore_errors=True)  # held open by another program: removed next time
+
+
+def remove_after(run: Path, step: int) -> None:
+    """Remove damaged checkpoints later than `step`, and what an interrupted save left."""
+    for path in run.glob(f"{_PREFIX}*"):
+        if files.is_partial(path) or _step_of(path) > step:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,58 @@
+"""Snapshots: weights alone, in half precision, of log-spaced steps: a timeline of what the model could say when."""
+
+import math
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from llm_studio import files
+
+_GROWTH = 1.2
+
+
+def is_due(step: int) -> bool:
+    """Whether `step` is one of 0, 1, 2, 3, ... that grow by about a fifth each."""
+    if step <= 1:
+        return True
+    return math.floor(math.log(step, _GROWTH)) > math.floor(math.log(step - 1, _GROWTH))
+
+
+def folder(run: Path) -> Path:
+    """Where the snapshots of a run are."""
+    return run / "snapshots"
+
+
+def save(run: Path, step: int, weights: dict[str, torch.Tensor], limit_bytes: int) -> bool:
+    """Write the snapshot of `step`; where all together pass `limit_bytes`, the most crowded ones go.
+
+    Returns whether one was written: a model may be larger than the limit.
+    """
+    halves = {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in weights.items()}
+    if sum(t.nbytes for t in halves.values()) > limit_bytes:
+        return False
+    with files.whole_file(folder(run) / f"step-{step:06d}.safetensors") as beside:
+        safetensors.torch.save_file(halves, beside)
+    _thin_out(run, limit_bytes)
+    return True
+
+
+def listed(run: Path) -> dict[int, Path]:
+    """The snapshots by step."""
+    found = {int(p.stem.removeprefix("step-")): p for p in folder(run).glob("step-*.safetensors")}
+    return dict(sorted(found.items()))
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a snapshot, in float16."""
+    return safetensors.torch.load(path.read_bytes())
+
+
+def _thin_out(run: Path, limit_bytes: int) -> None:
+    """Remove the snapshot with the nearest neighbours, on a logarithmic scale, until the rest fits."""
+    found = listed(run)
+    while len(found) > 2 and sum(p.stat().st_size for p in found.values()) > limit_bytes:
+        steps = list(found)
+        inner = range(1, len(steps) - 1)
+        crowded = min(inner, key=lambda i: math.log((steps[i + 1] + 1) / (steps[i - 1] + 1)))
+        found.pop(steps[crowded]).unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""What this machine has, and what keeps it from more."""
+
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from llm_studio import __version__, device
+from llm_studio.i18n import _, size
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. `ok` is False where something is in the way, and `cure` says what to do then."""
+
+    name: str
+    value: str
+    ok: bool = True
+    cure: str = ""
+
+
+_LITTLE_MEMORY = 4_000_000_000
+_LITTLE_DISK = 5_000_000_000
+
+
+def diagnose(folder: Path) -> list[Finding]:
+    """The report on this machine, and on the disk that holds `folder`."""
+    import torch
+
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else _("for processors (CPU)")
+    free_memory = psutil.virtual_memory().available
+    free_disk = shutil.disk_usage(folder).free
+    cores = _("{n} cores").format(n=psutil.cpu_count(logical=False))
+    fast = device.cpu_has_fast_bfloat16()
+    return [
+        Finding("LLM Studio", __version__),
+        Finding("Python", f"{platform.python_version()}, {sys.executable}"),
+        Finding(_("System"), platform.platform()),
+        Finding(_("Processor"), f"{device.processor_name()}, {cores}"),
+        Finding(_("bfloat16 units"), _("yes: fast training on the processor") if fast else _("no")),
+        Finding("torch", f"{torch.__version__}, {build}, {_('{n} threads').format(n=torch.get_num_threads())}"),
+        *_gpu(),
+        Finding(_("Memory"), _("{free} free of {total}").format(free=size(free_memory),
+                                                               total=size(psutil.virtual_memory().total)),
+                free_memory > _LITTLE_MEMORY, _("Close other programs, or choose a small preset.")),
+        Finding(_("Disk"), _("{free} free of {total}").format(free=size(free_disk),
+                                                             total=size(shutil.disk_usage(folder).total)),
+                free_disk > _LITTLE_DISK, _("Make room: checkpoints take three times the size of the weights.")),
+    ]  # fmt: skip
+
+
+def _gpu() -> list[Finding]:
+    import torch
+
+    driver = device.nvidia_driver()
+    reason = device.why_no_gpu()
+    found = [Finding(_("NVIDIA driver"), driver or _("none"))]
+    if reason:
+        return [*found, Finding(_("GPU"), reason[0], False, reason[1])]
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        free, total = torch.cuda.mem_get_info(index)
+        memory = _("{free} free of {total}").format(free=size(free), total=size(total))
+        capability = f"{properties.major}.{properties.minor}"
+        found.append(Finding(_("GPU"), f"{properties.name}, {memory}, {_('capability')} {capability}"))
+    return found

@@ -1,0 +1,97 @@
+"""Making a project, changing its settings, and telling where its steps stand and what its model costs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_studio import files
+from llm_studio.config import Settings
+from llm_studio.config_file import Preset, load_preset
+from llm_studio.model import cost
+from llm_studio.project import Project, State, state
+
+DEFAULT_PRESET: Preset = "small"
+
+
+def new_project(root: Path, preset: Preset = DEFAULT_PRESET, language: str = "en", name: str = "") -> Project:
+    """A new project folder with the settings of a preset. Raises ProjectError, StorageError."""
+    settings = load_preset(preset).replaced({"project.name": name or root.resolve().name, "project.language": language})
+    return Project.create(root, settings)
+
+
+def apply_preset(project: Project, preset: Preset) -> Settings:
+    """Give the project all settings of a preset but its own name, language and cleaning."""
+    old, new = project.settings().to_dict(), load_preset(preset).to_dict()
+    settings = Settings.from_dict({**new, "project": old["project"], "data": old["data"]})
+    project.replace_settings(settings)
+    return settings
+
+
+def change_settings(project: Project, changes: Mapping[str, object]) -> Settings:
+    """Change values in config.yaml. Raises ConfigError with every problem, and changes nothing then."""
+    return project.change_settings(changes)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Where each step of a project stands."""
+
+    data: State
+    tokenizer: State
+    tokens: State
+
+
+def steps(project: Project) -> Steps:
+    """What is done, to do, or out of date because something before it changed."""
+    from llm_studio.data.corpus import Corpus
+
+    settings = project.settings()
+    corpus = Corpus(project.raw, settings.data)
+    here = corpus.fingerprint() if corpus.sources else ""
+    tokenizer = state(project.tokenizer_file, project.tokenizer_meta, tokenizer_inputs(settings, here))
+    tokens = state(project.tokens_meta, project.tokens_meta, {})
+    if tokens is State.READY:
+        used = files.read_json(project.tokens_meta) or {}
+        same = used.get("corpus") == here and used.get("tokenizer") == _tokenizer_fingerprint(project)
+        tokens = State.READY if same else State.OUT_OF_DATE
+    return Steps(State.READY if corpus.sources else State.TO_DO, tokenizer, tokens)
+
+
+def tokenizer_inputs(settings: Settings, corpus: str) -> dict[str, str]:
+    """Fingerprints of what a tokenizer is trained from."""
+    asked = settings.tokenizer.model_dump() | {"vocab_size": settings.model.vocab_size}
+    return {"corpus": corpus, "settings": files.fingerprint(asked)}
+
+
+def _tokenizer_fingerprint(project: Project) -> str | None:
+    from llm_studio.data.tokenizer import Tokenizer
+
+    return Tokenizer.load(project.tokenizer_file).fingerprint if project.tokenizer_file.exists() else None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model costs: counts, FLOPs, bytes. `vocab_size` is the tokenizer's real size where there is one."""
+
+    vocab_size: int
+    parts: cost.Parts
+    flops_per_token: float
+    training_bytes: int
+    generation_bytes: int
+
+
+def model_cost(project: Project, settings: Settings) -> Cost:
+    """The cost of the model that these settings describe. Quick enough to call at each change."""
+    vocab_size = settings.model.vocab_size
+    recorded = files.read_json(project.tokenizer_meta)
+    if recorded and recorded.get("asked") == vocab_size:
+        vocab_size = recorded["vocab_size"]
+    model, training = settings.model, settings.training
+    precision = "bfloat16" if training.precision == "auto" else training.precision
+    return Cost(
+        vocab_size=vocab_size,
+        parts=cost.parameters(model, vocab_size),
+        flops_per_token=3 * cost.flops_per_token(model, vocab_size, model.max_seq_len),
+        training_bytes=cost.training_bytes(model, vocab_size, training.batch_size, precision),
+        generation_bytes=cost.generation_bytes(model, vocab_size),
+    )

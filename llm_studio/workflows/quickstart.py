@@ -1,0 +1,98 @@
+"""All steps on the built-in stories, in a few minutes on any computer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_studio.config_file import Preset
+from llm_studio.events import TextWritten
+from llm_studio.jobs import Job
+from llm_studio.project import Project, State
+from llm_studio.workflows import projects, texts
+from llm_studio.workflows.generation import LAST, Writer, load_writer
+from llm_studio.workflows.training import PROMPTS, seconds_per_step, train
+
+if TYPE_CHECKING:
+    from llm_studio.training.runs import Run
+
+_PRESET: Preset = "nano"
+_STORIES = 12_000
+_TRAINING_SECONDS = 100
+_FEWEST_STEPS, _MOST_STEPS = 100, 3_000
+_TALES = 3
+
+
+@dataclass(frozen=True)
+class QuickStart:
+    """What came out: the project, its run, and the stories that the model wrote."""
+
+    project: Project
+    run: "Run"
+    stories: tuple[str, ...]
+    unigram_loss: float
+    bigram_loss: float
+
+
+def quickstart(
+    root: Path, language: str, job: Job, say: Callable[[str], None], max_steps: int | None = None
+) -> QuickStart:
+    """Make the project at `root`, or go on with it, from stories to a model that writes.
+
+    `say` is told each step by name ("new", "download", "tokenizer", "tokens", "train", "generate") as it begins.
+    Where `max_steps` isn't given, so many are trained as this machine does in less than two minutes.
+    """
+    project = _project(root, language, say)
+    done = projects.steps(project)
+    if done.data is State.TO_DO:
+        say("download")
+        texts.add_stories(project, language, _STORIES, job)
+    if done.tokenizer is not State.READY:
+        say("tokenizer")
+        texts.train_tokenizer(project, job)
+    if projects.steps(project).tokens is not State.READY:
+        say("tokens")
+        texts.prepare(project, job)
+    say("train")
+    steps = max_steps or _affordable_steps(project)
+    warmup = min(100, steps // 10)
+    changes = {
+        "training.max_steps": steps,
+        "training.warmup_steps": warmup,
+        "training.eval_interval": max(1, steps // 5),
+        "training.checkpoint_interval": max(1, steps // 2),
+    }
+    trained = train(project, job, changes=changes)
+    job.check()
+    say("generate")
+    writer = load_writer(project, job, trained.run.name, LAST)
+    prompt = PROMPTS[language][0]
+    stories = tuple(_tale(writer, prompt, seed, job) for seed in range(_TALES))
+    unigram, bigram = _baselines(project)
+    return QuickStart(project, trained.run, stories, unigram, bigram)
+
+
+def _tale(writer: Writer, prompt: str, seed: int, job: Job) -> str:
+    job.report(TextWritten(f"\n{prompt}"))
+    return prompt + writer.write(prompt, job, writer.settings_with({"seed": seed}))
+
+
+def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:
+    if (root / "config" / "config.yaml").exists():
+        return Project.open(root)
+    say("new")
+    return projects.new_project(root, _PRESET, language)
+
+
+def _affordable_steps(project: Project) -> int:
+    settings = project.settings()
+    steps = int(_TRAINING_SECONDS / seconds_per_step(project, settings))
+    return max(_FEWEST_STEPS, min(_MOST_STEPS, steps // 50 * 50))
+
+
+def _baselines(project: Project) -> tuple[float, float]:
+    from llm_studio.data.baselines import bigram_loss, unigram_loss
+    from llm_studio.data.dataset import open_tokens
+
+    with open_tokens(project.processed) as tokens:
+        return unigram_loss(tokens), bigram_loss(tokens)

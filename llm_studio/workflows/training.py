@@ -1,0 +1,222 @@
+"""Training a model: starting a run, going on with one, and what became of it."""
+
+import contextlib
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from llm_studio.config import ModelSettings, Settings
+from llm_studio.device import Compute, choose
+from llm_studio.errors import CheckpointError, ProjectError, StudioError, TrainingError
+from llm_studio.events import Notice, RunStarted
+from llm_studio.i18n import _, number
+from llm_studio.jobs import Job
+from llm_studio.project import Project, State
+
+if TYPE_CHECKING:
+    from llm_studio.data.dataset import Tokens
+    from llm_studio.data.tokenizer import Tokenizer
+    from llm_studio.training.checkpoint import Checkpoint
+    from llm_studio.training.runs import Run
+
+PROMPTS = {
+    "en": ("Once upon a time", "The little girl"),
+    "fr": ("Il était une fois", "La petite fille"),
+}
+"""What the model goes on with at each evaluation, unless the settings say otherwise."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training ended. `finished`: its last step was reached; else it was stopped, and saved."""
+
+    run: "Run"
+    finished: bool
+
+
+def train(
+    project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {}
+) -> Trained:
+    """Train a new run, or with `resume` go on with one (the last, where none is named).
+
+    `changes` are settings by dotted name, for this run alone. Raises StudioError of many kinds; what the run had
+    saved before is kept.
+    """
+    from llm_studio.training import runs
+
+    if resume:
+        name = run or _last_run(project)
+        runs.read(project, name)
+    else:
+        name = runs.check_name(run) if run else runs.new_name(project)
+        if runs.folder(project, name).exists():
+            raise ProjectError(_("There is already a run “{name}”.").format(name=name),
+                               _("Go on with it with --resume, or choose another name."))  # fmt: skip
+    with project.writing(runs.lock_name(name)), _material(project) as (tokens, tokenizer, data):
+        if not resume:
+            return _start(project, name, tokens, tokenizer, data, changes, job)
+        return _go_on(project, name, tokens, tokenizer, data, changes, job)
+
+
+def _last_run(project: Project) -> str:
+    from llm_studio.training import runs
+
+    existing = runs.listed(project)
+    if not existing:
+        raise ProjectError(_("There is no run to go on with."), _("Start one: leave --resume out."))
+    return existing[-1].name
+
+
+@contextlib.contextmanager
+def _material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
+    """The tokens, the tokenizer that made them, and the tokens' fingerprint."""
+    from llm_studio.data.dataset import open_tokens
+    from llm_studio.data.tokenizer import Tokenizer
+
+    again = _("Make them anew: “llm-studio prepare {path}”.").format(path=project.root)
+    if not project.tokens_meta.exists():
+        raise ProjectError(_("This project has no tokens yet."),
+                           _("Make them first: “llm-studio prepare {path}”.").format(path=project.root))  # fmt: skip
+    if not project.tokenizer_file.exists():
+        raise ProjectError(
+            _("The tokenizer of this project is gone."),
+            _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=project.root),
+        )
+    tokenizer = Tokenizer.load(project.tokenizer_file)
+    with open_tokens(project.processed) as tokens:
+        if tokens.tokenizer != tokenizer.fingerprint:
+            raise ProjectError(_("The tokens were made with another tokenizer."), again)
+        yield tokens, tokenizer, tokens.fingerprint
+
+
+def _start(
+    project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
+    changes: Mapping[str, object], job: Job,
+) -> Trained:  # fmt: skip
+    from llm_studio.workflows.projects import steps
+
+    settings = project.settings().replaced(changes)
+    if steps(project).tokens is State.OUT_OF_DATE:
+        job.report(Notice(_("The texts or their cleaning have changed since the tokens were made: “llm-studio prepare” "
+                            "brings them up to date."), "warning"))  # fmt: skip
+    return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
+
+
+def _go_on(
+    project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
+    changes: Mapping[str, object], job: Job,
+) -> Trained:  # fmt: skip
+    from llm_studio.training import checkpoint, runs
+
+    folder = runs.folder(project, name)
+    saved, damaged = checkpoint.newest_intact(folder)
+    for bad in damaged:
+        job.report(Notice(_("The checkpoint {name} is damaged and is left out.").format(name=bad), "warning"))
+    if saved is None:
+        if damaged:
+            raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=name),
+                                  _("Start a new run."))  # fmt: skip
+        old = Settings.from_dict(runs.read(project, name).settings)
+        job.report(Notice(_("The run had saved nothing yet: it begins again.")))
+        return _run(project, name, old.replaced(changes), choose(old.training), None, tokens, tokenizer, data, job)
+    old = saved.settings()
+    settings = old.replaced(changes)
+    _check_changes(old, settings, saved, data, job)
+    checkpoint.remove_after(folder, saved.step)
+    return _run(project, name, settings, _same_compute(saved, settings, job), saved, tokens, tokenizer, data, job)
+
+
+def _check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, job: Job) -> None:
+    """Refuse what can't change in a run, and say what a change does."""
+    from llm_studio.training.scheduler import learning_rate
+
+    if _shape(old.model) != _shape(new.model):
+        raise TrainingError(_("The model's shape can't change within a run."), _("Start a new run with it."))
+    if saved.state.data != data:
+        raise TrainingError(_("The run was trained on other tokens than those of the project now."),
+                            _("Start a new run, or make the tokens as they were."))  # fmt: skip
+    if saved.step >= new.training.max_steps:
+        raise TrainingError(
+            _("The run is finished: {step} steps are done.").format(step=number(saved.step)),
+            _("To train it further: --resume --set training.max_steps={more}.").format(more=2 * saved.step),
+        )
+    before, after = (learning_rate(saved.step + 1, s.training) for s in (old, new))
+    if old.training.max_steps != new.training.max_steps:
+        job.report(Notice(
+            _("The schedule of the learning rate now spans {steps} steps: at step {step} the rate goes from {before} "
+              "to {after}.").format(
+                  steps=number(new.training.max_steps), step=number(saved.step), before=f"{before:.2g}",
+                  after=f"{after:.2g}")
+        ))  # fmt: skip
+
+
+def _shape(model: ModelSettings) -> ModelSettings:
+    """The settings that decide about the weights and their use; dropout may change on the way."""
+    return model.model_copy(update={"dropout": 0.0})
+
+
+def _same_compute(saved: "Checkpoint", settings: Settings, job: Job) -> Compute:
+    """What the run was computed with so far, where this machine has it and the settings don't ask otherwise."""
+    wanted, here = saved.state.compute, choose(settings.training)
+    same_device = here.device == wanted.device
+    precision = wanted.precision if settings.training.precision == "auto" and same_device else here.precision
+    threads = wanted.threads if settings.training.threads == 0 else here.threads
+    chosen = Compute(here.device, precision, threads)
+    if chosen != wanted:
+        job.report(Notice(_("The run goes on with {here} instead of {before}: the result is as good, not the same to "
+                            "the last bit.").format(here=_told(chosen), before=_told(wanted)), "warning"))  # fmt: skip
+    return chosen
+
+
+def _told(compute: Compute) -> str:
+    return f"{compute.device}, {compute.precision}, {compute.threads} threads"
+
+
+def _run(
+    project: Project, name: str, settings: Settings, compute: Compute, saved: "Checkpoint | None",
+    tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job,
+) -> Trained:  # fmt: skip
+    import torch
+
+    from llm_studio.training import log, runs
+    from llm_studio.training.trainer import Material, Trainer
+
+    folder, log_file = runs.folder(project, name), project.log_file(name)
+    log.cut_after(log_file, saved.step if saved else -1)
+    prompts = settings.training.sample_prompts or PROMPTS[settings.project.language]
+    with log.RunLog(log_file) as run_log:
+        material = Material(tokens, tokenizer, data, prompts, folder, run_log)
+        trainer = Trainer(material, settings, compute, job)
+        if saved:
+            trainer.restore(saved)
+        parameters = sum(p.numel() for p in trainer.model.parameters())
+        run = runs.new(name, settings, parameters, torch.__version__, data)
+        if saved:
+            run = replace(run, created=runs.read(project, name).created, step=saved.step)
+        runs.write(project, run)
+        begun = RunStarted(name, trainer.step, settings.training.max_steps, parameters,
+                           compute.device, compute.precision, compute.threads, data)  # fmt: skip
+        run_log.write(begun)
+        job.report(begun)
+
+        def record(state: str) -> "Run":
+            now = replace(run, state=state, step=trainer.step, seconds=trainer.seconds,
+                          train_loss=trainer.train_loss, best_loss=trainer.best_loss)  # fmt: skip
+            runs.write(project, now)
+            return now
+
+        try:
+            finished = trainer.train()
+        except StudioError:
+            with contextlib.suppress(StudioError, OSError):  # a full disk: the first error is the one to tell
+                record("failed")
+            raise
+        return Trained(record("finished" if finished else "stopped"), finished)
+
+
+def seconds_per_step(project: Project, settings: Settings, steps: int = 4) -> float:
+    """Measured time of an optimizer update with these settings on this machine; nothing is kept. Takes seconds."""
+    from llm_studio.training.probe import measure
+
+    with _material(project) as (tokens, tokenizer, _data):
+        return measure(tokens, tokenizer.vocab_size, settings, choose(settings.training), steps)

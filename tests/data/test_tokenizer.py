@@ -1,0 +1,342 @@
+"""Text to ids and back, and how a tokenizer is learned and how its learning ends."""
+
+import json
+import multiprocessing
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
+from llm_studio.data.corpus import Stretch
+from llm_studio.data.stories import generate_stories
+from llm_studio.data.tokenizer import PIECE, Tokenizer, is_safe_cut, split_safely
+from llm_studio.data.tokenizer_training import quality, train_tokenizer, training_texts
+from llm_studio.errors import Cancelled, SourceError, TokenizerError
+from llm_studio.events import Event, Progress
+from llm_studio.jobs import Job
+
+UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
+DIFFICULT = st.text("aé漢\u0301🇫👩\u200d\0\x1c\x85\u00a0\u3000\ufeff\ufffd \t\r\n1½'s!<|>")
+NAMES = st.lists(st.sampled_from([*SPECIAL_TOKENS, " ", "a", "<|", "endoftext"])).map("".join)
+TEXTS = UNICODE | DIFFICULT | NAMES
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Stands for a corpus that is nothing but training texts; asking for others is an error."""
+
+    texts_: tuple[str, ...]
+
+    @property
+    def train_characters(self) -> int:
+        return sum(map(len, self.texts_))
+
+    def texts(self, side: str) -> Iterator[Stretch]:
+        assert side == "train", "the tokenizer saw validation text"
+        return (Stretch("source", text, True) for text in self.texts_)
+
+
+@dataclass(frozen=True)
+class BrokenTexts(Texts):
+    """A corpus whose file was damaged."""
+
+    def texts(self, side: str) -> Iterator[Stretch]:
+        yield from super().texts(side)
+        raise SourceError("The file is damaged.", "Add it again.")
+
+
+def slow_to_merge() -> Texts:
+    """Words of thousands of letters: they are read at once and merged for many seconds."""
+    letters = np.random.default_rng(0).integers(ord("a"), ord("z"), 1_000_000, dtype=np.uint8, endpoint=True)
+    return Texts((letters.tobytes().decode(),))
+
+
+def learned(texts: Texts, vocab_size: int = 1000, job: Job | None = None, **changes: Any) -> Tokenizer:
+    return train_tokenizer(texts, vocab_size, TokenizerSettings(**changes), job or Job())  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    stories = list(generate_stories("en", 200))
+    return learned(Texts((*stories, "Émile a 1984 ans. " * 50, "à la fin, 😀 " * 50)))
+
+
+# --- There and back ------------------------------------------------------------------------------------------
+
+
+@given(text=TEXTS)
+def test_every_text_comes_back(tokenizer: Tokenizer, text: str) -> None:
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert all(len(SPECIAL_TOKENS) <= token < tokenizer.vocab_size for token in ids), "a text made a special token"
+
+
+@given(text=TEXTS)
+def test_a_stream_shows_the_text_and_never_half_a_character(tokenizer: Tokenizer, text: str) -> None:
+    stream = tokenizer.stream()
+    shown = ""
+    for token in tokenizer.encode(text):
+        shown += stream.push(token)
+        assert text.startswith(shown)
+    assert stream.finish() == ""
+    assert shown == text
+
+
+@given(ids=st.lists(st.integers(0, 300), max_size=30))
+def test_a_stream_of_any_ids_equals_decoding_them_at_once(tokenizer: Tokenizer, ids: list[int]) -> None:
+    stream = tokenizer.stream()
+    shown = "".join([*map(stream.push, ids), stream.finish()])
+    assert shown == tokenizer.decode(ids)
+    assert shown == b"".join(map(tokenizer.token_bytes, ids)).decode("utf-8", errors="replace")
+
+
+def test_decoding_agrees_with_the_library(tokenizer: Tokenizer) -> None:
+    from tokenizers import Tokenizer as Library
+
+    library = Library.from_str(tokenizer.to_json())
+    every = list(range(tokenizer.vocab_size))
+    assert tokenizer.decode(every) == library.decode(every, skip_special_tokens=False)
+    np.random.default_rng(0).shuffle(every)
+    assert tokenizer.decode(every) == library.decode(every, skip_special_tokens=False)
+
+
+def test_half_a_character_is_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(TokenizerError, match=r"U\+D83D, at position 3"):
+        tokenizer.encode("oh \ud83d!")
+    with pytest.raises(TokenizerError, match=r"U\+DE00"):
+        tokenizer.encode_many(["fine", "\ude00"])
+
+
+def test_an_id_beyond_the_vocabulary_has_no_bytes(tokenizer: Tokenizer) -> None:
+    for token in (tokenizer.vocab_size, -1):
+        with pytest.raises(IndexError):
+            tokenizer.token_bytes(token)
+
+
+# --- Long texts ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digits", [True, False])
+@given(text=DIFFICULT | UNICODE)
+@settings(max_examples=300)
+def test_a_safe_cut_separates_what_the_pre_tokenizer_separates(digits: bool, text: str) -> None:
+    from tokenizers import pre_tokenizers
+
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words]) if digits else words
+    cuts = [0, *(position for position in range(1, len(text)) if is_safe_cut(text, position)), len(text)]
+    parts = [pre_tokenizer.pre_tokenize_str(text[start:end]) for start, end in pairwise(cuts)]
+    assert [word for part in parts for word, _ in part] == [word for word, _ in pre_tokenizer.pre_tokenize_str(text)]
+
+
+@given(text=DIFFICULT, limit=st.integers(1, 12))
+def test_pieces_are_short_whole_and_cut_safely_where_that_is_possible(text: str, limit: int) -> None:
+    pieces = list(split_safely(text, limit))
+    assert "".join(pieces) == text
+    position = 0
+    for piece in pieces[:-1]:
+        assert 0 < len(piece) <= limit
+        end = position + len(piece)
+        possible = [cut for cut in range(position + 1, position + limit + 1) if is_safe_cut(text, cut)]
+        assert end == (possible[-1] if possible else position + limit)
+        position = end
+    assert len(pieces[-1]) <= limit
+
+
+def test_a_long_text_has_the_ids_of_the_whole(tokenizer: Tokenizer) -> None:
+    text = "\n".join(generate_stories("en", 300, seed=1))
+    assert len(text) > 5 * PIECE
+    assert tokenizer.encode(text) == tokenizer.encode_many([text])[0].tolist()
+
+
+# --- Files ---------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_tokenizer_is_the_same(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path / "tokenizer.json")
+    again = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert again.fingerprint == tokenizer.fingerprint
+    assert again.to_json() == tokenizer.to_json()
+    assert (again.vocab_size, again.end_of_text) == (tokenizer.vocab_size, 0)
+    assert again.encode("Once <|endoftext|> 😀") == tokenizer.encode("Once <|endoftext|> 😀")
+
+
+def test_another_vocabulary_has_another_fingerprint(tokenizer: Tokenizer) -> None:
+    content = json.loads(tokenizer.to_json())
+    content["model"]["merges"].pop()
+    assert Tokenizer(content).fingerprint != tokenizer.fingerprint
+
+
+def test_settings_for_batches_and_noise_are_left_behind(tokenizer: Tokenizer) -> None:
+    content = json.loads(tokenizer.to_json())
+    content["truncation"] = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
+    content["padding"] = {"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0,
+                          "pad_type_id": 0, "pad_token": "<|endoftext|>"}  # fmt: skip
+    content["model"]["dropout"] = 0.5
+    imported = Tokenizer(content)
+    assert imported.fingerprint == tokenizer.fingerprint
+    assert imported.encode("Once upon a time") == tokenizer.encode("Once upon a time")
+
+
+def change(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def apply(content: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        for name in parents:
+            content = content[name]
+        content[last] = value
+
+    return apply
+
+
+def rename_end_of_text(content: dict[str, Any]) -> None:
+    content["added_tokens"][0]["content"] = "</s>"
+    content["model"]["vocab"]["</s>"] = content["model"]["vocab"].pop(SPECIAL_TOKENS[0])
+
+
+FOREIGN = {
+    "not BPE": change("model.type", "WordPiece"),
+    "normalizer": change("normalizer", {"type": "Lowercase"}),
+    "ends of words": change("model.end_of_word_suffix", "</w>"),
+    "bytes": change("pre_tokenizer", {"type": "Whitespace"}),
+    "space before each text": change("pre_tokenizer.pretokenizers", [{"type": "ByteLevel", "add_prefix_space": True}]),
+    "give back": lambda content: content["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "WhitespaceSplit"}),
+    "bytes have no token": lambda content: content["model"]["vocab"].pop("a"),
+    "holes": change("model.vocab.a", 10**9),
+    "lacks the token": rename_end_of_text,
+    "name of a special token": lambda content: content["added_tokens"][0].update(special=False),
+    "swallow": lambda content: content["added_tokens"][1].update(special=False, rstrip=True),
+    "damaged": change("model.vocab", "text"),
+    "no such token": change("model.merges", [["a", "no such token"]]),
+}
+
+
+@pytest.mark.parametrize("reason", FOREIGN)
+def test_a_tokenizer_that_loses_something_is_refused_with_the_reason(tokenizer: Tokenizer, reason: str) -> None:
+    content = json.loads(tokenizer.to_json())
+    FOREIGN[reason](content)
+    with pytest.raises(TokenizerError, match=reason) as raised:
+        Tokenizer.from_json(json.dumps(content))
+    assert raised.value.to_do
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"model": {}}'])
+def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "tokenizer.json").write_bytes(content)
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+
+
+def test_an_absent_file_is_said_to_be_absent(tmp_path: Path) -> None:
+    with pytest.raises(TokenizerError, match="There is no tokenizer"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+
+
+# --- Learning ------------------------------------------------------------------------------------------------
+
+
+def test_a_learned_tokenizer_has_the_special_tokens_first_and_frequent_words_whole(tokenizer: Tokenizer) -> None:
+    assert tokenizer.vocab_size == 1000
+    assert [tokenizer.decode([token]) for token in range(3)] == list(SPECIAL_TOKENS)
+    assert len(tokenizer.encode("Once upon")) == 2
+    assert len(tokenizer.encode("1984")) == 4
+
+
+def test_digits_are_joined_where_that_is_wished() -> None:
+    years = Texts(("1984 " * 100,))
+    assert len(learned(years, split_digits=False).encode("1984")) == 1
+
+
+def test_a_pair_that_is_too_rare_is_not_merged() -> None:
+    text = Texts(("zyxw", "zyxw", "aaab", "aaab", "aaab"))
+    assert len(learned(text, min_frequency=3).encode("zyxw")) == 4
+    assert len(learned(text, min_frequency=2).encode("zyxw")) == 1
+
+
+def test_a_small_corpus_gives_a_small_vocabulary() -> None:
+    assert 259 < learned(Texts(("hello hello",)), vocab_size=50_000).vocab_size < 270
+
+
+@pytest.mark.parametrize("megabytes", [1, 2, 100])
+def test_the_texts_read_are_spread_evenly_within_the_limit(megabytes: int) -> None:
+    stretches = [Stretch("source", f"é{index % 10}" * 50_000, True) for index in range(40)]  # 4 M characters, 6 MB
+    chosen = list(training_texts(stretches, 4_000_000, megabytes))
+    size = sum(len(text.encode()) for text in chosen)
+    wanted = min(megabytes * 1_000_000, 6_000_000)
+    assert 0.97 * wanted < size <= wanted
+    for digit in range(10):
+        assert sum(text.count(str(digit)) for text in chosen) * 3 == pytest.approx(size / 10, rel=0.25)
+
+
+def test_quality_counts_tokens_words_and_characters_up_to_the_limit(tokenizer: Tokenizer) -> None:
+    measured = quality(tokenizer, ["Once upon a time", " there was", " never read"], limit=26)
+    assert (measured.characters, measured.words) == (26, 6)
+    assert measured.tokens == len(tokenizer.encode("Once upon a time")) + len(tokenizer.encode(" there was"))
+    assert measured.characters_per_token == 26 / measured.tokens
+    assert measured.tokens_per_word == measured.tokens / 6
+
+
+def test_what_goes_wrong_with_the_texts_is_told_as_it_is() -> None:
+    with pytest.raises(SourceError, match="The file is damaged") as raised:
+        learned(BrokenTexts(("hello",)))
+    assert raised.value.to_do == "Add it again."
+
+
+class Merging(Job):
+    """A job that does something to the other process as soon as that is busy merging."""
+
+    def __init__(self, action: Callable[[psutil.Process], object]) -> None:
+        super().__init__(self.look)
+        self.action = action
+        self.times: list[float] = []
+        self.other: psutil.Process | None = None
+
+    def look(self, event: Event) -> None:
+        if isinstance(event, Progress) and event.total is None:
+            self.times.append(time.monotonic())
+            if len(self.times) == 4:
+                (child,) = multiprocessing.active_children()
+                assert child.pid is not None
+                self.other = psutil.Process(child.pid)
+                self.action(self.other)
+
+
+def test_a_cancel_while_merging_ends_at_once_and_leaves_no_process() -> None:
+    job = Merging(lambda _process: job.request_stop())
+    with pytest.raises(Cancelled):
+        learned(slow_to_merge(), 200_000, job)
+    assert time.monotonic() - job.times[-1] < 3
+    assert max(later - earlier for earlier, later in pairwise(job.times)) < 1, "no sign of life for a second"
+    assert job.other is not None
+    assert not job.other.is_running()
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_dies_is_explained() -> None:
+    with pytest.raises(TokenizerError, match="for want of memory") as raised:
+        learned(slow_to_merge(), 200_000, Merging(psutil.Process.kill), max_megabytes=37)
+    assert "less than 37" in raised.value.to_do
+    assert not multiprocessing.active_children()
+
+
+def test_the_other_process_dies_with_its_parent() -> None:
+    code = (
+        "from tests.data.test_tokenizer import Merging, learned, slow_to_merge\n"
+        "learned(slow_to_merge(), 200_000, Merging(lambda process: print(process.pid, flush=True)))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        other = psutil.Process(int(parent.stdout.readline()))
+        assert other.is_running()
+        parent.kill()
+    other.wait(timeout=3)

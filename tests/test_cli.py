@@ -1,0 +1,197 @@
+"""The command line, as a person or a script uses it: what it prints, what it makes, how it ends."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from llm_studio.cli.app import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, main
+from llm_studio.project import Project
+from tests.tiny import SETTINGS, project_with_tokens
+
+
+def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """The real program, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "llm_studio", *arguments], input=stdin, capture_output=True, text=True,
+        encoding="utf-8", env={**os.environ, "LLM_STUDIO_LANG": "en", **environment}, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny project with two finished runs."""
+    root = project_with_tokens(tmp_path_factory.mktemp("trained") / "mon llm").root
+    assert main(["train", str(root), "--run", "first"]) == DONE
+    assert main(["train", str(root), "--run", "second", "--set", "training.max_steps=12"]) == DONE
+    return root
+
+
+def test_the_whole_way_from_a_text_file_to_writing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = tmp_path / "contes.txt"
+    tale = "Il était une fois un chat n° {} qui aimait la mer et le vent du soir."
+    texts.write_text("\n\n".join(tale.format(i) for i in range(900)), encoding="utf-8")
+    root = str(tmp_path / "mon-llm")
+    assert main(["new", root, "--preset", "nano", "--lang", "fr"]) == DONE
+    assert main(["config", root, *(f"--set={k}={json.dumps(v)}" for k, v in SETTINGS.items())]) == DONE
+    assert main(["download", root, "--dataset", str(texts), "--separator", "blank"]) == DONE
+    assert "900 documents" in capsys.readouterr().out
+    assert main(["train-tokenizer", root, "--vocab-size", "300"]) == DONE
+    assert re.search(r"\d\.\d\d characters per token, \d\.\d\d tokens per word", capsys.readouterr().out)
+    assert main(["prepare", root]) == DONE
+    assert main(["train", root, "--run", "a"]) == DONE
+    assert "finished: 30 steps" in capsys.readouterr().out
+    assert main(["generate", root, "--prompt", "Il était", "--max-tokens", "20", "--seed", "1"]) == DONE
+    first = capsys.readouterr().out
+    assert first.startswith("Il était") and len(first) > 15
+    assert main(["generate", root, "--prompt", "Il était", "--max-tokens", "20", "--seed", "1"]) == DONE
+    assert capsys.readouterr().out == first
+    assert Project.open(Path(root)).settings().model.vocab_size == 300
+
+
+def test_help_is_there_for_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == DONE
+    commands = [
+        "new",
+        "download",
+        "train-tokenizer",
+        "prepare",
+        "config",
+        "train",
+        "runs",
+        "generate",
+        "doctor",
+        "quickstart",
+    ]
+    listed = capsys.readouterr().out
+    for command in commands:
+        assert command in listed
+        assert main([command, "--help"]) == DONE
+        assert "--json" in capsys.readouterr().out
+
+
+def test_help_comes_at_once_and_without_torch() -> None:
+    began = time.perf_counter()
+    assert run("--help").returncode == DONE
+    assert time.perf_counter() - began < 2.5  # five times the bar, as machines are noisy
+
+
+@pytest.mark.parametrize("arguments", [
+    ["trian", "x"], ["train"], ["new", "x", "--preset", "huge"], ["train", ".", "--set", "oops"], ["config", ".", "--sett", "a"],
+])  # fmt: skip
+def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == WRONG_USAGE
+    assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["train", "nowhere"], "no project"),
+    (["generate", "nowhere"], "no project"),
+    (["config", "PROJECT", "--set", "model.d_modell=3"], "did you mean “d_model”?"),
+    (["config", "PROJECT", "--set", "model.d_model=33", "--set", "training.seed=x"], "seed: must be a whole number"),
+    (["train", "PROJECT", "--run", "first"], "already a run “first”"),
+    (["train", "PROJECT", "--run", "a/b"], "can't be the name of a run"),
+    (["train", "PROJECT", "--resume", "--run", "third"], "The runs are: first, second"),
+    (["train", "PROJECT", "--set", "training.device=cuda"], "processor"),
+    (["generate", "PROJECT", "--checkpoint", "7777"], "There are: "),
+    (["generate", "PROJECT", "--checkpoint", "elsewhere"], "is no checkpoint"),
+    (["generate", "PROJECT", "--temperature", "-1"], "generation.temperature: must be at least 0"),
+    (["runs", "PROJECT", "--rename", "first", "second"], "already a run"),
+    (["download", "PROJECT", "--dataset", "nothing-here.txt"], "neither a file or folder here nor a known data set"),
+])  # fmt: skip
+def test_a_problem_is_explained_in_a_sentence_and_is_1(
+    trained: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(trained) if a == "PROJECT" else a for a in arguments]) == PROBLEM
+    captured = capsys.readouterr()
+    assert said in captured.err and "Traceback" not in captured.err
+
+
+def test_events_are_json_lines_of_one_schema(trained: Path) -> None:
+    done = run("train", str(trained), "--run", "json", "--json", "--set", "training.max_steps=10")
+    assert done.returncode == DONE, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(line["v"] == 1 for line in lines)
+    kinds = {line["event"] for line in lines}
+    assert {"run", "step", "evaluation", "sample", "checkpoint", "done"} <= kinds
+    assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 11))
+    logged = [json.loads(line) for line in (trained / "logs" / "json.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert logged == [line for line in lines if line["event"] in {"run", "step", "evaluation", "sample", "checkpoint"}]
+
+
+def test_a_problem_is_an_event_too(tmp_path: Path) -> None:
+    failed = run("train", str(tmp_path), "--json")
+    assert failed.returncode == PROBLEM
+    assert json.loads(failed.stdout)["event"] == "failed" and "no project" in json.loads(failed.stdout)["text"]
+
+
+def test_the_prompt_comes_from_standard_input(trained: Path) -> None:
+    done = run("generate", str(trained), "--prompt", "-", "--greedy", "--max-tokens", "5", stdin="Once upon a été")
+    assert done.returncode == DONE, done.stderr
+    assert done.stdout.startswith("Once upon a été")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_a_training_saves_it_and_is_130(trained: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "llm_studio", "train", str(trained), "--run", f"stopped-{number}", "--json",
+               "--set", "training.max_steps=100000"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "LLM_STUDIO_LANG": "en"})
+    assert process.stdout
+    for line in process.stdout:
+        if '"step": 20,' in line:
+            process.send_signal(number)
+            break
+    last = json.loads(process.communicate(timeout=60)[0].splitlines()[-1])
+    assert process.returncode == INTERRUPTED
+    assert last["event"] == "done" and "stopped and saved" in last["text"] and "--resume" in last["next"]
+    assert last["figures"]["step"] >= 20
+
+
+def test_runs_are_listed_compared_renamed_and_deleted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(project_with_tokens(tmp_path / "p").root)
+    assert main(["runs", root]) == DONE and "No training yet" in capsys.readouterr().out
+    for name, rate in (("a", "1e-2"), ("b", "1e-3")):
+        assert main(["train", root, "--run", name, "--set", f"training.learning_rate={rate}"]) == DONE
+    capsys.readouterr()
+    assert main(["runs", root]) == DONE
+    table = capsys.readouterr().out
+    assert re.search(r"^a +finished +30 / 30 +\d\.\d+ +\d\.\d+ +\d+ s +[\d.]+ [kM]B$", table, re.MULTILINE)
+    assert main(["runs", root, "--compare", "a", "--compare", "b"]) == DONE
+    assert re.search(r"training.learning_rate +0.01 +0.001", capsys.readouterr().out)
+    assert main(["runs", root, "--rename", "a", "été 1"]) == DONE
+    assert (Path(root) / "logs" / "été 1.jsonl").exists()
+    assert main(["runs", root, "--delete", "b", "--yes"]) == DONE
+    capsys.readouterr()
+    assert main(["runs", root, "--json"]) == DONE
+    assert [r["name"] for r in json.loads(capsys.readouterr().out)["figures"]["runs"]] == ["été 1"]
+    assert not (Path(root) / "checkpoints" / "b").exists()
+
+
+def test_the_doctor_names_what_keeps_a_gpu_from_being_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == DONE
+    findings = {f["name"]: f for f in json.loads(capsys.readouterr().out)["figures"]["findings"]}
+    assert {"Python", "torch", "GPU", "Memory", "Disk", "Processor"} <= set(findings)
+    assert findings["GPU"]["ok"] or findings["GPU"]["cure"]
+
+
+def test_the_program_speaks_the_language_of_the_system(tmp_path: Path) -> None:
+    english, french = (run("train", str(tmp_path), LLM_STUDIO_LANG=code) for code in ("en", "fr"))
+    assert "There is no project" in english.stderr and "Il n’y a pas de projet" in french.stderr
+    assert "Options" in run("train", "--help", LLM_STUDIO_LANG="fr").stdout
+
+
+def test_quickstart_makes_all_and_goes_on_with_what_is_there(tmp_path: Path) -> None:
+    root = tmp_path / "quick"
+    for _time in range(2):
+        done = run("quickstart", str(root), "--lang", "fr", "--steps", "20", "--json")
+        assert done.returncode == DONE, done.stderr
+        last = json.loads(done.stdout.splitlines()[-1])
+        assert last["event"] == "done" and len(last["figures"]["stories"]) == 3
+        assert all(story.startswith("Il était une fois") for story in last["figures"]["stories"])
+    assert [p.name for p in (root / "data" / "raw").glob("*.parquet")] == ["stories-fr.parquet"]

@@ -1,0 +1,134 @@
+"""Settings: checked all at once, read as people write them, changed without losing what people wrote."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_studio import i18n
+from llm_studio.config import SECTIONS, Settings, fields
+from llm_studio.config_file import PRESETS, dump, load, load_preset, parse, parse_value, with_changes
+from llm_studio.errors import ConfigError
+from llm_studio.model import cost
+
+
+def test_the_yaml_of_the_design_loads() -> None:
+    settings = parse(
+        "model:    {vocab_size: 32000, d_model: 256, n_heads: 8, n_layers: 6, d_ff: 1024,"
+        " max_seq_len: 512, dropout: 0.1}\n"
+        "training: {batch_size: 32, learning_rate: 3e-4, warmup_steps: 1000, max_steps: 100000, gradient_clip: 1.0,"
+        " gradient_accumulation_steps: 1}\n"
+    )
+    assert settings == load_preset("small").replaced({"project.name": ""})
+    assert settings.training.learning_rate == 0.0003
+
+
+@pytest.mark.parametrize(
+    "written, number", [("3e-4", 3e-4), ("1e3", 1000.0), ("2.5E-3", 2.5e-3), (".5", 0.5), ("-1e+2", -100.0)]
+)
+def test_numbers_are_read_as_people_write_them(written: str, number: float) -> None:
+    assert parse_value(written) == number
+
+
+def test_every_problem_is_reported_at_once_with_its_line() -> None:
+    text = """\
+model:
+  d_model: 100
+  n_heads: 3
+  n_layer: 3
+  dropout: "0.1"
+training:
+  max_steps: 3.5
+  batch_size: 0
+trainning: 3
+"""
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    found = {p.path: (p.line, p.message) for p in caught.value.problems}
+    assert found["model.d_model"] == (2, "100 can't be divided among n_heads = 3 heads: take a multiple of 3")
+    assert found["model.n_layer"] == (4, "unknown setting: did you mean “n_layers”?")
+    assert found["model.dropout"] == (5, "must be a number, not '0.1'")
+    assert found["training.max_steps"] == (7, "must be a whole number, not 3.5")
+    assert found["training.batch_size"] == (8, "must be at least 1, not 0")
+    assert found["trainning"] == (9, "unknown section: did you mean “training”?")
+    assert len(found) == 6
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [("model: [1, 2", 1), ("model:\n  d_model: 64\n  d_model: 32\n", 3), ("just words", 1), ("model: 3", 1)],
+)
+def test_what_is_no_yaml_of_settings_is_refused_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    assert caught.value.problems[0].line == line
+
+
+@pytest.mark.parametrize("changes", [
+    {"model.n_kv_heads": 3}, {"model.d_model": 24, "model.n_heads": 8}, {"model.positions": "alibi"},
+    {"model.d_model": True}, {"training.learning_rate": float("nan")}, {"training.sample_prompts": [3]},
+    {"generation.temperature": -1}, {"project.language": "de"}, {"model.d_model": None},
+])  # fmt: skip
+def test_values_that_can_not_work_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        Settings().replaced(changes)
+
+
+def test_what_is_written_is_read_back(tmp_path) -> None:
+    path = tmp_path / "config.yaml"
+    settings = Settings().replaced({"project.name": "Été: à l’école #1", "training.sample_prompts": ["a: b", "- c"],
+                                    "training.learning_rate": 1.25e-5, "model.rope_theta": 500000.0})  # fmt: skip
+    path.write_text(dump(settings), encoding="utf-8")
+    assert load(path) == settings
+
+
+@given(rate=st.floats(1e-12, 10), name=st.text(max_size=30), prompts=st.lists(st.text(max_size=10), max_size=3))
+def test_any_value_survives_the_file(rate: float, name: str, prompts: list[str]) -> None:
+    settings = Settings().replaced(
+        {"training.learning_rate": rate, "project.name": name, "training.sample_prompts": prompts}
+    )
+    assert parse(dump(settings)) == settings
+
+
+def test_every_setting_has_a_help_text_and_a_place_in_the_file() -> None:
+    text = dump(Settings())
+    for path, info in fields().items():
+        assert info.description, path
+        assert f"  {path.partition('.')[2]}:" in text
+
+
+def test_a_change_keeps_comments_and_order() -> None:
+    text = "# mine\nmodel:\n  n_layers: 2   # few\n  d_model: 64\ntraining: {max_steps: 5, batch_size: 2}\n"
+    changed = with_changes(
+        text, {"model.n_layers": 3, "training.max_steps": 7, "training.seed": 1, "data.min_characters": 9}
+    )
+    assert changed == (
+        "# mine\nmodel:\n  n_layers: 3   # few\n  d_model: 64\ntraining: {seed: 1, max_steps: 7, batch_size: 2}\n"
+        "\ndata:\n  min_characters: 9\n"
+    )
+
+
+def test_an_impossible_change_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 1"):
+        with_changes("model: {}\n", {"training.max_steps": 0})
+
+
+@pytest.mark.parametrize("name, millions", [("nano", 1), ("mini", 6), ("small", 15), ("medium", 42), ("gpt2", 124)])
+def test_a_preset_has_all_settings_and_its_size(name, millions: int) -> None:
+    from llm_studio.paths import resource
+
+    text = resource("presets", f"{name}.yaml").read_text(encoding="utf-8")
+    for path in fields():
+        assert f"  {path.partition('.')[2]}:" in text, path
+    settings = load_preset(name)
+    assert round(cost.parameters(settings.model, settings.model.vocab_size).total / 1e6) == millions
+    assert set(PRESETS) == {"nano", "mini", "small", "medium", "gpt2"}
+
+
+def test_the_problems_are_told_in_french() -> None:
+    i18n.activate("fr")
+    with pytest.raises(ConfigError, match="vouliez-vous dire"):
+        parse("model: {n_layer: 3}")
+
+
+def test_sections_are_those_of_the_design() -> None:
+    assert list(SECTIONS) == ["project", "data", "tokenizer", "model", "training", "generation"]

@@ -1,0 +1,72 @@
+"""Files are whole or absent, and a lock is the system's."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_studio import files
+from llm_studio.errors import BusyError, StorageError
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "été" / "a.txt"
+    files.write_text(path, "one")
+    with pytest.raises(RuntimeError), files.whole_file(path) as beside:
+        beside.write_text("half", encoding="utf-8")
+        raise RuntimeError
+    assert path.read_text(encoding="utf-8") == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "step-000001"
+    for content in ("old", "new"):
+        with files.whole_folder(path) as beside:
+            (beside / "a").write_text(content, encoding="utf-8")
+    with pytest.raises(RuntimeError), files.whole_folder(path) as beside:
+        (beside / "a").write_text("half", encoding="utf-8")
+        raise RuntimeError
+    assert (path / "a").read_text(encoding="utf-8") == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number, said", [
+    (errno.ENOSPC, "The disk is full"), (errno.EACCES, "may not be written"), (errno.EROFS, "may not be written"),
+    (errno.ENAMETOOLONG, "refuses this name"),
+])  # fmt: skip
+def test_the_systems_refusals_are_explained(tmp_path: Path, number: int, said: str) -> None:
+    with pytest.raises(StorageError, match=said), files.explained(tmp_path):
+        raise OSError(number, os.strerror(number))
+
+
+def test_too_little_room_is_said_with_figures(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"1,000,000\.0 GB are needed"):
+        files.require_space(tmp_path, 10**15)
+
+
+def test_a_lock_keeps_another_process_out_and_ends_with_it(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib, time\nfrom llm_studio import files\n"
+        "with files.locked(pathlib.Path(sys.argv[1]), 'run', ''):\n    print('held', flush=True)\n    time.sleep(60)\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout and other.stdout.readline() == "held\n"
+        assert files.is_locked(tmp_path, "run")
+        with pytest.raises(BusyError, match="someone else"), files.locked(tmp_path, "run", "someone else"):
+            pass
+    finally:
+        other.kill()
+        other.communicate()
+    assert not files.is_locked(tmp_path, "run")
+    with files.locked(tmp_path, "run", ""):
+        pass
+
+
+def test_a_fingerprint_depends_on_content_not_on_order() -> None:
+    assert files.fingerprint({"a": 1, "b": [2]}) == files.fingerprint({"b": [2], "a": 1})
+    assert files.fingerprint({"a": 1}) != files.fingerprint({"a": 2})

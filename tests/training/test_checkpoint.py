@@ -1,0 +1,126 @@
+"""Checkpoints are whole, verified, few, and pickle nothing; snapshots stay within their room."""
+
+import errno
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from llm_studio.config import Settings
+from llm_studio.device import Compute
+from llm_studio.errors import CheckpointError, StorageError
+from llm_studio.training import checkpoint, snapshots
+from llm_studio.training.checkpoint import LoopState
+
+
+def save(run: Path, step: int, loss: float | None = None) -> Path:
+    state = LoopState(
+        step=step, tokens=step * 100, seconds=1.0, vocab_size=300, compute=Compute("cpu", "float32", 2),
+        train_loss=3.0, validation_loss=loss, best_loss=loss, data="d", torch_version="t", scaler={},
+    )  # fmt: skip
+    weights = {"w": torch.full((4, 4), float(step))}
+    checkpoint.save(run, state, Settings(), "{}", weights, {"w.exp_avg": torch.ones(4, 4)})
+    return checkpoint.folder(run, step)
+
+
+def steps(run: Path) -> list[int]:
+    return [c.step for c in checkpoint.listed(run)]
+
+
+def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
+    saved = checkpoint.read(save(tmp_path, 7, 2.5))
+    checkpoint.verify(saved)
+    assert saved.state.compute == Compute("cpu", "float32", 2) and saved.state.tokens == 700
+    assert torch.equal(saved.weights()["w"], torch.full((4, 4), 7.0))
+    assert torch.equal(saved.moments()["w.exp_avg"], torch.ones(4, 4))
+    assert saved.settings() == Settings()
+    assert {p.suffix for p in saved.path.iterdir()} == {".safetensors", ".json", ".yaml"}
+
+
+def test_the_last_three_and_the_best_are_kept_and_steps_sort_as_numbers(tmp_path: Path) -> None:
+    for step, loss in [(999_998, 2.0), (999_999, 1.0), (1_000_000, 1.5), (1_000_001, 1.6), (1_000_002, None)]:
+        save(tmp_path, step, loss)
+    assert steps(tmp_path) == [999_999, 1_000_000, 1_000_001, 1_000_002]
+    best = checkpoint.best(checkpoint.listed(tmp_path))
+    assert best and best.step == 999_999
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "optimizer.safetensors", "config.yaml", "tokenizer.json", "checkpoint.json"]
+)
+def test_a_damaged_file_is_found_and_the_previous_checkpoint_serves(tmp_path: Path, name: str) -> None:
+    save(tmp_path, 1)
+    file = save(tmp_path, 2) / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    found, damaged = checkpoint.newest_intact(tmp_path)
+    assert found and found.step == 1 and damaged == ["step-000002"]
+
+
+def test_a_missing_file_and_a_truncated_one_are_found(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        save(tmp_path, step)
+    (checkpoint.folder(tmp_path, 3) / "model.safetensors").unlink()
+    record = checkpoint.folder(tmp_path, 2) / "checkpoint.json"
+    record.write_text(record.read_text(encoding="utf-8")[:40], encoding="utf-8")
+    found, damaged = checkpoint.newest_intact(tmp_path)
+    assert found and found.step == 1 and damaged == ["step-000003", "step-000002"]
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path, 1)
+
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        save(tmp_path, 2)
+    assert steps(tmp_path) == [1] and [p.name for p in tmp_path.iterdir()] == ["step-000001"]
+
+
+def test_too_little_room_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 10})())
+    with pytest.raises(StorageError, match="are free"):
+        save(tmp_path, 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_an_interrupted_save_left_is_no_checkpoint_and_goes(tmp_path: Path) -> None:
+    save(tmp_path, 1)
+    (tmp_path / "step-000002.partial").mkdir()
+    assert steps(tmp_path) == [1]
+    checkpoint.remove_after(tmp_path, 1)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-000001"]
+
+
+def test_a_checkpoint_of_a_newer_program_is_refused_politely(tmp_path: Path) -> None:
+    path = save(tmp_path, 1) / "checkpoint.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"version": 1', '"version": 2', 1), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="newer LLM Studio"):
+        checkpoint.read(path.parent)
+
+
+def test_snapshots_are_due_ever_more_rarely() -> None:
+    due = [step for step in range(100_001) if snapshots.is_due(step)]
+    assert due[:3] == [0, 1, 2] and 40 < len(due) < 70
+    assert all(later - earlier <= 0.25 * earlier for earlier, later in itertools.pairwise(due) if earlier > 20)
+
+
+def test_snapshots_stay_within_their_room_and_keep_first_and_last(tmp_path: Path) -> None:
+    weights = {"w": torch.randn(1000)}
+    for step in range(0, 400, 10):
+        assert snapshots.save(tmp_path, step, weights, 30_000)
+    kept = snapshots.listed(tmp_path)
+    assert sum(p.stat().st_size for p in kept.values()) <= 30_000
+    assert min(kept) == 0 and max(kept) == 390 and len(kept) > 10
+    gaps = [(b + 1) / (a + 1) for a, b in zip(kept, list(kept)[1:], strict=False)]
+    assert max(gaps[1:]) < 3  # spread on a logarithmic scale, but for the first jump from 0
+    torch.testing.assert_close(snapshots.read(kept[390])["w"].float(), weights["w"], atol=2e-3, rtol=2e-3)
+
+
+def test_a_model_larger_than_the_room_makes_no_snapshot(tmp_path: Path) -> None:
+    assert not snapshots.save(tmp_path, 1, {"w": torch.randn(1000)}, 1000)
+    assert not snapshots.listed(tmp_path)
