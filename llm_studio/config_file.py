@@ -118,7 +118,9 @@ def _scalar(value: object) -> str:
     if isinstance(value, float):
         return _short_float(value)
     plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**9)
+    # letters as they are, but line ends and control characters of all kinds as escapes
+    readable = "".join(plain if isinstance(plain, list) else str(plain)).isprintable()
+    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=readable, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
 
 

@@ -68,7 +68,7 @@ def update(path: Path) -> None:
     catalogue.update(source_messages(), no_fuzzy_matching=True)
     catalogue.obsolete.clear()
     with path.open("wb") as stream:
-        write_po(stream, catalogue, width=110, sort_by_file=True, omit_header=False)
+        write_po(stream, catalogue, width=110, sort_by_file=True, include_lineno=False)
     with path.open("rb") as stream:
         path.with_suffix(".mo").write_bytes(compiled(read_po(stream)))
 

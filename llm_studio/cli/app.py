@@ -1,6 +1,8 @@
 """The way into the command line, its exit codes, and how a job is run from it."""
 
 import contextlib
+import gettext
+import os
 import signal
 import sys
 import traceback
@@ -14,10 +16,18 @@ from llm_studio import __version__
 from llm_studio.cli.display import Display, JsonDisplay, TextDisplay
 from llm_studio.errors import Cancelled, StudioError
 from llm_studio.events import Failed
-from llm_studio.i18n import _
+from llm_studio.i18n import DOMAIN, N_, _, language
 from llm_studio.jobs import Job
+from llm_studio.paths import resource
 
 DONE, PROBLEM, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+TYPER_SAYS = (
+    N_("Arguments"), N_("Options"), N_("Commands"), N_("Missing command."), N_("No such command {name!r}."),
+    N_("default: {default}"), N_("required"),
+)  # fmt: skip
+"""What Typer says through gettext, so that our catalogue holds it too."""
 
 
 class Interrupted(Exception):  # noqa: N818  not an error: what the user asked for
@@ -29,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  Windows consoles say cp1252
+    _let_typer_speak()
     from llm_studio.cli import commands
 
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -53,6 +64,13 @@ def main(arguments: list[str] | None = None) -> int:
               .format(version=__version__), file=sys.stderr)  # fmt: skip
         return PROBLEM
     return outcome if isinstance(outcome, int) else DONE
+
+
+def _let_typer_speak() -> None:
+    """Let Typer's own words come from our catalogue: it asks gettext's global domain."""
+    os.environ["LANGUAGE"] = language()
+    gettext.bindtextdomain(DOMAIN, str(resource("i18n")))
+    gettext.textdomain(DOMAIN)
 
 
 def _explain(error: StudioError, as_json: bool) -> None:

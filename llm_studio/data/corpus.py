@@ -277,9 +277,7 @@ def unit_end(text: str, start: int, size: int) -> int:
         cut = before_white_space(text, start, place) if place >= 0 else start
         if cut >= low:
             return cut
-    sentence = _SENTENCE_END.search(text, aim, high)
-    if sentence is None:
-        sentence = next(_SENTENCE_END.finditer(text, low, aim), None)
+    sentence = _SENTENCE_END.search(text, aim, high) or _SENTENCE_END.search(text, low, high)
     if sentence is not None:
         return sentence.end()
     return safe_cut(text, start, aim)

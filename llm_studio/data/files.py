@@ -7,6 +7,7 @@ line, pass in bounded memory; only a line of JSON is held as a whole.
 import codecs
 import contextlib
 import json
+import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -57,7 +58,7 @@ def _folder(folder: Path, options: ReadOptions, notice: Callable[[str], None], j
     files = sorted(path for path in files if not any(part[0] == "." for part in path.relative_to(folder).parts))
     if not files:
         raise SourceError(
-            _("{folder} holds no texts: {kinds} files are read.").format(folder=folder, kinds=_kinds()),
+            _("{folder} holds no texts: {kinds} files are read.").format(folder=folder, kinds=", ".join(_READERS)),
             _("Choose another folder, or save the texts as one of these."),
         )
     refused: list[SourceError] = []
@@ -83,10 +84,6 @@ def _folder(folder: Path, options: ReadOptions, notice: Callable[[str], None], j
         )
 
 
-def _kinds() -> str:
-    return ", ".join(_READERS)
-
-
 class _File:
     """One file that was found to be text. Raises SourceError if it isn't."""
 
@@ -98,13 +95,9 @@ class _File:
         with _explained(path):
             self._encoding = _examine(path, job)
             if path.suffix and path.suffix.lower() not in _READERS:
-                raise SourceError(
-                    _("{path} is of a kind that can't be read; {kinds} files are.").format(path=path, kinds=_kinds()),
-                    _("If it is plain text, give it a name that ends in .txt."),
-                )
-            with self._open() as stream:
-                if all(block.isspace() for block in iter(lambda: stream.read(_BLOCK), "")):
-                    raise _empty(path)
+                what = _("{path} is of a kind that can't be read; {kinds} files are.")
+                raise SourceError(what.format(path=path, kinds=", ".join(_READERS)),
+                                  _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
         self._reader = _READERS.get(path.suffix.lower(), _read_text)
 
     def _open(self) -> TextIO:
@@ -215,43 +208,39 @@ def _read_json_lines(path: Path, stream: TextIO, options: ReadOptions) -> Iterat
     line_number = 0
     while line := stream.readline(_LONGEST_LINE):
         line_number += 1
-        if not line.isspace():
-            text = _field(line, options.text_field, _("{path}, line {line}:").format(path=path, line=line_number))
-            if text:
-                yield Piece(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
+        try:
+            text = "" if line.isspace() else _field(line, options.text_field)
+        except SourceError as error:
+            place = _("{path}, line {line}:").format(path=path, line=line_number)
+            raise SourceError(f"{place} {error.what}", error.to_do) from error
+        if text:
+            yield Piece(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
 
 
-def _field(line: str, name: str, place: str) -> str:
-    """The text in one line of JSON. `place` begins the sentence of what is wrong with it."""
+def _field(line: str, name: str) -> str:
+    """The text in one line of JSON. Raises SourceError with what is wrong in it."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise SourceError(
-            _("{place} this is not JSON ({reason}).").format(place=place, reason=reason),
-            _("Each line must be an object: {example}").format(example='{"text": "..."}'),
-        ) from error
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+        raise _not_an_object(_("this is not JSON ({reason}).").format(reason=reason)) from error
     if not isinstance(content, dict):
-        raise SourceError(
-            _("{place} this is JSON, but not an object.").format(place=place),
-            _("Each line must be an object: {example}").format(example='{"text": "..."}'),
-        )
+        raise _not_an_object(_("this is JSON, but not an object."))
     fields = cast("dict[str, object]", content)
-    text = fields.get(name, 0)
     if name not in fields:
         known = ", ".join(islice(fields, 12))
         raise SourceError(
-            _("{place} there is no field “{name}”; its fields are: {known}.").format(
-                place=place, name=name, known=known
-            ),
+            _("there is no field “{name}”; its fields are: {known}.").format(name=name, known=known),
             _("Choose one with --text-field."),
         )
-    if text is not None and not isinstance(text, str):
-        raise SourceError(
-            _("{place} the field “{name}” is not a text.").format(place=place, name=name),
-            _("Choose another one with --text-field."),
-        )
-    return text or ""
+    text = fields[name]
+    if text is None or isinstance(text, str):
+        return text or ""
+    raise SourceError(_("the field “{name}” is not a text.").format(name=name), _("Choose one with --text-field."))
+
+
+def _not_an_object(what: str) -> SourceError:
+    return SourceError(what, _("Each line must be an object: {example}").format(example='{"text": "..."}'))
 
 
 _READERS: dict[str, Callable[[Path, TextIO, ReadOptions], Iterator[Piece]]] = {
@@ -274,26 +263,18 @@ class _Encoding:
     exact: bool = False
 
 
-_MARKS = (  # the longer first: the mark of UTF-32 begins with that of UTF-16
-    (codecs.BOM_UTF32_LE, _Encoding("utf-32", "UTF-32")),
-    (codecs.BOM_UTF32_BE, _Encoding("utf-32", "UTF-32")),
-    (codecs.BOM_UTF16_LE, _Encoding("utf-16", "UTF-16")),
-    (codecs.BOM_UTF16_BE, _Encoding("utf-16", "UTF-16")),
-)
-_SIGNATURES = (
-    (b"\x89PNG\r\n", N_("an image")),
-    (b"\xff\xd8\xff", N_("an image")),
-    (b"GIF8", N_("an image")),
-    (b"PK\x03\x04", N_("a ZIP archive or an office document")),
-    (b"\xd0\xcf\x11\xe0", N_("an office document")),
-    (b"{\\rtf", N_("an office document")),
-    (b"%PDF-", N_("a PDF document")),
-    (b"\x1f\x8b", N_("a compressed archive")),
-    (b"7z\xbc\xaf", N_("a compressed archive")),
-    (b"Rar!", N_("a compressed archive")),
-    (b"\x28\xb5\x2f\xfd", N_("a compressed archive")),
-    (b"PAR1", N_("a Parquet file")),
-)
+_MARKS = {  # the longer first: a mark of UTF-32 begins with one of UTF-16
+    (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): _Encoding("utf-32", "UTF-32"),
+    (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE): _Encoding("utf-16", "UTF-16"),
+}
+_SIGNATURES = {
+    N_("an image"): (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8"),
+    N_("a PDF document"): (b"%PDF-",),
+    N_("an office document"): (b"\xd0\xcf\x11\xe0", b"{\\rtf"),
+    N_("a ZIP archive or an office document"): (b"PK\x03\x04",),
+    N_("a compressed archive"): (b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd"),
+    N_("a Parquet file"): (b"PAR1",),
+}
 _NOT_CONTROL = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n\v\f\r\x1b")
 _CHUNK = 1 << 20
 _SAMPLE = 1 << 15
@@ -305,14 +286,14 @@ def _examine(path: Path, job: Job) -> _Encoding:
         head = stream.read(16)
         if not head:
             raise _empty(path)
-        for signature, kind in _SIGNATURES:
-            if head.startswith(signature):
+        for kind, signatures in _SIGNATURES.items():
+            if head.startswith(signatures):
                 raise SourceError(
                     _("{path} is not text but {kind}.").format(path=path, kind=_(kind)),
                     _("Open it in its own program and save it there as plain text (.txt)."),
                 )
-        for mark, encoding in _MARKS:
-            if head.startswith(mark):
+        for marks, encoding in _MARKS.items():
+            if head.startswith(marks):
                 return encoding
         stream.seek(0)
         wrong = _first_wrong_byte(stream, path, job)
@@ -346,18 +327,18 @@ def _first_wrong_byte(stream: BinaryIO, path: Path, job: Job) -> int | None:
 
 
 _CANDIDATES = [
-    "cp1252", "mac_roman", "cp850", "iso8859_15", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256",
-    "cp1257", "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr",
+    "cp1252", "mac_roman", "cp850", "iso8859_15", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp1257",
+    "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr",
 ]  # fmt: skip
+_SYMBOL_IN_WORD = re.compile("[A-Za-zÀ-ÿ][‚„†‡ˆ‰‹›•˜™¡¢£¤¥¦§¨©®¯±²³¶¸¹º¼½¾¿÷×][a-zà-ÿ]")
 _NAMES = {"mac_roman": "Mac Roman", "iso8859_15": "ISO 8859-15", "koi8_r": "KOI8-R", "shift_jis": "Shift JIS"}
 
 
 def _guess(stream: BinaryIO, wrong: int) -> _Encoding:
     """The likeliest encoding of a text that is not UTF-8 at byte `wrong`."""
-    sample = _sample(stream, 0) + (_sample(stream, wrong - _SAMPLE // 2) if wrong > _SAMPLE // 2 else b"")
+    sample = b" ".join(_sample(stream, start) for start in {0, max(0, wrong - _SAMPLE // 2)})
     as_utf8 = sample.decode("utf-8", "replace")
-    broken = as_utf8.count("\ufffd")
-    if sum(character > "\x7f" for character in as_utf8) > 5 * broken:
+    if _beyond_ascii(as_utf8) > 5 * as_utf8.count("\ufffd"):
         return _Encoding("utf-8-sig", "UTF-8", guessed=True)  # with a few damaged bytes
     codec = _likeliest(sample)
     name = _NAMES.get(codec, codec.upper().replace("_", "-").replace("CP125", "Windows-125"))
@@ -365,16 +346,24 @@ def _guess(stream: BinaryIO, wrong: int) -> _Encoding:
 
 
 def _likeliest(sample: bytes) -> str:
+    """The codec that charset-normalizer finds likeliest; Windows-1252 where it fits as well.
+
+    Left alone it takes a short French text for Baltic. Symbols inside words betray what is not Western European:
+    the Polish ł that becomes ³, the é of MS-DOS that becomes ‚.
+    """
     from charset_normalizer import from_bytes
 
-    matches = from_bytes(sample, cp_isolation=_CANDIDATES)
+    as_western = sample.decode("cp1252", "replace")
+    western = len(_SYMBOL_IN_WORD.findall(as_western)) * 50 <= _beyond_ascii(as_western)
+    matches = from_bytes(sample, cp_isolation=_CANDIDATES if western else _CANDIDATES[1:])
     best = matches.best()
-    if best is None:
+    if best is None or any("cp1252" in m.could_be_from_charset and m.chaos <= best.chaos for m in matches):
         return "cp1252"
-    for match in matches:  # for a program that speaks English and French, Western European wins a tie
-        if "cp1252" in match.could_be_from_charset and (match.chaos, -match.coherence) <= (best.chaos, -best.coherence):
-            return "cp1252"
     return best.encoding
+
+
+def _beyond_ascii(text: str) -> int:
+    return sum(character > "\x7f" for character in text)
 
 
 def _sample(stream: BinaryIO, start: int) -> bytes:

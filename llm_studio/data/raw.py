@@ -27,8 +27,9 @@ PIECE_CHARACTERS = 500_000
 """Longest piece, in characters."""
 
 MANIFEST_VERSION = 1
-_GROUP_BYTES = 4 << 20
+_GROUP_BYTES = 1 << 20
 _GROUP_ROWS = 1 << 16
+"""A row group ends when it holds as much: Arrow needs a dozen times that to write it."""
 _LONGEST_NAME = 80
 
 
@@ -185,7 +186,7 @@ def write_source(
 
 
 def _groups(pieces: Iterable[Piece], measure: _Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
-    """The pieces as columns, a few megabytes at a time."""
+    """The pieces as columns, about a megabyte at a time."""
     texts: list[bytes] = []
     ends: list[bool] = []
     size = 0
@@ -282,7 +283,7 @@ def _rows(path: Path) -> Iterator[Piece]:
 
 
 def _columns(file: "pq.ParquetFile", names: list[str]) -> Iterator[tuple[list[str], list[bool]]]:
-    """The texts of a file and whether each ends its document, a few megabytes at a time."""
+    """The texts of a file and whether each ends its document, about a megabyte at a time."""
     import pyarrow as pa
 
     for group in range(file.num_row_groups):

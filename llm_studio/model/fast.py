@@ -90,8 +90,8 @@ class RootMeanSquareNorm(torch.autograd.Function):
         width = x.shape[-1]
         normed = x * scale  # (..., width), at least float32
         product = grad * normed
-        weight_grad = product.view(-1, width).sum(0)
-        mean = torch.mv(product.view(-1, width), weight).view(scale.shape).div_(width)
+        weight_grad = product.reshape(-1, width).sum(0)
+        mean = torch.mv(product.reshape(-1, width), weight).view(scale.shape).div_(width)
         x_grad = (grad * weight).sub_(normed.mul_(mean)).mul_(scale)
         return x_grad.to(x.dtype), weight_grad, None, None
 

@@ -92,6 +92,6 @@ def model_cost(project: Project, settings: Settings) -> Cost:
         vocab_size=vocab_size,
         parts=cost.parameters(model, vocab_size),
         flops_per_token=3 * cost.flops_per_token(model, vocab_size, model.max_seq_len),
-        training_bytes=cost.training_bytes(model, vocab_size, training.batch_size, precision),
+        training_bytes=cost.training_bytes(model, vocab_size, training.batch_size, precision).total,
         generation_bytes=cost.generation_bytes(model, vocab_size),
     )

@@ -87,11 +87,12 @@ def test_a_run_without_white_space_is_cut_beside_what_belongs_together(together:
     assert together in second.text or together in first.text
 
 
-def test_row_groups_hold_a_few_megabytes(tmp_path: Path) -> None:
+def test_row_groups_hold_about_a_megabyte(tmp_path: Path) -> None:
     written(tmp_path, ["line of text " * 8000] * 120)
     with (tmp_path / "texts.parquet").open("rb") as stream:
         about = pq.ParquetFile(stream).metadata
-        assert about.num_row_groups == 3
+        assert max(about.row_group(n).total_byte_size for n in range(about.num_row_groups)) < 1_200_000
+        assert about.num_row_groups < 13
         assert about.row_group(0).column(0).compression == "ZSTD"
 
 

@@ -1,0 +1,29 @@
+"""Figures about the program: `python -m tests.benchmarks [NAME ...]`. They print; they never fail on time.
+
+training   tokens per second beside a plain float32 model, and what a checkpoint costs
+preparing  `prepare` in MB/s beside the bare library, and its peak memory on ten times the text
+stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
+learning   validation losses on real texts, beside the bigram's (needs the real texts)
+starting   time of `llm-studio --help`
+kills      100 kills at random moments, each resumed; the weights compared at the end
+"""
+
+import importlib
+import sys
+
+NAMES = ("starting", "training", "preparing", "stories", "learning", "kills")
+
+
+def main() -> None:
+    """Run the benchmarks named on the command line, or all."""
+    chosen = sys.argv[1:] or NAMES
+    unknown = [name for name in chosen if name not in NAMES]
+    if unknown:
+        sys.exit(f"unknown: {', '.join(unknown)}\n\n{__doc__}")
+    for name in chosen:
+        print(f"== {name}", flush=True)
+        importlib.import_module(f"tests.benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What a small model learns on real texts: validation loss beside the bigram's."""
+
+import tempfile
+from pathlib import Path
+
+from llm_studio.data.baselines import bigram_loss
+from llm_studio.data.dataset import open_tokens
+from llm_studio.jobs import Job
+from llm_studio.workflows import projects, texts
+from llm_studio.workflows.training import train
+
+REAL_TEXTS = Path(__file__).parents[3] / "shared" / "data"
+CASES = {
+    # text, vocabulary, steps
+    "tinyshakespeare.txt": (300, 1500),
+    "french-novels": (2048, 1500),
+}
+
+
+def main() -> None:
+    """Train and print."""
+    if not REAL_TEXTS.is_dir():
+        print("the real texts are not at hand")
+        return
+    for name, (vocabulary, steps) in CASES.items():
+        loss, bigram = learn(REAL_TEXTS / name, vocabulary, steps)
+        print(f"{name}: validation loss {loss:.3f} after {steps} steps, bigram {bigram:.3f}, vocabulary {vocabulary}")
+
+
+def learn(text: Path, vocabulary: int, steps: int) -> tuple[float, float]:
+    """(validation loss of a nano model, bigram loss), in nats per token."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = projects.new_project(Path(folder) / "p", "nano")
+        texts.add_files(project, text, Job())
+        texts.train_tokenizer(project, Job(), vocabulary)
+        texts.prepare(project, Job())
+        changes = {"training.max_steps": steps, "training.warmup_steps": min(100, steps // 10),
+                   "training.eval_interval": max(1, steps // 4), "training.checkpoint_interval": steps,
+                   "training.snapshot_megabytes": 0}  # fmt: skip
+        trained = train(project, Job(), changes=changes)
+        with open_tokens(project.processed) as tokens:
+            bigram = bigram_loss(tokens)
+        assert trained.run.best_loss is not None
+        return trained.run.best_loss, bigram

@@ -1,0 +1,65 @@
+"""Tokens per second of training, beside the same architecture written plainly, in turns in one run."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from llm_studio.config import Settings
+from llm_studio.config_file import load_preset
+from llm_studio.device import choose
+from llm_studio.model.transformer import Transformer
+from llm_studio.training import optimizer
+from tests.benchmarks.reference import PlainTransformer
+
+ROUNDS = 5
+STEPS = {"nano": 6, "mini": 2, "small": 1}
+BATCH = {"nano": 32, "mini": 16, "small": 8}
+
+
+def main() -> None:
+    """Print tokens per second and their ratio for the presets that a processor trains."""
+    for preset, steps in STEPS.items():
+        settings = load_preset(preset).replaced({"training.batch_size": BATCH[preset]})
+        compute = choose(settings.training)
+        torch.manual_seed(0)
+        plain = PlainTransformer(settings.model, settings.model.vocab_size)
+        ours = Transformer(settings.model, settings.model.vocab_size)
+        adamw = torch.optim.AdamW(plain.parameters(), lr=3e-4)
+        plain_step = _step(plain, adamw, settings, torch.autocast("cpu", enabled=False))
+        our_step = _step(ours, optimizer.build(ours, settings.training), settings, compute.autocast())
+        slow, fast = _in_turns(plain_step, our_step, steps)
+        tokens = settings.training.batch_size * settings.model.max_seq_len
+        print(f"{preset:6} {settings.training.batch_size} x {settings.model.max_seq_len}: plain float32 "
+              f"{tokens / slow:8,.0f} tokens/s, ours ({compute.precision}) {tokens / fast:8,.0f} tokens/s, "
+              f"{slow / fast:.2f} times")  # fmt: skip
+
+
+def _step(model: nn.Module, adamw: torch.optim.Optimizer, settings: Settings, autocast) -> Callable[[], None]:
+    shape = (settings.training.batch_size, settings.model.max_seq_len + 1)
+    ids = torch.randint(0, settings.model.vocab_size, shape)
+
+    def step() -> None:
+        with autocast:
+            loss = model.loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        adamw.step()
+        adamw.zero_grad()
+
+    return step
+
+
+def _in_turns(one: Callable[[], None], other: Callable[[], None], steps: int) -> tuple[float, float]:
+    """Median seconds of a step of each, measured alternately."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for round_number in range(ROUNDS + 1):
+        for step, kept in zip((one, other), times, strict=True):
+            began = time.perf_counter()
+            for _n in range(steps):
+                step()
+            if round_number:
+                kept.append((time.perf_counter() - began) / steps)
+    return statistics.median(times[0]), statistics.median(times[1])

@@ -1,0 +1,70 @@
+"""The costs told before training are those met in training."""
+
+import subprocess
+import sys
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from llm_studio.config import ModelSettings
+from llm_studio.model.cost import flops_per_token, generation_bytes, parameters, training_bytes
+from llm_studio.model.transformer import Transformer
+from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> ModelSettings:
+    heads = draw(st.sampled_from([1, 2, 4, 6]))
+    return small_settings(
+        d_model=heads * draw(st.sampled_from([8, 10])),
+        n_heads=heads,
+        n_kv_heads=draw(st.sampled_from([None, *(n for n in range(1, heads + 1) if heads % n == 0)])),
+        n_layers=draw(st.integers(1, 3)),
+        d_ff=draw(st.integers(1, 50)),
+        max_seq_len=draw(st.integers(8, 20)),
+        positions=draw(st.sampled_from(["rope", "learned", "sinusoidal"])),
+        norm=draw(st.sampled_from(["rmsnorm", "layernorm"])),
+        activation=draw(st.sampled_from(["swiglu", "gelu"])),
+        qk_norm=draw(st.booleans()),
+        tie_embeddings=draw(st.booleans()),
+        bias=draw(st.booleans()),
+    )
+
+
+@settings(deadline=None)
+@given(shapes(), st.integers(1, 300))
+def test_parameters_are_counted_exactly(shape: ModelSettings, vocabulary: int) -> None:
+    model = Transformer(shape, vocabulary)
+    parts = parameters(shape, vocabulary)
+    blocks = model.blocks.named_parameters()
+    assert parts.total == model.parameter_count()
+    assert parts.embedding == model.embeddings.token.weight.numel()
+    assert parts.feed_forward == sum(p.numel() for name, p in blocks if ".feed_forward." in name)
+
+
+def test_the_products_counted_are_those_made() -> None:
+    model = small_model(n_kv_heads=None)
+    with FlopCounterMode(display=False) as counter:
+        model(some_ids(2, 24))
+    assert counter.get_total_flops() == 2 * 24 * flops_per_token(model.settings, VOCABULARY)
+
+
+def test_memory_grows_with_the_batch_and_shrinks_with_half_precision() -> None:
+    shape = small_settings()
+    one, two = (training_bytes(shape, VOCABULARY, batch, "bfloat16") for batch in (32, 64))
+    assert (one.weights, one.gradients, one.optimizer) == (two.weights, two.gradients, two.optimizer)
+    assert 1.5 < two.activations / one.activations < 2.1
+    assert training_bytes(shape, VOCABULARY, 32, "float32").activations > 1.2 * one.activations
+
+
+def test_generation_needs_the_weights_and_the_cache() -> None:
+    shape = small_settings(n_kv_heads=2)
+    weights = 4 * parameters(shape, VOCABULARY).total
+    cache = 4 * 2 * shape.n_layers * 2 * shape.max_seq_len * 8
+    assert generation_bytes(shape, VOCABULARY) == weights + cache + 4 * VOCABULARY
+
+
+def test_costs_are_told_without_torch() -> None:
+    code = "import sys, llm_studio.model.cost; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,169 @@
+"""The steps of a project: what is done, what is out of date, and what is refused instead of training on nonsense."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llm_studio.errors import BusyError, CheckpointError, DataError, ProjectError, StorageError
+from llm_studio.events import Event, Notice
+from llm_studio.jobs import Job
+from llm_studio.project import Project, State
+from llm_studio.training import checkpoint
+from llm_studio.workflows import projects, texts
+from llm_studio.workflows.generation import load_writer
+from llm_studio.workflows.training import train
+from tests.tiny import project_with_tokens
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project_with_tokens(tmp_path_factory.mktemp("prepared") / "project").root
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path) -> Project:
+    shutil.copytree(prepared, tmp_path / "project")
+    return Project.open(tmp_path / "project")
+
+
+def notices(events: list[Event]) -> str:
+    return "\n".join(event.text for event in events if isinstance(event, Notice))
+
+
+def test_each_step_asks_for_the_one_before(tmp_path: Path) -> None:
+    project = projects.new_project(tmp_path / "p", "nano")
+    with pytest.raises(ProjectError, match=r"no texts yet.*download"):
+        texts.train_tokenizer(project, Job())
+    with pytest.raises(ProjectError, match=r"no tokenizer yet.*train-tokenizer"):
+        texts.prepare(project, Job())
+    with pytest.raises(ProjectError, match=r"no tokens yet.*prepare"):
+        train(project, Job())
+    with pytest.raises(ProjectError, match=r"no trained model yet.*train"):
+        load_writer(project, Job())
+    with pytest.raises(ProjectError, match="no run to go on with"):
+        train(project, Job(), resume=True)
+
+
+def test_a_step_is_ready_until_something_before_it_changes(project: Project, tmp_path: Path) -> None:
+    assert projects.steps(project) == projects.Steps(State.READY, State.READY, State.READY)
+    shutil.copytree(project.root, tmp_path / "copy")
+    assert projects.steps(Project.open(tmp_path / "copy")).tokens is State.READY
+    texts.add_stories(project, "fr", 50, Job())
+    assert projects.steps(project) == projects.Steps(State.READY, State.OUT_OF_DATE, State.OUT_OF_DATE)
+    said: list[Event] = []
+    train(project, Job(said.append), changes={"training.max_steps": 1})
+    assert "have changed since the tokens were made" in notices(said)
+
+
+def test_another_size_of_vocabulary_makes_the_tokenizer_out_of_date(project: Project) -> None:
+    projects.change_settings(project, {"model.vocab_size": 500})
+    assert projects.steps(project).tokenizer is State.OUT_OF_DATE
+
+
+def test_tokens_of_another_tokenizer_are_refused(project: Project) -> None:
+    texts.train_tokenizer(project, Job(), 300)
+    assert projects.steps(project).tokens is State.OUT_OF_DATE
+    with pytest.raises(ProjectError, match=r"another tokenizer.*prepare"):
+        train(project, Job())
+
+
+def test_a_truncated_token_file_is_refused(project: Project) -> None:
+    tokens = project.processed / "train.bin"
+    tokens.write_bytes(tokens.read_bytes()[:-10])
+    with pytest.raises(DataError, match=r"train\.bin.*prepare"):
+        train(project, Job())
+
+
+def test_a_corpus_smaller_than_one_context_is_refused(project: Project) -> None:
+    with pytest.raises(DataError, match="max_seq_len"):
+        train(project, Job(), changes={"model.max_seq_len": 1_000_000})
+
+
+def test_two_programs_do_not_write_the_same_thing(project: Project) -> None:
+    with project.writing("tokens"), pytest.raises(BusyError, match="Another window or command"):
+        texts.prepare(project, Job())
+    with project.writing("tokenizer"), pytest.raises(BusyError):
+        texts.train_tokenizer(project, Job())
+
+
+def test_the_same_source_added_again_replaces_itself(project: Project) -> None:
+    texts.add_stories(project, "en", 40, Job())
+    assert [p.name for p in project.raw.glob("*.parquet")] == ["stories-en.parquet"]
+
+
+def test_at_most_so_many_documents_are_taken(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_text("\n\n".join(f"document {n} is here" for n in range(50)), encoding="utf-8")
+    source = texts.add_files(project, path, Job(), separator="blank", max_documents=7)
+    assert source.documents == 7
+
+
+def test_writing_falls_back_on_an_intact_checkpoint_and_says_so(project: Project) -> None:
+    train(project, Job(), run="a")
+    saved = checkpoint.listed(project.checkpoints / "a")
+    best = checkpoint.best(saved)
+    assert best
+    (best.path / "model.safetensors").write_bytes(b"broken")
+    said: list[Event] = []
+    writer = load_writer(project, Job(said.append))
+    assert "is damaged" in notices(said) and "is used instead" in notices(said)
+    assert writer.write("Once", Job(), writer.settings_with({"max_tokens": 3}))
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_writer(project, Job(), "a", str(best.step))
+
+
+def test_what_is_written_streams_without_half_characters_and_stops_when_asked(project: Project) -> None:
+    train(project, Job(), run="a")
+    seen: list[str] = []
+    job = Job(lambda event: (seen.append(getattr(event, "text", "")), len(seen) > 4 and job.request_stop()))
+    writer = load_writer(project, job)
+    text = writer.write("", job, writer.settings_with({"seed": 1}))
+    assert "".join(seen) == text and 4 < len(seen) < 10
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own with room for a tiny project but not for its checkpoints."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = os.name == "posix" and not subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)], capture_output=True, check=False
+    ).returncode if shutil.which("mount") else False  # fmt: skip
+    if not mounted:
+        pytest.skip("no small disk can be made here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_ends_a_training_with_a_sentence_and_keeps_what_was_saved(
+    project: Project, small_disk: Path
+) -> None:
+    shutil.copytree(project.root, small_disk / "p")
+    crowded = Project.open(small_disk / "p")
+    train(crowded, Job(), run="a", changes={"training.max_steps": 5})
+    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(b"x" * 4096)
+            filler.flush()
+    with pytest.raises(StorageError, match="Make room"):
+        train(crowded, Job(), run="a", resume=True, changes={"training.max_steps": 10})
+    (small_disk / "filler").unlink()
+    assert train(crowded, Job(), run="a", resume=True, changes={"training.max_steps": 10}).run.step == 10
+
+
+def test_a_full_disk_leaves_the_old_tokens(project: Project, small_disk: Path) -> None:
+    shutil.copytree(project.root, small_disk / "p")
+    crowded = Project.open(small_disk / "p")
+    before = (crowded.processed / "train.bin").read_bytes()
+    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(b"x" * 4096)
+            filler.flush()
+    with pytest.raises(StorageError):
+        texts.prepare(crowded, Job())
+    assert (crowded.processed / "train.bin").read_bytes() == before
+    assert not list(crowded.processed.glob("*.partial"))
