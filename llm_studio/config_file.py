@@ -108,13 +108,13 @@ def dump(settings: Settings) -> str:
     for name, kind in SECTIONS.items():
         out += ["", f"{name}:"]
         for key, info in kind.model_fields.items():
-            entry = f"  {key}: {_scalar(getattr(getattr(settings, name), key))}"
+            entry = f"  {key}: {scalar(getattr(getattr(settings, name), key))}"
             out.append(f"{entry:<36}  # {_(info.description or '')}")
     return "\n".join(out) + "\n"
 
 
-def _scalar(value: object) -> str:
-    """`value` on one line of YAML."""
+def scalar(value: object) -> str:
+    """A setting's value on one line of YAML."""
     if isinstance(value, float):
         return _short_float(value)
     plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
@@ -139,7 +139,7 @@ def with_changes(text: str, changes: Mapping[str, object]) -> str:
     Raises ConfigError when the result can't be used.
     """
     for path, value in changes.items():
-        text = _with_change(text, path, _scalar(value))
+        text = _with_change(text, path, scalar(value))
     parse(text)
     return text
 

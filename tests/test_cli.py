@@ -94,7 +94,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     (["train", "nowhere"], "no project"),
     (["generate", "nowhere"], "no project"),
     (["config", "PROJECT", "--set", "model.d_modell=3"], "did you mean “d_model”?"),
-    (["config", "PROJECT", "--set", "model.d_model=33", "--set", "training.seed=x"], "seed: must be a whole number"),
+    (["config", "PROJECT", "--set", "model.d_model=33", "--set", "training.seed=x"], "must be a whole number, not 'x'"),
     (["train", "PROJECT", "--run", "first"], "already a run “first”"),
     (["train", "PROJECT", "--run", "a/b"], "can't be the name of a run"),
     (["train", "PROJECT", "--resume", "--run", "third"], "The runs are: first, second"),

@@ -9,8 +9,8 @@ from llm_studio import __version__
 from llm_studio.cli import run_commands
 from llm_studio.cli.app import running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
-from llm_studio.config import Settings
-from llm_studio.config_file import Preset
+from llm_studio.config import SECTIONS, Settings
+from llm_studio.config_file import Preset, scalar
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, short_number, size, system_language
 from llm_studio.project import Project
@@ -77,8 +77,8 @@ def download(
         str | None,
         typer.Option(
             help=_(
-                "what stands between two documents of one file: “blank” (blank lines), “<|endoftext|>”, or a line of your own; "
-                "without it, a file is one document"
+                "what stands between two documents of one file: “blank” (blank lines), “<|endoftext|>”, or a line of "
+                "your own; without it, a file is one document"
             )
         ),
     ] = None,
@@ -147,8 +147,8 @@ def config(
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
-    project = Project.open(folder)
     wanted = parse_changes(changes)
+    project = Project.open(folder)
     if preset:
         settings = projects.apply_preset(project, preset)
     settings = projects.change_settings(project, wanted) if wanted else project.settings()
@@ -166,9 +166,10 @@ def config(
 
 def _settings_text(settings: Settings) -> str:
     lines: list[str] = []
-    for name, values in settings.to_dict().items():
+    for name in SECTIONS:
+        section = getattr(settings, name)
         lines.append(f"{name}:")
-        lines += [f"  {key:<28}{value}" for key, value in values.items()]
+        lines += [f"  {key + ':':<28}{scalar(getattr(section, key))}" for key in type(section).model_fields]
     return "\n".join(lines)
 
 

@@ -43,9 +43,10 @@ def train(
 ) -> None:
     from llm_studio.workflows.training import train as train_model
 
+    wanted = parse_changes(changes)
     project = Project.open(folder)
     with running(as_json) as (job, _display):
-        trained = train_model(project, job, run=run, resume=resume, changes=parse_changes(changes))
+        trained = train_model(project, job, run=run, resume=resume, changes=wanted)
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
                    "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip
@@ -205,8 +206,14 @@ def quickstart(
             job.report(Notice(_(_STEPS[step])))
 
         made = run_quickstart(folder, lang or system_language(), job, say, steps)
-        figures = {"project": str(made.project.root), "run": made.run.name, "loss": made.run.best_loss,
-                   "unigram_loss": made.unigram_loss, "bigram_loss": made.bigram_loss, "stories": made.stories}  # fmt: skip
+        figures = {
+            "project": str(made.project.root),
+            "run": made.run.name,
+            "loss": made.run.best_loss,
+            "unigram_loss": made.unigram_loss,
+            "bigram_loss": made.bigram_loss,
+            "stories": made.stories,
+        }
         job.report(Done(_quickstart_text(made), f'llm-studio generate {folder} --prompt "..."', figures))
 
 

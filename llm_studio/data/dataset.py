@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 import json
 import mmap
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from llm_studio.data.corpus import Plan, Stretch
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 VERSION = 1
 TRAIN_FILE, VALIDATION_FILE, META_FILE = "train.bin", "val.bin", "meta.json"
 
-_BATCH = 1_000_000
+_BATCH = 500_000
 """Characters encoded in one call, on all cores: the library needs some 50 bytes for each."""
 _CHECKED = 32_000_000
 """Ids of a file that are checked when it is opened; whatever is drawn later is checked in its turn."""
@@ -126,9 +128,8 @@ class _Writer:
         sources: list[SourceRange] = []
         tokens = 0
         with path.open("wb") as stream:
-            for batch in _one_ahead(_batches(stretches)):
+            for batch, (ids, batch_sources) in _with_results(self._encode, _batches(stretches)):
                 self._job.check()
-                ids, batch_sources = self._encode(batch)
                 if self.done == 0:
                     self._require_space(len(ids), batch)
                 content = ids.astype(self.dtype).tobytes()
@@ -186,13 +187,19 @@ def _batches(stretches: "Iterable[Stretch]") -> Iterator[list[_Piece]]:
         yield batch
 
 
-def _one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """`items`, the next of which is made in another thread while the caller uses the last."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = reader.submit(next, items, None)
-            yield item
+def _with_results(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], in_flight: int = 3
+) -> Iterator[tuple[_Item, _Result]]:
+    """Each item with what `work` makes of it, in order. The next items are read and worked on meanwhile."""
+    with ThreadPoolExecutor(2) as workers:  # while one turns ids into an array, the other keeps the cores busy
+        begun: deque[tuple[_Item, Future[_Result]]] = deque()
+        for item in items:
+            begun.append((item, workers.submit(work, item)))
+            if len(begun) == in_flight:
+                oldest, future = begun.popleft()
+                yield oldest, future.result()
+        for item, future in begun:
+            yield item, future.result()
 
 
 # --- Reading -------------------------------------------------------------------------------------------------

@@ -89,15 +89,15 @@ class CausalSelfAttention(nn.Module):
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(K)) v for q (B, H, T, K), the last T of the S tokens of k and v (B, G, S, K)."""
     new, total = q.shape[2], k.shape[2]
-    shared = q.shape[1] // k.shape[1]
-    if shared > 1:  # each key/value head serves several query heads
-        k, v = k.repeat_interleave(shared, dim=1), v.repeat_interleave(shared, dim=1)  # (B, H, S, K)
+    shared = q.shape[1] // k.shape[1]  # query heads that each key/value head serves
     if new == total and q.requires_grad and q.device.type == "cpu" and q.dtype == torch.bfloat16:
+        if shared > 1:
+            k, v = k.repeat_interleave(shared, dim=1), v.repeat_interleave(shared, dim=1)  # (B, H, S, K)
         return block_attention(q, k, v)
     # A lone new token may see everything. Several new ones after cached ones need a mask of their own:
     # is_causal lines the triangle up at the top left, right only where nothing came before.
     mask = causal_mask(new, total, q.device) if 1 < new < total else None
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=1 < new == total)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=1 < new == total, enable_gqa=shared > 1)
 
 
 def causal_mask(new: int, total: int, device: torch.device) -> Tensor:

@@ -45,7 +45,7 @@ class BlockAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]  one gradient
         """With P the shares: dV = P^T dY, dP = dY V^T, dS = P * (dP - sum(P * dP)), dQ = dS K, dK = dS^T Q."""
         q, k, v = ctx.saved_tensors
         grad = grad.flatten(0, 1).contiguous()
@@ -54,7 +54,7 @@ class BlockAttention(torch.autograd.Function):
             query, key, y_grad = q[heads, rows], k[heads, seen], grad[heads, rows]
             shares = causal_shares(query, key)  # (n, block, S)
             shares_grad = torch.bmm(y_grad, v[heads, seen].transpose(1, 2))
-            scores_grad = torch._softmax_backward_data(shares_grad, shares, -1, shares.dtype)  # noqa: SLF001
+            scores_grad = torch.ops.aten._softmax_backward_data(shares_grad, shares, -1, shares.dtype)
             scores_grad *= 1 / math.sqrt(q.shape[-1])
             q_grad[heads, rows] = torch.bmm(scores_grad, key)
             k_grad[heads, seen] += torch.bmm(scores_grad.transpose(1, 2), query)

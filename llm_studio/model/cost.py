@@ -77,8 +77,20 @@ class Memory:
         return self.weights + self.gradients + self.optimizer + self.activations
 
 
+SCATTERED = {"cpu": 1.85, "cuda": 1.15}
+"""What activations really take, as a multiple of their bytes: freed memory comes back in pieces that don't fit.
+
+Measured for the processor as the growth of the process under Linux; assumed for graphics cards.
+"""
+
+
 def training_bytes(
-    settings: ModelSettings, vocab_size: int, batch_size: int, precision: Precision, context: int | None = None
+    settings: ModelSettings,
+    vocab_size: int,
+    batch_size: int,
+    precision: Precision,
+    context: int | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> Memory:
     """Memory that training with AdamW takes at its peak, beside the program itself.
 
@@ -88,22 +100,20 @@ def training_bytes(
     """
     parts = parameters(settings, vocab_size)
     tokens = batch_size * (settings.max_seq_len if context is None else context)
-    number = 4 if precision == "float32" else 2
-    width = settings.d_model
-    # Per token and layer: two inputs of norms (float32) and two outputs, query, key and value, the mixed values;
-    # a dropout mask of one byte each for attention and feed-forward.
+    width, number = settings.d_model, 4 if precision == "float32" else 2
+    mask = width if settings.dropout > 0 else 0  # one byte each
+    # Kept in each layer, per token: the inputs of two norms (float32) and their outputs; query, key, value and the
+    # mixed values; the feed-forward network's inner vectors; two masks of dropout.
     inner = (3 if settings.activation == "swiglu" else 2) * settings.d_ff
-    attention = (4 + 3 * 1) * width
-    masks = 2 * width if settings.dropout > 0 else 0
-    layer = 8 * width + number * (attention - width + inner) + masks
-    outside = (4 + 4 + number + 1) * width  # embeddings and their mask, the final norm, the gradient of `hidden`
-    rows = min(tokens, max(256, 2**21 // vocab_size))  # the chunk of logits in loss.py
-    logits = rows * vocab_size * (8 + 2 * number if number == 2 else 12)
+    layer = 2 * 4 * width + number * (2 * width + 4 * width + inner) + 2 * mask
+    outside = (4 + number + number) * width + mask  # the final norm's input and output, and the latter's gradient
+    rows = min(tokens, max(256, 2**21 // vocab_size))  # one chunk of logits, as in loss.py: scores, shares, gradients
+    logits = rows * vocab_size * (2 * 4 + (0 if number == 4 else 2 * number))
     return Memory(
-        weights=parts.total * (4 if number == 4 else 6),
+        weights=parts.total * (4 if number == 4 else 4 + number),
         gradients=4 * parts.total,
         optimizer=8 * parts.total,
-        activations=tokens * (settings.n_layers * layer + outside) + logits,
+        activations=int(SCATTERED[device] * (tokens * (settings.n_layers * layer + outside) + logits)),
     )
 
 

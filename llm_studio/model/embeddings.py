@@ -26,7 +26,9 @@ class Embeddings(nn.Module):
     def __init__(self, settings: ModelSettings, vocab_size: int) -> None:
         super().__init__()
         self.token = nn.Embedding(vocab_size, settings.d_model)
-        self.position = nn.Embedding(settings.max_seq_len, settings.d_model) if settings.positions == "learned" else None
+        self.position = (
+            nn.Embedding(settings.max_seq_len, settings.d_model) if settings.positions == "learned" else None
+        )
         self.waves: Tensor | None
         waves = sinusoids(settings.max_seq_len, settings.d_model) if settings.positions == "sinusoidal" else None
         self.register_buffer("waves", waves, persistent=False)

@@ -22,8 +22,9 @@ FEWEST_ROWS = 256
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
-    """Mean cross-entropy in nats, a float32 scalar. hidden (N, D), weight (V, D), targets (N,); `dtype`: of the products.
+    """Mean cross-entropy in nats, a float32 scalar. hidden (N, D), weight (V, D), targets (N,).
 
+    `dtype` is that of the matrix products.
     Exponentials and sums are taken in float32 whatever the `dtype`.
     """
     result = LinearCrossEntropy.apply(hidden, weight, targets, dtype)
@@ -62,7 +63,7 @@ class LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]  one gradient
         hidden_grad, weight_grad = ctx.saved_tensors
         scale = grad / ctx.rows
         return (hidden_grad * scale).to(ctx.dtypes[0]), (weight_grad * scale).to(ctx.dtypes[1]), None, None

@@ -87,4 +87,3 @@ class Transformer(nn.Module):
     def parameter_count(self) -> int:
         """How many numbers the model learns."""
         return sum(parameter.numel() for parameter in self.parameters())
-

@@ -92,20 +92,27 @@ class Trainer:
         settings = self._settings.training
         if self.step == 0:
             self._snapshot()
+        elif self._validation is None and self._evaluation_is_due():
+            self._evaluate()  # the stop that saved this checkpoint came before it
         saved_at = self.step
         while self.step < settings.max_steps and self._one_step():
             last = self.step == settings.max_steps
-            save = last or self.step % settings.checkpoint_interval == 0
-            if save or self.step % settings.eval_interval == 0:
+            if self._evaluation_is_due():
                 self._evaluate()
             if last or snapshots.is_due(self.step):
                 self._snapshot()
-            if self._job.take_save_request() or save:
+            if self._job.take_save_request() or last or self.step % settings.checkpoint_interval == 0:
                 self.save()
                 saved_at = self.step
         if saved_at < self.step:
             self.save()
         return self.step >= settings.max_steps
+
+    def _evaluation_is_due(self) -> bool:
+        """At each interval, and at each checkpoint, so that the best of these can be told."""
+        settings = self._settings.training
+        every = (settings.eval_interval, settings.checkpoint_interval, settings.max_steps)
+        return any(self.step % interval == 0 for interval in every)
 
     def _one_step(self) -> bool:
         """One optimizer update; False when the job was stopped on the way, with the weights as they were before."""

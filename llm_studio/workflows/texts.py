@@ -29,7 +29,8 @@ def add_stories(project: Project, language: str, count: int, job: Job, seed: int
 
     pieces = (Piece(story, ends=True) for story in generate_stories(language, count, seed))
     options = {"language": language, "count": count, "seed": seed}
-    return _add(project, f"{STORIES}-{language}", STORIES, pieces, options, [], job)
+    name = f"{STORIES}-{language}"
+    return _add(project, name, name, pieces, options, [], job)
 
 
 def add_files(
@@ -75,7 +76,7 @@ def _add(
     from llm_studio.data import raw
 
     with project.writing("data"):
-        same = (s.name for s in raw.sources(project.raw) if s.origin == origin and s.name.startswith(wanted))
+        same = (s.name for s in raw.sources(project.raw) if s.origin == origin)
         name = next(same, None) or raw.source_name(project.raw, wanted)
         return raw.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options)
 

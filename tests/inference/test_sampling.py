@@ -59,7 +59,9 @@ def test_min_p_keeps_tokens_at_least_that_share_as_likely_as_the_best(logits: Te
 
 
 @given(logits_of_a_model, st.floats(1.1, 3), st.data())
-def test_the_penalty_lowers_tokens_already_there_and_no_other(logits: Tensor, penalty: float, data: st.DataObject) -> None:
+def test_the_penalty_lowers_tokens_already_there_and_no_other(
+    logits: Tensor, penalty: float, data: st.DataObject
+) -> None:
     seen = data.draw(st.lists(st.integers(0, len(logits) - 1), min_size=1))
     penalized = repetition_penalty(logits, seen, penalty)
     for i, (before, after) in enumerate(zip(logits.tolist(), penalized.tolist(), strict=True)):

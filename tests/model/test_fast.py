@@ -68,7 +68,9 @@ def test_the_chunked_loss_is_cross_entropy(rows: int, vocabulary: int) -> None:
     def ours(hidden: Tensor, weight: Tensor) -> Tensor:
         return linear_cross_entropy(hidden, weight, targets, torch.float64)
 
-    assert_same(ours, lambda h, w: F.cross_entropy(h @ w.t(), targets), torch.randn(rows, 4), torch.randn(vocabulary, 4))
+    assert_same(
+        ours, lambda h, w: F.cross_entropy(h @ w.t(), targets), torch.randn(rows, 4), torch.randn(vocabulary, 4)
+    )
 
 
 def test_the_loss_of_a_hopeless_prediction_is_finite_and_right() -> None:
