@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import hypothesis
 import pytest
 
 from llm_studio import i18n
+from llm_studio.project import Project
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, before torch is imported
 
@@ -31,3 +33,18 @@ def real_text() -> Path:
     if not REAL_TEXTS.is_dir():
         pytest.skip("the real texts are not at hand")
     return REAL_TEXTS
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny project with its tokens, never trained in."""
+    from tests.tiny import project_with_tokens
+
+    return project_with_tokens(tmp_path_factory.mktemp("prepared") / "project").root
+
+
+@pytest.fixture
+def project(prepared: Path, tmp_path: Path) -> Project:
+    """A copy of the tiny project, to train in."""
+    shutil.copytree(prepared, tmp_path / "project")
+    return Project.open(tmp_path / "project")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from llm_studio.cli.app import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, main
 from llm_studio.project import Project
-from tests.tiny import SETTINGS, project_with_tokens
+from tests.tiny import SETTINGS
 
 
 def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -25,9 +26,10 @@ def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.Comp
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny project with two finished runs."""
-    root = project_with_tokens(tmp_path_factory.mktemp("trained") / "mon llm").root
+    root = tmp_path_factory.mktemp("trained") / "mon llm"
+    shutil.copytree(prepared, root)
     assert main(["train", str(root), "--run", "first"]) == DONE
     assert main(["train", str(root), "--run", "second", "--set", "training.max_steps=12"]) == DONE
     return root
@@ -83,7 +85,8 @@ def test_help_comes_at_once_and_without_torch() -> None:
 
 
 @pytest.mark.parametrize("arguments", [
-    ["trian", "x"], ["train"], ["new", "x", "--preset", "huge"], ["train", ".", "--set", "oops"], ["config", ".", "--sett", "a"],
+    ["trian", "x"], ["train"], ["new", "x", "--preset", "huge"], ["train", ".", "--set", "oops"],
+    ["config", ".", "--unknown"],
 ])  # fmt: skip
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == WRONG_USAGE
@@ -153,8 +156,8 @@ def test_interrupting_a_training_saves_it_and_is_130(trained: Path, number: sign
     assert last["figures"]["step"] >= 20
 
 
-def test_runs_are_listed_compared_renamed_and_deleted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = str(project_with_tokens(tmp_path / "p").root)
+def test_runs_are_listed_compared_renamed_and_deleted(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(project.root)
     assert main(["runs", root]) == DONE and "No training yet" in capsys.readouterr().out
     for name, rate in (("a", "1e-2"), ("b", "1e-3")):
         assert main(["train", root, "--run", name, "--set", f"training.learning_rate={rate}"]) == DONE

@@ -16,18 +16,6 @@ from llm_studio.training import checkpoint
 from llm_studio.workflows import projects, texts
 from llm_studio.workflows.generation import load_writer
 from llm_studio.workflows.training import train
-from tests.tiny import project_with_tokens
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return project_with_tokens(tmp_path_factory.mktemp("prepared") / "project").root
-
-
-@pytest.fixture
-def project(prepared: Path, tmp_path: Path) -> Project:
-    shutil.copytree(prepared, tmp_path / "project")
-    return Project.open(tmp_path / "project")
 
 
 def notices(events: list[Event]) -> str:

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from llm_studio import __version__
-from llm_studio.cli.display import Display, JsonDisplay, TextDisplay
+from llm_studio.cli.display import JsonDisplay, TextDisplay
 from llm_studio.errors import Cancelled, StudioError
 from llm_studio.events import Failed
 from llm_studio.i18n import DOMAIN, N_, _, language
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         outcome = commands.app(arguments, prog_name="llm-studio", standalone_mode=False)
     except TyperException as error:
-        error.show()
+        _show_usage(error)
         return WRONG_USAGE
     except StudioError as error:
         _explain(error, as_json)
@@ -73,6 +73,15 @@ def _let_typer_speak() -> None:
     gettext.textdomain(DOMAIN)
 
 
+def _show_usage(error: TyperException) -> None:
+    """Typer's own way to tell what is wrong and how the command is called, where the error has one."""
+    show = getattr(error, "show", None)
+    if callable(show):
+        show()
+    else:
+        print(error.format_message(), file=sys.stderr)
+
+
 def _explain(error: StudioError, as_json: bool) -> None:
     if as_json:
         JsonDisplay().report(Failed(type(error).__name__, str(error)))
@@ -81,13 +90,12 @@ def _explain(error: StudioError, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def running(as_json: bool) -> Generator[tuple[Job, Display]]:
+def running(as_json: bool) -> Generator[Job]:
     """A job that Ctrl+C stops: the first asks it to end and keep its work, a second ends it at once."""
-    display: Display = JsonDisplay() if as_json else TextDisplay()
-    with display:
+    with JsonDisplay() if as_json else TextDisplay() as display:
         job = Job(display.report)
         with _asking_to_stop(job, as_json):
-            yield job, display
+            yield job
 
 
 @contextlib.contextmanager

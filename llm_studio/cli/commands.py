@@ -54,7 +54,7 @@ def new(
     as_json: Json = False,
 ) -> None:
     project = projects.new_project(folder, preset, lang or system_language())
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         job.report(Done(
             _("The project is in {path}; its settings are in config/config.yaml.").format(path=project.root),
             f"llm-studio download {_quoted(folder)} --dataset stories",
@@ -87,7 +87,7 @@ def download(
     as_json: Json = False,
 ) -> None:
     project = Project.open(folder)
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         if dataset == texts.STORIES:
             language = lang or project.settings().project.language
             source = texts.add_stories(project, language, max_samples or texts.DEFAULT_STORIES, job, seed)
@@ -112,7 +112,7 @@ def train_tokenizer(
     as_json: Json = False,
 ) -> None:
     project = Project.open(folder)
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         made = texts.train_tokenizer(project, job, vocab_size)
         text = _("tokenizer.json: {n} tokens; {characters} characters per token, {tokens} tokens per word "
                  "on text it has not seen.").format(
@@ -130,7 +130,7 @@ def train_tokenizer(
 @app.command(help=_("Turn the texts into tokens for training and validation."))
 def prepare(folder: Folder, as_json: Json = False) -> None:
     project = Project.open(folder)
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         made = texts.prepare(project, job)
         job.report(Done(
             _("train.bin: {train} tokens; val.bin: {validation} tokens.").format(
@@ -158,7 +158,7 @@ def config(
         "flops_per_token": cost.flops_per_token, "training_bytes": cost.training_bytes,
         "generation_bytes": cost.generation_bytes,
     }  # fmt: skip
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         if not as_json:
             typer.echo(_settings_text(settings))
         job.report(Done(_cost_text(cost), "", figures))

@@ -2,8 +2,6 @@
 
 import sys
 import time
-from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
@@ -14,14 +12,6 @@ from llm_studio.i18n import _, duration, number, short_number, size
 
 _QUIET_SECONDS = 5.0
 """Between two plain lines where there is no terminal."""
-
-
-class Display(Protocol):
-    """Where the events of a job go."""
-
-    def report(self, event: events.Event) -> None: ...
-    def __enter__(self) -> "Display": ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None): ...
 
 
 class JsonDisplay:

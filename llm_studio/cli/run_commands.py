@@ -45,7 +45,7 @@ def train(
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         trained = train_model(project, job, run=run, resume=resume, changes=wanted)
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
@@ -78,7 +78,7 @@ def runs(
     from llm_studio.workflows import runs as workflow
 
     project = Project.open(folder)
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         if rename:
             workflow.rename(project, *rename)
             job.report(Done(_("The run “{old}” is now “{new}”.").format(old=rename[0], new=rename[1])))
@@ -152,7 +152,7 @@ def generate(
     changes = {name: value for name, value in given.items() if value is not None}
     project = Project.open(folder)
     beginning = sys.stdin.read() if prompt == "-" else prompt
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         writer = load_writer(project, job, run, checkpoint)
         settings = writer.settings_with(changes)
         job.report(TextWritten(beginning))
@@ -168,7 +168,7 @@ def doctor(
 ) -> None:
     from llm_studio.workflows.diagnosis import diagnose
 
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
         findings = diagnose(folder)
         lines: list[str] = []
         for finding in findings:
@@ -200,7 +200,7 @@ def quickstart(
 ) -> None:
     from llm_studio.workflows.quickstart import quickstart as run_quickstart
 
-    with running(as_json) as (job, _display):
+    with running(as_json) as job:
 
         def say(step: str) -> None:
             job.report(Notice(_(_STEPS[step])))

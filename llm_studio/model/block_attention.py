@@ -75,5 +75,6 @@ def causal_shares(query: Tensor, key: Tensor) -> Tensor:
     size = query.shape[1]
     scores = torch.bmm(query * (1 / math.sqrt(query.shape[-1])), key.transpose(1, 2))  # (n, block, S)
     # Only the last `size` keys hold some that come after a query: for these, minus infinity above the diagonal.
-    scores[:, :, -size:] += torch.full((size, size), -math.inf, dtype=scores.dtype).triu(diagonal=1)
+    mask = torch.full((size, size), -math.inf, dtype=scores.dtype, device=scores.device).triu(diagonal=1)
+    scores[:, :, -size:] += mask
     return scores.softmax(dim=-1)

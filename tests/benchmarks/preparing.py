@@ -60,7 +60,7 @@ def _speed(project: Project) -> None:
     bare_speed, our_speed = megabytes / statistics.median(bare), megabytes / statistics.median(ours)
     whole = megabytes / (statistics.median(ours) + statistics.median(scan))
     print(f"encode_batch alone {bare_speed:.1f} MB/s; prepare, from Parquet to train.bin, {our_speed:.1f} MB/s "
-          f"({our_speed / bare_speed:.0%}); with the scan before it {whole:.1f} MB/s ({whole / bare_speed:.0%})")  # fmt: skip
+          f"({our_speed / bare_speed:.0%}); with its scan {whole:.1f} MB/s ({whole / bare_speed:.0%})")  # fmt: skip
 
 
 def measured(root: Path) -> None:

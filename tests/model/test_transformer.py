@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from llm_studio.model.attention import KeyValueCache
+from llm_studio.model.embeddings import sinusoids
 from llm_studio.model.fast import Dropout
 from llm_studio.model.transformer import Transformer
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
@@ -38,7 +39,8 @@ def test_a_later_token_never_changes_an_earlier_output(kind: dict[str, Any]) -> 
 
 @each_kind
 def test_the_order_of_tokens_matters(kind: dict[str, Any]) -> None:
-    model, ids = small_model(**kind), some_ids(1, 12)
+    """In one layer, where the last token sees the others as a set but for their positions."""
+    model, ids = small_model(**kind, n_layers=1), some_ids(1, 12)
     swapped = ids[:, [1, 0, *range(2, 12)]]
     assert (model(ids)[:, -1] - model(swapped)[:, -1]).abs().max() > 1e-3
 
@@ -54,6 +56,13 @@ def test_decoding_with_the_cache_equals_one_full_pass(kind: dict[str, Any], piec
         piecewise = torch.cat([model(piece, cache) for piece in ids.split(pieces, dim=1)], dim=1)
         torch.testing.assert_close(piecewise, model(ids), atol=1e-5, rtol=0)
     assert cache.length == 24
+
+
+def test_sinusoids_are_those_of_the_paper() -> None:
+    waves = sinusoids(30, 8)
+    for position, i in ((0, 0), (7, 1), (29, 3)):
+        angle = position / 10000 ** (2 * i / 8)
+        assert waves[position, 2 * i : 2 * i + 2].tolist() == pytest.approx([math.sin(angle), math.cos(angle)])
 
 
 def test_a_full_cache_refuses_more_tokens() -> None:
