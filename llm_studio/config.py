@@ -8,7 +8,7 @@ and written to YAML is in `config_file.py`.
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 from pydantic.fields import FieldInfo
@@ -294,7 +294,8 @@ def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
         case "bool_type" | "bool_parsing":
             return _("must be true or false, not {given}").format(given=_shown(given))
         case "literal_error":
-            return _("must be {choices}, not {given}").format(choices=limits["expected"], given=_shown(given))
+            choices = get_args(kind.model_fields[str(detail["loc"][0])].annotation)
+            return _("must be one of {choices}, not {given}").format(choices=", ".join(choices), given=_shown(given))
         case "string_type":
             return _("must be a text, not {given}").format(given=_shown(given))
         case "tuple_type":

@@ -16,6 +16,8 @@ Any other exception is a bug. Messages are written for the user, in their langua
 
 from dataclasses import dataclass
 
+from llm_studio.i18n import _
+
 
 class StudioError(Exception):
     """A problem explained: `what` happened and why, and what `to_do` about it."""
@@ -48,8 +50,8 @@ class ConfigError(StudioError):
     def __str__(self) -> str:
         lines = [self.what]
         for problem in self.problems:
-            place = f" (line {problem.line})" if problem.line else ""
-            lines.append(f"  {problem.path}{place}: {problem.message}")
+            where = _("{setting} (line {line})") if problem.line else "{setting}"
+            lines.append(f"  {where.format(setting=problem.path, line=problem.line)} – {problem.message}")
         return "\n".join([*lines, *([self.to_do] if self.to_do else [])])
 
 

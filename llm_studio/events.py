@@ -21,13 +21,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """A job has done `done` of `total` (None: not known) in units of `unit` ("documents", "bytes", ...)."""
+    """A job has done `done` of `total` (None: not known). `task` and `unit` are words in the user's language."""
 
     kind: ClassVar[str] = "progress"
     task: str
     done: float
     total: float | None
-    unit: str = ""
+    unit: str
 
 
 @dataclass(frozen=True)

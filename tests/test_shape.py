@@ -103,3 +103,17 @@ def test_importing_any_module_does_nothing_heavy() -> None:
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_string_to_translate_hides_inside_another(path: Path) -> None:
+    """The tool that collects strings for translation doesn't look into f-strings."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            calls = (
+                n
+                for n in ast.walk(node)
+                if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == "_"
+            )
+            for call in calls:
+                assert not isinstance(call.args[0], ast.Constant), f"line {node.lineno}: {ast.unparse(call)}"

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from llm_studio import events
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, duration, number, short_number
 
 _QUIET_SECONDS = 5.0
 """Between two plain lines where there is no terminal."""
@@ -98,18 +98,20 @@ class TextDisplay:
         if self._name != "train":
             self._end_live()
             self._name, self._began = "train", time.monotonic()
-        parts = [f"{number(event.step)} / {number(self._max_steps)}", f"{_('loss')} {number(event.loss, 3)}"]
-        if self._validation is not None:
-            parts.append(f"{_('validation')} {number(self._validation, 3)}")
-        parts += [f"{short_number(event.tokens_per_second)} {_('tokens/s')}",
-                  _("{time} left").format(time=duration(event.seconds_left))]  # fmt: skip
+        parts = [
+            f"{number(event.step)} / {number(self._max_steps)}",
+            _("loss {loss}").format(loss=number(event.loss, 3)),
+            *([] if self._validation is None else [_("validation {loss}").format(loss=number(self._validation, 3))]),
+            _("{speed} tokens/s").format(speed=short_number(event.tokens_per_second)),
+            _("{time} left").format(time=duration(event.seconds_left)),
+        ]
         self._show(_("Training"), event.step, self._max_steps, " · ".join(parts))
 
     def _show(self, name: str, done: float, total: float | None, amount: str) -> None:
         if not self._errors.is_terminal:
             if time.monotonic() - self._last_line >= _QUIET_SECONDS:
                 self._last_line = time.monotonic()
-                self._errors.print(f"{name}: {amount}", markup=False)
+                self._errors.print(f"{name} · {amount}", markup=False)
             return
         if self._task is None:
             self._task = self._live.add_task(name, total=total)
@@ -148,11 +150,9 @@ class TextDisplay:
 
 
 def _progress_amount(event: events.Progress, seconds: float) -> str:
-    shown = size if event.unit == "bytes" else number
-    unit = "" if event.unit == "bytes" else f" {_(event.unit)}" if event.unit else ""
     if event.total is None:
-        return f"{shown(event.done)}{unit}" if event.done else duration(seconds)
-    amount = f"{shown(event.done)} / {shown(event.total)}{unit}"
+        return f"{number(event.done)} {event.unit}"
+    amount = f"{number(event.done)} / {number(event.total)} {event.unit}"
     if event.done and seconds > 1:
         left = seconds * (event.total - event.done) / event.done
         amount += " · " + _("{time} left").format(time=duration(left))
@@ -171,7 +171,7 @@ def _run_line(event: events.RunStarted) -> Text:
 
 def _evaluation_line(event: events.Evaluated) -> Text:
     line = Text(_("step {step}: validation loss {loss}").format(step=number(event.step), loss=number(event.loss, 3)))
-    return line.append(f"  {_('best so far')}", style="green") if event.best else line
+    return line.append("  " + _("best so far"), style="green") if event.best else line
 
 
 def _one_line(text: str, width: int = 240) -> str:

@@ -12,8 +12,10 @@ from typing import Any
 from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.errors import ProjectError
-from llm_studio.i18n import _
+from llm_studio.i18n import N_, _
 from llm_studio.project import Project
+
+STATES = (N_("running"), N_("stopped"), N_("finished"), N_("failed"), N_("interrupted"))
 
 VERSION = 1
 _RECORD = "run.json"
@@ -22,7 +24,7 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of one training. `state`: "running", "stopped", "finished", "failed" or "interrupted"."""
+    """What is known of one training. `state` is one of STATES."""
 
     name: str
     created: str

@@ -34,6 +34,7 @@ def diagnose(folder: Path) -> list[Finding]:
     free_memory = psutil.virtual_memory().available
     free_disk = shutil.disk_usage(folder).free
     cores = _("{n} cores").format(n=psutil.cpu_count(logical=False))
+    threads = _("{n} threads").format(n=torch.get_num_threads())
     fast = device.cpu_has_fast_bfloat16()
     return [
         Finding("LLM Studio", __version__),
@@ -41,7 +42,7 @@ def diagnose(folder: Path) -> list[Finding]:
         Finding(_("System"), platform.platform()),
         Finding(_("Processor"), f"{device.processor_name()}, {cores}"),
         Finding(_("bfloat16 units"), _("yes: fast training on the processor") if fast else _("no")),
-        Finding("torch", f"{torch.__version__}, {build}, {_('{n} threads').format(n=torch.get_num_threads())}"),
+        Finding("torch", f"{torch.__version__}, {build}, {threads}"),
         *_gpu(),
         Finding(_("Memory"), _("{free} free of {total}").format(free=size(free_memory),
                                                                total=size(psutil.virtual_memory().total)),
@@ -64,6 +65,6 @@ def _gpu() -> list[Finding]:
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
         memory = _("{free} free of {total}").format(free=size(free), total=size(total))
-        capability = f"{properties.major}.{properties.minor}"
-        found.append(Finding(_("GPU"), f"{properties.name}, {memory}, {_('capability')} {capability}"))
+        capability = _("capability {version}").format(version=f"{properties.major}.{properties.minor}")
+        found.append(Finding(_("GPU"), f"{properties.name}, {memory}, {capability}"))
     return found

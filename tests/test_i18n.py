@@ -1,0 +1,45 @@
+"""The catalogue is complete and fresh, and numbers follow the language."""
+
+from pathlib import Path
+
+import pytest
+
+from llm_studio import i18n
+from tests.catalogue import catalogues, faults
+
+
+@pytest.mark.parametrize("path", catalogues(), ids=lambda p: p.parts[-3])
+def test_nothing_is_missing_fuzzy_stale_or_not_compiled(path: Path) -> None:
+    assert faults(path) == []
+
+
+def test_every_language_has_a_catalogue() -> None:
+    assert {path.parts[-3] for path in catalogues()} == set(i18n.LANGUAGES) - {"en"}
+
+
+@pytest.mark.parametrize(
+    "name, code", [("fr_FR.UTF-8", "fr"), ("fr-CA", "fr"), ("en_GB", "en"), ("de_DE", "en"), ("C", "en")]
+)
+def test_the_systems_language_is_spoken_or_english(name: str, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LLM_STUDIO_LANG", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("LANG", name)
+    assert i18n.system_language() == code
+
+
+def test_numbers_sizes_and_times_are_written_for_people() -> None:
+    assert [i18n.number(12400.5, 1), i18n.short_number(142_000), i18n.short_number(8_400_000)] == [
+        "12,400.5",
+        "142 k",
+        "8.4 M",
+    ]
+    assert [i18n.size(1_100_000), i18n.size(312)] == ["1.1 MB", "312 B"]
+    assert [i18n.duration(s) for s in (42, 200, 3840)] == ["42 s", "3 min 20 s", "1 h 04 min"]
+    i18n.activate("fr")
+    assert [i18n.number(12400.5, 1), i18n.size(1_100_000)] == ["12\u202f400,5", "1,1 Mo"]
+
+
+def test_plurals_follow_the_language() -> None:
+    i18n.activate("fr")
+    assert i18n.ngettext("{n} document", "{n} documents", 0).format(n=0) == "0 document"
+    assert i18n.ngettext("{n} document", "{n} documents", 2).format(n=2) == "2 documents"
