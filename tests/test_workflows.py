@@ -127,16 +127,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def fill(disk: Path) -> None:
+    """Leave no room."""
+    with (disk / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space"):
+        while True:
+            filler.write(b"x" * 4096)
+
+
 def test_a_full_disk_ends_a_training_with_a_sentence_and_keeps_what_was_saved(
     project: Project, small_disk: Path
 ) -> None:
     shutil.copytree(project.root, small_disk / "p")
     crowded = Project.open(small_disk / "p")
     train(crowded, Job(), run="a", changes={"training.max_steps": 5})
-    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
-        while True:
-            filler.write(b"x" * 4096)
-            filler.flush()
+    fill(small_disk)
     with pytest.raises(StorageError, match="Make room"):
         train(crowded, Job(), run="a", resume=True, changes={"training.max_steps": 10})
     (small_disk / "filler").unlink()
@@ -147,10 +151,7 @@ def test_a_full_disk_leaves_the_old_tokens(project: Project, small_disk: Path) -
     shutil.copytree(project.root, small_disk / "p")
     crowded = Project.open(small_disk / "p")
     before = (crowded.processed / "train.bin").read_bytes()
-    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space"):
-        while True:
-            filler.write(b"x" * 4096)
-            filler.flush()
+    fill(small_disk)
     with pytest.raises(StorageError):
         texts.prepare(crowded, Job())
     assert (crowded.processed / "train.bin").read_bytes() == before

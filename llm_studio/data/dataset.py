@@ -5,7 +5,6 @@ common research format. `meta.json` says how to read them and what they were mad
 where it is, the rest is whole.
 """
 
-import contextlib
 import hashlib
 import json
 import mmap
@@ -223,13 +222,8 @@ class Tokens:
             counts = int(meta["train"]["tokens"]), int(meta["validation"]["tokens"])
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(META_FILE) from error
-        self._maps: list[mmap.mmap] = []
-        try:
-            self.train = self._mapped(folder / TRAIN_FILE, dtype, counts[0])
-            self.validation = self._mapped(folder / VALIDATION_FILE, dtype, counts[1])
-        except BaseException:
-            self.close()
-            raise
+        self.train = self._mapped(folder / TRAIN_FILE, dtype, counts[0])
+        self.validation = self._mapped(folder / VALIDATION_FILE, dtype, counts[1])
 
     def __enter__(self) -> "Tokens":
         return self
@@ -238,12 +232,8 @@ class Tokens:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files; arrays taken from these tokens before keep them mapped until they are gone."""
+        """Let go of the files. Slices taken before keep them mapped, which Windows minds, until they are gone."""
         self.train = self.validation = np.empty(0, dtype=np.uint16)
-        for mapped in self._maps:
-            with contextlib.suppress(BufferError):  # someone still looks at a slice
-                mapped.close()
-        self._maps.clear()
 
     def require_in_vocabulary(self, ids: NDArray[np.integer[Any]]) -> None:
         """Raise DataError for an id that the tokenizer doesn't have: the model would fail on it, obscurely."""
@@ -263,7 +253,6 @@ class Tokens:
             raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again()) from error
         except OSError as error:
             raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=error)) from error
-        self._maps.append(mapped)
         ids = np.frombuffer(mapped, dtype=dtype)
         blocks = max(1, min(16, count * 16 // _CHECKED))
         for start in np.linspace(0, max(0, count - _CHECKED // blocks), blocks).astype(int):
