@@ -87,7 +87,7 @@ class ModelSettings(Section):
         le=1024,
         description=N_("key/value heads shared among the heads; null: one for each head"),
     )
-    qk_norm: bool = Field(default=False, description=N_("normalise queries and keys, per head"))
+    qk_norm: bool = Field(default=True, description=N_("normalise queries and keys, per head"))
     tie_embeddings: bool = Field(default=True, description=N_("one matrix to read tokens in and to predict them"))
     bias: bool = Field(default=False, description=N_("bias in the linear layers"))
     rope_theta: float = Field(default=10000.0, gt=1, description=N_("base of the rotary wavelengths"))

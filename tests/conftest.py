@@ -11,7 +11,7 @@ import pytest
 from llm_studio import i18n
 from llm_studio.project import Project
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does, before torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # as the program does, before torch is imported
 
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")
