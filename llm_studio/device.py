@@ -44,8 +44,6 @@ class Compute:
 
 def choose(settings: TrainingSettings) -> Compute:
     """The best that this machine has and the settings allow. Raises TrainingError where a wish can't be met."""
-    import torch
-
     device = settings.device
     reason = why_no_gpu()
     if device == "cuda" and reason:
@@ -60,7 +58,13 @@ def choose(settings: TrainingSettings) -> Compute:
             _("This processor can't train in float16."),
             _("Set training.precision to auto, bfloat16 or float32."),
         )
-    return Compute(device, precision, settings.threads or torch.get_num_threads())
+    return Compute(device, precision, settings.threads or all_cores())
+
+
+def all_cores() -> int:
+    """The processor's cores that this process may use. torch's own number changes when it is set."""
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    return min(cores, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else cores
 
 
 def _best_precision(device: str) -> str:

@@ -8,6 +8,7 @@ StudioError
 ├── DataError          tokens that can't be made or used
 ├── TrainingError      a training that can't start or go on
 ├── CheckpointError    a checkpoint that can't be read
+│   └── NewerCheckpointError    ... since a newer program made it
 ├── BusyError          another window or command is writing the same thing
 └── StorageError       the disk is full, or may not be written to
 
@@ -77,6 +78,10 @@ class TrainingError(StudioError):
 
 class CheckpointError(StudioError):
     """A checkpoint that can't be read."""
+
+
+class NewerCheckpointError(CheckpointError):
+    """A checkpoint that a newer program made."""
 
 
 class BusyError(StudioError):

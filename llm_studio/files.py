@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from llm_studio.errors import BusyError, ProjectError, StorageError
+from llm_studio.errors import BusyError, StorageError
 from llm_studio.i18n import _, size
 
 _BEING_WRITTEN = ".partial"
@@ -42,7 +42,12 @@ def explained(path: Path) -> Generator[None]:
                 _("The system refuses this name: {path}.").format(path=path),
                 _("Choose a shorter, simpler one."),
             ) from error
-        raise
+        if isinstance(error, BrokenPipeError):  # it is our output that has no reader
+            raise
+        raise StorageError(
+            _("{path} could not be written: {reason}.").format(path=path, reason=error.strerror or error),
+            _("Look at the disk and at what stands there, or choose another folder."),
+        ) from error
 
 
 def patiently(action: Callable[[], object]) -> None:
@@ -94,6 +99,16 @@ def whole_folder(path: Path) -> Generator[Path]:
             shutil.rmtree(beside, ignore_errors=True)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder at once, as far as its name goes; what another program holds open stays, named partial."""
+    aside = path if is_partial(path) else path.with_name(path.name + _BEING_WRITTEN)
+    with contextlib.suppress(OSError):
+        if path != aside:
+            shutil.rmtree(aside, ignore_errors=True)
+            patiently(lambda: path.rename(aside))
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def is_partial(path: Path) -> bool:
     """Whether `path` is something whose writing was interrupted."""
     return path.name.endswith(_BEING_WRITTEN)
@@ -142,8 +157,13 @@ def fingerprint(*parts: object) -> str:
 
 
 def folder_size(path: Path) -> int:
-    """Bytes of all files below `path`."""
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    """Bytes of all files below `path`; those that vanish meanwhile are passed over."""
+    total = 0
+    for folder, _folders, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(folder) / name).stat().st_size
+    return total
 
 
 def require_space(folder: Path, needed: int) -> None:
@@ -159,17 +179,17 @@ def require_space(folder: Path, needed: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, output: str, busy: str) -> Generator[None]:
+def locked(folder: Path, output: str, busy: str, patience: float = 0.2) -> Generator[None]:
     """Hold the operating system's lock on `output`, a name, among the locks in `folder`.
 
-    Raises BusyError, whose message is `busy`, when another window or command holds it. The system lets go when
-    the process ends, however it ends.
+    Raises BusyError, whose message is `busy`, when another window or command holds it for `patience` seconds:
+    `is_locked` holds it for an instant. The system lets go when the process ends, however it ends.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{output}.lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=patience)
         except Timeout as error:
             raise BusyError(busy, _("Wait until it has ended, or stop it there.")) from error
     try:
@@ -183,9 +203,9 @@ def is_locked(folder: Path, output: str) -> bool:
     if not (folder / f"{output}.lock").exists():
         return False
     try:
-        with locked(folder, output, ""):
+        with locked(folder, output, "", patience=0):
             return False
-    except (BusyError, ProjectError):
+    except BusyError:
         return True
     except StorageError:
         return False

@@ -36,7 +36,7 @@ def test_a_gpu_gets_the_precision_its_units_are_fast_in(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: [f"sm_{capability[0]}{capability[1]}"])
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
-    assert device.choose(settings()) == device.Compute("cuda", precision, torch.get_num_threads())
+    assert device.choose(settings()) == device.Compute("cuda", precision, device.all_cores())
 
 
 @pytest.mark.parametrize("cuda, driver, said, cure", [

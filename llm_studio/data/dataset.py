@@ -75,8 +75,8 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
             with whole_file(folder / TRAIN_FILE) as train_path:
                 train = writer.write(plan.texts("train"), train_path)
                 validation = writer.write(plan.texts("validation"), validation_path)
-            # From here on the files belong to the new tokens: an end of the program leaves none rather than a mixture.
-            meta_file.unlink(missing_ok=True)
+                # From here on the files belong to the new tokens: an end of the program leaves none, not a mixture.
+                meta_file.unlink(missing_ok=True)
         meta = {
             "version": VERSION,
             "dtype": writer.dtype.name,

@@ -11,26 +11,27 @@ A checkpoint is written beside and renamed, so a folder named `step-…` is whol
 by the sums.
 """
 
-import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config_file import dump, load
 from llm_studio.device import Compute
-from llm_studio.errors import CheckpointError
+from llm_studio.errors import CheckpointError, NewerCheckpointError
 from llm_studio.events import CheckpointSaved
 from llm_studio.i18n import _
+from llm_studio.training import tensors
 
 VERSION = 1
 KEPT = 3
 """The last checkpoints kept, besides the best."""
+_SPARE_BYTES = 1_000_000
 
 _PREFIX = "step-"
 _RECORD, _MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER = (
@@ -88,8 +89,10 @@ class Checkpoint:
 
 
 def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
-    return safetensors.torch.load(path.read_bytes())
+    try:
+        return tensors.read(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=error)) from error
 
 
 def folder(run: Path, step: int) -> Path:
@@ -104,21 +107,17 @@ def save(
     """Write a checkpoint whole, then remove those no longer kept. Raises StorageError; older ones stay then."""
     began = time.perf_counter()
     path = folder(run, state.step)
-    files.require_space(run, 2 * sum(t.nbytes for t in (*weights.values(), *moments.values())))
+    files.require_space(run, _SPARE_BYTES + sum(t.nbytes for t in (*weights.values(), *moments.values())))
     with files.whole_folder(path) as beside:
-        safetensors.torch.save_file(_storable(weights), beside / _MODEL)
-        safetensors.torch.save_file(_storable(moments), beside / _OPTIMIZER)
+        tensors.write(beside / _MODEL, weights)
+        tensors.write(beside / _OPTIMIZER, moments)
         (beside / _CONFIG).write_text(dump(settings), encoding="utf-8")
         (beside / _TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
         sums = {name: files.sha256_of(beside / name) for name in (_MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER)}
         record = {"version": VERSION, "state": asdict(state), "files": sums}
         files.write_json(beside / _RECORD, {**record, "fingerprint": files.fingerprint(record)})
-    _prune(run)
+    _prune(run, state.step)
     return CheckpointSaved(state.step, path.name, files.folder_size(path), time.perf_counter() - began)
-
-
-def _storable(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def read(path: Path) -> Checkpoint:
@@ -127,8 +126,9 @@ def read(path: Path) -> Checkpoint:
     if record is None:
         raise CheckpointError(_("{path} is no checkpoint, or is damaged.").format(path=path))
     if record.get("version", 0) > VERSION:
-        raise CheckpointError(_("The checkpoint {path} was made by a newer LLM Studio.").format(path=path),
-                              _("Update the program."))  # fmt: skip
+        raise NewerCheckpointError(
+            _("The checkpoint {path} was made by a newer LLM Studio.").format(path=path), _("Update the program.")
+        )
     try:
         fields: dict[str, Any] = dict(record["state"])
         fields["compute"] = Compute(**fields["compute"])
@@ -143,8 +143,11 @@ def verify(checkpoint: Checkpoint) -> None:
     written = record.pop("fingerprint", None)
     damaged = [] if written == files.fingerprint(record) else [_RECORD]
     for name, total in record.get("files", {}).items():
-        file = checkpoint.path / name
-        if not file.exists() or files.sha256_of(file) != total:
+        try:
+            intact = files.sha256_of(checkpoint.path / name) == total
+        except OSError:  # absent, or a bad sector
+            intact = False
+        if not intact:
             damaged.append(name)
     if damaged:
         raise CheckpointError(
@@ -168,13 +171,18 @@ def listed(run: Path) -> list[Checkpoint]:
 
 
 def newest_intact(run: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint whose sums are right, and the names of the damaged ones that are newer."""
+    """The newest checkpoint whose sums are right, and the names of the damaged ones that are newer.
+
+    Raises NewerCheckpointError where a newer program has gone on with the run: its work isn't to be undone.
+    """
     damaged: list[str] = []
     folders = (p for p in run.glob(f"{_PREFIX}*") if p.is_dir() and not files.is_partial(p))
     for path in sorted(folders, key=_step_of, reverse=True):
         try:
             checkpoint = read(path)
             verify(checkpoint)
+        except NewerCheckpointError:
+            raise
         except CheckpointError:
             damaged.append(path.name)
         else:
@@ -195,17 +203,28 @@ def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
     return checkpoints[-1] if checkpoints else None
 
 
-def _prune(run: Path) -> None:
-    checkpoints = listed(run)
+def _prune(run: Path, step: int) -> None:
+    """Remove what is no longer kept now that the checkpoint of `step` is whole.
+
+    That is the older ones but for the last few and the best; later ones, damaged ones and what interrupted saves
+    left, which a resume stepped over; but nothing of a newer program. What another program holds open stays for
+    the next time.
+    """
+    checkpoints = [c for c in listed(run) if c.step <= step]
     kept = {c.path for c in checkpoints[-KEPT:]}
     best_one = best(checkpoints)
-    for checkpoint in checkpoints:
-        if checkpoint.path not in kept and checkpoint != best_one:
-            shutil.rmtree(checkpoint.path, ignore_errors=True)  # held open by another program: removed next time
-
-
-def remove_after(run: Path, step: int) -> None:
-    """Remove damaged checkpoints later than `step`, and what an interrupted save left."""
     for path in run.glob(f"{_PREFIX}*"):
-        if files.is_partial(path) or _step_of(path) > step:
-            shutil.rmtree(path, ignore_errors=True)
+        if path in kept or (best_one and path == best_one.path):
+            continue
+        if files.is_partial(path) or not _is_newer(path):
+            files.remove_folder(path)
+
+
+def _is_newer(path: Path) -> bool:
+    try:
+        read(path)
+    except NewerCheckpointError:
+        return True
+    except CheckpointError:
+        pass
+    return False

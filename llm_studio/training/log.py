@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 from llm_studio import files
 from llm_studio.events import Event, to_json
@@ -14,12 +14,13 @@ class RunLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stream: TextIO | None = None
+        self._stream: IO[bytes] | None = None
 
     def __enter__(self) -> "RunLog":
         with files.explained(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._path.open("a", encoding="utf-8", newline="\n", buffering=1)
+            # unbuffered: what a full disk refuses must not wait in a buffer to fail again when closed
+            self._stream = self._path.open("ab", buffering=0)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -29,8 +30,10 @@ class RunLog:
     def write(self, event: Event) -> None:
         """Append one event; it is with the operating system when this returns."""
         assert self._stream, "use RunLog in a with statement"
+        line = (to_json(event) + "\n").encode()
         with files.explained(self._path):
-            self._stream.write(to_json(event) + "\n")
+            while line:
+                line = line[self._stream.write(line) :]
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -47,9 +50,13 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                 yield record
 
 
-def cut_after(path: Path, step: int) -> None:
-    """Forget what the log says of later steps: they are about to be done again."""
+def cut_after(path: Path, step: int, evaluated: bool = True) -> None:
+    """Forget what the log says of later steps: they are about to be done again.
+
+    Where the checkpoint of `step` was saved before its evaluation, that evaluation will be done again as well.
+    """
     if not path.exists():
         return
-    kept = [json.dumps(record, ensure_ascii=False) for record in read(path) if record.get("step", 0) <= step]
-    files.write_text(path, "".join(line + "\n" for line in kept))
+    again = () if evaluated else ("evaluation", "sample")
+    kept = [r for r in read(path) if r.get("step", 0) < step or (r.get("step") == step and r.get("event") not in again)]
+    files.write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))

@@ -1,9 +1,9 @@
 """Runs: each a folder of checkpoints, a log and a record. Listing, comparing, renaming, deleting."""
 
+import contextlib
 import datetime
 import platform
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.errors import ProjectError
+from llm_studio.config_file import load
+from llm_studio.errors import ConfigError, ProjectError, StorageError
 from llm_studio.i18n import N_, _
 from llm_studio.project import Project
 
@@ -20,6 +21,8 @@ STATES = (N_("running"), N_("stopped"), N_("finished"), N_("failed"), N_("interr
 VERSION = 1
 _RECORD = "run.json"
 _LONGEST_NAME = 60
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names that Windows keeps for devices."""
 
 
 @dataclass(frozen=True)
@@ -58,38 +61,79 @@ def write(project: Project, run: Run) -> None:
     files.write_json(folder(project, run.name) / _RECORD, record)
 
 
+def exists(project: Project, name: str) -> bool:
+    """Whether there is something of a run of this name: a folder that holds neither record nor checkpoint is free."""
+    return (folder(project, name) / _RECORD).exists() or _newest_state(folder(project, name)) is not None
+
+
 def read(project: Project, name: str) -> Run:
-    """One run. Raises ProjectError where there is none of this name."""
-    record = files.read_json(folder(project, name) / _RECORD)
-    if record is None or record.get("version", 0) > VERSION:
+    """One run. Raises ProjectError where there is none of this name, or a newer program made it."""
+    if not exists(project, name):
         names = ", ".join(run.name for run in listed(project)) or _("none")
         raise ProjectError(_("There is no run “{name}” here.").format(name=name),
                            _("The runs are: {names}.").format(names=names))  # fmt: skip
-    known = {key: record[key] for key in Run.__dataclass_fields__ if key in record}
-    run = Run(name=name, **known)
+    record = files.read_json(folder(project, name) / _RECORD) or {}
+    if record.get("version", 0) > VERSION:
+        raise ProjectError(
+            _("The run “{name}” was made by a newer LLM Studio.").format(name=name), _("Update the program.")
+        )
+    try:
+        run = Run(name=name, **{key: record[key] for key in Run.__dataclass_fields__ if key in record})
+    except TypeError:  # damaged: what the newest checkpoint knows is nearly all
+        run = _rebuilt(project, name)
     if run.state == "running" and not project.is_being_written(lock_name(name)):
         run = replace(run, state="interrupted")
     return replace(run, bytes=files.folder_size(folder(project, name)))
 
 
+def _newest_state(run: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint's folder and the state in its record, read without torch."""
+    found: list[tuple[int, Path, dict[str, Any]]] = []
+    for path in run.glob("step-*") if run.is_dir() else ():
+        state = (files.read_json(path / "checkpoint.json") or {}).get("state")
+        if isinstance(state, dict) and isinstance(state.get("step"), int):
+            found.append((state["step"], path, state))
+    if not found:
+        return None
+    _step, path, state = max(found, key=lambda entry: entry[0])
+    return path, state
+
+
+def _rebuilt(project: Project, name: str) -> Run:
+    newest = _newest_state(folder(project, name))
+    if newest is None:
+        raise ProjectError(
+            _("The record of the run “{name}” is damaged, and it has no checkpoint.").format(name=name),
+            _("Delete its folder, {path}.").format(path=folder(project, name)),
+        )
+    path, state = newest
+    run = new(name, load(path / "config.yaml"), 0, str(state.get("torch_version", "")), str(state.get("data", "")))
+    known = ("step", "seconds", "train_loss", "best_loss")
+    return replace(run, state="interrupted", **{key: state[key] for key in known if key in state})
+
+
 def listed(project: Project) -> list[Run]:
-    """All runs, oldest first."""
-    folders = project.checkpoints.iterdir() if project.checkpoints.is_dir() else ()
-    found = [read(project, path.name) for path in folders if files.read_json(path / _RECORD)]
+    """All runs that can be read, oldest first."""
+    found: list[Run] = []
+    for path in project.checkpoints.iterdir() if project.checkpoints.is_dir() else ():
+        if not files.is_partial(path) and exists(project, path.name):
+            with contextlib.suppress(ProjectError, ConfigError):
+                found.append(read(project, path.name))
     return sorted(found, key=lambda run: run.created)
 
 
 def new_name(project: Project) -> str:
     """The next free of run-1, run-2, ..."""
     number = 1
-    while folder(project, f"run-{number}").exists():
+    while exists(project, f"run-{number}"):
         number += 1
     return f"run-{number}"
 
 
 def check_name(name: str) -> str:
     """`name`, if it can be a folder on every system. Raises ProjectError."""
-    if not re.fullmatch(r"[\w][\w .()-]*", name) or name != name.strip(" .") or len(name) > _LONGEST_NAME:
+    portable = re.fullmatch(r"[\w][\w .()-]*", name) and name == name.strip(" .") and not _RESERVED.match(name)
+    if not portable or len(name) > _LONGEST_NAME or files.is_partial(Path(name)):
         raise ProjectError(_("“{name}” can't be the name of a run.").format(name=name),
                            _("Use letters, digits, spaces, - and _, at most 60."))  # fmt: skip
     return name
@@ -99,21 +143,37 @@ def rename(project: Project, old: str, new: str) -> None:
     """Give a run another name. Raises ProjectError, BusyError."""
     read(project, old)
     check_name(new)
-    if folder(project, new).exists():
-        raise ProjectError(_("There is already a run “{name}”.").format(name=new), _("Choose another name."))
-    with project.writing(lock_name(old)), files.explained(folder(project, old)):
-        files.patiently(lambda: folder(project, old).rename(folder(project, new)))
+    with (
+        project.writing(lock_name(old)),
+        project.writing(lock_name(new)),
+        files.explained(folder(project, old)),
+    ):
+        if folder(project, new).exists():
+            raise ProjectError(_("There is already a run “{name}”.").format(name=new), _("Choose another name."))
+        # the log first: should the program end in between, a run without its log is less than a log without its run
         if project.log_file(old).exists():
             files.patiently(lambda: project.log_file(old).replace(project.log_file(new)))
+        files.patiently(lambda: folder(project, old).rename(folder(project, new)))
 
 
 def delete(project: Project, name: str) -> int:
     """Remove a run with its checkpoints and its log; returns the bytes freed. Raises ProjectError, BusyError."""
     run = read(project, name)
-    with project.writing(lock_name(name)), files.explained(folder(project, name)):
-        files.patiently(lambda: shutil.rmtree(folder(project, name)))
-        project.log_file(name).unlink(missing_ok=True)
+    with project.writing(lock_name(name)):
+        discard(project, name)
     return run.bytes
+
+
+def discard(project: Project, name: str) -> None:
+    """Remove the files of a run whose lock is held. Raises StorageError where another program holds them open."""
+    with files.explained(folder(project, name)):
+        files.remove_folder(folder(project, name))
+        if folder(project, name).exists():
+            raise StorageError(
+                _("The run “{name}” can't be deleted now.").format(name=name),
+                _("Close the program that uses its files."),
+            )
+        project.log_file(name).unlink(missing_ok=True)
 
 
 def differences(runs: list[Run]) -> dict[str, list[object]]:

@@ -3,10 +3,10 @@
 import math
 from pathlib import Path
 
-import safetensors.torch
 import torch
 
 from llm_studio import files
+from llm_studio.training import tensors
 
 _GROWTH = 1.2
 
@@ -28,24 +28,31 @@ def save(run: Path, step: int, weights: dict[str, torch.Tensor], limit_bytes: in
 
     Returns whether one was written: a model may be larger than the limit.
     """
-    halves = {name: tensor.detach().to("cpu", torch.float16).contiguous() for name, tensor in weights.items()}
+    halves = {name: tensor.detach().to(torch.float16) for name, tensor in weights.items()}
     if sum(t.nbytes for t in halves.values()) > limit_bytes:
         return False
     with files.whole_file(folder(run) / f"step-{step:06d}.safetensors") as beside:
-        safetensors.torch.save_file(halves, beside)
+        tensors.write(beside, halves)
     _thin_out(run, limit_bytes)
     return True
 
 
 def listed(run: Path) -> dict[int, Path]:
     """The snapshots by step."""
-    found = {int(p.stem.removeprefix("step-")): p for p in folder(run).glob("step-*.safetensors")}
-    return dict(sorted(found.items()))
+    steps = {path.stem.removeprefix("step-"): path for path in folder(run).glob("step-*.safetensors")}
+    # what else is there, such as a synchroniser's "step-000001 (1)", isn't ours
+    return dict(sorted((int(step), path) for step, path in steps.items() if step.isdecimal()))
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
     """The weights of a snapshot, in float16."""
-    return safetensors.torch.load(path.read_bytes())
+    return tensors.read(path)
+
+
+def remove_after(run: Path, step: int) -> None:
+    """Remove the snapshots of later steps: they are about to be done again, perhaps in another way."""
+    for later in [path for found, path in listed(run).items() if found > step]:
+        files.patiently(lambda path=later: path.unlink(missing_ok=True))
 
 
 def _thin_out(run: Path, limit_bytes: int) -> None:

@@ -5,7 +5,7 @@ else touches torch's global generator: so a run that was killed and resumed ends
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ _LOSS_MEMORY = 0.98
 
 @dataclass(frozen=True)
 class Material:
-    """What a run trains on and where it writes. `fingerprint` is that of the tokens."""
+    """What a run trains on and where it writes. `fingerprint` is that of the tokens; `saved` is called at each save."""
 
     tokens: Tokens
     tokenizer: Tokenizer
@@ -41,6 +41,7 @@ class Material:
     prompts: tuple[str, ...]
     folder: Path
     log: RunLog
+    saved: Callable[["Trainer"], None]
 
 
 class Trainer:
@@ -97,11 +98,10 @@ class Trainer:
         saved_at = self.step
         while self.step < settings.max_steps and self._one_step():
             last = self.step == settings.max_steps
-            if self._evaluation_is_due():
-                self._evaluate()
+            best = self._evaluation_is_due() and self._evaluate()
             if last or snapshots.is_due(self.step):
                 self._snapshot()
-            if self._job.take_save_request() or last or self.step % settings.checkpoint_interval == 0:
+            if self._job.take_save_request() or best or last or self.step % settings.checkpoint_interval == 0:
                 self.save()
                 saved_at = self.step
         if saved_at < self.step:
@@ -166,11 +166,11 @@ class Trainer:
         if warning:
             self._job.report(Notice(warning, "warning"))
 
-    def _evaluate(self) -> None:
-        """Measure the validation loss, and let the model write."""
+    def _evaluate(self) -> bool:
+        """Measure the validation loss, and let the model write; True where the loss is the lowest so far."""
         loss = evaluation.validation_loss(self.model, self._material.tokens, self._settings, self._compute, self._job)
         if loss is None:
-            return
+            return False
         best = self.best_loss is None or loss < self.best_loss
         self.best_loss = loss if best else self.best_loss
         self._validation = (self.step, loss)
@@ -180,6 +180,7 @@ class Trainer:
         )
         for prompt, text in written:
             self._tell(SampleWritten(self.step, prompt, text))
+        return best
 
     def _snapshot(self) -> None:
         limit = self._settings.training.snapshot_megabytes * 1_000_000
@@ -204,7 +205,14 @@ class Trainer:
         moments = optimizer.state_tensors(self._optimizer, self.model)
         tokenizer = self._material.tokenizer.to_json()
         weights = self.model.state_dict()
-        self._tell(checkpoint.save(self._material.folder, state, self._settings, tokenizer, weights, moments))
+        saved = checkpoint.save(self._material.folder, state, self._settings, tokenizer, weights, moments)
+        self._tell(saved)
+        self._material.saved(self)
+
+    def first_batch(self) -> None:
+        """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
+        next(self._micro_batches())
+        batches.evaluation(self._material.tokens, 1, self._settings.model.max_seq_len)
 
     def _tell(self, event: Event) -> None:
         self._material.log.write(event)

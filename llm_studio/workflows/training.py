@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_studio.config import ModelSettings, Settings
 from llm_studio.device import Compute, choose
-from llm_studio.errors import CheckpointError, ProjectError, StudioError, TrainingError
+from llm_studio.errors import Cancelled, CheckpointError, ProjectError, StudioError, TrainingError
 from llm_studio.events import Notice, RunStarted
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
@@ -44,18 +44,15 @@ def train(
     """
     from llm_studio.training import runs
 
-    if resume:
-        name = run or _last_run(project)
-        runs.read(project, name)
-    else:
-        name = runs.check_name(run) if run else runs.new_name(project)
-        if runs.folder(project, name).exists():
+    name = (run or _last_run(project)) if resume else (runs.check_name(run) if run else runs.new_name(project))
+    with project.writing(runs.lock_name(name)), _material(project) as (tokens, tokenizer, data):
+        if resume:
+            runs.read(project, name)
+            return _go_on(project, name, tokens, tokenizer, data, changes, job)
+        if runs.exists(project, name):
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
                                _("Go on with it with --resume, or choose another name."))  # fmt: skip
-    with project.writing(runs.lock_name(name)), _material(project) as (tokens, tokenizer, data):
-        if not resume:
-            return _start(project, name, tokens, tokenizer, data, changes, job)
-        return _go_on(project, name, tokens, tokenizer, data, changes, job)
+        return _start(project, name, tokens, tokenizer, data, changes, job)
 
 
 def _last_run(project: Project) -> str:
@@ -96,7 +93,12 @@ def _start(
     from llm_studio.workflows.projects import steps
 
     settings = project.settings().replaced(changes)
-    if steps(project).tokens is State.OUT_OF_DATE:
+    state = steps(project)
+    if state.tokenizer is State.OUT_OF_DATE:
+        job.report(Notice(_(
+            "The texts or the settings of the tokenizer have changed since it was trained: "
+            "“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date."), "warning"))  # fmt: skip
+    elif state.tokens is State.OUT_OF_DATE:
         job.report(Notice(_("The texts or their cleaning have changed since the tokens were made: “llm-studio prepare” "
                             "brings them up to date."), "warning"))  # fmt: skip
     return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
@@ -112,17 +114,16 @@ def _go_on(
     saved, damaged = checkpoint.newest_intact(folder)
     for bad in damaged:
         job.report(Notice(_("The checkpoint {name} is damaged and is left out.").format(name=bad), "warning"))
-    if saved is None:
-        if damaged:
-            raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=name),
-                                  _("Start a new run."))  # fmt: skip
-        old = Settings.from_dict(runs.read(project, name).settings)
-        job.report(Notice(_("The run had saved nothing yet: it begins again.")))
-        return _run(project, name, old.replaced(changes), choose(old.training), None, tokens, tokenizer, data, job)
-    old = saved.settings()
+    if saved is None and damaged:
+        raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=name),
+                              _("Start a new run."))  # fmt: skip
+    # the record, since what a session changed with --set is in no checkpoint until its first save
+    old = Settings.from_dict(runs.read(project, name).settings)
     settings = old.replaced(changes)
+    if saved is None:
+        job.report(Notice(_("The run had saved nothing yet: it begins again.")))
+        return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
     _check_changes(old, settings, saved, data, job)
-    checkpoint.remove_after(folder, saved.step)
     return _run(project, name, settings, _same_compute(saved, settings, job), saved, tokens, tokenizer, data, job)
 
 
@@ -136,18 +137,32 @@ def _check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str,
         raise TrainingError(_("The run was trained on other tokens than those of the project now."),
                             _("Start a new run, or make the tokens as they were."))  # fmt: skip
     if saved.step >= new.training.max_steps:
+        if saved.step >= old.training.max_steps:
+            what = _("The run is finished: {step} steps are done.")
+        else:
+            what = _("The run has done {step} steps already.")
         raise TrainingError(
-            _("The run is finished: {step} steps are done.").format(step=number(saved.step)),
+            what.format(step=number(saved.step)),
             _("To train it further: --resume --set training.max_steps={more}.").format(more=2 * saved.step),
         )
-    before, after = (learning_rate(saved.step + 1, s.training) for s in (old, new))
     if old.training.max_steps != new.training.max_steps:
+        before, after = (learning_rate(saved.step + 1, s.training) for s in (old, new))
         job.report(Notice(
             _("The schedule of the learning rate now spans {steps} steps: at step {step} the rate goes from {before} "
               "to {after}.").format(
                   steps=number(new.training.max_steps), step=number(saved.step), before=f"{before:.2g}",
                   after=f"{after:.2g}")
         ))  # fmt: skip
+    others = [name for name in _changed(old, new) if name != "training.max_steps"]
+    if others:
+        job.report(Notice(_("From step {step} on, other settings hold: {names}.").format(
+            step=number(saved.step), names=", ".join(others))))  # fmt: skip
+
+
+def _changed(old: Settings, new: Settings) -> list[str]:
+    """The dotted names of the settings in which two differ."""
+    before, after = old.to_dict(), new.to_dict()
+    return [f"{part}.{name}" for part in before for name in before[part] if before[part][name] != after[part][name]]
 
 
 def _shape(model: ModelSettings) -> ModelSettings:
@@ -157,11 +172,17 @@ def _shape(model: ModelSettings) -> ModelSettings:
 
 def _same_compute(saved: "Checkpoint", settings: Settings, job: Job) -> Compute:
     """What the run was computed with so far, where this machine has it and the settings don't ask otherwise."""
+    import torch
+
     wanted, here = saved.state.compute, choose(settings.training)
     same_device = here.device == wanted.device
     precision = wanted.precision if settings.training.precision == "auto" and same_device else here.precision
     threads = wanted.threads if settings.training.threads == 0 else here.threads
     chosen = Compute(here.device, precision, threads)
+    if chosen == wanted and saved.state.torch_version != torch.__version__:
+        job.report(Notice(_("The run goes on with torch {here} instead of {before}: the result is as good, not the "
+                            "same to the last bit.").format(here=torch.__version__,
+                                                            before=saved.state.torch_version), "warning"))  # fmt: skip
     if chosen != wanted:
         job.report(Notice(_("The run goes on with {here} instead of {before}: the result is as good, not the same to "
                             "the last bit.").format(here=_told(chosen), before=_told(wanted)), "warning"))  # fmt: skip
@@ -178,40 +199,66 @@ def _run(
 ) -> Trained:  # fmt: skip
     import torch
 
-    from llm_studio.training import log, runs
+    from llm_studio.training import log, runs, snapshots
     from llm_studio.training.trainer import Material, Trainer
 
     folder, log_file = runs.folder(project, name), project.log_file(name)
-    log.cut_after(log_file, saved.step if saved else -1)
     prompts = settings.training.sample_prompts or PROMPTS[settings.project.language]
-    with log.RunLog(log_file) as run_log:
-        material = Material(tokens, tokenizer, data, prompts, folder, run_log)
+    run_log = log.RunLog(log_file)
+
+    def record(trainer: Trainer, state: str) -> "Run":
+        now = replace(run, state=state, step=trainer.step, seconds=trainer.seconds,
+                      train_loss=trainer.train_loss, best_loss=trainer.best_loss)  # fmt: skip
+        runs.write(project, now)
+        return now
+
+    material = Material(
+        tokens, tokenizer, data, prompts, folder, run_log, saved=lambda t: record(t, "running") and None
+    )
+    with _memory_explained():
         trainer = Trainer(material, settings, compute, job)
+        trainer.first_batch()
         if saved:
             trainer.restore(saved)
-        parameters = sum(p.numel() for p in trainer.model.parameters())
-        run = runs.new(name, settings, parameters, torch.__version__, data)
-        if saved:
-            run = replace(run, created=runs.read(project, name).created, step=saved.step)
-        runs.write(project, run)
-        begun = RunStarted(name, trainer.step, settings.training.max_steps, parameters,
+    run = runs.new(name, settings, trainer.model.parameter_count(), torch.__version__, data)
+    if saved:
+        run = replace(run, created=runs.read(project, name).created)
+    step = saved.step if saved else -1
+    log.cut_after(log_file, step, evaluated=bool(saved and saved.state.validation_loss is not None))
+    snapshots.remove_after(folder, step)
+    with run_log:
+        record(trainer, "running")
+        begun = RunStarted(name, trainer.step, settings.training.max_steps, run.parameters,
                            compute.device, compute.precision, compute.threads, data)  # fmt: skip
         run_log.write(begun)
         job.report(begun)
-
-        def record(state: str) -> "Run":
-            now = replace(run, state=state, step=trainer.step, seconds=trainer.seconds,
-                          train_loss=trainer.train_loss, best_loss=trainer.best_loss)  # fmt: skip
-            runs.write(project, now)
-            return now
-
         try:
-            finished = trainer.train()
+            with _memory_explained():
+                finished = trainer.train()
         except StudioError:
-            with contextlib.suppress(StudioError, OSError):  # a full disk: the first error is the one to tell
-                record("failed")
+            with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
+                record(trainer, "failed")
             raise
-        return Trained(record("finished" if finished else "stopped"), finished)
+        if trainer.step:
+            return Trained(record(trainer, "finished" if finished else "stopped"), finished)
+    runs.discard(project, name)  # stopped before its first step
+    raise Cancelled
+
+
+@contextlib.contextmanager
+def _memory_explained() -> Generator[None]:
+    """Turn torch's ways to say that memory has run out into a TrainingError."""
+    import torch
+
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise TrainingError(
+            _("There is not enough memory for this training."),
+            _("Halve training.batch_size and double training.gradient_accumulation_steps, or take a smaller preset."),
+        ) from error
 
 
 def seconds_per_step(project: Project, settings: Settings, steps: int = 4) -> float:

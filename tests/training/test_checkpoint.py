@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from llm_studio.config import Settings
 from llm_studio.device import Compute
-from llm_studio.errors import CheckpointError, StorageError
+from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
 from llm_studio.training import checkpoint, snapshots
 from llm_studio.training.checkpoint import LoopState
 
@@ -72,8 +73,8 @@ def test_a_missing_file_and_a_truncated_one_are_found(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path, 1)
 
-    def full(*_args: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(*_args: object) -> None:  # as the library tells it
+        raise SafetensorError(f"Error while serializing: I/O error: No space left (os error {errno.ENOSPC})")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(StorageError, match="disk is full"):
@@ -88,12 +89,37 @@ def test_too_little_room_is_refused_before_anything_is_written(tmp_path: Path, m
     assert not list(tmp_path.iterdir())
 
 
-def test_what_an_interrupted_save_left_is_no_checkpoint_and_goes(tmp_path: Path) -> None:
+def test_what_an_interrupted_save_left_is_no_checkpoint_and_goes_with_the_next_save(tmp_path: Path) -> None:
     save(tmp_path, 1)
     (tmp_path / "step-000002.partial").mkdir()
     assert steps(tmp_path) == [1]
-    checkpoint.remove_after(tmp_path, 1)
-    assert [p.name for p in tmp_path.iterdir()] == ["step-000001"]
+    save(tmp_path, 3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000001", "step-000003"]
+
+
+def test_damaged_later_checkpoints_stay_until_the_run_has_saved_anew(tmp_path: Path) -> None:
+    for step in (1, 2, 9):
+        save(tmp_path, step)
+    (checkpoint.folder(tmp_path, 9) / "checkpoint.json").unlink()
+    (checkpoint.folder(tmp_path, 2) / "model.safetensors").write_bytes(b"")
+    found, damaged = checkpoint.newest_intact(tmp_path)
+    assert found and found.step == 1 and damaged == ["step-000009", "step-000002"]
+    assert len(list(tmp_path.iterdir())) == 3
+    save(tmp_path, 2)
+    assert steps(tmp_path) == [1, 2] and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_file_that_the_disk_refuses_to_read_counts_as_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 1)
+
+    def bad_sector(_path: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("llm_studio.files.sha256_of", bad_sector)
+    assert checkpoint.newest_intact(tmp_path) == (None, ["step-000001"])
+    assert steps(tmp_path) == [1]
 
 
 def test_a_checkpoint_of_a_newer_program_is_refused_politely(tmp_path: Path) -> None:
@@ -101,6 +127,11 @@ def test_a_checkpoint_of_a_newer_program_is_refused_politely(tmp_path: Path) -> 
     path.write_text(path.read_text(encoding="utf-8").replace('"version": 1', '"version": 2', 1), encoding="utf-8")
     with pytest.raises(CheckpointError, match="newer LLM Studio"):
         checkpoint.read(path.parent)
+    with pytest.raises(NewerCheckpointError):
+        checkpoint.newest_intact(tmp_path)
+    for step in (2, 3, 4, 5):
+        save(tmp_path, step)
+    assert path.exists()
 
 
 def test_snapshots_are_due_ever_more_rarely() -> None:
@@ -119,6 +150,15 @@ def test_snapshots_stay_within_their_room_and_keep_first_and_last(tmp_path: Path
     gaps = [(b + 1) / (a + 1) for a, b in zip(kept, list(kept)[1:], strict=False)]
     assert max(gaps[1:]) < 3  # spread on a logarithmic scale, but for the first jump from 0
     torch.testing.assert_close(snapshots.read(kept[390])["w"].float(), weights["w"], atol=2e-3, rtol=2e-3)
+
+
+def test_strange_files_among_the_snapshots_are_passed_over_and_later_ones_go_on_request(tmp_path: Path) -> None:
+    for step in (1, 5, 9):
+        snapshots.save(tmp_path, step, {"w": torch.ones(2)}, 10_000)
+    (snapshots.folder(tmp_path) / "step-000001 (1).safetensors").write_bytes(b"")
+    assert list(snapshots.listed(tmp_path)) == [1, 5, 9]
+    snapshots.remove_after(tmp_path, 5)
+    assert list(snapshots.listed(tmp_path)) == [1, 5]
 
 
 def test_a_model_larger_than_the_room_makes_no_snapshot(tmp_path: Path) -> None:

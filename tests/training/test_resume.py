@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from llm_studio.errors import BusyError, CheckpointError, TrainingError
+from llm_studio import files
+from llm_studio.errors import BusyError, Cancelled, CheckpointError, DataError, ProjectError, TrainingError
 from llm_studio.events import Event, Notice, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, runs
+from llm_studio.training import checkpoint, runs, snapshots
 from llm_studio.workflows.training import train
 
 KILLS = 5
@@ -143,3 +145,119 @@ def test_a_run_moved_with_its_project_goes_on(project: Project, tmp_path: Path) 
     project = Project.open(tmp_path / "ailleurs été")
     assert train(project, Job(), run="moved", resume=True).finished
     assert_same_weights(project, "whole", "moved")
+
+
+class DieAt:
+    """A report that fails at a step, as a process does that dies; keeps what it was told."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.said: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.said.append(event)
+        if isinstance(event, StepDone) and event.step >= self.step:
+            raise RuntimeError("killed")
+
+
+def test_settings_changed_on_a_resume_hold_for_the_next_resume_too(project: Project) -> None:
+    train(project, StopAt(6).job, run="a")
+    dying = DieAt(7)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(project, Job(dying), run="a", resume=True, changes={"training.learning_rate": 1e-3})
+    assert any(isinstance(e, Notice) and "training.learning_rate" in e.text for e in dying.said)
+    train(project, Job(), run="a", resume=True)
+    rates = [float(str(r["learning_rate"])) for r in records(project, "a", "step")]
+    assert rates[6] <= 1e-3 < max(rates[:6])
+
+
+def test_a_run_that_never_made_a_step_leaves_nothing(project: Project) -> None:
+    job = Job()
+    job.request_stop()
+    with pytest.raises(Cancelled):
+        train(project, job, run="a")
+    assert not (project.checkpoints / "a").exists() and not project.log_file("a").exists()
+
+
+def test_a_corpus_too_small_leaves_no_run(project: Project) -> None:
+    with pytest.raises(DataError):
+        train(project, Job(), run="a", changes={"model.max_seq_len": 1_000_000})
+    assert not runs.listed(project) and not (project.checkpoints / "a").exists()
+
+
+def test_an_interrupted_run_tells_how_far_it_came(project: Project) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        train(project, Job(DieAt(13)), run="a")
+    run = runs.read(project, "a")
+    assert (run.state, run.step) == ("interrupted", 10) and run.best_loss and run.seconds > 0
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"version": 1}', '{"version": 1, "created": 3}'])
+def test_a_run_whose_record_is_lost_or_damaged_is_read_from_its_checkpoints(
+    project: Project, content: str | None
+) -> None:
+    train(project, StopAt(12).job, run="a")
+    record = project.checkpoints / "a" / "run.json"
+    record.unlink()
+    if content is not None:
+        record.write_text(content, encoding="utf-8")
+    run = runs.listed(project)[0]
+    assert (run.name, run.step, run.state) == ("a", 12, "interrupted")
+    assert train(project, Job(), run="a", resume=True).finished
+
+
+def test_a_run_of_a_newer_program_is_left_alone(project: Project) -> None:
+    train(project, StopAt(12).job, run="a")
+    record = project.checkpoints / "a" / "run.json"
+    record.write_text('{"version": 2}', encoding="utf-8")
+    with pytest.raises(ProjectError, match="newer LLM Studio"):
+        train(project, Job(), run="a", resume=True)
+    assert runs.listed(project) == []
+
+
+def test_snapshots_of_an_abandoned_future_go(project: Project) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        train(project, Job(DieAt(19)), run="a")
+    assert max(snapshots.listed(project.checkpoints / "a")) > 15
+    train(project, StopAt(16).job, run="a", resume=True)
+    assert max(snapshots.listed(project.checkpoints / "a")) <= 16
+
+
+def test_too_little_memory_is_explained(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*_args: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: not enough memory")
+
+    monkeypatch.setattr("llm_studio.model.transformer.Transformer.loss", greedy)
+    with pytest.raises(TrainingError, match=r"not enough memory.*batch_size"):
+        train(project, Job(), run="a")
+    assert runs.read(project, "a").state == "failed"
+
+
+def test_fewer_steps_than_are_done_is_said(project: Project) -> None:
+    train(project, StopAt(12).job, run="a")
+    with pytest.raises(TrainingError, match="has done 12 steps already"):
+        train(project, Job(), run="a", resume=True, changes={"training.max_steps": 5})
+
+
+def test_a_death_inside_a_save_leaves_the_previous_checkpoint(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends after each of the files of a checkpoint: none of these ends leaves half a checkpoint."""
+    train(project, Job(), run="whole")
+    for written in range(5):
+        name, count = f"cut-{written}", 0
+
+        def flush(path: Path, last: int = written, real: Callable[[Path], None] = files.flush_to_disk) -> None:
+            nonlocal count
+            if path.parent.name == "step-000010.partial":
+                count += 1
+                if count > last:
+                    raise KeyboardInterrupt  # nothing handles it: as near to a kill as a test in one process gets
+            real(path)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(files, "flush_to_disk", flush)
+            train(project, Job(), run=name)
+        assert [c.step for c in checkpoint.listed(project.checkpoints / name)][-1] == 5
+        train(project, Job(), run=name, resume=True)
+        assert_same_weights(project, "whole", name)
