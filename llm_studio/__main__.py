@@ -1,11 +1,13 @@
 """The way in: `llm-studio`, or `python -m llm_studio`."""
 
+import multiprocessing
 import os
 import sys
 
 
 def main() -> None:
     """Speak the system's language and run the command line."""
+    multiprocessing.freeze_support()  # in a frozen program, a process that trains a tokenizer starts here and ends here
     # torch's threads (Linux) wait for each other in busy loops. Short ones: beside any other busy program, a
     # training with the default was seven times slower, and alone it is as fast. OpenMP reads this at torch's import.
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")

@@ -41,7 +41,7 @@ class Material:
     prompts: tuple[str, ...]
     folder: Path
     log: RunLog
-    saved: Callable[["Trainer"], None]
+    saved: Callable[["Trainer"], object]
 
 
 class Trainer:

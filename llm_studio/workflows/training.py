@@ -213,7 +213,7 @@ def _run(
         return now
 
     material = Material(
-        tokens, tokenizer, data, prompts, folder, run_log, saved=lambda t: record(t, "running") and None
+        tokens, tokenizer, data, prompts, folder, run_log, saved=lambda trainer: record(trainer, "running")
     )
     with _memory_explained():
         trainer = Trainer(material, settings, compute, job)
