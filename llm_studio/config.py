@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from llm_studio.errors import ConfigError, Problem
@@ -207,11 +206,6 @@ class Settings:
         return Settings.from_dict(values)
 
 
-def fields() -> dict[str, FieldInfo]:
-    """The declaration of each setting, by dotted name."""
-    return {f"{name}.{key}": info for name, kind in SECTIONS.items() for key, info in kind.model_fields.items()}
-
-
 # --- Rules between settings: (the settings it reads, whether they agree, what to say) ------------------------
 
 
@@ -247,7 +241,8 @@ def problems(values: Mapping[str, object]) -> list[Problem]:
         elif content is not None and not isinstance(content, Mapping):
             found.append(Problem(name, _("must hold settings, one to a line, as in “max_steps: 200”")))
         else:
-            found += _section_problems(name, cast("Mapping[str, object]", content or {}))
+            written = cast("Mapping[object, object]", content or {})
+            found += _section_problems(name, {str(key): value for key, value in written.items()})
     return found
 
 
@@ -275,7 +270,8 @@ def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
 
 def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
     """One of pydantic's errors as a sentence for the user."""
-    given, limits = detail["input"], detail.get("ctx", {})
+    given, shown = _figure(detail["input"]), _shown(detail["input"])
+    limits = {name: _figure(limit) for name, limit in detail.get("ctx", {}).items()}
     match detail["type"]:
         case "extra_forbidden":
             return _("unknown setting") + _did_you_mean(str(detail["loc"][0]), kind.model_fields)
@@ -288,21 +284,27 @@ def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
         case "less_than":
             return _("must be less than {limit}, not {given}").format(limit=limits["lt"], given=given)
         case "int_type" | "int_parsing" | "int_from_float" | "int_parsing_size":
-            return _("must be a whole number, not {given}").format(given=_shown(given))
+            return _("must be a whole number, not {given}").format(given=shown)
         case "float_type" | "float_parsing" | "finite_number":
-            return _("must be a number, not {given}").format(given=_shown(given))
+            return _("must be a number, not {given}").format(given=shown)
         case "bool_type" | "bool_parsing":
-            return _("must be true or false, not {given}").format(given=_shown(given))
+            return _("must be true or false, not {given}").format(given=shown)
         case "literal_error":
             choices = get_args(kind.model_fields[str(detail["loc"][0])].annotation)
-            return _("must be one of {choices}, not {given}").format(choices=", ".join(choices), given=_shown(given))
-        case "string_type":
-            return _("must be a text, not {given}").format(given=_shown(given))
+            return _("must be one of {choices}, not {given}").format(choices=", ".join(choices), given=shown)
+        case "string_type" | "string_unicode":
+            return _("must be a text, not {given}").format(given=shown)
         case "tuple_type":
-            return _("must be a list of texts, not {given}").format(given=_shown(given))
+            return _("must be a list of texts, not {given}").format(given=shown)
         case _:
             return detail["msg"]
 
 
+def _figure(value: object) -> object:
+    """A number without a useless “.0”; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e16 else value
+
+
 def _shown(value: object) -> str:
-    return _("nothing") if value is None else repr(value)
+    text = _("nothing") if value is None else repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -14,23 +14,46 @@ from llm_studio.paths import resource
 
 Preset = Literal["nano", "mini", "small", "medium", "gpt2"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
+_LONGEST_NUMBER = 128
+"""Bits of the longest whole number read: no setting is near it, and Python refuses to show very long ones."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, except that `3e-4` is a number and a key given twice is an error."""
+    """YAML 1.1 as PyYAML reads it, except that `3e-4` is a number, a date is a text and a key given twice is an error.
+
+    Keys are the texts that stand there: `on` and `3` too. What can't be read is a MarkedYAMLError, whatever it is.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem=_("the name of a setting is one word"), problem_mark=key.start_mark)
+            if key.tag != "tag:yaml.org,2002:merge":
+                key.tag = "tag:yaml.org,2002:str"
             if key.value in seen:
                 raise yaml.MarkedYAMLError(problem=_("“{key}” is given twice").format(key=key.value),
                                            problem_mark=key.start_mark)  # fmt: skip
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if not isinstance(value, int) or value.bit_length() <= _LONGEST_NUMBER:
+                return value
+        except (ValueError, LookupError, AttributeError):  # PyYAML lets Python's own errors pass
+            pass
+        raise yaml.MarkedYAMLError(problem=_("“{value}” can't be read").format(value=_cut(str(node.value))),
+                                   problem_mark=node.start_mark)  # fmt: skip
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:float"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("float", "timestamp")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(
@@ -42,6 +65,13 @@ _Loader.add_implicit_resolver(
 )
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that `_Loader` would read as something else."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 def load(path: Path) -> Settings:
     """The settings in the file at `path`. Raises ConfigError with every problem and its line."""
     try:
@@ -49,6 +79,9 @@ def load(path: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise ConfigError(_("{path} is not UTF-8 text.").format(path=path), [],
                           _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
+    except OSError as error:
+        raise ConfigError(_("{path} can't be read: {reason}.").format(path=path, reason=error.strerror), [],
+                          _("It must be a file that you may read.")) from error  # fmt: skip
     except ConfigError as error:
         raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
 
@@ -71,7 +104,7 @@ def parse_value(text: str) -> object:
     """One value as YAML reads it: for `--set training.learning_rate=3e-4`."""
     try:
         return yaml.load(text, _Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return text
 
 
@@ -83,7 +116,7 @@ def _read(text: str) -> tuple[dict[str, object], dict[str, int]]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigError(_("This is not YAML:"), [Problem("yaml", error.problem or str(error), line)]) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(_("This is not YAML:"), [Problem("yaml", str(error))]) from error
     if values is None:
         return {}, {}
@@ -120,7 +153,7 @@ def scalar(value: object) -> str:
     plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
     # letters as they are, but line ends and control characters of all kinds as escapes
     readable = "".join(plain if isinstance(plain, list) else str(plain)).isprintable()
-    text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=readable, width=10**9)
+    text = yaml.dump(plain, Dumper=_Dumper, default_flow_style=True, allow_unicode=readable, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -138,6 +171,7 @@ def with_changes(text: str, changes: Mapping[str, object]) -> str:
 
     Raises ConfigError when the result can't be used.
     """
+    parse(text).replaced(changes)  # names and values are right before the text is touched
     for path, value in changes.items():
         text = _with_change(text, path, scalar(value))
     parse(text)

@@ -1,5 +1,8 @@
-"""Where the program finds its own files and where it may write outside a project."""
+"""Where the program finds its own files, and how a path is written in a command for the user."""
 
+import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,3 +19,11 @@ def resource(*parts: str) -> Path:
     else:
         root = _PACKAGE.parent / "resources"
     return root.joinpath(*parts)
+
+
+def quoted(path: Path | str) -> str:
+    """A path or a name as one word of a command line."""
+    text = str(path)
+    if re.fullmatch(r"[\w@%+=:,./-]+", text) or (os.name == "nt" and " " not in text):
+        return text
+    return shlex.quote(text) if os.name != "nt" and re.search(r'["$`\\!]', text) else f'"{text}"'

@@ -13,18 +13,19 @@ from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config_file import dump, load, with_changes
 from llm_studio.errors import ProjectError
-from llm_studio.i18n import _
+from llm_studio.i18n import N_, _
+from llm_studio.paths import quoted
 
 LONGEST_PATH = 240
 """Characters of the longest path that every Windows program can open, less what we write below a project's files."""
 
 
 class State(Enum):
-    """Where a step stands."""
+    """Where a step stands; the value is for people, in English."""
 
-    TO_DO = "to do"
-    READY = "ready"
-    OUT_OF_DATE = "out of date"
+    TO_DO = N_("to do")
+    READY = N_("ready")
+    OUT_OF_DATE = N_("out of date")
 
 
 class Project:
@@ -45,10 +46,10 @@ class Project:
     @staticmethod
     def create(root: Path, settings: Settings) -> "Project":
         """A new project in the absent or empty folder `root`. Raises ProjectError, StorageError."""
-        root = root.resolve()
-        if root.exists() and not root.is_dir():
-            raise ProjectError(_("{path} is a file.").format(path=root), _("Choose the name of a new folder."))
+        root = _resolved(root)
         with files.explained(root):
+            if root.exists() and not root.is_dir():
+                raise ProjectError(_("{path} is a file.").format(path=root), _("Choose the name of a new folder."))
             occupied = root.exists() and any(root.iterdir())
         if occupied and (root / "config" / "config.yaml").exists():
             raise ProjectError(_("There is already a project in {path}.").format(path=root),
@@ -66,13 +67,18 @@ class Project:
 
     @staticmethod
     def open(root: Path) -> "Project":
-        """The project in `root`. Raises ProjectError where there is none."""
-        project = Project(root.resolve())
-        if not project.config_file.exists():
+        """The project in `root`. Raises ProjectError where there is none that may be read."""
+        project = Project(_resolved(root))
+        try:
+            there = project.config_file.exists()
+        except OSError as error:
+            raise ProjectError(_("{path} can't be read: {reason}.").format(path=root, reason=error.strerror),
+                               _("Name the folder of a project.")) from error  # fmt: skip
+        if not there:
             raise ProjectError(
                 _("There is no project in {path}.").format(path=root),
                 _("Make one with “llm-studio new {path}”, or name the folder that holds config/config.yaml.").format(
-                    path=root
+                    path=quoted(root)
                 ),
             )
         return project
@@ -82,17 +88,22 @@ class Project:
         return load(self.config_file)
 
     def change_settings(self, changes: Mapping[str, object]) -> Settings:
-        """Change values in config.yaml, by dotted name; what its author wrote around them stays. Raises ConfigError."""
-        load(self.config_file)
-        text = self.config_file.read_text(encoding="utf-8-sig")
-        new = with_changes(text, changes)
-        if new != text:
-            files.write_text(self.config_file, new)
-        return load(self.config_file)
+        """Change values in config.yaml, by dotted name; what its author wrote around them stays.
+
+        Raises ConfigError, BusyError.
+        """
+        with self.writing("config"):
+            load(self.config_file)
+            text = self.config_file.read_text(encoding="utf-8-sig")
+            new = with_changes(text, changes)
+            if new != text:
+                files.write_text(self.config_file, new)
+            return load(self.config_file)
 
     def replace_settings(self, settings: Settings) -> None:
-        """Write config.yaml anew, as a preset does."""
-        files.write_text(self.config_file, dump(settings))
+        """Write config.yaml anew, as a preset does. Raises BusyError."""
+        with self.writing("config"):
+            files.write_text(self.config_file, dump(settings))
 
     def log_file(self, run: str) -> Path:
         """The log of a run: one JSON line for each step, evaluation, sample and checkpoint."""
@@ -100,7 +111,7 @@ class Project:
 
     @contextlib.contextmanager
     def writing(self, output: str) -> Generator[None]:
-        """Hold the lock on an output ("data", "tokenizer", "tokens", "run-NAME"). Raises BusyError."""
+        """Hold the lock on an output ("config", "data", "tokenizer", "tokens", "run-NAME"). Raises BusyError."""
         busy = _("Another window or command is working on the same thing ({output}) in this project.")
         with files.locked(self._locks, output, busy.format(output=output)):
             yield
@@ -112,12 +123,25 @@ class Project:
 
 def state(output: Path, meta: Path, inputs: Mapping[str, str]) -> State:
     """Where the step stands that made `output` and recorded in `meta` what of `inputs` (fingerprints) it used."""
-    recorded = files.read_json(meta)
     if not output.exists():
         return State.TO_DO
-    used = (recorded or {}).get("inputs", {})
+    if not meta.exists():  # put there by the user
+        return State.READY
+    recorded = files.read_json(meta)
+    used: object = recorded.get("inputs") if recorded is not None and inputs else recorded
+    if not isinstance(used, dict):  # damaged
+        return State.OUT_OF_DATE
     changed = any(used.get(name, value) != value for name, value in inputs.items())
     return State.OUT_OF_DATE if changed else State.READY
+
+
+def _resolved(root: Path) -> Path:
+    try:
+        return root.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a NUL
+        raise ProjectError(
+            _("{path} can't be read: {reason}.").format(path=root, reason=error), _("Name the folder of a project.")
+        ) from error
 
 
 def _require_short_path(root: Path) -> None:

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 
 from llm_studio.cli.app import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, main
+from llm_studio.events import StepDone
+from llm_studio.jobs import Job
 from llm_studio.project import Project
-from tests.tiny import SETTINGS
+from llm_studio.workflows import runs
+from llm_studio.workflows.training import train
+from tests.tiny import SETTINGS, project_with_tokens
 
 
 def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -86,7 +90,7 @@ def test_help_comes_at_once_and_without_torch() -> None:
 
 @pytest.mark.parametrize("arguments", [
     ["trian", "x"], ["train"], ["new", "x", "--preset", "huge"], ["train", ".", "--set", "oops"],
-    ["config", ".", "--unknown"],
+    ["config", ".", "--unknown"], ["download", "."], ["download", ".", "--dataset", "stories", "--remove", "x"],
 ])  # fmt: skip
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == WRONG_USAGE
@@ -104,8 +108,18 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     (["train", "PROJECT", "--set", "training.device=cuda"], "processor"),
     (["generate", "PROJECT", "--checkpoint", "7777"], "There are: "),
     (["generate", "PROJECT", "--checkpoint", "elsewhere"], "is no checkpoint"),
-    (["generate", "PROJECT", "--temperature", "-1"], "generation.temperature: must be at least 0"),
+    (["generate", "PROJECT", "--temperature", "-1"], "generation.temperature – must be at least 0, not -1"),
+    (["generate", "PROJECT", "--checkpoint", "x" * 300], "is no checkpoint"),
+    (["generate", "PROJECT", "--checkpoint", "9" * 5000], "is no checkpoint"),
+    (["generate", "PROJECT", "--checkpoint", "²"], "“²” is no checkpoint"),
+    (["generate", "PROJECT", "--prompt", "\udcff"], "half of a character"),
     (["runs", "PROJECT", "--rename", "first", "second"], "already a run"),
+    (["train", "x" * 300], "can't be read"),
+    (["new", "x" * 300], "refuses this name"),
+    (["config", "PROJECT", "--set", "model.d_model=" + "9" * 5000], "must be a whole number"),
+    (["config", "PROJECT", "--set", "model.d_model={{x}: 3}"], "must be a whole number"),
+    (["download", "PROJECT", "--remove", "../x"], "There is no source “../x”"),
+    (["download", "PROJECT", "--dataset", "x" * 300], "neither a file or folder here nor a known data set"),
     (["download", "PROJECT", "--dataset", "nothing-here.txt"], "neither a file or folder here nor a known data set"),
 ])  # fmt: skip
 def test_a_problem_is_explained_in_a_sentence_and_is_1(
@@ -140,6 +154,38 @@ def test_the_prompt_comes_from_standard_input(trained: Path) -> None:
     assert done.stdout.startswith("Once upon a été")
 
 
+def test_a_prompt_that_is_not_utf8_is_explained(trained: Path) -> None:
+    command = [sys.executable, "-m", "llm_studio", "generate", str(trained), "--prompt", "-"]
+    done = subprocess.run(command, input=b"\xff", capture_output=True, check=False,
+                          env={**os.environ, "LLM_STUDIO_LANG": "en"})  # fmt: skip
+    assert done.returncode == PROBLEM and done.stderr.startswith(b"The prompt is not UTF-8 text.")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_training_whose_reader_goes_is_saved(trained: Path, as_json: bool) -> None:
+    name = f"read-{as_json}"
+    command = [sys.executable, "-m", "llm_studio", "train", str(trained), "--run", name,
+               "--set", "training.max_steps=100000", *(["--json"] if as_json else [])]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=None if as_json else subprocess.STDOUT,
+                          env={**os.environ, "LLM_STUDIO_LANG": "en"}) as process:  # fmt: skip
+        assert process.stdout
+        for _line in range(5):
+            assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == DONE
+    run = runs.read(Project.open(trained), name)
+    assert run.state == "stopped" and run.step > 0
+    assert (trained / "checkpoints" / name / f"step-{run.step:06d}" / "checkpoint.json").exists()
+
+
+def test_commands_shown_can_be_pasted_though_a_name_holds_spaces(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(trained), "--run", "my run", "--set", "training.max_steps=2", "--json"]) == DONE
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["next"] == f'llm-studio generate "{trained}" --prompt "..."'
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupting_a_training_saves_it_and_is_130(trained: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "llm_studio", "train", str(trained), "--run", f"stopped-{number}", "--json",
@@ -169,11 +215,50 @@ def test_runs_are_listed_compared_renamed_and_deleted(project: Project, capsys: 
     assert re.search(r"training.learning_rate +0.01 +0.001", capsys.readouterr().out)
     assert main(["runs", root, "--rename", "a", "été 1"]) == DONE
     assert (Path(root) / "logs" / "été 1.jsonl").exists()
+    assert main(["runs", root, "--delete", "b", "--json"]) == WRONG_USAGE
     assert main(["runs", root, "--delete", "b", "--yes"]) == DONE
     capsys.readouterr()
     assert main(["runs", root, "--json"]) == DONE
     assert [r["name"] for r in json.loads(capsys.readouterr().out)["figures"]["runs"]] == ["été 1"]
     assert not (Path(root) / "checkpoints" / "b").exists()
+
+
+def test_deleting_a_run_asks_first_and_ctrl_c_ends_the_question(project: Project) -> None:
+    root = str(project.root)
+    assert main(["train", root, "--run", "a", "--set", "training.max_steps=1"]) == DONE
+    assert run("runs", root, "--delete", "a", stdin="n\n").returncode == INTERRUPTED
+    command = [sys.executable, "-m", "llm_studio", "runs", root, "--delete", "a"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          env={**os.environ, "LLM_STUDIO_LANG": "en"}) as process:  # fmt: skip
+        assert process.stdin and process.stdout
+        assert process.stdout.read(8) == b"Delete \xe2"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == INTERRUPTED
+    assert (project.checkpoints / "a").exists()
+    assert run("runs", root, "--delete", "a", stdin="y\n").returncode == DONE
+    assert not (project.checkpoints / "a").exists()
+
+
+def test_a_source_is_removed_and_config_tells_where_the_steps_stand(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(project.root)
+    assert main(["config", root]) == DONE
+    assert "texts: ready · tokenizer: ready · tokens: ready" in capsys.readouterr().out.splitlines()[-1]
+    assert main(["download", root, "--remove", "stories-en"]) == DONE
+    assert not list(project.raw.iterdir())
+    capsys.readouterr()
+    assert main(["config", root, "--json"]) == DONE
+    steps = json.loads(capsys.readouterr().out)["figures"]["steps"]
+    assert steps == {"texts": "to do", "tokenizer": "out of date", "tokens": "out of date"}
+    (project.raw / "bad.parquet").write_bytes(b"bad")
+    assert main(["config", root, "--set", "model.d_model=64"]) == DONE
+    assert "can't be read as a Parquet file" in capsys.readouterr().out
+
+
+def test_the_doctor_looks_at_the_disk_of_a_folder_to_come(tmp_path: Path) -> None:
+    assert main(["doctor", str(tmp_path / "nowhere" / "at all")]) == DONE
+    assert main(["doctor", "x" * 300]) == DONE
 
 
 def test_the_doctor_names_what_keeps_a_gpu_from_being_used(capsys: pytest.CaptureFixture[str]) -> None:
@@ -198,3 +283,25 @@ def test_quickstart_makes_all_and_goes_on_with_what_is_there(tmp_path: Path) -> 
         assert last["event"] == "done" and len(last["figures"]["stories"]) == 3
         assert all(story.startswith("Il était une fois") for story in last["figures"]["stories"])
     assert [p.name for p in (root / "data" / "raw").glob("*.parquet")] == ["stories-fr.parquet"]
+
+
+def test_an_interrupted_quickstart_is_gone_on_with_in_its_own_language(tmp_path: Path) -> None:
+    project = project_with_tokens(tmp_path / "quick", project__language="fr")
+    half = Job(lambda event: isinstance(event, StepDone) and event.step == 8 and half.request_stop())
+    assert not train(project, half, changes={"training.max_steps": 20}).finished
+    done = run("quickstart", str(project.root), "--lang", "en", "--steps", "5", "--json")
+    assert done.returncode == DONE, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])["figures"]
+    assert figures["run"] == "run-1" and runs.read(project, "run-1").step == 20
+    assert all(story.startswith("Il était une fois") for story in figures["stories"])
+    again = run("quickstart", str(project.root), "--steps", "5", "--json")
+    assert json.loads(again.stdout.splitlines()[-1])["figures"]["run"] == "run-2"
+
+
+def test_the_quickstart_folder_is_named_after_its_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+    monkeypatch.setattr(
+        "llm_studio.workflows.quickstart.quickstart", lambda folder, *_rest: made.append(folder) or 1 / 0
+    )
+    assert main(["quickstart", "--lang", "fr"]) == PROBLEM
+    assert made == [Path("llm-studio-quickstart-fr")]

@@ -5,10 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_studio import i18n
-from llm_studio.config import SECTIONS, Settings, fields
+from llm_studio.config import SECTIONS, Settings
 from llm_studio.config_file import PRESETS, dump, load, load_preset, parse, parse_value, with_changes
 from llm_studio.errors import ConfigError
 from llm_studio.model import cost
+
+
+def fields() -> dict[str, str]:
+    """The help of each setting, by dotted name."""
+    return {
+        f"{s}.{key}": info.description or "" for s, kind in SECTIONS.items() for key, info in kind.model_fields.items()
+    }
 
 
 def test_the_yaml_of_the_design_loads() -> None:
@@ -89,10 +96,70 @@ def test_any_value_survives_the_file(rate: float, name: str, prompts: list[str])
     assert parse(dump(settings)) == settings
 
 
+@pytest.mark.parametrize(
+    "name", ["0E0", "1e3", ".5", "3", "null", "on", "2024-01-01", "2024-13-45", "~", "1_0", "a: b"]
+)
+def test_a_name_that_looks_like_something_else_survives_the_file(name: str) -> None:
+    settings = Settings().replaced({"project.name": name, "training.sample_prompts": [name]})
+    assert parse(dump(settings)) == settings
+    assert parse(with_changes("project: {}", {"project.name": name})).project.name == name
+
+
+@pytest.mark.parametrize("text, path, said", [
+    ("model: {3: 4}", "model.3", "unknown setting"),
+    ("model:\n  on: 4", "model.on", "unknown setting"),
+    ("3: {d_model: 4}", "3", "unknown section"),
+    ("model: {{x}: 3}", "yaml", "one word"),
+    ("model: {? [a] : 3}", "yaml", "one word"),
+    ("model: {d_model: " + "9" * 5000 + "}", "yaml", "can't be read"),
+    ("model: {d_model: 0x" + "F" * 5000 + "}", "yaml", "can't be read"),
+    ("project: {name: !!timestamp x}", "yaml", "can't be read"),
+    ("project: {name: !!int ''}", "yaml", "can't be read"),
+    ("model: " + "[" * 5000, "yaml", ""),
+])  # fmt: skip
+def test_whatever_stands_in_the_file_is_explained(text: str, path: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    problem = caught.value.problems[0]
+    assert problem.path == path and said in problem.message and len(str(caught.value)) < 250
+
+
+def test_a_date_is_a_text() -> None:
+    assert parse("project: {name: 2024-13-45}").project.name == "2024-13-45"
+
+
+@pytest.mark.parametrize("text", ["{{x}: 3}", "9" * 5000, "0x" + "F" * 5000, "2024-13-45", "[" * 5000])
+def test_whatever_is_given_as_a_value_is_explained(text: str) -> None:
+    with pytest.raises(ConfigError, match="must be a whole number"):
+        Settings().replaced({"model.d_model": parse_value(text)})
+
+
+@pytest.mark.parametrize("changes", [
+    {"model.d_modell": 3, "model.x: y": 4}, {".": 1, "model.d_model": 64},
+])  # fmt: skip
+def test_names_and_values_are_checked_before_the_file_is_touched(changes: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="unknown"):
+        with_changes("model: {d_model: 128}\n", changes)
+
+
+def test_limits_are_shown_as_people_write_them() -> None:
+    with pytest.raises(ConfigError, match=r"must be at least 0, not -1$"):
+        Settings().replaced({"generation.temperature": -1.0})
+    with pytest.raises(ConfigError, match=r"must be at most 0\.5, not 3$"):
+        Settings().replaced({"data.validation_share": 3})
+    with pytest.raises(ConfigError, match=r"must be a whole number, not 3\.0"):
+        Settings().replaced({"training.max_steps": 3.0})
+
+
+def test_a_file_that_can_not_be_read_is_explained(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"Is a directory|Permission denied"):
+        load(tmp_path)
+
+
 def test_every_setting_has_a_help_text_and_a_place_in_the_file() -> None:
     text = dump(Settings())
-    for path, info in fields().items():
-        assert info.description, path
+    for path, description in fields().items():
+        assert description, path
         assert f"  {path.partition('.')[2]}:" in text
 
 

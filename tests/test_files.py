@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,9 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number, said", [
     (errno.ENOSPC, "The disk is full"), (errno.EACCES, "may not be written"), (errno.EROFS, "may not be written"),
-    (errno.ENAMETOOLONG, "refuses this name"),
+    (errno.ENAMETOOLONG, "refuses this name"), (errno.EFBIG, "File too large"), (errno.EIO, "could not be written"),
+    (errno.ENOTDIR, "Not a directory"), (errno.EISDIR, "Is a directory"), (errno.EEXIST, "File exists"),
+    (errno.ENOENT, "No such file"),
 ])  # fmt: skip
 def test_the_systems_refusals_are_explained(tmp_path: Path, number: int, said: str) -> None:
     with pytest.raises(StorageError, match=said), files.explained(tmp_path):
@@ -65,6 +68,39 @@ def test_a_lock_keeps_another_process_out_and_ends_with_it(tmp_path: Path) -> No
     assert not files.is_locked(tmp_path, "run")
     with files.locked(tmp_path, "run", ""):
         pass
+
+
+def test_asking_about_a_lock_keeps_no_one_from_taking_it(tmp_path: Path) -> None:
+    def look() -> None:
+        while not done.is_set():
+            files.is_locked(tmp_path, "run")
+
+    done = threading.Event()
+    with files.locked(tmp_path, "run", ""):
+        pass
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _time in range(300):
+            with files.locked(tmp_path, "run", "someone else"):
+                pass
+    finally:
+        done.set()
+        looking.join()
+
+
+def test_a_file_that_vanishes_is_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").write_bytes(b"123")
+    stat = Path.stat
+
+    def vanishing(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "b":
+            raise FileNotFoundError(errno.ENOENT, "gone")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", vanishing)
+    assert files.folder_size(tmp_path) == 5
 
 
 def test_a_fingerprint_depends_on_content_not_on_order() -> None:

@@ -1,5 +1,7 @@
 """The project's folder: made, opened, refused, moved."""
 
+import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 
 from llm_studio.config import Settings
 from llm_studio.config_file import load_preset
-from llm_studio.errors import ConfigError, ProjectError, StorageError
+from llm_studio.errors import BusyError, ConfigError, ProjectError, StorageError
 from llm_studio.project import Project, State, state
 
 
@@ -59,6 +61,48 @@ def test_a_place_that_may_not_be_written_is_explained(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(StorageError, match="may not be written to"):
         Project.create(tmp_path / "a", Settings())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a rule of POSIX shells")
+@pytest.mark.parametrize("name", ["mon llm", "a$b", "l'été", 'say "x"', "back`tick`", "plain-été_1"])
+def test_a_command_shown_can_be_pasted_into_a_shell(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ProjectError) as caught:
+        Project.open(tmp_path / name)
+    command = caught.value.to_do.partition("“")[2].partition("”")[0]
+    assert shlex.split(command) == ["llm-studio", "new", str(tmp_path / name)]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+def test_a_name_that_no_system_takes_is_explained(tmp_path: Path, name: str) -> None:
+    with pytest.raises((ProjectError, StorageError)):
+        Project.open(tmp_path / name)
+    with pytest.raises((ProjectError, StorageError)):
+        Project.create(tmp_path / name, Settings())
+
+
+def test_settings_that_can_not_be_read_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "config" / "config.yaml").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="can't be read"):
+        Project.open(tmp_path).settings()
+
+
+def test_settings_are_not_changed_by_two_at_once(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "a", Settings())
+    with project.writing("config"):
+        with pytest.raises(BusyError):
+            project.change_settings({"model.d_model": 128})
+        with pytest.raises(BusyError):
+            project.replace_settings(Settings())
+
+
+@pytest.mark.parametrize("record", ['{"inputs": null}', "[]", '{"asked": 400}', "", '{"inputs": [1]}'])
+def test_a_damaged_record_makes_a_step_out_of_date(tmp_path: Path, record: str) -> None:
+    output, meta = tmp_path / "tokenizer.json", tmp_path / "tokenizer.meta.json"
+    output.write_text("{}", encoding="utf-8")
+    assert state(output, meta, {"corpus": "1"}) is State.READY
+    meta.write_text(record, encoding="utf-8")
+    assert state(output, meta, {"corpus": "1"}) is State.OUT_OF_DATE
 
 
 def test_a_bad_change_leaves_the_settings_as_they_were(tmp_path: Path) -> None:

@@ -44,12 +44,51 @@ def test_a_step_is_ready_until_something_before_it_changes(project: Project, tmp
     assert projects.steps(project) == projects.Steps(State.READY, State.OUT_OF_DATE, State.OUT_OF_DATE)
     said: list[Event] = []
     train(project, Job(said.append), changes={"training.max_steps": 1})
-    assert "have changed since the tokens were made" in notices(said)
+    assert "have changed since" in notices(said)
 
 
 def test_another_size_of_vocabulary_makes_the_tokenizer_out_of_date(project: Project) -> None:
     projects.change_settings(project, {"model.vocab_size": 500})
     assert projects.steps(project).tokenizer is State.OUT_OF_DATE
+
+
+def test_an_old_tokenizer_serves_but_is_told(project: Project) -> None:
+    said: list[Event] = []
+    texts.prepare(project, Job(said.append))
+    assert not notices(said)
+    texts.add_stories(project, "fr", 50, Job())
+    texts.prepare(project, Job(said.append))
+    assert f"“llm-studio train-tokenizer {project.root}” makes one that fits" in notices(said)
+
+
+def test_a_tokenizer_that_can_not_be_trained_changes_no_settings(tmp_path: Path, project: Project) -> None:
+    empty = projects.new_project(tmp_path / "p", "nano")
+    with pytest.raises(ProjectError, match="no texts yet"):
+        texts.train_tokenizer(empty, Job(), 300)
+    with project.writing("tokenizer"), pytest.raises(BusyError):
+        texts.train_tokenizer(project, Job(), 300)
+    assert empty.settings() == projects.load_preset("nano").replaced({"project.name": "p"})
+    assert project.settings().model.vocab_size == 400
+
+
+def test_the_cost_counts_the_tokenizer_that_is_there_and_the_widest_numbers(project: Project) -> None:
+    projects.change_settings(project, {"model.vocab_size": 5000})
+    texts.train_tokenizer(project, Job())
+    settings = project.settings()
+    auto = projects.model_cost(project, settings)
+    wide, narrow = (
+        projects.model_cost(project, settings.replaced({"training.precision": name}))
+        for name in ("float32", "bfloat16")
+    )
+    assert auto.training_bytes == max(wide.training_bytes, narrow.training_bytes)
+    assert auto.vocab_size < 5000
+    meta = project.tokenizer_meta.read_text(encoding="utf-8")
+    for damaged in ('{"inputs": null}', "[]", '{"asked": 5000}', meta.replace('"fingerprint": "', '"fingerprint": "0')):
+        project.tokenizer_meta.write_text(damaged, encoding="utf-8")
+        assert projects.model_cost(project, settings).vocab_size == 5000
+    project.tokenizer_meta.write_text(meta, encoding="utf-8")
+    project.tokenizer_file.unlink()
+    assert projects.model_cost(project, settings).vocab_size == 5000
 
 
 def test_tokens_of_another_tokenizer_are_refused(project: Project) -> None:
@@ -102,6 +141,19 @@ def test_writing_falls_back_on_an_intact_checkpoint_and_says_so(project: Project
     assert writer.write("Once", Job(), writer.settings_with({"max_tokens": 3}))
     with pytest.raises(CheckpointError, match="damaged"):
         load_writer(project, Job(), "a", str(best.step))
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_told(project: Project) -> None:
+    for name in ("a", "b"):
+        train(project, Job(), run=name, changes={"training.max_steps": 2})
+    (saved,) = checkpoint.listed(project.checkpoints / "b")
+    for broken in ("model.safetensors", "checkpoint.json"):
+        (saved.path / broken).write_bytes(b"broken")
+        said: list[Event] = []
+        assert load_writer(project, Job(said.append)).name.startswith("a/")
+        assert "the run “a” is used instead" in notices(said)
+        with pytest.raises(CheckpointError, match="Every checkpoint of the run “b” is damaged"):
+            load_writer(project, Job(), "b")
 
 
 def test_what_is_written_streams_without_half_characters_and_stops_when_asked(project: Project) -> None:

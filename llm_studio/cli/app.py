@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from llm_studio import __version__
-from llm_studio.cli.display import JsonDisplay, TextDisplay
+from llm_studio.cli.display import JsonDisplay, TextDisplay, write_nowhere
 from llm_studio.errors import Cancelled, StudioError
 from llm_studio.events import Failed
 from llm_studio.i18n import DOMAIN, N_, _, language
@@ -28,6 +28,10 @@ TYPER_SAYS = (
     N_("default: {default}"), N_("required"),
 )  # fmt: skip
 """What Typer says through gettext, so that our catalogue holds it too."""
+
+
+class ReaderGone(Exception):  # noqa: N818  not an error: `| head` has read what it wanted
+    """Who read our output has gone; the command was stopped, and what it had done is kept."""
 
 
 class Interrupted(Exception):  # noqa: N818  not an error: what the user asked for
@@ -55,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (Cancelled, Interrupted, KeyboardInterrupt, typer.Abort) as stopped:
         print(_("Stopped.") if not str(stopped) else str(stopped), file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone: `llm-studio generate ... | head`
-        sys.stderr.close()
+    except (ReaderGone, BrokenPipeError):  # `llm-studio generate ... | head`
+        write_nowhere()
         return DONE
     except Exception:
         traceback.print_exc()
@@ -91,11 +95,21 @@ def _explain(error: StudioError, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def running(as_json: bool) -> Generator[Job]:
-    """A job that Ctrl+C stops: the first asks it to end and keep its work, a second ends it at once."""
+    """A job that Ctrl+C stops: the first asks it to end and keep its work, a second ends it at once.
+
+    It is asked the same when the reader of our output goes; then ReaderGone is raised at its end.
+    """
     with JsonDisplay() if as_json else TextDisplay() as display:
         job = Job(display.report)
-        with _asking_to_stop(job, as_json):
-            yield job
+        display.reader.when_gone = job.request_stop
+        try:
+            with _asking_to_stop(job, as_json):
+                yield job
+        except (Cancelled, Interrupted):
+            if display.reader.here:
+                raise
+        if not display.reader.here:
+            raise ReaderGone
 
 
 @contextlib.contextmanager

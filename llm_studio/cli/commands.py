@@ -11,8 +11,10 @@ from llm_studio.cli.app import running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
 from llm_studio.config import SECTIONS, Settings
 from llm_studio.config_file import Preset, scalar
+from llm_studio.errors import StudioError
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, short_number, size, system_language
+from llm_studio.paths import quoted
 from llm_studio.project import Project
 from llm_studio.workflows import projects, texts
 
@@ -57,20 +59,23 @@ def new(
     with running(as_json) as job:
         job.report(Done(
             _("The project is in {path}; its settings are in config/config.yaml.").format(path=project.root),
-            f"llm-studio download {_quoted(folder)} --dataset stories",
+            f"llm-studio download {quoted(folder)} --dataset stories",
         ))  # fmt: skip
 
 
-@app.command(help=_("Gather texts: the built-in stories, or your own files."))
+@app.command(help=_("Gather texts: the built-in stories, or your own files. Or remove them again."))
 def download(
     folder: Folder,
     dataset: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="stories|PATH",
             help=_("“stories” (built in, French or English), or a file or folder of .txt, .md or .jsonl"),
         ),
-    ],
+    ] = None,
+    remove: Annotated[
+        str | None, typer.Option(metavar="NAME", help=_("remove this source from the project instead"))
+    ] = None,
     lang: Language = None,
     max_samples: Annotated[int | None, typer.Option(min=1, help=_("at most so many documents"))] = None,
     separator: Annotated[
@@ -86,8 +91,14 @@ def download(
     seed: Annotated[int, typer.Option(min=0, help=_("other stories for each seed"))] = 0,
     as_json: Json = False,
 ) -> None:
+    if (dataset is None) == (remove is None):
+        raise typer.BadParameter(_("say either --dataset or --remove"))
     project = Project.open(folder)
     with running(as_json) as job:
+        if dataset is None:
+            texts.remove_source(project, remove or "")
+            job.report(Done(_("The source “{name}” is removed.").format(name=remove)))
+            return
         if dataset == texts.STORIES:
             language = lang or project.settings().project.language
             source = texts.add_stories(project, language, max_samples or texts.DEFAULT_STORIES, job, seed)
@@ -99,7 +110,7 @@ def download(
             _("Source “{name}”: {documents}, {characters} characters, {size}.").format(
                 name=source.name, documents=documents, characters=short_number(source.characters),
                 size=size(source.bytes)),
-            f"llm-studio train-tokenizer {_quoted(folder)}",
+            f"llm-studio train-tokenizer {quoted(folder)}",
             {"name": source.name, "documents": source.documents, "characters": source.characters,
              "bytes": source.bytes},
         ))  # fmt: skip
@@ -124,7 +135,7 @@ def train_tokenizer(
             )
         figures = {"vocab_size": made.vocab_size, "characters_per_token": made.characters_per_token,
                    "tokens_per_word": made.tokens_per_word}  # fmt: skip
-        job.report(Done(text, f"llm-studio prepare {_quoted(folder)}", figures))
+        job.report(Done(text, f"llm-studio prepare {quoted(folder)}", figures))
 
 
 @app.command(help=_("Turn the texts into tokens for training and validation."))
@@ -135,7 +146,7 @@ def prepare(folder: Folder, as_json: Json = False) -> None:
         job.report(Done(
             _("train.bin: {train} tokens; val.bin: {validation} tokens.").format(
                 train=number(made.train_tokens), validation=number(made.validation_tokens)),
-            f"llm-studio train {_quoted(folder)}",
+            f"llm-studio train {quoted(folder)}",
             {"train_tokens": made.train_tokens, "validation_tokens": made.validation_tokens},
         ))  # fmt: skip
 
@@ -153,15 +164,15 @@ def config(
         settings = projects.apply_preset(project, preset)
     settings = projects.change_settings(project, wanted) if wanted else project.settings()
     cost = projects.model_cost(project, settings)
-    figures = {
+    figures: dict[str, object] = {
         "settings": settings.to_dict(), "vocab_size": cost.vocab_size, "parameters": cost.parts.total,
         "flops_per_token": cost.flops_per_token, "training_bytes": cost.training_bytes,
         "generation_bytes": cost.generation_bytes,
     }  # fmt: skip
     with running(as_json) as job:
-        if not as_json:
-            typer.echo(_settings_text(settings))
-        job.report(Done(_cost_text(cost), "", figures))
+        figures["steps"], steps_text = _steps(project)
+        told = [] if as_json else [_settings_text(settings)]
+        job.report(Done("\n".join([*told, _cost_text(cost), steps_text]), "", figures))
 
 
 def _settings_text(settings: Settings) -> str:
@@ -171,6 +182,20 @@ def _settings_text(settings: Settings) -> str:
         lines.append(f"{name}:")
         lines += [f"  {key + ':':<28}{scalar(getattr(section, key))}" for key in type(section).model_fields]
     return "\n".join(lines)
+
+
+def _steps(project: Project) -> tuple[dict[str, str] | None, str]:
+    """Where the steps before the training stand, for scripts and as a line for people."""
+    name = _("Steps").ljust(28)
+    try:
+        steps = projects.steps(project)
+    except StudioError as error:  # texts or a tokenizer that can't be read: the settings can be changed all the same
+        return None, name + str(error)
+    states = ((_("texts"), steps.data), (_("tokenizer"), steps.tokenizer), (_("tokens"), steps.tokens))
+    figures = {"texts": steps.data.value, "tokenizer": steps.tokenizer.value, "tokens": steps.tokens.value}
+    return figures, name + " · ".join(
+        _("{step}: {state}").format(step=step, state=_(state.value)) for step, state in states
+    )
 
 
 def _cost_text(cost: projects.Cost) -> str:
@@ -187,11 +212,6 @@ def _cost_text(cost: projects.Cost) -> str:
         (_("Memory to generate"), size(cost.generation_bytes)),
     ]
     return "\n".join(f"{name:<28}{value}" for name, value in rows)
-
-
-def _quoted(folder: Path) -> str:
-    """A path as one word for a shell."""
-    return f'"{folder}"' if " " in str(folder) else str(folder)
 
 
 run_commands.register(app)

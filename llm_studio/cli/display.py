@@ -1,7 +1,10 @@
 """Shows what a job reports: a live line on a terminal, plain lines elsewhere, JSON lines with `--json`."""
 
+import contextlib
+import os
 import sys
 import time
+from collections.abc import Callable, Generator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
@@ -14,12 +17,55 @@ _QUIET_SECONDS = 5.0
 """Between two plain lines where there is no terminal."""
 
 
+class Reader:
+    """Who reads our output. When they go (`| head`), `when_gone` is called, once, and the rest is written nowhere."""
+
+    def __init__(self) -> None:
+        self.here = True
+        self.when_gone: Callable[[], None] = lambda: None
+
+    @contextlib.contextmanager
+    def writing(self) -> Generator[None]:
+        """Around all that writes output."""
+        try:
+            yield
+        except OSError:  # Windows has another number for it than a broken pipe
+            write_nowhere()
+            if self.here:
+                self.here = False
+                self.when_gone()
+
+
+def write_nowhere() -> None:
+    """Let standard streams that can't be written to any more swallow what they are given, Python's own end included."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+
+
+class _Console(Console):
+    """rich's, which would end the program where the reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the error is handled."""
+        raise  # noqa: PLE0704
+
+
 class JsonDisplay:
     """One line of JSON an event, on standard output."""
 
+    def __init__(self) -> None:
+        self.reader = Reader()
+
     def report(self, event: events.Event) -> None:
         """Print `event`."""
-        print(events.to_json(event), flush=True)
+        with self.reader.writing():
+            print(events.to_json(event), flush=True)
 
     def __enter__(self) -> "JsonDisplay":
         return self
@@ -39,8 +85,9 @@ class TextDisplay:
     """For people: progress on standard error, results and generated text on standard output."""
 
     def __init__(self) -> None:
-        self._errors = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._out = Console(highlight=False, soft_wrap=True)
+        self.reader = Reader()
+        self._errors = _Console(stderr=True, highlight=False, soft_wrap=True)
+        self._out = _Console(highlight=False, soft_wrap=True)
         self._live = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), _Amount(),
             console=self._errors, transient=True, refresh_per_second=8,
@@ -57,11 +104,16 @@ class TextDisplay:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._end_line()
-        self._live.stop()
+        with self.reader.writing():
+            self._end_line()
+            self._end_live()
 
     def report(self, event: events.Event) -> None:
         """Show `event`."""
+        with self.reader.writing():
+            self._show_event(event)
+
+    def _show_event(self, event: events.Event) -> None:
         match event:
             case events.Progress():
                 self._progress(event)

@@ -10,8 +10,10 @@ import typer
 
 from llm_studio.cli.app import INTERRUPTED, Interrupted, running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
+from llm_studio.errors import StudioError
 from llm_studio.events import Done, Notice, TextWritten
 from llm_studio.i18n import N_, _, duration, number, size, system_language
+from llm_studio.paths import quoted
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
@@ -52,10 +54,10 @@ def train(
                    "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip
         if trained.finished:
             text = _("Run “{run}” is finished: {steps} steps in {time}, best validation loss {loss}.")
-            follow = f'llm-studio generate {folder} --prompt "..."'
+            follow = f'llm-studio generate {quoted(folder)} --prompt "..."'
         else:
             text = _("Run “{run}” is stopped and saved at step {steps}.")
-            follow = f"llm-studio train {folder} --run {made.name} --resume"
+            follow = f"llm-studio train {quoted(folder)} --run {quoted(made.name)} --resume"
         loss = number(made.best_loss, 3) if made.best_loss is not None else "–"
         text = text.format(run=made.name, steps=number(made.step), time=duration(made.seconds), loss=loss)
         job.report(Done(text, follow, figures))
@@ -78,20 +80,26 @@ def runs(
     from llm_studio.workflows import runs as workflow
 
     project = Project.open(folder)
+    if delete and not rename and not yes:
+        _ask_before_deleting(workflow.read(project, delete), as_json)
     with running(as_json) as job:
         if rename:
             workflow.rename(project, *rename)
             job.report(Done(_("The run “{old}” is now “{new}”.").format(old=rename[0], new=rename[1])))
         elif delete:
-            run = workflow.read(project, delete)
-            if not yes and not typer.confirm(_("Delete “{name}” ({size})? This can't be undone.").format(
-                    name=delete, size=size(run.bytes))):  # fmt: skip
-                raise Interrupted(_("Nothing was deleted."))
             freed = workflow.delete(project, delete)
             job.report(Done(_("“{name}” is deleted; {size} are free again.").format(name=delete, size=size(freed))))
         else:
             chosen = [workflow.read(project, name) for name in compare] if compare else workflow.listed(project)
             job.report(Done(_runs_text(chosen, bool(compare)), "", {"runs": [asdict(run) for run in chosen]}))
+
+
+def _ask_before_deleting(run: "Run", as_json: bool) -> None:
+    if as_json:
+        raise typer.BadParameter(_("--delete with --json needs --yes: no one is there to be asked"))
+    question = _("Delete “{name}” ({size})? This can't be undone.").format(name=run.name, size=size(run.bytes))
+    if not typer.confirm(question):
+        raise Interrupted(_("Nothing was deleted."))
 
 
 def _runs_text(chosen: "list[Run]", comparing: bool) -> str:
@@ -151,7 +159,7 @@ def generate(
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
     project = Project.open(folder)
-    beginning = sys.stdin.read() if prompt == "-" else prompt
+    beginning = _standard_input() if prompt == "-" else prompt
     with running(as_json) as job:
         writer = load_writer(project, job, run, checkpoint)
         settings = writer.settings_with(changes)
@@ -160,6 +168,15 @@ def generate(
         job.report(Done("", "", {"checkpoint": writer.name, "prompt": beginning, "text": text}))
         if job.stop_requested:
             raise Interrupted(_("Stopped."))
+
+
+def _standard_input() -> str:
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")  # pyright: ignore[reportAttributeAccessIssue]  Windows consoles say cp1252
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise StudioError(_("The prompt is not UTF-8 text."), _("Save it as UTF-8.")) from error
 
 
 def doctor(
@@ -189,9 +206,10 @@ _STEPS = {
 
 
 def quickstart(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help=_("the folder to make"))] = Path(
-        "llm-studio-quickstart"
-    ),
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help=_("the folder to make; llm-studio-quickstart-en or -fr without it")),
+    ] = None,
     lang: Language = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help=_("training steps; measured to take two minutes without it"))
@@ -200,12 +218,14 @@ def quickstart(
 ) -> None:
     from llm_studio.workflows.quickstart import quickstart as run_quickstart
 
+    language = lang or system_language()
+    folder = folder or Path(f"llm-studio-quickstart-{language}")
     with running(as_json) as job:
 
         def say(step: str) -> None:
             job.report(Notice(_(_STEPS[step])))
 
-        made = run_quickstart(folder, lang or system_language(), job, say, steps)
+        made = run_quickstart(folder, language, job, say, steps)
         figures = {
             "project": str(made.project.root),
             "run": made.run.name,
@@ -214,7 +234,7 @@ def quickstart(
             "bigram_loss": made.bigram_loss,
             "stories": made.stories,
         }
-        job.report(Done(_quickstart_text(made), f'llm-studio generate {folder} --prompt "..."', figures))
+        job.report(Done(_quickstart_text(made), f'llm-studio generate {quoted(folder)} --prompt "..."', figures))
 
 
 def _quickstart_text(made: "QuickStart") -> str:

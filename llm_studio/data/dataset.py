@@ -71,12 +71,14 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
     writer = _Writer(plan.train_characters + plan.validation_characters, tokenizer, folder, job)
     meta_file = folder / META_FILE
     with whole_file(meta_file) as meta_path:
-        with whole_file(folder / VALIDATION_FILE) as validation_path:
-            with whole_file(folder / TRAIN_FILE) as train_path:
-                train = writer.write(plan.texts("train"), train_path)
-                validation = writer.write(plan.texts("validation"), validation_path)
-                # From here on the files belong to the new tokens: an end of the program leaves none, not a mixture.
-                meta_file.unlink(missing_ok=True)
+        with (
+            whole_file(folder / VALIDATION_FILE) as validation_path,
+            whole_file(folder / TRAIN_FILE) as train_path,
+        ):
+            train = writer.write(plan.texts("train"), train_path)
+            validation = writer.write(plan.texts("validation"), validation_path)
+            # From here on the files belong to the new tokens: an end of the program leaves none, not a mixture.
+            meta_file.unlink(missing_ok=True)
         meta = {
             "version": VERSION,
             "dtype": writer.dtype.name,

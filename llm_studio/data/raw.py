@@ -235,9 +235,13 @@ def sources(folder: Path) -> list[Source]:
 
 
 def _read_manifest(path: Path) -> Source | None:
-    """The manifest of the Parquet file at `path`, if there is one and it speaks of this file."""
+    """The manifest of the Parquet file at `path`, if there is one and it speaks of this file. Raises SourceError."""
     content = read_json(_manifest(path.parent, path.stem))
-    if content is None or content.get("version") != MANIFEST_VERSION or content.get("file") != path.stat().st_size:
+    version = content.get("version") if content else None
+    if isinstance(version, int) and version > MANIFEST_VERSION:
+        raise SourceError(_("The texts {path} were made by a newer LLM Studio.").format(path=path),
+                          _("Update the program."))  # fmt: skip
+    if content is None or version != MANIFEST_VERSION or content.get("file") != path.stat().st_size:
         return None
     try:
         values: dict[str, Any] = {key: content[key] for key in Source.__dataclass_fields__}
@@ -330,8 +334,10 @@ def source_name(folder: Path, wanted: str) -> str:
 def remove_source(folder: Path, name: str) -> None:
     """Delete the source `name`. Raises SourceError if there is none."""
     path = _parquet(folder, name)
-    if not path.exists():
-        raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder))
+    names = sorted(there.stem for there in folder.glob("*.parquet"))
+    if name not in names:
+        raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder),
+                          _("The sources are: {names}.").format(names=", ".join(names) or _("none")))  # fmt: skip
     with explained(path):
         patiently(path.unlink)
         patiently(lambda: _manifest(folder, name).unlink(missing_ok=True))

@@ -68,7 +68,7 @@ def exists(project: Project, name: str) -> bool:
 
 def read(project: Project, name: str) -> Run:
     """One run. Raises ProjectError where there is none of this name, or a newer program made it."""
-    if not exists(project, name):
+    if len(name) > _LONGEST_NAME or not exists(project, name):
         names = ", ".join(run.name for run in listed(project)) or _("none")
         raise ProjectError(_("There is no run “{name}” here.").format(name=name),
                            _("The runs are: {names}.").format(names=names))  # fmt: skip

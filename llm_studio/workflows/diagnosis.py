@@ -27,11 +27,12 @@ _LITTLE_DISK = 5_000_000_000
 
 
 def diagnose(folder: Path) -> list[Finding]:
-    """The report on this machine, and on the disk that holds `folder`."""
+    """The report on this machine, and on the disk that holds `folder` or would hold it."""
     import torch
 
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else _("for processors (CPU)")
     free_memory = psutil.virtual_memory().available
+    folder = _nearest(folder)
     free_disk = shutil.disk_usage(folder).free
     cores = _("{n} cores").format(n=psutil.cpu_count(logical=False))
     threads = _("{n} threads").format(n=torch.get_num_threads())
@@ -51,6 +52,17 @@ def diagnose(folder: Path) -> list[Finding]:
                                                              total=size(shutil.disk_usage(folder).total)),
                 free_disk > _LITTLE_DISK, _("Make room: checkpoints take three times the size of the weights.")),
     ]  # fmt: skip
+
+
+def _nearest(folder: Path) -> Path:
+    """The nearest folder on the way to `folder` that is there and may be looked at."""
+    for place in (folder.absolute(), *folder.absolute().parents):
+        try:
+            if place.is_dir():
+                return place
+        except OSError:
+            continue
+    return Path.cwd()
 
 
 def _gpu() -> list[Finding]:

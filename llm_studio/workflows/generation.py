@@ -9,6 +9,7 @@ from llm_studio.errors import CheckpointError, ProjectError
 from llm_studio.events import Notice, TextWritten
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.paths import quoted
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from llm_studio.training.checkpoint import Checkpoint
 
 BEST, LAST = "best", "last"
+_LONGEST_STEP = 20
+"""Digits: a longer number is no step's."""
 
 
 class Writer:
@@ -57,7 +60,8 @@ def load_writer(project: Project, job: Job, run: str | None = None, which: str =
     """A Writer from a run's checkpoint: `which` is "best", "last", a step's number or a checkpoint's folder.
 
     Raises ProjectError where nothing was trained, CheckpointError where the one asked for can't be read. Where
-    "best" or "last" is damaged, the newest intact one serves, and the job is told.
+    "best" or "last" is damaged, the newest intact one serves, one of an earlier run if none is named, and the job
+    is told.
     """
     from llm_studio.data.tokenizer import Tokenizer
     from llm_studio.device import choose
@@ -79,32 +83,59 @@ def load_writer(project: Project, job: Job, run: str | None = None, which: str =
 def _choose(project: Project, job: Job, run: str | None, which: str) -> "Checkpoint":
     from llm_studio.training import checkpoint, runs
 
-    if which not in (BEST, LAST) and not which.isdigit():
+    step = int(which) if which.isdecimal() and len(which) < _LONGEST_STEP else None
+    if which not in (BEST, LAST) and step is None:
         return checkpoint.read(_existing_folder(which))
-    names = [run] if run else [r.name for r in reversed(runs.listed(project))]
-    if run:
-        runs.read(project, run)
+    names = [runs.read(project, run).name] if run else [r.name for r in reversed(runs.listed(project))]
+    if step is not None:
+        return _of_step(project, names, step)
+    damaged: list[str] = []
     for name in names:
         folder = runs.folder(project, name)
-        saved = checkpoint.listed(folder)
-        if which.isdigit():
-            found = next((c for c in saved if c.step == int(which)), None)
-        else:
-            found = checkpoint.best(saved) if which == BEST else (saved[-1] if saved else None)
-            found = found and _intact(found, folder, job)
+        found = _best_or_last(folder, which, job)
         if found:
+            for other in damaged:
+                job.report(Notice(_("Every checkpoint of the run “{name}” is damaged: the run “{other}” is used "
+                                    "instead.").format(name=other, other=name), "warning"))  # fmt: skip
             return found
-    if which.isdigit():
-        steps = ", ".join(str(c.step) for name in names for c in checkpoint.listed(runs.folder(project, name)))
-        raise CheckpointError(_("There is no checkpoint of step {step}.").format(step=which),
-                              _("There are: {steps}.").format(steps=steps or _("none")))  # fmt: skip
+        if checkpoint.newest_intact(folder)[1]:
+            damaged.append(name)
+    if damaged:
+        raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=damaged[0]),
+                              _("Start a new run."))  # fmt: skip
     raise ProjectError(_("This project has no trained model yet."),
-                       _("Train one first: “llm-studio train {path}”.").format(path=project.root))  # fmt: skip
+                       _("Train one first: “llm-studio train {path}”.").format(path=quoted(project.root)))  # fmt: skip
+
+
+def _of_step(project: Project, names: list[str], step: int) -> "Checkpoint":
+    """The checkpoint of a step, in the first of these runs that has one."""
+    from llm_studio.training import checkpoint, runs
+
+    saved = [found for name in names for found in checkpoint.listed(runs.folder(project, name))]
+    of_step = next((found for found in saved if found.step == step), None)
+    if of_step is None:
+        raise CheckpointError(
+            _("There is no checkpoint of step {step}.").format(step=step),
+            _("There are: {steps}.").format(steps=", ".join(str(found.step) for found in saved) or _("none")),
+        )
+    return of_step
+
+
+def _best_or_last(folder: Path, which: str, job: Job) -> "Checkpoint | None":
+    from llm_studio.training import checkpoint
+
+    saved = checkpoint.listed(folder)
+    wanted = checkpoint.best(saved) if which == BEST else (saved[-1] if saved else None)
+    return wanted and _intact(wanted, folder, job)
 
 
 def _existing_folder(which: str) -> Path:
-    path = Path(which).expanduser()
-    if not path.is_dir():
+    try:
+        path = Path(which).expanduser()
+        there = path.is_dir()
+    except (OSError, RuntimeError):  # a name too long, or the home of no one
+        path, there = Path(which), False
+    if not there:
         raise CheckpointError(_("“{which}” is no checkpoint.").format(which=which),
                               _("Say best, last, the number of a step, or a checkpoint's folder."))  # fmt: skip
     return path

@@ -81,17 +81,27 @@ class Cost:
 
 
 def model_cost(project: Project, settings: Settings) -> Cost:
-    """The cost of the model that these settings describe. Quick enough to call at each change."""
-    vocab_size = settings.model.vocab_size
-    recorded = files.read_json(project.tokenizer_meta)
-    if recorded and recorded.get("asked") == vocab_size:
-        vocab_size = recorded["vocab_size"]
+    """The cost of the model that these settings describe. Quick enough to call at each change.
+
+    For the precision "auto" the memory is an upper bound: what this machine would choose, only torch can tell.
+    """
     model, training = settings.model, settings.training
-    precision = "bfloat16" if training.precision == "auto" else training.precision
+    vocab_size = _real_vocab_size(project, model.vocab_size)
+    precisions = ("float32", "bfloat16") if training.precision == "auto" else (training.precision,)
     return Cost(
         vocab_size=vocab_size,
         parts=cost.parameters(model, vocab_size),
         flops_per_token=3 * cost.flops_per_token(model, vocab_size, model.max_seq_len),
-        training_bytes=cost.training_bytes(model, vocab_size, training.batch_size, precision).total,
+        training_bytes=max(cost.training_bytes(model, vocab_size, training.batch_size, p).total for p in precisions),
         generation_bytes=cost.generation_bytes(model, vocab_size),
     )
+
+
+def _real_vocab_size(project: Project, asked: int) -> int:
+    """How many tokens the tokenizer has that was trained for `asked` of them; `asked` where there is none."""
+    recorded = files.read_json(project.tokenizer_meta) or {}
+    size = recorded.get("vocab_size")
+    if recorded.get("asked") != asked or not isinstance(size, int):
+        return asked
+    here = files.read_json(project.tokenizer_file)
+    return size if here and recorded.get("fingerprint") == files.fingerprint(here) else asked

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PRESET: Preset = "nano"
 _STORIES = 12_000
-_TRAINING_SECONDS = 100
+_TRAINING_SECONDS = 80
 _FEWEST_STEPS, _MOST_STEPS = 100, 3_000
 _TALES = 3
 
@@ -40,9 +40,11 @@ def quickstart(
     """Make the project at `root`, or go on with it, from stories to a model that writes.
 
     `say` is told each step by name ("new", "download", "tokenizer", "tokens", "train", "generate") as it begins.
-    Where `max_steps` isn't given, so many are trained as this machine does in less than two minutes.
+    Where `max_steps` isn't given, so many are trained as this machine does in less than two minutes. A project that
+    is there keeps its language, and its last run is gone on with if it was interrupted.
     """
     project = _project(root, language, say)
+    language = project.settings().project.language
     done = projects.steps(project)
     if done.data is State.TO_DO:
         say("download")
@@ -54,15 +56,11 @@ def quickstart(
         say("tokens")
         texts.prepare(project, job)
     say("train")
-    steps = max_steps or _affordable_steps(project)
-    warmup = min(100, steps // 10)
-    changes = {
-        "training.max_steps": steps,
-        "training.warmup_steps": warmup,
-        "training.eval_interval": max(1, steps // 5),
-        "training.checkpoint_interval": max(1, steps // 2),
-    }
-    trained = train(project, job, changes=changes)
+    interrupted = _interrupted_run(project)
+    if interrupted:
+        trained = train(project, job, run=interrupted, resume=True)
+    else:
+        trained = train(project, job, changes=_changes(max_steps or _affordable_steps(project)))
     job.check()
     say("generate")
     writer = load_writer(project, job, trained.run.name, LAST)
@@ -82,6 +80,32 @@ def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:
         return Project.open(root)
     say("new")
     return projects.new_project(root, _PRESET, language)
+
+
+def _interrupted_run(project: Project) -> str | None:
+    """The last run, if it can be gone on with on the tokens that are there."""
+    from llm_studio.data.dataset import open_tokens
+    from llm_studio.training import checkpoint, runs
+
+    with open_tokens(project.processed) as tokens:
+        data = tokens.fingerprint
+    for run in reversed(runs.listed(project)):
+        if run.state == "finished":
+            return None
+        saved, _damaged = checkpoint.newest_intact(runs.folder(project, run.name))
+        if saved and saved.step < run.max_steps and run.data == data:
+            return run.name
+    return None
+
+
+def _changes(steps: int) -> dict[str, object]:
+    """The settings of a run of so many steps."""
+    return {
+        "training.max_steps": steps,
+        "training.warmup_steps": min(100, steps // 10),
+        "training.eval_interval": max(1, steps // 5),
+        "training.checkpoint_interval": max(1, steps // 2),
+    }
 
 
 def _affordable_steps(project: Project) -> int:

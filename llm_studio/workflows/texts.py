@@ -10,8 +10,9 @@ from llm_studio.errors import ProjectError, SourceError
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.project import Project
-from llm_studio.workflows.projects import tokenizer_inputs
+from llm_studio.paths import quoted
+from llm_studio.project import Project, State
+from llm_studio.workflows.projects import steps, tokenizer_inputs
 
 if TYPE_CHECKING:
     from llm_studio.data.dataset import Prepared
@@ -46,8 +47,12 @@ def add_files(
         notes.append(text)
         job.report(Notice(text, "warning"))
 
-    path = path.expanduser()
-    if not path.exists():
+    try:
+        path = path.expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError):  # a name too long, or the home of no one
+        there = False
+    if not there:
         raise SourceError(_("{path} is neither a file or folder here nor a known data set.").format(path=path),
                           _("The built-in data set is “stories”."))  # fmt: skip
     pieces = read_path(path, ReadOptions(separator=separator, text_field=text_field), notice, job)
@@ -81,6 +86,14 @@ def _add(
         return raw.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options)
 
 
+def remove_source(project: Project, name: str) -> None:
+    """Remove a source from the project. Raises SourceError where there is none, BusyError."""
+    from llm_studio.data import raw
+
+    with project.writing("data"):
+        raw.remove_source(project.raw, name)
+
+
 @dataclass(frozen=True)
 class TrainedTokenizer:
     """What came out of a tokenizer training, measured on validation text."""
@@ -96,12 +109,12 @@ def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -
     from llm_studio.data.tokenizer_training import quality
     from llm_studio.data.tokenizer_training import train_tokenizer as train
 
-    if vocab_size is not None:
-        project.change_settings({"model.vocab_size": vocab_size})
-    settings = project.settings()
-    asked = settings.model.vocab_size
     with project.writing("tokenizer"):
         corpus = _corpus(project)
+        if vocab_size is not None:
+            project.change_settings({"model.vocab_size": vocab_size})
+        settings = project.settings()
+        asked = settings.model.vocab_size
         plan = corpus.plan(job)
         tokenizer = train(plan, asked, settings.tokenizer, job)
         measured = quality(tokenizer, (s.text for s in plan.texts("validation")), _HELD_OUT_CHARACTERS)
@@ -124,9 +137,15 @@ def prepare(project: Project, job: Job) -> "Prepared":
     if not project.tokenizer_file.exists():
         raise ProjectError(
             _("This project has no tokenizer yet."),
-            _("Train one first: “llm-studio train-tokenizer {path}”.").format(path=project.root),
+            _("Train one first: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
         )
     tokenizer = Tokenizer.load(project.tokenizer_file)
+    if steps(project).tokenizer is State.OUT_OF_DATE:
+        job.report(Notice(
+            _("The texts or the settings have changed since the tokenizer was trained: it serves, but “llm-studio "
+              "train-tokenizer {path}” makes one that fits them.").format(path=quoted(project.root)),
+            "warning",
+        ))  # fmt: skip
     with project.writing("tokens"):
         corpus = _corpus(project)
         prepared = dataset.prepare(corpus.plan(job), tokenizer, project.processed, corpus.fingerprint(), job)
@@ -148,7 +167,7 @@ def _corpus(project: Project):
         raise ProjectError(
             _("This project has no texts yet."),
             _("Add some first: “llm-studio download {path} --dataset stories”, or name your own file.").format(
-                path=project.root
+                path=quoted(project.root)
             ),
         )
     return corpus

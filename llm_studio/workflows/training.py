@@ -11,6 +11,7 @@ from llm_studio.errors import Cancelled, CheckpointError, ProjectError, StudioEr
 from llm_studio.events import Notice, RunStarted
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
+from llm_studio.paths import quoted
 from llm_studio.project import Project, State
 
 if TYPE_CHECKING:
@@ -70,14 +71,16 @@ def _material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
     from llm_studio.data.dataset import open_tokens
     from llm_studio.data.tokenizer import Tokenizer
 
-    again = _("Make them anew: “llm-studio prepare {path}”.").format(path=project.root)
+    again = _("Make them anew: “llm-studio prepare {path}”.").format(path=quoted(project.root))
     if not project.tokens_meta.exists():
-        raise ProjectError(_("This project has no tokens yet."),
-                           _("Make them first: “llm-studio prepare {path}”.").format(path=project.root))  # fmt: skip
+        raise ProjectError(
+            _("This project has no tokens yet."),
+            _("Make them first: “llm-studio prepare {path}”.").format(path=quoted(project.root)),
+        )
     if not project.tokenizer_file.exists():
         raise ProjectError(
             _("The tokenizer of this project is gone."),
-            _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=project.root),
+            _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
         )
     tokenizer = Tokenizer.load(project.tokenizer_file)
     with open_tokens(project.processed) as tokens:

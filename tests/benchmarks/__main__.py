@@ -1,21 +1,24 @@
 """Figures about the program: `python -m tests.benchmarks [NAME ...]`. They print; they never fail on time.
 
 training   tokens per second beside a plain float32 model, and what a checkpoint costs
-preparing  `prepare` in MB/s beside the bare library, and its peak memory on ten times the text
+preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
 learning   validation losses on real texts, beside the bigram's (needs the real texts)
 starting   time of `llm-studio --help`
+quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
 import importlib
+import os
 import sys
 
-NAMES = ("starting", "training", "preparing", "stories", "learning", "kills")
+NAMES = ("starting", "training", "preparing", "stories", "learning", "quickstart", "kills")
 
 
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # as the program does, before torch is imported
     chosen = sys.argv[1:] or NAMES
     unknown = [name for name in chosen if name not in NAMES]
     if unknown:

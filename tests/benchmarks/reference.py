@@ -30,7 +30,7 @@ def rotate_half(x: Tensor) -> Tensor:
 
 
 class PlainBlock(nn.Module):
-    """Attention with rotary positions and a SwiGLU network."""
+    """Attention with rotary positions, queries and keys normalised per head where asked, and a SwiGLU network."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
@@ -40,6 +40,8 @@ class PlainBlock(nn.Module):
         self.query = nn.Linear(settings.d_model, settings.d_model, bias=False)
         self.key = nn.Linear(settings.d_model, kv_width, bias=False)
         self.value = nn.Linear(settings.d_model, kv_width, bias=False)
+        self.query_norm = PlainNorm(self.width) if settings.qk_norm else nn.Identity()
+        self.key_norm = PlainNorm(self.width) if settings.qk_norm else nn.Identity()
         self.output = nn.Linear(settings.d_model, settings.d_model, bias=False)
         self.feed_forward_norm = PlainNorm(settings.d_model)
         self.gate = nn.Linear(settings.d_model, settings.d_ff, bias=False)
@@ -53,6 +55,7 @@ class PlainBlock(nn.Module):
         q = self.query(y).view(batch, count, self.n_heads, self.width).transpose(1, 2)
         k = self.key(y).view(batch, count, self.kv_heads, self.width).transpose(1, 2)
         v = self.value(y).view(batch, count, self.kv_heads, self.width).transpose(1, 2)
+        q, k = self.query_norm(q), self.key_norm(k)
         q = q * cos + rotate_half(q) * sin
         k = k * cos + rotate_half(k) * sin
         shared = self.n_heads // self.kv_heads
@@ -64,7 +67,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainTransformer(nn.Module):
-    """rope + rmsnorm + swiglu, the architecture of the small presets."""
+    """rope + rmsnorm + swiglu + qk_norm, the architecture of the small presets."""
 
     def __init__(self, settings: ModelSettings, vocab_size: int) -> None:
         super().__init__()

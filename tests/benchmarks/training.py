@@ -27,6 +27,7 @@ def main() -> None:
         torch.manual_seed(0)
         plain = PlainTransformer(settings.model, settings.model.vocab_size)
         ours = Transformer(settings.model, settings.model.vocab_size)
+        assert sum(p.numel() for p in plain.parameters()) == ours.parameter_count(), "not the same architecture"
         adamw = torch.optim.AdamW(plain.parameters(), lr=3e-4)
         plain_step = _step(plain, adamw, settings, torch.autocast("cpu", enabled=False))
         our_step = _step(ours, optimizer.build(ours, settings.training), settings, compute.autocast())

@@ -195,6 +195,24 @@ def test_a_file_that_replaced_another_gets_a_manifest_of_its_own(tmp_path: Path)
     assert sources(tmp_path)[0].documents == 2
 
 
+def test_texts_of_a_newer_program_are_refused_not_overwritten(tmp_path: Path) -> None:
+    written(tmp_path, ["a text"])
+    manifest = tmp_path / "texts.meta.json"
+    newer = manifest.read_text(encoding="utf-8").replace('"version": 1', '"version": 2')
+    manifest.write_text(newer, encoding="utf-8")
+    with pytest.raises(SourceError, match="newer LLM Studio"):
+        sources(tmp_path)
+    assert manifest.read_text(encoding="utf-8") == newer
+
+
+def test_only_a_source_is_removed(tmp_path: Path) -> None:
+    written(tmp_path, ["a text"], "outside")
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(SourceError, match="no source"):
+        remove_source(tmp_path / "raw", "../outside")
+    assert (tmp_path / "outside.parquet").exists()
+
+
 @pytest.mark.parametrize("manifest", ["", "{}", "[]", '{"version": 1}', "\0"])
 def test_a_damaged_manifest_is_made_again(tmp_path: Path, manifest: str) -> None:
     source = written(tmp_path, ["text"])

@@ -86,7 +86,7 @@ def assert_same_logits(ours: Transformer, theirs: torch.nn.Module, weights: dict
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("bias", [True, False])
 def test_logits_equal_those_of_llama(n_kv_heads: int | None, tied: bool, bias: bool) -> None:
-    model = small_model(n_kv_heads=n_kv_heads, tie_embeddings=tied, bias=bias, rope_theta=500.0)
+    model = small_model(n_kv_heads=n_kv_heads, tie_embeddings=tied, bias=bias, rope_theta=500.0, qk_norm=False)
     theirs = LlamaForCausalLM(LlamaConfig(**shape(model), mlp_bias=bias))
     assert_same_logits(model, theirs, llama_names(model))
 
@@ -98,7 +98,7 @@ def test_logits_equal_those_of_qwen3(n_kv_heads: int | None) -> None:
 
 
 def test_logits_equal_those_of_gpt2() -> None:
-    model = small_model(positions="learned", norm="layernorm", activation="gelu", bias=True)
+    model = small_model(positions="learned", norm="layernorm", activation="gelu", bias=True, qk_norm=False)
     settings = model.settings
     config = GPT2Config(
         vocab_size=VOCABULARY,

@@ -1,0 +1,107 @@
+"""Kills in the middle of trainings, at random moments and inside saves: `python -m tests.benchmarks.kills [KILLS]`.
+
+After each one the run is resumed; at the end its weights are compared, bit for bit, with those of a run that was
+never killed.
+"""
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import torch
+
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.training import checkpoint, runs
+from llm_studio.workflows.training import train
+from tests.tiny import project_with_tokens
+
+KILLS = 100
+STEPS_PER_KILL = 25
+"""Of the whole run, so that it isn't over before the last kill."""
+MOST_STEPS = 40
+"""Steps after which a process is killed: a random number up to this one."""
+INSIDE_SAVES = 0.5
+"""Share of the kills that wait for a save to begin."""
+
+
+def main(kills: int = KILLS) -> None:
+    """Kill, resume, compare and print."""
+    chance = random.Random(0)
+    changes = {"training.max_steps": STEPS_PER_KILL * kills + 50, "training.checkpoint_interval": 7}
+    with tempfile.TemporaryDirectory() as folder:
+        project = project_with_tokens(Path(folder) / "p")
+        train(project, Job(), run="whole", changes=changes)
+        began, done, inside = time.perf_counter(), 0, 0
+        steps: set[int] = set()
+        while done < kills:
+            was_inside = _killed(project, changes, chance, wait_for_save=chance.random() < INSIDE_SAVES)
+            if was_inside is None:
+                break
+            done += 1
+            inside += was_inside
+            saved, damaged = checkpoint.newest_intact(runs.folder(project, "killed"))
+            assert not damaged, damaged
+            steps.add(saved.step if saved else 0)
+        seconds = (time.perf_counter() - began) / max(done, 1)
+        print(f"{done} kills of {kills}, {inside} of them inside a save, {seconds:.1f} s each; "
+              f"resumed from {len(steps)} different steps up to {max(steps, default=0)}", flush=True)  # fmt: skip
+        if runs.read(project, "killed").state != "finished":
+            train(project, Job(), run="killed", resume=True)
+        same = _same(_weights(project, "whole"), _weights(project, "killed"))
+        print("weights equal to the last bit" if same else "THE WEIGHTS DIFFER")
+
+
+def _killed(project: Project, changes: dict[str, int], chance: random.Random, wait_for_save: bool) -> bool | None:
+    """Train in a process and kill it: whether inside a save; None where it reached its end before."""
+    command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "killed", "--json"]
+    command += [f"--set={name}={value}" for name, value in changes.items()]
+    command += ["--resume"] if runs.folder(project, "killed").exists() else []
+    before = _unfinished(project)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout and process.stderr
+    steps = chance.randint(1, MOST_STEPS)
+    for line in process.stdout:
+        steps -= '"event": "step"' in line
+        if not steps:
+            break
+    reader = threading.Thread(target=process.stdout.read)  # a full pipe would hold the training up
+    reader.start()
+    while wait_for_save and process.poll() is None and _unfinished(project) <= before:
+        time.sleep(0.0002)
+    time.sleep(chance.uniform(0, 0.02))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    reader.join()
+    errors = process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+    assert process.returncode in (0, -signal.SIGKILL), errors
+    return None if process.returncode == 0 else not _unfinished(project) <= before
+
+
+def _unfinished(project: Project) -> set[tuple[str, int]]:
+    """What a save has begun, or had begun when it was killed: names and when they last changed."""
+    found: set[tuple[str, int]] = set()
+    for path in runs.folder(project, "killed").glob("step-*.partial"):
+        with contextlib.suppress(FileNotFoundError):  # the save has just ended
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
+
+
+def _weights(project: Project, run: str) -> dict[str, torch.Tensor]:
+    return checkpoint.listed(runs.folder(project, run))[-1].weights()
+
+
+def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else KILLS)

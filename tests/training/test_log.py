@@ -1,0 +1,75 @@
+"""A run's log is read line by line, survives a crash, and forgets what is about to be done again."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from llm_studio.events import CheckpointSaved, Evaluated, SampleWritten, StepDone, to_json
+from llm_studio.training import log
+from llm_studio.training.log import RunLog
+
+
+def step(number: int, loss: float = 3.0) -> StepDone:
+    return StepDone(number, loss, 0.001, 1.0, number * 100, 5000.0, 1.0)
+
+
+def write(path: Path, *events: object) -> None:
+    with RunLog(path) as written:
+        for event in events:
+            written.write(event)  # type: ignore[arg-type]
+
+
+def steps(path: Path) -> list[int]:
+    return [record["step"] for record in log.read(path)]
+
+
+def test_what_is_written_is_read_back_in_order_and_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "a.jsonl"
+    events = (step(1), SampleWritten(1, "Il était", " une fée\nici"), step(2, math.nan))
+    write(path, *events[:2])
+    write(path, events[2])
+    assert list(log.read(path)) == [json.loads(to_json(event)) for event in events]
+    assert "était" in path.read_text(encoding="utf-8") and "NaN" not in path.read_text(encoding="utf-8")
+
+
+def test_an_event_is_in_the_file_when_write_returns(tmp_path: Path) -> None:
+    with RunLog(tmp_path / "a.jsonl") as written:
+        for number in (1, 2):
+            written.write(step(number))
+            assert steps(tmp_path / "a.jsonl")[-1] == number
+
+
+@pytest.mark.parametrize("cut", [1, 10, len('e":"x"}') + 4])
+def test_a_torn_last_line_is_left_out(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "a.jsonl"
+    write(path, step(1), step(2), SampleWritten(2, "é" * 10, "é" * 10))
+    path.write_bytes(path.read_bytes()[: -1 - cut])
+    assert [record["event"] for record in log.read(path)] == ["step", "step"]
+
+
+def test_after_a_torn_line_is_cut_the_log_goes_on_cleanly(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write(path, step(1), step(2), step(3))
+    path.write_bytes(path.read_bytes()[:-20])
+    log.cut_after(path, 2)
+    write(path, step(3))
+    assert [json.loads(line)["step"] for line in path.read_text(encoding="utf-8").splitlines()] == [1, 2, 3]
+
+
+def test_cutting_forgets_later_steps_of_every_kind(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write(path, step(1), Evaluated(1, 2.5, True), step(2), CheckpointSaved(2, "step-000002", 10, 0.1),
+          Evaluated(3, 2.4, True), SampleWritten(3, "été", "é"), step(3))  # fmt: skip
+    kept = list(log.read(path))[:4]
+    log.cut_after(path, 2)
+    assert list(log.read(path)) == kept
+    log.cut_after(path, -1)
+    assert not list(log.read(path))
+
+
+def test_an_absent_log_is_empty_and_can_be_cut(tmp_path: Path) -> None:
+    assert not list(log.read(tmp_path / "none"))
+    log.cut_after(tmp_path / "none", 3)
+    assert not list(tmp_path.iterdir())
