@@ -5,11 +5,13 @@ common research format. `meta.json` says how to read them and what they were mad
 where it is, the rest is whole.
 """
 
+import contextlib
 import hashlib
 import json
 import mmap
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,6 +75,7 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
     with whole_file(meta_file) as meta_path:
         with (
             whole_file(folder / VALIDATION_FILE) as validation_path,
+            _described_by(meta_file, folder / TRAIN_FILE),
             whole_file(folder / TRAIN_FILE) as train_path,
         ):
             train = writer.write(plan.texts("train"), train_path)
@@ -91,6 +94,19 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
         }
         meta_path.write_text(json.dumps(meta, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
     return Prepared(train.tokens, validation.tokens, tokenizer.vocab_size, writer.done)
+
+
+@contextlib.contextmanager
+def _described_by(meta: Path, file: Path) -> Generator[None]:
+    """Put `meta` back where the block fails and `file` is as it was: Windows replaces no file that a training maps."""
+    content = meta.read_bytes() if meta.exists() else None
+    before = file.stat() if file.exists() else None
+    try:
+        yield
+    except BaseException:
+        if content is not None and before and file.exists() and os.path.samestat(before, file.stat()):
+            meta.write_bytes(content)
+        raise
 
 
 @dataclass(frozen=True)

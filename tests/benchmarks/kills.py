@@ -75,7 +75,7 @@ def _killed(project: Project, changes: dict[str, int], chance: random.Random, wa
     reader.start()
     while wait_for_save and process.poll() is None and _unfinished(project) <= before:
         time.sleep(0.0002)
-    time.sleep(chance.uniform(0, 0.02))
+    time.sleep(chance.uniform(0, 0.003 if wait_for_save else 0.02))  # a save of this small model takes a few ms
     process.send_signal(signal.SIGKILL)
     process.wait()
     reader.join()

@@ -115,6 +115,20 @@ def test_the_first_step_is_the_one_computed_by_hand(project: Project, tokens: To
         torch.testing.assert_close(weights[name], expected, rtol=0, atol=rate / 100, msg=name)
 
 
+def test_each_step_has_its_own_sequences_and_its_own_gradients(project: Project, tokens: Tokens) -> None:
+    seed, size = project.settings().training.seed, project.settings().training.batch_size
+    train_steps(project, "a", 3, {**EXACT, "training.checkpoint_interval": 1})
+    model, logged = fresh_model(project, tokens), records(project, "a", "step")
+    for saved in checkpoint.listed(runs.folder(project, "a"))[:2]:
+        model.load_state_dict(saved.weights())
+        model.zero_grad()
+        loss = plain_loss(model, batches.draw(tokens, seed, saved.step, size, 32))
+        loss.backward()
+        norm = math.sqrt(sum(p.grad.square().sum().item() for p in model.parameters() if p.grad is not None))
+        assert logged[saved.step]["loss"] == pytest.approx(loss.item(), rel=1e-5)
+        assert logged[saved.step]["gradient_norm"] == pytest.approx(norm, rel=1e-4)
+
+
 def test_a_tighter_limit_makes_another_model_but_logs_the_same_norm(project: Project) -> None:
     free, tight = (
         train_steps(project, name, 2, {**EXACT, "training.gradient_clip": limit})
