@@ -190,7 +190,7 @@ def _flat(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
 
 def now() -> str:
     """The time now, for records."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def this_machine(torch_version: str) -> dict[str, str]:
