@@ -205,7 +205,7 @@ def _progress_amount(event: events.Progress, seconds: float) -> str:
     if event.total is None:
         return f"{number(event.done)} {event.unit}"
     amount = f"{number(event.done)} / {number(event.total)} {event.unit}"
-    if event.done and seconds > 1:
+    if seconds > 1 and event.done > 0.02 * event.total:  # earlier, the estimate would be wild
         left = seconds * (event.total - event.done) / event.done
         amount += " · " + _("{time} left").format(time=duration(left))
     return amount
