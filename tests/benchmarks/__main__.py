@@ -1,6 +1,6 @@
 """Figures about the program: `python -m tests.benchmarks [NAME ...]`. They print; they never fail on time.
 
-training   tokens per second beside a plain float32 model, and what a checkpoint costs
+training   tokens per second beside a plain float32 model of the same architecture
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
 learning   validation losses on real texts, beside the bigram's (needs the real texts)
