@@ -21,12 +21,17 @@ from llm_studio.i18n import _
 
 
 class StudioError(Exception):
-    """A problem explained: `what` happened and why, and what `to_do` about it."""
+    """A problem explained: `what` happened and why, and what `to_do` about it.
 
-    def __init__(self, what: str, to_do: str = "") -> None:
+    `to_do` often names a command. Where the window has a button for the same, `action` names the step that is to be
+    done: "project", "data", "tokenizer", "tokens", "model" or "training".
+    """
+
+    def __init__(self, what: str, to_do: str = "", action: str = "") -> None:
         super().__init__(what, to_do)
         self.what = what
         self.to_do = to_do
+        self.action = action
 
     def __str__(self) -> str:
         return f"{self.what} {self.to_do}".strip()
@@ -45,7 +50,7 @@ class ConfigError(StudioError):
     """Settings that can't be used, with all their problems at once."""
 
     def __init__(self, what: str, problems: list[Problem], to_do: str = "") -> None:
-        super().__init__(what, to_do)
+        super().__init__(what, to_do, "model")
         self.problems = problems
 
     def __str__(self) -> str:

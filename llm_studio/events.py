@@ -32,11 +32,15 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class Notice(Event):
-    """Something the user should know: a sentence in their language. `level` is "info" or "warning"."""
+    """Something the user should know: a sentence in their language. `level` is "info" or "warning".
+
+    `to_do` names the command that helps; the window has buttons for the same.
+    """
 
     kind: ClassVar[str] = "notice"
     text: str
     level: str = "info"
+    to_do: str = ""
 
 
 @dataclass(frozen=True)

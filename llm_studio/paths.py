@@ -1,4 +1,4 @@
-"""Where the program finds its own files, and how a path is written in a command for the user."""
+"""Where the program finds its own files and the user's, and how a path is written in a command for the user."""
 
 import os
 import re
@@ -6,7 +6,10 @@ import shlex
 import sys
 from pathlib import Path
 
+import platformdirs
+
 _PACKAGE = Path(__file__).parent
+_NAME = "LLM Studio"
 
 
 def resource(*parts: str) -> Path:
@@ -27,3 +30,15 @@ def quoted(path: Path | str) -> str:
     if re.fullmatch(r"[\w@%+=:,./-]+", text) or (os.name == "nt" and " " not in text):
         return text
     return shlex.quote(text) if os.name != "nt" and re.search(r'["$`\\!]', text) else f'"{text}"'
+
+
+def settings_folder() -> Path:
+    """Where the program keeps the user's preferences. `LLM_STUDIO_HOME` puts all of it elsewhere."""
+    home = os.environ.get("LLM_STUDIO_HOME")
+    return Path(home) if home else platformdirs.user_config_path(_NAME, appauthor=False)
+
+
+def log_folder() -> Path:
+    """Where the program writes its log."""
+    home = os.environ.get("LLM_STUDIO_HOME")
+    return Path(home) / "logs" if home else platformdirs.user_log_path(_NAME, appauthor=False)

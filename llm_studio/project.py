@@ -80,6 +80,7 @@ class Project:
                 _("Make one with “llm-studio new {path}”, or name the folder that holds config/config.yaml.").format(
                     path=quoted(root)
                 ),
+                "project",
             )
         return project
 

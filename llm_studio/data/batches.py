@@ -45,6 +45,7 @@ def evaluation(tokens: Tokens, count: int, length: int) -> NDArray[np.int64]:
         raise DataError(
             _("No text was kept aside to measure what the model has learned."),
             _("Add texts, or raise data.validation_share, then run “llm-studio prepare” again."),
+            "data",
         )
     length = min(length, predicted)
     count = min(count, predicted // length)

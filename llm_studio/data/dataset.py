@@ -256,19 +256,21 @@ class Tokens:
     def require_in_vocabulary(self, ids: NDArray[np.integer[Any]]) -> None:
         """Raise DataError for an id that the tokenizer doesn't have: the model would fail on it, obscurely."""
         if ids.size and int(ids.max()) >= self.vocab_size:
-            raise DataError(_("The tokens hold ids beyond the vocabulary: the files are damaged."), _prepare_again())
+            raise DataError(
+                _("The tokens hold ids beyond the vocabulary: the files are damaged."), _prepare_again(), "tokens"
+            )
 
     def _mapped(self, path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[np.unsignedinteger[Any]]:
         try:
             with path.open("rb") as stream:
                 size = stream.seek(0, 2)
                 if size != count * dtype.itemsize:
-                    raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again())
+                    raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again(), "tokens")
                 if size == 0:
                     return np.empty(0, dtype=dtype)
                 mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
-            raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again()) from error
+            raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again(), "tokens") from error
         except OSError as error:
             raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=error)) from error
         ids = np.frombuffer(mapped, dtype=dtype)
@@ -281,7 +283,8 @@ class Tokens:
 def open_tokens(folder: Path) -> Tokens:
     """The tokens that `prepare` wrote to `folder`. Raises DataError when absent, incomplete, damaged or too new."""
     if not (folder / META_FILE).exists():
-        raise DataError(_("The corpus has not been turned into tokens yet."), _("Run “llm-studio prepare”."))
+        raise DataError(_("The corpus has not been turned into tokens yet."), _("Run “llm-studio prepare”."),
+                        "tokens")  # fmt: skip
     meta = read_json(folder / META_FILE)
     if meta is None or not isinstance(meta.get("version"), int):
         raise _damaged(META_FILE)
@@ -293,7 +296,7 @@ def open_tokens(folder: Path) -> Tokens:
 
 
 def _damaged(name: str) -> DataError:
-    return DataError(_("{file} is damaged.").format(file=name), _prepare_again())
+    return DataError(_("{file} is damaged.").format(file=name), _prepare_again(), "tokens")
 
 
 def _prepare_again() -> str:

@@ -109,7 +109,9 @@ class Tokenizer:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError as error:
             raise TokenizerError(
-                _("There is no tokenizer at {path}.").format(path=path), _("Train one: “llm-studio train-tokenizer”.")
+                _("There is no tokenizer at {path}.").format(path=path),
+                _("Train one: “llm-studio train-tokenizer”."),
+                "tokenizer",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise TokenizerError(

@@ -104,7 +104,8 @@ def _choose(project: Project, job: Job, run: str | None, which: str) -> "Checkpo
         raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=damaged[0]),
                               _("Start a new run."))  # fmt: skip
     raise ProjectError(_("This project has no trained model yet."),
-                       _("Train one first: “llm-studio train {path}”.").format(path=quoted(project.root)))  # fmt: skip
+                       _("Train one first: “llm-studio train {path}”.").format(path=quoted(project.root)),
+                       "training")  # fmt: skip
 
 
 def _of_step(project: Project, names: list[str], step: int) -> "Checkpoint":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from llm_studio.config_file import Preset
 from llm_studio.events import TextWritten
+from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.workflows import projects, texts
@@ -68,6 +69,19 @@ def quickstart(
     stories = tuple(_tale(writer, prompt, seed, job) for seed in range(_TALES))
     unigram, bigram = _baselines(project)
     return QuickStart(project, trained.run, stories, unigram, bigram)
+
+
+def example(folder: Path, language: str, job: Job) -> Project:
+    """A project on built-in stories, ready to train, in a new folder below `folder`: all steps but the last."""
+    name, number = _("example"), 2
+    while (folder / name).exists():
+        name, number = f"{_('example')}-{number}", number + 1
+    project = projects.new_project(folder / name, _PRESET, language)
+    texts.add_stories(project, language, _STORIES, job)
+    texts.train_tokenizer(project, job)
+    texts.prepare(project, job)
+    projects.change_settings(project, _changes(_affordable_steps(project)))
+    return project
 
 
 def _tale(writer: Writer, prompt: str, seed: int, job: Job) -> str:

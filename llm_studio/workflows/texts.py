@@ -138,13 +138,15 @@ def prepare(project: Project, job: Job) -> "Prepared":
         raise ProjectError(
             _("This project has no tokenizer yet."),
             _("Train one first: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
+            "tokenizer",
         )
     tokenizer = Tokenizer.load(project.tokenizer_file)
     if steps(project).tokenizer is State.OUT_OF_DATE:
         job.report(Notice(
-            _("The texts or the settings have changed since the tokenizer was trained: it serves, but “llm-studio "
-              "train-tokenizer {path}” makes one that fits them.").format(path=quoted(project.root)),
+            _("The texts or the settings have changed since the tokenizer was trained: it serves, but a new one would "
+              "fit them better."),
             "warning",
+            _("Make it with “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
         ))  # fmt: skip
     with project.writing("tokens"):
         corpus = _corpus(project)
@@ -169,5 +171,6 @@ def _corpus(project: Project):
             _("Add some first: “llm-studio download {path} --dataset stories”, or name your own file.").format(
                 path=quoted(project.root)
             ),
+            "data",
         )
     return corpus

@@ -76,16 +76,18 @@ def _material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
         raise ProjectError(
             _("This project has no tokens yet."),
             _("Make them first: “llm-studio prepare {path}”.").format(path=quoted(project.root)),
+            "tokens",
         )
     if not project.tokenizer_file.exists():
         raise ProjectError(
             _("The tokenizer of this project is gone."),
             _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
+            "tokenizer",
         )
     tokenizer = Tokenizer.load(project.tokenizer_file)
     with open_tokens(project.processed) as tokens:
         if tokens.tokenizer != tokenizer.fingerprint:
-            raise ProjectError(_("The tokens were made with another tokenizer."), again)
+            raise ProjectError(_("The tokens were made with another tokenizer."), again, "tokens")
         yield tokens, tokenizer, tokens.fingerprint
 
 
@@ -98,12 +100,11 @@ def _start(
     settings = project.settings().replaced(changes)
     state = steps(project)
     if state.tokenizer is State.OUT_OF_DATE:
-        job.report(Notice(_(
-            "The texts or the settings of the tokenizer have changed since it was trained: "
-            "“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date."), "warning"))  # fmt: skip
+        job.report(Notice(_("The texts or the settings of the tokenizer have changed since it was trained."), "warning",
+                          _("“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date.")))  # fmt: skip
     elif state.tokens is State.OUT_OF_DATE:
-        job.report(Notice(_("The texts or their cleaning have changed since the tokens were made: “llm-studio prepare” "
-                            "brings them up to date."), "warning"))  # fmt: skip
+        job.report(Notice(_("The texts or their cleaning have changed since the tokens were made."), "warning",
+                          _("“llm-studio prepare” brings them up to date.")))  # fmt: skip
     return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
 
 

@@ -1,0 +1,116 @@
+"""The way into the window: the application, its log, its hooks, its language and theme."""
+
+import faulthandler
+import logging
+import logging.handlers
+import os
+import sys
+import threading
+from types import TracebackType
+from typing import cast
+
+from PySide6.QtCore import QLibraryInfo, QMessageLogContext, QtMsgType, QTranslator, qInstallMessageHandler
+from PySide6.QtWidgets import QApplication
+
+from llm_studio import i18n
+from llm_studio.paths import log_folder
+from llm_studio.ui import theme
+from llm_studio.ui.main_window import MainWindow
+from llm_studio.ui.preferences import Preferences
+
+logger = logging.getLogger("llm_studio")
+_LOG_BYTES, _LOG_FILES = 1_000_000, 3
+_LEVELS = {QtMsgType.QtDebugMsg: logging.DEBUG, QtMsgType.QtInfoMsg: logging.INFO, QtMsgType.QtWarningMsg: logging.WARNING,
+           QtMsgType.QtCriticalMsg: logging.ERROR, QtMsgType.QtFatalMsg: logging.CRITICAL}  # fmt: skip
+
+
+def main(folder: str = "") -> int:
+    """Open the window, with the project in `folder` if one is named; returns when it is closed."""
+    _start_log()
+    app = make_application()
+    preferences = Preferences.load()
+    speak(preferences.language or i18n.system_language())
+    theme.apply(app, cast("theme.ThemeName", preferences.theme))
+    window = MainWindow(preferences)
+    _install_hooks(window)
+    window.show()
+    app.processEvents()  # painted before anything large is imported
+    logger.info("ready")
+    wanted = folder or (preferences.recent[0] if preferences.reopen_last and preferences.recent else "")
+    window.start(wanted)
+    return app.exec()
+
+
+def make_application() -> QApplication:
+    """The one QApplication, in the Fusion style."""
+    app = cast("QApplication | None", QApplication.instance()) or QApplication(sys.argv[:1])
+    app.setApplicationName("LLM Studio")
+    app.setStyle("Fusion")
+    app.styleHints().colorSchemeChanged.connect(_on_system_theme)
+    return app
+
+
+_translator: QTranslator | None = None
+
+
+def speak(language: str) -> None:
+    """Speak a language from now on, Qt's own dialogs too."""
+    global _translator
+    i18n.activate(language)
+    app = QApplication.instance()
+    if app is None:
+        return
+    if _translator is not None:
+        app.removeTranslator(_translator)
+    _translator = QTranslator(app)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    if language != "en" and _translator.load(f"qtbase_{language}", folder):
+        app.installTranslator(_translator)
+
+
+def apply_theme(name: str) -> None:
+    """Give the whole program a theme: "system", "light" or "dark"."""
+    theme.apply(cast("QApplication", QApplication.instance()), cast("theme.ThemeName", name))
+
+
+def _on_system_theme() -> None:
+    name = next((w.preferences.theme for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow)), "system")
+    apply_theme(name)
+
+
+def _start_log() -> None:
+    """Write a log that never grows large, and the stack of every thread should the program crash."""
+    try:
+        log_folder().mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            log_folder() / "llm-studio.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
+        )
+        crash = (log_folder() / "crash.log").open("a", encoding="utf-8")
+    except OSError:  # a folder that may not be written to: the program works without its log
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    faulthandler.enable(crash)  # to a file: a windowed program has no stderr
+
+
+def _install_hooks(window: MainWindow) -> None:
+    """Whatever goes wrong unforeseen, in a slot or a thread, is logged and told once; the program goes on."""
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            window.close()
+            return
+        logger.error("unforeseen", exc_info=(kind, error, trace))
+        window.session.problem.emit(error)
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            tell(args.exc_type, args.exc_value, args.exc_traceback)
+
+    def from_qt(level: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+        logging.getLogger("qt").log(_LEVELS.get(level, logging.WARNING), "%s", message)
+
+    sys.excepthook = tell
+    threading.excepthook = in_thread
+    if "LLM_STUDIO_QT_MESSAGES" not in os.environ:
+        qInstallMessageHandler(from_qt)

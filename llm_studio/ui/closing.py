@@ -1,0 +1,155 @@
+"""Opening, closing and leaving: what is asked before a project or the program is left while jobs run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
+
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _
+from llm_studio.ui.session import TRAINING
+
+if TYPE_CHECKING:
+    from llm_studio.ui.main_window import MainWindow
+    from llm_studio.workflows.overview import Project
+
+_PATIENCE = 20_000
+"""Milliseconds for threads to end: a training saves a checkpoint in this time."""
+
+
+class Closing(QObject):
+    """Leaves nothing running unasked, and nothing unsaved."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self._window = window
+        self._session = window.session
+        self._next: Project | None = None
+        self._leaving = False
+        self._quit = False
+        self.question: QMessageBox | None = None
+        """The question on the screen."""
+        self._answers: dict[QAbstractButton, Callable[[], None] | None] = {}
+        self._session.ended.connect(self._on_ended)
+
+    # --- Opening ----------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def open_folder(self, folder: str) -> None:
+        """Open the project in a folder; say what is wrong where there is none."""
+        from llm_studio.workflows.overview import open_project
+
+        try:
+            project = open_project(Path(folder))
+        except StudioError as error:
+            self._window.preferences.forget_project(folder)
+            self._window.start_page.refresh()
+            self._window.problems.tell(error)
+            return
+        self.open_project(project)
+
+    @Slot()
+    def choose_folder(self) -> None:
+        """Ask for the folder of a project and open it."""
+        folder = QFileDialog.getExistingDirectory(
+            self._window, _("Open a project"), str(self._window.preferences.folder_for_projects())
+        )
+        if folder:
+            self.open_folder(folder)
+
+    @Slot()
+    def new_project(self) -> None:
+        """Ask for name, place and language of a new project, make and open it."""
+        from llm_studio.ui.dialogs.new_project import NewProjectDialog
+
+        dialog = NewProjectDialog(self._window.preferences, self._window)
+        dialog.made.connect(self.open_project)
+        dialog.open()
+
+    @Slot()
+    def close_project(self) -> None:
+        """Back to the start page."""
+        self._leave(None)
+
+    @Slot(object)
+    def open_project(self, project: "Project") -> None:
+        """Open a project; ask first where jobs run in the one that is open."""
+        if self._session.project is None or project.root != self._session.project.root:
+            self._leave(project)
+        else:
+            self._session.open(project)
+
+    def _leave(self, project: "Project | None") -> None:
+        self._next = project
+        if not self._session.jobs():
+            self._session.open(project)
+        else:
+            self._ask(_("Stop and save, then leave the project"), self._stop_and_leave)
+
+    @Slot()
+    def _stop_and_leave(self) -> None:
+        self._leaving = True
+        self._session.stop_all()
+        self._on_ended("")
+
+    # --- Closing ----------------------------------------------------------------------------------------------
+
+    def may_close(self) -> bool:
+        """Whether the window may close now. Else the user is asked, and it may close by itself after that."""
+        if self._quit or not self._session.jobs():
+            return True
+        self._ask(_("Stop and save, then quit"), self._stop_and_quit, self._window.showMinimized)
+        return False
+
+    @Slot()
+    def _stop_and_quit(self) -> None:
+        self._quit = True
+        self._session.stop_all()
+        self._on_ended("")
+
+    def end_all(self) -> None:
+        """Let all threads end."""
+        self._session.flush_settings()
+        self._session.stop_all()
+        self._session.wait(_PATIENCE)
+
+    def _ask(self, stop: str, stopped: Callable[[], None], kept: Callable[[], None] | None = None) -> None:
+        """Ask what becomes of the running jobs: keep going, stop and save, or cancel. One such question at a time."""
+        if self.question is not None:
+            self.question.raise_()
+            return
+        titles = ", ".join(task.title for task in self._session.jobs())
+        box = self.question = QMessageBox(self._window)
+        box.setWindowTitle("LLM Studio")
+        box.setText(_("Still running: {jobs}.").format(jobs=titles))
+        saved = _("A training that is stopped is saved and can be resumed where it was.")
+        box.setInformativeText(saved if self._session.is_running(TRAINING) else _("What is not finished is lost."))
+        keep = box.addButton(_("Keep going"), QMessageBox.ButtonRole.AcceptRole)
+        stop_button = box.addButton(stop, QMessageBox.ButtonRole.DestructiveRole)
+        box.setEscapeButton(box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole))
+        box.setDefaultButton(keep)
+        self._answers = {stop_button: stopped, keep: kept}
+        box.finished.connect(self._on_answer)
+        box.open()
+
+    @Slot()
+    def _on_answer(self) -> None:
+        if self.question is None:
+            return
+        box, self.question = self.question, None
+        answer = self._answers.get(box.clickedButton())
+        box.deleteLater()
+        if answer is not None:
+            answer()
+
+    @Slot(str)
+    def _on_ended(self, _key: str) -> None:
+        if self._session.jobs():
+            return
+        if self._quit:
+            QTimer.singleShot(0, self._window, self._window.close)
+        elif self._leaving:
+            self._leaving = False
+            self._session.open(self._next)

@@ -1,0 +1,100 @@
+"""Asking for name, place and language of a new project."""
+
+import re
+from pathlib import Path
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog, QLineEdit, QVBoxLayout, QWidget
+
+from llm_studio import i18n
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _
+from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.widgets.basics import button, label, row
+
+_UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+"""Characters that can't be in a folder's name on Windows."""
+
+
+class NewProjectDialog(QDialog):
+    """Makes the project when its button is pressed; what can't be is said in the dialog, and nothing is lost."""
+
+    made = Signal(object)
+
+    def __init__(self, preferences: Preferences, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(_("New project"))
+        self.setMinimumWidth(480)
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(20, 18, 20, 16)
+        inside.setSpacing(8)
+        self.name = QLineEdit(_free_name(preferences.folder_for_projects()), self)
+        self.place = QLineEdit(str(preferences.folder_for_projects()), self)
+        self.language = QComboBox(self)
+        for code, name in {"en": _("English"), "fr": _("French")}.items():
+            self.language.addItem(name, code)
+        self.language.setCurrentIndex(self.language.findData(i18n.language()))
+        self._path = label("", self, "caption", wrap=True)
+        self._problem = label("", self, "bad", wrap=True)
+        self._problem.hide()
+        for text, field in (
+            (_("Name"), self.name),
+            (_("Place"), self.place),
+            (_("Language of the texts"), self.language),
+        ):
+            title = label(text, self)
+            title.setBuddy(field)
+            field.setAccessibleName(text)
+            inside.addWidget(title)
+            if field is self.place:
+                inside.addLayout(row(field, button(_("Browse…"), self, self._browse)))
+            else:
+                inside.addWidget(field)
+        inside.addWidget(self._path)
+        inside.addWidget(self._problem)
+        inside.addSpacing(8)
+        self.create = button(_("Create the project"), self, self._create, "primary")
+        self.create.setDefault(True)
+        inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.create))
+        self.name.textChanged.connect(self._show_path)
+        self.place.textChanged.connect(self._show_path)
+        self.name.selectAll()
+        self._show_path()
+
+    def root(self) -> Path:
+        """The folder that the project will have."""
+        return Path(self.place.text().strip()).expanduser() / _UNFIT.sub("-", self.name.text().strip()).rstrip(". ")
+
+    @Slot()
+    def _show_path(self) -> None:
+        self._path.setText(_("The project will be the folder {path}.").format(path=self.root()))
+        self._problem.hide()
+        self.create.setEnabled(bool(self.name.text().strip() and self.place.text().strip()))
+
+    @Slot()
+    def _browse(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, _("Where to put the project"), self.place.text())
+        if folder:
+            self.place.setText(folder)
+
+    @Slot()
+    def _create(self) -> None:
+        from llm_studio.workflows.projects import new_project
+
+        try:
+            project = new_project(self.root(), language=self.language.currentData(), name=self.name.text().strip())
+        except StudioError as error:
+            self._problem.setText(str(error))
+            self._problem.show()
+            return
+        self.accept()
+        self.made.emit(project)
+
+
+def _free_name(folder: Path) -> str:
+    """A name that no folder there has yet."""
+    wanted = name = _("my-llm")
+    number = 2
+    while (folder / name).exists():
+        name, number = f"{wanted}-{number}", number + 1
+    return name

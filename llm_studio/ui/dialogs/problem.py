@@ -1,0 +1,146 @@
+"""The one dialog for what went wrong: what happened, what to do, and a way to copy the details."""
+
+import time
+import traceback
+
+from PySide6.QtCore import QObject, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+
+from llm_studio import __version__
+from llm_studio.errors import ConfigError, StudioError
+from llm_studio.i18n import N_, _
+from llm_studio.paths import log_folder
+from llm_studio.ui.widgets.basics import button, label, row
+
+_AGAIN_AFTER = 3.0
+"""Seconds in which the same problem isn't told twice."""
+
+ACTIONS = {
+    "project": (N_("Choose a folder that holds config/config.yaml, or make a new project."), ""),
+    "data": (N_("Add some on the Data tab."), N_("Go to Data")),
+    "tokenizer": (N_("Train one on the Tokenizer tab."), N_("Go to Tokenizer")),
+    "tokens": (N_("Press “Prepare the tokens” on the Tokenizer tab."), N_("Go to Tokenizer")),
+    "model": (N_("Mend it on the Model tab."), N_("Go to Model")),
+    "training": (N_("Train one on the Training tab."), N_("Go to Training")),
+}
+"""By the action of a StudioError: what to do, in the words of the window, and its button. "" for none.
+"tokens" is on a tab of another name."""
+
+
+def tab_of(action: str) -> str:
+    """The tab on which an action of a StudioError is done, "" for none."""
+    return {"tokens": "tokenizer"}.get(action, action) if action in ACTIONS else ""
+
+
+class Problems(QObject):
+    """Tells problems, one dialog at a time; further ones wait, and none is told twice in a row."""
+
+    tab_asked = Signal(str)
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._waiting: list[BaseException] = []
+        self._dialog: ProblemDialog | None = None
+        self._last = ("", 0.0)
+
+    @Slot(object)
+    def tell(self, error: BaseException) -> None:
+        """Tell a problem, now or after the one that is on the screen."""
+        told = f"{type(error).__name__}: {error}"
+        if told == self._last[0] and time.monotonic() - self._last[1] < _AGAIN_AFTER:
+            return
+        self._last = (told, time.monotonic())
+        self._waiting.append(error)
+        self._next()
+
+    @property
+    def dialog(self) -> "ProblemDialog | None":
+        """The dialog on the screen."""
+        return self._dialog
+
+    def _next(self) -> None:
+        if self._dialog is not None or not self._waiting:
+            return
+        self._dialog = ProblemDialog(self._waiting.pop(0), self._window)
+        self._dialog.tab_asked.connect(self.tab_asked)
+        self._dialog.finished.connect(self._on_finished)
+        self._dialog.open()
+
+    @Slot()
+    def _on_finished(self) -> None:
+        if self._dialog is not None:
+            self._dialog.deleteLater()
+            self._dialog = None
+            self._last = (self._last[0], time.monotonic())
+        self._next()
+
+
+class ProblemDialog(QDialog):
+    """One problem. What the user can mend has a sentence and often a button; a bug has its details."""
+
+    tab_asked = Signal(str)
+
+    def __init__(self, error: BaseException, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("LLM Studio")
+        self.setMinimumWidth(440)
+        self._error = error
+        self._action = error.action if isinstance(error, StudioError) else ""
+        what, to_do = _sentences(error)
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(20, 18, 20, 16)
+        inside.setSpacing(10)
+        self.what = label(what, self, "heading", wrap=True, selectable=True)
+        self.to_do = label(to_do, self, wrap=True, selectable=True)
+        inside.addWidget(self.what)
+        inside.addWidget(self.to_do)
+        self.to_do.setVisible(bool(to_do))
+        has_button = bool(self._action in ACTIONS and ACTIONS[self._action][1])
+        close = button(_("Close"), self, self.accept, "" if has_button else "primary")
+        buttons = row(button(_("Copy the details"), self, self._copy, "link"),
+                      button(_("Open the log's folder"), self, open_log_folder, "link"), None, close)  # fmt: skip
+        self.acts = None
+        if has_button:
+            self.acts = button(_(ACTIONS[self._action][1]), self, self._act, "primary")
+            buttons.addWidget(self.acts)
+        inside.addSpacing(6)
+        inside.addLayout(buttons)
+        close.setFocus()
+
+    @Slot()
+    def _act(self) -> None:
+        self.accept()
+        self.tab_asked.emit(tab_of(self._action))
+
+    @Slot()
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(details(self._error))
+
+
+def details(error: BaseException) -> str:
+    """All that helps to find the cause."""
+    trace = "".join(traceback.format_exception(error))
+    return f"LLM Studio {__version__}\n{error}\n\n{trace}"
+
+
+@Slot()
+def open_log_folder() -> None:
+    """Show the folder of the log in the system's file manager."""
+    log_folder().mkdir(parents=True, exist_ok=True)
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(log_folder())))
+
+
+def _sentences(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, ConfigError):
+        lines = [f"{problem.path}: {problem.message}" for problem in error.problems]
+        return error.what, "\n".join(lines)
+    if isinstance(error, StudioError):
+        return error.what, _(ACTIONS[error.action][0]) if error.action in ACTIONS else error.to_do
+    if isinstance(error, MemoryError):
+        return _("There is not enough memory for this."), _("Close other programs, or take a smaller model.")
+    return (
+        _("Something went wrong inside LLM Studio. It is not your fault, and nothing that was saved is lost."),
+        _("The program goes on. If it happens again, copy the details and send them to its makers."),
+    )

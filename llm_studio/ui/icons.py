@@ -1,0 +1,42 @@
+"""Icons, from QtAwesome's Phosphor set, in a colour of the theme."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtGui import QIcon
+
+from llm_studio.ui import theme
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QAction
+    from PySide6.QtWidgets import QAbstractButton
+
+
+def icon(name: str, color: str = "text") -> QIcon:
+    """The icon `name` of the Phosphor set ("play", "check-circle-fill") in a colour of the theme, by its name."""
+    import qtawesome  # takes a fifth of a second: not before the window is shown
+
+    chosen = theme.colors()
+    return qtawesome.icon(f"ph.{name}", color=str(getattr(chosen, color)), color_disabled=chosen.muted)
+
+
+class _Painter(QObject):
+    """Paints the icon of its parent anew when the theme changes."""
+
+    def __init__(self, target: "QAbstractButton | QAction", name: str, color: str) -> None:
+        super().__init__(target)
+        self._target, self._name, self._color = target, name, color
+        theme.notifier().changed.connect(self.paint)
+        self.paint()
+
+    @Slot()
+    def paint(self) -> None:
+        self._target.setIcon(icon(self._name, self._color))
+
+
+def put_icon(target: "QAbstractButton | QAction", name: str, color: str = "text") -> None:
+    """Give a button or a menu's entry an icon that follows the theme; a second call gives it another."""
+    for old in target.findChildren(_Painter):
+        old.setParent(None)
+        old.deleteLater()
+    _Painter(target, name, color)

@@ -1,0 +1,70 @@
+"""What the window remembers between two starts: a small JSON file in the user's settings folder."""
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from llm_studio.paths import settings_folder
+
+_MOST_RECENT = 8
+
+
+@dataclass
+class Preferences:
+    """The user's choices. Whatever is damaged or absent in the file has its default."""
+
+    language: str = ""
+    """"" follows the system."""
+    theme: str = "system"
+    projects_folder: str = ""
+    recent: list[str] = field(default_factory=list[str])
+    """Folders of projects, the last used first."""
+    reopen_last: bool = True
+    geometry: str = ""
+    """Where the window was, as Qt writes it, in base 64."""
+    spare_threads: int = 0
+    """Processor cores that a training leaves to the window and other programs."""
+    keep_awake: bool = True
+    tab: str = "data"
+
+    @staticmethod
+    def load() -> "Preferences":
+        """The preferences of this user."""
+        try:
+            found = json.loads(_file().read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return Preferences()
+        defaults = asdict(Preferences())
+        if not isinstance(found, dict):
+            return Preferences()
+        usable = {f.name: found[f.name] for f in fields(Preferences)
+                  if f.name in found and type(found[f.name]) is type(defaults[f.name])}  # fmt: skip
+        preferences = Preferences(**usable)
+        preferences.recent = [path for path in preferences.recent if isinstance(path, str)][:_MOST_RECENT]
+        return preferences
+
+    def save(self) -> None:
+        """Write them; where that can't be done, the next start has the old ones."""
+        written = _file().with_suffix(".new")
+        with contextlib.suppress(OSError):
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1), encoding="utf-8")
+            written.replace(_file())
+
+    def remember_project(self, root: Path) -> None:
+        """Put a project first among the recent ones."""
+        path = str(root)
+        self.recent = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
+
+    def forget_project(self, root: str) -> None:
+        """Take a project off the list of recent ones; its folder stays."""
+        self.recent = [other for other in self.recent if other != root]
+
+    def folder_for_projects(self) -> Path:
+        """Where new projects are put: the folder chosen, else one in the user's home that no cloud synchronises."""
+        return Path(self.projects_folder) if self.projects_folder else Path.home() / "LLM Studio"
+
+
+def _file() -> Path:
+    return settings_folder() / "window.json"

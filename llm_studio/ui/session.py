@@ -1,0 +1,212 @@
+"""What is open and what is running: the one place of the window where work begins and ends."""
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from llm_studio.errors import BusyError, ProjectError
+from llm_studio.events import Event
+from llm_studio.i18n import _
+from llm_studio.ui.worker import Task, Worker
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview, Project
+
+OVERVIEW = "overview"
+SETTINGS = "settings"
+TRAINING = "training"
+_SETTINGS_DELAY = 150
+"""Milliseconds: several settings changed in one go are written once."""
+
+
+class Session(QObject):
+    """The open project and the running tasks. Tabs hear of them by its signals, each with the key of the task."""
+
+    project_changed = Signal(object)
+    """The open project, or None."""
+    overview_changed = Signal(object)
+    started = Signal(object)
+    """A task."""
+    reported = Signal(str, object)
+    succeeded = Signal(str, object)
+    failed = Signal(str, object)
+    cancelled = Signal(str)
+    ended = Signal(str)
+    problem = Signal(object)
+    """Something went wrong that nobody else tells the user."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.project: Project | None = None
+        self.overview: Overview | None = None
+        self._current: dict[str, Worker] = {}
+        self._workers: set[Worker] = set()
+        self._changes: dict[str, object] = {}
+        self._settings_timer = QTimer(self, interval=_SETTINGS_DELAY, singleShot=True)
+        self._settings_timer.timeout.connect(self._write_settings)
+
+    # --- The project ------------------------------------------------------------------------------------------
+
+    def open(self, project: "Project | None") -> None:
+        """Take `project` instead of the one that is open; who calls has asked what becomes of running jobs."""
+        self.flush_settings()
+        for key, worker in list(self._current.items()):
+            if worker.task.is_question:
+                self._drop(key)
+        self.project, self.overview = project, None
+        self.project_changed.emit(project)
+        self.refresh()
+
+    @Slot()
+    def refresh(self) -> None:
+        """Read anew where the project stands."""
+        if self.project is not None:
+            project = self.project
+            self.start(Task(OVERVIEW, lambda job: _overview(project), shows_problems=True))
+
+    @Slot(dict)
+    def change_settings(self, changes: dict[str, object]) -> None:
+        """Change settings of the project, by dotted name. They are written a moment later, all in one go."""
+        self._changes.update(changes)
+        self._settings_timer.start()
+
+    def flush_settings(self) -> None:
+        """Write at once what was changed."""
+        if self._settings_timer.isActive():
+            self._settings_timer.stop()
+            self._write_settings()
+
+    @Slot()
+    def _write_settings(self) -> None:
+        if SETTINGS in self._current:  # the one before is still writing: its turn comes
+            self._settings_timer.start()
+            return
+        project, changes, self._changes = self.project, self._changes, {}
+        if project is not None and changes:
+            self.start(Task(SETTINGS, lambda job: _change(project, changes), changes_project=True))
+
+    # --- Tasks ------------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def start(self, task: Task) -> None:
+        """Do a task in the background. A job whose like is running is refused, a question takes its place."""
+        if task.key in self._current:
+            if not task.is_question:
+                self.problem.emit(BusyError(_("“{job}” is running already.").format(job=task.title),
+                                            _("Wait until it has ended, or stop it.")))  # fmt: skip
+                return
+            self._drop(task.key)
+        worker = Worker(task, self)
+        self._current[task.key] = worker
+        self._workers.add(worker)
+        worker.reported.connect(self._on_reported)
+        worker.succeeded.connect(self._on_succeeded)
+        worker.failed.connect(self._on_failed)
+        worker.cancelled.connect(self._on_cancelled)
+        worker.done.connect(self._on_done)
+        self.started.emit(task)
+        worker.start()
+
+    @Slot(str)
+    def stop(self, key: str) -> None:
+        """Ask a task to end and to keep what it can."""
+        if key in self._current:
+            self._current[key].job.request_stop()
+
+    @Slot(str)
+    def save_now(self, key: str) -> None:
+        """Ask a training to save a checkpoint and go on."""
+        if key in self._current:
+            self._current[key].job.request_save()
+
+    def is_running(self, key: str) -> bool:
+        """Whether a task of this key is under way."""
+        return key in self._current
+
+    def jobs(self) -> list[Task]:
+        """The running jobs, without questions, the oldest first."""
+        return [worker.task for worker in self._current.values() if not worker.task.is_question]
+
+    def is_stopping(self, key: str) -> bool:
+        """Whether a running task was asked to end."""
+        return key in self._current and self._current[key].job.stop_requested
+
+    def is_idle(self) -> bool:
+        """Whether nothing is under way and nothing is about to begin."""
+        return not self._workers and not self._settings_timer.isActive()
+
+    def stop_all(self) -> None:
+        """Ask all tasks to end."""
+        for worker in self._workers:
+            worker.job.request_stop()
+
+    def wait(self, milliseconds: int) -> bool:
+        """Wait for the threads at the very end of the program; whether all have ended."""
+        return all([worker.wait(milliseconds) for worker in list(self._workers)])
+
+    def _drop(self, key: str) -> None:
+        self._current.pop(key).job.request_stop()
+
+    def _is_current(self, worker: Worker) -> bool:
+        return self._current.get(worker.task.key) is worker
+
+    @Slot(object, object)
+    def _on_reported(self, worker: Worker, event: Event) -> None:
+        if self._is_current(worker):
+            self.reported.emit(worker.task.key, event)
+
+    @Slot(object, object)
+    def _on_succeeded(self, worker: Worker, result: object) -> None:
+        if self._is_current(worker):
+            if worker.task.key == OVERVIEW:
+                self._show_overview(result)
+            self.succeeded.emit(worker.task.key, result)
+
+    @Slot(object, object)
+    def _on_failed(self, worker: Worker, error: BaseException) -> None:
+        if not self._is_current(worker):
+            return
+        self.failed.emit(worker.task.key, error)
+        if worker.task.key == OVERVIEW:
+            self._overview_failed(error)
+        elif not worker.task.shows_problems:
+            self.problem.emit(error)
+
+    @Slot(object)
+    def _on_cancelled(self, worker: Worker) -> None:
+        if self._is_current(worker):
+            self.cancelled.emit(worker.task.key)
+
+    @Slot(object)
+    def _on_done(self, worker: Worker) -> None:
+        worker.wait()
+        self._workers.discard(worker)
+        if self._is_current(worker):
+            del self._current[worker.task.key]
+            self.ended.emit(worker.task.key)
+            if worker.task.changes_project:
+                self.refresh()
+        worker.deleteLater()
+
+    def _show_overview(self, found: Any) -> None:
+        if self.project is not None and found.project.root == self.project.root:
+            self.overview = found
+            self.overview_changed.emit(found)
+
+    def _overview_failed(self, error: BaseException) -> None:
+        """Its folder is gone or can't be read: the project is closed, with one sentence."""
+        if isinstance(error, ProjectError):
+            self.open(None)
+        self.problem.emit(error)
+
+
+def _overview(project: "Project") -> object:
+    from llm_studio.workflows.overview import overview
+
+    return overview(project)
+
+
+def _change(project: "Project", changes: dict[str, object]) -> object:
+    from llm_studio.workflows.projects import change_settings
+
+    return change_settings(project, changes)

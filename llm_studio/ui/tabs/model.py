@@ -1,0 +1,14 @@
+"""The tab Model."""
+
+from PySide6.QtWidgets import QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.page import Page
+
+
+class ModelPage(Page):
+    """..."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(_("Model"), "", parent)
+        self.body.addStretch(1)

@@ -1,0 +1,20 @@
+"""All pages by name. Importing this imports them, and the settings and workflows they need."""
+
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QWidget
+
+from llm_studio.ui.page import Page
+from llm_studio.ui.tabs.data import DataPage
+from llm_studio.ui.tabs.diagnostics import DiagnosticsPage
+from llm_studio.ui.tabs.export import ExportPage
+from llm_studio.ui.tabs.generation import GenerationPage
+from llm_studio.ui.tabs.model import ModelPage
+from llm_studio.ui.tabs.tokenizer import TokenizerPage
+from llm_studio.ui.tabs.training import TrainingPage
+from llm_studio.ui.tabs.understand import UnderstandPage
+
+PAGES: dict[str, Callable[[QWidget], Page]] = {
+    "data": DataPage, "tokenizer": TokenizerPage, "model": ModelPage, "training": TrainingPage,
+    "generation": GenerationPage, "understand": UnderstandPage, "export": ExportPage, "diagnostics": DiagnosticsPage,
+}  # fmt: skip

@@ -1,0 +1,14 @@
+"""The tab Training."""
+
+from PySide6.QtWidgets import QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.page import Page
+
+
+class TrainingPage(Page):
+    """..."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(_("Training"), "", parent)
+        self.body.addStretch(1)

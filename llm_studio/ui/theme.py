@@ -1,0 +1,169 @@
+"""The colours of the window, declared once, and the one stylesheet made of them.
+
+Widgets name roles ("primary", "card", "muted"), never colours; those that paint themselves ask `colors()`.
+"""
+
+from dataclasses import dataclass, fields
+from string import Template
+from typing import Literal
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
+from PySide6.QtWidgets import QApplication, QWidget
+
+from llm_studio.paths import resource
+
+ThemeName = Literal["system", "light", "dark"]
+
+
+@dataclass(frozen=True)
+class Colors:
+    """One theme: what each colour is for, as #RRGGBB."""
+
+    background: str
+    panel: str
+    sunken: str
+    """Behind what is written by a model or waits for a value: pills, bars, previews."""
+    line: str
+    text: str
+    muted: str
+    accent: str
+    """The one action, the selection, the training curve."""
+    accent_soft: str
+    on_accent: str
+    validation: str
+    ok: str
+    warn: str
+    bad: str
+    token_1: str
+    """token_1 to token_5: behind neighbouring tokens, to tell them apart."""
+    token_2: str
+    token_3: str
+    token_4: str
+    token_5: str
+
+
+# The greens, oranges and reds are a little darker than those of the first drawings in the light theme, where they are
+# text on white and must reach a contrast of 4.5.
+LIGHT = Colors(
+    background="#F5F6F8", panel="#FFFFFF", sunken="#EEF0F4", line="#E2E5EA", text="#1B1F27", muted="#5D6778",
+    accent="#2F5FDF", accent_soft="#E8EEFE", on_accent="#FFFFFF", validation="#AD5400", ok="#157A50", warn="#9C5C00",
+    bad="#C62F2F", token_1="#D3DFFE", token_2="#FBDFC7", token_3="#C9E9DB", token_4="#F6D0D4", token_5="#EFE2BF",
+)  # fmt: skip
+DARK = Colors(
+    background="#15181E", panel="#1C2028", sunken="#262B35", line="#2C323D", text="#E6E9EF", muted="#98A2B3",
+    accent="#6C93FF", accent_soft="#24304F", on_accent="#10131A", validation="#F0A05A", ok="#3CC48D", warn="#E6A23C",
+    bad="#F5787A", token_1="#2C3F73", token_2="#5C3D20", token_3="#1E4F3D", token_4="#5E2F36", token_5="#4F4522",
+)  # fmt: skip
+
+GAP = 14
+"""Pixels between cards, and inside them from the edge."""
+PAGE_MARGIN = 24
+FAMILIES = ["Segoe UI", "Inter", "Noto Sans", "DejaVu Sans"]
+
+
+class _Theme(QObject):
+    """The theme in use. `changed` tells widgets that paint themselves to do it again."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.colors = LIGHT
+
+
+_theme: _Theme | None = None
+
+
+def notifier() -> _Theme:
+    """The object whose signal `changed` says that the colours are others now."""
+    global _theme
+    if _theme is None:
+        _theme = _Theme()
+        _theme.setParent(QApplication.instance())
+        _theme.destroyed.connect(_forget)
+    return _theme
+
+
+def _forget() -> None:
+    global _theme
+    _theme = None
+
+
+def colors() -> Colors:
+    """The colours in use."""
+    return notifier().colors
+
+
+def color(name: str, alpha: float = 1.0) -> QColor:
+    """A colour of the theme by name, for a painter; `alpha` from 0 to 1."""
+    made = QColor(str(getattr(colors(), name)))
+    made.setAlphaF(alpha)
+    return made
+
+
+def is_dark() -> bool:
+    """Whether the dark theme is in use."""
+    return colors() is DARK
+
+
+def apply(app: QApplication, wanted: ThemeName) -> None:
+    """Give the whole program a theme; "system" follows the system's setting."""
+    scheme = app.styleHints().colorScheme()
+    dark = wanted == "dark" or (wanted == "system" and scheme == Qt.ColorScheme.Dark)
+    chosen = DARK if dark else LIGHT
+    notifier().colors = chosen
+    app.setPalette(_palette(chosen))
+    app.setStyleSheet(stylesheet(chosen))
+    notifier().changed.emit()
+
+
+def font(points_of_pixels: int = 13, *, bold: bool = False, fixed: bool = False) -> QFont:
+    """The program's font at a size in pixels; figures all of one width. `fixed`: for code and bytes."""
+    if fixed:
+        made = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    else:
+        made = QFont()
+        made.setFamilies(FAMILIES)
+        made.setFeature(QFont.Tag("tnum"), 1)
+    made.setPixelSize(points_of_pixels)
+    made.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+    return made
+
+
+def stylesheet(chosen: Colors) -> str:
+    """The stylesheet of the program in these colours."""
+    template = resource("style.qss").read_text(encoding="utf-8")
+    values = {field.name: str(getattr(chosen, field.name)) for field in fields(chosen)}
+    icons = resource("icons", "dark" if chosen is DARK else "light").as_posix()
+    return Template(template).substitute(values, icons=icons)
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Give a widget its role in the stylesheet: "card", "title", "caption", "primary" ..., at any time."""
+    if widget.property("role") == role:
+        return
+    widget.setProperty("role", role)
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+
+
+def _palette(chosen: Colors) -> QPalette:
+    roles = {
+        QPalette.ColorRole.Window: chosen.background, QPalette.ColorRole.WindowText: chosen.text,
+        QPalette.ColorRole.Base: chosen.panel, QPalette.ColorRole.AlternateBase: chosen.sunken,
+        QPalette.ColorRole.Text: chosen.text, QPalette.ColorRole.Button: chosen.panel,
+        QPalette.ColorRole.ButtonText: chosen.text, QPalette.ColorRole.Highlight: chosen.accent,
+        QPalette.ColorRole.HighlightedText: chosen.on_accent, QPalette.ColorRole.ToolTipBase: chosen.panel,
+        QPalette.ColorRole.ToolTipText: chosen.text, QPalette.ColorRole.PlaceholderText: chosen.muted,
+        QPalette.ColorRole.Link: chosen.accent, QPalette.ColorRole.Mid: chosen.line, QPalette.ColorRole.Dark: chosen.line,
+        QPalette.ColorRole.Light: chosen.panel, QPalette.ColorRole.Midlight: chosen.line,
+        QPalette.ColorRole.Shadow: chosen.line, QPalette.ColorRole.BrightText: chosen.bad,
+        QPalette.ColorRole.Accent: chosen.accent,
+    }  # fmt: skip
+    palette = QPalette()
+    for role, value in roles.items():
+        palette.setColor(role, QColor(value))
+    for role in (QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText, QPalette.ColorRole.WindowText):
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor(chosen.muted))
+    return palette

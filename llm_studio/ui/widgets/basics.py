@@ -1,0 +1,234 @@
+"""Labels, buttons, cards and the like, with their roles in the stylesheet."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from llm_studio.ui.theme import GAP, set_role
+
+
+def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, selectable: bool = False) -> QLabel:
+    """A text with a role of the stylesheet: "title", "heading", "muted", "caption", "figure", "value" ..."""
+    made = QLabel(text, parent)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if role:
+        set_role(made, role)
+    if selectable:
+        made.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+    return made
+
+
+def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = None, role: str = "",
+           tip: str = "") -> QPushButton:  # fmt: skip
+    """A button; `role` "primary" (one a page), "danger", "small" or "link". `pressed` is a bound method."""
+    made = QPushButton(text, parent)
+    made.setAutoDefault(False)
+    made.setCursor(Qt.CursorShape.PointingHandCursor)
+    if role:
+        set_role(made, role)
+    if tip:
+        made.setToolTip(tip)
+    if pressed is not None:
+        made.clicked.connect(lambda: pressed())
+    return made
+
+
+def icon_button(icon: str, name: str, parent: QWidget, pressed: Callable[[], object] | None = None) -> QToolButton:
+    """A small button with an icon alone; `name` is what it does, for its tip and for screen readers."""
+    from llm_studio.ui.icons import put_icon
+
+    made = QToolButton(parent)
+    put_icon(made, icon, "muted")
+    made.setToolTip(name)
+    made.setAccessibleName(name)
+    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    made.setIconSize(QSize(16, 16))
+    set_role(made, "icon")
+    if pressed is not None:
+        made.clicked.connect(lambda: pressed())
+    return made
+
+
+def line(parent: QWidget) -> QFrame:
+    """A thin horizontal line."""
+    made = QFrame(parent)
+    set_role(made, "line")
+    return made
+
+
+def row(*items: QWidget | QLayout | None, spacing: int = 8) -> QHBoxLayout:
+    """Widgets side by side; None is a stretch."""
+    made = QHBoxLayout()
+    made.setContentsMargins(0, 0, 0, 0)
+    made.setSpacing(spacing)
+    for item in items:
+        if item is None:
+            made.addStretch(1)
+        elif isinstance(item, QLayout):
+            made.addLayout(item)
+        else:
+            made.addWidget(item)
+    return made
+
+
+class Card(QFrame):
+    """A white surface with round corners. Put widgets into `content`."""
+
+    def __init__(self, parent: QWidget, title: str = "", role: str = "card") -> None:
+        super().__init__(parent)
+        set_role(self, role)
+        self.content = QVBoxLayout(self)
+        self.content.setContentsMargins(16, 14, 16, 14)
+        self.content.setSpacing(8)
+        self.head = QHBoxLayout()
+        """The line of the title; further widgets may follow it."""
+        if title:
+            self.heading = label(title, self, "heading")
+            self.heading.setAccessibleName(title)
+            self.head.addWidget(self.heading)
+            self.head.addStretch(1)
+            self.content.addLayout(self.head)
+
+
+class FigureCard(Card):
+    """A card with one big figure: what it is, the figure, and a line of explanation."""
+
+    def __init__(self, parent: QWidget, name: str) -> None:
+        super().__init__(parent)
+        self.content.setSpacing(1)
+        self.content.setContentsMargins(14, 10, 14, 10)
+        self._name = label(name, self, "caption")
+        self._figure = label("–", self, "figure")
+        self._note = label("", self, "caption")
+        for part in (self._name, self._figure, self._note):
+            part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            part.setMinimumWidth(60)
+            self.content.addWidget(part)
+
+    def show_figure(self, figure: str, note: str = "") -> None:
+        """Show a figure, with a line below it."""
+        self._figure.setText(figure)
+        self._note.setText(note)
+        self._note.setToolTip(note)
+
+
+class KeyValues(QWidget):
+    """A small table of names and values, with thin lines between."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(6)
+        self._values: dict[str, QLabel] = {}
+
+    def add(self, key: str, name: str, tip: str = "") -> None:
+        """A further line, filled in by `show_value`."""
+        if self._values:
+            self._layout.addWidget(line(self))
+        title, value = label(name, self, wrap=True), label("–", self, "value")
+        value.setAlignment(Qt.AlignmentFlag.AlignRight)
+        title.setToolTip(tip)
+        value.setAccessibleName(name)
+        self._values[key] = value
+        made = row(title, None, value)
+        made.setStretch(0, 10)
+        self._layout.addLayout(made)
+
+    def show_value(self, key: str, text: str, role: str = "value") -> None:
+        """Show the value of a line."""
+        self._values[key].setText(text)
+        set_role(self._values[key], role)
+
+
+class Segmented(QFrame):
+    """One of several choices, side by side. `chosen` gives the key."""
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget, choices: dict[str, str], name: str) -> None:
+        super().__init__(parent)
+        set_role(self, "segmented")
+        self.setAccessibleName(name)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        inside = QHBoxLayout(self)
+        inside.setContentsMargins(1, 1, 1, 1)
+        inside.setSpacing(2)
+        self._group = QButtonGroup(self)
+        self._buttons: dict[str, QPushButton] = {}
+        for key, text in choices.items():
+            made = button(text, self)
+            made.setCheckable(True)
+            made.setAccessibleName(text)
+            self._group.addButton(made)
+            self._buttons[key] = made
+            inside.addWidget(made)
+        self._group.buttonClicked.connect(self._on_click)
+        if choices:
+            self.choose(next(iter(choices)))
+
+    def choose(self, key: str) -> None:
+        """Mark a choice, silently; an unknown key marks none."""
+        if key in self._buttons:
+            self._buttons[key].setChecked(True)
+            return
+        self._group.setExclusive(False)
+        for made in self._buttons.values():
+            made.setChecked(False)
+        self._group.setExclusive(True)
+
+    def current(self) -> str:
+        """The key of the marked choice, "" where none is."""
+        return next((key for key, made in self._buttons.items() if made.isChecked()), "")
+
+    def enable(self, key: str, enabled: bool, tip: str = "") -> None:
+        """Let a choice be made or not, and say why."""
+        self._buttons[key].setEnabled(enabled)
+        self._buttons[key].setToolTip(tip)
+
+    def _on_click(self, clicked: QPushButton) -> None:
+        self.chosen.emit(next(key for key, made in self._buttons.items() if made is clicked))
+
+
+class EmptyState(QWidget):
+    """What an empty place says: what belongs here, and the button to make it so."""
+
+    pressed = Signal()
+
+    def __init__(self, parent: QWidget, title: str, text: str, action: str = "") -> None:
+        super().__init__(parent)
+        inside = QVBoxLayout(self)
+        inside.setSpacing(GAP // 2)
+        inside.addStretch(1)
+        self._title = label(title, self, "heading")
+        self._text = label(text, self, "muted", wrap=True)
+        for part in (self._title, self._text):
+            part.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            inside.addWidget(part)
+        self._button = button(action, self)
+        self._button.clicked.connect(self.pressed)
+        self._button.setVisible(bool(action))
+        inside.addLayout(row(None, self._button, None))
+        inside.addStretch(1)
+
+    def say(self, title: str, text: str, action: str = "") -> None:
+        """Say something else."""
+        self._title.setText(title)
+        self._text.setText(text)
+        self._button.setText(action)
+        self._button.setVisible(bool(action))

@@ -1,0 +1,83 @@
+"""A number by slider or by typing."""
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
+
+from llm_studio.ui.widgets.basics import label, row
+
+_TICKS = 1000
+
+
+class SliderRow(QWidget):
+    """A name, a number that can be typed, and a slider below; the slider may cover a part of what can be typed.
+
+    `curve` above 1 gives small values more of the slider's way: a value is low + (high - low) * (way ** curve).
+    """
+
+    changed = Signal(float)
+    """The value, by the user's hand: while the slider moves, and when a number was typed."""
+
+    def __init__(
+        self, parent: QWidget, name: str, low: float, high: float, *, most: float | None = None, least: float | None = None,
+        decimals: int = 2, step: float = 0.01, curve: float = 1.0, tip: str = "", zero: str = "",
+    ) -> None:  # fmt: skip
+        """`most`, `least`: limits of what can be typed, the slider's where not given. `zero`: shown for the least."""
+        super().__init__(parent)
+        self._low, self._high, self._curve = low, high, curve
+        self._name = label(name, self)
+        self._name.setToolTip(tip)
+        self._box = QDoubleSpinBox(self)
+        self._box.setRange(low if least is None else least, high if most is None else most)
+        self._box.setDecimals(decimals)
+        self._box.setSingleStep(step)
+        self._box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self._box.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._box.setFixedWidth(82)
+        self._box.setKeyboardTracking(False)
+        self._box.setSpecialValueText(zero)
+        self._box.setAccessibleName(name)
+        self._box.setToolTip(tip)
+        self._name.setBuddy(self._box)
+        self._slider = QSlider(Qt.Orientation.Horizontal, self)
+        self._slider.setRange(0, _TICKS)
+        self._slider.setPageStep(_TICKS // 10)
+        self._slider.setSingleStep(_TICKS // 100)
+        self._slider.setAccessibleName(name)
+        self._slider.setToolTip(tip)
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(2)
+        inside.addLayout(row(self._name, None, self._box))
+        inside.addWidget(self._slider)
+        self._box.valueChanged.connect(self._typed)
+        self._slider.valueChanged.connect(self._slid)
+
+    def value(self) -> float:
+        """The number shown."""
+        return self._box.value()
+
+    def set_value(self, value: float) -> None:
+        """Show a number, silently."""
+        self._box.blockSignals(True)
+        self._box.setValue(value)
+        self._box.blockSignals(False)
+        self._follow()
+
+    def _follow(self) -> None:
+        way = (self._box.value() - self._low) / (self._high - self._low)
+        self._slider.blockSignals(True)
+        self._slider.setValue(round(_TICKS * min(1.0, max(0.0, way)) ** (1 / self._curve)))
+        self._slider.blockSignals(False)
+
+    @Slot(float)
+    def _typed(self, value: float) -> None:
+        self._follow()
+        self.changed.emit(value)
+
+    @Slot(int)
+    def _slid(self, tick: int) -> None:
+        value = self._low + (self._high - self._low) * (tick / _TICKS) ** self._curve
+        self._box.blockSignals(True)
+        self._box.setValue(value)
+        self._box.blockSignals(False)
+        self.changed.emit(self._box.value())

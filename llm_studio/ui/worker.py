@@ -1,0 +1,70 @@
+"""Work in the background: what a tab asks for, and the one kind of thread that does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, QThread, Signal
+
+from llm_studio.errors import Cancelled
+from llm_studio.events import Event
+from llm_studio.jobs import Job
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Something to be done in the background, and how the window shows it.
+
+    `key` says what it is; of tasks with the same key only one is under way. With a `title` it is a job that the user
+    waits for: it is shown in the status bar and a second one is refused. Without one it is a question: a newer one
+    takes the place of an older one, whose answer nobody sees.
+    """
+
+    key: str
+    work: Callable[[Job], Any]
+    title: str = ""
+    tab: str = ""
+    """The tab that shows more, for a job of the status bar."""
+    changes_project: bool = False
+    """The project's state is read anew when it has ended."""
+    shows_problems: bool = False
+    """Who asked shows a problem itself: the window has no dialog for it."""
+    keep_awake: bool = False
+    """The computer isn't let fall asleep."""
+
+    @property
+    def is_question(self) -> bool:
+        """Whether a newer task of the same key takes its place."""
+        return not self.title
+
+
+class Worker(QThread):
+    """Runs one task. Exactly one of succeeded, failed, cancelled is sent, then `done`; each with the worker itself."""
+
+    reported = Signal(object, object)
+    succeeded = Signal(object, object)
+    failed = Signal(object, object)
+    cancelled = Signal(object)
+    done = Signal(object)
+
+    def __init__(self, task: Task, parent: QObject) -> None:
+        super().__init__(parent)
+        self.task = task
+        self.job = Job(self._report)
+        self.setObjectName(task.key)
+
+    def _report(self, event: Event) -> None:
+        self.reported.emit(self, event)
+
+    def run(self) -> None:
+        """In the thread: do the work and tell how it ended."""
+        try:
+            result = self.task.work(self.job)
+        except Cancelled:
+            self.cancelled.emit(self)
+        except BaseException as error:  # a panic of a library in Rust isn't an Exception
+            self.failed.emit(self, error)
+        else:
+            self.succeeded.emit(self, result)
+        finally:
+            self.done.emit(self)

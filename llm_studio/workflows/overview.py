@@ -1,0 +1,149 @@
+"""One look at a whole project: what the window shows in its rail, and what its tabs start from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_studio import device, files
+from llm_studio.config import Settings
+from llm_studio.errors import ConfigError
+from llm_studio.i18n import _, ngettext, size
+from llm_studio.project import Project, State
+from llm_studio.workflows.projects import Cost, Steps, model_cost, steps
+
+if TYPE_CHECKING:
+    from llm_studio.data.raw import Source
+    from llm_studio.training.runs import Run
+
+
+@dataclass(frozen=True)
+class TokenizerFacts:
+    """What is known of the project's tokenizer. The figures are of validation text; None for an imported one."""
+
+    vocab_size: int
+    characters_per_token: float | None
+    tokens_per_word: float | None
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """How many token ids the project's files hold."""
+
+    train: int
+    validation: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Where a project stands.
+
+    `settings_problem`: config.yaml can't be used; the settings are the defaults then, and nothing can be started.
+    """
+
+    project: Project
+    settings: Settings
+    settings_problem: ConfigError | None
+    steps: Steps
+    sources: "tuple[Source, ...]"
+    tokenizer: TokenizerFacts | None
+    tokens: TokenFacts | None
+    cost: Cost
+    runs: "tuple[Run, ...]"
+
+    @property
+    def characters(self) -> int:
+        """Length of all sources, before cleaning."""
+        return sum(source.characters for source in self.sources)
+
+    @property
+    def interrupted(self) -> "Run | None":
+        """The newest run, if it ended without being stopped: by a crash, a power cut, a full disk."""
+        newest = max(self.runs, key=lambda run: run.created, default=None)
+        return newest if newest and newest.state in ("interrupted", "failed") else None
+
+
+def open_project(root: Path) -> Project:
+    """The project in `root`. Raises ProjectError where there is none."""
+    return Project.open(root)
+
+
+def overview(project: Project) -> Overview:
+    """Read where `project` stands. Raises ProjectError where its folder is gone."""
+    from llm_studio.data import raw
+    from llm_studio.training import runs
+
+    Project.open(project.root)
+    problem = None
+    try:
+        settings = project.settings()
+        standing = steps(project)
+    except ConfigError as error:
+        settings, problem = Settings(), error
+        standing = Steps(State.TO_DO, State.TO_DO, State.TO_DO)
+    return Overview(
+        project=project,
+        settings=settings,
+        settings_problem=problem,
+        steps=standing,
+        sources=tuple(raw.sources(project.raw)),
+        tokenizer=_tokenizer(project),
+        tokens=_tokens(project),
+        cost=model_cost(project, settings),
+        runs=tuple(runs.listed(project)),
+    )
+
+
+def _tokenizer(project: Project) -> TokenizerFacts | None:
+    from llm_studio.data.tokenizer import Tokenizer
+    from llm_studio.errors import TokenizerError
+
+    if not project.tokenizer_file.exists():
+        return None
+    try:
+        tokenizer = Tokenizer.load(project.tokenizer_file)
+    except TokenizerError:
+        return None
+    known = files.read_json(project.tokenizer_meta) or {}
+    if known.get("fingerprint") != tokenizer.fingerprint:
+        return TokenizerFacts(tokenizer.vocab_size, None, None)
+    return TokenizerFacts(tokenizer.vocab_size, known.get("characters_per_token"), known.get("tokens_per_word"))
+
+
+def _tokens(project: Project) -> TokenFacts | None:
+    known = files.read_json(project.tokens_meta) or {}
+    try:
+        return TokenFacts(int(known["train"]["tokens"]), int(known["validation"]["tokens"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What trainings run on here, in a line for the window's head."""
+
+    line: str
+    has_gpu: bool
+    why_no_gpu: str
+    memory: int
+    """Bytes that a training may use now."""
+    cores: int
+
+
+def machine() -> Machine:
+    """Look at the accelerator. Imports torch: takes a second or two the first time."""
+    import torch
+
+    from llm_studio.config import TrainingSettings
+
+    reason = device.why_no_gpu()
+    compute = device.choose(TrainingSettings())
+    short = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}[compute.precision]
+    cores = device.all_cores()
+    memory = device.memory_bytes(compute.device)
+    if compute.device == "cuda":
+        name = torch.cuda.get_device_name().removeprefix("NVIDIA ").removeprefix("GeForce ")
+        total = torch.cuda.get_device_properties(0).total_memory
+        return Machine(f"{name} · {size(total)} · {short}", True, "", memory, cores)
+    count = ngettext("{n} core", "{n} cores", cores).format(n=cores)
+    processor = _("Processor")
+    return Machine(f"{processor} · {count} · {short}", False, " ".join(reason or ()), memory, cores)

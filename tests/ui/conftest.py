@@ -1,0 +1,55 @@
+"""Fixtures for tests of the window: a real one, offscreen, with a real session and real projects."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from llm_studio.project import Project
+from llm_studio.ui import theme
+from llm_studio.ui.app import make_application, speak
+from llm_studio.ui.main_window import MainWindow
+from llm_studio.ui.preferences import Preferences
+from tests.ui.driver import Driver
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folder of settings and logs, an empty one."""
+    monkeypatch.setenv("LLM_STUDIO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def light(qapp: QApplication) -> None:
+    """Every test begins in English, in the light theme."""
+    make_application()
+    speak("en")
+    theme.apply(qapp, "light")
+
+
+@pytest.fixture
+def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
+    """The window with all its tabs, no project open, driven as a user would. Nothing may be left running."""
+    window = MainWindow(Preferences(projects_folder=str(tmp_path / "projects"), reopen_last=False))
+    qtbot.addWidget(window)
+    made = Driver(window, qtbot)
+    with qtbot.waitSignal(window.pages_made, timeout=60_000):
+        window.show()
+        window.start("")
+    made.settle()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def opened(driver: Driver, project: Project) -> Driver:
+    """The window with the tiny project open: stories, tokenizer and tokens are there, nothing is trained."""
+    driver.open(project)
+    return driver

@@ -1,0 +1,119 @@
+"""Work in the background: one outcome for each task, one task for each key."""
+
+import threading
+import time
+from pathlib import Path
+
+from pytestqt.qtbot import QtBot
+
+from llm_studio.errors import BusyError, Cancelled, StudioError
+from llm_studio.events import Progress
+from llm_studio.jobs import Job
+from llm_studio.ui.session import Session
+from llm_studio.ui.worker import Task
+from tests.ui.driver import LONG, Driver
+
+
+class Ear:
+    """Hears all that a session says."""
+
+    def __init__(self, session: Session) -> None:
+        self.heard: list[tuple[str, object]] = []
+        self.events: list[object] = []
+        session.reported.connect(lambda key, event: self.events.append(event))
+        session.succeeded.connect(lambda key, result: self.heard.append(("succeeded", result)))
+        session.failed.connect(lambda key, error: self.heard.append(("failed", error)))
+        session.cancelled.connect(lambda key: self.heard.append(("cancelled", None)))
+        session.ended.connect(lambda key: self.heard.append(("ended", None)))
+        session.problem.connect(lambda error: self.heard.append(("problem", error)))
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _value in self.heard]
+
+
+def run(qtbot: QtBot, session: Session, *tasks: Task) -> Ear:
+    ear = Ear(session)
+    for task in tasks:
+        session.start(task)
+    qtbot.waitUntil(session.is_idle, timeout=LONG)
+    return ear
+
+
+def test_a_task_has_exactly_one_outcome(qtbot: QtBot, qapp: object) -> None:
+    session = Session(qapp)  # type: ignore[arg-type]
+    error = StudioError("no")
+
+    def fail(job: Job) -> None:
+        raise error
+
+    def cancel(job: Job) -> None:
+        raise Cancelled
+
+    def panic(job: Job) -> None:
+        raise BaseException("a panic of a library in Rust")
+
+    assert run(qtbot, session, Task("a", lambda job: 7, "A")).heard == [("succeeded", 7), ("ended", None)]
+    assert run(qtbot, session, Task("a", fail, "A")).heard == [("failed", error), ("problem", error), ("ended", None)]
+    assert run(qtbot, session, Task("a", cancel, "A")).kinds() == ["cancelled", "ended"]
+    assert run(qtbot, session, Task("a", panic, "A")).kinds() == ["failed", "problem", "ended"]
+    quiet = Task("a", fail, "A", shows_problems=True)
+    assert run(qtbot, session, quiet).kinds() == ["failed", "ended"]
+
+
+def test_two_thousand_events_arrive_in_order(qtbot: QtBot, qapp: object) -> None:
+    """PySide6 6.12.0 on Python 3.11 ended the process after about 570."""
+    session = Session(qapp)  # type: ignore[arg-type]
+
+    def work(job: Job) -> None:
+        for n in range(2000):
+            job.report(Progress("counting", n, 2000, ""))
+
+    ear = run(qtbot, session, Task("count", work, "Counting"))
+    assert [event.done for event in ear.events] == list(range(2000))  # type: ignore[attr-defined]
+
+
+def test_a_second_job_of_a_kind_is_refused_and_the_first_goes_on(qtbot: QtBot, qapp: object) -> None:
+    session = Session(qapp)  # type: ignore[arg-type]
+    gate = threading.Event()
+    ear = Ear(session)
+    session.start(Task("a", lambda job: gate.wait(10), "A"))
+    session.start(Task("a", lambda job: "second", "A"))
+    gate.set()
+    qtbot.waitUntil(session.is_idle, timeout=LONG)
+    assert [type(value) for kind, value in ear.heard if kind == "problem"] == [BusyError]
+    assert [value for kind, value in ear.heard if kind == "succeeded"] == [True]
+
+
+def test_a_newer_question_takes_the_place_of_an_older_one(qtbot: QtBot, qapp: object) -> None:
+    session = Session(qapp)  # type: ignore[arg-type]
+
+    def slow(job: Job) -> str:
+        until = time.monotonic() + 10
+        while not job.stop_requested and time.monotonic() < until:
+            threading.Event().wait(0.01)
+        return "old"
+
+    ear = run(qtbot, session, Task("ask", slow), Task("ask", lambda job: "new"))
+    assert [value for kind, value in ear.heard if kind == "succeeded"] == ["new"]
+    assert ear.kinds().count("ended") == 1
+
+
+def test_settings_changed_in_one_go_are_written_once(opened: Driver) -> None:
+    ear = Ear(opened.session)
+    opened.session.change_settings({"training.max_steps": 70})
+    opened.session.change_settings({"training.seed": 5, "training.max_steps": 71})
+    opened.settle()
+    assert opened.session.overview is not None
+    assert opened.session.overview.settings.training.max_steps == 71
+    assert opened.session.overview.settings.training.seed == 5
+    assert ear.kinds().count("ended") == 2  # the change, and the overview after it
+
+
+def test_a_project_that_vanishes_is_closed_with_one_sentence(opened: Driver, tmp_path: Path) -> None:
+    assert opened.session.project is not None
+    opened.session.project.root.rename(tmp_path / "elsewhere")
+    opened.session.refresh()
+    opened.settle()
+    assert opened.session.project is None
+    assert len(opened.told) == 1
+    assert "There is no project in" in opened.problem().what.text()
