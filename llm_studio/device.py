@@ -58,7 +58,16 @@ def choose(settings: TrainingSettings) -> Compute:
             _("This processor can't train in float16."),
             _("Set training.precision to auto, bfloat16 or float32."),
         )
-    return Compute(device, precision, settings.threads or all_cores())
+    return Compute(device, precision, settings.threads or max(1, all_cores() - _spare_cores))
+
+
+_spare_cores = 0
+
+
+def leave_cores(count: int) -> None:
+    """Where the settings leave the number of threads open, take so many cores less than there are."""
+    global _spare_cores
+    _spare_cores = max(0, count)
 
 
 def all_cores() -> int:

@@ -130,6 +130,21 @@ class TextWritten(Event):
     text: str
 
 
+@dataclass(frozen=True)
+class TokenWritten(Event):
+    """One token of a generated text: `text` holds the characters that it completes, often none or several.
+
+    `probability` is the model's own, before the sampler; `alternatives` are the likeliest tokens at this place with
+    theirs.
+    """
+
+    kind: ClassVar[str] = "token"
+    token: int
+    text: str
+    probability: float
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
 def to_json(event: Event) -> str:
     """One line of JSON. A number that isn't finite is written as null, which JSON can hold."""
     fields = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(event).items()}

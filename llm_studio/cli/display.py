@@ -132,11 +132,8 @@ class TextDisplay:
             case events.CheckpointSaved():
                 pass  # each evaluation is followed by one: a line for it would only hide the rest
             case events.Notice():
-                self._say(
-                    Text(
-                        f"! {event.text} {event.to_do}".rstrip(), style="yellow" if event.level == "warning" else "cyan"
-                    )
-                )
+                text = f"! {event.text} {event.to_do}".rstrip()
+                self._say(Text(text, style="yellow" if event.level == "warning" else "cyan"))
             case events.Failed():
                 self._say(Text(event.text, style="red"))
             case events.Done():

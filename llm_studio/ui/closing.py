@@ -45,7 +45,7 @@ class Closing(QObject):
             project = open_project(Path(folder))
         except StudioError as error:
             self._window.preferences.forget_project(folder)
-            self._window.start_page.refresh()
+            self._window.shell.start_page.refresh()
             self._window.problems.tell(error)
             return
         self.open_project(project)

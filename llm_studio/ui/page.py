@@ -66,7 +66,7 @@ class Page(QWidget):
         words.setSpacing(2)
         words.addWidget(self.title)
         words.addWidget(self.subtitle)
-        self.actions = QHBoxLayout()
+        self.actions: QHBoxLayout = QHBoxLayout()  # pyright: ignore[reportIncompatibleMethodOverride]  Qt's isn't used
         """Buttons at the right of the title, the primary one last."""
         self.actions.setSpacing(GAP)
         head = QHBoxLayout()

@@ -41,7 +41,7 @@ class Preferences:
         usable = {f.name: found[f.name] for f in fields(Preferences)
                   if f.name in found and type(found[f.name]) is type(defaults[f.name])}  # fmt: skip
         preferences = Preferences(**usable)
-        preferences.recent = [path for path in preferences.recent if isinstance(path, str)][:_MOST_RECENT]
+        preferences.recent = [str(path) for path in preferences.recent[:_MOST_RECENT]]
         return preferences
 
     def save(self) -> None:

@@ -1,6 +1,6 @@
 """What the rail says of each step: its state and one line of fact."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
@@ -11,7 +11,7 @@ from llm_studio.ui.widgets.rail import Rail, Standing
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.overview import Overview
+    from llm_studio.workflows.overview import Overview, State
 
 _REDRAW = 250
 
@@ -75,17 +75,16 @@ class RailFacts(QObject):
         count = len(here.sources)
         sources = ngettext("{n} source", "{n} sources", count).format(n=number(count))
         letters = _("{n} characters").format(n=short_number(here.characters))
-        self._show("data", here.steps.data.value, f"{letters} · {sources}" if count else _("no texts yet"))
+        self._show("data", _standing(here.steps.data), f"{letters} · {sources}" if count else _("no texts yet"))
         self._show("tokenizer", _worse(here), _tokenizer_fact(here))
         broken = here.settings_problem is not None
         weights = _("{n} parameters").format(n=short_number(here.cost.parts.total))
         self._show("model", "out of date" if broken else "ready", _("settings to mend") if broken else weights)
         self._draw_training()
-        best = min(
-            (run for run in here.runs if run.best_loss is not None), key=lambda run: run.best_loss or 0, default=None
-        )
-        self._show("generation", "ready" if here.runs else "to do", _("best: {run}").format(run=best.name) if best else
-                   _("no model yet") if not here.runs else here.runs[-1].name)  # fmt: skip
+        tried = [run for run in here.runs if run.best_loss is not None]
+        best = min(tried, key=lambda run: run.best_loss or 0, default=None)
+        model = _("best: {run}").format(run=best.name) if best else _("no model yet")
+        self._show("generation", "ready" if here.runs else "to do", model)
 
     @Slot()
     def _draw_training(self) -> None:
@@ -106,8 +105,13 @@ def _steps_fact(step: int, last: int) -> str:
 
 def _worse(here: "Overview") -> Standing:
     """The tab makes tokenizer and tokens: what is less done of both."""
-    order = ("to do", "out of date", "ready")
-    return min(here.steps.tokenizer.value, here.steps.tokens.value, key=order.index)
+    order: tuple[Standing, ...] = ("to do", "out of date", "ready")
+    made, prepared = _standing(here.steps.tokenizer), _standing(here.steps.tokens)
+    return made if order.index(made) <= order.index(prepared) else prepared
+
+
+def _standing(state: "State") -> Standing:
+    return cast("Standing", state.value)
 
 
 def _tokenizer_fact(here: "Overview") -> str:

@@ -1,5 +1,6 @@
 """What is open and what is running: the one place of the window where work begins and ends."""
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 OVERVIEW = "overview"
 SETTINGS = "settings"
 TRAINING = "training"
+logger = logging.getLogger(__name__)
 _SETTINGS_DELAY = 150
 """Milliseconds: several settings changed in one go are written once."""
 
@@ -142,7 +144,8 @@ class Session(QObject):
 
     def wait(self, milliseconds: int) -> bool:
         """Wait for the threads at the very end of the program; whether all have ended."""
-        return all([worker.wait(milliseconds) for worker in list(self._workers)])
+        ended = [worker.wait(milliseconds) for worker in list(self._workers)]
+        return all(ended)
 
     def _drop(self, key: str) -> None:
         self._current.pop(key).job.request_stop()
@@ -157,35 +160,46 @@ class Session(QObject):
 
     @Slot(object, object)
     def _on_succeeded(self, worker: Worker, result: object) -> None:
-        if self._is_current(worker):
+        if self._ends(worker):
             if worker.task.key == OVERVIEW:
                 self._show_overview(result)
             self.succeeded.emit(worker.task.key, result)
+            self._after(worker.task)
 
     @Slot(object, object)
     def _on_failed(self, worker: Worker, error: BaseException) -> None:
-        if not self._is_current(worker):
+        if not self._ends(worker):
             return
+        logger.info("task %s failed", worker.task.key, exc_info=error)
         self.failed.emit(worker.task.key, error)
         if worker.task.key == OVERVIEW:
             self._overview_failed(error)
         elif not worker.task.shows_problems:
             self.problem.emit(error)
+        self._after(worker.task)
 
     @Slot(object)
     def _on_cancelled(self, worker: Worker) -> None:
-        if self._is_current(worker):
+        if self._ends(worker):
             self.cancelled.emit(worker.task.key)
+            self._after(worker.task)
+
+    def _ends(self, worker: Worker) -> bool:
+        """Take a worker off the running ones: who hears of its outcome may start the next at once."""
+        if not self._is_current(worker):
+            return False
+        del self._current[worker.task.key]
+        return True
+
+    def _after(self, task: Task) -> None:
+        self.ended.emit(task.key)
+        if task.changes_project:
+            self.refresh()
 
     @Slot(object)
     def _on_done(self, worker: Worker) -> None:
         worker.wait()
         self._workers.discard(worker)
-        if self._is_current(worker):
-            del self._current[worker.task.key]
-            self.ended.emit(worker.task.key)
-            if worker.task.changes_project:
-                self.refresh()
         worker.deleteLater()
 
     def _show_overview(self, found: Any) -> None:

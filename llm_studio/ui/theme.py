@@ -41,6 +41,11 @@ class Colors:
     token_3: str
     token_4: str
     token_5: str
+    run_1: str
+    """run_1 to run_4: the curves of further runs in one plot."""
+    run_2: str
+    run_3: str
+    run_4: str
 
 
 # The greens, oranges and reds are a little darker than those of the first drawings in the light theme, where they are
@@ -49,11 +54,13 @@ LIGHT = Colors(
     background="#F5F6F8", panel="#FFFFFF", sunken="#EEF0F4", line="#E2E5EA", text="#1B1F27", muted="#5D6778",
     accent="#2F5FDF", accent_soft="#E8EEFE", on_accent="#FFFFFF", validation="#AD5400", ok="#157A50", warn="#9C5C00",
     bad="#C62F2F", token_1="#D3DFFE", token_2="#FBDFC7", token_3="#C9E9DB", token_4="#F6D0D4", token_5="#EFE2BF",
+    run_1="#8A35C4", run_2="#0B7480", run_3="#B02472", run_4="#5B6A00",
 )  # fmt: skip
 DARK = Colors(
     background="#15181E", panel="#1C2028", sunken="#262B35", line="#2C323D", text="#E6E9EF", muted="#98A2B3",
     accent="#6C93FF", accent_soft="#24304F", on_accent="#10131A", validation="#F0A05A", ok="#3CC48D", warn="#E6A23C",
     bad="#F5787A", token_1="#2C3F73", token_2="#5C3D20", token_3="#1E4F3D", token_4="#5E2F36", token_5="#4F4522",
+    run_1="#C096FA", run_2="#4CC3CE", run_3="#F285BC", run_4="#B9C652",
 )  # fmt: skip
 
 GAP = 14
@@ -156,8 +163,9 @@ def _palette(chosen: Colors) -> QPalette:
         QPalette.ColorRole.ButtonText: chosen.text, QPalette.ColorRole.Highlight: chosen.accent,
         QPalette.ColorRole.HighlightedText: chosen.on_accent, QPalette.ColorRole.ToolTipBase: chosen.panel,
         QPalette.ColorRole.ToolTipText: chosen.text, QPalette.ColorRole.PlaceholderText: chosen.muted,
-        QPalette.ColorRole.Link: chosen.accent, QPalette.ColorRole.Mid: chosen.line, QPalette.ColorRole.Dark: chosen.line,
-        QPalette.ColorRole.Light: chosen.panel, QPalette.ColorRole.Midlight: chosen.line,
+        QPalette.ColorRole.Link: chosen.accent, QPalette.ColorRole.Mid: chosen.line,
+        QPalette.ColorRole.Dark: chosen.line, QPalette.ColorRole.Light: chosen.panel,
+        QPalette.ColorRole.Midlight: chosen.line,
         QPalette.ColorRole.Shadow: chosen.line, QPalette.ColorRole.BrightText: chosen.bad,
         QPalette.ColorRole.Accent: chosen.accent,
     }  # fmt: skip

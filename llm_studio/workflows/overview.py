@@ -129,6 +129,11 @@ class Machine:
     cores: int
 
 
+def leave_cores(count: int) -> None:
+    """Let trainings that begin from now on leave so many cores to the window and to other programs."""
+    device.leave_cores(count)
+
+
 def machine() -> Machine:
     """Look at the accelerator. Imports torch: takes a second or two the first time."""
     import torch

@@ -100,8 +100,9 @@ def _start(
     settings = project.settings().replaced(changes)
     state = steps(project)
     if state.tokenizer is State.OUT_OF_DATE:
-        job.report(Notice(_("The texts or the settings of the tokenizer have changed since it was trained."), "warning",
-                          _("“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date.")))  # fmt: skip
+        what = _("The texts or the settings of the tokenizer have changed since it was trained.")
+        to_do = _("“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date.")
+        job.report(Notice(what, "warning", to_do))
     elif state.tokens is State.OUT_OF_DATE:
         job.report(Notice(_("The texts or their cleaning have changed since the tokens were made."), "warning",
                           _("“llm-studio prepare” brings them up to date.")))  # fmt: skip
@@ -265,9 +266,12 @@ def _memory_explained() -> Generator[None]:
         ) from error
 
 
-def seconds_per_step(project: Project, settings: Settings, steps: int = 4) -> float:
-    """Measured time of an optimizer update with these settings on this machine; nothing is kept. Takes seconds."""
+def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: Job | None = None) -> float:
+    """Measured time of an optimizer update with these settings on this machine; nothing is kept. Takes seconds.
+
+    Raises Cancelled when `job` is asked to stop.
+    """
     from llm_studio.training.probe import measure
 
-    with _material(project) as (tokens, tokenizer, _data):
-        return measure(tokens, tokenizer.vocab_size, settings, choose(settings.training), steps)
+    with _material(project) as (tokens, tokenizer, _data), _memory_explained():
+        return measure(tokens, tokenizer.vocab_size, settings, choose(settings.training), steps, job or Job())

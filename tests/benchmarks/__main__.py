@@ -4,6 +4,7 @@ training   tokens per second beside a plain float32 model of the same architectu
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
 learning   validation losses on real texts, beside the bigram's (needs the real texts)
+window     time to a painted window; delays of the UI thread during a training; what the window costs a training
 starting   time of `llm-studio --help`
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 kills      100 kills at random moments, each resumed; the weights compared at the end
@@ -13,7 +14,7 @@ import importlib
 import os
 import sys
 
-NAMES = ("starting", "training", "preparing", "stories", "learning", "quickstart", "kills")
+NAMES = ("starting", "window", "training", "preparing", "stories", "learning", "quickstart", "kills")
 
 
 def main() -> None:

@@ -40,9 +40,12 @@ def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
     window = MainWindow(Preferences(projects_folder=str(tmp_path / "projects"), reopen_last=False))
     qtbot.addWidget(window)
     made = Driver(window, qtbot)
-    with qtbot.waitSignal(window.pages_made, timeout=60_000):
-        window.show()
-        window.start("")
+    there: list[bool] = []
+    window.pages_made.connect(lambda: there.append(True))
+    window.show()
+    window.start("")
+    qtbot.waitUntil(lambda: bool(there or made.told), timeout=60_000)
+    assert not made.told, made.told
     made.settle()
     yield made
     made.end()

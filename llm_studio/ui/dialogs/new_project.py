@@ -37,11 +37,8 @@ class NewProjectDialog(QDialog):
         self._path = label("", self, "caption", wrap=True)
         self._problem = label("", self, "bad", wrap=True)
         self._problem.hide()
-        for text, field in (
-            (_("Name"), self.name),
-            (_("Place"), self.place),
-            (_("Language of the texts"), self.language),
-        ):
+        fields = {_("Name"): self.name, _("Place"): self.place, _("Language of the texts"): self.language}
+        for text, field in fields.items():
             title = label(text, self)
             title.setBuddy(field)
             field.setAccessibleName(text)
@@ -53,9 +50,9 @@ class NewProjectDialog(QDialog):
         inside.addWidget(self._path)
         inside.addWidget(self._problem)
         inside.addSpacing(8)
-        self.create = button(_("Create the project"), self, self._create, "primary")
-        self.create.setDefault(True)
-        inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.create))
+        self.make = button(_("Create the project"), self, self._create, "primary")
+        self.make.setDefault(True)
+        inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.make))
         self.name.textChanged.connect(self._show_path)
         self.place.textChanged.connect(self._show_path)
         self.name.selectAll()
@@ -69,7 +66,7 @@ class NewProjectDialog(QDialog):
     def _show_path(self) -> None:
         self._path.setText(_("The project will be the folder {path}.").format(path=self.root()))
         self._problem.hide()
-        self.create.setEnabled(bool(self.name.text().strip() and self.place.text().strip()))
+        self.make.setEnabled(bool(self.name.text().strip() and self.place.text().strip()))
 
     @Slot()
     def _browse(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QButtonGroup,
     QFrame,
     QHBoxLayout,
@@ -43,9 +44,18 @@ def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = No
         set_role(made, role)
     if tip:
         made.setToolTip(tip)
-    if pressed is not None:
-        made.clicked.connect(lambda: pressed())
+    _connect(made, pressed)
     return made
+
+
+def _connect(made: QAbstractButton, pressed: Callable[[], object] | None) -> None:
+    """Call `pressed` without Qt's argument, whether the button is checked."""
+
+    def press(_checked: bool) -> None:
+        if pressed is not None:
+            pressed()
+
+    made.clicked.connect(press)
 
 
 def icon_button(icon: str, name: str, parent: QWidget, pressed: Callable[[], object] | None = None) -> QToolButton:
@@ -59,8 +69,7 @@ def icon_button(icon: str, name: str, parent: QWidget, pressed: Callable[[], obj
     made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     made.setIconSize(QSize(16, 16))
     set_role(made, "icon")
-    if pressed is not None:
-        made.clicked.connect(lambda: pressed())
+    _connect(made, pressed)
     return made
 
 
@@ -136,6 +145,7 @@ class KeyValues(QWidget):
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(6)
         self._values: dict[str, QLabel] = {}
+        self._names: dict[str, QLabel] = {}
 
     def add(self, key: str, name: str, tip: str = "") -> None:
         """A further line, filled in by `show_value`."""
@@ -145,10 +155,15 @@ class KeyValues(QWidget):
         value.setAlignment(Qt.AlignmentFlag.AlignRight)
         title.setToolTip(tip)
         value.setAccessibleName(name)
-        self._values[key] = value
+        self._values[key], self._names[key] = value, title
         made = row(title, None, value)
         made.setStretch(0, 10)
         self._layout.addLayout(made)
+
+    def rename(self, key: str, name: str) -> None:
+        """Call a line otherwise."""
+        self._names[key].setText(name)
+        self._values[key].setAccessibleName(name)
 
     def show_value(self, key: str, text: str, role: str = "value") -> None:
         """Show the value of a line."""

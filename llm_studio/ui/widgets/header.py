@@ -1,6 +1,7 @@
 """The head of the window: the program, the project, the machine, language and theme."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from llm_studio import i18n
@@ -47,11 +48,15 @@ class Header(QFrame):
         languages = QMenu(self)
         for code in i18n.LANGUAGES:
             languages.addAction(LANGUAGE_NAMES[code]).setData(code)
-        languages.triggered.connect(lambda action: self.language_chosen.emit(action.data()))
+        languages.triggered.connect(self._on_language)
         pill = self._pill(_("Language"), languages)
         pill.setText(i18n.language().upper())
         inside.addWidget(pill)
         self.show_project("")
+
+    @Slot(QAction)
+    def _on_language(self, chosen: QAction) -> None:
+        self.language_chosen.emit(chosen.data())
 
     def _pill(self, name: str, menu: QMenu) -> QToolButton:
         made = QToolButton(self)

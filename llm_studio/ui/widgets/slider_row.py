@@ -18,11 +18,16 @@ class SliderRow(QWidget):
     """The value, by the user's hand: while the slider moves, and when a number was typed."""
 
     def __init__(
-        self, parent: QWidget, name: str, low: float, high: float, *, most: float | None = None, least: float | None = None,
-        decimals: int = 2, step: float = 0.01, curve: float = 1.0, tip: str = "", zero: str = "",
+        self, parent: QWidget, name: str, low: float, high: float, *, most: float | None = None,
+        least: float | None = None, decimals: int = 2, step: float = 0.01, curve: float = 1.0, tip: str = "",
+        zero: str = "", grain: float = 0.0,
     ) -> None:  # fmt: skip
-        """`most`, `least`: limits of what can be typed, the slider's where not given. `zero`: shown for the least."""
+        """`most`, `least`: limits of what can be typed, the slider's where not given. `zero`: shown for the least.
+
+        `grain`: the slider gives multiples of it; any number can be typed.
+        """
         super().__init__(parent)
+        self._grain = grain
         self._low, self._high, self._curve = low, high, curve
         self._name = label(name, self)
         self._name.setToolTip(tip)
@@ -77,6 +82,8 @@ class SliderRow(QWidget):
     @Slot(int)
     def _slid(self, tick: int) -> None:
         value = self._low + (self._high - self._low) * (tick / _TICKS) ** self._curve
+        if self._grain:
+            value = round(value / self._grain) * self._grain
         self._box.blockSignals(True)
         self._box.setValue(value)
         self._box.blockSignals(False)

@@ -21,8 +21,10 @@ class ToastBar(QFrame):
         self._text = label("", self)
         self._undo = button(_("Undo"), self)
         self._undo.clicked.connect(self._on_undo)
-        self.setLayout(row(self._text, self._undo))
-        self.layout().setContentsMargins(14, 8, 8, 8)
+        inside = row(self._text, self._undo)
+        inside.setContentsMargins(14, 8, 8, 8)
+        self.setLayout(inside)
+        self._window = parent
         self._timer = QTimer(self, singleShot=True, interval=_SECONDS * 1000)
         self._timer.timeout.connect(self.hide)
         parent.installEventFilter(self)
@@ -45,7 +47,7 @@ class ToastBar(QFrame):
         return super().eventFilter(watched, event)
 
     def _place(self) -> None:
-        parent = self.parentWidget()
+        parent = self._window
         self._text.setWordWrap(False)
         self.adjustSize()
         if self.width() > parent.width() - 40:

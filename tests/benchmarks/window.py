@@ -1,0 +1,156 @@
+"""The window: how soon it is there, how it bears a training on the processor, and what it costs the training."""
+
+import datetime
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows import projects, runs, texts
+
+STARTS, PAIRS, STEPS = 7, 5, 60
+WARM = 20
+"""Steps of a training before its delays count: torch's import and the first batches are told apart."""
+
+
+def main() -> None:
+    """Print all figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LLM_STUDIO_HOME"] = str(Path(folder) / "home")
+        _starts(Path(folder))
+        project = _project(Path(folder) / "project")
+        _delays(project)
+        _pairs(project)
+
+
+def _project(root: Path) -> Project:
+    project = projects.new_project(root, "nano", "en")
+    projects.change_settings(project, {"training.eval_interval": 1000, "training.checkpoint_interval": 1000,
+                                       "training.max_steps": STEPS, "training.warmup_steps": 10})  # fmt: skip
+    texts.add_stories(project, "en", 4000, Job())
+    texts.train_tokenizer(project, Job())
+    texts.prepare(project, Job())
+    return project
+
+
+def _starts(folder: Path) -> None:
+    """From the start of the process to the line "ready" in its log: the window has been painted."""
+    seconds: list[float] = []
+    log = folder / "home" / "logs" / "llm-studio.log"
+    for _again in range(STARTS):
+        log.unlink(missing_ok=True)
+        begun = time.time()
+        process = subprocess.Popen([sys.executable, "-m", "llm_studio"])
+        try:
+            while not (log.exists() and "ready" in log.read_text(encoding="utf-8")):
+                time.sleep(0.005)
+        finally:
+            process.terminate()
+            process.wait()
+        line = next(line for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("ready"))
+        stamp = datetime.datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp()
+        seconds.append(stamp - begun)
+    print(f"start to painted window: median {statistics.median(seconds):.2f} s, first {seconds[0]:.2f} s, "
+          f"slowest {max(seconds):.2f} s (bar: 0.50)")  # fmt: skip
+
+
+def _delays(project: Project) -> None:
+    """A training in the window while a timer of 10 ms in the UI thread records how late it is."""
+    out = subprocess.run([sys.executable, "-m", "tests.benchmarks.window", "delays", str(project.root)], check=True,
+                         capture_output=True, text=True)  # fmt: skip
+    print(out.stdout.strip())
+
+
+def _pairs(project: Project) -> None:
+    """The same training on the command line and in the window, by turns."""
+    ratios: list[float] = []
+    for pair in range(PAIRS):
+        alone, seen = f"alone-{pair}", f"seen-{pair}"
+        order = (alone, seen) if pair % 2 == 0 else (seen, alone)
+        for name in order:
+            if name == alone:
+                command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", name]
+            else:
+                command = [sys.executable, "-m", "tests.benchmarks.window", "train", str(project.root), name]
+            subprocess.run(command, check=True, capture_output=True)
+        ratio = runs.read(project, seen).seconds / runs.read(project, alone).seconds
+        ratios.append(ratio)
+        print(f"  pair {pair + 1}: the window takes {100 * (ratio - 1):+.1f} %", flush=True)
+    print(f"training with the window open: median {100 * (statistics.median(ratios) - 1):+.1f} % time (bar: +3 %)")
+
+
+# --- In a process of its own ------------------------------------------------------------------------------------
+
+
+def _train_in_window(root: str, name: str) -> list[tuple[str, float]]:
+    """Train in a window that shows the curves; the delays of a 10 ms timer in seconds, by phase."""
+    from PySide6.QtCore import Qt, QTimer
+
+    from llm_studio.events import StepDone
+    from llm_studio.ui.app import make_application, speak
+    from llm_studio.ui.main_window import MainWindow
+    from llm_studio.ui.preferences import Preferences
+    from llm_studio.ui.worker import Task
+    from llm_studio.workflows.training import train
+
+    app = make_application()
+    speak("en")
+    window = MainWindow(Preferences())
+    delays: list[tuple[str, float]] = []
+    phase = ["loading"]
+    last = [time.perf_counter()]
+
+    def tick() -> None:
+        now = time.perf_counter()
+        delays.append((phase[0], now - last[0] - 0.010))
+        last[0] = now
+
+    def step(key: str, event: object) -> None:
+        if key == "training" and isinstance(event, StepDone):
+            phase[0] = "training" if event.step > WARM else "first steps"
+
+    def begin() -> None:
+        window.go_to("training")
+        project = Project.open(Path(root))
+        window.session.start(Task("training", lambda job: train(project, job, run=name), "Training", "training"))
+
+    def ended(key: str) -> None:
+        if key == "training":
+            QTimer.singleShot(0, window.close)
+
+    timer = QTimer(window, interval=10)
+    timer.timeout.connect(tick)
+    window.session.reported.connect(step)
+    window.session.ended.connect(ended)
+    window.session.overview_changed.connect(begin, type=Qt.ConnectionType.SingleShotConnection)
+    window.show()
+    window.start(root)
+    timer.start()
+    app.exec()
+    return delays
+
+
+def _print_delays(root: str) -> None:
+    project = Project.open(Path(root))
+    projects.change_settings(project, {"training.max_steps": 300, "training.eval_interval": 100})
+    delays = _train_in_window(root, "delays")
+    projects.change_settings(project, {"training.max_steps": STEPS, "training.eval_interval": 1000})
+    for phase in ("loading", "first steps", "training"):
+        late = sorted(1000 * delay for name, delay in delays if name == phase)
+        if late:
+            print(f"timer of 10 ms, {phase}: {len(late)} times, p50 {late[len(late) // 2]:.1f} ms late, "
+                  f"p99 {late[int(len(late) * 0.99)]:.1f}, worst {late[-1]:.1f}"
+                  + (" (bar: p99 50, worst 250)" if phase == "training" else ""))  # fmt: skip
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+    if sys.argv[1] == "delays":
+        _print_delays(sys.argv[2])
+    else:
+        _train_in_window(sys.argv[2], sys.argv[3])
