@@ -7,7 +7,7 @@ memory. No file stays open or mapped once its pieces are read.
 import contextlib
 import hashlib
 import unicodedata
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -158,11 +158,13 @@ def write_source(
     job: Job,
     notes: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], Progress] | None = None,
 ) -> Source:
     """Write the source `name`, whole or not at all, and return its manifest. A source of that name is replaced.
 
-    `notes` is read when all pieces have been: it may be a list that their reader adds to. Raises SourceError where
-    there is no text, Cancelled when the job is to stop.
+    `notes` is read when all pieces have been: it may be a list that their reader adds to. `progress` makes an event
+    of the documents and bytes written so far. Raises SourceError where there is no text, Cancelled when the job is
+    to stop.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -177,12 +179,16 @@ def write_source(
         ):
             for texts, ends in _groups(in_pieces(pieces), measure, job):
                 writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
-                job.report(Progress(_("Writing the texts"), measure.documents, None, _("documents")))
+                job.report((progress or _written)(measure.documents, measure.bytes))
         if measure.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
         source = measure.source(name, origin, notes, options)
         _write_manifest(folder, source, beside.stat().st_size)
     return source
+
+
+def _written(documents: int, _bytes: int) -> Progress:
+    return Progress(_("Writing the texts"), documents, None, _("documents"))
 
 
 def _groups(pieces: Iterable[Piece], measure: _Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
@@ -267,11 +273,16 @@ def read_pieces(folder: Path, source: Source) -> Iterator[Piece]:
     return _pieces_in(_parquet(folder, source.name))
 
 
+def read_from(folder: Path, source: Source, document: int) -> Iterator[Piece]:
+    """The pieces of `source` from its document number `document` on, counted from 0; the texts before aren't read."""
+    return in_pieces(_rows(_parquet(folder, source.name), document))
+
+
 def _pieces_in(path: Path) -> Iterator[Piece]:
     return in_pieces(_rows(path))  # a file from elsewhere may hold rows of any length
 
 
-def _rows(path: Path) -> Iterator[Piece]:
+def _rows(path: Path, document: int = 0) -> Iterator[Piece]:
     import pyarrow.parquet as pq
 
     with _explained_reading(path), path.open("rb") as stream:
@@ -282,20 +293,47 @@ def _rows(path: Path) -> Iterator[Piece]:
                 _("{path} has no column “text”; its columns are: {names}.").format(path=path, names=", ".join(names)),
                 _("Rename the column that holds the texts."),
             )
-        for texts, ends in _columns(file, ["text", "ends"] if "ends" in names else ["text"]):
+        first = _row_of(file, document) if document and "ends" in names else document
+        for texts, ends in _columns(file, ["text", "ends"] if "ends" in names else ["text"], first):
             yield from map(Piece, texts, ends)
 
 
-def _columns(file: "pq.ParquetFile", names: list[str]) -> Iterator[tuple[list[str], list[bool]]]:
-    """The texts of a file and whether each ends its document, about a megabyte at a time."""
+def _row_of(file: "pq.ParquetFile", document: int) -> int:
+    """The row in which a document begins, from the column “ends” alone, mostly from its statistics."""
+    row = 0
+    for group in range(file.num_row_groups):
+        about = file.metadata.row_group(group)
+        ends = next(c for n in range(about.num_columns) if (c := about.column(n)).path_in_schema == "ends")
+        if ends.is_stats_set and ends.statistics.has_min_max and ends.statistics.min is True:
+            places: Sequence[int] = range(about.num_rows)
+        else:
+            flags: list[bool | None] = file.read_row_group(group, ["ends"], use_threads=False)["ends"].to_pylist()
+            places = [place for place, flag in enumerate(flags) if flag is not False]
+        if document <= len(places):
+            return row + places[document - 1] + 1
+        document -= len(places)
+        row += about.num_rows
+    return row
+
+
+def _columns(file: "pq.ParquetFile", names: list[str], first: int) -> Iterator[tuple[list[str], list[bool]]]:
+    """The texts of a file from row `first` on and whether each ends its document, about a megabyte at a time."""
     import pyarrow as pa
 
     for group in range(file.num_row_groups):
         about = file.metadata.row_group(group)
+        if first >= about.num_rows:
+            first -= about.num_rows
+            continue
         rows = max(1, about.num_rows * _GROUP_BYTES // max(about.total_byte_size, _GROUP_BYTES))
         for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names, use_threads=False):
-            texts: list[str | None] = batch.column("text").cast(pa.string()).to_pylist()
-            ends: list[bool | None] = batch.column("ends").to_pylist() if len(names) > 1 else [True] * len(texts)
+            if first >= batch.num_rows:
+                first -= batch.num_rows
+                continue
+            kept = batch.slice(first)
+            first = 0
+            texts: list[str | None] = kept.column("text").cast(pa.string()).to_pylist()
+            ends: list[bool | None] = kept.column("ends").to_pylist() if len(names) > 1 else [True] * len(texts)
             yield [text or "" for text in texts], [end is not False for end in ends]
 
 
@@ -331,13 +369,28 @@ def source_name(folder: Path, wanted: str) -> str:
     return next(name for name in names if name.lower() not in taken)
 
 
-def remove_source(folder: Path, name: str) -> None:
-    """Delete the source `name`. Raises SourceError if there is none."""
-    path = _parquet(folder, name)
+def _find(folder: Path, name: str) -> Path:
+    """The file of the source `name`. Raises SourceError if there is none."""
     names = sorted(there.stem for there in folder.glob("*.parquet"))
     if name not in names:
         raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder),
                           _("The sources are: {names}.").format(names=", ".join(names) or _("none")))  # fmt: skip
+    return _parquet(folder, name)
+
+
+def remove_source(folder: Path, name: str) -> None:
+    """Delete the source `name`. Raises SourceError if there is none."""
+    path = _find(folder, name)
     with explained(path):
         patiently(path.unlink)
         patiently(lambda: _manifest(folder, name).unlink(missing_ok=True))
+
+
+def move_source(folder: Path, name: str, to: Path) -> None:
+    """Move the source `name` to another folder of the same disk. Raises SourceError if there is none."""
+    path = _find(folder, name)
+    with explained(to):
+        to.mkdir(parents=True, exist_ok=True)
+        if _manifest(folder, name).exists():
+            patiently(lambda: _manifest(folder, name).replace(_manifest(to, name)))
+        patiently(lambda: path.replace(_parquet(to, name)))

@@ -84,7 +84,7 @@ class Page(QWidget):
         """Another project is open, or none: forget all of the one before. `show_overview` follows soon."""
         self.project, self.overview = project, None
 
-    @Slot(object)
+    # No @Slot here: PySide6 6.11 goes on calling an overridden slot of a base class after the object was deleted
     def show_overview(self, overview: "Overview") -> None:
         """The project stands as `overview` says: called after opening and whenever something has changed."""
         self.overview = overview

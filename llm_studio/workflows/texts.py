@@ -1,14 +1,14 @@
 """From texts to tokens: gathering sources, training the tokenizer, preparing the tokens."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio import files
 from llm_studio.errors import ProjectError, SourceError
-from llm_studio.events import Notice
-from llm_studio.i18n import _, number
+from llm_studio.events import Notice, Progress
+from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project, State
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 STORIES = "stories"
 DEFAULT_STORIES = 20_000
+KINDS = (".txt", ".md", ".jsonl")
+"""Files that can be added; a folder's others are passed over."""
+BYTES = N_("bytes")
+"""The unit of a Progress that counts bytes."""
 _HELD_OUT_CHARACTERS = 2_000_000
 
 
@@ -31,7 +35,11 @@ def add_stories(project: Project, language: str, count: int, job: Job, seed: int
     pieces = (Piece(story, ends=True) for story in generate_stories(language, count, seed))
     options = {"language": language, "count": count, "seed": seed}
     name = f"{STORIES}-{language}"
-    return _add(project, name, name, pieces, options, [], job)
+
+    def progress(documents: int, _bytes: int) -> Progress:
+        return Progress(_("Writing the texts"), documents, count, _("documents"))
+
+    return _add(project, name, name, pieces, options, [], job, progress)
 
 
 def add_files(
@@ -56,9 +64,52 @@ def add_files(
         raise SourceError(_("{path} is neither a file or folder here nor a known data set.").format(path=path),
                           _("The built-in data set is “stories”."))  # fmt: skip
     pieces = read_path(path, ReadOptions(separator=separator, text_field=text_field), notice, job)
+    total = _size(path) if max_documents is None else 0
+    name = path.name
+
+    def progress(documents: int, done: int) -> Progress:
+        if not total:
+            return Progress(_("Writing the texts"), documents, None, _("documents"))
+        return Progress(_("Reading {name}").format(name=name), min(done, total), total, _(BYTES))
+
     options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
     wanted = path.resolve().stem or path.resolve().name
-    return _add(project, wanted, str(path.resolve()), _first(pieces, max_documents), options, notes, job)
+    return _add(project, wanted, str(path.resolve()), _first(pieces, max_documents), options, notes, job,
+                progress)  # fmt: skip
+
+
+def add_several(
+    project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None, text_field: str = "text",
+) -> "list[Source]":  # fmt: skip
+    """Add files and folders, each as a source, one after the other.
+
+    One that can't be read doesn't hold up the others: the SourceError is raised when they are added.
+    """
+    added: list[Source] = []
+    refused: list[SourceError] = []
+    for path in paths:
+        try:
+            added.append(add_files(project, path, job, separator=separator, text_field=text_field))
+        except SourceError as error:
+            refused.append(error)
+    if refused and len(paths) == 1:
+        raise refused[0]
+    if refused:
+        what = ngettext("{n} of {all} could not be added. {reason}",
+                        "{n} of {all} could not be added. The first: {reason}", len(refused))  # fmt: skip
+        raise SourceError(what.format(n=number(len(refused)), all=number(len(paths)), reason=refused[0].what),
+                          refused[0].to_do)  # fmt: skip
+    return added
+
+
+def _size(path: Path) -> int:
+    """Bytes to be read at `path`: what the progress of adding is measured by."""
+    try:
+        if path.is_dir():
+            return sum(file.stat().st_size for file in path.rglob("*") if file.suffix.lower() in KINDS)
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _first(pieces: "Iterator[Piece]", documents: int | None) -> "Iterator[Piece]":
@@ -76,22 +127,48 @@ def _first(pieces: "Iterator[Piece]", documents: int | None) -> "Iterator[Piece]
 
 def _add(
     project: Project, wanted: str, origin: str, pieces: "Iterator[Piece]", options: Mapping[str, object],
-    notes: list[str], job: Job,
+    notes: list[str], job: Job, progress: "Callable[[int, int], Progress]",
 ) -> "Source":  # fmt: skip
     from llm_studio.data import raw
 
     with project.writing("data"):
         same = (s.name for s in raw.sources(project.raw) if s.origin == origin)
         name = next(same, None) or raw.source_name(project.raw, wanted)
-        return raw.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options)
+        return raw.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
+                                progress=progress)  # fmt: skip
 
 
-def remove_source(project: Project, name: str) -> None:
-    """Remove a source from the project. Raises SourceError where there is none, BusyError."""
+def remove_source(project: Project, name: str, *, undoable: bool = False) -> None:
+    """Remove a source from the project. Raises SourceError where there is none, BusyError.
+
+    `undoable`: it can be had back by `restore_source` until the next one is removed.
+    """
     from llm_studio.data import raw
 
+    trash = _trash(project)
     with project.writing("data"):
-        raw.remove_source(project.raw, name)
+        aside = {path.stem for path in trash.glob("*.parquet")}
+        if undoable:
+            raw.move_source(project.raw, name, trash)
+        else:
+            raw.remove_source(project.raw, name)
+        for old in aside - ({name} if undoable else set[str]()):
+            raw.remove_source(trash, old)
+
+
+def restore_source(project: Project, name: str) -> None:
+    """Undo the last removal, if it was of `name`. Raises SourceError where it can't be had back, BusyError."""
+    from llm_studio.data import raw
+
+    trash = _trash(project)
+    with project.writing("data"):
+        if any(source.name == name for source in raw.sources(project.raw)):
+            raise SourceError(_("There is a source “{name}” again: the removed one stays away.").format(name=name))
+        raw.move_source(trash, name, project.raw)
+
+
+def _trash(project: Project) -> Path:
+    return project.raw.parent / ".trash"
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,292 @@
-"""The tab Data."""
+"""The tab Data: gather texts, look at them, say how they are cleaned."""
 
-from PySide6.QtWidgets import QWidget
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from llm_studio.i18n import _
-from llm_studio.ui.page import Page
+from PySide6.QtCore import QLocale, QMimeData, Slot
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QFileDialog, QHBoxLayout, QLineEdit, QWidget
+
+from llm_studio import i18n
+from llm_studio.i18n import _, ngettext, number
+from llm_studio.jobs import Job
+from llm_studio.ui.menus import open_folder
+from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.tabs.data_cleaning import CleaningCard
+from llm_studio.ui.tabs.data_measures import Measures
+from llm_studio.ui.tabs.data_preview import DocumentPreview
+from llm_studio.ui.tabs.data_reading import Reading
+from llm_studio.ui.tabs.data_removing import Removing
+from llm_studio.ui.tabs.data_sources import SourceCards
+from llm_studio.ui.tabs.data_table import SourcesTable
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.ui.widgets.drop_veil import DropVeil
+from llm_studio.ui.worker import Task
+from llm_studio.workflows.texts import DEFAULT_STORIES, KINDS
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview, Project
+    from llm_studio.workflows.texts import Source
+
+ADD = "data/add"
+_RIGHT = 286
+"""Pixels of the column at the right."""
+_NARROW = 880
+_WIDEST = 16_777_215
+"""Qt's word for no limit."""
 
 
 class DataPage(Page):
-    """..."""
+    """Source cards on top; the project's sources with a preview at the left, cleaning and lengths at the right."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Data"), "", parent)
-        self.body.addStretch(1)
+        super().__init__(_("Data"), _("Plain texts: the model learns to go on with them."), parent)
+        self.setLocale(QLocale(i18n.language()))
+        self._adding = False
+        self._wanted = ""
+        self._folder = ""
+        self.show_folder = button(_("Open the folder"), self, self._on_folder)
+        self.add = button(_("+ Add texts"), self, self._on_files, "primary")
+        self.actions.addWidget(self.show_folder)
+        self.actions.addWidget(self.add)
+        self.hint = self._make_hint()
+        self.cards = SourceCards(self)
+        self.sources = SourcesTable(self)
+        self.preview = DocumentPreview(self)
+        self.cleaning = CleaningCard(self)
+        self.reading = Reading(self, self.preview)
+        self.measures = Measures(self, self.cleaning)
+        self.removing = Removing(self, self.sources)
+        left = Card(self, _("Sources of the project"))
+        left.head.addWidget(self.sources.remove)
+        left.content.addWidget(self.sources)
+        left.content.addSpacing(4)
+        left.content.addWidget(self.preview, 1)
+        self.columns = QHBoxLayout()
+        self.columns.setSpacing(GAP)
+        self.columns.addWidget(left, 1)
+        self.columns.addWidget(self.cleaning)
+        for part in (self.hint, self.cards):
+            self.body.addWidget(part)
+        self.body.addLayout(self.columns, 1)
+        self.veil = DropVeil(self)
+        self.setAcceptDrops(True)
+        for part in (*self.findChildren(QLineEdit), *self.findChildren(QAbstractSpinBox)):
+            part.setAcceptDrops(False)  # a file dropped there isn't meant to become the name of itself
+        self._connect()
+
+    def _make_hint(self) -> Card:
+        hint = Card(self, role="card-chosen")
+        hint.content.setContentsMargins(16, 8, 10, 8)
+        self.go_on = button(_("Go on to Tokenizer"), hint, self._on_go_on)
+        words = label(
+            _("The texts are here. Next, a tokenizer learns from them how to cut them into tokens."), hint, wrap=True
+        )
+        made = row(words, self.go_on)
+        made.setStretch(0, 1)
+        hint.content.addLayout(made)
+        hint.hide()
+        return hint
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """In a small window, cleaning comes below the texts instead of beside them."""
+        super().resizeEvent(event)
+        narrow = event.size().width() < _NARROW
+        self.columns.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
+        self.cleaning.setMinimumWidth(0 if narrow else _RIGHT)
+        self.cleaning.setMaximumWidth(_WIDEST if narrow else _RIGHT)
+
+    def _connect(self) -> None:
+        self.cards.stories_asked.connect(self._add_stories)
+        self.cards.files_asked.connect(self._on_files)
+        self.cards.folder_asked.connect(self._on_browse_folder)
+        self.sources.chosen.connect(self._on_chosen)
+        self.sources.stop_asked.connect(self._on_stop_adding)
+        self.sources.folder_asked.connect(self._on_folder)
+        self.sources.stories_asked.connect(self._on_first_stories)
+        self.cleaning.changed.connect(self.settings_asked)
+        self.listen(
+            ADD, started=self._add_started, reported=self.sources.take, succeeded=self._added, ended=self._add_ended
+        )
+        self.removing.restored.connect(self._restored)
+        self.listen("settings", failed=self._settings_failed)
+
+    # --- What is shown ------------------------------------------------------------------------------------------
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the project before."""
+        super().open_project(project)
+        self._wanted = ""
+        self.removing.open_project(project)
+        self.reading.open_project(project)
+        self.cleaning.forget_changes()
+        self.measures.open_project(project)
+        self.hint.hide()
+        self.sources.show_sources(())
+
+    def show_overview(self, overview: "Overview") -> None:
+        """Show the sources and settings as they are now."""
+        first = self.overview is None
+        super().show_overview(overview)
+        if first:
+            self.cards.choose_language(overview.settings.project.language)
+        self.cleaning.show_settings(overview.settings, overview.settings_problem is None)
+        wanted, self._wanted = self._wanted, ""
+        self.sources.show_sources(overview.sources, wanted)
+        self.measures.show_overview(overview)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        here = self.overview
+        ready = here is not None and bool(here.sources) and here.steps.tokenizer.value != "ready"
+        self.hint.setVisible(ready)
+
+    @Slot(str)
+    def _on_chosen(self, name: str) -> None:
+        source = next((s for s in (self.overview.sources if self.overview else ()) if s.name == name), None)
+        self.reading.open_source(source)
+
+    # --- Adding ---------------------------------------------------------------------------------------------------
+
+    @Slot(str, int)
+    def _add_stories(self, language: str, count: int) -> None:
+        project = self.project
+        if project is None:
+            return
+
+        from llm_studio.workflows import texts
+
+        self.asked.emit(Task(ADD, lambda job: [texts.add_stories(project, language, count, job)],
+                             _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip
+
+    @Slot()
+    def _on_first_stories(self) -> None:
+        language = self.overview.settings.project.language if self.overview else "en"
+        self._add_stories(language, DEFAULT_STORIES)
+
+    def _add_paths(self, paths: Sequence[Path]) -> None:
+        project = self.project
+        if project is None or not paths:
+            return
+
+        from llm_studio.workflows import texts
+
+        separator, field = self.cards.options.separator(), self.cards.options.text_field()
+        several = ngettext("Adding {n} file", "Adding {n} files", len(paths)).format(n=number(len(paths)))
+        title = several if len(paths) > 1 else _("Adding {name}").format(name=paths[0].name)
+
+        def work(job: Job) -> "list[Source]":
+            return texts.add_several(project, paths, job, separator=separator, text_field=field)
+
+        self.asked.emit(Task(ADD, work, title, "data", changes_project=True))
+
+    def _add_started(self, task: Task) -> None:
+        self._adding = True
+        self.sources.begin(task.title)
+        self._enable_adding(False)
+
+    def _enable_adding(self, enabled: bool) -> None:
+        self.cards.enable(enabled)
+        self.add.setEnabled(enabled)
+        self._show_hint()
+
+    def _added(self, sources: "list[Source]") -> None:
+        self._wanted = sources[0].name
+        if len(sources) > 1:
+            text = ngettext("{n} source is added.", "{n} sources are added.", len(sources)).format(
+                n=number(len(sources))
+            )
+        else:
+            documents = ngettext("{n} document", "{n} documents", sources[0].documents)
+            text = _("“{name}” is added: {documents}.").format(
+                name=sources[0].name, documents=documents.format(n=number(sources[0].documents)))  # fmt: skip
+        self.told.emit(Toast(text))
+
+    def _add_ended(self) -> None:
+        self._adding = False
+        self.sources.end()
+        self._enable_adding(True)
+
+    @Slot()
+    def _on_stop_adding(self) -> None:
+        self.sources.say_stopping()
+        self.stop_asked.emit(ADD)
+
+    @Slot()
+    def _on_files(self) -> None:
+        kinds = " ".join(f"*{kind}" for kind in KINDS)
+        filters = [_("Texts ({kinds})").format(kinds=kinds), _("All files (*)")]
+        self._choose(QFileDialog.FileMode.ExistingFiles, _("Add texts"), filters)
+
+    @Slot()
+    def _on_browse_folder(self) -> None:
+        self._choose(QFileDialog.FileMode.Directory, _("Add the texts of a folder"), [])
+
+    def _choose(self, mode: QFileDialog.FileMode, title: str, filters: list[str]) -> None:
+        chooser = QFileDialog(self, title, self._folder or str(Path.home()))
+        chooser.setFileMode(mode)
+        if filters:
+            chooser.setNameFilters(filters)
+        else:
+            chooser.setOption(QFileDialog.Option.ShowDirsOnly)
+        chooser.filesSelected.connect(self._on_selected)
+        chooser.finished.connect(chooser.deleteLater)
+        chooser.open()
+
+    @Slot(list)
+    def _on_selected(self, names: list[str]) -> None:
+        paths = [Path(name) for name in names]
+        if paths:
+            self._folder = str(paths[0].parent)
+        self._add_paths(paths)
+
+    # --- Dropping files ---------------------------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802  Qt's
+        """Files and folders may be dropped anywhere here."""
+        if not _dropped(event.mimeData()) or self.project is None:
+            event.ignore()
+            return
+        self.veil.cover(_("Wait until the other texts are added") if self._adding else _("Drop to add these texts"),
+                        not self._adding)  # fmt: skip
+        event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802  Qt's
+        """They went elsewhere."""
+        self.veil.hide()
+        event.accept()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  Qt's
+        """Add what was dropped, one after the other."""
+        self.veil.hide()
+        event.acceptProposedAction()
+        if not self._adding:
+            self._add_paths(_dropped(event.mimeData()))
+
+    @Slot(str)
+    def _restored(self, name: str) -> None:
+        self._wanted = name
+
+    # --- Others -----------------------------------------------------------------------------------------------------
+
+    def _settings_failed(self, error: BaseException) -> None:
+        del error
+        self.cleaning.forget_changes()
+        if self.overview is not None:
+            self.cleaning.show_settings(self.overview.settings, self.overview.settings_problem is None)
+
+    @Slot()
+    def _on_folder(self) -> None:
+        if self.project is not None:
+            open_folder(str(self.project.raw))
+
+    @Slot()
+    def _on_go_on(self) -> None:
+        self.tab_asked.emit("tokenizer")
+
+
+def _dropped(data: QMimeData) -> list[Path]:
+    """The files and folders of this computer among what is dragged."""
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]

@@ -1,0 +1,119 @@
+"""Keeps what cleaning leaves out, and how long documents are, in step with the project."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _
+from llm_studio.ui.worker import Task
+
+if TYPE_CHECKING:
+    from llm_studio.ui.page import Page
+    from llm_studio.ui.tabs.data_cleaning import CleaningCard
+    from llm_studio.workflows.browsing import Cleaned, Lengths
+    from llm_studio.workflows.overview import Overview, Project
+
+LENGTHS, PLAN = "data/lengths", "data/plan"
+
+
+class Measures(QObject):
+    """Asks for both, one after the other, when the texts or the settings have changed; for much text by a button."""
+
+    def __init__(self, page: "Page", card: "CleaningCard") -> None:
+        super().__init__(page)
+        self._page, self._card = page, card
+        self._project: Project | None = None
+        self._texts: object = ()
+        self._settings: object = None
+        self._lengths_of: object = None
+        self._plan_of: object = None
+        self._everything = False
+        card.measure_asked.connect(self._on_measure)
+        card.stop_asked.connect(self._on_stop)
+        page.listen(LENGTHS, reported=card.take, succeeded=self._show_lengths, failed=self._failed,
+                    cancelled=self._stopped, ended=self._lengths_ended)  # fmt: skip
+        page.listen(PLAN, reported=card.take, succeeded=self._show_plan, failed=self._failed, cancelled=self._stopped,
+                    ended=card.end_measuring)  # fmt: skip
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the project before."""
+        self._project = project
+        self._texts, self._settings, self._lengths_of, self._plan_of = (), None, None, None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._card.end_measuring()
+        self._card.offer(False)
+        self._card.show_lengths(None)
+        self._card.show_outcome(None)
+
+    def show_overview(self, overview: "Overview") -> None:
+        """Ask anew for what has changed."""
+        self._texts = tuple((source.name, source.sha256) for source in overview.sources)
+        self._settings = overview.settings.data if overview.settings_problem is None else None
+        self._everything = False
+        if not overview.sources:
+            self._page.stop_asked.emit(LENGTHS)
+            self._page.stop_asked.emit(PLAN)
+            self._lengths_of = self._plan_of = ()
+            self._clear()
+        elif self._texts != self._lengths_of:
+            self._ask_lengths()
+        else:
+            self._ask_plan()
+
+    def _ask_lengths(self) -> None:
+        project, everything = self._project, self._everything
+        if project is None:
+            return
+
+        from llm_studio.workflows import browsing
+
+        self._lengths_of = self._texts
+        self._card.begin_measuring()
+        self._page.asked.emit(Task(LENGTHS, lambda job: browsing.lengths(project, job, whatever_it_takes=everything),
+                                   shows_problems=True))  # fmt: skip
+
+    def _ask_plan(self) -> None:
+        """What cleaning leaves out, if that isn't known for these texts and settings."""
+        project, everything, wanted = self._project, self._everything, (self._texts, self._settings)
+        if project is None or not self._texts or self._settings is None or wanted == self._plan_of:
+            return
+
+        from llm_studio.workflows import browsing
+
+        self._plan_of = wanted
+        self._card.begin_measuring()
+        self._page.asked.emit(Task(PLAN, lambda job: browsing.cleaned(project, job, whatever_it_takes=everything),
+                                   shows_problems=True))  # fmt: skip
+
+    def _show_lengths(self, lengths: "Lengths | None") -> None:
+        self._card.show_lengths(lengths)
+
+    def _show_plan(self, cleaned: "Cleaned | None") -> None:
+        self._card.show_outcome(cleaned)
+        self._card.offer(cleaned is None and bool(self._texts))
+
+    def _lengths_ended(self) -> None:
+        self._card.end_measuring()
+        self._ask_plan()
+
+    def _failed(self, error: BaseException) -> None:
+        self._card.show_problem(error.what if isinstance(error, StudioError) else _("The texts can't be read."))
+
+    def _stopped(self) -> None:
+        """By the user: not begun again until asked for, or until something has changed."""
+        self._plan_of = (self._texts, self._settings)
+        self._card.offer(True)
+
+    @Slot()
+    def _on_measure(self) -> None:
+        self._everything = True
+        self._plan_of = None
+        self._ask_lengths()
+
+    @Slot()
+    def _on_stop(self) -> None:
+        self._page.stop_asked.emit(LENGTHS)
+        self._page.stop_asked.emit(PLAN)

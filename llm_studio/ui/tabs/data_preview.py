@@ -1,0 +1,289 @@
+"""Reading the documents of a source: any of them by its number, or by the words in it."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QTextCharFormat, QTextCursor
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLineEdit,
+    QPlainTextEdit,
+    QProgressBar,
+    QSizePolicy,
+    QSpinBox,
+    QTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from llm_studio.events import Progress
+from llm_studio.i18n import _, number
+from llm_studio.ui import theme
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import button, icon_button, label, row
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.browsing import Document, Found
+
+_SIGN_AFTER = 300
+"""Milliseconds after which a wait gets a sign of life."""
+_MOST_MARKS = 500
+_TICKS = 1000
+
+
+class DocumentPreview(QWidget):
+    """One document at a time. It asks for documents and passages, and shows those it is given."""
+
+    document_asked = Signal(int)
+    """A number, counted from 0."""
+    search_asked = Signal(str, int, int)
+    """Words, and the document and character from which on."""
+    stop_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._documents = 0
+        self._shown: Document | None = None
+        self._searched = ""
+        self._wanted = -1
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(8)
+        inside.addLayout(self._make_head())
+        inside.addLayout(self._make_search())
+        self.text = QPlainTextEdit(self)
+        self.text.setReadOnly(True)
+        self.text.setTabChangesFocus(True)
+        self.text.setAccessibleName(_("Text of the document"))
+        self.text.setMinimumHeight(140)
+        self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        set_role(self.text, "sunken")
+        self.note = label("", self, "caption", wrap=True)
+        inside.addWidget(self.text, 1)
+        inside.addWidget(self.note)
+        self._late = QTimer(self, singleShot=True, interval=_SIGN_AFTER)
+        self._late.timeout.connect(self._on_late)
+        theme.notifier().changed.connect(self._mark)
+        self.forget()
+
+    def _make_head(self) -> QHBoxLayout:
+        self.previous = icon_button("caret-left", _("Previous document"), self, self._on_previous)
+        self.next = icon_button("caret-right", _("Next document"), self, self._on_next)
+        self.number = QSpinBox(self)
+        self.number.setGroupSeparatorShown(True)
+        self.number.setKeyboardTracking(False)
+        self.number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.number.setAccessibleName(_("Number of the document"))
+        self.number.setMinimumWidth(90)
+        self.number.valueChanged.connect(self._on_number)
+        self.of = label("", self, "muted")
+        heading = label(_("Preview"), self, "heading")
+        return row(heading, None, self.previous, self.number, self.of, self.next, spacing=6)
+
+    def _make_search(self) -> QHBoxLayout:
+        self.words = QLineEdit(self)
+        self.words.setPlaceholderText(_("Search in this source"))
+        self.words.setAccessibleName(_("Search in this source"))
+        self.words.setClearButtonEnabled(True)
+        self.words.returnPressed.connect(self._on_search)
+        self.words.textChanged.connect(self._on_words)
+        self.find_next = button(_("Find next"), self, self._on_search, "small")
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        self.bar.setFixedWidth(90)
+        self.bar.setAccessibleName(_("Progress of the search"))
+        self.stop = icon_button("x", _("Stop searching"), self)
+        self.stop.clicked.connect(self.stop_asked)
+        self.result = label("", self, "caption", wrap=True)
+        self.result.setMinimumWidth(110)
+        for part in (self.bar, self.stop):
+            part.hide()
+        made = row(self.words, self.find_next, self.bar, self.stop, self.result)
+        made.setStretch(0, 3)
+        made.setStretch(4, 2)
+        return made
+
+    # --- What is shown ------------------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Another project, or none."""
+        self.words.clear()
+        self.open_source(0)
+
+    def open_source(self, documents: int, at: int = 0) -> None:
+        """Another source, of so many documents: ask for one of them."""
+        self._documents, self._shown, self._searched = documents, None, ""
+        self.setVisible(documents > 0)
+        self.end_search()
+        self._late.stop()
+        self.text.setPlainText("")
+        self.note.setText("")
+        self.note.hide()
+        self.result.setText("")
+        self.number.blockSignals(True)
+        self.number.setRange(min(1, documents), max(documents, 0))
+        self.number.setValue(at + 1)
+        self.number.blockSignals(False)
+        self.of.setText(_("of {n}").format(n=number(documents)))
+        for part in (self.number, self.words, self.find_next, self.text):
+            part.setEnabled(documents > 0)
+        self._ask(at)
+
+    def _ask(self, place: int) -> None:
+        self._wanted = place
+        self._enable()
+        if self._documents:
+            self._late.start()
+            self.document_asked.emit(place)
+
+    def _enable(self) -> None:
+        self.previous.setEnabled(self._wanted > 0)
+        self.next.setEnabled(self._wanted + 1 < self._documents)
+
+    def show_document(self, document: "Document") -> None:
+        """Show a document, at the first passage that is searched for."""
+        self._late.stop()
+        self._shown, self._wanted = document, document.number
+        self.number.blockSignals(True)
+        self.number.setValue(document.number + 1)
+        self.number.blockSignals(False)
+        self._enable()
+        self.text.setPlainText(document.text)
+        notes: list[str] = []
+        if document.start:
+            notes.append(_("From character {n} on.").format(n=number(document.start + 1)))
+        if document.goes_on:
+            notes.append(_("It is long: {n} characters of it are shown.").format(n=number(len(document.text))))
+        self.note.setText(" ".join(notes))
+        self.note.setVisible(bool(notes))
+        self._mark()
+
+    def show_problem(self) -> None:
+        """The document can't be read; the window tells why."""
+        self._late.stop()
+        self._shown = None
+        self.text.setPlainText("")
+        self.note.setText(_("This document can't be read."))
+        self.note.show()
+
+    @Slot()
+    def _on_late(self) -> None:
+        self.note.setText(_("Reading…"))
+        self.note.show()
+
+    @Slot()
+    def _mark(self) -> None:
+        """Mark what is searched for in the text on the screen, and bring the first of it into view."""
+        selections: list[QTextEdit.ExtraSelection] = []
+        if self._shown is not None and self._searched:
+            from llm_studio.workflows.browsing import pattern
+
+            form = QTextCharFormat()
+            form.setBackground(theme.color("token_2"))
+            units = _Units(self._shown.text)
+            for match in pattern(self._searched).finditer(self._shown.text):
+                made = QTextEdit.ExtraSelection()
+                cursor = QTextCursor(self.text.document())
+                cursor.setPosition(units.at(match.start()))
+                cursor.setPosition(units.at(match.end()), QTextCursor.MoveMode.KeepAnchor)
+                made.cursor, made.format = cursor, form  # pyright: ignore[reportAttributeAccessIssue]  fields in C++
+                selections.append(made)
+                if len(selections) == _MOST_MARKS:
+                    break
+        self.text.setExtraSelections(selections)
+        if selections:
+            first = QTextCursor(self.text.document())
+            first.setPosition(selections[0].cursor.selectionStart())  # pyright: ignore[reportAttributeAccessIssue]
+            self.text.setTextCursor(first)
+            self.text.centerCursor()
+
+    # --- Searching ------------------------------------------------------------------------------------------------
+
+    def begin_search(self) -> None:
+        """A search is under way."""
+        self.result.setText(_("Searching…"))
+        set_role(self.result, "caption")
+        self.bar.setRange(0, 0)
+        for part in (self.bar, self.stop):
+            part.show()
+
+    def take(self, event: object) -> None:
+        """The search tells how far it is."""
+        if isinstance(event, Progress) and event.total:
+            self.bar.setRange(0, _TICKS)
+            self.bar.setValue(round(_TICKS * event.done / event.total))
+
+    def end_search(self) -> None:
+        """No search is under way any more."""
+        self.bar.hide()
+        self.stop.hide()
+
+    def say(self, text: str) -> None:
+        """Say what became of the search."""
+        self.result.setText(text)
+
+    def show_found(self, words: str, found: "Found | None") -> None:
+        """Show the passage that was found, or say that there is none."""
+        if found is None:
+            self._searched = ""
+            self._mark()
+            self.say(_("No document contains “{words}”.").format(words=words))
+            set_role(self.result, "warn")
+            return
+        set_role(self.result, "caption")
+        self._searched = words
+        self.show_document(found.document)
+        n = number(found.document.number + 1)
+        if found.wrapped:
+            self.say(_("Document {n}, from the beginning again").format(n=n))
+        else:
+            self.say(_("Document {n}").format(n=n))
+
+    # --- The user's hand ------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _on_words(self) -> None:
+        if not self.words.text().strip():
+            self._searched = ""
+            self.result.setText("")
+            self._mark()
+
+    @Slot()
+    def _on_search(self) -> None:
+        words, shown = self.words.text().strip(), self._shown
+        if not words or not self._documents:
+            return
+        place, start = max(0, self._wanted), shown.start if shown else 0
+        if shown is not None and words == self._searched:  # what is on the screen is marked already
+            if shown.goes_on:
+                start = shown.start + len(shown.text)
+            else:
+                place, start = (place + 1) % self._documents, 0
+        self.search_asked.emit(words, place, start)
+
+    @Slot()
+    def _on_previous(self) -> None:
+        self.number.setValue(self.number.value() - 1)
+
+    @Slot()
+    def _on_next(self) -> None:
+        self.number.setValue(self.number.value() + 1)
+
+    @Slot()
+    def _on_number(self) -> None:
+        self._ask(self.number.value() - 1)
+
+
+class _Units:
+    """Places in a text as Qt counts them: a character beyond U+FFFF is two."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = self._units = 0
+
+    def at(self, place: int) -> int:
+        """The place of character `place`; called with growing ones."""
+        between = self._text[self._place : place]
+        self._units += len(between) + sum(1 for c in between if c > "\uffff")
+        self._place = place
+        return self._units

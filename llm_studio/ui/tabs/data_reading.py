@@ -1,0 +1,95 @@
+"""Fetches the documents that the preview of the Data tab shows, and searches for them."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+
+from llm_studio.i18n import _
+from llm_studio.ui.worker import Task
+
+if TYPE_CHECKING:
+    from llm_studio.ui.page import Page
+    from llm_studio.ui.tabs.data_preview import DocumentPreview
+    from llm_studio.workflows.browsing import Document, Found
+    from llm_studio.workflows.overview import Project
+    from llm_studio.workflows.texts import Source
+
+PREVIEW, SEARCH = "data/preview", "data/search"
+
+
+class Reading(QObject):
+    """Answers what the preview asks for, by tasks of its page."""
+
+    def __init__(self, page: "Page", preview: "DocumentPreview") -> None:
+        super().__init__(page)
+        self._page, self._preview = page, preview
+        self._project: Project | None = None
+        self._chosen = ("", "")
+        self._words = ""
+        preview.document_asked.connect(self._read)
+        preview.search_asked.connect(self._search)
+        preview.stop_asked.connect(self._on_stop)
+        page.listen(PREVIEW, succeeded=self._show, failed=self._failed)
+        page.listen(SEARCH, started=self._search_started, reported=preview.take, succeeded=self._found,
+                    failed=self._search_failed, cancelled=self._search_cancelled, ended=preview.end_search)  # fmt: skip
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the project before."""
+        self._project, self._chosen = project, ("", "")
+        self._preview.forget()
+
+    def open_source(self, source: "Source | None") -> None:
+        """Read in another source; the same one, unchanged, stays where it is."""
+        chosen = (source.name, source.sha256) if source else ("", "")
+        if chosen != self._chosen:
+            self._chosen = chosen
+            self._on_stop()
+            self._preview.open_source(source.documents if source else 0)
+
+    @Slot(int)
+    def _read(self, place: int) -> None:
+        project, name = self._project, self._chosen[0]
+        if project is None:
+            return
+
+        from llm_studio.workflows import browsing
+
+        self._page.asked.emit(Task(PREVIEW, lambda job: browsing.read_document(project, name, place, job)))
+
+    def _show(self, document: "Document") -> None:
+        if document.source == self._chosen[0]:
+            self._preview.show_document(document)
+
+    def _failed(self, error: BaseException) -> None:
+        del error
+        self._preview.show_problem()
+
+    @Slot(str, int, int)
+    def _search(self, words: str, place: int, start: int) -> None:
+        project, name = self._project, self._chosen[0]
+        if project is None:
+            return
+
+        from llm_studio.workflows import browsing
+
+        self._words = words
+        self._page.asked.emit(Task(SEARCH, lambda job: browsing.search(project, name, words, place, start, job)))
+
+    def _search_started(self, task: Task) -> None:
+        del task
+        self._preview.begin_search()
+
+    def _found(self, found: "Found | None") -> None:
+        if found is None or found.document.source == self._chosen[0]:
+            self._preview.show_found(self._words, found)
+
+    def _search_failed(self, error: BaseException) -> None:
+        del error
+        self._preview.say("")
+
+    def _search_cancelled(self) -> None:
+        self._preview.say(_("Stopped."))
+
+    @Slot()
+    def _on_stop(self) -> None:
+        self._page.stop_asked.emit(SEARCH)

@@ -1,0 +1,69 @@
+"""Removes sources for the Data tab, with a way to have them back."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.ui.page import Toast
+from llm_studio.ui.worker import Task
+
+if TYPE_CHECKING:
+    from llm_studio.ui.page import Page
+    from llm_studio.ui.tabs.data_table import SourcesTable
+    from llm_studio.workflows.overview import Project
+
+REMOVE, RESTORE = "data/remove", "data/restore"
+
+
+class Removing(QObject):
+    """One removal at a time; each is told with an undo."""
+
+    restored = Signal(str)
+    """The name of a source that is back."""
+
+    def __init__(self, page: "Page", sources: "SourcesTable") -> None:
+        super().__init__(page)
+        self._page = page
+        self._project: Project | None = None
+        self._busy = False
+        sources.remove_asked.connect(self._remove)
+        page.listen(REMOVE, succeeded=self._removed, ended=self._ended)
+        page.listen(RESTORE, succeeded=self.restored.emit)
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the project before."""
+        self._project, self._busy = project, False
+
+    @Slot(str)
+    def _remove(self, name: str) -> None:
+        project = self._project
+        if project is None or self._busy:
+            return
+
+        from llm_studio.workflows import texts
+
+        def work(job: Job) -> "tuple[Project, str]":
+            del job
+            texts.remove_source(project, name, undoable=True)
+            return project, name
+
+        self._busy = True
+        self._page.asked.emit(Task(REMOVE, work, changes_project=True))
+
+    def _removed(self, result: "tuple[Project, str]") -> None:
+        from llm_studio.workflows import texts
+
+        project, name = result
+
+        def work(job: Job) -> str:
+            del job
+            texts.restore_source(project, name)
+            return name
+
+        undo = Task(RESTORE, work, changes_project=True)
+        self._page.told.emit(Toast(_("“{name}” is removed.").format(name=name), undo))
+
+    def _ended(self) -> None:
+        self._busy = False

@@ -1,0 +1,237 @@
+"""The sources of a project in a table, with the one that is being added on top."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QProgressBar, QVBoxLayout, QWidget
+
+from llm_studio.events import Progress
+from llm_studio.i18n import _, number, short_number, size
+from llm_studio.ui.widgets.basics import EmptyState, button, icon_button, label
+from llm_studio.ui.widgets.table import Cell, Table
+from llm_studio.workflows.texts import BYTES
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.texts import Source
+
+_REDRAW = 100
+_TICKS = 1000
+_STATE = 4
+_LONGEST_NAME = 34
+
+
+class AddingRow(QWidget):
+    """How far the adding of a source is, and a way to stop it."""
+
+    stop_pressed = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._bar = QProgressBar(self)
+        self._bar.setTextVisible(False)
+        self._bar.setRange(0, 0)
+        self._bar.setFixedWidth(110)
+        self._text = label("", self, "caption")
+        self._text.setMinimumWidth(20)
+        self._stop = icon_button("x", _("Stop adding"), self)
+        self._stop.clicked.connect(self.stop_pressed)
+        inside = QHBoxLayout(self)
+        inside.setContentsMargins(8, 0, 4, 0)
+        inside.setSpacing(8)
+        inside.addWidget(self._bar)
+        inside.addWidget(self._text)
+        inside.addWidget(self._stop)
+        inside.addStretch(1)
+
+    def show_progress(self, share: float | None, text: str, stopping: bool) -> None:
+        """Show figures; `share` None: it isn't known how much there is."""
+        self._bar.setRange(0, 0 if share is None else _TICKS)
+        if share is not None:
+            self._bar.setValue(round(_TICKS * share))
+        self._bar.setAccessibleName(text)
+        self._text.setText(_("stopping…") if stopping else text)
+        self._stop.setEnabled(not stopping)
+
+
+class SourcesTable(QWidget):
+    """The table, or a word where there are no sources. `chosen` gives the name of a source, "" for none."""
+
+    chosen = Signal(str)
+    remove_asked = Signal(str)
+    stop_asked = Signal()
+    folder_asked = Signal()
+    stories_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._sources: Sequence[Source] = ()
+        self._shown: tuple[object, ...] = ()
+        self._current = ""
+        self._adding = ""
+        self._progress: Progress | None = None
+        self._begun = (0.0, 0.0)
+        self._stopping = False
+        self._row: AddingRow | None = None
+        columns = [_("Source"), _("Documents"), _("Size"), _("Share"), _("State")]
+        self.table = Table(self, _("Sources of the project"), columns, right=(1, 2, 3), stretch=_STATE)
+        self.table.setMinimumHeight(60)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._on_menu)
+        self.table.selectionModel().currentRowChanged.connect(self._on_row)
+        delete = QShortcut(QKeySequence(QKeySequence.StandardKey.Delete), self.table, self._on_remove)
+        delete.setContext(Qt.ShortcutContext.WidgetShortcut)
+        self.remove = button(_("Remove"), self, self._on_remove, "small")
+        self.remove.setAccessibleName(_("Remove the chosen source"))
+        self.remove.setEnabled(False)
+        self.empty = EmptyState(
+            self, _("No texts yet"),
+            _("A model learns from texts. Drop files or a folder anywhere on this page, or begin with the built-in "
+              "stories."),
+            _("Add the built-in stories"),
+        )  # fmt: skip
+        self.empty.pressed.connect(self.stories_asked)
+        self.empty.setMinimumHeight(150)
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.table)
+        inside.addWidget(self.empty)
+        self._timer = QTimer(self, interval=_REDRAW)
+        self._timer.timeout.connect(self._draw)
+
+    # --- What is shown ------------------------------------------------------------------------------------------
+
+    def show_sources(self, sources: "Sequence[Source]", wanted: str = "") -> None:
+        """Show the sources; the chosen one stays chosen, unless `wanted` names another that is there."""
+        self._sources = sources
+        names = [source.name for source in sources]
+        if wanted in names:
+            self._current = wanted
+        elif self._current not in names:
+            self._current = names[0] if names else ""
+        self._fill()
+        self.chosen.emit(self._current)
+
+    def _fill(self) -> None:
+        now = (tuple(self._sources), self._adding)
+        self.empty.setVisible(not self._sources and not self._adding)
+        self.table.setVisible(not self.empty.isVisibleTo(self))
+        if now != self._shown:
+            self._shown = now
+            total = sum(source.bytes for source in self._sources) or 1
+            rows: list[list[Cell | str]] = [_cells(source, total) for source in self._sources]
+            if self._adding:
+                rows.insert(0, [Cell(_short(self._adding), tip=self._adding), "", "", "", ""])
+            self.table.rows.show_rows(rows)
+            self._put_row()
+            self.table.setFixedHeight(34 + 31 * min(8, max(1, len(rows))))
+        places = [place for place, source in enumerate(self._sources) if source.name == self._current]
+        if places:
+            self.table.selectRow(places[0] + bool(self._adding))
+        self.remove.setEnabled(bool(places))
+
+    def _put_row(self) -> None:
+        """Qt has thrown away the widget in the table with the rows before."""
+        self._row = None
+        if self._adding:
+            self._row = AddingRow(self.table)
+            self._row.stop_pressed.connect(self.stop_asked)
+            self.table.setIndexWidget(self.table.rows.index(0, _STATE), self._row)
+            self._draw()
+
+    # --- Adding ---------------------------------------------------------------------------------------------------
+
+    def begin(self, title: str) -> None:
+        """Something is being added."""
+        self._adding, self._progress, self._stopping = title, None, False
+        self._fill()
+        self._timer.start()
+
+    def take(self, event: object) -> None:
+        """The job that adds tells something; a timer shows it."""
+        if isinstance(event, Progress):
+            if self._progress is None or self._progress.task != event.task:
+                self._begun = (time.monotonic(), event.done)
+            self._progress = event
+
+    def say_stopping(self) -> None:
+        """The user wants no more of it."""
+        self._stopping = True
+        self._draw()
+
+    def end(self) -> None:
+        """Nothing is being added any more."""
+        self._timer.stop()
+        self._adding = ""
+        self._fill()
+
+    @Slot()
+    def _draw(self) -> None:
+        if self._row is None:
+            return
+        event = self._progress
+        share = event.done / event.total if event and event.total else None
+        self._row.show_progress(share, self._figures(event) if event else _("reading…"), self._stopping)
+
+    def _figures(self, event: Progress) -> str:
+        in_bytes = event.unit == _(BYTES)
+        shown = size if in_bytes else number
+        text = f"{shown(event.done)} / {shown(event.total)}" if event.total else f"{number(event.done)} {event.unit}"
+        began, before = self._begun
+        seconds = time.monotonic() - began
+        if seconds < 1:
+            return text
+        speed = (event.done - before) / seconds
+        rate = _("{size}/s").format(size=size(speed)) if in_bytes else _("{n}/s").format(n=short_number(round(speed)))
+        return f"{text} · {rate}"
+
+    # --- The user's hand ------------------------------------------------------------------------------------------
+
+    def current(self) -> str:
+        """The name of the chosen source."""
+        return self._current
+
+    @Slot()
+    def _on_row(self) -> None:
+        place = self.table.chosen() - bool(self._adding)
+        if 0 <= place < len(self._sources) and self._sources[place].name != self._current:
+            self._current = self._sources[place].name
+            self.chosen.emit(self._current)
+
+    @Slot()
+    def _on_remove(self) -> None:
+        if self._current and self.remove.isEnabled():
+            self.remove_asked.emit(self._current)
+
+    @Slot(QPoint)
+    def _on_menu(self, place: QPoint) -> None:
+        index = self.table.indexAt(place)
+        if not index.isValid() or index.row() < bool(self._adding):
+            return
+        self.table.selectRow(index.row())
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        remove = menu.addAction(_("Remove"))
+        remove.setEnabled(self.remove.isEnabled())
+        remove.triggered.connect(self._on_remove)
+        menu.addAction(_("Open the folder")).triggered.connect(self.folder_asked)
+        menu.popup(self.table.viewport().mapToGlobal(place))
+
+
+def _cells(source: "Source", total: int) -> "list[Cell | str]":
+    name = Cell(_short(source.name), tip=f"{source.name}\n{source.origin}")
+    share = 100 * source.bytes / total
+    state = Cell(_("Ready"), "ok")
+    if source.notes:
+        more = len(source.notes) - 1
+        text = source.notes[0] + (_(" (and {n} more)").format(n=more) if more else "")
+        state = Cell(text, "warn", "\n".join(source.notes))
+    part = _("< 1 %") if 0 < share < 1 else _("{n} %").format(n=number(share))
+    return [name, number(source.documents), size(source.bytes), part, state]
+
+
+def _short(name: str) -> str:
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"

@@ -1,0 +1,26 @@
+"""A card for one origin of texts: its name, a line about it, and what can be done."""
+
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import Card, label
+
+
+class SourceCard(Card):
+    """Put what can be done into `foot`. `later`: said in its place while the origin can't be used yet."""
+
+    def __init__(self, parent: QWidget, name: str, about: str, role: str = "card", later: str = "") -> None:
+        super().__init__(parent, role=role)
+        self.content.setContentsMargins(14, 12, 14, 12)
+        self.content.setSpacing(6)
+        self.setAccessibleName(name)
+        self.name = label(name, self, "heading", wrap=True)
+        self.about = label(about, self, "muted", wrap=True)
+        for part in (self.name, self.about):
+            part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            self.content.addWidget(part)
+        self.content.addStretch(1)
+        if later:
+            self.setAccessibleDescription(later)
+            set_role(self.name, "muted-heading")
+            self.content.addWidget(label(later, self, "caption", wrap=True))
