@@ -6,6 +6,7 @@ context instead of at each token.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,6 +52,13 @@ def next_token_logits(model: Transformer, ids: Sequence[int], cache: KeyValueCac
     return model.logits(model.hidden(new, cache)[0, -1]).float()
 
 
+class Drawn(NamedTuple):
+    """A token as it was drawn, and the model's own scores before the sampler: `logits` (V,), float32."""
+
+    token: int
+    logits: Tensor
+
+
 def generate(
     model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = ()
 ) -> Iterator[int]:
@@ -59,29 +67,36 @@ def generate(
     Ends before a token of `stop`, which isn't given. The model is in eval mode while a token is made and in its
     own mode in between, so that a training may ask for samples. Raises ValueError for an empty prompt.
     """
+    return (drawn.token for drawn in generate_with_logits(model, prompt, settings, stop))
+
+
+def generate_with_logits(
+    model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = ()
+) -> Iterator[Drawn]:
+    """As `generate`, each token with the scores that it was drawn from."""
     if not prompt:
         raise ValueError("the prompt is empty: generation needs at least one token to start from")
     return _tokens(model, list(prompt), settings, frozenset(stop))
 
 
-def _tokens(model: Transformer, new: list[int], settings: GenerationSettings, stop: frozenset[int]) -> Iterator[int]:
+def _tokens(model: Transformer, new: list[int], settings: GenerationSettings, stop: frozenset[int]) -> Iterator[Drawn]:
     reader = Reader(model)
     generator = make_generator(settings.seed, reader.device)
     for _ in range(settings.max_tokens):
-        token = _next(reader, new, settings, generator)
-        if token in stop:
+        drawn = _next(reader, new, settings, generator)
+        if drawn.token in stop:
             return
-        yield token
-        new = [token]
+        yield drawn
+        new = [drawn.token]
 
 
-def _next(reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator) -> int:
+def _next(reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator) -> Drawn:
     """Read `new` and draw the token after it. Grad mode belongs to the thread: it is as before when this returns."""
     was_training = reader.model.training
     reader.model.eval()
     try:
         with torch.inference_mode():
             logits = reader.read(new)
-            return draw(distribution(logits, reader.context, settings), generator)
+            return Drawn(draw(distribution(logits, reader.context, settings), generator), logits)
     finally:
         reader.model.train(was_training)

@@ -1,21 +1,27 @@
 """Letting a trained model write."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio.config import GenerationSettings, Settings
 from llm_studio.errors import CheckpointError, ProjectError
-from llm_studio.events import Notice, TextWritten
+from llm_studio.events import Event, Notice, Progress, TextWritten, TokenWritten
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
+from llm_studio.workflows import chats
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer import Tokenizer
+    from llm_studio.inference.generate import Drawn
+    from llm_studio.inference.inspect import Likely
     from llm_studio.model.transformer import Transformer
     from llm_studio.training.checkpoint import Checkpoint
+    from llm_studio.workflows.next_token import NextToken
 
 BEST, LAST = "best", "last"
 _LONGEST_STEP = 20
@@ -40,24 +46,77 @@ class Writer:
 
         An empty prompt lets the model begin a document.
         """
-        from llm_studio.inference.generate import generate
-
-        tokenizer = self._tokenizer
-        ids = tokenizer.encode(prompt) or [tokenizer.end_of_text]
-        decoder = tokenizer.stream()
         pieces: list[str] = []
-        for token in generate(self._model, ids, how, stop=(tokenizer.end_of_text,)):
+        for _drawn, piece in self._drawn(prompt, job, how):
+            pieces.append(piece)
+            job.report(TextWritten(piece))
+        return "".join(pieces)
+
+    def write_tokens(self, prompt: str, job: Job, how: GenerationSettings) -> chats.Turn:
+        """As `write`, token by token: each is reported as TokenWritten, and all are in the answer.
+
+        Characters left half at the end are U+FFFD, in the last token.
+        """
+        from llm_studio.inference.inspect import likeliest
+
+        began = time.perf_counter()
+        tokens: list[chats.Token] = []
+        pieces: list[str] = []
+        for drawn, piece in self._drawn(prompt, job, how):
+            pieces.append(piece)
+            if drawn is None:
+                rest: Event = TextWritten(piece)
+                if tokens:
+                    tokens[-1] = replace(tokens[-1], text=tokens[-1].text + piece)
+            else:
+                own, best = likeliest(drawn.logits, drawn.token, chats.MOST_ALTERNATIVES)
+                probability, others = round(own, chats.DECIMALS), self._named(best)
+                tokens.append(chats.Token(drawn.token, piece, probability, others))
+                rest = TokenWritten(drawn.token, piece, probability, others)
+            job.report(rest)
+            if len(tokens) % 10 == 0:
+                job.report(Progress(_("Writing"), len(tokens), how.max_tokens, _("tokens")))
+        return chats.Turn(
+            prompt=prompt, text="".join(pieces), tokens=tuple(tokens), count=len(tokens),
+            seconds=round(time.perf_counter() - began, 3), seed=how.seed or 0, model=self.name,
+        )  # fmt: skip
+
+    def next_token(self, text: str) -> "NextToken":
+        """What might follow `text`."""
+        from llm_studio.inference.generate import Reader
+        from llm_studio.inference.inspect import no_gradients
+        from llm_studio.workflows.next_token import NextToken
+
+        reader = Reader(self._model)
+        with no_gradients():
+            logits = reader.read(self._ids(text)).cpu()
+        return NextToken(text, logits, reader.context, self._tokenizer)
+
+    def _ids(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text) or [self._tokenizer.end_of_text]
+
+    def _named(self, likely: "list[Likely]") -> tuple[tuple[str, float], ...]:
+        from llm_studio.workflows.next_token import token_text
+
+        return tuple((token_text(self._tokenizer, token), round(own, chats.DECIMALS)) for token, own in likely)
+
+    def _drawn(self, prompt: str, job: Job, how: GenerationSettings) -> "Iterator[tuple[Drawn | None, str]]":
+        """Each token with the characters that it completes; last, without a token, what is left of a character."""
+        from llm_studio.inference.generate import generate_with_logits
+
+        decoder = self._tokenizer.stream()
+        stop = (self._tokenizer.end_of_text,)
+        for drawn in generate_with_logits(self._model, self._ids(prompt), how, stop):
             if job.stop_requested:
                 break
-            pieces.append(decoder.push(token))
-            job.report(TextWritten(pieces[-1]))
-        pieces.append(decoder.finish())
-        job.report(TextWritten(pieces[-1]))
-        return "".join(pieces)
+            yield drawn, decoder.push(drawn.token)
+        yield None, decoder.finish()
 
 
 def load_writer(project: Project, job: Job, run: str | None = None, which: str = BEST) -> Writer:
     """A Writer from a run's checkpoint: `which` is "best", "last", a step's number or a checkpoint's folder.
+
+    A step of which only a snapshot is left is read from that.
 
     Raises ProjectError where nothing was trained, CheckpointError where the one asked for can't be read. Where
     "best" or "last" is damaged, the newest intact one serves, one of an earlier run if none is named, and the job
@@ -65,19 +124,79 @@ def load_writer(project: Project, job: Job, run: str | None = None, which: str =
     """
     from llm_studio.data.tokenizer import Tokenizer
     from llm_studio.device import choose
-    from llm_studio.model.transformer import Transformer
-    from llm_studio.training import checkpoint
+    from llm_studio.inference.inspect import model_of
+    from llm_studio.training import checkpoint, snapshots
 
-    chosen = _choose(project, job, run, which)
+    found = _snapshot(project, run, which)
+    chosen = found[0] if found else _choose(project, job, run, which)
     checkpoint.verify(chosen)
     settings = chosen.settings()
     tokenizer = Tokenizer.from_json(chosen.tokenizer_json())
     compute = choose(settings.training.model_copy(update={"device": "auto", "precision": "float32"}))
-    model = Transformer(settings.model, chosen.state.vocab_size)
-    model.load_state_dict(chosen.weights())
-    model.to(compute.device).eval()
-    name = f"{chosen.path.parent.name}/{chosen.path.name}"
+    weights = snapshots.read(found[1]) if found else chosen.weights()
+    model = model_of(settings.model, chosen.state.vocab_size, weights).to(compute.device)
+    name = f"{chosen.path.parent.name}/{found[1].stem if found else chosen.path.name}"
     return Writer(model, tokenizer, project.settings(), name)
+
+
+def answer(
+    project: Project, writer: Writer, chat: chats.Chat, prompt: str | None, how: GenerationSettings, job: Job
+) -> chats.Chat:
+    """The chat after one more turn, kept in the project: `prompt` and what the model writes after it.
+
+    Without a prompt the model goes on with its last answer. What was written when the job is stopped is kept.
+    """
+    if prompt is None and chat.turns:
+        old = chat.turns[-1]
+        more = writer.write_tokens(chat.text, job, how)
+        turn = replace(
+            old, text=old.text + more.text, tokens=(*old.tokens, *more.tokens) if old.tokens else (),
+            count=old.count + more.count, seconds=old.seconds + more.seconds, seed=how.seed or 0, model=writer.name,
+        )  # fmt: skip
+        return chats.write(project, chat.before(len(chat.turns) - 1).followed_by(turn))
+    beginning = prompt or ""
+    turn = writer.write_tokens(chat.text + beginning, job, how)
+    return chats.write(project, chat.followed_by(replace(turn, prompt=beginning)))
+
+
+@dataclass(frozen=True)
+class RunPoints:
+    """The steps of a run that a model can be loaded from; `best` and `last` where it has a checkpoint."""
+
+    run: str
+    best: int
+    last: int
+    steps: tuple[int, ...]
+    """The latest first, snapshots among them."""
+
+
+def points(project: Project) -> tuple[RunPoints, ...]:
+    """What can be loaded, of every run that has a checkpoint, the newest run first."""
+    from llm_studio.training import checkpoint, runs, snapshots
+
+    found: list[RunPoints] = []
+    for run in reversed(runs.listed(project)):
+        folder = runs.folder(project, run.name)
+        saved = checkpoint.listed(folder)
+        best = checkpoint.best(saved)
+        if best is not None:
+            steps = {*snapshots.listed(folder), *(one.step for one in saved)}
+            found.append(RunPoints(run.name, best.step, saved[-1].step, tuple(sorted(steps, reverse=True))))
+    return tuple(found)
+
+
+def _snapshot(project: Project, run: str | None, which: str) -> "tuple[Checkpoint, Path] | None":
+    """The snapshot of a step that has no checkpoint, and a checkpoint of its run, for settings and tokenizer."""
+    from llm_studio.training import checkpoint, runs, snapshots
+
+    if run is None or not which.isdecimal() or len(which) >= _LONGEST_STEP:
+        return None
+    folder = runs.folder(project, run)
+    file = snapshots.listed(folder).get(int(which))
+    if file is None or any(saved.step == int(which) for saved in checkpoint.listed(folder)):
+        return None
+    beside, _damaged = checkpoint.newest_intact(folder)
+    return (beside, file) if beside else None
 
 
 def _choose(project: Project, job: Job, run: str | None, which: str) -> "Checkpoint":

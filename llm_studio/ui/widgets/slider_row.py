@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
+from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label, row
 
 _TICKS = 1000
@@ -35,7 +36,8 @@ class SliderRow(QWidget):
         self._box.setRange(low if least is None else least, high if most is None else most)
         self._box.setDecimals(decimals)
         self._box.setSingleStep(step)
-        self._box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        # NoButtons would leave the text of a styled box one pixel: the stylesheet makes the buttons 0 wide instead
+        set_role(self._box, "inline")
         self._box.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._box.setFixedWidth(82)
         self._box.setKeyboardTracking(False)

@@ -1,0 +1,72 @@
+"""Looking at what a model thinks: probabilities of single tokens, before and after the sampler. Ids in, numbers out."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from llm_studio.config import GenerationSettings, ModelSettings
+from llm_studio.inference.sampling import distribution
+from llm_studio.model.embeddings import RotaryPositions, sinusoids
+from llm_studio.model.transformer import Transformer
+
+
+def no_gradients() -> AbstractContextManager[object]:
+    """In this, a model only reads. Grad mode belongs to the thread."""
+    return torch.inference_mode()
+
+
+class Likely(NamedTuple):
+    """A token and a probability."""
+
+    token: int
+    probability: float
+
+
+def likeliest(logits: Tensor, token: int, count: int) -> tuple[float, list[Likely]]:
+    """The model's own probability of `token`, and the `count` likeliest tokens, from its logits (V,)."""
+    own = logits.softmax(dim=-1)
+    best = own.topk(min(count, len(own)))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return float(own[token]), [Likely(index, value) for index, value in pairs]
+
+
+class Choice(NamedTuple):
+    """One token that might follow: the model's own probability, and the one under the sampler, 0 where it is cut."""
+
+    token: int
+    own: float
+    drawn: float
+
+
+def choices(
+    logits: Tensor, previous: Sequence[int], settings: GenerationSettings, count: int
+) -> tuple[list[Choice], int]:
+    """The `count` first of the tokens that might follow, and how many the sampler keeps in all.
+
+    Kept ones come first, by their probability under the sampler; cut ones follow, by the model's own.
+    """
+    drawn = distribution(logits, previous, settings)
+    own = logits.softmax(dim=-1)
+    # a probability is at most 1, so 2 puts every kept token before every cut one
+    order = torch.where(drawn > 0, drawn + 2, own).topk(min(count, len(own))).indices
+    rows = zip(order.tolist(), own[order].tolist(), drawn[order].tolist(), strict=True)
+    return [Choice(*row) for row in rows], int((drawn > 0).sum())
+
+
+def model_of(settings: ModelSettings, vocab_size: int, weights: Mapping[str, Tensor]) -> Transformer:
+    """A model with these weights, in float32, made without drawing from torch's global generator.
+
+    A training in another thread may be drawing from it: a number taken away would change that training.
+    """
+    with torch.device("meta"):
+        model = Transformer(settings, vocab_size)
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    # what isn't learned isn't among the weights
+    if model.rotary is not None:
+        model.rotary = RotaryPositions(settings)
+    if model.embeddings.waves is not None:
+        model.embeddings.waves = sinusoids(settings.max_seq_len, settings.d_model)
+    return model.eval()

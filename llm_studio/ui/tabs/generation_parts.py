@@ -1,0 +1,241 @@
+"""Smaller parts of Generation: the choice of the model, the list of chats, the box to write in, a line of notice."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QMenu, QPlainTextEdit, QSizePolicy, QToolButton, QWidget
+
+from llm_studio.i18n import _, number
+from llm_studio.ui.theme import color, notifier, set_role
+from llm_studio.ui.widgets.basics import button, icon_button, label, row
+from llm_studio.ui.widgets.tinted_text import CLASSES
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.chats import Summary
+    from llm_studio.workflows.generation import RunPoints
+
+_MOST_LINES = 6
+
+
+class ModelChoice(QWidget):
+    """Which run, and which of its steps."""
+
+    chosen = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._points: tuple[RunPoints, ...] = ()
+        self.run_box = self._box(_("Run"), 110)
+        self.step_box = self._box(_("Checkpoint"), 150)
+        self.run_box.activated.connect(self._on_run)
+        self.step_box.activated.connect(self._on_step)
+        self.setLayout(row(self.run_box, self.step_box))
+
+    def _box(self, name: str, width: int) -> QComboBox:
+        made = QComboBox(self)
+        made.setAccessibleName(name)
+        made.setToolTip(name)
+        made.setFixedWidth(width)
+        made.setMaxVisibleItems(16)
+        return made
+
+    def show_points(self, points: "tuple[RunPoints, ...]") -> None:
+        """These can be chosen; what is chosen stays, where it still is there."""
+        if points == self._points:
+            return
+        run, which = self.current()[:2]
+        self._points = points
+        self.run_box.clear()
+        for one in points:
+            self.run_box.addItem(one.run, one.run)
+        self.run_box.setCurrentIndex(max(0, self.run_box.findData(run)))
+        self._fill_steps(which)
+
+    def current(self) -> tuple[str, str, int]:
+        """The run, "best", "last" or a step's number, and the step that it stands for; empty where there is none."""
+        run = self.run_box.currentData() or ""
+        which = self.step_box.currentData() or ""
+        point = next((one for one in self._points if one.run == run), None)
+        if point is None or not which:
+            return "", "", 0
+        return run, which, {"best": point.best, "last": point.last}.get(which) or int(which if which.isdecimal() else 0)
+
+    def _fill_steps(self, which: str) -> None:
+        self.step_box.clear()
+        point = next((one for one in self._points if one.run == self.run_box.currentData()), None)
+        if point is None:
+            return
+        self.step_box.addItem(_("best (step {step})").format(step=number(point.best)), "best")
+        self.step_box.addItem(_("last (step {step})").format(step=number(point.last)), "last")
+        for step in point.steps:
+            self.step_box.addItem(_("step {step}").format(step=number(step)), str(step))
+        self.step_box.setCurrentIndex(max(0, self.step_box.findData(which)))
+
+    @Slot(int)
+    def _on_run(self, _index: int) -> None:
+        self._fill_steps("best")
+        self.chosen.emit()
+
+    @Slot(int)
+    def _on_step(self, _index: int) -> None:
+        self.chosen.emit()
+
+
+class ChatMenu(QWidget):
+    """The line above the chat: which one it is, the earlier ones, a new one."""
+
+    new_asked = Signal()
+    open_asked = Signal(str)
+    delete_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._chats: tuple[Summary, ...] = ()
+        self._shown = ""
+        self.pill = QToolButton(self)
+        set_role(self.pill, "pill")
+        self.pill.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.pill.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.pill.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.menu = QMenu(self.pill)
+        self.menu.aboutToShow.connect(self._fill)
+        self.pill.setMenu(self.menu)
+        self._delete = icon_button("trash", _("Delete this chat"), self, self.delete_asked.emit)
+        self._new = button(_("New chat"), self, self.new_asked.emit, "small")
+        self.setLayout(row(self.pill, None, self._delete, self._new))
+        self.show_title("", "")
+
+    def show_title(self, chat_id: str, title: str) -> None:
+        """Which chat is shown."""
+        self._shown = chat_id
+        text = title or _("New chat")
+        self.pill.setText(self.pill.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 260))
+        self.pill.setAccessibleName(_("Chat: {title}").format(title=text))
+        self._delete.setEnabled(bool(title))
+        self._new.setEnabled(bool(title))
+
+    def show_chats(self, chats: "Sequence[Summary]") -> None:
+        """Which chats there are."""
+        self._chats = tuple(chats)
+
+    def set_busy(self, busy: bool, filled: bool) -> None:
+        """While the model writes, its chat stays."""
+        self.pill.setEnabled(not busy)
+        self._delete.setEnabled(not busy and filled)
+        self._new.setEnabled(not busy and filled)
+
+    @Slot()
+    def _fill(self) -> None:
+        self.menu.clear()
+        for chat in self._chats:
+            star = "★ " if chat.favourite else ""
+            action = QAction(star + (chat.title or _("(empty)")).replace("&", "&&"), self.menu)
+            action.setCheckable(True)
+            action.setChecked(chat.id == self._shown)
+            action.setData(chat.id)
+            action.triggered.connect(self._on_chosen)
+            self.menu.addAction(action)
+        if not self._chats:
+            none = self.menu.addAction(_("No earlier chats"))
+            none.setEnabled(False)
+
+    @Slot()
+    def _on_chosen(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self.open_asked.emit(str(action.data()))
+
+
+class PromptBox(QPlainTextEdit):
+    """Where the user writes. Enter sends, Shift+Enter begins a new line; it grows with what is written."""
+
+    sent = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(_("The beginning of a text"))
+        self.setToolTip(_("Enter generates, Shift+Enter: a new line"))
+        self.setTabChangesFocus(True)
+        self.document().setDocumentMargin(3)
+        self.textChanged.connect(self._fit)
+        self._fit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
+        """Enter sends."""
+        plain = not event.modifiers() & (Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.AltModifier)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
+            self.sent.emit()
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Another width makes other lines."""
+        super().resizeEvent(event)
+        short = _("Write the beginning of a text…")
+        full = _("Write the beginning of a text… (Enter generates, Shift+Enter: a new line)")
+        fits = self.fontMetrics().horizontalAdvance(full) < self.viewport().width() - 8
+        self.setPlaceholderText(full if fits else short)
+        self._fit()
+
+    @Slot()
+    def _fit(self) -> None:
+        lines = min(_MOST_LINES, max(1, round(self.document().size().height())))
+        self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 20)
+
+
+class NoticeBar(QFrame):
+    """One sentence about what is not as it should be, and often a button that helps."""
+
+    pressed = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        set_role(self, "card-warn")
+        self.text = label("", self, wrap=True, selectable=True)
+        self._button = button("", self, self.pressed.emit, "small")
+        close = icon_button("x", _("Close this notice"), self, self.hide)
+        inside = row(self.text, self._button, close)
+        inside.setContentsMargins(14, 8, 10, 8)
+        inside.setStretch(0, 1)
+        self.setLayout(inside)
+        self.hide()
+
+    def say(self, text: str, action: str = "", *, bad: bool = False) -> None:
+        """Show a sentence."""
+        self.text.setText(text)
+        self._button.setText(action)
+        self._button.setVisible(bool(action))
+        set_role(self, "card-bad" if bad else "card-warn")
+        self.show()
+
+
+class Legend(QWidget):
+    """What the tints mean."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._marks: list[tuple[QLabel, str]] = []
+        words = (_("≥ 50 %"), _("≥ 20 %"), _("≥ 5 %"), _("< 5 %"))
+        parts: list[QWidget] = [label(_("Probability:"), self, "caption")]
+        for (_least, name), word in zip(CLASSES, words, strict=True):
+            mark = QLabel(self)
+            mark.setFixedSize(QSize(14, 12))
+            mark.setAutoFillBackground(True)
+            self._marks.append((mark, name))
+            parts += [mark, label(word, self, "caption")]
+        inside = row(*parts, None, spacing=6)
+        self.setLayout(inside)
+        notifier().changed.connect(self._paint)
+        self._paint()
+
+    @Slot()
+    def _paint(self) -> None:
+        from PySide6.QtGui import QPixmap
+
+        for mark, name in self._marks:
+            square = QPixmap(mark.size())
+            square.fill(color(name))
+            mark.setPixmap(square)

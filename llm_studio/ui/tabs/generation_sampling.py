@@ -1,0 +1,247 @@
+"""The right side of Generation: the sampler's settings, and what they do to the token that might follow."""
+
+import random
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRegularExpression, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QAction, QActionGroup, QRegularExpressionValidator
+from PySide6.QtWidgets import QFrame, QLineEdit, QMenu, QScrollArea, QToolButton, QVBoxLayout, QWidget
+
+from llm_studio.config import GenerationSettings
+from llm_studio.i18n import N_, _, ngettext, number
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import icon_button, label, row
+from llm_studio.ui.widgets.candidates import CandidateBars
+from llm_studio.ui.widgets.slider_row import SliderRow
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.next_token import NextToken
+
+_NAMES = {"precise": N_("Precise"), "balanced": N_("Balanced"), "creative": N_("Creative")}
+_QUIET = 300
+"""Milliseconds without a further change after which the changes go out."""
+_MOST_SEED = 1_000_000
+_TAIL = 40
+"""Characters of the text that are shown before the token in question."""
+
+
+class SamplingPanel(QFrame):
+    """Shows and changes how the next token is drawn. What the user changes counts at once and goes out a bit later."""
+
+    settings_asked = Signal(dict)
+    """Settings of the project to be changed, by dotted name."""
+    appended = Signal(str)
+    """The text of a token, to be put after the prompt."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        set_role(self, "card")
+        self.setFixedWidth(312)
+        self._how = GenerationSettings()
+        self._waiting: dict[str, object] = {}
+        """Changes that haven't gone out yet."""
+        self._sent: dict[str, object] = {}
+        """Changes that the project doesn't have yet."""
+        self._next: NextToken | None = None
+        self._timer = QTimer(self, interval=_QUIET, singleShot=True)
+        self._timer.timeout.connect(self.flush)
+        inside = self._scrolled()
+        self._preset = self._make_preset_menu()
+        inside.addLayout(row(label(_("Sampling"), self, "heading"), None, self._preset))
+        self.rows = self._make_rows()
+        for made in self.rows.values():
+            inside.addWidget(made)
+        self.seed = self._make_seed()
+        dice = icon_button("dice-five", _("Another seed"), self, self._throw_dice)
+        inside.addLayout(row(label(_("Seed"), self), None, self.seed, dice))
+        inside.addSpacing(8)
+        inside.addWidget(label(_("Next token, live"), self, "heading"))
+        self.caption = label("", self, "caption", wrap=True)
+        inside.addWidget(self.caption)
+        self.bars = CandidateBars(self)
+        self.bars.chosen.connect(self.appended)
+        inside.addWidget(self.bars)
+        inside.addStretch(1)
+        self.say_waiting("")
+
+    def _scrolled(self) -> QVBoxLayout:
+        """In a low window this side scrolls by itself, so that the prompt stays in sight."""
+        area = QScrollArea(self)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        content = QWidget(area)
+        set_role(content, "plain")
+        area.setWidget(content)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(1, 6, 1, 6)
+        around.addWidget(area)
+        inside = QVBoxLayout(content)
+        inside.setContentsMargins(15, 8, 15, 8)
+        inside.setSpacing(4)
+        return inside
+
+    def _make_preset_menu(self) -> QToolButton:
+        pill = QToolButton(self)
+        set_role(pill, "pill")
+        pill.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        pill.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        pill.setAccessibleName(_("Preset of the sampler"))
+        menu = QMenu(pill)
+        self._group = QActionGroup(menu)
+        for key, name in _NAMES.items():
+            action = QAction(_(name), menu)
+            action.setCheckable(True)
+            action.setData(key)
+            self._group.addAction(action)
+            menu.addAction(action)
+        self._group.triggered.connect(self._on_preset)
+        pill.setMenu(menu)
+        return pill
+
+    def _make_rows(self) -> dict[str, SliderRow]:
+        made = {
+            "temperature": SliderRow(
+                self, _("Temperature"), 0, 2, most=10, step=0.05,
+                tip=_("Above 1 bolder, below 1 safer, 0: always the likeliest token.")),
+            "top_k": SliderRow(
+                self, "Top-k", 0, 200, most=1_000_000, decimals=0, step=1, curve=2, zero=_("all"),
+                tip=_("Keep the k likeliest tokens.")),
+            "top_p": SliderRow(
+                self, "Top-p", 0.01, 1, tip=_("Keep the likeliest tokens that together reach this probability.")),
+            "min_p": SliderRow(
+                self, "Min-p", 0, 0.5, most=1, curve=2,
+                tip=_("Drop the tokens under this share of the likeliest one's probability.")),
+            "repetition_penalty": SliderRow(
+                self, _("Repetition penalty"), 1, 2, least=0.1, most=10,
+                tip=_("Above 1, what is in the text already comes less often.")),
+            "max_tokens": SliderRow(
+                self, _("Longest text"), 1, 1000, most=1_000_000, decimals=0, step=10, curve=2,
+                tip=_("The model stops after so many tokens.")),
+        }  # fmt: skip
+        for name, slider in made.items():
+            slider.setObjectName(name)
+            slider.changed.connect(self._on_row)
+        return made
+
+    def _make_seed(self) -> QLineEdit:
+        made = QLineEdit(self)
+        made.setFixedWidth(110)
+        made.setAlignment(Qt.AlignmentFlag.AlignRight)
+        made.setPlaceholderText(_("by chance"))
+        made.setAccessibleName(_("Seed"))
+        made.setToolTip(_("The same seed writes the same text again. Empty: another text each time."))
+        made.setValidator(QRegularExpressionValidator(QRegularExpression(r"\d{0,18}"), made))
+        made.textEdited.connect(self._on_seed)
+        return made
+
+    # --- The settings -----------------------------------------------------------------------------------------
+
+    def how(self) -> GenerationSettings:
+        """The settings as they are shown."""
+        return self._how
+
+    def forget(self) -> None:
+        """Another project: nothing of the one before goes out any more."""
+        self._timer.stop()
+        self._waiting, self._sent, self._next = {}, {}, None
+        self.say_waiting("")
+
+    def show_settings(self, settings: GenerationSettings) -> None:
+        """The project has these settings; what the user changed since it was asked stays."""
+        self._sent = {name: value for name, value in self._sent.items() if getattr(settings, name) != value}
+        self._take(settings.model_copy(update={**self._sent, **self._waiting}))
+
+    def settings_failed(self) -> None:
+        """The changes that went out could not be kept."""
+        self._sent = {}
+
+    @Slot()
+    def flush(self) -> None:
+        """Let the changes go out now."""
+        self._timer.stop()
+        if self._waiting:
+            changes = {f"generation.{name}": value for name, value in self._waiting.items()}
+            self._sent |= self._waiting
+            self._waiting = {}
+            self.settings_asked.emit(changes)
+
+    def _take(self, how: GenerationSettings) -> None:
+        """Show settings, without touching what shows them already: someone may be typing there."""
+        self._how = how
+        for name, slider in self.rows.items():
+            value = float(getattr(how, name))
+            if abs(slider.value() - value) > 0.005:
+                slider.set_value(value)
+        typed = int(self.seed.text()) if self.seed.text() else None
+        if typed != how.seed:
+            self.seed.setText("" if how.seed is None else str(how.seed))
+        self._show_preset()
+        self._draw()
+
+    def _change(self, changes: dict[str, object]) -> None:
+        self._waiting |= changes
+        self._timer.start()
+        self._take(self._how.model_copy(update=changes))
+
+    @Slot(float)
+    def _on_row(self, value: float) -> None:
+        slider = self.sender()
+        name = slider.objectName() if slider else ""
+        whole = name in ("top_k", "max_tokens")
+        self._change({name: round(value) if whole else round(value, 2)})
+
+    @Slot(str)
+    def _on_seed(self, text: str) -> None:
+        self._change({"seed": int(text) if text else None})
+
+    def _throw_dice(self) -> None:
+        self._change({"seed": random.randrange(_MOST_SEED)})
+
+    @Slot(QAction)
+    def _on_preset(self, action: QAction) -> None:
+        from llm_studio.workflows.next_token import PRESETS
+
+        chosen = PRESETS[str(action.data())]
+        self._change({**chosen, "top_k": int(chosen["top_k"])})
+
+    def _show_preset(self) -> None:
+        from llm_studio.workflows.next_token import PRESETS
+
+        def holds(values: dict[str, float]) -> bool:
+            return all(abs(float(getattr(self._how, name)) - value) < 1e-9 for name, value in values.items())
+
+        found = next((key for key, values in PRESETS.items() if holds(values)), "")
+        self._preset.setText(_(_NAMES[found]) if found else _("Custom"))
+        for action in self._group.actions():
+            action.setChecked(action.data() == found)
+
+    # --- The next token ---------------------------------------------------------------------------------------
+
+    def show_next(self, found: "NextToken") -> None:
+        """What might follow is known: it follows the sliders from now on."""
+        self._next = found
+        self._draw()
+
+    def say_waiting(self, text: str) -> None:
+        """There is nothing to show yet: say why."""
+        self._next = None
+        self.caption.setText(text)
+        self.bars.show_candidates(())
+
+    def _draw(self) -> None:
+        if self._next is None:
+            return
+        found = self._next.under(self._how)
+        text = " ".join(self._next.text[-3 * _TAIL :].split())
+        shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
+        after = _("“{text} ▁”").format(text=shown) if shown else _("The beginning of a text")
+        kept = ngettext("{n} token kept of {total}", "{n} tokens kept of {total}", found.kept)
+        self.caption.setText(f"{after} — {kept.format(n=number(found.kept), total=number(found.total))}")
+        self.bars.show_candidates(found.first)
+
+
+def random_seed() -> int:
+    """A seed by chance, short enough to be read and typed."""
+    return random.randrange(_MOST_SEED)

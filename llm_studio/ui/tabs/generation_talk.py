@@ -1,0 +1,262 @@
+"""The left side of Generation: the chat with its list, and the box to write in."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtGui import QTextCursor
+from PySide6.QtWidgets import QWidget
+
+from llm_studio.events import Event, TextWritten, TokenWritten
+from llm_studio.i18n import _
+from llm_studio.ui.tabs.generation_chat import ChatView
+from llm_studio.ui.tabs.generation_parts import ChatMenu, Legend, PromptBox
+from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.workflows import chats
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.chats import Chat
+
+_REDRAW = 50
+"""Milliseconds: written tokens are kept here and shown by a timer."""
+
+
+class Talk(Card):
+    """Shows a chat and what is written to it; asks for what the user wants."""
+
+    write_asked = Signal(object, object, bool)
+    """The chat to write in, the prompt or None to go on, and whether it is in place of an answer."""
+    stop_asked = Signal()
+    text_changed = Signal()
+    """The text that the model would go on with is another."""
+    keep_asked = Signal(object)
+    """A chat that is to be written."""
+    open_asked = Signal(str)
+    delete_asked = Signal(str)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setMinimumWidth(380)
+        self.content.setContentsMargins(16, 10, 16, 14)
+        self.chat: Chat = chats.new()
+        self.is_writing = False
+        self._ready = False
+        self._editing: int | None = None
+        self._glued = False
+        """What is in the box follows the text without a space: it began with a token that was chosen."""
+        self._prompt: str | None = None
+        self._waiting: list[chats.Token] = []
+        self._timer = QTimer(self, interval=_REDRAW)
+        self._timer.timeout.connect(self._draw)
+        self.menu = ChatMenu(self)
+        self.legend = Legend(self)
+        self.legend.hide()
+        self.turns = ChatView(self)
+        self._note = label("", self, "caption", wrap=True)
+        self._cancel = button(_("Cancel"), self, self.cancel_editing, "link")
+        self.box = PromptBox(self)
+        self.go = button(_("Generate"), self, self.send, "primary")
+        self.stop = button(_("Stop"), self, self.stop_asked.emit, "danger")
+        self.content.addWidget(self.menu)
+        self.content.addWidget(self.turns, 1)
+        self.content.addWidget(self.legend)
+        editing = row(self._note, self._cancel)
+        editing.setStretch(0, 1)
+        self.content.addLayout(editing)
+        self.content.addLayout(row(self.box, self.go, self.stop, spacing=12))
+        self._connect()
+        self._show_state()
+
+    def _connect(self) -> None:
+        self.menu.new_asked.connect(self.start_new)
+        self.menu.open_asked.connect(self.open_asked)
+        self.menu.delete_asked.connect(self._on_delete)
+        self.box.sent.connect(self.send)
+        self.box.textChanged.connect(self._on_typed)
+        self.turns.regenerate_asked.connect(self._regenerate)
+        self.turns.continue_asked.connect(self._go_on)
+        self.turns.edit_asked.connect(self._edit)
+        self.turns.branch_asked.connect(self._branch)
+        self.turns.star_toggled.connect(self._star)
+
+    # --- What is shown ----------------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Another project."""
+        self.end()
+        self.box.clear()
+        self._ready = False
+        self.menu.show_chats(())
+        self.show_chat(chats.new())
+
+    def show_chat(self, chat: "Chat") -> None:
+        """Show a chat as it is kept."""
+        if chat.id != self.chat.id:
+            self._editing = None
+        self.chat = chat
+        self._waiting = []
+        self.turns.show_chat(chat)
+        self._show_state()
+        self.text_changed.emit()
+
+    @Slot(str)
+    def show_view(self, view: str) -> None:
+        """Show the text alone, or tinted by probability."""
+        self.turns.set_tinted(view == "probabilities")
+        self.legend.setVisible(view == "probabilities")
+
+    def set_ready(self, ready: bool) -> None:
+        """Whether there is a model to write."""
+        self._ready = ready
+        self._show_state()
+
+    def _show_state(self) -> None:
+        busy = self.is_writing
+        self.go.setVisible(not busy)
+        self.go.setEnabled(self._ready)
+        self.stop.setVisible(busy)
+        self.stop.setEnabled(True)
+        self._note.setVisible(self._editing is not None)
+        self._note.setText(
+            _("You are editing a prompt: the new answer begins a new chat.") if self._is_branching()
+            else _("You are editing a prompt: its answer is written anew.")
+        )  # fmt: skip
+        self._cancel.setVisible(self._editing is not None)
+        self.menu.show_title(self.chat.id, self.chat.title)
+        self.menu.set_busy(busy, bool(self.chat.turns))
+        self.turns.set_busy(busy or not self._ready)
+
+    # --- The prompt -------------------------------------------------------------------------------------------
+
+    def context(self) -> str:
+        """The text that the model would go on with."""
+        base = self._base()
+        return (base.text + self._written(base)).rstrip(" ")
+
+    def _base(self) -> "Chat":
+        """The chat that what is in the box follows."""
+        return self.chat if self._editing is None else self.chat.before(self._editing)
+
+    def _is_branching(self) -> bool:
+        """Whether what is edited has turns after it: these stay in the chat as it is."""
+        return self._editing is not None and self._editing < len(self.chat.turns) - 1
+
+    def _written(self, base: "Chat") -> str:
+        """What is in the box, with the space before it; a space at its end would be half a token for the model."""
+        text = self.box.toPlainText().rstrip(" ")
+        return text if self._glued else chats.joined(base.text, text)
+
+    @Slot(str)
+    def append_token(self, text: str) -> None:
+        """Put a token after what is written."""
+        if self.is_writing:
+            return
+        if not self.box.toPlainText():
+            self._glued = bool(self._base().turns)
+        self.box.moveCursor(QTextCursor.MoveOperation.End)
+        self.box.insertPlainText(text)
+
+    @Slot()
+    def _on_typed(self) -> None:
+        if not self.box.toPlainText():
+            self._glued = False
+        self.text_changed.emit()
+
+    @Slot()
+    def send(self) -> None:
+        """Let the model go on with what is in the box; with nothing in it, with its own text."""
+        if self.is_writing or not self._ready:
+            return
+        base = self._base()
+        prompt = self._written(base)
+        if not prompt and base.turns and self._editing is None:
+            self._go_on()
+            return
+        if self._is_branching():
+            base = chats.Chat(chats.new().id, base.turns)  # what follows stays, in the chat before
+        self._editing = None
+        self.write_asked.emit(base, prompt, False)
+
+    # --- While the model writes -------------------------------------------------------------------------------
+
+    def begin(self, chat: "Chat", prompt: str | None) -> None:
+        """The model is going to write."""
+        self._prompt = prompt
+        self.is_writing = True
+        self.turns.show_chat(chat)
+        self.turns.begin(None if prompt is None and chat.turns else chats.Turn(prompt or ""))
+        if prompt is not None and prompt.strip() == self.box.toPlainText().strip():
+            self.box.clear()
+        self._timer.start()
+        self._show_state()
+
+    def take(self, event: Event) -> None:
+        """A token was written: it is shown a moment later."""
+        if isinstance(event, TokenWritten):
+            self._waiting.append(chats.Token(event.token, event.text, event.probability, event.alternatives))
+        elif isinstance(event, TextWritten) and event.text:
+            self._waiting.append(chats.Token(-1, event.text, 0.0))
+
+    def take_back(self) -> None:
+        """Nothing came of it: show the chat as it was, and what was written in the box."""
+        if self._prompt and not self.box.toPlainText():
+            self.box.setPlainText(self._prompt.lstrip(" "))
+        self.turns.show_chat(self.chat)
+
+    def end(self) -> None:
+        """The model has ended."""
+        self._timer.stop()
+        self._waiting = []
+        self._prompt = None
+        self.is_writing = False
+        self._show_state()
+
+    @Slot()
+    def _draw(self) -> None:
+        if self._waiting:
+            tokens, self._waiting = self._waiting, []
+            self.turns.append(tokens)
+
+    # --- What is asked of the chat ----------------------------------------------------------------------------
+
+    @Slot()
+    def start_new(self) -> None:
+        """A new chat; the one before stays in the list."""
+        self.box.clear()
+        self.show_chat(chats.new())
+        self.box.setFocus()
+
+    @Slot()
+    def _on_delete(self) -> None:
+        self.delete_asked.emit(self.chat.id)
+
+    @Slot()
+    def _regenerate(self) -> None:
+        last = len(self.chat.turns) - 1
+        self.write_asked.emit(self.chat.before(last), self.chat.turns[last].prompt, True)
+
+    @Slot()
+    def _go_on(self) -> None:
+        self.write_asked.emit(self.chat, None, False)
+
+    @Slot(int)
+    def _edit(self, index: int) -> None:
+        self._editing = index
+        self.box.setPlainText(self.chat.turns[index].prompt.strip(" "))
+        self.box.moveCursor(QTextCursor.MoveOperation.End)
+        self.box.setFocus()
+        self._show_state()
+
+    @Slot()
+    def cancel_editing(self) -> None:
+        """Leave the prompt as it is."""
+        self._editing = None
+        self.box.clear()
+        self._show_state()
+
+    @Slot(int)
+    def _branch(self, index: int) -> None:
+        self.keep_asked.emit(chats.Chat(chats.new().id, self.chat.turns[: index + 1]))
+
+    @Slot(int)
+    def _star(self, index: int) -> None:
+        self.keep_asked.emit(self.chat.marked(index, not self.chat.turns[index].favourite))

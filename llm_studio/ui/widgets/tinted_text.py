@@ -1,0 +1,201 @@
+"""A text of tokens that grows as it is written; on request each token is tinted by its probability."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Slot
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QHelpEvent,
+    QResizeEvent,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QTextEdit, QToolTip, QWidget
+
+from llm_studio.i18n import _, number
+from llm_studio.ui import theme
+from llm_studio.ui.theme import set_role
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.chats import Token
+
+CLASSES = ((0.5, "token_3"), (0.2, "token_5"), (0.05, "token_2"), (0.0, "token_4"))
+"""From which probability on which colour of the theme."""
+_LINE = 130
+"""Per cent of the usual height of a line."""
+_CARET = "\u258d"
+
+
+def color_of(probability: float) -> str:
+    """The theme's colour behind a token of this probability."""
+    return next(name for least, name in CLASSES if probability >= least)
+
+
+def visible(text: str) -> str:
+    """A token with its white space to be seen."""
+    return text.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥")
+
+
+def percent(probability: float) -> str:
+    """A probability for people: 31.0 %."""
+    return f"{number(100 * probability, 1)} %"
+
+
+class TintedText(QTextEdit):
+    """Shows a text as high as it is long. Its tokens are told on hover, and at the cursor when moved by keys."""
+
+    def __init__(self, parent: QWidget, name: str) -> None:
+        super().__init__(parent)
+        set_role(self, "plain")
+        self.setAccessibleName(name)
+        self.setReadOnly(True)
+        self.setTabChangesFocus(True)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.document().setDocumentMargin(0)
+        self._tinted = False
+        self._writing = False
+        self._tokens: list[Token] = []
+        self._ends: list[int] = []
+        """Where each token ends, in the document's units, those of UTF-16."""
+        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+        theme.notifier().changed.connect(self._paint_all)
+
+    # --- What is shown ----------------------------------------------------------------------------------------
+
+    def show_text(self, text: str, tokens: Sequence["Token"]) -> None:
+        """Show a whole text; `tokens` may be empty, where nothing more is known of it."""
+        self._tokens, self._ends = [], []
+        self.clear()
+        spaced = QTextBlockFormat()
+        spaced.setLineHeight(_LINE, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        QTextCursor(self.document()).setBlockFormat(spaced)
+        if tokens:
+            self.append_tokens(tokens)
+        else:
+            self._cursor_at_end().insertText(text.lstrip(" "), QTextCharFormat())
+
+    def append_tokens(self, tokens: Iterable["Token"]) -> None:
+        """Let the text grow."""
+        cursor = self._cursor_at_end()
+        for token in tokens:
+            # the space at the beginning would stand out at the edge
+            shown = token.text if cursor.position() else token.text.lstrip(" ")
+            cursor.insertText(shown, self._format(token))
+            self._tokens.append(token)
+            self._ends.append(cursor.position())
+
+    def show_writing(self, writing: bool) -> None:
+        """Show or take away the block at the end that says: more is coming."""
+        if writing == self._writing:
+            return
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if writing:
+            cursor.insertText(_CARET, QTextCharFormat())
+        else:
+            cursor.deletePreviousChar()
+        self._writing = writing
+
+    def set_tinted(self, tinted: bool) -> None:
+        """Tint the tokens by their probability, or not."""
+        if tinted != self._tinted:
+            self._tinted = tinted
+            self._paint_all()
+
+    def token_at(self, position: int) -> "Token | None":
+        """The token that the character at `position` of the document belongs to."""
+        index = bisect_right(self._ends, position)
+        return self._tokens[index] if index < len(self._tokens) else None
+
+    def _cursor_at_end(self) -> QTextCursor:
+        """At the end of the text, before the block that says that more is coming."""
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if self._writing:
+            cursor.movePosition(QTextCursor.MoveOperation.Left)
+        return cursor
+
+    def _format(self, token: "Token") -> QTextCharFormat:
+        made = QTextCharFormat()
+        if self._tinted:
+            made.setBackground(theme.color(color_of(token.probability)))
+        return made
+
+    @Slot()
+    def _paint_all(self) -> None:
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()
+        start = 0
+        for token, end in zip(self._tokens, self._ends, strict=True):
+            cursor.setPosition(start)
+            cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+            cursor.setCharFormat(self._format(token))
+            start = end
+        cursor.endEditBlock()
+
+    # --- What is told of a token ------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """Tell of the token under the mouse."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            self._tell(event.pos(), event.globalPos())
+            return True
+        return super().event(event)
+
+    def _tell(self, at: QPoint, shown_at: QPoint) -> None:
+        position = (
+            self.document()
+            .documentLayout()
+            .hitTest(self.viewport().mapFromParent(at).toPointF(), Qt.HitTestAccuracy.ExactHit)
+        )
+        token = self.token_at(position) if position >= 0 and self._tinted else None
+        if token is None:
+            QToolTip.hideText()
+            return
+        QToolTip.showText(shown_at, describe(token), self, QRect(at.x() - 4, at.y() - 8, 8, 16))
+
+    # --- As high as the text ----------------------------------------------------------------------------------
+
+    @Slot()
+    def _fit(self) -> None:
+        height = max(20, round(self.document().size().height()) + 4)
+        if height != self.height():
+            self.setFixedHeight(height)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Another width makes another height."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's
+        """Nothing scrolls in here: what is around does."""
+        event.ignore()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802  Qt's
+        """Qt's menu of copy and select all."""
+        menu = self.createStandardContextMenu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(event.globalPos())
+
+
+def describe(token: "Token") -> str:
+    """A token with its probability, and the likeliest at its place, as rich text."""
+    head = _("Probability: {share}").format(share=percent(token.probability))
+    rows = "".join(
+        f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{percent(p)}</td></tr>"
+        for text, p in token.alternatives
+    )
+    likeliest = _("The likeliest here:")
+    return (
+        f"<p><b><code>{escape(visible(token.text) or '…')}</code></b><br>{head}</p>"
+        f"<p>{likeliest}</p><table cellspacing=2>{rows}</table>"
+    )

@@ -1,0 +1,49 @@
+"""Samples that the user likes, kept in the project for good, also when their run is deleted."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from llm_studio import files
+from llm_studio.project import Project
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Favourite:
+    """A text that a run's model wrote after `prompt` at a step, and its validation loss then."""
+
+    run: str
+    step: int
+    prompt: str
+    text: str
+    loss: float | None = None
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What tells two of them apart."""
+        return self.run, self.step, self.prompt
+
+
+def listed(project: Project) -> tuple[Favourite, ...]:
+    """All favourites, in the order in which they were chosen."""
+    found: list[Favourite] = []
+    for record in (files.read_json(_file(project)) or {}).get("samples", ()):
+        try:
+            found.append(Favourite(**record))
+        except TypeError:
+            continue
+    return tuple(found)
+
+
+def change(project: Project, favourite: Favourite, kept: bool) -> tuple[Favourite, ...]:
+    """Keep a favourite, or no longer; returns those kept now. Raises StorageError, BusyError."""
+    with project.writing("favourites"):
+        others = [known for known in listed(project) if known.key != favourite.key]
+        now = [*others, favourite] if kept else others
+        files.write_json(_file(project), {"version": VERSION, "samples": [asdict(known) for known in now]})
+    return tuple(now)
+
+
+def _file(project: Project) -> Path:
+    return project.root / "chats" / "favourites.json"

@@ -1,0 +1,56 @@
+"""What is told of a model's choices agrees with the sampler, and a model is made without leaving a trace."""
+
+import pytest
+import torch
+
+from llm_studio.config import GenerationSettings
+from llm_studio.inference.generate import generate, generate_with_logits
+from llm_studio.inference.inspect import choices, likeliest, model_of
+from llm_studio.inference.sampling import distribution
+from tests.model.builders import VOCABULARY, small_model, some_ids
+
+FREE = GenerationSettings(temperature=1.5, top_k=0, top_p=1.0, max_tokens=20, seed=7)
+
+
+def test_tokens_with_their_logits_are_the_same_tokens() -> None:
+    model = small_model()
+    drawn = list(generate_with_logits(model, [1, 2], FREE))
+    assert [one.token for one in drawn] == list(generate(model, [1, 2], FREE))
+    ids = [1, 2, *(one.token for one in drawn)]
+    with torch.no_grad():
+        torch.testing.assert_close(drawn[4].logits, model(torch.tensor([ids[:6]]))[0, -1], atol=1e-5, rtol=0)
+
+
+def test_the_likeliest_are_the_models_own() -> None:
+    logits = torch.tensor([0.0, 2.0, 1.0, -1.0])
+    probability, best = likeliest(logits, 2, 3)
+    assert probability == pytest.approx(float(logits.softmax(0)[2]))
+    assert [one.token for one in best] == [1, 2, 0] and best[1].probability == pytest.approx(probability)
+    assert len(likeliest(logits, 0, 50)[1]) == 4
+
+
+@pytest.mark.parametrize("change", [{"top_k": 3}, {"top_p": 0.4}, {"min_p": 0.5}, {"temperature": 0.0},
+                                    {"repetition_penalty": 3.0, "top_k": 5}])  # fmt: skip
+def test_choices_are_those_of_the_sampler(change: dict[str, float]) -> None:
+    torch.manual_seed(1)
+    logits, settings = torch.randn(50) * 3, FREE.model_copy(update=change)
+    expected = distribution(logits, [3, 7], settings)
+    found, kept = choices(logits, [3, 7], settings, 50)
+    assert kept == int((expected > 0).sum())
+    assert [one.drawn > 0 for one in found] == [True] * kept + [False] * (50 - kept)
+    for one in found:
+        assert one.drawn == pytest.approx(float(expected[one.token]))
+        assert one.own == pytest.approx(float(logits.softmax(0)[one.token]))
+
+
+@pytest.mark.parametrize("positions", ["rope", "learned", "sinusoidal"])
+@torch.no_grad()
+def test_a_model_is_made_of_its_weights_without_touching_chance(positions: str) -> None:
+    model = small_model(positions=positions).eval()
+    before = torch.get_rng_state()
+    made = model_of(model.settings, VOCABULARY, model.state_dict())
+    assert torch.equal(torch.get_rng_state(), before)
+    ids = some_ids(1, 12)
+    assert torch.equal(made(ids), model(ids)) and not made.training
+    halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    torch.testing.assert_close(model_of(model.settings, VOCABULARY, halves)(ids), model(ids), atol=0.02, rtol=0.02)
