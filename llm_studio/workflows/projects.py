@@ -6,7 +6,9 @@ from pathlib import Path
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.config_file import Preset, load_preset
+from llm_studio.config_file import Preset, load_preset, parse
+from llm_studio.errors import ConfigError, ProjectError, TokenizerError
+from llm_studio.i18n import _
 from llm_studio.model import cost
 from llm_studio.project import Project, State, state
 
@@ -24,6 +26,32 @@ def apply_preset(project: Project, preset: Preset) -> Settings:
     old, new = project.settings().to_dict(), load_preset(preset).to_dict()
     settings = Settings.from_dict({**new, "project": old["project"], "data": old["data"]})
     project.replace_settings(settings)
+    return settings
+
+
+def config_text(project: Project) -> str:
+    """What stands in config.yaml, right or wrong. Raises ConfigError where it can't be read as text."""
+    try:
+        return project.config_file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(_("{path} is not UTF-8 text.").format(path=project.config_file), [],
+                          _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
+    except OSError as error:
+        raise ConfigError(_("{path} can't be read: {reason}.").format(path=project.config_file, reason=error.strerror),
+                          [], _("It must be a file that you may read.")) from error  # fmt: skip
+
+
+def write_config_text(project: Project, text: str, before: str | None = None) -> Settings:
+    """Put `text` into config.yaml, whole or not at all. `before`: what the author of `text` started from.
+
+    Raises ConfigError where it can't be used, ProjectError where the file isn't as `before` any more, BusyError.
+    """
+    settings = parse(text)
+    with project.writing("config"):
+        if before is not None and config_text(project) != before:
+            raise ProjectError(_("config.yaml was changed by something else while you were writing."),
+                               _("Take over what the file holds now, or keep your text."))  # fmt: skip
+        files.write_text(project.config_file, text)
     return settings
 
 
@@ -64,9 +92,13 @@ def tokenizer_inputs(settings: Settings, corpus: str) -> dict[str, str]:
 
 
 def _tokenizer_fingerprint(project: Project) -> str | None:
+    """None without a tokenizer, and for one that can't be used: who uses it says why."""
     from llm_studio.data.tokenizer import Tokenizer
 
-    return Tokenizer.load(project.tokenizer_file).fingerprint if project.tokenizer_file.exists() else None
+    try:
+        return Tokenizer.load(project.tokenizer_file).fingerprint
+    except TokenizerError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -81,12 +113,16 @@ class Cost:
 
 
 def model_cost(project: Project, settings: Settings) -> Cost:
-    """The cost of the model that these settings describe. Quick enough to call at each change.
+    """The cost of the model that these settings describe, with the tokenizer's real size."""
+    return cost_of(settings, _real_vocab_size(project, settings.model.vocab_size))
+
+
+def cost_of(settings: Settings, vocab_size: int) -> Cost:
+    """The cost of the model that these settings describe, for a known vocabulary. Mere arithmetic.
 
     For the precision "auto" the memory is an upper bound: what this machine would choose, only torch can tell.
     """
     model, training = settings.model, settings.training
-    vocab_size = _real_vocab_size(project, model.vocab_size)
     precisions = ("float32", "bfloat16") if training.precision == "auto" else (training.precision,)
     return Cost(
         vocab_size=vocab_size,

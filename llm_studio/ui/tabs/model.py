@@ -1,14 +1,290 @@
-"""The tab Model."""
+"""The tab Model: settings as a form and as a file, what they make, what it costs, and what to think of it."""
 
-from PySide6.QtWidgets import QWidget
+from functools import cache
+from typing import TYPE_CHECKING
 
-from llm_studio.i18n import _
+from PySide6.QtCore import Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from llm_studio.config import Settings
+from llm_studio.config_file import PRESETS, Preset, load_preset
+from llm_studio.errors import ConfigError
+from llm_studio.i18n import _, short_number
+from llm_studio.jobs import Job
 from llm_studio.ui.page import Page
+from llm_studio.ui.tabs.model_blocks import blocks
+from llm_studio.ui.tabs.model_cost import FactsColumn
+from llm_studio.ui.tabs.model_drawing import ArchitectureCard
+from llm_studio.ui.tabs.model_form import SettingsForm
+from llm_studio.ui.tabs.model_probe import PROBE, StepTime
+from llm_studio.ui.tabs.model_words import PRESET_NAMES
+from llm_studio.ui.tabs.model_writer import PRESET, SAVE, TEXT, ConfigWriter
+from llm_studio.ui.tabs.model_yaml import YamlEditor
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import Card, Segmented, button, row
+from llm_studio.ui.worker import Task
+from llm_studio.workflows.advice import Advice, Plan
+from llm_studio.workflows.projects import cost_of
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Machine, Overview, Project
+
+_FORM, _FILE = "form", "file"
+_MACHINE = "model/machine"
+
+
+@cache
+def _presets() -> dict[str, Settings]:
+    return {name: load_preset(name) for name in PRESETS}
 
 
 class ModelPage(Page):
-    """..."""
+    """Form and file at the left, the drawing in the middle, cost and advice at the right."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Model"), "", parent)
-        self.body.addStretch(1)
+        super().__init__(_("Model"), _("A decoder-only Transformer. Each setting shows at once what it costs."), parent)
+        self._machine: Machine | None = None
+        self._shown = Settings()
+        self._unwritten: dict[str, object] = {}
+        self._writing: dict[str, object] = {}
+        self.writer = ConfigWriter(self)
+        self.step_time = StepTime(self)
+        names = {name: f"{_(PRESET_NAMES[name])} {_size_of(made)}" for name, made in _presets().items()}
+        self.presets = Segmented(self, names, _("Preset"))
+        self.presets.choose("")
+        self.actions.addWidget(self.presets)
+        columns = QHBoxLayout()
+        columns.setSpacing(GAP)
+        columns.addWidget(self._settings_card(), 38)
+        self.architecture = ArchitectureCard(self)
+        columns.addWidget(self.architecture, 38)
+        columns.addLayout(self._facts_column(), 32)
+        self.body.addLayout(columns, 1)
+        self._connect()
+
+    def _settings_card(self) -> Card:
+        card = Card(self)
+        card.setMinimumWidth(268)
+        card.content.setContentsMargins(16, 14, 8, 10)
+        self.views = Segmented(card, {_FORM: _("Form"), _FILE: "config.yaml"}, _("Show the settings as"))
+        card.content.addLayout(row(self.views, None))
+        self.stack = QStackedWidget(card)
+        self.form, self.file = SettingsForm(self.stack), YamlEditor(self.stack)
+        self.stack.addWidget(self.form)
+        self.stack.addWidget(self.file)
+        card.content.addWidget(self.stack, 1)
+        return card
+
+    def _facts_column(self) -> QVBoxLayout:
+        column = QVBoxLayout()
+        column.setSpacing(GAP)
+        self.facts = FactsColumn(self)
+        self.train_button = button(_("Train this model →"), self, self._train, "primary")
+        column.addWidget(self.facts, 1)
+        column.addWidget(self.train_button)
+        return column
+
+    def _connect(self) -> None:
+        self.presets.chosen.connect(self._apply_preset)
+        self.views.chosen.connect(self._choose_view)
+        self.form.previewed.connect(self._preview)
+        self.form.changed.connect(self._change)
+        self.form.marked.connect(self._show_standing)
+        self.file.checked.connect(self._preview)
+        self.file.saved_changed.connect(self._show_standing)
+        self.architecture.more.clicked.connect(self._read_more)
+        self.facts.cost.measure_pressed.connect(self.step_time.begin)
+        self.facts.advice.taken.connect(self._take_advice)
+        time, writer = self.step_time, self.writer
+        self.file.save_asked.connect(writer.save)
+        writer.free.connect(self.file.save)
+        writer.asked.connect(self.asked)
+        writer.told.connect(self.told)
+        time.asked.connect(self.asked)
+        time.stop_asked.connect(self.stop_asked)
+        time.changed.connect(self._show_plan)
+        self.listen(TEXT, succeeded=self.file.show_file, failed=self._text_failed)
+        self.listen(SAVE, succeeded=self.file.saved, ended=writer.save_ended)
+        self.listen(PRESET, succeeded=writer.preset_applied)
+        self.listen(_MACHINE, succeeded=self._machine_known)
+        self.listen("settings", started=self._settings_started, ended=self._settings_ended)
+        self.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
+
+    # --- What the window tells --------------------------------------------------------------------------------
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the old project."""
+        if self.project is not None and project is not self.project:
+            self.file.save()
+        super().open_project(project)
+        self._unwritten, self._writing = {}, {}
+        self.writer.open_project(project)
+        self.form.forget()
+        self.file.forget()
+        self.step_time.forget()
+        self.views.choose(_FORM)
+        self.stack.setCurrentWidget(self.form)
+
+    @Slot(object)
+    def show_overview(self, overview: "Overview") -> None:
+        """Show the project's settings; what the user is writing stays."""
+        super().show_overview(overview)
+        self.writer.read(overview.project)
+        if overview.settings_problem is not None:
+            self._show_file_view()
+            self.form.forget()
+        settings = self._with_pending(overview.settings)
+        known = overview.tokenizer.vocab_size if overview.tokenizer else 0
+        self.form.show_settings(settings, known)
+        if not self.form.has_wrong and not self.file.is_changed:
+            self._preview(settings)
+        else:
+            self._preview(self._shown)
+        self._show_standing()
+
+    def _with_pending(self, settings: Settings) -> Settings:
+        """These settings with what was changed here and isn't in the file yet."""
+        try:
+            return settings.replaced({**self._writing, **self._unwritten})
+        except ConfigError:
+            return settings
+
+    def task_started(self, task: Task) -> None:
+        """A job stops a measurement."""
+        super().task_started(task)
+        if not task.is_question:
+            self.step_time.job_started(task.key)
+
+    def task_ended(self, key: str) -> None:
+        """A job is over."""
+        super().task_ended(key)
+        self.step_time.job_ended(key)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
+        """Look how much memory there is."""
+        super().showEvent(event)
+        self.asked.emit(Task(_MACHINE, _look_at_machine, shows_problems=True))
+        self.step_time.show_page(True)
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
+        """Take what was written."""
+        super().hideEvent(event)
+        self.step_time.show_page(False)
+        if self.project is not None:
+            self.form.take()
+            self.file.save()
+
+    def _machine_known(self, machine: "Machine") -> None:
+        self._machine = machine
+        self._preview(self._shown)
+
+    # --- Showing ----------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _preview(self, settings: Settings) -> None:
+        """Show what these settings make and cost."""
+        self._shown = settings
+        here = self.overview
+        if here is None:
+            return
+        plan = self._plan(here)
+        facts = blocks(settings.model, plan.cost.parts, plan.cost.vocab_size)
+        self.architecture.show_model(facts, settings.model.n_layers)
+        self.presets.choose(next((name for name, made in _presets().items() if made.model == settings.model), ""))
+        self.step_time.plan(here, settings, plan.cost, self._machine)
+        self._show_plan()
+
+    def _plan(self, here: "Overview") -> Plan:
+        same_vocabulary = self._shown.model.vocab_size == here.settings.model.vocab_size
+        vocab_size = here.cost.vocab_size if same_vocabulary else self._shown.model.vocab_size
+        memory = self._machine.memory if self._machine else None
+        return Plan(here, self._shown, cost_of(self._shown, vocab_size), memory, self.step_time.seconds)
+
+    @Slot()
+    def _show_plan(self) -> None:
+        if self.overview is not None:
+            has_gpu = self._machine is not None and self._machine.has_gpu
+            self.facts.show_plan(self._plan(self.overview), self.step_time, has_gpu=has_gpu)
+
+    @Slot()
+    def _show_standing(self) -> None:
+        """What may be pressed, as the file and what is written in it stand."""
+        broken = self.overview is not None and self.overview.settings_problem is not None
+        unsaved_wrong = bool(self.file.problems) and self.file.is_changed
+        usable = not broken and not unsaved_wrong
+        tip = "" if usable else _("config.yaml can’t be used as it is: mend the marked lines first.")
+        self.views.enable(_FORM, usable, tip)
+        for name in PRESETS:
+            self.presets.enable(name, usable, tip)
+        self.train_button.setEnabled(usable and not self.form.has_wrong)
+        self.train_button.setToolTip(tip)
+        self.facts.advice.setVisible(not broken)
+
+    def _text_failed(self, error: BaseException) -> None:
+        if isinstance(error, ConfigError):
+            self.file.show_unreadable(error)
+
+    def _show_file_view(self) -> None:
+        self.views.choose(_FILE)
+        self.stack.setCurrentWidget(self.file)
+
+    # --- What the user does -----------------------------------------------------------------------------------
+
+    @Slot(str)
+    def _choose_view(self, view: str) -> None:
+        if view == _FILE:
+            self.form.take()
+            self._show_file_view()
+            return
+        self.file.save()
+        self.stack.setCurrentWidget(self.form)
+
+    @Slot(dict)
+    def _change(self, changes: dict[str, object]) -> None:
+        self._unwritten.update(changes)
+        self.settings_asked.emit(changes)
+        self._show_standing()
+
+    def _settings_started(self, task: Task) -> None:
+        self._writing, self._unwritten = self._unwritten, {}
+
+    def _settings_ended(self) -> None:
+        self._writing = {}
+
+    @Slot(str)
+    def _apply_preset(self, name: Preset) -> None:
+        self.form.forget()
+        self.file.discard()
+        self.writer.apply_preset(name)
+
+    @Slot(object)
+    def _take_advice(self, piece: Advice) -> None:
+        if piece.changes:
+            self._change(dict(piece.changes))
+            settings = self._with_pending(self._shown)
+            self.form.show_settings(settings)
+            self._preview(settings)
+        elif piece.tab:
+            self.tab_asked.emit(piece.tab)
+
+    @Slot()
+    def _read_more(self) -> None:
+        self.tab_asked.emit("understand")
+
+    def _train(self) -> None:
+        self.form.take()
+        self.file.save()
+        self.tab_asked.emit("training")
+
+
+def _size_of(settings: Settings) -> str:
+    """The size of a preset's model, roundly: 1 M."""
+    millions = cost_of(settings, settings.model.vocab_size).parts.total / 1e6
+    return f"{round(millions)} M" if millions >= 1 else short_number(millions * 1e6)
+
+
+def _look_at_machine(job: Job) -> "Machine":
+    from llm_studio.workflows.overview import machine
+
+    return machine()

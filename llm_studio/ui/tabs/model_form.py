@@ -1,0 +1,198 @@
+"""The settings of the model and of its training as a form, made from their declaration."""
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from llm_studio.config import SECTIONS, Settings
+from llm_studio.errors import ConfigError
+from llm_studio.i18n import _, number
+from llm_studio.ui.tabs.model_fields import SettingField
+from llm_studio.ui.tabs.model_words import HEADINGS, MAIN
+from llm_studio.ui.widgets.basics import button, label, line, row
+from llm_studio.ui.widgets.column import Column
+
+_PAUSE = 700
+"""Milliseconds without a key after which what stands in a field is taken."""
+
+
+class _Folded(QWidget):
+    """Settings that few people change, behind a button."""
+
+    def __init__(self, parent: QWidget, section: str) -> None:
+        super().__init__(parent)
+        self._button = button("", self, self._toggle, "link")
+        self._inside = QWidget(self)
+        self._inside.hide()
+        self.fields = QVBoxLayout(self._inside)
+        self.fields.setContentsMargins(0, 4, 0, 0)
+        self.fields.setSpacing(10)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(row(self._button, None))
+        whole.addWidget(self._inside)
+        self._button.setAccessibleDescription(_(HEADINGS[section]))
+        self._name()
+
+    def _name(self) -> None:
+        name = _("Advanced")
+        self._button.setText(f"{name} {'▴' if self.is_open() else '▾'}")
+
+    def is_open(self) -> bool:
+        """Whether its settings are shown."""
+        return not self._inside.isHidden()
+
+    def open(self) -> None:
+        """Show its settings."""
+        self._inside.show()
+        self._name()
+
+    def _toggle(self) -> None:
+        self._inside.setVisible(not self.is_open())
+        self._name()
+
+
+class SettingsForm(Column):
+    """Shows settings and tells what the user changes in them. What is wrong is marked and stays in the form."""
+
+    previewed = Signal(object)
+    """Settings that can be used, while the user is still writing."""
+    changed = Signal(dict)
+    """By dotted name: what the user has changed, when it can be used."""
+    marked = Signal()
+    """Fields were marked as wrong, or as right again."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, 10)
+        self.fields: dict[str, SettingField] = {}
+        self._folded: dict[str, _Folded] = {}
+        self._settings = Settings()
+        self._touched: set[str] = set()
+        self._vocab_size = 0
+        self._timer = QTimer(self, interval=_PAUSE, singleShot=True)
+        self._timer.timeout.connect(self.take)
+        for section in MAIN:
+            self._add_section(self.inside, self.content, section)
+        self.content.addStretch(1)
+
+    def _add_section(self, inside: QWidget, column: QVBoxLayout, section: str) -> None:
+        declared = SECTIONS[section].model_fields
+        if self.fields:
+            column.addWidget(line(inside))
+            column.addWidget(label(_(HEADINGS[section]), inside, "heading"))
+        folded = _Folded(inside, section)
+        for name in (*MAIN[section], *(name for name in declared if name not in MAIN[section])):
+            made = SettingField(inside, section, name, declared[name])
+            made.typed.connect(self._on_typed)
+            made.finished.connect(self.take)
+            self.fields[made.path] = made
+            if name in MAIN[section]:
+                column.addWidget(made)
+            else:
+                folded.fields.addWidget(made)
+                self._folded[made.path] = folded
+        column.addWidget(folded)
+
+    # --- What is shown ----------------------------------------------------------------------------------------
+
+    def show_settings(self, settings: Settings, vocab_size: int | None = None) -> None:
+        """Show settings; what the user is writing just now stays. `vocab_size`: the tokenizer's, 0 for none."""
+        self._settings = settings
+        self._vocab_size = self._vocab_size if vocab_size is None else vocab_size
+        for path, made in self.fields.items():
+            if path not in self._touched:
+                made.show_value(_value(settings, path))
+        self._mark(self._problems(self._edits()) if self._touched else {})
+        self._explain(settings)
+
+    def forget(self) -> None:
+        """Drop what the user has written and what isn't taken."""
+        self._timer.stop()
+        self._touched.clear()
+        self._mark({})
+
+    @property
+    def has_wrong(self) -> bool:
+        """Whether something is written that can't be used."""
+        return any(made.message.text() for made in self.fields.values())
+
+    def _explain(self, settings: Settings) -> None:
+        """Help that depends on other settings."""
+        model = settings.model
+        heads = _("{width} / {heads} = {each} wide each").format(
+            width=number(model.d_model), heads=number(model.n_heads), each=number(model.head_width)
+        )
+        self.fields["model.n_heads"].explain(heads)
+        ratio = _("{ratio} × the width").format(ratio=number(model.d_ff / model.d_model, 1))
+        self.fields["model.d_ff"].explain(ratio)
+        known = _("the tokenizer has {n}").format(n=number(self._vocab_size))
+        self.fields["model.vocab_size"].explain(known if self._vocab_size else "")
+
+    def _mark(self, wrong: Mapping[str, str]) -> None:
+        for path, made in self.fields.items():
+            made.mark(wrong.get(path, ""))
+            if path in wrong and path in self._folded:
+                self._folded[path].open()
+        self.marked.emit()
+
+    # --- What the user writes ---------------------------------------------------------------------------------
+
+    def _edits(self) -> dict[str, object]:
+        """What the fields that were touched hold and the settings don't."""
+        return {
+            path: value
+            for path in self._touched
+            if (value := self.fields[path].value()) != _plain(_value(self._settings, path))
+        }
+
+    def _problems(self, edits: Mapping[str, object]) -> dict[str, str]:
+        """By dotted name: what is wrong with these changes."""
+        try:
+            self._settings.replaced(edits)
+        except ConfigError as error:
+            return {problem.path: problem.message for problem in error.problems}
+        return {}
+
+    @Slot(str)
+    def _on_typed(self, path: str) -> None:
+        self._touched.add(path)
+        self._timer.start()
+        edits = self._edits()
+        if not self._problems(edits):
+            self._mark({})
+            settings = self._settings.replaced(edits)
+            self._explain(settings)
+            self.previewed.emit(settings)
+
+    @Slot()
+    def take(self) -> None:
+        """Take what was written: send what can be used, mark what can't."""
+        self._timer.stop()
+        if not self._touched:
+            return
+        edits = self._edits()
+        wrong = self._problems(edits)
+        self._mark(wrong)
+        right = {path: value for path, value in edits.items() if path not in wrong}
+        if wrong and self._problems(right):  # they can't be used without the wrong ones
+            return
+        self._touched = set(edits).difference(right)
+        if right:
+            self._settings = self._settings.replaced(right)
+            self.changed.emit(right)
+        for path in self.fields.keys() - self._touched:
+            self.fields[path].show_value(_value(self._settings, path))
+        if not self._touched:
+            self._explain(self._settings)
+            self.previewed.emit(self._settings)
+
+
+def _value(settings: Settings, path: str) -> object:
+    section, _dot, name = path.partition(".")
+    return getattr(getattr(settings, section), name)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]  of texts
