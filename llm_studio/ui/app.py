@@ -9,7 +9,7 @@ import threading
 from types import TracebackType
 from typing import cast
 
-from PySide6.QtCore import QLibraryInfo, QMessageLogContext, QtMsgType, QTranslator, qInstallMessageHandler
+from PySide6.QtCore import QLibraryInfo, QLocale, QMessageLogContext, QtMsgType, QTranslator, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from llm_studio import i18n
@@ -17,6 +17,7 @@ from llm_studio.paths import log_folder
 from llm_studio.ui import theme
 from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.single_instance import claim
 
 logger = logging.getLogger("llm_studio")
 _LOG_BYTES, _LOG_FILES = 1_000_000, 3
@@ -30,10 +31,14 @@ def main(folder: str = "") -> int:
     """Open the window, with the project in `folder` if one is named; returns when it is closed."""
     _start_log()
     app = make_application()
+    instance = claim(folder)
+    if instance is None:  # another window is open: it has come to the front
+        return 0
     preferences = Preferences.load()
     speak(preferences.language or i18n.system_language())
     theme.apply(app, cast("theme.ThemeName", preferences.theme))
     window = MainWindow(preferences)
+    instance.raised.connect(window.come_to_front)
     _install_hooks(window)
     window.show()
     app.processEvents()  # painted before anything large is imported
@@ -59,6 +64,7 @@ def speak(language: str) -> None:
     """Speak a language from now on, Qt's own dialogs too."""
     global _translator
     i18n.activate(language)
+    QLocale.setDefault(QLocale(language))
     app = QApplication.instance()
     if app is None:
         return

@@ -8,6 +8,8 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow, QPushButton
 
 from llm_studio.ui import tabs
+from llm_studio.ui.attention import Attention
+from llm_studio.ui.awake import Awake
 from llm_studio.ui.closing import Closing
 from llm_studio.ui.dialogs.problem import Problems
 from llm_studio.ui.menus import fill_menu_bar, fill_project_menu
@@ -37,6 +39,8 @@ class MainWindow(QMainWindow):
         self.session = Session(self)
         self.problems = Problems(self)
         self.closing = Closing(self)
+        self.awake = Awake(self.session, preferences, self)
+        self.attention = Attention(self.session, self)
         self.machine: Machine | None = None
         self._first = ""
         self.setWindowTitle("LLM Studio")
@@ -167,6 +171,16 @@ class MainWindow(QMainWindow):
 
         AboutDialog(self).open()
 
+    @Slot(str)
+    def come_to_front(self, folder: str) -> None:
+        """The program was started a second time: show this window, and open the folder that was named."""
+        if self.isMinimized():
+            self.showNormal()
+        self.raise_()
+        self.activateWindow()
+        if folder:
+            self.closing.open_folder(folder)
+
     # --- Language, theme, closing -----------------------------------------------------------------------------
 
     @Slot(str)
@@ -198,6 +212,7 @@ class MainWindow(QMainWindow):
         self.preferences.theme = name
         self.preferences.save()
         apply_theme(name)
+        fill_menu_bar(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's
         """Ask what becomes of running jobs, remember where the window was, and let all threads end."""

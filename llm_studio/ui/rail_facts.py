@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from llm_studio.events import RunStarted, StepDone
-from llm_studio.i18n import _, ngettext, number, short_number
+from llm_studio.i18n import _, ngettext, number, short_number, size
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.widgets.rail import Rail, Standing
 from llm_studio.ui.worker import Task
@@ -74,8 +74,8 @@ class RailFacts(QObject):
             return
         count = len(here.sources)
         sources = ngettext("{n} source", "{n} sources", count).format(n=number(count))
-        letters = _("{n} characters").format(n=short_number(here.characters))
-        self._show("data", _standing(here.steps.data), f"{letters} · {sources}" if count else _("no texts yet"))
+        weight = sum(source.bytes for source in here.sources)
+        self._show("data", _standing(here.steps.data), f"{size(weight)} · {sources}" if count else _("no texts yet"))
         self._show("tokenizer", _worse(here), _tokenizer_fact(here))
         broken = here.settings_problem is not None
         weights = _("{n} parameters").format(n=short_number(here.cost.parts.total))

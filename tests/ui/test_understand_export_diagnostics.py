@@ -1,0 +1,300 @@
+"""The tabs Understand, Export and Diagnostics, driven as a user would."""
+
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QObject, Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+import llm_studio
+from llm_studio import i18n
+from llm_studio.jobs import Job
+from llm_studio.paths import resource
+from llm_studio.project import Project
+from llm_studio.ui import theme
+from llm_studio.ui.app import speak
+from llm_studio.ui.tabs import understand
+from llm_studio.ui.tabs.export import ZIP
+from llm_studio.ui.worker import Task
+from llm_studio.workflows.training import train
+from tests.ui.driver import Driver
+
+PAGES = [(language, name) for language in i18n.LANGUAGES for name in understand.PAGES]
+
+# --- Understand -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("language", "name"), PAGES)
+def test_every_page_is_there_and_every_link_leads_somewhere(qapp: QApplication, language: str, name: str) -> None:
+    speak(language)
+    text = resource("learn", language, f"{name}.md").read_text(encoding="utf-8")
+    assert 400 <= len(text.split()) <= 900
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert any(link.startswith("source:") for link in links)
+    for link in links:
+        if link.startswith("source:"):
+            assert (Path(llm_studio.__file__).parent / link.removeprefix("source:")).is_file(), link
+        elif not link.startswith("http"):
+            page, _mark, anchor = link.partition("#")
+            document = understand._page(page.removesuffix(".md") or name)
+            assert not anchor or anchor in [known for _level, known, _text in document.headings], link
+
+
+def test_both_languages_explain_the_same(qapp: QApplication) -> None:
+    for name in understand.PAGES:
+        outlines = []
+        for language in i18n.LANGUAGES:
+            speak(language)
+            outlines.append([level for level, _anchor, _text in understand._page(name).headings])
+        assert outlines[0] == outlines[1], name
+
+
+def test_headings_of_the_same_words_have_anchors_of_their_own() -> None:
+    document = understand.render("# A & b?\n\n## A b\n\n## A b\n")
+    assert [anchor for _level, anchor, _text in document.headings] == ["a-b", "a-b-1", "a-b-2"]
+
+
+def test_help_opens_the_page_of_each_tab(driver: Driver) -> None:
+    for name in understand.PAGES:
+        driver.window.go_to("understand")
+        page = driver.page("understand")
+        page.show_help(name)
+        assert page.pages.currentItem().data(Qt.ItemDataRole.UserRole) == name
+    page.show_help("start")
+    assert page.browser.toPlainText().startswith("Data: what the model learns from")
+    page.show_help("understand")
+    assert page.browser.toPlainText().startswith("Data:")
+
+
+def test_links_lead_to_places_pages_sources_and_back(driver: Driver) -> None:
+    page = driver.page("understand")
+    page.browser.anchorClicked.emit(QUrl("training.md#overfitting"))
+    assert page.browser.toPlainText().startswith("Training")
+    assert page.browser.verticalScrollBar().value() > 0
+    page.browser.anchorClicked.emit(QUrl("source:model/attention.py"))
+    assert "class CausalSelfAttention" in page.browser.toPlainText()
+    page.browser.anchorClicked.emit(QUrl("source:../../README.md"))
+    assert "doesn't come with" in page.browser.toPlainText()
+    for _times in range(2):
+        driver.click("Back", page)
+    assert page.browser.toPlainText().startswith("Training")
+    driver.click("Back", page)
+    assert page.browser.toPlainText().startswith("Data")
+    assert not page.back.isEnabled()
+
+
+class Catcher(QObject):
+    """Takes web addresses in place of the browser."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.opened: list[str] = []
+
+    @Slot(QUrl)
+    def take(self, url: QUrl) -> None:
+        self.opened.append(url.toString())
+
+
+def test_web_links_open_in_the_browser(driver: Driver) -> None:
+    page = driver.page("understand")
+    catcher = Catcher(page)
+    QDesktopServices.setUrlHandler("https", catcher, "take")
+    page.browser.anchorClicked.emit(QUrl("https://example.org/a"))
+    QDesktopServices.unsetUrlHandler("https")
+    assert catcher.opened == ["https://example.org/a"]
+    assert page.browser.toPlainText().startswith("Data")
+
+
+def test_search_finds_every_occurrence_and_goes_round(driver: Driver) -> None:
+    page = driver.page("understand")
+    page.show_help("model")
+    driver.qtbot.keyClicks(page.search, "residual")
+    count = page.browser.toPlainText().lower().count("residual")
+    assert page.found.text() == f"1 of {count}"
+    for _times in range(count):
+        driver.click("Next occurrence", page)
+    assert page.found.text() == f"1 of {count}"
+    driver.click("Previous occurrence", page)
+    assert page.found.text() == f"{count} of {count}"
+    page.search.setText("no such words")
+    assert page.found.text() == "not found"
+    assert not page.following.isEnabled()
+
+
+def test_the_page_is_painted_anew_with_the_theme_at_the_same_place(driver: Driver) -> None:
+    page = driver.page("understand")
+    page.browser.verticalScrollBar().setValue(100)
+    driver.window.choose_theme("dark")
+    assert theme.DARK.sunken.lower() in page.browser.toHtml().lower()
+    assert page.browser.verticalScrollBar().value() == 100
+
+
+# --- Export -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def with_run(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny project with a run of ten steps."""
+    root = tmp_path_factory.mktemp("with_run") / "project"
+    shutil.copytree(prepared, root)
+    train(Project.open(root), Job(), run="first", changes={"training.max_steps": 10})
+    return root
+
+
+@pytest.fixture
+def trained(driver: Driver, with_run: Path, tmp_path: Path) -> Driver:
+    """The window with a copy of it open."""
+    shutil.copytree(with_run, tmp_path / "with_run")
+    driver.open(Project.open(tmp_path / "with_run"))
+    return driver
+
+
+def choose_file(driver: Driver, path: Path) -> None:
+    driver.click("Export as zip…")
+    dialog = driver.dialog(QFileDialog)
+    dialog.setDirectory(str(path.parent))
+    dialog.selectFile(path.name)
+    dialog.accept()
+
+
+def test_without_a_run_it_says_what_to_do(opened: Driver) -> None:
+    page = opened.page("export")
+    assert page.empty.isVisible()
+    assert not page.primary.isVisible()
+    opened.click("Go to Training", page)
+    assert opened.window.pages["training"].isVisible()
+
+
+def test_a_checkpoint_is_exported_as_a_zip(trained: Driver, tmp_path: Path) -> None:
+    page = trained.page("export")
+    trained.settle()
+    assert page.chosen().is_best
+    trained.click(page.archive.with_training)
+    target = tmp_path / "modèle.zip"
+    choose_file(trained, target)
+    trained.running(ZIP)
+    trained.settle()
+    with zipfile.ZipFile(target) as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"model.safetensors", "tokenizer.json", "config.yaml", "optimizer.safetensors"} <= names
+    assert page._done.isVisible()
+    assert str(target) in page._where.text()
+    assert page.primary.isEnabled()
+    assert trained.button("Open the folder", page).isVisible()
+    assert not trained.told
+
+
+def test_the_archive_shows_what_will_be_in_it(trained: Driver) -> None:
+    page = trained.page("export")
+    trained.settle()
+    without = page.archive.files._values["total"].text()
+    assert page.archive.files._values["optimizer.safetensors"].text() == "left out"
+    trained.click(page.archive.with_training)
+    assert page.archive.files._values["total"].text() != without
+    page.table.selectRow(len(page._saved) - 1)
+    assert page.chosen().step == min(saved.step for saved in page._saved)
+
+
+def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> None:
+    """The job is real; the weights are made larger, so that there is time to stop it."""
+    from dataclasses import replace
+
+    from llm_studio.training import checkpoint
+
+    page = trained.page("export")
+    trained.settle()
+    weights = page.chosen().path / checkpoint._MODEL
+    with weights.open("r+b") as stream:
+        stream.truncate(400_000_000)
+    index = page.table.chosen()
+    page._saved[index] = replace(page._saved[index], sizes={**page.chosen().sizes, weights.name: 400_000_000})
+    choose_file(trained, tmp_path / "out.zip")
+    trained.running(ZIP)
+    trained.click("Stop the export", page)
+    trained.settle()
+    assert not list(tmp_path.glob("out.zip*"))
+    assert page._progress.isHidden()
+    assert page.primary.isEnabled()
+    assert not trained.told
+
+
+def test_a_damaged_checkpoint_is_told_once(trained: Driver, tmp_path: Path) -> None:
+    page = trained.page("export")
+    trained.settle()
+    (page.chosen().path / "model.safetensors").write_bytes(b"nothing")
+    choose_file(trained, tmp_path / "out.zip")
+    trained.settle()
+    assert "is damaged" in trained.problem().what.text()
+    assert len(trained.told) == 1
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_the_choice_survives_a_refresh_and_is_forgotten_with_the_project(trained: Driver) -> None:
+    page = trained.page("export")
+    trained.settle()
+    page.table.selectRow(len(page._saved) - 1)
+    step = page.chosen().step
+    page._ask()
+    trained.settle()
+    assert page.chosen().step == step
+    trained.window.closing.close_project()
+    trained.settle()
+    assert page.chosen() is None
+    assert page.runs.count() == 0
+
+
+# --- Diagnostics ------------------------------------------------------------------------------------------------
+
+
+def test_the_report_is_shown_and_copied_with_the_user_masked(opened: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = opened.page("diagnostics")
+    opened.settle()
+    names = [finding.name for finding in page.findings]
+    assert {"Python", "torch", "Memory", "Disk"} <= set(names)
+    monkeypatch.setenv("HOME", str(Path(page.findings[1].value.split(", ")[1]).parent))
+    opened.click("Copy everything", page)
+    opened.settle()
+    text = QGuiApplication.clipboard().text()
+    assert "torch" in text
+    assert str(Path.home()) not in text
+    opened.click("Look again", page)
+    assert not page.again.isEnabled()
+    opened.settle()
+    assert page.again.isEnabled()
+
+
+def test_the_gauges_move_only_while_they_are_seen(opened: Driver) -> None:
+    page = opened.page("diagnostics")
+    opened.qtbot.waitUntil(lambda: page.processor.value.text().endswith("%"), timeout=20_000)
+    assert "of" in page.memory.value.text()
+    assert "free" in page.disk.value.text()
+    opened.window.go_to("understand")
+    assert not page._timer.isActive()
+    asked: list[Task] = []
+    opened.session.started.connect(asked.append)
+    opened.settle()
+    assert not asked
+    opened.window.go_to("diagnostics")
+    assert page._timer.isActive()
+    opened.window.go_to("data")
+    opened.settle()
+
+
+def test_a_graphics_card_has_gauges_of_its_own(opened: Driver) -> None:
+    from llm_studio.workflows.gauges import Gpu, look
+
+    page = opened.page("diagnostics")
+    page._timer.stop()
+    opened.settle()
+    reading = look(Path.home())
+    for cards in ((Gpu("RTX 3060", 97.0, 7_900_000_000, 8_000_000_000, 71),), ()):
+        page._show_reading(type(reading)(**{**vars(reading), "gpus": cards}))
+        assert len(page._cards_of_gpus) == len(cards)
+        for use, memory in page._cards_of_gpus:
+            assert (use.name.text(), use.value.text(), use.note.text()) == ("RTX 3060", "97 %", "71 °C")
+            assert memory.bar.property("role") == "warn"
+            assert use.bar.property("role") != "warn"
