@@ -35,10 +35,9 @@ def light(qapp: QApplication) -> None:
 
 
 @pytest.fixture
-def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
+def driver(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[Driver]:
     """The window with all its tabs, no project open, driven as a user would. Nothing may be left running."""
     window = MainWindow(Preferences(projects_folder=str(tmp_path / "projects"), reopen_last=False))
-    qtbot.addWidget(window)
     made = Driver(window, qtbot)
     there: list[bool] = []
     window.pages_made.connect(lambda: there.append(True))
@@ -49,6 +48,9 @@ def driver(qtbot: QtBot, tmp_path: Path) -> Iterator[Driver]:
     made.settle()
     yield made
     made.end()
+    window.close()
+    window.deleteLater()
+    qapp.processEvents()
 
 
 @pytest.fixture

@@ -228,7 +228,8 @@ def main() -> int:
                    "--projects", str(kept), "--only", options.only]  # fmt: skip
         with tempfile.TemporaryDirectory() as home:
             scale = {"QT_SCALE_FACTOR": str(look.scale)} if look.scale != 1 else {}
-            environment = {**os.environ, **scale, "LLM_STUDIO_HOME": home, "LLM_STUDIO_QT_MESSAGES": "1"}
+            environment = {**os.environ, **scale, "LLM_STUDIO_HOME": home, "LLM_STUDIO_QT_MESSAGES": "1",
+                           "GOMP_SPINCOUNT": "30000"}  # fmt: skip
             failed += subprocess.run(command, check=False, env=environment).returncode != 0
     return failed
 

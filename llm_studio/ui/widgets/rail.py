@@ -105,7 +105,7 @@ class Rail(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         set_role(self, "rail")
         inside = QFrame(self)
-        set_role(inside, "rail")
+        set_role(inside, "rail-inside")
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(8, 12, 8, 12)
         layout.setSpacing(1)
