@@ -79,7 +79,7 @@ def overview(project: Project) -> Overview:
         standing = steps(project)
     except ConfigError as error:
         settings, problem = Settings(), error
-        standing = Steps(State.TO_DO, State.TO_DO, State.TO_DO)
+        standing = _what_is_there(project)
     return Overview(
         project=project,
         settings=settings,
@@ -91,6 +91,14 @@ def overview(project: Project) -> Overview:
         cost=model_cost(project, settings),
         runs=tuple(runs.listed(project)),
     )
+
+
+def _what_is_there(project: Project) -> Steps:
+    """The steps by their outputs alone: whether they are out of date, only the settings can tell."""
+    from llm_studio.data import raw
+
+    there = (bool(raw.sources(project.raw)), project.tokenizer_file.exists(), project.tokens_meta.exists())
+    return Steps(*(State.READY if done else State.TO_DO for done in there))
 
 
 def _tokenizer(project: Project) -> TokenizerFacts | None:

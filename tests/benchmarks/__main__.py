@@ -7,6 +7,7 @@ learning   validation losses on real texts, beside the bigram's (needs the real 
 window     time to a painted window; delays of the UI thread during a training; what the window costs a training
 starting   time of `llm-studio --help`
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
+plotting   redraw of a run's curves of a million steps
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
@@ -14,7 +15,7 @@ import importlib
 import os
 import sys
 
-NAMES = ("starting", "window", "training", "preparing", "stories", "learning", "quickstart", "kills")
+NAMES = ("starting", "window", "training", "preparing", "stories", "learning", "quickstart", "plotting", "kills")
 
 
 def main() -> None:

@@ -1,14 +1,266 @@
-"""The tab Training."""
+"""The tab Training: start, watch, stop and resume; the curves, the runs and what the model says."""
 
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer, Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from llm_studio.i18n import _
-from llm_studio.ui.page import Page
+from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
+from llm_studio.i18n import _, size
+from llm_studio.ui.page import Toast
+from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tabs import training_state, training_tasks
+from llm_studio.ui.tabs.training_known import Answer, KnownCurves
+from llm_studio.ui.tabs.training_view import TrainingView
+from llm_studio.ui.worker import Task
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.curves import Baselines
+    from llm_studio.workflows.favourites import Favourite
+    from llm_studio.workflows.overview import Overview, Project, TokenFacts
+
+_PERIOD, _SLOWEST = 100, 500
+"""Milliseconds between two drawings."""
+_SHARE = 40
+"""Drawing takes at most one fortieth of the time of one core."""
+_FIGURES_EVERY = 3
+_LOOK_EVERY = 10.0
+"""Seconds between two looks at the runs while one trains."""
 
 
-class TrainingPage(Page):
-    """..."""
+class TrainingPage(TrainingView):
+    """Events only change arrays; a timer draws them, while the page is seen and when there is something new."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Training"), "", parent)
-        self.body.addStretch(1)
+        super().__init__(parent)
+        self._stale = False
+        self._ticks = 0
+        self._looked = 0.0
+        self._favourites_read = False
+        self._counted: TokenFacts | None = None
+        """The tokens whose baselines are known."""
+        self._timer = QTimer(self, interval=_PERIOD)
+        self._timer.timeout.connect(self._tick)
+        self._connect()
+
+    def _connect(self) -> None:
+        self.runs.overlays_changed.connect(self._on_overlays)
+        self.runs.main_asked.connect(self._show_run)
+        self.listen(TRAINING, started=self._on_started, reported=self._on_event, ended=self._on_ended)
+        self.listen(training_tasks.CURVES, succeeded=self._on_curves)
+        self.listen(training_tasks.BASELINES, succeeded=self._on_baselines)
+        self.listen(training_tasks.FAVOURITES, succeeded=self._on_favourites)
+        self.listen(training_tasks.RENAME, succeeded=self._on_renamed)
+        self.listen(training_tasks.DELETE, succeeded=self._on_deleted)
+        self.listen(training_tasks.EXPORT, succeeded=self._on_exported)
+
+    # --- Where the project stands -----------------------------------------------------------------------------
+
+    def open_project(self, project: "Project | None") -> None:
+        """Another project: nothing of the old one stays."""
+        super().open_project(project)
+        self._known = KnownCurves()
+        self._main, self._running, self._stopping, self._stale = "", False, False, False
+        self._favourites_read, self._counted = False, None
+        self.runs.forget()
+        self.samples.show_favourites(())
+        self.card.show_overlays([])
+        self.card.show_baselines(None)
+        self._show_main()
+        self._show_state()
+
+    @Slot(object)
+    def show_overview(self, overview: "Overview") -> None:
+        """Runs, tokens or settings have changed."""
+        super().show_overview(overview)
+        self._stale = False
+        names = {run.name for run in overview.runs}
+        if self._main and self._main not in names and self._main != self._known.live:
+            self._main = ""
+        for run in overview.runs:
+            if run.name != self._known.live:
+                self._known.forget_if_behind(run.name, run.step)
+        if overview.runs or self._running:
+            self._read()
+        else:
+            self._show_main()
+        self._ask_more(overview)
+        self._show_state()
+
+    def _ask_more(self, overview: "Overview") -> None:
+        """Baselines and favourites, once each; baselines not while a training needs the processor."""
+        if not self._favourites_read:
+            self._favourites_read = True
+            self.asked.emit(training_tasks.favourites(overview.project))
+        if not self._running and overview.tokens is not None and overview.tokens != self._counted:
+            self._counted = overview.tokens
+            self.asked.emit(training_tasks.baselines(overview.project))
+
+    def _show_state(self) -> None:
+        """Head, offer and table, as things stand."""
+        here, running = self.overview, self._running
+        busy = running or self._stale or here is None
+        newest = training_state.newest(here) if here else None
+        offer = None
+        if here is not None and not busy:
+            offer = training_state.blocked(here) or training_state.unfinished(here, self._is_paused())
+        self.offer.show_offer(offer)
+        for made in (self._save, self._pause, self._stop):
+            made.setVisible(running)
+        self._save.setEnabled(bool(self._known.live) and not self._stopping)
+        self._pause.setEnabled(not self._stopping)
+        self._stop.setEnabled(not self._stopping)
+        self._start.setVisible(not running and offer is None)
+        self._start.setEnabled(not busy)
+        self._start.setText(_("Start a new training") if newest else _("Start the training"))
+        self._further.setVisible(not running and offer is None and newest is not None and newest.state == "finished")
+        self._further.setEnabled(not busy)
+        shown = next((run for run in here.runs if run.name == self._main), None) if here else None
+        self._state = _(shown.state) if shown else ""
+        self._say_subtitle()
+        if here is not None:
+            blocks = training_state.blocked(here) is not None and here.steps.tokens.value == "to do"
+            self.runs.show_runs(here, self._main, self._known.live if running else "", busy or blocks)
+        self._wake()
+
+    # --- Curves -----------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        """Read what is shown and not known yet, in the background."""
+        wanted = [name for name in (self._main, self._known.live, *self.runs.overlays) if name]
+        missing = tuple(dict.fromkeys(name for name in wanted if not self._known.has(name)))
+        if self._main and not missing:
+            self._show_main()
+        else:
+            self._ask_curves(missing)
+
+    def _ask_curves(self, missing: tuple[str, ...]) -> None:
+        if self.project is not None:
+            self.asked.emit(training_tasks.curves(self.project, "" if self._running else self._main, missing))
+
+    def _on_curves(self, answer: Answer) -> None:
+        self.card.make_plot()
+        if not self._main:
+            self._main = answer.main
+        self._known.take_answer(answer, self._running)
+        self._show_main()
+        self._show_state()
+
+    def _show_main(self) -> None:
+        """Give what is known to the parts of the page."""
+        curves = self._known.get(self._main)
+        if curves is not self.card.curves:
+            self.card.show_curves(curves)
+            self.samples.show_curves(curves)
+            self.log.show_past(curves)
+        self._on_overlays(self.runs.overlays)
+        if curves is None:
+            self.figures.show_nothing()
+        self._wake()
+
+    @Slot(dict)
+    def _on_overlays(self, overlays: dict[str, str]) -> None:
+        if any(not self._known.has(name) for name in overlays):
+            self._read()
+        known = ((self._known.get(name), color) for name, color in overlays.items())
+        self.card.show_overlays([(curves, color) for curves, color in known if curves is not None])
+        self._wake()
+
+    @Slot(str)
+    def _show_run(self, name: str) -> None:
+        self._main = name
+        self.runs.overlays.pop(name, None)
+        self._read()
+        self._show_state()
+
+    def _on_baselines(self, found: "Baselines | None") -> None:
+        self.card.show_baselines(found)
+        self._wake()
+
+    # --- The running training ---------------------------------------------------------------------------------
+
+    def _on_started(self, task: Task) -> None:
+        self._running, self._stopping, self._looked = True, False, 0.0
+        self._known.begin()
+        self._ask_curves(())  # made anew in the middle of it: which run is it?
+        self._show_state()
+
+    def _on_event(self, event: Event) -> None:
+        self._known.take(event)
+        if isinstance(event, RunStarted | CheckpointSaved):
+            self._look_again()
+        if isinstance(event, RunStarted):
+            self._main = event.run
+            self._read()
+            self._show_main()
+            self._show_state()
+        if isinstance(event, Notice) and event.level == "warning":
+            self.told.emit(Toast(event.text))
+        self.log.take(event)
+        self._wake()
+
+    def _look_again(self) -> None:
+        """Let the table of runs follow, not more often than it is worth."""
+        now = time.monotonic()
+        if self.project is not None and now - self._looked > _LOOK_EVERY:
+            self._looked = now
+            self.asked.emit(training_tasks.overview(self.project))
+
+    def _on_ended(self) -> None:
+        self._running, self._stopping = False, False
+        self._stale = True  # until the overview that follows
+        self._known.end()
+        self._show_state()
+
+    @Slot()
+    def _tick(self) -> None:
+        """Draw what is new; sleep where nothing is."""
+        window = self.window()
+        if not self.isVisible() or window.isMinimized():
+            self._timer.stop()
+            return
+        self._ticks += 1
+        curves = self.card.curves
+        self.card.running = self._running and curves is not None and curves.run == self._known.live
+        drawn = self.card.draw()
+        self.log.draw()
+        if not drawn and not self._running:
+            self._timer.stop()
+        if curves is not None and (
+            self._ticks % _FIGURES_EVERY == 0 or not self._running or self._timer.interval() > 3 * _PERIOD
+        ):
+            self.figures.show_curves(curves, self.card.running, self._state)
+            self.samples.follow(curves)
+        if self.card.plot is not None:
+            self._timer.setInterval(min(_SLOWEST, max(_PERIOD, round(1000 * _SHARE * self.card.plot.cost))))
+
+    def _wake(self) -> None:
+        if self.isVisible() and not self._timer.isActive():
+            self._timer.start()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
+        """Draw again from now on."""
+        super().showEvent(event)
+        self._wake()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
+        """Draw no more."""
+        super().hideEvent(event)
+        self._timer.stop()
+
+    # --- The user's hand --------------------------------------------------------------------------------------
+
+    def _on_renamed(self, names: tuple[str, str]) -> None:
+        old, new = names
+        self._known.rename(old, new)
+        self._main = new if self._main == old else self._main
+
+    def _on_deleted(self, answer: tuple[str, int]) -> None:
+        run, freed = answer
+        self._known.forget(run)
+        self.told.emit(Toast(_("“{run}” is deleted: {size} are free again.").format(run=run, size=size(freed))))
+
+    def _on_favourites(self, found: "tuple[Favourite, ...]") -> None:
+        self.samples.show_favourites(found)

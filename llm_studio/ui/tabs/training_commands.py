@@ -1,0 +1,56 @@
+"""What the user can ask for on the tab Training."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+
+from llm_studio.ui.page import Page
+from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tabs import training_tasks
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.favourites import Favourite
+
+
+class TrainingCommands(Page):
+    """Turns wishes into tasks of the open project; knows nothing of what is on the screen."""
+
+    talk_asked = Signal(str, int)
+    """Talk with a run's model as it was at a step."""
+
+    def _on_start(self) -> None:
+        if self.project is not None:
+            self.asked.emit(training_tasks.train(self.project))
+
+    @Slot(str)
+    def _resume(self, run: str) -> None:
+        if self.project is not None:
+            self.asked.emit(training_tasks.train(self.project, run))
+
+    @Slot(str, int)
+    def _train_further(self, run: str, steps: int) -> None:
+        if self.project is not None:
+            self.asked.emit(training_tasks.train(self.project, run, {"training.max_steps": steps}))
+
+    @Slot(str, str)
+    def _rename(self, old: str, new: str) -> None:
+        if self.project is not None:
+            self.asked.emit(training_tasks.rename(self.project, old, new))
+
+    @Slot(str)
+    def _delete(self, run: str) -> None:
+        if self.project is not None:
+            self.asked.emit(training_tasks.delete(self.project, run))
+
+    @Slot(object, bool)
+    def _on_favourite(self, favourite: "Favourite", kept: bool) -> None:
+        if self.project is not None:
+            self.asked.emit(training_tasks.keep(self.project, favourite, kept))
+
+    def _on_save(self) -> None:
+        self.save_asked.emit(TRAINING)
+
+    @Slot(str, int)
+    def _on_talk(self, run: str, step: int) -> None:
+        self.talk_asked.emit(run, step)
+        self.tab_asked.emit("generation")

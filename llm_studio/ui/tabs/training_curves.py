@@ -1,0 +1,317 @@
+"""The card with the curves: which quantity, how smooth, the cross-hair with its values, export."""
+
+import math
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QLabel, QStackedLayout, QWidget
+
+from llm_studio.i18n import _, number, short_number
+from llm_studio.ui import theme
+from llm_studio.ui.tabs.training_controls import LOSS_KEY, NORM_KEY, RATE_KEY, SPEED_KEY, CurveControls
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import Card, EmptyState
+
+if TYPE_CHECKING:
+    from llm_studio.ui.widgets.plot import Line, Plot
+    from llm_studio.workflows.curves import Baselines, Curves
+
+_LEFT, _FOOT = 54, 62
+"""Pixels beside and below the plot that hold figures and marks."""
+_ROOM = 1.6
+"""How much longer than what is done the axis is while a run trains."""
+_COLUMNS = {LOSS_KEY: 1, RATE_KEY: 2, NORM_KEY: 3, SPEED_KEY: 4}
+
+
+class CurvesCard(Card):
+    """Draws the run it is given, and others over it; `draw` does it, when the page says so."""
+
+    export_asked = Signal(str, str)
+    """What ("png" or "csv") and the file."""
+    stepped = Signal(float)
+    """The step under the cross-hair, NaN for none."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.curves: Curves | None = None
+        self.overlays: list[tuple[Curves, str]] = []
+        self.baselines: Baselines | None = None
+        self.plot: Plot | None = None
+        self.running = False
+        """Whether the run that is shown trains now."""
+        self._cross = math.nan
+        self._quantity = LOSS_KEY
+        self._drawn: object = None
+        self.controls = CurveControls(self)
+        self.controls.changed.connect(self._on_change)
+        self.controls.logarithmic_changed.connect(self._on_logarithmic)
+        self.controls.whole_asked.connect(self._on_whole)
+        self.controls.export_asked.connect(self._ask_file)
+        self.content.addWidget(self.controls)
+        self._place = QWidget(self)
+        self._place.setMinimumHeight(215)
+        self._stack = QStackedLayout(self._place)
+        self._empty = EmptyState(self._place, _("Nothing trained yet"), _("The curves grow here while a model learns."))
+        self._stack.addWidget(self._empty)
+        self.content.addWidget(self._place, 1)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's
+        """The controls fit in two lines where there is no room for one."""
+        margins = self.content.contentsMargins()
+        width = self.controls.least_width() + margins.left() + margins.right() + 2
+        return QSize(width, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Two lines of controls where there is little room."""
+        self.controls.arrange(self.width() - 36)
+        super().resizeEvent(event)
+        self._place_box()
+
+    def make_plot(self) -> None:
+        """Make the plot, once pyqtgraph has been imported in the background."""
+        if self.plot is not None:
+            return
+        from llm_studio.ui.widgets.plot import Plot
+
+        self.plot = Plot(self._place)
+        self.plot.setAccessibleName(_("Curves of the training"))
+        self.plot.setToolTip("")
+        self.plot.pointed.connect(self.point)
+        self._stack.addWidget(self.plot)
+        self._box = QLabel(self.plot)
+        self._box.setTextFormat(Qt.TextFormat.RichText)
+        self._box.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        set_role(self._box, "plot-box")
+        theme.notifier().changed.connect(self._on_change)
+        self.plot.set_logarithmic(self.controls.logarithmic.isChecked())
+
+    # --- What is shown ----------------------------------------------------------------------------------------
+
+    def show_curves(self, curves: "Curves | None") -> None:
+        """Another run, or none."""
+        if curves is not self.curves:
+            self._cross = math.nan
+            if self.plot is not None:
+                self.plot.show_all()
+        self.curves = curves
+        self._drawn = None
+
+    def show_overlays(self, overlays: "list[tuple[Curves, str]]") -> None:
+        """Further runs, each with a colour of the theme."""
+        self.overlays = overlays
+        self._drawn = None
+
+    def show_baselines(self, baselines: "Baselines | None") -> None:
+        """What a loss is worth, on the tokens of the project."""
+        self.baselines = baselines
+        self._drawn = None
+
+    def draw(self) -> bool:
+        """Draw what is new; False where there was nothing."""
+        now = (id(self.curves), self.running, self.curves.version if self.curves else 0, len(self.overlays))
+        if now == self._drawn:
+            return False
+        self._drawn = now
+        if self.plot is None or self.curves is None or not len(self.curves.steps):
+            self._stack.setCurrentWidget(self._empty)
+            return True
+        self._stack.setCurrentWidget(self.plot)
+        losses = self.controls.quantity.current() == LOSS_KEY
+        lines = self._loss_lines() if losses else self._other_lines()
+        self.plot.show_lines(lines, self._end())
+        self._show_levels(losses)
+        saved = self.curves.checkpoints
+        self.plot.show_marks([float(step) for step in saved], float(saved[-1]) if saved else None)
+        self._show_box()
+        return True
+
+    def _end(self) -> float:
+        """The last step to leave room for: while it trains, some of what is to come."""
+        assert self.curves is not None
+        last = self.curves.last_step
+        return float(min(self.curves.max_steps, _ROOM * last)) if self.running else float(last)
+
+    def _pair(self, curves: "Curves", column: int, color: str) -> "list[Line]":
+        """The raw values, thin, and their moving average over them."""
+        from llm_studio.ui.widgets.plot import Line
+
+        steps, raw = curves.steps.column(0), curves.steps.column(column)
+        if self.controls.weight == 0:
+            return [Line(steps, raw, color)]
+        smooth = curves.smoothed(column, self.controls.weight)
+        return [Line(steps, raw, color, alpha=0.3), Line(steps, smooth, color, width=2, fits=False)]
+
+    def _loss_lines(self) -> "list[Line]":
+        from llm_studio.ui.widgets.plot import Line
+
+        assert self.curves is not None
+        lines: list[Line] = []
+        for other, color in self.overlays:
+            measured = other.evaluations
+            lines.append(Line(measured.column(0), measured.column(1), color, dashed=True, width=1.5))
+            smooth = other.smoothed(1, self.controls.weight) if self.controls.weight else other.steps.column(1)
+            lines.append(Line(other.steps.column(0), smooth, color, width=2))
+        lines += self._pair(self.curves, 1, "accent")
+        measured = self.curves.evaluations
+        return [*lines, Line(measured.column(0), measured.column(1), "validation", width=2, dots=True)]
+
+    def _other_lines(self) -> "list[Line]":
+        from llm_studio.ui.widgets.plot import Line
+
+        assert self.curves is not None
+        key = self.controls.quantity.current()
+        column = _COLUMNS[key]
+        lines: list[Line] = []
+        for other, color in self.overlays:
+            values = other.steps.column(column) if key == RATE_KEY else other.smoothed(column, self.controls.weight)
+            lines.append(Line(other.steps.column(0), values, color, width=2))
+        if key == RATE_KEY:
+            return [*lines, Line(self.curves.steps.column(0), self.curves.steps.column(column), "accent", width=2)]
+        return [*lines, *self._pair(self.curves, column, "accent")]
+
+    def _show_levels(self, losses: bool) -> None:
+        assert self.plot is not None
+        known = self.baselines
+        if not losses or known is None or self.curves is None or known.data != self.curves.data:
+            self.plot.show_levels(())
+            return
+        named = ((known.chance, _("by chance: ln V")), (known.unigram, _("frequencies: unigram")),
+                 (known.bigram, _("pairs: bigram")))  # fmt: skip
+        self.plot.show_levels([(value, f"{text} {number(value, 2)}") for value, text in named])
+
+    # --- The cross-hair ---------------------------------------------------------------------------------------
+
+    @Slot(float)
+    def point(self, step: float) -> None:
+        """Put the cross-hair at a step; NaN takes it away."""
+        if self.plot is None or self.curves is None or not len(self.curves.steps):
+            return
+        steps = self.curves.steps.column(0)
+        self._cross = step if math.isnan(step) else float(steps[_nearest(steps, step)])
+        self.plot.show_cross(self._cross)
+        self._show_box()
+        self.stepped.emit(self._cross)
+
+    def _show_box(self) -> None:
+        if self.plot is None or self.curves is None:
+            return
+        lines = self._values()
+        self._box.setText("<br>".join(_colored(text, color) for text, color in lines))
+        self.plot.setAccessibleDescription(", ".join(text for text, _color in lines))
+        self._place_box()
+
+    def _values(self) -> list[tuple[str, str]]:
+        """The lines of the box, each with its colour: at the cross-hair, or the last ones."""
+        assert self.curves is not None
+        if not len(self.curves.steps):
+            return []
+        step = float(self.curves.last_step) if math.isnan(self._cross) else self._cross
+        return values_at(self.curves, self.overlays, self.controls.quantity.current(), self.controls.weight, step)
+
+    def _place_box(self) -> None:
+        """Beside the cross-hair; else at the lower left, which a falling loss leaves free."""
+        if self.plot is None:
+            return
+        self._box.adjustSize()
+        at = self.plot.cross_x()
+        if at is None:
+            self._box.move(_LEFT, self.plot.height() - self._box.height() - _FOOT)
+            return
+        right = int(at) + 10  # a falling loss leaves the upper right free
+        fits = right + self._box.width() < self.plot.width()
+        self._box.move(right if fits else int(at) - self._box.width() - 10, 12)
+
+    # --- The user's hand --------------------------------------------------------------------------------------
+
+    @Slot()
+    def _on_change(self) -> None:
+        self._drawn = None
+        key = self.controls.quantity.current()
+        if self.plot is not None and key != self._quantity:
+            self._quantity = key
+            self.plot.show_all()
+        self.draw()
+
+    @Slot(bool)
+    def _on_logarithmic(self, checked: bool) -> None:
+        if self.plot is not None:
+            self.plot.set_logarithmic(checked)
+        self._on_change()
+
+    @Slot()
+    def _on_whole(self) -> None:
+        if self.plot is not None:
+            self.plot.show_all()
+
+    @Slot(str)
+    def _ask_file(self, kind: str) -> None:
+        self._ask(kind, _("Pictures (*.png)") if kind == "png" else _("Tables (*.csv)"))
+
+    def _ask(self, kind: str, kinds: str) -> None:
+        if self.curves is None:
+            return
+        dialog = QFileDialog(self, _("Export the curves"), str(Path.home() / f"{self.curves.run}.{kind}"), kinds)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(kind)
+        dialog.selectFile(f"{self.curves.run}.{kind}")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setObjectName(kind)
+        dialog.fileSelected.connect(self._on_file)
+        dialog.open()
+
+    @Slot(str)
+    def _on_file(self, path: str) -> None:
+        sender = self.sender()
+        self.export_asked.emit(sender.objectName() if sender else Path(path).suffix[1:], path)
+
+    def save_picture(self, path: str) -> bool:
+        """Write the plot as it is on the screen, as PNG; whether it could be done."""
+        return self.plot is not None and self.plot.grab().save(path, "PNG")
+
+
+def values_at(
+    curves: "Curves", overlays: "list[tuple[Curves, str]]", key: str, weight: float, step: float
+) -> list[tuple[str, str]]:
+    """What is known at a step, in words, each with the colour of its curve."""
+    told = [(_("step {n}").format(n=number(step)), "text")]
+    if key != LOSS_KEY:
+        value = float(curves.steps.column(_COLUMNS[key])[_nearest(curves.steps.column(0), step)])
+        return [*told, (_value(key, value), "accent")]
+    told.append((_("training {loss}").format(loss=_loss_at(curves, weight, step)), "accent"))
+    measured = curves.evaluations.column(0)
+    before = int(measured.searchsorted(step, "right")) - 1
+    if before >= 0:
+        validation = number(float(curves.evaluations.column(1)[before]), 2)
+        told.append((_("validation {loss}").format(loss=validation), "validation"))
+    others = ((other, color) for other, color in overlays if len(other.steps))
+    return told + [(f"{other.run} {_loss_at(other, weight, step)}", color) for other, color in others]
+
+
+def _loss_at(curves: "Curves", weight: float, step: float) -> str:
+    losses = curves.smoothed(1, weight) if weight else curves.steps.column(1)
+    return number(float(losses[_nearest(curves.steps.column(0), step)]), 2)
+
+
+def _nearest(steps: "Curves | object", step: float) -> int:
+    import numpy as np
+
+    known = np.asarray(steps)
+    place = int(np.searchsorted(known, step))
+    if place >= len(known):
+        return len(known) - 1
+    return place - 1 if place and step - known[place - 1] < known[place] - step else place
+
+
+def _colored(text: str, color: str) -> str:
+    return f'<span style="color:{theme.color(color).name()}">{escape(text)}</span>'
+
+
+def _value(key: str, value: float) -> str:
+    if key == RATE_KEY:
+        return _("learning rate {rate}").format(rate=f"{value:.3g}")
+    if key == NORM_KEY:
+        return _("gradient norm {norm}").format(norm=number(value, 3))
+    return _("{n} tokens per second").format(n=short_number(round(value) if not math.isnan(value) else 0))

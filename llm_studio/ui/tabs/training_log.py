@@ -1,0 +1,95 @@
+"""The log under the curves: what happened in a run, and when."""
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from llm_studio.events import CheckpointSaved, Evaluated, Event, Notice, RunStarted
+from llm_studio.i18n import _, number, size
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import Card, button, label, row
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.curves import Curves
+
+_MOST_LINES = 1000
+
+
+class LogPanel(Card):
+    """Notices, evaluations and checkpoints, a line each; folded at first."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.content.setContentsMargins(16, 6, 16, 8)
+        self.content.setSpacing(4)
+        self._fold = button("", self, self._on_fold, "link")
+        self._last = label("", self, "caption")
+        self.content.addLayout(row(self._fold, self._last, None))
+        self.lines = QPlainTextEdit(self)
+        self.lines.setReadOnly(True)
+        self.lines.setMaximumBlockCount(_MOST_LINES)
+        self.lines.setAccessibleName(_("Log of the training"))
+        self.lines.setFixedHeight(150)
+        set_role(self.lines, "sunken")
+        self.lines.hide()
+        self.content.addWidget(self.lines)
+        note = _("The computer is kept awake while a training runs, unless the settings say otherwise. After a power "
+                 "cut only the steps since the last checkpoint are lost.")  # fmt: skip
+        self.content.addWidget(label(note, self, "caption", wrap=True))
+        self._waiting: deque[str] = deque(maxlen=_MOST_LINES)
+        self._show_fold()
+
+    def _show_fold(self) -> None:
+        folded = self.lines.isHidden()
+        self._fold.setText(_("▸ Log") if folded else _("▾ Log"))
+        self._fold.setAccessibleName(_("Show the log") if folded else _("Hide the log"))
+        self._last.setVisible(folded)
+
+    @Slot()
+    def _on_fold(self) -> None:
+        self.lines.setVisible(self.lines.isHidden())
+        self._show_fold()
+
+    def show_past(self, curves: "Curves | None") -> None:
+        """What a run's log tells; without the time of day, which it doesn't know."""
+        self.lines.clear()
+        self._waiting.clear()
+        self._last.setText("")
+        for event in curves.story if curves else ():
+            self._waiting.append(_told(event))
+        self.draw()
+
+    def take(self, event: Event) -> None:
+        """Something happened now; it is shown at the next `draw`."""
+        text = _told(event)
+        if text:
+            self._waiting.append(f"{time.strftime('%H:%M:%S')}  {text}")
+
+    def draw(self) -> None:
+        """Show what has come since the last time."""
+        if self._waiting:
+            self._last.setText(self._waiting[-1].partition("\n")[0])
+            self.lines.appendPlainText("\n".join(self._waiting))
+            self._waiting.clear()
+
+
+def _told(event: Event) -> str:
+    """An event in a line; "" for those that the log leaves out."""
+    if isinstance(event, RunStarted):
+        began = (
+            _("“{run}” begins: {steps} steps") if event.step == 0 else _("“{run}” goes on at step {step} of {steps}")
+        )
+        return began.format(run=event.run, step=number(event.step), steps=number(event.max_steps))
+    if isinstance(event, Evaluated):
+        told = _("step {step}: validation loss {loss}, the best so far") if event.best else _(
+            "step {step}: validation loss {loss}"
+        )  # fmt: skip
+        return told.format(step=number(event.step), loss=number(event.loss, 3))
+    if isinstance(event, CheckpointSaved):
+        return _("step {step}: checkpoint saved ({size})").format(step=number(event.step), size=size(event.bytes))
+    if isinstance(event, Notice):
+        return f"⚠ {event.text}" if event.level == "warning" else event.text
+    return ""

@@ -1,0 +1,68 @@
+"""What the page says before a training can start, and what it offers after one has ended."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_studio.i18n import _, number
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview
+    from llm_studio.workflows.runs import Run
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A card above the figures. `tab`: where its button goes; else `run`: the run that its buttons go on with."""
+
+    title: str
+    text: str
+    action: str
+    tab: str = ""
+    run: str = ""
+    warns: bool = True
+
+
+def newest(overview: "Overview") -> "Run | None":
+    """The run begun last."""
+    return max(overview.runs, key=lambda run: run.created, default=None)
+
+
+def blocked(overview: "Overview") -> Offer | None:
+    """Why no training can start, with the way out; None where one can."""
+    steps = overview.steps
+    if overview.settings_problem is not None:
+        first = overview.settings_problem.problems[:1]
+        text = f"{first[0].path}: {first[0].message}" if first else str(overview.settings_problem)
+        return Offer(_("The settings of this project can't be used"), text, _("Mend the settings"), "model")
+    if steps.tokens.value == "to do":
+        if not overview.sources:
+            text = _("A model learns from texts. Add some first, then make tokens of them.")
+            return Offer(_("There are no texts to learn from yet"), text, _("Add texts"), "data", warns=False)
+        text = _("Texts are cut into tokens before a model can learn from them. It takes a few moments.")
+        return Offer(
+            _("There are no tokens to learn from yet"), text, _("Prepare the tokens"), "tokenizer", warns=False
+        )
+    if steps.tokens.value == "out of date":
+        text = _("The texts, their cleaning or the tokenizer have changed since the tokens were made: a model would "
+                 "learn from the old ones.")  # fmt: skip
+        return Offer(_("The tokens are out of date"), text, _("Prepare the tokens anew"), "tokenizer")
+    return None
+
+
+def unfinished(overview: "Overview", paused: bool) -> Offer | None:
+    """What to offer for the newest run where it waits to be gone on with."""
+    run = overview.interrupted
+    if run is not None:
+        title = _("Your training stopped at step {step}").format(step=number(run.step))
+        why = _("“{run}” ended with a problem.") if run.state == "failed" else _("“{run}” was interrupted.")
+        text = why.format(run=run.name) + " " + (
+            _("Its last checkpoint is whole: it can go on from there as if nothing had happened.") if run.step
+            else _("It had saved nothing yet, so it begins again.")
+        )  # fmt: skip
+        return Offer(title, text, _("Resume"), run=run.name)
+    run = newest(overview)
+    if run is not None and paused:
+        title = _("Paused at step {step} of {last}").format(step=number(run.step), last=number(run.max_steps))
+        text = _("“{run}” is saved. It goes on exactly where it was, today or another day.").format(run=run.name)
+        return Offer(title, text, _("Resume"), run=run.name, warns=False)
+    return None

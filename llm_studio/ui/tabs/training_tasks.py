@@ -1,0 +1,129 @@
+"""What the tab Training asks for in the background."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.ui.session import OVERVIEW, TRAINING
+from llm_studio.ui.tabs import training_known
+from llm_studio.ui.worker import Task
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.curves import Baselines, Curves
+    from llm_studio.workflows.favourites import Favourite
+    from llm_studio.workflows.overview import Overview, Project
+    from llm_studio.workflows.training import Trained
+
+CURVES, BASELINES, FAVOURITES = "training/curves", "training/baselines", "training/favourites"
+RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/export", "training/aside"
+
+
+def train(project: "Project", run: str = "", changes: Mapping[str, object] = {}) -> Task:
+    """A new training, or with `run` going on with one."""
+    return Task(TRAINING, lambda job: _train(project, run, changes, job), _("Training"), tab="training",
+                changes_project=True, keep_awake=True)  # fmt: skip
+
+
+def _train(project: "Project", run: str, changes: Mapping[str, object], job: Job) -> "Trained":
+    from llm_studio.workflows import runs, training
+
+    if not run:
+        return training.train(project, job, changes=changes)
+    runs.take_up(project, run)
+    return training.train(project, job, run=run, resume=True, changes=changes)
+
+
+def overview(project: "Project") -> Task:
+    """Where the project stands, with the run that has just begun or got further."""
+    return Task(OVERVIEW, lambda job: _overview(project), shows_problems=True)
+
+
+def _overview(project: "Project") -> "Overview":
+    from llm_studio.workflows.overview import overview
+
+    return overview(project)
+
+
+def set_aside(project: "Project", run: str) -> Task:
+    """Note that a run needn't be offered to be gone on with."""
+    return Task(ASIDE, lambda job: _set_aside(project, run))
+
+
+def _set_aside(project: "Project", run: str) -> None:
+    from llm_studio.workflows import runs
+
+    runs.set_aside(project, run)
+
+
+def curves(project: "Project", main: str, names: tuple[str, ...]) -> Task:
+    """Read the logs of runs."""
+    return Task(CURVES, lambda job: training_known.read(project, main, names, job))
+
+
+def baselines(project: "Project") -> Task:
+    """What a loss is worth on the project's tokens. Where it can't be told, nobody misses it."""
+    return Task(BASELINES, lambda job: _baselines(project, job), shows_problems=True)
+
+
+def _baselines(project: "Project", job: Job) -> "Baselines | None":
+    from llm_studio.workflows import curves
+
+    return curves.baselines(project, job)
+
+
+def favourites(project: "Project") -> Task:
+    """The favourite samples."""
+    return Task(FAVOURITES, lambda job: _favourites(project))
+
+
+def _favourites(project: "Project") -> "tuple[Favourite, ...]":
+    from llm_studio.workflows import favourites
+
+    return favourites.listed(project)
+
+
+def keep(project: "Project", favourite: "Favourite", kept: bool) -> Task:
+    """Keep a favourite, or no longer; answered as by `favourites`."""
+    return Task(FAVOURITES, lambda job: _keep(project, favourite, kept))
+
+
+def _keep(project: "Project", favourite: "Favourite", kept: bool) -> "tuple[Favourite, ...]":
+    from llm_studio.workflows import favourites
+
+    return favourites.change(project, favourite, kept)
+
+
+def rename(project: "Project", old: str, new: str) -> Task:
+    """Give a run another name; answers with both."""
+    return Task(RENAME, lambda job: _rename(project, old, new), changes_project=True)
+
+
+def _rename(project: "Project", old: str, new: str) -> tuple[str, str]:
+    from llm_studio.workflows import runs
+
+    runs.rename(project, old, new)
+    return old, new
+
+
+def delete(project: "Project", run: str) -> Task:
+    """Remove a run; answers with its name and the bytes freed."""
+    return Task(DELETE, lambda job: _delete(project, run), _("Deleting a run"), tab="training", changes_project=True)
+
+
+def _delete(project: "Project", run: str) -> tuple[str, int]:
+    from llm_studio.workflows import runs
+
+    return run, runs.delete(project, run)
+
+
+def export(known: "Curves", path: Path) -> Task:
+    """Write curves as CSV."""
+    return Task(EXPORT, lambda job: _export(known, path, job), _("Exporting the curves"), tab="training")
+
+
+def _export(known: "Curves", path: Path, job: Job) -> Path:
+    from llm_studio.workflows import curves
+
+    return curves.export_csv(known, path, job)

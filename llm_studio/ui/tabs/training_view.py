@@ -1,0 +1,150 @@
+"""What is on the tab Training, from top to bottom, and what its head says."""
+
+import math
+from pathlib import Path
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from llm_studio.i18n import _, number, short_number
+from llm_studio.ui.icons import put_icon
+from llm_studio.ui.page import Toast
+from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tabs import training_state, training_tasks
+from llm_studio.ui.tabs.training_commands import TrainingCommands
+from llm_studio.ui.tabs.training_curves import CurvesCard
+from llm_studio.ui.tabs.training_figures import Figures
+from llm_studio.ui.tabs.training_known import KnownCurves
+from llm_studio.ui.tabs.training_log import LogPanel
+from llm_studio.ui.tabs.training_offer import OfferCard
+from llm_studio.ui.tabs.training_runs import RunsPanel
+from llm_studio.ui.tabs.training_samples import SamplesPane
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import button, line
+
+
+class TrainingView(TrainingCommands):
+    """The parts of the page, joined where one shows what was chosen in another."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(_("Training"), "", parent)
+        self._known = KnownCurves()
+        self._main = ""
+        """The run that the page is about."""
+        self._running, self._stopping = False, False
+        self._state = ""
+        self._make_buttons()
+        self.offer = OfferCard(self)
+        self.figures = Figures(self)
+        self.card, self.samples = CurvesCard(self), SamplesPane(self)
+        self.runs = RunsPanel(self.card)
+        self.log = LogPanel(self)
+        self._lay_out()
+        self.offer.accepted.connect(self._on_offer)
+        self.offer.start_anew.connect(self._on_start)
+        self.card.export_asked.connect(self._on_export)
+        self.card.stepped.connect(self._on_stepped)
+        self.runs.resume_asked.connect(self._resume)
+        self.runs.further_asked.connect(self._train_further)
+        self.runs.rename_asked.connect(self._rename)
+        self.runs.delete_asked.connect(self._delete)
+        self.samples.chosen.connect(self._on_sample)
+        self.samples.favourite_changed.connect(self._on_favourite)
+        self.samples.talk_asked.connect(self._on_talk)
+
+    def _make_buttons(self) -> None:
+        self._save = button(_("Save now"), self, self._on_save, tip=_("Write a checkpoint and go on"))
+        self._pause = button(
+            _("Pause"), self, self._on_pause, tip=_("Save and end for now; “Resume” goes on exactly there")
+        )
+        self._stop = button(_("Stop"), self, self._on_stop, "danger",
+                            _("Save and end, to start another one; the table of runs can still resume it"))  # fmt: skip
+        self._further = button(_("Train further …"), self, self._on_further)
+        self._start = button(_("Start the training"), self, self._on_start, "primary")
+        put_icon(self._pause, "pause-fill")
+        put_icon(self._stop, "stop-fill", "bad")
+        for made in (self._save, self._pause, self._stop, self._further, self._start):
+            self.actions.addWidget(made)
+
+    def _lay_out(self) -> None:
+        self.card.content.addWidget(line(self.card))
+        self.card.content.addWidget(self.runs)
+        self.samples.setMinimumWidth(236)
+        self.samples.setMaximumWidth(330)
+        middle = QHBoxLayout()
+        middle.setSpacing(GAP)
+        middle.addWidget(self.card, 8)
+        middle.addWidget(self.samples, 3)
+        self.body.addWidget(self.offer)
+        self.body.addWidget(self.figures)
+        self.body.addLayout(middle, 1)
+        self.body.addWidget(self.log)
+
+    def _say_subtitle(self) -> None:
+        here = self.overview
+        if self._stopping:
+            self.subtitle.setText(_("Saving and stopping …"))
+        elif self._running and not self._known.live:
+            self.subtitle.setText(_("Getting ready: the first steps follow in a moment …"))
+        elif here is not None:
+            training = here.settings.training
+            tokens = training.batch_size * training.gradient_accumulation_steps * here.settings.model.max_seq_len
+            plan = _("{n} parameters · {steps} steps · {tokens} tokens in a batch")
+            plan = plan.format(
+                n=short_number(here.cost.parts.total), steps=number(training.max_steps), tokens=number(tokens)
+            )
+            live = _("Run “{run}”").format(run=self._known.live) + " · AdamW · "
+            self.subtitle.setText((live if self._running else "") + plan)
+
+    def _is_paused(self) -> bool:
+        from llm_studio.workflows import runs
+
+        newest = training_state.newest(self.overview) if self.overview else None
+        return newest is not None and self.project is not None and runs.waits(self.project, newest)
+
+    def _on_further(self) -> None:
+        newest = training_state.newest(self.overview) if self.overview else None
+        if newest is not None:
+            self.runs.ask_further(newest)
+
+    def _on_offer(self) -> None:
+        offer = self.offer.offer
+        if offer is not None and offer.tab:
+            self.tab_asked.emit(offer.tab)
+        elif offer is not None:
+            self._resume(offer.run)
+
+    @Slot(str, str)
+    def _on_export(self, kind: str, path: str) -> None:
+        if kind == "csv" and self.card.curves is not None:
+            self.asked.emit(training_tasks.export(self.card.curves, Path(path)))
+        elif self.card.save_picture(path):
+            self._on_exported(Path(path))
+        else:
+            self.told.emit(Toast(_("The picture could not be written to {path}.").format(path=path)))
+
+    def _on_exported(self, path: Path) -> None:
+        self.told.emit(Toast(_("Saved: {path}").format(path=path)))
+
+    @Slot(float)
+    def _on_stepped(self, step: float) -> None:
+        if not math.isnan(step) and self.card.plot is not None and self.card.plot.hasFocus():
+            self.samples.choose_step(step)
+
+    @Slot(int)
+    def _on_sample(self, step: int) -> None:
+        if self.card.plot is not None and self.card.plot.hasFocus():  # it is the plot that has chosen this sample
+            return
+        self.card.point(math.nan if step < 0 else float(step))
+
+    def _on_pause(self) -> None:
+        self._stopping = True
+        for made in (self._save, self._pause, self._stop):
+            made.setEnabled(False)
+        self._say_subtitle()
+        self.stop_asked.emit(TRAINING)
+
+    def _on_stop(self) -> None:
+        if self.project is not None and self._known.live:
+            self.asked.emit(training_tasks.set_aside(self.project, self._known.live))
+        self._on_pause()

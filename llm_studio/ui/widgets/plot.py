@@ -1,0 +1,394 @@
+"""A plot of long curves over training steps. Importing this imports pyqtgraph: do it in a worker first."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPaintEvent, QPen
+from PySide6.QtWidgets import QWidget
+
+from llm_studio.i18n import number, short_number
+from llm_studio.ui import theme
+
+Floats = NDArray[np.float64]
+_WIDE_DETAIL = 4
+"""Pixels to a point of a wide line: these take ten times as long to paint, and are smooth."""
+_ZOOM = 1.25
+_EDGE = 0.06
+"""Room above and below the curves, as a share of the plot's height."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: its points and how it is drawn. `color` is a token of the theme. Steps ascend; NaN is a gap."""
+
+    x: Floats
+    y: Floats
+    color: str
+    alpha: float = 1.0
+    width: float = 1.0
+    dashed: bool = False
+    dots: bool = False
+    fits: bool = True
+    """Whether the plot's limits take account of it."""
+
+
+def thin(x: Floats, y: Floats, low: float, high: float, pixels: int) -> tuple[Floats, Floats]:
+    """What is seen of a curve between the steps `low` and `high`: lowest and highest values of each pixel's points.
+
+    The bins are as many points wide as a power of two and keep their places, so that a growing curve doesn't flicker.
+    """
+    first = max(0, int(np.searchsorted(x, low)) - 1)
+    last = min(len(x), int(np.searchsorted(x, high, "right")) + 1)
+    size = 1
+    while (last - first) > 2 * size * max(1, pixels):
+        size *= 2
+    if size == 1:
+        return x[first:last], y[first:last]
+    first -= first % size
+    bins = (last - first) // size
+    middle = first + bins * size
+    parts = y[first:middle].reshape(bins, size)
+    out = np.empty(2 * bins)
+    np.fmin.reduce(parts, axis=1, out=out[0::2])
+    np.fmax.reduce(parts, axis=1, out=out[1::2])
+    places = np.repeat(x[first:middle:size], 2)
+    return np.concatenate([places, x[middle:last]]), np.concatenate([out, y[middle:last]])
+
+
+class _Axis(pg.AxisItem):
+    """An axis with the figures of the user's language, on a logarithmic scale too."""
+
+    logarithmic = False
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
+        """Where the figures stand."""
+        if not self.logarithmic:
+            levels: Any = super().tickValues(minVal, maxVal, size)
+            return levels[:1]
+        return [(1.0, _logarithmic_ticks(minVal, maxVal))]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        """The figures."""
+        if self.logarithmic:
+            return [_figure(10**value, 10**value / 10) for value in values]
+        return [_figure(value * scale, spacing * scale) for value in values]
+
+
+def _logarithmic_ticks(low: float, high: float) -> list[float]:
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 3), (1,)):
+        ticks = [d + math.log10(s) for d in decades for s in steps if low <= d + math.log10(s) <= high]
+        if len(ticks) <= 9:
+            return ticks if len(ticks) >= 3 else _even_ticks(low, high)
+    return ticks[:: 1 + len(ticks) // 9]
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Ticks of a short piece of a logarithmic scale: round values at even distances."""
+    least, most = 10**low, 10**high
+    power = 10 ** math.floor(math.log10((most - least) / 3))
+    pace = next(power * s for s in (10, 5, 2, 1) if power * s <= (most - least) / 3)
+    first = math.ceil(least / pace)
+    return [math.log10(n * pace) for n in range(first, math.floor(most / pace) + 1) if n > 0]
+
+
+def _figure(value: float, spacing: float) -> str:
+    """A value beside an axis, as exact as the distance between two of them asks for."""
+    if spacing >= 100 and abs(value) >= 1000:
+        digits = 0 if spacing % 1000 == 0 else 1
+        return f"{number(value / 1000, digits)} k" if abs(value) < 999_500 else short_number(value)
+    if value and spacing < 1e-3:
+        return f"{value:.2g}"
+    return number(value, min(4, max(0, math.ceil(-math.log10(spacing) - 1e-9))))
+
+
+class _View(pg.ViewBox):
+    """Zooms along the steps with the wheel and by drawing a frame."""
+
+    asked_for_all = Signal()
+    moved_by_hand = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(enableMenu=False)
+        self.setMouseMode(pg.ViewBox.RectMode)
+        self.disableAutoRange()
+
+    def wheelEvent(self, ev: Any, axis: Any = None) -> None:  # noqa: N802
+        """Zoom around the mouse, along the steps; with Ctrl, along the values."""
+        vertical = bool(ev.modifiers() & Qt.KeyboardModifier.ControlModifier)
+        super().wheelEvent(ev, axis=1 if vertical else 0)
+        self.moved_by_hand.emit()
+
+    def mouseDragEvent(self, ev: Any, axis: Any = None) -> None:  # noqa: N802
+        """A frame to zoom into; with the middle button, move."""
+        super().mouseDragEvent(ev, axis)
+        if ev.isFinish():
+            self.moved_by_hand.emit()
+
+    def mouseDoubleClickEvent(self, ev: Any) -> None:  # noqa: N802
+        """Show all again."""
+        ev.accept()
+        self.asked_for_all.emit()
+
+
+class Plot(pg.PlotWidget):
+    """Curves over steps, with marks, a cross-hair and zoom. `show_lines` draws; nothing else does by itself."""
+
+    pointed = Signal(float)
+    """The step under the mouse or chosen with the arrow keys; NaN where there is none any more."""
+
+    def __init__(self, parent: QWidget) -> None:
+        self._view = _View()
+        self._left, self._bottom = _Axis("left"), _Axis("bottom")
+        super().__init__(parent, viewBox=self._view, axisItems={"left": self._left, "bottom": self._bottom})
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self.hideButtons()
+        self._drawing, self._painting = 0.0, 0.0
+        self._lines: list[Line] = []
+        self._items: list[pg.PlotCurveItem] = []
+        self._dots: list[pg.ScatterPlotItem] = []
+        self._levels: list[tuple[float, str]] = []
+        self._level_items: list[pg.InfiniteLine] = []
+        self._marks: tuple[list[float], float | None] = ([], None)
+        self._mark_item = pg.ScatterPlotItem(pxMode=True, size=8)
+        self._mark_item.setZValue(20)
+        self._cross = pg.InfiniteLine(angle=90, movable=False)
+        self._cross.hide()
+        self._cross_step = 0.0
+        self._logarithmic = False
+        self._end = 0.0
+        self._whole = True
+        for item in (self._mark_item, self._cross):
+            self.addItem(item)
+        self._view.sigRangeChanged.connect(self._on_range)
+        self._view.asked_for_all.connect(self.show_all)
+        self._view.moved_by_hand.connect(self._on_hand)
+        theme.notifier().changed.connect(self._paint_theme)
+        self._paint_theme()
+
+    # --- What is shown ----------------------------------------------------------------------------------------
+
+    def show_lines(self, lines: Sequence[Line], end: float = 0.0) -> None:
+        """Draw these curves in place of the others. `end`: the last step to leave room for."""
+        began = time.perf_counter()
+        self._lines, self._end = list(lines), end
+        if self._whole:
+            self._fit()
+        self._draw()
+        self._drawing = time.perf_counter() - began
+
+    def show_levels(self, levels: Sequence[tuple[float, str]]) -> None:
+        """Dotted horizontal lines with a small label each: (value, label)."""
+        if list(levels) == self._levels:
+            return
+        self._levels = list(levels)
+        self._make_levels()
+
+    def show_marks(self, steps: Sequence[float], chosen: float | None) -> None:
+        """Dots at the foot of the plot; one of them in the accent colour."""
+        self._marks = (list(steps), chosen)
+        self._draw_marks()
+
+    def set_logarithmic(self, logarithmic: bool) -> None:
+        """Whether the values stand on a logarithmic scale. Call `show_lines` after it."""
+        self._logarithmic = logarithmic
+        self._left.logarithmic = logarithmic
+        self._left.picture = None
+        self._whole = True
+        self._make_levels()
+
+    def show_cross(self, step: float) -> None:
+        """Put the cross-hair at a step; NaN hides it."""
+        self._cross.setVisible(not math.isnan(step))
+        if not math.isnan(step):
+            self._cross_step = step
+            self._cross.setValue(step)
+
+    def cross_x(self) -> float | None:
+        """Where the cross-hair is, in pixels from the left; None where it is hidden or out of sight."""
+        if not self._cross.isVisible():
+            return None
+        place = self._view.mapViewToScene(QPointF(self._cross_step, self._view.viewRange()[1][0])).x()
+        return (
+            place if self._view.sceneBoundingRect().left() <= place <= self._view.sceneBoundingRect().right() else None
+        )
+
+    @Slot()
+    def show_all(self) -> None:
+        """Undo all zooming."""
+        self._whole = True
+        self._fit()
+        self._draw()
+
+    @property
+    def cost(self) -> float:
+        """Seconds that the last drawing and the last painting took together."""
+        return self._drawing + self._painting
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is zoomed."""
+        return self._whole
+
+    # --- Drawing ----------------------------------------------------------------------------------------------
+
+    def _scaled(self, values: Floats) -> Floats:
+        if not self._logarithmic:
+            return values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(values > 0, np.log10(values), np.nan)
+
+    def _fit(self) -> None:
+        """Give the view the limits of all curves."""
+        lows, highs, right = [], [], max(self._end, 1.0)
+        for line in self._lines:
+            if len(line.x) == 0:
+                continue
+            right = max(right, float(line.x[-1]))
+            if not line.fits:
+                continue
+            least, most = float(np.fmin.reduce(line.y)), float(np.fmax.reduce(line.y))
+            if self._logarithmic and least <= 0:
+                positive = line.y[line.y > 0]
+                least = float(positive.min()) if len(positive) else math.nan
+            if not math.isnan(least):
+                lows.append(least)
+                highs.append(most)
+        low, high = (min(lows), max(highs)) if lows else (0.1, 1.0)
+        if self._logarithmic:
+            low, high = math.log10(max(low, 1e-12)), math.log10(max(high, 1e-12))
+        room = _EDGE * ((high - low) or abs(high) or 1.0)
+        foot = low - 1.6 * room if low < 0 or self._logarithmic or low > 1.6 * room else -0.02 * (high + room)
+        self._view.setRange(xRange=(-0.006 * right, 1.012 * right), yRange=(foot, high + room), padding=0, update=True)
+
+    def _draw(self) -> None:
+        while len(self._items) < len(self._lines):
+            item = pg.PlotCurveItem(connect="finite", skipFiniteCheck=False)
+            dots = pg.ScatterPlotItem(pxMode=True, size=5)
+            self._items.append(item)
+            self._dots.append(dots)
+            self.addItem(item)
+            self.addItem(dots)
+        (low, high), pixels = self._view.viewRange()[0], int(self._view.width())
+        for index, item in enumerate(self._items):
+            if index >= len(self._lines):
+                item.setData([], [])
+                self._dots[index].setData([], [])
+                continue
+            line = self._lines[index]
+            x, y = thin(line.x, line.y, low, high, pixels // _WIDE_DETAIL if line.width > 1 else pixels)
+            smooth = line.width > 1 or len(x) < 500
+            item.setData(x, self._scaled(y), pen=_pen(line), antialias=smooth)
+            few = line.dots and len(x) <= 60
+            self._dots[index].setData(x if few else [], self._scaled(y) if few else [], pen=None,
+                                      brush=theme.color(line.color))  # fmt: skip
+
+    def _draw_marks(self) -> None:
+        steps, chosen = self._marks
+        (low, high) = self._view.viewRange()[1]
+        y = low + 0.025 * (high - low)
+        accent, muted = theme.color("accent"), theme.color("muted")
+        brushes = [accent if step == chosen else muted for step in steps]
+        self._mark_item.setData(steps, [y] * len(steps), brush=brushes, pen=None)
+
+    def _make_levels(self) -> None:
+        for old in self._level_items:
+            self.removeItem(old)
+        self._level_items = []
+        for value, text in self._levels:
+            shown = math.log10(value) if self._logarithmic and value > 0 else value
+            options = {"position": 0.99, "color": theme.color("muted"), "movable": False,
+                       "anchors": [(1.0, 0.0), (1.0, 0.0)]}  # fmt: skip
+            pen = pg.mkPen(theme.color("muted", 0.8), width=1, style=Qt.PenStyle.DotLine)
+            item = pg.InfiniteLine(shown, angle=0, movable=False, pen=pen, label=text, labelOpts=options)
+            self.addItem(item)
+            item.label.setFont(theme.font(11))
+            self._level_items.append(item)
+
+    @Slot()
+    def _paint_theme(self) -> None:
+        self.setBackground(theme.color("panel"))
+        for axis in (self._left, self._bottom):
+            axis.setTextPen(theme.color("muted"))
+            axis.setZValue(-100)  # the curves go over the grid
+            axis.setPen(pg.mkPen(theme.color("line")))
+            axis.setTickPen(pg.mkPen(theme.color("line")))
+            axis.setStyle(tickFont=theme.font(11), tickLength=0, tickTextOffset=8)
+        self._left.setGrid(255)
+        self._left.setPen(None)
+        self._left.setWidth(44)
+        self._left.setTickDensity(1.5)
+        self._view.rbScaleBox.setPen(pg.mkPen(theme.color("accent")))
+        self._view.rbScaleBox.setBrush(theme.color("accent", 0.12))
+        self._cross.setPen(pg.mkPen(theme.color("muted"), width=1, style=Qt.PenStyle.DashLine))
+        self._make_levels()
+        self._draw()
+        self._draw_marks()
+
+    # --- The user's hand --------------------------------------------------------------------------------------
+
+    @Slot()
+    def _on_hand(self) -> None:
+        self._whole = False
+
+    def _on_range(self, *_args: object) -> None:
+        if not self._whole:
+            self._draw()
+        self._draw_marks()
+
+    def mouseMoveEvent(self, ev: QMouseEvent) -> None:  # noqa: N802
+        """Tell the step under the mouse."""
+        super().mouseMoveEvent(ev)
+        place = self.mapToScene(ev.position().toPoint())
+        inside = self._view.sceneBoundingRect().contains(place)
+        self.pointed.emit(self._view.mapSceneToView(place).x() if inside else math.nan)
+
+    def paintEvent(self, ev: QPaintEvent) -> None:  # noqa: N802
+        """Paint, and count what it costs."""
+        began = time.perf_counter()
+        super().paintEvent(ev)
+        self._painting = time.perf_counter() - began
+
+    def leaveEvent(self, ev: Any) -> None:  # noqa: N802
+        """The mouse has gone."""
+        super().leaveEvent(ev)
+        self.pointed.emit(math.nan)
+
+    def keyPressEvent(self, ev: QKeyEvent) -> None:  # noqa: N802
+        """Left and right move the cross-hair, Home and End too; + and - zoom, 0 shows all."""
+        low, high = self._view.viewRange()[0]
+        here = self._cross_step if self._cross.isVisible() else (low + high) / 2
+        pace = (high - low) / 100
+        moves = {Qt.Key.Key_Left: here - pace, Qt.Key.Key_Right: here + pace,
+                 Qt.Key.Key_Home: low, Qt.Key.Key_End: high}  # fmt: skip
+        zooms = {Qt.Key.Key_Plus: 1 / _ZOOM, Qt.Key.Key_Minus: _ZOOM}
+        key = Qt.Key(ev.key())
+        if key in moves:
+            self.pointed.emit(min(high, max(low, moves[key])))
+        elif key in zooms:
+            self._whole = False
+            self._view.scaleBy(x=zooms[key], center=QPointF(here, 0))
+        elif key == Qt.Key.Key_0:
+            self.show_all()
+        else:
+            super().keyPressEvent(ev)
+
+
+def _pen(line: Line) -> QPen:
+    # mixed with what is behind instead of painted half transparent, which takes twice the time
+    color = _mixed(theme.color(line.color), theme.color("panel"), line.alpha)
+    style = Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine
+    return pg.mkPen(color, width=line.width, style=style)
+
+
+def _mixed(color: QColor, behind: QColor, share: float) -> QColor:
+    pairs = ((color.red(), behind.red()), (color.green(), behind.green()), (color.blue(), behind.blue()))
+    return QColor(*(round(share * over + (1 - share) * under) for over, under in pairs))

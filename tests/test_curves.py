@@ -1,0 +1,171 @@
+"""The curves of a run: read from its log, smoothed, compared with counting, written as CSV."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm_studio.errors import Cancelled
+from llm_studio.events import CheckpointSaved, Evaluated, Event, RunStarted, SampleWritten, StepDone, to_json
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows import curves, favourites, runs
+from llm_studio.workflows.favourites import Favourite
+from llm_studio.workflows.footprint import footprint
+
+
+def step(number: int, loss: float = 2.0) -> StepDone:
+    return StepDone(number, loss, 1e-3, 0.5, number * 64, 1000.0, 10.0)
+
+
+def begun(at: int = 0) -> RunStarted:
+    return RunStarted("a", at, 10, 100, "cpu", "float32", 2, "tokens")
+
+
+def story() -> list[Event]:
+    events: list[Event] = [begun()]
+    for number in range(1, 11):
+        events.append(step(number, 5 - number / 10))
+        if number % 5 == 0:
+            events += [Evaluated(number, 4.0 - number / 10, True), SampleWritten(number, "Once", f" text {number}"),
+                       CheckpointSaved(number, f"step-{number:06d}", 100, 0.1)]  # fmt: skip
+    return events
+
+
+def taken(events: list[Event]) -> curves.Curves:
+    made = curves.Curves("a")
+    for event in events:
+        made.take(event)
+    return made
+
+
+def told(known: curves.Curves) -> object:
+    return (
+        [known.steps.column(index).tolist() for index in range(6)],
+        known.evaluations.column(0).tolist(), known.checkpoints, known.samples, known.max_steps, known.data,
+    )  # fmt: skip
+
+
+def test_a_log_read_tells_the_same_as_the_events_heard(project: Project) -> None:
+    lines = "\n".join(to_json(event) for event in story())
+    project.logs.mkdir(exist_ok=True)
+    project.log_file("a").write_text(lines + '\n{"v": 1, "event": "st', encoding="utf-8")  # torn by a crash
+    assert told(curves.read(project, "a", Job())) == told(taken(story()))
+    assert taken(story()).best_loss == 3.0
+    assert taken(story()).validation_at(5) == 3.5
+    assert taken(story()).validation_at(6) is None
+
+
+def test_what_is_heard_twice_counts_once() -> None:
+    known = taken(story())
+    for event in story()[4:]:
+        known.take(event)
+    assert told(known) == told(taken(story()))
+
+
+def test_a_resume_takes_later_steps_back() -> None:
+    known = taken(story())
+    smooth = known.smoothed(curves.LOSS, 0.5).copy()
+    known.take(begun(5))
+    assert known.last_step == 5
+    assert known.checkpoints == [5]
+    known.take(step(6, 9.0))
+    assert known.smoothed(curves.LOSS, 0.5)[:5] == pytest.approx(smooth[:5])
+    assert known.smoothed(curves.LOSS, 0.5)[5] > smooth[5]
+
+
+def test_smoothing_in_blocks_equals_smoothing_one_by_one() -> None:
+    values = np.random.default_rng(1).normal(size=1000)
+    for weight in (0.0, 0.5, 0.9, 0.999):
+        running, expected = 0.3, []
+        for value in values:
+            running = weight * running + (1 - weight) * value
+            expected.append(running)
+        assert curves.moving_sums(values, weight, 0.3) == pytest.approx(expected)
+
+
+def test_smoothing_as_it_grows_equals_smoothing_at_the_end() -> None:
+    whole, growing = curves.Curves("a"), curves.Curves("a")
+    losses = np.random.default_rng(2).normal(3, 1, size=700)
+    losses[100] = math.nan
+    for number, loss in enumerate(losses, 1):
+        whole.take(step(number, loss))
+        growing.take(step(number, loss))
+        if number % 7 == 0:
+            growing.smoothed(curves.LOSS, 0.9)
+    assert growing.smoothed(curves.LOSS, 0.9) == pytest.approx(whole.smoothed(curves.LOSS, 0.9))
+    assert not np.isnan(whole.smoothed(curves.LOSS, 0.9)).any()
+    assert whole.smoothed(curves.LOSS, 0.9)[0] == pytest.approx(losses[0])  # corrected for the beginning
+
+
+def test_the_csv_holds_every_step(project: Project, tmp_path: Path) -> None:
+    path = curves.export_csv(taken(story()), tmp_path / "curves.csv", Job())
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(row["step"]) for row in rows] == list(range(1, 11))
+    assert float(rows[2]["loss"]) == 5 - 3 / 10
+    assert rows[3]["validation_loss"] == ""
+    assert float(rows[4]["validation_loss"]) == 3.5
+
+
+def test_reading_a_long_log_can_be_stopped(project: Project) -> None:
+    project.logs.mkdir(exist_ok=True)
+    project.log_file("a").write_text("\n".join(to_json(step(n)) for n in range(1, 100)), encoding="utf-8")
+    job = Job()
+    job.request_stop()
+    with pytest.raises(Cancelled):
+        curves.read(project, "a", job)
+
+
+def test_a_run_without_a_log_has_empty_curves(project: Project) -> None:
+    known = curves.read(project, "nothing", Job())
+    assert (known.last_step, known.best_loss) == (0, None)
+    assert curves.newest_run(project) is None
+
+
+def test_baselines_are_counted_once_and_kept(project: Project) -> None:
+    found = curves.baselines(project, Job())
+    assert found is not None
+    assert found.chance > found.unigram > found.bigram > 0
+    kept = project.processed / "baselines.json"
+    kept.write_text(kept.read_text().replace(str(found.bigram), "0.5"))
+    again = curves.baselines(project, Job())
+    assert again is not None
+    assert again.bigram == 0.5
+    (project.processed / "meta.json").unlink()
+    assert curves.baselines(project, Job()) is None
+
+
+def test_favourites_outlive_their_run(project: Project) -> None:
+    one, two = Favourite("a", 5, "Once", " upon", 2.5), Favourite("b", 5, "Once", " there")
+    favourites.change(project, one, kept=True)
+    assert favourites.change(project, two, kept=True) == (one, two)
+    assert favourites.change(project, one, kept=False) == (two,)
+    assert favourites.listed(project) == (two,)
+
+
+def test_a_stopped_run_waits_unless_it_was_set_aside(project: Project) -> None:
+    from llm_studio.workflows.training import train
+
+    class StopSoon(Job):
+        @property
+        def stop_requested(self) -> bool:
+            return heard.count("step") >= 3
+
+    heard: list[str] = []
+    train(project, StopSoon(lambda event: heard.append(event.kind)))
+    (run,) = runs.listed(project)
+    assert run.state == "stopped"
+    assert runs.waits(project, run)
+    runs.set_aside(project, run.name)
+    assert not runs.waits(project, run)
+    runs.take_up(project, run.name)
+    assert runs.waits(project, run)
+    assert curves.read(project, run.name, Job()).last_step == run.step
+
+
+def test_the_memory_of_this_process_is_told() -> None:
+    taken_now = footprint("cpu")
+    assert 1_000_000 < taken_now.used <= taken_now.peak < taken_now.total
