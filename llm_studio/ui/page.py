@@ -66,12 +66,12 @@ class Page(QWidget):
         words.setSpacing(2)
         words.addWidget(self.title)
         words.addWidget(self.subtitle)
-        self.actions: QHBoxLayout = QHBoxLayout()  # pyright: ignore[reportIncompatibleMethodOverride]  Qt's isn't used
+        self.head_buttons = QHBoxLayout()
         """Buttons at the right of the title, the primary one last."""
-        self.actions.setSpacing(GAP)
+        self.head_buttons.setSpacing(GAP)
         head = QHBoxLayout()
         head.addLayout(words, 1)
-        head.addLayout(self.actions)
+        head.addLayout(self.head_buttons)
         self.body = QVBoxLayout(self)
         """Everything, from top to bottom; the head is first."""
         self.body.setContentsMargins(PAGE_MARGIN, 18, PAGE_MARGIN, 20)

@@ -73,9 +73,10 @@ def quickstart(
 
 def example(folder: Path, language: str, job: Job) -> Project:
     """A project on built-in stories, ready to train, in a new folder below `folder`: all steps but the last."""
-    name, number = _("example"), 2
+    wanted = name = _("example")
+    number = 2
     while (folder / name).exists():
-        name, number = f"{_('example')}-{number}", number + 1
+        name, number = f"{wanted}-{number}", number + 1
     project = projects.new_project(folder / name, _PRESET, language)
     texts.add_stories(project, language, _STORIES, job)
     texts.train_tokenizer(project, job)

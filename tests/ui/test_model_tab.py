@@ -11,9 +11,9 @@ from llm_studio.config import SECTIONS, Settings
 from llm_studio.config_file import PRESETS, load_preset
 from llm_studio.model.cost import parameters
 from llm_studio.project import Project
-from llm_studio.ui.tabs.model_blocks import INNER, blocks
-from llm_studio.ui.tabs.model_fields import WholeNumber
-from llm_studio.ui.tabs.model_words import LABELS
+from llm_studio.ui.tabs.model.blocks import INNER, blocks
+from llm_studio.ui.tabs.model.fields import WholeNumber
+from llm_studio.ui.tabs.model.words import LABELS
 from llm_studio.ui.widgets.architecture import Architecture
 from tests.ui.driver import Driver
 

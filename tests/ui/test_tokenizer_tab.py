@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.ui.page import Toast
-from llm_studio.ui.tabs.tokenizer import PREPARE, TRAIN, TokenizerPage
+from llm_studio.ui.tabs.tokenizer.page import PREPARE, TRAIN, TokenizerPage
 from llm_studio.workflows import projects, texts
 from tests.tiny import SETTINGS
 from tests.ui.driver import LONG, Driver

@@ -24,7 +24,7 @@ from llm_studio.project import Project
 from llm_studio.training.runs import write
 from llm_studio.ui.dialogs.compare_runs import CompareRuns
 from llm_studio.ui.session import TRAINING
-from llm_studio.ui.tabs.training import TrainingPage
+from llm_studio.ui.tabs.training.page import TrainingPage
 from llm_studio.workflows import favourites, projects, runs, training
 from tests.ui.driver import LONG, Driver
 

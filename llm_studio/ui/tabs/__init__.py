@@ -19,9 +19,10 @@ NAMES = (*STEPS, *OTHERS)
 
 def load() -> None:
     """Import what the tabs need: half a second, off the UI thread, while the window is already there."""
-    import qtawesome  # noqa: F401
+    import importlib
 
-    import llm_studio.ui.tabs.pages  # noqa: F401
+    for name in ("qtawesome", "llm_studio.ui.tabs.pages"):
+        importlib.import_module(name)
 
 
 def make(name: str, parent: "QWidget") -> "Page":

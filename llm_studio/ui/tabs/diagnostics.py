@@ -74,7 +74,7 @@ class DiagnosticsPage(Page):
         tip = _("The report and the end of the log, without your name and the path of your home folder")
         self.copy = button(_("Copy everything"), self, self._copy, "primary", tip)
         for made in (self.again, self.log, self.copy):
-            self.actions.addWidget(made)
+            self.head_buttons.addWidget(made)
         columns = QHBoxLayout()
         columns.setSpacing(GAP)
         left, right = QVBoxLayout(), QVBoxLayout()

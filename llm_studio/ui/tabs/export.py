@@ -69,7 +69,7 @@ class ExportPage(Page):
         self._stale = True
         self._result: Path | None = None
         self.primary = button(_("Export as zip…"), self, self._choose_file, "primary")
-        self.actions.addWidget(self.primary)
+        self.head_buttons.addWidget(self.primary)
         self.empty = EmptyState(
             self, _("Nothing to export yet"),
             _("A model can be exported as soon as a training has saved its first checkpoint."), _("Go to Training"),

@@ -11,9 +11,9 @@ from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
 from llm_studio.i18n import _, size
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
-from llm_studio.ui.tabs import training_state, training_tasks
-from llm_studio.ui.tabs.training_known import Answer, KnownCurves
-from llm_studio.ui.tabs.training_view import TrainingView
+from llm_studio.ui.tabs.training import state, tasks
+from llm_studio.ui.tabs.training.known import Answer, KnownCurves
+from llm_studio.ui.tabs.training.view import TrainingView
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ class TrainingPage(TrainingView):
         self.runs.overlays_changed.connect(self._on_overlays)
         self.runs.main_asked.connect(self._show_run)
         self.listen(TRAINING, started=self._on_started, reported=self._on_event, ended=self._on_ended)
-        self.listen(training_tasks.CURVES, succeeded=self._on_curves)
-        self.listen(training_tasks.BASELINES, succeeded=self._on_baselines)
-        self.listen(training_tasks.FAVOURITES, succeeded=self._on_favourites)
-        self.listen(training_tasks.RENAME, succeeded=self._on_renamed)
-        self.listen(training_tasks.DELETE, succeeded=self._on_deleted)
-        self.listen(training_tasks.EXPORT, succeeded=self._on_exported)
+        self.listen(tasks.CURVES, succeeded=self._on_curves)
+        self.listen(tasks.BASELINES, succeeded=self._on_baselines)
+        self.listen(tasks.FAVOURITES, succeeded=self._on_favourites)
+        self.listen(tasks.RENAME, succeeded=self._on_renamed)
+        self.listen(tasks.DELETE, succeeded=self._on_deleted)
+        self.listen(tasks.EXPORT, succeeded=self._on_exported)
 
     # --- Where the project stands -----------------------------------------------------------------------------
 
@@ -93,19 +93,19 @@ class TrainingPage(TrainingView):
         """Baselines and favourites, once each; baselines not while a training needs the processor."""
         if not self._favourites_read:
             self._favourites_read = True
-            self.asked.emit(training_tasks.favourites(overview.project))
+            self.asked.emit(tasks.favourites(overview.project))
         if not self._running and overview.tokens is not None and overview.tokens != self._counted:
             self._counted = overview.tokens
-            self.asked.emit(training_tasks.baselines(overview.project))
+            self.asked.emit(tasks.baselines(overview.project))
 
     def _show_state(self) -> None:
         """Head, offer and table, as things stand."""
         here, running = self.overview, self._running
         busy = running or self._stale or here is None
-        newest = training_state.newest(here) if here else None
+        newest = state.newest(here) if here else None
         offer = None
         if here is not None and not busy:
-            offer = training_state.blocked(here) or training_state.unfinished(here, self._is_paused())
+            offer = state.blocked(here) or state.unfinished(here, self._is_paused())
         self.offer.show_offer(offer)
         for made in (self._save, self._pause, self._stop):
             made.setVisible(running)
@@ -121,7 +121,7 @@ class TrainingPage(TrainingView):
         self._state = _(shown.state) if shown else ""
         self._say_subtitle()
         if here is not None:
-            blocks = training_state.blocked(here) is not None and here.steps.tokens.value == "to do"
+            blocks = state.blocked(here) is not None and here.steps.tokens.value == "to do"
             self.runs.show_runs(here, self._main, self._known.live if running else "", busy or blocks)
         self._wake()
 
@@ -138,7 +138,7 @@ class TrainingPage(TrainingView):
 
     def _ask_curves(self, missing: tuple[str, ...]) -> None:
         if self.project is not None:
-            self.asked.emit(training_tasks.curves(self.project, "" if self._running else self._main, missing))
+            self.asked.emit(tasks.curves(self.project, "" if self._running else self._main, missing))
 
     def _on_curves(self, answer: Answer) -> None:
         self.card.make_plot()
@@ -206,7 +206,7 @@ class TrainingPage(TrainingView):
         now = time.monotonic()
         if self.project is not None and now - self._looked > _LOOK_EVERY:
             self._looked = now
-            self.asked.emit(training_tasks.overview(self.project))
+            self.asked.emit(tasks.overview(self.project))
 
     def _on_ended(self) -> None:
         self._running, self._stopping = False, False

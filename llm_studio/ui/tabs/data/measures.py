@@ -10,7 +10,7 @@ from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
-    from llm_studio.ui.tabs.data_cleaning import CleaningCard
+    from llm_studio.ui.tabs.data.cleaning import CleaningCard
     from llm_studio.workflows.browsing import Cleaned, Lengths
     from llm_studio.workflows.overview import Overview, Project
 

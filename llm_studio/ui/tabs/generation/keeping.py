@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.page import Page, Toast
-from llm_studio.ui.tabs.generation_talk import Talk
+from llm_studio.ui.tabs.generation.talk import Talk
 from llm_studio.ui.worker import Task
 from llm_studio.workflows import chats
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
 from llm_studio.i18n import _, duration, number, short_number, size
-from llm_studio.ui.tabs.model_probe import StepTime
+from llm_studio.ui.tabs.model.probe import StepTime
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, line, row
 from llm_studio.ui.widgets.column import Column

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QAbstractSpinBox, QFileDialog, QHBoxLayout, QPushB
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui.page import Toast
-from llm_studio.ui.tabs.tokenizer_looking import COUNT, LookingPage
-from llm_studio.ui.tabs.tokenizer_parts import JobCard, NoteCard
-from llm_studio.ui.tabs.tokenizer_settings import SettingsCard
+from llm_studio.ui.tabs.tokenizer.looking import COUNT, LookingPage
+from llm_studio.ui.tabs.tokenizer.parts import JobCard, NoteCard
+from llm_studio.ui.tabs.tokenizer.settings import SettingsCard
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, button
 from llm_studio.ui.worker import Task
@@ -46,9 +46,9 @@ class TokenizerPage(LookingPage):
                             tip=_("Take a tokenizer.json made elsewhere, byte-level BPE such as GPT-2’s."))  # fmt: skip
         self.train = button(_("Train the tokenizer"), self, self._train)
         self.go = button(_("Prepare the tokens →"), self, self._go)
-        self.actions.addWidget(self.bring)
-        self.actions.addWidget(self.train)
-        self.actions.addWidget(self.go)  # not below the cards, as first drawn: there a small window would hide it
+        self.head_buttons.addWidget(self.bring)
+        self.head_buttons.addWidget(self.train)
+        self.head_buttons.addWidget(self.go)  # not below the cards, as first drawn: there a small window would hide it
         self.note, self.job = NoteCard(self), JobCard(self)
         self.job.stop_asked.connect(self.stop_asked)
         self.body.addWidget(self.note)

@@ -4,7 +4,7 @@ from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.i18n import _, short_number
-from llm_studio.ui.tabs.model_blocks import INNER, NAMES, BlockFacts, parameters_of
+from llm_studio.ui.tabs.model.blocks import INNER, NAMES, BlockFacts, parameters_of
 from llm_studio.ui.widgets.architecture import Architecture
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.column import Column

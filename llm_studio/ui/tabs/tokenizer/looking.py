@@ -10,9 +10,9 @@ from llm_studio.errors import StudioError
 from llm_studio.events import Event, Progress
 from llm_studio.i18n import _, number
 from llm_studio.ui.page import Page
-from llm_studio.ui.tabs.tokenizer_playground import MergesCard, Playground
-from llm_studio.ui.tabs.tokenizer_settings import CurveCard, QualityCard
-from llm_studio.ui.tabs.tokenizer_vocabulary import VocabularyCard
+from llm_studio.ui.tabs.tokenizer.playground import MergesCard, Playground
+from llm_studio.ui.tabs.tokenizer.settings import CurveCard, QualityCard
+from llm_studio.ui.tabs.tokenizer.vocabulary import VocabularyCard
 from llm_studio.ui.worker import Task
 from llm_studio.workflows import tokenizer_figures, tokenizer_lab
 

@@ -10,15 +10,15 @@ from llm_studio.i18n import _, number, short_number
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
-from llm_studio.ui.tabs import training_state, training_tasks
-from llm_studio.ui.tabs.training_commands import TrainingCommands
-from llm_studio.ui.tabs.training_curves import CurvesCard
-from llm_studio.ui.tabs.training_figures import Figures
-from llm_studio.ui.tabs.training_known import KnownCurves
-from llm_studio.ui.tabs.training_log import LogPanel
-from llm_studio.ui.tabs.training_offer import OfferCard
-from llm_studio.ui.tabs.training_runs import RunsPanel
-from llm_studio.ui.tabs.training_samples import SamplesPane
+from llm_studio.ui.tabs.training import state, tasks
+from llm_studio.ui.tabs.training.commands import TrainingCommands
+from llm_studio.ui.tabs.training.curves import CurvesCard
+from llm_studio.ui.tabs.training.figures import Figures
+from llm_studio.ui.tabs.training.known import KnownCurves
+from llm_studio.ui.tabs.training.log import LogPanel
+from llm_studio.ui.tabs.training.offer import OfferCard
+from llm_studio.ui.tabs.training.runs import RunsPanel
+from llm_studio.ui.tabs.training.samples import SamplesPane
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import button, line
 
@@ -64,7 +64,7 @@ class TrainingView(TrainingCommands):
         put_icon(self._pause, "pause-fill")
         put_icon(self._stop, "stop-fill", "bad")
         for made in (self._save, self._pause, self._stop, self._further, self._start):
-            self.actions.addWidget(made)
+            self.head_buttons.addWidget(made)
 
     def _lay_out(self) -> None:
         self.card.content.addWidget(line(self.card))
@@ -99,11 +99,11 @@ class TrainingView(TrainingCommands):
     def _is_paused(self) -> bool:
         from llm_studio.workflows import runs
 
-        newest = training_state.newest(self.overview) if self.overview else None
+        newest = state.newest(self.overview) if self.overview else None
         return newest is not None and self.project is not None and runs.waits(self.project, newest)
 
     def _on_further(self) -> None:
-        newest = training_state.newest(self.overview) if self.overview else None
+        newest = state.newest(self.overview) if self.overview else None
         if newest is not None:
             self.runs.ask_further(newest)
 
@@ -117,7 +117,7 @@ class TrainingView(TrainingCommands):
     @Slot(str, str)
     def _on_export(self, kind: str, path: str) -> None:
         if kind == "csv" and self.card.curves is not None:
-            self.asked.emit(training_tasks.export(self.card.curves, Path(path)))
+            self.asked.emit(tasks.export(self.card.curves, Path(path)))
         elif self.card.save_picture(path):
             self._on_exported(Path(path))
         else:
@@ -146,5 +146,5 @@ class TrainingView(TrainingCommands):
 
     def _on_stop(self) -> None:
         if self.project is not None and self._known.live:
-            self.asked.emit(training_tasks.set_aside(self.project, self._known.live))
+            self.asked.emit(tasks.set_aside(self.project, self._known.live))
         self._on_pause()

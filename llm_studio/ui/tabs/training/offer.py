@@ -4,7 +4,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.tabs.training_state import Offer
+from llm_studio.ui.tabs.training.state import Offer
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 

@@ -13,13 +13,13 @@ from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.ui.menus import open_folder
 from llm_studio.ui.page import Page, Toast
-from llm_studio.ui.tabs.data_cleaning import CleaningCard
-from llm_studio.ui.tabs.data_measures import Measures
-from llm_studio.ui.tabs.data_preview import DocumentPreview
-from llm_studio.ui.tabs.data_reading import Reading
-from llm_studio.ui.tabs.data_removing import Removing
-from llm_studio.ui.tabs.data_sources import SourceCards
-from llm_studio.ui.tabs.data_table import SourcesTable
+from llm_studio.ui.tabs.data.cleaning import CleaningCard
+from llm_studio.ui.tabs.data.measures import Measures
+from llm_studio.ui.tabs.data.preview import DocumentPreview
+from llm_studio.ui.tabs.data.reading import Reading
+from llm_studio.ui.tabs.data.removing import Removing
+from llm_studio.ui.tabs.data.sources import SourceCards
+from llm_studio.ui.tabs.data.table import SourcesTable
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
@@ -49,8 +49,8 @@ class DataPage(Page):
         self._folder = ""
         self.show_folder = button(_("Open the folder"), self, self._on_folder)
         self.add = button(_("+ Add texts"), self, self._on_files, "primary")
-        self.actions.addWidget(self.show_folder)
-        self.actions.addWidget(self.add)
+        self.head_buttons.addWidget(self.show_folder)
+        self.head_buttons.addWidget(self.add)
         self.hint = self._make_hint()
         self.cards = SourceCards(self)
         self.sources = SourcesTable(self)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal, Slot
 
 from llm_studio.ui.page import Page
 from llm_studio.ui.session import TRAINING
-from llm_studio.ui.tabs import training_tasks
+from llm_studio.ui.tabs.training import tasks
 
 if TYPE_CHECKING:
     from llm_studio.workflows.favourites import Favourite
@@ -20,32 +20,32 @@ class TrainingCommands(Page):
 
     def _on_start(self) -> None:
         if self.project is not None:
-            self.asked.emit(training_tasks.train(self.project))
+            self.asked.emit(tasks.train(self.project))
 
     @Slot(str)
     def _resume(self, run: str) -> None:
         if self.project is not None:
-            self.asked.emit(training_tasks.train(self.project, run))
+            self.asked.emit(tasks.train(self.project, run))
 
     @Slot(str, int)
     def _train_further(self, run: str, steps: int) -> None:
         if self.project is not None:
-            self.asked.emit(training_tasks.train(self.project, run, {"training.max_steps": steps}))
+            self.asked.emit(tasks.train(self.project, run, {"training.max_steps": steps}))
 
     @Slot(str, str)
     def _rename(self, old: str, new: str) -> None:
         if self.project is not None:
-            self.asked.emit(training_tasks.rename(self.project, old, new))
+            self.asked.emit(tasks.rename(self.project, old, new))
 
     @Slot(str)
     def _delete(self, run: str) -> None:
         if self.project is not None:
-            self.asked.emit(training_tasks.delete(self.project, run))
+            self.asked.emit(tasks.delete(self.project, run))
 
     @Slot(object, bool)
     def _on_favourite(self, favourite: "Favourite", kept: bool) -> None:
         if self.project is not None:
-            self.asked.emit(training_tasks.keep(self.project, favourite, kept))
+            self.asked.emit(tasks.keep(self.project, favourite, kept))
 
     def _on_save(self) -> None:
         self.save_asked.emit(TRAINING)

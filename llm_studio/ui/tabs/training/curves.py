@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QStackedLayout, QWidget
 
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui import theme
-from llm_studio.ui.tabs.training_controls import LOSS_KEY, NORM_KEY, RATE_KEY, SPEED_KEY, CurveControls
+from llm_studio.ui.tabs.training.controls import LOSS_KEY, NORM_KEY, RATE_KEY, SPEED_KEY, CurveControls
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState
 

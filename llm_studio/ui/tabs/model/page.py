@@ -13,14 +13,14 @@ from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, short_number
 from llm_studio.jobs import Job
 from llm_studio.ui.page import Page
-from llm_studio.ui.tabs.model_blocks import blocks
-from llm_studio.ui.tabs.model_cost import FactsColumn
-from llm_studio.ui.tabs.model_drawing import ArchitectureCard
-from llm_studio.ui.tabs.model_form import SettingsForm
-from llm_studio.ui.tabs.model_probe import PROBE, StepTime
-from llm_studio.ui.tabs.model_words import PRESET_NAMES
-from llm_studio.ui.tabs.model_writer import PRESET, SAVE, TEXT, ConfigWriter
-from llm_studio.ui.tabs.model_yaml import YamlEditor
+from llm_studio.ui.tabs.model.blocks import blocks
+from llm_studio.ui.tabs.model.cost import FactsColumn
+from llm_studio.ui.tabs.model.drawing import ArchitectureCard
+from llm_studio.ui.tabs.model.form import SettingsForm
+from llm_studio.ui.tabs.model.probe import PROBE, StepTime
+from llm_studio.ui.tabs.model.words import PRESET_NAMES
+from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
+from llm_studio.ui.tabs.model.yaml import YamlEditor
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, Segmented, button, row
 from llm_studio.ui.worker import Task
@@ -53,7 +53,7 @@ class ModelPage(Page):
         names = {name: f"{_(PRESET_NAMES[name])} {_size_of(made)}" for name, made in _presets().items()}
         self.presets = Segmented(self, names, _("Preset"))
         self.presets.choose("")
-        self.actions.addWidget(self.presets)
+        self.head_buttons.addWidget(self.presets)
         columns = QHBoxLayout()
         columns.setSpacing(GAP)
         columns.addWidget(self._settings_card(), 38)

@@ -9,7 +9,7 @@ from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
-    from llm_studio.ui.tabs.data_preview import DocumentPreview
+    from llm_studio.ui.tabs.data.preview import DocumentPreview
     from llm_studio.workflows.browsing import Document, Found
     from llm_studio.workflows.overview import Project
     from llm_studio.workflows.texts import Source

@@ -10,9 +10,9 @@ from llm_studio.errors import StudioError
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
 from llm_studio.ui.session import SETTINGS, TRAINING
-from llm_studio.ui.tabs.generation_keeping import ChatsPage
-from llm_studio.ui.tabs.generation_parts import ModelChoice, NoticeBar
-from llm_studio.ui.tabs.generation_sampling import SamplingPanel, random_seed
+from llm_studio.ui.tabs.generation.keeping import ChatsPage
+from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
+from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, Segmented, row
 from llm_studio.ui.worker import Task
@@ -43,8 +43,8 @@ class GenerationPage(ChatsPage):
         self.choice = ModelChoice(self)
         self.choice.chosen.connect(self._on_chosen)
         self.view = Segmented(self, {"text": _("Text"), "probabilities": _("Probabilities")}, _("What is shown"))
-        self.actions.addWidget(self.choice)
-        self.actions.addWidget(self.view)
+        self.head_buttons.addWidget(self.choice)
+        self.head_buttons.addWidget(self.view)
         self.notice = NoticeBar(self)
         self.notice.pressed.connect(self._load_again)
         self.body.addWidget(self.notice)

@@ -11,7 +11,7 @@ from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
-    from llm_studio.ui.tabs.data_table import SourcesTable
+    from llm_studio.ui.tabs.data.table import SourcesTable
     from llm_studio.workflows.overview import Project
 
 REMOVE, RESTORE = "data/remove", "data/restore"

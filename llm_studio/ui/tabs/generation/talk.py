@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QWidget
 
 from llm_studio.events import Event, TextWritten, TokenWritten
 from llm_studio.i18n import _
-from llm_studio.ui.tabs.generation_chat import ChatView
-from llm_studio.ui.tabs.generation_parts import ChatMenu, Legend, PromptBox
+from llm_studio.ui.tabs.generation.chat import ChatView
+from llm_studio.ui.tabs.generation.parts import ChatMenu, Legend, PromptBox
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.workflows import chats
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.ui.session import OVERVIEW, TRAINING
-from llm_studio.ui.tabs import training_known
+from llm_studio.ui.tabs.training import known
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _set_aside(project: "Project", run: str) -> None:
 
 def curves(project: "Project", main: str, names: tuple[str, ...]) -> Task:
     """Read the logs of runs."""
-    return Task(CURVES, lambda job: training_known.read(project, main, names, job))
+    return Task(CURVES, lambda job: known.read(project, main, names, job))
 
 
 def baselines(project: "Project") -> Task:
@@ -118,12 +118,12 @@ def _delete(project: "Project", run: str) -> tuple[str, int]:
     return run, runs.delete(project, run)
 
 
-def export(known: "Curves", path: Path) -> Task:
+def export(shown: "Curves", path: Path) -> Task:
     """Write curves as CSV."""
-    return Task(EXPORT, lambda job: _export(known, path, job), _("Exporting the curves"), tab="training")
+    return Task(EXPORT, lambda job: _export(shown, path, job), _("Exporting the curves"), tab="training")
 
 
-def _export(known: "Curves", path: Path, job: Job) -> Path:
+def _export(shown: "Curves", path: Path, job: Job) -> Path:
     from llm_studio.workflows import curves
 
-    return curves.export_csv(known, path, job)
+    return curves.export_csv(shown, path, job)

@@ -1,0 +1,1 @@
+"""The tab Model. Its page is in `page.py`; the other modules are parts of it."""
