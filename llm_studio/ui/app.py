@@ -39,7 +39,7 @@ def main(folder: str = "") -> int:
     theme.apply(app, cast("theme.ThemeName", preferences.theme))
     window = MainWindow(preferences)
     instance.raised.connect(window.come_to_front)
-    _install_hooks(window)
+    install_hooks(window)
     window.show()
     app.processEvents()  # painted before anything large is imported
     logger.info("ready")
@@ -101,7 +101,7 @@ def _start_log() -> None:
     faulthandler.enable(crash)  # to a file: a windowed program has no stderr
 
 
-def _install_hooks(window: MainWindow) -> None:
+def install_hooks(window: MainWindow) -> None:
     """Whatever goes wrong unforeseen, in a slot or a thread, is logged and told once; the program goes on."""
 
     def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -1,7 +1,7 @@
 """The main window: one session, the shell around it, and the commands of the menus."""
 
 import base64
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, Signal, Slot
 from PySide6.QtGui import QCloseEvent
@@ -21,7 +21,6 @@ from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
-    from llm_studio.ui.tabs.understand import UnderstandPage
     from llm_studio.workflows.overview import Machine, Project
 
 _LOADING, _MACHINE = "loading", "machine"
@@ -144,10 +143,7 @@ class MainWindow(QMainWindow):
     @Slot()
     def explain(self) -> None:
         """Show the page of Understand that explains what is on the screen."""
-        shown = self.shell.shown
-        self.go_to("understand")
-        if "understand" in self.pages:
-            cast("UnderstandPage", self.pages["understand"]).show_help(shown)
+        self.shell.explain()
 
     @Slot()
     def toggle_full_screen(self) -> None:

@@ -48,6 +48,8 @@ class Page(QWidget):
     """Settings to be changed, by dotted name."""
     tab_asked = Signal(str)
     """The name of another tab to go to."""
+    checkpoint_asked = Signal(str, int)
+    """Talk with a run's model as it was at a step."""
     told = Signal(object)
     """A Toast."""
 
@@ -88,6 +90,12 @@ class Page(QWidget):
     def show_overview(self, overview: "Overview") -> None:
         """The project stands as `overview` says: called after opening and whenever something has changed."""
         self.overview = overview
+
+    def take_checkpoint(self, run: str, step: int) -> None:
+        """Another tab asks to talk with the model of `run` at `step`; Generation does."""
+
+    def show_help(self, name: str) -> None:
+        """Another tab, `name`, asks to be explained; Understand does."""
 
     @Slot(object)
     def task_started(self, task: Task) -> None:

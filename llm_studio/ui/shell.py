@@ -123,7 +123,8 @@ class Shell(QWidget):
         page.stop_asked.connect(self.stop_job)
         page.save_asked.connect(session.save_now)
         page.settings_asked.connect(session.change_settings)
-        page.tab_asked.connect(self.go_to)
+        page.tab_asked.connect(self._on_tab_asked)
+        page.checkpoint_asked.connect(self._on_checkpoint)
         page.told.connect(self.say)
         session.started.connect(page.task_started)
         session.reported.connect(page.task_reported)
@@ -152,6 +153,26 @@ class Shell(QWidget):
             self.rail.choose(name)
             self._preferences.tab = name
         self.stack.setCurrentWidget(self._places[name if there else START])
+
+    @Slot(str)
+    def _on_tab_asked(self, name: str) -> None:
+        if name == "understand":
+            self.explain()
+        else:
+            self.go_to(name)
+
+    @Slot()
+    def explain(self) -> None:
+        """Show the page of Understand that explains what is on the screen."""
+        shown = self.shown
+        self.go_to("understand")
+        if "understand" in self.pages:
+            self.pages["understand"].show_help(shown)
+
+    @Slot(str, int)
+    def _on_checkpoint(self, run: str, step: int) -> None:
+        self.go_to("generation")
+        self.pages["generation"].take_checkpoint(run, step)
 
     @Slot()
     def _show_diagnostics(self) -> None:

@@ -18,7 +18,9 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPlainTextEdit,
+    QPushButton,
     QTextEdit,
+    QToolButton,
     QWidget,
 )
 
@@ -91,6 +93,11 @@ class Monkey:
                 target.activated.emit(target.currentIndex())
         elif isinstance(target, QAbstractItemView):
             self._use_view(target)
+        elif isinstance(target, QPushButton | QToolButton) and target.menu():
+            target.menu().aboutToShow.emit()  # shown, it would wait for its end
+            entries = [action for action in target.menu().actions() if action.isEnabled() and not action.menu()]
+            if entries:
+                self.chance.choice(entries).trigger()
         elif isinstance(target, QAbstractButton):
             QTest.mouseClick(target, Qt.MouseButton.LeftButton)
         else:

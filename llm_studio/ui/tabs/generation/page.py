@@ -98,6 +98,11 @@ class GenerationPage(ChatsPage):
         self.sampling.show_settings(overview.settings.generation)
         self._ask_points()
 
+    def take_checkpoint(self, run: str, step: int) -> None:
+        """Choose the model of a run at a step, or the nearest that is kept."""
+        if self.choice.choose(run, step):
+            self._load()
+
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
         """Only who looks at this tab needs a model."""
         super().showEvent(event)

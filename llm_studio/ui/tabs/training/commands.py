@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Slot
 
 from llm_studio.ui.page import Page
 from llm_studio.ui.session import TRAINING
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 class TrainingCommands(Page):
     """Turns wishes into tasks of the open project; knows nothing of what is on the screen."""
-
-    talk_asked = Signal(str, int)
-    """Talk with a run's model as it was at a step."""
 
     def _on_start(self) -> None:
         if self.project is not None:
@@ -52,5 +49,4 @@ class TrainingCommands(Page):
 
     @Slot(str, int)
     def _on_talk(self, run: str, step: int) -> None:
-        self.talk_asked.emit(run, step)
-        self.tab_asked.emit("generation")
+        self.checkpoint_asked.emit(run, step)
