@@ -188,6 +188,7 @@ class MainWindow(QMainWindow):
         self.preferences.save()
         speak(code)
         shown = self.shell.shown
+        self.shell.retire()
         self._make_shell()
         self.shell.shown = shown
         self.shell.make_pages()

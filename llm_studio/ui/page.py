@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
@@ -97,42 +97,36 @@ class Page(QWidget):
     def show_help(self, name: str) -> None:
         """Another tab, `name`, asks to be explained; Understand does."""
 
-    @Slot(object)
     def task_started(self, task: Task) -> None:
         """A task has begun; for a page made while it runs, also right after `open_project`."""
         listener = self._listeners.get(task.key)
         if listener and listener.started:
             listener.started(task)
 
-    @Slot(str, object)
     def task_reported(self, key: str, event: object) -> None:
         """A running task tells something."""
         listener = self._listeners.get(key)
         if listener and listener.reported:
             listener.reported(event)
 
-    @Slot(str, object)
     def task_succeeded(self, key: str, result: object) -> None:
         """A task has ended well."""
         listener = self._listeners.get(key)
         if listener and listener.succeeded:
             listener.succeeded(result)
 
-    @Slot(str, object)
     def task_failed(self, key: str, error: BaseException) -> None:
         """A task has failed. The window tells the user, unless the task says that its page does."""
         listener = self._listeners.get(key)
         if listener and listener.failed:
             listener.failed(error)
 
-    @Slot(str)
     def task_cancelled(self, key: str) -> None:
         """A task was stopped and kept nothing."""
         listener = self._listeners.get(key)
         if listener and listener.cancelled:
             listener.cancelled()
 
-    @Slot(str)
     def task_ended(self, key: str) -> None:
         """A task is over, whichever way."""
         listener = self._listeners.get(key)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from llm_studio.events import Event
@@ -72,11 +72,23 @@ class Shell(QWidget):
         self.footer.stop_pressed.connect(self.stop_job)
         self.toasts.undone.connect(self._on_undone)
         self.start_page.asked.connect(self._session.start)
-        self._session.project_changed.connect(self._on_project)
-        self._session.overview_changed.connect(self._on_overview)
-        self._session.started.connect(self._on_started)
-        self._session.reported.connect(self._on_reported)
-        self._session.ended.connect(self._on_ended)
+        session = self._session
+        self._connections = [
+            session.project_changed.connect(self._on_project),
+            session.overview_changed.connect(self._on_overview),
+            session.started.connect(self._on_started),
+            session.reported.connect(self._on_reported),
+            session.succeeded.connect(self._on_succeeded),
+            session.failed.connect(self._on_failed),
+            session.cancelled.connect(self._on_cancelled),
+            session.ended.connect(self._on_ended),
+        ]
+
+    def retire(self) -> None:
+        """Hear nothing more of the session: a shell in another language takes this one's place."""
+        for connection in self._connections:
+            QObject.disconnect(connection)
+        self._unmade.clear()
 
     def _catch_up(self) -> None:
         """Show what is open and running already, after the language has changed."""
@@ -126,13 +138,6 @@ class Shell(QWidget):
         page.tab_asked.connect(self._on_tab_asked)
         page.checkpoint_asked.connect(self._on_checkpoint)
         page.told.connect(self.say)
-        session.started.connect(page.task_started)
-        session.reported.connect(page.task_reported)
-        session.succeeded.connect(page.task_succeeded)
-        session.failed.connect(page.task_failed)
-        session.cancelled.connect(page.task_cancelled)
-        session.ended.connect(page.task_ended)
-        session.overview_changed.connect(page.show_overview)
         page.open_project(session.project)
         if session.overview:
             page.show_overview(session.overview)
@@ -214,6 +219,8 @@ class Shell(QWidget):
     def _on_overview(self, overview: "Overview") -> None:
         self._facts.show_overview(overview)
         self.header.show_project(overview.settings.project.name or overview.project.root.name)
+        for page in list(self.pages.values()):
+            page.show_overview(overview)
 
     @Slot(object)
     def _on_started(self, task: Task) -> None:
@@ -222,12 +229,31 @@ class Shell(QWidget):
             self.footer.add(task.key, task.title, task.tab)
         if task.key == StartPage.EXAMPLE:
             self.start_page.show_busy(True)
+        for page in list(self.pages.values()):
+            page.task_started(task)
 
     @Slot(str, object)
     def _on_reported(self, key: str, event: Any) -> None:
         if isinstance(event, Event):
             self.footer.take(key, event)
             self._facts.task_reported(key, event)
+        for page in list(self.pages.values()):
+            page.task_reported(key, event)
+
+    @Slot(str, object)
+    def _on_succeeded(self, key: str, result: object) -> None:
+        for page in list(self.pages.values()):
+            page.task_succeeded(key, result)
+
+    @Slot(str, object)
+    def _on_failed(self, key: str, error: BaseException) -> None:
+        for page in list(self.pages.values()):
+            page.task_failed(key, error)
+
+    @Slot(str)
+    def _on_cancelled(self, key: str) -> None:
+        for page in list(self.pages.values()):
+            page.task_cancelled(key)
 
     @Slot(str)
     def _on_ended(self, key: str) -> None:
@@ -235,3 +261,5 @@ class Shell(QWidget):
         self._facts.task_ended(key)
         if key == StartPage.EXAMPLE:
             self.start_page.show_busy(False)
+        for page in list(self.pages.values()):
+            page.task_ended(key)

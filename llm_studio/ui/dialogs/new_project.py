@@ -25,6 +25,7 @@ class NewProjectDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(_("New project"))
         self.setMinimumWidth(480)
+        self._folder = preferences.folder_for_projects()
         inside = QVBoxLayout(self)
         inside.setContentsMargins(20, 18, 20, 16)
         inside.setSpacing(8)
@@ -60,7 +61,8 @@ class NewProjectDialog(QDialog):
 
     def root(self) -> Path:
         """The folder that the project will have."""
-        return Path(self.place.text().strip()).expanduser() / _UNFIT.sub("-", self.name.text().strip()).rstrip(". ")
+        place = self._folder / Path(self.place.text().strip()).expanduser()  # an absolute place stands for itself
+        return place / _UNFIT.sub("-", self.name.text().strip()).rstrip(". ")
 
     @Slot()
     def _show_path(self) -> None:
