@@ -45,6 +45,11 @@ class Problem:
     message: str
     line: int | None = None
 
+    @property
+    def told(self) -> str:
+        """The setting and what is wrong with it."""
+        return _("{setting}: {problem}").format(setting=self.path, problem=self.message)
+
 
 class ConfigError(StudioError):
     """Settings that can't be used, with all their problems at once."""

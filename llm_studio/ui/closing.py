@@ -66,6 +66,7 @@ class Closing(QObject):
 
         dialog = NewProjectDialog(self._window.preferences, self._window)
         dialog.made.connect(self.open_project)
+        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     @Slot()
@@ -78,8 +79,8 @@ class Closing(QObject):
         """Open a project; ask first where jobs run in the one that is open."""
         if self._session.project is None or project.root != self._session.project.root:
             self._leave(project)
-        else:
-            self._session.open(project)
+        else:  # its jobs and what is typed stay as they are
+            self._session.refresh()
 
     def _leave(self, project: "Project | None") -> None:
         self._next = project
@@ -111,9 +112,7 @@ class Closing(QObject):
 
     def end_all(self) -> None:
         """Let all threads end."""
-        self._session.flush_settings()
-        self._session.stop_all()
-        self._session.wait(_PATIENCE)
+        self._session.end(_PATIENCE)
 
     def _ask(self, stop: str, stopped: Callable[[], None], kept: Callable[[], None] | None = None) -> None:
         """Ask what becomes of the running jobs: keep going, stop and save, or cancel. One such question at a time."""

@@ -41,7 +41,7 @@ class MainWindow(QMainWindow):
         self.awake = Awake(self.session, preferences, self)
         self.attention = Attention(self.session, self)
         self.machine: Machine | None = None
-        self._first = ""
+        self._first, self._loaded = "", False
         self.setWindowTitle("LLM Studio")
         self.setMinimumSize(640, 420)
         self.resize(1360, 860)
@@ -76,7 +76,7 @@ class MainWindow(QMainWindow):
         The window is on the screen already.
         """
         self._first = folder
-        self.session.start(Task(_LOADING, lambda job: tabs.load()))
+        self.session.start(Task(_LOADING, lambda job: tabs.load(), of_program=True))
 
     @property
     def pages(self) -> "dict[str, Page]":
@@ -108,10 +108,11 @@ class MainWindow(QMainWindow):
         from llm_studio.workflows import overview
 
         overview.leave_cores(self.preferences.spare_threads)
+        self._loaded = True
         self.shell.make_pages()
-        if self._first:
+        if self._first and self.session.project is None:  # the user may have opened another one meanwhile
             self.closing.open_folder(self._first)
-        self.session.start(Task(_MACHINE, lambda job: overview.machine(), shows_problems=True))
+        self.session.start(Task(_MACHINE, lambda job: overview.machine(), shows_problems=True, of_program=True))
 
     # --- Commands ---------------------------------------------------------------------------------------------
 
@@ -191,7 +192,8 @@ class MainWindow(QMainWindow):
         self.shell.retire()
         self._make_shell()
         self.shell.shown = shown
-        self.shell.make_pages()
+        if self._loaded:
+            self.shell.make_pages()
         if self.machine is not None:
             self.shell.show_machine(self.machine)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
 from llm_studio.ui.worker import Task
@@ -85,6 +85,11 @@ class Page(QWidget):
     def open_project(self, project: "Project | None") -> None:
         """Another project is open, or none: forget all of the one before. `show_overview` follows soon."""
         self.project, self.overview = project, None
+        for dialog in self.findChildren(QDialog):  # it asks about the project before
+            dialog.reject()
+
+    def leave_project(self) -> None:
+        """The project is about to be left, or the program: send what the user has changed and what isn't sent."""
 
     # No @Slot here: PySide6 6.11 goes on calling an overridden slot of a base class after the object was deleted
     def show_overview(self, overview: "Overview") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from llm_studio.errors import BusyError, ProjectError
+from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui.worker import Task, Worker
@@ -26,6 +26,8 @@ class Session(QObject):
 
     project_changed = Signal(object)
     """The open project, or None."""
+    leaving = Signal()
+    """The project is about to be left: who holds changes that aren't sent yet sends them now."""
     overview_changed = Signal(object)
     started = Signal(object)
     """A task."""
@@ -43,7 +45,9 @@ class Session(QObject):
         self.overview: Overview | None = None
         self._current: dict[str, Worker] = {}
         self._workers: set[Worker] = set()
-        self._changes: dict[str, object] = {}
+        self._changes: list[tuple[Project, dict[str, object]]] = []
+        """What is to be written, each with its project: another may be opened before its turn comes."""
+        self._over = False
         self._settings_timer = QTimer(self, interval=_SETTINGS_DELAY, singleShot=True)
         self._settings_timer.timeout.connect(self._write_settings)
 
@@ -51,9 +55,11 @@ class Session(QObject):
 
     def open(self, project: "Project | None") -> None:
         """Take `project` instead of the one that is open; who calls has asked what becomes of running jobs."""
+        self.leaving.emit()
         self.flush_settings()
         for key, worker in list(self._current.items()):
-            if worker.task.is_question:
+            task = worker.task
+            if task.is_question and not task.of_program and key != SETTINGS:
                 self._drop(key)
         self.project, self.overview = project, None
         self.project_changed.emit(project)
@@ -69,22 +75,22 @@ class Session(QObject):
     @Slot(dict)
     def change_settings(self, changes: dict[str, object]) -> None:
         """Change settings of the project, by dotted name. They are written a moment later, all in one go."""
-        self._changes.update(changes)
+        if self.project is None:
+            return
+        if not self._changes or self._changes[-1][0] is not self.project:
+            self._changes.append((self.project, {}))
+        self._changes[-1][1].update(changes)
         self._settings_timer.start()
 
     def flush_settings(self) -> None:
-        """Write at once what was changed."""
-        if self._settings_timer.isActive():
-            self._settings_timer.stop()
-            self._write_settings()
+        """Write at once what was changed, or right after what is being written."""
+        self._settings_timer.stop()
+        self._write_settings()
 
     @Slot()
     def _write_settings(self) -> None:
-        if SETTINGS in self._current:  # the one before is still writing: its turn comes
-            self._settings_timer.start()
-            return
-        project, changes, self._changes = self.project, self._changes, {}
-        if project is not None and changes:
+        if self._changes and SETTINGS not in self._current:  # else their turn comes when the ones before are written
+            project, changes = self._changes.pop(0)
             self.start(Task(SETTINGS, lambda job: _change(project, changes), changes_project=True))
 
     # --- Tasks ------------------------------------------------------------------------------------------------
@@ -92,13 +98,16 @@ class Session(QObject):
     @Slot(object)
     def start(self, task: Task) -> None:
         """Do a task in the background. A job whose like is running is refused, a question takes its place."""
+        if self._over:
+            return
         if task.key in self._current:
             if not task.is_question:
                 self.problem.emit(BusyError(_("“{job}” is running already.").format(job=task.title),
                                             _("Wait until it has ended, or stop it.")))  # fmt: skip
                 return
             self._drop(task.key)
-        worker = Worker(task, self)
+        before = [worker.ended for worker in self._workers if worker.task.key == task.key] if task.in_order else []
+        worker = Worker(task, self, before)
         self._current[task.key] = worker
         self._workers.add(worker)
         worker.reported.connect(self._on_reported)
@@ -135,15 +144,30 @@ class Session(QObject):
 
     def is_idle(self) -> bool:
         """Whether nothing is under way and nothing is about to begin."""
-        return not self._workers and not self._settings_timer.isActive()
+        return not self._workers and not self._settings_timer.isActive() and not self._changes
 
     def stop_all(self) -> None:
         """Ask all tasks to end."""
         for worker in self._workers:
             worker.job.request_stop()
 
+    def end(self, milliseconds: int) -> bool:
+        """The program ends: keep what was changed, begin nothing more; whether all threads have ended in time."""
+        self.leaving.emit()
+        self.flush_settings()
+        self.stop_all()
+        self._over = True
+        ended = self.wait(milliseconds)
+        for project, changes in self._changes:  # they had to wait for others, whose answer nobody hears any more
+            try:
+                _change(project, changes)
+            except StudioError:
+                logger.exception("the last changes of the settings are lost")
+        self._changes.clear()
+        return ended
+
     def wait(self, milliseconds: int) -> bool:
-        """Wait for the threads at the very end of the program; whether all have ended."""
+        """Wait for the threads; whether all have ended."""
         ended = [worker.wait(milliseconds) for worker in list(self._workers)]
         return all(ended)
 
@@ -169,6 +193,8 @@ class Session(QObject):
     @Slot(object, object)
     def _on_failed(self, worker: Worker, error: BaseException) -> None:
         if not self._ends(worker):
+            if worker.task.changes_project:  # nobody waits for its answer, but something isn't written
+                self.problem.emit(error)
             return
         logger.info("task %s failed", worker.task.key, exc_info=error)
         self.failed.emit(worker.task.key, error)
@@ -193,6 +219,8 @@ class Session(QObject):
 
     def _after(self, task: Task) -> None:
         self.ended.emit(task.key)
+        if task.key == SETTINGS:
+            self._write_settings()
         if task.changes_project:
             self.refresh()
 

@@ -75,6 +75,7 @@ class Shell(QWidget):
         session = self._session
         self._connections = [
             session.project_changed.connect(self._on_project),
+            session.leaving.connect(self._on_leaving),
             session.overview_changed.connect(self._on_overview),
             session.started.connect(self._on_started),
             session.reported.connect(self._on_reported),
@@ -191,8 +192,9 @@ class Shell(QWidget):
 
     @Slot()
     def _on_undone(self) -> None:
-        if self._undo is not None:
-            self._session.start(self._undo)
+        undo, self._undo = self._undo, None
+        if undo is not None:
+            self._session.start(undo)
 
     @Slot(str)
     def stop_job(self, key: str) -> None:
@@ -206,9 +208,16 @@ class Shell(QWidget):
 
     # --- What the session tells -------------------------------------------------------------------------------
 
+    @Slot()
+    def _on_leaving(self) -> None:
+        for page in self.pages.values():
+            page.leave_project()
+
     @Slot(object)
     def _on_project(self, project: "Project | None") -> None:
         self._facts.forget()
+        self._undo = None
+        self.toasts.hide()
         self.header.show_project(project.root.name if project else "")
         for page in self.pages.values():
             page.open_project(project)

@@ -32,7 +32,7 @@ class StartPage(QWidget):
         set_role(self, "page")
         self._preferences = preferences
         inside = QVBoxLayout(self)
-        inside.setContentsMargins(PAGE_MARGIN * 2, 44, PAGE_MARGIN * 2, 30)
+        inside.setContentsMargins(PAGE_MARGIN * 2, 30, PAGE_MARGIN * 2, 20)
         inside.setSpacing(GAP)
         inside.addWidget(label(_("Build a small language model from nothing"), self, "title", wrap=True))
         inside.addWidget(label(
@@ -82,6 +82,7 @@ class StartPage(QWidget):
         self._list.itemClicked.connect(self._on_item)
         card.content.addWidget(self._none)
         card.content.addWidget(self._list, 1)
+        card.content.addStretch()
         return card
 
     @Slot()

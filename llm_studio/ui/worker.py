@@ -1,6 +1,7 @@
 """Work in the background: what a tab asks for, and the one kind of thread that does it."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,10 @@ class Task:
     """The project's state is read anew when it has ended."""
     shows_problems: bool = False
     """Who asked shows a problem itself: the window has no dialog for it."""
+    in_order: bool = False
+    """It writes something: a newer one of its key waits until it has ended, and nothing is written twice at a time."""
+    of_program: bool = False
+    """It has nothing to do with the open project: a question that goes on when another is opened."""
     keep_awake: bool = False
     """The computer isn't let fall asleep."""
 
@@ -47,9 +52,12 @@ class Worker(QThread):
     cancelled = Signal(object)
     done = Signal(object)
 
-    def __init__(self, task: Task, parent: QObject) -> None:
+    def __init__(self, task: Task, parent: QObject, before: Sequence[threading.Event] = ()) -> None:
         super().__init__(parent)
         self.task = task
+        self.ended = threading.Event()
+        """Set when the work is over."""
+        self._before = before
         self.job = Job(self._report)
         self.setObjectName(task.key)
 
@@ -58,6 +66,8 @@ class Worker(QThread):
 
     def run(self) -> None:
         """In the thread: do the work and tell how it ended."""
+        for ended in self._before:
+            ended.wait()
         try:
             result = self.task.work(self.job)
         except Cancelled:
@@ -67,4 +77,5 @@ class Worker(QThread):
         else:
             self.succeeded.emit(self, result)
         finally:
+            self.ended.set()
             self.done.emit(self)

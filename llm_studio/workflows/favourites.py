@@ -28,7 +28,8 @@ class Favourite:
 def listed(project: Project) -> tuple[Favourite, ...]:
     """All favourites, in the order in which they were chosen."""
     found: list[Favourite] = []
-    for record in (files.read_json(_file(project)) or {}).get("samples", ()):
+    records = (files.read_json(_file(project)) or {}).get("samples")
+    for record in records if isinstance(records, list) else ():  # pyright: ignore[reportUnknownVariableType]
         try:
             found.append(Favourite(**record))
         except TypeError:

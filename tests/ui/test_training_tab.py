@@ -152,7 +152,7 @@ def test_a_finished_run_is_trained_further(opened: Driver, page: TrainingPage, p
     trained(project, 10)
     opened.session.refresh()
     drawn(opened, page)
-    opened.click("Train further …", page)
+    opened.click("Train further…", page)
     dialog = opened.dialog(QInputDialog)
     dialog.setIntValue(7)
     dialog.accept()

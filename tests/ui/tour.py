@@ -134,7 +134,8 @@ def empty(tour: Tour) -> None:
     tour.dialog("new-project", tour.window.closing.new_project)
     tour.dialog("settings", tour.window.show_settings)
     tour.dialog("about", tour.window.show_about)
-    fresh = projects.new_project(tour.folder / "empty", "nano", tour.look.language)
+    name = "vide" if tour.look.language == "fr" else "empty"
+    fresh = projects.new_project(tour.folder / name, "nano", tour.look.language)
     tour.window.closing.open_project(fresh)
     for name in ("data", "tokenizer", "model", "training", "generation", "export"):
         tour.go(name, f"{name}-empty")

@@ -134,7 +134,7 @@ def open_log_folder() -> None:
 
 def _sentences(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ConfigError):
-        lines = [f"{problem.path}: {problem.message}" for problem in error.problems]
+        lines = [problem.told for problem in error.problems]
         return error.what, "\n".join(lines)
     if isinstance(error, StudioError):
         return error.what, _(ACTIONS[error.action][0]) if error.action in ACTIONS else error.to_do

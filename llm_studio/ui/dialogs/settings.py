@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from llm_studio import i18n
@@ -47,6 +47,7 @@ class SettingsDialog(QDialog):
         column.addWidget(line(inside))
         self._add_training(column, inside)
         column.addSpacing(6)
+        column.addStretch(1)
         self.done_button = button(_("Close"), inside, self.accept, "primary")
         column.addLayout(row(None, self.done_button))
         self._outer.addWidget(inside)
@@ -94,6 +95,7 @@ class SettingsDialog(QDialog):
         self.threads.setValue(min(self._preferences.spare_threads, count - 1))
         self.threads.setEnabled(count > 1)
         self.threads.setMinimumWidth(90)
+        self.threads.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.threads.valueChanged.connect(self._set_threads)
         _add_field(column, inside, _("Processor cores left to the window and other programs"), self.threads)
         why = ngettext("A training uses the one core of this computer.",

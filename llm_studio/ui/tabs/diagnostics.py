@@ -114,7 +114,7 @@ class DiagnosticsPage(Page):
     def open_project(self, project: "Project | None") -> None:
         """Another project may be on another disk."""
         super().open_project(project)
-        self._reading, self._stale = None, True
+        self._reading, self._stale, self._waiting = None, True, False
         if self.isVisible():
             self._ask()
 

@@ -37,7 +37,7 @@ PAGES = {
     "data": N_("Data"), "tokenizer": N_("Tokenizer"), "model": N_("Model"), "training": N_("Training"),
     "generation": N_("Generation"), "export": N_("Export"), "diagnostics": N_("Diagnostics"),
 }  # fmt: skip
-_INDEX_WIDTH, _HEADING_WIDTH = 216, 152
+_INDEX_WIDTH, _HEADING_WIDTH = 224, 160
 """Of the list at the left, and of a heading in it, beside padding and scroll bar."""
 _SOURCE = "source:"
 """Links of this kind show a file of the program itself."""

@@ -95,6 +95,15 @@ def row(*items: QWidget | QLayout | None, spacing: int = 8) -> QHBoxLayout:
     return made
 
 
+def let_shrink(widget: QWidget, least: int) -> None:
+    """Take what room there is, from `least` pixels of height on.
+
+    A scroll area gives a page the height that its parts would like, not the least that they need.
+    """
+    widget.setMinimumHeight(least)
+    widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+
+
 class Card(QFrame):
     """A white surface with round corners. Put widgets into `content`."""
 
@@ -156,8 +165,8 @@ class KeyValues(QWidget):
         title.setToolTip(tip)
         value.setAccessibleName(name)
         self._values[key], self._names[key] = value, title
-        made = row(title, None, value)
-        made.setStretch(0, 10)
+        made = row(title, value)
+        made.setStretch(0, 1)
         self._layout.addLayout(made)
 
     def rename(self, key: str, name: str) -> None:

@@ -66,11 +66,15 @@ class _Axis(pg.AxisItem):
     """An axis with the figures of the user's language, on a logarithmic scale too."""
 
     logarithmic = False
+    whole = False
+    """Figures stand at whole numbers alone."""
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
         """Where the figures stand."""
         if not self.logarithmic:
             levels: Any = super().tickValues(minVal, maxVal, size)
+            if self.whole and levels and levels[0][0] < 1:
+                return [(1.0, [float(n) for n in range(math.ceil(minVal), math.floor(maxVal) + 1)])]
             return levels[:1]
         return [(1.0, _logarithmic_ticks(minVal, maxVal))]
 
@@ -147,6 +151,7 @@ class Plot(pg.PlotWidget):
     def __init__(self, parent: QWidget) -> None:
         self._view = _View()
         self._left, self._bottom = _Axis("left"), _Axis("bottom")
+        self._bottom.whole = True
         super().__init__(parent, viewBox=self._view, axisItems={"left": self._left, "bottom": self._bottom})
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFrameShape(pg.PlotWidget.Shape.NoFrame)

@@ -36,6 +36,7 @@ class SliderRow(QWidget):
         self._box.setRange(low if least is None else least, high if most is None else most)
         self._box.setDecimals(decimals)
         self._box.setSingleStep(step)
+        self._box.setGroupSeparatorShown(True)
         # NoButtons would leave the text of a styled box one pixel: the stylesheet makes the buttons 0 wide instead
         set_role(self._box, "inline")
         self._box.setAlignment(Qt.AlignmentFlag.AlignRight)

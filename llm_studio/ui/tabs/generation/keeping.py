@@ -49,7 +49,7 @@ class ChatsPage(Page):
         """A short word, with the way back to the chat as it was."""
         project = self.project
         if project is not None:
-            self.told.emit(Toast(text, Task(KEEP, lambda job: chats.write(project, old))))
+            self.told.emit(Toast(text, Task(KEEP, lambda job: chats.write(project, old), in_order=True)))
 
     def ask_chats(self) -> None:
         """Look which chats there are."""
@@ -81,7 +81,7 @@ class ChatsPage(Page):
     def _keep(self, chat: "Chat") -> None:
         project = self.project
         if project is not None:
-            self.asked.emit(Task(KEEP, lambda job: chats.write(project, chat)))
+            self.asked.emit(Task(KEEP, lambda job: chats.write(project, chat), in_order=True))
 
     @Slot(str)
     def _delete_chat(self, chat_id: str) -> None:

@@ -98,6 +98,10 @@ class GenerationPage(ChatsPage):
         self.sampling.show_settings(overview.settings.generation)
         self._ask_points()
 
+    def leave_project(self) -> None:
+        """Send the settings that a slider has just changed."""
+        self.sampling.flush()
+
     def take_checkpoint(self, run: str, step: int) -> None:
         """Choose the model of a run at a step, or the nearest that is kept."""
         if self.choice.choose(run, step):

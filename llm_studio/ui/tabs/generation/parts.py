@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from llm_studio.workflows.generation import RunPoints
 
 _MOST_LINES = 6
+_MORE = 50
+"""Width that a list of choices may take beside its own, for longer words."""
 
 
 class ModelChoice(QWidget):
@@ -37,7 +39,9 @@ class ModelChoice(QWidget):
         made = QComboBox(self)
         made.setAccessibleName(name)
         made.setToolTip(name)
-        made.setFixedWidth(width)
+        made.setMinimumWidth(width)
+        made.setMaximumWidth(width + _MORE)
+        made.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         made.setMaxVisibleItems(16)
         return made
 

@@ -259,4 +259,6 @@ class Talk(Card):
 
     @Slot(int)
     def _star(self, index: int) -> None:
-        self.keep_asked.emit(self.chat.marked(index, not self.chat.turns[index].favourite))
+        marked = self.chat.marked(index, not self.chat.turns[index].favourite)
+        self.show_chat(marked)  # at once: a second click before it is written is about the new state
+        self.keep_asked.emit(marked)

@@ -29,6 +29,8 @@ from llm_studio.ui.widgets.basics import label
 _SPACES = re.compile(r"\s")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _EDITOR_WIDTH = 100
+_ONE_LINE = 12
+"""Letters of a setting's name that fit on a line in the narrowest form; a longer one may need two lines."""
 
 
 class WholeNumber(QAbstractSpinBox):
@@ -267,7 +269,7 @@ class SettingField(QWidget):
         self.path = f"{section}.{name}"
         self._shown: object = None
         human = _(LABELS[self.path]) if self.path in LABELS else name
-        breakable = name.replace("_", "_\N{ZERO WIDTH SPACE}")  # a long name may need two lines
+        breakable = name.replace("_", "_\N{ZERO WIDTH SPACE}" if len(name) > _ONE_LINE else "_")
         self.title = label(f"{human} ({breakable})" if human != name else breakable, self, wrap=True)
         self._help = _(info.description) if info.description else ""
         self.caption = label(self._help, self, "caption", wrap=True)

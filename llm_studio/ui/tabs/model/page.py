@@ -115,8 +115,6 @@ class ModelPage(Page):
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the old project."""
-        if self.project is not None and project is not self.project:
-            self.file.save()
         super().open_project(project)
         self._unwritten, self._writing = {}, {}
         self.writer.open_project(project)
@@ -125,6 +123,12 @@ class ModelPage(Page):
         self.step_time.forget()
         self.views.choose(_FORM)
         self.stack.setCurrentWidget(self.form)
+
+    def leave_project(self) -> None:
+        """Take what was written."""
+        if self.project is not None:
+            self.form.take()
+            self.file.save()
 
     @Slot(object)
     def show_overview(self, overview: "Overview") -> None:
@@ -137,7 +141,8 @@ class ModelPage(Page):
         settings = self._with_pending(overview.settings)
         known = overview.tokenizer.vocab_size if overview.tokenizer else 0
         self.form.show_settings(settings, known)
-        if not self.form.has_wrong and not self.file.is_changed:
+        broken = overview.settings_problem is not None  # then its settings are only the defaults
+        if not self.form.has_wrong and not self.file.is_changed and not broken:
             self._preview(settings)
         else:
             self._preview(self._shown)
@@ -171,9 +176,7 @@ class ModelPage(Page):
         """Take what was written."""
         super().hideEvent(event)
         self.step_time.show_page(False)
-        if self.project is not None:
-            self.form.take()
-            self.file.save()
+        self.leave_project()
 
     def _machine_known(self, machine: "Machine") -> None:
         self._machine = machine
@@ -191,7 +194,8 @@ class ModelPage(Page):
         plan = self._plan(here)
         facts = blocks(settings.model, plan.cost.parts, plan.cost.vocab_size)
         self.architecture.show_model(facts, settings.model.n_layers)
-        self.presets.choose(next((name for name, made in _presets().items() if made.model == settings.model), ""))
+        usual = next((name for name, made in _presets().items() if made.model == settings.model), "")
+        self.presets.choose(usual if here.settings_problem is None else "")
         self.step_time.plan(here, settings, plan.cost, self._machine)
         self._show_plan()
 

@@ -49,7 +49,7 @@ class StepTime(QObject):
         self._timer.stop()
         self._known.clear()
         self._failed.clear()
-        self._here = None
+        self._here, self._measuring = None, False
 
     def plan(self, here: "Overview", settings: Settings, cost: "Cost", machine: "Machine | None") -> None:
         """These are the settings now."""

@@ -35,7 +35,7 @@ class ConfigWriter(QObject):
 
     def open_project(self, project: "Project | None") -> None:
         """Another project."""
-        self.project, self._waiting = project, False
+        self.project, self._saving, self._waiting = project, False, False
 
     def read(self, project: "Project") -> None:
         """Read the file's text."""

@@ -258,8 +258,7 @@ class YamlEditor(QWidget):
     def _show_list(self, problems: Sequence[Problem]) -> None:
         self.list.clear()
         for problem in problems:
-            name = "" if problem.path in ("yaml", "config.yaml") else f"{problem.path}: "
-            text = f"{name}{problem.message}"
+            text = problem.message if problem.path in ("yaml", "config.yaml") else problem.told
             if problem.line:
                 text = _("line {line}: {text}").format(line=problem.line, text=text)
             item = QListWidgetItem(text, self.list)

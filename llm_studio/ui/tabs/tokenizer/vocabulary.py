@@ -7,7 +7,7 @@ from PySide6.QtCore import QModelIndex, QTimer, Signal, Slot
 from PySide6.QtWidgets import QHeaderView, QLineEdit, QWidget
 
 from llm_studio.i18n import _, ngettext, number
-from llm_studio.ui.widgets.basics import Card, Segmented, label, row
+from llm_studio.ui.widgets.basics import Card, Segmented, label, let_shrink, row
 from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.tokenizer_lab import hexadecimal
 
@@ -57,7 +57,7 @@ class VocabularyCard(Card):
         self.head.addLayout(row(self.order, self.search))
         columns = [_("Id"), _("Token"), _("Bytes"), _("Frequency")]
         self.table = Table(self, _("Vocabulary"), columns, right=[_FREQUENCY], stretch=_BYTES)
-        self.table.setMinimumHeight(190)
+        let_shrink(self.table, 150)
         head = self.table.horizontalHeader()
         for column, width in ((_ID, 70), (_TOKEN, 150), (_FREQUENCY, 100)):
             head.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)

@@ -56,9 +56,9 @@ class CurveControls(QWidget):
     def _export_button(self) -> QWidget:
         made = icon_button("download-simple", _("Export the curves"), self)
         menu = QMenu(made)
-        self.png_action = menu.addAction(_("Picture (PNG) …"))
+        self.png_action = menu.addAction(_("Picture (PNG)…"))
         self.png_action.triggered.connect(self._on_png)
-        self.csv_action = menu.addAction(_("Figures (CSV) …"))
+        self.csv_action = menu.addAction(_("Figures (CSV)…"))
         self.csv_action.triggered.connect(self._on_csv)
         made.setMenu(menu)
         made.setPopupMode(made.ToolButtonPopupMode.InstantPopup)

@@ -13,7 +13,7 @@ from llm_studio.i18n import _, number, short_number
 from llm_studio.ui import theme
 from llm_studio.ui.tabs.training.controls import LOSS_KEY, NORM_KEY, RATE_KEY, SPEED_KEY, CurveControls
 from llm_studio.ui.theme import set_role
-from llm_studio.ui.widgets.basics import Card, EmptyState
+from llm_studio.ui.widgets.basics import Card, EmptyState, let_shrink
 
 if TYPE_CHECKING:
     from llm_studio.ui.widgets.plot import Line, Plot
@@ -52,7 +52,7 @@ class CurvesCard(Card):
         self.controls.export_asked.connect(self._ask_file)
         self.content.addWidget(self.controls)
         self._place = QWidget(self)
-        self._place.setMinimumHeight(215)
+        let_shrink(self._place, 160)
         self._stack = QStackedLayout(self._place)
         self._empty = EmptyState(self._place, _("Nothing trained yet"), _("The curves grow here while a model learns."))
         self._stack.addWidget(self._empty)

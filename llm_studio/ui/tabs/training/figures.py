@@ -110,7 +110,7 @@ class Figures(QWidget):
             self._left.show_figure("–", _("measuring"))
             return
         end = time.localtime(time.time() + seconds)
-        clock = _("{hour}:{minute}").format(hour=f"{end.tm_hour:02d}", minute=f"{end.tm_min:02d}")
+        clock = _("{hour}:{minute}").format(hour=end.tm_hour, minute=f"{end.tm_min:02d}")
         self._left.show_figure(_about(seconds), _("ends at about {time}").format(time=clock))
 
 

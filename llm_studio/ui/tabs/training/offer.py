@@ -1,7 +1,7 @@
 """The card above the figures: what is missing, or the training that waits to be gone on with."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.tabs.training.state import Offer
@@ -22,10 +22,13 @@ class OfferCard(Card):
         self._text = label("", self, "muted", wrap=True)
         self._anew = button(_("Start anew"), self, self._on_anew, tip=_("Begin a new run; this one stays in the table"))
         self._accept = button("", self, self._on_accept, "primary")
-        inside = row(self._text, self._anew, self._accept, spacing=10)
+        words = QVBoxLayout()
+        words.setSpacing(4)
+        words.addWidget(self._title)
+        words.addWidget(self._text)
+        inside = row(words, self._anew, self._accept, spacing=10)
         inside.setStretch(0, 1)
-        self.content.setSpacing(2)
-        self.content.addWidget(self._title)
+        self.content.setContentsMargins(16, 12, 16, 12)
         self.content.addLayout(inside)
         self.hide()
 

@@ -7,7 +7,7 @@ from PySide6.QtGui import QDesktopServices, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QInputDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, duration, number, short_number, size
-from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class RunsPanel(QWidget):
         self._compare = button(_("Compare"), self, self._on_compare, "small", tip)
         self._more = button(_("More"), self, None, "small")
         menu = QMenu(self._more)
-        self.rename_action = menu.addAction(_("Rename …"))
+        self.rename_action = menu.addAction(_("Rename…"))
         self.rename_action.triggered.connect(self._on_rename)
         self.folder_action = menu.addAction(_("Open the folder"))
         self.folder_action.triggered.connect(self._on_open)
-        self.delete_action = menu.addAction(_("Delete …"))
+        self.delete_action = menu.addAction(_("Delete…"))
         self.delete_action.triggered.connect(self._on_delete)
         self._more.setMenu(menu)
         self._hint = label(_("Click on a circle to draw a run over the others."), self, "caption", wrap=True)
@@ -77,6 +77,7 @@ class RunsPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(6)
+        outer.addWidget(line(self))
         outer.addWidget(self.table)
         outer.addLayout(inside)
 
@@ -148,7 +149,7 @@ class RunsPanel(QWidget):
         run = self._one()
         idle = run is not None and run.name != self._running and run.state != "running"
         finished = run is not None and run.state == "finished"
-        self._resume.setText(_("Train further …") if finished else _("Resume"))
+        self._resume.setText(_("Train further…") if finished else _("Resume"))
         self._resume.setEnabled(idle and not self._busy)
         self._show.setEnabled(run is not None and run.name != self._main)
         self.rename_action.setEnabled(idle)

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 from llm_studio.i18n import _, number
 from llm_studio.ui import theme
 from llm_studio.ui.icons import put_icon
-from llm_studio.ui.widgets.basics import Card, button, icon_button, label, row
+from llm_studio.ui.widgets.basics import Card, button, icon_button, label, let_shrink, row
 from llm_studio.workflows.favourites import Favourite
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class SamplesPane(Card):
         self._model = _Samples(self)
         self.list = _List(self)
         self.list.setModel(self._model)
-        self.list.setMinimumHeight(160)
+        let_shrink(self.list, 150)
         self.list.selectionModel().currentChanged.connect(self._on_current)
         self.content.addWidget(self.list, 1)
         self.slider = QSlider(Qt.Orientation.Horizontal, self)

@@ -32,7 +32,7 @@ def blocked(overview: "Overview") -> Offer | None:
     steps = overview.steps
     if overview.settings_problem is not None:
         first = overview.settings_problem.problems[:1]
-        text = f"{first[0].path}: {first[0].message}" if first else str(overview.settings_problem)
+        text = first[0].told if first else str(overview.settings_problem)
         return Offer(_("The settings of this project can't be used"), text, _("Mend the settings"), "model")
     if steps.tokens.value == "to do":
         if not overview.sources:

@@ -86,7 +86,7 @@ def _favourites(project: "Project") -> "tuple[Favourite, ...]":
 
 def keep(project: "Project", favourite: "Favourite", kept: bool) -> Task:
     """Keep a favourite, or no longer; answered as by `favourites`."""
-    return Task(FAVOURITES, lambda job: _keep(project, favourite, kept))
+    return Task(FAVOURITES, lambda job: _keep(project, favourite, kept), in_order=True)
 
 
 def _keep(project: "Project", favourite: "Favourite", kept: bool) -> "tuple[Favourite, ...]":

@@ -20,7 +20,7 @@ from llm_studio.ui.tabs.training.offer import OfferCard
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
 from llm_studio.ui.theme import GAP
-from llm_studio.ui.widgets.basics import button, line
+from llm_studio.ui.widgets.basics import button
 
 
 class TrainingView(TrainingCommands):
@@ -59,7 +59,7 @@ class TrainingView(TrainingCommands):
         )
         self._stop = button(_("Stop"), self, self._on_stop, "danger",
                             _("Save and end, to start another one; the table of runs can still resume it"))  # fmt: skip
-        self._further = button(_("Train further …"), self, self._on_further)
+        self._further = button(_("Train further…"), self, self._on_further)
         self._start = button(_("Start the training"), self, self._on_start, "primary")
         put_icon(self._pause, "pause-fill")
         put_icon(self._stop, "stop-fill", "bad")
@@ -67,7 +67,6 @@ class TrainingView(TrainingCommands):
             self.head_buttons.addWidget(made)
 
     def _lay_out(self) -> None:
-        self.card.content.addWidget(line(self.card))
         self.card.content.addWidget(self.runs)
         self.samples.setMinimumWidth(236)
         self.samples.setMaximumWidth(330)
@@ -83,9 +82,9 @@ class TrainingView(TrainingCommands):
     def _say_subtitle(self) -> None:
         here = self.overview
         if self._stopping:
-            self.subtitle.setText(_("Saving and stopping …"))
+            self.subtitle.setText(_("Saving and stopping…"))
         elif self._running and not self._known.live:
-            self.subtitle.setText(_("Getting ready: the first steps follow in a moment …"))
+            self.subtitle.setText(_("Getting ready: the first steps follow in a moment…"))
         elif here is not None:
             training = here.settings.training
             tokens = training.batch_size * training.gradient_accumulation_steps * here.settings.model.max_seq_len
