@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from PySide6.QtCore import QSize
 from PySide6.QtTest import QTest
@@ -22,9 +23,10 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.ui.tabs.generation.page import GenerationPage
 from llm_studio.workflows import projects, quickstart, training
 
-STEPS, SHORT_STEPS = 300, 120
+STEPS, SHORT_STEPS = 500, 120
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,9 @@ LOOKS = (
 
 def make_project(folder: Path, language: str) -> None:
     """A project with stories, tokens and two runs, at `folder`."""
-    made = quickstart.quickstart(folder, language, Job(), print, max_steps=STEPS)
-    changes = {"training.max_steps": SHORT_STEPS, "training.eval_interval": 20, "training.warmup_steps": 10}
-    training.train(made.project, Job(), run="short", changes=changes)
+    made = quickstart.quickstart(folder, language, Job(), print, max_steps=SHORT_STEPS)
+    changes = {"training.max_steps": STEPS, "training.eval_interval": 50, "training.warmup_steps": 30}
+    training.train(made.project, Job(), run="long", changes=changes)
 
 
 class Tour:
@@ -148,9 +150,16 @@ def done(tour: Tour) -> None:
     for name in ("data", "tokenizer", "model", "training", "generation", "export", "diagnostics", "understand"):
         tour.go(name)
     tour.window.go_to("generation")
+    page = cast("GenerationPage", tour.window.pages["generation"])
+    page.talk.box.setPlainText(training.PROMPTS["fr" if tour.look.language == "fr" else "en"][0])
+    tour.settle()
     tour.window.do_primary()
     tour.settle()
     tour.picture("generation-written")
+    page.view.choose("probabilities")
+    page.view.chosen.emit("probabilities")
+    tour.settle()
+    tour.picture("generation-probabilities")
 
 
 def running(tour: Tour) -> None:
