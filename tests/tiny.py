@@ -10,7 +10,7 @@ SETTINGS: dict[str, object] = {
     "model.vocab_size": 400, "model.d_model": 32, "model.n_heads": 2, "model.n_layers": 2, "model.d_ff": 64,
     "model.max_seq_len": 32, "model.dropout": 0.1, "training.batch_size": 8, "training.max_steps": 30,
     "training.warmup_steps": 5, "training.eval_interval": 10, "training.eval_sequences": 16,
-    "training.checkpoint_interval": 5, "training.learning_rate": 1e-2, "training.threads": 2,
+    "training.checkpoint_interval": 5, "training.learning_rate": 1e-2, "training.threads": 1,
     "training.sample_prompts": ["Once"],
 }  # fmt: skip
 

@@ -67,13 +67,12 @@ class Monkey:
         if not dialogs and self.chance.random() < 0.06:
             self._go_elsewhere()
             return
-        places = [w for w in (dialogs[0] if dialogs else self.window).findChildren(QWidget)
-                  if isinstance(w, KINDS) and w.isVisible() and w.isEnabled()]  # fmt: skip
+        page = self.window.shell.stack.currentWidget() if self.chance.random() < 0.8 else self.window.shell
+        places = [w for kind in KINDS for w in (dialogs[0] if dialogs else page).findChildren(kind)
+                  if w.isVisible() and w.isEnabled()]  # fmt: skip
         if places:
             target = self.chance.choice(places)
-            self.done.append(
-                f"{type(target).__name__} {target.accessibleName() or getattr(target, 'text', str)()}"[:80]
-            )
+            self.done.append(f"{type(target).__name__} {target.accessibleName()}"[:80])
             self._use(target)
 
     def _go_elsewhere(self) -> None:
