@@ -119,5 +119,5 @@ def _tokenizer_fact(here: "Overview") -> str:
         return _("no tokenizer yet")
     fact = _("{n} tokens").format(n=number(here.tokenizer.vocab_size))
     if here.steps.tokenizer.value == "out of date":
-        return _("texts or settings changed")
+        return _("to be trained anew")
     return fact if here.tokens else _("{fact} · to prepare").format(fact=fact)

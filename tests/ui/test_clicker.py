@@ -139,7 +139,7 @@ def test_two_thousand_random_actions_break_nothing(
     for number in range(ACTIONS):
         monkey.act()
         if number % 10 == 0:
-            QTest.qWait(10)
+            opened.qtbot.wait(10)  # QTest.qWait keeps Python's lock, and with it every thread
     for dialog in opened.window.findChildren(QDialog):
         dialog.close()
     opened.session.stop_all()

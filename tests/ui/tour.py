@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QSize
-from PySide6.QtTest import QTest
+from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 
 from llm_studio.jobs import Job
@@ -54,6 +53,7 @@ LOOKS = (
 def make_project(folder: Path, language: str) -> None:
     """A project with stories, tokens and two runs, at `folder`."""
     made = quickstart.quickstart(folder, language, Job(), print, max_steps=SHORT_STEPS)
+    projects.change_settings(made.project, {"project.name": "mon-llm" if language == "fr" else "my-llm"})
     changes = {"training.max_steps": STEPS, "training.eval_interval": 50, "training.warmup_steps": 30}
     training.train(made.project, Job(), run="long", changes=changes)
 
@@ -84,6 +84,13 @@ class Tour:
         self.wait(lambda: bool(made))
         self.settle()
 
+    @staticmethod
+    def rest(milliseconds: int) -> None:
+        """Let the program run. QTest.qWait keeps Python's lock: what works in threads would hardly go on."""
+        loop = QEventLoop()
+        QTimer.singleShot(milliseconds, loop.quit)
+        loop.exec()
+
     def wait(self, ready: Callable[[], bool], seconds: float = 120) -> None:
         """Let the program run until `ready`."""
         until = time.monotonic() + seconds
@@ -91,13 +98,13 @@ class Tour:
             if time.monotonic() > until:
                 print(f"  waited {seconds:.0f} s in vain", flush=True)
                 return
-            QTest.qWait(20)
+            self.rest(20)
 
     def settle(self, seconds: float = 0.4) -> None:
         """Let the program run until nothing goes on in the background."""
-        QTest.qWait(round(seconds * 1000))
+        self.rest(round(seconds * 1000))
         self.wait(self.window.session.is_idle)
-        QTest.qWait(150)
+        self.rest(150)
 
     def picture(self, name: str, widget: QWidget | None = None) -> None:
         """Save a picture of the window, with the dialog before it where there is one."""
@@ -121,11 +128,11 @@ class Tour:
         """Open a dialog, take its picture and close it."""
         show()
         self.wait(lambda: bool(self.dialogs()), 10)
-        QTest.qWait(200)
+        self.rest(200)
         for dialog in self.dialogs():
             self.picture(name, dialog)
             dialog.reject()
-        QTest.qWait(100)
+        self.rest(100)
 
 
 def empty(tour: Tour) -> None:
@@ -167,13 +174,13 @@ def running(tour: Tour) -> None:
     tour.window.session.change_settings({"training.max_steps": 4000, "training.eval_interval": 20})
     tour.settle()
     tour.window.go_to("training")
-    QTest.qWait(300)
+    tour.rest(300)
     tour.window.do_primary()
     tour.wait(lambda: tour.window.session.is_running("training"), 30)
-    QTest.qWait(15_000)
+    tour.rest(15_000)
     tour.picture("training-running")
     tour.window.go_to("data")
-    QTest.qWait(500)
+    tour.rest(500)
     tour.picture("data-while-training")
     tour.dialog("close-while-training", tour.window.close)
     tour.window.stop_current()
