@@ -1,5 +1,8 @@
 """Icons, from QtAwesome's Phosphor set, in a colour of the theme."""
 
+import functools
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
@@ -10,14 +13,33 @@ from llm_studio.ui import theme
 if TYPE_CHECKING:
     from PySide6.QtGui import QAction
     from PySide6.QtWidgets import QAbstractButton
+    from qtawesome.iconic_font import IconicFont
+
+_SET = "ph"
+
+
+@functools.cache
+def _font() -> "IconicFont | None":
+    """The Phosphor font alone, of the dozen that QtAwesome has. None where Windows lets no program bring fonts."""
+    import qtawesome  # takes a fifth of a second: not before the window is shown
+    from qtawesome.iconic_font import FontError, IconicFont
+
+    folder = Path(qtawesome.get_fonts_info()[0])
+    names = (next(folder.glob(pattern)).name for pattern in ("phosphor-[0-9]*.ttf", "phosphor-charmap-*.json"))
+    try:
+        return IconicFont((_SET, *names))
+    except FontError as error:
+        logging.getLogger(__name__).warning("no icons: %s", error)
+        return None
 
 
 def icon(name: str, color: str = "text") -> QIcon:
     """The icon `name` of the Phosphor set ("play", "check-circle-fill") in a colour of the theme, by its name."""
-    import qtawesome  # takes a fifth of a second: not before the window is shown
-
+    font = _font()
+    if font is None:
+        return QIcon()
     chosen = theme.colors()
-    return qtawesome.icon(f"ph.{name}", color=str(getattr(chosen, color)), color_disabled=chosen.muted)
+    return font.icon(f"{_SET}.{name}", color=str(getattr(chosen, color)), color_disabled=chosen.muted)
 
 
 class _Painter(QObject):
