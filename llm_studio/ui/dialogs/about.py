@@ -7,7 +7,7 @@ from llm_studio import __version__
 from llm_studio.i18n import _
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label, line, row
-from llm_studio.ui.widgets.table import Table
+from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows import licences
 
 
@@ -17,7 +17,7 @@ class AboutDialog(QDialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(_("About LLM Studio"))
-        self.resize(680, 620)
+        self.resize(760, 680)
         self._libraries = licences.libraries()
         inside = QVBoxLayout(self)
         inside.setContentsMargins(20, 18, 20, 16)
@@ -31,7 +31,8 @@ class AboutDialog(QDialog):
         inside.addWidget(label(_("Built on the work of others"), self, "heading"))
         self.table = Table(self, _("Libraries"), (_("Library"), _("Version"), _("Licence")), stretch=2)
         self.table.verticalHeader().setDefaultSectionSize(26)
-        self.table.show_rows([(lib.name, lib.version or "–", lib.licence) for lib in self._libraries])
+        rows = [(lib.name, lib.version or "–", Cell(lib.licence, tip=lib.licence)) for lib in self._libraries]
+        self.table.show_rows(rows)
         self.table.selectionModel().currentRowChanged.connect(self._show_licence)
         inside.addWidget(self.table, 3)
         self.heading = label("", self, "heading")
