@@ -3,24 +3,32 @@
 import multiprocessing
 import os
 import sys
+from pathlib import Path
 
 
 def main() -> None:
-    """With arguments the command line, in the system's language; without, the window."""
+    """With arguments the command line, in the system's language; without, or with a project's folder, the window."""
     multiprocessing.freeze_support()  # in a frozen program, a process that trains a tokenizer starts here and ends here
     # torch's threads (Linux) wait for each other in busy loops. Short ones: beside any other busy program, a
     # training with the default was seven times slower, and alone it is as fast. OpenMP reads this at torch's import.
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
-    if len(sys.argv) == 1:
+    arguments = sys.argv[1:]
+    windowed = getattr(sys, "frozen", False) and sys.stdout is None  # "LLM Studio.exe": there is no console
+    if not arguments or windowed or arguments[0] == "--self-test" or _is_project(arguments):
         from llm_studio.ui.app import main as window
 
-        sys.exit(window())
+        sys.exit(window(arguments))
     from llm_studio import i18n
 
     i18n.activate(i18n.system_language())
     from llm_studio.cli.app import main as command_line
 
     sys.exit(command_line())
+
+
+def _is_project(arguments: list[str]) -> bool:
+    """Whether the only argument is the folder of a project, as when it is dropped onto the program."""
+    return len(arguments) == 1 and (Path(arguments[0]) / "config" / "config.yaml").is_file()
 
 
 if __name__ == "__main__":

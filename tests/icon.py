@@ -33,7 +33,7 @@ def as_png(image: QImage) -> bytes:
 
 
 def as_bitmap(image: QImage) -> bytes:
-    """A bitmap as it stands in an .ico: header of twice the height, BGRA rows from the last to the first, empty mask."""
+    """A bitmap as it stands in an .ico: header of twice the height, BGRA rows last to first, empty mask."""
     size = image.width()
     rows = [bytes(image.constScanLine(y))[: 4 * size] for y in reversed(range(size))]
     header = struct.pack("<IiiHHIIiiII", 40, size, 2 * size, 1, 32, 0, 4 * size * size, 0, 0, 0, 0)

@@ -6,15 +6,28 @@ import logging.handlers
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import cast
 
-from PySide6.QtCore import QLibraryInfo, QLocale, QMessageLogContext, QtMsgType, QTranslator, qInstallMessageHandler
+from PySide6.QtCore import (
+    QEvent,
+    QLibraryInfo,
+    QLocale,
+    QMessageLogContext,
+    QObject,
+    QTimer,
+    QtMsgType,
+    QTranslator,
+    Signal,
+    qInstallMessageHandler,
+)
 from PySide6.QtWidgets import QApplication
 
 from llm_studio import i18n
 from llm_studio.paths import log_folder
-from llm_studio.ui import theme
+from llm_studio.ui import self_test, theme
 from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.single_instance import claim
@@ -27,9 +40,17 @@ _LEVELS = {
 }  # fmt: skip
 
 
-def main(folder: str = "") -> int:
-    """Open the window, with the project in `folder` if one is named; returns when it is closed."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Open the window, with the project whose folder is named if one is; returns when it is closed.
+
+    `--self-test OUT [PROJECTS]`: the window then drives itself, see `ui/self_test.py`.
+    """
+    testing = arguments[:1] == ["--self-test"] and len(arguments) > 1
+    if testing:
+        self_test.prepare(Path(arguments[1]))
+    _give_output()
     _start_log()
+    folder = "" if testing or not arguments else arguments[0]
     app = make_application()
     instance = claim(folder)
     if instance is None:  # another window is open: it has come to the front
@@ -41,11 +62,35 @@ def main(folder: str = "") -> int:
     instance.raised.connect(window.come_to_front)
     install_hooks(window)
     window.show()
-    app.processEvents()  # painted before anything large is imported
-    logger.info("ready")
     wanted = folder or (preferences.recent[0] if preferences.reopen_last and preferences.recent else "")
+    test = self_test.SelfTest(window, *map(Path, arguments[1:])) if testing else None
+    painted = _Painted(window)
+    painted.first.connect(lambda: _start(window, wanted))
+    status = app.exec()
+    return status if test is None else test.status
+
+
+class _Painted(QObject):
+    """Tells when the window has been painted for the first time: nothing large is imported before."""
+
+    first = Signal()
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        window.shell.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
+        """Wait for the first painting to be over."""
+        if event.type() == QEvent.Type.Paint:
+            self._window.shell.removeEventFilter(self)
+            QTimer.singleShot(0, self.first.emit)
+        return super().eventFilter(watched, event)
+
+
+def _start(window: MainWindow, wanted: str) -> None:
+    logger.info("ready")
     window.start(wanted)
-    return app.exec()
 
 
 def make_application() -> QApplication:
@@ -84,6 +129,13 @@ def apply_theme(name: str) -> None:
 def _on_system_theme() -> None:
     name = next((w.preferences.theme for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow)), "system")
     apply_theme(name)
+
+
+def _give_output() -> None:
+    """Give a windowed program, which has no stdout and no stderr, ones that lead nowhere: libraries write to them."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  open until the end
 
 
 def _start_log() -> None:
