@@ -1,4 +1,4 @@
-"""Which accelerator and which precision to use, how much memory there is, and why not more."""
+"""Which accelerator and which precision to use, and how much memory there is."""
 
 import contextlib
 import os
@@ -14,6 +14,7 @@ import psutil
 
 from llm_studio.config import TrainingSettings
 from llm_studio.errors import TrainingError
+from llm_studio.gpu.why import why_no_gpu
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def choose(settings: TrainingSettings) -> Compute:
     device = settings.device
     reason = why_no_gpu()
     if device == "cuda" and reason:
-        raise TrainingError(reason[0], reason[1])
+        raise TrainingError(reason.what, reason.cure)
     if device == "auto":
         device = "cpu" if reason else "cuda"
     precision = settings.precision
@@ -91,74 +92,6 @@ def cpu_has_fast_bfloat16() -> bool:
     import torch
 
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()  # pyright: ignore[reportPrivateUsage]  torch 2.11 has no public way
-
-
-def why_no_gpu() -> tuple[str, str] | None:
-    """None when a GPU can be used; else why it can't, and the cure, in the user's language."""
-    import torch
-
-    install = _("Install the CUDA build: “pip install torch --index-url https://download.pytorch.org/whl/cu126”.")
-    if torch.cuda.is_available():
-        capability = torch.cuda.get_device_capability()
-        if not _has_kernels(capability, torch.cuda.get_arch_list()):
-            return (
-                _("The installed torch has no kernels for this card (compute capability {major}.{minor}).").format(
-                    major=capability[0], minor=capability[1]
-                ),
-                _("Install a build of torch made for it; very old cards need an older torch."),
-            )
-        return None
-    driver = nvidia_driver()
-    if torch.version.cuda is None and torch.version.hip is None:
-        if driver is None:
-            return (_("No NVIDIA card was found, and torch is the build for processors."),
-                    _("Training works on the processor; it is slower."))  # fmt: skip
-        return _("There is an NVIDIA card, but torch is the build for processors (CPU)."), install
-    if driver is None:
-        return (_("No NVIDIA driver answers."),
-                _("If this computer has an NVIDIA card, install its driver from nvidia.com and restart."))  # fmt: skip
-    return (
-        _("The NVIDIA driver {driver} is too old for torch's CUDA {cuda}.").format(
-            driver=driver, cuda=torch.version.cuda
-        ),
-        _("Update the driver from nvidia.com and restart."),
-    )
-
-
-def _has_kernels(capability: tuple[int, int], architectures: list[str]) -> bool:
-    """Whether a build with kernels for `architectures` ("sm_80", "compute_90") runs on such a card.
-
-    Binary kernels run on cards of the same major version and at least their minor one; "compute_" ones (PTX)
-    are compiled by the driver for any later card.
-    """
-    for name in architectures:
-        kind, _underscore, digits = name.partition("_")
-        digits = digits.rstrip("af")
-        if not digits.isdigit():
-            continue
-        major, minor = int(digits[:-1]), int(digits[-1])
-        if kind == "compute" and (major, minor) <= capability:
-            return True
-        if kind == "sm" and major == capability[0] and minor <= capability[1]:
-            return True
-    return False
-
-
-def nvidia_driver() -> str | None:
-    """Version of the NVIDIA driver, None where there is none."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    try:
-        version = pynvml.nvmlSystemGetDriverVersion()
-        return version if isinstance(version, str) else version.decode()
-    except pynvml.NVMLError:
-        return None
-    finally:
-        pynvml.nvmlShutdown()
 
 
 def memory_bytes(device: str) -> int:

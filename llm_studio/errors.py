@@ -9,6 +9,8 @@ StudioError
 ├── TrainingError      a training that can't start or go on
 ├── CheckpointError    a checkpoint that can't be read
 │   └── NewerCheckpointError    ... since a newer program made it
+├── DownloadError      something that can't be fetched, or came damaged
+├── PackError          a torch for the graphics card that can't be used
 ├── BusyError          another window or command is writing the same thing
 └── StorageError       the disk is full, or may not be written to
 
@@ -92,6 +94,14 @@ class CheckpointError(StudioError):
 
 class NewerCheckpointError(CheckpointError):
     """A checkpoint that a newer program made."""
+
+
+class DownloadError(StudioError):
+    """Something that can't be fetched, or came damaged."""
+
+
+class PackError(StudioError):
+    """A torch for the graphics card that can't be used; the program has its own."""
 
 
 class BusyError(StudioError):

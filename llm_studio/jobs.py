@@ -46,3 +46,8 @@ class Job:
         """Raise Cancelled if the job should end: for jobs that have nothing to keep yet."""
         if self.stop_requested:
             raise Cancelled
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing for so long. Raises Cancelled as soon as the job should end."""
+        self._stop.wait(seconds)
+        self.check()

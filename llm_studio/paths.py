@@ -32,6 +32,11 @@ def quoted(path: Path | str) -> str:
     return shlex.quote(text) if os.name != "nt" and re.search(r'["$`\\!]', text) else f'"{text}"'
 
 
+def packaged() -> bool:
+    """Whether this is the packaged program for Windows, which nobody extends with pip."""
+    return sys.platform == "win32" and bool(getattr(sys, "frozen", False))
+
+
 def settings_folder() -> Path:
     """Where the program keeps the user's preferences. `LLM_STUDIO_HOME` puts all of it elsewhere."""
     home = os.environ.get("LLM_STUDIO_HOME")
@@ -42,3 +47,9 @@ def log_folder() -> Path:
     """Where the program writes its log."""
     home = os.environ.get("LLM_STUDIO_HOME")
     return Path(home) / "logs" if home else platformdirs.user_log_path(_NAME, appauthor=False)
+
+
+def data_folder() -> Path:
+    """Where the program puts large things that it has fetched: on this computer alone, never synchronised."""
+    home = os.environ.get("LLM_STUDIO_HOME")
+    return Path(home) / "data" if home else platformdirs.user_data_path(_NAME, appauthor=False)

@@ -1,4 +1,4 @@
-"""The commands of training and after: train, runs, generate, doctor, quickstart."""
+"""The commands of training and after: train, runs, generate, doctor, gpu, licences, quickstart."""
 
 import sys
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from llm_studio.paths import quoted
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.gpu import Standing
     from llm_studio.workflows.quickstart import QuickStart
     from llm_studio.workflows.runs import Run
 
@@ -28,6 +29,8 @@ def register(app: typer.Typer) -> None:
         (runs, _("List, compare, rename and delete the trainings of a project.")),
         (generate, _("Let a trained model write.")),
         (doctor, _("Tell what this computer has, and what keeps a graphics card from being used.")),
+        (gpu, _("Tell why no graphics card is used, and get the torch that uses it (the packaged program).")),
+        (licences, _("Print whose work is in the program, with the text of every licence.")),
         (quickstart, _("Do every step on the built-in stories, in about three minutes.")),
     )
     for command, text in helps:
@@ -195,6 +198,45 @@ def doctor(
         job.report(Done("\n".join(lines), "", {"findings": [asdict(finding) for finding in findings]}))
 
 
+def gpu(
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="WHEEL", help=_("a wheel of torch that you have, as on a USB stick")),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help=_("go back to the program's own torch"))] = False,
+    only_tell: Annotated[bool, typer.Option("--check", help=_("tell how things stand, and change nothing"))] = False,
+    as_json: Json = False,
+) -> None:
+    from llm_studio.workflows import gpu as workflow
+
+    with running(as_json) as job:
+        if remove:
+            workflow.remove()
+            job.report(Done(_("The program's own torch is used from the next start on.")))
+            return
+        standing = workflow.standing()
+        if file is None and (only_tell or standing.why is None or not standing.why.pack):
+            job.report(Done(_gpu_text(standing), "", {"reason": standing.why.reason if standing.why else None}))
+            return
+        if file is not None:
+            made = workflow.install_file(file, job)
+        else:
+            offered = workflow.offer(job)
+            job.report(Notice(_("{wheel}: {size} to fetch, {kept} on the disk, {free} free in {folder}.").format(
+                wheel=offered.wheel.name, size=size(offered.bytes - offered.here_already), kept=size(offered.kept),
+                free=size(offered.free), folder=offered.folder)))  # fmt: skip
+            made = workflow.install(offered, job)
+        text = _("torch {version} is in place: it is used from the next start on.").format(version=made.version)
+        job.report(Done(text, "llm-studio doctor", {"version": made.version}))
+
+
+def _gpu_text(standing: "Standing") -> str:
+    if standing.why is None:
+        return _("The graphics card is used.")
+    steps = (f"  {number}. {step}" for number, step in enumerate(standing.why.steps, start=1))
+    return "\n".join([standing.why.what, *steps])
+
+
 _STEPS = {
     "new": N_("1. The project: a folder with its settings"),
     "download": N_("2. The texts: short stories, made from a grammar"),
@@ -203,6 +245,12 @@ _STEPS = {
     "train": N_("5. The training: guessing the next token, again and again"),
     "generate": N_("6. The model writes"),
 }
+
+
+def licences() -> None:
+    from llm_studio.workflows.licences import all_texts
+
+    print(all_texts(), end="")
 
 
 def quickstart(

@@ -17,16 +17,18 @@ from PySide6.QtCore import (
     QLocale,
     QMessageLogContext,
     QObject,
+    QProcess,
     QTimer,
     QtMsgType,
     QTranslator,
     Signal,
     qInstallMessageHandler,
 )
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from llm_studio import i18n
-from llm_studio.paths import log_folder
+from llm_studio.paths import log_folder, packaged, resource
 from llm_studio.ui import self_test, theme
 from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
@@ -67,7 +69,16 @@ def main(arguments: Sequence[str] = ()) -> int:
     painted = _Painted(window)
     painted.first.connect(lambda: _start(window, wanted))
     status = app.exec()
+    instance.end()
+    if window.begin_anew:
+        _start_again()
     return status if test is None else test.status
+
+
+def _start_again() -> None:
+    """Start the program anew, now that this one has let go of everything."""
+    command = [sys.executable] if packaged() else [sys.executable, "-m", "llm_studio"]
+    QProcess.startDetached(command[0], command[1:])
 
 
 class _Painted(QObject):
@@ -98,8 +109,19 @@ def make_application() -> QApplication:
     app = cast("QApplication | None", QApplication.instance()) or QApplication(sys.argv[:1])
     app.setApplicationName("LLM Studio")
     app.setStyle("Fusion")
+    app.setWindowIcon(QIcon(str(resource("icons", "app.ico"))))
+    _take_place_in_taskbar()
     app.styleHints().colorSchemeChanged.connect(_on_system_theme)
     return app
+
+
+def _take_place_in_taskbar() -> None:
+    """Run by python.exe, have a place of our own in Windows' taskbar. The packaged program has one by its .exe: another
+    name than that of its shortcut would give it two."""
+    if sys.platform == "win32" and not packaged():
+        import ctypes
+
+        ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("LLM-Studio")
 
 
 _translator: QTranslator | None = None

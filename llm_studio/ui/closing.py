@@ -139,6 +139,7 @@ class Closing(QObject):
             return
         box, self.question = self.question, None
         answer = self._answers.get(box.clickedButton())
+        self._window.begin_anew = self._window.begin_anew and answer == self._stop_and_quit
         box.deleteLater()
         if answer is not None:
             answer()

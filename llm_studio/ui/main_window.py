@@ -17,6 +17,7 @@ from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.session import OVERVIEW, TRAINING, Session
 from llm_studio.ui.shell import Shell
 from llm_studio.ui.start_page import StartPage
+from llm_studio.ui.taskbar import Taskbar
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class MainWindow(QMainWindow):
         self.closing = Closing(self)
         self.awake = Awake(self.session, preferences, self)
         self.attention = Attention(self.session, self)
+        self.taskbar = Taskbar(self.session, self)
+        self.begin_anew = False
+        """Whether the program is started again when it has ended."""
         self.machine: Machine | None = None
         self._first, self._loaded = "", False
         self.setWindowTitle("LLM Studio")
@@ -60,6 +64,7 @@ class MainWindow(QMainWindow):
         self.shell.start_page.open_asked.connect(self.closing.open_folder)
         self.shell.start_page.choose_asked.connect(self.closing.choose_folder)
         self.shell.start_page.new_asked.connect(self.closing.new_project)
+        self.shell.restart_asked.connect(self.restart)
         self.shell.header.language_chosen.connect(self.choose_language)
         self.shell.header.theme_toggled.connect(self.toggle_theme)
         self.shell.header.project_menu.aboutToShow.connect(self._fill_project_menu)
@@ -145,6 +150,12 @@ class MainWindow(QMainWindow):
     def explain(self) -> None:
         """Show the page of Understand that explains what is on the screen."""
         self.shell.explain()
+
+    @Slot()
+    def restart(self) -> None:
+        """End the program, asking about running jobs, and start it again."""
+        self.begin_anew = True
+        self.close()
 
     @Slot()
     def toggle_full_screen(self) -> None:

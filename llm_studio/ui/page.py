@@ -52,6 +52,8 @@ class Page(QWidget):
     """Talk with a run's model as it was at a step."""
     told = Signal(object)
     """A Toast."""
+    restart_asked = Signal()
+    """The program should end and begin anew."""
 
     def __init__(self, title: str, subtitle: str, parent: QWidget) -> None:
         super().__init__(parent)

@@ -30,6 +30,7 @@ class Shell(QWidget):
 
     pages_made = Signal()
     """All tabs are there."""
+    restart_asked = Signal()
 
     def __init__(self, session: Session, preferences: Preferences, parent: QWidget) -> None:
         super().__init__(parent)
@@ -139,6 +140,7 @@ class Shell(QWidget):
         page.tab_asked.connect(self._on_tab_asked)
         page.checkpoint_asked.connect(self._on_checkpoint)
         page.told.connect(self.say)
+        page.restart_asked.connect(self.restart_asked)
         page.open_project(session.project)
         if session.overview:
             page.show_overview(session.overview)

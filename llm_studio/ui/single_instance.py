@@ -27,6 +27,10 @@ class SingleInstance(QObject):
         self._server = server
         server.newConnection.connect(self._on_connection)
 
+    def end(self) -> None:
+        """Listen no more: the next start is the first again."""
+        self._server.close()
+
     @Slot()
     def _on_connection(self) -> None:
         while self._server.hasPendingConnections():

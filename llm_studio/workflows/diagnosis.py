@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 
 from llm_studio import __version__, device
+from llm_studio.gpu import card, pack
+from llm_studio.gpu.why import why_no_gpu
 from llm_studio.i18n import _, size
 
 
@@ -44,6 +46,7 @@ def diagnose(folder: Path) -> list[Finding]:
         Finding(_("Processor"), f"{device.processor_name()}, {cores}"),
         Finding(_("bfloat16 units"), _("yes: fast training on the processor") if fast else _("no")),
         Finding("torch", f"{torch.__version__}, {build}, {threads}"),
+        *_pack(),
         *_gpu(),
         Finding(_("Memory"), _("{free} free of {total}").format(free=size(free_memory),
                                                                total=size(psutil.virtual_memory().total)),
@@ -65,14 +68,27 @@ def _nearest(folder: Path) -> Path:
     return Path.cwd()
 
 
+def _pack() -> list[Finding]:
+    """The torch for the graphics card, where one was put in place."""
+    found = pack.installed()
+    if found is None:
+        return []
+    if found.problem:
+        what = _("torch {version} can't be used: {reason}").format(version=found.version, reason=found.problem)
+        return [Finding(_("GPU pack"), what, False, _("Enable the GPU again, or remove the pack."))]
+    used = pack.in_use() is not None
+    state = _("in use") if used else _("used from the next start on")
+    return [Finding(_("GPU pack"), _("torch {version}, {state}").format(version=found.version, state=state))]
+
+
 def _gpu() -> list[Finding]:
     import torch
 
-    driver = device.nvidia_driver()
-    reason = device.why_no_gpu()
-    found = [Finding(_("NVIDIA driver"), driver or _("none"))]
+    driver = card.driver()
+    reason = why_no_gpu()
+    found = [Finding(_("NVIDIA driver"), driver.version if driver else _("none"))]
     if reason:
-        return [*found, Finding(_("GPU"), reason[0], False, reason[1])]
+        return [*found, Finding(_("GPU"), reason.what, False, reason.cure)]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)

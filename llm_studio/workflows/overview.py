@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from llm_studio import device, files
 from llm_studio.config import Settings
 from llm_studio.errors import ConfigError
+from llm_studio.gpu.why import why_no_gpu
 from llm_studio.i18n import _, ngettext, size
 from llm_studio.project import Project, State
 from llm_studio.workflows.projects import Cost, Steps, model_cost, steps
@@ -148,7 +149,7 @@ def machine() -> Machine:
 
     from llm_studio.config import TrainingSettings
 
-    reason = device.why_no_gpu()
+    reason = why_no_gpu()
     compute = device.choose(TrainingSettings())
     short = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}[compute.precision]
     cores = device.all_cores()
@@ -159,4 +160,6 @@ def machine() -> Machine:
         return Machine(f"{name} · {size(total)} · {short}", True, "", memory, cores)
     count = ngettext("{n} core", "{n} cores", cores).format(n=cores)
     processor = _("Processor")
-    return Machine(f"{processor} · {count} · {short}", False, " ".join(reason or ()), memory, cores)
+    return Machine(
+        f"{processor} · {count} · {short}", False, f"{reason.what} {reason.cure}" if reason else "", memory, cores
+    )

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QWidget
 
 from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.data.page import DataPage
-from llm_studio.ui.tabs.diagnostics import DiagnosticsPage
+from llm_studio.ui.tabs.diagnostics.page import DiagnosticsPage
 from llm_studio.ui.tabs.export import ExportPage
 from llm_studio.ui.tabs.generation.page import GenerationPage
 from llm_studio.ui.tabs.model.page import ModelPage

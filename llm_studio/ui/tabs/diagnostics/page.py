@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtCore import QTimer, Slot
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, number, size
 from llm_studio.ui.dialogs.problem import details, open_log_folder
 from llm_studio.ui.page import Page, Toast
-from llm_studio.ui.theme import GAP, set_role
-from llm_studio.ui.widgets.basics import Card, button, label, line, row
+from llm_studio.ui.tabs.diagnostics.gpu_card import GpuCard
+from llm_studio.ui.tabs.diagnostics.parts import FindingList, Gauge
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import Card, button, label
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
@@ -21,39 +23,6 @@ if TYPE_CHECKING:
 
 _REPORT, _GAUGES, _COPY = "diagnostics/report", "diagnostics/gauges", "diagnostics/copy"
 _EVERY = 1000
-_FULL = 90
-"""Percent from which a bar warns."""
-_NAME_WIDTH = 130
-
-
-class Gauge(QWidget):
-    """A name, a value and a bar."""
-
-    def __init__(self, parent: QWidget, name: str) -> None:
-        super().__init__(parent)
-        self.name = label(name, self)
-        self.value = label("–", self, "value")
-        self.bar = QProgressBar(self)
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, 100)
-        self.bar.setAccessibleName(name)
-        self.note = label("", self, "caption", wrap=True)
-        self.note.hide()
-        inside = QVBoxLayout(self)
-        inside.setContentsMargins(0, 2, 0, 4)
-        inside.setSpacing(4)
-        inside.addLayout(row(self.name, None, self.value))
-        inside.addWidget(self.bar)
-        inside.addWidget(self.note)
-
-    def show_share(self, text: str, percent: float | None, note: str = "", *, may_be_full: bool = False) -> None:
-        """Show a value, and how full the bar is; None: not known."""
-        self.value.setText(text)
-        self.bar.setValue(round(percent or 0))
-        self.bar.setAccessibleDescription(text)
-        set_role(self.bar, "warn" if percent is not None and percent >= _FULL and not may_be_full else "")
-        self.note.setText(note)
-        self.note.setVisible(bool(note))
 
 
 class DiagnosticsPage(Page):
@@ -82,6 +51,8 @@ class DiagnosticsPage(Page):
         self._state = label("", self._card, "muted", wrap=True)
         self._card.content.addWidget(self._state)
         self._list: QWidget | None = None
+        self.gpu = GpuCard(self)
+        left.addWidget(self.gpu)
         left.addWidget(self._card)
         left.addStretch(1)
         right.addWidget(self._make_gauges())
@@ -144,6 +115,7 @@ class DiagnosticsPage(Page):
         self.copy.setEnabled(False)
         self._state.setText(_("Looking at this computer…"))
         self._state.show()
+        self.gpu.look()
         self.asked.emit(Task(_REPORT, lambda job: _diagnose(folder), shows_problems=True))
 
     def _show_findings(self, findings: "list[Finding]") -> None:
@@ -155,7 +127,7 @@ class DiagnosticsPage(Page):
         if self._list is not None:
             self._list.hide()
             self._list.deleteLater()
-        self._list = _FindingList(self._card, findings)
+        self._list = FindingList(self._card, findings)
         self._card.content.addWidget(self._list)
 
     def _show_problem(self, error: BaseException) -> None:
@@ -223,38 +195,6 @@ class DiagnosticsPage(Page):
         for pair in self._cards_of_gpus:
             for gauge in pair:
                 self._gpu_place.addWidget(gauge)
-
-
-class _FindingList(QWidget):
-    """The lines of the report: a sign, a name, a value, and below it the cure where one is needed."""
-
-    def __init__(self, parent: QWidget, findings: "list[Finding]") -> None:
-        super().__init__(parent)
-        inside = QVBoxLayout(self)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.setSpacing(7)
-        for number_, finding in enumerate(findings):
-            if number_:
-                inside.addWidget(line(self))
-            sign = label("✓" if finding.ok else "▲", self, "ok" if finding.ok else "warn")
-            sign.setFixedWidth(16)
-            sign.setAccessibleName(_("in order") if finding.ok else _("in the way"))
-            name = label(finding.name, self, "muted")
-            name.setFixedWidth(_NAME_WIDTH)
-            name.setWordWrap(True)
-            value = label(finding.value, self, wrap=True, selectable=True)
-            value.setAccessibleName(f"{finding.name}: {finding.value}")
-            value.setMinimumWidth(120)
-            words = QVBoxLayout()
-            words.setSpacing(2)
-            words.addWidget(value)
-            if not finding.ok:
-                words.addWidget(label(finding.cure, self, "warn", wrap=True, selectable=True))
-            for part in (sign, name):
-                part.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-            made = row(sign, name)
-            made.addLayout(words, 1)
-            inside.addLayout(made)
 
 
 def _percent(value: float | None) -> str:

@@ -1,0 +1,297 @@
+"""A torch for the graphics card beside the program's own: the pack, where it lies and when it is used.
+
+The program that people download holds torch's build for processors. A pack is PyTorch's own wheel for CUDA, unpacked
+into the user's local application data. It is used from the next start on: `offer_to_imports` makes `import torch` find
+it first. It never keeps the program from starting. Before it is used for the first time, and whenever something about
+it has changed, another process tries it; where that fails, or ends, the program uses its own torch and says why.
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from llm_studio import __version__, files
+from llm_studio.errors import PackError, StorageError
+from llm_studio.gpu import wheel
+from llm_studio.gpu.builds import fits
+from llm_studio.i18n import _, language
+from llm_studio.jobs import Job
+from llm_studio.paths import data_folder, packaged
+
+TRY = "--try-torch"
+"""The hidden argument of the process that tries a pack: `--try-torch FOLDER RESULT`."""
+_PATIENCE = 300
+"""Seconds for a process that tries a pack: a virus scanner looks at gigabytes."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """What `pack.json` says. `version` as torch says it, such as "2.13.0+cu130"."""
+
+    version: str
+    folder: str
+    """Below the packs' own folder."""
+    tried: str = ""
+    """What it was when it was last tried: see `_stamp`."""
+    problem: str = ""
+    """Why it can't be used, "" where it can."""
+
+    @property
+    def path(self) -> Path:
+        """Where its modules lie."""
+        return folder() / self.folder
+
+
+def folder() -> Path:
+    """Where packs lie."""
+    return data_folder() / "torch"
+
+
+def installed() -> Pack | None:
+    """The pack that was put in place, whether it can be used or not."""
+    known = files.read_json(folder() / "pack.json") or {}
+    try:
+        return Pack(**{key: str(known[key]) for key in ("version", "folder", "tried", "problem")})
+    except KeyError:
+        return None
+
+
+def in_use() -> Pack | None:
+    """The pack whose torch this process has imported, or would import."""
+    return _state.pack
+
+
+def own_version() -> str:
+    """The version of the program's own torch, without importing it."""
+    return importlib.metadata.version("torch")
+
+
+# --- Putting one in place -----------------------------------------------------------------------------------------
+
+
+def install(file: Path, job: Job) -> Pack:
+    """Put the torch of the wheel `file` in place; it is used from the next start on.
+
+    Raises PackError where it isn't a wheel for this program, is damaged or doesn't run: the one before stays then.
+    """
+    if not fits(file.name):
+        raise PackError(
+            _("{file} isn't a wheel of torch for this program.").format(file=file.name),
+            _("Its name must be like torch-{version}+cu130-cp{python}-cp{python}-win_amd64.whl.").format(
+                version=own_version().partition("+")[0], python="".join(map(str, sys.version_info[:2]))),
+        )  # fmt: skip
+    version = file.name.split("-")[1]
+    place = f"{version}-{os.urandom(2).hex()}"  # a new name: the one before may be in use
+    before = installed()
+    wheel.unpack(file, folder() / place, job)
+    try:
+        pack = _tried(Pack(version, place))
+        job.check()
+        if pack.problem:
+            raise PackError(
+                _("This torch doesn't run on this computer: {reason}").format(reason=pack.problem),
+                _("Nothing has changed: LLM Studio goes on with the torch it had."),
+            )
+        _write(pack)
+    except BaseException:
+        files.remove_folder(folder() / place)
+        raise
+    if before is not None and before != in_use():
+        files.remove_folder(before.path)
+    return pack
+
+
+def remove() -> None:
+    """Take the pack away. What this process uses of it goes at the next start."""
+    with files.explained(folder()):
+        (folder() / "pack.json").unlink(missing_ok=True)
+    tidy()
+
+
+def tidy() -> None:
+    """Remove what no pack in place needs: older ones, and those whose unpacking was cut off."""
+    known = installed()
+    kept = {known.folder if known else "", _state.pack.folder if _state.pack else "", "downloads"}
+    with contextlib.suppress(OSError):
+        for path in folder().iterdir():
+            if path.is_dir() and path.name not in kept:
+                files.remove_folder(path)
+
+
+def _write(pack: Pack) -> None:
+    files.write_json(folder() / "pack.json", asdict(pack))
+
+
+# --- Trying one ---------------------------------------------------------------------------------------------------
+
+
+def _stamp(pack: Pack) -> str:
+    """Changes with the program, with its own torch and with each library of the pack that is missing or cut short."""
+    libraries = pack.path / "torch" / "lib"
+    try:
+        sizes = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(libraries))
+    except OSError:
+        return "absent"
+    return files.fingerprint(__version__, own_version(), sys.version, sizes)
+
+
+def _tried(pack: Pack) -> Pack:
+    """The pack as a process that tries it finds it: with a `problem` or without."""
+    return replace(pack, tried=_stamp(pack), problem=_problem(pack.path))
+
+
+def _problem(path: Path) -> str:
+    """Import the torch in `path` and compute with it, in another process; what goes wrong, "" where nothing does."""
+    command = [sys.executable] if packaged() else [sys.executable, "-m", "llm_studio"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        result = Path(place) / "result.json"
+        try:
+            done = subprocess.run(
+                [*command, TRY, str(path), str(result)], env={**os.environ, "LLM_STUDIO_LANG": language()},
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                timeout=_PATIENCE, check=False, creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return _("it took more than {n} seconds to load.").format(n=_PATIENCE)
+        found = files.read_json(result)
+        if found is None:
+            return _("it ended the process that tried it (code {code}).").format(
+                code=f"{done.returncode & 0xFFFFFFFF:#x}"
+            )
+        return str(found["problem"])
+
+
+def try_out(path: str, result: str) -> int:
+    """In the process that tries: import the torch in `path`, compute, write what went wrong to `result`."""
+    problem = ""
+    try:
+        sys.path.insert(0, path)
+        import torch
+
+        if not Path(torch.__file__).resolve().is_relative_to(Path(path).resolve()):
+            problem = _("there is no torch in {path}.").format(path=path)
+        for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+            weights = torch.ones(64, 64, device=device, requires_grad=True)
+            (weights @ weights).sum().backward()  # pyright: ignore[reportUnknownMemberType]
+            if weights.grad is None or float(weights.grad[0, 0]) != 128.0:
+                problem = _("it computes wrongly on {device}.").format(device=device)
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+    Path(result).write_text(json.dumps({"problem": problem}), encoding="utf-8")
+    return 0
+
+
+# --- Using it -----------------------------------------------------------------------------------------------------
+
+
+class _State:
+    """What `import torch` of this process does."""
+
+    pack: Pack | None = None
+
+
+_state = _State()
+
+
+def offer_to_imports() -> None:
+    """Let `import torch`, whenever it comes, take the pack if there is one that works. Does nothing by itself."""
+    if installed() is not None and "torch" not in sys.modules:
+        sys.meta_path.insert(0, _Finder())
+
+
+def usable() -> Pack | None:
+    """The pack if it works; it is tried first where it has changed since the last time. None: use the own torch."""
+    pack = installed()
+    if pack is None:
+        return None
+    if pack.tried != _stamp(pack) or _loading().exists():
+        pack = _tried(pack)
+        _loading().unlink(missing_ok=True)
+        with contextlib.suppress(StorageError):
+            _write(pack)
+    return None if pack.problem else pack
+
+
+def _loading() -> Path:
+    """A file that is there while a process imports the pack: what it leaves behind tells that the process ended."""
+    return folder() / "loading"
+
+
+class _Finder(MetaPathFinder):
+    """Puts the pack's folder before all others the moment `torch` is looked for, once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Where the pack's torch is; None for everything else, and where the pack can't be used."""
+        del path, target
+        if fullname != "torch":
+            return None
+        with self._lock:
+            if self not in sys.meta_path:
+                return None
+            sys.meta_path.remove(self)
+            pack = usable()
+            if pack is None:
+                return None
+            spec = PathFinder.find_spec("torch", [str(pack.path)])
+            if spec is None or spec.loader is None:
+                return None
+            sys.path.insert(0, str(pack.path))
+            _state.pack = pack
+            spec.loader = _Loader(spec.loader, pack)
+            return spec
+
+
+class _Loader(Loader):
+    """Loads the pack's torch; should that fail or end the process, the next start knows."""
+
+    def __init__(self, inner: Loader, pack: Pack) -> None:
+        self._inner, self._pack = inner, pack
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """As the loader that does the work."""
+        return self._inner.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module. Raises PackError where it fails."""
+        module.__loader__ = self._inner
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._inner
+        with contextlib.suppress(OSError):
+            _loading().touch()
+        try:
+            self._inner.exec_module(module)
+        except Exception as error:
+            with contextlib.suppress(StorageError):
+                _write(replace(self._pack, problem=f"{type(error).__name__}: {error}"))
+            raise PackError(
+                _("The torch for the graphics card can't be loaded: {reason}").format(reason=error),
+                _("Start LLM Studio again: it then uses its own torch, on the processor."),
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                _loading().unlink(missing_ok=True)
+
+
+def free_space() -> int:
+    """Bytes free where packs are put."""
+    place = folder()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free

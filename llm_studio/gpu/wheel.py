@@ -1,0 +1,89 @@
+"""Unpacking a wheel of torch: every file checked against the wheel's own list, what only compilers need left out."""
+
+import base64
+import csv
+import hashlib
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from llm_studio.errors import PackError
+from llm_studio.events import Progress
+from llm_studio.files import explained, require_space, whole_folder
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+_CHUNK = 1 << 20
+_ONLY_FOR_COMPILERS = (".lib", ".h", ".hpp", ".cuh", ".cpp", ".cmake", ".pyi")
+_ONLY_FOR_TESTS = ("torch/bin/", "torch/test/", "torch/testing/_internal/generated/")
+
+
+def unpack(wheel: Path, folder: Path, job: Job) -> None:
+    """Unpack `wheel` into the new folder `folder`, which is whole or absent.
+
+    Raises PackError where the file is damaged or isn't what it should be, StorageError for the disk, Cancelled when
+    the job is stopped.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            sums = _checksums(archive, wheel)
+            entries = [entry for entry in archive.infolist() if _is_needed(entry)]
+            total, done = sum(entry.file_size for entry in entries), 0
+            with explained(folder):
+                folder.parent.mkdir(parents=True, exist_ok=True)
+            require_space(folder.parent, total)
+            with whole_folder(folder) as beside:
+                for entry in entries:
+                    done = _write(archive, entry, beside, sums, job, (done, total))
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, KeyError) as error:
+        raise _damaged(wheel) from error
+    except FileNotFoundError as error:
+        raise PackError(_("There is no file {path}.").format(path=wheel), _("Choose the wheel of torch.")) from error
+
+
+def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, beside: Path, sums: dict[str, str], job: Job,
+           progress: tuple[int, int]) -> int:  # fmt: skip
+    """Write one file, and check it; bytes done so far."""
+    done, total = progress
+    target = beside.joinpath(*PurePosixPath(entry.filename).parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with archive.open(entry) as read, target.open("wb") as write:
+        while chunk := read.read(_CHUNK):
+            job.check()
+            digest.update(chunk)
+            write.write(chunk)
+            done += len(chunk)
+            job.report(Progress(_("Unpacking"), done / 1e6, total / 1e6, _("MB")))
+    promised = sums.get(entry.filename)
+    if promised is not None and promised != base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode():
+        raise _damaged(Path(archive.filename or ""))
+    return done
+
+
+def _checksums(archive: zipfile.ZipFile, wheel: Path) -> dict[str, str]:
+    """SHA-256 of the files, as the wheel's RECORD says (PEP 427); no file may lie outside the folder."""
+    names = archive.namelist()
+    if any(_leads_out(name) for name in names):
+        raise _damaged(wheel)
+    records = [name for name in names if name.endswith(".dist-info/RECORD") and name.count("/") == 1]
+    if len(records) != 1 or not records[0].startswith("torch-"):
+        raise PackError(
+            _("{path} isn't a wheel of torch.").format(path=wheel),
+            _("Choose a file named like torch-2.13.0+cu130-cp311-cp311-win_amd64.whl."),
+        )
+    rows = csv.reader(archive.read(records[0]).decode("utf-8").splitlines())
+    return {row[0]: row[1].removeprefix("sha256=") for row in rows if len(row) == 3 and row[1].startswith("sha256=")}
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts or ":" in name or "\\" in name
+
+
+def _is_needed(entry: zipfile.ZipInfo) -> bool:
+    name = entry.filename
+    return not entry.is_dir() and not name.endswith(_ONLY_FOR_COMPILERS) and not name.startswith(_ONLY_FOR_TESTS)
+
+
+def _damaged(wheel: Path) -> PackError:
+    return PackError(_("{path} is damaged.").format(path=wheel), _("Fetch it again: nothing of it was put into use."))

@@ -1,0 +1,208 @@
+"""Why no graphics card is used, with its cure; and the way to the torch that uses it, in the packaged program."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QFileDialog
+
+from llm_studio.i18n import _, size
+from llm_studio.jobs import Job
+from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.ui.worker import Task
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.gpu import Offer, Pack, Standing
+
+INSTALL = "diagnostics/gpu/install"
+_STANDING, _OFFER, _REMOVE = "diagnostics/gpu", "diagnostics/gpu/offer", "diagnostics/gpu/remove"
+
+
+class GpuCard(Card):
+    """Shows the reason and two steps. *Enable my GPU* asks what can be had, and says what it costs before it begins.
+
+    It lives on the page of Diagnostics, asks through it, and is hidden while a card is used and nothing is to be said.
+    """
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(page, _("Why no graphics card is used"))
+        self._page = page
+        self._offered: Offer | None = None
+        self.what = label("", self, wrap=True, selectable=True)
+        self.steps = (label("", self, wrap=True, selectable=True), label("", self, wrap=True, selectable=True))
+        self.pack = label("", self, "muted", wrap=True, selectable=True)
+        self.enable = button(_("Enable my GPU"), self, self._ask, "primary")
+        self.fetch = button("", self, self._fetch, "primary")
+        tip = _("The wheel of torch, fetched on another computer and brought on a USB stick")
+        self.choose = button(_("From a file…"), self, self._choose_file, "", tip)
+        self.cancel = button(_("Not now"), self, self._show_beginning, "link")
+        self.restart = button(_("Restart LLM Studio"), self, page.restart_asked.emit, "primary")
+        self.remove = button(_("Remove the GPU pack"), self, self._remove, "link")
+        for part in (self.what, *self.steps, self.pack):
+            self.content.addWidget(part)
+        self.content.addLayout(row(self.enable, self.fetch, self.choose, self.cancel, self.restart, self.remove, None))
+        self._standing: Standing | None = None
+        self.hide()
+        page.listen(_STANDING, succeeded=self._show)
+        page.listen(_OFFER, succeeded=self._show_offer, failed=self._show_problem, cancelled=self._show_beginning)
+        page.listen(INSTALL, started=self._on_started, succeeded=self._on_installed, failed=self._show_problem,
+                    cancelled=self._on_cancelled)  # fmt: skip
+        page.listen(_REMOVE, succeeded=self._on_removed)
+
+    def look(self) -> None:
+        """Ask how things stand."""
+        self._page.asked.emit(Task(_STANDING, lambda job: _look(), shows_problems=True, of_program=True))
+
+    # --- What is shown ----------------------------------------------------------------------------------------
+
+    def _show(self, standing: "Standing") -> None:
+        self._standing = standing
+        self._show_beginning()
+
+    @Slot()
+    def _show_beginning(self) -> None:
+        """The reason and the first button, or what the pack in place needs."""
+        if self._standing is None:
+            return
+        why, pack = self._standing.why, self._standing.pack
+        self.setVisible(why is not None or pack is not None)
+        self.heading.setText(_("Why no graphics card is used") if why else _("The graphics card is used"))
+        self.what.setText(why.what if why else "")
+        self.what.setVisible(why is not None)
+        for number, step in enumerate(self.steps):
+            step.setText(f"{number + 1}.  {why.steps[number]}" if why else "")
+            step.setVisible(why is not None)
+        self._say(_words(self._standing))
+        waits = pack is not None and not self._standing.used and not pack.problem
+        self._offer_buttons(
+            *((self.enable,) if why and why.pack and not waits else ()),
+            *((self.restart,) if waits else ()),
+            *((self.remove,) if pack else ()),
+        )
+
+    def _show_offer(self, offered: "Offer") -> None:
+        self._offered = offered
+        self._say(
+            _("{wheel}, for {card}: {size} to fetch from {server}. It takes {kept} in {folder}, where {free} are free; "
+              "while it is unpacked, {needed} are needed.").format(
+                wheel=offered.wheel.name, card=offered.card, size=size(offered.bytes), kept=size(offered.kept),
+                server=offered.wheel.url.split("/")[2], folder=offered.folder, free=size(offered.free),
+                needed=size(offered.needed)),
+            _("{size} of it are here already.").format(size=size(offered.here_already)) if offered.here_already else "",
+        )  # fmt: skip
+        self.fetch.setText(_("Fetch {size}").format(size=size(offered.bytes - offered.here_already)))
+        self.fetch.setEnabled(offered.free > offered.needed)
+        self._offer_buttons(self.fetch, self.choose, self.cancel)
+
+    @Slot()
+    def _on_cancelled(self) -> None:
+        self._show_beginning()
+        self._say(_("Stopped. What has come is kept: it goes on from there."))
+
+    def _show_problem(self, error: BaseException) -> None:
+        self._show_beginning()
+        self._say(str(error))
+        self.setVisible(True)
+        self._offer_buttons(self.enable, self.choose)
+
+    def _say(self, *texts: str) -> None:
+        text = " ".join(filter(None, texts))
+        self.pack.setText(text)
+        self.pack.setVisible(bool(text))
+
+    def _offer_buttons(self, *shown: object) -> None:
+        for one in (self.enable, self.fetch, self.choose, self.cancel, self.restart, self.remove):
+            one.setVisible(one in shown)
+            one.setEnabled(True)
+
+    # --- What is asked ----------------------------------------------------------------------------------------
+
+    @Slot()
+    def _ask(self) -> None:
+        self.enable.setEnabled(False)
+        self._say(_("Asking PyTorch's server what suits this card…"))
+        self._offer_buttons(self.choose, self.cancel)
+        self._page.asked.emit(Task(_OFFER, _offer, shows_problems=True, of_program=True))
+
+    @Slot()
+    def _fetch(self) -> None:
+        offered = self._offered
+        if offered is not None:
+            self._begin(lambda job: _install(offered, job))
+
+    @Slot()
+    def _choose_file(self) -> None:
+        path, _kind = QFileDialog.getOpenFileName(self, _("The wheel of torch"), "", _("Wheels (*.whl)"))
+        if path:
+            self.take_file(Path(path))
+
+    def take_file(self, path: Path) -> None:
+        """Put the torch of a wheel in place."""
+        self._begin(lambda job: _install_file(path, job))
+
+    def _begin(self, work: Callable[[Job], "Pack"]) -> None:
+        self._page.asked.emit(Task(INSTALL, work, _("Enabling the GPU"), "diagnostics", shows_problems=True,
+                                   of_program=True, keep_awake=True))  # fmt: skip
+
+    def _on_started(self, _task: Task) -> None:
+        self._say(_("At work: the foot of the window shows how far it is, and stops it."))
+        self._offer_buttons()
+
+    def _on_installed(self, _pack: "Pack") -> None:
+        self._page.told.emit(Toast(_("The GPU pack is in place: restart LLM Studio to use it.")))
+        self.look()
+
+    @Slot()
+    def _remove(self) -> None:
+        self._page.asked.emit(Task(_REMOVE, lambda job: _take_away(), of_program=True))
+
+    def _on_removed(self, _result: object) -> None:
+        self._page.told.emit(Toast(_("The program's own torch is used from the next start on.")))
+        self.look()
+
+
+def _words(standing: "Standing") -> str:
+    """How the pack stands, "" where there is none."""
+    pack = standing.pack
+    if pack is None:
+        return ""
+    if pack.problem:
+        return _("The GPU pack (torch {version}) can't be used, and the program's own torch is: {reason}").format(
+            version=pack.version, reason=pack.problem)  # fmt: skip
+    if standing.used:
+        return _("The GPU pack, torch {version}, is in use.").format(version=pack.version)
+    return _("The GPU pack, torch {version}, is in place: it is used from the next start on.").format(
+        version=pack.version
+    )
+
+
+def _look() -> "Standing":
+    from llm_studio.workflows.gpu import standing
+
+    return standing()
+
+
+def _offer(job: Job) -> "Offer":
+    from llm_studio.workflows.gpu import offer
+
+    return offer(job)
+
+
+def _install(offered: "Offer", job: Job) -> "Pack":
+    from llm_studio.workflows.gpu import install
+
+    return install(offered, job)
+
+
+def _install_file(path: Path, job: Job) -> "Pack":
+    from llm_studio.workflows.gpu import install_file
+
+    return install_file(path, job)
+
+
+def _take_away() -> None:
+    from llm_studio.workflows.gpu import remove
+
+    remove()
