@@ -144,8 +144,7 @@ def _answer(url: str, start: int) -> Generator[HTTPResponse | None]:
         raise _unreachable(url, f"HTTP {error.code}") from error
     except (OSError, HTTPException) as error:
         raise _Broken(_reason(error)) from error
-    with response:
-        yield response
+    yield response  # who reads it closes it
 
 
 def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
@@ -157,7 +156,10 @@ def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
 
 
 def _chunks(response: HTTPResponse, job: Job) -> Generator[bytes]:
-    """What comes, as it comes. A thread waits for the network, so that the job can be stopped during a silence."""
+    """What comes, as it comes. A thread waits for the network, so that the job can be stopped during a silence.
+
+    The thread closes the answer: to close it from here would wait for the end of the silence.
+    """
     arrived: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=8)
     over = threading.Event()
 
@@ -169,10 +171,11 @@ def _chunks(response: HTTPResponse, job: Job) -> Generator[bytes]:
 
     def read() -> None:
         try:
-            while (chunk := response.read1(_CHUNK)) and not over.is_set():
-                put(chunk)
+            with response:
+                while (chunk := response.read1(_CHUNK)) and not over.is_set():
+                    put(chunk)
             put(b"")
-        except (OSError, HTTPException, ValueError, AttributeError) as error:  # the last two: closed while it read
+        except (OSError, HTTPException) as error:
             put(error)
 
     threading.Thread(target=read, name="fetch", daemon=True).start()
