@@ -1,4 +1,4 @@
-"""Which device and precision are chosen, and the reasons why no GPU is used, told apart."""
+"""Which device and precision are chosen."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ import torch
 from llm_studio import device
 from llm_studio.config import TrainingSettings
 from llm_studio.errors import TrainingError
+from llm_studio.gpu.why import Reason, WhyNoGpu
 
 
 def settings(**fields: object) -> TrainingSettings:
@@ -39,41 +40,11 @@ def test_a_gpu_gets_the_precision_its_units_are_fast_in(
     assert device.choose(settings()) == device.Compute("cuda", precision, device.all_cores())
 
 
-@pytest.mark.parametrize("cuda, driver, said, cure", [
-    (None, None, "No NVIDIA card was found", "slower"),
-    (None, "535.1", "torch is the build for processors", "Install the CUDA build"),
-    ("12.6", None, "No NVIDIA driver answers", "install its driver"),
-    ("12.6", "450.80", "driver 450.80 is too old for torch's CUDA 12.6", "Update the driver"),
-])  # fmt: skip
-def test_each_reason_for_no_gpu_is_told_with_its_cure(
-    no_gpu: pytest.MonkeyPatch, cuda: str | None, driver: str | None, said: str, cure: str
-) -> None:
-    no_gpu.setattr(torch.version, "cuda", cuda)
-    no_gpu.setattr(device, "nvidia_driver", lambda: driver)
-    reason = device.why_no_gpu()
-    assert reason and said in reason[0] and cure in reason[1]
-    with pytest.raises(TrainingError, match=said):
+def test_a_wish_for_a_gpu_that_is_not_there_is_refused_with_the_cure(no_gpu: pytest.MonkeyPatch) -> None:
+    no_gpu.setattr(device, "why_no_gpu", lambda: WhyNoGpu(Reason.NO_CARD, "There is none.", ("Buy one.", "Use it.")))
+    assert device.choose(settings()).device == "cpu"
+    with pytest.raises(TrainingError, match=r"There is none\. 1\. Buy one\.  2\. Use it\."):
         device.choose(settings(device="cuda"))
-
-
-@pytest.mark.parametrize("capability, architectures, runs", [
-    ((8, 9), ["sm_80", "sm_86"], True),  # the same major version, at most its minor one
-    ((7, 5), ["sm_80", "sm_90"], False),
-    ((12, 0), ["sm_80", "sm_90"], False),
-    ((12, 0), ["sm_80", "compute_90"], True),  # compiled by the driver
-    ((9, 0), ["sm_90a"], True),
-    ((6, 1), [], False),
-])  # fmt: skip
-def test_a_card_that_the_build_has_no_kernels_for_is_told(
-    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], architectures: list[str], runs: bool
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
-    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: architectures)
-    reason = device.why_no_gpu()
-    assert (reason is None) == runs
-    if reason:
-        assert "no kernels for this card" in reason[0]
 
 
 def test_float16_on_a_processor_is_refused(no_gpu: pytest.MonkeyPatch) -> None:
