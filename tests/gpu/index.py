@@ -38,74 +38,74 @@ class Index:
     """Method, path and range of what was asked for."""
 
 
-def _handler(folder: Path, index: Index, over: threading.Event) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    folder: Path
+    index: Index
+    over: threading.Event
+    protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:
-            self.do_GET()
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
-        def do_GET(self) -> None:
-            index.requests.append((self.command, self.path, self.headers.get("Range", "")))
-            path = urllib.parse.unquote(self.path)
-            if path.endswith("/torch/"):
-                self._page(path.split("/")[2])
-            elif (file := folder / path.rpartition("/")[2]).is_file():
-                self._wheel(file)
-            else:
-                self.send_error(404)
+    def do_GET(self) -> None:
+        self.index.requests.append((self.command, self.path, self.headers.get("Range", "")))
+        path = urllib.parse.unquote(self.path)
+        if path.endswith("/torch/"):
+            self._page(path.split("/")[2])
+        elif (file := self.folder / path.rpartition("/")[2]).is_file():
+            self._wheel(file)
+        else:
+            self.send_error(404)
 
-        def _page(self, build: str) -> None:
-            lines = []
-            for file in sorted(folder.glob("*.whl")):
-                if f"+{build}-" in file.name:
-                    digest = "0" * 64 if index.faults.wrong_sum else hashlib.sha256(file.read_bytes()).hexdigest()
-                    link = f"/whl/{build}/{urllib.parse.quote(file.name)}#sha256={digest}"
-                    lines.append(f'<a href="{link}" data-dist-info-metadata="sha256=1">{file.name}</a><br/>')
-            if not lines:
-                self.send_error(403)
+    def _page(self, build: str) -> None:
+        lines = []
+        for file in sorted(self.folder.glob("*.whl")):
+            if f"+{build}-" in file.name:
+                digest = "0" * 64 if self.index.faults.wrong_sum else hashlib.sha256(file.read_bytes()).hexdigest()
+                link = f"/whl/{build}/{urllib.parse.quote(file.name)}#sha256={digest}"
+                lines.append(f'<a href="{link}" data-dist-info-metadata="sha256=1">{file.name}</a><br/>')
+        if not lines:
+            self.send_error(403)
+            return
+        text = ("<!DOCTYPE html><html><body><h1>Links for torch</h1>" + "".join(lines)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _wheel(self, file: Path) -> None:
+        faults, head = self.index.faults, self.command == "HEAD"
+        if faults.errors and not head:
+            self.send_error(faults.errors.pop(0))
+            return
+        content, start = file.read_bytes(), 0
+        asked = self.headers.get("Range")
+        if asked and not faults.no_ranges:
+            start = int(asked.removeprefix("bytes=").rstrip("-"))
+            if start >= len(content):
+                self.send_error(416)
                 return
-            text = ("<!DOCTYPE html><html><body><h1>Links for torch</h1>" + "".join(lines)).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        if not head:
+            self._send(content[start:])
 
-        def _wheel(self, file: Path) -> None:
-            faults, head = index.faults, self.command == "HEAD"
-            if faults.errors and not head:
-                self.send_error(faults.errors.pop(0))
-                return
-            content, start = file.read_bytes(), 0
-            asked = self.headers.get("Range")
-            if asked and not faults.no_ranges:
-                start = int(asked.removeprefix("bytes=").rstrip("-"))
-                if start >= len(content):
-                    self.send_error(416)
-                    return
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
-            self.end_headers()
-            if not head:
-                self._send(content[start:])
+    def _send(self, rest: bytes) -> None:
+        faults = self.index.faults
+        if faults.cut_after:
+            self.wfile.write(rest[: faults.cut_after.pop(0)])
+            self.close_connection = True
+        elif faults.stall_after is not None:
+            self.wfile.write(rest[: faults.stall_after])
+            self.wfile.flush()
+            self.over.wait(60)
+            self.close_connection = True
+        else:
+            self.wfile.write(rest)
 
-        def _send(self, rest: bytes) -> None:
-            faults = index.faults
-            if faults.cut_after:
-                self.wfile.write(rest[: faults.cut_after.pop(0)])
-                self.close_connection = True
-            elif faults.stall_after is not None:
-                self.wfile.write(rest[: faults.stall_after])
-                self.wfile.flush()
-                over.wait(60)
-                self.close_connection = True
-            else:
-                self.wfile.write(rest)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
 
 
 @contextmanager
@@ -113,7 +113,8 @@ def serving(folder: Path, faults: Faults | None = None) -> Iterator[Index]:
     """Serve the wheels in `folder` on 127.0.0.1."""
     over = threading.Event()
     index = Index("", faults or Faults(), [])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(folder, index, over))
+    handler = type("Handler", (_Handler,), {"folder": folder, "index": index, "over": over})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     index.address = f"http://127.0.0.1:{server.server_port}/whl"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

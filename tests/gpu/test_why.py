@@ -32,7 +32,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch) -> None:
     (replace(NOTHING, driver=AMPERE), Reason.CPU_BUILD, "(GeForce RTX 3060), but this torch is the build for proc",
      ("Enable my GPU", "Start LLM Studio again"), True),
     (replace(NOTHING, driver=BLACKWELL), Reason.CPU_BUILD, "RTX 5070", ("572.16, is too old", "Enable my GPU"), False),
-    (replace(NOTHING, driver=KEPLER), Reason.NO_KERNELS, "compute capability 5.0 or later", ("processor", "900"), False),
+    (replace(NOTHING, driver=KEPLER), Reason.NO_KERNELS, "capability 5.0 or later", ("processor", "900"), False),
     (replace(NOTHING, cuda=(12, 6), driver=OLD), Reason.OLD_DRIVER, "driver 451.48 is too old for torch's CUDA 12.6",
      ("newest driver", "Restart the computer"), False),
     (Facts((13, 0), True, (6, 1), ("sm_75", "sm_80"), replace(PASCAL, cuda=(13, 0)), True), Reason.NO_KERNELS,

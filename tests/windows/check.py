@@ -1,0 +1,183 @@
+"""From a clean checkout to a removed program: builds, installs, starts, drives and uninstalls it, and looks what is left.
+
+On Windows:  python -m tests.windows.check
+On Linux:    python -m tests.windows.check --runner "wine-run.sh DIR" --root DIR/prefix/drive_c
+
+`--runner`: what starts a Windows program there, "python" among them; `--root`: where its C: is in this file system.
+`--bundle FOLDER` takes a folder that is built already. Prints times and sizes; exits with 1 where something is wrong.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path, PureWindowsPath
+
+from tests.windows import imports, package
+
+NAME = package.NAME
+LOCAL = r"AppData\Local"
+LARGEST = 700_000_000
+"""Bytes that the folder with torch for processors may take."""
+
+
+UNINSTALL = """
+import os, subprocess, sys, time
+subprocess.run([os.path.join(sys.argv[1], "uninstall.exe"), "/S"])
+until = time.monotonic() + 120
+while os.path.exists(sys.argv[1]) and time.monotonic() < until:
+    time.sleep(0.5)
+"""
+"""The uninstaller goes on as another process, in a copy of itself: what started it waits for the folder to vanish."""
+
+
+class Machine:
+    """Starts Windows programs, and finds their files."""
+
+    def __init__(self, runner: str, root: str) -> None:
+        self.runner, self.root = shlex.split(runner), Path(root) if root else None
+        self.python = sys.executable if self.root is None else "python"
+
+    def run(self, *command: str, timeout: float = 900) -> subprocess.CompletedProcess[bytes]:
+        """Run a program to its end; how long it took is printed."""
+        begun = time.monotonic()
+        done = subprocess.run([*self.runner, *command], capture_output=True, timeout=timeout, check=False)
+        print(
+            f"  {time.monotonic() - begun:6.1f} s  exit {done.returncode}  {PureWindowsPath(command[0]).name}",
+            flush=True,
+        )
+        return done
+
+    def path(self, windows: str) -> Path:
+        """A path of C: as this system sees it."""
+        return Path(windows) if self.root is None else self.root.joinpath(*PureWindowsPath(windows).parts[1:])
+
+    def home(self) -> str:
+        """The user's folder, as Windows says it."""
+        done = self.run(self.python, "-c", "import os; print(os.environ['USERPROFILE'])")
+        return done.stdout.decode("utf-8", "replace").split()[-1]
+
+
+def tree(folder: Path) -> set[str]:
+    """All files below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def build(machine: Machine, checkout: Path) -> Path:
+    """Build the folder from a fresh clone at `checkout`."""
+    source = package.ROOT
+    subprocess.run(["git", "clone", "--quiet", str(source), str(checkout)], check=True)
+    os.chdir(checkout)
+    pip = (
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--force-reinstall",
+        ".",
+    )
+    for command in (pip, ("-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", "build.spec")):
+        done = machine.run(machine.python, *command, timeout=3000)
+        if done.returncode:
+            raise SystemExit(
+                done.stdout.decode("utf-8", "replace")[-3000:] + done.stderr.decode("utf-8", "replace")[-3000:]
+            )
+    return checkout / "dist" / NAME
+
+
+def self_test(machine: Machine, program: str, out: str, projects: str) -> list[str]:
+    """Let the installed window drive itself; what it found wrong."""
+    for place in (out, projects):
+        shutil.rmtree(machine.path(place), ignore_errors=True)
+    begun = datetime.now()
+    done = machine.run(program, "--self-test", out, projects)
+    try:
+        result = json.loads((machine.path(out) / "result.json").read_text(encoding="utf-8"))
+        log = (machine.path(out) / "home" / "logs" / "llm-studio.log").read_text(encoding="utf-8")
+    except OSError as error:
+        return [f"the self-test ended with {done.returncode} and left nothing: {error}"]
+    ready = re.search(r"^(.+),(\d+) INFO llm_studio: ready$", log, re.MULTILINE)
+    if ready:
+        painted = datetime.strptime(f"{ready[1]}.{ready[2]}", "%Y-%m-%d %H:%M:%S.%f")
+        print(
+            f"         painted {(painted - begun).total_seconds():.1f} s after the start was asked for; {result['seconds']}"
+        )
+    print(f"         pictures in {machine.path(out)}")
+    problems = list(result["problems"])
+    if done.returncode or not ready:
+        problems.append(f"the self-test ended with {done.returncode}")
+    if not list(machine.path(projects).rglob("model.safetensors")):
+        problems.append(f"nothing was trained in {projects}")
+    return problems
+
+
+def main() -> int:
+    """Do it all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runner", default="")
+    parser.add_argument("--root", default="")
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("dist-windows"))
+    options = parser.parse_args()
+    machine, out = Machine(options.runner, options.root), options.out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    print("build")
+    bundle = options.bundle.absolute() if options.bundle else build(machine, out / "checkout")
+    problems = imports.faults(bundle)
+    for size, part in imports.sizes(bundle):
+        print(f"  {size:8.1f} MB  {part}")
+    total = package.bundle_size(bundle)
+    print(f"  {total / 1e6:8.1f} MB  in all")
+    if total > LARGEST:
+        problems.append(f"the folder takes more than {LARGEST / 1e6:.0f} MB")
+    print("package")
+    setup, archive = package.installer(bundle, out), package.portable_zip(bundle, out)
+    for made in (setup, archive):
+        print(f"  {made.stat().st_size / 1e6:8.1f} MB  {made.name}")
+    problems += installed(machine, setup)
+    print("\n".join(problems) or "all is well")
+    return 1 if problems else 0
+
+
+def installed(machine: Machine, setup: Path) -> list[str]:
+    """Install, use, uninstall; what was wrong."""
+    home = machine.home()
+    folder, local = rf"{home}\{LOCAL}\Programs\{NAME}", machine.path(rf"{home}\{LOCAL}")
+    before, problems = tree(machine.path(home)), list[str]()
+    print("install")
+    if machine.run(str(setup), "/S", "/DESKTOP=1").returncode or not machine.path(rf"{folder}\{NAME}.exe").exists():
+        return ["the installer failed"]
+    links = [name for name in tree(machine.path(home)) - before if name.endswith(".lnk")]
+    print(f"         shortcuts: {sorted(links)}")
+    if len(links) < 2:
+        problems.append("a shortcut is missing")
+    print("drive the window, in a folder with spaces and accents")
+    projects = r"C:\users\Jérôme\Mes modèles été"
+    problems += self_test(machine, rf"{folder}\{NAME}.exe", r"C:\self-test", projects)
+    print("the command line")
+    quick = r"C:\users\Jérôme\quick start"
+    shutil.rmtree(machine.path(quick), ignore_errors=True)
+    done = machine.run(rf"{folder}\llm-studio.exe", "quickstart", quick, "--lang", "fr", "--steps", "20")
+    if done.returncode or not list(machine.path(quick).rglob("model.safetensors")):
+        problems.append("quickstart failed: " + done.stdout.decode("utf-8", "replace")[-1500:])
+    print("uninstall")
+    machine.run(machine.python, "-c", UNINSTALL, folder)
+    left = {name for name in tree(machine.path(home)) - before if "Temp" not in name}
+    if left or machine.path(folder).exists() or (local / NAME).exists():
+        problems.append(f"left behind: {sorted(left)[:20]}")
+    if not list(machine.path(projects).rglob("model.safetensors")):
+        problems.append("the uninstaller took a project away")
+    return problems
+
+
+if __name__ == "__main__":
+    sys.exit(main())
