@@ -1,4 +1,4 @@
-"""From a clean checkout to a removed program: builds, installs, starts, drives and uninstalls it, and looks what is left.
+"""From a clean checkout to a removed program: builds, installs, drives and uninstalls it, and looks what is left.
 
 On Windows:  python -m tests.windows.check
 On Linux:    python -m tests.windows.check --runner "wine-run.sh DIR" --root DIR/prefix/drive_c
@@ -74,23 +74,11 @@ def build(machine: Machine, checkout: Path) -> Path:
     source = package.ROOT
     subprocess.run(["git", "clone", "--quiet", str(source), str(checkout)], check=True)
     os.chdir(checkout)
-    pip = (
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "--force-reinstall",
-        ".",
-    )
+    pip = ("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--force-reinstall", ".")
     for command in (pip, ("-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", "build.spec")):
         done = machine.run(machine.python, *command, timeout=3000)
         if done.returncode:
-            raise SystemExit(
-                done.stdout.decode("utf-8", "replace")[-3000:] + done.stderr.decode("utf-8", "replace")[-3000:]
-            )
+            raise SystemExit((done.stdout + done.stderr).decode("utf-8", "replace")[-5000:])
     return checkout / "dist" / NAME
 
 
@@ -108,9 +96,8 @@ def self_test(machine: Machine, program: str, out: str, projects: str) -> list[s
     ready = re.search(r"^(.+),(\d+) INFO llm_studio: ready$", log, re.MULTILINE)
     if ready:
         painted = datetime.strptime(f"{ready[1]}.{ready[2]}", "%Y-%m-%d %H:%M:%S.%f")
-        print(
-            f"         painted {(painted - begun).total_seconds():.1f} s after the start was asked for; {result['seconds']}"
-        )
+        after = (painted - begun).total_seconds()
+        print(f"         painted {after:.1f} s after the start was asked for; {result['seconds']}")
     print(f"         pictures in {machine.path(out)}")
     problems = list(result["problems"])
     if done.returncode or not ready:
