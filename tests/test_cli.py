@@ -263,6 +263,32 @@ def test_the_doctor_looks_at_the_disk_of_a_folder_to_come(tmp_path: Path) -> Non
     assert main(["doctor", "x" * 300]) == DONE
 
 
+def test_the_gpu_command_tells_the_reason_and_goes_back_to_the_own_torch(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_studio.gpu import card, pack
+    from tests.gpu import wheels
+
+    monkeypatch.setenv("LLM_STUDIO_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(card, "driver", lambda: None)
+    monkeypatch.setattr(card, "is_in_the_computer", lambda: True)
+    assert main(["gpu"]) == DONE
+    assert "1. Install the driver" in capsys.readouterr().out
+    assert main(["gpu", "--from", str(wheels.make(tmp_path))]) == DONE
+    assert "used from the next start on" in capsys.readouterr().out
+    assert main(["doctor"]) == DONE
+    assert "torch 2.13.0+cu130, used from the next start on" in capsys.readouterr().out
+    assert main(["gpu", "--remove"]) == DONE
+    assert pack.installed() is None
+    assert main(["gpu", "--from", str(tmp_path / "absent.whl")]) == PROBLEM
+
+
+def test_every_licence_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["licences"]) == DONE
+    out = capsys.readouterr().out
+    assert out.startswith("LLM Studio ") and "GNU LESSER GENERAL PUBLIC LICENSE" in out
+
+
 def test_the_doctor_names_what_keeps_a_gpu_from_being_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == DONE
     findings = {f["name"]: f for f in json.loads(capsys.readouterr().out)["figures"]["findings"]}

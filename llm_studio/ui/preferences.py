@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from llm_studio.paths import settings_folder
+from llm_studio.paths import data_folder, settings_folder
 
 _MOST_RECENT = 8
 
@@ -63,7 +64,13 @@ class Preferences:
 
     def folder_for_projects(self) -> Path:
         """Where new projects are put: the folder chosen, else one in the user's home that no cloud synchronises."""
-        return Path(self.projects_folder) if self.projects_folder else Path.home() / "LLM Studio"
+        if self.projects_folder:
+            return Path(self.projects_folder)
+        home = Path.home()
+        cloud = os.environ.get("OneDrive")  # noqa: SIM112  as Windows spells it
+        if cloud and home.is_relative_to(cloud):  # a home that is synchronised whole
+            return data_folder() / "projects"
+        return home / "LLM Studio"
 
 
 def _file() -> Path:

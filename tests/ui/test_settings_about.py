@@ -56,6 +56,15 @@ def test_the_language_of_the_system_is_kept_as_such(
     dialog.accept()
 
 
+def test_projects_are_not_put_where_onedrive_synchronises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "OneDrive" / "Jérôme"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "OneDrive" / "Jérôme"))
+    assert Preferences().folder_for_projects() == tmp_path / "OneDrive" / "Jérôme" / "LLM Studio"
+    monkeypatch.setenv("OneDrive", str(tmp_path / "OneDrive"))
+    assert not Preferences().folder_for_projects().is_relative_to(tmp_path / "OneDrive")
+    assert Preferences(projects_folder="here").folder_for_projects() == Path("here")
+
+
 def test_the_theme_changes_at_once(driver: Driver, dialog: SettingsDialog) -> None:
     choose(dialog.theme, "dark")
     assert theme.is_dark()
