@@ -49,6 +49,15 @@ class Pack:
     """Why it can't be used, "" where it can."""
 
     @property
+    def told(self) -> str:
+        """Why it isn't used, as a sentence; "" where nothing is in the way."""
+        if not self.problem:
+            return ""
+        return _("The GPU pack (torch {version}) can't be used, and the program's own torch is: {reason}").format(
+            version=self.version, reason=self.problem
+        )
+
+    @property
     def path(self) -> Path:
         """Where its modules lie."""
         return folder() / self.folder

@@ -13,6 +13,7 @@ from llm_studio.ui.awake import Awake
 from llm_studio.ui.closing import Closing
 from llm_studio.ui.dialogs.problem import Problems
 from llm_studio.ui.menus import fill_menu_bar, fill_project_menu
+from llm_studio.ui.page import Toast
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.session import OVERVIEW, TRAINING, Session
 from llm_studio.ui.shell import Shell
@@ -105,6 +106,8 @@ class MainWindow(QMainWindow):
         elif key == _MACHINE:
             self.machine = result
             self.shell.show_machine(result)
+            if result.problem:
+                self.shell.say(Toast(result.problem))
         elif key == StartPage.EXAMPLE:
             self.closing.open_project(result)
             self.go_to("training")

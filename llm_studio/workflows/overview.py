@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from llm_studio import device, files
 from llm_studio.config import Settings
 from llm_studio.errors import ConfigError
+from llm_studio.gpu import pack
 from llm_studio.gpu.why import why_no_gpu
 from llm_studio.i18n import _, ngettext, size
 from llm_studio.project import Project, State
@@ -136,6 +137,8 @@ class Machine:
     memory: int
     """Bytes that a training may use now."""
     cores: int
+    problem: str = ""
+    """Why the torch that was fetched for the graphics card isn't used, "" where nothing is in the way."""
 
 
 def leave_cores(count: int) -> None:
@@ -160,6 +163,7 @@ def machine() -> Machine:
         return Machine(f"{name} · {size(total)} · {short}", True, "", memory, cores)
     count = ngettext("{n} core", "{n} cores", cores).format(n=cores)
     processor = _("Processor")
-    return Machine(
-        f"{processor} · {count} · {short}", False, f"{reason.what} {reason.cure}" if reason else "", memory, cores
-    )
+    why = f"{reason.what} {reason.cure}" if reason else ""
+    found = pack.installed()
+    problem = found.told if found else ""
+    return Machine(f"{processor} · {count} · {short}", False, why, memory, cores, problem)

@@ -9,6 +9,7 @@ from llm_studio.config import ModelSettings, Settings
 from llm_studio.device import Compute, choose
 from llm_studio.errors import Cancelled, CheckpointError, ProjectError, StudioError, TrainingError
 from llm_studio.events import Notice, RunStarted
+from llm_studio.gpu import pack
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
@@ -106,6 +107,9 @@ def _start(
     elif state.tokens is State.OUT_OF_DATE:
         job.report(Notice(_("The texts or their cleaning have changed since the tokens were made."), "warning",
                           _("“llm-studio prepare” brings them up to date.")))  # fmt: skip
+    found = pack.installed()
+    if found and found.problem:
+        job.report(Notice(found.told, "warning"))
     return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
 
 
@@ -127,7 +131,10 @@ def _go_on(
     settings = old.replaced(changes)
     if saved is None:
         job.report(Notice(_("The run had saved nothing yet: it begins again.")))
-        return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
+        found = pack.installed()
+    if found and found.problem:
+        job.report(Notice(found.told, "warning"))
+    return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
     _check_changes(old, settings, saved, data, job)
     return _run(project, name, settings, _same_compute(saved, settings, job), saved, tokens, tokenizer, data, job)
 

@@ -126,3 +126,14 @@ def test_the_taskbar_follows_the_running_job(driver: Driver) -> None:
     driver.settle()
     driver.qtbot.waitUntil(lambda: bar.state is None, timeout=5_000)
     assert -1 in states
+
+
+def test_a_pack_that_fails_is_told_once_the_window_is_there(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_studio.workflows import overview
+
+    broken = pack.Pack("2.13.0+cu130", "nowhere", "", "OSError: c10.dll")
+    monkeypatch.setattr(pack, "installed", lambda: broken)
+    found = overview.machine()
+    driver.session.succeeded.emit("machine", found)
+    assert "c10.dll" in driver.window.shell.toasts._text.text()
+    assert driver.window.shell.toasts.isVisible()

@@ -169,8 +169,7 @@ def _words(standing: "Standing") -> str:
     if pack is None:
         return ""
     if pack.problem:
-        return _("The GPU pack (torch {version}) can't be used, and the program's own torch is: {reason}").format(
-            version=pack.version, reason=pack.problem)  # fmt: skip
+        return pack.told
     if standing.used:
         return _("The GPU pack, torch {version}, is in use.").format(version=pack.version)
     return _("The GPU pack, torch {version}, is in place: it is used from the next start on.").format(
