@@ -107,9 +107,6 @@ def _start(
     elif state.tokens is State.OUT_OF_DATE:
         job.report(Notice(_("The texts or their cleaning have changed since the tokens were made."), "warning",
                           _("“llm-studio prepare” brings them up to date.")))  # fmt: skip
-    found = pack.installed()
-    if found and found.problem:
-        job.report(Notice(found.told, "warning"))
     return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
 
 
@@ -131,10 +128,7 @@ def _go_on(
     settings = old.replaced(changes)
     if saved is None:
         job.report(Notice(_("The run had saved nothing yet: it begins again.")))
-        found = pack.installed()
-    if found and found.problem:
-        job.report(Notice(found.told, "warning"))
-    return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
+        return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
     _check_changes(old, settings, saved, data, job)
     return _run(project, name, settings, _same_compute(saved, settings, job), saved, tokens, tokenizer, data, job)
 
@@ -214,6 +208,9 @@ def _run(
     from llm_studio.training import log, runs, snapshots
     from llm_studio.training.trainer import Material, Trainer
 
+    unusable = pack.installed()
+    if unusable and unusable.told:
+        job.report(Notice(unusable.told, "warning"))
     folder, log_file = runs.folder(project, name), project.log_file(name)
     prompts = settings.training.sample_prompts or PROMPTS[settings.project.language]
     run_log = log.RunLog(log_file)
