@@ -199,6 +199,13 @@ def _told(compute: Compute) -> str:
     return f"{compute.device}, {compute.precision}, {compute.threads} threads"
 
 
+def _tell_of_pack(job: Job) -> None:
+    """Say why the torch that was fetched for the graphics card isn't used, where it isn't."""
+    found = pack.installed()
+    if found and found.told:
+        job.report(Notice(found.told, "warning"))
+
+
 def _run(
     project: Project, name: str, settings: Settings, compute: Compute, saved: "Checkpoint | None",
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job,
@@ -208,9 +215,7 @@ def _run(
     from llm_studio.training import log, runs, snapshots
     from llm_studio.training.trainer import Material, Trainer
 
-    unusable = pack.installed()
-    if unusable and unusable.told:
-        job.report(Notice(unusable.told, "warning"))
+    _tell_of_pack(job)
     folder, log_file = runs.folder(project, name), project.log_file(name)
     prompts = settings.training.sample_prompts or PROMPTS[settings.project.language]
     run_log = log.RunLog(log_file)
