@@ -208,3 +208,12 @@ def test_a_full_disk_leaves_the_old_tokens(project: Project, small_disk: Path) -
         texts.prepare(crowded, Job())
     assert (crowded.processed / "train.bin").read_bytes() == before
     assert not list(crowded.processed.glob("*.partial"))
+
+
+def test_a_gpu_pack_that_fails_is_told_before_a_training(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_studio.gpu import pack
+
+    monkeypatch.setattr(pack, "installed", lambda: pack.Pack("2.13.0+cu130", "nowhere", "", "OSError: c10.dll"))
+    events: list[Event] = []
+    train(project, Job(events.append), changes={"training.max_steps": 1})
+    assert any(isinstance(event, Notice) and "c10.dll" in event.text for event in events)

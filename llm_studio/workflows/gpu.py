@@ -16,7 +16,7 @@ from llm_studio.jobs import Job
 __all__ = ["Offer", "Pack", "Reason", "Standing", "WhyNoGpu", "in_use", "install", "install_file", "offer", "remove",
            "standing", "why_no_gpu"]  # fmt: skip
 
-_UNPACKED = 1.6
+_UNPACKED = 2.0
 """Bytes on the disk for each of a wheel, about, without what only compilers need."""
 
 

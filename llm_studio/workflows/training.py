@@ -47,6 +47,7 @@ def train(
     from llm_studio.training import runs
 
     name = (run or _last_run(project)) if resume else (runs.check_name(run) if run else runs.new_name(project))
+    _tell_of_pack(job)
     with project.writing(runs.lock_name(name)), _material(project) as (tokens, tokenizer, data):
         if resume:
             runs.read(project, name)
@@ -215,7 +216,6 @@ def _run(
     from llm_studio.training import log, runs, snapshots
     from llm_studio.training.trainer import Material, Trainer
 
-    _tell_of_pack(job)
     folder, log_file = runs.folder(project, name), project.log_file(name)
     prompts = settings.training.sample_prompts or PROMPTS[settings.project.language]
     run_log = log.RunLog(log_file)
