@@ -120,6 +120,11 @@ class MainWindow(QMainWindow):
         self.shell.make_pages()
         if self._first and self.session.project is None:  # the user may have opened another one meanwhile
             self.closing.open_folder(self._first)
+        self._look_at_machine()
+
+    def _look_at_machine(self) -> None:
+        from llm_studio.workflows import overview
+
         self.session.start(Task(_MACHINE, lambda job: overview.machine(), shows_problems=True, of_program=True))
 
     # --- Commands ---------------------------------------------------------------------------------------------
@@ -206,10 +211,11 @@ class MainWindow(QMainWindow):
         self.shell.retire()
         self._make_shell()
         self.shell.shown = shown
-        if self._loaded:
-            self.shell.make_pages()
         if self.machine is not None:
             self.shell.show_machine(self.machine)
+        if self._loaded:
+            self.shell.make_pages()
+            self._look_at_machine()  # it is told in a language
 
     @Slot()
     def toggle_theme(self) -> None:

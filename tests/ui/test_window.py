@@ -106,6 +106,7 @@ def test_language_and_theme_change_on_the_spot_and_a_training_goes_on(opened: Dr
     opened.qtbot.waitUntil(lambda: "étape" in rail.item("training").toolTip(), timeout=LONG)
     opened.window.stop_current()
     opened.settle()
+    assert "Processeur" in opened.window.shell.header._machine.text()
     assert runs.listed(opened.session.project)[0].state == "stopped"  # type: ignore[arg-type]
 
 
