@@ -64,7 +64,7 @@ def _followed(receiver: _Connection, process: BaseProcess, total: int, settings:
     merging_since = 0.0
     while True:
         job.check()
-        if receiver.poll(_LOOK):
+        if _has_come(receiver):
             message = _received(receiver, process, settings)
             if message[0] == "made":
                 return message[1]
@@ -76,6 +76,14 @@ def _followed(receiver: _Connection, process: BaseProcess, total: int, settings:
         elif merging_since:
             passed = round(time.monotonic() - merging_since, 1)
             job.report(Progress(_("Merging frequent pairs"), passed, None, _("seconds")))
+
+
+def _has_come(receiver: _Connection) -> bool:
+    """Whether there is something to receive, the end of the other process too, after a moment of waiting."""
+    try:
+        return receiver.poll(_LOOK)
+    except OSError:  # Windows says so at once when the other process has died
+        return True
 
 
 def _received(receiver: _Connection, process: BaseProcess, settings: TokenizerSettings) -> _Message:

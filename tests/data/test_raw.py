@@ -268,7 +268,7 @@ def test_no_file_stays_open_after_reading(tmp_path: Path) -> None:
     del unfinished
     list(read_pieces(tmp_path, source))
     handles = Path("/proc/self/fd")
-    if handles.exists():
+    if handles.exists() and os.name != "nt":  # Wine has one too
         opened = [os.path.realpath(handle) for handle in handles.iterdir()]
         assert not [path for path in opened if path.startswith(str(tmp_path))]
         assert str(tmp_path) not in Path("/proc/self/maps").read_text()

@@ -40,7 +40,7 @@ def start(**environment: str) -> list[object]:
 
 
 def is_own(found: list[object]) -> bool:
-    return found[1] is False and found[0] == pack.own_version()
+    return found[1] is False and str(found[0]).partition("+")[0] == pack.own_version().partition("+")[0]
 
 
 def folders() -> list[str]:

@@ -27,7 +27,11 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield index
 
 
-def test_without_a_card_the_reason_and_two_steps_are_shown_and_no_button(driver: Driver) -> None:
+def test_without_a_card_the_reason_and_two_steps_are_shown_and_no_button(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(card, "driver", lambda: None)
+    monkeypatch.setattr(card, "is_in_the_computer", lambda: False)
     shown = driver.page("diagnostics").gpu
     driver.settle()
     assert "no NVIDIA card" in shown.what.text()
