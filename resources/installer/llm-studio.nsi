@@ -4,10 +4,19 @@
 ; The uninstaller's: /S silent, /KEEP=1 leaves settings, logs and what was fetched for the graphics card.
 ; Both end with 2, nothing being changed, while the program is running.
 
+; -DTARGET=amd64-unicode makes a 64-bit installer, where makensis has what that needs (Debian's has).
+!ifdef TARGET
+  Target ${TARGET}
+!endif
 Unicode true
 ManifestDPIAware true
-SetCompressor /SOLID lzma
-SetCompressorDictSize 64
+; -DFAST=1: in one minute instead of eight, and half as large again
+!ifdef FAST
+  SetCompressor zlib
+!else
+  SetCompressor /SOLID lzma
+  SetCompressorDictSize 64
+!endif
 RequestExecutionLevel user
 
 !include MUI2.nsh

@@ -113,6 +113,7 @@ def main() -> int:
     parser.add_argument("--runner", default="")
     parser.add_argument("--root", default="")
     parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--fast", action="store_true", help="an installer soon rather than small")
     parser.add_argument("--out", type=Path, default=Path("dist-windows"))
     options = parser.parse_args()
     machine, out = Machine(options.runner, options.root), options.out.absolute()
@@ -127,7 +128,7 @@ def main() -> int:
     if total > LARGEST:
         problems.append(f"the folder takes more than {LARGEST / 1e6:.0f} MB")
     print("package")
-    setup, archive = package.installer(bundle, out), package.portable_zip(bundle, out)
+    setup, archive = package.installer(bundle, out, options.fast), package.portable_zip(bundle, out)
     for made in (setup, archive):
         print(f"  {made.stat().st_size / 1e6:8.1f} MB  {made.name}")
     problems += installed(machine, setup)

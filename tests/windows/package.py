@@ -28,14 +28,18 @@ def bundle_size(bundle: Path) -> int:
     return sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
 
 
-def installer(bundle: Path, out: Path) -> Path:
-    """Make the installer of `bundle` in the folder `out`."""
+def installer(bundle: Path, out: Path, fast: bool = False) -> Path:
+    """Make the installer of `bundle` in the folder `out`; `fast`: soon rather than small."""
     made = out / f"LLM-Studio-{version()}-setup.exe"
     makensis = shutil.which("makensis") or r"C:\Program Files (x86)\NSIS\makensis.exe"
     defines = {
         "VERSION": version(), "SOURCE": bundle.absolute(), "OUTPUT": made.absolute(),
         "ICON": ROOT / "resources" / "icons" / "app.ico", "SIZE": bundle_size(bundle) // 1024,
     }  # fmt: skip
+    if fast:
+        defines["FAST"] = 1
+    if Path("/usr/share/nsis/Stubs/lzma_solid-amd64-unicode").exists():
+        defines["TARGET"] = "amd64-unicode"
     script = ROOT / "resources" / "installer" / "llm-studio.nsi"
     command = [makensis, "-V2", "-INPUTCHARSET", "UTF8", *(f"-D{key}={value}" for key, value in defines.items())]
     if subprocess.run([*command, str(script)], check=False).returncode:
@@ -59,9 +63,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--fast", action="store_true", help="an installer soon rather than small")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    for made in (portable_zip(options.bundle, options.out), installer(options.bundle, options.out)):
+    for made in (portable_zip(options.bundle, options.out), installer(options.bundle, options.out, options.fast)):
         print(f"{made}: {made.stat().st_size / 1e6:.0f} MB", flush=True)
 
 
