@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 
 from llm_studio import __version__, files
-from llm_studio.errors import PackError, StorageError
+from llm_studio.errors import BusyError, PackError, StorageError
 from llm_studio.gpu import wheel
 from llm_studio.gpu.builds import fits
 from llm_studio.i18n import _, language
@@ -101,9 +101,15 @@ def install(file: Path, job: Job) -> Pack:
             _("Its name must be like torch-{version}+cu130-cp{python}-cp{python}-win_amd64.whl.").format(
                 version=own_version().partition("+")[0], python="".join(map(str, sys.version_info[:2]))),
         )  # fmt: skip
+    with files.locked(folder(), "pack", _("A torch for the graphics card is being put in place already.")):
+        pack = _put(file, job)
+        _tidy()
+    return pack
+
+
+def _put(file: Path, job: Job) -> Pack:
     version = file.name.split("-")[1]
     place = f"{version}-{os.urandom(2).hex()}"  # a new name: the one before may be in use
-    before = installed()
     wheel.unpack(file, folder() / place, job)
     try:
         pack = _tried(Pack(version, place))
@@ -117,8 +123,6 @@ def install(file: Path, job: Job) -> Pack:
     except BaseException:
         files.remove_folder(folder() / place)
         raise
-    if before is not None and before != in_use():
-        files.remove_folder(before.path)
     return pack
 
 
@@ -130,7 +134,16 @@ def remove() -> None:
 
 
 def tidy() -> None:
-    """Remove what no pack in place needs: older ones, and those whose unpacking was cut off."""
+    """Remove what no pack in place needs: older ones, removed ones that were in use then, unfinished ones."""
+    if folder().is_dir():
+        with (
+            contextlib.suppress(BusyError, StorageError),
+            files.locked(folder(), "pack", ""),
+        ):  # else: it isn't finished
+            _tidy()
+
+
+def _tidy() -> None:
     known = installed()
     kept = {known.folder if known else "", _state.pack.folder if _state.pack else "", "downloads"}
     with contextlib.suppress(OSError):

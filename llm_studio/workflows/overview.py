@@ -152,6 +152,7 @@ def machine() -> Machine:
 
     from llm_studio.config import TrainingSettings
 
+    pack.tidy()  # what an earlier window had to leave, since it was in use or cut off
     reason = why_no_gpu()
     compute = device.choose(TrainingSettings())
     short = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}[compute.precision]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_studio.errors import Cancelled, DownloadError, PackError
+from llm_studio import files
+from llm_studio.errors import BusyError, Cancelled, DownloadError, PackError
 from llm_studio.gpu import builds, card, pack
 from llm_studio.jobs import Job
 from llm_studio.workflows import gpu as workflow
@@ -55,6 +56,19 @@ def test_a_pack_is_used_from_the_next_start_until_it_is_removed(tmp_path: Path) 
     pack.remove()
     assert folders() == []
     assert is_own(start())
+
+
+def test_what_was_left_is_removed_later_but_nothing_that_is_being_put_in_place(tmp_path: Path) -> None:
+    made = pack.install(wheels.make(tmp_path), Job())
+    for name in ("2.12.0+cu126-dead", "2.13.0+cu130-beef.partial"):
+        (pack.folder() / name).mkdir()
+    with files.locked(pack.folder(), "pack", ""):
+        pack.tidy()
+        assert len(folders()) == 3
+        with pytest.raises(BusyError):
+            pack.install(wheels.make(tmp_path), Job())
+    pack.tidy()
+    assert folders() == [made.folder]
 
 
 def test_a_pack_that_does_not_run_changes_nothing(tmp_path: Path) -> None:
