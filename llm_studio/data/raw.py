@@ -65,6 +65,8 @@ class Source:
 _CONTROLS = "".join(map(chr, range(32)))
 _WHITE = _CONTROLS + "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000 " + "".join(map(chr, range(0x2000, 0x200B)))
 """White space, and the control characters that cleaning removes."""
+_VANISHING = "".join(sorted(set(_CONTROLS) - set("\n\t")))
+"""What cleaning removes, or makes one with its neighbour (CR LF)."""
 
 
 def safe_cut(text: str, start: int, end: int) -> int:
@@ -91,7 +93,7 @@ def before_white_space(text: str, start: int, place: int) -> int:
 
 def _separable(before: str, after: str) -> bool:
     """Whether a text may be cut between these two characters without changing what either means."""
-    joined = "\u200d" in (before, after) or after in _CONTROLS or before in _CONTROLS
+    joined = "\u200d" in (before, after) or after in _VANISHING or before in _VANISHING
     return not joined and unicodedata.category(after)[0] != "M" and not "\u1160" <= after <= "\u11ff"
 
 

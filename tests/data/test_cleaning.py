@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
@@ -30,6 +30,7 @@ def test_only_control_characters_and_ways_of_writing_change(text: str) -> None:
     assert clean(text, NFC) == unicodedata.normalize("NFC", visible)
 
 
+@example(["\r\n"] * 5 + ["\u1100\u1161\u11a8"])
 @given(st.lists(st.sampled_from(["a", " ", "\n", "\r\n", "e\u0301", "\u1100\u1161\u11a8", "u\x00\u0308"])))
 def test_cleaning_pieces_equals_cleaning_the_whole(characters: list[str]) -> None:
     text = "".join(characters)
