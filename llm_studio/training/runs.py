@@ -143,13 +143,15 @@ def rename(project: Project, old: str, new: str) -> None:
     """Give a run another name. Raises ProjectError, BusyError."""
     read(project, old)
     check_name(new)
-    with (
-        project.writing(lock_name(old)),
-        project.writing(lock_name(new)),
-        files.explained(folder(project, old)),
-    ):
-        if folder(project, new).exists():
-            raise ProjectError(_("There is already a run “{name}”.").format(name=new), _("Choose another name."))
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(files.explained(folder(project, old)))
+        stack.enter_context(project.writing(lock_name(old)))
+        there = folder(project, new)
+        # on Windows “Run” and “run” are one folder, and may change into each other
+        if not (there.exists() and there.samefile(folder(project, old))):
+            stack.enter_context(project.writing(lock_name(new)))
+            if there.exists():
+                raise ProjectError(_("There is already a run “{name}”.").format(name=new), _("Choose another name."))
         # the log first: should the program end in between, a run without its log is less than a log without its run
         if project.log_file(old).exists():
             files.patiently(lambda: project.log_file(old).replace(project.log_file(new)))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QPushButton
 
 from llm_studio.events import Progress
 from llm_studio.gpu import card, pack, why
@@ -43,6 +44,8 @@ def test_the_gpu_is_enabled_by_clicking_and_can_be_given_up_again(driver: Driver
     shown = driver.page("diagnostics").gpu
     driver.settle()
     assert "GeForce RTX 3060" in shown.what.text()
+    assert [made for made in driver.page("diagnostics").findChildren(QPushButton)
+            if made.property("role") == "primary" and made.isVisible()] == [shown.enable]  # fmt: skip
     driver.click("Enable my GPU", shown)
     driver.settle()
     text = shown.pack.text()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from llm_studio.i18n import _, size
@@ -25,6 +25,9 @@ class GpuCard(Card):
 
     It lives on the page of Diagnostics, asks through it, and is hidden while a card is used and nothing is to be said.
     """
+
+    leads = Signal(bool)
+    """Whether the page's primary action is one of this card's now."""
 
     def __init__(self, page: Page) -> None:
         super().__init__(page, _("Why no graphics card is used"))
@@ -116,6 +119,7 @@ class GpuCard(Card):
         for one in (self.enable, self.fetch, self.choose, self.cancel, self.restart, self.remove):
             one.setVisible(one in shown)
             one.setEnabled(True)
+        self.leads.emit(any(one in shown for one in (self.enable, self.fetch, self.restart)))
 
     # --- What is asked ----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from llm_studio.ui.dialogs.problem import details, open_log_folder
 from llm_studio.ui.page import Page, Toast
 from llm_studio.ui.tabs.diagnostics.gpu_card import GpuCard
 from llm_studio.ui.tabs.diagnostics.parts import FindingList, Gauge
-from llm_studio.ui.theme import GAP
+from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label
 from llm_studio.ui.worker import Task
 
@@ -52,6 +52,7 @@ class DiagnosticsPage(Page):
         self._card.content.addWidget(self._state)
         self._list: QWidget | None = None
         self.gpu = GpuCard(self)
+        self.gpu.leads.connect(self._give_way)
         left.addWidget(self.gpu)
         left.addWidget(self._card)
         left.addStretch(1)
@@ -117,6 +118,11 @@ class DiagnosticsPage(Page):
         self._state.show()
         self.gpu.look()
         self.asked.emit(Task(_REPORT, lambda job: _diagnose(folder), shows_problems=True))
+
+    @Slot(bool)
+    def _give_way(self, to_card: bool) -> None:
+        """A page has one primary action."""
+        set_role(self.copy, "" if to_card else "primary")
 
     def _show_findings(self, findings: "list[Finding]") -> None:
         self.findings = findings

@@ -1,0 +1,130 @@
+"""What only Windows does: files that another program holds, names that differ by their case, shares of the network.
+
+Run under Windows' Python, `python -m pytest tests`; elsewhere there is nothing to see.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from llm_studio import files
+from llm_studio.data.files import ReadOptions, read_path
+from llm_studio.errors import BusyError, ProjectError, SourceError, StorageError
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.training import runs
+from llm_studio.workflows import projects, texts
+from llm_studio.workflows.training import Trained, train
+from tests.tiny import project_with_tokens
+
+pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="only Windows does this")
+
+HOLD = """
+import ctypes, sys, time
+handle = ctypes.windll.kernel32.CreateFileW(sys.argv[1], 0xC0000000, 0, None, 3, 0x80, None)
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+"""Another program that opens a file for itself alone, as Word does with a document, for so many seconds."""
+
+
+def train_briefly(project: Project, run: str) -> Trained:
+    return train(project, Job(), run=run, changes={"training.max_steps": 6})
+
+
+def hold(path: Path, seconds: float) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), str(seconds)], stdout=subprocess.PIPE, text=True, encoding="ascii"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "held"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_a_text_that_another_program_holds_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "été.txt"
+    path.write_text("Il était une fois.", encoding="utf-8")
+    process = hold(path, 60)
+    try:
+        with pytest.raises(SourceError, match="may not be read") as told:
+            list(read_path(path, ReadOptions(), lambda _: None, Job()))
+        assert "Close the program that uses it" in str(told.value.to_do)
+    finally:
+        end(process)
+
+
+def test_an_output_held_for_a_moment_is_written_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    files.write_text(path, "old")
+    process = hold(path, 1)
+    begun = time.monotonic()
+    files.write_text(path, "new")
+    assert time.monotonic() - begun < 4
+    assert path.read_text(encoding="utf-8") == "new"
+    end(process)
+
+
+def test_an_output_held_for_long_is_explained_and_the_old_one_stays(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    files.write_text(path, "old")
+    process = hold(path, 60)
+    try:
+        with pytest.raises(StorageError, match="may not be written to"):
+            files.write_text(path, "new")
+    finally:
+        end(process)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
+
+
+def test_a_project_named_in_another_case_is_the_same_project(tmp_path: Path) -> None:
+    project = projects.new_project(tmp_path / "Mon modèle été", "nano", "fr")
+    other = Project.open(tmp_path / "MON MODÈLE ÉTÉ")
+    assert other.root == project.root
+    with project.writing("data"), pytest.raises(BusyError), other.writing("data"):
+        pass
+
+
+def test_sources_that_differ_by_case_alone_are_two(tmp_path: Path) -> None:
+    project = projects.new_project(tmp_path / "p", "nano", "en")
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a" / "Tales.txt").write_text("Once upon a time.", encoding="utf-8")
+    (tmp_path / "b" / "TALES.txt").write_text("There was a fox.", encoding="utf-8")
+    made = texts.add_several(project, [tmp_path / "a" / "Tales.txt", tmp_path / "b" / "TALES.txt"], Job())
+    assert len({source.name.lower() for source in made}) == 2
+    assert len(list(project.raw.glob("*.parquet"))) == 2
+
+
+def test_a_run_may_change_the_case_of_its_name_and_no_more(tmp_path: Path) -> None:
+    project = project_with_tokens(tmp_path / "p")
+    train_briefly(project, "First")
+    train_briefly(project, "Second")
+    runs.rename(project, "First", "FIRST")
+    assert "FIRST" in {run.name for run in runs.listed(project)}
+    with pytest.raises(ProjectError, match="already a run"):
+        runs.rename(project, "FIRST", "second")
+
+
+def test_all_steps_in_a_folder_of_the_network(tmp_path: Path) -> None:
+    drive, rest = tmp_path.drive.rstrip(":"), tmp_path.relative_to(tmp_path.anchor)
+    share = Path(rf"\\localhost\{drive}$") / rest
+    if not share.exists():
+        pytest.skip("this computer doesn't share its disks with itself")
+    project = project_with_tokens(share / "Mon modèle")
+    assert str(project.root).startswith("\\\\")
+    assert train_briefly(project, "run").finished
+
+
+def test_all_steps_below_a_long_and_accented_path(tmp_path: Path) -> None:
+    folder = tmp_path / "Jérôme" / "Mes modèles d’été"
+    project = project_with_tokens(folder)
+    assert train_briefly(project, "run").finished
