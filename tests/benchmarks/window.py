@@ -1,6 +1,5 @@
 """The window: how soon it is there, how it bears a training on the processor, and what it costs the training."""
 
-import datetime
 import json
 import os
 import statistics
@@ -13,8 +12,9 @@ from pathlib import Path
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects, texts
+from tests.windows.start import show, starts
 
-STARTS, PAIRS, STEPS = 7, 5, 200
+PAIRS, STEPS = 5, 200
 WARM = 60
 """Steps of a training that don't count: torch is imported, and a project just opened is looked at once."""
 
@@ -23,7 +23,7 @@ def main() -> None:
     """Print all figures."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LLM_STUDIO_HOME"] = str(Path(folder) / "home")
-        _starts(Path(folder))
+        show(starts([sys.executable, "-m", "llm_studio"], Path(folder) / "home"))  # bar: 0.5
         project = _project(Path(folder) / "project")
         _delays(project)
         _pairs(project)
@@ -37,27 +37,6 @@ def _project(root: Path) -> Project:
     texts.train_tokenizer(project, Job())
     texts.prepare(project, Job())
     return project
-
-
-def _starts(folder: Path) -> None:
-    """From the start of the process to the line "ready" in its log: the window has been painted."""
-    seconds: list[float] = []
-    log = folder / "home" / "logs" / "llm-studio.log"
-    for _again in range(STARTS):
-        log.unlink(missing_ok=True)
-        begun = time.time()
-        process = subprocess.Popen([sys.executable, "-m", "llm_studio"])
-        try:
-            while not (log.exists() and "ready" in log.read_text(encoding="utf-8")):
-                time.sleep(0.005)
-        finally:
-            process.terminate()
-            process.wait()
-        line = next(line for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("ready"))
-        stamp = datetime.datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp()
-        seconds.append(stamp - begun)
-    print(f"start to painted window: median {statistics.median(seconds):.2f} s, first {seconds[0]:.2f} s, "
-          f"slowest {max(seconds):.2f} s (bar: 0.50)")  # fmt: skip
 
 
 def _delays(project: Project) -> None:

@@ -151,6 +151,11 @@ def installed(machine: Machine, setup: Path) -> list[str]:
     print("drive the window, in a folder with spaces and accents")
     projects = r"C:\users\Jérôme\Mes modèles été"
     problems += self_test(machine, rf"{folder}\{NAME}.exe", r"C:\self-test", projects)
+    print("start the window some times more")
+    done = machine.run(machine.python, "-m", "tests.windows.start", rf"{folder}\{NAME}.exe")
+    print("         " + done.stdout.decode("utf-8", "replace").strip())
+    if done.returncode:
+        problems.append("the window could not be started: " + done.stderr.decode("utf-8", "replace")[-500:])
     print("the command line")
     quick = r"C:\users\Jérôme\quick start"
     shutil.rmtree(machine.path(quick), ignore_errors=True)
