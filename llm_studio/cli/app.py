@@ -121,8 +121,11 @@ def _asking_to_stop(job: Job, quiet: bool) -> Generator[None]:
         if not quiet:
             print("\n" + _("Stopping; what is done is kept. Ctrl+C once more ends at once."), file=sys.stderr)
 
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":  # Ctrl+Break, and the console that is closed
+        numbers.append(signal.SIGBREAK)
     previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
-        number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, ask) for number in numbers
     }
     try:
         yield

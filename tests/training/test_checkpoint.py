@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
 from llm_studio.training import checkpoint, snapshots
 from llm_studio.training.checkpoint import LoopState
+
+ERROR_DISK_FULL = 112
+"""What Windows says."""
 
 
 def save(run: Path, step: int, loss: float | None = None) -> Path:
@@ -74,7 +78,8 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path: Path, monkeypatch:
     save(tmp_path, 1)
 
     def full(*_args: object) -> None:  # as the library tells it
-        raise SafetensorError(f"Error while serializing: I/O error: No space left (os error {errno.ENOSPC})")
+        number = ERROR_DISK_FULL if sys.platform == "win32" else errno.ENOSPC
+        raise SafetensorError(f"Error while serializing: I/O error: No space left (os error {number})")
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(StorageError, match="disk is full"):
