@@ -129,6 +129,7 @@ class SelfTest(QObject):
         for name in ("data", "tokenizer", "model", "training", "generation", *tabs.OTHERS):
             self._window.go_to(name)
             yield from self._settled(name, picture=True)
+        yield from self._about()
         self._window.choose_language("fr" if self._window.preferences.language != "fr" else "en")
         self._window.choose_theme("dark")
         self._window.go_to("training")
@@ -165,6 +166,17 @@ class SelfTest(QObject):
         yield from self._primary("generation", "generation")
         self._expect(bool(self._text), "nothing was written")
 
+    def _about(self) -> Generator[Ready]:
+        """Whose work is in the program: every licence must be there, in the packaged program too."""
+        self._window.show_about()
+        dialog: Any = next(d for d in self._window.findChildren(QDialog) if d.isVisible())
+        yield from self._settled("about")
+        dialog.table.selectRow(0)
+        self._expect(dialog.table.model().rowCount() > 10 and len(dialog.text.toPlainText()) > 500,
+                     "the about box lacks licences")  # fmt: skip
+        dialog.grab().save(str(self._out / "about.png"))
+        dialog.reject()
+
     # --- Small things -----------------------------------------------------------------------------------------
 
     def _page(self, name: str) -> Any:
@@ -178,9 +190,9 @@ class SelfTest(QObject):
         """Wait until nothing goes on in the background, for a moment; note the time, take a picture."""
         begun = time.monotonic()
         yield lambda: self._window.session.is_idle() and time.monotonic() - begun > 0.3
-        self._seconds[name] = round(time.monotonic() - begun, 2)
         if picture:
             self._picture(name)
+        self._seconds.setdefault(name, round(time.monotonic() - begun, 2))
 
     def _picture(self, name: str) -> None:
         self._window.grab().save(str(self._out / f"{name}.png"))
