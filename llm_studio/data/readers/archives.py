@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
-from llm_studio.data.readers.items import Context, Item, damaged, explained, protected
+from llm_studio.data.readers.items import Context, Item, Trap, damaged, explained, protected
 from llm_studio.data.readers.options import KINDS
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number, size
@@ -44,7 +44,8 @@ class Budget:
         """`count` bytes more were unpacked. Raises SourceError where it is too much."""
         self._spent += count
         if self._spent > self._most:
-            raise SourceError(
+            raise Trap(
+                self._name,
                 _("{path} was left at {size}: it unpacks to far more than its own size, as only a trap does.").format(
                     path=self._name, size=size(self._most)
                 ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _BATCH_BYTES = 1 << 20
-_MOST_ROWS = 1024
+_MOST_ROWS = 256
 """At most so many rows at once: what repeats takes little room in the file and all of it in memory."""
 _PEEKED_ROWS = 16
 
@@ -75,7 +75,8 @@ def _values(column: Any) -> list[object]:
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        values = column.dictionary.to_pylist()  # each once, however often it stands in the rows
+        return [None if place is None else values[place] for place in column.indices.to_pylist()]
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         column = column.cast(pa.string())  # bytes that the user named as the text
     return column.to_pylist()
@@ -88,7 +89,7 @@ def _explained(item: Item) -> Generator[None]:
 
     try:
         yield
-    except (pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OverflowError, IndexError) as error:
         raise damaged(item.name, error) from error
     except OSError as error:
         if error.errno is not None:

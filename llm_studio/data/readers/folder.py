@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 from llm_studio.data.raw import Piece
-from llm_studio.data.readers.items import Context, DiskItem, Item, Position, explained
+from llm_studio.data.readers.items import Context, DiskItem, Item, Position, Trap, explained
 from llm_studio.data.readers.options import KINDS
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
@@ -61,7 +60,7 @@ def read_several(
 
     A file that can't be read is left out and told. Raises SourceError where none can.
     """
-    before = len(context.refused)
+    before, good = len(context.refused), 0
     for item in items:
         ended, some = True, False
         try:
@@ -69,12 +68,15 @@ def read_several(
                 yield piece
                 ended, some = piece.ends, True
         except SourceError as error:
+            if isinstance(error, Trap) and error.name == name:
+                raise
             leave_out(item.name, error, some, context)
             if not ended:  # the disk failed in the middle of a document
                 yield Piece("", True)
-    refused = context.refused[before:]
-    if len(refused) == count:
-        first = refused[0][1]
+        else:
+            good += 1
+    if not good and len(context.refused) > before:
+        first = context.refused[before][1]
         raise SourceError(
             ngettext(
                 "The only file in {folder} can't be read. {reason}",
@@ -98,8 +100,3 @@ def tell_the_rest(context: Context) -> None:
     if more > 0:
         context.notice(ngettext("{n} more file was left out.", "{n} more files were left out.", more).format(
             n=number(more)))  # fmt: skip
-
-
-def first(items: Iterator[Item], count: int) -> list[Item]:
-    """The first `count` items."""
-    return list(islice(items, count))

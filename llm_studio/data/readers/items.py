@@ -127,6 +127,14 @@ def silent(*_about: object) -> None:
     """A notice that nobody gets."""
 
 
+class Trap(SourceError):
+    """An archive, `name`, that unpacks to too much: nothing more is read of it."""
+
+    def __init__(self, name: str, what: str, to_do: str) -> None:
+        super().__init__(what, to_do)
+        self.name = name
+
+
 # --- Sentences ---------------------------------------------------------------------------------------------------
 
 

@@ -76,13 +76,14 @@ def read_values(item: Item, context: Context, choice: Choice) -> Iterator[Piece]
 
 
 def _values(item: Item, context: Context) -> Iterator[Record]:
-    place = 0
+    done = 0
     with opened_text(item, context) as stream:
         try:
-            for place, value in enumerate(_Json(stream, context).records(), 1):
-                yield Record(place, {"text": value} if isinstance(value, str) else _object(value))
+            for value in _Json(stream, context).records():
+                yield Record(done + 1, {"text": value} if isinstance(value, str) else _object(value))
+                done += 1
         except SourceError as error:
-            raise _wrong(item, _("{path}, record {line}:"), place + 1, error) from error
+            raise _wrong(item, _("{path}, record {line}:"), done + 1, error) from error
 
 
 class _Json:

@@ -95,6 +95,7 @@ class _Written:
             self._paragraph.append("\u2011")
         elif name == "tbl":
             self._tables += 1
+            self._after_list = self._after_list and self._tables > 1  # between a list and a table there is a gap
         elif name == "numPr":
             self._in_list = True
 
@@ -116,7 +117,7 @@ class _Written:
             self._row.clear()
         elif name == "tbl":
             self._tables = max(0, self._tables - 1)
-            self._after_list = self._after_list and self._tables > 0  # after a table there is a gap
+            self._after_list = self._after_list and self._tables > 0
 
     def data(self, text: str) -> None:
         """Some characters."""

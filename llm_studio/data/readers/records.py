@@ -30,8 +30,8 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """One field of the records. `texts`: how many of the sampled records hold a text in it; `characters`: their mean
-    length; `examples`: the first values, shortened."""
+    """One field of the records. `texts`: how many of the sampled records hold something with letters in it;
+    `characters`: their mean length; `examples`: the first values, shortened."""
 
     name: str
     texts: int
@@ -73,7 +73,7 @@ def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
     found: list[Column] = []
     for name in dict.fromkeys(name for fields in sample for name in fields):
         values = [fields.get(name) for fields in sample]
-        texts = [value for value in values if isinstance(value, str) and value.strip()]
+        texts = [value for value in values if isinstance(value, str) and any(map(str.isalpha, value))]
         examples = [_short(value) for value in values if value is not None and value != ""][:_EXAMPLES]
         mean = sum(map(len, texts)) / len(texts) if texts else 0.0
         found.append(Column(name, len(texts), mean, tuple(examples)))
@@ -97,7 +97,7 @@ def _likeliest(columns: tuple[Column, ...], records: int) -> str | None:
 
     def worth(column: Column) -> float:
         words = [len(_WORD.findall(example)) for example in column.examples]
-        return column.characters * column.texts / records * (1 if max(words, default=0) > 1 else 0.1)
+        return column.characters * column.texts / records * (1 if max(words, default=0) > 1 else 0.01)
 
     best = max(textual, key=worth, default=None)
     blank = (column.name for column in columns if not column.examples and column.name.strip().lower() in _NAMES)

@@ -152,7 +152,7 @@ def _worth(rows: list[list[str]]) -> float:
     width = len(rows[0])
     share = Counter(map(len, rows))[width] / len(rows)
     broken = sum('"' in field for row in rows for field in row[1:-1] if field.count('"') % 2) / len(rows)
-    return share * (1 - min(broken, 0.5)) * (1 if width > 1 else 0.75) * (1 + min(width, 20) / 100)
+    return share * (1 - min(broken, 0.5)) * (1 if width > 1 else 0.4) * (1 + min(width, 20) / 100)
 
 
 def _has_header(rows: list[list[str]]) -> bool:
