@@ -45,9 +45,12 @@ def _rows(item: Item, context: Context, names: list[str] | None) -> Iterator[Rec
         for batch in _batches(file, there, few=names is None and context.quick):
             context.job.check()
             columns = [_values(batch.column(name)) for name in there]
-            for values in zip(*columns, strict=True):
-                yield Record(place, dict(zip(there, values, strict=True)))
-                place += 1
+            if len(there) == 1:  # nearly always: the one with the text
+                yield from (Record(n, {there[0]: value}) for n, value in enumerate(columns[0], place))
+            else:
+                rows = (dict(zip(there, values, strict=True)) for values in zip(*columns, strict=True))
+                yield from (Record(n, row) for n, row in enumerate(rows, place))
+            place += batch.num_rows
 
 
 def _batches(file: "pq.ParquetFile", names: list[str], few: bool) -> Iterator[Any]:

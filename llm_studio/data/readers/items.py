@@ -127,7 +127,7 @@ def silent(*_about: object) -> None:
     """A notice that nobody gets."""
 
 
-class Trap(SourceError):
+class Trap(SourceError):  # noqa: N818
     """An archive, `name`, that unpacks to too much: nothing more is read of it."""
 
     def __init__(self, name: str, what: str, to_do: str) -> None:

@@ -11,6 +11,8 @@ from llm_studio.data.readers.encodings import opened_text
 from llm_studio.data.readers.items import Context, Item
 
 _BLOCK = 1 << 15
+_LONGEST_FEED = 1 << 23
+_PART_BEGINS = re.compile(r"<(?:p|div|li|tr|h[1-6]|section|article)[ >]", re.I)
 _LONGEST_BLOCK = 1 << 16
 
 _UNSEEN = frozenset((
@@ -50,13 +52,27 @@ def read_html(item: Item, context: Context) -> Iterator[Piece]:
     """The page as one document."""
     with opened_text(item, context, _declared(item)) as stream:
         seen = Seen(of_the_web=True)
-        feed = parser(seen)
+        feed, fed = parser(seen), 0
         while block := stream.read(_BLOCK):
             context.job.check()
+            fed += len(block)
+            if fed > _LONGEST_FEED and (place := _new_part(block, fed)) is not None:
+                feed.feed(block[:place].encode("utf-8", "replace"))
+                finish(feed)
+                seen.begin_anew()
+                feed, fed, block = parser(seen), 0, block[place:]
             feed.feed(block.encode("utf-8", "replace"))
             yield Piece(seen.taken(), False)
         finish(feed)
         yield Piece(seen.taken(), True)
+
+
+def _new_part(block: str, fed: int) -> int | None:
+    """Where in `block` a parser may begin anew: it holds all it was ever fed, and a page can be of any length."""
+    found = _PART_BEGINS.search(block)
+    if found or fed < 2 * _LONGEST_FEED:
+        return found.start() if found else None
+    return block.find(" ") + 1
 
 
 def _declared(item: Item) -> str | None:
@@ -117,6 +133,10 @@ class Seen:
         text = "".join(self._out)
         self._out.clear()
         return text
+
+    def begin_anew(self) -> None:
+        """Another parser goes on with the page."""
+        self._depth = self._hidden_at = self._links = self._as_written = 0
 
     # --- What the parser tells -------------------------------------------------------------------------------
 

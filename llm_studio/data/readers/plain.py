@@ -67,6 +67,11 @@ def _trimmed(fragments: Iterator[Piece]) -> Iterator[Piece]:
     """The documents without line ends before and after them, and without empty ones."""
     held, started = 0, False  # line ends that are kept only if something follows
     for fragment in fragments:
+        if fragment.ends and not started:  # a whole document: nearly all
+            held = 0
+            if kept := fragment.text.strip("\n"):
+                yield Piece(kept, True)
+            continue
         text = fragment.text if started else fragment.text.lstrip("\n")
         kept = text.rstrip("\n")
         if kept:

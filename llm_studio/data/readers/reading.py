@@ -121,14 +121,16 @@ def pieces_of(item: Item, context: Context) -> Iterator[Piece]:
     context.encoding = None
     with explained(item.name):
         inner = unwrapped(item)
+        check = context.job.check
         for piece in in_pieces(_documents(inner, context)):
-            context.job.check()
+            check()
+            text, ends = piece.text, piece.ends
             if context.encoding is not None and not context.encoding.exact:
-                replaced += piece.text.count("\ufffd")
-            if inside or not (piece.ends and (not piece.text or piece.text.isspace())):
+                replaced += text.count("\ufffd")
+            if inside or not ends or (text and not text.isspace()):
                 found = True
                 yield piece
-            inside = not piece.ends
+            inside = not ends
     if not found:
         raise empty(item.name)
     if context.encoding is not None and inner.suffix not in (".zip", ".epub"):
