@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from llm_studio import __version__
-from llm_studio.cli import run_commands
+from llm_studio.cli import look_command, run_commands
 from llm_studio.cli.app import running
-from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
+from llm_studio.cli.options import Changes, Folder, Json, Language, Separator, TextField, parse_changes
 from llm_studio.config import SECTIONS, Settings
 from llm_studio.config_file import Preset, scalar
 from llm_studio.errors import StudioError
@@ -70,7 +70,7 @@ def download(
         str | None,
         typer.Option(
             metavar="stories|PATH",
-            help=_("“stories” (built in, French or English), or a file or folder of .txt, .md or .jsonl"),
+            help=_("“stories” (built in, French or English), or a file or folder of yours, of any common kind"),
         ),
     ] = None,
     remove: Annotated[
@@ -78,16 +78,8 @@ def download(
     ] = None,
     lang: Language = None,
     max_samples: Annotated[int | None, typer.Option(min=1, help=_("at most so many documents"))] = None,
-    separator: Annotated[
-        str | None,
-        typer.Option(
-            help=_(
-                "what stands between two documents of one file: “blank” (blank lines), “<|endoftext|>”, or a line of "
-                "your own; without it, a file is one document"
-            )
-        ),
-    ] = None,
-    text_field: Annotated[str, typer.Option(help=_("the field of a .jsonl that holds the text"))] = "text",
+    separator: Separator = None,
+    text_field: TextField = None,
     seed: Annotated[int, typer.Option(min=0, help=_("other stories for each seed"))] = 0,
     as_json: Json = False,
 ) -> None:
@@ -214,4 +206,5 @@ def _cost_text(cost: projects.Cost) -> str:
     return "\n".join(f"{name:<28}{value}" for name, value in rows)
 
 
+look_command.register(app)
 run_commands.register(app)

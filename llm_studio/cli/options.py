@@ -15,6 +15,19 @@ Changes = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help=_("change a setting, e.g. model.d_model=384; can be repeated")),
 ]
 Language = Annotated[Literal["en", "fr"] | None, typer.Option("--lang", help=_("language of the texts"))]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help=_(
+            "what stands between two documents of one file: “blank” (blank lines), “<|endoftext|>”, or a line of "
+            "your own; without it, a file is one document"
+        )
+    ),
+]
+TextField = Annotated[
+    str | None,
+    typer.Option(help=_("the field, or column, that holds the text of a record; without it, it is found by itself")),
+]
 
 
 def parse_changes(given: list[str] | None) -> dict[str, object]:

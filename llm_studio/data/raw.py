@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import unicodedata
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -47,6 +47,7 @@ class Source:
 
     `bytes` is the size of the texts in UTF-8. `sha256` is of the documents, whatever the file that holds them and
     the pieces they were cut into. `notes` are sentences for the user, `options` how the texts were read.
+    `conversations`: its texts are rendered by data/conversations.py, with special tokens between the turns.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Source:
     created: str
     notes: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    conversations: bool = False
 
 
 # --- Cutting ----------------------------------------------------------------------------------------------------
@@ -72,8 +74,8 @@ _VANISHING = "".join(sorted(set(_CONTROLS) - set("\n\t")))
 def safe_cut(text: str, start: int, end: int) -> int:
     """Where to cut `text` after `start`, at `end` at the latest: text[start:cut] is never empty.
 
-    The cut is right before white space that follows something else, where every pre-tokenizer cuts as well. Where
-    there is none, it is anywhere but inside a character made of several (an accent of its own, CR LF).
+    The cut is right before white space that follows something else, where every pre-tokenizer cuts as well, or else
+    anywhere but inside a character made of several (an accent of its own, CR LF).
     """
     latest = max(text.rfind(mark, start, end + 1) for mark in " \n\t")
     if latest > start:
@@ -161,12 +163,13 @@ def write_source(
     notes: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], Progress] | None = None,
+    conversations: bool | Callable[[], bool] = False,
 ) -> Source:
     """Write the source `name`, whole or not at all, and return its manifest. A source of that name is replaced.
 
-    `notes` is read when all pieces have been: it may be a list that their reader adds to. `progress` makes an event
-    of the documents and bytes written so far. Raises SourceError where there is no text, Cancelled when the job is
-    to stop.
+    `notes` is read when all pieces have been: it may be a list that their reader adds to, `conversations` may be a
+    function for the same reason. `progress` makes an event of the documents and bytes written so far. Raises
+    SourceError where there is no text, Cancelled when the job is to stop.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -184,7 +187,8 @@ def write_source(
                 job.report((progress or _written)(measure.documents, measure.bytes))
         if measure.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
-        source = measure.source(name, origin, notes, options)
+        source = replace(measure.source(name, origin, notes, options),
+                         conversations=conversations() if callable(conversations) else conversations)  # fmt: skip
         _write_manifest(folder, source, beside.stat().st_size)
     return source
 
@@ -252,7 +256,7 @@ def _read_manifest(path: Path) -> Source | None:
     if content is None or version != MANIFEST_VERSION or content.get("file") != path.stat().st_size:
         return None
     try:
-        values: dict[str, Any] = {key: content[key] for key in Source.__dataclass_fields__}
+        values: dict[str, Any] = {key: ({"conversations": False} | content)[key] for key in Source.__dataclass_fields__}
         values.update(name=path.stem, notes=tuple(values["notes"]))
         return Source(**values)
     except (KeyError, TypeError):

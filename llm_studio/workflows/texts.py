@@ -1,11 +1,13 @@
 """From texts to tokens: gathering sources, training the tokenizer, preparing the tokens."""
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio import files
+from llm_studio.data.readers.options import KINDS as KINDS
 from llm_studio.errors import ProjectError, SourceError
 from llm_studio.events import Notice, Progress
 from llm_studio.i18n import N_, _, ngettext, number
@@ -17,11 +19,10 @@ from llm_studio.workflows.projects import steps, tokenizer_inputs
 if TYPE_CHECKING:
     from llm_studio.data.dataset import Prepared
     from llm_studio.data.raw import Piece, Source
+    from llm_studio.data.readers.looking import Look
 
 STORIES = "stories"
 DEFAULT_STORIES = 20_000
-KINDS = (".txt", ".md", ".jsonl")
-"""Files that can be added; a folder's others are passed over."""
 BYTES = N_("bytes")
 """The unit of a Progress that counts bytes."""
 _HELD_OUT_CHARACTERS = 2_000_000
@@ -44,10 +45,15 @@ def add_stories(project: Project, language: str, count: int, job: Job, seed: int
 
 def add_files(
     project: Project, path: Path, job: Job, *,
-    separator: str | None = None, text_field: str = "text", max_documents: int | None = None,
+    separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
 ) -> "Source":  # fmt: skip
-    """Add a text file, or all of a folder, as a source; the same path again replaces itself. Raises SourceError."""
-    from llm_studio.data.files import ReadOptions, read_path
+    """Add a file, or all of a folder or an archive, as a source; the same path again replaces itself.
+
+    `text_field` names the field, or column, that holds the text of a record; None: it is found by itself. Files that
+    can't be read are told, and listed in the source's notes. Raises SourceError where none can.
+    """
+    from llm_studio.data.readers.options import ReadOptions
+    from llm_studio.data.readers.reading import Reading
 
     notes: list[str] = []
 
@@ -55,6 +61,34 @@ def add_files(
         notes.append(text)
         job.report(Notice(text, "warning"))
 
+    path = _existing(path)
+    reading = Reading(path, ReadOptions(separator=separator, text_field=text_field or None), notice, job)
+    total = _size(path) if max_documents is None else 0
+    name = path.name
+
+    def progress(documents: int, _bytes: int) -> Progress:
+        if not total:
+            return Progress(_("Writing the texts"), documents, None, _("documents"))
+        return Progress(_("Reading {name}").format(name=name), min(reading.bytes_read, total), total, _(BYTES))
+
+    options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
+    origin = path.resolve()
+    wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
+    with contextlib.closing(reading.pieces()) as pieces:
+        return _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
+                    lambda: reading.conversations)  # fmt: skip
+
+
+def look(path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None) -> "Look":
+    """A first look at a file, an archive or a folder: quick, whatever its size. Raises SourceError."""
+    from llm_studio.data.readers.looking import look
+    from llm_studio.data.readers.options import ReadOptions
+
+    return look(_existing(path), ReadOptions(separator=separator, text_field=text_field or None), job)
+
+
+def _existing(path: Path) -> Path:
+    """`path` with the home folder written out. Raises SourceError where nothing is there."""
     try:
         path = path.expanduser()
         there = path.exists()
@@ -63,23 +97,12 @@ def add_files(
     if not there:
         raise SourceError(_("{path} is neither a file or folder here nor a known data set.").format(path=path),
                           _("The built-in data set is “stories”."))  # fmt: skip
-    pieces = read_path(path, ReadOptions(separator=separator, text_field=text_field), notice, job)
-    total = _size(path) if max_documents is None else 0
-    name = path.name
-
-    def progress(documents: int, done: int) -> Progress:
-        if not total:
-            return Progress(_("Writing the texts"), documents, None, _("documents"))
-        return Progress(_("Reading {name}").format(name=name), min(done, total), total, _(BYTES))
-
-    options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
-    wanted = path.resolve().stem or path.resolve().name
-    return _add(project, wanted, str(path.resolve()), _first(pieces, max_documents), options, notes, job,
-                progress)  # fmt: skip
+    return path
 
 
 def add_several(
-    project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None, text_field: str = "text",
+    project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None,
+    text_field: str | None = None,
 ) -> "list[Source]":  # fmt: skip
     """Add files and folders, each as a source, one after the other.
 
@@ -128,6 +151,7 @@ def _first(pieces: "Iterator[Piece]", documents: int | None) -> "Iterator[Piece]
 def _add(
     project: Project, wanted: str, origin: str, pieces: "Iterator[Piece]", options: Mapping[str, object],
     notes: list[str], job: Job, progress: "Callable[[int, int], Progress]",
+    conversations: "Callable[[], bool]" = lambda: False,
 ) -> "Source":  # fmt: skip
     from llm_studio.data import raw
 
@@ -135,7 +159,7 @@ def _add(
         same = (s.name for s in raw.sources(project.raw) if s.origin == origin)
         name = next(same, None) or raw.source_name(project.raw, wanted)
         return raw.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
-                                progress=progress)  # fmt: skip
+                                progress=progress, conversations=conversations)  # fmt: skip
 
 
 def remove_source(project: Project, name: str, *, undoable: bool = False) -> None:

@@ -103,7 +103,7 @@ class SourceCards(QWidget):
 
 
 class FileOptions(Card):
-    """How files become documents: what stands between two of them, and the field of a .jsonl."""
+    """How files become documents: what stands between two of them, and the field with the text."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Options for my files"))
@@ -120,10 +120,11 @@ class FileOptions(Card):
         self.mark.setAccessibleName(_("The line that stands between two documents"))
         self.mark.setEnabled(False)
         self.mark.setMaximumWidth(120)
-        self.field = QLineEdit("text", self)
+        self.field = QLineEdit(self)
+        self.field.setPlaceholderText(_("found by itself"))
         self.field.setMaximumWidth(120)
         first = label(_("Between two documents of a text file stands"), self)
-        second = label(_("Field of a .jsonl file that holds the text"), self)
+        second = label(_("Field or column that holds the text"), self)
         first.setBuddy(self.between)
         second.setBuddy(self.field)
         self.between.setAccessibleName(first.text())
@@ -137,9 +138,9 @@ class FileOptions(Card):
         key = str(self.between.currentData())
         return (self.mark.text().strip() or None) if key == _OWN else key or None
 
-    def text_field(self) -> str:
-        """The field of a .jsonl that holds the text."""
-        return self.field.text().strip() or "text"
+    def text_field(self) -> str | None:
+        """The field, or column, that holds the text of a record; None where it is to be found by itself."""
+        return self.field.text().strip() or None
 
     @Slot()
     def _on_between(self) -> None:

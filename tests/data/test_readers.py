@@ -1,4 +1,4 @@
-"""The user's files."""
+"""The user's files: texts, encodings, folders, and what can't be read."""
 
 import codecs
 import gzip
@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data import files
-from llm_studio.data.files import BLANK, END_OF_TEXT, ReadOptions, read_path
+from llm_studio.data.readers import plain
+from llm_studio.data.readers.options import BLANK, END_OF_TEXT, ReadOptions
+from llm_studio.data.readers.reading import read_path
 from llm_studio.errors import Cancelled, SourceError
 from llm_studio.jobs import Job
 
@@ -26,7 +27,9 @@ RUSSIAN = """Все счастливые семьи похожи друг на �
 """
 
 
-def read(path: Path, separator: str | None = None, field: str = "text", notices: list[str] | None = None) -> list[str]:
+def read(
+    path: Path, separator: str | None = None, field: str | None = None, notices: list[str] | None = None
+) -> list[str]:
     """The documents in `path`. A notice that isn't expected fails the test."""
     said: list[str] = []
     out, text = [], ""
@@ -78,7 +81,7 @@ def test_no_separator_is_lost_between_blocks(tmp_path: Path, documents: list[str
     documents = [text for text in documents if END_OF_TEXT not in text] + ["z"]
     for separator, between in ((END_OF_TEXT, END_OF_TEXT), (BLANK, "\n \n\n"), ("===", "\n===\n")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(files, "_BLOCK", block)
+            patch.setattr(plain, "BLOCK", block)
             path = file(tmp_path, between.join(documents))
             expected = path.read_text().split(between)
             assert read(path, separator) == [text for text in expected if text]
@@ -199,7 +202,7 @@ def test_any_bytes_are_read_or_refused_with_their_name(tmp_path: Path, content: 
 # --- Bad input ---------------------------------------------------------------------------------------------------
 
 
-def refusal(path: Path, field: str = "text") -> SourceError:
+def refusal(path: Path, field: str | None = None) -> SourceError:
     """What reading `path` raises; the sentence names the path."""
     with pytest.raises(SourceError) as caught:
         read(path, field=field, notices=[])
@@ -224,7 +227,7 @@ def test_a_file_of_separators_only_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_texts_says_which_kinds_are_read(tmp_path: Path) -> None:
-    file(tmp_path, "x", "a.csv")
+    file(tmp_path, "x", "a.xls")
     assert ".txt, .md, .jsonl" in refusal(tmp_path).what
 
 
@@ -256,7 +259,7 @@ def test_what_is_not_text_is_refused(tmp_path: Path, content: bytes, what: str) 
 
 
 def test_a_kind_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert ".jsonl files are" in refusal(file(tmp_path, "a,b\n1,2", "a.csv")).what
+    assert "is of a kind that can't be read; .txt, .md, .jsonl" in refusal(file(tmp_path, "a,b\n1,2", "a.xls")).what
 
 
 @pytest.mark.parametrize(

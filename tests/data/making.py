@@ -1,0 +1,127 @@
+"""Small files of every kind, made by hand, for the tests of the readers."""
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from llm_studio.data.readers.options import ReadOptions
+from llm_studio.data.readers.reading import Reading
+from llm_studio.jobs import Job
+
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+
+
+def documents(path: Path, notices: list[str] | None = None, job: Job | None = None, **options: str) -> list[str]:
+    """The documents in `path`."""
+    said: list[str] = []
+    reading = Reading(path, ReadOptions(**options), (said if notices is None else notices).append, job or Job())
+    out, text = [], ""
+    for piece in reading.pieces():
+        text += piece.text
+        if piece.ends:
+            out.append(text)
+            text = ""
+    assert text == ""
+    return out
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    """A file with that content."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def zipped(members: Mapping[str, str | bytes]) -> bytes:
+    """A zip archive."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, content in members.items():
+            out.writestr(name, content)
+    return stream.getvalue()
+
+
+def docx(body: str, head: str = "") -> bytes:
+    """A Word document with that XML inside its body."""
+    document = f'<?xml version="1.0"?>{head}<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>'
+    return zipped({"[Content_Types].xml": "<Types/>", "word/document.xml": document})
+
+
+def paragraph(text: str) -> str:
+    """The XML of a paragraph of a Word document."""
+    return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def epub(chapters: Mapping[str, str], spine: Sequence[str] = (), more: Mapping[str, str] | None = None) -> bytes:
+    """A book; `spine` is the order of its chapters, that of `chapters` where it isn't given."""
+    items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in chapters)
+    order = "".join(f'<itemref idref="{name}"/>' for name in spine or chapters)
+    package = (
+        f'<package xmlns="http://www.idpf.org/2007/opf"><manifest>{items}</manifest><spine>{order}</spine></package>'
+    )
+    container = '<container><rootfiles><rootfile full-path="OEBPS/book.opf"/></rootfiles></container>'
+    return zipped({
+        "mimetype": "application/epub+zip", "META-INF/container.xml": container, "OEBPS/book.opf": package,
+        **{f"OEBPS/{name}.xhtml": page for name, page in chapters.items()}, **(more or {}),
+    })  # fmt: skip
+
+
+def pdf(*pages: Sequence[str]) -> bytes:
+    """A PDF document whose pages have these lines."""
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]
+    kids: list[str] = []
+    for lines in pages:
+        drawn = "BT /F1 12 Tf 14 TL 72 720 Td " + " ".join(f"({line}) Tj T*" for line in lines) + " ET"
+        stream = drawn.encode("latin-1")
+        objects.append(b"<</Length %d>>stream\n%b\nendstream" % (len(stream), stream))
+        page = f"<</Type/Page/Parent 2 0 R/Resources<</Font<</F1 3 0 R>>>>/Contents {len(objects)} 0 R>>"
+        objects.append(page.encode())
+        kids.append(f"{len(objects)} 0 R")
+    objects[1] = f"<</Type/Pages/Kids[{' '.join(kids)}]/Count {len(kids)}/MediaBox[0 0 612 792]>>".encode()
+    out, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%b\nendobj\n" % (number, content)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    return (
+        out + head + table + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(out))
+    )
+
+
+def rows(texts: Sequence[str], delimiter: str = ",", names: Sequence[str] = ("id", "text")) -> str:
+    """A table with these texts in its last column."""
+    stream = io.StringIO()
+    out = csv.writer(stream, delimiter=delimiter)
+    out.writerow(names)
+    out.writerows([*range(len(names) - 1), text] for text in texts)
+    return stream.getvalue()
+
+
+def parquet(columns: Mapping[str, Sequence[object]]) -> bytes:
+    """A Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stream = io.BytesIO()
+    pq.write_table(pa.table(dict(columns)), stream)
+    return stream.getvalue()
+
+
+def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
+    """A sound file of every kind, by its name, with this text in it."""
+    page = f"<html><body><p>{text}</p></body></html>"
+    line = json.dumps({"text": text})
+    files: dict[str, str | bytes] = {
+        "a.txt": text, "a.md": text, "a.jsonl": line, "a.json": f"[{line}]", "a.csv": rows([text]),
+        "a.tsv": rows([text], "\t"), "a.parquet": parquet({"text": [text]}), "a.html": page, "a.htm": page,
+        "a.epub": epub({"one": page}), "a.docx": docx(paragraph(text)), "a.pdf": pdf([text]),
+        "a.srt": f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n", "a.zip": zipped({"in/a.txt": text}),
+        "a.txt.gz": gzip.compress(text.encode(), mtime=0),
+    }  # fmt: skip
+    return {name: content.encode() if isinstance(content, str) else content for name, content in files.items()}
