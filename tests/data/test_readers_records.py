@@ -150,7 +150,7 @@ def test_a_table_without_names_gets_numbered_columns(tmp_path: Path) -> None:
     notices: list[str] = []
     content = "".join(f"{n},A fox ran over hill number {n}.\n" for n in range(9))
     assert documents(written(tmp_path, "a.csv", content), notices)[0] == "A fox ran over hill number 0."
-    assert notices == ["a.csv: the texts were taken from the field “column 2”."]
+    assert notices == ["a.csv: the texts were taken from the field “2”."]
 
 
 def test_rows_that_are_too_short_are_told(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def _rows(item: Item, context: Context, quiet: bool = False) -> Iterator[Record]
                 if not row:
                     continue
                 if not names:
-                    names = _unique(row) if dialect.header else [_column(n) for n in range(1, len(row) + 1)]
+                    names = _unique(row) if dialect.header else [str(n) for n in range(1, len(row) + 1)]
                     if dialect.header:
                         continue
                 short += 0 < len(row) < len(names)
@@ -96,15 +96,11 @@ def _lines(stream: TextIO, context: Context) -> Iterator[str]:
         yield line
 
 
-def _column(place: int) -> str:
-    return _("column {n}").format(n=place)
-
-
 def _unique(names: list[str]) -> list[str]:
-    """The names of the columns, each once."""
+    """The names of the columns, each once; one without a name has its number, which is the same in all languages."""
     found: list[str] = []
     for place, name in enumerate(names, 1):
-        plain = name.strip() or _column(place)
+        plain = name.strip() or str(place)
         found.append(plain if plain not in found else f"{plain} ({place})")
     return found
 
