@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data import raw
 from llm_studio.data.cleaning import clean
 from llm_studio.data.raw import Piece, in_pieces
 

@@ -3,11 +3,11 @@
 A token is read when a request is made, goes into that request's header and nowhere else.
 """
 
-import contextlib
+import atexit
+import functools
 import os
+import shutil
 import tempfile
-import threading
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,6 @@ _QUIET = {
     "HF_UPDATE_DOWNLOAD_COUNTS": "0",
 }
 _DEFAULT = "https://huggingface.co"
-_cache_lock = threading.Lock()
 
 
 def endpoint() -> str:
@@ -54,6 +53,7 @@ def set_up() -> None:
     constants.HF_HUB_DISABLE_TELEMETRY = True
     constants.HF_HUB_DISABLE_XET = True
     constants.HF_HUB_DISABLE_PROGRESS_BARS = True
+    constants.HF_HUB_CACHE = str(cache_folder())
 
 
 def set_up_datasets() -> None:
@@ -75,16 +75,9 @@ def api() -> "HfApi":
     return HfApi(endpoint=endpoint(), token=token() or False, library_name="llm-studio")
 
 
-@contextlib.contextmanager
-def passing_cache() -> Generator[Path]:
-    """A folder in which the libraries keep what they fetch meanwhile (a README, a list of files); gone afterwards."""
-    set_up_datasets()
-    import huggingface_hub.constants as constants
-
-    with _cache_lock, tempfile.TemporaryDirectory(prefix="llm-studio-", ignore_cleanup_errors=True) as folder:
-        before = constants.HF_HUB_CACHE
-        constants.HF_HUB_CACHE = folder
-        try:
-            yield Path(folder)
-        finally:
-            constants.HF_HUB_CACHE = before
+@functools.cache
+def cache_folder() -> Path:
+    """Where the libraries keep the READMEs that they read, until the program ends. The texts never pass through it."""
+    folder = tempfile.mkdtemp(prefix="llm-studio-hub-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -45,7 +45,9 @@ class Place:
         libraries.set_up()
         from huggingface_hub import hf_hub_url
 
-        return hf_hub_url(self.dataset, path, repo_type="dataset", revision=self.revision, endpoint=libraries.endpoint())
+        return hf_hub_url(
+            self.dataset, path, repo_type="dataset", revision=self.revision, endpoint=libraries.endpoint()
+        )
 
 
 class _Broken(Exception):  # noqa: N818  not an error yet
@@ -56,12 +58,12 @@ class _Broken(Exception):  # noqa: N818  not an error yet
         self.trouble = trouble
 
 
-class Damaged(DownloadError):
+class DamagedError(DownloadError):
     """What came isn't what the hub promised."""
 
 
 class RemoteFile(io.RawIOBase):
-    """One shard, to read from. Its methods raise HubError, Damaged, and Cancelled when the job is to stop.
+    """One shard, to read from. Its methods raise HubError, DamagedError, and Cancelled when the job is to stop.
 
     `came` is told of the bytes that arrive.
     """
@@ -182,7 +184,7 @@ class RemoteFile(io.RawIOBase):
             raise damaged(self._shard.path, self._place.dataset)
 
     def _one_connection(self, start: int) -> Generator[bytes]:
-        """What one connection brings from byte `start` on. Raises _Broken, Damaged."""
+        """What one connection brings from byte `start` on. Raises _Broken, DamagedError."""
         arrived: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=8)
         over = threading.Event()
 
@@ -208,7 +210,7 @@ class RemoteFile(io.RawIOBase):
                     item = arrived.get(timeout=asking.LOOK_EVERY)
                 except queue.Empty:
                     continue
-                if isinstance(item, _Broken | Damaged):
+                if isinstance(item, _Broken | DamagedError):
                     raise item
                 if isinstance(item, BaseException):
                     raise _Broken(trouble_of(item)) from item
@@ -241,15 +243,15 @@ class RemoteFile(io.RawIOBase):
                     yield chunk[dropped:]
 
     def _require_size(self, headers: Any, skipped: int, start: int) -> None:
-        """Raise Damaged where the server has another size of the file than the hub tells."""
+        """Raise DamagedError where the server has another size of the file than the hub tells."""
         length = headers.get("content-length")
         if length and length.isdigit() and int(length) + (0 if skipped else start) != self._shard.size:
             raise damaged(self._shard.path, self._place.dataset)
 
 
-def damaged(path: str, dataset: str) -> Damaged:
+def damaged(path: str, dataset: str) -> DamagedError:
     """The sentence for a file whose content isn't what the hub promised."""
-    return Damaged(
+    return DamagedError(
         _("What came of “{path}” from “{name}” is damaged: it isn't what the hub promised.").format(
             path=path, name=dataset),
         _("Start again: what came before it is kept. If it happens again, tell the authors of the data set."),
