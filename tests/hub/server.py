@@ -3,6 +3,7 @@ information, trees, files with their redirect to the place where large ones are,
 
 import json
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -253,6 +254,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def setup(self) -> None:
+        """Little is on the way to who hangs up, so that `sent` says what was fetched."""
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        super().setup()
 
     def handle(self) -> None:
         """Who hangs up in the middle is no error."""

@@ -45,11 +45,17 @@ def without_token(text: str) -> str:
 
 
 def set_up() -> None:
-    """Import the hub's client, silenced. It reads its settings from the environment when it is imported."""
+    """Import the hub's client, silenced. It reads its settings from the environment when it is imported.
+
+    A later change of HF_ENDPOINT is brought to it here.
+    """
     os.environ.update(_QUIET)
     import huggingface_hub.constants as constants
 
-    constants.ENDPOINT = endpoint()
+    address = endpoint()
+    if address != constants.ENDPOINT:
+        constants.ENDPOINT = address
+        constants.HUGGINGFACE_CO_URL_TEMPLATE = address + "/{repo_id}/resolve/{revision}/{filename}"
     constants.HF_HUB_DISABLE_TELEMETRY = True
     constants.HF_HUB_DISABLE_XET = True
     constants.HF_HUB_DISABLE_PROGRESS_BARS = True

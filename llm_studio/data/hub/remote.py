@@ -185,7 +185,7 @@ class RemoteFile(io.RawIOBase):
 
     def _one_connection(self, start: int) -> Generator[bytes]:
         """What one connection brings from byte `start` on. Raises _Broken, DamagedError."""
-        arrived: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=8)
+        arrived: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=4)
         over = threading.Event()
 
         def put(item: bytes | BaseException) -> None:

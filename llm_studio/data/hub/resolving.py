@@ -129,7 +129,7 @@ def _library(place: Place, job: Job, action: Callable[[], T]) -> T:
 
     try:
         return asking.ask(job, place.dataset, action)
-    except (DatasetsError, ValueError, RuntimeError, KeyError) as error:
+    except (DatasetsError, ValueError, RuntimeError, KeyError, ImportError) as error:
         reason = libraries.without_token(str(error).strip().split("\n")[0]) or type(error).__name__
         raise DownloadError(
             _("“{name}” can't be read: {reason}").format(name=place.dataset, reason=reason),
