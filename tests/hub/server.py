@@ -71,7 +71,7 @@ class Hub:
         return repository
 
 
-_API = r"/api/datasets/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/([^/]+)(?:/(.+))?)?"
+_API = r"/api/datasets/([^/]+/[^/]+)(?:/(revision|tree|paths-info|auth-check)(?:/([^/]+)(?:/(.+))?)?)?"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -122,9 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(self._search(query))
         elif path == "/api/whoami-v2":
             self._json({"name": "someone", "type": "user"})
-        elif match := re.fullmatch(
-            r"/api/datasets/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/([^/]+)(?:/(.+))?)?", path
-        ):
+        elif match := re.fullmatch(_API, path):
             name, verb, revision, inner = (urllib.parse.unquote(part or "") for part in match.groups())
             if found := self._version(name, revision or "main", card=verb in ("", "revision")):
                 self._about(*found, verb, inner, query, body)
@@ -140,7 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _about(
         self, repository: Repository, sha: str, verb: str, inner: str, query: dict[str, str], body: bytes
     ) -> None:
-        if verb in ("", "revision"):
+        if verb == "auth-check":
+            self._json({})
+        elif verb in ("", "revision"):
             self._json(repository.about(sha))
         elif verb == "tree":
             if inner and repository.entry(sha, inner) is None:

@@ -22,7 +22,7 @@ def parquet(texts: Sequence[str], group: int = 100, column: str = "text") -> byt
     """A Parquet file with the texts and a column that nobody wants."""
     table = pa.table({"id": [f"{n}" * 20 for n in range(len(texts))], column: pa.array(texts, pa.string())})
     sink = io.BytesIO()
-    pq.write_table(table, sink, row_group_size=group, compression="zstd", write_page_checksum=True)
+    pq.write_table(table, sink, write_batch_size=50, row_group_size=group, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 

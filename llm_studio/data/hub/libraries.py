@@ -51,7 +51,9 @@ def set_up() -> None:
     """
     os.environ.update(_QUIET)
     import huggingface_hub.constants as constants
+    from huggingface_hub.utils import logging
 
+    logging.set_verbosity_error()  # what goes wrong is told in our words
     address = endpoint()
     if address != constants.ENDPOINT:
         constants.ENDPOINT = address

@@ -22,6 +22,7 @@ from llm_studio.jobs import Job
 _AT_ONCE = 1 << 26
 """Bytes of a row group's columns that are fetched as a whole; of larger ones, page by page."""
 _BATCH = 1 << 20
+_FEW = 1 << 20
 _PROTOCOL = "llmstudio"
 _tickets: dict[str, Callable[[], io.BufferedIOBase]] = {}
 _numbers = itertools.count(1)
@@ -49,7 +50,7 @@ def rows(
 
     try:
         if kind == "parquet":
-            with RemoteFile(place, shard, job, came) as file:
+            with RemoteFile(place, shard, job, came, _FEW if few else None) as file:
                 yield from _parquet_rows(file, after, columns, few)
         else:
             yield from _other_rows(place, shard, kind, options, job, after, came)

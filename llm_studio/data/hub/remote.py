@@ -19,7 +19,6 @@ from llm_studio.errors import DownloadError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-_CHUNK = 1 << 18
 _SKIP = 1 << 20
 """Bytes that are sooner read and dropped than asked around."""
 
@@ -65,15 +64,19 @@ class DamagedError(DownloadError):
 class RemoteFile(io.RawIOBase):
     """One shard, to read from. Its methods raise HubError, DamagedError, and Cancelled when the job is to stop.
 
-    `came` is told of the bytes that arrive.
+    `came` is told of the bytes that arrive. `window`: so many bytes are asked for at a time, where few will be wanted.
     """
 
-    def __init__(self, place: Place, shard: Shard, job: Job, came: Callable[[int], None] = lambda _bytes: None) -> None:
+    def __init__(
+        self, place: Place, shard: Shard, job: Job, came: Callable[[int], None] = lambda _bytes: None,
+        window: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self._place = place
         self._shard = shard
         self._job = job
         self._came = came
+        self._window = window
         self._position = 0
         self._chunks: Generator[bytes] | None = None
         self._chunks_at = 0
@@ -162,8 +165,9 @@ class RemoteFile(io.RawIOBase):
                         start += len(chunk)
                         self._came(len(chunk))
                         yield chunk
-                if start < self._shard.size:
+                if start < self._end(before):
                     raise _Broken(Trouble(0, _("the connection was cut")))
+                tries = 0
             except _Broken as broken:
                 tries = 1 if start > before else tries + 1
                 if broken.trouble.status == 0 and first_trouble and tries > 1:
@@ -172,6 +176,10 @@ class RemoteFile(io.RawIOBase):
                 if tries > len(asking.PAUSES) or not broken.trouble.passing:
                     raise explained(broken.trouble, self._place.dataset) from broken
                 pause(self._job, broken.trouble, tries - 1)
+
+    def _end(self, start: int) -> int:
+        """Where a connection that begins at `start` ends."""
+        return self._shard.size if self._window is None else min(self._shard.size, start + self._window)
 
     def _check_sum(self, start: int, chunk: bytes) -> None:
         """Compare the checksum when the file has been read from its first byte to its last."""
@@ -226,7 +234,8 @@ class RemoteFile(io.RawIOBase):
         from huggingface_hub.utils import build_hf_headers, get_session
 
         headers = build_hf_headers(token=libraries.token() or False, library_name="llm-studio")
-        headers |= {"Range": f"bytes={start}-", "Accept-Encoding": "identity"}
+        last = "" if self._window is None else str(self._end(start) - 1)
+        headers |= {"Range": f"bytes={start}-{last}", "Accept-Encoding": "identity"}
         url = self._place.url(self._shard.path)
         with get_session().stream("GET", url, headers=headers, timeout=asking.SILENCE, follow_redirects=True) as answer:
             if answer.status_code == 416:
@@ -234,18 +243,18 @@ class RemoteFile(io.RawIOBase):
             if answer.status_code not in (200, 206):
                 raise _Broken(trouble_of_answer(answer.status_code, answer.headers))
             skip = start if answer.status_code == 200 else 0  # a server that always begins at the beginning
-            self._require_size(answer.headers, skip, start)
-            for chunk in answer.iter_raw(_CHUNK):
+            self._require_size(answer.headers)
+            for chunk in answer.iter_raw():
                 if over.is_set():
                     return
                 dropped, skip = min(skip, len(chunk)), max(0, skip - len(chunk))
                 if dropped < len(chunk):
                     yield chunk[dropped:]
 
-    def _require_size(self, headers: Any, skipped: int, start: int) -> None:
+    def _require_size(self, headers: Any) -> None:
         """Raise DamagedError where the server has another size of the file than the hub tells."""
-        length = headers.get("content-length")
-        if length and length.isdigit() and int(length) + (0 if skipped else start) != self._shard.size:
+        total = headers.get("content-range", "").rpartition("/")[2] or headers.get("content-length", "")
+        if total.isdigit() and int(total) != self._shard.size:
             raise damaged(self._shard.path, self._place.dataset)
 
 

@@ -63,6 +63,8 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
     """
     libraries.set_up_datasets()
     about = information(dataset, job)
+    if about.gated:
+        _require_access(dataset, job)
     licence = licence_of(about)
     converted = _has_script(dataset, about)
     if converted:
@@ -91,6 +93,11 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
         _shards(place, files[split], job), getattr(figures, "num_examples", None) or None,
         licence, converted,
     )  # fmt: skip
+
+
+def _require_access(dataset: str, job: Job) -> None:
+    """Raise HubError where the hub wants its conditions accepted first: `datasets` hides that behind other errors."""
+    asking.ask(job, dataset, lambda: libraries.api().auth_check(dataset, repo_type="dataset"))
 
 
 def licence_of(about: "DatasetInfo") -> str:
