@@ -116,7 +116,7 @@ def test_stopping_at_once_leaves_nothing(hub: Hub, empty: Project) -> None:
 
 
 @given(st.lists(st.one_of(st.integers(1, 12), st.sampled_from([-40, -333, -1000, -1234])), max_size=5))
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_it_is_interrupted_no_document_is_lost_or_comes_twice(
     hub: Hub, tmp_path: Path, steps: list[int]
 ) -> None:
@@ -273,3 +273,20 @@ def test_names_of_data_sets_are_understood() -> None:
             wanted(wrong)
     with pytest.raises(DownloadError, match="isn't there in the language “de”"):
         wanted("dolly", lang="de")
+
+
+def test_a_program_without_a_console_downloads_too(hub: Hub, empty: Project) -> None:
+    """The libraries' progress bars would write to a standard error that isn't there."""
+    hub.add("me/tales", tales(shards=20, each=50))
+    code = (
+        "import sys\nsys.stdout = sys.stderr = None\nfrom pathlib import Path\n"
+        "from llm_studio.data.hub.plan import Wanted\nfrom llm_studio.jobs import Job\n"
+        "from llm_studio.project import Project\nfrom llm_studio.workflows.download import download\n"
+        "done = download(Project.open(Path(sys.argv[1])), Wanted('me/tales'), Job())\n"
+        "sys.exit(0 if done.documents == 1000 else 1)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(empty.root)], check=True, capture_output=True
+    )
+    assert not ended.stdout and not ended.stderr
+    assert texts_in(empty) == stories(0, 1000)

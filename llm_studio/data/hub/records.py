@@ -19,7 +19,7 @@ from llm_studio.data.hub import libraries
 from llm_studio.data.hub.remote import Place, RemoteFile, Shard, damaged
 from llm_studio.jobs import Job
 
-_AT_ONCE = 1 << 26
+_AT_ONCE = 1 << 24
 """Bytes of a row group's columns that are fetched as a whole; of larger ones, page by page."""
 _BATCH = 1 << 20
 _FEW = 1 << 20
