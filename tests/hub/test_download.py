@@ -167,6 +167,17 @@ def test_a_newer_version_on_the_hub_is_told_and_the_old_one_gone_on_with(hub: Hu
     assert source.documents == 2000
 
 
+def test_a_version_that_the_hub_has_no_longer_is_told(hub: Hub, empty: Project) -> None:
+    repository = hub.add("me/tales", tales())
+    take(empty, Wanted("me/tales", max_documents=100))
+    old = repository.sha
+    hub.add("me/tales", {"train.parquet": parquet(["all", "different"])})
+    del repository.versions[old]
+    with pytest.raises(DownloadError, match=r"no longer on the hub.*can be used"):
+        take(empty)
+    assert texts_in(empty) == stories(0, 100)
+
+
 def test_progress_tells_documents_bytes_speed_and_time(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     events: list[Event] = []

@@ -88,6 +88,8 @@ def ask(job: Job, what: str, action: Callable[[], T], seconds: float = _ANSWER_T
             return in_thread(job, action, seconds)
         except (OSError, *_http_errors()) as error:
             trouble = trouble_of(error)
+            if isinstance(error, TimeoutError):  # the time was long enough for many tries
+                raise explained(trouble, what) from error
             if trouble.status == 0 and tries == 1:
                 require_connection(job)
             if not trouble.passing or tries >= len(PAUSES):

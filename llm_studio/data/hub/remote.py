@@ -173,6 +173,8 @@ class RemoteFile(io.RawIOBase):
                 if broken.trouble.status == 0 and first_trouble and tries > 1:
                     asking.require_connection(self._job)
                     first_trouble = False
+                if broken.trouble.status == 404:
+                    raise gone(self._shard.path, self._place.dataset) from broken
                 if tries > len(asking.PAUSES) or not broken.trouble.passing:
                     raise explained(broken.trouble, self._place.dataset) from broken
                 pause(self._job, broken.trouble, tries - 1)
@@ -256,6 +258,15 @@ class RemoteFile(io.RawIOBase):
         total = headers.get("content-range", "").rpartition("/")[2] or headers.get("content-length", "")
         if total.isdigit() and int(total) != self._shard.size:
             raise damaged(self._shard.path, self._place.dataset)
+
+
+def gone(path: str, dataset: str) -> DownloadError:
+    """The sentence for a file that was there once: its authors have rewritten the history of the data set."""
+    return DownloadError(
+        _("“{path}” of “{name}” is no longer on the hub in the version that this source was begun with.").format(
+            path=path, name=dataset),
+        _("What has come can be used. To have the newest version, remove the source and download it again."),
+    )  # fmt: skip
 
 
 def damaged(path: str, dataset: str) -> DamagedError:
