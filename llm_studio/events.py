@@ -31,6 +31,19 @@ class Progress(Event):
 
 
 @dataclass(frozen=True)
+class Fetched(Progress):
+    """Progress of texts that come from the network: so many `documents`, `bytes` of text, `speed` in bytes a second.
+
+    `seconds_left` is None where it can't be told.
+    """
+
+    documents: int = 0
+    bytes: int = 0
+    speed: float = 0.0
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
 class Notice(Event):
     """Something the user should know: a sentence in their language. `level` is "info" or "warning".
 

@@ -98,8 +98,10 @@ def test_importing_any_module_does_nothing_heavy() -> None:
     """Neither the command line nor the workflows bring torch or another large library in before it is needed."""
     code = (
         "import sys, llm_studio.cli.commands, llm_studio.workflows.training, llm_studio.workflows.texts, "
+        "llm_studio.data.hub.download, llm_studio.data.hub.finding, llm_studio.workflows.download, "
         "llm_studio.workflows.quickstart, llm_studio.workflows.generation, llm_studio.workflows.diagnosis\n"
-        "heavy = {'torch', 'datasets', 'pyarrow', 'tokenizers', 'PySide6', 'pyqtgraph', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'datasets', 'huggingface_hub', 'pandas', 'pyarrow', 'tokenizers', 'PySide6', 'pyqtgraph', "
+        "'numpy'} & set(sys.modules)\n"
         "sys.exit(f'imported: {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,22 +1,27 @@
 """The commands, from a new project to its tokens. Those of training and after are in `run_commands.py`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llm_studio import __version__
-from llm_studio.cli import look_command, run_commands
+from llm_studio.cli import hub_commands, look_command, run_commands
 from llm_studio.cli.app import running
+from llm_studio.cli.hub_commands import DatasetName, MaxMegabytes, Split, TextLanguage, counted, story_language
 from llm_studio.cli.options import Changes, Folder, Json, Language, Separator, TextField, parse_changes
 from llm_studio.config import SECTIONS, Settings
 from llm_studio.config_file import Preset, scalar
 from llm_studio.errors import StudioError
 from llm_studio.events import Done
-from llm_studio.i18n import _, ngettext, number, short_number, size, system_language
+from llm_studio.i18n import _, number, short_number, size, system_language
 from llm_studio.paths import quoted
 from llm_studio.project import Project
+from llm_studio.workflows import download as hub
 from llm_studio.workflows import projects, texts
+
+if TYPE_CHECKING:
+    from llm_studio.data.raw import Source
 
 app = typer.Typer(
     help=_(
@@ -63,21 +68,17 @@ def new(
         ))  # fmt: skip
 
 
-@app.command(help=_("Gather texts: the built-in stories, or your own files. Or remove them again."))
+@app.command(help=_("Gather texts: the built-in stories, data sets of the hub, your own files. Or remove them again."))
 def download(
     folder: Folder,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="stories|PATH",
-            help=_("“stories” (built in, French or English), or a file or folder of yours, of any common kind"),
-        ),
-    ] = None,
+    dataset: DatasetName = None,
     remove: Annotated[
         str | None, typer.Option(metavar="NAME", help=_("remove this source from the project instead"))
     ] = None,
-    lang: Language = None,
+    lang: TextLanguage = None,
     max_samples: Annotated[int | None, typer.Option(min=1, help=_("at most so many documents"))] = None,
+    max_megabytes: MaxMegabytes = None,
+    split: Split = None,
     separator: Separator = None,
     text_field: TextField = None,
     seed: Annotated[int, typer.Option(min=0, help=_("other stories for each seed"))] = 0,
@@ -92,20 +93,25 @@ def download(
             job.report(Done(_("The source “{name}” is removed.").format(name=remove)))
             return
         if dataset == texts.STORIES:
-            language = lang or project.settings().project.language
+            language = story_language(lang) or project.settings().project.language
             source = texts.add_stories(project, language, max_samples or texts.DEFAULT_STORIES, job, seed)
+        elif (wanted := hub.wanted(dataset, lang=lang, split=split, text_field=text_field, max_documents=max_samples,
+                                   max_megabytes=max_megabytes)):  # fmt: skip
+            source = hub_commands.fetch(project, wanted, dataset, job)
         else:
             source = texts.add_files(project, Path(dataset), job, separator=separator, text_field=text_field,
                                      max_documents=max_samples)  # fmt: skip
-        documents = ngettext("{n} document", "{n} documents", source.documents).format(n=number(source.documents))
-        job.report(Done(
-            _("Source “{name}”: {documents}, {characters} characters, {size}.").format(
-                name=source.name, documents=documents, characters=short_number(source.characters),
-                size=size(source.bytes)),
-            f"llm-studio train-tokenizer {quoted(folder)}",
-            {"name": source.name, "documents": source.documents, "characters": source.characters,
-             "bytes": source.bytes},
-        ))  # fmt: skip
+        job.report(_source_done(folder, source))
+
+
+def _source_done(folder: Path, source: "Source") -> Done:
+    return Done(
+        _("Source “{name}”: {documents}, {characters} characters, {size}.").format(
+            name=source.name, documents=counted(source.documents), characters=short_number(source.characters),
+            size=size(source.bytes)),
+        f"llm-studio train-tokenizer {quoted(folder)}",
+        {"name": source.name, "documents": source.documents, "characters": source.characters, "bytes": source.bytes},
+    )  # fmt: skip
 
 
 @app.command("train-tokenizer", help=_("Learn which pieces of words the texts are made of (byte-level BPE)."))
@@ -206,5 +212,6 @@ def _cost_text(cost: projects.Cost) -> str:
     return "\n".join(f"{name:<28}{value}" for name, value in rows)
 
 
+hub_commands.register(app)
 look_command.register(app)
 run_commands.register(app)

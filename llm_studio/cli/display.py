@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from llm_studio import events
-from llm_studio.i18n import _, duration, number, short_number
+from llm_studio.i18n import _, duration, number, short_number, size
 
 _QUIET_SECONDS = 5.0
 """Between two plain lines where there is no terminal."""
@@ -202,7 +202,20 @@ class TextDisplay:
             self._out.print(Text(f"→ {event.next}", style="cyan"))
 
 
+def _fetched_amount(event: events.Fetched) -> str:
+    total = f" / {number(event.total)}" if event.total else ""
+    parts = [f"{number(event.done)}{total} {event.unit}"]
+    if event.unit != _("documents"):
+        parts.append(_("{n} documents").format(n=number(event.documents)))
+    parts += [_("{size} of text").format(size=size(event.bytes)), _("{size}/s").format(size=size(event.speed))]
+    if event.seconds_left is not None:
+        parts.append(_("{time} left").format(time=duration(event.seconds_left)))
+    return " · ".join(parts)
+
+
 def _progress_amount(event: events.Progress, seconds: float) -> str:
+    if isinstance(event, events.Fetched):
+        return _fetched_amount(event)
     if event.total is None:
         return f"{number(event.done)} {event.unit}"
     amount = f"{number(event.done)} / {number(event.total)} {event.unit}"

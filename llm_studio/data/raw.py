@@ -1,5 +1,7 @@
 """Sources on the disk: `data/raw/<name>.parquet` with the texts, `<name>.meta.json`, the manifest, beside it.
 
+What comes from the hub comes in steps: there `<name>.parquet` is a folder of Parquet files, see `parts.py`.
+
 A document is held as pieces that are cut where it is safe, so that a document of any length passes in bounded
 memory. No file stays open or mapped once its pieces are read.
 """
@@ -14,31 +16,23 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_studio.data.pieces import CONTROLS, PIECE_CHARACTERS, Piece, before_white_space, in_pieces, safe_cut
 from llm_studio.errors import SourceError, StorageError
 from llm_studio.events import Progress
-from llm_studio.files import explained, patiently, read_json, whole_file, write_json
+from llm_studio.files import explained, patiently, read_json, remove_folder, whole_file, write_json
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-PIECE_CHARACTERS = 500_000
-"""Longest piece, in characters."""
+__all__ = ["PIECE_CHARACTERS", "Piece", "before_white_space", "in_pieces", "safe_cut"]  # from pieces.py, for all users
 
 MANIFEST_VERSION = 1
 _GROUP_BYTES = 1 << 20
 _GROUP_ROWS = 1 << 16
 """A row group ends when it holds as much: Arrow needs a dozen times that to write it."""
 _LONGEST_NAME = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of one document, at most PIECE_CHARACTERS long. `ends`: the document ends here."""
-
-    text: str
-    ends: bool
 
 
 @dataclass(frozen=True)
@@ -62,75 +56,10 @@ class Source:
     conversations: bool = False
 
 
-# --- Cutting ----------------------------------------------------------------------------------------------------
-
-_CONTROLS = "".join(map(chr, range(32)))
-_WHITE = _CONTROLS + "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000 " + "".join(map(chr, range(0x2000, 0x200B)))
-"""White space, and the control characters that cleaning removes."""
-_VANISHING = "".join(sorted(set(_CONTROLS) - set("\n\t")))
-"""What cleaning removes, or makes one with its neighbour (CR LF)."""
-
-
-def safe_cut(text: str, start: int, end: int) -> int:
-    """Where to cut `text` after `start`, at `end` at the latest: text[start:cut] is never empty.
-
-    The cut is right before white space that follows something else, where every pre-tokenizer cuts as well, or else
-    anywhere but inside a character made of several (an accent of its own, CR LF).
-    """
-    latest = max(text.rfind(mark, start, end + 1) for mark in " \n\t")
-    if latest > start:
-        cut = before_white_space(text, start, latest)
-        if cut > start:
-            return cut
-    for cut in range(end, max(start, end - 100), -1):
-        if _separable(text[cut - 1 : cut], text[cut : cut + 1]):
-            return cut
-    return end
-
-
-def before_white_space(text: str, start: int, place: int) -> int:
-    """Where the white space around `place` begins, not before `start`."""
-    return start + len(text[start:place].rstrip(_WHITE))
-
-
-def _separable(before: str, after: str) -> bool:
-    """Whether a text may be cut between these two characters without changing what either means."""
-    joined = "\u200d" in (before, after) or after in _VANISHING or before in _VANISHING
-    return not joined and unicodedata.category(after)[0] != "M" and not "\u1160" <= after <= "\u11ff"
-
-
-def in_pieces(fragments: Iterable[Piece]) -> Iterator[Piece]:
-    """The same documents in pieces of the right length, from fragments of any length.
-
-    A document's pieces depend on its text alone, not on its fragments.
-    """
-    waiting: list[str] = []
-    length = 0
-    for fragment in fragments:
-        if fragment.ends and not waiting and len(fragment.text) <= PIECE_CHARACTERS:
-            yield fragment  # nearly all documents
-            continue
-        waiting.append(fragment.text)
-        length += len(fragment.text)
-        if length > PIECE_CHARACTERS:
-            text, start = "".join(waiting), 0
-            while length - start > PIECE_CHARACTERS:
-                cut = safe_cut(text, start, start + PIECE_CHARACTERS)
-                yield Piece(text[start:cut], False)
-                start = cut
-            waiting = [text[start:]]
-            length -= start
-        if fragment.ends:
-            yield Piece("".join(waiting), True)
-            waiting, length = [], 0
-    if waiting:
-        yield Piece("".join(waiting), True)
-
-
 # --- Writing ----------------------------------------------------------------------------------------------------
 
 
-class _Measure:
+class Measure:
     """Counts and hashes what passes."""
 
     def __init__(self) -> None:
@@ -171,20 +100,9 @@ def write_source(
     function for the same reason. `progress` makes an event of the documents and bytes written so far. Raises
     SourceError where there is no text, Cancelled when the job is to stop.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([("text", pa.string()), ("ends", pa.bool_())])
-    measure = _Measure()
-    with whole_file(_parquet(folder, name)) as beside:
-        # Python's own file object, so that a full disk raises an OSError with its number
-        with (
-            beside.open("wb") as sink,
-            pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer,
-        ):
-            for texts, ends in _groups(in_pieces(pieces), measure, job):
-                writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
-                job.report((progress or _written)(measure.documents, measure.bytes))
+    measure = Measure()
+    with whole_file(parquet_of(folder, name)) as beside:
+        write_rows(beside, pieces, measure, job, progress or _written)
         if measure.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
         source = replace(measure.source(name, origin, notes, options),
@@ -193,11 +111,26 @@ def write_source(
     return source
 
 
+def write_rows(
+    path: Path, pieces: Iterable[Piece], measure: Measure, job: Job, progress: Callable[[int, int], Progress]
+) -> None:
+    """Write a Parquet file at `path`; `measure` takes what passes. Raises Cancelled when the job is to stop."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("text", pa.string()), ("ends", pa.bool_())])
+    # Python's own file object, so that a full disk raises an OSError with its number
+    with path.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:
+        for texts, ends in _groups(in_pieces(pieces), measure, job):
+            writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
+            job.report(progress(measure.documents, measure.bytes))
+
+
 def _written(documents: int, _bytes: int) -> Progress:
     return Progress(_("Writing the texts"), documents, None, _("documents"))
 
 
-def _groups(pieces: Iterable[Piece], measure: _Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
+def _groups(pieces: Iterable[Piece], measure: Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
     """The pieces as columns, about a megabyte at a time."""
     texts: list[bytes] = []
     ends: list[bool] = []
@@ -221,16 +154,18 @@ def _groups(pieces: Iterable[Piece], measure: _Measure, job: Job) -> Iterator[tu
         yield texts, ends
 
 
-def _parquet(folder: Path, name: str) -> Path:
+def parquet_of(folder: Path, name: str) -> Path:
+    """Where the texts of the source `name` are."""
     return folder / f"{name}.parquet"
 
 
-def _manifest(folder: Path, name: str) -> Path:
+def manifest_of(folder: Path, name: str) -> Path:
+    """Where the manifest of the source `name` is."""
     return folder / f"{name}.meta.json"
 
 
 def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
-    write_json(_manifest(folder, source.name), {"version": MANIFEST_VERSION, **asdict(source), "file": file_bytes})
+    write_json(manifest_of(folder, source.name), {"version": MANIFEST_VERSION, **asdict(source), "file": file_bytes})
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------
@@ -243,17 +178,19 @@ def sources(folder: Path) -> list[Source]:
     once and gets its manifest. Raises SourceError where a file can't be read.
     """
     paths = sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else []
-    return [_read_manifest(path) or _adopted(path) for path in paths if not path.name.startswith(".")]
+    paths = [path for path in paths if not path.name.startswith(".")]
+    paths = [path for path in paths if path.is_file() or manifest_of(folder, path.stem).exists()]
+    return [_read_manifest(path) or _adopted(path) for path in paths]
 
 
 def _read_manifest(path: Path) -> Source | None:
     """The manifest of the Parquet file at `path`, if there is one and it speaks of this file. Raises SourceError."""
-    content = read_json(_manifest(path.parent, path.stem))
+    content = read_json(manifest_of(path.parent, path.stem))
     version = content.get("version") if content else None
     if isinstance(version, int) and version > MANIFEST_VERSION:
         raise SourceError(_("The texts {path} were made by a newer LLM Studio.").format(path=path),
                           _("Update the program."))  # fmt: skip
-    if content is None or version != MANIFEST_VERSION or content.get("file") != path.stat().st_size:
+    if content is None or version != MANIFEST_VERSION or content.get("file") != _file_bytes(path, content):
         return None
     try:
         values: dict[str, Any] = {key: ({"conversations": False} | content)[key] for key in Source.__dataclass_fields__}
@@ -263,9 +200,23 @@ def _read_manifest(path: Path) -> Source | None:
         return None
 
 
+def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
+    """Bytes of the texts' file, or of the files that the manifest names."""
+    if path.is_file():
+        return path.stat().st_size
+    from llm_studio.data.parts import files_of
+
+    with contextlib.suppress(OSError):
+        return sum(part.stat().st_size for part, _documents in files_of(path, manifest))
+    return -1
+
+
 def _adopted(path: Path) -> Source:
     """The manifest of a Parquet file that came without one."""
-    measure = _Measure()
+    if path.is_dir():
+        raise SourceError(_("The texts in {path} are not those that its manifest tells of.").format(path=path),
+                          _("Remove this source and download it again."))  # fmt: skip
+    measure = Measure()
     for piece in _pieces_in(path):
         measure.add(piece.text, piece.text.encode(), piece.ends)
     source = measure.source(path.stem, path.name, (), None)
@@ -276,12 +227,12 @@ def _adopted(path: Path) -> Source:
 
 def read_pieces(folder: Path, source: Source) -> Iterator[Piece]:
     """The pieces of all documents of `source`, in order. Raises SourceError where the file can't be read."""
-    return _pieces_in(_parquet(folder, source.name))
+    return _pieces_in(parquet_of(folder, source.name))
 
 
 def read_from(folder: Path, source: Source, document: int) -> Iterator[Piece]:
     """The pieces of `source` from its document number `document` on, counted from 0; the texts before aren't read."""
-    return in_pieces(_rows(_parquet(folder, source.name), document))
+    return in_pieces(_rows(parquet_of(folder, source.name), document))
 
 
 def _pieces_in(path: Path) -> Iterator[Piece]:
@@ -289,6 +240,18 @@ def _pieces_in(path: Path) -> Iterator[Piece]:
 
 
 def _rows(path: Path, document: int = 0) -> Iterator[Piece]:
+    if path.is_dir():
+        from llm_studio.data.parts import files_of
+
+        for part, documents in files_of(path, read_json(manifest_of(path.parent, path.stem)) or {}):
+            if document < documents:
+                yield from _rows_of_file(part, document)
+            document = max(0, document - documents)
+        return
+    yield from _rows_of_file(path, document)
+
+
+def _rows_of_file(path: Path, document: int) -> Iterator[Piece]:
     import pyarrow.parquet as pq
 
     with _explained_reading(path), path.open("rb") as stream:
@@ -359,7 +322,7 @@ def _explained_reading(path: Path) -> Generator[None]:
 
 # --- Names ------------------------------------------------------------------------------------------------------
 
-_FORBIDDEN = str.maketrans(dict.fromkeys('<>:"/\\|?*' + _CONTROLS + "\x7f", " "))
+_FORBIDDEN = str.maketrans(dict.fromkeys('<>:"/\\|?*' + CONTROLS + "\x7f", " "))
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
 
 
@@ -381,15 +344,18 @@ def _find(folder: Path, name: str) -> Path:
     if name not in names:
         raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder),
                           _("The sources are: {names}.").format(names=", ".join(names) or _("none")))  # fmt: skip
-    return _parquet(folder, name)
+    return parquet_of(folder, name)
 
 
 def remove_source(folder: Path, name: str) -> None:
     """Delete the source `name`. Raises SourceError if there is none."""
     path = _find(folder, name)
     with explained(path):
-        patiently(path.unlink)
-        patiently(lambda: _manifest(folder, name).unlink(missing_ok=True))
+        if path.is_dir():
+            remove_folder(path)
+        else:
+            patiently(path.unlink)
+        patiently(lambda: manifest_of(folder, name).unlink(missing_ok=True))
 
 
 def move_source(folder: Path, name: str, to: Path) -> None:
@@ -397,6 +363,6 @@ def move_source(folder: Path, name: str, to: Path) -> None:
     path = _find(folder, name)
     with explained(to):
         to.mkdir(parents=True, exist_ok=True)
-        if _manifest(folder, name).exists():
-            patiently(lambda: _manifest(folder, name).replace(_manifest(to, name)))
-        patiently(lambda: path.replace(_parquet(to, name)))
+        if manifest_of(folder, name).exists():
+            patiently(lambda: manifest_of(folder, name).replace(manifest_of(to, name)))
+        patiently(lambda: path.replace(parquet_of(to, name)))

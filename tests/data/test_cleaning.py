@@ -7,7 +7,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data import raw
 from llm_studio.data.cleaning import clean
 from llm_studio.data.raw import Piece, in_pieces
 
@@ -35,7 +34,7 @@ def test_only_control_characters_and_ways_of_writing_change(text: str) -> None:
 def test_cleaning_pieces_equals_cleaning_the_whole(characters: list[str]) -> None:
     text = "".join(characters)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raw, "PIECE_CHARACTERS", 12)
+        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", 12)
         pieces = [piece.text for piece in in_pieces([Piece(text, True)])]
     assert "".join(clean(piece, NFC) for piece in pieces) == clean(text, NFC)
 

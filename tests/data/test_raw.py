@@ -52,7 +52,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, texts: list[str]) -> None
 @given(st.lists(st.text(st.sampled_from("ab \n\t\r\x00é\u0301\u1100\u1161\u200d"), max_size=40), min_size=1), st.data())
 def test_pieces_depend_on_the_text_and_not_on_its_fragments(texts: list[str], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raw, "PIECE_CHARACTERS", 7)
+        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", 7)
         whole = list(in_pieces(Piece(text, True) for text in texts))
         fragments: list[Piece] = []
         for text in texts:

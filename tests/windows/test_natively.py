@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from llm_studio import files
-from llm_studio.data.files import ReadOptions, read_path
+from llm_studio.data.readers.options import ReadOptions
+from llm_studio.data.readers.reading import read_path
 from llm_studio.errors import BusyError, ProjectError, SourceError, StorageError
 from llm_studio.jobs import Job
 from llm_studio.project import Project

@@ -1,0 +1,45 @@
+"""Which column of a table holds the text."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+_LIKELY = {
+    "text", "texte", "content", "contenu", "story", "stories", "document", "article", "body", "poem", "poeme", "poème",
+    "raw_content", "page_content", "markdown", "lyrics", "transcript", "plain_text", "code",
+}  # fmt: skip
+_UNLIKELY = {
+    "id", "_id", "url", "uri", "link", "title", "titre", "date", "source", "file", "path", "file_path", "filename",
+    "meta", "metadata", "label", "language", "lang", "hash", "author", "auteur", "license", "licence", "dump", "prompt",
+    "instruction", "timestamp", "category", "repo_name", "summary",
+}  # fmt: skip
+_LONGEST = 4000
+
+
+def guess_text_column(columns: Mapping[str, Sequence[object]]) -> str | None:
+    """The column that most looks like texts, from some values of each; None where none does.
+
+    A column of lists of strings (lines, paragraphs) counts as text. Names speak where lengths are alike.
+    """
+    scores = {name: _score(name, values) for name, values in columns.items()}
+    best = max(scores, key=lambda name: scores[name], default=None)
+    return best if best is not None and scores[best] > 0 else None
+
+
+def _score(name: str, values: Sequence[object]) -> float:
+    there = [value for value in values if value is not None and value != ""]
+    texts = [text for value in there if (text := _as_text(value)) is not None]
+    if not texts or len(texts) * 2 < len(there):
+        return 0.0
+    length = sum(min(len(text), _LONGEST) for text in texts) / len(texts)
+    words = sum(any(map(str.isspace, text)) for text in texts) / len(texts)
+    plain = name.rpartition(".")[2].lower()
+    weight = 5.0 if plain in _LIKELY else 0.1 if plain in _UNLIKELY else 1.0
+    return length * (0.02 + words) * weight
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(line, str) for line in cast("list[object]", value)):
+        return "\n".join(cast("list[str]", value))
+    return None

@@ -1,0 +1,46 @@
+"""What the tests of downloads share."""
+
+from llm_studio.data import raw
+from llm_studio.data.hub.plan import Wanted
+from llm_studio.events import Event, Notice
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows.download import download
+
+TALES = Wanted("me/tales")
+
+
+def texts_in(project: Project, name: str = "tales") -> list[str]:
+    """The documents that a source holds now."""
+    source = next((source for source in raw.sources(project.raw) if source.name == name), None)
+    texts = [""]
+    for piece in raw.read_pieces(project.raw, source) if source else ():
+        texts[-1] += piece.text
+        if piece.ends:
+            texts.append("")
+    return texts[:-1]
+
+
+def take(project: Project, wanted: Wanted = TALES) -> raw.Source:
+    return download(project, wanted, Job())
+
+
+def take_and_tell(project: Project, wanted: Wanted = TALES) -> tuple[raw.Source, list[str]]:
+    """The source and the notices."""
+    events: list[Event] = []
+    source = download(project, wanted, Job(events.append))
+    return source, [event.text for event in events if isinstance(event, Notice)]
+
+
+def stopping_after(reports: int) -> Job:
+    """A job that the user stops when it has told so much."""
+    told = 0
+
+    def report(_event: Event) -> None:
+        nonlocal told
+        told += 1
+        if told == reports:
+            job.request_stop()
+
+    job = Job(report)
+    return job
