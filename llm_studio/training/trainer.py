@@ -127,7 +127,7 @@ class Trainer:
                 self._optimizer.zero_grad()
                 return False
             if self._settings.model.dropout > 0:
-                torch.manual_seed(_seed_of(settings.seed, self.step, index))
+                _seed_dropout(self._compute.device, _seed_of(settings.seed, self.step, index))
             with self._compute.autocast():
                 loss = self.model.loss(inputs, targets) / settings.gradient_accumulation_steps
             self._scaler.scale(loss).backward()
@@ -217,6 +217,18 @@ class Trainer:
     def _tell(self, event: Event) -> None:
         self._material.log.write(event)
         self._job.report(event)
+
+
+def _seed_dropout(device: str, seed: int) -> None:
+    """Seed the one generator that dropout draws from.
+
+    `torch.manual_seed` seeds those of every kind of device, and for each that isn't there it formats the whole stack:
+    half a millisecond for each micro-batch, on Windows many times that.
+    """
+    if device == "cuda":
+        torch.cuda.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
 
 
 def _seed_of(seed: int, step: int, micro_batch: int) -> int:
