@@ -1,0 +1,161 @@
+"""Lines that recur on many pages: headers, footers, page numbers, the menu of a web site.
+
+Two signs tell them from what an author repeats. Within a long document they come as regularly as the pages do, measured
+in characters, or count the pages. Across a source they stand in many of its documents. The names of a play's speakers
+do neither, nor does a refrain. Numbers in a line count as one: “Page 12 of 300” is the same line on each page.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+LONGEST_LINE = 100
+"""Characters of a line that may be a header."""
+LEAST_DOCUMENTS = 10
+LEAST_SHARE = 0.1
+"""A line stands in so many documents of a source and in such a share of them to be removed."""
+_LEAST_LINES = 3
+"""Lines of a document that counts: a shorter one is no page."""
+_LEAST_PAGES = 8
+_LEAST_NUMBERED = 5
+"""Times that a line recurs in one document; that it does with a page's number in it."""
+_PAGE = (500, 8_000)
+"""Characters from one header to the next, on average."""
+_IRREGULAR = 0.35
+"""Most deviation of these distances, as a share of their mean. Lines at random places have 1."""
+_MOST_KNOWN = 100_000
+"""Different lines remembered at once; when there are more, those seen once are forgotten."""
+_MOST_REMOVED = 10_000
+
+_DIGITS = re.compile(r"\d+")
+_SEEN_ONCE = 1
+
+
+def pattern(line: str) -> str:
+    """What `line` has in common with its likes on other pages, or "" where it can't be a header."""
+    if len(line) > 2 * LONGEST_LINE:
+        return ""
+    plain = _DIGITS.sub("#", " ".join(line.split()))
+    if len(plain) > LONGEST_LINE or not ("#" in plain or any(map(str.isalpha, plain))):
+        return ""
+    return plain
+
+
+def remove_repeated_lines(text: str, goes_on: bool, continues: bool, repeated: frozenset[str]) -> str:
+    """`text` without the lines of these patterns.
+
+    `goes_on`: it begins within a line, `continues`: it ends within one, that is too long for a header.
+    """
+    lines = text.split("\n")
+    last = len(lines) - 1
+    inside = {0} if goes_on else set[int]()
+    if continues:
+        inside.add(last)  # of a line too long for a header
+    removed = [n for n, line in enumerate(lines) if n not in inside and pattern(line) in repeated]
+    if not removed:
+        return text
+    gone = set(removed)
+    out = [line for n, line in enumerate(lines) if n not in gone]
+    if last in gone and out:
+        out.append("")  # the end of the line before stays
+    return "\n".join(out)
+
+
+@dataclass(slots=True)
+class _Recurrence:
+    """Where one line has been seen in a document."""
+
+    last: int
+    number: int
+    count: int = 1
+    gaps: int = 0
+    squares: int = 0
+    counted_on: int = 0
+
+    def again(self, place: int, number: int) -> None:
+        gap = place - self.last
+        self.count += 1
+        self.gaps += gap
+        self.squares += gap * gap
+        self.counted_on += 1 <= number - self.number <= 2
+        self.last, self.number = place, number
+
+    def is_a_header(self) -> bool:
+        times = self.count - 1
+        if self.count < _LEAST_NUMBERED or not _PAGE[0] <= self.gaps / times <= _PAGE[1]:
+            return False
+        if self.counted_on >= 0.8 * times:
+            return True
+        mean = self.gaps / times
+        return self.count >= _LEAST_PAGES and self.squares / times - mean * mean <= (_IRREGULAR * mean) ** 2
+
+
+@dataclass
+class RepeatedLines:
+    """Finds the repeated lines of one source, remembering at most so many different ones."""
+
+    _documents: int = 0
+    _in_documents: dict[str, int] = field(default_factory=dict[str, int])
+    _headers: set[str] = field(default_factory=set[str])
+    _open: dict[str, _Recurrence] = field(default_factory=dict[str, _Recurrence])
+    _rest: str = ""
+    _place: int = 0
+    _lines: int = 0
+
+    def add(self, text: str, ends: bool) -> None:
+        """The next part of a document, cleaned by the rules before."""
+        lines = (self._rest + text).split("\n")
+        self._rest = "" if ends else lines.pop()
+        if len(self._rest) > 2 * LONGEST_LINE:  # no header, however it ends
+            self._place += len(self._rest) - 2 * LONGEST_LINE - 1
+            self._rest = self._rest[: 2 * LONGEST_LINE + 1]
+        for line in lines:
+            self._line(line)
+        if ends:
+            self._close()
+
+    def _line(self, line: str) -> None:
+        self._place += len(line) + 1
+        if not line or line.isspace():
+            return
+        self._lines += 1
+        if not (key := pattern(line)):
+            return
+        number = _DIGITS.search(line) if "#" in key else None
+        value = int(number.group()[:18]) if number else 0
+        if (seen := self._open.get(key)) is not None:
+            seen.again(self._place, value)
+            return
+        if len(self._open) >= _MOST_KNOWN:
+            self._open = {key: seen for key, seen in self._open.items() if seen.count > _SEEN_ONCE}
+        if len(self._open) < _MOST_KNOWN:
+            self._open[key] = _Recurrence(self._place, value)
+
+    def _close(self) -> None:
+        if self._lines >= _LEAST_LINES:
+            self._documents += 1
+            for key, seen in self._open.items():
+                if seen.count >= _LEAST_NUMBERED and seen.is_a_header() and len(self._headers) < _MOST_REMOVED:
+                    self._headers.add(key)
+            self._count()
+        self._open, self._rest, self._place, self._lines = {}, "", 0, 0
+
+    def _count(self) -> None:
+        counts = self._in_documents
+        for key in self._open:
+            counts[key] = counts.get(key, 0) + 1
+        if len(counts) > 2 * _MOST_KNOWN:
+            least = _SEEN_ONCE  # forgotten lines may come again: a line in a tenth of the documents survives
+            while len(counts) > _MOST_KNOWN:
+                counts = {key: count for key, count in counts.items() if count > least}
+                least += 1
+            self._in_documents = counts
+
+    def found(self) -> frozenset[str]:
+        """The patterns of the lines to remove."""
+        least = max(LEAST_DOCUMENTS, LEAST_SHARE * self._documents)
+        return frozenset(self._headers.union(self._most(least)))
+
+    def _most(self, least: float) -> Iterator[str]:
+        often = [(-count, key) for key, count in self._in_documents.items() if count >= least]
+        return (key for _count, key in sorted(often)[:_MOST_REMOVED])
