@@ -14,8 +14,8 @@ LONGEST_LINE = 100
 LEAST_DOCUMENTS = 10
 LEAST_SHARE = 0.1
 """A line stands in so many documents of a source and in such a share of them to be removed."""
-_LEAST_LINES = 3
-"""Lines of a document that counts: a shorter one is no page."""
+_LEAST_LINES, _LONGEST_DOCUMENT = 3, 20_000
+"""Lines, and characters, of a document that is a page of its source: in forty novels “— Yes.” stands ten times."""
 _LEAST_PAGES = 8
 _LEAST_NUMBERED = 5
 """Times that a line recurs in one document; that it does with a page's number in it."""
@@ -132,11 +132,11 @@ class RepeatedLines:
             self._open[key] = _Recurrence(self._place, value)
 
     def _close(self) -> None:
-        if self._lines >= _LEAST_LINES:
+        for key, seen in self._open.items():
+            if seen.count >= _LEAST_NUMBERED and seen.is_a_header() and len(self._headers) < _MOST_REMOVED:
+                self._headers.add(key)
+        if self._lines >= _LEAST_LINES and self._place <= _LONGEST_DOCUMENT:
             self._documents += 1
-            for key, seen in self._open.items():
-                if seen.count >= _LEAST_NUMBERED and seen.is_a_header() and len(self._headers) < _MOST_REMOVED:
-                    self._headers.add(key)
             self._count()
         self._open, self._rest, self._place, self._lines = {}, "", 0, 0
 

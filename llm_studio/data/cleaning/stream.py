@@ -26,6 +26,7 @@ TEXT_RULES = (
 
 _LONG_LINE = 100_000
 """Characters of a line that has to end before it is cleaned."""
+_LONGEST_ENTITY = 64
 _MOST_KEPT = 1_000_000
 """White space that waits for what follows it."""
 
@@ -132,15 +133,22 @@ def _quiet_cut(text: str, start: int) -> int:
     """A place within the long last line of `text`, from `start` on, where no tag and no entity is cut apart."""
     first = cut = safe_cut(text, start, len(text) - 1)
     for _try in range(100):
-        opening = text.rfind("<", start, cut)
-        quiet = opening < 0 or text.find(">", opening, cut) > 0 or text[opening + 1 : opening + 2].isspace()
-        if quiet and text.find("&", max(start, cut - 64), cut) < 0:
+        opening = _opened(text, start, cut)
+        if opening < 0:
             return cut
-        below = min(opening, cut - 64) if not quiet else cut - 64
-        if below <= start + 1:
+        if opening <= start:
             break
-        cut = safe_cut(text, start, below)
+        cut = safe_cut(text, start, opening)
     return first
+
+
+def _opened(text: str, start: int, cut: int) -> int:
+    """Where a tag or an entity begins that a cut would leave open, or -1."""
+    opening = text.rfind("<", start, cut)
+    if opening >= 0 and text.find(">", opening, cut) < 0 and not text[opening + 1 : opening + 2].isspace():
+        return opening
+    opening = text.rfind("&", max(start, cut - _LONGEST_ENTITY), cut)
+    return opening if opening >= 0 and not any(mark in text[opening:cut] for mark in "; ") else -1
 
 
 class _KeptBack:
