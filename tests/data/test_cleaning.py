@@ -26,9 +26,9 @@ def only(*names: str) -> DataSettings:
 
 
 _MARKS = (
-    "a b ; / = & < > « » ! 1 <b> </b> <p> <br/> <a!href='x'> <a!href= <td> <!-- --> &amp; &lt; &gt; &nbsp; &shy; &#769; "
-    '&#x37e; &#13; &#10; lt; amp; b> HEADER HEADER\n Page!7\n 12\n a\n " é \u037e \u0301 \u0338 \u1100 \u1161 \u11a8 \xad '
-    "\u200b \ufeff \x7f \x00 \x1b"
+    "a b ; / = & < > « » ! 1 <b> </b> <p> <br/> <a!href='x'> <a!href= <td> <!-- --> &amp; &lt; &gt; &nbsp; &shy; "
+    "&#769; &#x37e; &#13; &#10; lt; amp; b> HEADER HEADER\n Page!7\n 12\n a\n é \u037e \u0301 \u0338 \u1100 \u1161 "
+    "\u11a8 \xad \u200b \ufeff \x7f \x00 \x1b"
 )
 fragments = st.one_of(
     st.characters(exclude_categories=["Cs"]),
@@ -104,7 +104,7 @@ def test_parts_end_where_a_token_does(text: str) -> None:
         patch.setattr(raw, "PIECE_CHARACTERS", 12)
         pieces = list(in_pieces([Piece(text + " and\n\n more\n" * 5, True)]))
     for rules in (["remove_html"], ["tidy_spaces"], ["remove_html", "tidy_spaces"]):
-        cleaner = Cleaner(only("remove_controls", *rules))
+        cleaner = Cleaner(only("remove_controls", "remove_invisible", *rules))
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
         before = [part for part in parts[:-1] if part]
         assert all(not part[-1].isspace() for part in before)

@@ -17,12 +17,11 @@ LEAST_SHARE = 0.1
 _LEAST_LINES, _LONGEST_DOCUMENT = 3, 20_000
 """Lines, and characters, of a document that is a page of its source: in forty novels “— Yes.” stands ten times."""
 _LEAST_PAGES = 8
-_LEAST_NUMBERED = 5
-"""Times that a line recurs in one document; that it does with a page's number in it."""
+"""Times that a line recurs in one document."""
 _PAGE = (500, 8_000)
 """Characters from one header to the next, on average."""
-_IRREGULAR = 0.35
-"""Most deviation of these distances, as a share of their mean. Lines at random places have 1."""
+_IRREGULAR, _IRREGULAR_NUMBERED = 0.35, 0.5
+"""Most deviation of these distances, as a share of their mean. Lines at random places have 1, numbered chapters 0.6."""
 _MOST_KNOWN = 100_000
 """Different lines remembered at once; when there are more, those seen once are forgotten."""
 _MOST_REMOVED = 10_000
@@ -82,12 +81,13 @@ class _Recurrence:
 
     def is_a_header(self) -> bool:
         times = self.count - 1
-        if self.count < _LEAST_NUMBERED or not _PAGE[0] <= self.gaps / times <= _PAGE[1]:
+        if self.count < _LEAST_PAGES or not _PAGE[0] <= self.gaps / times <= _PAGE[1]:
             return False
-        if self.counted_on >= 0.8 * times:
-            return True
         mean = self.gaps / times
-        return self.count >= _LEAST_PAGES and self.squares / times - mean * mean <= (_IRREGULAR * mean) ** 2
+        irregular = max(0.0, self.squares / times - mean * mean) ** 0.5 / mean
+        if self.counted_on >= 0.8 * times:
+            return irregular <= _IRREGULAR_NUMBERED
+        return irregular <= _IRREGULAR
 
 
 @dataclass
@@ -133,7 +133,7 @@ class RepeatedLines:
 
     def _close(self) -> None:
         for key, seen in self._open.items():
-            if seen.count >= _LEAST_NUMBERED and seen.is_a_header() and len(self._headers) < _MOST_REMOVED:
+            if seen.count >= _LEAST_PAGES and seen.is_a_header() and len(self._headers) < _MOST_REMOVED:
                 self._headers.add(key)
         if self._lines >= _LEAST_LINES and self._place <= _LONGEST_DOCUMENT:
             self._documents += 1
