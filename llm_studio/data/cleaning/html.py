@@ -26,12 +26,11 @@ _REPLACED = {
 
 _BLANK = r"[^\S\n]"
 _ATTRIBUTE = rf"""{_BLANK}++[A-Za-z_:@][\w:.@-]*+{_BLANK}*+={_BLANK}*+(?:"[^"<>\n]*+"|'[^'<>\n]*+'|[^\s"'<>=]++)"""
-_NAMES = "|".join(sorted(_REPLACED, key=lambda name: (-len(name), name)))
 _MARKUP = re.compile(
-    rf"</?({_NAMES})(?:{_ATTRIBUTE})*+{_BLANK}*+/?>"
-    r"|<!--[^<>\n]*+>|<!doctype\b[^<>\n]*+>|<\?xml\b[^<>\n]*+>"
-    r"|&(?:amp;)*(\#[0-9]{1,7}|\#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});",
-    re.IGNORECASE,
+    r"[<&](?:(?<=<)(?:"
+    rf"/?([A-Za-z][A-Za-z0-9]*+)(?:{_ATTRIBUTE})*+{_BLANK}*+/?>"
+    r"|!--[^<>\n]*+>|![Dd][Oo][Cc][Tt][Yy][Pp][Ee]\b[^<>\n]*+>|\?[Xx][Mm][Ll]\b[^<>\n]*+>"
+    r")|(?<=&)(?:amp;)*(\#[0-9]{1,7}|\#[Xx][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});)"
 )
 _ROUNDS = 8
 
@@ -45,7 +44,7 @@ def remove_html(text: str, settle: Callable[[str], str]) -> str:
     if "<" not in text and "&" not in text:
         return text
     once = _without(text, settle)
-    if once == text or _without(once, settle) == once:
+    if once == text or not ("<" in once or "&" in once) or _without(once, settle) == once:
         return once
     return "\n".join(_settled(line, settle) for line in text.split("\n"))
 
@@ -66,7 +65,7 @@ def _settled(line: str, settle: Callable[[str], str]) -> str:
 def _replacement(found: "re.Match[str]") -> str:
     element, entity = found.group(1), found.group(2)
     if element is not None:
-        return _REPLACED[element.lower()]
+        return _REPLACED.get(element.lower(), found.group())
     if entity is None:
         return ""
     if entity[0] != "#":

@@ -40,24 +40,37 @@ def pattern(line: str) -> str:
     return plain
 
 
-def remove_repeated_lines(text: str, goes_on: bool, continues: bool, repeated: frozenset[str]) -> str:
-    """`text` without the lines of these patterns.
+class LineRemover:
+    """Removes the lines of given patterns."""
 
-    `goes_on`: it begins within a line, `continues`: it ends within one, that is too long for a header.
-    """
-    lines = text.split("\n")
-    last = len(lines) - 1
-    inside = {0} if goes_on else set[int]()
-    if continues:
-        inside.add(last)  # of a line too long for a header
-    removed = [n for n, line in enumerate(lines) if n not in inside and pattern(line) in repeated]
-    if not removed:
-        return text
-    gone = set(removed)
-    out = [line for n, line in enumerate(lines) if n not in gone]
-    if last in gone and out:
-        out.append("")  # the end of the line before stays
-    return "\n".join(out)
+    def __init__(self, repeated: frozenset[str]) -> None:
+        self._repeated = repeated
+        self._first = {key[0] for key in repeated}
+        if "#" in self._first:
+            self._first.update("0123456789")
+        self._any_digit = "#" in self._first
+
+    def __call__(self, text: str, goes_on: bool, continues: bool) -> str:
+        """`text` without these lines.
+
+        `goes_on`: it begins within a line, `continues`: it ends within one, that is too long for a header.
+        """
+        lines = text.split("\n")
+        last = len(lines) - 1
+        inside = {0} if goes_on else set[int]()
+        if continues:
+            inside.add(last)
+        gone = {n for n, line in enumerate(lines) if line and n not in inside and self._has(line)}
+        if not gone:
+            return text
+        out = [line for n, line in enumerate(lines) if n not in gone]
+        if last in gone and out:
+            out.append("")  # the end of the line before stays
+        return "\n".join(out)
+
+    def _has(self, line: str) -> bool:
+        first = line.lstrip()[:1]  # most lines begin in another way
+        return (first in self._first or (self._any_digit and first.isdecimal())) and pattern(line) in self._repeated
 
 
 @dataclass(slots=True)

@@ -9,17 +9,15 @@ import re
 MOST_BLANK_LINES = 2
 """In a row: two stand between the functions of a program and before a chapter."""
 
-_ODD = "\u1680\u2000-\u2006\u2008-\u200a\u205f\u3000"
 _UNBROKEN = "\xa0\u2007\u202f"
+_ODD = "\u1680" + "".join(chr(code) for code in range(0x2000, 0x200B) if chr(code) not in _UNBROKEN) + "\u205f\u3000"
 _SPACES = f" {_ODD}{_UNBROKEN}"
-_ANY_ODD = re.compile(f"[{_ODD}{_UNBROKEN}]")
-_RUN = re.compile(rf"(?<=\S)[{_SPACES}]{{2,}}")
-_ONE = re.compile(
-    rf"[{_ODD}]|(?<![«—–])(?:(?<!\d)[{_UNBROKEN}]|[{_UNBROKEN}](?!\d))(?![!?;:»%€])",
-)
-_TRAILING = re.compile(rf"(?<![\t{_SPACES}])[\t{_SPACES}]++(?=\n)")
+_BLANKS = f"\t{_SPACES}"
+_RUN = re.compile(r"  (?<=\S  ) *")
+_PLAIN = re.compile(rf"[{_UNBROKEN}](?:(?<=[{_SPACES}].)|(?=[{_SPACES}])|(?<![«—–].)(?![!?;:»%€])(?:(?<!\d.)|(?!\d)))")
+"""An unbreakable space beside another space, or where French has none: not in a number, in « » or before a mark."""
 _LINES = re.compile(rf"\n{{{MOST_BLANK_LINES + 2},}}")
-_BLANKS = " \t\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u205f\u3000\xa0\u202f"
+# What a pattern begins with is found fast, so the patterns look back from behind it
 
 
 class Tidier:
@@ -71,15 +69,17 @@ class Tidier:
 
 
 def _tidied(text: str, before: str) -> str:
-    """`text` that stands after the character `before`."""
-    odd = not text.isascii() and _ANY_ODD.search(text) is not None
+    """`text` that stands after the character `before`, but for its blank lines at both ends."""
     text = before + text
-    if odd or "  " in text:
-        text = _RUN.sub(" ", text)
+    odd = not text.isascii() and any(map(text.__contains__, _ODD + _UNBROKEN))
     if odd:
-        text = _ONE.sub(" ", text)
+        for space in _ODD:
+            text = text.replace(space, " ")
+        text = _PLAIN.sub(" ", text)
+    if "  " in text:
+        text = _RUN.sub(" ", text)
     if odd or " \n" in text or "\t\n" in text:
-        text = _TRAILING.sub("", text)
+        text = "\n".join([line.rstrip(_BLANKS) for line in text.split("\n")])
     if "\n" * (MOST_BLANK_LINES + 2) in text:
         text = _LINES.sub("\n" * (MOST_BLANK_LINES + 1), text)
     return text[len(before) :]

@@ -10,7 +10,7 @@ from typing import Protocol
 from llm_studio.config import DataSettings
 from llm_studio.data.cleaning.characters import normalize_unicode, remove_controls, remove_invisible
 from llm_studio.data.cleaning.html import remove_html
-from llm_studio.data.cleaning.lines import remove_repeated_lines
+from llm_studio.data.cleaning.lines import LineRemover
 from llm_studio.data.cleaning.spaces import Tidier
 from llm_studio.data.raw import before_white_space, safe_cut
 
@@ -81,9 +81,7 @@ def _stage(name: str, settings: DataSettings, repeated: frozenset[str]) -> _Stag
             settle = _settling(settings)
             return _Lines(lambda text, goes_on, continues: remove_html(text, settle))
         case "remove_repeated_lines":
-            if not repeated:
-                return lambda text, ends: text
-            return _Lines(lambda text, goes_on, continues: remove_repeated_lines(text, goes_on, continues, repeated))
+            return _Lines(LineRemover(repeated)) if repeated else lambda text, ends: text
         case _:
             tidier = Tidier()
             return lambda text, ends: tidier.part(text, not text.endswith("\n"), ends)
