@@ -127,24 +127,32 @@ class Judge:
 
     def verdicts(self, job: Job) -> "Judged":
         """The verdicts on all documents seen. Raises Cancelled."""
-        measures, verdicts = self._scale.measures(), np.frombuffer(bytes(self._verdicts), np.uint8).copy()
+        judged = self.alone()
         if self._settings.remove_duplicates:
-            verdicts[duplicates(measures, verdicts == Verdict.KEPT)] = Verdict.DUPLICATE
-        near: list[NearDuplicate] = []
+            judged.verdicts[duplicates(judged.measures, judged.kept)] = Verdict.DUPLICATE
         if self._near is not None:
-            job.report(Progress(_("Comparing the documents"), 0, None, _("documents")))
-            near = self._near.found(measures.hashes, measures.lengths, verdicts == Verdict.KEPT, job)
-            verdicts[[pair.removed for pair in near]] = Verdict.NEAR_DUPLICATE
-        return Judged(measures, verdicts, near)
+            near = self.near_duplicates(judged, job)
+            judged.verdicts[[pair.removed for pair in near]] = Verdict.NEAR_DUPLICATE
+        return judged
+
+    def alone(self) -> "Judged":
+        """The verdicts so far, of each document by itself."""
+        return Judged(self._scale.measures(), np.frombuffer(bytes(self._verdicts), np.uint8).copy())
+
+    def near_duplicates(self, judged: "Judged", job: Job) -> list[NearDuplicate]:
+        """The near duplicates among those that are kept so far. Raises Cancelled."""
+        if self._near is None:
+            return []
+        job.report(Progress(_("Comparing the documents"), 0, None, _("documents")))
+        return self._near.found(judged.measures.hashes, judged.measures.lengths, judged.kept, job)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """All documents with the verdict on each, and the pairs of near duplicates."""
+    """All documents with the verdict on each."""
 
     measures: Measures
     verdicts: NDArray[np.uint8]
-    near: list[NearDuplicate]
 
     @property
     def kept(self) -> NDArray[np.bool_]:

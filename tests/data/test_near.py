@@ -53,10 +53,11 @@ def changed(words: list[str], changes: int, seed: int = 0) -> list[str]:
 @pytest.mark.parametrize("similarity", [0.5, 0.6, 0.8, 0.9])
 def test_pairs_above_the_similarity_are_found_and_pairs_below_are_not(similarity: float) -> None:
     originals = [text_of(400, seed) for seed in range(60)]
-    others = [changed(words, seed, seed) for seed, words in enumerate(originals)]
+    step = 1 if similarity < 0.7 else 2
+    others = [changed(words, seed // step, seed) for seed, words in enumerate(originals)]
     real = [jaccard(left, right) for left, right in zip(originals, others, strict=True)]
     removed = {pair.removed % 60 for pair in found([" ".join(words) for words in originals + others], similarity)}
-    margin = 3 * (similarity * (1 - similarity) / near.PLACES) ** 0.5  # 3 standard errors
+    margin = 3.5 * (similarity * (1 - similarity) / near.PLACES) ** 0.5  # standard errors
     surely = {n for n, share in enumerate(real) if share > similarity + margin}
     surely_not = {n for n, share in enumerate(real) if share < similarity - margin}
     assert min(len(surely), len(surely_not)) > 1
