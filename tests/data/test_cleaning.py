@@ -103,7 +103,7 @@ def test_parts_end_where_a_token_does(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(raw, "PIECE_CHARACTERS", 12)
         pieces = list(in_pieces([Piece(text + " and\n\n more\n" * 5, True)]))
-    for rules in (["remove_html"], ["tidy_spaces"], ["remove_html", "tidy_spaces"]):
+    for rules in (["remove_html"], ["tidy_spaces"], ["normalize_unicode"], ["remove_html", "tidy_spaces"]):
         cleaner = Cleaner(only("remove_controls", "remove_invisible", *rules))
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
         before = [part for part in parts[:-1] if part]

@@ -52,7 +52,7 @@ class Cleaner:
     ) -> None:
         rules = [name for name in TEXT_RULES if getattr(settings, name) and (only is None or name in only)]
         self._stages = [_stage(name, settings, repeated) for name in rules]
-        if {"remove_html", "remove_repeated_lines"}.intersection(rules) and "tidy_spaces" not in rules:
+        if any(isinstance(stage, _Lines) for stage in self._stages) and "tidy_spaces" not in rules:
             self._stages.append(_KeptBack())
 
     def feed(self, text: str, ends: bool) -> str:
