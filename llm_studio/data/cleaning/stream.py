@@ -70,7 +70,7 @@ def clean(text: str, settings: DataSettings, repeated: frozenset[str] = frozense
 def _stage(name: str, settings: DataSettings, repeated: frozenset[str]) -> _Stage:
     match name:
         case "remove_controls":
-            return lambda text, ends: remove_controls(text)
+            return _Controls()
         case "remove_invisible":
             return lambda text, ends: remove_invisible(text)
         case "normalize_unicode":
@@ -147,6 +147,18 @@ def _opened(text: str, start: int, cut: int) -> int:
         return opening
     opening = text.rfind("&", max(start, cut - _LONGEST_ENTITY), cut)
     return opening if opening >= 0 and not any(mark in text[opening:cut] for mark in "; ") else -1
+
+
+class _Controls:
+    """Removes control characters. A CR waits for the LF that may follow it."""
+
+    def __init__(self) -> None:
+        self._waiting = ""
+
+    def __call__(self, text: str, ends: bool) -> str:
+        text = self._waiting + text
+        self._waiting = "\r" if text.endswith("\r") and not ends else ""
+        return remove_controls(text[: len(text) - len(self._waiting)])
 
 
 class _KeptBack:
