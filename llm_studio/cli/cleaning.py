@@ -42,9 +42,11 @@ def clean(
     settings = project.settings().replaced(wanted).data if wanted else None
     with running(as_json) as job:
         found = preview(project, settings, job, sample * 1_000_000 if sample else None)
+        would = (rule.rule for rule in found.rules if not rule.on and rule.documents)
+        proposal = " --set ".join(changes or [f"data.{rule}=true" for rule in would])
         job.report(Done(
             _as_text(found, examples),
-            f"llm-studio config {quoted(folder)} --set data.remove_html=true" if not wanted else "",
+            f"llm-studio config {quoted(folder)} --set {proposal}" if proposal else "",
             asdict(found),
         ))  # fmt: skip
 

@@ -30,7 +30,7 @@ from llm_studio.workflows import projects
 
 GIGABYTES = (1, 2, 4)
 SPEED_MEGABYTES = 200
-"""Of the text that the speed is measured on, times the factor, but 50 at least."""
+"""Of the text that the speed is measured on, times the factor, but 10 at least."""
 ROUNDS = 3
 VOCABULARY = 4096
 ALL_RULES = {
@@ -50,7 +50,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 _memory(Path(folder), gigabytes * factor * 1000, rules)
     with tempfile.TemporaryDirectory() as folder:
-        _speed(Path(folder), max(50, SPEED_MEGABYTES * factor))
+        _speed(Path(folder), max(10, SPEED_MEGABYTES * factor))
 
 
 def _memory(folder: Path, megabytes: float, rules: dict[str, object]) -> None:

@@ -11,6 +11,12 @@ Within a document, one module each:
 
 Between documents, by the corpus (corpus.py), on the texts cleaned so far: lengths and language first, which cost least;
 then exact duplicates; then near duplicates (near.py), of which there are fewer to compare.
+
+What is on without being asked for takes nothing from a text that a model could learn from: control characters, NFC,
+exact duplicates, documents under 50 characters, and in new projects (the presets) invisible characters and white space.
+These two are off where a config.yaml doesn't name them: it is older than they are, and its corpus stays the same.
+The rest is off, for somebody wants what it removes: texts about HTML have tags, songs have refrains, collections have
+versions of one text; and a language or a longest length is a choice.
 """
 
 from llm_studio.data.cleaning.stream import TEXT_RULES, Cleaner, clean
