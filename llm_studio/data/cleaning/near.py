@@ -201,7 +201,10 @@ class NearDuplicates:
             if not len(order):
                 return
             similar = self._similar(heads, order, job) >= self._similarity
-            groups.join(heads[similar], order[similar])
+            for start in range(0, len(order), _ROWS):
+                job.check()
+                part = similar[start : start + _ROWS]
+                groups.join(heads[start : start + _ROWS][part], order[start : start + _ROWS][part])
             order = order[~similar]
 
     def _similar(self, left: _Ids, right: _Ids, job: Job) -> NDArray[np.float64]:
