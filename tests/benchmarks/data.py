@@ -44,25 +44,25 @@ def main() -> None:
     """Print memory and speed."""
     factor = float(sys.argv[1] if __name__ == "__main__" and sys.argv[1:] else os.environ.get(
         "LLM_STUDIO_DATA_FACTOR", "1"))  # fmt: skip
-    for rules in ({}, ALL_RULES):
-        print("rules of a new project" if not rules else "all rules", flush=True)
-        for gigabytes in GIGABYTES:
-            with tempfile.TemporaryDirectory() as folder:
-                _memory(Path(folder), gigabytes * factor * 1000, rules)
+    for gigabytes in GIGABYTES:
+        with tempfile.TemporaryDirectory() as folder:
+            _memory(Path(folder), gigabytes * factor * 1000)
     with tempfile.TemporaryDirectory() as folder:
         _speed(Path(folder), max(10, SPEED_MEGABYTES * factor))
 
 
-def _memory(folder: Path, megabytes: float, rules: dict[str, object]) -> None:
+def _memory(folder: Path, megabytes: float) -> None:
     project = projects.new_project(folder / "p", "nano", "en")
-    projects.change_settings(project, {**rules, "tokenizer.max_megabytes": 50})
-    steps = [_in_a_process("write", project.root, str(megabytes))]
-    steps += [_in_a_process(name, project.root) for name in ("plan", "tokenizer", "prepare")]
-    told = [f"{step['name']} {step['peak_mb']:.0f} MB in {step['seconds']:.0f} s" for step in steps]
-    documents, written = steps[0]["documents"], steps[0]["megabytes"]
-    print(f"{written:6.0f} MB, {documents} documents: peak memory {', '.join(told)}; "
-          f"plan {written / steps[1]['seconds']:.1f} MB/s, {steps[1]['plan_bytes'] / documents:.1f} bytes a document, "
-          f"{steps[1]['kept']} kept", flush=True)  # fmt: skip
+    made = _in_a_process("write", project.root, str(megabytes))
+    documents, written = made["documents"], made["megabytes"]
+    print(f"{written:.0f} MB, {documents} documents, written in {made['peak_mb']:.0f} MB of memory", flush=True)
+    for name, rules in (("rules of a new project", {}), ("all rules", ALL_RULES)):
+        projects.change_settings(project, {**rules, "tokenizer.max_megabytes": 50})
+        steps = [_in_a_process(step, project.root) for step in ("plan", "tokenizer", "prepare")]
+        told = [f"{step['name']} {step['peak_mb']:.0f} MB in {step['seconds']:.0f} s" for step in steps]
+        print(f"  {name}: peak memory {', '.join(told)}; plan {written / steps[0]['seconds']:.1f} MB/s, "
+              f"{steps[0]['plan_bytes'] / documents:.1f} bytes a document, {steps[0]['kept']} kept",
+              flush=True)  # fmt: skip
 
 
 def _speed(folder: Path, megabytes: float) -> None:
