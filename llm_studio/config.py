@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from llm_studio.errors import ConfigError, Problem
 from llm_studio.i18n import N_, _
@@ -19,6 +19,16 @@ from llm_studio.i18n import N_, _
 SPECIAL_TOKENS = ("<|endoftext|>", "<|user|>", "<|assistant|>")
 SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 """Every byte and the special tokens."""
+
+_CODES = (
+    "aa ab af ak am ar as ay az ba be bg bh bi bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu fa fi "
+    "fj fo fr fy ga gd gl gn gu gv ha haw he hi hmn hr ht hu hy ia id ie ig ik is it iu ja jv ka kha kk kl km kn ko ks "
+    "ku ky la lb lg lif ln lo lt lv mfe mg mi mk ml mn mr ms mt my na ne nl nn no nr nso ny oc om or pa pl ps pt qu rm "
+    "rn ro ru rw sa sd sg si sk sl sm sn so sq sr ss st su sv sw syr ta te tg th ti tk tl tn to tr ts tt ug uk ur uz "
+    "ve vi vo war wo xh yi yo za zh zu"
+)
+LANGUAGES = frozenset(_CODES.split())
+"""Languages that can be recognised in texts: ISO 639-1, and for those that have no code there, ISO 639-3."""
 
 
 class Section(BaseModel):
@@ -35,17 +45,55 @@ class ProjectSettings(Section):
 
 
 class DataSettings(Section):
-    """How the corpus is cleaned and split."""
+    """How the corpus is cleaned, by rules in this order, and split."""
 
+    remove_controls: bool = Field(
+        default=True, description=N_("remove control characters and end all lines in one way")
+    )
+    remove_invisible: bool = Field(
+        default=False, description=N_("remove what nobody sees: soft hyphens, zero-width spaces")
+    )
     normalize_unicode: bool = Field(default=True, description=N_("write each accented letter in one way (Unicode NFC)"))
-    remove_duplicates: bool = Field(default=True, description=N_("keep one of several identical documents"))
+    remove_html: bool = Field(default=False, description=N_("remove the tags and resolve the entities of HTML"))
+    remove_repeated_lines: bool = Field(
+        default=False, description=N_("remove page numbers and lines that recur on many pages")
+    )
+    tidy_spaces: bool = Field(
+        default=False, description=N_("remove needless blanks and blank lines; indentation stays")
+    )
     min_characters: int = Field(default=50, ge=0, description=N_("ignore shorter documents, in characters"))
+    max_characters: int = Field(default=0, ge=0, description=N_("ignore longer documents, in characters; 0: no limit"))
+    languages: Annotated[tuple[str, ...], Strict(False)] = Field(
+        default=(), description=N_("keep documents in these languages alone, as in [fr, en]; empty: all")
+    )
+    remove_duplicates: bool = Field(default=True, description=N_("keep one of several identical documents"))
+    remove_near_duplicates: bool = Field(
+        default=False, description=N_("keep one of several nearly identical documents")
+    )
+    near_duplicate_similarity: float = Field(
+        default=0.8, ge=0.5, le=1, description=N_("share of common phrases that makes documents nearly identical")
+    )
     validation_share: float = Field(
         default=0.05,
         gt=0,
         le=0.5,
         description=N_("share of the texts kept aside to measure what the model has learned"),
     )
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _norwegian(cls, codes: object) -> object:
+        """YAML reads a bare `no` as false."""
+        return ["no" if code is False else code for code in codes] if isinstance(codes, list) else codes
+
+    @field_validator("languages")
+    @classmethod
+    def _known(cls, codes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [code for code in codes if code not in LANGUAGES]
+        if unknown:
+            message = _("“{code}” is no language code that can be recognised: take two letters as in fr, en, de")
+            raise PydanticCustomError("language", cast("Any", message.format(code=unknown[0])))
+        return codes
 
 
 class TokenizerSettings(Section):
@@ -220,6 +268,8 @@ class Rule:
 
 
 RULES = (
+    Rule("data", ("max_characters", "min_characters"), lambda d: not 0 < d.max_characters < d.min_characters,
+         N_("no document is longer than min_characters = {min_characters} and shorter than {max_characters}")),
     Rule("model", ("d_model", "n_heads"), lambda m: m.d_model % m.n_heads == 0,
          N_("{d_model} can't be divided among n_heads = {n_heads} heads: take a multiple of {n_heads}")),
     Rule("model", ("n_kv_heads", "n_heads"), lambda m: m.n_heads % m.kv_heads == 0,

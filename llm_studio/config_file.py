@@ -152,7 +152,7 @@ def scalar(value: object) -> str:
         return _short_float(value)
     plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
     # letters as they are, but line ends and control characters of all kinds as escapes
-    readable = "".join(plain if isinstance(plain, list) else str(plain)).isprintable()
+    readable = "".join(map(str, plain) if isinstance(plain, list) else str(plain)).isprintable()
     text = yaml.dump(plain, Dumper=_Dumper, default_flow_style=True, allow_unicode=readable, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
 

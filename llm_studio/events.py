@@ -76,6 +76,39 @@ class Failed(Event):
 
 
 @dataclass(frozen=True)
+class CleaningExample(Event):
+    """What a rule of cleaning does to one document of `source`: a snippet as it was, and as it becomes.
+
+    Of a document that is removed `before` is the beginning, `after` empty; of a near duplicate `after` is from the
+    document that stays.
+    """
+
+    kind: ClassVar[str] = "example"
+    source: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class RuleMeasured(Event):
+    """What a rule of cleaning, named as its setting, does to the corpus, as far as it is known.
+
+    `on`: it is set; otherwise it is what the rule would do. `documents` it changes or removes, and `characters` fewer
+    that are then left, after the rules before it. `estimated`: from a sample of the documents. `final`: no more comes.
+    """
+
+    kind: ClassVar[str] = "rule"
+    rule: str
+    on: bool
+    removes_documents: bool
+    documents: int
+    characters: int
+    estimated: bool
+    final: bool
+    examples: tuple[CleaningExample, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunStarted(Event):
     """A training begins or goes on after `step` steps. `data` is the fingerprint of its tokens."""
 

@@ -1,14 +1,12 @@
 """The corpus: one cleaned stream of documents, read alike by the tokenizer and by the tokens.
 
-A scan decides which documents are kept and on which side each is, from hashes of the texts alone: the same
+A scan decides which documents are kept and on which side each is, from the texts alone (choosing.py): the same
 whatever the order of the sources, and the same for equal texts. Where too little would be kept aside for
 validation (one novel is one document), long documents are cut into units at paragraph breaks, and it is the
 units that are shared out.
 """
 
-import hashlib
 import re
-from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.config import DataSettings
-from llm_studio.data.cleaning import clean
+from llm_studio.data.choosing import Judge, Judged, Measures, Scale, Verdict, draw, too_little
+from llm_studio.data.cleaning import TEXT_RULES, Cleaner
+from llm_studio.data.cleaning.lines import RepeatedLines
 from llm_studio.data.raw import Source, before_white_space, read_pieces, safe_cut, sources
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
@@ -28,8 +28,6 @@ from llm_studio.jobs import Job
 
 Side = Literal["train", "validation"]
 
-LEAST_VALIDATION = 16_384
-"""Characters wanted for validation: about eight contexts of 512 tokens."""
 LONGEST_UNIT = 8_000
 SHORTEST_UNIT = 400
 """Characters aimed at when a document is cut. Units are from half to twice as long; shorter documents stay whole."""
@@ -55,34 +53,30 @@ class Corpus:
         self.sources: list[Source] = sources(folder)
 
     def fingerprint(self) -> str:
-        """Changes with the content or the name of a source and with the settings."""
-        return fingerprint([(source.name, source.sha256) for source in self.sources], self.settings.model_dump())
+        """Changes with the content or the name of a source and with the settings that matter."""
+        return fingerprint([(source.name, source.sha256) for source in self.sources], _that_matter(self.settings))
 
     def plan(self, job: Job) -> "Plan":
-        """Read all texts, twice where documents must be cut, and decide which are kept and on which side.
+        """Read all texts, once more to find repeated lines or where documents must be cut, and decide which are kept
+        and on which side.
 
         Raises DataError where nothing is left, or nothing can be kept aside.
         """
         if not self.sources:
             raise DataError(_("This project has no texts yet."), _("Add some first."))
-        share, limit = self.settings.validation_share, max(1, self.settings.min_characters)
-        documents = self._scan(job)
-        kept, duplicates, too_short = _kept(documents, limit, self.settings.remove_duplicates)
-        texts = _Texts(self.folder, tuple(self.sources), self.settings, kept)
-        if not kept.any():
-            raise DataError(
-                _("Nothing is left: all {documents} documents are shorter than {limit} characters.").format(
-                    documents=number(len(kept)), limit=number(limit)
-                ),
-                _("Add longer texts, or lower “min_characters”."),
-            )
-        units = documents.only(kept)
-        validation = _draw(units, share)
+        share = self.settings.validation_share
+        repeated = self.repeated_lines(job)
+        judged = self._judged(repeated, job)
+        texts = _Texts(self.folder, tuple(self.sources), self.settings, repeated, judged.kept)
+        if not judged.kept.any():
+            raise _nothing_left(judged, self.settings)
+        units = judged.measures.only(judged.kept)
+        validation = draw(units, share)
         size = max(SHORTEST_UNIT, min(LONGEST_UNIT, int(units.total * share / _UNITS_WANTED)))
-        cut = _too_little(units, validation, share) and int(units.lengths.max()) >= 2 * size
+        cut = too_little(units, validation, share) and int(units.lengths.max()) >= 2 * size
         if cut:
             units = _scan_units(texts, size, units.total, job)
-            validation = _draw(units, share)
+            validation = draw(units, share)
         if not validation.any():
             raise DataError(
                 _(
@@ -90,24 +84,82 @@ class Corpus:
                 ).format(characters=number(units.total)),
                 _("Add more text: a few pages are the least, a megabyte is a good start."),
             )
+        removed = {verdict: judged.count(verdict) for verdict in Verdict if verdict is not Verdict.KEPT}
         aside = int(units.lengths[validation].sum(dtype=np.int64))
-        return Plan(int(kept.sum()), duplicates, too_short, units.total, units.total - aside, aside, cut,
+        return Plan(int(judged.kept.sum()), removed, units.total, units.total - aside, aside, cut,
                     texts, validation, size)  # fmt: skip
 
-    def _scan(self, job: Job) -> "_Measures":
-        """The hash and length of each document."""
-        scale = _Scale()
-        report = _reporter(job, _("Reading the texts"), sum(source.characters for source in self.sources))
+    def repeated_lines(self, job: Job) -> dict[str, frozenset[str]]:
+        """The patterns of the repeated lines of each source; none where they are not to be removed."""
+        if not self.settings.remove_repeated_lines:
+            return {}
+        found: dict[str, frozenset[str]] = {}
+        before = TEXT_RULES[: TEXT_RULES.index("remove_repeated_lines")]
+        report = self._reporter(job, _("Looking for repeated lines"))
         for source in self.sources:
+            cleaner, lines = Cleaner(self.settings, only=before), RepeatedLines()
             for piece in read_pieces(self.folder, source):
-                scale.add(clean(piece.text, self.settings), piece.ends)
+                lines.add(cleaner.feed(piece.text, piece.ends), piece.ends)
                 report(len(piece.text))
-        return scale.measures()
+            found[source.name] = lines.found()
+        return found
+
+    def _judged(self, repeated: dict[str, frozenset[str]], job: Job) -> Judged:
+        report = self._reporter(job, _("Reading the texts"))
+        with Judge(self.settings) as judge:
+            for source in self.sources:
+                cleaner = Cleaner(self.settings, repeated.get(source.name, frozenset()))
+                for piece in read_pieces(self.folder, source):
+                    judge.add(cleaner.feed(piece.text, piece.ends), piece.ends)
+                    report(len(piece.text))
+            return judge.verdicts(job)
+
+    def _reporter(self, job: Job, task: str) -> Callable[[int], None]:
+        return _reporter(job, task, sum(source.characters for source in self.sources))
 
 
-def _scan_units(texts: "_Texts", size: int, total: int, job: Job) -> "_Measures":
+_SINCE_THE_BEGINNING = ("normalize_unicode", "remove_duplicates", "min_characters", "validation_share")
+"""Settings that were in each fingerprint before there were others."""
+
+
+def _that_matter(settings: DataSettings) -> dict[str, object]:
+    """The settings by which the corpus would be another. Those that came later count where they do something."""
+    matter: dict[str, object] = {name: getattr(settings, name) for name in _SINCE_THE_BEGINNING}
+    for name in ("remove_invisible", "remove_html", "remove_repeated_lines", "tidy_spaces"):
+        if getattr(settings, name):
+            matter[name] = True
+    if not settings.remove_controls:
+        matter["remove_controls"] = False
+    if settings.max_characters:
+        matter["max_characters"] = settings.max_characters
+    if settings.languages:
+        matter["languages"] = sorted(set(settings.languages))
+    if settings.remove_near_duplicates:
+        matter["near_duplicates"] = settings.near_duplicate_similarity
+    return matter
+
+
+def _nothing_left(judged: Judged, settings: DataSettings) -> DataError:
+    documents, short = len(judged.verdicts), judged.count(Verdict.TOO_SHORT)
+    if short == documents:
+        return DataError(
+            _("Nothing is left: all {documents} documents are shorter than {limit} characters.").format(
+                documents=number(documents), limit=number(max(1, settings.min_characters))
+            ),
+            _("Add longer texts, or lower “min_characters”."),
+        )
+    return DataError(
+        _("Nothing is left: of {documents} documents {short} are too short, {long} too long and {other} in another "
+          "language.").format(documents=number(documents), short=number(short),
+                              long=number(judged.count(Verdict.TOO_LONG)),
+                              other=number(judged.count(Verdict.OTHER_LANGUAGE))),
+        _("Add other texts, or change the rules of cleaning: “llm-studio clean” shows what each removes."),
+    )  # fmt: skip
+
+
+def _scan_units(texts: "_Texts", size: int, total: int, job: Job) -> Measures:
     """The hash and length of each unit of the kept documents."""
-    scale = _Scale()
+    scale = Scale()
     report = _reporter(job, _("Cutting the long texts"), total)
     for _source, text, _last in texts.units(size):
         scale.add(text, True)
@@ -130,97 +182,6 @@ def _reporter(job: Job, task: str, total: int) -> Callable[[int], None]:
     return read
 
 
-# --- Measuring and choosing -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Measures:
-    """A 64-bit hash and a length in characters for each of many texts."""
-
-    hashes: NDArray[np.uint64]
-    lengths: NDArray[np.uint32]
-
-    @property
-    def total(self) -> int:
-        return int(self.lengths.sum(dtype=np.int64))
-
-    def only(self, chosen: NDArray[np.bool_]) -> "_Measures":
-        return _Measures(self.hashes[chosen], self.lengths[chosen])
-
-
-class _Scale:
-    """Measures texts one by one, at twelve bytes for each."""
-
-    def __init__(self) -> None:
-        self._hashes = bytearray()
-        self._lengths = array("I")
-        self._open = hashlib.blake2b(digest_size=8)
-        self._length = 0
-
-    def add(self, text: str, ends: bool) -> None:
-        self._open.update(text.encode())
-        self._length += len(text)
-        if ends:
-            self._hashes += self._open.digest()
-            self._lengths.append(min(self._length, 2**32 - 1))  # one so long is cut, and counted in units
-            self._open = hashlib.blake2b(digest_size=8)
-            self._length = 0
-
-    def measures(self) -> _Measures:
-        return _Measures(np.frombuffer(self._hashes, "<u8"), np.frombuffer(self._lengths, np.uint32))
-
-
-def _kept(documents: _Measures, limit: int, unique: bool) -> tuple[NDArray[np.bool_], int, int]:
-    """Which documents stay; how many are duplicates; how many are too short."""
-    kept = documents.lengths >= limit
-    too_short = len(kept) - int(kept.sum())
-    if not unique:
-        return kept, 0, too_short
-    places = np.flatnonzero(kept)
-    firsts = np.unique(documents.hashes[places], return_index=True)[1]
-    kept[:] = False
-    kept[places[firsts]] = True
-    return kept, len(places) - len(firsts), too_short
-
-
-def _draw(units: _Measures, share: float) -> NDArray[np.bool_]:
-    """Which units are kept aside: in the order of their hashes each that still fits into `share` of all characters.
-
-    Equal units stay together. Where none fits, the shortest is taken; where all are equal, none.
-    """
-    order = np.argsort(units.hashes, kind="stable")
-    starts = np.flatnonzero(np.diff(units.hashes[order], prepend=~units.hashes[order[:1]]))
-    aside = np.zeros(len(order), np.bool_)
-    if len(starts) < 2:
-        return aside
-    lengths = np.add.reduceat(units.lengths[order], starts, dtype=np.int64)
-    taken = _fill(lengths, int(units.total * share))
-    if not taken.any():
-        taken[lengths.argmin()] = True
-    aside[order] = np.repeat(taken, np.diff(starts, append=len(order)))
-    return aside
-
-
-def _fill(lengths: NDArray[np.int64], room: int) -> NDArray[np.bool_]:
-    """Which of `lengths` are taken by one who walks along them and takes what still fits into `room`."""
-    taken = np.zeros(len(lengths), np.bool_)
-    places = np.flatnonzero(lengths <= room)
-    while len(places):
-        filled = np.cumsum(lengths[places])
-        fitting = int(np.searchsorted(filled, room, "right"))  # at least one: each alone fits
-        taken[places[:fitting]] = True
-        room -= int(filled[fitting - 1])
-        places = places[fitting:]
-        places = places[lengths[places] <= room]
-    return taken
-
-
-def _too_little(units: _Measures, validation: NDArray[np.bool_], share: float) -> bool:
-    """Whether so little is kept aside that long documents should be cut."""
-    aside = int(units.lengths[validation].sum(dtype=np.int64))
-    return aside < max(LEAST_VALIDATION, min(0.01, share / 5) * units.total)
-
-
 # --- Reading ----------------------------------------------------------------------------------------------------
 
 _SENTENCE_END = re.compile(r"""[.!?…]+(?:\s?[»”"’')\]])*(?=[ \t\n])""")
@@ -233,15 +194,17 @@ class _Texts:
     folder: Path
     sources: tuple[Source, ...]
     settings: DataSettings
+    repeated: dict[str, frozenset[str]]
     kept: NDArray[np.bool_]
 
     def pieces(self, chosen: NDArray[np.bool_]) -> Iterator[Stretch]:
         """The pieces of the chosen documents, cleaned. Raises DataError if there are not as many as expected."""
         choice, count, document = chosen.tobytes() + b"\0", len(chosen), 0
         for source in self.sources:
+            cleaner = Cleaner(self.settings, self.repeated.get(source.name, frozenset()))
             for piece in read_pieces(self.folder, source):
                 if choice[document]:
-                    yield Stretch(source.name, clean(piece.text, self.settings), piece.ends)
+                    yield Stretch(source.name, cleaner.feed(piece.text, piece.ends), piece.ends)
                 if piece.ends:
                     document += 1
                     if document > count:
@@ -291,12 +254,12 @@ def _changed() -> DataError:
 class Plan:
     """What a scan of the corpus found: which documents are kept, and the side of each. Small; can be pickled.
 
-    `documents` and `characters` are of what is kept. `cut`: documents were cut to have enough for validation.
+    `documents` and `characters` are of what is kept, `removed` counts the other documents. `cut`: documents were cut to
+    have enough for validation.
     """
 
     documents: int
-    duplicates: int
-    too_short: int
+    removed: dict[Verdict, int]
     characters: int
     train_characters: int
     validation_characters: int
@@ -304,6 +267,16 @@ class Plan:
     _kept: _Texts
     _validation: NDArray[np.bool_]
     _size: int
+
+    @property
+    def duplicates(self) -> int:
+        """Documents left out because an equal one is kept."""
+        return self.removed[Verdict.DUPLICATE]
+
+    @property
+    def too_short(self) -> int:
+        """Documents left out because they are too short."""
+        return self.removed[Verdict.TOO_SHORT]
 
     def texts(self, side: Side) -> Iterator[Stretch]:
         """The texts of one side, in the order of the sources. Raises DataError if they have changed since the scan."""

@@ -2,6 +2,7 @@
 
 training   tokens per second beside a plain float32 model of the same architecture
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
+data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed beside the libraries
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
 learning   validation losses on real texts, beside the bigram's (needs the real texts)
 window     time to a painted window; delays of the UI thread during a training; what the window costs a training
@@ -15,7 +16,18 @@ import importlib
 import os
 import sys
 
-NAMES = ("starting", "window", "training", "preparing", "stories", "learning", "quickstart", "plotting", "kills")
+NAMES = (
+    "starting",
+    "window",
+    "training",
+    "preparing",
+    "data",
+    "stories",
+    "learning",
+    "quickstart",
+    "plotting",
+    "kills",
+)
 
 
 def main() -> None:

@@ -1,0 +1,212 @@
+"""Which documents stay, and which of them are kept aside for validation.
+
+All is decided from hashes and lengths of the cleaned texts, twelve bytes for each, and one byte for the verdict: the
+same whatever the order of the documents, and the same for equal ones.
+"""
+
+import hashlib
+from array import array
+from dataclasses import dataclass
+from enum import IntEnum
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_studio.config import DataSettings
+from llm_studio.data.cleaning.near import LONGEST, NearDuplicate, NearDuplicates
+from llm_studio.data.languages import identify
+from llm_studio.events import Progress
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+LEAST_VALIDATION = 16_384
+"""Characters wanted for validation: about eight contexts of 512 tokens."""
+
+
+class Verdict(IntEnum):
+    """Whether a document stays, and if not, the rule that removed it, in the order of the rules."""
+
+    KEPT = 0
+    TOO_SHORT = 1
+    TOO_LONG = 2
+    OTHER_LANGUAGE = 3
+    DUPLICATE = 4
+    NEAR_DUPLICATE = 5
+
+
+@dataclass(frozen=True)
+class Measures:
+    """A 64-bit hash and a length in characters for each of many texts."""
+
+    hashes: NDArray[np.uint64]
+    lengths: NDArray[np.uint32]
+
+    @property
+    def total(self) -> int:
+        return int(self.lengths.sum(dtype=np.int64))
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Measures":
+        return Measures(self.hashes[chosen], self.lengths[chosen])
+
+
+class Scale:
+    """Measures texts one by one, at twelve bytes for each."""
+
+    def __init__(self) -> None:
+        self._hashes = bytearray()
+        self._lengths = array("I")
+        self._open = hashlib.blake2b(digest_size=8)
+        self._length = 0
+
+    def add(self, text: str, ends: bool) -> int:
+        """The next part of a text; its length in characters so far."""
+        self._open.update(text.encode())
+        self._length += len(text)
+        length = self._length
+        if ends:
+            self._hashes += self._open.digest()
+            self._lengths.append(min(length, 2**32 - 1))  # one so long is cut, and counted in units
+            self._open = hashlib.blake2b(digest_size=8)
+            self._length = 0
+        return length
+
+    def measures(self) -> Measures:
+        return Measures(np.frombuffer(self._hashes, "<u8"), np.frombuffer(self._lengths, np.uint32))
+
+
+# --- Verdicts ---------------------------------------------------------------------------------------------------
+
+
+class Judge:
+    """Sees the cleaned documents one after the other, then gives a verdict on each.
+
+    Where near duplicates are looked for it holds a temporary file: use it as a context.
+    """
+
+    def __init__(self, settings: DataSettings) -> None:
+        self._settings = settings
+        self._least = max(1, settings.min_characters)
+        self._scale = Scale()
+        self._verdicts = bytearray()
+        self._head = ""
+        self._near = NearDuplicates(settings.near_duplicate_similarity) if settings.remove_near_duplicates else None
+        self._needs_head = bool(settings.languages) or self._near is not None
+
+    def __enter__(self) -> "Judge":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._near is not None:
+            self._near.close()
+
+    def add(self, text: str, ends: bool) -> Verdict | None:
+        """The next part of a document. At its end, what can be said of it alone."""
+        length = self._scale.add(text, ends)
+        if self._needs_head and len(self._head) < LONGEST:
+            self._head = self._head + text if self._head else text
+        if not ends:
+            return None
+        verdict = self._alone(length)
+        if self._near is not None and verdict == Verdict.KEPT:
+            self._near.add(len(self._verdicts), self._head[:LONGEST])
+        self._verdicts.append(verdict)
+        self._head = ""
+        return verdict
+
+    def _alone(self, length: int) -> Verdict:
+        if length < self._least:
+            return Verdict.TOO_SHORT
+        if 0 < self._settings.max_characters < length:
+            return Verdict.TOO_LONG
+        if self._settings.languages and identify(self._head[:LONGEST]) not in ("", *self._settings.languages):
+            return Verdict.OTHER_LANGUAGE
+        return Verdict.KEPT
+
+    def verdicts(self, job: Job) -> "Judged":
+        """The verdicts on all documents seen. Raises Cancelled."""
+        judged = self.alone()
+        if self._settings.remove_duplicates:
+            judged.verdicts[duplicates(judged.measures, judged.kept)] = Verdict.DUPLICATE
+        if self._near is not None:
+            near = self.near_duplicates(judged, job)
+            judged.verdicts[[pair.removed for pair in near]] = Verdict.NEAR_DUPLICATE
+        return judged
+
+    def alone(self) -> "Judged":
+        """The verdicts so far, of each document by itself."""
+        return Judged(self._scale.measures(), np.frombuffer(bytes(self._verdicts), np.uint8).copy())
+
+    def near_duplicates(self, judged: "Judged", job: Job) -> list[NearDuplicate]:
+        """The near duplicates among those that are kept so far. Raises Cancelled."""
+        if self._near is None:
+            return []
+        job.report(Progress(_("Comparing the documents"), 0, None, _("documents")))
+        return self._near.found(judged.measures.hashes, judged.measures.lengths, judged.kept, job)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All documents with the verdict on each."""
+
+    measures: Measures
+    verdicts: NDArray[np.uint8]
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        return self.verdicts == Verdict.KEPT
+
+    def count(self, verdict: Verdict) -> int:
+        """Documents with this verdict."""
+        return int((self.verdicts == verdict).sum())
+
+
+def duplicates(documents: Measures, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The places of those `allowed` documents that are equal to an earlier one of them."""
+    places = np.flatnonzero(allowed)
+    others = np.ones(len(places), np.bool_)
+    others[np.unique(documents.hashes[places], return_index=True)[1]] = False
+    return places[others]
+
+
+# --- Validation -------------------------------------------------------------------------------------------------
+
+
+def draw(units: Measures, share: float) -> NDArray[np.bool_]:
+    """Which units are kept aside: in the order of their hashes each that still fits into `share` of all characters.
+
+    Equal units stay together. Where none fits, the shortest is taken; where all are equal, none.
+    """
+    order = np.argsort(units.hashes, kind="stable")
+    starts = np.flatnonzero(np.diff(units.hashes[order], prepend=~units.hashes[order[:1]]))
+    aside = np.zeros(len(order), np.bool_)
+    if len(starts) < 2:
+        return aside
+    lengths = np.add.reduceat(units.lengths[order], starts, dtype=np.int64)
+    taken = _fill(lengths, int(units.total * share))
+    if not taken.any():
+        taken[lengths.argmin()] = True
+    aside[order] = np.repeat(taken, np.diff(starts, append=len(order)))
+    return aside
+
+
+def _fill(lengths: NDArray[np.int64], room: int) -> NDArray[np.bool_]:
+    """Which of `lengths` are taken by one who walks along them and takes what still fits into `room`."""
+    taken = np.zeros(len(lengths), np.bool_)
+    places = np.flatnonzero(lengths <= room)
+    while len(places):
+        filled = np.cumsum(lengths[places])
+        fitting = int(np.searchsorted(filled, room, "right"))  # at least one: each alone fits
+        taken[places[:fitting]] = True
+        room -= int(filled[fitting - 1])
+        places = places[fitting:]
+        places = places[lengths[places] <= room]
+    return taken
+
+
+def too_little(units: Measures, validation: NDArray[np.bool_], share: float) -> bool:
+    """Whether so little is kept aside that long documents should be cut."""
+    aside = int(units.lengths[validation].sum(dtype=np.int64))
+    return aside < max(LEAST_VALIDATION, min(0.01, share / 5) * units.total)
