@@ -202,7 +202,12 @@ def test_interrupting_a_training_saves_it_and_is_130(trained: Path, number: sign
     assert process.stdout
     for line in process.stdout:
         if '"step": 20,' in line:
-            process.send_signal(number)
+            try:
+                process.send_signal(number)
+            except (OSError, SystemError):  # Ctrl+Break goes through a console, and Wine's own tests have none
+                process.kill()
+                process.communicate()
+                pytest.skip("no console to press Ctrl+Break in")
             break
     last = json.loads(process.communicate(timeout=60)[0].splitlines()[-1])
     assert process.returncode == INTERRUPTED

@@ -110,7 +110,8 @@ def test_a_run_may_change_the_case_of_its_name_and_no_more(tmp_path: Path) -> No
     train_briefly(project, "First")
     train_briefly(project, "Second")
     runs.rename(project, "First", "FIRST")
-    assert "FIRST" in {run.name for run in runs.listed(project)}
+    assert {run.name.lower() for run in runs.listed(project)} == {"first", "second"}
+    assert runs.read(project, "FIRST").step == 6
     with pytest.raises(ProjectError, match="already a run"):
         runs.rename(project, "FIRST", "second")
 
