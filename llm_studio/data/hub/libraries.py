@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
+    "HF_HUB_DISABLE_SYMLINKS": "1",
     "HF_HUB_DISABLE_XET": "1",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_UPDATE_DOWNLOAD_COUNTS": "0",
@@ -60,6 +60,7 @@ def set_up() -> None:
         constants.HUGGINGFACE_CO_URL_TEMPLATE = address + "/{repo_id}/resolve/{revision}/{filename}"
     constants.HF_HUB_DISABLE_TELEMETRY = True
     constants.HF_HUB_DISABLE_XET = True
+    constants.HF_HUB_DISABLE_SYMLINKS = True  # Windows allows them to some, and not in every folder
     constants.HF_HUB_DISABLE_PROGRESS_BARS = True
     constants.HF_HUB_CACHE = str(cache_folder())
 

@@ -40,6 +40,7 @@ _ROLES = frozenset((
     "navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar", "toolbar", "dialog", "alert",
 ))  # fmt: skip
 _SPACE = re.compile("[ \t\n\r\f]+")
+_STRAY_ENDS = re.compile(r"\s*(?:</\w+\s*>\s*)+", re.ASCII)
 _CELL = "\x1f"
 _CELLS_APART = re.compile(f" ?{_CELL} ?")
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
@@ -55,6 +56,8 @@ def read_html(item: Item, context: Context) -> Iterator[Piece]:
         feed, fed = parser(seen), 0
         while block := stream.read(_BLOCK):
             context.job.check()
+            if not fed and (stray := _STRAY_ENDS.match(block)):  # after them, libxml2 2.11 finds nothing more
+                block = block[stray.end() :] or " "
             fed += len(block)
             if fed > _LONGEST_FEED and (place := _new_part(block, fed)) is not None:
                 feed.feed(block[:place].encode("utf-8", "replace"))
