@@ -55,8 +55,9 @@ class Corpus:
         self.sources: list[Source] = sources(folder)
 
     def fingerprint(self) -> str:
-        """Changes with the content or the name of a source and with the settings."""
-        return fingerprint([(source.name, source.sha256) for source in self.sources], self.settings.model_dump())
+        """Changes with the content or the name of a source and with the settings, but for the weights in training."""
+        told = [(source.name, source.sha256, *(["chat"] if source.conversations else [])) for source in self.sources]
+        return fingerprint(told, self.settings.model_dump(exclude={"weights"}))
 
     def plan(self, job: Job) -> "Plan":
         """Read all texts, twice where documents must be cut, and decide which are kept and on which side.
@@ -304,6 +305,15 @@ class Plan:
     _kept: _Texts
     _validation: NDArray[np.bool_]
     _size: int
+
+    @property
+    def conversations(self) -> frozenset[str]:
+        """The names of the sources whose texts are conversations."""
+        return frozenset(source.name for source in self._kept.sources if source.conversations)
+
+    def documents_whole(self) -> Iterator[Stretch]:
+        """The documents that are kept, both sides of them and none cut, in the order of the sources."""
+        return self._kept.pieces(self._kept.kept)
 
     def texts(self, side: Side) -> Iterator[Stretch]:
         """The texts of one side, in the order of the sources. Raises DataError if they have changed since the scan."""

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import unicodedata
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -47,6 +47,7 @@ class Source:
 
     `bytes` is the size of the texts in UTF-8. `sha256` is of the documents, whatever the file that holds them and
     the pieces they were cut into. `notes` are sentences for the user, `options` how the texts were read.
+    `conversations`: each text is turns behind `<|user|>` and `<|assistant|>`.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Source:
     created: str
     notes: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    conversations: bool = False
 
 
 # --- Cutting ----------------------------------------------------------------------------------------------------
@@ -159,6 +161,7 @@ def write_source(
     notes: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], Progress] | None = None,
+    conversations: bool = False,
 ) -> Source:
     """Write the source `name`, whole or not at all, and return its manifest. A source of that name is replaced.
 
@@ -182,7 +185,7 @@ def write_source(
                 job.report((progress or _written)(measure.documents, measure.bytes))
         if measure.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
-        source = measure.source(name, origin, notes, options)
+        source = replace(measure.source(name, origin, notes, options), conversations=conversations)
         _write_manifest(folder, source, beside.stat().st_size)
     return source
 
@@ -250,8 +253,9 @@ def _read_manifest(path: Path) -> Source | None:
     if content is None or version != MANIFEST_VERSION or content.get("file") != path.stat().st_size:
         return None
     try:
-        values: dict[str, Any] = {key: content[key] for key in Source.__dataclass_fields__}
-        values.update(name=path.stem, notes=tuple(values["notes"]))
+        wanted = Source.__dataclass_fields__.keys() - {"conversations"}  # which older manifests lack
+        values: dict[str, Any] = {key: content[key] for key in wanted}
+        values.update(name=path.stem, notes=tuple(values["notes"]), conversations=bool(content.get("conversations")))
         return Source(**values)
     except (KeyError, TypeError):
         return None
