@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from llm_studio import __version__
-from llm_studio.cli import run_commands
+from llm_studio.cli import run_commands, stats_command
 from llm_studio.cli.app import running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
 from llm_studio.config import SECTIONS, Settings
@@ -214,4 +214,5 @@ def _cost_text(cost: projects.Cost) -> str:
     return "\n".join(f"{name:<28}{value}" for name, value in rows)
 
 
+stats_command.register(app)
 run_commands.register(app)
