@@ -47,12 +47,7 @@ def _text(found: "Statistics", mixture: "list[Share]") -> str:
 def _mixture(mixture: "list[Share]") -> str:
     head = (_("source"), _("documents"), _("characters"), _("training tokens"), _("weight"), _("share in training"),
             _("passes"))  # fmt: skip
-    rows = [
-        (share.source, number(share.documents), short_number(share.characters),
-         "–" if share.tokens is None else short_number(share.tokens), number(share.weight, 2),
-         number(100 * share.share, 1) + " %", "–" if share.passes is None else number(share.passes, 1))
-        for share in mixture
-    ]  # fmt: skip
+    rows = [_share(share) for share in mixture]
     text = table([head, *rows], numbers=6)
     notes: list[str] = []
     if not any(share.exact for share in mixture):
@@ -60,6 +55,19 @@ def _mixture(mixture: "list[Share]") -> str:
     if not any(share.share for share in mixture):
         notes.append(_("Every source has weight 0: there is nothing to train on."))
     return "\n".join([text, *notes])
+
+
+def _share(share: "Share") -> tuple[str, ...]:
+    whole = share.weight == int(share.weight)
+    return (
+        share.source,
+        number(share.documents),
+        short_number(share.characters),
+        "–" if share.tokens is None else short_number(share.tokens),
+        number(share.weight, 0 if whole else 2),
+        number(100 * share.share, 1) + " %",
+        "–" if share.passes is None else number(share.passes, 1),
+    )
 
 
 def _figures_table(found: "Statistics") -> str:

@@ -127,7 +127,10 @@ class Statistics:
 
 def _figures(values: dict[str, Any]) -> Figures:
     read: dict[str, Any] = dict(values)
-    read["lengths"] = Lengths(**{name: tuple(v) if isinstance(v, list) else v for name, v in values["lengths"].items()})
+    lengths: dict[str, Any] = dict(values["lengths"])
+    for name in ("edges", "counts"):
+        lengths[name] = tuple(map(int, lengths[name]))
+    read["lengths"] = Lengths(**lengths)
     for name in ("languages", "frequent"):
         read[name] = tuple((str(a), int(b)) for a, b in values[name])
     return Figures(**read)

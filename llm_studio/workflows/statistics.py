@@ -75,8 +75,9 @@ class Share:
     """The part of a source in the training. `documents` and `characters` are as gathered, before cleaning.
 
     `tokens` for training, `share` (0 to 1) of all that will be drawn, `passes`: how often each token is seen on
-    average in `training.max_steps`. Estimated from the characters, and without tokens and passes where nothing is
-    known of the tokenizer, unless `exact`: the texts have been turned into tokens.
+    average in `training.max_steps`. Estimated from the characters (those that cleaning keeps, where they were
+    measured), and without tokens and passes where nothing is known of the tokenizer, unless `exact`: the texts have
+    been turned into tokens.
     """
 
     source: str
@@ -104,7 +105,11 @@ def shares(project: Project, settings: Settings | None = None) -> list[Share]:
     if tokens is None:
         per_token = _characters_per_token(project)
         kept = 1 - settings.data.validation_share
-        tokens = {source.name: source.characters * kept / (per_token or 1.0) for source in sources}
+        measured = known(project)
+        cleaned = {name: f.characters for name, f in measured.sources.items()} if measured else {}
+        tokens = {
+            s.name: cleaned.get(s.name, 0 if measured else s.characters) * kept / (per_token or 1.0) for s in sources
+        }
         known_tokens = per_token is not None
     else:
         known_tokens = True
