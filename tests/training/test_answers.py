@@ -160,7 +160,7 @@ def test_the_baselines_are_of_the_same_tokens_as_the_loss(tokens: Tokens) -> Non
 def test_samples_of_a_run_that_learns_answers_are_answers(talking: Project) -> None:
     train(talking, Job(), run="a", changes={**TALK_ONLY, "training.max_steps": 10, "training.sample_prompts": []})
     samples = [r for r in log.read(talking.log_file("a")) if r["event"] == "sample"]
-    assert len(samples) == 2 and all(s["prompt"].endswith("?") for s in samples)
+    assert len(samples) == 4 and all(s["prompt"].endswith("?") for s in samples)
     assert not any(mark in s["text"] for s in samples for mark in (USER, ASSISTANT))
 
 

@@ -57,8 +57,8 @@ def losses_of_micro_batches(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
     real = Transformer.loss
 
-    def noted(self: Transformer, ids: torch.Tensor, targets: torch.Tensor, *_more: Any) -> torch.Tensor:
-        loss = real(self, ids, targets)
+    def noted(self: Transformer, ids: torch.Tensor, targets: torch.Tensor, *more: Any) -> torch.Tensor:
+        loss = real(self, ids, targets, *more)
         if self.training:
             found.append(loss.item())
         return loss
