@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.cli.app import main
@@ -25,13 +25,15 @@ WEIGHTS = st.dictionaries(NAMES, st.floats(0, 1e6), max_size=4)
 # --- Settings ----------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=25)
 @given(weights=WEIGHTS)
 def test_any_weights_survive_the_file(weights: dict[str, float]) -> None:
-    settings = Settings().replaced({"data.weights": weights})
-    assert settings.data.weights == weights
-    assert parse(dump(settings)) == settings
+    made = Settings().replaced({"data.weights": weights})
+    assert made.data.weights == weights
+    assert parse(dump(made)) == made
 
 
+@settings(max_examples=25)
 @given(weights=WEIGHTS, name=NAMES, weight=st.floats(0, 1e6))
 def test_one_weight_is_changed_in_place(weights: dict[str, float], name: str, weight: float) -> None:
     text = dump(Settings().replaced({"data.weights": weights}))
@@ -101,10 +103,10 @@ def test_shares_are_estimated_first_and_exact_later(tmp_path: Path) -> None:
     assert sum(s.passes * s.tokens for s in third if s.passes and s.tokens) == pytest.approx(drawn)
 
 
+@settings(max_examples=25)
 @given(weights=st.fixed_dictionaries({"stories-en": st.floats(0, 1e6), "stories-fr": st.floats(0, 1e6)}))
 def test_shares_add_up_to_one_and_follow_the_weights(prepared_two: Project, weights: dict[str, float]) -> None:
-    settings = prepared_two.settings().replaced({"data.weights": weights})
-    found = shares(prepared_two, settings)
+    found = shares(prepared_two, prepared_two.settings().replaced({"data.weights": weights}))
     total = sum(s.share for s in found)
     assert total == pytest.approx(1.0) if any(weights.values()) else total == 0
     assert all((s.share > 0) == (weights[s.source] > 0) or total < 1e-6 or s.share < 1e-9 for s in found)
@@ -117,6 +119,7 @@ def test_a_weight_makes_nothing_out_of_date(prepared_two: Project) -> None:
     assert [s.weight for s in shares(prepared_two)] == [1.0, 4.0]
 
 
+@settings(max_examples=20)
 @given(
     texts=st.lists(st.sampled_from(["a" * 60, "b" * 70, "c" * 80, "d" * 90]), min_size=2, max_size=12),
     weight=st.floats(0, 9),
