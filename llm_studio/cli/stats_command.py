@@ -86,9 +86,9 @@ def _figures_table(found: "Statistics") -> str:
 
 
 def _languages(figures: "Figures") -> str:
+    unsure = _("unsure")
     named = [
-        f"{code or _('unsure')} {number(100 * part / max(figures.characters, 1), 0)} %"
-        for code, part in figures.languages
+        f"{code or unsure} {number(100 * part / max(figures.characters, 1), 0)} %" for code, part in figures.languages
     ]
     return ", ".join(named[:_LANGUAGES]) + (", …" if len(named) > _LANGUAGES else "")
 

@@ -79,25 +79,30 @@ def source_shares(sources: Sequence[SourceRange], weights: Mapping[str, float]) 
     return shares
 
 
-def evaluation(tokens: Tokens, count: int, length: int) -> NDArray[np.int64]:
+def evaluation(tokens: Tokens, count: int, length: int, weights: Mapping[str, float] = {}) -> NDArray[np.int64]:
     """The validation sequences, always the same: at most (count, length + 1), evenly spaced, predicting no token twice.
 
     Where there are too few tokens, fewer sequences; where there are fewer than one sequence, one shorter sequence.
-    They are of all sources as the texts are, whatever the weights: a loss stays comparable when the mixture changes.
-    Raises DataError when there are fewer than two tokens.
+    Of the weights only 0 counts: what isn't trained on isn't measured either, if anything is left then. The other
+    sources are there as the texts are, so that a loss stays comparable when the mixture changes. Raises DataError
+    when there are fewer than two tokens.
     """
-    rows = tokens.validation[_evaluation_places(tokens, count, length)].astype(np.int64)
+    rows = tokens.validation[_evaluation_places(tokens, count, length, weights)].astype(np.int64)
     tokens.require_in_vocabulary(rows)
     return rows
 
 
-def evaluation_answers(tokens: Tokens, count: int, length: int) -> NDArray[np.bool_]:
+def evaluation_answers(tokens: Tokens, count: int, length: int, weights: Mapping[str, float] = {}) -> NDArray[np.bool_]:
     """Of the sequences that `evaluation` gives: whether each target belongs to an answer, (count, length)."""
-    return tokens.answers("validation", _evaluation_places(tokens, count, length)[:, 1:])
+    return tokens.answers("validation", _evaluation_places(tokens, count, length, weights)[:, 1:])
 
 
-def _evaluation_places(tokens: Tokens, count: int, length: int) -> NDArray[np.int64]:
-    predicted = len(tokens.validation) - 1
+def _evaluation_places(tokens: Tokens, count: int, length: int, weights: Mapping[str, float]) -> NDArray[np.int64]:
+    kept = [s for s in tokens.validation_sources if s.weight * weights.get(s.name, 1.0) > 0]
+    if sum(source.end - source.start for source in kept) < 2:
+        kept = [SourceRange("", 0, len(tokens.validation))]
+    begins, sizes = np.array([s.start for s in kept]), np.array([s.end - s.start for s in kept])
+    predicted = int(sizes.sum()) - 1
     if predicted < 1:
         raise DataError(
             _("No text was kept aside to measure what the model has learned."),
@@ -107,7 +112,9 @@ def _evaluation_places(tokens: Tokens, count: int, length: int) -> NDArray[np.in
     length = min(length, predicted)
     count = min(count, predicted // length)
     starts = np.linspace(0, predicted - length, count).astype(np.int64)
-    return starts[:, None] + np.arange(length + 1)
+    places = starts[:, None] + np.arange(length + 1)  # as if the sources that are kept stood side by side
+    which = np.searchsorted(np.cumsum(sizes), places, side="right")
+    return places - (np.cumsum(sizes) - sizes)[which] + begins[which]
 
 
 def _cumulated(shares: NDArray[np.float64]) -> NDArray[np.float64]:

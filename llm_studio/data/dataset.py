@@ -107,6 +107,7 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
             "train": train.record(),
             "validation": validation.record(),
             "sources": [_source_record(source) for source in train.sources],
+            "validation_sources": [_source_record(source) for source in validation.sources],
         }
         meta_path.write_text(json.dumps(meta, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
     return Prepared(train.tokens, validation.tokens, tokenizer.vocab_size, writer.done)
@@ -284,6 +285,8 @@ class Tokens:
             self.corpus = str(meta["corpus"])
             """Fingerprint of the corpus."""
             self.sources = [SourceRange(**source) for source in meta["sources"]]
+            self.validation_sources = [SourceRange(**source) for source in meta.get("validation_sources", [])]
+            """The same of the validation tokens; none in what older programs wrote."""
             sides = [meta["train"], meta["validation"]]
             sums = [side[name] for name in ("sha256", "mask_sha256") for side in sides if name in side]
             self.fingerprint = fingerprint(*sums)

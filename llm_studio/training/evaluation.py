@@ -22,7 +22,7 @@ SAMPLE_TOKENS = 60
 def validation_loss(model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job) -> float | None:
     """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped.
 
-    With `training.loss_on` "answers" the mean is over the tokens of answers and of plain texts.
+    Sources of weight 0 are left out. With `training.loss_on` "answers" the mean is over the tokens of answers and of plain texts.
     """
     training = settings.training
     drawn, counted = sequences(tokens, settings)
@@ -47,11 +47,11 @@ def sequences(tokens: Tokens, settings: Settings) -> tuple[torch.Tensor, torch.T
 
     Raises DataError where nothing can be measured.
     """
-    count, length = settings.training.eval_sequences, settings.model.max_seq_len
-    drawn = torch.from_numpy(batches.evaluation(tokens, count, length))
+    which = (tokens, settings.training.eval_sequences, settings.model.max_seq_len, settings.data.weights)
+    drawn = torch.from_numpy(batches.evaluation(*which))
     if settings.training.loss_on == "all" or not tokens.has_conversations:
         return drawn, None
-    counted = torch.from_numpy(batches.evaluation_answers(tokens, count, length))
+    counted = torch.from_numpy(batches.evaluation_answers(*which))
     if not counted.any():
         raise DataError(_("No answer was kept aside to measure what the model has learned."),
                         _("Add conversations, raise training.eval_sequences, or set training.loss_on to “all”."),

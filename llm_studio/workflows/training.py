@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llm_studio.data.tokenizer import Tokenizer
     from llm_studio.training.checkpoint import Checkpoint
     from llm_studio.training.runs import Run
+    from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.continuing import Origin
 
 PROMPTS = {
@@ -234,7 +235,6 @@ def _run(
     project: Project, name: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None",
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job,
 ) -> Trained:  # fmt: skip
-    import torch
 
     from llm_studio.training import log, runs, snapshots
     from llm_studio.training.trainer import Material, Trainer
@@ -261,11 +261,7 @@ def _run(
             trainer.restore(saved)
         elif origin:
             trainer.begin_with(origin.checkpoint.weights())
-    run = runs.new(name, settings, trainer.model.parameter_count(), torch.__version__, data)
-    run = replace(run, conversations=trainer.learns_conversations, continued_from=origin.name if origin else "")
-    if saved:
-        before = runs.read(project, name)
-        run = replace(run, created=before.created, continued_from=before.continued_from)
+    run = _record(project, name, trainer, settings, data, begin)
     step = saved.step if saved else -1
     log.cut_after(log_file, step, evaluated=bool(saved and saved.state.validation_loss is not None))
     snapshots.remove_after(folder, step)
@@ -289,6 +285,25 @@ def _run(
             return Trained(record(trainer, "finished" if finished else "stopped"), finished)
     runs.discard(project, name)  # stopped before its first step
     raise Cancelled
+
+
+def _record(
+    project: Project, name: str, trainer: "Trainer", settings: Settings, data: str, begin: "Checkpoint | Origin | None"
+) -> "Run":
+    """The record of a run that begins, or goes on."""
+    import torch
+
+    from llm_studio.training import runs
+    from llm_studio.workflows.continuing import Origin
+
+    run = runs.new(name, settings, trainer.model.parameter_count(), torch.__version__, data)
+    run = replace(run, conversations=trainer.learns_conversations)
+    if isinstance(begin, Origin):
+        return replace(run, continued_from=begin.name)
+    if begin is None:
+        return run
+    before = runs.read(project, name)
+    return replace(run, created=before.created, continued_from=before.continued_from)
 
 
 def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tuple[str, ...]:

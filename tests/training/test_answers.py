@@ -145,6 +145,19 @@ def test_the_validation_loss_is_the_mean_over_what_counts(talking: Project, toke
     assert measured == pytest.approx(wanted, rel=1e-5)
 
 
+def test_what_is_left_out_of_training_is_left_out_of_validation(talking: Project, tokens: Tokens) -> None:
+    """Else a model made to chat would seem to get worse as it forgets the stories, and its first steps the best."""
+    chat, stories = tokens.validation_sources
+    assert (chat.name, chat.start, stories.end) == ("chat", 0, len(tokens.validation)) and chat.conversations
+    only = batches.evaluation(tokens, 10_000, 32, {"stories-en": 0.0})
+    places = np.linspace(0, chat.end - 33, len(only)).astype(int)
+    assert len(only) == (chat.end - 1) // 32 and (only == tokens.validation[places[:, None] + np.arange(33)]).all()
+    rest = batches.evaluation(tokens, 1, 32, {"chat": 0.0})[0]
+    assert rest.tolist() == tokens.validation[stories.start : stories.start + 33].tolist()
+    for weights in ({}, {"chat": 7.0}, {"chat": 0.0, "stories-en": 0.0}):
+        assert (batches.evaluation(tokens, 9, 32, weights) == batches.evaluation(tokens, 9, 32)).all()
+
+
 def test_the_baselines_are_of_the_same_tokens_as_the_loss(tokens: Tokens) -> None:
     ids, places = np.array(tokens.validation), np.arange(1, len(tokens.validation))
     counts = np.bincount(np.array(tokens.train)[1:][tokens.answers("train", np.arange(1, len(tokens.train)))],
