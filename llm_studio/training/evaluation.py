@@ -22,7 +22,8 @@ SAMPLE_TOKENS = 60
 def validation_loss(model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job) -> float | None:
     """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped.
 
-    Sources of weight 0 are left out. With `training.loss_on` "answers" the mean is over the tokens of answers and of plain texts.
+    Sources of weight 0 are left out. With `training.loss_on` "answers" the mean is over the tokens of answers and of
+    plain texts.
     """
     training = settings.training
     drawn, counted = sequences(tokens, settings)

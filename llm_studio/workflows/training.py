@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llm_studio.data.tokenizer import Tokenizer
     from llm_studio.training.checkpoint import Checkpoint
     from llm_studio.training.runs import Run
-    from llm_studio.training.trainer import Trainer
+    from llm_studio.training.trainer import Material, Trainer
     from llm_studio.workflows.continuing import Origin
 
 PROMPTS = {
@@ -235,7 +235,6 @@ def _run(
     project: Project, name: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None",
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job,
 ) -> Trained:  # fmt: skip
-
     from llm_studio.training import log, runs, snapshots
     from llm_studio.training.trainer import Material, Trainer
     from llm_studio.workflows.continuing import Origin
@@ -254,13 +253,7 @@ def _run(
     material = Material(
         tokens, tokenizer, data, prompts, folder, run_log, saved=lambda trainer: record(trainer, "running")
     )
-    with _memory_explained():
-        trainer = Trainer(material, settings, compute, job)
-        trainer.first_batch()
-        if saved:
-            trainer.restore(saved)
-        elif origin:
-            trainer.begin_with(origin.checkpoint.weights())
+    trainer = _trainer(material, settings, compute, begin, job)
     run = _record(project, name, trainer, settings, data, begin)
     step = saved.step if saved else -1
     log.cut_after(log_file, step, evaluated=bool(saved and saved.state.validation_loss is not None))
@@ -285,6 +278,23 @@ def _run(
             return Trained(record(trainer, "finished" if finished else "stopped"), finished)
     runs.discard(project, name)  # stopped before its first step
     raise Cancelled
+
+
+def _trainer(
+    material: "Material", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
+) -> "Trainer":
+    """A trainer with the weights that it begins or goes on with. Raises StudioError where it couldn't do a step."""
+    from llm_studio.training.trainer import Trainer
+    from llm_studio.workflows.continuing import Origin
+
+    with _memory_explained():
+        trainer = Trainer(material, settings, compute, job)
+        trainer.first_batch()
+        if isinstance(begin, Origin):
+            trainer.begin_with(begin.checkpoint.weights())
+        elif begin:
+            trainer.restore(begin)
+    return trainer
 
 
 def _record(
