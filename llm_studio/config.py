@@ -31,6 +31,11 @@ LANGUAGES = frozenset(_CODES.split())
 """Languages that can be recognised in texts: ISO 639-1, and for those that have no code there, ISO 639-3."""
 
 
+SourceName = Annotated[str, Field(max_length=200)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+"""Of a source in the training: its share is proportional to its tokens times its weight."""
+
+
 class Section(BaseModel):
     """One section of the settings. Values are taken as they are or refused, never adjusted."""
 
@@ -78,6 +83,9 @@ class DataSettings(Section):
         gt=0,
         le=0.5,
         description=N_("share of the texts kept aside to measure what the model has learned"),
+    )
+    weights: dict[SourceName, Weight] = Field(
+        default={}, description=N_("by source, how often it is trained on; 1 where none is given, 0: not at all")
     )
 
     @field_validator("languages", mode="before")
@@ -192,6 +200,9 @@ class TrainingSettings(Section):
         default="auto", description=N_("number format of the matrix products")
     )
     threads: int = Field(default=0, ge=0, le=1024, description=N_("processor threads; 0: all cores"))
+    loss_on: Literal["all", "answers"] = Field(
+        default="all", description=N_("which tokens of conversations are learned; other texts are learned whole")
+    )
 
 
 class GenerationSettings(Section):
@@ -246,12 +257,32 @@ class Settings:
         return {name: getattr(self, name).model_dump(mode="json") for name in SECTIONS}
 
     def replaced(self, changes: Mapping[str, object]) -> "Settings":
-        """These settings with `changes` by dotted name, `{"training.max_steps": 200}`. Raises ConfigError."""
+        """These settings with `changes` by dotted name, `{"training.max_steps": 200}`. Raises ConfigError.
+
+        One entry of a setting that has many is changed alone: `{"data.weights.stories-en": 2}`.
+        """
         values: dict[str, dict[str, Any]] = self.to_dict()
         for path, value in changes.items():
-            section, _dot, name = path.partition(".")
-            values.setdefault(section, {})[name] = value
+            section, name, key = split_path(path)
+            content = values.setdefault(section, {})
+            if key is None:
+                content[name] = value
+            elif isinstance(content.get(name), dict):
+                content[name] = {**content[name], key: value}
         return Settings.from_dict(values)
+
+
+MAPPINGS = ("data.weights",)
+"""Settings that hold entries by names of the user's choice."""
+
+
+def split_path(path: str) -> tuple[str, str, str | None]:
+    """Section, setting and, for an entry of a setting that has many, its name: which may hold dots."""
+    section, _dot, name = path.partition(".")
+    for mapping in MAPPINGS:
+        if path.startswith(mapping + "."):
+            return section, mapping.partition(".")[2], path[len(mapping) + 1 :]
+    return section, name, None
 
 
 # --- Rules between settings: (the settings it reads, whether they agree, what to say) ------------------------
@@ -305,9 +336,11 @@ def _section_problems(name: str, content: Mapping[str, object]) -> list[Problem]
     except ValidationError as error:
         for detail in error.errors():
             key = str(detail["loc"][0])
-            if key not in wrong:
+            entry = isinstance(content[key], Mapping) and f"{name}.{key}" in MAPPINGS if key in content else False
+            if key not in wrong or entry:
                 wrong.add(key)
-                found.append(Problem(f"{name}.{key}", _sentence(detail, kind)))
+                path = f"{name}.{key}.{detail['loc'][1]}" if entry else f"{name}.{key}"
+                found.append(Problem(path, _sentence(detail, kind)))
     usable = kind.model_validate({key: value for key, value in content.items() if key not in wrong})
     broken = (r for r in RULES if r.section == name and not wrong.intersection(r.names) and not r.holds(usable))
     return found + [Problem(f"{name}.{r.names[0]}", _(r.message).format(**usable.model_dump())) for r in broken]
@@ -342,10 +375,14 @@ def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
         case "literal_error":
             choices = get_args(kind.model_fields[str(detail["loc"][0])].annotation)
             return _("must be one of {choices}, not {given}").format(choices=", ".join(choices), given=shown)
+        case "string_too_long":
+            return _("must be at most {limit} characters long").format(limit=limits["max_length"])
         case "string_type" | "string_unicode":
             return _("must be a text, not {given}").format(given=shown)
         case "tuple_type":
             return _("must be a list of texts, not {given}").format(given=shown)
+        case "dict_type":
+            return _("must name sources with their weights, as in {{stories-en: 2}}, not {given}").format(given=shown)
         case _:
             return detail["msg"]
 

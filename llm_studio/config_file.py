@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 
 import yaml
 
-from llm_studio.config import SECTIONS, Settings, problems
+from llm_studio.config import MAPPINGS, SECTIONS, Settings, problems, split_path
 from llm_studio.errors import ConfigError, Problem
 from llm_studio.i18n import _
 from llm_studio.paths import resource
@@ -127,11 +127,14 @@ def _read(text: str) -> tuple[dict[str, object], dict[str, int]]:
 
 
 def _entries(tree: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """(dotted name, key, value) of each section and each setting in it."""
+    """(dotted name, key, value) of each section, each setting in it, and each entry of a setting that has many."""
     for key, value in tree.value if isinstance(tree, yaml.MappingNode) else ():
         yield key.value, key, value
         for inner, content in value.value if isinstance(value, yaml.MappingNode) else ():
-            yield f"{key.value}.{inner.value}", inner, content
+            path = f"{key.value}.{inner.value}"
+            yield path, inner, content
+            if path in MAPPINGS and isinstance(content, yaml.MappingNode):
+                yield from ((f"{path}.{entry.value}", entry, what) for entry, what in content.value)
 
 
 def dump(settings: Settings) -> str:
@@ -150,11 +153,21 @@ def scalar(value: object) -> str:
     """A setting's value on one line of YAML."""
     if isinstance(value, float):
         return _short_float(value)
+    if isinstance(value, dict):
+        entries = (f"{_key(name)}: {scalar(entry)}" for name, entry in cast("dict[str, object]", value).items())
+        return "{" + ", ".join(entries) + "}"
     plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
     # letters as they are, but line ends and control characters of all kinds as escapes
     readable = "".join(map(str, plain) if isinstance(plain, list) else str(plain)).isprintable()
     text = yaml.dump(plain, Dumper=_Dumper, default_flow_style=True, allow_unicode=readable, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _key(name: str) -> str:
+    """A name of the user's choice as a key: in quotes where it holds anything that could be a mark of YAML."""
+    if re.fullmatch(r"\w[\w-]*", name):
+        return name
+    return yaml.dump(name, Dumper=_Dumper, default_style='"', allow_unicode=name.isprintable(), width=10**9).strip()
 
 
 def _short_float(value: float) -> str:
@@ -179,21 +192,36 @@ def with_changes(text: str, changes: Mapping[str, object]) -> str:
 
 
 def _with_change(text: str, path: str, scalar: str) -> str:
-    section, _dot, name = path.partition(".")
+    section, name, entry = split_path(path)
     entries = {found: (key, value) for found, key, value in _entries(yaml.compose(text, _Loader))}
     if path in entries:
         value = entries[path][1]
         before = text[: value.start_mark.index]
         gap = "" if before.endswith((" ", "\n")) else " "
-        return before + gap + scalar + text[value.end_mark.index :]
+        return before + gap + scalar + text[_end(value) :]
+    if entry is not None and f"{section}.{name}" in entries:
+        return _inserted(text, *entries[f"{section}.{name}"], f"{_key(entry)}: {scalar}")
+    line = f"{name}: {scalar}" if entry is None else f"{name}: {{{_key(entry)}: {scalar}}}"
     if section not in entries:
-        return f"{text.rstrip()}\n\n{section}:\n  {name}: {scalar}\n".lstrip()
-    key, value = entries[section]
+        return f"{text.rstrip()}\n\n{section}:\n  {line}\n".lstrip()
+    return _inserted(text, *entries[section], line)
+
+
+def _inserted(text: str, key: yaml.Node, value: yaml.Node, line: str) -> str:
+    """`text` with one more line at the beginning of what `key` holds, `value`."""
     if isinstance(value, yaml.MappingNode) and value.value:
         first = value.value[0][0].start_mark
         separator = ", " if value.flow_style else "\n" + " " * first.column
-        return f"{text[: first.index]}{name}: {scalar}{separator}{text[first.index :]}"
+        return f"{text[: first.index]}{line}{separator}{text[first.index :]}"
     if isinstance(value, yaml.MappingNode):  # written as {}
-        return f"{text[: value.start_mark.index]}{{{name}: {scalar}}}{text[value.end_mark.index :]}"
+        return f"{text[: value.start_mark.index]}{{{line}}}{text[value.end_mark.index :]}"
     end = key.end_mark.index + 1  # a section with nothing in it: just after its colon
-    return f"{text[:end]}\n  {name}: {scalar}{text[end:]}"
+    return f"{text[:end]}\n  {line}{text[end:]}"
+
+
+def _end(value: yaml.Node) -> int:
+    """Where a value ends: a list or mapping of several lines with its last entry, not where the next thing begins."""
+    if isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
+        last = value.value[-1]
+        return _end(last[1] if isinstance(value, yaml.MappingNode) else last)
+    return value.end_mark.index

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments, options and ways to show things that several commands share."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -41,3 +41,16 @@ def parse_changes(given: list[str] | None) -> dict[str, object]:
             )
         changes[name.strip()] = parse_value(value)
     return changes
+
+
+def table(rows: list[tuple[str, ...]], numbers: int = 0) -> str:
+    """Rows of cells as columns; the last `numbers` of them end at the right."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(len(cell) for cell in column) for column in columns]
+    left = len(columns) - numbers
+    return "\n".join(
+        "  ".join(
+            f"{c:<{w}}" if i < left else f"{c:>{w}}" for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llm_studio.cli.app import INTERRUPTED, Interrupted, running
-from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes
+from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes, table
 from llm_studio.errors import StudioError
 from llm_studio.events import Done, Notice, TextWritten
 from llm_studio.i18n import N_, _, duration, number, size, system_language
@@ -43,21 +43,29 @@ def train(
         str | None, typer.Option(metavar="NAME", help=_("name of the run; run-1, run-2, ... without it"))
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help=_("go on with a run: the one named, or the last"))] = False,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(metavar="CHECKPOINT", help=_("begin with the weights of a run, as run-1 or run-1/step-000500, or "
+                                                  "of a checkpoint's folder in any project")),
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     from llm_studio.workflows.training import train as train_model
+
+    if resume and continue_from is not None:
+        raise typer.BadParameter(_("say either --resume or --continue-from"))
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
     with running(as_json) as job:
-        trained = train_model(project, job, run=run, resume=resume, changes=wanted)
+        trained = train_model(project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from)
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
                    "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip
         if trained.finished:
             text = _("Run “{run}” is finished: {steps} steps in {time}, best validation loss {loss}.")
-            follow = f'llm-studio generate {quoted(folder)} --prompt "..."'
+            follow = f'llm-studio generate {quoted(folder)} --{"chat" if made.conversations else "prompt"} "..."'
         else:
             text = _("Run “{run}” is stopped and saved at step {steps}.")
             follow = f"llm-studio train {quoted(folder)} --run {quoted(made.name)} --resume"
@@ -116,11 +124,14 @@ def _runs_text(chosen: "list[Run]", comparing: bool) -> str:
          _loss(run.best_loss), duration(run.seconds), size(run.bytes))
         for run in chosen
     ]  # fmt: skip
-    text = _table([head, *rows])
+    if any(run.continued_from for run in chosen):
+        head = (*head, _("continued from"))
+        rows = [(*row, run.continued_from) for row, run in zip(rows, chosen, strict=True)]
+    text = table([head, *rows])
     if comparing:
         differing = differences(chosen)
         changed = [(name, *(str(value) for value in values)) for name, values in differing.items()]
-        text += "\n\n" + _table([(_("setting"), *(run.name for run in chosen)), *changed])
+        text += "\n\n" + table([(_("setting"), *(run.name for run in chosen)), *changed])
     return text
 
 
@@ -128,14 +139,12 @@ def _loss(value: float | None) -> str:
     return "–" if value is None else number(value, 3)
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
-
-
 def generate(
     folder: Folder,
     prompt: Annotated[str, typer.Option(help=_("the beginning to go on with; “-” reads it from standard input"))] = "",
+    chat: Annotated[
+        str | None, typer.Option(metavar="QUESTION", help=_("a question, for a model trained on conversations"))
+    ] = None,
     run: Annotated[str | None, typer.Option(metavar="NAME", help=_("the run; the last one without it"))] = None,
     checkpoint: Annotated[
         str, typer.Option(metavar="best|last|STEP|DIR", help=_("which checkpoint of the run"))
@@ -161,14 +170,21 @@ def generate(
         "repetition_penalty": repetition_penalty, "max_tokens": max_tokens, "seed": seed,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
+    if prompt and chat is not None:
+        raise typer.BadParameter(_("say either --prompt or --chat"))
     project = Project.open(folder)
-    beginning = _standard_input() if prompt == "-" else prompt
+    given_text = prompt if chat is None else chat
+    beginning = _standard_input() if given_text == "-" else given_text
     with running(as_json) as job:
         writer = load_writer(project, job, run, checkpoint)
         settings = writer.settings_with(changes)
-        job.report(TextWritten(beginning))
-        text = writer.write(beginning, job, settings)
-        job.report(Done("", "", {"checkpoint": writer.name, "prompt": beginning, "text": text}))
+        if chat is None:
+            job.report(TextWritten(beginning))
+        elif not writer.chat:
+            job.report(Notice(_("This model was not trained on conversations: don't expect an answer."), "warning"))
+        text = writer.write(beginning, job, settings, chat=chat is not None)
+        job.report(Done("", "", {"checkpoint": writer.name, "prompt": beginning, "chat": chat is not None,
+                                 "text": text}))  # fmt: skip
         if job.stop_requested:
             raise Interrupted(_("Stopped."))
 

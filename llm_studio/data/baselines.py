@@ -2,7 +2,8 @@
 
 A model that doesn't beat the bigram loss has learned less than which token follows which. Both are in nats per
 token of the validation text, learned on the training text, and comparable with the loss of a training on the same
-tokens. At most 16 million training and 4 million validation tokens are counted, in blocks spread evenly.
+tokens; with `answers` on those alone that count when only answers are learned. At most 16 million training and
+4 million validation tokens are counted, in blocks spread evenly.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_studio.data.corpus import Side
 from llm_studio.data.dataset import Tokens
 from llm_studio.errors import DataError
 from llm_studio.i18n import _
@@ -24,16 +26,17 @@ _Ids = NDArray[np.unsignedinteger[Any]]
 _Integers = NDArray[np.int64]
 
 
-def unigram_loss(tokens: Tokens) -> float:
+def unigram_loss(tokens: Tokens, answers: bool = False) -> float:
     """The loss of guessing each token by how often it occurs: p(w) = (c(w) + 1) / (N + V)."""
     _require_enough(tokens)
-    counts = _token_counts(tokens.train, _TRAIN_BLOCKS, tokens.vocab_size)
+    counts = _token_counts(tokens, "train", answers)
     probability = (counts + 1) / (counts.sum() + tokens.vocab_size)
-    asked = _token_counts(tokens.validation, _VALIDATION_BLOCKS, tokens.vocab_size)
+    asked = _token_counts(tokens, "validation", answers)
+    _require_some(asked)
     return float(-(asked * np.log(probability)).sum() / asked.sum())
 
 
-def bigram_loss(tokens: Tokens) -> float:
+def bigram_loss(tokens: Tokens, answers: bool = False) -> float:
     """The loss of guessing each token from the one before it: interpolated Kneser-Ney (Chen and Goodman 1998, § 2.7).
 
     p(w | v) = max(c(v w) - D, 0) / c(v) + D · t(v) / c(v) · q(w), where t(v) is the number of different tokens seen
@@ -42,7 +45,7 @@ def bigram_loss(tokens: Tokens) -> float:
     """
     _require_enough(tokens)
     size = tokens.vocab_size
-    seen = _count_pairs(tokens.train, _TRAIN_BLOCKS, size)
+    seen = _count_pairs(tokens, "train", answers)
     before, after = np.divmod(seen.codes, size)
     occurrences = np.bincount(before, weights=seen.counts, minlength=size)
     followers = np.bincount(before, minlength=size)
@@ -50,7 +53,9 @@ def bigram_loss(tokens: Tokens) -> float:
     once, twice = np.count_nonzero(seen.counts == 1), np.count_nonzero(seen.counts == 2)
     discount = (once + 1) / (once + 2 * twice + 2)
 
-    asked = _count_pairs(tokens.validation, _VALIDATION_BLOCKS, size)
+    asked = _count_pairs(tokens, "validation", answers)
+    _require_some(seen.counts)
+    _require_some(asked.counts)
     before, after = np.divmod(asked.codes, size)
     known = occurrences[before] > 0
     total = np.where(known, occurrences[before], 1)
@@ -62,7 +67,16 @@ def bigram_loss(tokens: Tokens) -> float:
 
 def _require_enough(tokens: Tokens) -> None:
     if len(tokens.train) < 2 or len(tokens.validation) < 2:
-        raise DataError(_("There are too few tokens to compare with."), _("Add texts, then prepare them again."))
+        raise _too_few()
+
+
+def _require_some(counts: _Integers) -> None:
+    if not counts.sum():
+        raise _too_few()
+
+
+def _too_few() -> DataError:
+    return DataError(_("There are too few tokens to compare with."), _("Add texts, then prepare them again."))
 
 
 @dataclass(frozen=True)
@@ -86,25 +100,31 @@ class _Pairs:
         return _Pairs(codes[firsts], np.add.reduceat(counts, firsts))
 
 
-def _token_counts(ids: _Ids, most: int, size: int) -> _Integers:
-    counts = np.zeros(size, dtype=np.int64)
-    for block in _blocks(ids, most):
-        counts += np.bincount(block[1:], minlength=size)
+def _token_counts(tokens: Tokens, side: Side, answers: bool) -> _Integers:
+    counts = np.zeros(tokens.vocab_size, dtype=np.int64)
+    for block, places in _blocks(tokens, side):
+        after = block[1:]
+        counts += np.bincount(after[tokens.answers(side, places)] if answers else after, minlength=tokens.vocab_size)
     return counts
 
 
-def _count_pairs(ids: _Ids, most: int, size: int) -> _Pairs:
+def _count_pairs(tokens: Tokens, side: Side, answers: bool) -> _Pairs:
     total = _Pairs(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-    for block in _blocks(ids, most):
-        codes, counts = np.unique(block[:-1].astype(np.int64) * size + block[1:], return_counts=True)
+    for block, places in _blocks(tokens, side):
+        all_codes = block[:-1].astype(np.int64) * tokens.vocab_size + block[1:]
+        codes, counts = np.unique(all_codes[tokens.answers(side, places)] if answers else all_codes, return_counts=True)
         total = total.plus(_Pairs(codes, counts))
     return total
 
 
-def _blocks(ids: _Ids, most: int) -> Iterator[_Ids]:
-    """At most `most` blocks, evenly spread over `ids`, that together hold each pair of neighbours once if they can."""
+def _blocks(tokens: Tokens, side: Side) -> Iterator[tuple[_Ids, _Integers]]:
+    """Blocks, evenly spread over the ids, that together hold each pair of neighbours once if they can.
+
+    Each with the places of its ids but the first.
+    """
+    ids, most = (tokens.train, _TRAIN_BLOCKS) if side == "train" else (tokens.validation, _VALIDATION_BLOCKS)
     count = min(most, -(-(len(ids) - 1) // _BLOCK))
     for index in range(count):
         start = (len(ids) - 1) * index // count
-        end = (len(ids) - 1) * (index + 1) // count
-        yield ids[start : min(end, start + _BLOCK) + 1]
+        end = min((len(ids) - 1) * (index + 1) // count, start + _BLOCK)
+        yield ids[start : end + 1], np.arange(start + 1, end + 1)

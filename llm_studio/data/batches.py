@@ -4,43 +4,105 @@ A draw is a pure function of the seed and the step: a resumed run sees what it w
 the draw needs to be saved.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.data.dataset import Tokens
+from llm_studio.data.dataset import SourceRange, Tokens
 from llm_studio.errors import DataError
 from llm_studio.i18n import _, number
 
 
-def draw(tokens: Tokens, seed: int, step: int, sequences: int, length: int) -> NDArray[np.int64]:
+def draw(
+    tokens: Tokens, seed: int, step: int, sequences: int, length: int, weights: Mapping[str, float] = {}
+) -> NDArray[np.int64]:
     """The sequences of one step: (sequences, length + 1), inputs and the token after each. A pure function.
 
     A sequence comes from a source with probability proportional to the source's weight times its tokens, and
-    begins anywhere in it with the same probability. One that is longer than its source goes on into the next.
-    Raises DataError when the corpus is smaller than one sequence.
+    begins anywhere in it with the same probability. One that is longer than its source goes on into the next; where
+    a source is left out (weight 0) it begins the source again instead, so that no token of that one is seen.
+    Raises DataError when the corpus is smaller than one sequence, or every source has weight 0.
     """
+    rows = tokens.train[_places(tokens, seed, step, sequences, length, weights)].astype(np.int64)
+    tokens.require_in_vocabulary(rows)
+    return rows
+
+
+def draw_answers(
+    tokens: Tokens, seed: int, step: int, sequences: int, length: int, weights: Mapping[str, float] = {}
+) -> NDArray[np.bool_]:
+    """Of the sequences that `draw` gives for the same arguments: whether each target belongs to an answer.
+
+    (sequences, length): a target is the token after each input.
+    """
+    places = _places(tokens, seed, step, sequences, length, weights)
+    return tokens.answers("train", places[:, 1:])
+
+
+def _places(
+    tokens: Tokens, seed: int, step: int, sequences: int, length: int, weights: Mapping[str, float]
+) -> NDArray[np.int64]:
+    """Where in the training tokens the sequences of one step are: (sequences, length + 1)."""
     last_start = len(tokens.train) - (length + 1)
     if last_start < 0:
         raise _too_small(len(tokens.train), length)
     # The raw numbers of Philox are the same for every version of numpy, those of Generator's methods may change.
     raw = np.random.Philox(np.random.SeedSequence([seed, step])).random_raw(2 * sequences)
     chance = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-53  # in [0, 1)
-    which = np.searchsorted(_cumulated_shares(tokens), chance[:sequences], side="right")
+    shares = source_shares(tokens.sources, weights)
+    which = np.searchsorted(_cumulated(shares), chance[:sequences], side="right")
 
     begins = np.array([source.start for source in tokens.sources])
     ends = np.array([source.end for source in tokens.sources])
     rooms = np.maximum(ends - begins - length, 1)
     starts = begins[which] + (chance[sequences:] * rooms[which]).astype(np.int64)
-    return _rows(tokens, tokens.train, np.minimum(starts, last_start), length)
+    offsets = np.arange(length + 1)
+    if shares.all():
+        return np.minimum(starts, last_start)[:, None] + offsets
+    first, size = begins[which][:, None], (ends - begins)[which][:, None]
+    return first + (starts[:, None] - first + offsets) % size
 
 
-def evaluation(tokens: Tokens, count: int, length: int) -> NDArray[np.int64]:
+def source_shares(sources: Sequence[SourceRange], weights: Mapping[str, float]) -> NDArray[np.float64]:
+    """How often each source is drawn, in no particular unit: its tokens times its weight.
+
+    Raises DataError where that is 0 for all.
+    """
+    shares = np.array(
+        [source.weight * weights.get(source.name, 1.0) * (source.end - source.start) for source in sources],
+        dtype=np.float64,
+    )
+    if not shares.sum() > 0:
+        raise DataError(_("Every source has weight 0: there is nothing to train on."),
+                        _("Give at least one of them a greater weight in data.weights."), "data")  # fmt: skip
+    return shares
+
+
+def evaluation(tokens: Tokens, count: int, length: int, weights: Mapping[str, float] = {}) -> NDArray[np.int64]:
     """The validation sequences, always the same: at most (count, length + 1), evenly spaced, predicting no token twice.
 
     Where there are too few tokens, fewer sequences; where there are fewer than one sequence, one shorter sequence.
-    Raises DataError when there are fewer than two tokens.
+    Of the weights only 0 counts: what isn't trained on isn't measured either, if anything is left then. The other
+    sources are there as the texts are, so that a loss stays comparable when the mixture changes. Raises DataError
+    when there are fewer than two tokens.
     """
-    predicted = len(tokens.validation) - 1
+    rows = tokens.validation[_evaluation_places(tokens, count, length, weights)].astype(np.int64)
+    tokens.require_in_vocabulary(rows)
+    return rows
+
+
+def evaluation_answers(tokens: Tokens, count: int, length: int, weights: Mapping[str, float] = {}) -> NDArray[np.bool_]:
+    """Of the sequences that `evaluation` gives: whether each target belongs to an answer, (count, length)."""
+    return tokens.answers("validation", _evaluation_places(tokens, count, length, weights)[:, 1:])
+
+
+def _evaluation_places(tokens: Tokens, count: int, length: int, weights: Mapping[str, float]) -> NDArray[np.int64]:
+    kept = [s for s in tokens.validation_sources if s.weight * weights.get(s.name, 1.0) > 0]
+    if sum(source.end - source.start for source in kept) < 2:
+        kept = [SourceRange("", 0, len(tokens.validation))]
+    begins, sizes = np.array([s.start for s in kept]), np.array([s.end - s.start for s in kept])
+    predicted = int(sizes.sum()) - 1
     if predicted < 1:
         raise DataError(
             _("No text was kept aside to measure what the model has learned."),
@@ -50,25 +112,16 @@ def evaluation(tokens: Tokens, count: int, length: int) -> NDArray[np.int64]:
     length = min(length, predicted)
     count = min(count, predicted // length)
     starts = np.linspace(0, predicted - length, count).astype(np.int64)
-    return _rows(tokens, tokens.validation, starts, length)
+    places = starts[:, None] + np.arange(length + 1)  # as if the sources that are kept stood side by side
+    which = np.searchsorted(np.cumsum(sizes), places, side="right")
+    return places - (np.cumsum(sizes) - sizes)[which] + begins[which]
 
 
-def _cumulated_shares(tokens: Tokens) -> NDArray[np.float64]:
+def _cumulated(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Up to which number in [0, 1) the draw takes each source."""
-    shares = np.array([source.weight * (source.end - source.start) for source in tokens.sources], dtype=np.float64)
     cumulated = np.cumsum(shares)
-    if not cumulated[-1] > 0:
-        raise DataError(_("Every source has weight 0."), _("Give at least one of them a greater weight."))
     # Exactly 1 from the last source with a share on, so that rounding never picks a source without one.
     return np.where(cumulated == cumulated[-1], 1.0, cumulated / cumulated[-1])
-
-
-def _rows(
-    tokens: Tokens, ids: NDArray[np.unsignedinteger], starts: NDArray[np.int64], length: int
-) -> NDArray[np.int64]:
-    rows = ids[starts[:, None] + np.arange(length + 1)].astype(np.int64)
-    tokens.require_in_vocabulary(rows)
-    return rows
 
 
 def _too_small(count: int, length: int) -> DataError:

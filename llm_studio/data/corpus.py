@@ -54,7 +54,8 @@ class Corpus:
 
     def fingerprint(self) -> str:
         """Changes with the content or the name of a source and with the settings that matter."""
-        return fingerprint([(source.name, source.sha256) for source in self.sources], _that_matter(self.settings))
+        told = [(source.name, source.sha256, *(["chat"] if source.conversations else [])) for source in self.sources]
+        return fingerprint(told, _that_matter(self.settings))
 
     def plan(self, job: Job) -> "Plan":
         """Read all texts, once more to find repeated lines or where documents must be cut, and decide which are kept
@@ -277,6 +278,15 @@ class Plan:
     def too_short(self) -> int:
         """Documents left out because they are too short."""
         return self.removed[Verdict.TOO_SHORT]
+
+    @property
+    def conversations(self) -> frozenset[str]:
+        """The names of the sources whose texts are conversations."""
+        return frozenset(source.name for source in self._kept.sources if source.conversations)
+
+    def documents_whole(self) -> Iterator[Stretch]:
+        """The documents that are kept, both sides of them and none cut, in the order of the sources."""
+        return self._kept.pieces(self._kept.kept)
 
     def texts(self, side: Side) -> Iterator[Stretch]:
         """The texts of one side, in the order of the sources. Raises DataError if they have changed since the scan."""

@@ -3,6 +3,10 @@
 `train.bin` and `val.bin` hold nothing but ids, little-endian, each document followed by `<|endoftext|>`: the
 common research format. `meta.json` says how to read them and what they were made from; it is written last, so
 where it is, the rest is whole.
+
+Where there are conversations, `train.mask` and `val.mask` stand beside them: a bit for each id, the lowest bit of a
+byte first, 1 where the loss counts it when only answers are learned (`turns.py`). That is a sixteenth of the size of
+ids in uint16.
 """
 
 import contextlib
@@ -11,30 +15,32 @@ import json
 import mmap
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.data.tokenizer import PIECE, Tokenizer, split_safely
+from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.turns import END, Cutter, Packer, Piece, unpacked
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
-from llm_studio.files import fingerprint, read_json, require_space, whole_file
+from llm_studio.files import fingerprint, patiently, read_json, require_space, whole_file
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus import Plan, Stretch
+    from llm_studio.data.corpus import Plan, Side, Stretch
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 VERSION = 1
 TRAIN_FILE, VALIDATION_FILE, META_FILE = "train.bin", "val.bin", "meta.json"
+TRAIN_MASK, VALIDATION_MASK = "train.mask", "val.mask"
 
 _BATCH = 500_000
 """Characters encoded in one call, on all cores: the library needs some 50 bytes for each."""
@@ -44,12 +50,16 @@ _CHECKED = 32_000_000
 
 @dataclass(frozen=True)
 class SourceRange:
-    """The tokens of one source, `start` to `end` in `train.bin`; drawn in proportion to their number × `weight`."""
+    """The tokens of one source, `start` to `end` in `train.bin`; drawn in proportion to their number × `weight`.
+
+    The settings (`data.weights`) multiply this weight.
+    """
 
     name: str
     start: int
     end: int
     weight: float = 1.0
+    conversations: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,30 +80,45 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
 
     The tokens that were there stay until the new ones are complete.
     """
-    writer = _Writer(plan.train_characters + plan.validation_characters, tokenizer, folder, job)
-    meta_file = folder / META_FILE
+    tokenizer.require_markers(plan.conversations)
+    writer = _Writer(plan.train_characters + plan.validation_characters, plan.conversations, tokenizer, folder, job)
+    meta_file, masks = folder / META_FILE, (folder / TRAIN_MASK, folder / VALIDATION_MASK)
     with whole_file(meta_file) as meta_path:
         with (
             whole_file(folder / VALIDATION_FILE) as validation_path,
+            contextlib.ExitStack() as beside,
             _described_by(meta_file, folder / TRAIN_FILE),
             whole_file(folder / TRAIN_FILE) as train_path,
         ):
-            train = writer.write(plan.texts("train"), train_path)
-            validation = writer.write(plan.texts("validation"), validation_path)
+            mask_paths = [beside.enter_context(whole_file(mask)) if plan.conversations else None for mask in masks]
+            train = writer.write(plan.texts("train"), train_path, mask_paths[0])
+            validation = writer.write(plan.texts("validation"), validation_path, mask_paths[1])
             # From here on the files belong to the new tokens: an end of the program leaves none, not a mixture.
             meta_file.unlink(missing_ok=True)
+        if not plan.conversations:
+            for mask in masks:
+                patiently(lambda mask=mask: mask.unlink(missing_ok=True))
         meta = {
             "version": VERSION,
             "dtype": writer.dtype.name,
             "vocab_size": tokenizer.vocab_size,
             "tokenizer": tokenizer.fingerprint,
             "corpus": corpus_fingerprint,
-            "train": {"tokens": train.tokens, "sha256": train.sha256},
-            "validation": {"tokens": validation.tokens, "sha256": validation.sha256},
-            "sources": [asdict(source) for source in train.sources],
+            "train": train.record(),
+            "validation": validation.record(),
+            "sources": [_source_record(source) for source in train.sources],
+            "validation_sources": [_source_record(source) for source in validation.sources],
         }
         meta_path.write_text(json.dumps(meta, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
     return Prepared(train.tokens, validation.tokens, tokenizer.vocab_size, writer.done)
+
+
+def _source_record(source: SourceRange) -> dict[str, object]:
+    """As it stands in `meta.json`: what an older program doesn't know is there only where it must be."""
+    record = asdict(source)
+    if not source.conversations:
+        del record["conversations"]
+    return record
 
 
 @contextlib.contextmanager
@@ -111,73 +136,99 @@ def _described_by(meta: Path, file: Path) -> Generator[None]:
 
 @dataclass(frozen=True)
 class _Written:
-    """One file of ids."""
+    """One file of ids and, where there are conversations, its mask: the sum of that, and how many ids it counts."""
 
     tokens: int
     sha256: str
     sources: list[SourceRange]
+    mask_sha256: str = ""
+    counted: int = 0
+
+    def record(self) -> dict[str, object]:
+        """As it stands in `meta.json`."""
+        record: dict[str, object] = {"tokens": self.tokens, "sha256": self.sha256}
+        return record | ({"mask_sha256": self.mask_sha256, "counted": self.counted} if self.mask_sha256 else {})
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A part of a stretch, short enough to be encoded at once."""
+class _Encoded(NamedTuple):
+    """A batch as ids, the parts of them that come from each source, and what counts where there are conversations."""
 
-    source: str
-    text: str
-    ends: bool
+    ids: NDArray[np.uint32]
+    sources: list[SourceRange]
+    counts: NDArray[np.bool_] | None
 
 
 class _Writer:
     """Encodes texts into files and reports the characters done of all that there are."""
 
-    def __init__(self, characters: int, tokenizer: Tokenizer, folder: Path, job: Job) -> None:
+    def __init__(
+        self, characters: int, conversations: Collection[str], tokenizer: Tokenizer, folder: Path, job: Job
+    ) -> None:
         self.dtype = np.dtype("<u2" if tokenizer.vocab_size <= 65_536 else "<u4")
         self.done = 0
         self._characters = characters
+        self._conversations = conversations
         self._tokenizer = tokenizer
-        self._end = np.array([tokenizer.end_of_text], dtype=np.uint32)
         self._folder = folder
         self._job = job
 
-    def write(self, stretches: "Iterable[Stretch]", path: Path) -> _Written:
-        """Write the ids of the texts to `path`. Raises Cancelled."""
-        digest = hashlib.sha256()
+    def write(self, stretches: "Iterable[Stretch]", path: Path, mask_path: Path | None) -> _Written:
+        """Write the ids of the texts to `path`, and what counts of them to `mask_path`. Raises Cancelled."""
+        digest, mask_digest = hashlib.sha256(), hashlib.sha256()
         sources: list[SourceRange] = []
         tokens = 0
-        with path.open("wb") as stream:
-            for batch, (ids, batch_sources) in _with_results(self._encode, _batches(stretches)):
+        packer = Packer()
+        with path.open("wb") as stream, mask_path.open("wb") if mask_path else contextlib.nullcontext() as mask:
+            for batch, encoded in _with_results(self._encode, _batches(stretches, self._conversations)):
                 self._job.check()
                 if self.done == 0:
-                    self._require_space(len(ids), batch)
-                content = ids.astype(self.dtype).tobytes()
+                    self._require_space(len(encoded.ids), batch)
+                content = encoded.ids.astype(self.dtype).tobytes()
                 digest.update(content)
                 stream.write(content)
-                _extend(sources, batch_sources, tokens)
-                tokens += len(ids)
+                if mask and encoded.counts is not None:
+                    bits = packer.add(encoded.counts)
+                    mask_digest.update(bits)
+                    mask.write(bits)
+                _extend(sources, encoded.sources, tokens)
+                tokens += len(encoded.ids)
                 self.done += _characters(batch)
                 self._job.report(Progress(_("Turning texts into tokens"), self.done, self._characters, _("characters")))
-        return _Written(tokens, digest.hexdigest(), sources)
+            if mask:
+                mask_digest.update(packer.finish())
+                mask.write(packer.finish())
+        sources = [replace(source, conversations=source.name in self._conversations) for source in sources]
+        return _Written(tokens, digest.hexdigest(), sources, mask_digest.hexdigest() if mask_path else "",
+                        packer.counted)  # fmt: skip
 
-    def _encode(self, batch: list[_Piece]) -> tuple[NDArray[np.uint32], list[SourceRange]]:
+    def _encode(self, batch: list[Piece]) -> _Encoded:
         """The ids of a batch, with the parts of them that come from each source."""
         parts: list[NDArray[np.uint32]] = []
+        counts: list[tuple[bool, int]] = []
         sources: list[SourceRange] = []
         position = 0
+        special = {name: np.array([index], dtype=np.uint32) for name, index in self._tokenizer.markers.items()}
         for piece, ids in zip(batch, self._tokenizer.encode_many([piece.text for piece in batch]), strict=True):
-            parts += [ids, self._end] if piece.ends else [ids]
             end = position + len(ids) + piece.ends
+            if piece.marker:
+                parts.append(special[piece.marker])
+                counts.append((piece.marker_counts, 1))
+                end += 1
+            parts += [ids, special[END]] if piece.ends else [ids]
+            counts.append((piece.counts, len(ids) + piece.ends))
             _extend(sources, [SourceRange(piece.source, position, end)], 0)
             position = end
-        return np.concatenate(parts), sources
+        mask = np.repeat([c for c, _n in counts], [n for _c, n in counts]) if self._conversations else None
+        return _Encoded(np.concatenate(parts), sources, mask)
 
-    def _require_space(self, tokens: int, batch: list[_Piece]) -> None:
+    def _require_space(self, tokens: int, batch: list[Piece]) -> None:
         """Refuse to begin what the disk can't hold, judging by the first batch."""
         needed = tokens / max(_characters(batch), 1) * self._characters * self.dtype.itemsize
         require_space(self._folder, round(needed))
 
 
-def _characters(batch: list[_Piece]) -> int:
-    return sum(len(piece.text) for piece in batch)
+def _characters(batch: list[Piece]) -> int:
+    return sum(len(piece.marker) + len(piece.text) for piece in batch)
 
 
 def _extend(sources: list[SourceRange], more: list[SourceRange], offset: int) -> None:
@@ -189,13 +240,12 @@ def _extend(sources: list[SourceRange], more: list[SourceRange], offset: int) ->
         sources.append(SourceRange(source.name, start, end))
 
 
-def _batches(stretches: "Iterable[Stretch]") -> Iterator[list[_Piece]]:
-    batch: list[_Piece] = []
+def _batches(stretches: "Iterable[Stretch]", conversations: Collection[str]) -> Iterator[list[Piece]]:
+    cutter = Cutter(conversations)
+    batch: list[Piece] = []
     size = 0
     for stretch in stretches:
-        texts = list(split_safely(stretch.text, PIECE))
-        batch += [_Piece(stretch.source, text, False) for text in texts[:-1]]
-        batch.append(_Piece(stretch.source, texts[-1], stretch.ends))
+        batch += cutter.pieces(stretch)
         size += len(stretch.text)
         if size >= _BATCH:
             yield batch
@@ -235,13 +285,21 @@ class Tokens:
             self.corpus = str(meta["corpus"])
             """Fingerprint of the corpus."""
             self.sources = [SourceRange(**source) for source in meta["sources"]]
-            self.fingerprint = fingerprint(meta["train"]["sha256"], meta["validation"]["sha256"])
-            """Of the ids themselves."""
-            counts = int(meta["train"]["tokens"]), int(meta["validation"]["tokens"])
+            self.validation_sources = [SourceRange(**source) for source in meta.get("validation_sources", [])]
+            """The same of the validation tokens; none in what older programs wrote."""
+            sides = [meta["train"], meta["validation"]]
+            sums = [side[name] for name in ("sha256", "mask_sha256") for side in sides if name in side]
+            self.fingerprint = fingerprint(*sums)
+            """Of the ids themselves and of what counts of them."""
+            counts = [int(side["tokens"]) for side in sides]
+            masked = all("mask_sha256" in side for side in sides)
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(META_FILE) from error
-        self.train = self._mapped(folder / TRAIN_FILE, dtype, counts[0])
-        self.validation = self._mapped(folder / VALIDATION_FILE, dtype, counts[1])
+        self.train = self._checked(_mapped(folder / TRAIN_FILE, dtype, counts[0]))
+        self.validation = self._checked(_mapped(folder / VALIDATION_FILE, dtype, counts[1]))
+        byte = np.dtype(np.uint8)
+        self._train_mask = _mapped(folder / TRAIN_MASK, byte, -(-counts[0] // 8)) if masked else None
+        self._validation_mask = _mapped(folder / VALIDATION_MASK, byte, -(-counts[1] // 8)) if masked else None
 
     def __enter__(self) -> "Tokens":
         return self
@@ -252,6 +310,23 @@ class Tokens:
     def close(self) -> None:
         """Let go of the files. Slices taken before keep them mapped, which Windows minds, until they are gone."""
         self.train = self.validation = np.empty(0, dtype=np.uint16)
+        self._train_mask = self._validation_mask = None
+
+    @property
+    def has_conversations(self) -> bool:
+        """Whether some of the tokens are of conversations, so that answers can be told from the rest."""
+        return self._train_mask is not None
+
+    def fingerprint_for(self, loss_on: str) -> str:
+        """Of what is learned from: losses can be compared where it is the same."""
+        return (
+            fingerprint(self.fingerprint, loss_on) if loss_on != "all" and self.has_conversations else self.fingerprint
+        )
+
+    def answers(self, side: "Side", places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the loss counts the tokens at `places` when only answers are learned; plain texts always count."""
+        bits = self._train_mask if side == "train" else self._validation_mask
+        return np.ones(places.shape, dtype=np.bool_) if bits is None else unpacked(bits, places)
 
     def require_in_vocabulary(self, ids: NDArray[np.integer[Any]]) -> None:
         """Raise DataError for an id that the tokenizer doesn't have: the model would fail on it, obscurely."""
@@ -260,24 +335,29 @@ class Tokens:
                 _("The tokens hold ids beyond the vocabulary: the files are damaged."), _prepare_again(), "tokens"
             )
 
-    def _mapped(self, path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[np.unsignedinteger[Any]]:
-        try:
-            with path.open("rb") as stream:
-                size = stream.seek(0, 2)
-                if size != count * dtype.itemsize:
-                    raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again(), "tokens")
-                if size == 0:
-                    return np.empty(0, dtype=dtype)
-                mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError as error:
-            raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again(), "tokens") from error
-        except OSError as error:
-            raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=error)) from error
-        ids = np.frombuffer(mapped, dtype=dtype)
-        blocks = max(1, min(16, count * 16 // _CHECKED))
-        for start in np.linspace(0, max(0, count - _CHECKED // blocks), blocks).astype(int):
+    def _checked(self, ids: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
+        """`ids`, of which so many are looked at as takes no time to speak of."""
+        blocks = max(1, min(16, len(ids) * 16 // _CHECKED))
+        for start in np.linspace(0, max(0, len(ids) - _CHECKED // blocks), blocks).astype(int):
             self.require_in_vocabulary(ids[start : start + _CHECKED // blocks])
         return ids
+
+
+def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
+    """The `count` numbers in a file, mapped from the disk. Raises DataError."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            if size != count * dtype.itemsize:
+                raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again(), "tokens")
+            if size == 0:
+                return np.empty(0, dtype=dtype)
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError as error:
+        raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again(), "tokens") from error
+    except OSError as error:
+        raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=error)) from error
+    return np.frombuffer(mapped, dtype=dtype)
 
 
 def open_tokens(folder: Path) -> Tokens:

@@ -7,7 +7,7 @@ How a tokenizer is learned is in `tokenizer_training.py`.
 
 import codecs
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,8 @@ class Tokenizer:
         """Ids are 0 to vocab_size - 1."""
         self.end_of_text = vocabulary[SPECIAL_TOKENS[0]]
         """Id of `<|endoftext|>`, which follows each document."""
+        self.markers = {name: vocabulary[name] for name in SPECIAL_TOKENS if name in vocabulary}
+        """Ids of the special tokens: a tokenizer from elsewhere may have no `<|user|>` and `<|assistant|>`."""
         self.fingerprint = fingerprint(content)
         """Two tokenizers with the same fingerprint give the same ids."""
 
@@ -152,6 +154,18 @@ class Tokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`, special tokens by name; bytes that aren't UTF-8 become U+FFFD."""
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
+
+    def require_markers(self, conversations: Collection[str]) -> None:
+        """Raise TokenizerError where there are conversations (the names of their sources) and no tokens for them."""
+        missing = [name for name in SPECIAL_TOKENS if name not in self.markers]
+        if conversations and missing:
+            raise TokenizerError(
+                _("This tokenizer has no {tokens}, which the conversations in “{source}” need.").format(
+                    tokens=", ".join(missing), source=min(conversations)
+                ),
+                _("Train one here: “llm-studio train-tokenizer”."),
+                "tokenizer",
+            )
 
     def stream(self) -> StreamDecoder:
         """A decoder for ids that come one by one."""

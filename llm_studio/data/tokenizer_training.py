@@ -11,13 +11,14 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
 from llm_studio.data.tokenizer import PIECE, Tokenizer, split_safely
+from llm_studio.data.turns import without_markers
 from llm_studio.errors import TokenizerError
 from llm_studio.events import Progress
 from llm_studio.i18n import _, activate, language
@@ -119,7 +120,7 @@ def _learn(sender: _Connection, plan: "Plan", vocab_size: int, settings: Tokeniz
     threading.Thread(target=_die_with_parent, daemon=True).start()
     activate(user_language)
     try:
-        stretches = _told(plan.texts("train"), plan.train_characters, sender)
+        stretches = _told(_worded(plan), plan.train_characters, sender)
         texts = training_texts(stretches, plan.train_characters, settings.max_megabytes)
         sender.send(("made", _learned(texts, vocab_size, settings)))
     except MemoryError:
@@ -134,6 +135,15 @@ def _die_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+def _worded(plan: "Plan") -> "Iterator[Stretch]":
+    """The training texts; of conversations the words alone, since their markers become tokens without learning."""
+    for stretch in plan.texts("train"):
+        if stretch.source in plan.conversations:
+            yield replace(stretch, text=without_markers(stretch.text))
+        else:
+            yield stretch
 
 
 def _told(stretches: "Iterator[Stretch]", characters: int, sender: _Connection) -> "Iterator[Stretch]":

@@ -22,7 +22,7 @@ FEWEST_ROWS = 256
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
-    """Mean cross-entropy in nats, a float32 scalar. hidden (N, D), weight (V, D), targets (N,).
+    """Mean cross-entropy in nats, a float32 scalar, 0 for no rows. hidden (N, D), weight (V, D), targets (N,).
 
     `dtype` is that of the matrix products.
     Exponentials and sums are taken in float32 whatever the `dtype`.
@@ -58,8 +58,8 @@ class LinearCrossEntropy(torch.autograd.Function):
                 weight_grad += torch.mm(logits_grad.t(), chunk)  # (V, D)
         if hidden_grad is not None and weight_grad is not None:
             ctx.save_for_backward(hidden_grad, weight_grad)
-        ctx.rows, ctx.dtypes = len(h), (hidden.dtype, weight.dtype)
-        return total / len(h)
+        ctx.rows, ctx.dtypes = max(len(h), 1), (hidden.dtype, weight.dtype)
+        return total / ctx.rows
 
     @staticmethod
     @once_differentiable

@@ -79,10 +79,15 @@ class Transformer(nn.Module):
         """Scores (..., V), one for each token of the vocabulary, from vectors (..., D)."""
         return F.linear(hidden, self.head_weight)
 
-    def loss(self, ids: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats per token of predicting `targets` (B, T), the token after each of `ids`."""
-        hidden = self.hidden(ids).flatten(0, 1)  # (B x T, D)
-        return linear_cross_entropy(hidden, self.head_weight, targets.flatten(), compute_dtype(hidden))
+    def loss(self, ids: Tensor, targets: Tensor, counted: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy in nats per token of predicting `targets` (B, T), the token after each of `ids`.
+
+        With `counted` (B, T), bool, the mean is over the targets where it is true; 0 where none is.
+        """
+        hidden, targets = self.hidden(ids).flatten(0, 1), targets.flatten()  # (B x T, D), (B x T,)
+        if counted is not None:  # no logits are made of the others
+            hidden, targets = hidden[counted.flatten()], targets[counted.flatten()]
+        return linear_cross_entropy(hidden, self.head_weight, targets, compute_dtype(hidden))
 
     def parameter_count(self) -> int:
         """How many numbers the model learns."""

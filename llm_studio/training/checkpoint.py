@@ -61,10 +61,11 @@ class LoopState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on the disk, its sums not yet verified."""
+    """A checkpoint on the disk, its sums not yet verified. `conversations`: its model was trained on some."""
 
     path: Path
     state: LoopState
+    conversations: bool = False
 
     @property
     def step(self) -> int:
@@ -102,7 +103,7 @@ def folder(run: Path, step: int) -> Path:
 
 def save(
     run: Path, state: LoopState, settings: Settings, tokenizer_json: str,
-    weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor],
+    weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor], conversations: bool = False,
 ) -> CheckpointSaved:  # fmt: skip
     """Write a checkpoint whole, then remove those no longer kept. Raises StorageError; older ones stay then."""
     began = time.perf_counter()
@@ -114,7 +115,7 @@ def save(
         (beside / _CONFIG).write_text(dump(settings), encoding="utf-8")
         (beside / _TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
         sums = {name: files.sha256_of(beside / name) for name in (_MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER)}
-        record = {"version": VERSION, "state": asdict(state), "files": sums}
+        record = {"version": VERSION, "state": asdict(state), "conversations": conversations, "files": sums}
         files.write_json(beside / _RECORD, {**record, "fingerprint": files.fingerprint(record)})
     _prune(run, state.step)
     return CheckpointSaved(state.step, path.name, files.folder_size(path), time.perf_counter() - began)
@@ -132,7 +133,7 @@ def read(path: Path) -> Checkpoint:
     try:
         fields: dict[str, Any] = dict(record["state"])
         fields["compute"] = Compute(**fields["compute"])
-        return Checkpoint(path, LoopState(**fields))
+        return Checkpoint(path, LoopState(**fields), record.get("conversations") is True)
     except (KeyError, TypeError) as error:
         raise CheckpointError(_("{path} is no checkpoint, or is damaged.").format(path=path)) from error
 

@@ -8,7 +8,10 @@ from llm_studio.config import Settings
 from llm_studio.data import batches
 from llm_studio.data.dataset import Tokens
 from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.turns import ASSISTANT, USER
 from llm_studio.device import Compute
+from llm_studio.errors import DataError
+from llm_studio.i18n import _
 from llm_studio.inference.generate import generate
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
@@ -17,31 +20,63 @@ SAMPLE_TOKENS = 60
 
 
 def validation_loss(model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job) -> float | None:
-    """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped."""
+    """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped.
+
+    Sources of weight 0 are left out. With `training.loss_on` "answers" the mean is over the tokens of answers and of
+    plain texts.
+    """
     training = settings.training
-    drawn = torch.from_numpy(batches.evaluation(tokens, training.eval_sequences, settings.model.max_seq_len))
+    drawn, counted = sequences(tokens, settings)
     total = 0.0
     model.eval()
     with torch.no_grad(), compute.autocast():
-        for part in drawn.split(training.batch_size):
+        for index, part in enumerate(drawn.split(training.batch_size)):
             if job.stop_requested:
                 break
             ids = part.to(compute.device)
-            total += model.loss(ids[:, :-1], ids[:, 1:]).item() * len(part)
+            if counted is None:
+                total += model.loss(ids[:, :-1], ids[:, 1:]).item() * len(part)
+            else:
+                mask = counted.split(training.batch_size)[index].to(compute.device)
+                total += model.loss(ids[:, :-1], ids[:, 1:], mask).item() * int(mask.sum())
     model.train()
-    return None if job.stop_requested else total / len(drawn)
+    return None if job.stop_requested else total / (len(drawn) if counted is None else int(counted.sum()))
+
+
+def sequences(tokens: Tokens, settings: Settings) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The validation sequences (N, T + 1) and, where only answers count, which targets do, (N, T).
+
+    Raises DataError where nothing can be measured.
+    """
+    which = (tokens, settings.training.eval_sequences, settings.model.max_seq_len, settings.data.weights)
+    drawn = torch.from_numpy(batches.evaluation(*which))
+    if settings.training.loss_on == "all" or not tokens.has_conversations:
+        return drawn, None
+    counted = torch.from_numpy(batches.evaluation_answers(*which))
+    if not counted.any():
+        raise DataError(_("No answer was kept aside to measure what the model has learned."),
+                        _("Add conversations, raise training.eval_sequences, or set training.loss_on to “all”."),
+                        "data")  # fmt: skip
+    return drawn, counted
 
 
 def samples(
-    model: Transformer, tokenizer: Tokenizer, prompts: tuple[str, ...], settings: Settings, job: Job
-) -> Iterator[tuple[str, str]]:
-    """(prompt, what the model writes after it), always drawn from the same seed."""
+    model: Transformer, tokenizer: Tokenizer, prompts: tuple[str, ...], settings: Settings, job: Job,
+    chat: bool = False,
+) -> Iterator[tuple[str, str]]:  # fmt: skip
+    """(prompt, what the model writes after it), always drawn from the same seed.
+
+    With `chat` a prompt is a question, <|user|>prompt<|assistant|>, and the text its answer.
+    """
     how = settings.generation.model_copy(update={"seed": 0, "max_tokens": SAMPLE_TOKENS})
+    stop = tuple(tokenizer.markers.values()) if chat else (tokenizer.end_of_text,)
     for prompt in prompts:
         ids = tokenizer.encode(prompt) or [tokenizer.end_of_text]
+        if chat:
+            ids = [tokenizer.markers[USER], *tokenizer.encode(prompt), tokenizer.markers[ASSISTANT]]
         decoder = tokenizer.stream()
         text = ""
-        for token in generate(model, ids, how, stop=(tokenizer.end_of_text,)):
+        for token in generate(model, ids, how, stop=stop):
             if job.stop_requested:
                 return
             text += decoder.push(token)

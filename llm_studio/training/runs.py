@@ -42,6 +42,10 @@ class Run:
     machine: dict[str, str]
     data: str
     bytes: int = 0
+    continued_from: str = ""
+    """The checkpoint whose weights it began with: RUN/step-000500, or a folder of another project."""
+    conversations: bool = False
+    """Whether it was trained on conversations, so that its model can be asked questions."""
 
 
 def lock_name(run: str) -> str:

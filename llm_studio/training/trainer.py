@@ -44,6 +44,19 @@ class Material:
     saved: Callable[["Trainer"], object]
 
 
+@dataclass(frozen=True)
+class _MicroBatch:
+    """Inputs (B, T), targets (one token further) and, where only answers count, which targets do.
+
+    Its mean loss, divided by `parts`, is its part in the mean over all counted targets of the step, whatever the
+    size of the micro-batches. `counts`: some of its targets do.
+    """
+
+    tensors: tuple[torch.Tensor, ...]
+    parts: float
+    counts: bool = True
+
+
 class Trainer:
     """Trains one model. `step` counts the updates done."""
 
@@ -58,6 +71,7 @@ class Trainer:
         self.model = Transformer(settings.model, vocab_size).to(compute.device)
         self._optimizer = optimizer.build(self.model, settings.training)
         self._scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
+        self._answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
         self._watch = Watch(vocab_size, settings.training.warmup_steps)
         self._throughput = Throughput()
         self.step = 0
@@ -72,6 +86,18 @@ class Trainer:
     def seconds(self) -> float:
         """Time spent training, over all sessions of the run."""
         return self._seconds_before + time.perf_counter() - self._began
+
+    @property
+    def learns_conversations(self) -> bool:
+        """Whether some of what it is trained on are conversations."""
+        weights = self._settings.data.weights
+        return any(
+            source.conversations and weights.get(source.name, 1.0) > 0 for source in self._material.tokens.sources
+        )
+
+    def begin_with(self, weights: dict[str, torch.Tensor]) -> None:
+        """Begin with these weights instead of new ones."""
+        self.model.load_state_dict(weights)
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from where `saved` was made."""
@@ -121,17 +147,18 @@ class Trainer:
         rate = learning_rate(self.step + 1, settings)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        loss_sum = 0.0
-        for index, (inputs, targets) in enumerate(self._micro_batches()):
+        loss_sum, learned = 0.0, False
+        for index, micro_batch in enumerate(self._micro_batches()):
             if self._job.stop_requested:
                 self._optimizer.zero_grad()
                 return False
             if self._settings.model.dropout > 0:
                 _seed_dropout(self._compute.device, _seed_of(settings.seed, self.step, index))
             with self._compute.autocast():
-                loss = self.model.loss(inputs, targets) / settings.gradient_accumulation_steps
+                loss = self.model.loss(*micro_batch.tensors) / micro_batch.parts
             self._scaler.scale(loss).backward()
             loss_sum += loss.item()
+            learned = learned or micro_batch.counts
         self._scaler.unscale_(self._optimizer)
         limit = settings.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
@@ -140,16 +167,27 @@ class Trainer:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad()
-        self._count(loss_sum, rate, norm, time.perf_counter() - began)
+        # where questions filled the whole step, its loss is nothing to be told: the mean so far stands for it
+        shown = loss_sum if learned or self.train_loss is None else self.train_loss
+        self._count(shown, rate, norm, time.perf_counter() - began)
         return True
 
-    def _micro_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Inputs and targets (one token further) of each micro-batch of this step: (B, T) and (B, T)."""
+    def _micro_batches(self) -> "Iterator[_MicroBatch]":
+        """What this step learns from."""
         settings, length = self._settings.training, self._settings.model.max_seq_len
         sequences = settings.batch_size * settings.gradient_accumulation_steps
-        drawn = batches.draw(self._material.tokens, settings.seed, self.step, sequences, length)
-        for part in torch.from_numpy(drawn).to(self._compute.device).split(settings.batch_size):
-            yield part[:, :-1], part[:, 1:]
+        which = (self._material.tokens, settings.seed, self.step, sequences, length, self._settings.data.weights)
+        ids = torch.from_numpy(batches.draw(*which)).to(self._compute.device).split(settings.batch_size)
+        if not self._answers_only:
+            for part in ids:
+                yield _MicroBatch((part[:, :-1], part[:, 1:]), settings.gradient_accumulation_steps)
+            return
+        counted = torch.from_numpy(batches.draw_answers(*which)).split(settings.batch_size)
+        total = sum(int(part.sum()) for part in counted)
+        for part, mask in zip(ids, counted, strict=True):
+            count = int(mask.sum())
+            tensors = (part[:, :-1], part[:, 1:], mask.to(self._compute.device))
+            yield _MicroBatch(tensors, total / count if count else 1.0, count > 0)
 
     def _count(self, loss: float, rate: float, norm: float, seconds: float) -> None:
         settings = self._settings.training
@@ -176,8 +214,9 @@ class Trainer:
         self._validation = (self.step, loss)
         self._tell(Evaluated(self.step, loss, best))
         written = evaluation.samples(
-            self.model, self._material.tokenizer, self._material.prompts, self._settings, self._job
-        )
+            self.model, self._material.tokenizer, self._material.prompts, self._settings, self._job,
+            chat=self._answers_only,
+        )  # fmt: skip
         for prompt, text in written:
             self._tell(SampleWritten(self.step, prompt, text))
         return best
@@ -205,14 +244,15 @@ class Trainer:
         moments = optimizer.state_tensors(self._optimizer, self.model)
         tokenizer = self._material.tokenizer.to_json()
         weights = self.model.state_dict()
-        saved = checkpoint.save(self._material.folder, state, self._settings, tokenizer, weights, moments)
+        saved = checkpoint.save(self._material.folder, state, self._settings, tokenizer, weights, moments,
+                                conversations=self.learns_conversations)  # fmt: skip
         self._tell(saved)
         self._material.saved(self)
 
     def first_batch(self) -> None:
         """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
         next(self._micro_batches())
-        batches.evaluation(self._material.tokens, 1, self._settings.model.max_seq_len)
+        evaluation.sequences(self._material.tokens, self._settings)
 
     def _tell(self, event: Event) -> None:
         self._material.log.write(event)

@@ -16,6 +16,7 @@ from llm_studio.project import Project
 
 if TYPE_CHECKING:
     from llm_studio.data.raw import Source
+    from llm_studio.data.statistics import Lengths
 
 EXCERPT = 20_000
 """Characters of a document that are shown at once."""
@@ -23,7 +24,6 @@ QUICK = 50_000_000
 """Characters that are read through in about a second."""
 _BEFORE = 500
 """Characters shown before a passage that was found far inside a document."""
-_BARS = 24
 _REPORT_EVERY = 500
 
 
@@ -143,24 +143,15 @@ def _first_match(
 # --- How long documents are ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Lengths:
-    """How long the documents are, in characters: `counts[i]` of them from `edges[i]` to less than `edges[i + 1]`."""
-
-    documents: int
-    median: int
-    shortest: int
-    longest: int
-    edges: tuple[int, ...]
-    counts: tuple[int, ...]
-
-
-def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> Lengths | None:
+def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> "Lengths | None":
     """Measure all documents, before cleaning; kept in the project for the next time. None where there are none.
 
     Without `whatever_it_takes` None as well where it isn't known and there is much to read.
     """
+    import numpy as np
+
     from llm_studio.data import raw
+    from llm_studio.data.statistics import Lengths, histogram
 
     sources = raw.sources(project.raw)
     key = files.fingerprint(sorted((source.name, source.sha256) for source in sources))
@@ -172,7 +163,7 @@ def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> Le
     if not sources or (_much(sources) and not whatever_it_takes):
         return None
     total = sum(source.characters for source in sources)
-    measured = _histogram(_all_lengths(project.raw, sources, total, job))
+    measured = histogram(np.frombuffer(_all_lengths(project.raw, sources, total, job), np.uint64).astype(np.int64))
     _remember(project, "lengths", key, measured)
     return measured
 
@@ -194,23 +185,6 @@ def _all_lengths(folder: Path, sources: "list[Source]", total: int, job: Job) ->
                     told = done
                     job.report(Progress(_("Measuring the documents"), done, total, _("characters")))
     return found
-
-
-def _histogram(found: "array[int]") -> Lengths:
-    """Bars of equal width; where some are very much longer than most, of widths that grow."""
-    import numpy as np
-
-    values = np.frombuffer(found, np.uint64).astype(np.int64)
-    median, shortest, longest = int(np.median(values)), int(values.min()), int(values.max())
-    bars = max(1, min(_BARS, longest - shortest, 4 + len(values)))
-    if longest > 10 * max(median, 1):
-        edges = np.geomspace(max(shortest, 1), longest + 1, bars + 1)
-        edges[0] = shortest
-    else:
-        edges = np.linspace(shortest, longest + 1, bars + 1)
-    edges = np.unique(edges.round().astype(np.int64))
-    counts = np.histogram(values, edges)[0]
-    return Lengths(len(values), median, shortest, longest, tuple(edges.tolist()), tuple(counts.tolist()))
 
 
 # --- What cleaning leaves out -------------------------------------------------------------------------------------
@@ -264,7 +238,7 @@ def _recall(project: Project, what: str, key: str) -> dict[str, Any] | None:
     return value if content.get("version") == 1 and content.get("of") == key and isinstance(value, dict) else None
 
 
-def _remember(project: Project, what: str, key: str, value: Lengths | Cleaned) -> None:
+def _remember(project: Project, what: str, key: str, value: "Lengths | Cleaned") -> None:
     with contextlib.suppress(StorageError):  # a project that may only be read is measured again each time
         files.write_json(_kept(project, what), {"version": 1, "of": key, "value": asdict(value)})
 

@@ -1,7 +1,7 @@
 """Chats with models, kept in the project: chats/<id>.json, one whole file each, with a format version.
 
 A chat is a text that user and model write in turn: a turn's prompt and answer follow those before without anything
-in between.
+in between. With a model that was trained on conversations a turn can be a question and its answer instead.
 """
 
 import datetime
@@ -41,7 +41,8 @@ class Token:
 class Turn:
     """What the user wrote, with the space before it, and what the model wrote after it.
 
-    `count` tokens were written in `seconds`; `tokens` are those same ones where they are kept.
+    `count` tokens were written in `seconds`; `tokens` are those same ones where they are kept. `question`: the prompt
+    was asked in the form of conversations, between <|user|> and <|assistant|>, not gone on with.
     """
 
     prompt: str
@@ -52,6 +53,7 @@ class Turn:
     seed: int = 0
     model: str = ""
     favourite: bool = False
+    question: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Chat:
 
     @property
     def text(self) -> str:
-        """All that was written, as the model reads it."""
-        return "".join(turn.prompt + turn.text for turn in self.turns)
+        """All that was written: as the model reads it, but for questions, which stand in paragraphs of their own."""
+        return "".join(_told(turn) for turn in self.turns)
 
     @property
     def title(self) -> str:
@@ -179,6 +181,10 @@ def _packed(token: Token) -> list[object]:
     return [token.id, token.text, round(token.probability, DECIMALS), others]
 
 
+def _told(turn: Turn) -> str:
+    return f"{turn.prompt}\n\n{turn.text}\n\n" if turn.question else turn.prompt + turn.text
+
+
 def _turn(record: dict[str, Any]) -> Turn:
     tokens = tuple(
         Token(int(index), str(text), float(p), tuple((str(other), float(q)) for other, q in others))
@@ -187,5 +193,5 @@ def _turn(record: dict[str, Any]) -> Turn:
     return Turn(
         prompt=str(record["prompt"]), text=str(record["text"]), tokens=tokens, count=int(record["count"]),
         seconds=float(record["seconds"]), seed=int(record["seed"]), model=str(record["model"]),
-        favourite=bool(record["favourite"]),
+        favourite=bool(record["favourite"]), question=record.get("question") is True,
     )  # fmt: skip

@@ -74,7 +74,7 @@ class Curves:
         self.max_steps = 0
         self.device = "cpu"
         self.data = ""
-        """Fingerprint of the tokens it is trained on."""
+        """Fingerprint of the tokens it is trained on, and of what counts of them."""
         self.steps = Growing(6)
         self.evaluations = Growing(2)
         self.checkpoints: list[int] = []
@@ -317,20 +317,22 @@ def baselines(project: Project, job: Job) -> Baselines | None:
     """The baselines of the project's tokens, kept in a file beside them; None where there are none or too few."""
     from llm_studio.data import baselines as counted
     from llm_studio.data.dataset import open_tokens
-    from llm_studio.errors import DataError
+    from llm_studio.errors import ConfigError, DataError
 
     if not project.tokens_meta.exists():
         return None
     kept = project.processed / "baselines.json"
     try:
         with open_tokens(project.processed) as tokens:
+            loss_on = project.settings().training.loss_on
+            data, answers = tokens.fingerprint_for(loss_on), loss_on == "answers"
             known = files.read_json(kept) or {}
-            if known.get("data") == tokens.fingerprint:
+            if known.get("data") == data:
                 return Baselines(known["data"], known["chance"], known["unigram"], known["bigram"])
-            unigram = counted.unigram_loss(tokens)
+            unigram = counted.unigram_loss(tokens, answers)
             job.check()
-            found = Baselines(tokens.fingerprint, math.log(tokens.vocab_size), unigram, counted.bigram_loss(tokens))
-    except (DataError, KeyError):
+            found = Baselines(data, math.log(tokens.vocab_size), unigram, counted.bigram_loss(tokens, answers))
+    except (ConfigError, DataError, KeyError):
         return None
     files.write_json(kept, found.__dict__)
     return found

@@ -1,12 +1,13 @@
 """Letting a trained model write."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio.config import GenerationSettings, Settings
+from llm_studio.config import SPECIAL_TOKENS, GenerationSettings, Settings
 from llm_studio.errors import CheckpointError, ProjectError
 from llm_studio.events import Event, Notice, Progress, TextWritten, TokenWritten
 from llm_studio.i18n import _
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.next_token import NextToken
 
 BEST, LAST = "best", "last"
+_END, USER, ASSISTANT = SPECIAL_TOKENS
 _LONGEST_STEP = 20
 """Digits: a longer number is no step's."""
 
@@ -31,38 +33,48 @@ _LONGEST_STEP = 20
 class Writer:
     """A model loaded from a checkpoint, with its tokenizer: text in, text out."""
 
-    def __init__(self, model: "Transformer", tokenizer: "Tokenizer", settings: Settings, name: str) -> None:
+    def __init__(
+        self, model: "Transformer", tokenizer: "Tokenizer", settings: Settings, name: str, chats_too: bool = False
+    ) -> None:
         self._model = model
         self._tokenizer = tokenizer
         self._settings = settings
         self.name = name
+        self.chat = chats_too
+        """Whether the model was trained on conversations: then it can be asked, and stops where a turn ends."""
 
     def settings_with(self, changes: Mapping[str, object]) -> GenerationSettings:
         """The project's settings with `changes` by name. Raises ConfigError."""
         return self._settings.replaced({f"generation.{name}": value for name, value in changes.items()}).generation
 
-    def write(self, prompt: str, job: Job, how: GenerationSettings) -> str:
+    def write(self, prompt: str, job: Job, how: GenerationSettings, *, chat: bool = False) -> str:
         """What the model writes after `prompt`, also reported piece by piece; what there is when the job is stopped.
 
-        An empty prompt lets the model begin a document.
+        An empty prompt lets the model begin a document. With `chat` the prompt is a question,
+        <|user|>prompt<|assistant|>, and the text its answer. Raises ProjectError where the tokenizer has no tokens
+        for that.
         """
         pieces: list[str] = []
-        for _drawn, piece in self._drawn(prompt, job, how):
+        for _drawn, piece in self._drawn((chats.Turn(prompt, question=chat),), job, how):
             pieces.append(piece)
             job.report(TextWritten(piece))
         return "".join(pieces)
 
-    def write_tokens(self, prompt: str, job: Job, how: GenerationSettings) -> chats.Turn:
+    def write_tokens(self, prompt: str, job: Job, how: GenerationSettings, *, chat: bool = False) -> chats.Turn:
         """As `write`, token by token: each is reported as TokenWritten, and all are in the answer.
 
         Characters left half at the end are U+FFFD, in the last token.
         """
+        return self.go_on((chats.Turn(prompt, question=chat),), job, how)
+
+    def go_on(self, turns: Sequence[chats.Turn], job: Job, how: GenerationSettings) -> chats.Turn:
+        """The last of `turns` with what the model writes after all of them, as `write_tokens` does."""
         from llm_studio.inference.inspect import likeliest
 
         began = time.perf_counter()
         tokens: list[chats.Token] = []
         pieces: list[str] = []
-        for drawn, piece in self._drawn(prompt, job, how):
+        for drawn, piece in self._drawn(turns, job, how):
             pieces.append(piece)
             if drawn is None:
                 rest: Event = TextWritten(piece)
@@ -77,36 +89,67 @@ class Writer:
             if len(tokens) % 10 == 0:
                 job.report(Progress(_("Writing"), len(tokens), how.max_tokens, _("tokens")))
         return chats.Turn(
-            prompt=prompt, text="".join(pieces), tokens=tuple(tokens), count=len(tokens),
+            prompt=turns[-1].prompt, text="".join(pieces), tokens=tuple(tokens), count=len(tokens),
             seconds=round(time.perf_counter() - began, 3), seed=how.seed or 0, model=self.name,
+            question=turns[-1].question,
         )  # fmt: skip
 
-    def next_token(self, text: str) -> "NextToken":
-        """What might follow `text`."""
+    def next_token(self, text: str, *, chat: bool = False) -> "NextToken":
+        """What might follow `text`; with `chat`, how its answer might begin."""
         from llm_studio.inference.generate import Reader
         from llm_studio.inference.inspect import no_gradients
         from llm_studio.workflows.next_token import NextToken
 
         reader = Reader(self._model)
         with no_gradients():
-            logits = reader.read(self._ids(text)).cpu()
+            logits = reader.read(self._ids((chats.Turn(text, question=chat),))).cpu()
         return NextToken(text, logits, reader.context, self._tokenizer)
 
-    def _ids(self, text: str) -> list[int]:
-        return self._tokenizer.encode(text) or [self._tokenizer.end_of_text]
+    def _ids(self, turns: Sequence[chats.Turn]) -> list[int]:
+        """What the model reads: plain turns as one text, questions and answers each behind their marker."""
+        ids: list[int] = []
+        for questions, group in groupby(turns, key=lambda turn: turn.question):
+            if not questions:
+                ids += self._tokenizer.encode("".join(turn.prompt + turn.text for turn in group))
+                continue
+            user, assistant = self._markers()
+            for turn in group:
+                encode = self._tokenizer.encode
+                ids += [user, *encode(turn.prompt.strip()), assistant, *encode(turn.text)]
+        return ids or [self._tokenizer.end_of_text]
+
+    def _markers(self) -> tuple[int, int]:
+        """The ids of <|user|> and <|assistant|>. Raises ProjectError."""
+        known = self._tokenizer.markers
+        if USER not in known or ASSISTANT not in known:
+            raise ProjectError(
+                _("The tokenizer of this model has no {user} and {assistant}: it can't be asked.").format(
+                    user=USER, assistant=ASSISTANT
+                ),
+                _("Let it go on with a beginning instead."),
+            )
+        return known[USER], known[ASSISTANT]
+
+    def _stops(self, asked: bool) -> tuple[int, ...]:
+        """The tokens that end what is written. An answer ends where anyone's next turn begins."""
+        known = self._tokenizer.markers
+        names = [USER, ASSISTANT] if asked else [USER] if self.chat else []
+        return (self._tokenizer.end_of_text, *(known[name] for name in names if name in known))
 
     def _named(self, likely: "list[Likely]") -> tuple[tuple[str, float], ...]:
         from llm_studio.workflows.next_token import token_text
 
         return tuple((token_text(self._tokenizer, token), round(own, chats.DECIMALS)) for token, own in likely)
 
-    def _drawn(self, prompt: str, job: Job, how: GenerationSettings) -> "Iterator[tuple[Drawn | None, str]]":
+    def _drawn(
+        self, turns: Sequence[chats.Turn], job: Job, how: GenerationSettings
+    ) -> "Iterator[tuple[Drawn | None, str]]":
         """Each token with the characters that it completes; last, without a token, what is left of a character."""
         from llm_studio.inference.generate import generate_with_logits
 
         decoder = self._tokenizer.stream()
-        stop = (self._tokenizer.end_of_text,)
-        for drawn in generate_with_logits(self._model, self._ids(prompt), how, stop):
+        stop = self._stops(turns[-1].question)
+        for drawn in generate_with_logits(self._model, self._ids(turns), how, stop):
             if job.stop_requested:
                 break
             yield drawn, decoder.push(drawn.token)
@@ -136,27 +179,28 @@ def load_writer(project: Project, job: Job, run: str | None = None, which: str =
     weights = snapshots.read(found[1]) if found else chosen.weights()
     model = model_of(settings.model, chosen.state.vocab_size, weights).to(compute.device)
     name = f"{chosen.path.parent.name}/{found[1].stem if found else chosen.path.name}"
-    return Writer(model, tokenizer, project.settings(), name)
+    return Writer(model, tokenizer, project.settings(), name, chosen.conversations)
 
 
 def answer(
-    project: Project, writer: Writer, chat: chats.Chat, prompt: str | None, how: GenerationSettings, job: Job
-) -> chats.Chat:
+    project: Project, writer: Writer, chat: chats.Chat, prompt: str | None, how: GenerationSettings, job: Job,
+    question: bool = False,
+) -> chats.Chat:  # fmt: skip
     """The chat after one more turn, kept in the project: `prompt` and what the model writes after it.
 
-    Without a prompt the model goes on with its last answer. What was written when the job is stopped is kept.
+    With `question` the prompt is asked in the form of conversations, and what is written is its answer. Without a
+    prompt the model goes on with its last answer. What was written when the job is stopped is kept.
     """
     if prompt is None and chat.turns:
         old = chat.turns[-1]
-        more = writer.write_tokens(chat.text, job, how)
+        more = writer.go_on(chat.turns, job, how)
         turn = replace(
             old, text=old.text + more.text, tokens=(*old.tokens, *more.tokens) if old.tokens else (),
             count=old.count + more.count, seconds=old.seconds + more.seconds, seed=how.seed or 0, model=writer.name,
         )  # fmt: skip
         return chats.write(project, chat.before(len(chat.turns) - 1).followed_by(turn))
-    beginning = prompt or ""
-    turn = writer.write_tokens(chat.text + beginning, job, how)
-    return chats.write(project, chat.followed_by(replace(turn, prompt=beginning)))
+    asked = chats.Turn(prompt or "", question=question)
+    return chats.write(project, chat.followed_by(writer.go_on((*chat.turns, asked), job, how)))
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from llm_studio.data.tokenizer import Tokenizer
     from llm_studio.training.checkpoint import Checkpoint
     from llm_studio.training.runs import Run
+    from llm_studio.training.trainer import Material, Trainer
+    from llm_studio.workflows.continuing import Origin
 
 PROMPTS = {
     "en": ("Once upon a time", "The little girl"),
     "fr": ("Il était une fois", "La petite fille"),
 }
 """What the model goes on with at each evaluation, unless the settings say otherwise."""
+_SOME = 500_000
+"""Tokens searched for questions to ask."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,20 @@ class Trained:
 
 
 def train(
-    project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {}
-) -> Trained:
+    project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
+    continue_from: str | None = None,
+) -> Trained:  # fmt: skip
     """Train a new run, or with `resume` go on with one (the last, where none is named).
 
-    `changes` are settings by dotted name, for this run alone. Raises StudioError of many kinds; what the run had
-    saved before is kept.
+    `changes` are settings by dotted name, for this run alone. `continue_from` names a checkpoint (RUN,
+    RUN/step-000500, or a folder of any project): a new run begins with its weights, at step 0, with a new optimizer
+    and a schedule of its own. Raises StudioError of many kinds; what the run had saved before is kept.
     """
     from llm_studio.training import runs
 
+    if resume and continue_from is not None:
+        raise ProjectError(_("A run that is gone on with has its own weights."),
+                           _("Leave out either --resume or --continue-from."))  # fmt: skip
     name = (run or _last_run(project)) if resume else (runs.check_name(run) if run else runs.new_name(project))
     _tell_of_pack(job)
     with project.writing(runs.lock_name(name)), _material(project) as (tokens, tokenizer, data):
@@ -55,7 +64,7 @@ def train(
         if runs.exists(project, name):
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
                                _("Go on with it with --resume, or choose another name."))  # fmt: skip
-        return _start(project, name, tokens, tokenizer, data, changes, job)
+        return _start(project, name, tokens, tokenizer, data, changes, continue_from, job)
 
 
 def _last_run(project: Project) -> str:
@@ -95,11 +104,16 @@ def _material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
 
 def _start(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
-    changes: Mapping[str, object], job: Job,
+    changes: Mapping[str, object], continue_from: str | None, job: Job,
 ) -> Trained:  # fmt: skip
+    from llm_studio.workflows.continuing import find_origin, fitting_settings
     from llm_studio.workflows.projects import steps
 
-    settings = project.settings().replaced(changes)
+    origin = None if continue_from is None else find_origin(project, continue_from)
+    if origin is None:
+        settings = project.settings().replaced(changes)
+    else:
+        settings = fitting_settings(project, origin, tokenizer, changes, job)
     state = steps(project)
     if state.tokenizer is State.OUT_OF_DATE:
         what = _("The texts or the settings of the tokenizer have changed since it was trained.")
@@ -108,7 +122,10 @@ def _start(
     elif state.tokens is State.OUT_OF_DATE:
         job.report(Notice(_("The texts or their cleaning have changed since the tokens were made."), "warning",
                           _("“llm-studio prepare” brings them up to date.")))  # fmt: skip
-    return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
+    if settings.training.loss_on == "answers" and not tokens.has_conversations:
+        job.report(Notice(_("There are no conversations among the tokens: training.loss_on = answers changes nothing."),
+                          "warning", _("Add some, then run “llm-studio prepare”.")))  # fmt: skip
+    return _run(project, name, settings, choose(settings.training), origin, tokens, tokenizer, data, job)
 
 
 def _go_on(
@@ -125,8 +142,15 @@ def _go_on(
         raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=name),
                               _("Start a new run."))  # fmt: skip
     # the record, since what a session changed with --set is in no checkpoint until its first save
-    old = Settings.from_dict(runs.read(project, name).settings)
+    known = runs.read(project, name)
+    old = Settings.from_dict(known.settings)
     settings = old.replaced(changes)
+    if saved is None and known.continued_from:
+        raise CheckpointError(
+            _("The run had saved nothing yet, not even the weights it was to begin with."),
+            _("Begin a new one: “llm-studio train {path} --continue-from {origin}”.").format(
+                path=quoted(project.root), origin=quoted(known.continued_from)),
+        )  # fmt: skip
     if saved is None:
         job.report(Notice(_("The run had saved nothing yet: it begins again.")))
         return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
@@ -208,16 +232,16 @@ def _tell_of_pack(job: Job) -> None:
 
 
 def _run(
-    project: Project, name: str, settings: Settings, compute: Compute, saved: "Checkpoint | None",
+    project: Project, name: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None",
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job,
 ) -> Trained:  # fmt: skip
-    import torch
-
     from llm_studio.training import log, runs, snapshots
     from llm_studio.training.trainer import Material, Trainer
+    from llm_studio.workflows.continuing import Origin
 
+    saved, origin = (None, begin) if isinstance(begin, Origin) else (begin, None)
     folder, log_file = runs.folder(project, name), project.log_file(name)
-    prompts = settings.training.sample_prompts or PROMPTS[settings.project.language]
+    prompts = settings.training.sample_prompts or _prompts(settings, tokens, tokenizer)
     run_log = log.RunLog(log_file)
 
     def record(trainer: Trainer, state: str) -> "Run":
@@ -229,25 +253,22 @@ def _run(
     material = Material(
         tokens, tokenizer, data, prompts, folder, run_log, saved=lambda trainer: record(trainer, "running")
     )
-    with _memory_explained():
-        trainer = Trainer(material, settings, compute, job)
-        trainer.first_batch()
-        if saved:
-            trainer.restore(saved)
-    run = runs.new(name, settings, trainer.model.parameter_count(), torch.__version__, data)
-    if saved:
-        run = replace(run, created=runs.read(project, name).created)
+    trainer = _trainer(material, settings, compute, begin, job)
+    run = _record(project, name, trainer, settings, data, begin)
     step = saved.step if saved else -1
     log.cut_after(log_file, step, evaluated=bool(saved and saved.state.validation_loss is not None))
     snapshots.remove_after(folder, step)
     with run_log:
         record(trainer, "running")
         begun = RunStarted(name, trainer.step, settings.training.max_steps, run.parameters,
-                           compute.device, compute.precision, compute.threads, data)  # fmt: skip
+                           compute.device, compute.precision, compute.threads,
+                           tokens.fingerprint_for(settings.training.loss_on))  # fmt: skip
         run_log.write(begun)
         job.report(begun)
         try:
             with _memory_explained():
+                if origin:
+                    trainer.save()  # so that the run can be gone on with whatever becomes of its origin
                 finished = trainer.train()
         except StudioError:
             with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
@@ -257,6 +278,52 @@ def _run(
             return Trained(record(trainer, "finished" if finished else "stopped"), finished)
     runs.discard(project, name)  # stopped before its first step
     raise Cancelled
+
+
+def _trainer(
+    material: "Material", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
+) -> "Trainer":
+    """A trainer with the weights that it begins or goes on with. Raises StudioError where it couldn't do a step."""
+    from llm_studio.training.trainer import Trainer
+    from llm_studio.workflows.continuing import Origin
+
+    with _memory_explained():
+        trainer = Trainer(material, settings, compute, job)
+        trainer.first_batch()
+        if isinstance(begin, Origin):
+            trainer.begin_with(begin.checkpoint.weights())
+        elif begin:
+            trainer.restore(begin)
+    return trainer
+
+
+def _record(
+    project: Project, name: str, trainer: "Trainer", settings: Settings, data: str, begin: "Checkpoint | Origin | None"
+) -> "Run":
+    """The record of a run that begins, or goes on."""
+    import torch
+
+    from llm_studio.training import runs
+    from llm_studio.workflows.continuing import Origin
+
+    run = runs.new(name, settings, trainer.model.parameter_count(), torch.__version__, data)
+    run = replace(run, conversations=trainer.learns_conversations)
+    if isinstance(begin, Origin):
+        return replace(run, continued_from=begin.name)
+    if begin is None:
+        return run
+    before = runs.read(project, name)
+    return replace(run, created=before.created, continued_from=before.continued_from)
+
+
+def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tuple[str, ...]:
+    """What the model goes on with where the settings name nothing: beginnings, or questions where it learns answers."""
+    from llm_studio.data.turns import questions
+
+    beginnings = PROMPTS[settings.project.language]
+    if settings.training.loss_on == "all" or not tokens.has_conversations:
+        return beginnings
+    return questions(tokens.validation[:_SOME], tokenizer, len(beginnings))
 
 
 @contextlib.contextmanager

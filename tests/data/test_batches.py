@@ -83,11 +83,27 @@ def test_a_draw_honours_tokens_and_weights(make: Make) -> None:
 
 
 def test_a_source_shorter_than_a_sequence_is_drawn_whole(make: Make) -> None:
-    tokens = make(1000, sources=[(990, 0.0), (995, 1.0), (1000, 0.0)])
+    tokens = make(1000, sources=[(990, 1e-9), (995, 1.0), (1000, 1e-9)])
     rows = draw(tokens, 0, 0, 50, 20)
     assert {(row[0], row[-1]) for row in rows.tolist()} == {(979, 999)}
-    tokens = make(1000, sources=[(500, 0.0), (510, 1.0), (1000, 0.0)])
+    tokens = make(1000, sources=[(500, 1e-9), (510, 1.0), (1000, 1e-9)])
     assert set(draw(tokens, 0, 0, 50, 20)[:, 0].tolist()) == {500}
+
+
+def test_nothing_is_seen_of_a_source_that_is_left_out(make: Make) -> None:
+    """Not even behind the end of a source that is shorter than a sequence."""
+    tokens = make(1000, sources=[(990, 0.0), (995, 1.0), (1000, 0.0)])
+    assert (draw(tokens, 0, 0, 50, 20) == 990 + np.arange(21) % 5).all()
+
+
+def test_weights_in_the_settings_multiply_those_of_the_tokens(make: Make) -> None:
+    tokens = make(10_000, sources=[(5000, 2.0), (10_000, 1.0)])
+    weighed = make(10_000, sources=[(5000, 1.0), (10_000, 1.5)])
+    weights = {"5000": 0.5, "10000": 1.5, "not there": 7.0}
+    assert (draw(tokens, 3, 4, 500, 8, weights) == draw(weighed, 3, 4, 500, 8)).all()
+    assert (draw(tokens, 3, 4, 500, 8, {}) == draw(tokens, 3, 4, 500, 8)).all()
+    with pytest.raises(DataError, match=r"weight 0.*data\.weights"):
+        draw(tokens, 0, 0, 1, 8, {"5000": 0.0, "10000": 0.0})
 
 
 def test_a_corpus_of_one_sequence_is_enough_and_less_is_refused(make: Make) -> None:

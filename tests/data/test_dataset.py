@@ -51,6 +51,7 @@ class Texts:
         return sum(map(len, self.train))
 
     validation_characters = 5
+    conversations: frozenset[str] = frozenset()
 
     def texts(self, side: str) -> Iterator[Stretch]:
         for text in self.train if side == "train" else ["hello"]:

@@ -37,6 +37,7 @@ class Texts:
     """Stands for a corpus that is nothing but training texts; asking for others is an error."""
 
     texts_: tuple[str, ...]
+    conversations: frozenset[str] = frozenset()
 
     @property
     def train_characters(self) -> int:

@@ -57,8 +57,8 @@ def losses_of_micro_batches(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     found: list[float] = []
     real = Transformer.loss
 
-    def noted(self: Transformer, ids: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        loss = real(self, ids, targets)
+    def noted(self: Transformer, ids: torch.Tensor, targets: torch.Tensor, *more: Any) -> torch.Tensor:
+        loss = real(self, ids, targets, *more)
         if self.training:
             found.append(loss.item())
         return loss
@@ -182,7 +182,7 @@ def same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every micro-batch is of the very same sequences: what differs between losses is dropout."""
     real = batches.draw
 
-    def drawn(tokens: Tokens, seed: int, step: int, sequences: int, length: int) -> Any:
+    def drawn(tokens: Tokens, _seed: int, _step: int, sequences: int, length: int, _weights: Any) -> Any:
         return np.tile(real(tokens, 0, 0, 8, length), (sequences // 8, 1))
 
     monkeypatch.setattr(batches, "draw", drawn)

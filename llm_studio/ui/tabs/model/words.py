@@ -18,7 +18,7 @@ LABELS = {
     "training.eval_sequences": N_("Evaluation size"), "training.checkpoint_interval": N_("Checkpoint every"),
     "training.snapshot_megabytes": N_("Disk for snapshots"), "training.sample_prompts": N_("Sample prompts"),
     "training.seed": N_("Seed"), "training.device": N_("Device"), "training.precision": N_("Precision"),
-    "training.threads": N_("Threads"),
+    "training.threads": N_("Threads"), "training.loss_on": N_("Learn from"),
 }  # fmt: skip
 
 MAIN = {
@@ -33,6 +33,7 @@ CHOICES = {
     "rope": "RoPE", "learned": N_("learned"), "sinusoidal": N_("sinusoidal"), "rmsnorm": "RMSNorm",
     "layernorm": "LayerNorm", "swiglu": "SwiGLU", "gelu": "GELU", "cosine": N_("cosine"), "linear": N_("linear"),
     "constant": N_("constant"), "auto": N_("automatic"), "cpu": N_("processor"), "cuda": N_("NVIDIA card"),
+    "all": N_("all tokens"), "answers": N_("answers only"),
 }  # fmt: skip
 """Names of choices for people; one that isn't here is shown as it is written."""
 
