@@ -102,9 +102,9 @@ def _existing(path: Path) -> Path:
 
 def add_several(
     project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None,
-    text_field: str | None = None,
+    text_field: str | None = None, fields: Mapping[Path, str] = {},
 ) -> "list[Source]":  # fmt: skip
-    """Add files and folders, each as a source, one after the other.
+    """Add files and folders, each as a source, one after the other. `fields` may name a `text_field` for each of them.
 
     One that can't be read doesn't hold up the others: the SourceError is raised when they are added.
     """
@@ -112,7 +112,7 @@ def add_several(
     refused: list[SourceError] = []
     for path in paths:
         try:
-            added.append(add_files(project, path, job, separator=separator, text_field=text_field))
+            added.append(add_files(project, path, job, separator=separator, text_field=fields.get(path) or text_field))
         except SourceError as error:
             refused.append(error)
     if refused and len(paths) == 1:

@@ -1,15 +1,14 @@
-"""A card for one origin of texts: its name, a line about it, and what can be done."""
+"""A card for one origin of texts: its name, a line about it, and below what can be done."""
 
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, label
 
 
 class SourceCard(Card):
-    """Put what can be done into `foot`. `later`: said in its place while the origin can't be used yet."""
+    """Put what can be done at the end of `content`."""
 
-    def __init__(self, parent: QWidget, name: str, about: str, role: str = "card", later: str = "") -> None:
+    def __init__(self, parent: QWidget, name: str, about: str, role: str = "card") -> None:
         super().__init__(parent, role=role)
         self.content.setContentsMargins(14, 12, 14, 12)
         self.content.setSpacing(6)
@@ -20,7 +19,3 @@ class SourceCard(Card):
             part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             self.content.addWidget(part)
         self.content.addStretch(1)
-        if later:
-            self.setAccessibleDescription(later)
-            set_role(self.name, "muted-heading")
-            self.content.addWidget(label(later, self, "caption", wrap=True))

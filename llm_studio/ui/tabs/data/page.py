@@ -1,20 +1,20 @@
 """The tab Data: gather texts, look at them, say how they are cleaned."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QLocale, QMimeData, Slot
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QFileDialog, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QHBoxLayout, QLineEdit, QWidget
 
 from llm_studio import i18n
 from llm_studio.i18n import _, ngettext, number
-from llm_studio.jobs import Job
 from llm_studio.ui.menus import open_folder
 from llm_studio.ui.page import Page, Toast
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
+from llm_studio.ui.tabs.data.hub import Downloads, kept
 from llm_studio.ui.tabs.data.measures import Measures
+from llm_studio.ui.tabs.data.own_files import OwnFiles
 from llm_studio.ui.tabs.data.preview import DocumentPreview
 from llm_studio.ui.tabs.data.reading import Reading
 from llm_studio.ui.tabs.data.removing import Removing
@@ -24,7 +24,7 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
 from llm_studio.ui.worker import Task
-from llm_studio.workflows.texts import DEFAULT_STORIES, KINDS
+from llm_studio.workflows.texts import DEFAULT_STORIES
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
@@ -46,9 +46,8 @@ class DataPage(Page):
         self.setLocale(QLocale(i18n.language()))
         self._adding = False
         self._wanted = ""
-        self._folder = ""
         self.show_folder = button(_("Open the folder"), self, self._on_folder)
-        self.add = button(_("+ Add texts"), self, self._on_files, "primary")
+        self.add = button(_("+ Add texts"), self, self._choose_files, "primary")
         self.head_buttons.addWidget(self.show_folder)
         self.head_buttons.addWidget(self.add)
         self.hint = self._make_hint()
@@ -59,8 +58,11 @@ class DataPage(Page):
         self.reading = Reading(self, self.preview)
         self.measures = Measures(self, self.cleaning)
         self.removing = Removing(self, self.sources)
+        self.downloads = Downloads(self, ADD)
+        self.own_files = OwnFiles(self, self.cards.options, ADD)
         left = Card(self, _("Sources of the project"))
-        left.head.addWidget(self.sources.remove)
+        for made in (self.sources.go_on, self.sources.notes, self.sources.remove):
+            left.head.addWidget(made)
         left.content.addWidget(self.sources)
         left.content.addSpacing(4)
         left.content.addWidget(self.preview, 1)
@@ -100,8 +102,13 @@ class DataPage(Page):
 
     def _connect(self) -> None:
         self.cards.stories_asked.connect(self._add_stories)
-        self.cards.files_asked.connect(self._on_files)
-        self.cards.folder_asked.connect(self._on_browse_folder)
+        self.cards.files_asked.connect(self.own_files.choose_files)
+        self.cards.folder_asked.connect(self.own_files.choose_folder)
+        self.cards.hub_asked.connect(self.downloads.begin)
+        self.cards.search_asked.connect(self.downloads.show_dialog)
+        self.downloads.unfinished.connect(self.sources.show_unfinished)
+        self.sources.go_on_asked.connect(self.downloads.go_on)
+        self.sources.notes_asked.connect(self._on_notes)
         self.sources.chosen.connect(self._on_chosen)
         self.sources.stop_asked.connect(self._on_stop_adding)
         self.sources.folder_asked.connect(self._on_folder)
@@ -120,6 +127,8 @@ class DataPage(Page):
         super().open_project(project)
         self._wanted = ""
         self.removing.open_project(project)
+        self.downloads.open_project(project)
+        self.own_files.open_project(project)
         self.reading.open_project(project)
         self.cleaning.forget_changes()
         self.measures.open_project(project)
@@ -135,6 +144,7 @@ class DataPage(Page):
         self.cleaning.show_settings(overview.settings, overview.settings_problem is None)
         wanted, self._wanted = self._wanted, ""
         self.sources.show_sources(overview.sources, wanted)
+        self.downloads.look_for_unfinished()
         self.measures.show_overview(overview)
         self._show_hint()
 
@@ -166,22 +176,6 @@ class DataPage(Page):
         language = self.overview.settings.project.language if self.overview else "en"
         self._add_stories(language, DEFAULT_STORIES)
 
-    def _add_paths(self, paths: Sequence[Path]) -> None:
-        project = self.project
-        if project is None or not paths:
-            return
-
-        from llm_studio.workflows import texts
-
-        separator, field = self.cards.options.separator(), self.cards.options.text_field()
-        several = ngettext("Adding {n} file", "Adding {n} files", len(paths)).format(n=number(len(paths)))
-        title = several if len(paths) > 1 else _("Adding {name}").format(name=paths[0].name)
-
-        def work(job: Job) -> "list[Source]":
-            return texts.add_several(project, paths, job, separator=separator, text_field=field)
-
-        self.asked.emit(Task(ADD, work, title, "data", changes_project=True))
-
     def _add_started(self, task: Task) -> None:
         self._adding = True
         self.sources.begin(task.title)
@@ -194,6 +188,10 @@ class DataPage(Page):
 
     def _added(self, sources: "list[Source]") -> None:
         self._wanted = sources[0].name
+        stopped = kept(sources[0])
+        if stopped is not None:
+            self.told.emit(Toast(stopped))
+            return
         if len(sources) > 1:
             text = ngettext("{n} source is added.", "{n} sources are added.", len(sources)).format(
                 n=number(len(sources))
@@ -210,37 +208,13 @@ class DataPage(Page):
         self._enable_adding(True)
 
     @Slot()
+    def _choose_files(self) -> None:
+        self.own_files.choose_files()
+
+    @Slot()
     def _on_stop_adding(self) -> None:
         self.sources.say_stopping()
         self.stop_asked.emit(ADD)
-
-    @Slot()
-    def _on_files(self) -> None:
-        kinds = " ".join(f"*{kind}" for kind in KINDS)
-        filters = [_("Texts ({kinds})").format(kinds=kinds), _("All files (*)")]
-        self._choose(QFileDialog.FileMode.ExistingFiles, _("Add texts"), filters)
-
-    @Slot()
-    def _on_browse_folder(self) -> None:
-        self._choose(QFileDialog.FileMode.Directory, _("Add the texts of a folder"), [])
-
-    def _choose(self, mode: QFileDialog.FileMode, title: str, filters: list[str]) -> None:
-        chooser = QFileDialog(self, title, self._folder or str(Path.home()))
-        chooser.setFileMode(mode)
-        if filters:
-            chooser.setNameFilters(filters)
-        else:
-            chooser.setOption(QFileDialog.Option.ShowDirsOnly)
-        chooser.filesSelected.connect(self._on_selected)
-        chooser.finished.connect(chooser.deleteLater)
-        chooser.open()
-
-    @Slot(list)
-    def _on_selected(self, names: list[str]) -> None:
-        paths = [Path(name) for name in names]
-        if paths:
-            self._folder = str(paths[0].parent)
-        self._add_paths(paths)
 
     # --- Dropping files ---------------------------------------------------------------------------------------------
 
@@ -263,7 +237,7 @@ class DataPage(Page):
         self.veil.hide()
         event.acceptProposedAction()
         if not self._adding:
-            self._add_paths(_dropped(event.mimeData()))
+            self.own_files.take(_dropped(event.mimeData()))
 
     @Slot(str)
     def _restored(self, name: str) -> None:
@@ -281,6 +255,14 @@ class DataPage(Page):
     def _on_folder(self) -> None:
         if self.project is not None:
             open_folder(str(self.project.raw))
+
+    @Slot(str)
+    def _on_notes(self, name: str) -> None:
+        from llm_studio.ui.dialogs.notes import NotesDialog
+
+        source = next((s for s in (self.overview.sources if self.overview else ()) if s.name == name), None)
+        if source is not None:
+            NotesDialog(_("“{name}”: what was told while it was read").format(name=name), source.notes, self).open()
 
     @Slot()
     def _on_go_on(self) -> None:

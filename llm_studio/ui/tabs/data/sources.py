@@ -11,8 +11,16 @@ from llm_studio.workflows.texts import DEFAULT_STORIES
 
 _MOST_STORIES = 1_000_000
 _OWN = "own"
-_WIDER = 4
-"""The card with choices is twice as wide as the others, which have 2."""
+_FIRST_TALES, _FIRST_ARTICLES = 20_000, 10_000
+LANGUAGES = {
+    "fr": "Français", "en": "English", "de": "Deutsch", "es": "Español", "it": "Italiano", "pt": "Português",
+    "nl": "Nederlands", "ca": "Català", "pl": "Polski", "cs": "Čeština", "sv": "Svenska", "fi": "Suomi", "ro": "Română",
+    "hu": "Magyar", "tr": "Türkçe", "el": "Ελληνικά", "ru": "Русский", "uk": "Українська", "ar": "العربية",
+    "he": "עברית", "fa": "فارسی", "hi": "हिन्दी", "id": "Bahasa Indonesia", "vi": "Tiếng Việt", "zh": "中文",
+    "ja": "日本語", "ko": "한국어", "br": "Brezhoneg", "oc": "Occitan", "eu": "Euskara", "la": "Latina",
+    "eo": "Esperanto", "simple": "Simple English",
+}  # fmt: skip
+"""Languages of Wikipedia, each by its own name."""
 
 
 class SourceCards(QWidget):
@@ -22,20 +30,17 @@ class SourceCards(QWidget):
     """A language, and how many."""
     files_asked = Signal()
     folder_asked = Signal()
+    hub_asked = Signal(dict)
+    """A download: arguments of `workflows.download.wanted`."""
+    search_asked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         cards = QHBoxLayout()
         cards.setSpacing(GAP - 2)
-        cards.addWidget(self._stories(), _WIDER)
-        later = _("Comes with a later version.")
-        for name, about in (
-            ("TinyStories", _("2 million short English tales")),
-            (_("Wikipedia"), _("articles in your language")),
-            ("Hugging Face", _("any data set of texts")),
-        ):
-            cards.addWidget(SourceCard(self, name, about, later=later), 2)
-        cards.addWidget(self._files(), 2)
+        for made, width in ((self._stories(), 3), (self._tiny_stories(), 2), (self._wikipedia(), 3), (self._hub(), 2),
+                            (self._files(), 2)):  # fmt: skip
+            cards.addWidget(made, width)
         self.options = FileOptions(self)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
@@ -69,8 +74,42 @@ class SourceCards(QWidget):
         card.content.addLayout(row(self.add, None))
         return card
 
+    def _tiny_stories(self) -> SourceCard:
+        card = SourceCard(self, "TinyStories", _("2 million short English tales"))
+        self.tales = _count(card, _FIRST_TALES, _("Number of tales"))
+        self.get_tales = button(_("Download"), card, self._on_tales, "small")
+        self.get_tales.setAccessibleName(_("Download TinyStories"))
+        card.content.addWidget(self.tales)
+        card.content.addLayout(row(self.get_tales, None))
+        return card
+
+    def _wikipedia(self) -> SourceCard:
+        card = SourceCard(self, _("Wikipedia"), _("articles in your language"))
+        self.wiki = QComboBox(card)
+        self.wiki.setAccessibleName(_("Language of the articles"))
+        for code, name in LANGUAGES.items():
+            self.wiki.addItem(name, code)
+        self.articles = _count(card, _FIRST_ARTICLES, _("Number of articles"))
+        self.get_articles = button(_("Download"), card, self._on_articles, "small")
+        self.get_articles.setAccessibleName(_("Download articles of Wikipedia"))
+        self.wiki.setMinimumWidth(60)
+        choices = row(self.wiki, self.articles, spacing=6)
+        choices.setStretch(0, 1)
+        choices.setStretch(1, 1)
+        card.content.addLayout(choices)
+        card.content.addLayout(row(self.get_articles, None))
+        return card
+
+    def _hub(self) -> SourceCard:
+        card = SourceCard(self, "Hugging Face", _("any data set of texts; those worth a try, and a search"))
+        self.search = button(_("Search…"), card, None, "small")
+        self.search.setAccessibleName(_("Search for data sets"))
+        self.search.clicked.connect(self.search_asked)
+        card.content.addLayout(row(self.search, None))
+        return card
+
     def _files(self) -> SourceCard:
-        card = SourceCard(self, _("My files"), _("drop .txt, .md, .jsonl or a folder"), "card-dashed")
+        card = SourceCard(self, _("My files"), _("drop texts, books, tables, archives or a folder"), "card-dashed")
         self.browse = button(_("Browse…"), card, None, "small")
         self.browse.setAccessibleName(_("Choose files or a folder to add"))
         menu = QMenu(self.browse)
@@ -87,11 +126,21 @@ class SourceCards(QWidget):
     def choose_language(self, code: str) -> None:
         """The stories' language to begin with."""
         self.language.setCurrentIndex(max(0, self.language.findData(code)))
+        self.wiki.setCurrentIndex(max(0, self.wiki.findData(code)))
 
     def enable(self, enabled: bool) -> None:
         """Whether something may be added now."""
-        for part in (self.add, self.browse):
+        for part in (self.add, self.browse, self.get_tales, self.get_articles, self.search):
             part.setEnabled(enabled)
+
+    @Slot()
+    def _on_tales(self) -> None:
+        self.hub_asked.emit({"name": "tinystories", "max_documents": self.tales.value()})
+
+    @Slot()
+    def _on_articles(self) -> None:
+        lang = str(self.wiki.currentData())
+        self.hub_asked.emit({"name": "wikipedia", "lang": lang, "max_documents": self.articles.value()})
 
     @Slot()
     def _on_add(self) -> None:
@@ -100,6 +149,19 @@ class SourceCards(QWidget):
     @Slot()
     def _on_options(self) -> None:
         self.options.setVisible(self.more.isChecked())
+
+
+def _count(card: SourceCard, first: int, name: str) -> QSpinBox:
+    made = QSpinBox(card)
+    made.setRange(1, 10_000_000)
+    made.setSingleStep(1000)
+    made.setGroupSeparatorShown(True)
+    made.setValue(first)
+    made.setAccessibleName(name)
+    made.setToolTip(name)
+    made.setAlignment(Qt.AlignmentFlag.AlignRight)
+    made.setMinimumWidth(60)
+    return made
 
 
 class FileOptions(Card):

@@ -8,13 +8,14 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QProgressBar, QVBoxLayout, QWidget
 
-from llm_studio.events import Progress
-from llm_studio.i18n import _, number, short_number, size
+from llm_studio.events import Fetched, Progress
+from llm_studio.i18n import _, duration, number, short_number, size
 from llm_studio.ui.widgets.basics import EmptyState, button, icon_button, label
 from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.texts import BYTES
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.download import Unfinished
     from llm_studio.workflows.texts import Source
 
 _REDRAW = 100
@@ -64,11 +65,16 @@ class SourcesTable(QWidget):
     stop_asked = Signal()
     folder_asked = Signal()
     stories_asked = Signal()
+    go_on_asked = Signal(str)
+    """A download should be gone on with."""
+    notes_asked = Signal(str)
+    """What was told while a source was read should be shown."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._sources: Sequence[Source] = ()
         self._shown: tuple[object, ...] = ()
+        self._unfinished: dict[str, Unfinished] = {}
         self._current = ""
         self._adding = ""
         self._progress: Progress | None = None
@@ -86,6 +92,11 @@ class SourcesTable(QWidget):
         self.remove = button(_("Remove"), self, self._on_remove, "small")
         self.remove.setAccessibleName(_("Remove the chosen source"))
         self.remove.setEnabled(False)
+        self.go_on = button(_("Continue"), self, self._on_go_on, "small")
+        self.notes = button(_("What was told…"), self, self._on_notes, "small")
+        self.notes.setAccessibleName(_("What was told while the chosen source was read"))
+        for made in (self.go_on, self.notes):
+            made.hide()
         self.empty = EmptyState(
             self, _("No texts yet"),
             _("A model learns from texts. Drop files or a folder anywhere on this page, or begin with the built-in "
@@ -114,14 +125,21 @@ class SourcesTable(QWidget):
         self._fill()
         self.chosen.emit(self._current)
 
+    def show_unfinished(self, found: "list[Unfinished]") -> None:
+        """Which downloads can be gone on with."""
+        self._unfinished = {one.name: one for one in found}
+        self._fill()
+
     def _fill(self) -> None:
-        now = (tuple(self._sources), self._adding)
+        now = (tuple(self._sources), self._adding, tuple(self._unfinished.values()))
         self.empty.setVisible(not self._sources and not self._adding)
         self.table.setVisible(not self.empty.isVisibleTo(self))
         if now != self._shown:
             self._shown = now
             total = sum(source.bytes for source in self._sources) or 1
-            rows: list[list[Cell | str]] = [_cells(source, total) for source in self._sources]
+            rows: list[list[Cell | str]] = [
+                _cells(source, total, self._unfinished.get(source.name)) for source in self._sources
+            ]
             if self._adding:
                 rows.insert(0, [Cell(_short(self._adding), tip=self._adding), "", "", "", ""])
             self.table.rows.show_rows(rows)
@@ -131,6 +149,19 @@ class SourcesTable(QWidget):
         if places:
             self.table.selectRow(places[0] + bool(self._adding))
         self.remove.setEnabled(bool(places))
+        self._show_actions()
+
+    def _show_actions(self) -> None:
+        """The buttons for the chosen source."""
+        left = self._unfinished.get(self._current)
+        source = next((source for source in self._sources if source.name == self._current), None)
+        self.go_on.setVisible(left is not None and source is not None)
+        self.go_on.setEnabled(not self._adding)
+        if left is not None:
+            capped = left.state == "capped"
+            self.go_on.setText(_("More") if capped else _("Continue"))
+            self.go_on.setToolTip(_("Download as many documents again") if capped else _("Go on with this download"))
+        self.notes.setVisible(source is not None and bool(source.notes))
 
     def _put_row(self) -> None:
         """Qt has thrown away the widget in the table with the rows before."""
@@ -176,6 +207,11 @@ class SourcesTable(QWidget):
         self._row.show_progress(share, self._figures(event) if event else _("reading…"), self._stopping)
 
     def _figures(self, event: Progress) -> str:
+        if isinstance(event, Fetched):
+            parts = [_("{n} documents").format(n=number(event.documents)), size(event.bytes)]
+            parts += [_("{size}/s").format(size=size(event.speed))] if event.speed else []
+            parts += [duration(event.seconds_left)] if event.seconds_left is not None else []
+            return " · ".join(parts)
         in_bytes = event.unit == _(BYTES)
         shown = size if in_bytes else number
         text = f"{shown(event.done)} / {shown(event.total)}" if event.total else f"{number(event.done)} {event.unit}"
@@ -198,7 +234,16 @@ class SourcesTable(QWidget):
         place = self.table.chosen() - bool(self._adding)
         if 0 <= place < len(self._sources) and self._sources[place].name != self._current:
             self._current = self._sources[place].name
+            self._show_actions()
             self.chosen.emit(self._current)
+
+    @Slot()
+    def _on_go_on(self) -> None:
+        self.go_on_asked.emit(self._current)
+
+    @Slot()
+    def _on_notes(self) -> None:
+        self.notes_asked.emit(self._current)
 
     @Slot()
     def _on_remove(self) -> None:
@@ -216,15 +261,25 @@ class SourcesTable(QWidget):
         remove = menu.addAction(_("Remove"))
         remove.setEnabled(self.remove.isEnabled())
         remove.triggered.connect(self._on_remove)
+        for made in (self.go_on, self.notes):
+            if made.isVisibleTo(self):
+                action = menu.addAction(made.text())
+                action.setEnabled(made.isEnabled())
+                action.triggered.connect(made.click)
         menu.addAction(_("Open the folder")).triggered.connect(self.folder_asked)
         menu.popup(self.table.viewport().mapToGlobal(place))
 
 
-def _cells(source: "Source", total: int) -> "list[Cell | str]":
+def _cells(source: "Source", total: int, left: "Unfinished | None") -> "list[Cell | str]":
     name = Cell(_short(source.name), tip=f"{source.name}\n{source.origin}")
     share = 100 * source.bytes / total
     state = Cell(_("Ready"), "ok")
-    if source.notes:
+    if left is not None and left.state != "capped":
+        known = _(" of {n}").format(n=number(left.known)) if left.known else ""
+        state = Cell(
+            _("stopped: can be gone on with"), "warn", _("{n} documents").format(n=number(left.documents)) + known
+        )
+    elif source.notes:
         more = len(source.notes) - 1
         text = source.notes[0] + (_(" (and {n} more)").format(n=more) if more else "")
         state = Cell(text, "warn", "\n".join(source.notes))

@@ -1,0 +1,169 @@
+"""Before files become a source: what is in them, which column holds the text, what can't be read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+
+from llm_studio.i18n import _, ngettext, number, size
+from llm_studio.ui.theme import GAP, set_role
+from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.table import Cell, Table
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.texts import Look
+
+_BETWEEN = "\n\n———\n\n"
+
+
+class AddTextsDialog(QDialog):
+    """At the left the files, at the right a look at the chosen one. `ui/tabs/data/own_files.py` looks and adds."""
+
+    look_asked = Signal(object, str)
+    """A path, and the column chosen for its text, "" where it is to be found."""
+    add_asked = Signal(dict)
+    """The column chosen for each path where one was."""
+
+    def __init__(self, paths: Sequence[Path], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(_("Add texts"))
+        self.resize(820, 560)
+        self._paths = list(paths)
+        self._looks: dict[Path, Look] = {}
+        self._problems: dict[Path, str] = {}
+        self._fields: dict[Path, str] = {}
+        self.files = Table(self, _("Files to add"), (_("File"), _("Kind")))
+        self.files.setVisible(len(paths) > 1)
+        self.files.setMinimumWidth(260)
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(20, 16, 20, 16)
+        inside.setSpacing(10)
+        both = QHBoxLayout()
+        both.setSpacing(GAP)
+        both.addWidget(self.files, 2)
+        both.addLayout(self._make_look(), 3)
+        inside.addLayout(both, 1)
+        self.add = button(_("Add"), self, self._on_add, "primary")
+        self.add.setDefault(True)
+        inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.add))
+        self.files.rows.show_rows([(Cell(path.name, tip=str(path)), "") for path in self._paths])
+        self.files.selectionModel().currentRowChanged.connect(self._show)
+        self.files.selectRow(0)
+        self._show()
+
+    def _make_look(self) -> QVBoxLayout:
+        self.name = label("", self, "heading", wrap=True)
+        self.facts = label("", self, "muted", wrap=True)
+        self.field = QComboBox(self)
+        self.field.setAccessibleName(_("Text in"))
+        self.field.activated.connect(self._on_field)
+        self._form = QFormLayout()
+        self._form.addRow(_("Text in"), self.field)
+        self.heading = label(_("First documents"), self, "heading")
+        self.preview = QPlainTextEdit(self)
+        self.preview.setReadOnly(True)
+        self.preview.setTabChangesFocus(True)
+        self.preview.setAccessibleName(_("First documents"))
+        set_role(self.preview, "sunken")
+        self.problem = label("", self, "warn", wrap=True, selectable=True)
+        made = QVBoxLayout()
+        made.setSpacing(8)
+        for part in (self.name, self.facts):
+            made.addWidget(part)
+        made.addLayout(self._form)
+        made.addWidget(self.heading)
+        made.addWidget(self.preview, 1)
+        made.addWidget(self.problem)
+        return made
+
+    def _path(self) -> Path:
+        return self._paths[max(0, self.files.chosen())]
+
+    def show_look(self, path: Path, seen: "Look") -> None:
+        """The file, archive or folder at `path` was looked at."""
+        self._looks[path] = seen
+        self._problems.pop(path, None)
+        self._fill_rows()
+
+    def show_problem(self, path: Path, text: str) -> None:
+        """There is nothing to be read at `path`."""
+        self._problems[path] = text
+        self._fill_rows()
+
+    def _fill_rows(self) -> None:
+        rows: list[tuple[Cell, Cell]] = []
+        for path in self._paths:
+            seen = self._looks.get(path)
+            kind = Cell(_("can't be read"), "warn", self._problems[path]) if path in self._problems else Cell(
+                _kind(seen) if seen else "…")  # fmt: skip
+            rows.append((Cell(path.name, tip=str(path)), kind))
+        self.files.show_rows(rows)
+        self._show()
+
+    @Slot()
+    def _show(self) -> None:
+        path = self._path()
+        seen = self._looks.get(path)
+        self.name.setText(path.name)
+        self.facts.setText(_facts(seen) if seen else "")
+        columns = seen.columns if seen and not seen.conversations else ()
+        self._form.setRowVisible(self.field, bool(columns))
+        if seen is not None and columns:
+            self.field.clear()
+            self.field.addItems([column.name for column in columns])
+            self.field.setCurrentText(self._fields.get(path) or seen.text_field or "")
+            if not (self._fields.get(path) or seen.text_field):
+                self.field.setCurrentIndex(-1)
+        problem = self._problems.get(path) or (_what_fails(seen) if seen else "")
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+        waiting = "" if path in self._problems else _("Looking…")
+        self.preview.setPlainText(_BETWEEN.join(seen.documents) if seen else waiting)
+        known = len(self._looks) + len(self._problems)
+        self.add.setEnabled(known >= len(self._paths) and any(_usable(look) for look in self._looks.values()))
+
+    @Slot()
+    def _on_field(self) -> None:
+        path = self._path()
+        self._fields[path] = self.field.currentText()
+        self.preview.setPlainText(_("Looking…"))
+        self.look_asked.emit(path, self._fields[path])
+
+    @Slot()
+    def _on_add(self) -> None:
+        self.add_asked.emit(dict(self._fields))
+        self.accept()
+
+    def done(self, result: int) -> None:
+        """Leave nothing behind when it is closed."""
+        super().done(result)
+        self.deleteLater()
+
+
+def _usable(seen: "Look") -> bool:
+    return bool(seen.documents)
+
+
+def _kind(seen: "Look") -> str:
+    return _("folder") if seen.kind == "folder" else f".{seen.kind}"
+
+
+def _facts(seen: "Look") -> str:
+    """Kind, encoding, size and number of files in a line."""
+    encoding = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
+    files = ngettext("{n} file that can be read", "{n} files that can be read", seen.files)
+    facts = [_kind(seen), encoding, size(seen.bytes) if seen.bytes else "",
+             files.format(n=number(seen.files)) if seen.counts else "",
+             _("conversations") if seen.conversations else ""]  # fmt: skip
+    return " · ".join(filter(None, facts))
+
+
+def _what_fails(seen: "Look") -> str:
+    """The problem, or the files that can't be read, a few of them."""
+    lines = [seen.problem] if seen.problem else []
+    lines += [f"{name}: {reason}" for name, reason in seen.refused[:3]]
+    if len(seen.refused) > 3:
+        lines.append(_("… and {n} more").format(n=number(len(seen.refused) - 3)))
+    return "\n".join(lines)

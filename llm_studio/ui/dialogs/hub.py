@@ -1,0 +1,136 @@
+"""Data sets: the catalogue, the hub searched as one types, and at the right the chosen one."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
+
+from llm_studio.i18n import _, short_number, size
+from llm_studio.ui.dialogs.hub_choice import MEGABYTE, DatasetChoice
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import Segmented, label, row
+from llm_studio.ui.widgets.table import Cell, Table
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.download import Entry, Found
+
+_TYPING = 300
+"""Milliseconds without a key after which the hub is asked."""
+_LANGUAGES_SHOWN = 4
+
+
+class HubDialog(QDialog):
+    """What it asks, `ui/tabs/data/hub.py` finds out, and gives it to `show_found` and to the `choice`."""
+
+    search_asked = Signal(str)
+
+    def __init__(self, entries: "Sequence[Entry]", parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(_("Data sets"))
+        self.resize(1000, 640)
+        self._entries = entries
+        self._shown: list[Entry] = []
+        self._found: Sequence[Found] = ()
+        self._typing = QTimer(self, singleShot=True, interval=_TYPING)
+        self._typing.timeout.connect(self._search)
+        self.choice = DatasetChoice(self)
+        self.choice.download_asked.connect(self.accept)
+        self.choice.cancel.clicked.connect(self.reject)
+        inside = QHBoxLayout(self)
+        inside.setContentsMargins(16, 14, 16, 14)
+        inside.setSpacing(GAP)
+        inside.addLayout(self._make_list(), 5)
+        inside.addWidget(self.choice, 4)
+        self._show_entries()
+        self.words.setFocus()
+
+    def _make_list(self) -> QVBoxLayout:
+        self.words = QLineEdit(self)
+        self.words.setPlaceholderText(_("Search Hugging Face: stories, wikipedia, poetry…"))
+        self.words.setAccessibleName(_("Words to search for on the hub"))
+        self.words.setClearButtonEnabled(True)
+        self.words.textChanged.connect(self._on_words)
+        self.filter = Segmented(
+            self, {"": _("All"), "en": _("English"), "fr": _("French")}, _("Language of the data sets")
+        )
+        self.filter.chosen.connect(self._show_entries)
+        self.state = label("", self, "caption", wrap=True)
+        columns = (_("Data set"), _("Languages"), _("Size"), _("Licence"))
+        self.catalogue = Table(self, _("Data sets that are worth a try"), columns, right=(2,))
+        self.results = Table(self, _("What the hub has"), (*columns, _("Downloads")), right=(2, 4))
+        self.lists = QStackedWidget(self)
+        for table in (self.catalogue, self.results):
+            self.lists.addWidget(table)
+        self.catalogue.selectionModel().currentRowChanged.connect(self._on_entry)
+        self.results.selectionModel().currentRowChanged.connect(self._on_found)
+        made = QVBoxLayout()
+        made.setSpacing(8)
+        made.addWidget(self.words)
+        made.addLayout(row(self.filter, self.state, None))
+        made.addWidget(self.lists, 1)
+        return made
+
+    # --- The lists ------------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def _on_words(self, text: str) -> None:
+        self._typing.stop()
+        if text.strip():
+            self._typing.start()
+            self.state.setText(_("Asking the hub…"))
+        else:
+            self.state.setText("")
+        self.lists.setCurrentWidget(self.results if text.strip() else self.catalogue)
+        self.filter.setVisible(not text.strip())
+
+    @Slot()
+    def _search(self) -> None:
+        self.search_asked.emit(self.words.text().strip())
+
+    @Slot()
+    def _show_entries(self) -> None:
+        wanted = self.filter.current()
+        self._shown = [e for e in self._entries if not wanted or e.every_language or wanted in e.languages]
+        self.catalogue.rows.show_rows([
+            (Cell(e.name, tip=e.sentence), _languages(e.languages), size(e.size * MEGABYTE) if e.size else "–",
+             e.licence or "–")
+            for e in self._shown
+        ])  # fmt: skip
+
+    def show_found(self, found: "Sequence[Found]") -> None:
+        """The hub has answered."""
+        self._found = found
+        self.state.setText("" if found else _("Nothing was found. Try fewer or other words."))
+        self.results.rows.show_rows([
+            (Cell(f.dataset, tip=f.dataset), _languages(f.languages), size(f.size) if f.size else "–",
+             f.licence or "–", short_number(f.downloads))
+            for f in found
+        ])  # fmt: skip
+
+    def show_search_problem(self, text: str) -> None:
+        """The hub can't be asked."""
+        self.state.setText(text)
+        self.results.rows.show_rows(())
+
+    @Slot()
+    def _on_entry(self) -> None:
+        place = self.catalogue.chosen()
+        if 0 <= place < len(self._shown):
+            self.choice.choose_entry(self._shown[place])
+
+    @Slot()
+    def _on_found(self) -> None:
+        place = self.results.chosen()
+        if 0 <= place < len(self._found):
+            self.choice.choose_found(self._found[place])
+
+    def done(self, result: int) -> None:
+        """Leave nothing behind when it is closed."""
+        super().done(result)
+        self.deleteLater()
+
+
+def _languages(codes: Sequence[str]) -> str:
+    shown = [_("every language") if code == "*" else code for code in codes[:_LANGUAGES_SHOWN]]
+    return ", ".join(shown) + (", …" if len(codes) > _LANGUAGES_SHOWN else "")

@@ -1,0 +1,150 @@
+"""Downloads for the Data tab: what the dialog of data sets asks, the download itself, and going on with one."""
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _, number
+from llm_studio.jobs import Job
+from llm_studio.ui.page import Toast
+from llm_studio.ui.worker import Task
+from llm_studio.workflows import download as hub
+
+if TYPE_CHECKING:
+    from llm_studio.ui.dialogs.hub import HubDialog
+    from llm_studio.ui.page import Page
+    from llm_studio.workflows.download import Found, Preview, Unfinished, Wanted
+    from llm_studio.workflows.overview import Project
+    from llm_studio.workflows.texts import Source
+
+_SEARCH, _LOOK, _UNFINISHED = "data/hub/search", "data/hub/look", "data/hub/unfinished"
+_MORE = 2
+"""Times as many documents as there are, where more of a source is asked for."""
+
+
+class Downloads(QObject):
+    """Asks through the page; `key` is that of the task that adds texts, of which only one runs at a time."""
+
+    unfinished = Signal(list)
+    """The sources that can be gone on with."""
+
+    def __init__(self, page: "Page", key: str) -> None:
+        super().__init__(page)
+        self._page, self._key = page, key
+        self._project: Project | None = None
+        self._dialog: HubDialog | None = None
+        self._left: dict[str, Unfinished] = {}
+        page.listen(_SEARCH, succeeded=self._show_found, failed=self._search_failed)
+        page.listen(_LOOK, succeeded=self._show_preview, failed=self._look_failed)
+        page.listen(_UNFINISHED, succeeded=self._show_unfinished)
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the project before."""
+        self._project, self._left = project, {}
+
+    def look_for_unfinished(self) -> None:
+        """Ask which sources aren't complete."""
+        project = self._project
+        if project is not None:
+            self._page.asked.emit(Task(_UNFINISHED, lambda job: hub.unfinished(project), shows_problems=True))
+
+    def _show_unfinished(self, found: "list[Unfinished]") -> None:
+        self._left = {one.name: one for one in found}
+        self.unfinished.emit(found)
+
+    # --- The dialog -----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def show_dialog(self) -> None:
+        """Open the dialog of data sets."""
+        from llm_studio.ui.dialogs.hub import HubDialog
+
+        self._dialog = dialog = HubDialog(hub.catalogue(), self._page)
+        dialog.search_asked.connect(self._search)
+        dialog.choice.look_asked.connect(self._look)
+        dialog.choice.download_asked.connect(self.begin)
+        dialog.finished.connect(self._on_closed)
+        dialog.open()
+
+    @Slot()
+    def _on_closed(self) -> None:
+        self._dialog = None
+        for key in (_SEARCH, _LOOK):
+            self._page.stop_asked.emit(key)
+
+    @Slot(str)
+    def _search(self, words: str) -> None:
+        self._page.asked.emit(
+            Task(_SEARCH, lambda job: (words, hub.search(words, job)), shows_problems=True, of_program=True)
+        )
+
+    def _show_found(self, answer: "tuple[str, list[Found]]") -> None:
+        words, found = answer
+        if self._dialog is not None and self._dialog.words.text().strip() == words:
+            self._dialog.show_found(found)
+
+    def _search_failed(self, error: BaseException) -> None:
+        if self._dialog is not None:
+            self._dialog.show_search_problem(_told(error))
+
+    @Slot(str, str, str)
+    def _look(self, dataset: str, config: str, split: str) -> None:
+        self._page.asked.emit(Task(_LOOK, lambda job: hub.preview(dataset, config or None, split or None, job),
+                                   shows_problems=True, of_program=True))  # fmt: skip
+
+    def _show_preview(self, seen: "Preview") -> None:
+        if self._dialog is not None:
+            self._dialog.choice.show_preview(seen)
+
+    def _look_failed(self, error: BaseException) -> None:
+        if self._dialog is not None:
+            self._dialog.choice.show_look_problem(_told(error))
+
+    # --- Downloading ----------------------------------------------------------------------------------------------
+
+    @Slot(dict)
+    def begin(self, asked: dict[str, Any]) -> None:
+        """Download what is asked for: arguments of `workflows.download.wanted`."""
+        try:
+            wanted = hub.wanted(**asked)
+        except StudioError as error:
+            self._page.told.emit(Toast(_told(error)))
+            return
+        if wanted is not None:
+            self._fetch(wanted)
+
+    @Slot(str)
+    def go_on(self, name: str) -> None:
+        """Go on with a source where it was stopped; one that has all that was asked for gets as much again."""
+        left = self._left.get(name)
+        if left is None:
+            return
+        from dataclasses import replace
+
+        capped = left.state == "capped"
+        self._fetch(replace(left.wanted, max_documents=_MORE * left.documents) if capped else left.wanted)
+
+    def _fetch(self, wanted: "Wanted") -> None:
+        project = self._project
+        if project is None:
+            return
+
+        def work(job: Job) -> "list[Source]":
+            return [hub.download(project, wanted, job)]
+
+        title = _("Downloading {name}").format(name=wanted.dataset.rpartition("/")[2])
+        self._page.asked.emit(Task(self._key, work, title, "data", changes_project=True, keep_awake=True))
+
+
+def kept(source: "Source") -> str | None:
+    """What to say of a download that was stopped and kept something; None where it is complete."""
+    if not hub.is_incomplete(source):
+        return None
+    return _("Stopped. “{name}” has {n} documents so far: they can be used, and it can be gone on with.").format(
+        name=source.name, n=number(source.documents)
+    )
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, StudioError) else _("The hub can't be asked: {reason}").format(reason=error)

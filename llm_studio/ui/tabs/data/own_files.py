@@ -1,0 +1,154 @@
+"""The user's own files for the Data tab: choosing them, a look before they are added, adding them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QFileDialog
+
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _, ngettext, number
+from llm_studio.jobs import Job
+from llm_studio.ui.worker import Task
+from llm_studio.workflows import texts
+
+if TYPE_CHECKING:
+    from llm_studio.ui.dialogs.add_texts import AddTextsDialog
+    from llm_studio.ui.page import Page
+    from llm_studio.ui.tabs.data.sources import FileOptions
+    from llm_studio.workflows.overview import Project
+    from llm_studio.workflows.texts import Source
+
+_LOOK = "data/look"
+_PLAIN = (".txt", ".md")
+"""Nothing is to be asked about these."""
+
+
+class OwnFiles(QObject):
+    """Asks through the page; `key` is that of the task that adds texts, of which only one runs at a time."""
+
+    def __init__(self, page: "Page", options: "FileOptions", key: str) -> None:
+        super().__init__(page)
+        self._page, self._options, self._key = page, options, key
+        self._project: Project | None = None
+        self._folder = ""
+        self._dialog: AddTextsDialog | None = None
+        self._paths: list[Path] = []
+        self._waiting: list[tuple[Path, str]] = []
+        page.listen(_LOOK, succeeded=self._show_look)
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the project before."""
+        self._project = project
+
+    # --- Choosing -------------------------------------------------------------------------------------------------
+
+    @Slot()
+    def choose_files(self) -> None:
+        """Ask for files."""
+        kinds = " ".join(f"*{kind}" for kind in texts.KINDS)
+        filters = [_("Texts ({kinds})").format(kinds=kinds), _("All files (*)")]
+        self._choose(QFileDialog.FileMode.ExistingFiles, _("Add texts"), filters)
+
+    @Slot()
+    def choose_folder(self) -> None:
+        """Ask for a folder."""
+        self._choose(QFileDialog.FileMode.Directory, _("Add the texts of a folder"), [])
+
+    def _choose(self, mode: QFileDialog.FileMode, title: str, filters: list[str]) -> None:
+        chooser = QFileDialog(self._page, title, self._folder or str(Path.home()))
+        chooser.setFileMode(mode)
+        if filters:
+            chooser.setNameFilters(filters)
+        else:
+            chooser.setOption(QFileDialog.Option.ShowDirsOnly)
+        chooser.filesSelected.connect(self._on_selected)
+        chooser.finished.connect(chooser.deleteLater)
+        chooser.open()
+
+    @Slot(list)
+    def _on_selected(self, names: list[str]) -> None:
+        paths = [Path(name) for name in names]
+        if paths:
+            self._folder = str(paths[0].parent)
+        self.take(paths)
+
+    def take(self, paths: Sequence[Path]) -> None:
+        """Add these: plain texts at once, others after a look at them."""
+        if self._project is None or not paths:
+            return
+        if all(path.suffix.lower() in _PLAIN for path in paths):
+            self._add(paths, {})
+        else:
+            self._show_dialog(paths)
+
+    # --- Looking --------------------------------------------------------------------------------------------------
+
+    def _show_dialog(self, paths: Sequence[Path]) -> None:
+        from llm_studio.ui.dialogs.add_texts import AddTextsDialog
+
+        self._paths = list(paths)
+        self._waiting = [(path, "") for path in paths]
+        self._dialog = dialog = AddTextsDialog(paths, self._page)
+        dialog.look_asked.connect(self._look_anew)
+        dialog.add_asked.connect(self._on_add)
+        dialog.finished.connect(self._on_closed)
+        dialog.open()
+        self._look_at_next()
+
+    @Slot()
+    def _on_closed(self) -> None:
+        self._dialog = None
+        self._waiting.clear()
+        self._page.stop_asked.emit(_LOOK)
+
+    @Slot(object, str)
+    def _look_anew(self, path: Path, field: str) -> None:
+        idle = not self._waiting
+        self._waiting.append((path, field))
+        if idle:
+            self._look_at_next()
+
+    def _look_at_next(self) -> None:
+        if not self._waiting:
+            return
+        (path, field), separator = self._waiting[0], self._options.separator()
+
+        def work(job: Job) -> tuple[Path, Any]:
+            try:
+                return path, texts.look(path, job, separator=separator, text_field=field or None)
+            except StudioError as error:
+                return path, error
+
+        self._page.asked.emit(Task(_LOOK, work, shows_problems=True, of_program=True))
+
+    def _show_look(self, answer: "tuple[Path, Any]") -> None:
+        path, seen = answer
+        if self._dialog is None or not self._waiting:
+            return
+        self._waiting.pop(0)
+        if isinstance(seen, StudioError):
+            self._dialog.show_problem(path, str(seen))
+        else:
+            self._dialog.show_look(path, seen)
+        self._look_at_next()
+
+    # --- Adding ---------------------------------------------------------------------------------------------------
+
+    @Slot(dict)
+    def _on_add(self, fields: "dict[Path, str]") -> None:
+        self._add(self._paths, fields)
+
+    def _add(self, paths: Sequence[Path], fields: Mapping[Path, str]) -> None:
+        project = self._project
+        if project is None:
+            return
+        separator, field = self._options.separator(), self._options.text_field()
+        several = ngettext("Adding {n} file", "Adding {n} files", len(paths)).format(n=number(len(paths)))
+        title = several if len(paths) > 1 else _("Adding {name}").format(name=paths[0].name)
+
+        def work(job: Job) -> "list[Source]":
+            return texts.add_several(project, paths, job, separator=separator, text_field=field, fields=fields)
+
+        self._page.asked.emit(Task(self._key, work, title, "data", changes_project=True))
