@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton, QWi
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 from llm_studio.ui.widgets.toast import ToastBar
 from llm_studio.workflows import projects, texts
 from tests.ui.driver import LONG, Driver
@@ -48,7 +49,16 @@ def drop(driver: Driver, page: QWidget, paths: list[Path]) -> None:
     data = mime(paths)
     drag(page, data)
     QApplication.sendEvent(page, QDropEvent(QPointF(50, 50), COPY, data, LEFT, NO_KEYS))
+    confirm(driver)
+
+
+def confirm(driver: Driver) -> None:
+    """Press "Add" where a look at the files comes first."""
     driver.settle()
+    for dialog in driver.window.findChildren(AddTextsDialog):
+        if dialog.isVisible():
+            driver.click("Add", dialog)
+            driver.settle()
 
 
 def toast(driver: Driver) -> str:
