@@ -115,7 +115,7 @@ def _start(
     else:
         settings = fitting_settings(project, origin, tokenizer, changes, job)
     state = steps(project)
-    if state.tokenizer is State.OUT_OF_DATE:
+    if state.tokenizer is State.OUT_OF_DATE and origin is None:  # one that is continued needs the same tokenizer
         what = _("The texts or the settings of the tokenizer have changed since it was trained.")
         to_do = _("“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date.")
         job.report(Notice(what, "warning", to_do))

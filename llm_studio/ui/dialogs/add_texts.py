@@ -23,8 +23,8 @@ class AddTextsDialog(QDialog):
 
     look_asked = Signal(object, str)
     """A path, and the column chosen for its text, "" where it is to be found."""
-    add_asked = Signal(dict)
-    """The column chosen for each path where one was."""
+    add_asked = Signal(object)
+    """The column chosen for each path where one was: dict[Path, str]."""
 
     def __init__(self, paths: Sequence[Path], parent: QWidget) -> None:
         super().__init__(parent)
@@ -155,7 +155,7 @@ def _facts(seen: "Look") -> str:
     encoding = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
     files = ngettext("{n} file that can be read", "{n} files that can be read", seen.files)
     facts = [_kind(seen), encoding, size(seen.bytes) if seen.bytes else "",
-             files.format(n=number(seen.files)) if seen.counts else "",
+             files.format(n=number(seen.files)) if seen.files > 1 or seen.kind in ("folder", "zip") else "",
              _("conversations") if seen.conversations else ""]  # fmt: skip
     return " · ".join(filter(None, facts))
 

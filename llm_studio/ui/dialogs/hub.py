@@ -56,9 +56,9 @@ class HubDialog(QDialog):
         )
         self.filter.chosen.connect(self._show_entries)
         self.state = label("", self, "caption", wrap=True)
-        columns = (_("Data set"), _("Languages"), _("Size"), _("Licence"))
+        columns = (_("Data set"), _("Languages"), _("Size"))
         self.catalogue = Table(self, _("Data sets that are worth a try"), columns, right=(2,))
-        self.results = Table(self, _("What the hub has"), (*columns, _("Downloads")), right=(2, 4))
+        self.results = Table(self, _("What the hub has"), (*columns, _("Downloads")), right=(2, 3))
         self.lists = QStackedWidget(self)
         for table in (self.catalogue, self.results):
             self.lists.addWidget(table)
@@ -93,8 +93,7 @@ class HubDialog(QDialog):
         wanted = self.filter.current()
         self._shown = [e for e in self._entries if not wanted or e.every_language or wanted in e.languages]
         self.catalogue.rows.show_rows([
-            (Cell(e.name, tip=e.sentence), _languages(e.languages), size(e.size * MEGABYTE) if e.size else "–",
-             e.licence or "–")
+            (Cell(e.name, tip=e.sentence), _languages(e.languages), size(e.size * MEGABYTE) if e.size else "–")
             for e in self._shown
         ])  # fmt: skip
 
@@ -104,7 +103,7 @@ class HubDialog(QDialog):
         self.state.setText("" if found else _("Nothing was found. Try fewer or other words."))
         self.results.rows.show_rows([
             (Cell(f.dataset, tip=f.dataset), _languages(f.languages), size(f.size) if f.size else "–",
-             f.licence or "–", short_number(f.downloads))
+             short_number(f.downloads))
             for f in found
         ])  # fmt: skip
 

@@ -136,7 +136,7 @@ class OwnFiles(QObject):
 
     # --- Adding ---------------------------------------------------------------------------------------------------
 
-    @Slot(dict)
+    @Slot(object)
     def _on_add(self, fields: "dict[Path, str]") -> None:
         self._add(self._paths, fields)
 

@@ -101,7 +101,7 @@ class SourceCards(QWidget):
         return card
 
     def _hub(self) -> SourceCard:
-        card = SourceCard(self, "Hugging Face", _("any data set of texts; those worth a try, and a search"))
+        card = SourceCard(self, "Hugging Face", _("any data set of texts"))
         self.search = button(_("Search…"), card, None, "small")
         self.search.setAccessibleName(_("Search for data sets"))
         self.search.clicked.connect(self.search_asked)
@@ -109,7 +109,7 @@ class SourceCards(QWidget):
         return card
 
     def _files(self) -> SourceCard:
-        card = SourceCard(self, _("My files"), _("drop texts, books, tables, archives or a folder"), "card-dashed")
+        card = SourceCard(self, _("My files"), _("drop texts, tables, books or a folder"), "card-dashed")
         self.browse = button(_("Browse…"), card, None, "small")
         self.browse.setAccessibleName(_("Choose files or a folder to add"))
         menu = QMenu(self.browse)
