@@ -13,6 +13,7 @@ from llm_studio.paths import quoted
 from llm_studio.project import Project, State
 
 if TYPE_CHECKING:
+    from llm_studio.data.statistics import Figures as Figures
     from llm_studio.data.statistics import Statistics
 
 _VERSION = 1

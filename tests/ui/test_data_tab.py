@@ -323,16 +323,16 @@ def test_cleaning_says_at_once_what_it_leaves_out(fresh: Driver, tmp_path: Path)
     page.cards.options.between.setCurrentIndex(1)
     drop(fresh, page, [path])
     assert page.cleaning.outcome.text() == "14 duplicates, 3 too short left out"
-    fresh.click(page.cleaning.duplicates)
+    fresh.click(page.cleaning.rules.duplicates)
     fresh.settle()
     assert page.cleaning.outcome.text() == "3 too short left out"
-    page.cleaning.least.setValue(0)
-    page.cleaning.share.setValue(12.5)
+    page.cleaning.rules.least.setValue(0)
+    page.cleaning.rules.share.setValue(12.5)
     fresh.settle()
     assert page.cleaning.outcome.text() == "Nothing is left out."
     settings = fresh.session.project.settings().data  # type: ignore[union-attr]
     assert (settings.remove_duplicates, settings.min_characters, settings.validation_share) == (False, 0, 0.125)
-    page.cleaning.least.setValue(5000)
+    page.cleaning.rules.least.setValue(5000)
     fresh.settle()
     assert "Nothing is left" in page.cleaning.outcome.text()
     assert not fresh.told
@@ -345,7 +345,7 @@ def test_much_text_is_looked_through_by_a_button_alone(opened: Driver, monkeypat
 
     page = opened.page("data")
     monkeypatch.setattr(browsing, "QUICK", 10)
-    page.cleaning.least.setValue(60)
+    page.cleaning.rules.least.setValue(60)
     opened.settle()
     assert page.cleaning.measure.isVisible()
     assert not page.cleaning.outcome.isVisible()
@@ -359,10 +359,10 @@ def test_settings_that_cant_be_written_go_back_to_what_they_are(opened: Driver) 
     page = opened.page("data")
     project: Project = opened.session.project  # type: ignore[assignment]
     with project.writing("config"):
-        page.cleaning.least.setValue(77)
+        page.cleaning.rules.least.setValue(77)
         opened.settle()
     assert len(opened.told) == 1
-    assert page.cleaning.least.value() == 50
+    assert page.cleaning.rules.least.value() == 50
     opened.problem().reject()
 
 

@@ -2,81 +2,43 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QProgressBar, QSpinBox, QWidget
+from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtWidgets import QProgressBar, QWidget
 
 from llm_studio.events import Progress
 from llm_studio.i18n import _, ngettext, number, short_number
+from llm_studio.ui.tabs.data.rules import Rules
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, icon_button, label, row
 from llm_studio.ui.widgets.histogram import Histogram
 
 if TYPE_CHECKING:
-    from llm_studio.config import Settings
     from llm_studio.workflows.browsing import Cleaned, Lengths
 
-_MOST_CHARACTERS = 1_000_000
 _TICKS = 1000
 _SIGN_AFTER = 300
 """Milliseconds after which a wait gets a sign of life."""
 
 
-class _Percent(QDoubleSpinBox):
-    """Per cent without useless noughts."""
-
-    def textFromValue(self, value: float) -> str:  # noqa: N802  Qt's
-        """5 for 5.00."""
-        digits = next((d for d in (0, 1) if round(value, d) == round(value, 2)), 2)
-        return self.locale().toString(value, "f", digits)
-
-
 class CleaningCard(Card):
-    """The settings, each sent as it is changed, and what they do to this corpus."""
+    """The rules, and what they do to this corpus."""
 
-    changed = Signal(dict)
+    examples_asked = Signal()
+    """What each rule does, with examples."""
     measure_asked = Signal()
     """Read all texts, however many there are."""
     stop_asked = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Cleaning"))
-        self._sent: dict[str, object] = {}
-        self._make_settings()
+        self.rules = Rules(self)
+        self.content.addWidget(self.rules)
+        self.examples = button(_("What each rule does…"), self, None, "small")
+        self.examples.clicked.connect(self.examples_asked)
+        self.content.addLayout(row(self.examples, None))
         self._make_outcome()
         self._make_lengths()
         self.content.addStretch(1)
-
-    def _make_settings(self) -> None:
-        self.unicode = QCheckBox(_("Normalise Unicode (NFC)"), self)
-        self.unicode.setToolTip(_("Each accented letter is written in one way."))
-        self.duplicates = QCheckBox(_("Remove exact duplicates"), self)
-        self.least = QSpinBox(self)
-        self.least.setRange(0, _MOST_CHARACTERS)
-        self.least.setSingleStep(10)
-        self.least.setGroupSeparatorShown(True)
-        self.share = _Percent(self)
-        self.share.setRange(0.01, 50)
-        self.share.setDecimals(2)
-        self.share.setSuffix(_(" %"))
-        self.share.setToolTip(_("Share of the texts kept aside to measure what the model has learned."))
-        least = label(_("Ignore texts shorter than, in characters"), self, wrap=True)
-        share = label(_("Validation"), self)
-        for name, box in ((least, self.least), (share, self.share)):
-            name.setBuddy(box)
-            box.setAccessibleName(name.text())
-            box.setKeyboardTracking(False)
-            box.setAlignment(Qt.AlignmentFlag.AlignRight)
-            box.setFixedWidth(88)
-        for part in (self.unicode, self.duplicates):
-            self.content.addWidget(part)
-        for name, box in ((least, self.least), (share, self.share)):
-            made = row(name, box)
-            made.setStretch(0, 1)
-            self.content.addLayout(made)
-        self.unicode.toggled.connect(self._on_unicode)
-        self.duplicates.toggled.connect(self._on_duplicates)
-        self.least.valueChanged.connect(self._on_least)
-        self.share.valueChanged.connect(self._on_share)
 
     def _make_outcome(self) -> None:
         self.outcome = label("", self, "muted", wrap=True)
@@ -108,61 +70,6 @@ class CleaningCard(Card):
         self.content.addLayout(row(self.ends, None, self.longest))
         self.content.addWidget(self.median)
         self.show_lengths(None)
-
-    # --- Settings -------------------------------------------------------------------------------------------------
-
-    def show_settings(self, settings: "Settings", usable: bool) -> None:
-        """Show the project's settings, except where the user has changed one that isn't written yet."""
-        data = settings.data
-        values: dict[str, object] = {
-            "data.normalize_unicode": data.normalize_unicode, "data.remove_duplicates": data.remove_duplicates,
-            "data.min_characters": data.min_characters, "data.validation_share": data.validation_share,
-        }  # fmt: skip
-        for name, value in values.items():
-            if name in self._sent:
-                if self._sent[name] == value:
-                    del self._sent[name]
-            else:
-                self._put(name, value)
-        for part in (self.unicode, self.duplicates, self.least, self.share):
-            part.setEnabled(usable)
-
-    def forget_changes(self) -> None:
-        """What was changed could not be written: the project's settings hold."""
-        self._sent.clear()
-
-    def _put(self, name: str, value: object) -> None:
-        part = {"data.normalize_unicode": self.unicode, "data.remove_duplicates": self.duplicates,
-                "data.min_characters": self.least, "data.validation_share": self.share}[name]  # fmt: skip
-        part.blockSignals(True)
-        if isinstance(part, QCheckBox):
-            part.setChecked(bool(value))
-        elif isinstance(part, QSpinBox) and isinstance(value, int):
-            if part.value() != value:  # what is being typed is left alone
-                part.setValue(value)
-        elif isinstance(part, QDoubleSpinBox) and isinstance(value, float) and round(part.value() / 100, 6) != value:
-            part.setValue(100 * value)
-        part.blockSignals(False)
-
-    def _send(self, name: str, value: object) -> None:
-        self._sent[name] = value
-        self.changed.emit({name: value})
-
-    @Slot(bool)
-    def _on_unicode(self, checked: bool) -> None:
-        self._send("data.normalize_unicode", checked)
-
-    @Slot(bool)
-    def _on_duplicates(self, checked: bool) -> None:
-        self._send("data.remove_duplicates", checked)
-
-    @Slot(int)
-    def _on_least(self, characters: int) -> None:
-        self._send("data.min_characters", characters)
-
-    @Slot(float)
-    def _on_share(self, percent: float) -> None:
-        self._send("data.validation_share", round(percent / 100, 6))
 
     # --- What they do ---------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from llm_studio.i18n import _, ngettext, number
 from llm_studio.ui.menus import open_folder
 from llm_studio.ui.page import Page, Toast
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
+from llm_studio.ui.tabs.data.figures import Figures
 from llm_studio.ui.tabs.data.hub import Downloads, kept
 from llm_studio.ui.tabs.data.measures import Measures
 from llm_studio.ui.tabs.data.own_files import OwnFiles
@@ -59,9 +60,12 @@ class DataPage(Page):
         self.measures = Measures(self, self.cleaning)
         self.removing = Removing(self, self.sources)
         self.downloads = Downloads(self, ADD)
+        self.figures = Figures(self)
+        self.statistics = button(_("Statistics…"), self, self._on_statistics, "small")
         self.own_files = OwnFiles(self, self.cards.options, ADD)
         left = Card(self, _("Sources of the project"))
-        for made in (self.sources.go_on, self.sources.notes, self.sources.remove):
+        for made in (self.sources.weighing, self.sources.go_on, self.sources.notes, self.statistics,
+                     self.sources.remove):  # fmt: skip
             left.head.addWidget(made)
         left.content.addWidget(self.sources)
         left.content.addSpacing(4)
@@ -113,7 +117,9 @@ class DataPage(Page):
         self.sources.stop_asked.connect(self._on_stop_adding)
         self.sources.folder_asked.connect(self._on_folder)
         self.sources.stories_asked.connect(self._on_first_stories)
-        self.cleaning.changed.connect(self.settings_asked)
+        self.cleaning.rules.changed.connect(self.settings_asked)
+        self.cleaning.examples_asked.connect(self.figures.show_cleaning)
+        self.sources.weight_asked.connect(self._on_weight)
         self.listen(
             ADD, started=self._add_started, reported=self.sources.take, succeeded=self._added, ended=self._add_ended
         )
@@ -128,9 +134,10 @@ class DataPage(Page):
         self._wanted = ""
         self.removing.open_project(project)
         self.downloads.open_project(project)
+        self.figures.open_project(project)
         self.own_files.open_project(project)
         self.reading.open_project(project)
-        self.cleaning.forget_changes()
+        self.cleaning.rules.forget_changes()
         self.measures.open_project(project)
         self.hint.hide()
         self.sources.show_sources(())
@@ -141,10 +148,13 @@ class DataPage(Page):
         super().show_overview(overview)
         if first:
             self.cards.choose_language(overview.settings.project.language)
-        self.cleaning.show_settings(overview.settings, overview.settings_problem is None)
+        self.cleaning.rules.show_settings(overview.settings, overview.settings_problem is None)
         wanted, self._wanted = self._wanted, ""
         self.sources.show_sources(overview.sources, wanted)
+        self.sources.show_weights(overview.settings.data.weights)
         self.downloads.look_for_unfinished()
+        self.figures.show_overview(overview)
+        self.statistics.setEnabled(bool(overview.sources))
         self.measures.show_overview(overview)
         self._show_hint()
 
@@ -247,14 +257,22 @@ class DataPage(Page):
 
     def _settings_failed(self, error: BaseException) -> None:
         del error
-        self.cleaning.forget_changes()
+        self.cleaning.rules.forget_changes()
         if self.overview is not None:
-            self.cleaning.show_settings(self.overview.settings, self.overview.settings_problem is None)
+            self.cleaning.rules.show_settings(self.overview.settings, self.overview.settings_problem is None)
 
     @Slot()
     def _on_folder(self) -> None:
         if self.project is not None:
             open_folder(str(self.project.raw))
+
+    @Slot()
+    def _on_statistics(self) -> None:
+        self.figures.show_statistics()
+
+    @Slot(str, float)
+    def _on_weight(self, name: str, weight: float) -> None:
+        self.settings_asked.emit({f"data.weights.{name}": weight})
 
     @Slot(str)
     def _on_notes(self, name: str) -> None:

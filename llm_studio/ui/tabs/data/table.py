@@ -1,16 +1,18 @@
 """The sources of a project in a table, with the one that is being added on top."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from llm_studio.events import Fetched, Progress
 from llm_studio.i18n import _, duration, number, short_number, size
-from llm_studio.ui.widgets.basics import EmptyState, button, icon_button, label
+from llm_studio.ui.tabs.data.adding_row import AddingRow
+from llm_studio.ui.tabs.data.weighing import Weighing
+from llm_studio.ui.widgets.basics import EmptyState, button
 from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.texts import BYTES
 
@@ -19,42 +21,8 @@ if TYPE_CHECKING:
     from llm_studio.workflows.texts import Source
 
 _REDRAW = 100
-_TICKS = 1000
 _STATE = 4
 _LONGEST_NAME = 34
-
-
-class AddingRow(QWidget):
-    """How far the adding of a source is, and a way to stop it."""
-
-    stop_pressed = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._bar = QProgressBar(self)
-        self._bar.setTextVisible(False)
-        self._bar.setRange(0, 0)
-        self._bar.setFixedWidth(110)
-        self._text = label("", self, "caption")
-        self._text.setMinimumWidth(20)
-        self._stop = icon_button("x", _("Stop adding"), self)
-        self._stop.clicked.connect(self.stop_pressed)
-        inside = QHBoxLayout(self)
-        inside.setContentsMargins(8, 0, 4, 0)
-        inside.setSpacing(8)
-        inside.addWidget(self._bar)
-        inside.addWidget(self._text)
-        inside.addWidget(self._stop)
-        inside.addStretch(1)
-
-    def show_progress(self, share: float | None, text: str, stopping: bool) -> None:
-        """Show figures; `share` None: it isn't known how much there is."""
-        self._bar.setRange(0, 0 if share is None else _TICKS)
-        if share is not None:
-            self._bar.setValue(round(_TICKS * share))
-        self._bar.setAccessibleName(text)
-        self._text.setText(_("stopping…") if stopping else text)
-        self._stop.setEnabled(not stopping)
 
 
 class SourcesTable(QWidget):
@@ -67,6 +35,8 @@ class SourcesTable(QWidget):
     stories_asked = Signal()
     go_on_asked = Signal(str)
     """A download should be gone on with."""
+    weight_asked = Signal(str, float)
+    """A source should be drawn so many times as often as its size says."""
     notes_asked = Signal(str)
     """What was told while a source was read should be shown."""
 
@@ -75,6 +45,7 @@ class SourcesTable(QWidget):
         self._sources: Sequence[Source] = ()
         self._shown: tuple[object, ...] = ()
         self._unfinished: dict[str, Unfinished] = {}
+        self._weights: Mapping[str, float] = {}
         self._current = ""
         self._adding = ""
         self._progress: Progress | None = None
@@ -97,6 +68,8 @@ class SourcesTable(QWidget):
         self.notes.setAccessibleName(_("What was told while the chosen source was read"))
         for made in (self.go_on, self.notes):
             made.hide()
+        self.weighing = Weighing(self)
+        self.weighing.changed.connect(self._on_weight)
         self.empty = EmptyState(
             self, _("No texts yet"),
             _("A model learns from texts. Drop files or a folder anywhere on this page, or begin with the built-in "
@@ -125,20 +98,30 @@ class SourcesTable(QWidget):
         self._fill()
         self.chosen.emit(self._current)
 
+    def show_weights(self, weights: "Mapping[str, float]") -> None:
+        """The weight of each source that has one of its own."""
+        self._weights = dict(weights)
+        self._fill()
+
     def show_unfinished(self, found: "list[Unfinished]") -> None:
         """Which downloads can be gone on with."""
         self._unfinished = {one.name: one for one in found}
         self._fill()
 
     def _fill(self) -> None:
-        now = (tuple(self._sources), self._adding, tuple(self._unfinished.values()))
+        now = (tuple(self._sources), self._adding, tuple(self._unfinished.values()), tuple(self._weights.items()))
         self.empty.setVisible(not self._sources and not self._adding)
         self.table.setVisible(not self.empty.isVisibleTo(self))
         if now != self._shown:
             self._shown = now
-            total = sum(source.bytes for source in self._sources) or 1
+            total = sum(source.bytes * self._weights.get(source.name, 1.0) for source in self._sources) or 1.0
             rows: list[list[Cell | str]] = [
-                _cells(source, total, self._unfinished.get(source.name)) for source in self._sources
+                _cells(
+                    source,
+                    source.bytes * self._weights.get(source.name, 1.0) / total,
+                    self._unfinished.get(source.name),
+                )
+                for source in self._sources
             ]
             if self._adding:
                 rows.insert(0, [Cell(_short(self._adding), tip=self._adding), "", "", "", ""])
@@ -162,6 +145,8 @@ class SourcesTable(QWidget):
             self.go_on.setText(_("More") if capped else _("Continue"))
             self.go_on.setToolTip(_("Download as many documents again") if capped else _("Go on with this download"))
         self.notes.setVisible(source is not None and bool(source.notes))
+        self.weighing.setVisible(source is not None and (len(self._sources) > 1 or self._current in self._weights))
+        self.weighing.show_weight(self._weights.get(self._current, 1.0))
 
     def _put_row(self) -> None:
         """Qt has thrown away the widget in the table with the rows before."""
@@ -237,6 +222,11 @@ class SourcesTable(QWidget):
             self._show_actions()
             self.chosen.emit(self._current)
 
+    @Slot(float)
+    def _on_weight(self, weight: float) -> None:
+        if self._current:
+            self.weight_asked.emit(self._current, weight)
+
     @Slot()
     def _on_go_on(self) -> None:
         self.go_on_asked.emit(self._current)
@@ -270,9 +260,9 @@ class SourcesTable(QWidget):
         menu.popup(self.table.viewport().mapToGlobal(place))
 
 
-def _cells(source: "Source", total: int, left: "Unfinished | None") -> "list[Cell | str]":
+def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> "list[Cell | str]":
     name = Cell(_short(source.name), tip=f"{source.name}\n{source.origin}")
-    share = 100 * source.bytes / total
+    share = 100 * share_of_all
     state = Cell(_("Ready"), "ok")
     if left is not None and left.state != "capped":
         known = _(" of {n}").format(n=number(left.known)) if left.known else ""

@@ -1,0 +1,146 @@
+"""What each rule of cleaning changes or removes, before it is applied, with examples."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QDialog, QPlainTextEdit, QProgressBar, QVBoxLayout, QWidget
+
+from llm_studio.events import Progress, RuleMeasured
+from llm_studio.i18n import _, ngettext, number, short_number
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.table import Cell, Table
+from llm_studio.workflows.cleaning import NAMES
+
+if TYPE_CHECKING:
+    from llm_studio.config import Settings
+
+_TICKS = 1000
+_SWITCHES = {name for name in NAMES if name not in ("min_characters", "max_characters", "languages")}
+
+
+class CleaningDialog(QDialog):
+    """The rules in their order; examples of the chosen one. It is filled while the texts are looked through."""
+
+    changed = Signal(dict)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(_("What cleaning does"))
+        self.resize(820, 620)
+        self._measured: dict[str, RuleMeasured] = {}
+        self._names = list(NAMES)
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(20, 16, 20, 16)
+        inside.setSpacing(8)
+        words = _("Each rule is measured after those above it. The texts stay as they came: a rule can be taken back.")
+        inside.addWidget(label(words, self, "muted", wrap=True))
+        columns = (_("Rule"), _("On"), _("Documents"), _("Characters"))
+        self.table = Table(self, _("Rules of cleaning, in their order"), columns, right=(2, 3))
+        self.table.verticalHeader().setDefaultSectionSize(26)
+        self.table.selectionModel().currentRowChanged.connect(self._show_examples)
+        inside.addWidget(self.table, 3)
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 0)
+        self.bar.setAccessibleName(_("Looking through the texts"))
+        inside.addWidget(self.bar)
+        self.heading = label("", self, "heading")
+        self.switch = button("", self, self._on_switch, "small")
+        inside.addLayout(row(self.heading, None, self.switch))
+        self.examples = QPlainTextEdit(self)
+        self.examples.setReadOnly(True)
+        self.examples.setTabChangesFocus(True)
+        self.examples.setAccessibleName(_("Examples"))
+        set_role(self.examples, "sunken")
+        inside.addWidget(self.examples, 2)
+        self.state = label("", self, "caption", wrap=True)
+        close = button(_("Close"), self, self.accept, "primary")
+        inside.addLayout(row(self.state, None, close))
+        self._on: dict[str, bool] = {}
+        self._fill()
+        self.table.selectRow(0)
+
+    def show_settings(self, settings: "Settings") -> None:
+        """Which rules are on now."""
+        data = settings.data
+        self._on = {name: bool(getattr(data, name)) for name in self._names}
+        self._fill()
+
+    def begin(self) -> None:
+        """The texts are looked through."""
+        self.bar.show()
+        self.bar.setRange(0, 0)
+        self.state.setText("")
+
+    def take(self, event: object) -> None:
+        """The looking tells something."""
+        if isinstance(event, Progress) and event.total:
+            self.bar.setRange(0, _TICKS)
+            self.bar.setValue(min(_TICKS, round(_TICKS * event.done / event.total)))
+        elif isinstance(event, RuleMeasured):
+            self._measured[event.rule] = event
+            self._fill()
+
+    def end(self, text: str) -> None:
+        """The looking is over."""
+        self.bar.hide()
+        self.state.setText(text)
+
+    def _fill(self) -> None:
+        rows: list[tuple[Cell, Cell, Cell, Cell]] = []
+        for name in self._names:
+            seen = self._measured.get(name)
+            nothing = seen is not None and not seen.documents
+            about = "≈ " if seen is not None and seen.estimated else ""
+            documents = "" if seen is None else "–" if nothing else about + number(seen.documents)
+            characters = "" if seen is None or nothing else about + _signed(seen.characters)
+            on = self._on.get(name, False)
+            color = "muted" if nothing else "warn" if on and seen is not None and seen.removes_documents else ""
+            switched = Cell("✓", "ok") if on else Cell("–", "muted")
+            title = Cell(_(NAMES[name]), "muted" if nothing else "")
+            rows.append((title, switched, Cell(documents, color), Cell(characters, color)))
+        self.table.show_rows(rows)
+        self._show_examples()
+
+    def _chosen(self) -> str:
+        return self._names[max(0, self.table.chosen())]
+
+    @Slot()
+    def _show_examples(self) -> None:
+        name = self._chosen()
+        seen = self._measured.get(name)
+        self.heading.setText(_(NAMES[name]))
+        self.switch.setVisible(name in _SWITCHES)
+        self.switch.setText(_("Switch off") if self._on.get(name) else _("Switch on"))
+        if seen is None:
+            self.examples.setPlainText("")
+            return
+        if not seen.documents:
+            self.examples.setPlainText(_("It would do nothing here."))
+            return
+        if seen.removes_documents:
+            what = ngettext("It would remove {n} document.", "It would remove {n} documents.", seen.documents)
+        else:
+            what = ngettext("It would change {n} document.", "It would change {n} documents.", seen.documents)
+        parts = [what.format(n=number(seen.documents))]
+        for example in seen.examples:
+            text = f"{example.source}\n− {example.before}"
+            parts.append(text + (f"\n+ {example.after}" if example.after else ""))
+        self.examples.setPlainText("\n\n".join(parts))
+
+    @Slot()
+    def _on_switch(self) -> None:
+        name = self._chosen()
+        self._on[name] = not self._on.get(name)
+        self.changed.emit({f"data.{name}": self._on[name]})
+        self._fill()
+
+    def done(self, result: int) -> None:
+        """Leave nothing behind when it is closed."""
+        super().done(result)
+        self.deleteLater()
+
+
+def _signed(characters: int) -> str:
+    return ("−" if characters > 0 else "+" if characters < 0 else "") + short_number(abs(characters))

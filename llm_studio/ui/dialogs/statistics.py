@@ -1,0 +1,155 @@
+"""What the texts are made of, and the part of each source in the training."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QComboBox, QDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from llm_studio.events import Progress
+from llm_studio.i18n import _, number, short_number
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
+from llm_studio.ui.widgets.histogram import Histogram
+from llm_studio.ui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.statistics import Figures, Share, Statistics
+
+_TICKS = 1000
+_WORDS, _LANGUAGES = 100, 8
+
+
+class StatisticsDialog(QDialog):
+    """Shows figures of one source or of all; filled by `ui/tabs/data/figures.py`."""
+
+    stop_asked = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(_("Statistics"))
+        self.resize(860, 620)
+        self._found: Statistics | None = None
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(20, 16, 20, 16)
+        inside.setSpacing(GAP)
+        self.which = QComboBox(self)
+        self.which.setAccessibleName(_("Source"))
+        self.which.currentIndexChanged.connect(self._show)
+        self.bar = QProgressBar(self)
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 0)
+        self.bar.setAccessibleName(_("Looking through the texts"))
+        self.state = label("", self, "caption", wrap=True)
+        inside.addLayout(row(label(_("Texts after cleaning, of"), self), self.which, None))
+        inside.addWidget(self.bar)
+        inside.addWidget(self.state)
+        both = QHBoxLayout()
+        both.setSpacing(GAP)
+        both.addWidget(self._make_figures(), 1)
+        both.addWidget(self._make_words(), 1)
+        inside.addLayout(both, 3)
+        columns = (_("Source"), _("Weight"), _("Tokens"), _("Share in training"), _("Passes"))
+        self.mixture = Table(self, _("The part of each source in the training"), columns, right=(1, 2, 3, 4))
+        self.mixture.verticalHeader().setDefaultSectionSize(26)
+        inside.addWidget(label(_("The part of each source in the training"), self, "heading"))
+        inside.addWidget(self.mixture, 1)
+        self.note = label("", self, "caption", wrap=True)
+        close = button(_("Close"), self, self.accept, "primary")
+        inside.addLayout(row(self.note, None, close))
+
+    def _make_figures(self) -> Card:
+        card = Card(self, _("Figures"))
+        self.figures = KeyValues(card)
+        for key, name in {
+            "documents": _("Documents"), "characters": _("Characters"), "words": _("Words"),
+            "distinct": _("Different words"), "letters": _("Letters per word"), "sentence": _("Words per sentence"),
+            "duplicates": _("Near duplicates left"), "languages": _("Languages"),
+        }.items():  # fmt: skip
+            self.figures.add(key, name)
+        self.histogram = Histogram(card, _("Length of the documents"))
+        self.lengths = label("", card, "caption", wrap=True)
+        card.content.addWidget(self.figures)
+        card.content.addWidget(self.histogram)
+        card.content.addWidget(self.lengths)
+        card.content.addStretch(1)
+        return card
+
+    def _make_words(self) -> Card:
+        card = Card(self, _("Most frequent words"))
+        self.words = Table(card, _("Most frequent words"), (_("Word"), _("Times")), right=(1,))
+        self.words.verticalHeader().setDefaultSectionSize(24)
+        card.content.addWidget(self.words)
+        return card
+
+    def take(self, event: object) -> None:
+        """The counting tells how far it is."""
+        if isinstance(event, Progress) and event.total:
+            self.bar.setRange(0, _TICKS)
+            self.bar.setValue(min(_TICKS, round(_TICKS * event.done / event.total)))
+
+    def show_statistics(self, found: "Statistics") -> None:
+        """All is counted."""
+        self._found = found
+        self.bar.hide()
+        self.state.hide()
+        self.which.blockSignals(True)
+        self.which.clear()
+        self.which.addItem(_("all sources"), "")
+        for name in found.sources if len(found.sources) > 1 else ():
+            self.which.addItem(name, name)
+        self.which.blockSignals(False)
+        self._show()
+
+    def show_problem(self, text: str) -> None:
+        """They can't be counted."""
+        self.bar.hide()
+        self.state.setText(text)
+
+    def show_shares(self, shares: "Sequence[Share]") -> None:
+        """The mixture."""
+        self.mixture.rows.show_rows([
+            (share.source, number(share.weight, 0 if share.weight == int(share.weight) else 2),
+             "–" if share.tokens is None else ("" if share.exact else "≈ ") + short_number(share.tokens),
+             number(100 * share.share, 1) + _(" %"), "–" if share.passes is None else number(share.passes, 1))
+            for share in shares
+        ])  # fmt: skip
+        estimated = _("Estimated from the characters, until the texts are turned into tokens.")
+        self.note.setText("" if any(share.exact for share in shares) else estimated)
+
+    @Slot()
+    def _show(self) -> None:
+        if self._found is None:
+            return
+        shown: Figures = self._found.sources.get(str(self.which.currentData() or ""), self._found.corpus)
+        about = "" if shown.distinct_exact else "≈ "
+        for key, text in {
+            "documents": number(shown.documents), "characters": number(shown.characters), "words": number(shown.words),
+            "distinct": about + number(shown.distinct_words), "letters": number(shown.word_length, 1),
+            "sentence": number(shown.sentence_length, 1),
+            "duplicates": number(shown.duplicates + shown.near_duplicates), "languages": _languages(shown),
+        }.items():  # fmt: skip
+            self.figures.show_value(key, text)
+        self.words.rows.show_rows([(word, number(count)) for word, count in shown.frequent[:_WORDS]])
+        lengths = shown.lengths
+        tips = [f"{number(low)} – {number(high - 1)}: {number(count)}" for low, high, count
+                in zip(lengths.edges, lengths.edges[1:], lengths.counts, strict=False)]  # fmt: skip
+        words = _("Length of the documents, in characters: {shortest} to {longest}, half of them up to {median}.")
+        words = words.format(
+            shortest=number(lengths.shortest), longest=number(lengths.longest), median=number(lengths.median)
+        )
+        self.histogram.show_bars(lengths.counts, tips, words)
+        self.lengths.setText(words)
+
+    def done(self, result: int) -> None:
+        """Leave nothing behind when it is closed."""
+        super().done(result)
+        self.deleteLater()
+
+
+def _languages(figures: "Figures") -> str:
+    unsure = _("unsure")
+    named = [
+        f"{code or unsure} {number(100 * part / max(figures.characters, 1), 0)} %" for code, part in figures.languages
+    ]
+    return ", ".join(named[:_LANGUAGES])

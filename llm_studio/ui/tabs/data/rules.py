@@ -1,0 +1,174 @@
+"""The rules of cleaning, in the order in which they are applied, each with its switch or its figure."""
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.widgets.basics import button, label, row
+
+if TYPE_CHECKING:
+    from llm_studio.config import Settings
+
+_MOST_CHARACTERS = 100_000_000
+_BOX = 88
+_SHARE = "validation_share"
+
+
+class _Percent(QDoubleSpinBox):
+    """Per cent without useless noughts."""
+
+    def textFromValue(self, value: float) -> str:  # noqa: N802  Qt's
+        """5 for 5.00."""
+        digits = next((d for d in (0, 1) if round(value, d) == round(value, 2)), 2)
+        return self.locale().toString(value, "f", digits)
+
+
+class Rules(QWidget):
+    """The settings of cleaning, each sent as it is changed. The rarer ones unfold."""
+
+    changed = Signal(dict)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._sent: dict[str, object] = {}
+        self._parts: dict[str, QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit] = {}
+        self._rare: list[QWidget] = []
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(8)
+        self._switch("remove_controls", _("Remove control characters"), rare=True)
+        self._switch("remove_invisible", _("Remove invisible characters"), rare=True)
+        self.unicode = self._switch("normalize_unicode", _("Normalise Unicode (NFC)"),
+                                    tip=_("Each accented letter is written in one way."))  # fmt: skip
+        self._switch("remove_html", _("Remove remains of HTML"))
+        self._switch("remove_repeated_lines", _("Remove headers and page numbers"), rare=True)
+        self._switch("tidy_spaces", _("Tidy white space"))
+        self.least = self._number("min_characters", _("Ignore texts shorter than, in characters"))
+        self._number("max_characters", _("Ignore texts longer than, in characters"), rare=True, none=_("no limit"))
+        self._make_languages()
+        self.duplicates = self._switch("remove_duplicates", _("Remove exact duplicates"))
+        self._switch("remove_near_duplicates", _("Remove near duplicates"), rare=True,
+                     tip=_("Texts that share most phrases of five words (MinHash); the longest stays."))  # fmt: skip
+        self.more = button("", self, self._unfold, "link")
+        self.more.setCheckable(True)
+        self._layout.addLayout(row(self.more, None))
+        self._make_share()
+        self._unfold()
+
+    # --- Making ---------------------------------------------------------------------------------------------------
+
+    def _switch(self, name: str, text: str, *, rare: bool = False, tip: str = "") -> QCheckBox:
+        made = QCheckBox(text, self)
+        made.setToolTip(tip)
+        made.toggled.connect(partial(self._send, name))
+        self._keep(name, made, made, rare)
+        self._layout.addWidget(made)
+        return made
+
+    def _number(self, name: str, text: str, *, rare: bool = False, none: str = "") -> QSpinBox:
+        box = QSpinBox(self)
+        box.setRange(0, _MOST_CHARACTERS)
+        box.setSingleStep(10)
+        box.setGroupSeparatorShown(True)
+        box.setSpecialValueText(none)
+        box.valueChanged.connect(partial(self._send, name))
+        self._labelled(name, text, box, rare)
+        return box
+
+    def _make_languages(self) -> None:
+        self.languages = QLineEdit(self)
+        self.languages.setPlaceholderText(_("all"))
+        self.languages.setToolTip(_("Codes of the languages to keep, as in: fr, en"))
+        self.languages.editingFinished.connect(self._on_languages)
+        self._labelled("languages", _("Keep only the languages"), self.languages, rare=True)
+
+    def _make_share(self) -> None:
+        self.share = _Percent(self)
+        self.share.setRange(0.01, 50)
+        self.share.setDecimals(2)
+        self.share.setSuffix(_(" %"))
+        self.share.setToolTip(_("Share of the texts kept aside to measure what the model has learned."))
+        self.share.valueChanged.connect(self._on_share)
+        self._labelled(_SHARE, _("Validation"), self.share)
+
+    def _labelled(self, name: str, text: str, box: QSpinBox | QDoubleSpinBox | QLineEdit, rare: bool = False) -> None:
+        holder = QWidget(self)
+        title = label(text, holder, wrap=True)
+        title.setBuddy(box)
+        box.setAccessibleName(text)
+        box.setFixedWidth(_BOX)
+        box.setAlignment(Qt.AlignmentFlag.AlignRight)
+        if not isinstance(box, QLineEdit):
+            box.setKeyboardTracking(False)
+        made = row(title, box)
+        made.setStretch(0, 1)
+        holder.setLayout(made)
+        self._keep(name, box, holder, rare)
+        self._layout.addWidget(holder)
+
+    def _keep(
+        self, name: str, part: QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit, shown: QWidget, rare: bool
+    ) -> None:
+        self._parts[name] = part
+        if rare:
+            self._rare.append(shown)
+
+    @Slot()
+    def _unfold(self) -> None:
+        unfolded = self.more.isChecked()
+        for part in self._rare:
+            part.setVisible(unfolded)
+        self.more.setText(_("Fewer rules") if unfolded else _("More rules…"))
+
+    # --- Settings -------------------------------------------------------------------------------------------------
+
+    def show_settings(self, settings: "Settings", usable: bool) -> None:
+        """Show the project's settings, except where the user has changed one that isn't written yet."""
+        for name, part in self._parts.items():
+            value: object = getattr(settings.data, name)
+            if name in self._sent:
+                if self._sent[name] == value or self._sent[name] == _plain(value):
+                    del self._sent[name]
+            else:
+                self._put(name, value)
+            part.setEnabled(usable)
+
+    def forget_changes(self) -> None:
+        """What was changed could not be written: the project's settings hold."""
+        self._sent.clear()
+
+    def _put(self, name: str, value: object) -> None:
+        part = self._parts[name]
+        part.blockSignals(True)
+        if isinstance(part, QCheckBox):
+            part.setChecked(bool(value))
+        elif isinstance(part, QSpinBox) and isinstance(value, int):
+            if part.value() != value:  # what is being typed is left alone
+                part.setValue(value)
+        elif isinstance(part, QDoubleSpinBox) and isinstance(value, float) and round(part.value() / 100, 6) != value:
+            part.setValue(100 * value)
+        elif isinstance(part, QLineEdit) and isinstance(value, list | tuple) and not part.hasFocus():
+            part.setText(", ".join(map(str, value)))
+        part.blockSignals(False)
+
+    def _send(self, name: str, value: object) -> None:
+        self._sent[name] = value
+        self.changed.emit({f"data.{name}": value})
+
+    @Slot(float)
+    def _on_share(self, percent: float) -> None:
+        self._send(_SHARE, round(percent / 100, 6))
+
+    @Slot()
+    def _on_languages(self) -> None:
+        codes = [code.lower() for code in re.split(r"[\s,;]+", self.languages.text()) if code]
+        if self._sent.get("languages") != codes:
+            self._send("languages", codes)
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value

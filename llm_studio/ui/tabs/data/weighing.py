@@ -1,0 +1,38 @@
+"""How often the chosen source is drawn in training."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.widgets.basics import label
+
+
+class Weighing(QWidget):
+    """A figure and its name; `changed` is sent when the user has changed it."""
+
+    changed = Signal(float)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.weight = QDoubleSpinBox(self)
+        self.weight.setRange(0, 1000)
+        self.weight.setDecimals(2)
+        self.weight.setSingleStep(0.5)
+        self.weight.setKeyboardTracking(False)
+        name = label(_("Weight"), self, "caption")
+        name.setBuddy(self.weight)
+        self.weight.setAccessibleName(_("Weight of the chosen source in the training"))
+        self.weight.setToolTip(_("How many times as often it is drawn in training as its size says; 0 leaves it out"))
+        self.weight.valueChanged.connect(self.changed)
+        inside = QHBoxLayout(self)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(6)
+        for part in (name, self.weight):
+            inside.addWidget(part)
+        self.hide()
+
+    def show_weight(self, weight: float) -> None:
+        """Show a source's weight."""
+        self.weight.blockSignals(True)
+        self.weight.setValue(weight)
+        self.weight.blockSignals(False)

@@ -1,0 +1,90 @@
+"""What cleaning does, what the texts are made of, and the weights, in the window."""
+
+from pathlib import Path
+
+import pytest
+
+from llm_studio.jobs import Job
+from llm_studio.ui.dialogs.cleaning import CleaningDialog
+from llm_studio.ui.dialogs.statistics import StatisticsDialog
+from llm_studio.workflows import projects, texts
+from tests.ui.driver import Driver
+
+
+@pytest.fixture
+def mixed(driver: Driver, tmp_path: Path) -> Driver:
+    """A project with stories and with pages full of what a model should not learn."""
+    project = projects.new_project(tmp_path / "mixed", "nano", "en")
+    texts.add_stories(project, "en", 200, Job())
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for n in range(12):
+        (pages / f"{n}.txt").write_text(
+            f"<p>The fox number {n} went   home &amp; slept. It was a long and quiet night.</p>\n", encoding="utf-8"
+        )
+    (pages / "again.txt").write_text((pages / "3.txt").read_text(encoding="utf-8"), encoding="utf-8")
+    texts.add_files(project, pages, Job())
+    driver.open(project)
+    return driver
+
+
+def cell(dialog: CleaningDialog, rule: str, column: int) -> str:
+    rows = dialog.table.rows
+    names = [rows.data(rows.index(row, 0)) for row in range(rows.rowCount())]
+    return str(rows.data(rows.index(names.index(rule), column)))
+
+
+def test_each_rule_tells_what_it_would_do_before_it_is_switched_on(mixed: Driver) -> None:
+    page = mixed.page("data")
+    mixed.click("What each rule does…")
+    dialog = mixed.dialog(CleaningDialog)
+    mixed.settle()
+    assert (cell(dialog, "Remains of HTML", 1), cell(dialog, "Remains of HTML", 2)) == ("–", "13")
+    assert cell(dialog, "Exact duplicates", 2) == "1"
+    names = [dialog.table.rows.data(dialog.table.rows.index(row, 0)) for row in range(dialog.table.rows.rowCount())]
+    dialog.table.selectRow(names.index("Remains of HTML"))
+    assert "<p>The fox number" in dialog.examples.toPlainText()
+    mixed.click("Switch on", dialog)
+    mixed.settle()
+    assert page.project.settings().data.remove_html
+    assert cell(dialog, "Remains of HTML", 1) == "✓"
+    mixed.click("Switch off", dialog)
+    mixed.settle()
+    assert not page.project.settings().data.remove_html
+
+
+def test_a_switch_in_the_card_is_written_and_shown_again(mixed: Driver) -> None:
+    page = mixed.page("data")
+    rules = page.cleaning.rules
+    mixed.click(rules.more)
+    assert rules.languages.isVisible()
+    rules.languages.setText("en, fr")
+    rules.languages.editingFinished.emit()
+    mixed.settle()
+    assert list(page.project.settings().data.languages) == ["en", "fr"]
+    rules.languages.setText("klingon")
+    rules.languages.editingFinished.emit()
+    mixed.settle()
+    assert list(page.project.settings().data.languages) == ["en", "fr"]
+    assert mixed.told, "an unknown language is told"
+
+
+def test_a_weight_changes_the_share_in_training(mixed: Driver) -> None:
+    page = mixed.page("data")
+    table = page.sources.table
+    names = [table.rows.data(table.rows.index(row, 0)) for row in range(2)]
+    table.selectRow(names.index("stories-en"))
+    page.sources.weighing.weight.setValue(0)
+    mixed.settle()
+    assert page.project.settings().data.weights == {"stories-en": 0}
+    assert [table.rows.data(table.rows.index(row, 3)) for row in range(2)] == ["100 %", "0 %"]
+    mixed.click("Statistics…")
+    dialog = mixed.dialog(StatisticsDialog)
+    mixed.settle()
+    rows = dialog.mixture.rows
+    assert {rows.data(rows.index(row, 0)): rows.data(rows.index(row, 3)) for row in range(2)} == {
+        "pages": "100.0 %", "stories-en": "0.0 %",
+    }  # fmt: skip
+    assert dialog.words.rows.rowCount() > 30
+    dialog.which.setCurrentIndex(dialog.which.findData("pages"))
+    assert dialog.words.rows.data(dialog.words.rows.index(0, 1)) != ""
