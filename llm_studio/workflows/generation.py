@@ -94,15 +94,15 @@ class Writer:
             question=turns[-1].question,
         )  # fmt: skip
 
-    def next_token(self, text: str, *, chat: bool = False) -> "NextToken":
-        """What might follow `text`; with `chat`, how its answer might begin."""
+    def next_token(self, text: str, *, chat: bool = False, before: Sequence[chats.Turn] = ()) -> "NextToken":
+        """What might follow `text`, after the turns `before`; with `chat`, how its answer might begin."""
         from llm_studio.inference.generate import Reader
         from llm_studio.inference.inspect import no_gradients
         from llm_studio.workflows.next_token import NextToken
 
         reader = Reader(self._model)
         with no_gradients():
-            logits = reader.read(self._ids((chats.Turn(text, question=chat),))).cpu()
+            logits = reader.read(self._ids((*before, chats.Turn(text, question=chat)))).cpu()
         return NextToken(text, logits, reader.context, self._tokenizer)
 
     def _ids(self, turns: Sequence[chats.Turn]) -> list[int]:

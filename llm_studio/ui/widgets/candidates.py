@@ -106,12 +106,13 @@ class CandidateBars(QWidget):
             inside.addWidget(bar)
         self.setMinimumHeight(COUNT * _HEIGHT)
 
-    def show_candidates(self, candidates: Sequence["Candidate"]) -> None:
-        """Show these; none clears."""
+    def show_candidates(self, candidates: Sequence["Candidate"], choosable: bool = True) -> None:
+        """Show these; none clears. Where they aren't `choosable`, a click on one does nothing."""
         widest = max((c.drawn if c.kept else c.own for c in candidates), default=0.0)
         for index, bar in enumerate(self.bars):
             if index < len(candidates):
                 bar.show_candidate(candidates[index], widest)
+                bar.setEnabled(bar.isEnabled() and choosable)
             else:
                 bar.hide()
 

@@ -168,7 +168,8 @@ class TurnView(QWidget):
 
     @Slot()
     def _on_copy(self) -> None:
-        QGuiApplication.clipboard().setText((self.turn.prompt + self.turn.text).strip())
+        between = "\n\n" if self.turn.question else ""
+        QGuiApplication.clipboard().setText((self.turn.prompt + between + self.turn.text).strip())
 
 
 class ChatView(QScrollArea):
@@ -193,8 +194,8 @@ class ChatView(QScrollArea):
         self._inside = QVBoxLayout(self._content)
         self._inside.setContentsMargins(0, 4, 4, 4)
         self._inside.setSpacing(GAP)
-        self._hint = label(_("Write the beginning of a text below: the model goes on with it. With nothing written, it "
-                             "begins by itself."), self._content, "muted", wrap=True)  # fmt: skip
+        self._hint = label("", self._content, "muted", wrap=True)
+        self.expect(False)
         self._inside.addWidget(self._hint)
         self._inside.addStretch(1)
         self.views: list[TurnView] = []
@@ -203,6 +204,15 @@ class ChatView(QScrollArea):
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._on_scrolled)
         bar.rangeChanged.connect(self._on_grown)
+
+    @Slot(bool)
+    def expect(self, question: bool) -> None:
+        """Say what an empty chat begins with."""
+        self._hint.setText(
+            _("This model was trained on conversations: ask it something below.") if question
+            else _("Write the beginning of a text below: the model goes on with it. With nothing written, it begins by "
+                   "itself.")
+        )  # fmt: skip
 
     def show_chat(self, chat: "Chat") -> None:
         """Show a chat; the turns that are on the screen already stay as they are."""

@@ -177,6 +177,7 @@ class GenerationPage(ChatsPage):
         mark = {"best": _(" (best)"), "last": _(" (last)")}.get(which, "")
         step = number(int(folder.removeprefix("step-")))
         self.subtitle.setText(_("Model {run} · step {step}{mark}").format(run=run, step=step, mark=mark))
+        self.talk.asking.offer(writer.chat)
         self.talk.set_ready(True)
         self._ask_next()
 
@@ -193,11 +194,12 @@ class GenerationPage(ChatsPage):
     def _ask_next(self) -> None:
         writer = self._writer
         if writer is not None and not self.talk.is_writing and self.isVisible():
-            text = self.talk.context()
-            self.asked.emit(Task(NEXT, lambda job: writer.next_token(text), shows_problems=True))
+            before, text, asks = self.talk.upcoming()
+            self.asked.emit(Task(NEXT, lambda job: (writer.next_token(text, chat=asks, before=before), asks),
+                                 shows_problems=True))  # fmt: skip
 
-    def _on_next(self, found: "NextToken") -> None:
-        self.sampling.show_next(found)
+    def _on_next(self, found: "tuple[NextToken, bool]") -> None:
+        self.sampling.show_next(*found)
 
     def _on_next_failed(self, error: BaseException) -> None:
         self.sampling.say_waiting(error.what if isinstance(error, StudioError) else str(error))
@@ -207,8 +209,8 @@ class GenerationPage(ChatsPage):
 
     # --- Writing ----------------------------------------------------------------------------------------------
 
-    @Slot(object, object, bool)
-    def _write(self, chat: "Chat", prompt: str | None, again: bool) -> None:
+    @Slot(object, object, bool, bool)
+    def _write(self, chat: "Chat", prompt: str | None, again: bool, asks: bool) -> None:
         """Let the model write after `prompt`, or on; `again`: in place of an answer, with another seed."""
         project, writer, how = self.project, self._writer, self.sampling.how()
         if project is None or writer is None or self.talk.is_writing:
@@ -219,7 +221,7 @@ class GenerationPage(ChatsPage):
         old = self.talk.chat
         self._undo = old if chat.id == old.id and len(chat.turns) < len(old.turns) else None
         self.talk.begin(chat, prompt)
-        self.asked.emit(Task(WRITE, lambda job: _answer(project, writer, chat, prompt, how, job), _("Writing"),
+        self.asked.emit(Task(WRITE, lambda job: _answer(project, writer, chat, prompt, how, job, asks), _("Writing"),
                              tab="generation"))  # fmt: skip
 
     @Slot()
@@ -261,8 +263,9 @@ def _load_writer(project: "Project", job: "Job", run: str, which: str) -> object
 
 
 def _answer(
-    project: "Project", writer: "Writer", chat: "Chat", prompt: str | None, how: "GenerationSettings", job: "Job"
-) -> object:
+    project: "Project", writer: "Writer", chat: "Chat", prompt: str | None, how: "GenerationSettings", job: "Job",
+    asks: bool,
+) -> object:  # fmt: skip
     from llm_studio.workflows.generation import answer
 
-    return answer(project, writer, chat, prompt, how, job)
+    return answer(project, writer, chat, prompt, how, job, asks)

@@ -169,11 +169,27 @@ class PromptBox(QPlainTextEdit):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setAccessibleName(_("The beginning of a text"))
         self.setToolTip(_("Enter generates, Shift+Enter: a new line"))
         self.setTabChangesFocus(True)
         self.document().setDocumentMargin(3)
         self.textChanged.connect(self._fit)
+        self.expect(False)
+
+    @Slot(bool)
+    def expect(self, question: bool) -> None:
+        """Say what belongs here: a question, or the beginning of a text."""
+        if question:
+            self._words = _("Ask something…"), _("Ask something… (Enter asks, Shift+Enter: a new line)")
+        else:
+            self._words = (_("Write the beginning of a text…"),
+                           _("Write the beginning of a text… (Enter generates, Shift+Enter: a new line)"))  # fmt: skip
+        self.setAccessibleName(_("A question") if question else _("The beginning of a text"))
+        self._say()
+
+    def _say(self) -> None:
+        short, full = self._words
+        fits = self.fontMetrics().horizontalAdvance(full) < self.viewport().width() - 8
+        self.setPlaceholderText(full if fits else short)
         self._fit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
@@ -188,11 +204,7 @@ class PromptBox(QPlainTextEdit):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """Another width makes other lines."""
         super().resizeEvent(event)
-        short = _("Write the beginning of a text…")
-        full = _("Write the beginning of a text… (Enter generates, Shift+Enter: a new line)")
-        fits = self.fontMetrics().horizontalAdvance(full) < self.viewport().width() - 8
-        self.setPlaceholderText(full if fits else short)
-        self._fit()
+        self._say()
 
     @Slot()
     def _fit(self) -> None:

@@ -43,6 +43,8 @@ class SamplingPanel(QFrame):
         self._sent: dict[str, object] = {}
         """Changes that the project doesn't have yet."""
         self._next: NextToken | None = None
+        self._asked = False
+        """Whether what might follow is the answer to a question."""
         self._timer = QTimer(self, interval=_QUIET, singleShot=True)
         self._timer.timeout.connect(self.flush)
         inside = self._scrolled()
@@ -219,9 +221,9 @@ class SamplingPanel(QFrame):
 
     # --- The next token ---------------------------------------------------------------------------------------
 
-    def show_next(self, found: "NextToken") -> None:
-        """What might follow is known: it follows the sliders from now on."""
-        self._next = found
+    def show_next(self, found: "NextToken", asked: bool = False) -> None:
+        """What might follow is known: it follows the sliders from now on. `asked`: it begins an answer."""
+        self._next, self._asked = found, asked
         self._draw()
 
     def say_waiting(self, text: str) -> None:
@@ -236,10 +238,11 @@ class SamplingPanel(QFrame):
         found = self._next.under(self._how)
         text = " ".join(self._next.text[-3 * _TAIL :].split())
         shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
-        after = _("“{text} ▁”").format(text=shown) if shown else _("The beginning of a text")
+        after = _("“{text} ▁”") if shown else _("The beginning of a text")
+        after = (_("The answer to “{text}”") if self._asked else after).format(text=shown)
         kept = ngettext("{n} token kept of {total}", "{n} tokens kept of {total}", found.kept)
         self.caption.setText(f"{after} — {kept.format(n=number(found.kept), total=number(found.total))}")
-        self.bars.show_candidates(found.first)
+        self.bars.show_candidates(found.first, choosable=not self._asked)
 
 
 def random_seed() -> int:

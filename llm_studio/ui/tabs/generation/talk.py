@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
-from llm_studio.events import Event, TextWritten, TokenWritten
+from llm_studio.events import Event
 from llm_studio.i18n import _
+from llm_studio.ui.tabs.generation.arriving import Arriving
+from llm_studio.ui.tabs.generation.asking import AskOrContinue, following, upcoming
 from llm_studio.ui.tabs.generation.chat import ChatView
 from llm_studio.ui.tabs.generation.parts import ChatMenu, Legend, PromptBox
 from llm_studio.ui.widgets.basics import Card, button, label, row
@@ -16,15 +18,12 @@ from llm_studio.workflows import chats
 if TYPE_CHECKING:
     from llm_studio.workflows.chats import Chat
 
-_REDRAW = 50
-"""Milliseconds: written tokens are kept here and shown by a timer."""
-
 
 class Talk(Card):
     """Shows a chat and what is written to it; asks for what the user wants."""
 
-    write_asked = Signal(object, object, bool)
-    """The chat to write in, the prompt or None to go on, and whether it is in place of an answer."""
+    write_asked = Signal(object, object, bool, bool)
+    """The chat to write in, the prompt or None to go on, whether it is in place of an answer and is a question."""
     stop_asked = Signal()
     text_changed = Signal()
     """The text that the model would go on with is another."""
@@ -44,15 +43,14 @@ class Talk(Card):
         self._glued = False
         """What is in the box follows the text without a space: it began with a token that was chosen."""
         self._prompt: str | None = None
-        self._waiting: list[chats.Token] = []
-        self._timer = QTimer(self, interval=_REDRAW)
-        self._timer.timeout.connect(self._draw)
         self.menu = ChatMenu(self)
         self.legend = Legend(self)
         self.legend.hide()
         self.turns = ChatView(self)
+        self._arriving = Arriving(self, self.turns.append)
         self._note = label("", self, "caption", wrap=True)
         self._cancel = button(_("Cancel"), self, self.cancel_editing, "link")
+        self.asking = AskOrContinue(self)
         self.box = PromptBox(self)
         self.go = button(_("Generate"), self, self.send, "primary")
         self.stop = button(_("Stop"), self, self.stop_asked.emit, "danger")
@@ -62,6 +60,7 @@ class Talk(Card):
         editing = row(self._note, self._cancel)
         editing.setStretch(0, 1)
         self.content.addLayout(editing)
+        self.content.addWidget(self.asking)
         self.content.addLayout(row(self.box, self.go, self.stop, spacing=12))
         self._connect()
         self._show_state()
@@ -72,6 +71,8 @@ class Talk(Card):
         self.menu.delete_asked.connect(self._on_delete)
         self.box.sent.connect(self.send)
         self.box.textChanged.connect(self._on_typed)
+        for heard in (self.box.expect, self.turns.expect, self._on_typed):
+            self.asking.changed.connect(heard)
         self.turns.regenerate_asked.connect(self._regenerate)
         self.turns.continue_asked.connect(self._go_on)
         self.turns.edit_asked.connect(self._edit)
@@ -93,7 +94,7 @@ class Talk(Card):
         if chat.id != self.chat.id:
             self._editing = None
         self.chat = chat
-        self._waiting = []
+        self._arriving.forget()
         self.turns.show_chat(chat)
         self._show_state()
         self.text_changed.emit()
@@ -112,7 +113,7 @@ class Talk(Card):
     def _show_state(self) -> None:
         busy = self.is_writing
         self.go.setVisible(not busy)
-        self.go.setEnabled(self._ready)
+        self.go.setEnabled(self._can_send())
         self.stop.setVisible(busy)
         self.stop.setEnabled(True)
         self._note.setVisible(self._editing is not None)
@@ -143,7 +144,16 @@ class Talk(Card):
     def _written(self, base: "Chat") -> str:
         """What is in the box, with the space before it; a space at its end would be half a token for the model."""
         text = self.box.toPlainText().rstrip(" ")
-        return text if self._glued else chats.joined(base.text, text)
+        return text if self._glued else following(base, text)
+
+    def upcoming(self) -> "tuple[tuple[chats.Turn, ...], str, bool]":
+        """What the model would read: the turns before, what is written, and whether that is a question."""
+        base = self._base()
+        return upcoming(base, self.box.toPlainText().strip(), self._written(base), self.asking.asks())
+
+    def _can_send(self) -> bool:
+        nothing = not self.box.toPlainText().strip() and not self._base().turns
+        return self._ready and not self.is_writing and not (nothing and self.asking.asks())
 
     @Slot(str)
     def append_token(self, text: str) -> None:
@@ -159,22 +169,23 @@ class Talk(Card):
     def _on_typed(self) -> None:
         if not self.box.toPlainText():
             self._glued = False
+        self.go.setEnabled(self._can_send())
         self.text_changed.emit()
 
     @Slot()
     def send(self) -> None:
         """Let the model go on with what is in the box; with nothing in it, with its own text."""
-        if self.is_writing or not self._ready:
+        if not self._can_send():
             return
-        base = self._base()
-        prompt = self._written(base)
+        base, asks = self._base(), self.asking.asks()
+        prompt = self.box.toPlainText().strip() if asks else self._written(base)
         if not prompt and base.turns and self._editing is None:
             self._go_on()
             return
         if self._is_branching():
             base = chats.Chat(chats.new().id, base.turns)  # what follows stays, in the chat before
         self._editing = None
-        self.write_asked.emit(base, prompt, False)
+        self.write_asked.emit(base, prompt, False, asks)
 
     # --- While the model writes -------------------------------------------------------------------------------
 
@@ -186,15 +197,12 @@ class Talk(Card):
         self.turns.begin(None if prompt is None and chat.turns else chats.Turn(prompt or ""))
         if prompt is not None and prompt.strip() == self.box.toPlainText().strip():
             self.box.clear()
-        self._timer.start()
+        self._arriving.begin()
         self._show_state()
 
     def take(self, event: Event) -> None:
         """A token was written: it is shown a moment later."""
-        if isinstance(event, TokenWritten):
-            self._waiting.append(chats.Token(event.token, event.text, event.probability, event.alternatives))
-        elif isinstance(event, TextWritten) and event.text:
-            self._waiting.append(chats.Token(-1, event.text, 0.0))
+        self._arriving.take(event)
 
     def take_back(self) -> None:
         """Nothing came of it: show the chat as it was, and what was written in the box."""
@@ -204,17 +212,10 @@ class Talk(Card):
 
     def end(self) -> None:
         """The model has ended."""
-        self._timer.stop()
-        self._waiting = []
+        self._arriving.end()
         self._prompt = None
         self.is_writing = False
         self._show_state()
-
-    @Slot()
-    def _draw(self) -> None:
-        if self._waiting:
-            tokens, self._waiting = self._waiting, []
-            self.turns.append(tokens)
 
     # --- What is asked of the chat ----------------------------------------------------------------------------
 
@@ -231,16 +232,17 @@ class Talk(Card):
 
     @Slot()
     def _regenerate(self) -> None:
-        last = len(self.chat.turns) - 1
-        self.write_asked.emit(self.chat.before(last), self.chat.turns[last].prompt, True)
+        before, last = self.chat.before(len(self.chat.turns) - 1), self.chat.turns[-1]
+        self.write_asked.emit(before, last.prompt, True, last.question)
 
     @Slot()
     def _go_on(self) -> None:
-        self.write_asked.emit(self.chat, None, False)
+        self.write_asked.emit(self.chat, None, False, False)
 
     @Slot(int)
     def _edit(self, index: int) -> None:
         self._editing = index
+        self.asking.set_asks(self.chat.turns[index].question)
         self.box.setPlainText(self.chat.turns[index].prompt.strip(" "))
         self.box.moveCursor(QTextCursor.MoveOperation.End)
         self.box.setFocus()
