@@ -56,7 +56,9 @@ class CleaningDialog(QDialog):
         inside.addWidget(self.examples, 2)
         self.state = label("", self, "caption", wrap=True)
         close = button(_("Close"), self, self.accept, "primary")
-        inside.addLayout(row(self.state, None, close))
+        foot = row(self.state, close)
+        foot.setStretch(0, 1)
+        inside.addLayout(foot)
         self._on: dict[str, bool] = {}
         self._fill()
         self.table.selectRow(0)
@@ -125,8 +127,8 @@ class CleaningDialog(QDialog):
             what = ngettext("It would change {n} document.", "It would change {n} documents.", seen.documents)
         parts = [what.format(n=number(seen.documents))]
         for example in seen.examples:
-            text = f"{example.source}\n− {example.before}"
-            parts.append(text + (f"\n+ {example.after}" if example.after else ""))
+            text = f"{example.source}\n− {_shown(name, example.before)}"
+            parts.append(text + (f"\n+ {_shown(name, example.after)}" if example.after else ""))
         self.examples.setPlainText("\n\n".join(parts))
 
     @Slot()
@@ -140,6 +142,11 @@ class CleaningDialog(QDialog):
         """Leave nothing behind when it is closed."""
         super().done(result)
         self.deleteLater()
+
+
+def _shown(rule: str, text: str) -> str:
+    """White space made visible where it is what the rule is about."""
+    return text.replace(" ", "·").replace("\t", "→") if rule == "tidy_spaces" else text
 
 
 def _signed(characters: int) -> str:

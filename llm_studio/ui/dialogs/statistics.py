@@ -35,6 +35,7 @@ class StatisticsDialog(QDialog):
         inside.setSpacing(GAP)
         self.which = QComboBox(self)
         self.which.setAccessibleName(_("Source"))
+        self.which.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.which.currentIndexChanged.connect(self._show)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
@@ -56,7 +57,9 @@ class StatisticsDialog(QDialog):
         inside.addWidget(self.mixture, 1)
         self.note = label("", self, "caption", wrap=True)
         close = button(_("Close"), self, self.accept, "primary")
-        inside.addLayout(row(self.note, None, close))
+        foot = row(self.note, close)
+        foot.setStretch(0, 1)
+        inside.addLayout(foot)
 
     def _make_figures(self) -> Card:
         card = Card(self, _("Figures"))

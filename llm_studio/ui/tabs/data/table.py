@@ -263,7 +263,7 @@ class SourcesTable(QWidget):
 def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> "list[Cell | str]":
     name = Cell(_short(source.name), tip=f"{source.name}\n{source.origin}")
     share = 100 * share_of_all
-    state = Cell(_("Ready"), "ok")
+    state = Cell(_("Ready · conversations") if source.conversations else _("Ready"), "ok")
     if left is not None and left.state != "capped":
         known = _(" of {n}").format(n=number(left.known)) if left.known else ""
         state = Cell(

@@ -1,6 +1,6 @@
 """How often the chosen source is drawn in training."""
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QWidget
 
 from llm_studio.i18n import _
@@ -19,6 +19,8 @@ class Weighing(QWidget):
         self.weight.setDecimals(2)
         self.weight.setSingleStep(0.5)
         self.weight.setKeyboardTracking(False)
+        self.weight.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.weight.setFixedWidth(80)
         name = label(_("Weight"), self, "caption")
         name.setBuddy(self.weight)
         self.weight.setAccessibleName(_("Weight of the chosen source in the training"))
