@@ -301,3 +301,13 @@ def test_a_program_without_a_console_downloads_too(hub: Hub, empty: Project) -> 
     )
     assert not ended.stdout and not ended.stderr
     assert texts_in(empty) == stories(0, 1000)
+
+
+def test_a_conversation_whose_turns_are_columns_is_taken_as_the_catalogue_names_it(hub: Hub, empty: Project) -> None:
+    table = pa.table({"instruction": ["What is 1?", "What is 2?"], "response": ["One.", "Two."]})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    hub.add("me/asked", {"train.parquet": sink.getvalue()})
+    source = take(empty, Wanted("me/asked", text_field=""))
+    assert source.conversations
+    assert texts_in(empty, "asked")[1] == "<|user|>What is 2?<|assistant|>Two."

@@ -92,6 +92,8 @@ def make(wanted: Wanted, job: Job, conversations: bool | None = None) -> Plan:
     field = wanted.text_field
     if field is None:
         field, conversations = fields.guessed(sample)
+    elif field == fields.WHOLE_RECORD:
+        conversations = True
     elif conversations is None and sample:
         value = fields.inside(sample[0], field)
         conversations = isinstance(value, list) and fields.is_conversation({"messages": value})
