@@ -82,6 +82,17 @@ def wanted(
                    text_field=found.text_field if text_field is None else text_field)  # fmt: skip
 
 
+def asked(
+    dataset: str, config: str | None, split: str | None, text_field: str | None, max_documents: int | None,
+    max_megabytes: int | None,
+) -> "Wanted":  # fmt: skip
+    """What to download, by the names that a preview gave; None: to be found out, or no limit."""
+    from llm_studio.data.hub.plan import Wanted
+
+    return Wanted(dataset, config, split, text_field, max_documents,
+                  None if max_megabytes is None else max_megabytes * 1_000_000)  # fmt: skip
+
+
 def download(project: Project, wanted: "Wanted", job: Job) -> "Source":
     """Fetch documents into a source of the project, or go on with it where it was. The caps count from its start.
 
@@ -118,6 +129,23 @@ def download(project: Project, wanted: "Wanted", job: Job) -> "Source":
     return source
 
 
+def go_on(
+    project: Project, name: str, job: Job, *, max_documents: int | None = None, max_bytes: int | None = None,
+    everything: bool = False,
+) -> "Source":  # fmt: skip
+    """Go on with the source `name`: up to new caps, or without any where `everything` is wanted.
+
+    None of these: up to the caps that it was begun with. Raises DownloadError, StorageError, Cancelled.
+    """
+    there = next((found for found in unfinished(project) if found.name == name), None)
+    if there is None:
+        raise DownloadError(_("“{name}” is complete: there is nothing more to download.").format(name=name))
+    source = _source(project, name)
+    if max_documents is None and max_bytes is None and not everything and source is not None:
+        max_documents, max_bytes = (source.options.get(cap) for cap in ("max_documents", "max_bytes"))
+    return download(project, replace(there.wanted, max_documents=max_documents, max_bytes=max_bytes), job)
+
+
 def unfinished(project: Project) -> list[Unfinished]:
     """The sources from the hub that aren't complete, for “Continue”."""
     from llm_studio.data.hub import plan
@@ -125,11 +153,11 @@ def unfinished(project: Project) -> list[Unfinished]:
     found: list[Unfinished] = []
     for name, made in plan.kept(project.raw).items():
         source = _source(project, name)
-        state = _state(source) if source else plan.INCOMPLETE
-        if state != plan.COMPLETE:
+        reached = state(source) if source else plan.INCOMPLETE
+        if reached != plan.COMPLETE:
             found.append(Unfinished(
                 name, plan.Wanted(made.dataset, made.config, made.split, made.field), source.documents if source else 0,
-                source.bytes if source else 0, made.documents, state,
+                source.bytes if source else 0, made.documents, reached,
             ))  # fmt: skip
     return found
 
@@ -138,10 +166,11 @@ def is_incomplete(source: "Source") -> bool:
     """Whether a source was stopped before all that was asked for had come."""
     from llm_studio.data.hub.plan import INCOMPLETE
 
-    return _state(source) == INCOMPLETE
+    return state(source) == INCOMPLETE
 
 
-def _state(source: "Source") -> str:
+def state(source: "Source") -> str:
+    """How far a source from the hub is: "incomplete", "capped", "complete"; "" for one from elsewhere."""
     return str(source.options.get("state", ""))
 
 
@@ -179,7 +208,7 @@ def _nothing_to_do(project: Project, name: str, made: "Plan", wanted: "Wanted", 
     enough = (wanted.max_documents is not None and source.documents >= wanted.max_documents) or (
         wanted.max_bytes is not None and source.bytes >= wanted.max_bytes
     )
-    if not enough and _state(source) != COMPLETE:
+    if not enough and state(source) != COMPLETE:
         return None
     job.report(
         Notice(_("“{name}” is there already, with {n} documents.").format(name=name, n=number(source.documents)))

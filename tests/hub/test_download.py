@@ -19,7 +19,7 @@ from llm_studio.errors import Cancelled, DownloadError, StorageError
 from llm_studio.events import Event, Fetched
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import download, is_incomplete, unfinished, wanted
+from llm_studio.workflows.download import download, go_on, is_incomplete, unfinished, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, squeezed, stories, tales, zipped
 from tests.hub.taking import TALES, stopping_after, take, take_and_tell, texts_in
@@ -311,3 +311,14 @@ def test_a_conversation_whose_turns_are_columns_is_taken_as_the_catalogue_names_
     source = take(empty, Wanted("me/asked", text_field=""))
     assert source.conversations
     assert texts_in(empty, "asked")[1] == "<|user|>What is 2?<|assistant|>Two."
+
+
+def test_going_on_keeps_the_cap_it_was_begun_with_or_takes_another(hub: Hub, empty: Project) -> None:
+    hub.add("me/tales", tales())
+    take(empty, Wanted("me/tales", max_documents=100))
+    assert go_on(empty, "tales", Job()).documents == 100
+    assert go_on(empty, "tales", Job(), max_documents=150).documents == 150
+    assert go_on(empty, "tales", Job(), everything=True).documents == 2000
+    assert texts_in(empty) == stories(0, 2000)
+    with pytest.raises(DownloadError, match="complete"):
+        go_on(empty, "tales", Job())

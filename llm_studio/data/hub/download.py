@@ -40,7 +40,8 @@ class Download:
         self._plan = plan
         self._wanted = wanted
         self._job = job
-        self._source = Growing(folder, name, plan.origin, plan.options)
+        caps = {"max_documents": wanted.max_documents, "max_bytes": wanted.max_bytes}
+        self._source = Growing(folder, name, plan.origin, plan.options | caps)
         self._source.set_field("conversations", plan.conversations)
         self._place = self._source.end
         self._share = 0.0
