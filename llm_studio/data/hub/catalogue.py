@@ -64,7 +64,7 @@ def entries() -> tuple[Entry, ...]:
     import yaml
 
     with resource("datasets.yaml").open(encoding="utf-8") as stream:
-        rows: list[dict[str, Any]] = yaml.safe_load(stream)
+        rows: list[dict[str, Any]] = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     for row in rows:
         row["languages"] = tuple(row["languages"])
     return tuple(Entry(**row) for row in rows)

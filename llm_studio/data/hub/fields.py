@@ -52,19 +52,19 @@ def inside(record: Mapping[str, Any], field: str) -> Any:
 
 def names_of(record: Mapping[str, Any]) -> str:
     """A sentence that names a record's fields."""
-    return _("Choose one with --text-field; there are: {names}.").format(names=", ".join(_flat(record)))
+    return _("Choose one with --text-field; there are: {names}.").format(names=", ".join(flat(record)))
 
 
-def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
+def flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a record and of the records in it, by dotted name."""
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, Mapping):
-            inner = _flat(cast("Mapping[str, Any]", value))
-            flat |= {f"{name}.{key}": content for key, content in inner.items()}
+            inner = flat(cast("Mapping[str, Any]", value))
+            found |= {f"{name}.{key}": content for key, content in inner.items()}
         else:
-            flat[name] = value
-    return flat
+            found[name] = value
+    return found
 
 
 def guessed(records: Sequence[Mapping[str, Any]]) -> tuple[str | None, bool]:
@@ -75,6 +75,6 @@ def guessed(records: Sequence[Mapping[str, Any]]) -> tuple[str | None, bool]:
                 return name, True
         if is_conversation(record):
             return WHOLE_RECORD, True
-    flat = [_flat(record) for record in records]
-    columns = {name: [record.get(name) for record in flat] for name in (flat[0] if flat else ())}
+    flattened = [flat(record) for record in records]
+    columns = {name: [r.get(name) for r in flattened] for name in (flattened[0] if flattened else ())}
     return guess_text_column(columns), False

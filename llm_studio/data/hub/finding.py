@@ -1,10 +1,12 @@
 """Looking around on the hub: a search by words, and the first rows of a data set before taking any."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from llm_studio.data.hub import asking, fields, libraries, plan, resolving
+from llm_studio.errors import DownloadError
 from llm_studio.jobs import Job
 
 _SHOWN = 600
@@ -35,7 +37,8 @@ class Found:
 class Preview:
     """The first rows of a split. `columns`: their names and kinds; `field`: the column that looks like the text.
 
-    `rows` hold shortened values. `text`: the first document, shortened, as it would be taken.
+    `rows` hold shortened values. `text`: the first document, shortened, as it would be taken. `texts`: by each field
+    that can be taken, a field in a field with a dot, the first documents as they would be taken, shortened.
     """
 
     dataset: str
@@ -51,6 +54,7 @@ class Preview:
     documents: int | None
     size: int
     licence: str
+    texts: dict[str, tuple[str, ...]]
 
 
 def search(text: str, job: Job, limit: int = 20) -> list[Found]:
@@ -95,8 +99,22 @@ def first_rows(dataset: str, config: str | None, split: str | None, job: Job, co
         {name: _kind([record.get(name) for record in records]) for name in (records[0] if records else ())},
         tuple({name: shortened(value) for name, value in record.items()} for record in records[:count]),
         field, conversations, shortened(text or "", 4 * _SHOWN), resolved.documents,
-        sum(shard.size for shard in resolved.shards), resolved.licence,
+        sum(shard.size for shard in resolved.shards), resolved.licence, _texts(records[:count], field, conversations),
     )  # fmt: skip
+
+
+def _texts(
+    records: Sequence[Mapping[str, Any]], guessed: str | None, conversations: bool
+) -> dict[str, tuple[str, ...]]:
+    """The first documents by the fields that can be taken as texts, the guessed one first."""
+    named = [guessed] if guessed is not None else []
+    found: dict[str, tuple[str, ...]] = {}
+    for name in [*named, *(name for name in fields.flat(records[0]) if name != guessed)] if records else []:
+        talk = conversations and name == guessed
+        with contextlib.suppress(DownloadError):  # it holds something else
+            texts = (fields.text_of(record, name, talk) for record in records)
+            found[name] = tuple(shortened(text, 2 * _SHOWN) for text in texts if text)
+    return {name: texts for name, texts in found.items() if texts}
 
 
 def _kind(values: Sequence[object]) -> str:
