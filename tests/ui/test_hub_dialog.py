@@ -79,19 +79,19 @@ def test_a_download_that_is_stopped_keeps_what_came_and_goes_on(fresh: Driver, h
     hub.add("me/tales", {"train.parquet": shards.parquet(tales, 5), "README.md": shards.readme()})
     hub.faults.stall_after = 400_000
     page = fresh.page("data")
-    page.downloads.begin({"name": "hf:me/tales"})
+    page.downloads.begin({"name": "hf:me/tales", "max_documents": 50})
     fresh.running("data/add")
     fresh.qtbot.waitUntil(lambda: bool(list(page.project.raw.rglob("0*.parquet"))), timeout=20_000)
     page.sources.stop_asked.emit()
     fresh.settle()
     hub.faults.stall_after = None
     kept = page.overview.sources[0].documents
-    assert 0 < kept < 60 and "can be gone on with" in toast(fresh)
+    assert 0 < kept < 50 and "can be gone on with" in toast(fresh)
     assert page.sources.go_on.text() == "Continue"
     fresh.click(page.sources.go_on)
     fresh.settle()
-    assert page.overview.sources[0].documents == 60
-    assert not page.sources.go_on.isVisible()
+    assert page.overview.sources[0].documents == 50, "as many as were asked for, and no more"
+    assert page.sources.go_on.text() == "More"
 
 
 def test_without_a_network_the_dialog_says_so(fresh: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

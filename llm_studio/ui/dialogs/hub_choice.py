@@ -1,5 +1,6 @@
 """A data set of the hub: what it is, its first rows, and how much of it to take."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl, Signal, Slot
@@ -36,7 +37,7 @@ class DatasetChoice(Card):
         super().__init__(parent, _("Choose a data set"))
         self._entry: Entry | None = None
         self._dataset = self._field = self._text = ""
-        self._rows: tuple[dict[str, str], ...] = ()
+        self._texts: Mapping[str, Sequence[str]] = {}
         self._facts = ["", "", "", ""]
         self._make()
 
@@ -149,15 +150,15 @@ class DatasetChoice(Card):
             part.addItems(list(values))
             part.setCurrentText(chosen)
             self._form.setRowVisible(part, len(values) > 1)
-        wanted = self._field if self._field in seen.columns else seen.field
+        wanted = self._field if self._field in (seen.texts or seen.columns) else seen.field
         self.field.clear()
         if not seen.conversations:
-            self.field.addItems(list(seen.columns))
+            self.field.addItems(list(seen.texts) or list(seen.columns))
             self.field.setCurrentText(wanted or "")
             if wanted is None:
                 self.field.setCurrentIndex(-1)
         self._form.setRowVisible(self.field, not seen.conversations)
-        self._rows = seen.rows
+        self._texts = seen.texts
         self._text = seen.text
         self._show_text()
         if seen.documents:
@@ -167,8 +168,7 @@ class DatasetChoice(Card):
 
     def _show_text(self) -> None:
         field = self.field.currentText()
-        texts = [shown[field] for shown in self._rows if field and shown.get(field)]
-        self.preview.setPlainText("\n\n———\n\n".join(texts[:5]) or self._text)
+        self.preview.setPlainText("\n\n———\n\n".join(self._texts.get(field, ())) or self._text)
 
     def show_look_problem(self, text: str) -> None:
         """The chosen data set can't be looked at."""

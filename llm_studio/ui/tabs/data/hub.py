@@ -1,5 +1,6 @@
 """Downloads for the Data tab: what the dialog of data sets asks, the download itself, and going on with one."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -117,13 +118,15 @@ class Downloads(QObject):
     @Slot(str)
     def go_on(self, name: str) -> None:
         """Go on with a source where it was stopped; one that has all that was asked for gets as much again."""
-        left = self._left.get(name)
-        if left is None:
+        left, project = self._left.get(name), self._project
+        if left is None or project is None:
             return
-        from dataclasses import replace
+        more = _MORE * left.documents if left.state == "capped" else None
 
-        capped = left.state == "capped"
-        self._fetch(replace(left.wanted, max_documents=_MORE * left.documents) if capped else left.wanted)
+        def work(job: Job) -> "list[Source]":
+            return [hub.go_on(project, name, job, max_documents=more)]
+
+        self._ask(work, left.wanted)
 
     def _fetch(self, wanted: "Wanted") -> None:
         project = self._project
@@ -133,6 +136,9 @@ class Downloads(QObject):
         def work(job: Job) -> "list[Source]":
             return [hub.download(project, wanted, job)]
 
+        self._ask(work, wanted)
+
+    def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "Wanted") -> None:
         title = _("Downloading {name}").format(name=wanted.dataset.rpartition("/")[2])
         self._page.asked.emit(Task(self._key, work, title, "data", changes_project=True, keep_awake=True))
 
