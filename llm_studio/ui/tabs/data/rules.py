@@ -5,13 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _
+from llm_studio.i18n import _, ngettext, number, short_number
 from llm_studio.ui.widgets.basics import button, label, row
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
+    from llm_studio.events import RuleMeasured
 
 _MOST_CHARACTERS = 100_000_000
 _BOX = 88
@@ -31,12 +32,17 @@ class Rules(QWidget):
     """The settings of cleaning, each sent as it is changed. The rarer ones unfold."""
 
     changed = Signal(dict)
+    examples_asked = Signal(str)
+    """Examples of what a rule does."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._sent: dict[str, object] = {}
+        self._seen: dict[str, RuleMeasured] = {}
+        self._stale: set[str] = set()
         self._parts: dict[str, QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit] = {}
-        self._rare: list[QWidget] = []
+        self._rare: dict[str, QWidget] = {}
+        self._effects: dict[str, QPushButton] = {}
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(8)
@@ -65,8 +71,9 @@ class Rules(QWidget):
         made = QCheckBox(text, self)
         made.setToolTip(tip)
         made.toggled.connect(partial(self._send, name))
-        self._keep(name, made, made, rare)
-        self._layout.addWidget(made)
+        holder = QWidget(self)
+        holder.setLayout(row(made, None))
+        self._keep(name, made, holder, rare)
         return made
 
     def _number(self, name: str, text: str, *, rare: bool = False, none: str = "") -> QSpinBox:
@@ -108,21 +115,63 @@ class Rules(QWidget):
         made.setStretch(0, 1)
         holder.setLayout(made)
         self._keep(name, box, holder, rare)
-        self._layout.addWidget(holder)
 
     def _keep(
         self, name: str, part: QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit, shown: QWidget, rare: bool
     ) -> None:
         self._parts[name] = part
         if rare:
-            self._rare.append(shown)
+            self._rare[name] = shown
+        self._layout.addWidget(shown)
+        if name == _SHARE:
+            return
+        effect = button("", self, partial(self.examples_asked.emit, name), "link")
+        effect.hide()
+        self._effects[name] = effect
+        self._layout.addLayout(row(effect, None))
 
     @Slot()
     def _unfold(self) -> None:
         unfolded = self.more.isChecked()
-        for part in self._rare:
+        for part in self._rare.values():
             part.setVisible(unfolded)
-        self.more.setText(_("Fewer rules") if unfolded else _("More rules…"))
+        self._show_effects()
+
+    # --- What they do ---------------------------------------------------------------------------------------------
+
+    def show_effect(self, seen: "RuleMeasured") -> None:
+        """What a rule does, or would do: said below it, unless that is nothing."""
+        if seen.rule in self._stale and not seen.final:
+            return  # what stands there stays until all is known anew: nothing jumps under the pointer
+        self._stale.discard(seen.rule)
+        self._seen[seen.rule] = seen
+        self._show_effects()
+
+    def forget_effects(self) -> None:
+        """Nothing is known."""
+        self._seen.clear()
+        self._stale.clear()
+        self._show_effects()
+
+    def doubt_effects(self) -> None:
+        """Texts or rules are others: what is known holds no more, and is about to be known anew."""
+        self._stale = set(self._seen)
+        self._show_effects()
+
+    def _show_effects(self) -> None:
+        unfolded, hidden = self.more.isChecked(), 0
+        for name, effect in self._effects.items():
+            seen = self._seen.get(name)
+            there = seen is not None and seen.documents > 0
+            effect.setText(_effect(seen) if seen is not None and there else "")
+            effect.setToolTip(_("{n} characters fewer · show examples").format(n=short_number(seen.characters))
+                              if seen is not None else "")  # fmt: skip
+            folded = name in self._rare and not unfolded
+            hidden += there and folded
+            effect.setVisible(there and not folded)
+            effect.setEnabled(name not in self._stale)
+        more = _("More rules…") + (" · " + _("{n} would do something").format(n=number(hidden)) if hidden else "")
+        self.more.setText(_("Fewer rules") if unfolded else more)
 
     # --- Settings -------------------------------------------------------------------------------------------------
 
@@ -168,6 +217,19 @@ class Rules(QWidget):
         codes = [code.lower() for code in re.split(r"[\s,;]+", self.languages.text()) if code]
         if self._sent.get("languages") != codes:
             self._send("languages", codes)
+
+
+def _effect(seen: "RuleMeasured") -> str:
+    n = seen.documents
+    if seen.removes_documents and seen.on:
+        words = ngettext("removes {n} document", "removes {n} documents", n)
+    elif seen.removes_documents:
+        words = ngettext("would remove {n} document", "would remove {n} documents", n)
+    elif seen.on:
+        words = ngettext("changes {n} document", "changes {n} documents", n)
+    else:
+        words = ngettext("would change {n} document", "would change {n} documents", n)
+    return words.format(n=("≈ " if seen.estimated else "") + number(n))
 
 
 def _plain(value: object) -> object:
