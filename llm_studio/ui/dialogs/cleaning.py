@@ -38,6 +38,7 @@ class CleaningDialog(QDialog):
         columns = (_("Rule"), _("On"), _("Documents"), _("Characters"))
         self.table = Table(self, _("Rules of cleaning, in their order"), columns, right=(2, 3))
         self.table.verticalHeader().setDefaultSectionSize(26)
+        self.table.setMinimumHeight(36 + 26 * len(NAMES))
         self.table.selectionModel().currentRowChanged.connect(self._show_examples)
         inside.addWidget(self.table, 3)
         self.bar = QProgressBar(self)
@@ -123,7 +124,10 @@ class CleaningDialog(QDialog):
             return
         self.examples.show_changes(
             _what(seen, self._on.get(name, False)),
-            tuple(Change(e.source, _shown(name, e.before), _shown(name, e.after)) for e in seen.examples),
+            tuple(
+                Change(e.source, _shown(name, e.before.strip("\n")), _shown(name, e.after.strip("\n")))
+                for e in seen.examples
+            ),
         )
 
     @Slot()
