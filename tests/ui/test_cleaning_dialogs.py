@@ -3,12 +3,18 @@
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QTextCursor
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
 
 from llm_studio.jobs import Job
+from llm_studio.ui import theme
 from llm_studio.ui.dialogs.cleaning import CleaningDialog
 from llm_studio.ui.dialogs.statistics import StatisticsDialog
+from llm_studio.ui.widgets.changes import Change, Changes
 from llm_studio.workflows import projects, texts
-from tests.ui.driver import Driver
+from tests.ui.driver import LONG, Driver
 
 
 @pytest.fixture
@@ -51,6 +57,43 @@ def test_each_rule_tells_what_it_would_do_before_it_is_switched_on(mixed: Driver
     mixed.click("Switch off", dialog)
     mixed.settle()
     assert not page.project.settings().data.remove_html
+
+
+def test_below_a_rule_stands_what_it_does_and_a_click_shows_examples(mixed: Driver) -> None:
+    page = mixed.page("data")
+    rules = page.cleaning.rules
+    mixed.settle()
+    html, short = rules._effects["remove_html"], rules._effects["min_characters"]
+    assert html.text() == "would change 13 documents" and html.isVisible()
+    assert not short.isVisible(), "a rule that does nothing says nothing"
+    mixed.click(html)
+    dialog = mixed.dialog(CleaningDialog)
+    mixed.settle()
+    assert dialog.heading.text() == "Remains of HTML" and "<p>" in dialog.examples.toPlainText()
+    dialog.accept()
+    rules._parts["remove_html"].click()
+    mixed.qtbot.waitUntil(lambda: html.text() == "changes 13 documents" and html.isEnabled(), timeout=LONG)
+    assert page.project.settings().data.remove_html
+    mixed.settle()
+    rules.least.setValue(10_000)
+    mixed.qtbot.waitUntil(lambda: short.text().startswith("removes 2") and short.isEnabled(), timeout=LONG)
+
+
+def test_what_goes_and_what_comes_is_tinted(qtbot: QtBot, qapp: QApplication) -> None:
+    del qapp
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    shown = Changes(parent, "Examples")
+    shown.show_changes("", [Change("pages", "<p>The 🦊 fox &amp; home", "The 🦊 fox & home")])
+    tinted = {"": ""}
+    cursor = QTextCursor(shown.document())
+    while cursor.movePosition(QTextCursor.MoveOperation.NextCharacter, QTextCursor.MoveMode.KeepAnchor):
+        brush = cursor.charFormat().background()
+        name = brush.color().name() if brush.style() != Qt.BrushStyle.NoBrush else ""
+        tinted[name] = tinted.get(name, "") + cursor.selectedText()
+        cursor.clearSelection()
+    assert tinted[theme.color("token_4").name()] == "<p>amp;"
+    assert theme.color("token_3").name() not in tinted, "nothing comes in"
 
 
 def test_a_switch_in_the_card_is_written_and_shown_again(mixed: Driver) -> None:

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QDialog, QPlainTextEdit, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.events import Progress, RuleMeasured
 from llm_studio.i18n import _, ngettext, number, short_number
-from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.changes import Change, Changes
 from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.cleaning import NAMES
 
@@ -38,6 +38,7 @@ class CleaningDialog(QDialog):
         columns = (_("Rule"), _("On"), _("Documents"), _("Characters"))
         self.table = Table(self, _("Rules of cleaning, in their order"), columns, right=(2, 3))
         self.table.verticalHeader().setDefaultSectionSize(26)
+        self.table.setMinimumHeight(36 + 26 * len(NAMES))
         self.table.selectionModel().currentRowChanged.connect(self._show_examples)
         inside.addWidget(self.table, 3)
         self.bar = QProgressBar(self)
@@ -48,11 +49,7 @@ class CleaningDialog(QDialog):
         self.heading = label("", self, "heading")
         self.switch = button("", self, self._on_switch, "small")
         inside.addLayout(row(self.heading, None, self.switch))
-        self.examples = QPlainTextEdit(self)
-        self.examples.setReadOnly(True)
-        self.examples.setTabChangesFocus(True)
-        self.examples.setAccessibleName(_("Examples"))
-        set_role(self.examples, "sunken")
+        self.examples = Changes(self, _("Examples"))
         inside.addWidget(self.examples, 2)
         self.state = label("", self, "caption", wrap=True)
         close = button(_("Close"), self, self.accept, "primary")
@@ -68,6 +65,10 @@ class CleaningDialog(QDialog):
         data = settings.data
         self._on = {name: bool(getattr(data, name)) for name in self._names}
         self._fill()
+
+    def show_rule(self, name: str) -> None:
+        """Choose a rule."""
+        self.table.selectRow(self._names.index(name))
 
     def begin(self) -> None:
         """The texts are looked through."""
@@ -116,20 +117,18 @@ class CleaningDialog(QDialog):
         self.switch.setVisible(name in _SWITCHES)
         self.switch.setText(_("Switch off") if self._on.get(name) else _("Switch on"))
         if seen is None:
-            self.examples.setPlainText("")
+            self.examples.show_changes("")
             return
         if not seen.documents:
-            self.examples.setPlainText(_("It would do nothing here."))
+            self.examples.show_changes(_("It would do nothing here."))
             return
-        if seen.removes_documents:
-            what = ngettext("It would remove {n} document.", "It would remove {n} documents.", seen.documents)
-        else:
-            what = ngettext("It would change {n} document.", "It would change {n} documents.", seen.documents)
-        parts = [what.format(n=number(seen.documents))]
-        for example in seen.examples:
-            text = f"{example.source}\n− {_shown(name, example.before)}"
-            parts.append(text + (f"\n+ {_shown(name, example.after)}" if example.after else ""))
-        self.examples.setPlainText("\n\n".join(parts))
+        self.examples.show_changes(
+            _what(seen, self._on.get(name, False)),
+            tuple(
+                Change(e.source, _shown(name, e.before.strip("\n")), _shown(name, e.after.strip("\n")))
+                for e in seen.examples
+            ),
+        )
 
     @Slot()
     def _on_switch(self) -> None:
@@ -142,6 +141,22 @@ class CleaningDialog(QDialog):
         """Leave nothing behind when it is closed."""
         super().done(result)
         self.deleteLater()
+
+
+def _what(seen: RuleMeasured, on: bool) -> str:
+    n = seen.documents
+    if seen.removes_documents and on:
+        words = ngettext("It removes {n} document.", "It removes {n} documents.", n)
+    elif seen.removes_documents:
+        words = ngettext("It would remove {n} document.", "It would remove {n} documents.", n)
+    elif on:
+        words = ngettext("It changes {n} document.", "It changes {n} documents.", n)
+    else:
+        words = ngettext("It would change {n} document.", "It would change {n} documents.", n)
+    words = words.format(n=("≈ " if seen.estimated else "") + number(n))
+    if seen.rule == "remove_near_duplicates":
+        words += " " + _("“−” goes, “+” is the one that stays.")
+    return words
 
 
 def _shown(rule: str, text: str) -> str:

@@ -23,8 +23,8 @@ _SIGN_AFTER = 300
 class CleaningCard(Card):
     """The rules, and what they do to this corpus."""
 
-    examples_asked = Signal()
-    """What each rule does, with examples."""
+    examples_asked = Signal(str)
+    """What a rule does, with examples; "": all of them."""
     measure_asked = Signal()
     """Read all texts, however many there are."""
     stop_asked = Signal()
@@ -32,13 +32,18 @@ class CleaningCard(Card):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Cleaning"))
         self.rules = Rules(self)
+        self.rules.examples_asked.connect(self.examples_asked)
         self.content.addWidget(self.rules)
-        self.examples = button(_("What each rule does…"), self, None, "small")
-        self.examples.clicked.connect(self.examples_asked)
+        self.examples = button(_("What each rule does…"), self, self._on_examples, "small")
+        self.examples.setToolTip(_("Your texts stay as they came: each rule can be taken back."))
         self.content.addLayout(row(self.examples, None))
         self._make_outcome()
         self._make_lengths()
         self.content.addStretch(1)
+
+    @Slot()
+    def _on_examples(self) -> None:
+        self.examples_asked.emit("")
 
     def _make_outcome(self) -> None:
         self.outcome = label("", self, "muted", wrap=True)

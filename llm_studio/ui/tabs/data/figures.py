@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 
 from llm_studio.errors import StudioError
+from llm_studio.events import RuleMeasured
 from llm_studio.i18n import _, number
 from llm_studio.ui.worker import Task
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from llm_studio.ui.dialogs.cleaning import CleaningDialog
     from llm_studio.ui.dialogs.statistics import StatisticsDialog
     from llm_studio.ui.page import Page
+    from llm_studio.ui.tabs.data.cleaning import CleaningCard
     from llm_studio.workflows.cleaning import Preview
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.statistics import Share, Statistics
@@ -20,36 +22,67 @@ _CLEANING, _STATISTICS, _SHARES = "data/cleaning", "data/statistics", "data/shar
 
 
 class Figures(QObject):
-    """Opens the dialogs and asks, through the page, what they show."""
+    """Opens the dialogs and asks, through the page, what they show, and what stands below each rule of the card."""
 
-    def __init__(self, page: "Page") -> None:
+    def __init__(self, page: "Page", card: "CleaningCard") -> None:
         super().__init__(page)
-        self._page = page
+        self._page, self._card, self._rules = page, card, card.rules
+        self._tried: object = None
+        """The texts and settings of which the rules' effects are known, or are being looked for."""
         self._project: Project | None = None
         self._overview: Overview | None = None
         self._cleaning: CleaningDialog | None = None
         self._statistics: StatisticsDialog | None = None
-        page.listen(_CLEANING, reported=self._take_rule, succeeded=self._cleaning_known, failed=self._cleaning_failed)
+        self._preview: Preview | None = None
+        page.listen(_CLEANING, reported=self._take_rule, succeeded=self._cleaning_known, failed=self._cleaning_failed,
+                    cancelled=self._cleaning_stopped, ended=card.end_measuring)  # fmt: skip
+        card.stop_asked.connect(self._on_stop)
         page.listen(_STATISTICS, reported=self._take_count, succeeded=self._show_statistics, failed=self._count_failed)
         page.listen(_SHARES, succeeded=self._show_shares)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the project before."""
         self._project, self._overview = project, None
+        self._forget()
 
     def show_overview(self, overview: "Overview") -> None:
-        """Texts or settings may have changed: an open dialog looks anew."""
-        before, self._overview = self._overview, overview
-        changed = before is None or before.settings.data != overview.settings.data
-        if self._cleaning is not None and changed:
+        """Texts or settings may have changed: what is known of others is forgotten, an open dialog looks anew."""
+        self._overview = overview
+        if self._tried is not None and self._tried != self._now():
+            self._tried = self._preview = None
+            self._page.stop_asked.emit(_CLEANING)
+            if overview.sources and not _much(overview):
+                self._rules.doubt_effects()
+            else:
+                self._rules.forget_effects()
+        if self._cleaning is not None:
             self._cleaning.show_settings(overview.settings)
+            self._measure_rules()
+
+    def _forget(self) -> None:
+        self._tried = self._preview = None
+        self._rules.forget_effects()
+
+    def _now(self) -> object:
+        """The texts and rules as they are."""
+        here = self._overview
+        if here is None or not here.sources or here.settings_problem is not None:
+            return None
+        rules = here.settings.data.model_dump(exclude={"weights", "validation_share"})
+        return tuple((source.name, source.sha256) for source in here.sources), tuple(rules.items())
+
+    @Slot(bool)
+    def measure_rules(self, asked: bool) -> None:
+        """Try the rules, if there isn't much to read or the user has `asked`."""
+        here = self._overview
+        if here is not None and (asked or not _much(here)):
             self._measure_rules()
 
     # --- Cleaning -------------------------------------------------------------------------------------------------
 
-    @Slot()
-    def show_cleaning(self) -> None:
-        """What each rule does."""
+    @Slot(str)
+    def show_cleaning(self, rule: str = "") -> None:
+        """What each rule does, that one first."""
         if self._project is None or self._overview is None:
             return
         from llm_studio.ui.dialogs.cleaning import CleaningDialog
@@ -58,29 +91,55 @@ class Figures(QObject):
         dialog.show_settings(self._overview.settings)
         dialog.changed.connect(self._page.settings_asked)
         dialog.finished.connect(self._cleaning_closed)
+        if rule:
+            dialog.show_rule(rule)
         dialog.open()
         self._measure_rules()
 
     def _measure_rules(self) -> None:
-        project = self._project
-        if project is None or self._cleaning is None:
+        """Unless their effects are known, or being looked for."""
+        project, now = self._project, self._now()
+        if project is None or now is None:
             return
+        if self._preview is not None and self._tried == now:
+            self._show_preview(self._preview)
+            return
+        if self._cleaning is not None:
+            self._cleaning.begin()
+        if self._tried == now:
+            return
+        if self._cleaning is None:
+            self._card.begin_measuring()
         from llm_studio.workflows import cleaning
 
-        self._cleaning.begin()
+        self._tried = now
         self._page.asked.emit(Task(_CLEANING, lambda job: cleaning.preview(project, None, job, cleaning.SAMPLE),
                                    shows_problems=True))  # fmt: skip
 
     @Slot()
-    def _cleaning_closed(self) -> None:
-        self._cleaning = None
+    def _on_stop(self) -> None:
         self._page.stop_asked.emit(_CLEANING)
 
+    @Slot()
+    def _cleaning_closed(self) -> None:
+        self._cleaning = None
+        if self._preview is None and self._overview is not None and _much(self._overview):
+            self._page.stop_asked.emit(_CLEANING)
+
     def _take_rule(self, event: object) -> None:
+        self._card.take(event)
+        if isinstance(event, RuleMeasured):
+            self._rules.show_effect(event)
         if self._cleaning is not None:
             self._cleaning.take(event)
 
     def _cleaning_known(self, found: "Preview") -> None:
+        self._preview = found
+        self._show_preview(found)
+
+    def _show_preview(self, found: "Preview") -> None:
+        for rule in found.rules:
+            self._rules.show_effect(rule)
         if self._cleaning is None:
             return
         for rule in found.rules:
@@ -91,7 +150,13 @@ class Figures(QObject):
             text += " " + _("≈: estimated from {n} documents.").format(n=number(found.sampled_documents))
         self._cleaning.end(text)
 
+    def _cleaning_stopped(self) -> None:
+        self._forget()
+        if self._cleaning is not None:
+            self._cleaning.end(_("Stopped."))
+
     def _cleaning_failed(self, error: BaseException) -> None:
+        self._tried = None
         if self._cleaning is not None:
             self._cleaning.end(_told(error))
 
@@ -132,6 +197,13 @@ class Figures(QObject):
     def _show_shares(self, shares: "list[Share]") -> None:
         if self._statistics is not None:
             self._statistics.show_shares(shares)
+
+
+def _much(overview: "Overview") -> bool:
+    """Whether trying all rules takes more than a few seconds."""
+    from llm_studio.workflows import browsing
+
+    return overview.characters > browsing.QUICK // 2
 
 
 def _told(error: BaseException) -> str:

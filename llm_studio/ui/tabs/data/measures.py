@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _
@@ -20,6 +20,9 @@ LENGTHS, PLAN = "data/lengths", "data/plan"
 class Measures(QObject):
     """Asks for both, one after the other, when the texts or the settings have changed; for much text by a button."""
 
+    known = Signal(bool)
+    """What cleaning leaves out is known, or there is too much text for that; whether the user has asked for it."""
+
     def __init__(self, page: "Page", card: "CleaningCard") -> None:
         super().__init__(page)
         self._page, self._card = page, card
@@ -33,8 +36,8 @@ class Measures(QObject):
         card.stop_asked.connect(self._on_stop)
         page.listen(LENGTHS, reported=card.take, succeeded=self._show_lengths, failed=self._failed,
                     cancelled=self._stopped, ended=self._lengths_ended)  # fmt: skip
-        page.listen(PLAN, reported=card.take, succeeded=self._show_plan, failed=self._failed, cancelled=self._stopped,
-                    ended=card.end_measuring)  # fmt: skip
+        page.listen(PLAN, reported=card.take, succeeded=self._show_plan, failed=self._plan_failed,
+                    cancelled=self._stopped, ended=card.end_measuring)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the project before."""
@@ -78,7 +81,10 @@ class Measures(QObject):
     def _ask_plan(self) -> None:
         """What cleaning leaves out, if that isn't known for these texts and settings."""
         project, everything, wanted = self._project, self._everything, (self._texts, self._settings)
-        if project is None or not self._texts or self._settings is None or wanted == self._plan_of:
+        if project is None or not self._texts or self._settings is None:
+            return
+        if wanted == self._plan_of:
+            self.known.emit(everything)
             return
 
         from llm_studio.workflows import browsing
@@ -94,6 +100,7 @@ class Measures(QObject):
     def _show_plan(self, cleaned: "Cleaned | None") -> None:
         self._card.show_outcome(cleaned)
         self._card.offer(cleaned is None and bool(self._texts))
+        self.known.emit(self._everything)
 
     def _lengths_ended(self) -> None:
         self._card.end_measuring()
@@ -101,6 +108,11 @@ class Measures(QObject):
 
     def _failed(self, error: BaseException) -> None:
         self._card.show_problem(error.what if isinstance(error, StudioError) else _("The texts can't be read."))
+
+    def _plan_failed(self, error: BaseException) -> None:
+        """Perhaps nothing would be left: which rule does that is told below the rules."""
+        self._failed(error)
+        self.known.emit(self._everything)
 
     def _stopped(self) -> None:
         """By the user: not begun again until asked for, or until something has changed."""

@@ -60,7 +60,7 @@ class DataPage(Page):
         self.measures = Measures(self, self.cleaning)
         self.removing = Removing(self, self.sources)
         self.downloads = Downloads(self, ADD)
-        self.figures = Figures(self)
+        self.figures = Figures(self, self.cleaning)
         self.statistics = button(_("Statistics…"), self, self._on_statistics, "small")
         self.own_files = OwnFiles(self, self.cards.options, ADD)
         left = Card(self, _("Sources of the project"))
@@ -119,6 +119,7 @@ class DataPage(Page):
         self.sources.stories_asked.connect(self._on_first_stories)
         self.cleaning.rules.changed.connect(self.settings_asked)
         self.cleaning.examples_asked.connect(self.figures.show_cleaning)
+        self.measures.known.connect(self.figures.measure_rules)
         self.sources.weight_asked.connect(self._on_weight)
         self.listen(
             ADD, started=self._add_started, reported=self.sources.take, succeeded=self._added, ended=self._add_ended

@@ -5,17 +5,33 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
-from llm_studio.i18n import _
+from llm_studio.i18n import _, ngettext, number, short_number
 from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.workflows.cleaning import NAMES
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
+    from llm_studio.events import RuleMeasured
 
 _MOST_CHARACTERS = 100_000_000
-_BOX = 88
+_BOX = 96
+_INDENT = 19
+"""Pixels that bring the words below a switch under its name."""
 _SHARE = "validation_share"
+
+
+_Editor = QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit
 
 
 class _Percent(QDoubleSpinBox):
@@ -31,12 +47,17 @@ class Rules(QWidget):
     """The settings of cleaning, each sent as it is changed. The rarer ones unfold."""
 
     changed = Signal(dict)
+    examples_asked = Signal(str)
+    """Examples of what a rule does."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._sent: dict[str, object] = {}
-        self._parts: dict[str, QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit] = {}
-        self._rare: list[QWidget] = []
+        self._seen: dict[str, RuleMeasured] = {}
+        self._stale: set[str] = set()
+        self._parts: dict[str, _Editor] = {}
+        self._rare: dict[str, QWidget] = {}
+        self._effects: dict[str, QPushButton] = {}
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(8)
@@ -53,6 +74,8 @@ class Rules(QWidget):
         self.duplicates = self._switch("remove_duplicates", _("Remove exact duplicates"))
         self._switch("remove_near_duplicates", _("Remove near duplicates"), rare=True,
                      tip=_("Texts that share most phrases of five words (MinHash); the longest stays."))  # fmt: skip
+        self._make_percent("near_duplicate_similarity", _("Nearly identical from"), (50, 100), rare=True,
+                           tip=_("Share of the phrases of five words that two texts have in common."))  # fmt: skip
         self.more = button("", self, self._unfold, "link")
         self.more.setCheckable(True)
         self._layout.addLayout(row(self.more, None))
@@ -65,8 +88,7 @@ class Rules(QWidget):
         made = QCheckBox(text, self)
         made.setToolTip(tip)
         made.toggled.connect(partial(self._send, name))
-        self._keep(name, made, made, rare)
-        self._layout.addWidget(made)
+        self._keep(name, made, row(made), rare)
         return made
 
     def _number(self, name: str, text: str, *, rare: bool = False, none: str = "") -> QSpinBox:
@@ -87,17 +109,23 @@ class Rules(QWidget):
         self._labelled("languages", _("Keep only the languages"), self.languages, rare=True)
 
     def _make_share(self) -> None:
-        self.share = _Percent(self)
-        self.share.setRange(0.01, 50)
-        self.share.setDecimals(2)
-        self.share.setSuffix(_(" %"))
-        self.share.setToolTip(_("Share of the texts kept aside to measure what the model has learned."))
-        self.share.valueChanged.connect(self._on_share)
-        self._labelled(_SHARE, _("Validation"), self.share)
+        tip = _("Share of the texts kept aside to measure what the model has learned.")
+        self.share = self._make_percent(_SHARE, _("Validation"), (0.01, 50), rare=False, tip=tip)
+
+    def _make_percent(
+        self, name: str, text: str, limits: tuple[float, float], *, rare: bool, tip: str
+    ) -> QDoubleSpinBox:
+        box = _Percent(self)
+        box.setDecimals(2)
+        box.setRange(*limits)
+        box.setSuffix(_(" %"))
+        box.setToolTip(tip)
+        box.valueChanged.connect(partial(self._on_percent, name))
+        self._labelled(name, text, box, rare)
+        return box
 
     def _labelled(self, name: str, text: str, box: QSpinBox | QDoubleSpinBox | QLineEdit, rare: bool = False) -> None:
-        holder = QWidget(self)
-        title = label(text, holder, wrap=True)
+        title = label(text, self, wrap=True)
         title.setBuddy(box)
         box.setAccessibleName(text)
         box.setFixedWidth(_BOX)
@@ -106,23 +134,69 @@ class Rules(QWidget):
             box.setKeyboardTracking(False)
         made = row(title, box)
         made.setStretch(0, 1)
-        holder.setLayout(made)
-        self._keep(name, box, holder, rare)
-        self._layout.addWidget(holder)
+        self._keep(name, box, made, rare)
 
-    def _keep(
-        self, name: str, part: QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit, shown: QWidget, rare: bool
-    ) -> None:
+    def _keep(self, name: str, part: _Editor, shown: QHBoxLayout, rare: bool) -> None:
         self._parts[name] = part
+        holder = QWidget(self)
+        inside = QVBoxLayout(holder)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(1)
+        inside.addLayout(shown)
+        self._layout.addWidget(holder)
         if rare:
-            self._rare.append(shown)
+            self._rare[name] = holder
+        if name not in NAMES:
+            return
+        effect = button("", holder, partial(self.examples_asked.emit, name), "effect")
+        effect.hide()
+        self._effects[name] = effect
+        below = row(effect, None)
+        below.setContentsMargins(_INDENT if isinstance(part, QCheckBox) else 0, 0, 0, 0)
+        inside.addLayout(below)
 
     @Slot()
     def _unfold(self) -> None:
         unfolded = self.more.isChecked()
-        for part in self._rare:
+        for part in self._rare.values():
             part.setVisible(unfolded)
-        self.more.setText(_("Fewer rules") if unfolded else _("More rules…"))
+        self._show_effects()
+
+    # --- What they do ---------------------------------------------------------------------------------------------
+
+    def show_effect(self, seen: "RuleMeasured") -> None:
+        """What a rule does, or would do: said below it, unless that is nothing."""
+        if seen.rule in self._stale and not seen.final:
+            return  # what stands there stays until all is known anew: nothing jumps under the pointer
+        self._stale.discard(seen.rule)
+        self._seen[seen.rule] = seen
+        self._show_effects()
+
+    def forget_effects(self) -> None:
+        """Nothing is known."""
+        self._seen.clear()
+        self._stale.clear()
+        self._show_effects()
+
+    def doubt_effects(self) -> None:
+        """Texts or rules are others: what is known holds no more, and is about to be known anew."""
+        self._stale = set(self._seen)
+        self._show_effects()
+
+    def _show_effects(self) -> None:
+        unfolded, hidden = self.more.isChecked(), 0
+        for name, effect in self._effects.items():
+            seen = self._seen.get(name)
+            there = seen is not None and seen.documents > 0
+            effect.setText(_effect(seen) if seen is not None and there else "")
+            effect.setToolTip(_("{n} characters fewer · show examples").format(n=short_number(seen.characters))
+                              if seen is not None else "")  # fmt: skip
+            folded = name in self._rare and not unfolded
+            hidden += there and folded
+            effect.setVisible(there)
+            effect.setEnabled(name not in self._stale)
+        more = _("More rules…") + (" · " + _("{n} would do something").format(n=number(hidden)) if hidden else "")
+        self.more.setText(_("Fewer rules") if unfolded else more)
 
     # --- Settings -------------------------------------------------------------------------------------------------
 
@@ -159,15 +233,27 @@ class Rules(QWidget):
         self._sent[name] = value
         self.changed.emit({f"data.{name}": value})
 
-    @Slot(float)
-    def _on_share(self, percent: float) -> None:
-        self._send(_SHARE, round(percent / 100, 6))
+    def _on_percent(self, name: str, percent: float) -> None:
+        self._send(name, round(percent / 100, 6))
 
     @Slot()
     def _on_languages(self) -> None:
         codes = [code.lower() for code in re.split(r"[\s,;]+", self.languages.text()) if code]
         if self._sent.get("languages") != codes:
             self._send("languages", codes)
+
+
+def _effect(seen: "RuleMeasured") -> str:
+    n = seen.documents
+    if seen.removes_documents and seen.on:
+        words = ngettext("removes {n} document", "removes {n} documents", n)
+    elif seen.removes_documents:
+        words = ngettext("would remove {n} document", "would remove {n} documents", n)
+    elif seen.on:
+        words = ngettext("changes {n} document", "changes {n} documents", n)
+    else:
+        words = ngettext("would change {n} document", "would change {n} documents", n)
+    return words.format(n=("≈ " if seen.estimated else "") + number(n))
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,91 @@
+"""Texts before and after, with what differs tinted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from PySide6.QtCore import Slot
+from PySide6.QtGui import QTextCharFormat, QTextCursor
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from llm_studio.ui import theme
+from llm_studio.ui.theme import set_role
+
+_SAME, _GONE, _NEW = "", "token_4", "token_3"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A text of `source` as it was, and what became of it; "" where nothing did."""
+
+    source: str
+    before: str
+    after: str
+
+
+class Changes(QPlainTextEdit):
+    """Shows a sentence and changes below it. What goes is tinted in the line with “−”, what comes in that with “+”."""
+
+    def __init__(self, parent: QWidget, name: str) -> None:
+        super().__init__(parent)
+        self.setReadOnly(True)
+        self.setTabChangesFocus(True)
+        self.setAccessibleName(name)
+        set_role(self, "sunken")
+        self._shown: tuple[str, Sequence[Change]] = ("", ())
+        theme.notifier().changed.connect(self._draw)
+
+    def show_changes(self, words: str, changes: Sequence[Change] = ()) -> None:
+        """Show these, unless they are shown already: who reads them stays where they are."""
+        if (words, changes) != self._shown:
+            self._shown = words, changes
+            self._draw()
+
+    @Slot()
+    def _draw(self) -> None:
+        words, changes = self._shown
+        self.setPlainText(words)
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        for change in changes:
+            cursor.insertText("\n\n", _format(_SAME))
+            cursor.insertText(f"{change.source}\n", _format(_SAME, muted=True))
+            before, after = _parts(change)
+            _insert(cursor, "− ", before)
+            if change.after:
+                cursor.insertText("\n", _format(_SAME))
+                _insert(cursor, "+ ", after)
+        self.moveCursor(QTextCursor.MoveOperation.Start)
+
+
+def _insert(cursor: QTextCursor, mark: str, parts: Sequence[tuple[str, str]]) -> None:
+    cursor.insertText(mark, _format(_SAME, muted=True))
+    for text, color in parts:
+        cursor.insertText(text, _format(color))
+
+
+def _format(color: str, *, muted: bool = False) -> QTextCharFormat:
+    form = QTextCharFormat()
+    if color:
+        form.setBackground(theme.color(color))
+    form.setForeground(theme.color("muted" if muted else "text"))
+    return form
+
+
+def _parts(change: Change) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Both texts in parts, each with its tint."""
+    if not change.after:
+        return [(change.before, _SAME)], []
+    before: list[tuple[str, str]] = []
+    after: list[tuple[str, str]] = []
+    # the two texts are cut at the same length: what only one of them reaches at its end hasn't changed
+    blocks = SequenceMatcher(None, change.before, change.after, autojunk=False).get_matching_blocks()
+    i = j = 0
+    for n, block in enumerate(blocks):
+        last = n == len(blocks) - 1
+        before.append((change.before[i : block.a], _SAME if last else _GONE))
+        after.append((change.after[j : block.b], _SAME if last else _NEW))
+        before.append((change.before[block.a : block.a + block.size], _SAME))
+        after.append((change.after[block.b : block.b + block.size], _SAME))
+        i, j = block.a + block.size, block.b + block.size
+    return [part for part in before if part[0]], [part for part in after if part[0]]
