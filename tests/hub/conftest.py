@@ -18,6 +18,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(asking, "PAUSES", (0.01, 0.02, 0.05))
+    monkeypatch.setattr(asking, "_CONNECTION_TEST", 20.0)  # seconds: a busy machine answers slowly
     monkeypatch.setattr(download, "PART_BYTES", 100_000)
     with serving() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)
