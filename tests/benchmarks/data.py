@@ -44,25 +44,31 @@ def main() -> None:
     """Print memory and speed."""
     factor = float(sys.argv[1] if __name__ == "__main__" and sys.argv[1:] else os.environ.get(
         "LLM_STUDIO_DATA_FACTOR", "1"))  # fmt: skip
-    for gigabytes in GIGABYTES:
-        with tempfile.TemporaryDirectory() as folder:
-            _memory(Path(folder), gigabytes * factor * 1000)
+    with tempfile.TemporaryDirectory() as folder:
+        projects_by_size = [_written(Path(folder), gigabytes * factor * 1000) for gigabytes in GIGABYTES]
+        for name, rules in (("rules of a new project", {}), ("all rules", ALL_RULES)):
+            for made in projects_by_size:
+                _memory(*made, name, rules)
     with tempfile.TemporaryDirectory() as folder:
         _speed(Path(folder), max(10, SPEED_MEGABYTES * factor))
 
 
-def _memory(folder: Path, megabytes: float) -> None:
-    project = projects.new_project(folder / "p", "nano", "en")
+def _written(folder: Path, megabytes: float) -> tuple[Project, int, float]:
+    """A project with so many megabytes of texts, its documents and its megabytes."""
+    project = projects.new_project(folder / f"{megabytes:g}", "nano", "en")
     made = _in_a_process("write", project.root, str(megabytes))
-    documents, written = made["documents"], made["megabytes"]
-    print(f"{written:.0f} MB, {documents} documents, written in {made['peak_mb']:.0f} MB of memory", flush=True)
-    for name, rules in (("rules of a new project", {}), ("all rules", ALL_RULES)):
-        projects.change_settings(project, {**rules, "tokenizer.max_megabytes": 50})
-        steps = [_in_a_process(step, project.root) for step in ("plan", "tokenizer", "prepare")]
-        told = [f"{step['name']} {step['peak_mb']:.0f} MB in {step['seconds']:.0f} s" for step in steps]
-        print(f"  {name}: peak memory {', '.join(told)}; plan {written / steps[0]['seconds']:.1f} MB/s, "
-              f"{steps[0]['plan_bytes'] / documents:.1f} bytes a document, {steps[0]['kept']} kept",
-              flush=True)  # fmt: skip
+    print(f"{made['megabytes']:.0f} MB, {made['documents']} documents, written in {made['peak_mb']:.0f} MB of memory",
+          flush=True)  # fmt: skip
+    return project, made["documents"], made["megabytes"]
+
+
+def _memory(project: Project, documents: int, megabytes: float, name: str, rules: dict[str, object]) -> None:
+    projects.change_settings(project, {**rules, "tokenizer.max_megabytes": 50})
+    steps = [_in_a_process(step, project.root) for step in ("plan", "tokenizer", "prepare")]
+    told = ", ".join(f"{step['name']} {step['peak_mb']:.0f} MB in {step['seconds']:.0f} s" for step in steps)
+    speed, each = megabytes / steps[0]["seconds"], steps[0]["plan_bytes"] / documents
+    print(f"{megabytes:.0f} MB, {name}: peak memory {told}; plan {speed:.1f} MB/s, {each:.1f} bytes a document, "
+          f"{steps[0]['kept']} kept", flush=True)  # fmt: skip
 
 
 def _speed(folder: Path, megabytes: float) -> None:
