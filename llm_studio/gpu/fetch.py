@@ -124,6 +124,7 @@ def _append(url: str, partial: Path, done: int, job: Job, task: str) -> None:
         with partial.open("ab" if done else "wb") as stream:
             for chunk in _chunks(response, job):
                 stream.write(chunk)
+                stream.flush()  # what has come is kept, however this process ends
                 done += len(chunk)
                 job.report(Progress(task, done / 1e6, total / 1e6 if total else None, _("MB")))
         if total is not None and done < total:

@@ -70,7 +70,8 @@ def test_a_fetch_is_stopped_at_the_foot_of_the_window_and_goes_on(driver: Driver
     driver.settle()
     driver.click(shown.fetch)
     driver.running("diagnostics/gpu/install")
-    driver.qtbot.waitUntil((pack.folder() / "downloads" / f"{wheels.name()}.partial").exists, timeout=10_000)
+    partial = pack.folder() / "downloads" / f"{wheels.name()}.partial"
+    driver.qtbot.waitUntil(lambda: partial.exists() and partial.stat().st_size > 0, timeout=10_000)
     driver.window.stop_current()
     driver.settle()
     assert "What has come is kept" in shown.pack.text()
