@@ -12,7 +12,7 @@ from llm_studio.errors import Cancelled, DataError, SourceError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import browsing, projects, texts
+from llm_studio.workflows import browsing, cleaning, projects, texts
 
 
 @pytest.fixture
@@ -148,13 +148,13 @@ def test_what_cleaning_leaves_out_follows_the_settings(empty: Project, monkeypat
     put(empty, [*stories, stories[0], stories[1], "tiny"])
     found = browsing.cleaned(empty, Job())
     assert found is not None
-    assert (found.documents, found.duplicates, found.too_short) == (30, 2, 1)
+    assert (found.documents, cleaning.left_out(found.left_out)) == (30, "1 too short, 2 duplicates")
     projects.change_settings(empty, {"data.remove_duplicates": False, "data.min_characters": 0})
     monkeypatch.setattr(browsing, "QUICK", 10)
     assert browsing.cleaned(empty, Job(), whatever_it_takes=False) is None
     after = browsing.cleaned(empty, Job())
     assert after is not None
-    assert (after.documents, after.duplicates, after.too_short) == (33, 0, 0)
+    assert after.documents == 33 and not any(after.left_out.values())
     projects.change_settings(empty, {"data.min_characters": 5000})
     with pytest.raises(DataError, match="Nothing is left"):
         browsing.cleaned(empty, Job())

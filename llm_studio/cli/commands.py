@@ -97,7 +97,9 @@ def download(
             source = texts.add_stories(project, language, max_samples or texts.DEFAULT_STORIES, job, seed)
         elif (wanted := hub.wanted(dataset, lang=lang, split=split, text_field=text_field, max_documents=max_samples,
                                    max_megabytes=max_megabytes)):  # fmt: skip
-            source = hub_commands.fetch(project, wanted, dataset, job)
+            asked = {"dataset": dataset, "lang": lang, "split": split, "text-field": text_field,
+                     "max-samples": max_samples, "max-megabytes": max_megabytes}  # fmt: skip
+            source = hub_commands.fetch(project, wanted, asked, job)
         else:
             source = texts.add_files(project, Path(dataset), job, separator=separator, text_field=text_field,
                                      max_documents=max_samples)  # fmt: skip

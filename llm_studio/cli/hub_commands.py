@@ -1,6 +1,7 @@
 """The commands for texts from the hub: datasets, search, and that part of download."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -94,16 +95,20 @@ def _found_text(found: "Found") -> str:
     return f"hf:{found.dataset}\n    {' · '.join(fact for fact in facts if fact)}"
 
 
-def fetch(project: Project, wanted: "Wanted", name: str, job: Job) -> "Source":
-    """Download, or go on with it; where the user stopped it, say how it goes on."""
+def fetch(project: Project, wanted: "Wanted", asked: Mapping[str, str | float | None], job: Job) -> "Source":
+    """Download, or go on with it; where the user stopped it, say how it goes on.
+
+    `asked` are the options of the command, by name: those that were given are needed to go on.
+    """
     from llm_studio.workflows.download import download, is_incomplete
 
     source = download(project, wanted, job)
     if job.stop_requested and is_incomplete(source):
+        options = [f"--{option} {quoted(str(value))}" for option, value in asked.items() if value is not None]
         text = _("Stopped. Source “{name}” has {documents} so far: they can be used, and the same command goes on.")
         job.report(Done(
             text.format(name=source.name, documents=counted(source.documents)),
-            f"llm-studio download {quoted(project.root)} --dataset {quoted(name)}",
+            " ".join(["llm-studio download", quoted(project.root), *options]),
             {"name": source.name, "documents": source.documents, "state": "incomplete"},
         ))  # fmt: skip
         raise typer.Exit(INTERRUPTED)

@@ -36,11 +36,12 @@ def stats(folder: Folder, as_json: Json = False) -> None:
 
 
 def _text(found: "Statistics", mixture: "list[Share]") -> str:
+    from llm_studio.workflows.cleaning import left_out
+
     parts = [_mixture(mixture), _figures_table(found), _lengths(found.corpus.lengths), _frequent(found.corpus)]
-    left = found.left_out
-    if any(left.values()):
-        parts.append(_("Cleaning leaves out {duplicates} duplicates and {short} documents that are too short.").format(
-            duplicates=number(left["duplicates"]), short=number(left["too_short"])))  # fmt: skip
+    what = left_out(found.left_out)
+    if what:
+        parts.append(_("Documents that cleaning leaves out: {what}.").format(what=what))
     return "\n\n".join(parts)
 
 

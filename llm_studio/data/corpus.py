@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.config import DataSettings
+from llm_studio.config import SPECIAL_TOKENS, DataSettings
 from llm_studio.data.choosing import Judge, Judged, Measures, Scale, Verdict, draw, too_little
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.lines import RepeatedLines
@@ -32,6 +32,7 @@ LONGEST_UNIT = 8_000
 SHORTEST_UNIT = 400
 """Characters aimed at when a document is cut. Units are from half to twice as long; shorter documents stay whole."""
 _UNITS_WANTED = 5
+_END, _QUESTION, _ANSWER = SPECIAL_TOKENS
 _REPORT_EVERY = 4_000_000
 
 
@@ -215,11 +216,12 @@ class _Texts:
 
     def units(self, size: int) -> Iterator[tuple[str, str, bool]]:
         """(source, text, whether its document ends) of each unit of the kept documents."""
-        waiting = ""
+        waiting, conversations = "", frozenset(source.name for source in self.sources if source.conversations)
         for piece in self.pieces(self.kept):
             text, start = waiting + piece.text, 0
+            talks = piece.source in conversations
             while len(text) - start >= 2 * size:
-                cut = unit_end(text, start, size)
+                cut = unit_end(text, start, size, talks)
                 yield piece.source, text[start:cut], False
                 start = cut
             waiting = text[start:]
@@ -228,12 +230,18 @@ class _Texts:
                 waiting = ""
 
 
-def unit_end(text: str, start: int, size: int) -> int:
+def unit_end(text: str, start: int, size: int, conversation: bool = False) -> int:
     """Where a unit of about `size` characters that begins at `start` ends; at least twice as many must be there.
 
-    At a blank line, else at the end of a line, of a sentence, of a word: each time before the white space.
+    At a blank line, else at the end of a line, of a sentence, of a word: each time before the white space. In a
+    conversation before a question, where there is one.
     """
     low, aim, high = start + size // 2, start + size, start + size * 3 // 2
+    if conversation:
+        question = text.rfind(_QUESTION, low, aim)
+        question = text.find(_QUESTION, aim, high) if question < 0 else question
+        if question > low:
+            return question
     for mark in ("\n\n", "\n"):
         place = text.rfind(mark, low, aim)
         if place < 0:
@@ -268,6 +276,11 @@ class Plan:
     _kept: _Texts
     _validation: NDArray[np.bool_]
     _size: int
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many documents are left out, by reason: the names of the verdicts, in small letters."""
+        return {verdict.name.lower(): count for verdict, count in self.removed.items()}
 
     @property
     def duplicates(self) -> int:

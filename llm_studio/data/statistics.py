@@ -112,7 +112,7 @@ class Statistics:
     corpus: Figures
     sources: dict[str, Figures]
     left_out: dict[str, int]
-    """How many documents cleaning leaves out, by reason: duplicates, too_short."""
+    """How many documents cleaning leaves out, by the reason, as in `Plan.left_out`."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -152,7 +152,7 @@ def measure(plan: "Plan", job: Job) -> Statistics:
                 job.report(Progress(_("Counting words"), min(done, plan.characters), plan.characters, _("characters")))
         figures[name] = meter.figures()
         whole.merge(meter)
-    return Statistics(whole.figures(), figures, {"duplicates": plan.duplicates, "too_short": plan.too_short})
+    return Statistics(whole.figures(), figures, plan.left_out)
 
 
 def _worded(stretches: "Iterable[Stretch]", conversations: frozenset[str]) -> Iterable[tuple[str, str, bool]]:

@@ -195,8 +195,8 @@ class Cleaned:
     """What the cleaning settings make of the corpus. `cut`: long documents were cut to have some for validation."""
 
     documents: int
-    duplicates: int
-    too_short: int
+    left_out: dict[str, int]
+    """Documents by the reason why they are not kept: see `cleaning.left_out`."""
     characters: int
     validation_characters: int
     cut: bool
@@ -219,8 +219,7 @@ def cleaned(project: Project, job: Job, *, whatever_it_takes: bool = True) -> Cl
     if not corpus.sources or (_much(corpus.sources) and not whatever_it_takes):
         return None
     plan = corpus.plan(job)
-    found = Cleaned(plan.documents, plan.duplicates, plan.too_short, plan.characters, plan.validation_characters,
-                    plan.cut)  # fmt: skip
+    found = Cleaned(plan.documents, plan.left_out, plan.characters, plan.validation_characters, plan.cut)
     _remember(project, "cleaned", key, found)
     return found
 

@@ -1,10 +1,11 @@
 """What each rule of cleaning changes or removes, before it is applied."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from llm_studio.config import DataSettings
 from llm_studio.errors import ProjectError
-from llm_studio.i18n import N_, _
+from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
@@ -29,6 +30,22 @@ NAMES = {
     "remove_near_duplicates": N_("Near duplicates"),
 }
 """A name for people for each rule, in the order in which they are applied."""
+
+
+def left_out(counts: Mapping[str, int]) -> str:
+    """“2 duplicates, 1 too short” of how many documents are left out by reason; "" where there are none."""
+    sentences = {
+        "too_short": lambda n: ngettext("{n} too short", "{n} too short", n),
+        "too_long": lambda n: ngettext("{n} too long", "{n} too long", n),
+        "other_language": lambda n: ngettext("{n} in another language", "{n} in other languages", n),
+        "duplicate": lambda n: ngettext("{n} duplicate", "{n} duplicates", n),
+        "near_duplicate": lambda n: ngettext("{n} near duplicate", "{n} near duplicates", n),
+    }
+    return ", ".join(
+        sentence(counts[reason]).format(n=number(counts[reason]))
+        for reason, sentence in sentences.items()
+        if counts.get(reason)
+    )
 
 
 def preview(

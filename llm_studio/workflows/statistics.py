@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_studio.data.statistics import Figures as Figures
     from llm_studio.data.statistics import Statistics
 
-_VERSION = 1
+_VERSION = 2
 
 
 def measure(project: Project, job: Job) -> "Statistics":

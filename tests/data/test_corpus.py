@@ -209,6 +209,15 @@ def test_a_unit_ends_at_the_best_place(text: str, begins: str) -> None:
     assert text[unit_end(text, 0, 13) :].startswith(begins)
 
 
+def test_a_conversation_is_cut_before_a_question() -> None:
+    talk = "".join(f"<|user|>Who are you?\n\n{n}<|assistant|>I am.\n\nNobody." for n in range(50))
+    cut = unit_end(talk, 0, 500, conversation=True)
+    assert 250 < cut <= 750 and talk[cut:].startswith("<|user|>")
+    assert not talk[unit_end(talk, 0, 500) :].startswith("<|user|>")
+    long_answer = "<|user|>Tell.<|assistant|>" + "One day it rained. " * 200
+    assert unit_end(long_answer, 0, 500, conversation=True) == unit_end(long_answer, 0, 500)
+
+
 def test_a_text_of_one_line_is_cut_too(tmp_path: Path) -> None:
     draw = random.Random(0)
     for letters in ("abcdef ", "字文書本語文字列", "abcdefgh"):

@@ -322,7 +322,7 @@ def test_cleaning_says_at_once_what_it_leaves_out(fresh: Driver, tmp_path: Path)
     path = files(tmp_path, tales="\n\n".join([*stories, *stories[:14], "one", "two", "three"]))[0]
     page.cards.options.between.setCurrentIndex(1)
     drop(fresh, page, [path])
-    assert page.cleaning.outcome.text() == "14 duplicates, 3 too short left out"
+    assert page.cleaning.outcome.text() == "3 too short, 14 duplicates left out"
     fresh.click(page.cleaning.rules.duplicates)
     fresh.settle()
     assert page.cleaning.outcome.text() == "3 too short left out"

@@ -105,10 +105,10 @@ class Apart:
             self.end()
             spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside a window's threads
             ours, theirs = spawn.Pipe()
+            process = spawn.Process(target=_serve, args=(theirs, self._read), daemon=True)
             with theirs:  # closed here, it ends with the process: then ours tells of its death
-                self._process = spawn.Process(target=_serve, args=(theirs, self._read), daemon=True)
-                self._process.start()
-            self._connection = ours
+                process.start()
+            self._connection, self._process = ours, process
         return self._connection, self._process
 
     def end(self) -> None:

@@ -11,6 +11,7 @@ from llm_studio.ui.tabs.data.rules import Rules
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, icon_button, label, row
 from llm_studio.ui.widgets.histogram import Histogram
+from llm_studio.workflows.cleaning import left_out
 
 if TYPE_CHECKING:
     from llm_studio.workflows.browsing import Cleaned, Lengths
@@ -86,7 +87,7 @@ class CleaningCard(Card):
             self.kept.setText("")
         else:
             self.outcome.setText(_left_out(cleaned))
-            set_role(self.outcome, "warn" if cleaned.duplicates or cleaned.too_short else "muted")
+            set_role(self.outcome, "warn" if any(cleaned.left_out.values()) else "muted")
             self.kept.setText(_kept(cleaned))
         self.outcome.setVisible(bool(self.outcome.text()))
         self.kept.setVisible(bool(self.kept.text()))
@@ -153,16 +154,8 @@ def _bar_tip(low: int, high: int, count: int) -> str:
 
 
 def _left_out(cleaned: "Cleaned") -> str:
-    parts: list[str] = []
-    if cleaned.duplicates:
-        parts.append(
-            ngettext("{n} duplicate", "{n} duplicates", cleaned.duplicates).format(n=number(cleaned.duplicates))
-        )
-    if cleaned.too_short:
-        parts.append(ngettext("{n} too short", "{n} too short", cleaned.too_short).format(n=number(cleaned.too_short)))
-    if not parts:
-        return _("Nothing is left out.")
-    return _("{what} left out").format(what=", ".join(parts))
+    what = left_out(cleaned.left_out)
+    return _("{what} left out").format(what=what) if what else _("Nothing is left out.")
 
 
 def _kept(cleaned: "Cleaned") -> str:
