@@ -1,7 +1,8 @@
 """The upper part of the Data tab: where texts may come from."""
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QMenu, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QLineEdit, QMenu, QSpinBox, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.theme import GAP
@@ -10,6 +11,8 @@ from llm_studio.ui.widgets.source_card import SourceCard
 from llm_studio.workflows.texts import DEFAULT_STORIES
 
 _MOST_STORIES = 1_000_000
+_ROOMY = 900
+"""Pixels of width from which a language and a number fit side by side into a card."""
 _OWN = "own"
 _FIRST_TALES, _FIRST_ARTICLES = 20_000, 10_000
 LANGUAGES = {
@@ -36,6 +39,7 @@ class SourceCards(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._choices: list[QHBoxLayout] = []
         cards = QHBoxLayout()
         cards.setSpacing(GAP - 2)
         for made, width in ((self._stories(), 3), (self._tiny_stories(), 2), (self._wikipedia(), 3), (self._hub(), 2),
@@ -65,14 +69,26 @@ class SourceCards(QWidget):
         self.count.setToolTip(_("Number of stories"))
         self.add = button(_("Add"), card, self._on_add, "small")
         self.add.setAccessibleName(_("Add the built-in stories"))
-        for part in (self.language, self.count):
-            part.setMinimumWidth(60)
-        choices = row(self.language, self.count, spacing=6)
-        choices.setStretch(0, 1)
-        choices.setStretch(1, 1)
-        card.content.addLayout(choices)
+        self.count.setMinimumWidth(60)
+        card.content.addLayout(self._side_by_side(self.language, self.count))
         card.content.addLayout(row(self.add, None))
         return card
+
+    def _side_by_side(self, language: QComboBox, count: QSpinBox) -> QHBoxLayout:
+        """Both in a row, or one below the other where the window is too narrow for the language's name."""
+        language.setMinimumWidth(60)
+        made = row(language, count, spacing=6)
+        made.setStretch(0, 1)
+        made.setStretch(1, 1)
+        self._choices.append(made)
+        return made
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's name
+        """Make the most of the width."""
+        super().resizeEvent(event)
+        direction = QBoxLayout.Direction
+        for choices in self._choices:
+            choices.setDirection(direction.LeftToRight if self.width() >= _ROOMY else direction.TopToBottom)
 
     def _tiny_stories(self) -> SourceCard:
         card = SourceCard(self, "TinyStories", _("2 million short English tales"))
@@ -92,11 +108,7 @@ class SourceCards(QWidget):
         self.articles = _count(card, _FIRST_ARTICLES, _("Number of articles"))
         self.get_articles = button(_("Download"), card, self._on_articles, "small")
         self.get_articles.setAccessibleName(_("Download articles of Wikipedia"))
-        self.wiki.setMinimumWidth(60)
-        choices = row(self.wiki, self.articles, spacing=6)
-        choices.setStretch(0, 1)
-        choices.setStretch(1, 1)
-        card.content.addLayout(choices)
+        card.content.addLayout(self._side_by_side(self.wiki, self.articles))
         card.content.addLayout(row(self.get_articles, None))
         return card
 
