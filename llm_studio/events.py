@@ -149,7 +149,7 @@ class StepSkipped(Event):
 
 @dataclass(frozen=True)
 class RolledBack(Event):
-    """The training diverged at step `diverged_at`, and goes on after `step` at `rate_factor` times the scheduled rate."""
+    """The training diverged at `diverged_at` and goes on after `step`, at `rate_factor` times the scheduled rate."""
 
     kind: ClassVar[str] = "rollback"
     step: int

@@ -251,8 +251,8 @@ class Trainer:
         self._pace.begin_anew()
         self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
         self._now.note(batch_size=training.batch_size)
-        text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences, which changes "
-                 "nothing in what is learned.").format(
+        text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "
+                 "learned stays the same.").format(
             step=number(self.step + 1), size=number(training.batch_size),
             count=number(training.gradient_accumulation_steps))  # fmt: skip
         self._job.report(Notice(text, "warning"))
