@@ -30,7 +30,6 @@ FORGIVEN = 1000
 _WINDOW = 100
 _ENOUGH = 20
 """Losses known before an explosion can be told."""
-_FIRST = 10
 _WIDE = 6 * 1.4826
 """Six standard deviations, in median absolute deviations (of a normal distribution)."""
 _MARGIN = 0.5
@@ -63,7 +62,7 @@ class Recovery:
     times: int = 0
     last_trouble: int = 0
     poisoned: list[int] = field(default_factory=_ints)
-    first: list[float] = field(default_factory=_floats)
+    first: float | None = None
     recent: list[float] = field(default_factory=_floats)
     bad_in_a_row: int = 0
     good: int = 0
@@ -82,12 +81,12 @@ class Recovery:
             again = bool(self.poisoned) and 0 < step - self.poisoned[-1] <= AGAIN
             self.poisoned = [*self.poisoned, step][-_WINDOW:]
             return self._trouble(step) if again else Verdict.SKIP
+        if self.first is None:  # of the weights that it begins with
+            self.first = loss
         if loss > self._bar(step, warmup, chance):
             self.bad_in_a_row += 1
             return self._trouble(step) if self.bad_in_a_row >= PATIENCE else Verdict.FINE
         self.bad_in_a_row = 0
-        if len(self.first) < _FIRST:
-            self.first.append(loss)
         self.recent = [*self.recent, loss][-_WINDOW:]
         if self.times and step > self.last_trouble + FORGIVEN:
             self.times = 0
@@ -95,9 +94,7 @@ class Recovery:
 
     def _bar(self, step: int, warmup: int, chance: float) -> float:
         """Above it a loss is bad."""
-        if len(self.first) < _FIRST:
-            return math.inf
-        highest = max(chance, statistics.median(self.first)) + _MARGIN_AT_FIRST
+        highest = max(chance, self.first or 0.0) + _MARGIN_AT_FIRST
         if step <= warmup or len(self.recent) < _ENOUGH:
             return highest
         middle = statistics.median(self.recent)
