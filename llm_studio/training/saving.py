@@ -82,10 +82,12 @@ class Saves:
         return saved
 
     def snapshot(self, update: Update, step: int) -> None:
-        """Have a snapshot written."""
+        """Have a snapshot written, where there is to be room for any."""
+        limit = update.settings.training.snapshot_megabytes * 1_000_000
+        if not limit:
+            return
         self._keeper.finish()
         halves = Copy({name: tensor.detach().half() for name, tensor in update.model.state_dict().items()})
-        limit = update.settings.training.snapshot_megabytes * 1_000_000
         self._keeper.write(partial(self._write_snapshot, step, halves, limit))
 
     def _write_snapshot(self, step: int, halves: Copy, limit: int) -> None:
