@@ -181,6 +181,12 @@ class TrainingSettings(Section):
         default=128, ge=1, description=N_("validation sequences in an evaluation, always the same")
     )
     checkpoint_interval: int = Field(default=500, ge=1, description=N_("steps between two checkpoints"))
+    checkpoint_minutes: float = Field(
+        default=2.0,
+        ge=0,
+        le=10_000,
+        description=N_("most minutes between two checkpoints; 0: no limit"),
+    )
     snapshot_megabytes: int = Field(
         default=200, ge=0, description=N_("disk for the snapshots of a run, in MB; 0: none")
     )

@@ -12,7 +12,8 @@ StudioError
 ├── DownloadError      something that can't be fetched, or came damaged
 ├── PackError          a torch for the graphics card that can't be used
 ├── BusyError          another window or command is writing the same thing
-└── StorageError       the disk is full, or may not be written to
+└── StorageError       the disk may not be written to
+    └── DiskFullError           ... or is full
 
 Any other exception is a bug. Messages are written for the user, in their language.
 """
@@ -110,6 +111,10 @@ class BusyError(StudioError):
 
 class StorageError(StudioError):
     """The disk is full, or may not be written to."""
+
+
+class DiskFullError(StorageError):
+    """There is no room on the disk."""
 
 
 class Cancelled(Exception):  # noqa: N818  not an error: what the user asked for

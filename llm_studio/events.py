@@ -138,6 +138,26 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
+class StepSkipped(Event):
+    """A step that changed no weight, since its loss or its gradient was no number; `loss` may be none either."""
+
+    kind: ClassVar[str] = "skipped"
+    step: int
+    loss: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class RolledBack(Event):
+    """The training diverged at `diverged_at` and goes on after `step`, at `rate_factor` times the scheduled rate."""
+
+    kind: ClassVar[str] = "rollback"
+    step: int
+    diverged_at: int
+    rate_factor: float
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     """The validation loss (nats per token) after `step` steps; `best`: the lowest of the run so far."""
 

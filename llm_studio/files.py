@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from llm_studio.errors import BusyError, StorageError
+from llm_studio.errors import BusyError, DiskFullError, StorageError
 from llm_studio.i18n import _, size
 
 _BEING_WRITTEN = ".partial"
@@ -28,7 +28,7 @@ def explained(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageError(
+            raise DiskFullError(
                 _("The disk is full: {path} could not be written.").format(path=path),
                 _("Make room, then start again: what was done before is kept."),
             ) from error
@@ -167,10 +167,10 @@ def folder_size(path: Path) -> int:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raise StorageError unless `needed` bytes are free where `folder` is."""
+    """Raise DiskFullError unless `needed` bytes are free where `folder` is."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise StorageError(
+        raise DiskFullError(
             _("{needed} are needed in {folder}, {free} are free.").format(
                 needed=size(needed), free=size(free), folder=folder
             ),

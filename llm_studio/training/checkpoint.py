@@ -12,7 +12,8 @@ by the sums.
 """
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config_file import dump, load
 from llm_studio.device import Compute
-from llm_studio.errors import CheckpointError, NewerCheckpointError
+from llm_studio.errors import CheckpointError, DiskFullError, NewerCheckpointError
 from llm_studio.events import CheckpointSaved
 from llm_studio.i18n import _
 from llm_studio.training import tensors
@@ -43,7 +44,8 @@ _RECORD, _MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER = (
 class LoopState:
     """Where a training stands, and how it was computed: with the same, the rest comes out bit for bit the same.
 
-    `validation_loss` was measured at this very step, or is None; `scaler` is the state of float16's loss scaling.
+    `validation_loss` was measured at this very step, or is None; `scaler` is the state of float16's loss scaling,
+    `recovery` that of what is done about trouble, `history` what was changed on the way.
     """
 
     step: int
@@ -57,6 +59,8 @@ class LoopState:
     data: str
     torch_version: str
     scaler: dict[str, Any]
+    recovery: dict[str, Any] = field(default_factory=dict[str, Any])
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 @dataclass(frozen=True)
@@ -104,11 +108,15 @@ def folder(run: Path, step: int) -> Path:
 def save(
     run: Path, state: LoopState, settings: Settings, tokenizer_json: str,
     weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor], conversations: bool = False,
+    needed: Collection[int] = (),
 ) -> CheckpointSaved:  # fmt: skip
-    """Write a checkpoint whole, then remove those no longer kept. Raises StorageError; older ones stay then."""
+    """Write a checkpoint whole, then remove those no longer kept. Raises StorageError; older ones stay then.
+
+    Those of the `needed` steps are kept. Where there is no room the oldest of the others go before.
+    """
     began = time.perf_counter()
     path = folder(run, state.step)
-    files.require_space(run, _SPARE_BYTES + sum(t.nbytes for t in (*weights.values(), *moments.values())))
+    _make_room(run, _SPARE_BYTES + sum(t.nbytes for t in (*weights.values(), *moments.values())), needed)
     with files.whole_folder(path) as beside:
         tensors.write(beside / _MODEL, weights)
         tensors.write(beside / _OPTIMIZER, moments)
@@ -117,7 +125,7 @@ def save(
         sums = {name: files.sha256_of(beside / name) for name in (_MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER)}
         record = {"version": VERSION, "state": asdict(state), "conversations": conversations, "files": sums}
         files.write_json(beside / _RECORD, {**record, "fingerprint": files.fingerprint(record)})
-    _prune(run, state.step)
+    _prune(run, state.step, needed)
     return CheckpointSaved(state.step, path.name, files.folder_size(path), time.perf_counter() - began)
 
 
@@ -171,14 +179,18 @@ def listed(run: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda c: c.step)
 
 
-def newest_intact(run: Path) -> tuple[Checkpoint | None, list[str]]:
+def newest_intact(run: Path, latest: int | None = None) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint whose sums are right, and the names of the damaged ones that are newer.
+
+    With `latest` none after that step is looked at.
 
     Raises NewerCheckpointError where a newer program has gone on with the run: its work isn't to be undone.
     """
     damaged: list[str] = []
     folders = (p for p in run.glob(f"{_PREFIX}*") if p.is_dir() and not files.is_partial(p))
     for path in sorted(folders, key=_step_of, reverse=True):
+        if latest is not None and _step_of(path) > latest:
+            continue
         try:
             checkpoint = read(path)
             verify(checkpoint)
@@ -204,15 +216,39 @@ def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
     return checkpoints[-1] if checkpoints else None
 
 
-def _prune(run: Path, step: int) -> None:
+def _make_room(run: Path, size: int, needed: Collection[int]) -> None:
+    """See to it that `size` bytes are free: the oldest checkpoints go, but for the last two, the best and the `needed`.
+
+    Raises DiskFullError where that isn't enough.
+    """
+    checkpoints = listed(run)
+    best_one = best(checkpoints)
+    dispensable = [c for c in checkpoints[:-2] if c.step not in needed and c != best_one]
+    while True:
+        try:
+            return files.require_space(run, size)
+        except DiskFullError:
+            if not dispensable:
+                raise
+            files.remove_folder(dispensable.pop(0).path)
+
+
+def remove_after(run: Path, step: int) -> None:
+    """Remove the checkpoints of later steps, but for a newer program's: they are about to be done again."""
+    for path in run.glob(f"{_PREFIX}*"):
+        if _step_of(path) > step and not _is_newer(path):
+            files.remove_folder(path)
+
+
+def _prune(run: Path, step: int, needed: Collection[int]) -> None:
     """Remove what is no longer kept now that the checkpoint of `step` is whole.
 
-    That is the older ones but for the last few and the best; later ones, damaged ones and what interrupted saves
-    left, which a resume stepped over; but nothing of a newer program. What another program holds open stays for
-    the next time.
+    That is the older ones but for the last few, the best and the `needed`; later ones, damaged ones and what
+    interrupted saves left, which a resume stepped over; but nothing of a newer program. What another program holds
+    open stays for the next time.
     """
     checkpoints = [c for c in listed(run) if c.step <= step]
-    kept = {c.path for c in checkpoints[-KEPT:]}
+    kept = {c.path for c in checkpoints[-KEPT:]} | {folder(run, step) for step in needed}
     best_one = best(checkpoints)
     for path in run.glob(f"{_PREFIX}*"):
         if path in kept or (best_one and path == best_one.path):

@@ -15,6 +15,7 @@ class RunLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stream: IO[bytes] | None = None
+        self._unwritten = b""
 
     def __enter__(self) -> "RunLog":
         with files.explained(self._path):
@@ -26,14 +27,33 @@ class RunLog:
     def __exit__(self, *_error: object) -> None:
         if self._stream:
             self._stream.close()
+            self._stream = None
 
     def write(self, event: Event) -> None:
-        """Append one event; it is with the operating system when this returns."""
+        """Append one event; it is with the operating system when this returns.
+
+        Where the disk is full it is kept, and written before what comes next.
+        """
+        self._unwritten += (to_json(event) + "\n").encode()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what the disk refused so far. Raises StorageError."""
         assert self._stream, "use RunLog in a with statement"
-        line = (to_json(event) + "\n").encode()
         with files.explained(self._path):
-            while line:
-                line = line[self._stream.write(line) :]
+            while self._unwritten:
+                self._unwritten = self._unwritten[self._stream.write(self._unwritten) :]
+
+    def to_disk(self) -> None:
+        """Wait until it is on the disk: a checkpoint that outlives a power cut needs its log. From any thread."""
+        with files.explained(self._path):
+            files.flush_to_disk(self._path)
+
+    def cut_after(self, step: int, evaluated: bool = True) -> None:
+        """Forget what it says of later steps, to which the training comes back; not that it did so before."""
+        self.__exit__()
+        cut_after(self._path, step, evaluated, resumed=False)
+        self.__enter__()
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -50,13 +70,15 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                 yield record
 
 
-def cut_after(path: Path, step: int, evaluated: bool = True) -> None:
+def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = True) -> None:
     """Forget what the log says of later steps: they are about to be done again.
 
-    Where the checkpoint of `step` was saved before its evaluation, that evaluation will be done again as well.
+    Where the checkpoint of `step` was saved before its evaluation, that evaluation will be done again as well; and a
+    run `resumed` there goes back to that checkpoint once more, if it must.
     """
     if not path.exists():
         return
-    again = () if evaluated else ("evaluation", "sample")
+    again = {"rollback"} if resumed else set[str]()
+    again |= set() if evaluated else {"evaluation", "sample"}
     kept = [r for r in read(path) if r.get("step", 0) < step or (r.get("step") == step and r.get("event") not in again)]
     files.write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))

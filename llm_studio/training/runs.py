@@ -5,7 +5,7 @@ import datetime
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from llm_studio.errors import ConfigError, ProjectError, StorageError
 from llm_studio.i18n import N_, _
 from llm_studio.project import Project
 
-STATES = (N_("running"), N_("stopped"), N_("finished"), N_("failed"), N_("interrupted"))
+STATES = (N_("running"), N_("waiting"), N_("stopped"), N_("finished"), N_("failed"), N_("interrupted"))
+
+ACTIVE = ("running", "waiting")
+"""States of a run that someone trains; "waiting": until the disk has room."""
 
 VERSION = 1
 _RECORD = "run.json"
@@ -46,6 +49,8 @@ class Run:
     """The checkpoint whose weights it began with: RUN/step-000500, or a folder of another project."""
     conversations: bool = False
     """Whether it was trained on conversations, so that its model can be asked questions."""
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """What was changed on the way, each with its step: settings, the micro-batch, the learning rate."""
 
 
 def lock_name(run: str) -> str:
@@ -85,7 +90,7 @@ def read(project: Project, name: str) -> Run:
         run = Run(name=name, **{key: record[key] for key in Run.__dataclass_fields__ if key in record})
     except TypeError:  # damaged: what the newest checkpoint knows is nearly all
         run = _rebuilt(project, name)
-    if run.state == "running" and not project.is_being_written(lock_name(name)):
+    if run.state in ACTIVE and not project.is_being_written(lock_name(name)):
         run = replace(run, state="interrupted")
     return replace(run, bytes=files.folder_size(folder(project, name)))
 

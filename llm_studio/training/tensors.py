@@ -30,3 +30,30 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         raise (
             OSError(None, str(error), str(path), number) if os.name == "nt" else OSError(number, str(error))
         ) from error
+
+
+class Copy:
+    """Tensors as they are now, in the computer's memory, whatever becomes of them after.
+
+    From a graphics card they come while it goes on: `wait` until they are there.
+    """
+
+    def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        self._tensors = {name: _copy(tensor.detach()) for name, tensor in tensors.items()}
+        self._arrived = None
+        if any(tensor.is_cuda for tensor in tensors.values()):
+            self._arrived = torch.cuda.Event()
+            self._arrived.record()
+
+    def wait(self) -> dict[str, torch.Tensor]:
+        """The tensors; from any thread."""
+        if self._arrived is not None:
+            self._arrived.synchronize()
+        return self._tensors
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_cuda:
+        return tensor.clone(memory_format=torch.contiguous_format)
+    # into pages that stay where they are, the card copies by itself, in its turn among the steps' kernels
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)

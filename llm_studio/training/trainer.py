@@ -1,276 +1,294 @@
 """The training loop: one `Trainer` trains one run, from step 0 or from a checkpoint.
 
 Batches and dropout are functions of (seed, step), evaluation and samples have generators of their own, and nothing
-else touches torch's global generator: so a run that was killed and resumed ends with the very same weights.
+else touches torch's global generator: so a run that was killed and resumed ends with the very same weights. What is
+decided by the clock (to save) changes no weight; what changes weights is decided by steps and losses alone.
 """
 
+import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
 from llm_studio.config import Settings
-from llm_studio.data import batches
-from llm_studio.data.dataset import Tokens
-from llm_studio.data.tokenizer import Tokenizer
 from llm_studio.device import Compute
-from llm_studio.events import Evaluated, Event, Notice, SampleWritten, StepDone
+from llm_studio.errors import CheckpointError
+from llm_studio.events import Evaluated, Notice, RolledBack, RunStarted, SampleWritten, StepDone, StepSkipped
+from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.model.transformer import Transformer
-from llm_studio.training import checkpoint, evaluation, optimizer, snapshots
+from llm_studio.training import checkpoint, evaluation, memory, recovery, snapshots
 from llm_studio.training.checkpoint import Checkpoint, LoopState
-from llm_studio.training.log import RunLog
+from llm_studio.training.keeping import NotSavedError
+from llm_studio.training.recovery import Verdict
+from llm_studio.training.saving import Material, Saves, learns_conversations
 from llm_studio.training.scheduler import learning_rate
+from llm_studio.training.standing import Standing
+from llm_studio.training.step import Outcome, Update, fitting
 from llm_studio.training.throughput import Throughput
-from llm_studio.training.watch import Watch
+from llm_studio.training.watch import Pace, Watch
 
-_LOSS_MEMORY = 0.98
-"""Of the mean training loss that is shown for a run."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a run trains on and where it writes. `fingerprint` is that of the tokens; `saved` is called at each save."""
-
-    tokens: Tokens
-    tokenizer: Tokenizer
-    fingerprint: str
-    prompts: tuple[str, ...]
-    folder: Path
-    log: RunLog
-    saved: Callable[["Trainer"], object]
-
-
-@dataclass(frozen=True)
-class _MicroBatch:
-    """Inputs (B, T), targets (one token further) and, where only answers count, which targets do.
-
-    Its mean loss, divided by `parts`, is its part in the mean over all counted targets of the step, whatever the
-    size of the micro-batches. `counts`: some of its targets do.
-    """
-
-    tensors: tuple[torch.Tensor, ...]
-    parts: float
-    counts: bool = True
+_T = TypeVar("_T")
 
 
 class Trainer:
-    """Trains one model. `step` counts the updates done."""
+    """Trains one model."""
 
     def __init__(self, material: Material, settings: Settings, compute: Compute, job: Job) -> None:
         self._material = material
-        self._settings = settings
+        self._keeper = material.keeper
         self._compute = compute
         self._job = job
         torch.set_num_threads(compute.threads)
-        torch.manual_seed(settings.training.seed)
+        memory.keep_within_card(compute.device)
         vocab_size = material.tokenizer.vocab_size
-        self.model = Transformer(settings.model, vocab_size).to(compute.device)
-        self._optimizer = optimizer.build(self.model, settings.training)
-        self._scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
+        self._update = Update(material.tokens, vocab_size, settings, compute, job)
         self._answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
         self._watch = Watch(vocab_size, settings.training.warmup_steps)
+        self._pace = Pace(compute.device)
         self._throughput = Throughput()
-        self.step = 0
-        self.tokens_seen = 0
-        self.train_loss: float | None = None
-        self.best_loss: float | None = None
-        self._validation: tuple[int, float] | None = None
-        self._seconds_before = 0.0
-        self._began = time.perf_counter()
+        self._now = Standing()
+        self._saves = Saves(material)
+        self._save_soon = False
 
     @property
-    def seconds(self) -> float:
-        """Time spent training, over all sessions of the run."""
-        return self._seconds_before + time.perf_counter() - self._began
+    def step(self) -> int:
+        """Steps done."""
+        return self._now.step
+
+    @property
+    def settings(self) -> Settings:
+        """The run's settings, with the micro-batch that fits into memory."""
+        return self._update.settings
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are learned."""
+        return self._update.model.parameter_count()
+
+    @property
+    def last_saved(self) -> LoopState | None:
+        """Where the last checkpoint stands that is whole on the disk."""
+        return self._saves.whole
 
     @property
     def learns_conversations(self) -> bool:
         """Whether some of what it is trained on are conversations."""
-        weights = self._settings.data.weights
-        return any(
-            source.conversations and weights.get(source.name, 1.0) > 0 for source in self._material.tokens.sources
-        )
+        return learns_conversations(self._material.tokens, self.settings)
+
+    def state(self) -> LoopState:
+        """Where it stands."""
+        scaler = self._update.scaler.state_dict()
+        return self._now.state(self._material.tokenizer.vocab_size, self._compute, self._material.fingerprint, scaler)
+
+    # --- Where it begins -------------------------------------------------------------------------------------------
 
     def begin_with(self, weights: dict[str, torch.Tensor]) -> None:
         """Begin with these weights instead of new ones."""
-        self.model.load_state_dict(weights)
+        self._update.model.load_state_dict(weights)
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from where `saved` was made."""
-        self.model.load_state_dict(saved.weights())
-        optimizer.load_state_tensors(self._optimizer, self.model, saved.moments())
-        state = saved.state
-        if state.scaler:
-            self._scaler.load_state_dict(state.scaler)
-        self.step, self.tokens_seen, self._seconds_before = state.step, state.tokens, state.seconds
-        self.train_loss, self.best_loss = state.train_loss, state.best_loss
-        self._validation = None if state.validation_loss is None else (state.step, state.validation_loss)
+        self._update.restore(saved)
+        self._now = Standing.of(saved.state)
+        self._saves.begin(saved.state)
+
+    def note_changes(self, changes: dict[str, Any]) -> None:
+        """The user has changed settings: the scheduled rate holds, and losses are judged anew."""
+        self._now.recovery = self._now.recovery.forgotten()
+        self._now.note(settings=changes)
+
+    def first_batch(self) -> None:
+        """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
+        self._update.first_batch()
+        evaluation.sequences(self._material.tokens, self.settings)
+
+    def tell_begun(self) -> None:
+        """Say from where it goes on."""
+        fingerprint = self._material.tokens.fingerprint_for(self.settings.training.loss_on)
+        compute = self._compute
+        self._keeper.tell(RunStarted(
+            self._material.folder.name, self.step, self.settings.training.max_steps, self.parameters,
+            compute.device, compute.precision, compute.threads, fingerprint,
+        ))  # fmt: skip
+
+    # --- The loop --------------------------------------------------------------------------------------------------
 
     def train(self) -> bool:
         """Train to the last step, or until the job is asked to stop; True when the last step was reached.
 
-        The work is saved in both cases. Raises TrainingError when the loss is no longer a number and StorageError
-        when the disk is full; what was saved before stays.
+        The work is saved in both cases, but for a stop while the disk is full: `last_saved` tells. Raises
+        TrainingError when the loss diverges again and again, and StorageError when the disk refuses to be written to;
+        what was saved before stays.
         """
-        settings = self._settings.training
-        if self.step == 0:
-            self._snapshot()
-        elif self._validation is None and self._evaluation_is_due():
-            self._evaluate()  # the stop that saved this checkpoint came before it
-        saved_at = self.step
-        while self.step < settings.max_steps and self._one_step():
-            last = self.step == settings.max_steps
-            best = self._evaluation_is_due() and self._evaluate()
-            if last or snapshots.is_due(self.step):
-                self._snapshot()
-            if self._job.take_save_request() or best or last or self.step % settings.checkpoint_interval == 0:
-                self.save()
-                saved_at = self.step
-        if saved_at < self.step:
-            self.save()
-        return self.step >= settings.max_steps
+        try:
+            with self._keeper:
+                self._train()
+                self._keeper.finish()
+        except NotSavedError:
+            step = number(self.last_saved.step if self.last_saved else 0)
+            text = _("Stopped while the disk was full: what was done after step {step} is lost.").format(step=step)
+            self._job.report(Notice(text, "warning"))
+            return False
+        return self.step >= self.settings.training.max_steps
 
-    def _evaluation_is_due(self) -> bool:
-        """At each interval, and at each checkpoint, so that the best of these can be told."""
-        settings = self._settings.training
-        every = (settings.eval_interval, settings.checkpoint_interval, settings.max_steps)
-        return any(self.step % interval == 0 for interval in every)
+    def _train(self) -> None:
+        if self.step == 0:
+            self._saves.snapshot(self._update, 0)
+            if not self._material.from_nothing:
+                self.save()  # so that the run can be gone on with whatever becomes of its origin
+        self._catch_up()
+        while self.step < self.settings.training.max_steps:
+            before = self.step
+            if not self._one_step():
+                break
+            if self.step > before:
+                self._after_step()
+            self._keeper.look()
+        if self._saves.step < self.step:
+            self.save()
+
+    def _catch_up(self) -> None:
+        """Do the evaluation that a stop prevented when the checkpoint was saved that the run goes on from."""
+        if self.step and not self._now.evaluated and _evaluation_is_due(self.step, self.settings) and self._evaluate():
+            self.save(by_step=True)
+
+    def _after_step(self) -> None:
+        settings = self.settings.training
+        last = self.step == settings.max_steps
+        asked = self._job.take_save_request() or self._save_soon or self._saves.time_is_up(settings.checkpoint_minutes)
+        best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
+        if last or snapshots.is_due(self.step):
+            self._saves.snapshot(self._update, self.step)
+        by_step = best or last or self.step % settings.checkpoint_interval == 0
+        if by_step or asked:
+            self.save(by_step)
 
     def _one_step(self) -> bool:
-        """One optimizer update; False when the job was stopped on the way, with the weights as they were before."""
+        """One step, or a step back; False when the job was stopped on the way, with the weights as they were."""
         began = time.perf_counter()
-        settings = self._settings.training
-        rate = learning_rate(self.step + 1, settings)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        loss_sum, learned = 0.0, False
-        for index, micro_batch in enumerate(self._micro_batches()):
-            if self._job.stop_requested:
-                self._optimizer.zero_grad()
-                return False
-            if self._settings.model.dropout > 0:
-                _seed_dropout(self._compute.device, _seed_of(settings.seed, self.step, index))
-            with self._compute.autocast():
-                loss = self.model.loss(*micro_batch.tensors) / micro_batch.parts
-            self._scaler.scale(loss).backward()
-            loss_sum += loss.item()
-            learned = learned or micro_batch.counts
-        self._scaler.unscale_(self._optimizer)
-        limit = settings.gradient_clip or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
-        # in float16 an infinite gradient is usual: the scaler skips that step and lowers its scale
-        self._watch.check_finite(self.step + 1, loss_sum, 0.0 if self._scaler.is_enabled() else norm)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self._optimizer.zero_grad()
-        # where questions filled the whole step, its loss is nothing to be told: the mean so far stands for it
-        shown = loss_sum if learned or self.train_loss is None else self.train_loss
-        self._count(shown, rate, norm, time.perf_counter() - began)
+        settings, trouble = self.settings.training, self._now.recovery
+        if trouble.is_poison(self.step + 1):
+            self._skip(math.nan, math.nan)
+            return True
+        outcome = self._fitting(lambda: self._update.gradients(self.step))
+        if outcome is None:
+            return False
+        told = outcome.loss if outcome.is_number else math.nan
+        chance = math.log(self._material.tokenizer.vocab_size)
+        verdict = trouble.judge(self.step + 1, told if outcome.learned else None, settings.warmup_steps, chance)
+        if verdict is Verdict.FINE and outcome.is_number:
+            rate = trouble.rate_factor * learning_rate(self.step + 1, settings)
+            self._update.apply(rate)
+            self._count(outcome, rate, time.perf_counter() - began)
+            return True
+        self._update.skip()
+        if verdict is Verdict.GIVE_UP:
+            raise recovery.given_up(self.step + 1, trouble.rate_factor * settings.learning_rate)
+        if verdict is Verdict.GO_BACK:
+            self._go_back()
+        else:
+            self._skip(outcome.loss, outcome.norm)
         return True
 
-    def _micro_batches(self) -> "Iterator[_MicroBatch]":
-        """What this step learns from."""
-        settings, length = self._settings.training, self._settings.model.max_seq_len
-        sequences = settings.batch_size * settings.gradient_accumulation_steps
-        which = (self._material.tokens, settings.seed, self.step, sequences, length, self._settings.data.weights)
-        ids = torch.from_numpy(batches.draw(*which)).to(self._compute.device).split(settings.batch_size)
-        if not self._answers_only:
-            for part in ids:
-                yield _MicroBatch((part[:, :-1], part[:, 1:]), settings.gradient_accumulation_steps)
-            return
-        counted = torch.from_numpy(batches.draw_answers(*which)).split(settings.batch_size)
-        total = sum(int(part.sum()) for part in counted)
-        for part, mask in zip(ids, counted, strict=True):
-            count = int(mask.sum())
-            tensors = (part[:, :-1], part[:, 1:], mask.to(self._compute.device))
-            yield _MicroBatch(tensors, total / count if count else 1.0, count > 0)
-
-    def _count(self, loss: float, rate: float, norm: float, seconds: float) -> None:
-        settings = self._settings.training
-        tokens = settings.batch_size * settings.gradient_accumulation_steps * self._settings.model.max_seq_len
-        self.step += 1
-        self.tokens_seen += tokens
-        mean = loss if self.train_loss is None else self.train_loss
-        self.train_loss = _LOSS_MEMORY * mean + (1 - _LOSS_MEMORY) * loss
+    def _count(self, outcome: Outcome, rate: float, seconds: float) -> None:
+        tokens = self._update.tokens_per_step
         self._throughput.add(tokens, seconds)
-        speed = self._throughput.tokens_per_second
-        left = (settings.max_steps - self.step) * self._throughput.seconds_per_step
-        self._tell(StepDone(self.step, loss, rate, norm, self.tokens_seen, speed, left))
-        warning = self._watch.warning(self.step, loss)
-        if warning:
-            self._job.report(Notice(warning, "warning"))
+        # where questions filled the whole step, its loss is nothing to be told: the mean so far stands for it
+        mean = self._now.train_loss
+        loss = outcome.loss if outcome.learned or mean is None else mean
+        self._now.count(tokens, loss)
+        left = (self.settings.training.max_steps - self.step) * self._throughput.seconds_per_step
+        self._keeper.tell(StepDone(self.step, loss, rate, outcome.norm, self._now.tokens,
+                                   self._throughput.tokens_per_second, left))  # fmt: skip
+        for warning in (self._watch.warning(self.step, loss), self._pace.warning(seconds)):
+            if warning:
+                self._job.report(Notice(warning, "warning"))
+
+    # --- Trouble ---------------------------------------------------------------------------------------------------
+
+    def _skip(self, loss: float, norm: float) -> None:
+        self._now.count(self._update.tokens_per_step, None)
+        self._keeper.tell(StepSkipped(self.step, loss, norm))
+        text = _("At step {step} the loss is no longer a number: the step is skipped.").format(step=number(self.step))
+        self._job.report(Notice(text, "warning"))
+
+    def _go_back(self) -> None:
+        """Go on from the last good checkpoint, at half the rate."""
+        self._keeper.finish()
+        before, folder = self._now, self._material.folder
+        diverged_at = self.step + 1
+        saved = checkpoint.newest_intact(folder, before.recovery.target(diverged_at))[0]
+        if saved:
+            self.restore(saved)
+        elif self._material.from_nothing:
+            self._update.restart()
+            self._now = Standing()
+            self._saves.begin(None)
+        else:
+            raise CheckpointError(_("The weights that the run began with are no longer there."), _("Start a new run."))
+        self._now = before.gone_back(self._now)
+        checkpoint.remove_after(folder, self.step)
+        snapshots.remove_after(folder, self.step)
+        factor = self._now.recovery.rate_factor
+        self._keeper.cut_log(self.step, self._now.evaluated)
+        self._keeper.tell(RolledBack(self.step, diverged_at, factor))
+        self._job.report(Notice(
+            _("The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the "
+              "learning rate.").format(diverged=number(diverged_at), step=number(self.step),
+                                       factor=number(factor, 3)), "warning",
+        ))  # fmt: skip
+        self.tell_begun()
+        self._catch_up()
+
+    def _fitting(self, action: Callable[[], _T]) -> _T:
+        """Do `action`, with smaller micro-batches where memory runs out."""
+        return fitting(self._update, self._compute.device, action, self._tell_halved)
+
+    def _tell_halved(self, smaller: Settings) -> None:
+        training = smaller.training
+        self._pace.begin_anew()
+        self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
+        self._now.note(batch_size=training.batch_size)
+        text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "
+                 "learned stays the same.").format(
+            step=number(self.step + 1), size=number(training.batch_size),
+            count=number(training.gradient_accumulation_steps))  # fmt: skip
+        self._job.report(Notice(text, "warning"))
+
+    # --- What it measures and saves --------------------------------------------------------------------------------
 
     def _evaluate(self) -> bool:
         """Measure the validation loss, and let the model write; True where the loss is the lowest so far."""
-        loss = evaluation.validation_loss(self.model, self._material.tokens, self._settings, self._compute, self._job)
+        model, tokens = self._update.model, self._material.tokens
+        loss = self._fitting(lambda: evaluation.validation_loss(model, tokens, self.settings, self._compute, self._job))
         if loss is None:
             return False
-        best = self.best_loss is None or loss < self.best_loss
-        self.best_loss = loss if best else self.best_loss
-        self._validation = (self.step, loss)
-        self._tell(Evaluated(self.step, loss, best))
-        written = evaluation.samples(
-            self.model, self._material.tokenizer, self._material.prompts, self._settings, self._job,
-            chat=self._answers_only,
-        )  # fmt: skip
-        for prompt, text in written:
-            self._tell(SampleWritten(self.step, prompt, text))
+        best = self._now.measured(loss)
+        self._keeper.tell(Evaluated(self.step, loss, best))
+        try:
+            for prompt, text in evaluation.samples(
+                model, self._material.tokenizer, self._material.prompts, self.settings, self._job,
+                chat=self._answers_only,
+            ):  # fmt: skip
+                self._keeper.tell(SampleWritten(self.step, prompt, text))
+        except (MemoryError, RuntimeError) as error:
+            if not memory.ran_out(error):
+                raise
+            self._job.report(Notice(_("There was not enough memory to let the model write."), "warning"))
         return best
 
-    def _snapshot(self) -> None:
-        limit = self._settings.training.snapshot_megabytes * 1_000_000
-        snapshots.save(self._material.folder, self.step, self.model.state_dict(), limit)
-
-    def save(self) -> None:
-        """Write a checkpoint of this step."""
-        measured_now = self._validation is not None and self._validation[0] == self.step
-        state = LoopState(
-            step=self.step,
-            tokens=self.tokens_seen,
-            seconds=self.seconds,
-            vocab_size=self._material.tokenizer.vocab_size,
-            compute=self._compute,
-            train_loss=self.train_loss,
-            validation_loss=self._validation[1] if self._validation and measured_now else None,
-            best_loss=self.best_loss,
-            data=self._material.fingerprint,
-            torch_version=torch.__version__,
-            scaler=self._scaler.state_dict(),
-        )
-        moments = optimizer.state_tensors(self._optimizer, self.model)
-        tokenizer = self._material.tokenizer.to_json()
-        weights = self.model.state_dict()
-        saved = checkpoint.save(self._material.folder, state, self._settings, tokenizer, weights, moments,
-                                conversations=self.learns_conversations)  # fmt: skip
-        self._tell(saved)
-        self._material.saved(self)
-
-    def first_batch(self) -> None:
-        """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
-        next(self._micro_batches())
-        evaluation.sequences(self._material.tokens, self._settings)
-
-    def _tell(self, event: Event) -> None:
-        self._material.log.write(event)
-        self._job.report(event)
+    def save(self, by_step: bool = False) -> None:
+        """Have a checkpoint of this step written; `by_step`: it is there in every repetition of the run."""
+        if by_step:
+            self._now.recovery.saved(self.step)
+        self._saves.checkpoint(self._update, self.state(), self._now.recovery.needed)
+        self._save_soon = False
 
 
-def _seed_dropout(device: str, seed: int) -> None:
-    """Seed the one generator that dropout draws from.
-
-    `torch.manual_seed` seeds those of every kind of device, and for each that isn't there it formats the whole stack:
-    half a millisecond for each micro-batch, on Windows many times that.
-    """
-    if device == "cuda":
-        torch.cuda.manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
-
-
-def _seed_of(seed: int, step: int, micro_batch: int) -> int:
-    """A seed for dropout that depends on nothing but these three."""
-    return int(np.random.SeedSequence([seed, step, micro_batch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def _evaluation_is_due(step: int, settings: Settings) -> bool:
+    """At each interval, and at each checkpoint of a step, so that the best of these can be told."""
+    training = settings.training
+    every = (training.eval_interval, training.checkpoint_interval, training.max_steps)
+    return any(step % interval == 0 for interval in every)

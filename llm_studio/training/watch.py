@@ -1,15 +1,20 @@
-"""Looks at the losses as they come and says early when a training goes nowhere."""
+"""Looks at losses and times as they come, and says early when a training goes nowhere or slows down."""
 
 import math
+import statistics
 from collections import deque
 from dataclasses import dataclass, field
 
-from llm_studio.errors import TrainingError
 from llm_studio.i18n import _, number
 
 _WINDOW = 50
 _PATIENCE = 200
 """Steps after the warm-up in which something must have been learned."""
+_TIMES = 200
+"""Steps whose usual time is remembered."""
+_SLOW_STEPS = 20
+_SLOW = 4.0
+"""So many times the usual, in each of so many steps in a row, is a training that has slowed down."""
 
 
 @dataclass
@@ -20,15 +25,6 @@ class Watch:
     warmup_steps: int
     _recent: deque[float] = field(default_factory=lambda: deque[float](maxlen=_WINDOW))
     _said: bool = False
-
-    def check_finite(self, step: int, loss: float, gradient_norm: float) -> None:
-        """Raise TrainingError when a loss or a gradient is no longer a number: call before the weights change."""
-        if math.isfinite(loss) and math.isfinite(gradient_norm):
-            return
-        raise TrainingError(
-            _("At step {step} the loss is no longer a number: the training has diverged.").format(step=number(step)),
-            _("Go on from the last checkpoint with a lower learning rate: --resume --set training.learning_rate=..."),
-        )
 
     def warning(self, step: int, loss: float) -> str | None:
         """A sentence, once, when the loss of this step shows that nothing is learned."""
@@ -43,3 +39,35 @@ class Watch:
             "Nothing is learned: after {step} steps the loss is {loss}, where guessing at random gives {chance}. "
             "Stop, and try a learning rate three times lower, or ten times higher if it was tiny."
         ).format(step=number(step), loss=number(mean, 2), chance=number(chance, 2))
+
+
+@dataclass
+class Pace:
+    """Follows the seconds that steps take."""
+
+    device: str
+    _usual: deque[float] = field(default_factory=lambda: deque[float](maxlen=_TIMES))
+    _slow: int = 0
+
+    def warning(self, seconds: float) -> str | None:
+        """A sentence when steps have begun to take several times as long, once until they are as fast as before."""
+        usual = statistics.median(self._usual) if len(self._usual) >= _SLOW_STEPS else math.inf
+        if seconds < _SLOW * usual:
+            self._usual.append(seconds)
+            self._slow = 0
+            return None
+        self._slow += 1
+        if self._slow != _SLOW_STEPS:
+            return None
+        if self.device == "cuda":
+            text = _("Steps take {times} times as long as before: another program may be using the graphics card, or "
+                     "its memory is full and the computer's is used instead.")  # fmt: skip
+        else:
+            text = _("Steps take {times} times as long as before: another program may be using the processor or all of "
+                     "the memory, or the computer is saving power.")  # fmt: skip
+        return text.format(times=number(seconds / usual))
+
+    def begin_anew(self) -> None:
+        """Forget the usual time: steps are about to be done in another way."""
+        self._usual.clear()
+        self._slow = 0

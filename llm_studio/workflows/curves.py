@@ -278,7 +278,7 @@ def running_run(project: Project) -> str | None:
     """The run that is being trained now, here or by another window or command."""
     from llm_studio.training import runs
 
-    return max(((r.created, r.name) for r in runs.listed(project) if r.state == "running"), default=("", None))[1]
+    return max(((r.created, r.name) for r in runs.listed(project) if r.state in runs.ACTIVE), default=("", None))[1]
 
 
 def export_csv(curves: Curves, path: Path, job: Job) -> Path:

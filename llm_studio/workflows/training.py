@@ -2,25 +2,28 @@
 
 import contextlib
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_studio.config import ModelSettings, Settings
+from llm_studio.config import Settings
 from llm_studio.device import Compute, choose
-from llm_studio.errors import Cancelled, CheckpointError, ProjectError, StudioError, TrainingError
-from llm_studio.events import Notice, RunStarted
+from llm_studio.errors import Cancelled, CheckpointError, DiskFullError, ProjectError, StorageError, StudioError
+from llm_studio.events import Notice
 from llm_studio.gpu import pack
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project, State
+from llm_studio.workflows.recording import Recorder
+from llm_studio.workflows.resuming import changed, check_changes, same_compute
 
 if TYPE_CHECKING:
     from llm_studio.data.dataset import Tokens
     from llm_studio.data.tokenizer import Tokenizer
     from llm_studio.training.checkpoint import Checkpoint
     from llm_studio.training.runs import Run
-    from llm_studio.training.trainer import Material, Trainer
+    from llm_studio.training.saving import Material
+    from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.continuing import Origin
 
 PROMPTS = {
@@ -154,74 +157,10 @@ def _go_on(
     if saved is None:
         job.report(Notice(_("The run had saved nothing yet: it begins again.")))
         return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
-    _check_changes(old, settings, saved, data, job)
-    return _run(project, name, settings, _same_compute(saved, settings, job), saved, tokens, tokenizer, data, job)
-
-
-def _check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, job: Job) -> None:
-    """Refuse what can't change in a run, and say what a change does."""
-    from llm_studio.training.scheduler import learning_rate
-
-    if _shape(old.model) != _shape(new.model):
-        raise TrainingError(_("The model's shape can't change within a run."), _("Start a new run with it."))
-    if saved.state.data != data:
-        raise TrainingError(_("The run was trained on other tokens than those of the project now."),
-                            _("Start a new run, or make the tokens as they were."))  # fmt: skip
-    if saved.step >= new.training.max_steps:
-        if saved.step >= old.training.max_steps:
-            what = _("The run is finished: {step} steps are done.")
-        else:
-            what = _("The run has done {step} steps already.")
-        raise TrainingError(
-            what.format(step=number(saved.step)),
-            _("To train it further: --resume --set training.max_steps={more}.").format(more=2 * saved.step),
-        )
-    if old.training.max_steps != new.training.max_steps:
-        before, after = (learning_rate(saved.step + 1, s.training) for s in (old, new))
-        job.report(Notice(
-            _("The schedule of the learning rate now spans {steps} steps: at step {step} the rate goes from {before} "
-              "to {after}.").format(
-                  steps=number(new.training.max_steps), step=number(saved.step), before=f"{before:.2g}",
-                  after=f"{after:.2g}")
-        ))  # fmt: skip
-    others = [name for name in _changed(old, new) if name != "training.max_steps"]
-    if others:
-        job.report(Notice(_("From step {step} on, other settings hold: {names}.").format(
-            step=number(saved.step), names=", ".join(others))))  # fmt: skip
-
-
-def _changed(old: Settings, new: Settings) -> list[str]:
-    """The dotted names of the settings in which two differ."""
-    before, after = old.to_dict(), new.to_dict()
-    return [f"{part}.{name}" for part in before for name in before[part] if before[part][name] != after[part][name]]
-
-
-def _shape(model: ModelSettings) -> ModelSettings:
-    """The settings that decide about the weights and their use; dropout may change on the way."""
-    return model.model_copy(update={"dropout": 0.0})
-
-
-def _same_compute(saved: "Checkpoint", settings: Settings, job: Job) -> Compute:
-    """What the run was computed with so far, where this machine has it and the settings don't ask otherwise."""
-    import torch
-
-    wanted, here = saved.state.compute, choose(settings.training)
-    same_device = here.device == wanted.device
-    precision = wanted.precision if settings.training.precision == "auto" and same_device else here.precision
-    threads = wanted.threads if settings.training.threads == 0 else here.threads
-    chosen = Compute(here.device, precision, threads)
-    if chosen == wanted and saved.state.torch_version != torch.__version__:
-        job.report(Notice(_("The run goes on with torch {here} instead of {before}: the result is as good, not the "
-                            "same to the last bit.").format(here=torch.__version__,
-                                                            before=saved.state.torch_version), "warning"))  # fmt: skip
-    if chosen != wanted:
-        job.report(Notice(_("The run goes on with {here} instead of {before}: the result is as good, not the same to "
-                            "the last bit.").format(here=_told(chosen), before=_told(wanted)), "warning"))  # fmt: skip
-    return chosen
-
-
-def _told(compute: Compute) -> str:
-    return f"{compute.device}, {compute.precision}, {compute.threads} threads"
+    check_changes(old, settings, saved, data, job)
+    compute = same_compute(saved.state.compute, saved.state.torch_version, settings, job)
+    made_other = changed(old, settings)
+    return _run(project, name, settings, compute, saved, tokens, tokenizer, data, job, made_other)
 
 
 def _tell_of_pack(job: Job) -> None:
@@ -233,61 +172,67 @@ def _tell_of_pack(job: Job) -> None:
 
 def _run(
     project: Project, name: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None",
-    tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job,
+    tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job, changed: Mapping[str, object] = {},
 ) -> Trained:  # fmt: skip
-    from llm_studio.training import log, runs, snapshots
-    from llm_studio.training.trainer import Material, Trainer
+    """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
+    from llm_studio.training import log, memory, runs, snapshots
+    from llm_studio.training.keeping import Keeper
+    from llm_studio.training.saving import Material
     from llm_studio.workflows.continuing import Origin
 
     saved, origin = (None, begin) if isinstance(begin, Origin) else (begin, None)
+    recorder = Recorder(project, name, settings, data, compute, origin.name if origin else None)
     folder, log_file = runs.folder(project, name), project.log_file(name)
     prompts = settings.training.sample_prompts or _prompts(settings, tokens, tokenizer)
     run_log = log.RunLog(log_file)
-
-    def record(trainer: Trainer, state: str) -> "Run":
-        now = replace(run, state=state, step=trainer.step, seconds=trainer.seconds,
-                      train_loss=trainer.train_loss, best_loss=trainer.best_loss)  # fmt: skip
-        runs.write(project, now)
-        return now
-
-    material = Material(
-        tokens, tokenizer, data, prompts, folder, run_log, saved=lambda trainer: record(trainer, "running")
-    )
+    keeper = Keeper(run_log, job, recorder.waiting)
+    material = Material(tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued)
     trainer = _trainer(material, settings, compute, begin, job)
-    run = _record(project, name, trainer, settings, data, begin)
+    if changed:
+        trainer.note_changes(dict(changed))
+    recorder.learned_of(trainer)
     step = saved.step if saved else -1
     log.cut_after(log_file, step, evaluated=bool(saved and saved.state.validation_loss is not None))
     snapshots.remove_after(folder, step)
     with run_log:
-        record(trainer, "running")
-        begun = RunStarted(name, trainer.step, settings.training.max_steps, run.parameters,
-                           compute.device, compute.precision, compute.threads,
-                           tokens.fingerprint_for(settings.training.loss_on))  # fmt: skip
-        run_log.write(begun)
-        job.report(begun)
+        recorder.saved(trainer.state(), settings)
+        trainer.tell_begun()
         try:
-            with _memory_explained():
-                if origin:
-                    trainer.save()  # so that the run can be gone on with whatever becomes of its origin
+            with memory.explained():
                 finished = trainer.train()
         except StudioError:
             with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
-                record(trainer, "failed")
+                recorder.write("failed", trainer.state(), trainer.settings)
             raise
-        if trainer.step:
-            return Trained(record(trainer, "finished" if finished else "stopped"), finished)
-    runs.discard(project, name)  # stopped before its first step
-    raise Cancelled
+        return _ended(recorder, trainer, finished)
+
+
+def _ended(recorder: Recorder, trainer: "Trainer", finished: bool) -> Trained:
+    """What became of a training that reached its end, or was stopped."""
+    state, saved = trainer.state(), trainer.last_saved
+    if not state.step:  # stopped before its first step
+        recorder.discard()
+        raise Cancelled
+    if saved is None:
+        raise DiskFullError(
+            _("The disk is full: nothing of this run could be saved."), _("Make room, then start again.")
+        )
+    if saved.step == state.step:
+        return Trained(recorder.write("finished" if finished else "stopped", state, trainer.settings), finished)
+    with contextlib.suppress(StorageError):  # the disk is full: what was saved before is told by its checkpoint
+        recorder.write("stopped", saved, trainer.settings)
+    return Trained(recorder.run, False)
 
 
 def _trainer(
     material: "Material", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
 ) -> "Trainer":
     """A trainer with the weights that it begins or goes on with. Raises StudioError where it couldn't do a step."""
+    from llm_studio.training import memory
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.continuing import Origin
 
-    with _memory_explained():
+    with memory.explained():
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()
         if isinstance(begin, Origin):
@@ -295,25 +240,6 @@ def _trainer(
         elif begin:
             trainer.restore(begin)
     return trainer
-
-
-def _record(
-    project: Project, name: str, trainer: "Trainer", settings: Settings, data: str, begin: "Checkpoint | Origin | None"
-) -> "Run":
-    """The record of a run that begins, or goes on."""
-    import torch
-
-    from llm_studio.training import runs
-    from llm_studio.workflows.continuing import Origin
-
-    run = runs.new(name, settings, trainer.model.parameter_count(), torch.__version__, data)
-    run = replace(run, conversations=trainer.learns_conversations)
-    if isinstance(begin, Origin):
-        return replace(run, continued_from=begin.name)
-    if begin is None:
-        return run
-    before = runs.read(project, name)
-    return replace(run, created=before.created, continued_from=before.continued_from)
 
 
 def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tuple[str, ...]:
@@ -326,28 +252,13 @@ def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tu
     return questions(tokens.validation[:_SOME], tokenizer, len(beginnings))
 
 
-@contextlib.contextmanager
-def _memory_explained() -> Generator[None]:
-    """Turn torch's ways to say that memory has run out into a TrainingError."""
-    import torch
-
-    try:
-        yield
-    except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise
-        raise TrainingError(
-            _("There is not enough memory for this training."),
-            _("Halve training.batch_size and double training.gradient_accumulation_steps, or take a smaller preset."),
-        ) from error
-
-
 def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: Job | None = None) -> float:
     """Measured time of an optimizer update with these settings on this machine; nothing is kept. Takes seconds.
 
     Raises Cancelled when `job` is asked to stop.
     """
+    from llm_studio.training import memory
     from llm_studio.training.probe import measure
 
-    with _material(project) as (tokens, tokenizer, _data), _memory_explained():
+    with _material(project) as (tokens, tokenizer, _data), memory.explained():
         return measure(tokens, tokenizer.vocab_size, settings, choose(settings.training), steps, job or Job())

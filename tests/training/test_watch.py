@@ -4,9 +4,10 @@ import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llm_studio.errors import TrainingError
-from llm_studio.training.watch import Watch
+from llm_studio.training.watch import Pace, Watch
 
 
 def sentences(losses: list[float], warmup: int = 100) -> list[tuple[int, str]]:
@@ -30,8 +31,31 @@ def test_nothing_is_said_during_the_warm_up() -> None:
     assert not sentences([7.0] * 1000, warmup=1000)
 
 
-@pytest.mark.parametrize("loss, norm", [(math.nan, 1.0), (math.inf, 1.0), (3.0, math.nan), (3.0, math.inf)])
-def test_a_loss_that_is_no_number_ends_the_training(loss: float, norm: float) -> None:
-    with pytest.raises(TrainingError, match=r"At step 1,240 .* diverged.*lower learning rate"):
-        Watch(1000, 100).check_finite(1240, loss, norm)
-    Watch(1000, 100).check_finite(1240, 3.0, 1.0)
+def paces(seconds: list[float], device: str = "cpu") -> list[tuple[int, str]]:
+    pace = Pace(device)
+    said = ((step, pace.warning(one)) for step, one in enumerate(seconds, 1))
+    return [(step, text) for step, text in said if text]
+
+
+@pytest.mark.parametrize("device, word", [("cpu", "processor"), ("cuda", "graphics card")])
+def test_steps_that_suddenly_take_many_times_as_long_are_told_once(device: str, word: str) -> None:
+    chance = random.Random(2)
+    found = paces([chance.uniform(0.9, 1.1) for _ in range(100)] + [chance.uniform(18, 22) for _ in range(300)], device)
+    assert [step for step, _ in found] == [120]
+    assert word in found[0][1] and any(f"take {times} times" in found[0][1] for times in (18, 19, 20, 21, 22))
+
+
+def test_steps_that_are_slow_again_after_a_recovery_are_told_again() -> None:
+    assert [step for step, _ in paces(3 * ([1.0] * 40 + [5.0] * 40))] == [60, 140, 220]
+
+
+@given(st.lists(st.floats(1.0, 3.9), max_size=300), st.integers(0, 19))
+def test_uneven_steps_and_short_pauses_are_left_in_peace(seconds: list[float], pause: int) -> None:
+    assert not paces(seconds + [100.0] * pause + [1.0] * 30)
+
+
+def test_steps_done_in_another_way_are_measured_anew() -> None:
+    pace = Pace("cpu")
+    said = [pace.warning(1.0) for _ in range(50)]
+    pace.begin_anew()
+    assert not any(said + [pace.warning(10.0) for _ in range(50)])

@@ -120,7 +120,7 @@ class RunsPanel(QWidget):
 
     def _cells(self, run: "Run") -> list[Cell | str]:
         main, color = run.name == self._main, self.overlays.get(run.name, "")
-        running = run.name == self._running or run.state == "running"
+        running = run.name == self._running or run.state in ("running", "waiting")
         name = _("{run} (in progress)").format(run=run.name) if running else run.name
         if not running and run.state != "finished":
             name = f"{run.name} · {_(run.state)}"

@@ -1,0 +1,138 @@
+"""What a run writes: its log, at once; checkpoints and snapshots, in a thread of their own.
+
+One thing is written at a time, in the order asked for, and all is told from the training's thread. Where the disk
+is full the training waits, until there is room or it is asked to stop.
+"""
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from llm_studio.errors import Cancelled, DiskFullError, StorageError
+from llm_studio.events import Event, Notice
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.training.log import RunLog
+
+_LOOK = 3.0
+"""Seconds between two looks at whether there is room again."""
+
+_T = TypeVar("_T")
+Task = Callable[[], Event | None]
+
+
+class NotSavedError(Exception):
+    """The job was asked to stop while the disk was full; what waited to be written is lost."""
+
+    def __init__(self, cause: DiskFullError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Waiting(Protocol):
+    """What is called when a run begins to wait for room, and when it goes on."""
+
+    def __call__(self, waits: bool, /) -> object: ...
+
+
+class Keeper:
+    """Writes what one run leaves on the disk. Use as a context manager: the end waits for what is being written."""
+
+    def __init__(self, log: RunLog, job: Job, waiting: Waiting = bool) -> None:
+        self._log = log
+        self._job = job
+        self._waiting = waiting
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saver")
+        self._written: Future[Event | None] | None = None
+        self._task: Task | None = None
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+            else:  # the first error is the one to tell; what is being written may be whole all the same
+                with contextlib.suppress(Exception):
+                    self._collect(patient=False)
+        finally:
+            self._thread.shutdown()
+
+    def tell(self, event: Event) -> None:
+        """Write an event to the log, and report it."""
+        try:
+            self._log.write(event)
+        except DiskFullError as error:  # the log keeps what the disk refused
+            self._wait_for_room(error, self._log.flush)
+        self._job.report(event)
+
+    def cut_log(self, step: int, evaluated: bool) -> None:
+        """Forget what the log says of later steps."""
+        self._log.cut_after(step, evaluated)
+
+    def log_to_disk(self) -> None:
+        """Wait until the log is on the disk. From any thread."""
+        self._log.to_disk()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written."""
+        return self._written is not None and not self._written.done()
+
+    def write(self, task: Task) -> None:
+        """Have `task` done in the background; waits until the one before it is done.
+
+        What the disk refuses for good is raised here, or by `look` or `finish`, in the caller's thread.
+        """
+        self.finish()
+        self._task = task
+        self._written = self._thread.submit(task)
+
+    def look(self) -> None:
+        """Tell of what has been written since, without waiting."""
+        if not self.busy:
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait for what is being written. Raises StorageError, NotSavedError."""
+        self._collect(patient=True)
+
+    def _collect(self, patient: bool) -> None:
+        written, task = self._written, self._task
+        if written is None or task is None:
+            return
+        try:
+            event = written.result()
+        except DiskFullError as error:
+            if not patient:
+                raise
+            event = self._wait_for_room(error, task)
+        finally:
+            self._written = self._task = None
+        if event:
+            self.tell(event)
+
+    def _wait_for_room(self, error: DiskFullError, action: Callable[[], _T]) -> _T:
+        """Do `action` as soon as the disk has room for it."""
+        self._job.report(Notice(
+            _("The training waits: {reason}").format(reason=error.what), "warning",
+            _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save."),
+        ))  # fmt: skip
+        self._tell_waiting(True)
+        while True:
+            try:
+                self._job.wait(_LOOK)
+                done = action()
+            except DiskFullError:
+                continue
+            except Cancelled:
+                raise NotSavedError(error) from error
+            self._tell_waiting(False)
+            self._job.report(Notice(_("There is room on the disk again: the training goes on.")))
+            return done
+
+    def _tell_waiting(self, waits: bool) -> None:
+        with contextlib.suppress(StorageError):  # the record may have no room either
+            self._waiting(waits)

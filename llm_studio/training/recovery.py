@@ -1,0 +1,155 @@
+"""What is done about a loss that is no number or explodes. Pure: the same losses make the same decisions.
+
+A step whose loss or gradient is no number changes nothing and is skipped. When it comes again soon, or the loss
+stays far above what it was, the training goes back to a checkpoint from before the trouble, and on from there at half
+the rate. The state is kept in checkpoints, so that a run which was killed and resumed decides as one never killed.
+
+What can be gone back to are checkpoints saved because of their step, never because of the clock: those are there in
+every repetition of the run.
+"""
+
+import math
+import statistics
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from llm_studio.errors import TrainingError
+from llm_studio.i18n import _, number
+
+PATIENCE = 10
+"""Bad losses in a row that make an explosion."""
+AGAIN = 10
+"""Steps within which a second one without a number is more than bad luck."""
+LOOKBACK = 20
+"""Steps that a checkpoint must be older than the discovery of the trouble, so as not to hold some of it."""
+MOST = 3
+"""Times that a training goes back; at the next trouble it is given up."""
+FORGIVEN = 1000
+"""Steps after the last trouble for which it no longer counts."""
+_WINDOW = 100
+_ENOUGH = 20
+"""Losses known before an explosion can be told."""
+_WIDE = 6 * 1.4826
+"""Six standard deviations, in median absolute deviations (of a normal distribution)."""
+_MARGIN = 0.5
+_MARGIN_AT_FIRST = 1.0
+"""In nats per token. At first, where the loss may jump, it must pass what guessing gives, or the run began with."""
+
+
+class Verdict(Enum):
+    """What is to be done about a step."""
+
+    FINE = "fine"
+    SKIP = "skip"
+    GO_BACK = "go back"
+    GIVE_UP = "give up"
+
+
+def _ints() -> list[int]:
+    return []
+
+
+def _floats() -> list[float]:
+    return []
+
+
+@dataclass
+class Recovery:
+    """Follows one run. `good` and `candidate`: steps of the checkpoints to go back to, the second if old enough."""
+
+    rate_factor: float = 1.0
+    times: int = 0
+    last_trouble: int = 0
+    poisoned: list[int] = field(default_factory=_ints)
+    first: float | None = None
+    recent: list[float] = field(default_factory=_floats)
+    bad_in_a_row: int = 0
+    good: int = 0
+    candidate: int = 0
+
+    def judge(self, step: int, loss: float | None, warmup: int, chance: float) -> Verdict:
+        """What to do about step number `step`, given its loss.
+
+        NaN stands for a gradient that is no number too, None for a loss that says nothing.
+
+        `chance` is the loss of guessing at random.
+        """
+        if loss is None:
+            return Verdict.FINE
+        if not math.isfinite(loss):
+            again = bool(self.poisoned) and 0 < step - self.poisoned[-1] <= AGAIN
+            self.poisoned = [*self.poisoned, step][-_WINDOW:]
+            return self._trouble(step) if again else Verdict.SKIP
+        if self.first is None:  # of the weights that it begins with
+            self.first = loss
+        if loss > self._bar(step, warmup, chance):
+            self.bad_in_a_row += 1
+            return self._trouble(step) if self.bad_in_a_row >= PATIENCE else Verdict.FINE
+        self.bad_in_a_row = 0
+        self.recent = [*self.recent, loss][-_WINDOW:]
+        if self.times and step > self.last_trouble + FORGIVEN:
+            self.times = 0
+        return Verdict.FINE
+
+    def _bar(self, step: int, warmup: int, chance: float) -> float:
+        """Above it a loss is bad."""
+        highest = max(chance, self.first or 0.0) + _MARGIN_AT_FIRST
+        if step <= warmup or len(self.recent) < _ENOUGH:
+            return highest
+        middle = statistics.median(self.recent)
+        spread = statistics.median(abs(loss - middle) for loss in self.recent)
+        return min(highest, middle + max(_MARGIN, _WIDE * spread))
+
+    def _trouble(self, step: int) -> Verdict:
+        self.last_trouble = max(self.last_trouble, step)
+        return Verdict.GIVE_UP if self.times >= MOST else Verdict.GO_BACK
+
+    def is_poison(self, step: int) -> bool:
+        """Whether this step gave no number before the training went back: its sequences are left out now."""
+        return step in self.poisoned
+
+    def saved(self, step: int) -> None:
+        """A checkpoint is saved because of its step: call before it is written, with this state in it."""
+        if step - self.candidate >= LOOKBACK:
+            self.good, self.candidate = self.candidate, step
+
+    @property
+    def needed(self) -> frozenset[int]:
+        """Steps whose checkpoints must stay."""
+        return frozenset((self.good, self.candidate))
+
+    def target(self, step: int) -> int:
+        """Where to go back to from `step`; 0 may mean the beginning, where nothing was saved."""
+        return self.candidate if step - self.candidate >= LOOKBACK else self.good
+
+    def gone_back(self, there: "Recovery", step: int) -> "Recovery":
+        """The state after going back to `step`, where it was `there`: half the rate, and what is known stays known."""
+        return Recovery(
+            rate_factor=self.rate_factor / 2, times=self.times + 1, last_trouble=self.last_trouble,
+            poisoned=self.poisoned, first=there.first, recent=there.recent, good=step, candidate=step,
+        )  # fmt: skip
+
+    def forgotten(self) -> "Recovery":
+        """The state where the user has changed the settings: losses and rates of before tell nothing now."""
+        return Recovery(good=self.good, candidate=self.candidate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a checkpoint's record."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Recovery":
+        """The inverse of `to_dict`; what an older program didn't write is as in a new run."""
+        return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
+
+
+def given_up(step: int, rate: float) -> TrainingError:
+    """The end of a run that diverged once too often; `rate` is the highest learning rate that it had left."""
+    return TrainingError(
+        _("The training has diverged {times} times, now at step {step} with a learning rate of at most {rate}.").format(
+            times=number(MOST + 1), step=number(step), rate=f"{rate:.2g}"
+        ),
+        _("Start a new run with a lower training.learning_rate, and perhaps a longer training.warmup_steps. Where the "
+          "rate is low already, look at the texts."),
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""What a run trains on, and how it is saved: copied at once, written in the background."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from llm_studio.config import Settings
+from llm_studio.data.dataset import Tokens
+from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.events import CheckpointSaved
+from llm_studio.training import checkpoint, snapshots
+from llm_studio.training.checkpoint import LoopState
+from llm_studio.training.keeping import Keeper
+from llm_studio.training.step import Update
+from llm_studio.training.tensors import Copy
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run trains on and where it writes. `fingerprint` is that of the tokens.
+
+    `saved` is called after each save, in the thread that saves, with where the run stood and its settings then.
+    `from_nothing`: its weights at step 0 are new ones, not those of another run.
+    """
+
+    tokens: Tokens
+    tokenizer: Tokenizer
+    fingerprint: str
+    prompts: tuple[str, ...]
+    folder: Path
+    keeper: Keeper
+    saved: Callable[[LoopState, Settings], object]
+    from_nothing: bool = True
+
+
+def learns_conversations(tokens: Tokens, settings: Settings) -> bool:
+    """Whether some of what is trained on are conversations."""
+    weights = settings.data.weights
+    return any(source.conversations and weights.get(source.name, 1.0) > 0 for source in tokens.sources)
+
+
+class Saves:
+    """Saves one run. `step`: the last one that was copied; `whole`: where the last checkpoint on the disk stands."""
+
+    def __init__(self, material: Material) -> None:
+        self._material = material
+        self._keeper = material.keeper
+        self._copied_at = time.monotonic()
+        self.step = 0
+        self.whole: LoopState | None = None
+
+    def begin(self, state: LoopState | None) -> None:
+        """The run goes on from the checkpoint with this state, or from step 0."""
+        self.step, self.whole = (state.step if state else 0), state
+
+    def time_is_up(self, minutes: float) -> bool:
+        """Whether the last save is `minutes` ago, if they aren't 0; by a clock that nobody can set."""
+        return minutes > 0 and not self._keeper.busy and time.monotonic() - self._copied_at >= 60 * minutes
+
+    def checkpoint(self, update: Update, state: LoopState, needed: frozenset[int]) -> None:
+        """Copy all that is needed to go on, and have it written; checkpoints of the `needed` steps are kept.
+
+        Waits for what is still being written, so that there is never more than one copy.
+        """
+        self._keeper.finish()
+        weights, moments = update.copies()
+        self._keeper.write(partial(self._write_checkpoint, state, update.settings, weights, moments, needed))
+        self.step, self._copied_at = state.step, time.monotonic()
+
+    def _write_checkpoint(
+        self, state: LoopState, settings: Settings, weights: Copy, moments: Copy, needed: frozenset[int]
+    ) -> CheckpointSaved:
+        self._keeper.log_to_disk()
+        saved = checkpoint.save(
+            self._material.folder, state, settings, self._material.tokenizer.to_json(), weights.wait(), moments.wait(),
+            learns_conversations(self._material.tokens, settings), needed,
+        )  # fmt: skip
+        self.whole = state
+        self._material.saved(state, settings)
+        return saved
+
+    def snapshot(self, update: Update, step: int) -> None:
+        """Have a snapshot written, where there is to be room for any."""
+        limit = update.settings.training.snapshot_megabytes * 1_000_000
+        if not limit:
+            return
+        self._keeper.finish()
+        halves = Copy({name: tensor.detach().half() for name, tensor in update.model.state_dict().items()})
+        self._keeper.write(partial(self._write_snapshot, step, halves, limit))
+
+    def _write_snapshot(self, step: int, halves: Copy, limit: int) -> None:
+        snapshots.save(self._material.folder, step, halves.wait(), limit)

@@ -1,0 +1,211 @@
+"""One step of a training: the gradients of its micro-batches, added up, then the optimizer's update."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from llm_studio.config import Settings
+from llm_studio.data import batches
+from llm_studio.data.dataset import Tokens
+from llm_studio.device import Compute
+from llm_studio.jobs import Job
+from llm_studio.model.transformer import Transformer
+from llm_studio.training import memory, optimizer
+from llm_studio.training.checkpoint import Checkpoint
+from llm_studio.training.tensors import Copy
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the gradients of a step are like: `loss` in nats per token, `norm` of all gradients before clipping.
+
+    `learned`: some targets of the step count, else its loss says nothing. `is_number`: the weights may be changed.
+    """
+
+    loss: float
+    norm: float
+    learned: bool
+    is_number: bool
+
+
+@dataclass(frozen=True)
+class _MicroBatch:
+    """Inputs (B, T), targets (one token further) and, where only answers count, which targets do.
+
+    Its mean loss, divided by `parts`, is its part in the mean over all counted targets of the step, whatever the
+    size of the micro-batches. `counts`: some of its targets do.
+    """
+
+    tensors: tuple[torch.Tensor, ...]
+    parts: float
+    counts: bool = True
+
+
+class Update:
+    """Holds one model with its optimizer, and makes their updates.
+
+    `settings` may be changed between two steps, to other micro-batches.
+    """
+
+    def __init__(self, tokens: Tokens, vocab_size: int, settings: Settings, compute: Compute, job: Job) -> None:
+        self.settings = settings
+        self._vocab_size = vocab_size
+        self.model = self._new_model().to(compute.device)
+        self._tokens = tokens
+        self._compute = compute
+        self._job = job
+        self.optimizer = optimizer.build(self.model, settings.training)
+        self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
+        self._answers_only = settings.training.loss_on == "answers" and tokens.has_conversations
+
+    def _new_model(self) -> Transformer:
+        torch.manual_seed(self.settings.training.seed)
+        return Transformer(self.settings.model, self._vocab_size)
+
+    def restart(self) -> None:
+        """Have weights and optimizer as they are at step 0."""
+        self.model.load_state_dict(self._new_model().state_dict())
+        self.optimizer.state.clear()
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Have weights and optimizer as they are in a checkpoint."""
+        self.model.load_state_dict(saved.weights())
+        optimizer.load_state_tensors(self.optimizer, self.model, saved.moments())
+        if saved.state.scaler:
+            self.scaler.load_state_dict(saved.state.scaler)
+
+    def copies(self) -> tuple[Copy, Copy]:
+        """The weights and the optimizer's state as they are now."""
+        return Copy(self.model.state_dict()), Copy(optimizer.state_tensors(self.optimizer, self.model))
+
+    def gradients(self, step: int) -> Outcome | None:
+        """The gradients of the step after `step` steps, clipped; None when the job was stopped on the way.
+
+        No weight changes. May be called again for the same step, with the same result.
+        """
+        settings = self.settings.training
+        self.forget()
+        losses: list[torch.Tensor] = []
+        learned = False
+        for index, micro_batch in enumerate(self._micro_batches(step)):
+            if self._job.stop_requested:
+                self.forget()
+                return None
+            if self.settings.model.dropout > 0:
+                _seed_dropout(self._compute.device, _seed_of(settings.seed, step, index))
+            with self._compute.autocast():
+                loss = self.model.loss(*micro_batch.tensors) / micro_batch.parts
+            self.scaler.scale(loss).backward()
+            losses.append(loss.detach())
+            learned = learned or micro_batch.counts
+        self.scaler.unscale_(self.optimizer)
+        limit = settings.gradient_clip or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        # both in one go: each reading waits for the graphics card
+        read = torch.stack([*losses, norm]).double().cpu()
+        loss_sum, norm_read = read[:-1].sum().item(), read[-1].item()
+        # in float16 an infinite gradient is usual, as long as there is a scale to lower: the scaler skips that step
+        usual = self.scaler.is_enabled() and self.scaler.get_scale() > 1
+        finite = np.isfinite(loss_sum) and (usual or np.isfinite(norm_read))
+        return Outcome(loss_sum, norm_read, learned, bool(finite))
+
+    def apply(self, rate: float) -> None:
+        """Change the weights by the gradients, at this learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.forget()
+
+    def skip(self) -> None:
+        """Change no weight by these gradients."""
+        if self.scaler.is_enabled():
+            self.scaler.update()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the gradients."""
+        self.optimizer.zero_grad()
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that a step learns from."""
+        training = self.settings.training
+        return training.batch_size * training.gradient_accumulation_steps * self.settings.model.max_seq_len
+
+    def first_batch(self) -> None:
+        """Draw what the first step will draw. Raises DataError where there are too few tokens."""
+        next(self._micro_batches(0))
+
+    def _micro_batches(self, step: int) -> "Iterator[_MicroBatch]":
+        """What this step learns from."""
+        settings, length = self.settings.training, self.settings.model.max_seq_len
+        sequences = settings.batch_size * settings.gradient_accumulation_steps
+        which = (self._tokens, settings.seed, step, sequences, length, self.settings.data.weights)
+        ids = torch.from_numpy(batches.draw(*which)).to(self._compute.device).split(settings.batch_size)
+        if not self._answers_only:
+            for part in ids:
+                yield _MicroBatch((part[:, :-1], part[:, 1:]), settings.gradient_accumulation_steps)
+            return
+        counted = torch.from_numpy(batches.draw_answers(*which)).split(settings.batch_size)
+        total = sum(int(part.sum()) for part in counted)
+        for part, mask in zip(ids, counted, strict=True):
+            count = int(mask.sum())
+            tensors = (part[:, :-1], part[:, 1:], mask.to(self._compute.device))
+            yield _MicroBatch(tensors, total / count if count else 1.0, count > 0)
+
+
+def fitting(update: Update, device: str, action: Callable[[], _T], halving: Callable[[Settings], object]) -> _T:
+    """Do `action`; where memory runs out, again with smaller micro-batches, down to one sequence.
+
+    `halving` is told the settings that hold from now on.
+    """
+    while True:
+        try:
+            return action()
+        except (MemoryError, RuntimeError) as error:
+            smaller = halved(update.settings) if memory.ran_out(error) else None
+            if smaller is None:
+                raise
+        # here the error is gone, and with it what its frames held
+        update.forget()
+        update.model.train()
+        memory.free(device)
+        update.settings = smaller
+        halving(smaller)
+
+
+def halved(settings: Settings) -> Settings | None:
+    """The same steps in smaller micro-batches: half the size and twice as many, or as near as divides them.
+
+    None where a micro-batch is one sequence already.
+    """
+    training = settings.training
+    sequences = training.batch_size * training.gradient_accumulation_steps
+    sizes = [size for size in range(1, training.batch_size // 2 + 1) if sequences % size == 0]
+    if not sizes:
+        return None
+    smaller = {"training.batch_size": sizes[-1], "training.gradient_accumulation_steps": sequences // sizes[-1]}
+    return settings.replaced(smaller)
+
+
+def _seed_dropout(device: str, seed: int) -> None:
+    """Seed the one generator that dropout draws from.
+
+    `torch.manual_seed` seeds those of every kind of device, and for each that isn't there it formats the whole stack:
+    half a millisecond for each micro-batch, on Windows many times that.
+    """
+    if device == "cuda":
+        torch.cuda.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
+def _seed_of(seed: int, step: int, micro_batch: int) -> int:
+    """A seed for dropout that depends on nothing but these three."""
+    return int(np.random.SeedSequence([seed, step, micro_batch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
