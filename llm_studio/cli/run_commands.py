@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llm_studio.cli import curve_command
 from llm_studio.cli.app import INTERRUPTED, Interrupted, running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes, table
 from llm_studio.errors import StudioError
@@ -71,6 +72,7 @@ def train(
             follow = f"llm-studio train {quoted(folder)} --run {quoted(made.name)} --resume"
         loss = number(made.best_loss, 3) if made.best_loss is not None else "–"
         text = text.format(run=made.name, steps=number(made.step), time=duration(made.seconds), loss=loss)
+        curve_command.report_finding(project, made.name, job)
         job.report(Done(text, follow, figures))
     if not trained.finished:
         raise typer.Exit(INTERRUPTED)

@@ -69,6 +69,7 @@ class Trainer:
         torch.manual_seed(settings.training.seed)
         vocab_size = material.tokenizer.vocab_size
         self.model = Transformer(settings.model, vocab_size).to(compute.device)
+        self.model.checkpoint_activations = settings.training.activation_checkpointing
         self._optimizer = optimizer.build(self.model, settings.training)
         self._scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
         self._answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
