@@ -35,7 +35,7 @@ _STEADY = 3.0
 """A straight fall: no quarter of it falls so many times as much as another."""
 _MOSTLY_UNIGRAM = 0.9
 """The loss of counting single tokens, where it isn't known, as a share of guessing at random."""
-_FLAT = 0.005
+_FLAT = 0.0125
 """Share of the loss that a third of the run must gain, not to be a plateau."""
 _BY_HEART = 0.03
 """Share by which the validation loss must have risen over its best."""
@@ -127,22 +127,26 @@ def _at(record: Record, step: float, width: int) -> Floats:
 
 
 def _diverging(record: Record, facts: Facts) -> Verdict | None:
-    """The training loss is far above where it has been, and stays there."""
+    """The training loss is far above where it has been, or above that of guessing at random, and stays there."""
     width = max(20, len(record.losses) // 100)
     means = _means(record.losses, max(2, len(record.losses) // width))
-    lowest = int(means.argmin())
-    recent = record.losses[-2 * width :]
-    before = record.losses[: max(2, (lowest + 1) * width)]
-    limit = max(_RISE * means[lowest], _SURE * _noise(before) * math.sqrt(2 / width))
-    # nine of ten steps: one spike, as every training has some, is none of its business
-    if lowest == len(means) - 1 or float(np.quantile(recent, 0.1)) < means[lowest] + limit:
+    place, chance = int(means.argmin()), math.log(facts.vocab_size)
+    before = record.losses[: max(2, (place + 1) * width)]
+    lowest, since = float(means[place]), min(len(record.steps) - 1, (place + 1) * width)
+    if lowest > chance:  # it went wrong within the first steps
+        lowest, since, before = chance, 0, before[:0]
+    elif place == len(means) - 1:
         return None
-    step = int(record.steps[min(len(record.steps) - 1, (lowest + 1) * width)])
-    rate = facts.learning_rate / 3
+    limit = max(_RISE * lowest, _SURE * _noise(before) * math.sqrt(2 / width))
+    recent = record.losses[-2 * width :]
+    # nine of ten steps: one spike, as every training has some, is none of its business
+    if float(np.quantile(recent, 0.1)) < lowest + limit:
+        return None
     text = _("The training diverges: since step {step} its loss has risen from {low} to {high}. A learning rate three "
              "times lower is calmer.")  # fmt: skip
-    text = text.format(step=number(step), low=number(float(means[lowest]), 2), high=number(float(recent.mean()), 2))
-    return Verdict("diverging", text, "anew", {"training.learning_rate": _rounded(rate)})
+    text = text.format(step=number(int(record.steps[since])), low=number(lowest, 2),
+                       high=number(float(recent.mean()), 2))  # fmt: skip
+    return Verdict("diverging", text, "anew", {"training.learning_rate": _rounded(facts.learning_rate / 3)})
 
 
 def _stuck(record: Record, facts: Facts) -> Verdict | None:
@@ -170,7 +174,8 @@ def _overfitting(record: Record, facts: Facts) -> Verdict | None:
         return None
     # about the best, since the lowest of many values that only scatter is too low by chance
     lowest = float(losses[max(0, best - 1) : best + 2].mean())
-    scatter = float(np.sqrt(np.mean(np.diff(losses, 2) ** 2) / 6))  # a straight line has none
+    after = losses[max(0, best - 1) :]  # before, its fall bends, which would be taken for scatter
+    scatter = float(np.sqrt(np.mean(np.diff(after, 2) ** 2) / 6))  # a straight line has none
     if losses[-3:].min() < lowest * (1 + _BY_HEART) or losses[-3:].mean() < lowest + _SURE * scatter:
         return None
     width = max(10, min(200, len(record.losses) // 10))
@@ -244,7 +249,7 @@ def _plateau(record: Record, facts: Facts) -> Verdict | None:
         return None
     found = record.validation[np.isfinite(record.validation)]
     earlier = record.evaluated[np.isfinite(record.validation)] <= record.steps[-len(third)]
-    if earlier.any() and not earlier.all() and found[~earlier].min() < (1 - 2 * _FLAT) * found[earlier].min():
+    if earlier.any() and not earlier.all() and found[~earlier].min() < (1 - _FLAT) * found[earlier].min():
         return None
     last = int(record.steps[-1])
     end = max(last + 50, round(1.25 * last, 1 - len(str(last)) + 1))
