@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llm_studio.cli import curve_command
+from llm_studio.cli import curve_command, forecast_command
 from llm_studio.cli.app import INTERRUPTED, Interrupted, running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes, table
 from llm_studio.errors import StudioError
@@ -49,6 +49,10 @@ def train(
         typer.Option(metavar="CHECKPOINT", help=_("begin with the weights of a run, as run-1 or run-1/step-000500, or "
                                                   "of a checkpoint's folder in any project")),
     ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help=_("take the largest micro-batch that fits this machine, found by trying; the "
+                                           "sequences of a step stay the same"))
+    ] = False,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -56,10 +60,14 @@ def train(
 
     if resume and continue_from is not None:
         raise typer.BadParameter(_("say either --resume or --continue-from"))
+    if resume and fit:
+        raise typer.BadParameter(_("say either --resume or --fit: a run that goes on keeps its micro-batch"))
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
     with running(as_json) as job:
+        if fit:
+            wanted = forecast_command.fitted(project, wanted, job)
         trained = train_model(project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from)
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,

@@ -252,7 +252,7 @@ def _plateau(record: Record, facts: Facts) -> Verdict | None:
     if earlier.any() and not earlier.all() and found[~earlier].min() < (1 - _FLAT) * found[earlier].min():
         return None
     last = int(record.steps[-1])
-    end = max(last + 50, round(1.25 * last, 1 - len(str(last)) + 1))
+    end = max(last + 50, int(round(1.25 * last, 2 - len(str(last)))))
     text = _("The loss has stood still at {loss} for {steps} steps. It falls once more when the learning rate does: "
              "the run could end at step {end}.")  # fmt: skip
     text = text.format(loss=number(float(means.mean()), 2), steps=number(len(third)), end=number(end))

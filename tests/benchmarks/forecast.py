@@ -1,7 +1,7 @@
 """Memory and time told before a training, beside those of a real one, each preset in a process of its own.
 
-`python -m tests.benchmarks forecast` does nano, mini and small; LLM_STUDIO_PRESETS names others. Memory is the growth of
-the process over what it holds after importing torch; the texts are random words, as they cost the same.
+`python -m tests.benchmarks forecast` does nano, mini and small; LLM_STUDIO_PRESETS names others. Memory is the growth
+of the process over what it holds after importing torch; the texts are random words, as they cost the same.
 """
 
 import json
@@ -21,8 +21,7 @@ def main() -> None:
     """Print forecast, measured and error for each preset."""
     for preset in os.environ.get("LLM_STUDIO_PRESETS", "nano mini small").split():
         with tempfile.TemporaryDirectory() as folder:
-            made = subprocess.run([sys.executable, "-m", __name__, preset, folder], check=False, capture_output=True,
-                                  text=True)  # fmt: skip
+            made = _apart(preset, folder)
             if made.returncode:
                 print(f"{preset}: {made.stderr[-2000:]}")
                 continue
@@ -30,19 +29,26 @@ def main() -> None:
             measured = train_apart(folder, preset)
         memory, seconds = measured["memory"], measured["seconds"]
         for name, key, real, unit in (
-            ("memory, formula", "memory_formula", memory / 1e6, "MB"), ("memory, probe", "memory", memory / 1e6, "MB"),
-            ("time, formula", "seconds_formula", seconds, "s/step"), ("time, probe", "seconds", seconds, "s/step"),
-        ):  # fmt: skip
+            ("memory, formula", "memory_formula", memory / 1e6, "MB"),
+            ("memory, probe", "memory", memory / 1e6, "MB"),
+            ("time, probe", "seconds", seconds, "s/step"),
+        ):
             told = found[key] / 1e6 if unit == "MB" else found[key]
             print(f"{preset:6} {name:16} {told:9.3f} {unit:6} measured {real:9.3f}  {100 * (told / real - 1):+.0f} %",
                   flush=True)  # fmt: skip
+        print(f"{preset:6} fit: {found['fit']}", flush=True)
 
 
 def train_apart(folder: str, preset: str) -> dict[str, float]:
     """A real training in a process of its own: bytes above what torch takes, median seconds of a step."""
-    made = subprocess.run([sys.executable, "-m", __name__, preset, folder, "train"], check=True, capture_output=True,
-                          text=True)  # fmt: skip
+    made = _apart(preset, folder, "train")
+    made.check_returncode()
     return json.loads(made.stdout.splitlines()[-1])
+
+
+def _apart(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "tests.benchmarks.forecast", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
 def prepare_and_tell(preset: str, folder: str) -> None:
@@ -63,8 +69,19 @@ def prepare_and_tell(preset: str, folder: str) -> None:
     texts.prepare(project, Job())
     first = forecast.forecast(project, settings)
     measured = forecast.measured(project, settings, Job())
-    print(json.dumps({"memory_formula": first.memory, "seconds_formula": first.seconds_per_step or 0.0,
-                      "memory": measured.memory, "seconds": measured.seconds_per_step}))  # fmt: skip
+    began = time.perf_counter()
+    fit = forecast.fit(project, settings, Job())
+    print(
+        json.dumps(
+            {
+                "memory_formula": first.memory,
+                "memory": measured.memory,
+                "seconds": measured.seconds_per_step,
+                "fit": f"{fit.micro_batches} x {fit.batch_size} at {fit.tokens_per_second:,.0f} tokens/s, tried "
+                f"{[attempt.batch_size for attempt in fit.tried]} in {time.perf_counter() - began:.1f} s",
+            }
+        )
+    )
 
 
 def train_here(preset: str, folder: str) -> None:

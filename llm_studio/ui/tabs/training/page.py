@@ -66,6 +66,7 @@ class TrainingPage(TrainingView):
         self._favourites_read, self._counted, self._next = False, None, None
         self.runs.forget()
         self.samples.show_favourites(())
+        self._plan_anew(None)
         self.card.show_overlays([])
         self.card.show_baselines(None)
         self._show_main()
@@ -87,6 +88,7 @@ class TrainingPage(TrainingView):
         else:
             self._show_main()
         self._ask_more(overview)
+        self._plan_anew(overview)
         self._show_state()
         if not self._running:
             self._do_next()
@@ -109,6 +111,7 @@ class TrainingPage(TrainingView):
         if here is not None and not busy:
             offer = state.blocked(here) or state.unfinished(here, self._is_paused())
         self.offer.show_offer(offer)
+        self.plan.setVisible(offer is None and not running and here is not None)
         for made in (self._save, self._pause, self._stop):
             made.setVisible(running)
         self._save.setEnabled(bool(self._known.live) and not self._stopping)

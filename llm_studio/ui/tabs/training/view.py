@@ -12,13 +12,13 @@ from llm_studio.ui.icons import put_icon
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
-from llm_studio.ui.tabs.training.commands import TrainingCommands
 from llm_studio.ui.tabs.training.curves import CurvesCard
 from llm_studio.ui.tabs.training.doctor import DoctorLine
 from llm_studio.ui.tabs.training.figures import Figures
 from llm_studio.ui.tabs.training.known import KnownCurves
 from llm_studio.ui.tabs.training.log import LogPanel
 from llm_studio.ui.tabs.training.offer import OfferCard
+from llm_studio.ui.tabs.training.plan import TrainingPlan
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
 from llm_studio.ui.theme import GAP
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.health import Finding
 
 
-class TrainingView(TrainingCommands):
+class TrainingView(TrainingPlan):
     """The parts of the page, joined where one shows what was chosen in another."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -86,6 +86,7 @@ class TrainingView(TrainingCommands):
         middle.addWidget(self.card, 8)
         middle.addWidget(self.samples, 3)
         self.body.addWidget(self.offer)
+        self.body.addWidget(self.plan)
         self.body.addWidget(self.figures)
         self.body.addLayout(middle, 1)
         self.body.addWidget(self.log)
