@@ -46,20 +46,20 @@ class TrialApart:
         spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside a window's threads
         self._connection: _Connection
         self._connection, theirs = spawn.Pipe()
-        self._process: BaseProcess = spawn.Process(
+        self.process: BaseProcess = spawn.Process(
             target=_serve, args=(theirs, settings.to_dict(), vocab_size, compute), daemon=True
         )
         with theirs:  # closed here, it ends with the process: then ours tells of its death
-            self._process.start()
+            self.process.start()
 
     def __enter__(self) -> "TrialApart":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._connection.close()
-        self._process.kill()
-        self._process.join()
-        self._process.close()
+        self.process.kill()
+        self.process.join()
+        self.process.close()
 
     def attempt(self, batch_size: int, checkpointing: bool, steps: int, job: Job, enough: float = 8.0) -> "Attempt":
         """As `Trial.attempt`. A process that the system ended had no memory. Raises Cancelled."""

@@ -28,8 +28,9 @@ _CHECKPOINTS = 4
 _ROOMY = 0.9
 """Share of the free memory that a training may take."""
 _MICRO_BATCH_SECONDS = 1.5
-"""A fit tries a micro-batch for about so long, and `_ENOUGH` seconds in all."""
-_ENOUGH = 7.0
+"""A fit tries a micro-batch for about so long, and begins with one of so many tokens; `_ENOUGH` seconds in all."""
+_FIRST_TOKENS = 256
+_ENOUGH = 9.0
 _WORTH = 1.04
 """Times as many tokens per second that make a larger micro-batch worth its memory."""
 
@@ -148,16 +149,17 @@ class _InPlace:
         torch.cuda.empty_cache()
 
 
-def fit(project: Project, settings: Settings, job: Job) -> Fit:
+def fit(project: Project, settings: Settings, job: Job, free: int | None = None) -> Fit:
     """The largest micro-batch that fits into memory and is worth it, found by trying; takes up to ten seconds.
 
     The sequences of a step stay the same: there are more micro-batches where each is smaller. Only where not even one
-    sequence fits, activations are computed twice. Raises Cancelled, TrainingError where nothing fits.
+    sequence fits, activations are computed twice. `free`: bytes it may take, where that isn't all there is. Raises
+    Cancelled, TrainingError where nothing fits.
     """
     compute, training = choose(settings.training), settings.training
     vocab_size = model_cost(project, settings).vocab_size
     sequences = training.batch_size * training.gradient_accumulation_steps
-    free = memory_bytes(compute.device)
+    free = memory_bytes(compute.device) if free is None else free
     wanted = dict.fromkeys((training.activation_checkpointing, True))
     for checkpointing in wanted:
 
@@ -166,9 +168,12 @@ def fit(project: Project, settings: Settings, job: Job) -> Fit:
 
         if told(1) > free:  # not even tried: a system that lends what it hasn't would come to a standstill
             continue
+        began = time.monotonic()
         with _trial(settings, vocab_size, compute) as trial:
-            tried = _try_up(trial, told, sequences, checkpointing, int(_ROOMY * free), job)
+            tried, ended = _try_up(trial, told, settings, checkpointing, int(_ROOMY * free), began, job)
         best = _best(tried)
+        if best is not None and ended == "time" and best.batch_size < training.batch_size:
+            best = _as_it_is(best, training.batch_size, told, int(_ROOMY * free))
         if best is not None:
             return _fitted(settings, best, sequences, tried)
     raise TrainingError(_("This model doesn't fit into the memory here, not even one sequence at a time."),
@@ -176,27 +181,38 @@ def fit(project: Project, settings: Settings, job: Job) -> Fit:
 
 
 def _try_up(
-    trial: "Trial | TrialApart", told: Callable[[int], int], sequences: int, checkpointing: bool, room: int, job: Job
-) -> "list[Attempt]":
-    """Attempts with more and more sequences, until no more fit, more are of no use, or time is up."""
+    trial: "Trial | TrialApart", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
+    began: float, job: Job,
+) -> "tuple[list[Attempt], str]":  # fmt: skip
+    """Attempts with more and more sequences, and what ended them: no "memory", no "use", no "time", or "all" done."""
     tried: list[Attempt] = []
-    began, ratio = time.monotonic(), 1.0
-    for batch_size in (size for size in range(1, sequences + 1) if sequences % size == 0):
-        last = tried[-1] if tried else None
-        if last is not None:
-            times = batch_size / last.batch_size
-            too_long = time.monotonic() - began + 2 * times * last.seconds > _ENOUGH
-            if too_long or ratio * told(batch_size) > room:
-                break
-        job.report(Progress(_("Trying what fits"), time.monotonic() - began, _ENOUGH, _("seconds")))
+    ratio, sequences = 1.0, settings.training.batch_size * settings.training.gradient_accumulation_steps
+    sizes = [size for size in range(1, sequences + 1) if sequences % size == 0]
+    few = max(1, _FIRST_TOKENS // settings.model.max_seq_len)
+    first = next((place for place, size in enumerate(sizes) if size >= few and told(size) <= room), 0)
+    for batch_size in sizes[first:]:
+        if tried and ratio * told(batch_size) > room:
+            return tried, "memory"
+        spent = time.monotonic() - began
+        if tried and spent + 2 * batch_size / tried[-1].batch_size * tried[-1].seconds > _ENOUGH:
+            return tried, "time"
+        job.report(Progress(_("Trying what fits"), min(spent, _ENOUGH), _ENOUGH, _("seconds")))
         found = trial.attempt(batch_size, checkpointing, STEPS, job, enough=_MICRO_BATCH_SECONDS)
         if not found.fits:
-            break
+            return tried, "memory"
         tried.append(found)
         ratio = max(ratio, found.memory / told(batch_size))
         if len(tried) > 2 and _speed(found) < _WORTH * _speed(tried[-3]):
-            break
-    return tried
+            return tried, "use"
+    return tried, "all"
+
+
+def _as_it_is(best: "Attempt", batch_size: int, told: Callable[[int], int], room: int) -> "Attempt":
+    """The micro-batch of the settings, where there was no time to try it and it should fit."""
+    memory = round(told(batch_size) * max(1.0, best.memory / told(best.batch_size)))
+    if memory > room:
+        return best
+    return replace(best, batch_size=batch_size, memory=memory, seconds=best.seconds * batch_size / best.batch_size)
 
 
 def _speed(attempt: "Attempt") -> float:

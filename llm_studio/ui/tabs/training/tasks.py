@@ -11,8 +11,8 @@ from llm_studio.ui.tabs.training import known
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Baselines, Curves
     from llm_studio.config import Settings
+    from llm_studio.workflows.curves import Baselines, Curves
     from llm_studio.workflows.favourites import Favourite
     from llm_studio.workflows.forecast import Fit, Forecast
     from llm_studio.workflows.overview import Overview, Project
