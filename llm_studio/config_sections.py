@@ -161,6 +161,9 @@ class TrainingSettings(Section):
     max_steps: int = Field(default=100_000, ge=1, description=N_("optimizer steps of the whole run"))
     gradient_clip: float = Field(default=1.0, ge=0, description=N_("longest gradient allowed; 0: no limit"))
     gradient_accumulation_steps: int = Field(default=1, ge=1, description=N_("micro-batches in a step"))
+    activation_checkpointing: bool = Field(
+        default=False, description=N_("compute parts of the way forward twice, to need less memory; slower by a third")
+    )
     schedule: Literal["cosine", "linear", "constant"] = Field(
         default="cosine", description=N_("how the learning rate falls after the warm-up")
     )

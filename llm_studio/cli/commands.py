@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_studio import __version__
-from llm_studio.cli import cleaning, hub_commands, look_command, run_commands, stats_command
+from llm_studio.cli import (
+    cleaning,
+    curve_command,
+    forecast_command,
+    hub_commands,
+    look_command,
+    run_commands,
+    stats_command,
+)
 from llm_studio.cli.app import running
 from llm_studio.cli.hub_commands import DatasetName, MaxMegabytes, Split, TextLanguage, counted, story_language
 from llm_studio.cli.options import Changes, Folder, Json, Language, Separator, TextField, parse_changes
@@ -219,3 +227,5 @@ look_command.register(app)
 cleaning.register(app)
 stats_command.register(app)
 run_commands.register(app)
+curve_command.register(app)
+forecast_command.register(app)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from llm_studio.cli import curve_command, forecast_command
 from llm_studio.cli.app import INTERRUPTED, Interrupted, running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes, table
 from llm_studio.errors import StudioError
@@ -48,6 +49,10 @@ def train(
         typer.Option(metavar="CHECKPOINT", help=_("begin with the weights of a run, as run-1 or run-1/step-000500, or "
                                                   "of a checkpoint's folder in any project")),
     ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help=_("take the largest micro-batch that fits this machine, found by trying; the "
+                                           "sequences of a step stay the same"))
+    ] = False,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -55,10 +60,14 @@ def train(
 
     if resume and continue_from is not None:
         raise typer.BadParameter(_("say either --resume or --continue-from"))
+    if resume and fit:
+        raise typer.BadParameter(_("say either --resume or --fit: a run that goes on keeps its micro-batch"))
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
     with running(as_json) as job:
+        if fit:
+            wanted = forecast_command.fitted(project, wanted, job)
         trained = train_model(project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from)
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
@@ -71,6 +80,7 @@ def train(
             follow = f"llm-studio train {quoted(folder)} --run {quoted(made.name)} --resume"
         loss = number(made.best_loss, 3) if made.best_loss is not None else "–"
         text = text.format(run=made.name, steps=number(made.step), time=duration(made.seconds), loss=loss)
+        curve_command.report_finding(project, made.name, job)
         job.report(Done(text, follow, figures))
     if not trained.finished:
         raise typer.Exit(INTERRUPTED)

@@ -272,6 +272,12 @@ def _with_results(
 # --- Reading -------------------------------------------------------------------------------------------------
 
 
+def fingerprint_of(meta: dict[str, Any]) -> str:
+    """That of the tokens which the content of `meta.json` describes. Raises KeyError, TypeError where it is damaged."""
+    sides = [meta["train"], meta["validation"]]
+    return fingerprint(*(side[name] for name in ("sha256", "mask_sha256") for side in sides if name in side))
+
+
 class Tokens:
     """The prepared tokens of a project, mapped from the disk. Close them before the files are to be replaced."""
 
@@ -288,8 +294,7 @@ class Tokens:
             self.validation_sources = [SourceRange(**source) for source in meta.get("validation_sources", [])]
             """The same of the validation tokens; none in what older programs wrote."""
             sides = [meta["train"], meta["validation"]]
-            sums = [side[name] for name in ("sha256", "mask_sha256") for side in sides if name in side]
-            self.fingerprint = fingerprint(*sums)
+            self.fingerprint = fingerprint_of(meta)
             """Of the ids themselves and of what counts of them."""
             counts = [int(side["tokens"]) for side in sides]
             masked = all("mask_sha256" in side for side in sides)

@@ -3,12 +3,10 @@
 Letters as in the model: D = d_model, M = d_ff, V vocabulary, L = n_layers, T tokens of context.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Literal
 
 from llm_studio.config import ModelSettings
-
-Precision = Literal["bfloat16", "float16", "float32"]
 
 
 @dataclass(frozen=True)
@@ -70,33 +68,39 @@ class Memory:
     gradients: int
     optimizer: int
     activations: int
+    imported: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations
+        return self.weights + self.gradients + self.optimizer + self.activations + self.imported
 
 
-SCATTERED = {"cpu": 1.85, "cuda": 1.15}
+SCATTERED = {"cpu": 2.0, "cuda": 1.15}
 """What activations really take, as a multiple of their bytes: freed memory comes back in pieces that don't fit.
 
 Measured for the processor as the growth of the process under Linux; assumed for graphics cards.
 """
+IMPORTED = {"cpu": 90_000_000, "cuda": 90_000_000}
+"""What a process takes for a training beside the model, once torch is imported: most of it are torch's optimizers."""
+_LOGITS_COPIES = {"cpu": 5, "cuda": 3}
+"""Of a chunk of logits at once, in float32: scores, shares, their gradients, and what wasn't given back yet."""
 
 
 def training_bytes(
     settings: ModelSettings,
     vocab_size: int,
     batch_size: int,
-    precision: Precision,
+    precision: str,
     context: int | None = None,
-    device: Literal["cpu", "cuda"] = "cpu",
+    device: str = "cpu",
+    checkpointing: bool = False,
 ) -> Memory:
-    """Memory that training with AdamW takes at its peak, beside the program itself.
+    """Memory that training with AdamW takes at its peak, beside what the program held once torch was imported.
 
     Weights, gradients and AdamW's two moments are float32, and the weights are copied once more in half precision.
     Activations are what the way back needs of the way forward, in the dtype of the products, the residual
-    stream in float32.
+    stream in float32; with `checkpointing` of one layer, and of the others the residual stream alone.
     """
     parts = parameters(settings, vocab_size)
     tokens = batch_size * (settings.max_seq_len if context is None else context)
@@ -106,15 +110,21 @@ def training_bytes(
     # mixed values; the feed-forward network's inner vectors; two masks of dropout.
     inner = (3 if settings.activation == "swiglu" else 2) * settings.d_ff
     layer = 2 * 4 * width + number * (2 * width + 4 * width + inner) + 2 * mask
+    layers = layer + settings.n_layers * 4 * width if checkpointing else settings.n_layers * layer
     outside = (4 + number + number) * width + mask  # the final norm's input and output, and the latter's gradient
-    rows = min(tokens, max(256, 2**21 // vocab_size))  # one chunk of logits, as in loss.py: scores, shares, gradients
-    logits = rows * vocab_size * (2 * 4 + (0 if number == 4 else 2 * number))
+    chunk = 4 * vocab_size * min(tokens, max(256, 2**21 // vocab_size))  # of logits, as in loss.py
     return Memory(
         weights=parts.total * (4 if number == 4 else 4 + number),
-        gradients=4 * parts.total,
+        gradients=4 * parts.total + 4 * vocab_size * width,  # the head's, and its share of one chunk
         optimizer=8 * parts.total,
-        activations=int(SCATTERED[device] * (tokens * (settings.n_layers * layer + outside) + logits)),
+        activations=int(SCATTERED[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk,
+        imported=IMPORTED[device],
     )
+
+
+def snapshot_count(steps: int) -> int:
+    """How many snapshots a run of so many steps makes: of steps that grow by about a fifth each."""
+    return 2 + int(math.log(max(1, steps), 1.2)) if steps > 1 else 1 + steps
 
 
 def generation_bytes(settings: ModelSettings, vocab_size: int, batch_size: int = 1, number: int = 4) -> int:

@@ -10,6 +10,7 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from llm_studio.config import ModelSettings
 from llm_studio.model.attention import KeyValueCache
@@ -29,6 +30,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.settings = settings
         self.vocab_size = vocab_size
+        self.checkpoint_activations = False
+        """In training, forget what the blocks hold inside and compute it again on the way back: less memory, a
+        quarter to a third slower, and the same gradients to the last bit (Chen et al. 2016)."""
         self.embeddings = Embeddings(settings, vocab_size)
         self.rotary = RotaryPositions(settings) if settings.positions == "rope" else None
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n_layers))
@@ -69,8 +73,9 @@ class Transformer(nn.Module):
             raise ValueError(f"{start + count} tokens don't fit in a context of {self.settings.max_seq_len}")
         x = self.embeddings(ids, start)  # (B, T, D)
         rotation = None if self.rotary is None else self.rotary(start, count, compute_dtype(x))
+        again = self.checkpoint_activations and cache is None and torch.is_grad_enabled()
         for layer, block in enumerate(self.blocks):
-            x = block(x, rotation, cache, layer)
+            x = checkpoint(block, x, rotation, use_reentrant=False) if again else block(x, rotation, cache, layer)
         if cache is not None:
             cache.advance(count)
         return self.final_norm(x)

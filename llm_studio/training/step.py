@@ -56,6 +56,7 @@ class Update:
         self.settings = settings
         self._vocab_size = vocab_size
         self.model = self._new_model().to(compute.device)
+        self.model.checkpoint_activations = settings.training.activation_checkpointing
         self._tokens = tokens
         self._compute = compute
         self._job = job

@@ -29,10 +29,11 @@ class TokenizerFacts:
 
 @dataclass(frozen=True)
 class TokenFacts:
-    """How many token ids the project's files hold."""
+    """How many token ids the project's files hold, and the fingerprint of all of them, that runs record."""
 
     train: int
     validation: int
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def overview(project: Project) -> Overview:
         steps=standing,
         sources=tuple(raw.sources(project.raw)),
         tokenizer=_tokenizer(project),
-        tokens=_tokens(project),
+        tokens=token_facts(project),
         cost=model_cost(project, settings),
         runs=tuple(runs.listed(project)),
     )
@@ -119,10 +120,13 @@ def _tokenizer(project: Project) -> TokenizerFacts | None:
     return TokenizerFacts(tokenizer.vocab_size, known.get("characters_per_token"), known.get("tokens_per_word"))
 
 
-def _tokens(project: Project) -> TokenFacts | None:
+def token_facts(project: Project) -> TokenFacts | None:
+    """What the prepared tokens are, without opening them; None where there are none."""
+    from llm_studio.data.dataset import fingerprint_of
+
     known = files.read_json(project.tokens_meta) or {}
     try:
-        return TokenFacts(int(known["train"]["tokens"]), int(known["validation"]["tokens"]))
+        return TokenFacts(int(known["train"]["tokens"]), int(known["validation"]["tokens"]), fingerprint_of(known))
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -1,6 +1,7 @@
 """Figures about the program: `python -m tests.benchmarks [NAME ...]`. They print; they never fail on time.
 
 training   tokens per second beside a plain float32 model of the same architecture
+forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
 data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed beside the libraries
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
@@ -20,6 +21,7 @@ NAMES = (
     "starting",
     "window",
     "training",
+    "forecast",
     "preparing",
     "data",
     "stories",

@@ -166,3 +166,40 @@ def test_dropout_is_on_only_in_training() -> None:
     assert torch.equal(model(ids), model(ids))
     model.train()
     assert not torch.equal(model(ids), model(ids))
+
+
+@each_kind
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
+def test_activations_computed_again_give_the_same_gradients(kind: dict[str, Any], precision: torch.dtype) -> None:
+    """To the last bit, with the very same dropout; and the random numbers that follow are the same too."""
+    model, ids = small_model(**kind, dropout=0.2).train(), some_ids(2, 20)
+    found: list[list[torch.Tensor]] = []
+    for again in (False, True):
+        model.checkpoint_activations = again
+        torch.manual_seed(5)
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            loss = model.loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()
+        found.append(
+            [loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None), torch.rand(3)]
+        )
+        model.zero_grad()
+    assert len(found[0]) == len(found[1]) > 10
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_activations_computed_again_are_not_kept() -> None:
+    kept: list[int] = []
+    for again in (False, True):
+        model, ids, count = small_model(n_layers=3), some_ids(2, 20), 0
+        model.checkpoint_activations = again
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal count
+            count += 1
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            model.loss(ids[:, :-1], ids[:, 1:])
+        kept.append(count)
+    assert kept[1] < kept[0] / 3

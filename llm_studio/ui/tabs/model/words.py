@@ -12,6 +12,7 @@ LABELS = {
     "training.batch_size": N_("Batch"), "training.learning_rate": N_("Learning rate"),
     "training.warmup_steps": N_("Warm-up"), "training.max_steps": N_("Steps"),
     "training.gradient_clip": N_("Gradient clipping"), "training.gradient_accumulation_steps": N_("Accumulation"),
+    "training.activation_checkpointing": N_("Activation checkpointing"),
     "training.schedule": N_("Schedule"), "training.final_learning_rate_ratio": N_("Final rate"),
     "training.decay_share": N_("Decay"), "training.weight_decay": N_("Weight decay"), "training.beta1": "Beta 1",
     "training.beta2": "Beta 2", "training.eval_interval": N_("Evaluate every"),

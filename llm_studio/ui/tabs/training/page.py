@@ -63,9 +63,10 @@ class TrainingPage(TrainingView):
         super().open_project(project)
         self._known = KnownCurves()
         self._main, self._running, self._stopping, self._stale = "", False, False, False
-        self._favourites_read, self._counted = False, None
+        self._favourites_read, self._counted, self._next = False, None, None
         self.runs.forget()
         self.samples.show_favourites(())
+        self._plan_anew(None)
         self.card.show_overlays([])
         self.card.show_baselines(None)
         self._show_main()
@@ -87,7 +88,10 @@ class TrainingPage(TrainingView):
         else:
             self._show_main()
         self._ask_more(overview)
+        self._plan_anew(overview)
         self._show_state()
+        if not self._running:
+            self._do_next()
 
     def _ask_more(self, overview: "Overview") -> None:
         """Baselines and favourites, once each; baselines not while a training needs the processor."""
@@ -107,6 +111,7 @@ class TrainingPage(TrainingView):
         if here is not None and not busy:
             offer = state.blocked(here) or state.unfinished(here, self._is_paused())
         self.offer.show_offer(offer)
+        self.plan.setVisible(offer is None and not running and here is not None)
         for made in (self._save, self._pause, self._stop):
             made.setVisible(running)
         self._save.setEnabled(bool(self._known.live) and not self._stopping)
@@ -158,6 +163,7 @@ class TrainingPage(TrainingView):
         self._on_overlays(self.runs.overlays)
         if curves is None:
             self.figures.show_nothing()
+            self.doctor.examine(None, None, None, False)
         self._wake()
 
     @Slot(dict)
@@ -233,6 +239,7 @@ class TrainingPage(TrainingView):
         ):
             self.figures.show_curves(curves, self.card.running, self._state)
             self.samples.follow(curves)
+            self.doctor.examine(curves, self.overview, self.card.baselines, self.card.running)
         if self.card.plot is not None:
             self._timer.setInterval(min(_SLOWEST, max(_PERIOD, round(1000 * _SHARE * self.card.plot.cost))))
 

@@ -11,12 +11,15 @@ from llm_studio.ui.tabs.training import known
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
+    from llm_studio.config import Settings
     from llm_studio.workflows.curves import Baselines, Curves
     from llm_studio.workflows.favourites import Favourite
+    from llm_studio.workflows.forecast import Fit, Forecast
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training import Trained
 
 CURVES, BASELINES, FAVOURITES = "training/curves", "training/baselines", "training/favourites"
+FORECAST, PROBE, FIT = "training/forecast", "training/probe", "training/fit"
 RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/export", "training/aside"
 
 
@@ -71,6 +74,39 @@ def _baselines(project: "Project", job: Job) -> "Baselines | None":
     from llm_studio.workflows import curves
 
     return curves.baselines(project, job)
+
+
+def forecast(project: "Project", settings: "Settings") -> Task:
+    """What a training will take, by arithmetic. Where it can't be told, nobody misses it."""
+    return Task(FORECAST, lambda job: _forecast(project, settings), shows_problems=True)
+
+
+def _forecast(project: "Project", settings: "Settings") -> "Forecast":
+    from llm_studio.workflows import forecast
+
+    return forecast.forecast(project, settings)
+
+
+def probe(project: "Project", settings: "Settings") -> Task:
+    """The same from a few real steps."""
+    return Task(PROBE, lambda job: _probe(project, settings, job), _("Measuring a few steps"), tab="training")
+
+
+def _probe(project: "Project", settings: "Settings", job: Job) -> "Forecast":
+    from llm_studio.workflows import forecast
+
+    return forecast.measured(project, settings, job)
+
+
+def fit(project: "Project", settings: "Settings") -> Task:
+    """What fits this machine, and the forecast of a training with it."""
+    return Task(FIT, lambda job: _fit(project, settings, job), _("Trying what fits"), tab="training")
+
+
+def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Forecast]":
+    from llm_studio.workflows import forecast
+
+    return forecast.fit_and_tell(project, settings, job)
 
 
 def favourites(project: "Project") -> Task:

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QWidget
@@ -11,19 +12,24 @@ from llm_studio.ui.icons import put_icon
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
-from llm_studio.ui.tabs.training.commands import TrainingCommands
 from llm_studio.ui.tabs.training.curves import CurvesCard
+from llm_studio.ui.tabs.training.doctor import DoctorLine
 from llm_studio.ui.tabs.training.figures import Figures
 from llm_studio.ui.tabs.training.known import KnownCurves
 from llm_studio.ui.tabs.training.log import LogPanel
 from llm_studio.ui.tabs.training.offer import OfferCard
+from llm_studio.ui.tabs.training.plan import TrainingPlan
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import button
+from llm_studio.ui.worker import Task
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.health import Finding
 
 
-class TrainingView(TrainingCommands):
+class TrainingView(TrainingPlan):
     """The parts of the page, joined where one shows what was chosen in another."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -37,11 +43,15 @@ class TrainingView(TrainingCommands):
         self.offer = OfferCard(self)
         self.figures = Figures(self)
         self.card, self.samples = CurvesCard(self), SamplesPane(self)
+        self.doctor = DoctorLine(self.card)
         self.runs = RunsPanel(self.card)
+        self._next: Task | None = None
+        """What follows when the training that runs has been stopped."""
         self.log = LogPanel(self)
         self._lay_out()
         self.offer.accepted.connect(self._on_offer)
         self.offer.start_anew.connect(self._on_start)
+        self.doctor.chosen.connect(self._on_remedy)
         self.card.export_asked.connect(self._on_export)
         self.card.stepped.connect(self._on_stepped)
         self.runs.resume_asked.connect(self._resume)
@@ -67,6 +77,7 @@ class TrainingView(TrainingCommands):
             self.head_buttons.addWidget(made)
 
     def _lay_out(self) -> None:
+        self.card.content.addWidget(self.doctor)
         self.card.content.addWidget(self.runs)
         self.samples.setMinimumWidth(236)
         self.samples.setMaximumWidth(330)
@@ -75,6 +86,7 @@ class TrainingView(TrainingCommands):
         middle.addWidget(self.card, 8)
         middle.addWidget(self.samples, 3)
         self.body.addWidget(self.offer)
+        self.body.addWidget(self.plan)
         self.body.addWidget(self.figures)
         self.body.addLayout(middle, 1)
         self.body.addWidget(self.log)
@@ -147,3 +159,22 @@ class TrainingView(TrainingCommands):
         if self.project is not None and self._known.live:
             self.asked.emit(tasks.set_aside(self.project, self._known.live))
         self._on_pause()
+
+    @Slot(object)
+    def _on_remedy(self, finding: "Finding") -> None:
+        """Do what the line under the curves offers: where a training runs, once it is stopped and saved."""
+        if finding.remedy == "texts":
+            self.tab_asked.emit("data")
+        elif self.project is not None:
+            if finding.remedy != "stop":
+                run = self._main if finding.remedy == "go on" else ""
+                self._next = tasks.train(self.project, run, finding.changes)
+            if self._running:
+                self._on_stop()
+            else:
+                self._do_next()
+
+    def _do_next(self) -> None:
+        then, self._next = self._next, None
+        if then is not None:
+            self.asked.emit(then)

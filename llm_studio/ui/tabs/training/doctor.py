@@ -1,0 +1,71 @@
+"""The line under the curves that says what is wrong with them, with the button that helps; hidden when all is well."""
+
+import time
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QWidget
+
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import button, label, row
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.curves import Baselines, Curves
+    from llm_studio.workflows.health import Finding
+    from llm_studio.workflows.overview import Overview
+
+_PERIOD = 3.0
+"""Seconds between two looks at curves that grow."""
+
+
+class DoctorLine(QFrame):
+    """One sentence, one button."""
+
+    chosen = Signal(object)
+    """The Finding whose button was pressed."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.finding: Finding | None = None
+        self._which: object = None
+        self._version, self._looked = 0, 0.0
+        set_role(self, "card-warn")
+        self._text = label("", self, wrap=True)
+        self._act = button("", self, self._on_act, "small")
+        inside = row(self._text, self._act, spacing=12)
+        inside.setStretch(0, 1)
+        inside.setContentsMargins(12, 8, 12, 8)
+        self.setLayout(inside)
+        self.hide()
+
+    def examine(
+        self, curves: "Curves | None", here: "Overview | None", baselines: "Baselines | None", running: bool
+    ) -> None:
+        """Look at the curves, not more often than it is worth."""
+        run = next((r for r in here.runs if curves is not None and r.name == curves.run), None) if here else None
+        if curves is None or here is None or run is None:
+            self.show_finding(None)
+            return
+        which = (id(curves), running, run.state, here.tokens, baselines)
+        now = time.monotonic()
+        if which == self._which and (curves.version == self._version or (running and now - self._looked < _PERIOD)):
+            return
+        self._which, self._version, self._looked = which, curves.version, now
+        from llm_studio.workflows.health import examine
+
+        self.show_finding(examine(curves, run, here.tokens, baselines, here.cost.vocab_size, running))
+
+    def show_finding(self, finding: "Finding | None") -> None:
+        """Show it; while it says the same, the button keeps the keyboard."""
+        if finding == self.finding:
+            return
+        self.finding = finding
+        self.setVisible(finding is not None)
+        if finding is not None:
+            self._text.setText(finding.text)
+            self._act.setText(finding.action)
+            self._act.setAccessibleDescription(finding.text)
+
+    def _on_act(self) -> None:
+        if self.finding is not None:
+            self.chosen.emit(self.finding)

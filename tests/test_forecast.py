@@ -1,0 +1,115 @@
+"""What is told before a training, and the micro-batch that fits: measured by real steps in a process of their own."""
+
+import json
+
+import pytest
+
+from llm_studio.cli.app import main
+from llm_studio.config import Settings
+from llm_studio.device import Compute
+from llm_studio.errors import Cancelled, TrainingError
+from llm_studio.jobs import Job
+from llm_studio.model.cost import snapshot_count, training_bytes
+from llm_studio.project import Project
+from llm_studio.training import snapshots
+from llm_studio.training.apart import TrialApart
+from llm_studio.workflows import forecast, health, runs
+from llm_studio.workflows.training import train
+
+LONG = {"model.max_seq_len": 1024, "model.d_model": 64, "model.n_heads": 2, "model.n_layers": 12, "model.d_ff": 512}
+
+
+def test_a_forecast_tells_what_the_training_then_does(project: Project) -> None:
+    settings = project.settings().replaced({"training.gradient_accumulation_steps": 3, "training.max_steps": 20})
+    told = forecast.measured(project, settings, Job())
+    trained = train(project, Job(), changes={"training.gradient_accumulation_steps": 3, "training.max_steps": 20})
+    assert told.steps == trained.run.step == 20
+    assert told.tokens == 20 * 3 * 8 * 32 == health.fares(project, Job()).tokens_seen
+    assert told.passes == health.fares(project, Job()).passes
+    assert told.seconds is not None and 0 < told.seconds < 60
+    folder = project.checkpoints / "run-1"
+    weights = sum(path.stat().st_size for path in (folder / "step-000020").glob("*.safetensors"))
+    assert told.checkpoints == pytest.approx(4 * weights, rel=0.2)
+    kept = sum(path.stat().st_size for path in (folder / "snapshots").iterdir())
+    assert 0.8 * kept < told.snapshots < 1.6 * kept
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 30, 500, 100_000])
+def test_snapshots_are_counted_from_above(steps: int) -> None:
+    made = 1 + sum(snapshots.is_due(step) or step == steps for step in range(1, steps + 1))
+    assert made <= snapshot_count(steps) <= made + 5
+
+
+def test_what_fits_makes_the_same_step(project: Project) -> None:
+    settings = project.settings().replaced({"training.gradient_accumulation_steps": 3})
+    found = forecast.fit(project, settings, Job())
+    fitted = settings.replaced(found.changes).training
+    assert fitted.batch_size * fitted.gradient_accumulation_steps == 24
+    assert (fitted.batch_size, fitted.gradient_accumulation_steps) == (found.batch_size, found.micro_batches)
+    assert not found.checkpointing, "there is room enough"
+    assert set(found.changes) <= {"training.batch_size", "training.gradient_accumulation_steps"}
+    assert found.tokens_per_second > 0
+    assert project.settings().training.batch_size == 8, "config.yaml is as it was"
+    speeds = {attempt.batch_size: attempt.batch_size / attempt.seconds for attempt in found.tried}
+    assert found.batch_size == 8 or speeds[found.batch_size] * 1.05 >= max(speeds.values())
+
+
+def bytes_of(settings: Settings, checkpointing: bool) -> int:
+    return training_bytes(settings.model, 400, 1, "float32", checkpointing=checkpointing).total
+
+
+def test_activations_are_computed_twice_only_where_nothing_else_helps(project: Project) -> None:
+    settings = project.settings().replaced({**LONG, "training.batch_size": 2, "training.precision": "float32"})
+    less, more = bytes_of(settings, True), bytes_of(settings, False)
+    assert less < 0.7 * more
+    assert not forecast.fit(project, settings, Job(), free=2 * more).checkpointing
+    found = forecast.fit(project, settings, Job(), free=(less + more) // 2)
+    assert found.checkpointing and found.changes["training.activation_checkpointing"] is True
+    assert (found.batch_size, found.micro_batches) == (1, 2)
+    with pytest.raises(TrainingError, match="not even one sequence"):
+        forecast.fit(project, settings, Job(), free=1_000_000)
+
+
+def test_a_fit_and_a_measurement_can_be_stopped(project: Project) -> None:
+    job = Job()
+    job.request_stop()
+    with pytest.raises(Cancelled):
+        forecast.fit(project, project.settings(), job)
+    with pytest.raises(Cancelled):
+        forecast.measured(project, project.settings(), job)
+
+
+def test_a_process_ended_for_want_of_memory_is_an_attempt_that_does_not_fit(project: Project) -> None:
+    with TrialApart(project.settings(), 400, Compute("cpu", "float32", 1)) as trial:
+        assert trial.attempt(1, False, 1, Job()).fits
+        trial.process.kill()
+        assert not trial.attempt(2, False, 1, Job()).fits
+
+
+def test_train_fit_records_what_it_took_and_leaves_the_settings_alone(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = project.config_file.read_text(encoding="utf-8")
+    assert main(["train", str(project.root), "--fit", "--set", "training.max_steps=2"]) == 0
+    assert "Fits this machine" in capsys.readouterr().err
+    assert project.config_file.read_text(encoding="utf-8") == before
+    (run,) = runs.listed(project)
+    plan = run.settings["training"]
+    assert plan["batch_size"] * plan["gradient_accumulation_steps"] == 8
+    assert plan["max_steps"] == 2
+    assert main(["train", str(project.root), "--fit", "--resume"]) == 2
+
+
+def test_the_commands_tell_scripts_the_figures(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["forecast", str(project.root), "--quick", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert told["seconds"] is None and told["memory"] > 10_000_000 and told["tokens"] == 30 * 8 * 32
+    assert main(["curve", str(project.root)]) == 1  # nothing trained yet
+    changes = ["--set", "training.learning_rate=1e-7", "--set", "training.max_steps=260"]
+    assert main(["train", str(project.root), *changes]) == 0
+    said = capsys.readouterr().err
+    assert "Nothing is learned" in said and "--set training.learning_rate=3e-4" in said
+    assert main(["curve", str(project.root), "run-1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert found["finding"]["key"] == "stuck" and found["finding"]["changes"] == {"training.learning_rate": 3e-4}
+    assert found["baselines"]["bigram"] < found["baselines"]["unigram"] < found["baselines"]["chance"]
