@@ -156,7 +156,14 @@ class TrainingSettings(Section):
     """How the model is trained."""
 
     batch_size: int = Field(default=32, ge=1, description=N_("sequences in a micro-batch"))
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description=N_("what updates the weights; muon: AdamW with Muon for the blocks' matrices")
+    )
     learning_rate: float = Field(default=3e-4, gt=0, le=10, description=N_("highest learning rate"))
+    muon_learning_rate: float = Field(
+        default=0.01, gt=0, le=10, description=N_("highest learning rate of Muon; it rises and falls with the other")
+    )
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1, description=N_("memory of Muon for gradients"))
     warmup_steps: int = Field(default=1000, ge=0, description=N_("steps for the learning rate to rise from zero"))
     max_steps: int = Field(default=100_000, ge=1, description=N_("optimizer steps of the whole run"))
     gradient_clip: float = Field(default=1.0, ge=0, description=N_("longest gradient allowed; 0: no limit"))

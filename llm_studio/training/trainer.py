@@ -69,7 +69,7 @@ class Trainer:
         torch.manual_seed(settings.training.seed)
         vocab_size = material.tokenizer.vocab_size
         self.model = Transformer(settings.model, vocab_size).to(compute.device)
-        self._optimizer = optimizer.build(self.model, settings.training)
+        self._optimizer = optimizer.build(self.model, settings.training, compute.dtype)
         self._scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
         self._answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
         self._watch = Watch(vocab_size, settings.training.warmup_steps)
@@ -145,8 +145,7 @@ class Trainer:
         began = time.perf_counter()
         settings = self._settings.training
         rate = learning_rate(self.step + 1, settings)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+        self._optimizer.set_learning_rate(rate)
         loss_sum, learned = 0.0, False
         for index, micro_batch in enumerate(self._micro_batches()):
             if self._job.stop_requested:
