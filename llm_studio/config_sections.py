@@ -129,7 +129,7 @@ class ModelSettings(Section):
         default="rope", description=N_("how the model knows the order of tokens")
     )
     norm: Literal["rmsnorm", "layernorm"] = Field(default="rmsnorm", description=N_("normalisation before each layer"))
-    activation: Literal["swiglu", "gelu"] = Field(default="swiglu", description=N_("feed-forward network"))
+    activation: Literal["swiglu", "gelu", "relu2"] = Field(default="swiglu", description=N_("feed-forward network"))
     n_kv_heads: int | None = Field(
         default=None,
         ge=1,
@@ -139,6 +139,9 @@ class ModelSettings(Section):
     qk_norm: bool = Field(default=True, description=N_("normalise queries and keys, per head"))
     tie_embeddings: bool = Field(default=True, description=N_("one matrix to read tokens in and to predict them"))
     bias: bool = Field(default=False, description=N_("bias in the linear layers"))
+    zero_init: bool = Field(
+        default=False, description=N_("matrices that end a layer begin at zero, so that each block begins as nothing")
+    )
     rope_theta: float = Field(default=10000.0, gt=1, description=N_("base of the rotary wavelengths"))
 
     @property
