@@ -203,7 +203,9 @@ class TrainingSettings(Section):
     precision: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         default="auto", description=N_("number format of the matrix products")
     )
-    threads: int = Field(default=0, ge=0, le=1024, description=N_("processor threads; 0: all cores"))
+    threads: int = Field(
+        default=0, ge=0, le=1024, description=N_("processor threads; 0: as many as are fastest, which is tried")
+    )
     loss_on: Literal["all", "answers"] = Field(
         default="all", description=N_("which tokens of conversations are learned; other texts are learned whole")
     )

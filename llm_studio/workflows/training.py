@@ -106,6 +106,7 @@ def _start(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
     changes: Mapping[str, object], continue_from: str | None, job: Job,
 ) -> Trained:  # fmt: skip
+    from llm_studio.training.threads import compute_for
     from llm_studio.workflows.continuing import find_origin, fitting_settings
     from llm_studio.workflows.projects import steps
 
@@ -125,7 +126,8 @@ def _start(
     if settings.training.loss_on == "answers" and not tokens.has_conversations:
         job.report(Notice(_("There are no conversations among the tokens: training.loss_on = answers changes nothing."),
                           "warning", _("Add some, then run “llm-studio prepare”.")))  # fmt: skip
-    return _run(project, name, settings, choose(settings.training), origin, tokens, tokenizer, data, job)
+    compute = compute_for(settings, tokenizer.vocab_size, job)
+    return _run(project, name, settings, compute, origin, tokens, tokenizer, data, job)
 
 
 def _go_on(
@@ -133,6 +135,7 @@ def _go_on(
     changes: Mapping[str, object], job: Job,
 ) -> Trained:  # fmt: skip
     from llm_studio.training import checkpoint, runs
+    from llm_studio.training.threads import compute_for
 
     folder = runs.folder(project, name)
     saved, damaged = checkpoint.newest_intact(folder)
@@ -153,7 +156,8 @@ def _go_on(
         )  # fmt: skip
     if saved is None:
         job.report(Notice(_("The run had saved nothing yet: it begins again.")))
-        return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
+        compute = compute_for(settings, tokenizer.vocab_size, job)
+        return _run(project, name, settings, compute, None, tokens, tokenizer, data, job)
     _check_changes(old, settings, saved, data, job)
     return _run(project, name, settings, _same_compute(saved, settings, job), saved, tokens, tokenizer, data, job)
 
@@ -348,6 +352,9 @@ def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: 
     Raises Cancelled when `job` is asked to stop.
     """
     from llm_studio.training.probe import measure
+    from llm_studio.training.threads import compute_for
 
+    job = job or Job()
     with _material(project) as (tokens, tokenizer, _data), _memory_explained():
-        return measure(tokens, tokenizer.vocab_size, settings, choose(settings.training), steps, job or Job())
+        compute = compute_for(settings, tokenizer.vocab_size, job)
+        return measure(tokens, tokenizer.vocab_size, settings, compute, steps, job)
