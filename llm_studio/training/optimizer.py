@@ -20,13 +20,14 @@ _KEPT: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
 
 
 class Optimizer(torch.optim.Optimizer):
-    """One or several optimizers as one. `shares` of the learning rate are those that each takes of `learning_rate`."""
+    """One or several optimizers as one: they share its groups and its state. With each comes its share of the rate."""
 
     def __init__(self, parts: list[tuple[torch.optim.Optimizer, float]], learning_rate: float) -> None:
         self.parts = [part for part, _share in parts]
         self._share_of_group: list[float] = []
         super().__init__([group for part in self.parts for group in part.param_groups], {})  # the very same groups
         for part, share in parts:
+            part.state = self.state
             self._share_of_group += [share] * len(part.param_groups)
         self.set_learning_rate(learning_rate)
 
@@ -76,8 +77,7 @@ def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Ten
     names = {id(p): name for name, p in model.named_parameters()}
     return {
         f"{names[id(p)]}.{key}": value
-        for part in optimizer.parts
-        for p, state in part.state.items()
+        for p, state in optimizer.state.items()
         for key, value in state.items()
         if isinstance(value, torch.Tensor)
     }
@@ -91,6 +91,6 @@ def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str
             wanted = {key: f"{names[id(parameter)]}.{key}" for key in _KEPT[type(part)]}
             if all(name in tensors for name in wanted.values()):
                 # torch keeps the step counter of a fused AdamW beside the moments, on the parameter's device
-                part.state[parameter] = {
+                optimizer.state[parameter] = {
                     key: tensors[name].to(parameter.device, torch.float32) for key, name in wanted.items()
                 }

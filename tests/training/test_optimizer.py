@@ -79,6 +79,19 @@ def test_a_run_may_go_on_with_another_optimizer(before: TrainingSettings, after:
     assert all(torch.isfinite(p).all() for p in trained.parameters())
 
 
+@both
+def test_without_its_state_it_begins_anew(settings: TrainingSettings) -> None:
+    fresh, used = model(), model()
+    one, other = optimizer.build(fresh, settings), optimizer.build(used, settings)
+    step(used, other, 5)
+    used.load_state_dict(model().state_dict())
+    other.state.clear()
+    for seed in range(2):
+        step(fresh, one, seed)
+        step(used, other, seed)
+    assert all(torch.equal(p, used.get_parameter(name)) for name, p in fresh.named_parameters())
+
+
 def test_a_step_that_overflowed_in_float16_changes_nothing_of_either() -> None:
     trained = model()
     built, scaler = optimizer.build(trained, MUON), torch.amp.GradScaler("cpu", init_scale=8.0)
