@@ -129,7 +129,7 @@ class ModelSettings(Section):
         default="rope", description=N_("how the model knows the order of tokens")
     )
     norm: Literal["rmsnorm", "layernorm"] = Field(default="rmsnorm", description=N_("normalisation before each layer"))
-    activation: Literal["swiglu", "gelu"] = Field(default="swiglu", description=N_("feed-forward network"))
+    activation: Literal["swiglu", "gelu", "relu2"] = Field(default="swiglu", description=N_("feed-forward network"))
     n_kv_heads: int | None = Field(
         default=None,
         ge=1,
@@ -139,6 +139,9 @@ class ModelSettings(Section):
     qk_norm: bool = Field(default=True, description=N_("normalise queries and keys, per head"))
     tie_embeddings: bool = Field(default=True, description=N_("one matrix to read tokens in and to predict them"))
     bias: bool = Field(default=False, description=N_("bias in the linear layers"))
+    zero_init: bool = Field(
+        default=False, description=N_("matrices that end a layer begin at zero, so that each block begins as nothing")
+    )
     rope_theta: float = Field(default=10000.0, gt=1, description=N_("base of the rotary wavelengths"))
 
     @property
@@ -156,7 +159,14 @@ class TrainingSettings(Section):
     """How the model is trained."""
 
     batch_size: int = Field(default=32, ge=1, description=N_("sequences in a micro-batch"))
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description=N_("what updates the weights; muon: AdamW with Muon for the blocks' matrices")
+    )
     learning_rate: float = Field(default=3e-4, gt=0, le=10, description=N_("highest learning rate"))
+    muon_learning_rate: float = Field(
+        default=0.01, gt=0, le=10, description=N_("highest learning rate of Muon; it rises and falls with the other")
+    )
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1, description=N_("memory of Muon for gradients"))
     warmup_steps: int = Field(default=1000, ge=0, description=N_("steps for the learning rate to rise from zero"))
     max_steps: int = Field(default=100_000, ge=1, description=N_("optimizer steps of the whole run"))
     gradient_clip: float = Field(default=1.0, ge=0, description=N_("longest gradient allowed; 0: no limit"))
@@ -202,7 +212,9 @@ class TrainingSettings(Section):
     precision: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         default="auto", description=N_("number format of the matrix products")
     )
-    threads: int = Field(default=0, ge=0, le=1024, description=N_("processor threads; 0: all cores"))
+    threads: int = Field(
+        default=0, ge=0, le=1024, description=N_("processor threads; 0: as many as are fastest, which is tried")
+    )
     loss_on: Literal["all", "answers"] = Field(
         default="all", description=N_("which tokens of conversations are learned; other texts are learned whole")
     )

@@ -25,7 +25,9 @@ def test_the_yaml_of_the_design_loads() -> None:
         "training: {batch_size: 32, learning_rate: 3e-4, warmup_steps: 1000, max_steps: 100000, gradient_clip: 1.0,"
         " gradient_accumulation_steps: 1}\n"
     )
-    newer = {"data.remove_invisible": False, "data.tidy_spaces": False}  # for new projects: an older file means none
+    # for new projects: an older file means none of these
+    newer = {"data.remove_invisible": False, "data.tidy_spaces": False, "training.optimizer": "adamw",
+             "training.muon_learning_rate": 0.01}  # fmt: skip
     assert settings == load_preset("small").replaced({"project.name": "", **newer})
     assert settings.training.learning_rate == 0.0003
 

@@ -38,17 +38,24 @@ class SwiGLU(nn.Module):
         return self.down(gated_product(gate_up))
 
 
-class GeluNetwork(nn.Module):
-    """down(gelu(up(x))): the feed-forward network of GPT-2, gelu in its tanh form (Hendrycks and Gimpel 2016)."""
+class PlainNetwork(nn.Module):
+    """down(f(up(x))), with one of two f.
+
+    gelu: the network of GPT-2, in its tanh form (Hendrycks and Gimpel 2016). relu2: max(0, x)^2, the cheapest, of which
+    most features stay exactly 0 (So et al. 2021, "Primer").
+    """
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         self.up = nn.Linear(settings.d_model, settings.d_ff, bias=settings.bias)
         self.down = nn.Linear(settings.d_ff, settings.d_model, bias=settings.bias)
+        self.squared = settings.activation == "relu2"
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
-        return self.down(F.gelu(self.up(x), approximate="tanh"))
+        features = self.up(x)  # (B, T, M)
+        features = F.relu(features).square() if self.squared else F.gelu(features, approximate="tanh")
+        return self.down(features)
 
 
 class Block(nn.Module):
@@ -59,7 +66,7 @@ class Block(nn.Module):
         self.attention_norm = make_norm(settings)
         self.attention = CausalSelfAttention(settings)
         self.feed_forward_norm = make_norm(settings)
-        self.feed_forward = SwiGLU(settings) if settings.activation == "swiglu" else GeluNetwork(settings)
+        self.feed_forward = SwiGLU(settings) if settings.activation == "swiglu" else PlainNetwork(settings)
         self.dropout = Dropout(settings.dropout)
 
     def forward(

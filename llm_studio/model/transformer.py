@@ -46,9 +46,10 @@ class Transformer(nn.Module):
         """Draw new weights from torch's global generator.
 
         Each of the 2 x n_layers sublayers adds to the residual stream. Sums of n independent terms spread with
-        sqrt(n), so the matrices that write into the stream start smaller by that factor (GPT-2, section 2.3).
+        sqrt(n), so the matrices that write into the stream start smaller by that factor (GPT-2, section 2.3). With
+        `zero_init` they start at zero: each block begins as the identity and has to earn its say.
         """
-        into_stream = INITIAL_SPREAD / math.sqrt(2 * self.settings.n_layers)
+        into_stream = 0.0 if self.settings.zero_init else INITIAL_SPREAD / math.sqrt(2 * self.settings.n_layers)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
                 is_residual = name.endswith(("attention.output.weight", "feed_forward.down.weight"))

@@ -1,31 +1,78 @@
-"""AdamW (arXiv:1711.05101), with weight decay on matrices only."""
+"""What updates the weights: AdamW for all of them, or Muon for the matrices of the blocks and AdamW for the rest.
+
+AdamW (arXiv:1711.05101) is the textbook's, with weight decay on matrices only. Muon is explained in `muon.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
 
 from llm_studio.config import TrainingSettings
+from llm_studio.training.muon import Muon
+
+_KEPT: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    Muon: ("momentum",),
+}
+"""What each keeps of a parameter from step to step."""
 
 
-def build(model: nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
-    """An AdamW over the model's parameters: norms' gains and biases are not pulled towards zero.
+class Optimizer(torch.optim.Optimizer):
+    """One or several optimizers as one: they share its groups and its state. With each comes its share of the rate."""
 
-    The learning rate is set anew at every step by the trainer. One fused kernel updates all tensors.
+    def __init__(self, parts: list[tuple[torch.optim.Optimizer, float]], learning_rate: float) -> None:
+        self.parts = [part for part, _share in parts]
+        self._share_of_group: list[float] = []
+        super().__init__([group for part in self.parts for group in part.param_groups], {})  # the very same groups
+        for part, share in parts:
+            part.state = self.state
+            self._share_of_group += [share] * len(part.param_groups)
+        self.set_learning_rate(learning_rate)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """The rate of AdamW; Muon's follows in proportion."""
+        for group, share in zip(self.param_groups, self._share_of_group, strict=True):
+            group["lr"] = rate * share
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  no loss is returned
+        """One update of all weights that have a gradient."""
+        for part in self.parts:
+            part.step()
+
+
+def build(model: nn.Module, settings: TrainingSettings, dtype: torch.dtype = torch.float32) -> Optimizer:
+    """The optimizer that the settings ask for, over the model's parameters.
+
+    Norms' gains and biases are not pulled towards zero. The learning rate is set anew at every step by the trainer.
+    One fused kernel updates all tensors of AdamW. `dtype` is that of the model's products, and of Muon's.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    inner = {n: p for n, p in parameters.items() if settings.optimizer == "muon" and p.dim() == 2 and "blocks." in n}
+    others = [p for name, p in parameters.items() if name not in inner]
     groups = [
-        {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+        {"params": [p for p in others if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
+    adamw = torch.optim.AdamW(
         [g for g in groups if g["params"]],
         lr=settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
         eps=1e-8,
         fused=True,
     )
+    parts: list[tuple[torch.optim.Optimizer, float]] = [(adamw, 1.0)]
+    if inner:
+        rate = settings.muon_learning_rate
+        # float16 has too few digits left after the many products of small numbers
+        exact = torch.float32 if dtype == torch.float16 else dtype
+        muon = Muon(list(inner.values()), rate, settings.muon_momentum, settings.weight_decay, exact)
+        parts.append((muon, rate / settings.learning_rate))
+    return Optimizer(parts, settings.learning_rate)
 
 
-def state_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, torch.Tensor]:
+def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Tensor]:
     """The moments as named tensors, `<parameter>.exp_avg` and so on, to be stored without pickling."""
     names = {id(p): name for name, p in model.named_parameters()}
     return {
@@ -36,15 +83,14 @@ def state_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[st
     }
 
 
-def load_state_tensors(optimizer: torch.optim.Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """The inverse of `state_tensors`."""
-    for name, parameter in model.named_parameters():
-        prefix = f"{name}."
-        found = {k.removeprefix(prefix): t for k, t in tensors.items() if k.removeprefix(prefix) in _MOMENTS and
-                 k.startswith(prefix)}  # fmt: skip
-        if found:
-            # torch keeps the step counter of a fused AdamW beside the moments, on the parameter's device
-            optimizer.state[parameter] = {k: t.to(parameter.device, torch.float32) for k, t in found.items()}
-
-
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """The inverse of `state_tensors`. What another kind of optimizer has left is no use, and left out."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    for part in optimizer.parts:
+        for parameter in (p for group in part.param_groups for p in group["params"]):
+            wanted = {key: f"{names[id(parameter)]}.{key}" for key in _KEPT[type(part)]}
+            if all(name in tensors for name in wanted.values()):
+                # torch keeps the step counter of a fused AdamW beside the moments, on the parameter's device
+                optimizer.state[parameter] = {
+                    key: tensors[name].to(parameter.device, torch.float32) for key, name in wanted.items()
+                }

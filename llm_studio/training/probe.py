@@ -24,7 +24,7 @@ def measure(tokens: Tokens, vocab_size: int, settings: Settings, compute: Comput
     torch.set_num_threads(compute.threads)
     training, length = settings.training, settings.model.max_seq_len
     model = Transformer(settings.model, vocab_size).to(compute.device)
-    adamw = optimizer.build(model, training)
+    updates = optimizer.build(model, training, compute.dtype)
     done = min(training.gradient_accumulation_steps, _MICRO_BATCHES)
     times: list[float] = []
     start = time.perf_counter()
@@ -39,8 +39,8 @@ def measure(tokens: Tokens, vocab_size: int, settings: Settings, compute: Comput
             loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0).item()  # waits for the graphics card
         gradients = time.perf_counter() - began
-        adamw.step()
-        adamw.zero_grad()
+        updates.step()
+        updates.zero_grad()
         update = time.perf_counter() - began - gradients
         times.append(gradients * training.gradient_accumulation_steps / done + update)
         if step and time.perf_counter() - start > _ENOUGH:

@@ -60,7 +60,7 @@ class Update:
         self._tokens = tokens
         self._compute = compute
         self._job = job
-        self.optimizer = optimizer.build(self.model, settings.training)
+        self.optimizer = optimizer.build(self.model, settings.training, compute.dtype)
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
         self._answers_only = settings.training.loss_on == "answers" and tokens.has_conversations
 
@@ -117,8 +117,7 @@ class Update:
 
     def apply(self, rate: float) -> None:
         """Change the weights by the gradients, at this learning rate."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.optimizer.set_learning_rate(rate)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.forget()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_studio.config import Settings
-from llm_studio.device import Compute, choose
+from llm_studio.device import Compute
 from llm_studio.errors import Cancelled, CheckpointError, DiskFullError, ProjectError, StorageError, StudioError
 from llm_studio.events import Notice
 from llm_studio.gpu import pack
@@ -109,6 +109,7 @@ def _start(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
     changes: Mapping[str, object], continue_from: str | None, job: Job,
 ) -> Trained:  # fmt: skip
+    from llm_studio.training.threads import compute_for
     from llm_studio.workflows.continuing import find_origin, fitting_settings
     from llm_studio.workflows.projects import steps
 
@@ -128,7 +129,8 @@ def _start(
     if settings.training.loss_on == "answers" and not tokens.has_conversations:
         job.report(Notice(_("There are no conversations among the tokens: training.loss_on = answers changes nothing."),
                           "warning", _("Add some, then run “llm-studio prepare”.")))  # fmt: skip
-    return _run(project, name, settings, choose(settings.training), origin, tokens, tokenizer, data, job)
+    compute = compute_for(settings, tokenizer.vocab_size, job)
+    return _run(project, name, settings, compute, origin, tokens, tokenizer, data, job)
 
 
 def _go_on(
@@ -136,6 +138,7 @@ def _go_on(
     changes: Mapping[str, object], job: Job,
 ) -> Trained:  # fmt: skip
     from llm_studio.training import checkpoint, runs
+    from llm_studio.training.threads import compute_for
 
     folder = runs.folder(project, name)
     saved, damaged = checkpoint.newest_intact(folder)
@@ -156,7 +159,8 @@ def _go_on(
         )  # fmt: skip
     if saved is None:
         job.report(Notice(_("The run had saved nothing yet: it begins again.")))
-        return _run(project, name, settings, choose(settings.training), None, tokens, tokenizer, data, job)
+        compute = compute_for(settings, tokenizer.vocab_size, job)
+        return _run(project, name, settings, compute, None, tokens, tokenizer, data, job)
     check_changes(old, settings, saved, data, job)
     compute = same_compute(saved.state.compute, saved.state.torch_version, settings, job)
     made_other = changed(old, settings)
@@ -259,6 +263,9 @@ def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: 
     """
     from llm_studio.training import memory
     from llm_studio.training.probe import measure
+    from llm_studio.training.threads import compute_for
 
+    job = job or Job()
     with _material(project) as (tokens, tokenizer, _data), memory.explained():
-        return measure(tokens, tokenizer.vocab_size, settings, choose(settings.training), steps, job or Job())
+        compute = compute_for(settings, tokenizer.vocab_size, job)
+        return measure(tokens, tokenizer.vocab_size, settings, compute, steps, job)

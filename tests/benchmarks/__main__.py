@@ -1,6 +1,8 @@
 """Figures about the program: `python -m tests.benchmarks [NAME ...]`. They print; they never fail on time.
 
-training   tokens per second beside a plain float32 model of the same architecture
+training   tokens per second beside a plain float32 model of the same architecture; with `--peer PATH` also beside a
+           checkout of nanoGPT or of what has its `train.py`: tokens per second, time to its final loss, memory
+recipe     what each ingredient of the training does to the validation loss, at equal steps and at equal time
 forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
 data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed beside the libraries
@@ -13,15 +15,18 @@ plotting   redraw of a run's curves of a million steps
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
+import argparse
 import importlib
 import os
 import sys
+from pathlib import Path
 
 NAMES = (
     "starting",
     "window",
     "training",
     "forecast",
+    "recipe",
     "preparing",
     "data",
     "stories",
@@ -35,13 +40,19 @@ NAMES = (
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # as the program does, before torch is imported
-    chosen = sys.argv[1:] or NAMES
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--peer", type=Path)
+    given = parser.parse_args()
+    chosen = given.names or NAMES
     unknown = [name for name in chosen if name not in NAMES]
     if unknown:
         sys.exit(f"unknown: {', '.join(unknown)}\n\n{__doc__}")
     for name in chosen:
         print(f"== {name}", flush=True)
         importlib.import_module(f"tests.benchmarks.{name}").main()
+        if name == "training" and given.peer:
+            importlib.import_module("tests.benchmarks.peers").main(given.peer.resolve())
 
 
 if __name__ == "__main__":

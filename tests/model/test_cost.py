@@ -26,7 +26,7 @@ def shapes(draw: st.DrawFn) -> ModelSettings:
         max_seq_len=draw(st.integers(8, 20)),
         positions=draw(st.sampled_from(["rope", "learned", "sinusoidal"])),
         norm=draw(st.sampled_from(["rmsnorm", "layernorm"])),
-        activation=draw(st.sampled_from(["swiglu", "gelu"])),
+        activation=draw(st.sampled_from(["swiglu", "gelu", "relu2"])),
         qk_norm=draw(st.booleans()),
         tie_embeddings=draw(st.booleans()),
         bias=draw(st.booleans()),

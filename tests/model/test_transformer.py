@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from llm_studio.model.attention import KeyValueCache
 from llm_studio.model.embeddings import sinusoids
 from llm_studio.model.fast import Dropout
+from llm_studio.model.layers import PlainNetwork
 from llm_studio.model.transformer import Transformer
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
 
@@ -18,6 +19,7 @@ KINDS: list[dict[str, Any]] = [
     {"positions": "rope", "bias": True},
     {"positions": "learned", "norm": "layernorm", "activation": "gelu", "bias": True},
     {"positions": "sinusoidal", "norm": "layernorm", "tie_embeddings": False},
+    {"positions": "rope", "activation": "relu2", "qk_norm": True, "zero_init": True},
 ]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(map(str, kind.values())))
 
@@ -140,6 +142,25 @@ def test_matrices_that_write_into_the_stream_start_smaller() -> None:
         if tensor.ndim == 2:
             residual = "output" in name or "down" in name
             assert tensor.std().item() == pytest.approx(0.02 / 4 if residual else 0.02, rel=0.1), name
+
+
+def test_begun_at_zero_the_blocks_change_nothing_and_learn_all_the_same() -> None:
+    torch.manual_seed(0)
+    model = Transformer(small_settings(zero_init=True), VOCABULARY)
+    ids = some_ids(2, 20)
+    torch.testing.assert_close(model.hidden(ids), model.final_norm(model.embeddings(ids)))
+    model.loss(ids, some_ids(2, 20, seed=2)).backward()
+    for block in model.blocks:
+        gradient = block.get_parameter("feed_forward.down.weight").grad
+        assert gradient is not None
+        assert gradient.abs().max() > 0
+
+
+def test_a_squared_relu_is_what_it_says() -> None:
+    network = PlainNetwork(small_settings(activation="relu2"))
+    x = torch.randn(3, 5, 32)
+    expected = network.up(x).clamp(min=0) ** 2 @ network.down.weight.t()
+    torch.testing.assert_close(network(x), expected)
 
 
 def test_each_weight_is_stored_once() -> None:

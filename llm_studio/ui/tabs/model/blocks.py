@@ -65,11 +65,13 @@ def _norm(model: ModelSettings, count: int, what: str) -> BlockFacts:
 def _feed_forward(model: ModelSettings, parts: Parts) -> BlockFacts:
     count = parts.feed_forward // model.n_layers
     sizes = f"{number(model.d_model)} → {number(model.d_ff)} → {number(model.d_model)}"
-    gated = model.activation == "swiglu"
     what = _("The feed-forward network: here each token thinks for itself about what it has gathered. Most of what a "
              "model knows lies in these weights.")  # fmt: skip
-    formula = "y = W₂ (silu(W₁ x) ⊙ W₃ x)" if gated else "y = W₂ gelu(W₁ x)"
-    return BlockFacts("SwiGLU" if gated else "GELU", f"{sizes} · {parameters_of(count)}", what, formula, count)
+    kind, formula = {
+        "swiglu": ("SwiGLU", "y = W₂ (silu(W₁ x) ⊙ W₃ x)"), "gelu": ("GELU", "y = W₂ gelu(W₁ x)"),
+        "relu2": ("ReLU²", "y = W₂ max(0, W₁ x)²"),
+    }[model.activation]  # fmt: skip
+    return BlockFacts(kind, f"{sizes} · {parameters_of(count)}", what, formula, count)
 
 
 def _attention(model: ModelSettings, parts: Parts, norm: int) -> BlockFacts:

@@ -9,7 +9,10 @@ LABELS = {
     "model.activation": N_("Activation"), "model.n_kv_heads": N_("Key/value heads"),
     "model.qk_norm": N_("Query/key norm"), "model.tie_embeddings": N_("Shared embedding"), "model.bias": N_("Bias"),
     "model.rope_theta": N_("Rotary base"),
+    "model.zero_init": N_("Zero beginning"),
     "training.batch_size": N_("Batch"), "training.learning_rate": N_("Learning rate"),
+    "training.optimizer": N_("Optimizer"), "training.muon_learning_rate": N_("Muon’s rate"),
+    "training.muon_momentum": N_("Muon’s momentum"),
     "training.warmup_steps": N_("Warm-up"), "training.max_steps": N_("Steps"),
     "training.gradient_clip": N_("Gradient clipping"), "training.gradient_accumulation_steps": N_("Accumulation"),
     "training.activation_checkpointing": N_("Activation checkpointing"),
@@ -32,8 +35,9 @@ HEADINGS = {"model": N_("The model"), "training": N_("Its training")}
 
 CHOICES = {
     "rope": "RoPE", "learned": N_("learned"), "sinusoidal": N_("sinusoidal"), "rmsnorm": "RMSNorm",
-    "layernorm": "LayerNorm", "swiglu": "SwiGLU", "gelu": "GELU", "cosine": N_("cosine"), "linear": N_("linear"),
-    "constant": N_("constant"), "auto": N_("automatic"), "cpu": N_("processor"), "cuda": N_("NVIDIA card"),
+    "layernorm": "LayerNorm", "swiglu": "SwiGLU", "gelu": "GELU", "relu2": "ReLU²", "cosine": N_("cosine"),
+    "linear": N_("linear"), "adamw": "AdamW", "muon": "Muon", "constant": N_("constant"),
+    "auto": N_("automatic"), "cpu": N_("processor"), "cuda": N_("NVIDIA card"),
     "all": N_("all tokens"), "answers": N_("answers only"),
 }  # fmt: skip
 """Names of choices for people; one that isn't here is shown as it is written."""
