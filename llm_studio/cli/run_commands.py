@@ -48,18 +48,23 @@ def train(
         typer.Option(metavar="CHECKPOINT", help=_("begin with the weights of a run, as run-1 or run-1/step-000500, or "
                                                   "of a checkpoint's folder in any project")),
     ] = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="RUN", help=_("repeat a run: a new one with its settings and its beginning"))
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     from llm_studio.workflows.training import train as train_model
 
-    if resume and continue_from is not None:
-        raise typer.BadParameter(_("say either --resume or --continue-from"))
+    if sum((resume, continue_from is not None, like is not None)) > 1:
+        raise typer.BadParameter(_("say one of --resume, --continue-from and --like"))
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
     with running(as_json) as job:
-        trained = train_model(project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from)
+        trained = train_model(
+            project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from, like=like
+        )
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
                    "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip
