@@ -53,22 +53,27 @@ def train(
         bool, typer.Option("--fit", help=_("take the largest micro-batch that fits this machine, found by trying; the "
                                            "sequences of a step stay the same"))
     ] = False,
+    like: Annotated[
+        str | None, typer.Option(metavar="RUN", help=_("repeat a run: a new one with its settings and its beginning"))
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     from llm_studio.workflows.training import train as train_model
 
-    if resume and continue_from is not None:
-        raise typer.BadParameter(_("say either --resume or --continue-from"))
-    if resume and fit:
-        raise typer.BadParameter(_("say either --resume or --fit: a run that goes on keeps its micro-batch"))
+    if sum((resume, continue_from is not None, like is not None)) > 1:
+        raise typer.BadParameter(_("say one of --resume, --continue-from and --like"))
+    if fit and (resume or like is not None):
+        raise typer.BadParameter(_("--fit is for new runs: one that goes on, or is repeated, keeps its micro-batch"))
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
     with running(as_json) as job:
         if fit:
             wanted = forecast_command.fitted(project, wanted, job)
-        trained = train_model(project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from)
+        trained = train_model(
+            project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from, like=like
+        )
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
                    "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip

@@ -4,7 +4,7 @@ import contextlib
 import datetime
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,28 +97,33 @@ def read(project: Project, name: str) -> Run:
 
 def _newest_state(run: Path) -> tuple[Path, dict[str, Any]] | None:
     """The newest checkpoint's folder and the state in its record, read without torch."""
+    return next(_states(run), None)
+
+
+def _states(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The folders of the checkpoints and the states in their records, from the newest on."""
     found: list[tuple[int, Path, dict[str, Any]]] = []
     for path in run.glob("step-*") if run.is_dir() else ():
         state = (files.read_json(path / "checkpoint.json") or {}).get("state")
         if isinstance(state, dict) and isinstance(state.get("step"), int):
             found.append((state["step"], path, state))
-    if not found:
-        return None
-    _step, path, state = max(found, key=lambda entry: entry[0])
-    return path, state
+    for _step, path, state in sorted(found, key=lambda entry: entry[0], reverse=True):
+        yield path, state
 
 
 def _rebuilt(project: Project, name: str) -> Run:
-    newest = _newest_state(folder(project, name))
-    if newest is None:
-        raise ProjectError(
-            _("The record of the run “{name}” is damaged, and it has no checkpoint.").format(name=name),
-            _("Delete its folder, {path}.").format(path=folder(project, name)),
-        )
-    path, state = newest
-    run = new(name, load(path / "config.yaml"), 0, str(state.get("torch_version", "")), str(state.get("data", "")))
-    known = ("step", "seconds", "train_loss", "best_loss")
-    return replace(run, state="interrupted", **{key: state[key] for key in known if key in state})
+    for path, state in _states(folder(project, name)):
+        try:
+            settings = load(path / "config.yaml")
+        except (ConfigError, StorageError, OSError, ValueError):  # torn by a power cut
+            continue
+        run = new(name, settings, 0, str(state.get("torch_version", "")), str(state.get("data", "")))
+        known = ("step", "seconds", "train_loss", "best_loss", "history")
+        return replace(run, state="interrupted", **{key: state[key] for key in known if key in state})
+    raise ProjectError(
+        _("The record of the run “{name}” is damaged, and it has no checkpoint.").format(name=name),
+        _("Delete its folder, {path}.").format(path=folder(project, name)),
+    )
 
 
 def listed(project: Project) -> list[Run]:

@@ -15,6 +15,7 @@ from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project, State
 from llm_studio.workflows.recording import Recorder
+from llm_studio.workflows.repeating import repetition
 from llm_studio.workflows.resuming import changed, check_changes, same_compute
 
 if TYPE_CHECKING:
@@ -45,16 +46,20 @@ class Trained:
 
 def train(
     project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
-    continue_from: str | None = None,
+    continue_from: str | None = None, like: str | None = None,
 ) -> Trained:  # fmt: skip
     """Train a new run, or with `resume` go on with one (the last, where none is named).
 
     `changes` are settings by dotted name, for this run alone. `continue_from` names a checkpoint (RUN,
     RUN/step-000500, or a folder of any project): a new run begins with its weights, at step 0, with a new optimizer
-    and a schedule of its own. Raises StudioError of many kinds; what the run had saved before is kept.
+    and a schedule of its own. `like` names a run whose settings, and beginning, the new one has. Raises StudioError of
+    many kinds; what the run had saved before is kept.
     """
     from llm_studio.training import runs
 
+    if like is not None and (resume or continue_from is not None):
+        raise ProjectError(_("A run that is repeated begins as that one did."),
+                           _("Leave out either --like or --resume and --continue-from."))  # fmt: skip
     if resume and continue_from is not None:
         raise ProjectError(_("A run that is gone on with has its own weights."),
                            _("Leave out either --resume or --continue-from."))  # fmt: skip
@@ -67,6 +72,9 @@ def train(
         if runs.exists(project, name):
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
                                _("Go on with it with --resume, or choose another name."))  # fmt: skip
+        if like is not None:
+            again = repetition(project, like, data, changes, job)
+            return _run(project, name, again.settings, again.compute, again.origin, tokens, tokenizer, data, job)
         return _start(project, name, tokens, tokenizer, data, changes, continue_from, job)
 
 

@@ -12,6 +12,7 @@ window     time to a painted window; delays of the UI thread during a training; 
 starting   time of `llm-studio --help`
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 plotting   redraw of a run's curves of a million steps
+saving     what a checkpoint every two minutes costs a training
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
@@ -33,6 +34,7 @@ NAMES = (
     "learning",
     "quickstart",
     "plotting",
+    "saving",
     "kills",
 )
 

@@ -66,28 +66,94 @@ def test_a_stopped_run_resumes_bit_for_bit(project: Project, precision: str) -> 
     assert [r["step"] for r in records(project, "parts", "step")] == list(range(1, 31))
 
 
+SAVING = {"training.max_steps": 150, "training.checkpoint_interval": 50, "training.eval_interval": 150,
+          "training.checkpoint_minutes": 1e-6, "training.eval_sequences": 8}  # fmt: skip
+"""A save begins as soon as the one before has ended, so that kills come in their midst."""
+
+
 def test_a_killed_run_resumes_bit_for_bit(project: Project) -> None:
-    """SIGKILL at random moments, steps and saves alike: each save takes a good part of the time of these steps."""
-    changes = {"training.max_steps": 400, "training.checkpoint_interval": 7, "training.eval_interval": 40}
-    train(project, Job(), run="whole", changes=changes)
+    """SIGKILL at random moments, most of them inside a save."""
+    train(project, Job(), run="whole", changes={**SAVING, "training.checkpoint_minutes": 0.0})
     command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "killed", "--json"]
-    command += [f"--set={name}={value}" for name, value in changes.items()]
-    chance, kills = random.Random(3), 0
-    while kills < KILLS:
+    command += [f"--set={name}={value}" for name, value in SAVING.items()]
+    chance, inside = random.Random(3), 0
+    for _kill in range(KILLS):
         resume = ["--resume"] if runs.folder(project, "killed").exists() else []
         process = subprocess.Popen(command + resume, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout
+        left = chance.randint(1, 20)
         for line in process.stdout:
-            if '"event": "step"' in line:
+            left -= '"event": "step"' in line
+            if not left:
                 break
-        time.sleep(chance.uniform(0.05, 0.4))
+        time.sleep(chance.uniform(0, 0.05))
         process.kill()
         _out, errors = process.communicate()
         assert process.returncode == (1 if sys.platform == "win32" else -signal.SIGKILL), errors
-        kills += 1
+        inside += bool(list(runs.folder(project, "killed").rglob("*.partial")))
+    assert inside
     assert train(project, Job(), run="killed", resume=True).finished
     assert_same_weights(project, "whole", "killed")
-    assert [r["step"] for r in records(project, "killed", "step")] == list(range(1, 401))
+    assert [r["step"] for r in records(project, "killed", "step")] == list(range(1, 151))
+
+
+def tear(path: Path, how: str) -> None:
+    """Leave a file as a power cut may, whose last blocks never reached the disk."""
+    content = path.read_bytes()
+    kept = {"truncated": len(content) * 2 // 3, "zeroed": len(content) // 3, "empty": 0}[how]
+    path.write_bytes(content[:kept] + (b"\0" * (len(content) - kept) if how == "zeroed" else b""))
+
+
+@pytest.mark.parametrize("how", ["truncated", "zeroed", "empty"])
+def test_a_power_cut_that_tore_the_last_writes_costs_no_more_than_the_last_checkpoint(
+    project: Project, how: str
+) -> None:
+    train(project, Job(), run="whole")
+    with pytest.raises(RuntimeError, match="killed"):
+        train(project, Job(DieAt(18)), run="cut")
+    folder = runs.folder(project, "cut")
+    newest = checkpoint.listed(folder)[-1]
+    assert newest.step == 15
+    for path in [*newest.path.iterdir(), folder / "run.json"]:
+        tear(path, how)
+    log = project.log_file("cut")
+    content = log.read_bytes()
+    end = content.index(b'"step": 13')  # the save of step 10 brought to the disk what came before it
+    log.write_bytes(content[:end] + (b"\0" * 500 if how == "zeroed" else b""))
+    assert {run.name for run in runs.listed(project)} == {"whole", "cut"}
+    said: list[Event] = []
+    assert train(project, Job(said.append), run="cut", resume=True).finished
+    assert any(isinstance(e, Notice) and "step-000015 is damaged" in e.text for e in said)
+    assert_same_weights(project, "whole", "cut")
+    assert [r["step"] for r in records(project, "cut", "step")] == list(range(1, 31))
+
+
+def test_a_clock_that_is_set_back_changes_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(project, Job(), run="whole")
+    real, jump = time.time, 0.0
+    monkeypatch.setattr(time, "time", lambda: real() - jump)
+    with pytest.raises(RuntimeError, match="killed"):
+        train(project, Job(DieAt(12)), run="back", changes={"training.checkpoint_minutes": 1e-6})
+    jump = 10 * 365 * 86400.0
+    assert train(project, Job(), run="back", resume=True).finished
+    assert_same_weights(project, "whole", "back")
+
+
+def test_a_process_that_the_system_ends_saves_before(project: Project) -> None:
+    train(project, Job(), run="whole")
+    command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "ended", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    for line in process.stdout:
+        if '"event": "step"' in line and '"step": 7,' in line:
+            break
+    process.terminate()
+    process.communicate()
+    run = runs.read(project, "ended")
+    if sys.platform != "win32":  # where the system just ends it
+        assert run.state == "stopped" and run.step >= 7
+    assert train(project, Job(), run="ended", resume=True).finished
+    assert_same_weights(project, "whole", "ended")
 
 
 def test_a_damaged_checkpoint_is_left_out_and_said(project: Project) -> None:

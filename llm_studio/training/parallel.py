@@ -1,0 +1,211 @@
+"""Several processes that train one model together, started by PyTorch's launcher:
+
+    torchrun --nproc-per-node 4 -m llm_studio train DIR
+
+Every process draws the same sequences of a step and takes its part of them; the gradients are averaged over all
+processes before each update. So the batch is the same whatever the number of processes. With `training.sharded` each
+one also holds only its part of the weights, the gradients and the optimizer's state (Zhao et al. 2023, "FSDP",
+arXiv:2304.11277). The first process alone writes: the log, checkpoints, snapshots, the record of the run.
+Whatever one process decides alone (to stop, to save) is put to all, so that all do the same.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+from collections.abc import Callable, Generator
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from llm_studio.errors import TrainingError
+from llm_studio.i18n import _
+from llm_studio.model.transformer import Transformer
+
+_PATIENCE = datetime.timedelta(minutes=30)
+"""How long a process waits for another that is alive: the first may have much to write."""
+
+
+def is_launched() -> bool:
+    """Whether PyTorch's launcher started this process as one of several, or may start it again."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return not is_launched() or os.environ["RANK"] == "0"
+
+
+def restarts() -> int:
+    """How often the launcher has begun again after a process of the training had ended."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) if is_launched() else 0
+
+
+class Group:
+    """The processes of a training; a group of one does nothing but what a lone process does."""
+
+    def __init__(self, rank: int = 0, count: int = 1) -> None:
+        self.rank = rank
+        self.count = count
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def any_of(self, *flags: bool) -> list[bool]:
+        """Each of the flags, true where it is in any process."""
+        if self.count == 1:
+            return list(flags)
+        told = torch.tensor(flags, dtype=torch.int32, device=self._device)
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in told.tolist()]
+
+    def sum_of(self, values: Tensor) -> Tensor:
+        """The sums of numbers over all processes, (n,) float64 on the processor."""
+        if self.count == 1:
+            return values
+        told = values.to(self._device)
+        dist.all_reduce(told)
+        return told.cpu()
+
+    def wait_for_all(self) -> None:
+        """Return when every process has come here."""
+        if self.count > 1:
+            self.any_of(False)
+
+    def told(self, plan: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What the first process says, a value of JSON, in every process."""
+        if self.count == 1:
+            return plan or {}
+        text = json.dumps(plan).encode() if self.first else b""
+        length = torch.tensor([len(text)], device=self._device)
+        dist.broadcast(length, 0)
+        content = torch.frombuffer(bytearray(text), dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8)
+        content = content.to(self._device) if self.first else content.new_empty(int(length), device=self._device)
+        dist.broadcast(content, 0)
+        return json.loads(bytes(content.cpu().tolist()))
+
+    def part_of(self, sequences: int) -> slice:
+        """Which of the sequences of a step are this process's. Raises TrainingError where they can't be shared out."""
+        if sequences % self.count:
+            raise TrainingError(
+                _("{sequences} sequences of a step can't be shared among {count} processes.").format(
+                    sequences=sequences, count=self.count
+                ),
+                _("Let training.batch_size × training.gradient_accumulation_steps be a multiple of {count}.").format(
+                    count=self.count
+                ),
+            )
+        own = sequences // self.count
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    @property
+    def _device(self) -> str:
+        return "cuda" if dist.get_backend() == "nccl" else "cpu"
+
+
+ALONE = Group()
+
+
+@contextlib.contextmanager
+def joined(device: str) -> Generator[Group]:
+    """The group of the processes that the launcher started, where `device` is "cuda" each with a card of its own."""
+    rank, count, here = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    if device == "cuda":
+        if here >= torch.cuda.device_count():
+            raise TrainingError(
+                _("There are more processes than graphics cards: {count}.").format(count=torch.cuda.device_count()),
+                _("Start torchrun with --nproc-per-node {count}.").format(count=torch.cuda.device_count()),
+            )
+        torch.cuda.set_device(here)
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", rank=rank, world_size=count, timeout=_PATIENCE)
+    try:
+        with _loss_explained():
+            yield Group(rank, count)
+    finally:
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _loss_explained() -> Generator[None]:
+    """Say it plainly where a process waits for one that is no longer there."""
+    try:
+        yield
+    except RuntimeError as error:
+        words = ("gloo", "NCCL", "peer", "Connection", "Broken pipe")
+        if not isinstance(error, dist.DistError) and not any(word in str(error) for word in words):
+            raise
+        raise TrainingError(
+            _("Another process of this training has ended."),
+            _("What it said before tells why. “--resume” goes on from the last checkpoint; with torchrun "
+              "--max-restarts it goes on by itself."),
+        ) from error  # fmt: skip
+
+
+# --- The model of all processes ----------------------------------------------------------------------------------
+
+
+class _Loss(nn.Module):
+    """Makes the loss what a module does, since that is what DistributedDataParallel watches."""
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return self.model.loss(*tensors)
+
+
+class Shared:
+    """One model, the same or a part of it in each process: `loss` averages gradients on its way back."""
+
+    def __init__(self, model: Transformer, group: Group, sharded: bool) -> None:
+        self._model = model
+        self._copies: DistributedDataParallel | None = None
+        self._sharded = sharded and group.count > 1
+        self.loss: Callable[..., Tensor] = model.loss
+        if self._sharded:
+            for block in model.blocks:
+                fully_shard(block)
+            fully_shard(model)
+            register_fsdp_forward_method(model, "loss")
+            self.loss = model.loss
+        elif group.count > 1:
+            self._copies = DistributedDataParallel(_Loss(model), broadcast_buffers=False, gradient_as_bucket_view=True)
+            self.loss = self._copies
+
+    @contextlib.contextmanager
+    def averaging(self, last: bool) -> Generator[None]:
+        """Gradients are averaged over the processes after the `last` micro-batch of a step, and only then."""
+        if self._copies is not None and not last:
+            with self._copies.no_sync():
+                yield
+            return
+        if self._sharded:
+            self._model.set_requires_gradient_sync(last)  # pyright: ignore[reportCallIssue]  fully_shard adds it
+        yield
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor of which each process may hold a part; every process must call it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def part_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """The part of a whole tensor that this process holds where it holds a part of `like`."""
+    if not isinstance(like, DTensor):
+        return tensor
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+
+
+@torch.no_grad()
+def load(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Give a model whole weights, or its part of each."""
+    parts = {name: part_like(weights[name], tensor) for name, tensor in model.state_dict().items() if name in weights}
+    model.load_state_dict(parts)

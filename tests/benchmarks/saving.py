@@ -1,0 +1,88 @@
+"""What saving every two minutes costs a training: `python -m tests.benchmarks saving`.
+
+A model of the size of `mini` does the same number of steps in turns without and with a save, which is written in the
+background while the steps go on and is whole within its turn. So the difference between two neighbouring turns is all
+that a save costs: the copy, the writing, the sums, the waiting for the disk. It is set against the two minutes that lie
+between two saves.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from llm_studio import files
+from llm_studio.config_file import load_preset
+from llm_studio.device import choose
+from llm_studio.jobs import Job
+from llm_studio.training import checkpoint
+from llm_studio.training.standing import Standing
+from llm_studio.training.step import Update
+from tests.benchmarks.training import BATCH
+
+ROUNDS = 9
+STEPS = 6
+"""Of a turn: some seconds, several times what a save takes."""
+EVERY = 120.0
+"""Seconds between two saves."""
+
+
+class _NoTokens:
+    """What is learned doesn't matter here."""
+
+    has_conversations = False
+
+
+def main() -> None:
+    """Print the share of the throughput that saving takes."""
+    settings = load_preset("mini").replaced({"training.batch_size": BATCH["mini"]})
+    compute = choose(settings.training)
+    torch.set_num_threads(compute.threads)
+    update = Update(_NoTokens(), settings.model.vocab_size, settings, compute, Job())  # pyright: ignore[reportArgumentType]
+    ids = torch.randint(0, settings.model.vocab_size, (BATCH["mini"], settings.model.max_seq_len + 1))
+
+    def step() -> None:
+        with compute.autocast():
+            loss = update.model.loss(ids[:, :-1], ids[:, 1:])
+        loss.backward()
+        update.apply(1e-4)
+
+    step()
+    turns: list[tuple[float, float]] = []
+    copies: list[float] = []
+    writes: list[float] = []
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        for number in range(ROUNDS):
+            plain = _turn(step)
+            began = time.perf_counter()
+            weights, moments = update.copies()
+            copies.append(time.perf_counter() - began)
+            state = Standing(step=number).state(settings.model.vocab_size, compute, "", {})
+            task = partial(checkpoint.save, Path(folder), state, settings, "{}", weights.wait(), moments.wait())
+            written = thread.submit(task)
+            saving = copies[-1] + _turn(step)
+            assert written.done(), "a turn is too short for a save"
+            writes.append(written.result().seconds)
+            turns.append((plain, saving))
+            del weights, moments, task, written
+        size = files.folder_size(checkpoint.folder(Path(folder), ROUNDS - 1))
+    cost = statistics.median(saving - plain for plain, saving in turns)
+    ratio = statistics.median(saving / plain for plain, saving in turns)
+    plain = statistics.median(plain for plain, _saving in turns)
+    print(f"mini: a checkpoint of {size / 1e6:.0f} MB; copied in {statistics.median(copies) * 1000:.0f} ms, "
+          f"written in {statistics.median(writes):.2f} s beside the steps")  # fmt: skip
+    print(f"{STEPS} steps take {plain:.2f} s, with a save {ratio:.3f} times that: a save costs {cost:.2f} s, "
+          f"{100 * cost / (EVERY + cost):.2f} % of the throughput at one in {EVERY:.0f} s")  # fmt: skip
+
+
+def _turn(step: Callable[[], None]) -> float:
+    """Seconds of so many steps."""
+    began = time.perf_counter()
+    for _n in range(STEPS):
+        step()
+    return time.perf_counter() - began
