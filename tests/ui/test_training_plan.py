@@ -31,8 +31,9 @@ def test_the_doctor_says_what_is_wrong_and_its_button_mends_it(
 def test_a_training_that_goes_wrong_is_stopped_before_the_new_one_begins(
     opened: Driver, page: TrainingPage, project: Project
 ) -> None:
-    projects.change_settings(project, {"training.max_steps": 100_000, "training.learning_rate": 1e-7,
-                                       "training.eval_interval": 90_000, "training.checkpoint_interval": 90_000})  # fmt: skip
+    projects.change_settings(
+        project, {"training.max_steps": 100_000, "training.learning_rate": 1e-7, "training.eval_interval": 90_000}
+    )
     opened.session.refresh()
     opened.settle()
     opened.click("Start the training")
