@@ -285,7 +285,7 @@ def values_at(
     step: float,
     corpus: int = 0,
 ) -> list[tuple[str, str]]:
-    """What is known at a step, in words, each with the colour of its curve. `corpus`: tokens to learn from, if known."""
+    """What is known at a step, in words, each with the colour of its curve. `corpus`: the tokens to learn from."""
     told = [(_("step {n}").format(n=number(step)), "text"), (_tokens_at(curves, step, corpus), "muted")]
     if key != LOSS_KEY:
         value = float(curves.steps.column(_COLUMNS[key])[_nearest(curves.steps.column(0), step)])
