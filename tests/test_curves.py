@@ -169,3 +169,13 @@ def test_a_stopped_run_waits_unless_it_was_set_aside(project: Project) -> None:
 def test_the_memory_of_this_process_is_told() -> None:
     taken_now = footprint("cpu")
     assert 1_000_000 < taken_now.used <= taken_now.peak < taken_now.total
+
+
+def test_the_energy_is_told_where_a_card_reports_it_and_absent_otherwise() -> None:
+    from llm_studio.workflows.gauges import energy_joules, look
+
+    first = energy_joules()
+    if not look(Path()).gpus:
+        assert first is None and footprint("cpu").joules is None
+    elif first is not None:
+        assert energy_joules() >= first > 0  # type: ignore[operator]

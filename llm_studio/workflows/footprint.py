@@ -3,6 +3,8 @@
 import sys
 from dataclasses import dataclass
 
+from llm_studio.workflows.gauges import energy_joules
+
 
 @dataclass(frozen=True)
 class Footprint:
@@ -12,6 +14,8 @@ class Footprint:
     peak: int
     total: int
     on_gpu: bool
+    joules: float | None = None
+    """Energy that the graphics cards have used since some time before, where they tell."""
 
 
 _peak = 0
@@ -22,7 +26,8 @@ def footprint(device: str) -> Footprint:
     torch = sys.modules.get("torch")
     if device == "cuda" and torch is not None:
         _free, total = torch.cuda.mem_get_info()
-        return Footprint(torch.cuda.memory_reserved(), torch.cuda.max_memory_reserved(), total, True)
+        return Footprint(torch.cuda.memory_reserved(), torch.cuda.max_memory_reserved(), total, True,
+                         energy_joules())  # fmt: skip
     import psutil
 
     global _peak

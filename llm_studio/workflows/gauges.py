@@ -81,6 +81,20 @@ def _nvml_answers() -> bool:
     return True
 
 
+def energy_joules() -> float | None:
+    """What the graphics cards have used since their driver started; None where none tells (before Volta, no card)."""
+    if not _nvml_answers():
+        return None
+    import pynvml
+
+    found: list[float] = []
+    with contextlib.suppress(pynvml.NVMLError):
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            found.append(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000)
+    return sum(found) if found else None
+
+
 def _gpus() -> list[Gpu]:
     if not _nvml_answers():
         return []

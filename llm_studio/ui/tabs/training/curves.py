@@ -18,6 +18,7 @@ from llm_studio.ui.widgets.basics import Card, EmptyState, let_shrink
 if TYPE_CHECKING:
     from llm_studio.ui.widgets.plot import Line, Plot
     from llm_studio.workflows.curves import Baselines, Curves
+    from llm_studio.workflows.overview import TokenFacts
 
 _LEFT, _FOOT = 54, 62
 """Pixels beside and below the plot that hold figures and marks."""
@@ -39,6 +40,8 @@ class CurvesCard(Card):
         self.curves: Curves | None = None
         self.overlays: list[tuple[Curves, str]] = []
         self.baselines: Baselines | None = None
+        self.texts: TokenFacts | None = None
+        """The tokens of the project."""
         self.plot: Plot | None = None
         self.running = False
         """Whether the run that is shown trains now."""
@@ -209,7 +212,9 @@ class CurvesCard(Card):
         if not len(self.curves.steps):
             return []
         step = float(self.curves.last_step) if math.isnan(self._cross) else self._cross
-        return values_at(self.curves, self.overlays, self.controls.quantity.current(), self.controls.weight, step)
+        key = self.controls.quantity.current()
+        corpus = self.texts.train if self.texts and self.texts.fingerprint == self.curves.data else 0
+        return values_at(self.curves, self.overlays, key, self.controls.weight, step, corpus)
 
     def _place_box(self) -> None:
         """Beside the cross-hair; else at the lower left, which a falling loss leaves free."""
@@ -273,10 +278,15 @@ class CurvesCard(Card):
 
 
 def values_at(
-    curves: "Curves", overlays: "list[tuple[Curves, str]]", key: str, weight: float, step: float
+    curves: "Curves",
+    overlays: "list[tuple[Curves, str]]",
+    key: str,
+    weight: float,
+    step: float,
+    corpus: int = 0,
 ) -> list[tuple[str, str]]:
-    """What is known at a step, in words, each with the colour of its curve."""
-    told = [(_("step {n}").format(n=number(step)), "text")]
+    """What is known at a step, in words, each with the colour of its curve. `corpus`: the tokens to learn from."""
+    told = [(_("step {n}").format(n=number(step)), "text"), (_tokens_at(curves, step, corpus), "muted")]
     if key != LOSS_KEY:
         value = float(curves.steps.column(_COLUMNS[key])[_nearest(curves.steps.column(0), step)])
         return [*told, (_value(key, value), "accent")]
@@ -288,6 +298,13 @@ def values_at(
         told.append((_("validation {loss}").format(loss=validation), "validation"))
     others = ((other, color) for other, color in overlays if len(other.steps))
     return told + [(f"{other.run} {_loss_at(other, weight, step)}", color) for other, color in others]
+
+
+def _tokens_at(curves: "Curves", step: float, corpus: int) -> str:
+    """What was seen until a step."""
+    seen = float(curves.steps.column(5)[_nearest(curves.steps.column(0), step)])
+    text = _("{n} tokens").format(n=short_number(round(seen)))
+    return text + " " + _("({n} passes)").format(n=number(seen / corpus, 1)) if corpus else text
 
 
 def _loss_at(curves: "Curves", weight: float, step: float) -> str:

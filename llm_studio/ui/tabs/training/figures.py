@@ -37,6 +37,7 @@ class Figures(QWidget):
         self._grid.setSpacing(GAP)
         self._columns = 0
         self._looked = 0.0
+        self._energy_of, self._joules, self._energy_text = "", 0.0, ""
         self._arrange(5)
 
     def _arrange(self, columns: int) -> None:
@@ -77,7 +78,7 @@ class Figures(QWidget):
         else:
             self._validation.show_figure("–")
         if running:
-            self._show_memory(curves.device)
+            self._show_memory(curves)
             self._show_left(curves.seconds_left)
         else:
             self._memory.show_figure("–")
@@ -95,15 +96,25 @@ class Figures(QWidget):
             note = _("{sign} {change} in {n} steps").format(sign=sign, change=number(abs(change), 2), n=number(span))
         self._train.show_figure(number(float(calm[-1]), 2), note)
 
-    def _show_memory(self, device: str) -> None:
+    def _show_memory(self, curves: "Curves") -> None:
         from llm_studio.workflows.footprint import footprint
 
         if time.monotonic() - self._looked < _MEMORY_PERIOD:
             return
         self._looked = time.monotonic()
-        taken = footprint(device)
+        taken = footprint(curves.device)
         of = _("of {total} on the GPU") if taken.on_gpu else _("of {total} · peak {peak}")
+        self._show_energy(curves.run, taken.joules)
         self._memory.show_figure(size(taken.used), of.format(total=size(taken.total), peak=size(taken.peak)))
+
+    def _show_energy(self, run: str, joules: float | None) -> None:
+        """What the cards have used since this window saw the run train."""
+        if joules is None:
+            self._energy_text = ""
+            return
+        if run != self._energy_of:
+            self._energy_of, self._joules = run, joules
+        self._energy_text = " · " + _("{n} Wh").format(n=number((joules - self._joules) / 3600, 1))
 
     def _show_left(self, seconds: float | None) -> None:
         if seconds is None:
@@ -111,7 +122,7 @@ class Figures(QWidget):
             return
         end = time.localtime(time.time() + seconds)
         clock = _("{hour}:{minute}").format(hour=end.tm_hour, minute=f"{end.tm_min:02d}")
-        self._left.show_figure(_about(seconds), _("ends at about {time}").format(time=clock))
+        self._left.show_figure(_about(seconds), _("ends at about {time}").format(time=clock) + self._energy_text)
 
 
 def _step_time(curves: "Curves", speed: float) -> str:

@@ -76,7 +76,7 @@ class TrainingPage(TrainingView):
     def show_overview(self, overview: "Overview") -> None:
         """Runs, tokens or settings have changed."""
         super().show_overview(overview)
-        self._stale = False
+        self._stale, self.card.texts = False, overview.tokens
         names = {run.name for run in overview.runs}
         if self._main and self._main not in names and self._main != self._known.live:
             self._main = ""
