@@ -166,7 +166,7 @@ class TrainingSettings(Section):
     muon_learning_rate: float = Field(
         default=0.01, gt=0, le=10, description=N_("highest learning rate of Muon; it rises and falls with the other")
     )
-    muon_momentum: float = Field(default=0.95, ge=0, lt=1, description=N_("memory of Muon for gradients"))
+    muon_momentum: float = Field(default=0.9, ge=0, lt=1, description=N_("memory of Muon for gradients"))
     warmup_steps: int = Field(default=1000, ge=0, description=N_("steps for the learning rate to rise from zero"))
     max_steps: int = Field(default=100_000, ge=1, description=N_("optimizer steps of the whole run"))
     gradient_clip: float = Field(default=1.0, ge=0, description=N_("longest gradient allowed; 0: no limit"))

@@ -2,7 +2,7 @@
 
     step-000500/
       model.safetensors        weights, float32
-      optimizer.safetensors    AdamW's moments
+      optimizer.safetensors    the moments of AdamW or Muon
       config.yaml              every setting of the run
       tokenizer.json
       checkpoint.json          step, losses, how it was computed; SHA-256 of the files above

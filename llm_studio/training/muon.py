@@ -9,6 +9,7 @@ The update is scaled by 0.2 sqrt(longer side), which gives its numbers the size 
 
 Only for the matrices within the blocks. Rows of an embedding are looked up, not multiplied: they stay with AdamW.
 """
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false  torch's operations on lists of tensors, `_foreach_…`
 
 import math
 from collections.abc import Callable
@@ -75,12 +76,30 @@ def orthogonal(x: Tensor) -> Tensor:
     """About U V^T for each matrix U S V^T of x (count, rows, columns), rows ≤ columns.
 
     Scaled so that no singular value s exceeds 1; then each round replaces s by a s + b s^3 + c s^5, which needs no
-    decomposition: with A = X X^T it is a X + (b A + c A^2) X ("Newton-Schulz").
+    decomposition: with A = X X^T it is F X, where F = a + b A + c A^2 ("Newton-Schulz").
     """
-    a, b, c = COEFFICIENTS
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(TINY)
+    if x.shape[2] >= 2 * x.shape[1] and x.dtype != torch.bfloat16:
+        return _orthogonal_wide(x)
+    a, b, c = COEFFICIENTS
     for _round in range(ROUNDS):
-        gram = torch.bmm(x, x.transpose(1, 2))  # A (count, rows, rows)
+        gram = torch.bmm(x, x.mT)  # A (count, rows, rows)
         polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # b A + c A^2
         x = torch.baddbmm(x, polynomial, x, beta=a)  # a X + (b A + c A^2) X
     return x
+
+
+def _orthogonal_wide(x: Tensor) -> Tensor:
+    """The same with half the work: all rounds on the small square A, which F makes F A F, and X but once at the end.
+
+    A holds s^2, whose small ones need more digits than bfloat16 has.
+    """
+    a, b, c = COEFFICIENTS
+    gram = torch.bmm(x, x.mT)  # A (count, rows, rows)
+    total = torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand_as(gram)  # the product of all F
+    for _round in range(ROUNDS):
+        factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        factor.diagonal(dim1=1, dim2=2).add_(a)  # F
+        total = torch.bmm(factor, total)
+        gram = torch.bmm(torch.bmm(factor, gram), factor)
+    return torch.bmm(total, x)

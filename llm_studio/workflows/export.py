@@ -159,7 +159,7 @@ def _readme(saved: Saved, with_training: bool) -> str:
         _("checkpoint.json: step, losses, and the sums by which damage is found"),
     ]
     if with_training:
-        lines.append(_("optimizer.safetensors: the state of AdamW, to go on training"))
+        lines.append(_("optimizer.safetensors: the state of the optimizer, to go on training"))
     lines += ["", _("To let it write, unpack the archive and name its folder:"),
               f'llm-studio generate PROJECT --checkpoint "{saved.name}" --prompt "..."', ""]  # fmt: skip
     return "\n".join(lines)

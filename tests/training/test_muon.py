@@ -34,6 +34,15 @@ def test_all_directions_are_about_as_long(count: int, rows: int, more: int, magn
     torch.testing.assert_close(made @ v.mT @ u.mT, (made @ v.mT @ u.mT).mT)  # the directions are those of x
 
 
+@pytest.mark.parametrize("columns", [16, 40])
+def test_float32_has_enough_digits_for_both_ways(columns: int) -> None:
+    u, _s, v = torch.linalg.svd(torch.randn(3, 16, columns, generator=torch.Generator().manual_seed(1)).double(),
+                                full_matrices=False)  # fmt: skip
+    x = u * torch.logspace(0, -3, 16, dtype=torch.float64) @ v
+    exact = orthogonal(x)
+    assert (orthogonal(x.float()) - exact).norm() < 1e-3 * exact.norm()
+
+
 def test_a_zero_gradient_gives_no_update() -> None:
     assert torch.equal(orthogonal(torch.zeros(2, 3, 5)), torch.zeros(2, 3, 5))
 

@@ -50,9 +50,10 @@ class StopAt:
             self.job.request_stop()
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_a_stopped_run_resumes_bit_for_bit(project: Project, precision: str) -> None:
-    changes = {"training.precision": precision, "training.gradient_accumulation_steps": 2}
+@pytest.mark.parametrize(("precision", "optimizer"), [("float32", "adamw"), ("auto", "adamw"), ("auto", "muon")])
+def test_a_stopped_run_resumes_bit_for_bit(project: Project, precision: str, optimizer: str) -> None:
+    changes = {"training.precision": precision, "training.gradient_accumulation_steps": 2,
+               "training.optimizer": optimizer}  # fmt: skip
     whole = train(project, Job(), run="whole", changes=changes)
     assert whole.finished and whole.run.step == 30
     for step in (7, 20):

@@ -104,7 +104,8 @@ class TrainingView(TrainingPlan):
             plan = plan.format(
                 n=short_number(here.cost.parts.total), steps=number(training.max_steps), tokens=number(tokens)
             )
-            live = _("Run “{run}”").format(run=self._known.live) + " · AdamW · "
+            names = {"adamw": "AdamW", "muon": "Muon"}
+            live = _("Run “{run}”").format(run=self._known.live) + f" · {names[training.optimizer]} · "
             self.subtitle.setText((live if self._running else "") + plan)
 
     def _is_paused(self) -> bool:
