@@ -212,6 +212,10 @@ class TrainingSettings(Section):
     precision: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         default="auto", description=N_("number format of the matrix products")
     )
+    sharded: bool = Field(
+        default=False,
+        description=N_("with several processes: each holds only a part of the weights, to train larger models"),
+    )
     threads: int = Field(
         default=0, ge=0, le=1024, description=N_("processor threads; 0: as many as are fastest, which is tried")
     )

@@ -59,7 +59,7 @@ def choose(settings: TrainingSettings) -> Compute:
             _("This processor can't train in float16."),
             _("Set training.precision to auto, bfloat16 or float32."),
         )
-    return Compute(device, precision, settings.threads or max(1, all_cores() - _spare_cores))
+    return Compute(device, precision, settings.threads or max(1, all_cores() // processes_here() - _spare_cores))
 
 
 _spare_cores = 0
@@ -69,6 +69,11 @@ def leave_cores(count: int) -> None:
     """Where the settings leave the number of threads open, take so many cores less than there are."""
     global _spare_cores
     _spare_cores = max(0, count)
+
+
+def processes_here() -> int:
+    """The processes of one training that share this machine, where PyTorch's launcher started several."""
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def all_cores() -> int:

@@ -94,11 +94,18 @@ def _explain(error: StudioError, as_json: bool) -> None:
 
 
 @contextlib.contextmanager
-def running(as_json: bool) -> Generator[Job]:
+def running(as_json: bool, speaks: bool = True) -> Generator[Job]:
     """A job that Ctrl+C stops: the first asks it to end and keep its work, a second ends it at once.
+
+    Where it doesn't speak it is one of several processes that do the same, and another speaks.
 
     It is asked the same when the reader of our output goes; then ReaderGone is raised at its end.
     """
+    if not speaks:
+        job = Job()
+        with _asking_to_stop(job, quiet=True):
+            yield job
+        return
     with JsonDisplay() if as_json else TextDisplay() as display:
         job = Job(display.report)
         display.reader.when_gone = job.request_stop

@@ -59,6 +59,7 @@ def train(
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
+    from llm_studio.workflows.together import is_first
     from llm_studio.workflows.training import train as train_model
 
     if sum((resume, continue_from is not None, like is not None)) > 1:
@@ -68,12 +69,14 @@ def train(
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
-    with running(as_json) as job:
+    with running(as_json, speaks=is_first()) as job:
         if fit:
             wanted = forecast_command.fitted(project, wanted, job)
         trained = train_model(
             project, job, run=run, resume=resume, changes=wanted, continue_from=continue_from, like=like
         )
+        if not is_first():
+            return
         made = trained.run
         figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
                    "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip

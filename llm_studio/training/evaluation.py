@@ -15,11 +15,14 @@ from llm_studio.i18n import _
 from llm_studio.inference.generate import generate
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
+from llm_studio.training.parallel import ALONE, Group
 
 SAMPLE_TOKENS = 60
 
 
-def validation_loss(model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job) -> float | None:
+def validation_loss(
+    model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job, group: Group = ALONE
+) -> float | None:
     """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped.
 
     Sources of weight 0 are left out. With `training.loss_on` "answers" the mean is over the tokens of answers and of
@@ -28,18 +31,22 @@ def validation_loss(model: Transformer, tokens: Tokens, settings: Settings, comp
     training = settings.training
     drawn, counted = sequences(tokens, settings)
     total = 0.0
+    parts = drawn.split(training.batch_size)
+    masks = [None] * len(parts) if counted is None else list(counted.split(training.batch_size))
     model.eval()
     with torch.no_grad(), compute.autocast():
-        for index, part in enumerate(drawn.split(training.batch_size)):
+        for first in range(0, len(parts), group.count):  # each process measures every so many of them
             if job.stop_requested:
                 break
-            ids = part.to(compute.device)
-            if counted is None:
-                total += model.loss(ids[:, :-1], ids[:, 1:]).item() * len(part)
-            else:
-                mask = counted.split(training.batch_size)[index].to(compute.device)
-                total += model.loss(ids[:, :-1], ids[:, 1:], mask).item() * int(mask.sum())
+            index = first + group.rank
+            beyond = index >= len(parts)  # nothing is left for this process; where it holds a part of the model,
+            ids = parts[0 if beyond else index].to(compute.device)  # the others need it all the same
+            mask = masks[0 if beyond else index]
+            given = (ids[:, :-1], ids[:, 1:], *(() if mask is None else (mask.to(compute.device),)))
+            loss = model.loss(*given).item()
+            total += 0.0 if beyond else loss * (len(ids) if mask is None else int(mask.sum()))
     model.train()
+    total = float(group.sum_of(torch.tensor([total], dtype=torch.float64)))
     return None if job.stop_requested else total / (len(drawn) if counted is None else int(counted.sum()))
 
 

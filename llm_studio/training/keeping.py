@@ -136,3 +136,16 @@ class Keeper:
     def _tell_waiting(self, waits: bool) -> None:
         with contextlib.suppress(StorageError):  # the record may have no room either
             self._waiting(waits)
+
+
+class Onlooker(Keeper):
+    """Writes nothing, in the processes of a training that aren't the first."""
+
+    def tell(self, event: Event) -> None:
+        """The first process tells."""
+
+    def cut_log(self, step: int, evaluated: bool) -> None:
+        """The first process does."""
+
+    def write(self, task: Task) -> None:
+        """The first process writes."""

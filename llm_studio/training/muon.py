@@ -9,7 +9,7 @@ The update is scaled by 0.2 sqrt(longer side), which gives its numbers the size 
 
 Only for the matrices within the blocks. Rows of an embedding are looked up, not multiplied: they stay with AdamW.
 """
-# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false  torch's operations on lists of tensors, `_foreach_…`
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 
 import math
 from collections.abc import Callable
@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from llm_studio.training.parallel import part_like, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the polynomial in `orthogonal`: they bring small singular values up fast, and all to between 0.7 and 1.2."""
@@ -58,10 +60,12 @@ class Muon(torch.optim.Optimizer):
     def _update(self, weights: list[Tensor], updates: list[Tensor], rate: float) -> None:
         """Move weights of one shape against their updates, made orthogonal in one batch of products."""
         high = len(weights[0]) > weights[0].shape[1]  # the products are smaller where a matrix is wider than high
-        stacked = torch.stack([u.t() if high else u for u in updates]).to(self._dtype)  # (count, rows, columns)
+        wholes = [u.t() if high else u for u in map(whole, updates)]
+        stacked = torch.stack(wholes).to(self._dtype)  # (count, rows, columns)
         made = orthogonal(stacked).to(weights[0].dtype)
         scale = 0.2 * math.sqrt(made.shape[2])
-        torch._foreach_add_(weights, [m.t() if high else m for m in made.unbind()], alpha=-rate * scale)
+        parts = [part_like(m.t() if high else m, w) for m, w in zip(made.unbind(), weights, strict=True)]
+        torch._foreach_add_(weights, parts, alpha=-rate * scale)
 
 
 def _by_shape(matrices: list[Tensor]) -> list[list[int]]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from llm_studio.config import TrainingSettings
+from llm_studio.training import parallel
 from llm_studio.training.muon import Muon
 
 _KEPT: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
@@ -92,5 +93,11 @@ def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str
             if all(name in tensors for name in wanted.values()):
                 # torch keeps the step counter of a fused AdamW beside the moments, on the parameter's device
                 optimizer.state[parameter] = {
-                    key: tensors[name].to(parameter.device, torch.float32) for key, name in wanted.items()
+                    key: _like(tensors[name].to(parameter.device, torch.float32), parameter)
+                    for key, name in wanted.items()
                 }
+
+
+def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """What belongs to a parameter's numbers is shared out as they are; a counter of steps is not."""
+    return parallel.part_like(tensor, parameter) if tensor.shape == parameter.shape else tensor

@@ -19,8 +19,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from llm_studio.errors import TrainingError
@@ -111,6 +109,12 @@ class Group:
 
 
 ALONE = Group()
+_current = ALONE
+
+
+def current() -> Group:
+    """The group that this process has joined."""
+    return _current
 
 
 @contextlib.contextmanager
@@ -125,10 +129,13 @@ def joined(device: str) -> Generator[Group]:
             )
         torch.cuda.set_device(here)
     dist.init_process_group("nccl" if device == "cuda" else "gloo", rank=rank, world_size=count, timeout=_PATIENCE)
+    global _current
+    _current = Group(rank, count)
     try:
         with _loss_explained():
-            yield Group(rank, count)
+            yield _current
     finally:
+        _current = ALONE
         dist.destroy_process_group()
 
 
@@ -171,6 +178,8 @@ class Shared:
         self._sharded = sharded and group.count > 1
         self.loss: Callable[..., Tensor] = model.loss
         if self._sharded:
+            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # two seconds, rarely needed
+
             for block in model.blocks:
                 fully_shard(block)
             fully_shard(model)
@@ -194,13 +203,17 @@ class Shared:
 
 def whole(tensor: Tensor) -> Tensor:
     """All of a tensor of which each process may hold a part; every process must call it."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    full = getattr(tensor, "full_tensor", None)  # of a DTensor
+    return full() if callable(full) else tensor  # pyright: ignore[reportReturnType]  a Tensor
 
 
 def part_like(tensor: Tensor, like: Tensor) -> Tensor:
     """The part of a whole tensor that this process holds where it holds a part of `like`."""
-    if not isinstance(like, DTensor):
+    if not hasattr(like, "full_tensor"):
         return tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
     return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 

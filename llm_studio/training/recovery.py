@@ -15,6 +15,7 @@ from enum import Enum
 from typing import Any
 
 from llm_studio.errors import TrainingError
+from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 
 PATIENCE = 10
@@ -142,6 +143,13 @@ class Recovery:
     def from_dict(cls, content: dict[str, Any]) -> "Recovery":
         """The inverse of `to_dict`; what an older program didn't write is as in a new run."""
         return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
+
+
+def told_back(diverged: int, step: int, factor: float) -> Notice:
+    """Says that the training goes back to `step`."""
+    text = _("The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the "
+             "learning rate.")  # fmt: skip
+    return Notice(text.format(diverged=number(diverged), step=number(step), factor=number(factor, 3)), "warning")
 
 
 def given_up(step: int, rate: float) -> TrainingError:

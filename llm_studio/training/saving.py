@@ -13,6 +13,7 @@ from llm_studio.events import CheckpointSaved
 from llm_studio.training import checkpoint, snapshots
 from llm_studio.training.checkpoint import LoopState
 from llm_studio.training.keeping import Keeper
+from llm_studio.training.parallel import ALONE, Group
 from llm_studio.training.step import Update
 from llm_studio.training.tensors import Copy
 
@@ -33,6 +34,7 @@ class Material:
     keeper: Keeper
     saved: Callable[[LoopState, Settings], object]
     from_nothing: bool = True
+    group: Group = ALONE
 
 
 def learns_conversations(tokens: Tokens, settings: Settings) -> bool:
@@ -87,7 +89,7 @@ class Saves:
         if not limit:
             return
         self._keeper.finish()
-        halves = Copy({name: tensor.detach().half() for name, tensor in update.model.state_dict().items()})
+        halves = update.copy_of({name: tensor.detach().half() for name, tensor in update.model.state_dict().items()})
         self._keeper.write(partial(self._write_snapshot, step, halves, limit))
 
     def _write_snapshot(self, step: int, halves: Copy, limit: int) -> None:

@@ -11,10 +11,13 @@ from llm_studio.config import Settings
 from llm_studio.data import batches
 from llm_studio.data.dataset import Tokens
 from llm_studio.device import Compute
+from llm_studio.events import Notice
+from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import memory, optimizer
+from llm_studio.training import memory, optimizer, parallel
 from llm_studio.training.checkpoint import Checkpoint
+from llm_studio.training.parallel import ALONE, Group, Shared
 from llm_studio.training.tensors import Copy
 
 _T = TypeVar("_T")
@@ -38,11 +41,12 @@ class _MicroBatch:
     """Inputs (B, T), targets (one token further) and, where only answers count, which targets do.
 
     Its mean loss, divided by `parts`, is its part in the mean over all counted targets of the step, whatever the
-    size of the micro-batches. `counts`: some of its targets do.
+    size of the micro-batches. `counts`: some of its targets do. `last`: of the step, in this process.
     """
 
     tensors: tuple[torch.Tensor, ...]
     parts: float
+    last: bool
     counts: bool = True
 
 
@@ -52,11 +56,15 @@ class Update:
     `settings` may be changed between two steps, to other micro-batches.
     """
 
-    def __init__(self, tokens: Tokens, vocab_size: int, settings: Settings, compute: Compute, job: Job) -> None:
+    def __init__(
+        self, tokens: Tokens, vocab_size: int, settings: Settings, compute: Compute, job: Job, group: Group = ALONE
+    ) -> None:
         self.settings = settings
+        self._group = group
         self._vocab_size = vocab_size
         self.model = self._new_model().to(compute.device)
         self.model.checkpoint_activations = settings.training.activation_checkpointing
+        self._shared = Shared(self.model, group, settings.training.sharded)
         self._tokens = tokens
         self._compute = compute
         self._job = job
@@ -70,19 +78,29 @@ class Update:
 
     def restart(self) -> None:
         """Have weights and optimizer as they are at step 0."""
-        self.model.load_state_dict(self._new_model().state_dict())
+        self.load(self._new_model().state_dict())
         self.optimizer.state.clear()
 
     def restore(self, saved: Checkpoint) -> None:
         """Have weights and optimizer as they are in a checkpoint."""
-        self.model.load_state_dict(saved.weights())
+        self.load(saved.weights())
         optimizer.load_state_tensors(self.optimizer, self.model, saved.moments())
         if saved.state.scaler:
             self.scaler.load_state_dict(saved.state.scaler)
 
+    def load(self, weights: dict[str, torch.Tensor]) -> None:
+        """Have these weights."""
+        parallel.load(self.model, weights)
+
     def copies(self) -> tuple[Copy, Copy]:
         """The weights and the optimizer's state as they are now."""
-        return Copy(self.model.state_dict()), Copy(optimizer.state_tensors(self.optimizer, self.model))
+        moments = optimizer.state_tensors(self.optimizer, self.model)
+        return self.copy_of(self.model.state_dict()), self.copy_of(moments)
+
+    def copy_of(self, tensors: dict[str, torch.Tensor]) -> Copy:
+        """Whole tensors as they are now, of which this process may hold a part; nothing where it writes nothing."""
+        together = {name: parallel.whole(tensor) for name, tensor in tensors.items()}
+        return Copy(together if self._group.first else {})
 
     def gradients(self, step: int) -> Outcome | None:
         """The gradients of the step after `step` steps, clipped; None when the job was stopped on the way.
@@ -92,28 +110,30 @@ class Update:
         settings = self.settings.training
         self.forget()
         losses: list[torch.Tensor] = []
-        learned = False
-        for index, micro_batch in enumerate(self._micro_batches(step)):
+        learned, count = False, self._group.count
+        for index, micro_batch in enumerate(self._micro_batches(step), self._first_micro_batch):
             if self._job.stop_requested:
                 self.forget()
                 return None
             if self.settings.model.dropout > 0:
                 _seed_dropout(self._compute.device, _seed_of(settings.seed, step, index))
-            with self._compute.autocast():
-                loss = self.model.loss(*micro_batch.tensors) / micro_batch.parts
-            self.scaler.scale(loss).backward()
+            with self._shared.averaging(micro_batch.last):
+                with self._compute.autocast():
+                    loss = self._shared.loss(*micro_batch.tensors) * count / micro_batch.parts
+                self.scaler.scale(loss).backward()
             losses.append(loss.detach())
             learned = learned or micro_batch.counts
         self.scaler.unscale_(self.optimizer)
         limit = settings.gradient_clip or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        norm = parallel.whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
         # both in one go: each reading waits for the graphics card
         read = torch.stack([*losses, norm]).double().cpu()
-        loss_sum, norm_read = read[:-1].sum().item(), read[-1].item()
+        here = torch.stack([read[:-1].sum() / count, torch.tensor(float(learned), dtype=torch.float64)])
+        (loss_sum, learning), norm_read = self._group.sum_of(here).tolist(), read[-1].item()
         # in float16 an infinite gradient is usual, as long as there is a scale to lower: the scaler skips that step
         usual = self.scaler.is_enabled() and self.scaler.get_scale() > 1
         finite = np.isfinite(loss_sum) and (usual or np.isfinite(norm_read))
-        return Outcome(loss_sum, norm_read, learned, bool(finite))
+        return Outcome(loss_sum, norm_read, learning > 0, bool(finite))
 
     def apply(self, rate: float) -> None:
         """Change the weights by the gradients, at this learning rate."""
@@ -147,17 +167,25 @@ class Update:
         settings, length = self.settings.training, self.settings.model.max_seq_len
         sequences = settings.batch_size * settings.gradient_accumulation_steps
         which = (self._tokens, settings.seed, step, sequences, length, self.settings.data.weights)
-        ids = torch.from_numpy(batches.draw(*which)).to(self._compute.device).split(settings.batch_size)
+        own = self._group.part_of(sequences)
+        ids = torch.from_numpy(batches.draw(*which)[own]).to(self._compute.device).split(settings.batch_size)
         if not self._answers_only:
-            for part in ids:
-                yield _MicroBatch((part[:, :-1], part[:, 1:]), settings.gradient_accumulation_steps)
+            for index, part in enumerate(ids, 1):
+                yield _MicroBatch((part[:, :-1], part[:, 1:]), sequences / len(part), index == len(ids))
             return
-        counted = torch.from_numpy(batches.draw_answers(*which)).split(settings.batch_size)
-        total = sum(int(part.sum()) for part in counted)
-        for part, mask in zip(ids, counted, strict=True):
+        counted = torch.from_numpy(batches.draw_answers(*which))
+        total = int(counted.sum())
+        for index, (part, mask) in enumerate(zip(ids, counted[own].split(settings.batch_size), strict=True), 1):
             count = int(mask.sum())
             tensors = (part[:, :-1], part[:, 1:], mask.to(self._compute.device))
-            yield _MicroBatch(tensors, total / count if count else 1.0, count > 0)
+            yield _MicroBatch(tensors, total / count if count else 1.0, index == len(ids), count > 0)
+
+    @property
+    def _first_micro_batch(self) -> int:
+        """The number within the step of the first micro-batch of this process."""
+        training = self.settings.training
+        sequences = training.batch_size * training.gradient_accumulation_steps
+        return self._group.part_of(sequences).start // training.batch_size
 
 
 def fitting(update: Update, device: str, action: Callable[[], _T], halving: Callable[[Settings], object]) -> _T:
@@ -192,6 +220,15 @@ def halved(settings: Settings) -> Settings | None:
         return None
     smaller = {"training.batch_size": sizes[-1], "training.gradient_accumulation_steps": sequences // sizes[-1]}
     return settings.replaced(smaller)
+
+
+def told_halved(smaller: Settings, step: int) -> Notice:
+    """Says that from this step on micro-batches are smaller."""
+    training = smaller.training
+    text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "
+             "learned stays the same.")  # fmt: skip
+    count = number(training.gradient_accumulation_steps)
+    return Notice(text.format(step=number(step), size=number(training.batch_size), count=count), "warning")
 
 
 def _seed_dropout(device: str, seed: int) -> None:

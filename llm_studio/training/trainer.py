@@ -25,7 +25,7 @@ from llm_studio.training.recovery import Verdict
 from llm_studio.training.saving import Material, Saves, learns_conversations
 from llm_studio.training.scheduler import learning_rate
 from llm_studio.training.standing import Standing
-from llm_studio.training.step import Outcome, Update, fitting
+from llm_studio.training.step import Outcome, Update, fitting, told_halved
 from llm_studio.training.throughput import Throughput
 from llm_studio.training.watch import Pace, Watch
 
@@ -43,14 +43,17 @@ class Trainer:
         torch.set_num_threads(compute.threads)
         memory.keep_within_card(compute.device)
         vocab_size = material.tokenizer.vocab_size
-        self._update = Update(material.tokens, vocab_size, settings, compute, job)
+        self._group = material.group
+        # several processes stop together, between two steps
+        self._inner_job = job if self._group.count == 1 else Job()
+        self._update = Update(material.tokens, vocab_size, settings, compute, self._inner_job, self._group)
         self._answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
         self._watch = Watch(vocab_size, settings.training.warmup_steps)
         self._pace = Pace(compute.device)
         self._throughput = Throughput()
         self._now = Standing()
         self._saves = Saves(material)
-        self._save_soon = False
+        self._save_soon = self._stopping = False
 
     @property
     def step(self) -> int:
@@ -86,7 +89,7 @@ class Trainer:
 
     def begin_with(self, weights: dict[str, torch.Tensor]) -> None:
         """Begin with these weights instead of new ones."""
-        self._update.model.load_state_dict(weights)
+        self._update.load(weights)
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from where `saved` was made."""
@@ -139,7 +142,7 @@ class Trainer:
             if not self._material.from_nothing:
                 self.save()  # so that the run can be gone on with whatever becomes of its origin
         self._catch_up()
-        while self.step < self.settings.training.max_steps:
+        while self.step < self.settings.training.max_steps and not self._stopping:
             before = self.step
             if not self._one_step():
                 break
@@ -158,6 +161,7 @@ class Trainer:
         settings = self.settings.training
         last = self.step == settings.max_steps
         asked = self._job.take_save_request() or self._save_soon or self._saves.time_is_up(settings.checkpoint_minutes)
+        self._stopping, asked = self._group.any_of(self._job.stop_requested, asked)
         best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
         if last or snapshots.is_due(self.step):
             self._saves.snapshot(self._update, self.step)
@@ -217,6 +221,7 @@ class Trainer:
     def _go_back(self) -> None:
         """Go on from the last good checkpoint, at half the rate."""
         self._keeper.finish()
+        self._group.wait_for_all()  # what the first process has saved can be read by all
         before, folder = self._now, self._material.folder
         diverged_at = self.step + 1
         saved = checkpoint.newest_intact(folder, before.recovery.target(diverged_at))[0]
@@ -229,21 +234,21 @@ class Trainer:
         else:
             raise CheckpointError(_("The weights that the run began with are no longer there."), _("Start a new run."))
         self._now = before.gone_back(self._now)
-        checkpoint.remove_after(folder, self.step)
-        snapshots.remove_after(folder, self.step)
+        self._group.wait_for_all()
+        if self._group.first:
+            checkpoint.remove_after(folder, self.step)
+            snapshots.remove_after(folder, self.step)
         factor = self._now.recovery.rate_factor
         self._keeper.cut_log(self.step, self._now.evaluated)
         self._keeper.tell(RolledBack(self.step, diverged_at, factor))
-        self._job.report(Notice(
-            _("The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the "
-              "learning rate.").format(diverged=number(diverged_at), step=number(self.step),
-                                       factor=number(factor, 3)), "warning",
-        ))  # fmt: skip
+        self._job.report(recovery.told_back(diverged_at, self.step, factor))
         self.tell_begun()
         self._catch_up()
 
     def _fitting(self, action: Callable[[], _T]) -> _T:
         """Do `action`, with smaller micro-batches where memory runs out."""
+        if self._group.count > 1:  # the others wait for this process, and wouldn't know
+            return action()
         return fitting(self._update, self._compute.device, action, self._tell_halved)
 
     def _tell_halved(self, smaller: Settings) -> None:
@@ -251,25 +256,22 @@ class Trainer:
         self._pace.begin_anew()
         self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
         self._now.note(batch_size=training.batch_size)
-        text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "
-                 "learned stays the same.").format(
-            step=number(self.step + 1), size=number(training.batch_size),
-            count=number(training.gradient_accumulation_steps))  # fmt: skip
-        self._job.report(Notice(text, "warning"))
+        self._job.report(told_halved(smaller, self.step + 1))
 
     # --- What it measures and saves --------------------------------------------------------------------------------
 
     def _evaluate(self) -> bool:
         """Measure the validation loss, and let the model write; True where the loss is the lowest so far."""
         model, tokens = self._update.model, self._material.tokens
-        loss = self._fitting(lambda: evaluation.validation_loss(model, tokens, self.settings, self._compute, self._job))
+        loss = self._fitting(lambda: evaluation.validation_loss(model, tokens, self.settings, self._compute,
+                                                                self._inner_job, self._group))  # fmt: skip
         if loss is None:
             return False
         best = self._now.measured(loss)
         self._keeper.tell(Evaluated(self.step, loss, best))
         try:
             for prompt, text in evaluation.samples(
-                model, self._material.tokenizer, self._material.prompts, self.settings, self._job,
+                model, self._material.tokenizer, self._material.prompts, self.settings, self._inner_job,
                 chat=self._answers_only,
             ):  # fmt: skip
                 self._keeper.tell(SampleWritten(self.step, prompt, text))

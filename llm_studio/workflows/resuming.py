@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from llm_studio.config import ModelSettings, Settings
-from llm_studio.device import Compute, choose
+from llm_studio.device import Compute, choose, processes_here
 from llm_studio.errors import TrainingError
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
@@ -68,7 +68,7 @@ def same_compute(wanted: Compute, torch_version: str, settings: Settings, job: J
     here = choose(settings.training)
     same_device = here.device == wanted.device
     precision = wanted.precision if settings.training.precision == "auto" and same_device else here.precision
-    threads = wanted.threads if settings.training.threads == 0 else here.threads
+    threads = wanted.threads if settings.training.threads == 0 and processes_here() == 1 else here.threads
     chosen = Compute(here.device, precision, threads)
     if chosen == wanted and torch_version != torch.__version__:
         job.report(Notice(_("The run goes on with torch {here} instead of {before}: the result is as good, not the "

@@ -44,6 +44,17 @@ class Trained:
     finished: bool
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a training: see `train`."""
+
+    run: str | None
+    resume: bool
+    changes: Mapping[str, object]
+    continue_from: str | None
+    like: str | None
+
+
 def train(
     project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
     continue_from: str | None = None, like: str | None = None,
@@ -55,8 +66,20 @@ def train(
     and a schedule of its own. `like` names a run whose settings, and beginning, the new one has. Raises StudioError of
     many kinds; what the run had saved before is kept.
     """
+    from llm_studio.training import parallel
+    from llm_studio.workflows.together import restarted, together
+
+    how = Wish(run, resume, changes, continue_from, like)
+    if not parallel.is_launched():
+        return _train(project, job, how)
+    how = restarted(project, how) if parallel.restarts() else how
+    return together(project, job, lambda: _train(project, job, how))
+
+
+def _train(project: Project, job: Job, how: "Wish") -> Trained:
     from llm_studio.training import runs
 
+    run, resume, changes, continue_from, like = how.run, how.resume, how.changes, how.continue_from, how.like
     if like is not None and (resume or continue_from is not None):
         raise ProjectError(_("A run that is repeated begins as that one did."),
                            _("Leave out either --like or --resume and --continue-from."))  # fmt: skip
@@ -65,7 +88,7 @@ def train(
                            _("Leave out either --resume or --continue-from."))  # fmt: skip
     name = (run or _last_run(project)) if resume else (runs.check_name(run) if run else runs.new_name(project))
     _tell_of_pack(job)
-    with project.writing(runs.lock_name(name)), _material(project) as (tokens, tokenizer, data):
+    with project.writing(runs.lock_name(name)), opened_material(project) as (tokens, tokenizer, data):
         if resume:
             runs.read(project, name)
             return _go_on(project, name, tokens, tokenizer, data, changes, job)
@@ -88,7 +111,7 @@ def _last_run(project: Project) -> str:
 
 
 @contextlib.contextmanager
-def _material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
+def opened_material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
     """The tokens, the tokenizer that made them, and the tokens' fingerprint."""
     from llm_studio.data.dataset import open_tokens
     from llm_studio.data.tokenizer import Tokenizer
@@ -187,10 +210,11 @@ def _run(
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job, changed: Mapping[str, object] = {},
 ) -> Trained:  # fmt: skip
     """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
-    from llm_studio.training import log, memory, runs, snapshots
+    from llm_studio.training import log, memory, parallel, runs, snapshots
     from llm_studio.training.keeping import Keeper
     from llm_studio.training.saving import Material
     from llm_studio.workflows.continuing import Origin
+    from llm_studio.workflows.together import plan_of
 
     saved, origin = (None, begin) if isinstance(begin, Origin) else (begin, None)
     recorder = Recorder(project, name, settings, data, compute, origin.name if origin else None)
@@ -198,7 +222,10 @@ def _run(
     prompts = settings.training.sample_prompts or _prompts(settings, tokens, tokenizer)
     run_log = log.RunLog(log_file)
     keeper = Keeper(run_log, job, recorder.waiting)
-    material = Material(tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued)
+    group = parallel.current()
+    material = Material(tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued, group)
+    if group.count > 1:
+        group.told(plan_of(name, settings, compute, begin, data, prompts, changed))
     trainer = _trainer(material, settings, compute, begin, job)
     if changed:
         trainer.note_changes(dict(changed))
@@ -274,6 +301,6 @@ def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: 
     from llm_studio.training.threads import compute_for
 
     job = job or Job()
-    with _material(project) as (tokens, tokenizer, _data), memory.explained():
+    with opened_material(project) as (tokens, tokenizer, _data), memory.explained():
         compute = compute_for(settings, tokenizer.vocab_size, job)
         return measure(tokens, tokenizer.vocab_size, settings, compute, steps, job)

@@ -1,0 +1,95 @@
+"""A training by several processes: the first does all that a lone one does, the others follow its plan.
+
+They need the same project folder, on one machine or shared between several.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_studio.config import Settings
+from llm_studio.device import Compute, choose
+from llm_studio.errors import ProjectError
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.training.checkpoint import Checkpoint
+    from llm_studio.training.parallel import Group
+    from llm_studio.workflows.continuing import Origin
+    from llm_studio.workflows.training import Trained, Wish
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks to the user."""
+    from llm_studio.training import parallel
+
+    return parallel.is_first()
+
+
+def restarted(project: Project, how: "Wish") -> "Wish":
+    """What to do where the launcher begins again after a process had ended: go on with the run, if there is one."""
+    from llm_studio.training import runs
+
+    names = [run.name for run in runs.listed(project) if run.state != "finished"]
+    name = how.run or (names[-1] if names else None)
+    if name is None or name not in names:
+        return how
+    return replace(how, run=name, resume=True, changes={}, continue_from=None, like=None)
+
+
+def together(project: Project, job: Job, train: Callable[[], "Trained"]) -> "Trained":
+    """`train` in the first process, its part of it in the others. Raises TrainingError where one of them has ended."""
+    from llm_studio.training import parallel
+
+    with parallel.joined(choose(project.settings().training).device) as group:
+        return train() if group.first else _follow(project, job, group)
+
+
+def plan_of(
+    run: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", data: str,
+    prompts: tuple[str, ...], changed: Mapping[str, object],
+) -> dict[str, Any]:  # fmt: skip
+    """What the first process tells the others."""
+    from llm_studio.workflows.continuing import Origin
+
+    origin = begin.checkpoint.path if isinstance(begin, Origin) else None
+    saved = begin.path if begin and not isinstance(begin, Origin) else None
+    return {
+        "run": run, "settings": settings.to_dict(), "compute": asdict(compute), "data": data, "prompts": prompts,
+        "changed": dict(changed), "origin": str(origin or ""), "saved": saved.name if saved else "",
+    }  # fmt: skip
+
+
+def _nothing(_state: object, _settings: object) -> None:
+    """The first process keeps the record."""
+
+
+def _follow(project: Project, job: Job, group: "Group") -> "Trained":
+    from llm_studio.training import checkpoint, log, memory, runs
+    from llm_studio.training.keeping import Onlooker
+    from llm_studio.training.saving import Material
+    from llm_studio.training.trainer import Trainer
+    from llm_studio.workflows.training import Trained, opened_material
+
+    plan = group.told()
+    settings, compute, name = Settings.from_dict(plan["settings"]), Compute(**plan["compute"]), str(plan["run"])
+    folder = runs.folder(project, name)
+    with opened_material(project) as (tokens, tokenizer, data), memory.explained():
+        if data != plan["data"]:
+            raise ProjectError(_("The processes of this training have different tokens."),
+                               _("Give all of them the same project folder."))  # fmt: skip
+        keeper = Onlooker(log.RunLog(project.log_file(name)), job)
+        material = Material(tokens, tokenizer, data, tuple(plan["prompts"]), folder, keeper, _nothing,
+                            not plan["origin"], group)  # fmt: skip
+        trainer = Trainer(material, settings, compute, job)
+        trainer.first_batch()
+        if plan["origin"]:
+            trainer.begin_with(checkpoint.read(Path(plan["origin"])).weights())
+        elif plan["saved"]:
+            trainer.restore(checkpoint.read(folder / plan["saved"]))
+        if plan["changed"]:
+            trainer.note_changes(plan["changed"])
+        return Trained(runs.read(project, name), trainer.train())
