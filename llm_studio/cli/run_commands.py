@@ -41,7 +41,9 @@ def register(app: typer.Typer) -> None:
 def train(
     folder: Folder,
     run: Annotated[
-        str | None, typer.Option(metavar="NAME", help=_("name of the run; run-1, run-2, ... without it"))
+        str | None,
+        typer.Option("--run", "--name", metavar="NAME",  # torchrun takes --run for an option of its own
+                     help=_("name of the run; run-1, run-2, ... without it")),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help=_("go on with a run: the one named, or the last"))] = False,
     continue_from: Annotated[

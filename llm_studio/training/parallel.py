@@ -11,6 +11,7 @@ Whatever one process decides alone (to stop, to save) is put to all, so that all
 
 import contextlib
 import datetime
+import inspect
 import json
 import os
 from collections.abc import Callable, Generator
@@ -186,7 +187,10 @@ class Shared:
             register_fsdp_forward_method(model, "loss")
             self.loss = model.loss
         elif group.count > 1:
-            self._copies = DistributedDataParallel(_Loss(model), broadcast_buffers=False, gradient_as_bucket_view=True)
+            # buffers hold tables that are the same everywhere; torch 2.13 has another name for not sending them around
+            names = inspect.signature(DistributedDataParallel).parameters
+            quiet: Any = {"forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers": False}
+            self._copies = DistributedDataParallel(_Loss(model), gradient_as_bucket_view=True, **quiet)
             self.loss = self._copies
 
     @contextlib.contextmanager

@@ -92,4 +92,5 @@ def _follow(project: Project, job: Job, group: "Group") -> "Trained":
             trainer.restore(checkpoint.read(folder / plan["saved"]))
         if plan["changed"]:
             trainer.note_changes(plan["changed"])
-        return Trained(runs.read(project, name), trainer.train())
+        finished = trainer.train()
+        return Trained(runs.new(name, settings, trainer.parameters, "", data), finished)  # the first keeps the record
