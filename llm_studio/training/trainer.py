@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from llm_studio.config import Settings
+from llm_studio.config import Settings, TrainingSettings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice, RolledBack, RunStarted, SampleWritten, StepDone, StepSkipped
@@ -231,14 +231,10 @@ class Trainer:
         self._now = before.gone_back(self._now)
         checkpoint.remove_after(folder, self.step)
         snapshots.remove_after(folder, self.step)
-        factor = self._now.recovery.rate_factor
         self._keeper.cut_log(self.step, self._now.evaluated)
-        self._keeper.tell(RolledBack(self.step, diverged_at, factor))
-        self._job.report(Notice(
-            _("The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the "
-              "learning rate.").format(diverged=number(diverged_at), step=number(self.step),
-                                       factor=number(factor, 3)), "warning",
-        ))  # fmt: skip
+        back = RolledBack(self.step, diverged_at, self._now.recovery.rate_factor)
+        self._keeper.tell(back)
+        self._job.report(Notice(_diverged(back), "warning"))
         self.tell_begun()
         self._catch_up()
 
@@ -251,11 +247,7 @@ class Trainer:
         self._pace.begin_anew()
         self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
         self._now.note(batch_size=training.batch_size)
-        text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "
-                 "learned stays the same.").format(
-            step=number(self.step + 1), size=number(training.batch_size),
-            count=number(training.gradient_accumulation_steps))  # fmt: skip
-        self._job.report(Notice(text, "warning"))
+        self._job.report(Notice(_memory_ran_out(self.step + 1, training), "warning"))
 
     # --- What it measures and saves --------------------------------------------------------------------------------
 
@@ -292,3 +284,19 @@ def _evaluation_is_due(step: int, settings: Settings) -> bool:
     training = settings.training
     every = (training.eval_interval, training.checkpoint_interval, training.max_steps)
     return any(step % interval == 0 for interval in every)
+
+
+def _diverged(back: RolledBack) -> str:
+    return _(
+        "The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the learning "
+        "rate."
+    ).format(diverged=number(back.diverged_at), step=number(back.step), factor=number(back.rate_factor, 3))
+
+
+def _memory_ran_out(step: int, training: TrainingSettings) -> str:
+    return _(
+        "Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is learned stays "
+        "the same."
+    ).format(
+        step=number(step), size=number(training.batch_size), count=number(training.gradient_accumulation_steps)
+    )  # fmt: skip
