@@ -288,8 +288,8 @@ def _evaluation_is_due(step: int, settings: Settings) -> bool:
 
 def _diverged(back: RolledBack) -> str:
     return _(
-        "The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the learning "
-        "rate."
+        "The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the "
+        "learning rate."
     ).format(diverged=number(back.diverged_at), step=number(back.step), factor=number(back.rate_factor, 3))
 
 
