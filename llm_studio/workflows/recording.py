@@ -1,6 +1,7 @@
 """The record of one run, kept up to date while it trains: what it is made of, with what, and how far it is."""
 
 import platform
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Writes the record of the run `name`, new or gone on with. Used by one thread at a time."""
+    """Writes the record of the run `name`, new or gone on with; from the training's thread and the one that saves."""
 
     def __init__(
         self, project: Project, name: str, settings: Settings, data: str, compute: Compute, origin: str | None
@@ -26,6 +27,7 @@ class Recorder:
         from llm_studio.training import runs
 
         self._project = project
+        self._alone = threading.Lock()
         run = runs.new(name, settings, 0, torch.__version__, data)
         if origin is not None:
             run = replace(run, continued_from=origin)
@@ -47,12 +49,13 @@ class Recorder:
         """Record that the run is `how`, one of its states, and stands at `state`."""
         from llm_studio.training import runs
 
-        self.run = replace(
-            self.run, state=how, step=state.step, seconds=state.seconds, train_loss=state.train_loss,
-            best_loss=state.best_loss, settings=settings.to_dict(), history=state.history,
-        )  # fmt: skip
-        runs.write(self._project, self.run)
-        return self.run
+        with self._alone:
+            self.run = replace(
+                self.run, state=how, step=state.step, seconds=state.seconds, train_loss=state.train_loss,
+                best_loss=state.best_loss, settings=settings.to_dict(), history=state.history,
+            )  # fmt: skip
+            runs.write(self._project, self.run)
+            return self.run
 
     def saved(self, state: "LoopState", settings: Settings) -> None:
         """The run is saved, and goes on."""
@@ -62,8 +65,9 @@ class Recorder:
         """The run waits, or goes on."""
         from llm_studio.training import runs
 
-        self.run = replace(self.run, state="waiting" if waits else "running")
-        runs.write(self._project, self.run)
+        with self._alone:
+            self.run = replace(self.run, state="waiting" if waits else "running")
+            runs.write(self._project, self.run)
 
     def discard(self) -> None:
         """Remove all that there is of the run."""

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,10 +35,14 @@ INSIDE_SAVES = 0.5
 def main(kills: int = KILLS) -> None:
     """Kill, resume, compare and print."""
     chance = random.Random(0)
-    changes = {"training.max_steps": STEPS_PER_KILL * kills + 50, "training.checkpoint_interval": 7}
+    changes: dict[str, Any] = {
+        "training.max_steps": STEPS_PER_KILL * kills + 50, "training.checkpoint_interval": 50,
+        "training.eval_interval": 500, "training.eval_sequences": 8,
+        "training.checkpoint_minutes": 0.002,  # a save each eighth of a second, beside the training
+    }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         project = project_with_tokens(Path(folder) / "p")
-        train(project, Job(), run="whole", changes=changes)
+        train(project, Job(), run="whole", changes={**changes, "training.checkpoint_minutes": 0.0})
         began, done, inside = time.perf_counter(), 0, 0
         steps: set[int] = set()
         while done < kills:
@@ -58,7 +63,7 @@ def main(kills: int = KILLS) -> None:
         print("weights equal to the last bit" if same else "THE WEIGHTS DIFFER")
 
 
-def _killed(project: Project, changes: dict[str, int], chance: random.Random, wait_for_save: bool) -> bool | None:
+def _killed(project: Project, changes: dict[str, Any], chance: random.Random, wait_for_save: bool) -> bool | None:
     """Train in a process and kill it: whether inside a save; None where it reached its end before."""
     command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "killed", "--json"]
     command += [f"--set={name}={value}" for name, value in changes.items()]
@@ -71,7 +76,7 @@ def _killed(project: Project, changes: dict[str, int], chance: random.Random, wa
         steps -= '"event": "step"' in line
         if not steps:
             break
-    reader = threading.Thread(target=process.stdout.read)  # a full pipe would hold the training up
+    reader = threading.Thread(target=process.stdout.read)  # a full pipe would hold the training up, but not its saves
     reader.start()
     while wait_for_save and process.poll() is None and _unfinished(project) <= before:
         time.sleep(0.0002)

@@ -25,8 +25,8 @@ from llm_studio.training.standing import Standing
 from llm_studio.training.step import Update
 from tests.benchmarks.training import BATCH
 
-ROUNDS = 9
-STEPS = 6
+ROUNDS = 5
+STEPS = 4
 """Of a turn: some seconds, several times what a save takes."""
 EVERY = 120.0
 """Seconds between two saves."""
@@ -69,6 +69,7 @@ def main() -> None:
             assert written.done(), "a turn is too short for a save"
             writes.append(written.result().seconds)
             turns.append((plain, saving))
+            print(f"   {STEPS} steps: {plain:.2f} s, with a save {saving:.2f} s", flush=True)
             del weights, moments, task, written
         size = files.folder_size(checkpoint.folder(Path(folder), ROUNDS - 1))
     cost = statistics.median(saving - plain for plain, saving in turns)
