@@ -9,7 +9,8 @@ The update is scaled by 0.2 sqrt(longer side), which gives its numbers the size 
 
 Only for the matrices within the blocks. Rows of an embedding are looked up, not multiplied: they stay with AdamW.
 """
-# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false  torch's operations on lists of tensors, `_foreach_…`
+# torch's operations on whole lists of tensors, `_foreach_...`, have no public names:
+# pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 
 import math
 from collections.abc import Callable
