@@ -5,10 +5,11 @@ takes the momentum apart as U S V^T and updates by U V^T, so that rare direction
 U V^T is not found by a decomposition but by matrix products alone (`orthogonal`).
 
 The update is scaled by 0.2 sqrt(longer side), which gives its numbers the size that AdamW's have (Liu et al. 2025,
-"Muon is scalable for LLM training", arXiv:2502.16982): so both share one learning rate and one weight decay.
+"Muon is scalable for LLM training", arXiv:2502.16982): so both take rates of the same order, and one weight decay.
 
 Only for the matrices within the blocks. Rows of an embedding are looked up, not multiplied: they stay with AdamW.
 """
+# torch's operations on whole lists of tensors, `_foreach_...`, have no public names:
 # pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 
 import math

@@ -79,7 +79,7 @@ def test_what_cannot_be_remembered_is_not_taken(tried: list[int], tmp_path: Path
 
 
 def test_a_large_model_takes_all_cores_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_seconds", lambda *_arguments: 1.0)
+    monkeypatch.setattr(threads, "_seconds", lambda _model, _ids, _compute, _count: 1.0)
     assert compute().threads == 4
 
 
