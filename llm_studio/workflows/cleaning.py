@@ -1,5 +1,6 @@
 """What each rule of cleaning changes or removes, before it is applied."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -34,18 +35,15 @@ NAMES = {
 
 def left_out(counts: Mapping[str, int]) -> str:
     """“2 duplicates, 1 too short” of how many documents are left out by reason; "" where there are none."""
+    n = Counter(counts)
     sentences = {
-        "too_short": lambda n: ngettext("{n} too short", "{n} too short", n),
-        "too_long": lambda n: ngettext("{n} too long", "{n} too long", n),
-        "other_language": lambda n: ngettext("{n} in another language", "{n} in other languages", n),
-        "duplicate": lambda n: ngettext("{n} duplicate", "{n} duplicates", n),
-        "near_duplicate": lambda n: ngettext("{n} near duplicate", "{n} near duplicates", n),
+        "too_short": ngettext("{n} too short", "{n} too short", n["too_short"]),
+        "too_long": ngettext("{n} too long", "{n} too long", n["too_long"]),
+        "other_language": ngettext("{n} in another language", "{n} in other languages", n["other_language"]),
+        "duplicate": ngettext("{n} duplicate", "{n} duplicates", n["duplicate"]),
+        "near_duplicate": ngettext("{n} near duplicate", "{n} near duplicates", n["near_duplicate"]),
     }
-    return ", ".join(
-        sentence(counts[reason]).format(n=number(counts[reason]))
-        for reason, sentence in sentences.items()
-        if counts.get(reason)
-    )
+    return ", ".join(text.format(n=number(n[reason])) for reason, text in sentences.items() if n[reason])
 
 
 def preview(
