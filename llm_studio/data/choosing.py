@@ -6,6 +6,7 @@ same whatever the order of the documents, and the same for equal ones.
 
 import hashlib
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from types import TracebackType
@@ -165,10 +166,22 @@ class Judged:
 
 def duplicates(documents: Measures, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
     """The places of those `allowed` documents that are equal to an earlier one of them."""
-    places = np.flatnonzero(allowed)
-    others = np.ones(len(places), np.bool_)
-    others[np.unique(documents.hashes[places], return_index=True)[1]] = False
-    return places[others]
+    found: list[NDArray[np.intp]] = []
+    for part in in_parts(documents.hashes):
+        places = part[allowed[part]]
+        others = np.ones(len(places), np.bool_)
+        others[np.unique(documents.hashes[places], return_index=True)[1]] = False
+        found.append(places[others])
+    return np.concatenate(found) if found else np.zeros(0, np.intp)
+
+
+def in_parts(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.intp]]:
+    """The places of hashes by their highest bits, lowest hashes first: what is sorted at a time is a small part."""
+    highest = hashes.view(np.uint8)[7::8] >> 2  # of eight bytes the last is the highest
+    for bits in range(64):
+        places = np.flatnonzero(highest == bits)
+        if len(places):
+            yield places
 
 
 # --- Validation -------------------------------------------------------------------------------------------------
@@ -179,17 +192,23 @@ def draw(units: Measures, share: float) -> NDArray[np.bool_]:
 
     Equal units stay together. Where none fits, the shortest is taken; where all are equal, none.
     """
-    order = np.argsort(units.hashes, kind="stable")
-    starts = np.flatnonzero(np.diff(units.hashes[order], prepend=~units.hashes[order[:1]]))
-    aside = np.zeros(len(order), np.bool_)
-    if len(starts) < 2:
-        return aside
-    lengths = np.add.reduceat(units.lengths[order], starts, dtype=np.int64)
-    taken = _fill(lengths, int(units.total * share))
-    if not taken.any():
-        taken[lengths.argmin()] = True
-    aside[order] = np.repeat(taken, np.diff(starts, append=len(order)))
-    return aside
+    room, different = int(units.total * share), 0
+    aside = np.zeros(len(units.hashes), np.bool_)
+    least, shortest = np.iinfo(np.int64).max, np.zeros(0, np.intp)
+    for places in in_parts(units.hashes):
+        order = places[np.argsort(units.hashes[places], kind="stable")]
+        starts = np.flatnonzero(np.diff(units.hashes[order], prepend=~units.hashes[order[:1]]))
+        lengths = np.add.reduceat(units.lengths[order], starts, dtype=np.int64)
+        taken = _fill(lengths, room)
+        aside[order] = np.repeat(taken, np.diff(starts, append=len(order)))
+        room -= int(lengths[taken].sum())
+        different += len(starts)
+        first = int(lengths.argmin())
+        if lengths[first] < least:
+            least, shortest = int(lengths[first]), order[starts[first] : np.append(starts, len(order))[first + 1]]
+    if different > 1 and not aside.any():
+        aside[shortest] = True
+    return aside if different > 1 else np.zeros_like(aside)
 
 
 def _fill(lengths: NDArray[np.int64], room: int) -> NDArray[np.bool_]:

@@ -6,12 +6,13 @@ import random
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data.choosing import Verdict
+from llm_studio.data.choosing import Measures, Verdict, draw, duplicates
 from llm_studio.data.cleaning import TEXT_RULES, clean
 from llm_studio.data.corpus import Corpus, Plan, Side
 from llm_studio.data.raw import PIECE_CHARACTERS, Piece, write_source
@@ -74,6 +75,7 @@ chosen_settings = st.fixed_dictionaries({name: st.booleans() for name in ALL}).m
 @anew
 @given(texts_lists, chosen_settings)
 def test_no_document_nor_its_duplicate_is_on_both_sides(tmp_path: Path, texts: list[str], chosen: DataSettings) -> None:
+    assume(any(text.strip() for text in texts[::2]))  # a source without text is refused
     for old in tmp_path.iterdir():
         old.unlink()
     try:
@@ -85,6 +87,35 @@ def test_no_document_nor_its_duplicate_is_on_both_sides(tmp_path: Path, texts: l
         assert not train & validation
         assert train | validation <= {clean(text, chosen) for text in texts}
     assert plan.documents + sum(plan.removed.values()) == len(texts) + len(texts[::2])
+
+
+spread_hashes = st.sampled_from([n << bits for bits in (0, 20, 58, 61) for n in range(8)])
+
+
+@given(st.lists(st.tuples(spread_hashes, st.integers(1, 50), st.booleans()), max_size=40), st.floats(0.01, 0.5))
+def test_what_is_decided_is_what_one_pass_in_the_order_of_the_hashes_decides(
+    documents: list[tuple[int, int, bool]], share: float
+) -> None:
+    hashes = np.array([row[0] for row in documents], np.uint64)
+    measures = Measures(hashes, np.array([row[1] for row in documents], np.uint32))
+    allowed = np.array([row[2] for row in documents], np.bool_)
+    seen: set[int] = set()
+    again = [
+        place for place, (value, _length, may) in enumerate(documents) if may and (value in seen or seen.add(value))
+    ]
+    assert sorted(duplicates(measures, allowed)) == again
+
+    aside: set[int] = set()
+    room = int(sum(row[1] for row in documents) * share)
+    lengths = {value: sum(row[1] for row in documents if row[0] == value) for value in sorted(set(hashes.tolist()))}
+    for value, length in lengths.items():
+        if length <= room:
+            aside.add(value)
+            room -= length
+    if len(lengths) > 1 and not aside:
+        aside = {min(lengths, key=lambda value: lengths[value])}
+    expected = [len(lengths) > 1 and value in aside for value in hashes.tolist()]
+    assert draw(measures, share).tolist() == expected
 
 
 @pytest.mark.parametrize("chosen", [DataSettings(), DataSettings.model_validate(ALL)])
