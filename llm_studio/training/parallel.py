@@ -176,14 +176,14 @@ class Shared:
     def __init__(self, model: Transformer, group: Group, sharded: bool) -> None:
         self._model = model
         self._copies: DistributedDataParallel | None = None
-        self._sharded = sharded and group.count > 1
+        self.sharded = sharded and group.count > 1
         self.loss: Callable[..., Tensor] = model.loss
-        if self._sharded:
+        if self.sharded:
             from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # two seconds, rarely needed
 
             for block in model.blocks:
                 fully_shard(block)
-            fully_shard(model)
+            fully_shard(model, reshard_after_forward=True)  # else evaluations would leave some weights whole
             register_fsdp_forward_method(model, "loss")
             self.loss = model.loss
         elif group.count > 1:
@@ -200,7 +200,7 @@ class Shared:
             with self._copies.no_sync():
                 yield
             return
-        if self._sharded:
+        if self.sharded:
             self._model.set_requires_gradient_sync(last)  # pyright: ignore[reportCallIssue]  fully_shard adds it
         yield
 

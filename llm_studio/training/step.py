@@ -92,6 +92,17 @@ class Update:
         """Have these weights."""
         parallel.load(self.model, weights)
 
+    def writer(self) -> Transformer | None:
+        """The model to write samples with; where each process holds a part, the first one gets a whole copy."""
+        if not self._shared.sharded:
+            return self.model
+        weights = self.copy_of(self.model.state_dict()).wait()
+        if not self._group.first:
+            return None
+        made = Transformer(self.settings.model, self._vocab_size)
+        made.load_state_dict(weights)
+        return made
+
     def copies(self) -> tuple[Copy, Copy]:
         """The weights and the optimizer's state as they are now."""
         moments = optimizer.state_tensors(self.optimizer, self.model)

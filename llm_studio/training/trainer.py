@@ -269,9 +269,12 @@ class Trainer:
             return False
         best = self._now.measured(loss)
         self._keeper.tell(Evaluated(self.step, loss, best))
+        writer = self._update.writer()
+        if writer is None:
+            return best
         try:
             for prompt, text in evaluation.samples(
-                model, self._material.tokenizer, self._material.prompts, self.settings, self._inner_job,
+                writer, self._material.tokenizer, self._material.prompts, self.settings, self._inner_job,
                 chat=self._answers_only,
             ):  # fmt: skip
                 self._keeper.tell(SampleWritten(self.step, prompt, text))
