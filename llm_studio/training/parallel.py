@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from llm_studio.errors import TrainingError
@@ -129,7 +130,10 @@ def joined(device: str) -> Generator[Group]:
                 _("Start torchrun with --nproc-per-node {count}.").format(count=torch.cuda.device_count()),
             )
         torch.cuda.set_device(here)
-    dist.init_process_group("nccl" if device == "cuda" else "gloo", rank=rank, world_size=count, timeout=_PATIENCE)
+    store = next(rendezvous("env://", rank, count, timeout=_PATIENCE))[0]
+    store = dist.PrefixStore(f"attempt-{restarts()}", store)  # the launcher's holds the addresses of those that ended
+    dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=count,
+                            timeout=_PATIENCE)  # fmt: skip
     global _current
     _current = Group(rank, count)
     try:

@@ -1,0 +1,101 @@
+"""Several processes under PyTorch's launcher learn what one learns, stop together, and go on when one is killed."""
+
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import torch
+
+from llm_studio.errors import TrainingError
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.training import checkpoint, runs
+from llm_studio.training.parallel import ALONE, Group
+from llm_studio.workflows.training import train
+from tests.tiny import project_with_tokens
+from tests.training.test_resume import StopAt, records
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="several processes are for servers, which run Linux")
+
+PATIENCE = 240
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("parallel") / "p"
+    return project_with_tokens(
+        root, model__dropout=0.0, training__optimizer="muon", training__batch_size=4,
+        training__gradient_accumulation_steps=2, training__max_steps=24, training__eval_interval=8,
+        training__checkpoint_interval=4,
+    )  # fmt: skip
+
+
+def launcher(project: Project, count: int, *arguments: str, restarts: int = 0) -> list[str]:
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", f"--max-restarts={restarts}"]
+    return [sys.executable, *launch, "-m", "llm_studio", "train", str(project.root), *arguments]
+
+
+def launched(project: Project, count: int, *arguments: str) -> str:
+    done = subprocess.run(launcher(project, count, *arguments), capture_output=True, text=True, timeout=PATIENCE,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def curve(project: Project, run: str) -> list[float]:
+    losses = {r["step"]: r["loss"] for r in records(project, run, "step")}
+    assert list(losses) == list(range(1, 25))
+    return [*losses.values(), *(r["loss"] for r in records(project, run, "evaluation"))]
+
+
+def same(one: list[float], other: list[float]) -> bool:
+    return len(one) == len(other) and all(abs(a - b) < 2e-3 for a, b in zip(one, other, strict=True))
+
+
+def test_the_curve_is_the_same_whatever_the_number_of_processes(project: Project) -> None:
+    train(project, Job(), run="one")
+    told = launched(project, 2, "--name", "two")
+    assert told.count("is finished: 24 steps") == 1  # one process speaks
+    launched(project, 4, "--name", "four", "--set", "training.sharded=true")
+    whole = curve(project, "one")
+    assert whole[23] < whole[0] - 0.5
+    assert same(whole, curve(project, "two")) and same(whole, curve(project, "four"))
+    weights = [checkpoint.listed(runs.folder(project, run))[-1].weights() for run in ("one", "two", "four")]
+    for name, tensor in weights[0].items():
+        for other in weights[1:]:
+            assert other[name].shape == tensor.shape
+            torch.testing.assert_close(other[name], tensor, atol=5e-3, rtol=0)
+
+
+def test_a_run_goes_on_with_another_number_of_processes(project: Project) -> None:
+    train(project, Job(), run="whole")
+    train(project, StopAt(10).job, run="parts")
+    launched(project, 2, "--name", "parts", "--resume", "--set", "training.sharded=true")
+    assert same(curve(project, "whole"), curve(project, "parts"))
+    assert runs.read(project, "parts").state == "finished"
+
+
+def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) -> None:
+    log = project.log_file("killed")
+    with subprocess.Popen(launcher(project, 2, "--name", "killed", restarts=1), stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+        until = time.monotonic() + PATIENCE
+        while not (log.exists() and log.read_text(encoding="utf-8").count('"event": "step"') >= 6):
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.02)
+        workers = [p for p in psutil.Process(process.pid).children() if p.environ().get("RANK") == "1"]
+        workers[0].kill()
+        _out, told = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, told
+    assert runs.read(project, "killed").state == "finished"
+    train(project, Job(), run="calm")
+    assert same(curve(project, "calm"), curve(project, "killed"))
+
+
+def test_sequences_that_cannot_be_shared_out_are_refused() -> None:
+    assert ALONE.part_of(7) == slice(0, 7)
+    assert [Group(rank, 4).part_of(8) for rank in range(4)] == [slice(n, n + 2) for n in (0, 2, 4, 6)]
+    with pytest.raises(TrainingError, match=r"8 sequences.*3 processes.*multiple of 3"):
+        Group(0, 3).part_of(8)
