@@ -1,5 +1,7 @@
 """The tab Training, driven as a user does: a real window, a real session, a real tiny training."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from llm_studio.training.runs import write
 from llm_studio.ui.dialogs.compare_runs import CompareRuns
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training.page import TrainingPage
-from llm_studio.workflows import favourites, projects, runs, training
+from llm_studio.workflows import curves, favourites, projects, runs, training
 from tests.ui.driver import LONG, Driver
 
 
@@ -350,3 +352,22 @@ def test_the_plot_follows_the_theme(opened: Driver, page: TrainingPage, project:
     opened.window.toggle_theme()
     drawn(opened, page)
     assert page.card.plot.grab().toImage().pixelColor(1, 1).lightness() < corner.lightness()
+
+
+def test_a_run_that_another_program_trains_is_followed(opened: Driver, project: Project) -> None:
+    page = opened.page("training")
+    go_long(opened, project)
+    command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "far", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+        try:
+            opened.qtbot.waitUntil(lambda: curves.running_run(project) == "far", timeout=LONG)
+            opened.session.refresh()
+            opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.run == "far", timeout=LONG)
+            first = page.card.curves
+            assert first is not None
+            seen = first.last_step
+            opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > seen,
+                                   timeout=LONG)  # fmt: skip
+        finally:
+            other.kill()
+    opened.settle()

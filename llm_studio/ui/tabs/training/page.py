@@ -12,6 +12,7 @@ from llm_studio.i18n import _, size
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
+from llm_studio.ui.tabs.training.elsewhere import Elsewhere
 from llm_studio.ui.tabs.training.known import Answer, KnownCurves
 from llm_studio.ui.tabs.training.view import TrainingView
 from llm_studio.ui.worker import Task
@@ -41,6 +42,7 @@ class TrainingPage(TrainingView):
         self._favourites_read = False
         self._counted: TokenFacts | None = None
         """The tokens whose baselines are known."""
+        self._elsewhere = Elsewhere(self)
         self._timer = QTimer(self, interval=_PERIOD)
         self._timer.timeout.connect(self._tick)
         self._connect()
@@ -83,6 +85,8 @@ class TrainingPage(TrainingView):
         for run in overview.runs:
             if run.name != self._known.live:
                 self._known.forget_if_behind(run.name, run.step)
+        for name in self._elsewhere.going_on(overview, self._known.live) if not self._running else ():
+            self._known.forget(name)
         if overview.runs or self._running:
             self._read()
         else:
