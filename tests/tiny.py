@@ -11,7 +11,7 @@ SETTINGS: dict[str, object] = {
     "model.max_seq_len": 32, "model.dropout": 0.1, "training.batch_size": 8, "training.max_steps": 30,
     "training.warmup_steps": 5, "training.eval_interval": 10, "training.eval_sequences": 16,
     "training.checkpoint_interval": 5, "training.learning_rate": 1e-2, "training.threads": 1,
-    "training.sample_prompts": ["Once"],
+    "training.sample_prompts": ["Once"], "training.optimizer": "adamw",
 }  # fmt: skip
 
 

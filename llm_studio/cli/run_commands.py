@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.gpu import Standing
     from llm_studio.workflows.quickstart import QuickStart
     from llm_studio.workflows.runs import Run
+    from llm_studio.workflows.training import Trained
 
 
 def register(app: typer.Typer) -> None:
@@ -79,21 +80,26 @@ def train(
         )
         if not is_first():
             return
-        made = trained.run
-        figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
-                   "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip
-        if trained.finished:
-            text = _("Run “{run}” is finished: {steps} steps in {time}, best validation loss {loss}.")
-            follow = f'llm-studio generate {quoted(folder)} --{"chat" if made.conversations else "prompt"} "..."'
-        else:
-            text = _("Run “{run}” is stopped and saved at step {steps}.")
-            follow = f"llm-studio train {quoted(folder)} --run {quoted(made.name)} --resume"
-        loss = number(made.best_loss, 3) if made.best_loss is not None else "–"
-        text = text.format(run=made.name, steps=number(made.step), time=duration(made.seconds), loss=loss)
-        curve_command.report_finding(project, made.name, job)
-        job.report(Done(text, follow, figures))
+        curve_command.report_finding(project, trained.run.name, job)
+        job.report(_ended(folder, trained))
     if not trained.finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _ended(folder: Path, trained: "Trained") -> Done:
+    """What became of a training, and what comes next."""
+    made = trained.run
+    figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
+               "best_loss": made.best_loss, "seconds": made.seconds}  # fmt: skip
+    if trained.finished:
+        text = _("Run “{run}” is finished: {steps} steps in {time}, best validation loss {loss}.")
+        follow = f'llm-studio generate {quoted(folder)} --{"chat" if made.conversations else "prompt"} "..."'
+    else:
+        text = _("Run “{run}” is stopped and saved at step {steps}.")
+        follow = f"llm-studio train {quoted(folder)} --run {quoted(made.name)} --resume"
+    loss = number(made.best_loss, 3) if made.best_loss is not None else "–"
+    text = text.format(run=made.name, steps=number(made.step), time=duration(made.seconds), loss=loss)
+    return Done(text, follow, figures)
 
 
 def runs(

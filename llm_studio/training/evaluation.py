@@ -1,6 +1,6 @@
 """What a model in training is worth: its loss on texts it never saw, and what it writes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -15,6 +15,7 @@ from llm_studio.i18n import _
 from llm_studio.inference.generate import generate
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
+from llm_studio.training import memory
 from llm_studio.training.parallel import ALONE, Group
 
 SAMPLE_TOKENS = 60
@@ -88,3 +89,18 @@ def samples(
                 return
             text += decoder.push(token)
         yield prompt, text + decoder.finish()
+
+
+def say_samples(
+    model: Transformer, tokenizer: Tokenizer, prompts: tuple[str, ...], settings: Settings, job: Job, chat: bool,
+    say: Callable[[str, str], None],
+) -> bool:  # fmt: skip
+    """`say` each prompt with what the model writes after it; False where memory runs out, and then it's left at that."""
+    try:
+        for prompt, text in samples(model, tokenizer, prompts, settings, job, chat):
+            say(prompt, text)
+    except (MemoryError, RuntimeError) as error:
+        if not memory.ran_out(error):
+            raise
+        return False
+    return True

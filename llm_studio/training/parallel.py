@@ -14,7 +14,7 @@ import datetime
 import inspect
 import json
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -181,7 +181,6 @@ class Shared:
         self._model = model
         self._copies: DistributedDataParallel | None = None
         self.sharded = sharded and group.count > 1
-        self.loss: Callable[..., Tensor] = model.loss
         if self.sharded:
             from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # two seconds, rarely needed
 
@@ -189,13 +188,15 @@ class Shared:
                 fully_shard(block)
             fully_shard(model, reshard_after_forward=True)  # else evaluations would leave some weights whole
             register_fsdp_forward_method(model, "loss")
-            self.loss = model.loss
         elif group.count > 1:
             # buffers hold tables that are the same everywhere; torch 2.13 has another name for not sending them around
             names = inspect.signature(DistributedDataParallel).parameters
             quiet: Any = {"forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers": False}
             self._copies = DistributedDataParallel(_Loss(model), gradient_as_bucket_view=True, **quiet)
-            self.loss = self._copies
+
+    def loss(self, *tensors: Tensor) -> Tensor:
+        """The model's loss of a micro-batch."""
+        return self._model.loss(*tensors) if self._copies is None else self._copies(*tensors)
 
     @contextlib.contextmanager
     def averaging(self, last: bool) -> Generator[None]:

@@ -269,18 +269,11 @@ class Trainer:
             return False
         best = self._now.measured(loss)
         self._keeper.tell(Evaluated(self.step, loss, best))
-        writer = self._update.writer()
-        if writer is None:
-            return best
-        try:
-            for prompt, text in evaluation.samples(
-                writer, self._material.tokenizer, self._material.prompts, self.settings, self._inner_job,
-                chat=self._answers_only,
-            ):  # fmt: skip
-                self._keeper.tell(SampleWritten(self.step, prompt, text))
-        except (MemoryError, RuntimeError) as error:
-            if not memory.ran_out(error):
-                raise
+        writer, texts = self._update.writer(), self._material
+        if writer is not None and not evaluation.say_samples(
+            writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._answers_only,
+            lambda prompt, text: self._keeper.tell(SampleWritten(self.step, prompt, text)),
+        ):  # fmt: skip
             self._job.report(Notice(_("There was not enough memory to let the model write."), "warning"))
         return best
 

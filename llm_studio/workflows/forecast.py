@@ -19,6 +19,7 @@ from llm_studio.project import Project
 from llm_studio.workflows.projects import model_cost
 
 if TYPE_CHECKING:
+    from llm_studio.model.cost import Parts
     from llm_studio.training.apart import TrialApart
     from llm_studio.training.trial import Attempt, Trial
 
@@ -91,11 +92,17 @@ def forecast(project: Project, settings: Settings) -> Forecast:
         steps=training.max_steps,
         tokens=tokens,
         passes=tokens / here.train if here and here.train else None,
-        checkpoints=_CHECKPOINTS * 12 * cost.parts.total,
+        checkpoints=_CHECKPOINTS * (4 * cost.parts.total + _optimizer_bytes(settings, cost.parts)),
         snapshots=min(snapshots, training.snapshot_megabytes * 1_000_000),
         device=compute.device,
         precision=compute.precision,
     )
+
+
+def _optimizer_bytes(settings: Settings, parts: "Parts") -> int:
+    """Two moments for each number with AdamW; Muon has one for those of the blocks' matrices."""
+    matrices = parts.attention + parts.feed_forward if settings.training.optimizer == "muon" else 0
+    return 8 * parts.total - 4 * matrices
 
 
 def _by_formula(settings: Settings, vocab_size: int, compute: Compute, batch_size: int, checkpointing: bool) -> int:

@@ -178,7 +178,7 @@ def misbehave(source: Path | bytes) -> Iterator[str]:
 
 
 def test_a_library_that_hangs_grows_dies_or_raises_costs_only_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "LONGEST", 8.0 if sys.platform == "win32" else 1.0)  # a process starts slowly there
+    monkeypatch.setattr(apart, "LONGEST", 8.0 if sys.platform == "win32" else 3.0)  # a process starts slowly there
     other = Apart(misbehave)
     try:
         assert list(other.parts(b"fine", "a", Job())) == ["first", "last"]
