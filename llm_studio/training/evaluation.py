@@ -95,7 +95,7 @@ def say_samples(
     model: Transformer, tokenizer: Tokenizer, prompts: tuple[str, ...], settings: Settings, job: Job, chat: bool,
     say: Callable[[str, str], None],
 ) -> bool:  # fmt: skip
-    """`say` each prompt with what the model writes after it; False where memory runs out, and then it's left at that."""
+    """`say` each prompt with what the model writes after it; False where memory runs out."""
     try:
         for prompt, text in samples(model, tokenizer, prompts, settings, job, chat):
             say(prompt, text)

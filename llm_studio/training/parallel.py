@@ -131,7 +131,8 @@ def joined(device: str) -> Generator[Group]:
             )
         torch.cuda.set_device(here)
     store = next(rendezvous("env://", rank, count, timeout=_PATIENCE))[0]
-    store = dist.PrefixStore(f"attempt-{restarts()}", store)  # the launcher's holds the addresses of those that ended
+    # the launcher's store still holds the addresses of those that have ended
+    store = dist.PrefixStore(f"attempt-{restarts()}", store)  # pyright: ignore[reportPrivateImportUsage]  documented
     dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=count,
                             timeout=_PATIENCE)  # fmt: skip
     global _current

@@ -252,10 +252,9 @@ class Trainer:
         return fitting(self._update, self._compute.device, action, self._tell_halved)
 
     def _tell_halved(self, smaller: Settings) -> None:
-        training = smaller.training
         self._pace.begin_anew()
         self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
-        self._now.note(batch_size=training.batch_size)
+        self._now.note(batch_size=smaller.training.batch_size)
         self._job.report(told_halved(smaller, self.step + 1))
 
     # --- What it measures and saves --------------------------------------------------------------------------------
