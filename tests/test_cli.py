@@ -319,7 +319,7 @@ def test_the_program_speaks_the_language_of_the_system(tmp_path: Path) -> None:
 def test_quickstart_makes_all_and_goes_on_with_what_is_there(tmp_path: Path) -> None:
     root = tmp_path / "quick"
     for _time in range(2):
-        done = run("quickstart", str(root), "--lang", "fr", "--steps", "20", "--json")
+        done = run("quickstart", str(root), "--lang", "fr", "--steps", "5", "--json")
         assert done.returncode == DONE, done.stderr
         last = json.loads(done.stdout.splitlines()[-1])
         assert last["event"] == "done" and len(last["figures"]["stories"]) == 3

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _PRESET: Preset = "nano"
 _STORIES = 12_000
 _TRAINING_SECONDS = 95
-_FEWEST_STEPS, _MOST_STEPS = 100, 3_000
+_FEWEST_STEPS, _ENOUGH_STEPS, _MOST_STEPS = 300, 400, 3_000
+_SMALLEST_BATCH = 8
 _TALES = 3
 
 
@@ -61,7 +62,7 @@ def quickstart(
     if interrupted:
         trained = train(project, job, run=interrupted, resume=True)
     else:
-        trained = train(project, job, changes=_changes(max_steps or _affordable_steps(project)))
+        trained = train(project, job, changes=_changes(max_steps) if max_steps else _affordable(project))
     job.check()
     say("generate")
     writer = load_writer(project, job, trained.run.name, LAST)
@@ -81,7 +82,7 @@ def example(folder: Path, language: str, job: Job) -> Project:
     texts.add_stories(project, language, _STORIES, job)
     texts.train_tokenizer(project, job)
     texts.prepare(project, job)
-    projects.change_settings(project, _changes(_affordable_steps(project)))
+    projects.change_settings(project, _affordable(project))
     return project
 
 
@@ -123,10 +124,20 @@ def _changes(steps: int) -> dict[str, object]:
     }
 
 
-def _affordable_steps(project: Project) -> int:
+def _affordable(project: Project) -> dict[str, object]:
+    """The settings of a run that this machine does in less than two minutes, a slow one in a bit more.
+
+    Many steps on few sequences teach a small model more than few on many: on a slow machine batches are smaller.
+    """
     settings = project.settings()
-    steps = int(_TRAINING_SECONDS / seconds_per_step(project, settings))
-    return max(_FEWEST_STEPS, min(_MOST_STEPS, steps // 50 * 50))
+    batch = settings.training.batch_size
+    while True:
+        seconds = seconds_per_step(project, settings.replaced({"training.batch_size": batch}))
+        steps = int(_TRAINING_SECONDS / seconds)
+        if steps >= _ENOUGH_STEPS or batch <= _SMALLEST_BATCH:
+            break
+        batch = max(_SMALLEST_BATCH, batch // 2)
+    return {"training.batch_size": batch, **_changes(max(_FEWEST_STEPS, min(_MOST_STEPS, steps // 50 * 50)))}
 
 
 def _baselines(project: Project) -> tuple[float, float]:

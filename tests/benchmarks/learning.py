@@ -27,7 +27,7 @@ def main() -> None:
         print(f"{name}: validation loss {loss:.3f} after {steps} steps, bigram {bigram:.3f}, vocabulary {vocabulary}")
 
 
-def learn(text: Path, vocabulary: int, steps: int) -> tuple[float, float]:
+def learn(text: Path, vocabulary: int, steps: int, batch: int = 32) -> tuple[float, float]:
     """(validation loss of a nano model, bigram loss), in nats per token."""
     with tempfile.TemporaryDirectory() as folder:
         project = projects.new_project(Path(folder) / "p", "nano")
@@ -36,8 +36,9 @@ def learn(text: Path, vocabulary: int, steps: int) -> tuple[float, float]:
         texts.add_files(project, text, Job())
         texts.train_tokenizer(project, Job(), vocabulary)
         texts.prepare(project, Job())
-        changes = {"training.max_steps": steps, "training.warmup_steps": min(100, steps // 10),
-                   "training.eval_interval": max(1, steps // 4), "training.checkpoint_interval": steps,
+        changes = {"training.max_steps": steps, "training.batch_size": batch,
+                   "training.warmup_steps": min(100, steps // 10), "training.eval_interval": max(1, steps // 4),
+                   "training.checkpoint_interval": steps,
                    "training.snapshot_megabytes": 0}  # fmt: skip
         trained = train(project, Job(), changes=changes)
         with open_tokens(project.processed) as tokens:
