@@ -62,13 +62,15 @@ def train(
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    from llm_studio.workflows.together import is_first
+    from llm_studio.workflows.together import are_several, is_first
     from llm_studio.workflows.training import train as train_model
 
     if sum((resume, continue_from is not None, like is not None)) > 1:
         raise typer.BadParameter(_("say one of --resume, --continue-from and --like"))
     if fit and (resume or like is not None):
         raise typer.BadParameter(_("--fit is for new runs: one that goes on, or is repeated, keeps its micro-batch"))
+    if fit and are_several():
+        raise typer.BadParameter(_("--fit is for one process: find out with “llm-studio forecast --fit” beforehand"))
 
     wanted = parse_changes(changes)
     project = Project.open(folder)

@@ -25,9 +25,9 @@ _FEWEST = 40
 """Steps under which a curve says nothing."""
 _SETTLED = 300
 """Steps after the warm-up from which a trend can be told."""
-_LEARNED_NOTHING = 0.97
+LEARNED_NOTHING = 0.97
 """Share of the loss of guessing at random above which nothing was learned."""
-_PATIENCE = 200
+PATIENCE = 200
 _RISE = 0.15
 """Share by which the training loss must have risen to be called diverging."""
 _PARTS = 5
@@ -58,6 +58,8 @@ class Facts:
     max_steps: int
     corpus_tokens: int | None = None
     unigram: float | None = None
+    muon_learning_rate: float | None = None
+    """Of the blocks' matrices, where another optimizer has a rate of its own for them."""
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,13 @@ def _diverging(record: Record, facts: Facts) -> Verdict | None:
              "times lower is calmer.")  # fmt: skip
     text = text.format(step=number(int(record.steps[since])), low=number(lowest, 2),
                        high=number(float(recent.mean()), 2))  # fmt: skip
-    return Verdict("diverging", text, "anew", {"training.learning_rate": _rounded(facts.learning_rate / 3)})
+    return Verdict("diverging", text, "anew", _at_rate(facts, 1 / 3))
 
 
 def _stuck(record: Record, facts: Facts) -> Verdict | None:
     """The loss is still that of guessing at random."""
     recent, chance = record.losses[-50:], math.log(facts.vocab_size)
-    if record.steps[-1] < facts.warmup_steps + _PATIENCE or float(recent.mean()) < _LEARNED_NOTHING * chance:
+    if record.steps[-1] < facts.warmup_steps + PATIENCE or float(recent.mean()) < LEARNED_NOTHING * chance:
         return None
     tiny = facts.learning_rate < _TINY_RATE
     rate = max(10 * facts.learning_rate, _USUAL_RATE) if tiny else facts.learning_rate / 3
@@ -160,7 +162,7 @@ def _stuck(record: Record, facts: Facts) -> Verdict | None:
     text = text.format(step=number(int(record.steps[-1])), loss=number(float(recent.mean()), 2),
                        chance=number(chance, 2))  # fmt: skip
     why = _("The learning rate is tiny.") if tiny else _("The learning rate is too high for this model.")
-    return Verdict("stuck", f"{text} {why}", "anew", {"training.learning_rate": _rounded(rate)})
+    return Verdict("stuck", f"{text} {why}", "anew", _at_rate(facts, rate / facts.learning_rate))
 
 
 def _overfitting(record: Record, facts: Facts) -> Verdict | None:
@@ -229,7 +231,7 @@ def _rate_too_low(record: Record, facts: Facts) -> Verdict | None:
     text = _("The learning rate seems too low: after {step} steps the loss is {loss}, and still falls in a straight "
              "line. With a rate three times higher it falls sooner.")  # fmt: skip
     text = text.format(step=number(int(record.steps[-1])), loss=number(float(losses[-50:].mean()), 2))
-    return Verdict("rate too low", text, "anew", {"training.learning_rate": _rounded(3 * facts.learning_rate)})
+    return Verdict("rate too low", text, "anew", _at_rate(facts, 3))
 
 
 def _plateau(record: Record, facts: Facts) -> Verdict | None:
@@ -257,6 +259,14 @@ def _plateau(record: Record, facts: Facts) -> Verdict | None:
              "the run could end at step {end}.")  # fmt: skip
     text = text.format(loss=number(float(means.mean()), 2), steps=number(len(third)), end=number(end))
     return Verdict("plateau", text, "let fall", {"training.max_steps": end})
+
+
+def _at_rate(facts: Facts, times: float) -> dict[str, object]:
+    """Settings with so many times the learning rate."""
+    changes: dict[str, object] = {"training.learning_rate": _rounded(times * facts.learning_rate)}
+    if facts.muon_learning_rate is not None:
+        changes["training.muon_learning_rate"] = _rounded(times * facts.muon_learning_rate)
+    return changes
 
 
 def _rounded(rate: float) -> float:

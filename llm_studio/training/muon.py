@@ -49,7 +49,7 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_lerp_(momenta, gradients, 1 - memory)
             ahead = torch._foreach_lerp(gradients, momenta, memory)  # where the momentum will be (Nesterov)
             torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
-            for alike in _by_shape(weights):
+            for alike in _by_shape(weights, 1 if hasattr(weights[0], "full_tensor") else len(weights)):
                 self._update([weights[i] for i in alike], [ahead[i] for i in alike], rate)
 
     def _momentum_of(self, weight: Tensor) -> Tensor:
@@ -69,12 +69,12 @@ class Muon(torch.optim.Optimizer):
         torch._foreach_add_(weights, parts, alpha=-rate * scale)
 
 
-def _by_shape(matrices: list[Tensor]) -> list[list[int]]:
-    """Which of them have the same shape."""
+def _by_shape(matrices: list[Tensor], most: int) -> list[list[int]]:
+    """Which of them have the same shape, at most so many together: where each process holds a part, one at a time."""
     found: dict[torch.Size, list[int]] = {}
     for index, matrix in enumerate(matrices):
         found.setdefault(matrix.shape, []).append(index)
-    return list(found.values())
+    return [alike[first : first + most] for alike in found.values() for first in range(0, len(alike), most)]
 
 
 def orthogonal(x: Tensor) -> Tensor:

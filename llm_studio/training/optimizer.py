@@ -86,6 +86,7 @@ def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Ten
 
 def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     """The inverse of `state_tensors`. What another kind of optimizer has left is no use, and left out."""
+    optimizer.state.clear()  # what is in no file, as at step 0, begins anew
     names = {id(p): name for name, p in model.named_parameters()}
     for part in optimizer.parts:
         for parameter in (p for group in part.param_groups for p in group["params"]):

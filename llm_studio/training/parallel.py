@@ -15,7 +15,7 @@ import inspect
 import json
 import os
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
@@ -26,6 +26,9 @@ from torch.nn.parallel import DistributedDataParallel
 from llm_studio.errors import TrainingError
 from llm_studio.i18n import _
 from llm_studio.model.transformer import Transformer
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
 
 _PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for another that is alive: the first may have much to write."""
@@ -49,20 +52,32 @@ def restarts() -> int:
 class Group:
     """The processes of a training; a group of one does nothing but what a lone process does."""
 
-    def __init__(self, rank: int = 0, count: int = 1) -> None:
+    def __init__(self, rank: int = 0, count: int = 1, store: "Store | None" = None) -> None:
         self.rank = rank
         self.count = count
+        self._store = store
+        """The launcher's: it outlives the processes."""
 
     @property
     def first(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
+    def remember(self, run: str) -> None:
+        """Keep the name of the run for the processes that the launcher starts where one of these ends."""
+        if self._store is not None and self.first:
+            self._store.set("run", run)
+
+    def remembered(self) -> str:
+        """The name of the run that processes before these have begun; "" where there is none."""
+        there = self._store is not None and self._store.check(["run"])
+        return self._store.get("run").decode() if self._store is not None and there else ""
+
     def any_of(self, *flags: bool) -> list[bool]:
         """Each of the flags, true where it is in any process."""
         if self.count == 1:
             return list(flags)
-        told = torch.tensor(flags, dtype=torch.int32, device=self._device)
+        told = torch.tensor(flags, dtype=torch.int32)
         dist.all_reduce(told, dist.ReduceOp.MAX)
         return [bool(flag) for flag in told.tolist()]
 
@@ -70,9 +85,9 @@ class Group:
         """The sums of numbers over all processes, (n,) float64 on the processor."""
         if self.count == 1:
             return values
-        told = values.to(self._device)
+        told = values.clone()
         dist.all_reduce(told)
-        return told.cpu()
+        return told
 
     def wait_for_all(self) -> None:
         """Return when every process has come here."""
@@ -84,12 +99,12 @@ class Group:
         if self.count == 1:
             return plan or {}
         text = json.dumps(plan).encode() if self.first else b""
-        length = torch.tensor([len(text)], device=self._device)
+        length = torch.tensor([len(text)])
         dist.broadcast(length, 0)
         content = torch.frombuffer(bytearray(text), dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8)
-        content = content.to(self._device) if self.first else content.new_empty(int(length), device=self._device)
+        content = content if self.first else content.new_empty(int(length))
         dist.broadcast(content, 0)
-        return json.loads(bytes(content.cpu().tolist()))
+        return json.loads(bytes(content.tolist()))
 
     def part_of(self, sequences: int) -> slice:
         """Which of the sequences of a step are this process's. Raises TrainingError where they can't be shared out."""
@@ -105,9 +120,14 @@ class Group:
         own = sequences // self.count
         return slice(self.rank * own, (self.rank + 1) * own)
 
-    @property
-    def _device(self) -> str:
-        return "cuda" if dist.get_backend() == "nccl" else "cpu"
+    def first_micro_batch(self, batch_size: int, count: int) -> int:
+        """The number within a step of this process's first micro-batch, of `count` in all; no two have the same.
+
+        Where each process does whole micro-batches, they have the numbers that they have in a lone process.
+        """
+        own = self.part_of(batch_size * count)
+        whole = (own.stop - own.start) % batch_size == 0
+        return own.start // batch_size if whole else self.rank * batch_size * count
 
 
 ALONE = Group()
@@ -120,29 +140,35 @@ def current() -> Group:
 
 
 @contextlib.contextmanager
-def joined(device: str) -> Generator[Group]:
-    """The group of the processes that the launcher started, where `device` is "cuda" each with a card of its own."""
-    rank, count, here = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    if device == "cuda":
-        if here >= torch.cuda.device_count():
-            raise TrainingError(
-                _("There are more processes than graphics cards: {count}.").format(count=torch.cuda.device_count()),
-                _("Start torchrun with --nproc-per-node {count}.").format(count=torch.cuda.device_count()),
-            )
-        torch.cuda.set_device(here)
+def joined() -> Generator[Group]:
+    """The group of the processes that the launcher started."""
+    rank, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
     store = next(rendezvous("env://", rank, count, timeout=_PATIENCE))[0]
     # the launcher's store still holds the addresses of those that have ended
-    store = dist.PrefixStore(f"attempt-{restarts()}", store)  # pyright: ignore[reportPrivateImportUsage]  documented
-    dist.init_process_group("nccl" if device == "cuda" else "gloo", store=store, rank=rank, world_size=count,
-                            timeout=_PATIENCE)  # fmt: skip
+    attempt = dist.PrefixStore(f"attempt-{restarts()}", store)  # pyright: ignore[reportPrivateImportUsage]  documented
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=attempt, rank=rank, world_size=count, timeout=_PATIENCE)
     global _current
-    _current = Group(rank, count)
+    _current = Group(rank, count, store)
     try:
         with _loss_explained():
             yield _current
     finally:
         _current = ALONE
         dist.destroy_process_group()
+
+
+def take_card(device: str) -> None:
+    """Give this process a graphics card of its own, where the run is computed on one."""
+    if device != "cuda":
+        return
+    here, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if here >= cards:
+        raise TrainingError(
+            _("There are more processes than graphics cards: {count}.").format(count=cards),
+            _("Start torchrun with --nproc-per-node {count}.").format(count=cards),
+        )
+    torch.cuda.set_device(here)
 
 
 @contextlib.contextmanager
@@ -183,11 +209,13 @@ class Shared:
         self._copies: DistributedDataParallel | None = None
         self.sharded = sharded and group.count > 1
         if self.sharded:
+            from torch.distributed.device_mesh import init_device_mesh
             from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # two seconds, rarely needed
 
+            mesh = init_device_mesh(next(model.parameters()).device.type, (group.count,))
             for block in model.blocks:
-                fully_shard(block)
-            fully_shard(model, reshard_after_forward=True)  # else evaluations would leave some weights whole
+                fully_shard(block, mesh=mesh)
+            fully_shard(model, mesh=mesh, reshard_after_forward=True)  # else evaluations would leave some weights whole
             register_fsdp_forward_method(model, "loss")
         elif group.count > 1:
             # buffers hold tables that are the same everywhere; torch 2.13 has another name for not sending them around

@@ -110,8 +110,12 @@ class Update:
 
     def copy_of(self, tensors: dict[str, torch.Tensor]) -> Copy:
         """Whole tensors as they are now, of which this process may hold a part; nothing where it writes nothing."""
-        together = {name: parallel.whole(tensor) for name, tensor in tensors.items()}
-        return Copy(together if self._group.first else {})
+        made = Copy({})
+        for name, tensor in tensors.items():
+            whole = parallel.whole(tensor)  # one at a time: together they may not fit
+            if self._group.first:
+                made.add(name, whole)
+        return made
 
     def gradients(self, step: int) -> Outcome | None:
         """The gradients of the step after `step` steps, clipped; None when the job was stopped on the way.
@@ -122,7 +126,8 @@ class Update:
         self.forget()
         losses: list[torch.Tensor] = []
         learned, count = False, self._group.count
-        for index, micro_batch in enumerate(self._micro_batches(step), self._first_micro_batch):
+        first = self._group.first_micro_batch(settings.batch_size, settings.gradient_accumulation_steps)
+        for index, micro_batch in enumerate(self._micro_batches(step), first):
             if self._job.stop_requested:
                 self.forget()
                 return None
@@ -190,13 +195,6 @@ class Update:
             count = int(mask.sum())
             tensors = (part[:, :-1], part[:, 1:], mask.to(self._compute.device))
             yield _MicroBatch(tensors, total / count if count else 1.0, index == len(ids), count > 0)
-
-    @property
-    def _first_micro_batch(self) -> int:
-        """The number within the step of the first micro-batch of this process."""
-        training = self.settings.training
-        sequences = training.batch_size * training.gradient_accumulation_steps
-        return self._group.part_of(sequences).start // training.batch_size
 
 
 def fitting(update: Update, device: str, action: Callable[[], _T], halving: Callable[[Settings], object]) -> _T:

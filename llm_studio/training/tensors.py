@@ -39,10 +39,16 @@ class Copy:
     """
 
     def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        self._tensors = {name: _copy(tensor.detach()) for name, tensor in tensors.items()}
-        self._arrived = None
-        if any(tensor.is_cuda for tensor in tensors.values()):
-            self._arrived = torch.cuda.Event()
+        self._tensors: dict[str, torch.Tensor] = {}
+        self._arrived: torch.cuda.Event | None = None
+        for name, tensor in tensors.items():
+            self.add(name, tensor)
+
+    def add(self, name: str, tensor: torch.Tensor) -> None:
+        """Copy one more."""
+        self._tensors[name] = _copy(tensor.detach())
+        if tensor.is_cuda:
+            self._arrived = self._arrived or torch.cuda.Event()
             self._arrived.record()
 
     def wait(self) -> dict[str, torch.Tensor]:

@@ -3,7 +3,6 @@
 A step costs the same whatever the texts say, so this needs none.
 """
 
-import gc
 import statistics
 import time
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import optimizer
+from llm_studio.training import memory, optimizer
 from llm_studio.training.apart import peak_bytes, resident_bytes
 
 
@@ -51,7 +50,7 @@ class Trial:
             self._before = torch.cuda.memory_reserved()
         with torch.random.fork_rng(devices=[]):
             self._model = Transformer(settings.model, vocab_size).to(compute.device)
-        self._optimizer = optimizer.build(self._model, settings.training)
+        self._optimizer = optimizer.build(self._model, settings.training, compute.dtype)
         self._ids = torch.Generator().manual_seed(0)
 
     def attempt(self, batch_size: int, checkpointing: bool, steps: int, job: Job, enough: float = 8.0) -> Attempt:
@@ -69,14 +68,12 @@ class Trial:
                 if len(times) > 1 and time.perf_counter() - start > enough:
                     break
         except (MemoryError, RuntimeError) as error:
-            if not ran_out(error):
+            if not memory.ran_out(error):
                 raise
             failed = True
         if failed:  # out of the handler, whose error holds the tensors
             self._optimizer.zero_grad()
-            gc.collect()
-            if self._compute.device == "cuda":
-                torch.cuda.empty_cache()
+            memory.free(self._compute.device)
             return Attempt(batch_size, checkpointing, fits=False)
         seconds, updates = (statistics.median(values) for values in zip(*times[1:], strict=True))
         return Attempt(batch_size, checkpointing, True, self._peak() - self._before, seconds, updates)
@@ -102,10 +99,3 @@ class Trial:
 
     def _peak(self) -> int:
         return torch.cuda.max_memory_reserved() if self._compute.device == "cuda" else peak_bytes()
-
-
-def ran_out(error: BaseException) -> bool:
-    """Whether an error is one of torch's or Python's ways to say that there is no memory left."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in ("memory", "ALLOC_FAILED"))

@@ -6,10 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from llm_studio.i18n import _, number
+from llm_studio.training.doctor import LEARNED_NOTHING, PATIENCE
 
 _WINDOW = 50
-_PATIENCE = 200
-"""Steps after the warm-up in which something must have been learned."""
 _TIMES = 200
 """Steps whose usual time is remembered."""
 _SLOW_STEPS = 20
@@ -29,10 +28,10 @@ class Watch:
     def warning(self, step: int, loss: float) -> str | None:
         """A sentence, once, when the loss of this step shows that nothing is learned."""
         self._recent.append(loss)
-        if self._said or step < self.warmup_steps + _PATIENCE or len(self._recent) < _WINDOW:
+        if self._said or step < self.warmup_steps + PATIENCE or len(self._recent) < _WINDOW:
             return None
         mean, chance = sum(self._recent) / _WINDOW, math.log(self.vocab_size)
-        if mean < 0.97 * chance:
+        if mean < LEARNED_NOTHING * chance:
             return None
         self._said = True
         return _(

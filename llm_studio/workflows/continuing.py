@@ -69,17 +69,10 @@ def _checkpoints(project: Project) -> list[str]:
     ]
 
 
-def fitting_settings(
-    project: Project, origin: Origin, tokenizer: "Tokenizer", changes: Mapping[str, object], job: Job
-) -> Settings:
-    """The settings of a run that begins with `origin`: the project's, with the checkpoint's model, and `changes`.
-
-    Dropout isn't part of a model's shape: it is the project's. Raises TrainingError where the tokenizer is another
-    one, or `changes` ask for another shape.
-    """
+def check_tokenizer(origin: Origin, tokenizer: "Tokenizer") -> None:
+    """Raise TrainingError where the weights were made with another tokenizer."""
     from llm_studio.data.tokenizer import Tokenizer
 
-    here = project.settings()
     try:
         same = Tokenizer.from_json(origin.checkpoint.tokenizer_json()).fingerprint == tokenizer.fingerprint
     except (StudioError, OSError):
@@ -92,6 +85,18 @@ def fitting_settings(
             ),
             "tokenizer",
         )
+
+
+def fitting_settings(
+    project: Project, origin: Origin, tokenizer: "Tokenizer", changes: Mapping[str, object], job: Job
+) -> Settings:
+    """The settings of a run that begins with `origin`: the project's, with the checkpoint's model, and `changes`.
+
+    Dropout isn't part of a model's shape: it is the project's. Raises TrainingError where the tokenizer is another
+    one, or `changes` ask for another shape.
+    """
+    here = project.settings()
+    check_tokenizer(origin, tokenizer)
     model = origin.checkpoint.settings().model
     begun = here.replaced({f"model.{name}": value for name, value in model.model_dump().items() if name != "dropout"})
     wanted = begun.replaced(changes)

@@ -114,16 +114,18 @@ def _by_formula(settings: Settings, vocab_size: int, compute: Compute, batch_siz
 
 def measured(project: Project, settings: Settings, job: Job) -> Forecast:
     """The same from a few real steps; takes seconds. Raises Cancelled, TrainingError where memory runs out."""
+    from llm_studio.training import memory
+
     first, compute = forecast(project, settings), choose(settings.training)
     training = settings.training
-    with _trial(settings, model_cost(project, settings).vocab_size, compute) as trial:
+    with memory.explained(), _trial(settings, model_cost(project, settings).vocab_size, compute) as trial:
         found = trial.attempt(training.batch_size, training.activation_checkpointing, STEPS, job)
     if not found.fits:
         raise TrainingError(_("There is not enough memory for this training."),
                             _("“llm-studio train --fit” finds what fits, or take a smaller preset."))  # fmt: skip
     # a processor's memory creeps up over some more steps than are done here, which the formula knows of
-    memory = found.memory if compute.device == "cuda" else max(found.memory, first.memory)
-    return replace(first, memory=memory, measured=True,
+    peak = found.memory if compute.device == "cuda" else max(found.memory, first.memory)
+    return replace(first, memory=peak, measured=True,
                    seconds_per_step=found.step_seconds(training.gradient_accumulation_steps))  # fmt: skip
 
 
@@ -142,18 +144,24 @@ class _InPlace:
     def __init__(self, settings: Settings, vocab_size: int, compute: Compute) -> None:
         self._what = (settings, vocab_size, compute)
 
-    def __enter__(self) -> "Trial":
+        self._trial: Trial | None = None
+
+    def __enter__(self) -> "_InPlace":
         from llm_studio.training.trial import Trial
 
-        return Trial(*self._what)
+        self._trial = Trial(*self._what)
+        return self
+
+    def attempt(self, batch_size: int, checkpointing: bool, steps: int, job: Job, enough: float = 8.0) -> "Attempt":
+        """As that of a `Trial`."""
+        assert self._trial, "use it in a with statement"
+        return self._trial.attempt(batch_size, checkpointing, steps, job, enough)
 
     def __exit__(self, *exception: object) -> None:
-        import gc
+        from llm_studio.training import memory
 
-        import torch
-
-        gc.collect()
-        torch.cuda.empty_cache()
+        self._trial = None
+        memory.free("cuda")
 
 
 def fit(project: Project, settings: Settings, job: Job, free: int | None = None) -> Fit:
@@ -163,6 +171,8 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
     sequence fits, activations are computed twice. `free`: bytes it may take, where that isn't all there is. Raises
     Cancelled, TrainingError where nothing fits.
     """
+    from llm_studio.training import memory
+
     compute, training = choose(settings.training), settings.training
     vocab_size = model_cost(project, settings).vocab_size
     sequences = training.batch_size * training.gradient_accumulation_steps
@@ -176,7 +186,7 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
         if told(1) > free:  # not even tried: a system that lends what it hasn't would come to a standstill
             continue
         began = time.monotonic()
-        with _trial(settings, vocab_size, compute) as trial:
+        with memory.explained(), _trial(settings, vocab_size, compute) as trial:
             tried, ended = _try_up(trial, told, settings, checkpointing, int(_ROOMY * free), began, job)
         best = _best(tried)
         if best is not None and ended == "time" and best.batch_size < training.batch_size:
@@ -188,7 +198,7 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
 
 
 def _try_up(
-    trial: "Trial | TrialApart", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
+    trial: "_InPlace | TrialApart", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
     began: float, job: Job,
 ) -> "tuple[list[Attempt], str]":  # fmt: skip
     """Attempts with more and more sequences, and what ended them: no "memory", no "use", no "time", or "all" done."""
@@ -248,4 +258,5 @@ def fit_and_tell(project: Project, settings: Settings, job: Job) -> tuple[Fit, F
     found = fit(project, settings, job)
     first = forecast(project, settings.replaced(found.changes))
     tokens = first.tokens / max(1, first.steps)
-    return found, replace(first, measured=True, seconds_per_step=tokens / found.tokens_per_second)
+    peak = found.memory if first.device == "cuda" else max(found.memory, first.memory)
+    return found, replace(first, memory=peak, measured=True, seconds_per_step=tokens / found.tokens_per_second)

@@ -101,6 +101,7 @@ def _facts(run: "Run", tokens: "TokenFacts | None", baselines: "Baselines | None
         max_steps=settings.max_steps,
         corpus_tokens=tokens.train if tokens else None,
         unigram=baselines.unigram if baselines else None,
+        muon_learning_rate=settings.muon_learning_rate if settings.optimizer == "muon" else None,
     )
 
 

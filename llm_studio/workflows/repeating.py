@@ -15,6 +15,7 @@ from llm_studio.project import Project
 from llm_studio.workflows.resuming import same_compute
 
 if TYPE_CHECKING:
+    from llm_studio.data.tokenizer import Tokenizer
     from llm_studio.training.runs import Run
     from llm_studio.workflows.continuing import Origin
 
@@ -28,18 +29,22 @@ class Repetition:
     origin: "Origin | None"
 
 
-def repetition(project: Project, like: str, data: str, changes: Mapping[str, object], job: Job) -> Repetition:
+def repetition(
+    project: Project, like: str, tokenizer: "Tokenizer", data: str, changes: Mapping[str, object], job: Job
+) -> Repetition:
     """What repeats the run `like` on the tokens with the fingerprint `data`, but for `changes` of its settings.
 
     What keeps the result from being the same to the last bit is told. Raises ProjectError where there is no such run,
-    and CheckpointError where what it began with is gone.
+    CheckpointError where what it began with is gone, TrainingError where that had another tokenizer.
     """
     from llm_studio.training import runs
-    from llm_studio.workflows.continuing import find_origin
+    from llm_studio.workflows.continuing import check_tokenizer, find_origin
 
     run = runs.read(project, like)
     settings = Settings.from_dict(run.settings).replaced(changes)
     origin = find_origin(project, run.continued_from) if run.continued_from else None
+    if origin:
+        check_tokenizer(origin, tokenizer)
     if origin and origin.checkpoint.settings().model.model_dump(exclude={"dropout", "vocab_size"}) != (
         settings.model.model_dump(exclude={"dropout", "vocab_size"})
     ):

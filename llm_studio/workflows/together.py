@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_studio.config import Settings
-from llm_studio.device import Compute, choose
+from llm_studio.device import Compute
 from llm_studio.errors import ProjectError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -29,28 +29,37 @@ def is_first() -> bool:
     return parallel.is_first()
 
 
-def restarted(project: Project, how: "Wish") -> "Wish":
-    """What to do where the launcher begins again after a process had ended: go on with the run, if there is one."""
-    from llm_studio.training import runs
-
-    names = [run.name for run in runs.listed(project) if run.state != "finished"]
-    name = how.run or (names[-1] if names else None)
-    if name is None or name not in names:
-        return how
-    return replace(how, run=name, resume=True, changes={}, continue_from=None, like=None)
-
-
-def together(project: Project, job: Job, train: Callable[[], "Trained"]) -> "Trained":
-    """`train` in the first process, its part of it in the others. Raises TrainingError where one of them has ended."""
+def are_several() -> bool:
+    """Whether this process is one of several."""
     from llm_studio.training import parallel
 
-    with parallel.joined(choose(project.settings().training).device) as group:
-        return train() if group.first else _follow(project, job, group)
+    return parallel.is_launched()
+
+
+def together(project: Project, job: Job, how: "Wish", train: Callable[["Wish"], "Trained"]) -> "Trained":
+    """`train` in the first process, its part of it in the others. Raises TrainingError where one of them has ended.
+
+    Where the launcher begins again after a process had ended, the run goes on that it had begun.
+    """
+    from llm_studio.training import parallel, runs
+    from llm_studio.workflows.training import Trained
+
+    with parallel.joined() as group:
+        if not group.first:
+            return _follow(project, job, group)
+        before = group.remembered()
+        if not before or not runs.exists(project, before):
+            return train(how)
+        run = runs.read(project, before)
+        if run.state == "finished":
+            group.told({"run": before, "finished": True})
+            return Trained(run, True)
+        return train(replace(how, run=before, resume=True, continue_from=None, like=None))
 
 
 def plan_of(
     run: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", data: str,
-    prompts: tuple[str, ...], changed: Mapping[str, object],
+    prompts: tuple[str, ...], changed: Mapping[str, object], from_nothing: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """What the first process tells the others."""
     from llm_studio.workflows.continuing import Origin
@@ -59,7 +68,8 @@ def plan_of(
     saved = begin.path if begin and not isinstance(begin, Origin) else None
     return {
         "run": run, "settings": settings.to_dict(), "compute": asdict(compute), "data": data, "prompts": prompts,
-        "changed": dict(changed), "origin": str(origin or ""), "saved": saved.name if saved else "",
+        "changed": dict(changed), "from_nothing": from_nothing,
+        "origin": str(origin or ""), "saved": saved.name if saved else "",
     }  # fmt: skip
 
 
@@ -68,22 +78,25 @@ def _nothing(_state: object, _settings: object) -> None:
 
 
 def _follow(project: Project, job: Job, group: "Group") -> "Trained":
-    from llm_studio.training import checkpoint, log, memory, runs
+    from llm_studio.training import checkpoint, log, memory, parallel, runs
     from llm_studio.training.keeping import Onlooker
     from llm_studio.training.saving import Material
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.training import Trained, opened_material
 
     plan = group.told()
+    if plan.get("finished"):
+        return Trained(runs.read(project, str(plan["run"])), True)
     settings, compute, name = Settings.from_dict(plan["settings"]), Compute(**plan["compute"]), str(plan["run"])
     folder = runs.folder(project, name)
     with opened_material(project) as (tokens, tokenizer, data), memory.explained():
         if data != plan["data"]:
             raise ProjectError(_("The processes of this training have different tokens."),
                                _("Give all of them the same project folder."))  # fmt: skip
+        parallel.take_card(compute.device)
         keeper = Onlooker(log.RunLog(project.log_file(name)), job)
         material = Material(tokens, tokenizer, data, tuple(plan["prompts"]), folder, keeper, _nothing,
-                            not plan["origin"], group)  # fmt: skip
+                            bool(plan["from_nothing"]), group)  # fmt: skip
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()
         if plan["origin"]:

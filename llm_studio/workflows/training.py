@@ -67,13 +67,12 @@ def train(
     many kinds; what the run had saved before is kept.
     """
     from llm_studio.training import parallel
-    from llm_studio.workflows.together import restarted, together
+    from llm_studio.workflows.together import together
 
     how = Wish(run, resume, changes, continue_from, like)
     if not parallel.is_launched():
         return _train(project, job, how)
-    how = restarted(project, how) if parallel.restarts() else how
-    return together(project, job, lambda: _train(project, job, how))
+    return together(project, job, how, lambda how: _train(project, job, how))
 
 
 def _train(project: Project, job: Job, how: "Wish") -> Trained:
@@ -96,7 +95,7 @@ def _train(project: Project, job: Job, how: "Wish") -> Trained:
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
                                _("Go on with it with --resume, or choose another name."))  # fmt: skip
         if like is not None:
-            again = repetition(project, like, data, changes, job)
+            again = repetition(project, like, tokenizer, data, changes, job)
             return _run(project, name, again.settings, again.compute, again.origin, tokens, tokenizer, data, job)
         return _start(project, name, tokens, tokenizer, data, changes, continue_from, job)
 
@@ -194,7 +193,7 @@ def _go_on(
         return _run(project, name, settings, compute, None, tokens, tokenizer, data, job)
     check_changes(old, settings, saved, data, job)
     compute = same_compute(saved.state.compute, saved.state.torch_version, settings, job)
-    made_other = changed(old, settings)
+    made_other = changed(saved.settings(), settings)  # what a session changed that ended before it saved, too
     return _run(project, name, settings, compute, saved, tokens, tokenizer, data, job, made_other)
 
 
@@ -225,7 +224,8 @@ def _run(
     group = parallel.current()
     material = Material(tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued, group)
     if group.count > 1:
-        group.told(plan_of(name, settings, compute, begin, data, prompts, changed))
+        parallel.take_card(compute.device)
+        group.told(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
     trainer = _trainer(material, settings, compute, begin, job)
     if changed:
         trainer.note_changes(dict(changed))
@@ -235,6 +235,7 @@ def _run(
     snapshots.remove_after(folder, step)
     with run_log:
         recorder.saved(trainer.state(), settings)
+        group.remember(name)
         trainer.tell_begun()
         try:
             with memory.explained():
@@ -243,13 +244,13 @@ def _run(
             with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
                 recorder.write("failed", trainer.state(), trainer.settings)
             raise
-        return _ended(recorder, trainer, finished)
+        return _ended(recorder, trainer, finished, begun_before=saved is not None)
 
 
-def _ended(recorder: Recorder, trainer: "Trainer", finished: bool) -> Trained:
-    """What became of a training that reached its end, or was stopped."""
+def _ended(recorder: Recorder, trainer: "Trainer", finished: bool, begun_before: bool) -> Trained:
+    """What became of a training that reached its end, or was stopped. `begun_before`: not in this session."""
     state, saved = trainer.state(), trainer.last_saved
-    if not state.step:  # stopped before its first step
+    if not state.step and (saved is None or not (begun_before or state.history)):  # stopped before its first step
         recorder.discard()
         raise Cancelled
     if saved is None:

@@ -30,7 +30,7 @@ def loaded(name: str) -> dict[str, Any]:
 
 
 def facts(curve: dict[str, Any], **changes: Any) -> Facts:
-    known = {key: curve[key] for key in Facts.__dataclass_fields__}
+    known = {key: curve[key] for key in Facts.__dataclass_fields__ if key in curve}  # older ones know no Muon
     return Facts(**{**known, **changes})
 
 
@@ -91,6 +91,14 @@ def test_each_remedy_goes_the_right_way() -> None:
     assert isinstance(end := found.changes["training.max_steps"], int)
     assert step < end < 1.5 * step
     assert said("few-texts")[-1][1].remedy == "texts"
+
+
+def test_both_rates_change_where_the_matrices_have_one_of_their_own() -> None:
+    curve = loaded("diverging")
+    found = verdict(record(curve, len(curve["losses"])), facts(curve, muon_learning_rate=0.03))
+    assert found is not None
+    assert found.changes["training.muon_learning_rate"] == pytest.approx(0.01, rel=0.05)
+    assert found.changes["training.learning_rate"] == pytest.approx(curve["learning_rate"] / 3, rel=0.05)
 
 
 def test_too_few_texts_is_not_said_where_they_are_not_known_or_enough() -> None:

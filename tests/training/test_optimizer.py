@@ -125,3 +125,17 @@ def test_a_restored_optimizer_goes_on_bit_for_bit(settings: TrainingSettings) ->
         step(parts, after, seed)
     for name, parameter in whole.named_parameters():
         assert torch.equal(parameter, parts.get_parameter(name)), name
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_going_back_to_where_no_step_was_done_leaves_nothing_of_the_steps_since(kind: str) -> None:
+    settings = TrainingSettings.model_validate({"optimizer": kind})
+    torch.manual_seed(0)
+    model = small_model()
+    made = optimizer.build(model, settings)
+    nothing = optimizer.state_tensors(made, model)
+    model.loss(some_ids(model)[:, :-1], some_ids(model)[:, 1:]).backward()
+    made.step()
+    assert optimizer.state_tensors(made, model)
+    optimizer.load_state_tensors(made, model, nothing)
+    assert not optimizer.state_tensors(made, model)

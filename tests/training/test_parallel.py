@@ -78,8 +78,10 @@ def test_a_run_goes_on_with_another_number_of_processes(project: Project) -> Non
 
 
 def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) -> None:
-    log = project.log_file("killed")
-    with subprocess.Popen(launcher(project, 2, "--name", "killed", restarts=1), stdout=subprocess.DEVNULL,
+    name = runs.new_name(project)
+    train(project, StopAt(3).job, run="older")  # not to be gone on with
+    log = project.log_file(name)
+    with subprocess.Popen(launcher(project, 2, restarts=1), stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
         until = time.monotonic() + PATIENCE
         while not (log.exists() and log.read_text(encoding="utf-8").count('"event": "step"') >= 6):
@@ -89,9 +91,9 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
         workers[0].kill()
         _out, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
-    assert runs.read(project, "killed").state == "finished"
+    assert runs.read(project, name).state == "finished" and runs.read(project, "older").step == 3
     train(project, Job(), run="calm")
-    assert same(curve(project, "calm"), curve(project, "killed"))
+    assert same(curve(project, "calm"), curve(project, name))
 
 
 def test_sequences_that_cannot_be_shared_out_are_refused() -> None:
@@ -99,3 +101,19 @@ def test_sequences_that_cannot_be_shared_out_are_refused() -> None:
     assert [Group(rank, 4).part_of(8) for rank in range(4)] == [slice(n, n + 2) for n in (0, 2, 4, 6)]
     with pytest.raises(TrainingError, match=r"8 sequences.*3 processes.*multiple of 3"):
         Group(0, 3).part_of(8)
+
+
+@pytest.mark.parametrize(("batch_size", "micro_batches", "processes"), [(4, 8, 4), (32, 1, 4), (32, 6, 4), (4, 3, 1)])
+def test_no_two_micro_batches_of_a_step_have_the_same_number(
+    batch_size: int, micro_batches: int, processes: int
+) -> None:
+    sequences = batch_size * micro_batches
+    numbers: list[int] = []
+    for rank in range(processes):
+        group = Group(rank, processes)
+        own = group.part_of(sequences)
+        first = group.first_micro_batch(batch_size, micro_batches)
+        numbers += range(first, first + -(-(own.stop - own.start) // batch_size))
+    assert len(set(numbers)) == len(numbers)
+    if sequences // processes % batch_size == 0:
+        assert sorted(numbers) == list(range(micro_batches))
