@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
@@ -17,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from llm_studio.ui.theme import GAP, set_role
+from llm_studio.ui.theme import GAP, font, set_role
 
 
 def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, selectable: bool = False) -> QLabel:
@@ -180,6 +181,10 @@ class KeyValues(QWidget):
         set_role(self._values[key], role)
 
 
+_SEGMENT_EDGES = 28
+"""Pixels of padding and border beside the text of a choice, as in style.qss."""
+
+
 class Segmented(QFrame):
     """One of several choices, side by side. `chosen` gives the key."""
 
@@ -199,6 +204,8 @@ class Segmented(QFrame):
             made = button(text, self)
             made.setCheckable(True)
             made.setAccessibleName(text)
+            # the chosen one is bold, and wider: its place is there from the beginning
+            made.setMinimumWidth(QFontMetrics(font(bold=True)).horizontalAdvance(text) + _SEGMENT_EDGES)
             self._group.addButton(made)
             self._buttons[key] = made
             inside.addWidget(made)
