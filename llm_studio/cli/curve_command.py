@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_studio.cli.app import running
-from llm_studio.cli.options import Folder, Json
+from llm_studio.cli.options import Folder, Json, table
 from llm_studio.errors import StudioError
 from llm_studio.events import Done, Notice
 from llm_studio.i18n import _, number, short_number
@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def curve(
     folder: Folder,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_("the run; the last one without it"))] = None,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_("the run; without it the last"))] = None,
     as_json: Json = False,
 ) -> None:
     from llm_studio.workflows.health import fares
@@ -70,9 +70,9 @@ def _text(found: "Fares") -> str:
     rows.append((_("Tokens seen"), short_number(found.tokens_seen)))
     if found.passes is not None:
         rows.append((_("Passes over the texts"), number(found.passes, 1)))
-    table = "\n".join(f"{name:<28}{value}" for name, value in rows)
+    figures = table(rows)
     said = found.finding.text if found.finding else _("Nothing is wrong that the curves could tell.")
-    return f"{table}\n\n{said}"
+    return f"{figures}\n\n{said}"
 
 
 def _loss(value: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_studio.cli.app import running
-from llm_studio.cli.options import Changes, Folder, Json, parse_changes
+from llm_studio.cli.options import Changes, Folder, Json, parse_changes, table
 from llm_studio.config_file import scalar
 from llm_studio.events import Done, Notice
 from llm_studio.i18n import _, duration, number, short_number, size
@@ -35,12 +35,17 @@ def forecast(
 ) -> None:
     from llm_studio.workflows import forecast as workflow
 
+    if quick and fit:
+        raise typer.BadParameter(_("say either --quick or --fit, which tries real steps"))
     wanted = parse_changes(changes)
     project = Project.open(folder)
+    settings = project.settings().replaced(wanted)
     with running(as_json) as job:
-        found = workflow.fit(project, project.settings().replaced(wanted), job) if fit else None
-        settings = project.settings().replaced({**wanted, **(found.changes if found else {})})
-        told = workflow.forecast(project, settings) if quick else workflow.measured(project, settings, job)
+        found = None
+        if fit:
+            found, told = workflow.fit_and_tell(project, settings, job)
+        else:
+            told = workflow.forecast(project, settings) if quick else workflow.measured(project, settings, job)
         text = _text(told) if found is None else f"{_text(told)}\n\n{_fit_text(found)}"
         figures = {**asdict(told), "seconds": told.seconds, "fit": asdict(found) if found else None}
         sets = {**wanted, **(found.changes if found else {})}
@@ -52,14 +57,15 @@ def fitted(project: Project, wanted: Mapping[str, object], job: Job) -> dict[str
     """The changes of a run with those that fit it to this machine, which are told."""
     from llm_studio.workflows.forecast import fit
 
+    if not project.tokens_meta.exists():  # the training says so
+        return dict(wanted)
     found = fit(project, project.settings().replaced(wanted), job)
     job.report(Notice(_fit_text(found)))
     return {**wanted, **found.changes}
 
 
 def _fit_text(found: "Fit") -> str:
-    text = _("Fits this machine: {micro} micro-batches of {batch} sequences in a step, {speed} tokens per second, "
-             "{memory} of memory.")  # fmt: skip
+    text = _("Fits this machine: {micro} × {batch} sequences in a step, {speed} tokens per second, {memory} of memory.")
     text = text.format(micro=number(found.micro_batches), batch=number(found.batch_size),
                        speed=short_number(round(found.tokens_per_second)), memory=size(found.memory))  # fmt: skip
     if found.checkpointing:
@@ -78,4 +84,4 @@ def _text(told: "Forecast") -> str:
     if told.passes is not None:
         rows.append((_("Passes over the texts"), number(told.passes, 1)))
     rows += [(_("Disk for checkpoints"), size(told.checkpoints)), (_("Disk for snapshots"), size(told.snapshots))]
-    return "\n".join(f"{name:<28}{value}" for name, value in rows)
+    return table(rows)

@@ -53,7 +53,7 @@ def train(
                                                   "of a checkpoint's folder in any project")),
     ] = None,
     fit: Annotated[
-        bool, typer.Option("--fit", help=_("take the largest micro-batch that fits this machine, found by trying; the "
+        bool, typer.Option("--fit", help=_("take the micro-batch that suits this machine, found by trying; the "
                                            "sequences of a step stay the same"))
     ] = False,
     like: Annotated[
@@ -67,8 +67,10 @@ def train(
 
     if sum((resume, continue_from is not None, like is not None)) > 1:
         raise typer.BadParameter(_("say one of --resume, --continue-from and --like"))
-    if fit and (resume or like is not None):
-        raise typer.BadParameter(_("--fit is for new runs: one that goes on, or is repeated, keeps its micro-batch"))
+    if fit and (resume or like is not None or continue_from is not None):
+        raise typer.BadParameter(
+            _("--fit is for new runs: one that goes on, is repeated or continues another has its own shape")
+        )
     if fit and are_several():
         raise typer.BadParameter(_("--fit is for one process: find out with “llm-studio forecast --fit” beforehand"))
 

@@ -36,7 +36,7 @@ class Watch:
         self._said = True
         return _(
             "Nothing is learned: after {step} steps the loss is {loss}, where guessing at random gives {chance}. "
-            "Stop, and try a learning rate three times lower, or ten times higher if it was tiny."
+            "“llm-studio curve”, or the line below the curves, says what would help."
         ).format(step=number(step), loss=number(mean, 2), chance=number(chance, 2))
 
 

@@ -165,7 +165,8 @@ class _InPlace:
 
 
 def fit(project: Project, settings: Settings, job: Job, free: int | None = None) -> Fit:
-    """The largest micro-batch that fits into memory and is worth it, found by trying; takes up to ten seconds.
+    """The micro-batch that suits this machine, found by trying: the smallest of those that are about as fast as any
+    that fits. Takes about ten seconds.
 
     The sequences of a step stay the same: there are more micro-batches where each is smaller. Only where not even one
     sequence fits, activations are computed twice. `free`: bytes it may take, where that isn't all there is. Raises

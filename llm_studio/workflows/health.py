@@ -41,7 +41,7 @@ class Finding:
         folder = quoted(project.root)
         changes = "".join(f" --set {name}={scalar(value)}" for name, value in self.changes.items())
         if self.remedy == "anew":
-            return f"llm-studio train {folder}{changes}"
+            return f"llm-studio train {folder} --like {quoted(run)}{changes}"
         if self.remedy == "go on":
             return f"llm-studio train {folder} --run {quoted(run)} --resume{changes}"
         if self.remedy == "texts":
@@ -145,5 +145,5 @@ def fares(project: Project, job: Job, name: str | None = None) -> Fares:
         tokens_seen=seen,
         passes=seen / tokens.train if same and tokens and tokens.train else None,
         baselines=baselines,
-        finding=examine(known, run, tokens, baselines, vocab_size, run.state == "running"),
+        finding=examine(known, run, tokens, baselines, vocab_size, run.state in runs.ACTIVE),
     )

@@ -2,9 +2,21 @@
 
 from llm_studio import files
 from llm_studio.project import Project
-from llm_studio.training.runs import Run, delete, differences, folder, listed, read, rename
+from llm_studio.training.runs import ACTIVE, Run, delete, differences, folder, listed, read, rename
 
-__all__ = ["Run", "delete", "differences", "folder", "listed", "read", "rename", "set_aside", "take_up", "waits"]
+__all__ = [
+    "ACTIVE",
+    "Run",
+    "delete",
+    "differences",
+    "folder",
+    "listed",
+    "read",
+    "rename",
+    "set_aside",
+    "take_up",
+    "waits",
+]
 
 _ASIDE = "set-aside"
 

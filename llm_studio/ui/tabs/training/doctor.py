@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.workflows.runs import ACTIVE
 
 if TYPE_CHECKING:
     from llm_studio.workflows.curves import Baselines, Curves
@@ -53,6 +54,7 @@ class DoctorLine(QFrame):
         self._which, self._version, self._looked = which, curves.version, now
         from llm_studio.workflows.health import examine
 
+        self._act.setHidden(run.state in ACTIVE and not running)  # it goes on elsewhere: nothing can be done to it here
         self.show_finding(examine(curves, run, here.tokens, baselines, here.cost.vocab_size, running))
 
     def show_finding(self, finding: "Finding | None") -> None:

@@ -6,13 +6,13 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.training import tasks
+from llm_studio.workflows.runs import ACTIVE
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
 
 _EVERY = 3000
 """Milliseconds between two looks."""
-_ACTIVE = ("running", "waiting")
 
 
 class Elsewhere(QObject):
@@ -26,7 +26,7 @@ class Elsewhere(QObject):
 
     def going_on(self, overview: "Overview", live: str) -> list[str]:
         """The runs that go on without this window, which trains the run `live`; from now on they are followed."""
-        found = [run.name for run in overview.runs if run.state in _ACTIVE and run.name != live]
+        found = [run.name for run in overview.runs if run.state in ACTIVE and run.name != live]
         if found and not live:
             self._timer.start()
         else:

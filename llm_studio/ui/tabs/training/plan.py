@@ -81,6 +81,8 @@ class TrainingPlan(TrainingCommands):
         self._fit: Fit | None = None
         self._busy = ""
         self._planned: object = None
+        self._asked: object = None
+        """What was planned when the last question was asked: answers to older ones are out of date."""
         self.plan.measure_asked.connect(self._on_measure)
         self.plan.fit_asked.connect(self._on_fit)
         self.plan.drop_asked.connect(self._on_drop_fit)
@@ -93,8 +95,9 @@ class TrainingPlan(TrainingCommands):
         what = (here.project.root, here.settings, here.tokens) if here else None
         if what == self._planned:
             return
-        self._planned, self._told, self._fit = what, None, None
+        self._planned, self._told, self._fit, self._busy = what, None, None, ""
         if here is not None and here.settings_problem is None:
+            self._asked = what
             self.asked.emit(tasks.forecast(here.project, here.settings))
         self._show_plan()
 
@@ -103,14 +106,14 @@ class TrainingPlan(TrainingCommands):
 
     def _on_measure(self) -> None:
         if self.overview is not None:
-            self._busy = _("Measuring a few steps…")
+            self._busy, self._asked = _("Measuring a few steps…"), self._planned
             self._show_plan()
             changes = self._fit.changes if self._fit else {}
             self.asked.emit(tasks.probe(self.overview.project, self.overview.settings.replaced(changes)))
 
     def _on_fit(self) -> None:
         if self.overview is not None:
-            self._busy = _("Trying what fits this machine…")
+            self._busy, self._asked = _("Trying what fits this machine…"), self._planned
             self._show_plan()
             self.asked.emit(tasks.fit(self.overview.project, self.overview.settings))
 
@@ -119,12 +122,14 @@ class TrainingPlan(TrainingCommands):
         self._plan_anew(self.overview)
 
     def _on_forecast(self, told: "Forecast") -> None:
-        self._told = told
-        self._show_plan()
+        if self._asked == self._planned:
+            self._told = told
+            self._show_plan()
 
     def _on_fitted(self, found: "tuple[Fit, Forecast]") -> None:
-        self._fit, self._told = found
-        self._show_plan()
+        if self._asked == self._planned:
+            self._fit, self._told = found
+            self._show_plan()
 
     def _on_found(self) -> None:
         self._busy = ""

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QInputDialog, QMenu, QMessageBo
 from llm_studio.i18n import _, duration, number, short_number, size
 from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.table import Cell, Table
+from llm_studio.workflows.runs import ACTIVE
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
@@ -120,7 +121,7 @@ class RunsPanel(QWidget):
 
     def _cells(self, run: "Run") -> list[Cell | str]:
         main, color = run.name == self._main, self.overlays.get(run.name, "")
-        running = run.name == self._running or run.state in ("running", "waiting")
+        running = run.name == self._running or run.state in ACTIVE
         name = _("{run} (in progress)").format(run=run.name) if running else run.name
         if not running and run.state != "finished":
             name = f"{run.name} · {_(run.state)}"
@@ -147,7 +148,7 @@ class RunsPanel(QWidget):
     @Slot()
     def _show_buttons(self) -> None:
         run = self._one()
-        idle = run is not None and run.name != self._running and run.state != "running"
+        idle = run is not None and run.name != self._running and run.state not in ACTIVE
         finished = run is not None and run.state == "finished"
         self._resume.setText(_("Train further…") if finished else _("Resume"))
         self._resume.setEnabled(idle and not self._busy)

@@ -23,17 +23,17 @@ FORECAST, PROBE, FIT = "training/forecast", "training/probe", "training/fit"
 RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/export", "training/aside"
 
 
-def train(project: "Project", run: str = "", changes: Mapping[str, object] = {}) -> Task:
-    """A new training, or with `run` going on with one."""
-    return Task(TRAINING, lambda job: _train(project, run, changes, job), _("Training"), tab="training",
+def train(project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None) -> Task:
+    """A new training, with the settings of the run `like` where it is given; or with `run` going on with one."""
+    return Task(TRAINING, lambda job: _train(project, run, changes, like, job), _("Training"), tab="training",
                 changes_project=True, keep_awake=True)  # fmt: skip
 
 
-def _train(project: "Project", run: str, changes: Mapping[str, object], job: Job) -> "Trained":
+def _train(project: "Project", run: str, changes: Mapping[str, object], like: str | None, job: Job) -> "Trained":
     from llm_studio.workflows import runs, training
 
     if not run:
-        return training.train(project, job, changes=changes)
+        return training.train(project, job, changes=changes, like=like)
     runs.take_up(project, run)
     return training.train(project, job, run=run, resume=True, changes=changes)
 

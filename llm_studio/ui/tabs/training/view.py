@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from llm_studio.workflows.health import Finding
 
 
+_OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon"}
+
+
 class TrainingView(TrainingPlan):
     """The parts of the page, joined where one shows what was chosen in another."""
 
@@ -104,8 +107,9 @@ class TrainingView(TrainingPlan):
             plan = plan.format(
                 n=short_number(here.cost.parts.total), steps=number(training.max_steps), tokens=number(tokens)
             )
-            names = {"adamw": "AdamW", "muon": "Muon"}
-            live = _("Run “{run}”").format(run=self._known.live) + f" · {names[training.optimizer]} · "
+            run = next((run for run in here.runs if run.name == self._known.live), None)
+            optimizer = run.settings["training"].get("optimizer", "adamw") if run else training.optimizer
+            live = _("Run “{run}”").format(run=self._known.live) + f" · {_OPTIMIZERS.get(optimizer, optimizer)} · "
             self.subtitle.setText((live if self._running else "") + plan)
 
     def _is_paused(self) -> bool:
@@ -168,8 +172,9 @@ class TrainingView(TrainingPlan):
             self.tab_asked.emit("data")
         elif self.project is not None:
             if finding.remedy != "stop":
-                run = self._main if finding.remedy == "go on" else ""
-                self._next = tasks.train(self.project, run, finding.changes)
+                again = finding.remedy == "anew"
+                self._next = tasks.train(self.project, "" if again else self._main, finding.changes,
+                                         self._main if again else None)  # fmt: skip
             if self._running:
                 self._on_stop()
             else:
