@@ -68,9 +68,7 @@ def train(
     if sum((resume, continue_from is not None, like is not None)) > 1:
         raise typer.BadParameter(_("say one of --resume, --continue-from and --like"))
     if fit and (resume or like is not None or continue_from is not None):
-        raise typer.BadParameter(
-            _("--fit is for new runs: one that goes on, is repeated or continues another has its own shape")
-        )
+        raise typer.BadParameter(_("--fit is for new runs: one that goes on or is like another has a shape already"))
     if fit and are_several():
         raise typer.BadParameter(_("--fit is for one process: find out with “llm-studio forecast --fit” beforehand"))
 
