@@ -82,7 +82,7 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
     train(project, StopAt(3).job, run="older")  # not to be gone on with
     log = project.log_file(name)
     command = launcher(project, 2, "--set", "training.max_steps=300", restarts=1)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + PATIENCE
         while not (log.exists() and log.read_text(encoding="utf-8").count('"event": "step"') >= 6):
             assert time.monotonic() < until and process.poll() is None
