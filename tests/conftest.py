@@ -13,6 +13,18 @@ from llm_studio.project import Project
 
 os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # as the program does, before torch is imported
 
+
+def _keep_to_own_cores() -> None:
+    """Several workers side by side: each takes its share of the cores, or their threads would wait for each other."""
+    worker, count = os.environ.get("PYTEST_XDIST_WORKER", ""), int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if hasattr(os, "sched_setaffinity") and worker and count > 1:
+        cores = sorted(os.sched_getaffinity(0))
+        own = cores[int(worker.removeprefix("gw")) % len(cores) :: count] if count <= len(cores) else cores
+        os.sched_setaffinity(0, own)
+
+
+_keep_to_own_cores()
+
 hypothesis.settings.register_profile("default", deadline=None)
 hypothesis.settings.load_profile("default")
 

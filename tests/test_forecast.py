@@ -26,7 +26,7 @@ def test_a_forecast_tells_what_the_training_then_does(project: Project) -> None:
     assert told.steps == trained.run.step == 20
     assert told.tokens == 20 * 3 * 8 * 32 == health.fares(project, Job()).tokens_seen
     assert told.passes == health.fares(project, Job()).passes
-    assert told.seconds is not None and 0 < told.seconds < 60
+    assert 0 < told.seconds < 60
     folder = project.checkpoints / "run-1"
     weights = sum(path.stat().st_size for path in (folder / "step-000020").glob("*.safetensors"))
     assert told.checkpoints == pytest.approx(4 * weights, rel=0.2)
@@ -61,7 +61,7 @@ def bytes_of(settings: Settings, checkpointing: bool) -> int:
 def test_activations_are_computed_twice_only_where_nothing_else_helps(project: Project) -> None:
     settings = project.settings().replaced({**LONG, "training.batch_size": 2, "training.precision": "float32"})
     less, more = bytes_of(settings, True), bytes_of(settings, False)
-    assert less < 0.7 * more
+    assert less < 0.8 * more
     assert not forecast.fit(project, settings, Job(), free=2 * more).checkpointing
     found = forecast.fit(project, settings, Job(), free=(less + more) // 2)
     assert found.checkpointing and found.changes["training.activation_checkpointing"] is True
@@ -103,7 +103,7 @@ def test_train_fit_records_what_it_took_and_leaves_the_settings_alone(
 def test_the_commands_tell_scripts_the_figures(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forecast", str(project.root), "--quick", "--json"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
-    assert told["seconds"] is None and told["memory"] > 10_000_000 and told["tokens"] == 30 * 8 * 32
+    assert 0 < told["seconds"] < 60 and told["memory"] > 10_000_000 and told["tokens"] == 30 * 8 * 32
     assert main(["curve", str(project.root)]) == 1  # nothing trained yet
     changes = ["--set", "training.learning_rate=1e-7", "--set", "training.max_steps=260"]
     assert main(["train", str(project.root), *changes]) == 0

@@ -76,10 +76,9 @@ def _fit_text(found: "Fit") -> str:
 def _text(told: "Forecast") -> str:
     free = _("{needed} of {free} free").format(needed=size(told.memory), free=size(told.free))
     rows = [(_("Memory"), free)]
-    if told.seconds is not None and told.seconds_per_step is not None:
-        step = f"{number(told.seconds_per_step, 3 if told.seconds_per_step < 1 else 1)} s"
-        rows += [(_("Time per step"), step),
-                 (_("Time for {steps} steps").format(steps=number(told.steps)), duration(told.seconds))]  # fmt: skip
+    step = f"{number(told.seconds_per_step, 3 if told.seconds_per_step < 1 else 1)} s"
+    rows += [(_("Time per step") if told.measured else _("Time per step, by estimate"), step),
+             (_("Time for {steps} steps").format(steps=number(told.steps)), duration(told.seconds))]  # fmt: skip
     rows.append((_("Tokens"), short_number(told.tokens)))
     if told.passes is not None:
         rows.append((_("Passes over the texts"), number(told.passes, 1)))

@@ -1,4 +1,4 @@
-"""What a model costs, before it exists: parameters, operations, memory. Plain arithmetic, no torch.
+"""What a model costs, before it exists: parameters, operations, memory, time. Plain arithmetic, no torch.
 
 Letters as in the model: D = d_model, M = d_ff, V vocabulary, L = n_layers, T tokens of context.
 """
@@ -81,8 +81,11 @@ SCATTERED = {"cpu": 2.0, "cuda": 1.15}
 
 Measured for the processor as the growth of the process under Linux; assumed for graphics cards.
 """
-IMPORTED = {"cpu": 90_000_000, "cuda": 90_000_000}
-"""What a process takes for a training beside the model, once torch is imported: most of it are torch's optimizers."""
+IMPORTED = {"float32": 105_000_000, "bfloat16": 125_000_000, "float16": 125_000_000}
+"""What a process takes for a training beside the model, once torch is imported: most of it are torch's optimizers.
+
+In half precision a processor's products are compiled when they are first made.
+"""
 _LOGITS_COPIES = {"cpu": 5, "cuda": 3}
 """Of a chunk of logits at once, in float32: scores, shares, their gradients, and what wasn't given back yet."""
 
@@ -95,10 +98,11 @@ def training_bytes(
     context: int | None = None,
     device: str = "cpu",
     checkpointing: bool = False,
+    muon: bool = False,
 ) -> Memory:
-    """Memory that training with AdamW takes at its peak, beside what the program held once torch was imported.
+    """Memory that training takes at its peak, beside what the program held once torch was imported.
 
-    Weights, gradients and AdamW's two moments are float32, and the weights are copied once more in half precision.
+    Weights, gradients and moments are float32, and the weights are copied once more in half precision.
     Activations are what the way back needs of the way forward, in the dtype of the products, the residual
     stream in float32; with `checkpointing` of one layer, and of the others the residual stream alone.
     """
@@ -116,10 +120,67 @@ def training_bytes(
     return Memory(
         weights=parts.total * (4 if number == 4 else 4 + number),
         gradients=4 * parts.total + 4 * vocab_size * width,  # the head's, and its share of one chunk
-        optimizer=8 * parts.total,
+        optimizer=optimizer_bytes(parts, muon),
         activations=int(SCATTERED[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk,
-        imported=IMPORTED[device],
+        imported=IMPORTED[precision],
     )
+
+
+def optimizer_bytes(parts: Parts, muon: bool) -> int:
+    """Two moments for each number with AdamW; Muon has one for those of the blocks' matrices."""
+    return 8 * parts.total - (4 * (parts.attention + parts.feed_forward) if muon else 0)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a machine does in a second, as `training.speed` measures it.
+
+    `products`: operations of a product of all tokens with a matrix of the model's width, `squares`: the same of a batch
+    of square matrices, `shares`: numbers of which a softmax is made, `calls`: operations on tensors of a few numbers.
+    """
+
+    products: float
+    squares: float
+    shares: float
+    calls: float
+
+
+@dataclass(frozen=True)
+class StepSeconds:
+    """Seconds of one micro-batch, forward and backward, and of the update of the weights."""
+
+    micro_batch: float
+    update: float
+
+
+def step_seconds(
+    settings: ModelSettings, vocab_size: int, batch_size: int, speed: Speed, muon: bool, checkpointing: bool = False
+) -> StepSeconds:
+    """What a step takes: products at the speed of products, all else as so many numbers of a softmax, and calls.
+
+    The factors were fitted to the four small presets, in float32 and bfloat16, at two or three micro-batches each:
+    they tell a micro-batch within 17 % there, and an update, a small part of most steps, within 30 %.
+    """
+    parts = parameters(settings, vocab_size)
+    tokens, width, layers = batch_size * settings.max_seq_len, settings.d_model, settings.n_layers
+    inside = parts.attention + parts.feed_forward
+    again = (4 if checkpointing else 3) / 3
+    products = 2 * 3 * tokens * (1.2 * (again * inside + vocab_size * width)
+                                 + 0.95 * again * 2 * layers * width * settings.max_seq_len)  # fmt: skip
+    numbers = tokens * (9 * vocab_size + 7.5 * again * layers * (settings.d_ff + 8 * width))
+    work = products / speed.products + numbers / speed.shares
+    called = 700 * layers * again / speed.calls
+    made = 0.8 * _muon_flops(settings) / speed.squares if muon else 0.0
+    return StepSeconds(work + called, made + 14 * parts.total / speed.shares)
+
+
+def _muon_flops(settings: ModelSettings) -> int:
+    """Operations to make all updates of the blocks orthogonal: five rounds of three products for each matrix."""
+    width, inner = settings.d_model, settings.d_ff
+    first = 2 * inner if settings.activation == "swiglu" else inner
+    sides = ((_qkv_width(settings), width), (width, width), (first, width), (inner, width))
+    pairs = [(min(pair), max(pair)) for pair in sides]
+    return settings.n_layers * sum(5 * (4 * low * low * high + 2 * low**3) for low, high in pairs)
 
 
 def snapshot_count(steps: int) -> int:

@@ -1,6 +1,7 @@
 """What a training will take, told before it starts: memory, time and disk; and settings that fit this machine.
 
-First by arithmetic, then from a few real steps on a model that is thrown away.
+First by arithmetic, for which the machine's speed is measured in a moment; then from a few real steps on a model that
+is thrown away.
 """
 
 import time
@@ -14,12 +15,11 @@ from llm_studio.errors import TrainingError
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
-from llm_studio.model.cost import snapshot_count, training_bytes
+from llm_studio.model.cost import optimizer_bytes, snapshot_count, step_seconds, training_bytes
 from llm_studio.project import Project
 from llm_studio.workflows.projects import model_cost
 
 if TYPE_CHECKING:
-    from llm_studio.model.cost import Parts
     from llm_studio.training.apart import TrialApart
     from llm_studio.training.trial import Attempt, Trial
 
@@ -40,7 +40,7 @@ _WORTH = 1.04
 class Forecast:
     """Bytes and seconds. `memory` is the peak beside what the program itself holds, `free` what a training may use.
 
-    `seconds_per_step` is None where it isn't measured. `passes` over the training tokens, None where there are none.
+    `measured`: memory and time are those of real steps. `passes` over the training tokens, None where there are none.
     """
 
     memory: int
@@ -52,13 +52,13 @@ class Forecast:
     snapshots: int
     device: str
     precision: str
-    seconds_per_step: float | None = None
+    seconds_per_step: float
     measured: bool = False
 
     @property
-    def seconds(self) -> float | None:
+    def seconds(self) -> float:
         """Of all steps, without evaluations and checkpoints."""
-        return None if self.seconds_per_step is None else self.steps * self.seconds_per_step
+        return self.steps * self.seconds_per_step
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Fit:
 
 def forecast(project: Project, settings: Settings) -> Forecast:
     """What a training with these settings will take, by arithmetic. Imports torch, for the machine's sake."""
+    from llm_studio.training import speed
     from llm_studio.workflows.overview import token_facts
 
     compute, cost, training = choose(settings.training), model_cost(project, settings), settings.training
@@ -86,29 +87,28 @@ def forecast(project: Project, settings: Settings) -> Forecast:
     tokens = sequences * settings.model.max_seq_len * training.max_steps
     here = token_facts(project)
     snapshots = snapshot_count(training.max_steps) * 2 * cost.parts.total
+    muon = training.optimizer == "muon"
+    machine = speed.of_this_machine(settings, cost.vocab_size, compute)
+    step = step_seconds(settings.model, cost.vocab_size, training.batch_size, machine, muon,
+                        training.activation_checkpointing)  # fmt: skip
     return Forecast(
         memory=_by_formula(settings, cost.vocab_size, compute, training.batch_size, training.activation_checkpointing),
         free=memory_bytes(compute.device),
         steps=training.max_steps,
         tokens=tokens,
         passes=tokens / here.train if here and here.train else None,
-        checkpoints=_CHECKPOINTS * (4 * cost.parts.total + _optimizer_bytes(settings, cost.parts)),
+        checkpoints=_CHECKPOINTS * (4 * cost.parts.total + optimizer_bytes(cost.parts, muon)),
         snapshots=min(snapshots, training.snapshot_megabytes * 1_000_000),
         device=compute.device,
         precision=compute.precision,
+        seconds_per_step=training.gradient_accumulation_steps * step.micro_batch + step.update,
     )
-
-
-def _optimizer_bytes(settings: Settings, parts: "Parts") -> int:
-    """Two moments for each number with AdamW; Muon has one for those of the blocks' matrices."""
-    matrices = parts.attention + parts.feed_forward if settings.training.optimizer == "muon" else 0
-    return 8 * parts.total - 4 * matrices
 
 
 def _by_formula(settings: Settings, vocab_size: int, compute: Compute, batch_size: int, checkpointing: bool) -> int:
     return training_bytes(
         settings.model, vocab_size, batch_size, compute.precision, device=compute.device,
-        checkpointing=checkpointing,
+        checkpointing=checkpointing, muon=settings.training.optimizer == "muon",
     ).total  # fmt: skip
 
 

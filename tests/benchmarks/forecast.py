@@ -31,6 +31,7 @@ def main() -> None:
         for name, key, real, unit in (
             ("memory, formula", "memory_formula", memory / 1e6, "MB"),
             ("memory, probe", "memory", memory / 1e6, "MB"),
+            ("time, formula", "seconds_formula", seconds, "s/step"),
             ("time, probe", "seconds", seconds, "s/step"),
         ):
             told = found[key] / 1e6 if unit == "MB" else found[key]
@@ -76,6 +77,7 @@ def prepare_and_tell(preset: str, folder: str) -> None:
             {
                 "memory_formula": first.memory,
                 "memory": measured.memory,
+                "seconds_formula": first.seconds_per_step,
                 "seconds": measured.seconds_per_step,
                 "fit": f"{fit.micro_batches} x {fit.batch_size} at {fit.tokens_per_second:,.0f} tokens/s, tried "
                 f"{[attempt.batch_size for attempt in fit.tried]} in {time.perf_counter() - began:.1f} s",

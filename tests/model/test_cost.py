@@ -1,16 +1,20 @@
 """The costs told before training are those met in training."""
 
+import math
 import subprocess
 import sys
 
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from llm_studio.config import ModelSettings
-from llm_studio.model.cost import flops_per_token, generation_bytes, parameters, training_bytes
+from llm_studio.model.cost import Speed, flops_per_token, generation_bytes, parameters, step_seconds, training_bytes
 from llm_studio.model.transformer import Transformer
+from llm_studio.training.muon import Muon
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
 
 
@@ -57,6 +61,34 @@ def test_memory_grows_with_the_batch_and_shrinks_with_half_precision() -> None:
     assert (one.weights, one.gradients, one.optimizer) == (two.weights, two.gradients, two.optimizer)
     assert 1.5 < two.activations / one.activations < 2.1
     assert training_bytes(shape, VOCABULARY, 32, "float32").activations > 1.2 * one.activations
+
+
+def test_time_is_what_a_machine_makes_of_the_work() -> None:
+    shape = small_settings()
+    speed = Speed(products=1e11, squares=1e11, shares=1e9, calls=1e6)
+    twice = Speed(products=2e11, squares=2e11, shares=2e9, calls=2e6)
+    slow, fast = (step_seconds(shape, VOCABULARY, 8, machine, muon=True) for machine in (speed, twice))
+    assert slow.micro_batch == pytest.approx(2 * fast.micro_batch)
+    assert slow.update == pytest.approx(2 * fast.update)
+    at_once = Speed(1e11, 1e11, 1e9, 1e30)  # calls cost nothing: the rest grows with the tokens
+    one, eight = (step_seconds(shape, VOCABULARY, batch, at_once, muon=True) for batch in (1, 8))
+    assert eight.micro_batch == pytest.approx(8 * one.micro_batch)
+    assert eight.update == one.update > step_seconds(shape, VOCABULARY, 8, at_once, muon=False).update
+    again = step_seconds(shape, VOCABULARY, 8, at_once, muon=True, checkpointing=True)
+    assert 1 < again.micro_batch / eight.micro_batch < 4 / 3
+
+
+@settings(deadline=None)
+@given(shapes())
+def test_the_products_of_muon_are_those_made(shape: ModelSettings) -> None:
+    model = Transformer(shape, VOCABULARY)
+    matrices = [p for name, p in model.blocks.named_parameters() if p.dim() == 2]
+    for matrix in matrices:
+        matrix.grad = torch.ones_like(matrix)
+    with FlopCounterMode(display=False) as counter:
+        Muon(matrices, 0.01, 0.95, 0.0, torch.bfloat16).step()
+    speed = Speed(products=math.inf, squares=1.0, shares=math.inf, calls=math.inf)
+    assert 0.8 * counter.get_total_flops() == step_seconds(shape, VOCABULARY, 1, speed, muon=True).update
 
 
 def test_generation_needs_the_weights_and_the_cache() -> None:

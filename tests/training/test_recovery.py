@@ -219,7 +219,10 @@ def test_a_weight_that_is_no_number_any_more_is_replaced_from_the_checkpoint(pro
     assert all(tensor.isfinite().all() for tensor in weights(project, "a").values())
 
 
-DIVERGING = {**LONG, "training.warmup_steps": 1, "training.gradient_clip": 0.0, "model.qk_norm": False}
+DIVERGING = {
+    **LONG, "training.warmup_steps": 1, "training.gradient_clip": 0.0, "model.qk_norm": False,
+    "training.precision": "float32",  # at which rate it diverges depends on the rounding
+}  # fmt: skip
 
 
 def test_a_rate_far_too_high_is_lowered_three_times_then_given_up_with_advice(project: Project) -> None:

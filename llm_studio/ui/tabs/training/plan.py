@@ -62,8 +62,9 @@ def _parts(told: "Forecast | None", fit: "Fit | None") -> list[str]:
         if fit.checkpointing:
             parts.append(_("activations computed twice"))
     parts.append(_("memory {needed} of {free} free").format(needed=size(told.memory), free=size(told.free)))
-    if told.seconds is not None:
-        parts.append(_("about {time} for {steps} steps").format(time=duration(told.seconds), steps=number(told.steps)))
+    text = (_("about {time} for {steps} steps") if told.measured
+            else _("some {time} for {steps} steps, by estimate"))  # fmt: skip
+    parts.append(text.format(time=duration(told.seconds), steps=number(told.steps)))
     tokens = _("{n} tokens").format(n=short_number(told.tokens))
     if told.passes is not None:
         tokens += " " + _("({n} passes)").format(n=number(told.passes, 1 if told.passes < 10 else 0))

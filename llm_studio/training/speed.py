@@ -1,0 +1,79 @@
+"""How fast this machine does what a training consists of: products of matrices, exponentials and sums, calls.
+
+Measured in a fraction of a second, without a model: what `model.cost.step_seconds` reckons with.
+"""
+
+import functools
+import math
+import time
+from collections.abc import Callable
+
+import torch
+
+from llm_studio.config import Settings
+from llm_studio.device import Compute
+from llm_studio.model.cost import Speed
+
+_ROWS = 1024
+"""Of the product that is timed, as a micro-batch of so many tokens has."""
+_NUMBERS = 2**21
+"""Of which shares are made: of a chunk of logits, as in `model.loss`."""
+_CALLS = 100
+_TURNS, _ROUNDS = 3, 4
+"""Each is done so often in a turn; the fastest counts, as other programs come and go."""
+_ENOUGH = 0.5
+"""Seconds after which there is no further turn."""
+
+
+def of_this_machine(settings: Settings, vocab_size: int, compute: Compute) -> Speed:
+    """In the width of the model and the precision of its products; measured once for each."""
+    return _measured(settings.model.d_model, settings.model.n_layers, vocab_size, compute)
+
+
+@functools.lru_cache(maxsize=32)
+def _measured(width: int, layers: int, vocab_size: int, compute: Compute) -> Speed:
+    before = torch.get_num_threads()
+    torch.set_num_threads(compute.threads)
+    try:
+        return _measure(width, layers, vocab_size, compute)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measure(width: int, layers: int, vocab_size: int, compute: Compute) -> Speed:
+    kind = {"dtype": compute.dtype, "device": compute.device}
+    vectors, matrix = torch.ones(_ROWS, width, **kind), torch.ones(width, 4 * width, **kind)
+    squares = torch.ones(layers, width, width, **kind)
+    few = torch.ones(8, device=compute.device)
+    logits = torch.ones(max(256, _NUMBERS // vocab_size), vocab_size, device=compute.device)
+
+    def calls() -> None:
+        for _call in range(_CALLS):
+            few.add(1.0)
+
+    products, squared, shares, called = _seconds(
+        compute, lambda: vectors @ matrix, lambda: squares @ squares, lambda: logits.softmax(-1), calls
+    )
+    return Speed(
+        products=2 * matrix.numel() * _ROWS / products,
+        squares=2 * squares.numel() * width / squared,
+        shares=logits.numel() / shares,
+        calls=_CALLS / called,
+    )
+
+
+def _seconds(compute: Compute, *actions: Callable[[], object]) -> list[float]:
+    """The shortest time of each."""
+    shortest = [math.inf] * len(actions)
+    start = time.perf_counter()
+    for turn in range(_TURNS):
+        if turn and time.perf_counter() - start > _ENOUGH:
+            break
+        for place, action in enumerate(actions):
+            for _round in range(_ROUNDS):
+                began = time.perf_counter()
+                action()
+                if compute.device == "cuda":
+                    torch.cuda.synchronize()
+                shortest[place] = min(shortest[place], time.perf_counter() - began)
+    return shortest
