@@ -1,12 +1,9 @@
 """Which documents stay, and which of them are kept aside for validation.
 
-All is decided from hashes and lengths of the cleaned texts, twelve bytes for each, and one byte for the verdict: the
-same whatever the order of the documents, and the same for equal ones.
+All is decided from hashes and lengths of the cleaned texts: the same whatever the order of the documents, and the same
+for equal ones. They lie on disk (measures.py); in memory is a byte for the verdict on each document.
 """
 
-import hashlib
-from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from types import TracebackType
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from llm_studio.config import DataSettings
 from llm_studio.data.cleaning.near import LONGEST, NearDuplicate, NearDuplicates
 from llm_studio.data.languages import identify
+from llm_studio.data.measures import Measures, Scale
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -36,53 +34,13 @@ class Verdict(IntEnum):
     NEAR_DUPLICATE = 5
 
 
-@dataclass(frozen=True)
-class Measures:
-    """A 64-bit hash and a length in characters for each of many texts."""
-
-    hashes: NDArray[np.uint64]
-    lengths: NDArray[np.uint32]
-
-    @property
-    def total(self) -> int:
-        return int(self.lengths.sum(dtype=np.int64))
-
-    def only(self, chosen: NDArray[np.bool_]) -> "Measures":
-        return Measures(self.hashes[chosen], self.lengths[chosen])
-
-
-class Scale:
-    """Measures texts one by one, at twelve bytes for each."""
-
-    def __init__(self) -> None:
-        self._hashes = bytearray()
-        self._lengths = array("I")
-        self._open = hashlib.blake2b(digest_size=8)
-        self._length = 0
-
-    def add(self, text: str, ends: bool) -> int:
-        """The next part of a text; its length in characters so far."""
-        self._open.update(text.encode())
-        self._length += len(text)
-        length = self._length
-        if ends:
-            self._hashes += self._open.digest()
-            self._lengths.append(min(length, 2**32 - 1))  # one so long is cut, and counted in units
-            self._open = hashlib.blake2b(digest_size=8)
-            self._length = 0
-        return length
-
-    def measures(self) -> Measures:
-        return Measures(np.frombuffer(self._hashes, "<u8"), np.frombuffer(self._lengths, np.uint32))
-
-
 # --- Verdicts ---------------------------------------------------------------------------------------------------
 
 
 class Judge:
     """Sees the cleaned documents one after the other, then gives a verdict on each.
 
-    Where near duplicates are looked for it holds a temporary file: use it as a context.
+    It holds temporary files: use it as a context, for as long as its measures are read.
     """
 
     def __init__(self, settings: DataSettings) -> None:
@@ -100,6 +58,7 @@ class Judge:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._scale.close()
         if self._near is not None:
             self._near.close()
 
@@ -138,14 +97,15 @@ class Judge:
 
     def alone(self) -> "Judged":
         """The verdicts so far, of each document by itself."""
-        return Judged(self._scale.measures(), np.frombuffer(bytes(self._verdicts), np.uint8).copy())
+        return Judged(self._scale.measures(), np.frombuffer(self._verdicts, np.uint8).copy())
 
     def near_duplicates(self, judged: "Judged", job: Job) -> list[NearDuplicate]:
         """The near duplicates among those that are kept so far. Raises Cancelled."""
         if self._near is None:
             return []
         job.report(Progress(_("Comparing the documents"), 0, None, _("documents")))
-        return self._near.found(judged.measures.hashes, judged.measures.lengths, judged.kept, job)
+        whole = judged.measures.whole()
+        return self._near.found(whole.hashes, whole.lengths, judged.kept, job)
 
 
 @dataclass(frozen=True)
@@ -166,22 +126,14 @@ class Judged:
 
 def duplicates(documents: Measures, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
     """The places of those `allowed` documents that are equal to an earlier one of them."""
-    found: list[NDArray[np.intp]] = []
-    for part in in_parts(documents.hashes):
-        places = part[allowed[part]]
+    found = [np.zeros(0, np.intp)]
+    for part in documents.in_parts():
+        may = allowed[part.places]
+        places = part.places[may]
         others = np.ones(len(places), np.bool_)
-        others[np.unique(documents.hashes[places], return_index=True)[1]] = False
+        others[np.unique(part.hashes[may], return_index=True)[1]] = False
         found.append(places[others])
-    return np.concatenate(found) if found else np.zeros(0, np.intp)
-
-
-def in_parts(hashes: NDArray[np.uint64]) -> Iterator[NDArray[np.intp]]:
-    """The places of hashes by their highest bits, lowest hashes first: what is sorted at a time is a small part."""
-    highest = hashes.view(np.uint8)[7::8] >> 2  # of eight bytes the last is the highest
-    for bits in range(64):
-        places = np.flatnonzero(highest == bits)
-        if len(places):
-            yield places
+    return np.concatenate(found)
 
 
 # --- Validation -------------------------------------------------------------------------------------------------
@@ -193,12 +145,13 @@ def draw(units: Measures, share: float) -> NDArray[np.bool_]:
     Equal units stay together. Where none fits, the shortest is taken; where all are equal, none.
     """
     room, different = int(units.total * share), 0
-    aside = np.zeros(len(units.hashes), np.bool_)
+    aside = np.zeros(units.count, np.bool_)
     least, shortest = np.iinfo(np.int64).max, np.zeros(0, np.intp)
-    for places in in_parts(units.hashes):
-        order = places[np.argsort(units.hashes[places], kind="stable")]
-        starts = np.flatnonzero(np.diff(units.hashes[order], prepend=~units.hashes[order[:1]]))
-        lengths = np.add.reduceat(units.lengths[order], starts, dtype=np.int64)
+    for part in units.in_parts():
+        sorting = np.argsort(part.hashes, kind="stable")
+        order, hashes = part.places[sorting], part.hashes[sorting]
+        starts = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]))
+        lengths = np.add.reduceat(part.lengths[sorting], starts, dtype=np.int64)
         taken = _fill(lengths, room)
         aside[order] = np.repeat(taken, np.diff(starts, append=len(order)))
         room -= int(lengths[taken].sum())
@@ -227,5 +180,5 @@ def _fill(lengths: NDArray[np.int64], room: int) -> NDArray[np.bool_]:
 
 def too_little(units: Measures, validation: NDArray[np.bool_], share: float) -> bool:
     """Whether so little is kept aside that long documents should be cut."""
-    aside = int(units.lengths[validation].sum(dtype=np.int64))
+    aside = units.characters(validation)
     return aside < max(LEAST_VALIDATION, min(0.01, share / 5) * units.total)

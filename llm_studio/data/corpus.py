@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.config import SPECIAL_TOKENS, DataSettings
-from llm_studio.data.choosing import Judge, Judged, Measures, Scale, Verdict, draw, too_little
+from llm_studio.data.choosing import Judge, Judged, Verdict, draw, too_little
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.lines import RepeatedLines
+from llm_studio.data.measures import Measures, Scale
 from llm_studio.data.raw import Source, before_white_space, read_pieces, safe_cut, sources
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
@@ -66,18 +67,23 @@ class Corpus:
         """
         if not self.sources:
             raise DataError(_("This project has no texts yet."), _("Add some first."))
-        share = self.settings.validation_share
         repeated = self.repeated_lines(job)
-        judged = self._judged(repeated, job)
-        texts = _Texts(self.folder, tuple(self.sources), self.settings, repeated, judged.kept)
-        if not judged.kept.any():
+        with Judge(self.settings) as judge, Scale() as cut_texts:
+            judged = self._judged(judge, repeated, job)
+            texts = _Texts(self.folder, tuple(self.sources), self.settings, repeated, judged.kept)
+            return self._shared_out(judged, texts, cut_texts, job)
+
+    def _shared_out(self, judged: Judged, texts: "_Texts", scale: Scale, job: Job) -> "Plan":
+        """The plan: which of the texts that are kept are for validation. `scale` takes units where they are cut."""
+        if not texts.kept.any():
             raise _nothing_left(judged, self.settings)
-        units = judged.measures.only(judged.kept)
+        share = self.settings.validation_share
+        units = judged.measures.only(texts.kept)
         validation = draw(units, share)
         size = max(SHORTEST_UNIT, min(LONGEST_UNIT, int(units.total * share / _UNITS_WANTED)))
-        cut = too_little(units, validation, share) and int(units.lengths.max()) >= 2 * size
+        cut = too_little(units, validation, share) and units.longest >= 2 * size
         if cut:
-            units = _scan_units(texts, size, units.total, job)
+            units = _scan_units(texts, size, units.total, scale, job)
             validation = draw(units, share)
         if not validation.any():
             raise DataError(
@@ -87,8 +93,8 @@ class Corpus:
                 _("Add more text: a few pages are the least, a megabyte is a good start."),
             )
         removed = {verdict: judged.count(verdict) for verdict in Verdict if verdict is not Verdict.KEPT}
-        aside = int(units.lengths[validation].sum(dtype=np.int64))
-        return Plan(int(judged.kept.sum()), removed, units.total, units.total - aside, aside, cut,
+        aside = units.characters(validation)
+        return Plan(len(judged.verdicts) - sum(removed.values()), removed, units.total, units.total - aside, aside, cut,
                     texts, validation, size)  # fmt: skip
 
     def repeated_lines(self, job: Job) -> dict[str, frozenset[str]]:
@@ -106,15 +112,14 @@ class Corpus:
             found[source.name] = lines.found()
         return found
 
-    def _judged(self, repeated: dict[str, frozenset[str]], job: Job) -> Judged:
+    def _judged(self, judge: Judge, repeated: dict[str, frozenset[str]], job: Job) -> Judged:
         report = self._reporter(job, _("Reading the texts"))
-        with Judge(self.settings) as judge:
-            for source in self.sources:
-                cleaner = Cleaner(self.settings, repeated.get(source.name, frozenset()))
-                for piece in read_pieces(self.folder, source):
-                    judge.add(cleaner.feed(piece.text, piece.ends), piece.ends)
-                    report(len(piece.text))
-            return judge.verdicts(job)
+        for source in self.sources:
+            cleaner = Cleaner(self.settings, repeated.get(source.name, frozenset()))
+            for piece in read_pieces(self.folder, source):
+                judge.add(cleaner.feed(piece.text, piece.ends), piece.ends)
+                report(len(piece.text))
+        return judge.verdicts(job)
 
     def _reporter(self, job: Job, task: str) -> Callable[[int], None]:
         return _reporter(job, task, sum(source.characters for source in self.sources))
@@ -159,9 +164,8 @@ def _nothing_left(judged: Judged, settings: DataSettings) -> DataError:
     )  # fmt: skip
 
 
-def _scan_units(texts: "_Texts", size: int, total: int, job: Job) -> Measures:
+def _scan_units(texts: "_Texts", size: int, total: int, scale: Scale, job: Job) -> Measures:
     """The hash and length of each unit of the kept documents."""
-    scale = Scale()
     report = _reporter(job, _("Cutting the long texts"), total)
     for _source, text, _last in texts.units(size):
         scale.add(text, True)

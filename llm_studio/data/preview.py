@@ -159,10 +159,10 @@ class Previewer:
             judged = judge.alone()
             self._report(final=Verdict.OTHER_LANGUAGE)
             self._find_duplicates(judged, judge)
-        kept = judged.kept
+            kept = judged.kept
+            characters = judged.measures.characters(kept)
         rules = self._report(final=Verdict.NEAR_DUPLICATE)
-        return Preview(self._seen, self._total, int(kept.sum()), int(judged.measures.lengths[kept].sum(dtype=np.int64)),
-                       self._sampled, tuple(rules))  # fmt: skip
+        return Preview(self._seen, self._total, int(kept.sum()), characters, self._sampled, tuple(rules))
 
     # --- Texts, and documents by themselves -------------------------------------------------------------------
 
@@ -236,8 +236,9 @@ class Previewer:
 
     @staticmethod
     def _count(effect: _Effect, places: NDArray[np.intp], judged: Judged) -> None:
-        effect.documents = len(places)
-        effect.characters = int(judged.measures.lengths[places].sum(dtype=np.int64))
+        removed = np.zeros(len(judged.verdicts), np.bool_)
+        removed[places] = True
+        effect.documents, effect.characters = len(places), judged.measures.characters(removed)
 
     def _pairs(self, pairs: list[NearDuplicate]) -> Iterator[CleaningExample]:
         """The least similar pair, one in between and the most similar one, around their first difference."""

@@ -41,11 +41,12 @@ def _measured(width: int, layers: int, vocab_size: int, compute: Compute) -> Spe
 
 
 def _measure(width: int, layers: int, vocab_size: int, compute: Compute) -> Speed:
-    kind = {"dtype": compute.dtype, "device": compute.device}
-    vectors, matrix = torch.ones(_ROWS, width, **kind), torch.ones(width, 4 * width, **kind)
-    squares = torch.ones(layers, width, width, **kind)
-    few = torch.ones(8, device=compute.device)
-    logits = torch.ones(max(256, _NUMBERS // vocab_size), vocab_size, device=compute.device)
+    device, dtype = compute.device, compute.dtype
+    vectors = torch.ones(_ROWS, width, dtype=dtype, device=device)
+    matrix = torch.ones(width, 4 * width, dtype=dtype, device=device)
+    squares = torch.ones(layers, width, width, dtype=dtype, device=device)
+    few = torch.ones(8, device=device)
+    logits = torch.ones(max(256, _NUMBERS // vocab_size), vocab_size, device=device)
 
     def calls() -> None:
         for _call in range(_CALLS):

@@ -5,6 +5,7 @@ import pickle
 import random
 from pathlib import Path
 from typing import get_args
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data.choosing import Measures, Verdict, draw, duplicates
+from llm_studio.data import measures as measures_module
+from llm_studio.data.choosing import Verdict, draw, duplicates
 from llm_studio.data.cleaning import TEXT_RULES, clean
 from llm_studio.data.corpus import Corpus, Plan, Side
+from llm_studio.data.measures import Measures, Scale
 from llm_studio.data.raw import PIECE_CHARACTERS, Piece, write_source
 from llm_studio.errors import DataError
 from llm_studio.jobs import Job
@@ -92,29 +95,41 @@ def test_no_document_nor_its_duplicate_is_on_both_sides(tmp_path: Path, texts: l
 spread_hashes = st.sampled_from([n << bits for bits in (0, 20, 58, 61) for n in range(8)])
 
 
-@given(st.lists(st.tuples(spread_hashes, st.integers(1, 50), st.booleans()), max_size=40), st.floats(0.01, 0.5))
+@given(st.lists(st.tuples(spread_hashes, st.integers(1, 50), st.booleans()), max_size=40), st.floats(0.01, 0.5),
+       st.sampled_from([1, 3, 7, 1000]))  # fmt: skip
 def test_what_is_decided_is_what_one_pass_in_the_order_of_the_hashes_decides(
-    documents: list[tuple[int, int, bool]], share: float
+    documents: list[tuple[int, int, bool]], share: float, rows: int
 ) -> None:
-    hashes = np.array([row[0] for row in documents], np.uint64)
-    measures = Measures(hashes, np.array([row[1] for row in documents], np.uint32))
+    with mock.patch.object(measures_module, "_ROWS", rows), Scale() as scale:
+        for value, length, _may in documents:
+            scale.put(value, length)
+        check_decisions(documents, share, scale.measures())
+
+
+def check_decisions(documents: list[tuple[int, int, bool]], share: float, measures: Measures) -> None:
+    hashes = [row[0] for row in documents]
     allowed = np.array([row[2] for row in documents], np.bool_)
     seen: set[int] = set()
     again = [
         place for place, (value, _length, may) in enumerate(documents) if may and (value in seen or seen.add(value))
     ]
     assert sorted(duplicates(measures, allowed)) == again
+    some = measures.only(allowed)
+    assert (measures.count, measures.total) == (len(documents), sum(row[1] for row in documents))
+    assert some.whole().hashes.tolist() == [row[0] for row in documents if row[2]]
+    assert some.total == sum(row[1] for row in documents if row[2]) == measures.characters(allowed)
+    assert some.longest == max((row[1] for row in documents if row[2]), default=0)
 
     aside: set[int] = set()
     room = int(sum(row[1] for row in documents) * share)
-    lengths = {value: sum(row[1] for row in documents if row[0] == value) for value in sorted(set(hashes.tolist()))}
+    lengths = {value: sum(row[1] for row in documents if row[0] == value) for value in sorted(set(hashes))}
     for value, length in lengths.items():
         if length <= room:
             aside.add(value)
             room -= length
     if len(lengths) > 1 and not aside:
         aside = {min(lengths, key=lambda value: lengths[value])}
-    expected = [len(lengths) > 1 and value in aside for value in hashes.tolist()]
+    expected = [len(lengths) > 1 and value in aside for value in hashes]
     assert draw(measures, share).tolist() == expected
 
 

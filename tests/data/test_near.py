@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.choosing import Measures, Scale
 from llm_studio.data.cleaning import near
 from llm_studio.data.cleaning.near import NearDuplicate, NearDuplicates
+from llm_studio.data.measures import Part, Scale
 from llm_studio.errors import Cancelled
 from llm_studio.jobs import Job
 
@@ -26,11 +26,11 @@ def found(texts: list[str], similarity: float = 0.8, job: Job | None = None) -> 
         return compared.found(measures.hashes, measures.lengths, np.ones(len(texts), np.bool_), job or Job())
 
 
-def measured(texts: Iterable[str]) -> Measures:
-    scale = Scale()
-    for text in texts:
-        scale.add(text, True)
-    return scale.measures()
+def measured(texts: Iterable[str]) -> Part:
+    with Scale() as scale:
+        for text in texts:
+            scale.add(text, True)
+        return scale.measures().whole()
 
 
 def text_of(words: int, seed: int) -> list[str]:
@@ -147,13 +147,12 @@ def test_many_documents_need_little_memory_for_each(monkeypatch: pytest.MonkeyPa
     peaks: list[int] = []
     for count in (2_000, 8_000):
         texts = (" ".join(text_of(30, seed)) for seed in range(count))
-        scale = Scale()
         tracemalloc.start()
-        with NearDuplicates(0.8) as compared:
+        with NearDuplicates(0.8) as compared, Scale() as scale:
             for number, text in enumerate(texts):
                 scale.add(text, True)
                 compared.add(number, text)
-            measures = scale.measures()
+            measures = scale.measures().whole()
             assert compared.found(measures.hashes, measures.lengths, np.ones(count, np.bool_), Job()) == []
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
