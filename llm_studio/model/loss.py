@@ -4,8 +4,8 @@
 
 With 32,000 tokens of vocabulary, 16,384 rows of logits are 2 GB in float32, and as much again for their gradient.
 The gradient of a row's loss is known as soon as its logits are: softmax(logits) - onehot(target). So each chunk of
-rows gives its loss and its share of the gradients of `hidden` and W in one go, and its logits are forgotten. The
-chunk stays in the processor's cache, which also makes this faster than the plain formula.
+rows gives its loss and its share of the gradients of `hidden` and W in one go, and its logits are overwritten by the
+next one's. The chunk stays in the processor's cache, which also makes this faster than the plain formula.
 
 Axes: N rows (batch x time), D = d_model, V vocabulary.
 """
@@ -43,19 +43,29 @@ class LinearCrossEntropy(torch.autograd.Function):
         total = torch.zeros((), dtype=sum_dtype, device=h.device)
         hidden_grad = torch.empty_like(h) if wanted else None
         weight_grad = torch.zeros(weight.shape, dtype=sum_dtype, device=h.device) if wanted else None
-        rows = max(FEWEST_ROWS, CHUNK_NUMBERS // len(weight))
-        for start in range(0, len(h), rows):
+        rows = min(len(h), max(FEWEST_ROWS, CHUNK_NUMBERS // len(weight)))
+        # taken once: a system takes long to hand out so much memory for each chunk anew
+        numbers = torch.empty(2, rows, len(weight), dtype=sum_dtype, device=h.device)
+        products = torch.empty(rows, len(weight), dtype=dtype, device=h.device) if dtype != sum_dtype else None
+        for start in range(0, len(h), max(rows, 1)):
             chunk, target = h[start : start + rows], targets[start : start + rows, None]
-            logits = torch.mm(chunk, w.t()).to(sum_dtype)  # (rows, V)
-            shares = logits.softmax(dim=-1)  # (rows, V)
+            logits, shares = numbers[:, : len(chunk)]  # (rows, V) each
+            product = torch.mm(chunk, w.t(), out=logits if products is None else products[: len(chunk)])
+            if products is not None:
+                logits.copy_(product)
+            torch.softmax(logits, dim=-1, out=shares)
             # log(sum(exp(logits))) = top - log(softmax(top)): the largest share is at least 1/V, so its log is safe.
             log_sum = logits.amax(dim=-1) - shares.amax(dim=-1).log()
             total += (log_sum - logits.gather(1, target)[:, 0]).sum()
             if hidden_grad is not None and weight_grad is not None:
                 shares.scatter_add_(1, target, torch.full_like(target, -1, dtype=sum_dtype))
-                logits_grad = shares.to(dtype)  # of the sum of losses: the mean's could be too small for float16
+                # Of the sum of losses: the mean's could be too small for float16
+                logits_grad = shares if products is None else product.copy_(shares)
                 torch.mm(logits_grad, w, out=hidden_grad[start : start + rows])  # (rows, D)
-                weight_grad += torch.mm(logits_grad.t(), chunk)  # (V, D)
+                if products is None:
+                    weight_grad.addmm_(logits_grad.t(), chunk)  # (V, D)
+                else:
+                    weight_grad += torch.mm(logits_grad.t(), chunk)
         if hidden_grad is not None and weight_grad is not None:
             ctx.save_for_backward(hidden_grad, weight_grad)
         ctx.rows, ctx.dtypes = max(len(h), 1), (hidden.dtype, weight.dtype)
