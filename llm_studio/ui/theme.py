@@ -115,13 +115,16 @@ def is_dark() -> bool:
 
 
 def apply(app: QApplication, wanted: ThemeName) -> None:
-    """Give the whole program a theme; "system" follows the system's setting."""
+    """Give the whole program a theme; "system" follows the system's setting. The one it has costs nothing."""
     scheme = app.styleHints().colorScheme()
     dark = wanted == "dark" or (wanted == "system" and scheme == Qt.ColorScheme.Dark)
     chosen = DARK if dark else LIGHT
+    sheet = stylesheet(chosen)
+    if notifier().colors is chosen and app.styleSheet() == sheet:
+        return
     notifier().colors = chosen
     app.setPalette(_palette(chosen))
-    app.setStyleSheet(stylesheet(chosen))
+    app.setStyleSheet(sheet)
     notifier().changed.emit()
 
 

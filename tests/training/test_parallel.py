@@ -82,7 +82,7 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
     name = runs.new_name(project)
     train(project, StopAt(3).job, run="older")  # not to be gone on with
     log = project.log_file(name)
-    command = launcher(project, 2, "--set", "training.max_steps=300", restarts=1)
+    command = launcher(project, 2, "--set", "training.max_steps=160", restarts=1)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + PATIENCE
         while not (log.exists() and log.read_text(encoding="utf-8").count('"event": "step"') >= 6):
@@ -94,8 +94,8 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
     assert process.returncode == 0, told
     assert runs.read(project, name).state == "finished" and runs.read(project, "older").step == 3
     assert "Another process of this training has ended" in told
-    train(project, Job(), run="calm", changes={"training.max_steps": 300})
-    assert same(curve(project, "calm", 300)[:100], curve(project, name, 300)[:100])  # rounding grows from step to step
+    train(project, Job(), run="calm", changes={"training.max_steps": 160})
+    assert same(curve(project, "calm", 160)[:100], curve(project, name, 160)[:100])  # rounding grows from step to step
 
 
 def test_sequences_that_cannot_be_shared_out_are_refused() -> None:

@@ -10,6 +10,7 @@ import pytest
 if sys.platform != "win32":  # there it is without fonts, and Windows has a screen
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -28,10 +29,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="session")
+def application(qapp: QApplication) -> QApplication:
+    """The application as the program makes it."""
+    return make_application()
+
+
 @pytest.fixture(autouse=True)
-def light(qapp: QApplication) -> None:
+def light(application: QApplication, qapp: QApplication) -> None:
     """Every test begins in English, in the light theme."""
-    make_application()
     speak("en")
     theme.apply(qapp, "light")
 
@@ -53,6 +59,8 @@ def driver(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[Driver]
     window.close()
     window.deleteLater()
     qapp.processEvents()
+    # The event loop deletes it some time: until then each change of style would go through all its widgets
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture
