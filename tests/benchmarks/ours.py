@@ -15,7 +15,7 @@ import torch
 from llm_studio.config_file import load_preset
 from tests.benchmarks.learner import Learner
 
-EVALUATE = 20
+EVALUATE = 10
 SEQUENCES = 1200
 """Of the validation split, evenly spaced."""
 
