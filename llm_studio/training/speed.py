@@ -3,10 +3,10 @@
 Measured in a fraction of a second, without a model: what `model.cost.step_seconds` reckons with.
 """
 
-import functools
 import math
 import time
 from collections.abc import Callable
+from dataclasses import astuple
 
 import torch
 
@@ -25,12 +25,23 @@ _ENOUGH = 0.5
 """Seconds after which there is no further turn."""
 
 
+_FRESH = 60.0
+"""Seconds for which a measurement holds. After that it is made again, and the faster one holds: the processor may have
+been busy."""
+_known: dict[tuple[object, ...], tuple[float, Speed]] = {}
+
+
 def of_this_machine(settings: Settings, vocab_size: int, compute: Compute) -> Speed:
-    """In the width of the model and the precision of its products; measured once for each."""
-    return _measured(settings.model.d_model, settings.model.n_layers, vocab_size, compute)
+    """In the width of the model and the precision of its products."""
+    key = (settings.model.d_model, settings.model.n_layers, vocab_size, compute)
+    measured_at, known = _known.get(key, (-math.inf, Speed(0, 0, 0, 0)))
+    if time.monotonic() - measured_at > _FRESH:
+        now = _measured(*key)
+        known = Speed(*map(max, zip(astuple(known), astuple(now), strict=True)))
+        _known[key] = (time.monotonic(), known)
+    return known
 
 
-@functools.lru_cache(maxsize=32)
 def _measured(width: int, layers: int, vocab_size: int, compute: Compute) -> Speed:
     before = torch.get_num_threads()
     torch.set_num_threads(compute.threads)
