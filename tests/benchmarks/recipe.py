@@ -33,13 +33,16 @@ POINTS = 20
 """Of each curve."""
 PLAIN = {
     "training.optimizer": "adamw", "model.qk_norm": False, "model.zero_init": False, "training.schedule": "cosine",
-    "training.learning_rate": 6e-3, "training.final_learning_rate_ratio": 0.1,
+    "training.learning_rate": 3e-3, "training.final_learning_rate_ratio": 0.1,
 }  # fmt: skip
-MUON = {"training.optimizer": "muon", "training.muon_learning_rate": 0.01, "model.qk_norm": True}
+MUON = {
+    "training.optimizer": "muon", "training.muon_learning_rate": 0.01, "training.learning_rate": 6e-3,
+    "model.qk_norm": True,
+}  # fmt: skip
 INGREDIENTS: dict[str, dict[str, object]] = {
-    "AdamW, rate 6e-3": {},
-    "AdamW, rate 3e-3": {"training.learning_rate": 3e-3},
-    "AdamW, rate 1.2e-2": {"training.learning_rate": 1.2e-2},
+    "AdamW, rate 3e-3": {},
+    "AdamW, rate 1.5e-3": {"training.learning_rate": 1.5e-3},
+    "AdamW, rate 6e-3": {"training.learning_rate": 6e-3},
     "AdamW, query/key norm": {"model.qk_norm": True},
     "Muon, query/key norm": MUON,
     "Muon, no query/key norm": MUON | {"model.qk_norm": False},
