@@ -24,10 +24,11 @@ def _font() -> "IconicFont | None":
     import qtawesome  # takes a fifth of a second: not before the window is shown
     from qtawesome.iconic_font import FontError, IconicFont
 
-    folder = Path(qtawesome.get_fonts_info()[0])
+    # Where it is left to find its folder itself, it installs its fonts for the user, and no uninstaller knows of them
+    folder = Path(qtawesome.__file__).parent / "fonts"
     names = (next(folder.glob(pattern)).name for pattern in ("phosphor-[0-9]*.ttf", "phosphor-charmap-*.json"))
     try:
-        return IconicFont((_SET, *names))
+        return IconicFont((_SET, *names, str(folder)))
     except FontError as error:
         logging.getLogger(__name__).warning("no icons: %s", error)
         return None
