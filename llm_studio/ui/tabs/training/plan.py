@@ -64,7 +64,7 @@ def _parts(told: "Forecast | None", fit: "Fit | None") -> list[str]:
     parts.append(_("memory {needed} of {free} free").format(needed=size(told.memory), free=size(told.free)))
     text = (_("about {time} for {steps} steps") if told.measured
             else _("some {time} for {steps} steps, by estimate"))  # fmt: skip
-    parts.append(text.format(time=duration(told.seconds), steps=number(told.steps)))
+    parts.append(text.format(time=duration(max(1.0, told.seconds)), steps=number(told.steps)))
     tokens = _("{n} tokens").format(n=short_number(told.tokens))
     if told.passes is not None:
         tokens += " " + _("({n} passes)").format(n=number(told.passes, 1 if told.passes < 10 else 0))
