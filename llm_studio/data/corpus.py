@@ -19,7 +19,7 @@ from llm_studio.config import SPECIAL_TOKENS, DataSettings
 from llm_studio.data.choosing import Judge, Judged, Verdict, draw, too_little
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.lines import RepeatedLines
-from llm_studio.data.measures import Measures, Scale
+from llm_studio.data.measures import Choice, Measures, Scale
 from llm_studio.data.raw import Source, before_white_space, read_pieces, safe_cut, sources
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
@@ -70,15 +70,16 @@ class Corpus:
         repeated = self.repeated_lines(job)
         with Judge(self.settings) as judge, Scale() as cut_texts:
             judged = self._judged(judge, repeated, job)
-            texts = _Texts(self.folder, tuple(self.sources), self.settings, repeated, judged.kept)
+            texts = _Texts(self.folder, tuple(self.sources), self.settings, repeated, Choice.of(judged.kept))
             return self._shared_out(judged, texts, cut_texts, job)
 
     def _shared_out(self, judged: Judged, texts: "_Texts", scale: Scale, job: Job) -> "Plan":
         """The plan: which of the texts that are kept are for validation. `scale` takes units where they are cut."""
-        if not texts.kept.any():
+        kept = texts.kept.mask()
+        if not kept.any():
             raise _nothing_left(judged, self.settings)
         share = self.settings.validation_share
-        units = judged.measures.only(texts.kept)
+        units = judged.measures.only(kept)
         validation = draw(units, share)
         size = max(SHORTEST_UNIT, min(LONGEST_UNIT, int(units.total * share / _UNITS_WANTED)))
         cut = too_little(units, validation, share) and units.longest >= 2 * size
@@ -95,7 +96,7 @@ class Corpus:
         removed = {verdict: judged.count(verdict) for verdict in Verdict if verdict is not Verdict.KEPT}
         aside = units.characters(validation)
         return Plan(len(judged.verdicts) - sum(removed.values()), removed, units.total, units.total - aside, aside, cut,
-                    texts, validation, size)  # fmt: skip
+                    texts, Choice.of(validation), size)  # fmt: skip
 
     def repeated_lines(self, job: Job) -> dict[str, frozenset[str]]:
         """The patterns of the repeated lines of each source; none where they are not to be removed."""
@@ -201,7 +202,7 @@ class _Texts:
     sources: tuple[Source, ...]
     settings: DataSettings
     repeated: dict[str, frozenset[str]]
-    kept: NDArray[np.bool_]
+    kept: Choice
 
     def pieces(self, chosen: NDArray[np.bool_]) -> Iterator[Stretch]:
         """The pieces of the chosen documents, cleaned. Raises DataError if there are not as many as expected."""
@@ -221,7 +222,7 @@ class _Texts:
     def units(self, size: int) -> Iterator[tuple[str, str, bool]]:
         """(source, text, whether its document ends) of each unit of the kept documents."""
         waiting, conversations = "", frozenset(source.name for source in self.sources if source.conversations)
-        for piece in self.pieces(self.kept):
+        for piece in self.pieces(self.kept.mask()):
             text, start = waiting + piece.text, 0
             talks = piece.source in conversations
             while len(text) - start >= 2 * size:
@@ -278,7 +279,7 @@ class Plan:
     validation_characters: int
     cut: bool
     _kept: _Texts
-    _validation: NDArray[np.bool_]
+    _validation: Choice
     _size: int
 
     @property
@@ -303,15 +304,16 @@ class Plan:
 
     def documents_whole(self) -> Iterator[Stretch]:
         """The documents that are kept, both sides of them and none cut, in the order of the sources."""
-        return self._kept.pieces(self._kept.kept)
+        return self._kept.pieces(self._kept.kept.mask())
 
     def texts(self, side: Side) -> Iterator[Stretch]:
         """The texts of one side, in the order of the sources. Raises DataError if they have changed since the scan."""
-        wanted = self._validation if side == "validation" else ~self._validation
+        aside = self._validation.mask()
+        wanted = aside if side == "validation" else ~aside
         if self.cut:
             yield from self._units(wanted)
             return
-        chosen = self._kept.kept.copy()
+        chosen = self._kept.kept.mask()
         chosen[chosen] = wanted
         for stretch in self._kept.pieces(chosen):
             if stretch.text or stretch.ends:

@@ -23,6 +23,23 @@ _MOST_BITS = 8
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which of `count` texts, a bit for each: small in memory, and on its way to another process."""
+
+    bits: bytes
+    count: int
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> "Choice":
+        """From a truth value for each."""
+        return cls(np.packbits(mask).tobytes(), len(mask))
+
+    def mask(self) -> NDArray[np.bool_]:
+        """A truth value for each."""
+        return np.unpackbits(np.frombuffer(self.bits, np.uint8), count=self.count).view(np.bool_)
+
+
+@dataclass(frozen=True)
 class Part:
     """Some texts, by their places among all: their hashes and lengths."""
 
