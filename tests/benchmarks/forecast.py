@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-STEPS = {"nano": 40, "mini": 12, "small": 6, "medium": 4, "gpt2": 3}
+STEPS = {"nano": 150, "mini": 20, "small": 6, "medium": 4, "gpt2": 3}
 
 
 def main() -> None:
