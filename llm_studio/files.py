@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -19,6 +20,12 @@ from llm_studio.i18n import _, size
 _BEING_WRITTEN = ".partial"
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between tries where an antivirus or a synchronised folder holds a file for a moment."""
+
+
+class SupportsClose(Protocol):
+    """What can be closed."""
+
+    def close(self) -> None: ...
 
 
 @contextlib.contextmanager
@@ -48,6 +55,27 @@ def explained(path: Path) -> Generator[None]:
             _("{path} could not be written: {reason}.").format(path=path, reason=error.strerror or error),
             _("Look at the disk and at what stands there, or choose another folder."),
         ) from error
+
+
+@contextlib.contextmanager
+def temporary_explained() -> Generator[None]:
+    """The same for the system's folder of temporary files, which is looked for when the first one is made."""
+    try:
+        yield
+    except OSError as error:
+        if tempfile.tempdir is None:  # as on a full disk
+            raise StorageError(
+                _("There is no folder for temporary files that can be written to."),
+                _("Make room on the disk, or name another folder in the variable TMPDIR (on Windows TEMP)."),
+            ) from error
+        with explained(Path(tempfile.tempdir)):
+            raise
+
+
+def close_quietly(file: SupportsClose) -> None:
+    """Close a temporary file. What a full disk has not taken of it is written once more then, and not missed."""
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 def patiently(action: Callable[[], object]) -> None:

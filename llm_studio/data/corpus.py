@@ -75,7 +75,7 @@ class Corpus:
 
     def _shared_out(self, judged: Judged, texts: "_Texts", scale: Scale, job: Job) -> "Plan":
         """The plan: which of the texts that are kept are for validation. `scale` takes units where they are cut."""
-        kept = texts.kept.mask()
+        kept = judged.kept
         if not kept.any():
             raise _nothing_left(judged, self.settings)
         share = self.settings.validation_share

@@ -7,13 +7,12 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.files import explained
+from llm_studio.files import close_quietly, temporary_explained
 
 _RECORD = np.dtype([("hash", "<u8"), ("length", "<u4")])
 _ROWS = 1 << 15
@@ -71,7 +70,7 @@ class Measures:
         done = 0
         for start in range(0, len(self._chosen), _ROWS):
             chosen = self._chosen[start : start + _ROWS]
-            with explained(Path(tempfile.gettempdir())):
+            with temporary_explained():
                 self._file.seek(start * _RECORD.itemsize)
                 read = self._file.read(len(chosen) * _RECORD.itemsize)
             records: NDArray[Any] = np.frombuffer(read, _RECORD)[chosen]
@@ -84,9 +83,7 @@ class Measures:
         for highest in range(1 << bits):
             found: list[Part] = []
             for block in self.blocks():
-                here = (
-                    (block.hashes >> np.uint64(64 - bits)) == highest if bits else np.ones(len(block.hashes), np.bool_)
-                )
+                here = (block.hashes >> np.uint64(64 - bits)) == highest
                 found.append(Part(block.places[here], block.hashes[here], block.lengths[here]))
             part = _joined(found)
             if len(part.places):
@@ -125,7 +122,7 @@ class Scale:
 
     def close(self) -> None:
         """Give the file back: its measures can't be read any more."""
-        self._file.close()
+        close_quietly(self._file)
 
     def add(self, text: str, ends: bool) -> int:
         """The next part of a text; its length in characters so far."""
@@ -146,7 +143,7 @@ class Scale:
             self._write()
 
     def _write(self) -> None:
-        with explained(Path(tempfile.gettempdir())):
+        with temporary_explained():
             self._file.seek(0, 2)
             self._file.write(np.array(self._waiting, _RECORD).tobytes())
         self._waiting = []

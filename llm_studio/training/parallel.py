@@ -31,10 +31,7 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 _PATIENCE = datetime.timedelta(minutes=30)
-"""How long a process waits for the others at the start."""
-_LONG_PATIENCE = datetime.timedelta(days=1)
-"""How long in the training, for one that is alive: the first may wait for room on a full disk. One that has ended is
-noticed at once."""
+"""How long a process waits for another that is alive: the first may have much to write."""
 
 
 def is_launched() -> bool:
@@ -150,7 +147,7 @@ def joined() -> Generator[Group]:
     # the launcher's store still holds the addresses of those that have ended
     attempt = dist.PrefixStore(f"attempt-{restarts()}", store)  # pyright: ignore[reportPrivateImportUsage]  documented
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, store=attempt, rank=rank, world_size=count, timeout=_LONG_PATIENCE)
+    dist.init_process_group(backend, store=attempt, rank=rank, world_size=count, timeout=_PATIENCE)
     global _current
     _current = Group(rank, count, store)
     try:

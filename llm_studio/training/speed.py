@@ -23,8 +23,6 @@ _TURNS, _ROUNDS = 3, 4
 """Each is done so often in a turn; the fastest counts, as other programs come and go."""
 _ENOUGH = 0.5
 """Seconds after which there is no further turn."""
-
-
 _FRESH = 60.0
 """Seconds for which a measurement holds. After that it is made again, and the faster one holds: the processor may have
 been busy."""

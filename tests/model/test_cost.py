@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from typing import Literal
 
 import pytest
 import torch
@@ -11,9 +12,18 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from llm_studio.config import ModelSettings
-from llm_studio.model.cost import Speed, flops_per_token, generation_bytes, parameters, step_seconds, training_bytes
+from llm_studio.config import ModelSettings, TrainingSettings
+from llm_studio.model.cost import (
+    Speed,
+    flops_per_token,
+    generation_bytes,
+    optimizer_bytes,
+    parameters,
+    step_seconds,
+    training_bytes,
+)
 from llm_studio.model.transformer import Transformer
+from llm_studio.training import optimizer
 from llm_studio.training.muon import Muon
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
 
@@ -89,6 +99,16 @@ def test_the_products_of_muon_are_those_made(shape: ModelSettings) -> None:
         Muon(matrices, 0.01, 0.95, 0.0, torch.bfloat16).step()
     speed = Speed(products=math.inf, squares=1.0, shares=math.inf, calls=math.inf)
     assert 0.8 * counter.get_total_flops() == step_seconds(shape, VOCABULARY, 1, speed, muon=True).update
+
+
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_the_optimizer_holds_what_is_told(name: Literal["muon", "adamw"]) -> None:
+    model = small_model()
+    made = optimizer.build(model, TrainingSettings(optimizer=name))
+    model.loss(some_ids(2, 8), some_ids(2, 8)).backward()
+    made.step()
+    held = sum(4 * tensor.numel() for tensor in optimizer.state_tensors(made, model).values() if tensor.dim())
+    assert held == optimizer_bytes(parameters(model.settings, VOCABULARY), name == "muon")
 
 
 def test_generation_needs_the_weights_and_the_cache() -> None:

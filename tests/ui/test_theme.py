@@ -4,7 +4,9 @@ from dataclasses import fields
 
 import pytest
 from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication
 
+from llm_studio.ui import theme
 from llm_studio.ui.theme import DARK, LIGHT, Colors, stylesheet
 
 TEXTS = ("text", "muted", "accent", "validation", "ok", "warn", "bad")
@@ -43,3 +45,11 @@ def test_the_stylesheet_names_every_colour_by_its_role() -> None:
         text = stylesheet(theme)
         assert "$" not in text
         assert theme.accent in text and theme.panel in text
+
+
+def test_the_theme_that_holds_is_not_given_again(qapp: QApplication) -> None:
+    told: list[bool] = []
+    theme.notifier().changed.connect(lambda: told.append(theme.is_dark()))
+    for wanted in ("light", "dark", "dark", "light"):  # it begins light
+        theme.apply(qapp, wanted)  # type: ignore[arg-type]
+    assert told == [True, False]

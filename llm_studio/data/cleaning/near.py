@@ -15,14 +15,13 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import TracebackType
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.files import explained
+from llm_studio.files import close_quietly, temporary_explained
 from llm_studio.jobs import Job
 
 LONGEST = 500_000
@@ -121,7 +120,7 @@ class NearDuplicates:
         self._waiting: list[str] = []
         self._characters = 0
         self._documents = array("I")
-        with explained(Path(tempfile.gettempdir())):
+        with temporary_explained():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with this object
 
     def __enter__(self) -> "NearDuplicates":
@@ -134,7 +133,7 @@ class NearDuplicates:
 
     def close(self) -> None:
         """Give the temporary file back."""
-        self._file.close()
+        close_quietly(self._file)
 
     def add(self, document: int, text: str) -> None:
         """The document of that number: its first LONGEST characters are what is compared."""
@@ -160,7 +159,7 @@ class NearDuplicates:
             folded = _mixed(folded + places[:, place : self._bands * self._places : self._places])
         # 0: without a single word, like none
         rows["bands"] = np.where((np.diff(begins.astype(np.int64)) > 0)[:, None], folded >> np.uint64(32) | 1, 0)
-        with explained(Path(tempfile.gettempdir())):
+        with temporary_explained():
             self._file.write(rows.tobytes())
 
     def found(
@@ -179,7 +178,7 @@ class NearDuplicates:
 
     def _column(self, band: int, job: Job) -> NDArray[np.uint32]:
         column = np.empty(len(self._documents), np.uint32)
-        with explained(Path(tempfile.gettempdir())):
+        with temporary_explained():
             self._file.seek(0)
             for start in range(0, len(column), _ROWS):
                 job.check()
@@ -222,7 +221,7 @@ class NearDuplicates:
 
     def _read(self, rows: _Ids) -> Iterator[NDArray[np.uint8]]:
         size = self._row.itemsize
-        with explained(Path(tempfile.gettempdir())):
+        with temporary_explained():
             for row in cast("list[int]", rows.tolist()):
                 self._file.seek(row * size + size - PLACES)
                 yield np.frombuffer(self._file.read(PLACES), np.uint8)
