@@ -41,10 +41,10 @@ def test_every_text_is_readable_on_every_ground(theme: Colors) -> None:
 
 
 def test_the_stylesheet_names_every_colour_by_its_role() -> None:
-    for theme in (LIGHT, DARK):
-        text = stylesheet(theme)
+    for colors in (LIGHT, DARK):
+        text = stylesheet(colors)
         assert "$" not in text
-        assert theme.accent in text and theme.panel in text
+        assert colors.accent in text and colors.panel in text
 
 
 def test_the_theme_that_holds_is_not_given_again(qapp: QApplication) -> None:
