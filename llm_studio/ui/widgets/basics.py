@@ -181,7 +181,7 @@ class KeyValues(QWidget):
         set_role(self._values[key], role)
 
 
-_SEGMENT_EDGES = 28
+_SEGMENT_EDGES = 20
 """Pixels of padding and border beside the text of a choice, as in style.qss."""
 
 
