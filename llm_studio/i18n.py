@@ -81,12 +81,12 @@ def short_number(value: float) -> str:
     return number(value, 0 if float(value).is_integer() else 1)
 
 
-def size(count: float) -> str:
-    """A number of bytes for people: 1.1 MB, 1,1 Mo (powers of ten, as disks are sold)."""
+def size(count: float, short: bool = False) -> str:
+    """A number of bytes for people: 1.1 MB, 1,1 Mo (powers of ten, as disks are sold); `short`: 129 MB, not 129.3."""
     unit = _("B")
     for limit, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= limit:
-            return f"{number(count / limit, 1)} {prefix}{unit}"
+            return f"{number(count / limit, 0 if short and count >= 10 * limit else 1)} {prefix}{unit}"
     return f"{number(count)} {unit}"
 
 

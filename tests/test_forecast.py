@@ -13,7 +13,7 @@ from llm_studio.model.cost import snapshot_count, training_bytes
 from llm_studio.project import Project
 from llm_studio.training import snapshots
 from llm_studio.training.apart import TrialApart
-from llm_studio.workflows import forecast, health, runs
+from llm_studio.workflows import forecast, health, projects, runs
 from llm_studio.workflows.training import train
 
 LONG = {"model.max_seq_len": 1024, "model.d_model": 64, "model.n_heads": 2, "model.n_layers": 12, "model.d_ff": 512}
@@ -32,6 +32,18 @@ def test_a_forecast_tells_what_the_training_then_does(project: Project) -> None:
     assert told.checkpoints == pytest.approx(4 * weights, rel=0.2)
     kept = sum(path.stat().st_size for path in (folder / "snapshots").iterdir())
     assert 0.8 * kept < told.snapshots < 1.6 * kept
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("again", [False, True])
+def test_the_model_and_its_training_are_told_to_need_the_same_memory(
+    project: Project, optimizer: str, again: bool
+) -> None:
+    settings = project.settings().replaced({
+        "training.precision": "float32", "training.optimizer": optimizer, "training.activation_checkpointing": again,
+        "training.device": "cpu",
+    })  # fmt: skip
+    assert projects.model_cost(project, settings).training_bytes == forecast.forecast(project, settings).memory
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 30, 500, 100_000])

@@ -124,11 +124,14 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
     """
     model, training = settings.model, settings.training
     precisions = ("float32", "bfloat16") if training.precision == "auto" else (training.precision,)
+    again, muon = training.activation_checkpointing, training.optimizer == "muon"
+    needed = [cost.training_bytes(model, vocab_size, training.batch_size, precision, checkpointing=again, muon=muon)
+              for precision in precisions]  # fmt: skip
     return Cost(
         vocab_size=vocab_size,
         parts=cost.parameters(model, vocab_size),
         flops_per_token=3 * cost.flops_per_token(model, vocab_size, model.max_seq_len),
-        training_bytes=max(cost.training_bytes(model, vocab_size, training.batch_size, p).total for p in precisions),
+        training_bytes=max(memory.total for memory in needed),
         generation_bytes=cost.generation_bytes(model, vocab_size),
     )
 

@@ -54,12 +54,12 @@ class CostCard(Card):
         """Show the cost. `memory`: what a training may use here, None where it isn't known yet."""
         show = self.values.show_value
         show("parameters", short_number(cost.parts.total))
-        needed = size(cost.training_bytes)
+        needed = size(cost.training_bytes, short=True)
         fits = memory is None or cost.training_bytes <= memory
         told = needed
         if memory is not None:
             figure, _space, unit = needed.partition(" ")
-            free = size(memory)
+            free = size(memory, short=True)
             told = _("{needed} of {free}").format(needed=figure if free.endswith(f" {unit}") else needed, free=free)
         show("memory", told, "value" if fits else "bad")
         show("compute", f"{short_number(cost.flops_per_token)}FLOP")
