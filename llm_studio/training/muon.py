@@ -35,6 +35,8 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         super().__init__(matrices, {"lr": learning_rate, "momentum": momentum, "weight_decay": weight_decay})
         self._dtype = dtype
+        self.fine: Tensor | None = None
+        """Where it is false, one bool on the device, a step changes nothing."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  no loss is returned
@@ -44,11 +46,15 @@ class Muon(torch.optim.Optimizer):
             weights = [p for p in group["params"] if p.grad is not None]
             if not weights:
                 continue
-            gradients = [p.grad for p in weights]
             momenta = [self._momentum_of(p) for p in weights]
+            gradients = [p.grad for p in weights if p.grad is not None]
+            kept: float | Tensor = 1 - rate * group["weight_decay"]
+            if self.fine is not None:
+                gradients = [torch.where(self.fine, g, m) for g, m in zip(gradients, momenta, strict=True)]
+                kept = torch.where(self.fine, kept, 1.0)
             torch._foreach_lerp_(momenta, gradients, 1 - memory)
             ahead = torch._foreach_lerp(gradients, momenta, memory)  # where the momentum will be (Nesterov)
-            torch._foreach_mul_(weights, 1 - rate * group["weight_decay"])
+            torch._foreach_mul_(weights, kept)
             for alike in _by_shape(weights, 1 if hasattr(weights[0], "full_tensor") else len(weights)):
                 self._update([weights[i] for i in alike], [ahead[i] for i in alike], rate)
 
@@ -64,6 +70,7 @@ class Muon(torch.optim.Optimizer):
         wholes = [u.t() if high else u for u in map(whole, updates)]
         stacked = torch.stack(wholes).to(self._dtype)  # (count, rows, columns)
         made = orthogonal(stacked).to(weights[0].dtype)
+        made = made if self.fine is None else made * self.fine
         scale = 0.2 * math.sqrt(made.shape[2])
         parts = [part_like(m.t() if high else m, w) for m, w in zip(made.unbind(), weights, strict=True)]
         torch._foreach_add_(weights, parts, alpha=-rate * scale)

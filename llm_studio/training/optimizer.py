@@ -37,6 +37,14 @@ class Optimizer(torch.optim.Optimizer):
         for group, share in zip(self.param_groups, self._share_of_group, strict=True):
             group["lr"] = rate * share
 
+    def only_where(self, fine: torch.Tensor | None) -> None:
+        """Let `step` change nothing where `fine`, one bool on the device, is false: so nobody has to wait for it."""
+        for part in self.parts:
+            if isinstance(part, Muon):
+                part.fine = fine
+            else:  # what torch's GradScaler tells a fused optimizer
+                part.found_inf = None if fine is None else (~fine).float()  # pyright: ignore[reportAttributeAccessIssue]
+
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  no loss is returned
         """One update of all weights that have a gradient."""
         for part in self.parts:

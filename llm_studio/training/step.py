@@ -1,5 +1,6 @@
 """One step of a training: the gradients of its micro-batches, added up, then the optimizer's update."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 
 from llm_studio.config import Settings
-from llm_studio.data import batches
 from llm_studio.data.dataset import Tokens
 from llm_studio.device import Compute
 from llm_studio.events import Notice
@@ -17,6 +17,7 @@ from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.training import memory, optimizer, parallel
 from llm_studio.training.checkpoint import Checkpoint
+from llm_studio.training.feeding import Draw, Feed
 from llm_studio.training.parallel import ALONE, Group, Shared
 from llm_studio.training.tensors import Copy
 
@@ -34,6 +35,46 @@ class Outcome:
     norm: float
     learned: bool
     is_number: bool
+
+    @property
+    def to_judge(self) -> float | None:
+        """The loss as `Recovery.judge` wants it."""
+        told = self.loss if self.is_number else math.nan
+        return told if self.learned else None
+
+
+class Gradients:
+    """The gradients of a step, on their way: a graphics card computes them beside this program.
+
+    `read` waits for them. `fine` is true, on the device, where the weights may be changed by them.
+    """
+
+    def __init__(
+        self, losses: list[torch.Tensor], norm: torch.Tensor, learned: bool, usual: bool, group: Group
+    ) -> None:
+        """`losses` of the micro-batches, which add up to the step's over all processes. `usual`: an infinite gradient
+        is no trouble."""
+        figures = torch.stack([*losses, norm]).double()
+        self.fine = (figures[:-1] if usual else figures).isfinite().all()
+        self._learned, self._usual, self._group = learned, usual, group
+        self._there: torch.cuda.Event | None = None
+        if figures.device.type == "cuda":  # what is asked of the card later is not waited for
+            self._figures = torch.empty(figures.shape, dtype=figures.dtype, pin_memory=True)
+            self._figures.copy_(figures, non_blocking=True)
+            self._there = torch.cuda.Event()
+            self._there.record()
+        else:
+            self._figures = figures
+
+    def read(self) -> Outcome:
+        """What they are like. Every process must call it."""
+        if self._there is not None:
+            self._there.synchronize()
+        here = torch.stack([self._figures[:-1].sum() / self._group.count,
+                            torch.tensor(float(self._learned), dtype=torch.float64)])  # fmt: skip
+        (loss, learning), norm = self._group.sum_of(here).tolist(), self._figures[-1].item()
+        finite = np.isfinite(loss) and (self._usual or np.isfinite(norm))
+        return Outcome(loss, norm, learning > 0, bool(finite))
 
 
 @dataclass(frozen=True)
@@ -65,12 +106,12 @@ class Update:
         self.model = self._new_model().to(compute.device)
         self.model.checkpoint_activations = settings.training.activation_checkpointing
         self._shared = Shared(self.model, group, settings.training.sharded)
-        self._tokens = tokens
         self._compute = compute
         self._job = job
         self.optimizer = optimizer.build(self.model, settings.training, compute.dtype)
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
-        self._answers_only = settings.training.loss_on == "answers" and tokens.has_conversations
+        answers_only = settings.training.loss_on == "answers" and tokens.has_conversations
+        self.feed = Feed(tokens, answers_only, pinned=compute.device == "cuda")
 
     def _new_model(self) -> Transformer:
         torch.manual_seed(self.settings.training.seed)
@@ -117,10 +158,10 @@ class Update:
                 made.add(name, whole)
         return made
 
-    def gradients(self, step: int) -> Outcome | None:
+    def gradients(self, step: int) -> Gradients | None:
         """The gradients of the step after `step` steps, clipped; None when the job was stopped on the way.
 
-        No weight changes. May be called again for the same step, with the same result.
+        No weight changes. May be called again for the same step, with the same result. Nothing waits for the device.
         """
         settings = self.settings.training
         self.forget()
@@ -142,18 +183,14 @@ class Update:
         self.scaler.unscale_(self.optimizer)
         limit = settings.gradient_clip or float("inf")
         norm = parallel.whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
-        # both in one go: each reading waits for the graphics card
-        read = torch.stack([*losses, norm]).double().cpu()
-        here = torch.stack([read[:-1].sum() / count, torch.tensor(float(learned), dtype=torch.float64)])
-        (loss_sum, learning), norm_read = self._group.sum_of(here).tolist(), read[-1].item()
         # in float16 an infinite gradient is usual, as long as there is a scale to lower: the scaler skips that step
         usual = self.scaler.is_enabled() and self.scaler.get_scale() > 1
-        finite = np.isfinite(loss_sum) and (usual or np.isfinite(norm_read))
-        return Outcome(loss_sum, norm_read, learning > 0, bool(finite))
+        return Gradients(losses, norm, learned, usual, self._group)
 
-    def apply(self, rate: float) -> None:
-        """Change the weights by the gradients, at this learning rate."""
+    def apply(self, rate: float, fine: torch.Tensor | None = None) -> None:
+        """Change the weights by the gradients, at this learning rate; not where `fine` is false, on the device."""
         self.optimizer.set_learning_rate(rate)
+        self.optimizer.only_where(fine)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.forget()
@@ -180,21 +217,25 @@ class Update:
 
     def _micro_batches(self, step: int) -> "Iterator[_MicroBatch]":
         """What this step learns from."""
-        settings, length = self.settings.training, self.settings.model.max_seq_len
+        settings = self.settings.training
         sequences = settings.batch_size * settings.gradient_accumulation_steps
-        which = (self._tokens, settings.seed, step, sequences, length, self.settings.data.weights)
-        own = self._group.part_of(sequences)
-        ids = torch.from_numpy(batches.draw(*which)[own]).to(self._compute.device).split(settings.batch_size)
-        if not self._answers_only:
+        wanted = Draw(settings.seed, step, sequences, self.settings.model.max_seq_len, self.settings.data.weights)
+        drawn, own = self.feed.take(wanted), self._group.part_of(sequences)
+        ids = self._there(drawn.ids[own]).split(settings.batch_size)
+        if drawn.counted is None:
             for index, part in enumerate(ids, 1):
                 yield _MicroBatch((part[:, :-1], part[:, 1:]), sequences / len(part), index == len(ids))
             return
-        counted = torch.from_numpy(batches.draw_answers(*which))
-        total = int(counted.sum())
-        for index, (part, mask) in enumerate(zip(ids, counted[own].split(settings.batch_size), strict=True), 1):
+        total = int(drawn.counted.sum())
+        masks = drawn.counted[own].split(settings.batch_size)
+        for index, (part, mask) in enumerate(zip(ids, masks, strict=True), 1):
             count = int(mask.sum())
-            tensors = (part[:, :-1], part[:, 1:], mask.to(self._compute.device))
+            tensors = (part[:, :-1], part[:, 1:], self._there(mask))
             yield _MicroBatch(tensors, total / count if count else 1.0, index == len(ids), count > 0)
+
+    def _there(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor on the device that computes; from pinned memory it comes while others are computed."""
+        return tensor.to(self._compute.device, non_blocking=True)
 
 
 def fitting(update: Update, device: str, action: Callable[[], _T], halving: Callable[[Settings], object]) -> _T:

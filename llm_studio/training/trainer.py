@@ -15,19 +15,19 @@ import torch
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError
-from llm_studio.events import Evaluated, Notice, RolledBack, RunStarted, SampleWritten, StepDone, StepSkipped
+from llm_studio.events import Evaluated, Notice, RunStarted, SampleWritten
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.training import checkpoint, evaluation, memory, recovery, snapshots
+from llm_studio.training.ahead import Steps, reads_late
 from llm_studio.training.checkpoint import Checkpoint, LoopState
 from llm_studio.training.keeping import NotSavedError
 from llm_studio.training.recovery import Verdict
 from llm_studio.training.saving import Material, Saves, learns_conversations
 from llm_studio.training.scheduler import learning_rate
 from llm_studio.training.standing import Standing
-from llm_studio.training.step import Outcome, Update, fitting, told_halved
-from llm_studio.training.throughput import Throughput
-from llm_studio.training.watch import Pace, Watch
+from llm_studio.training.step import Gradients, Outcome, Update, fitting
+from llm_studio.training.telling import Teller
 
 _T = TypeVar("_T")
 
@@ -44,13 +44,10 @@ class Trainer:
         memory.keep_within_card(compute.device)
         vocab_size = material.tokenizer.vocab_size
         self._group = material.group
-        # several processes stop together, between two steps
-        self._inner_job = job if self._group.count == 1 else Job()
+        self._inner_job = job if self._group.count == 1 else Job()  # several stop together, between two steps
         self._update = Update(material.tokens, vocab_size, settings, compute, self._inner_job, self._group)
-        self._answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
-        self._watch = Watch(vocab_size, settings.training.warmup_steps)
-        self._pace = Pace(compute.device)
-        self._throughput = Throughput()
+        self._steps = Steps(self._update, reads_late(compute, self._group))
+        self._teller = Teller(material.keeper, job, vocab_size, settings, compute)
         self._now = Standing()
         self._saves = Saves(material)
         self._save_soon = self._stopping = False
@@ -126,7 +123,7 @@ class Trainer:
         what was saved before stays.
         """
         try:
-            with self._keeper:
+            with self._update.feed, self._keeper:
                 self._train()
                 self._keeper.finish()
         except NotSavedError:
@@ -161,6 +158,9 @@ class Trainer:
         settings = self.settings.training
         last = self.step == settings.max_steps
         asked = self._job.take_save_request() or self._save_soon or self._saves.time_is_up(settings.checkpoint_minutes)
+        if self._steps.ahead:  # a save waits until the step is known that has changed the weights already
+            self._save_soon = asked
+            return
         self._stopping, asked = self._group.any_of(self._job.stop_requested, asked)
         best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
         if last or snapshots.is_due(self.step):
@@ -176,18 +176,17 @@ class Trainer:
         if trouble.is_poison(self.step + 1):
             self._skip(math.nan, math.nan)
             return True
-        outcome = self._fitting(lambda: self._update.gradients(self.step))
+        outcome = self._steps.outcome(self.step, self._gradients, self._rate, self._goes_straight_on)
         if outcome is None:
             return False
-        told = outcome.loss if outcome.is_number else math.nan
         chance = math.log(self._material.tokenizer.vocab_size)
-        verdict = trouble.judge(self.step + 1, told if outcome.learned else None, settings.warmup_steps, chance)
+        verdict = trouble.judge(self.step + 1, outcome.to_judge, settings.warmup_steps, chance)
         if verdict is Verdict.FINE and outcome.is_number:
-            rate = trouble.rate_factor * learning_rate(self.step + 1, settings)
-            self._update.apply(rate)
+            rate = self._rate(self.step + 1)
+            self._steps.accept(rate)
             self._count(outcome, rate, time.perf_counter() - began)
             return True
-        self._update.skip()
+        self._steps.refuse()
         if verdict is Verdict.GIVE_UP:
             raise recovery.given_up(self.step + 1, trouble.rate_factor * settings.learning_rate)
         if verdict is Verdict.GO_BACK:
@@ -196,30 +195,34 @@ class Trainer:
             self._skip(outcome.loss, outcome.norm)
         return True
 
+    def _gradients(self, step: int) -> Gradients | None:
+        return self._fitting(lambda: self._update.gradients(step), step)
+
+    def _rate(self, step: int) -> float:
+        return self._now.recovery.rate_factor * learning_rate(step, self.settings.training)
+
+    def _goes_straight_on(self) -> bool:
+        """Whether nothing is to be measured, saved or left out between the next step and the one after."""
+        after, trouble = self.step + 1, self._now.recovery
+        due = _evaluation_is_due(after, self.settings) or snapshots.is_due(after) or self._save_soon
+        return not (due or trouble.is_poison(after + 1) or self._job.stop_requested)
+
     def _count(self, outcome: Outcome, rate: float, seconds: float) -> None:
-        tokens = self._update.tokens_per_step
-        self._throughput.add(tokens, seconds)
         # where questions filled the whole step, its loss is nothing to be told: the mean so far stands for it
-        mean = self._now.train_loss
-        loss = outcome.loss if outcome.learned or mean is None else mean
+        loss = outcome.loss if outcome.learned or self._now.train_loss is None else self._now.train_loss
+        tokens = self._update.tokens_per_step
         self._now.count(tokens, loss)
-        left = (self.settings.training.max_steps - self.step) * self._throughput.seconds_per_step
-        self._keeper.tell(StepDone(self.step, loss, rate, outcome.norm, self._now.tokens,
-                                   self._throughput.tokens_per_second, left))  # fmt: skip
-        for warning in (self._watch.warning(self.step, loss), self._pace.warning(seconds)):
-            if warning:
-                self._job.report(Notice(warning, "warning"))
+        self._teller.step(self._now, loss, rate, outcome, tokens, seconds, self.settings.training.max_steps)
 
     # --- Trouble ---------------------------------------------------------------------------------------------------
 
     def _skip(self, loss: float, norm: float) -> None:
         self._now.count(self._update.tokens_per_step, None)
-        self._keeper.tell(StepSkipped(self.step, loss, norm))
-        text = _("At step {step} the loss is no longer a number: the step is skipped.").format(step=number(self.step))
-        self._job.report(Notice(text, "warning"))
+        self._teller.skipped(self.step, loss, norm)
 
     def _go_back(self) -> None:
         """Go on from the last good checkpoint, at half the rate."""
+        self._steps.drop()
         self._keeper.finish()
         self._group.wait_for_all()  # what the first process has saved can be read by all
         before, folder = self._now, self._material.folder
@@ -238,24 +241,21 @@ class Trainer:
         if self._group.first:
             checkpoint.remove_after(folder, self.step)
             snapshots.remove_after(folder, self.step)
-        factor = self._now.recovery.rate_factor
-        self._keeper.cut_log(self.step, self._now.evaluated)
-        self._keeper.tell(RolledBack(self.step, diverged_at, factor))
-        self._job.report(recovery.told_back(diverged_at, self.step, factor))
+        self._teller.gone_back(self._now, diverged_at)
         self.tell_begun()
         self._catch_up()
 
-    def _fitting(self, action: Callable[[], _T]) -> _T:
-        """Do `action`, with smaller micro-batches where memory runs out."""
+    def _fitting(self, action: Callable[[], _T], step: int) -> _T:
+        """Do `action`, after `step` steps, with smaller micro-batches where memory runs out."""
         if self._group.count > 1:  # the others wait for this process, and wouldn't know
             return action()
-        return fitting(self._update, self._compute.device, action, self._tell_halved)
 
-    def _tell_halved(self, smaller: Settings) -> None:
-        self._pace.begin_anew()
-        self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
-        self._now.note(batch_size=smaller.training.batch_size)
-        self._job.report(told_halved(smaller, self.step + 1))
+        def halved(smaller: Settings) -> None:
+            self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
+            self._now.note(batch_size=smaller.training.batch_size)
+            self._teller.halved(smaller, step + 1)
+
+        return fitting(self._update, self._compute.device, action, halved)
 
     # --- What it measures and saves --------------------------------------------------------------------------------
 
@@ -263,14 +263,14 @@ class Trainer:
         """Measure the validation loss, and let the model write; True where the loss is the lowest so far."""
         model, tokens = self._update.model, self._material.tokens
         loss = self._fitting(lambda: evaluation.validation_loss(model, tokens, self.settings, self._compute,
-                                                                self._inner_job, self._group))  # fmt: skip
+                                                                self._inner_job, self._group), self.step)  # fmt: skip
         if loss is None:
             return False
         best = self._now.measured(loss)
         self._keeper.tell(Evaluated(self.step, loss, best))
         writer, texts = self._update.writer(), self._material
         if writer is not None and not evaluation.say_samples(
-            writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._answers_only,
+            writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._update.feed.answers_only,
             lambda prompt, text: self._keeper.tell(SampleWritten(self.step, prompt, text)),
         ):  # fmt: skip
             self._job.report(Notice(_("There was not enough memory to let the model write."), "warning"))

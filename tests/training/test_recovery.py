@@ -131,7 +131,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], None]:
 
         real = module.Update.gradients
 
-        def gradients(self: module.Update, step: int) -> module.Outcome | None:
+        def gradients(self: module.Update, step: int) -> module.Gradients | None:
             loss = Transformer.loss
 
             def poisoned(model: Transformer, *args: Any) -> torch.Tensor:
