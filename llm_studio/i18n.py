@@ -98,3 +98,9 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def energy(joules: float) -> str:
+    """An energy for people: 43.1 Wh, 1.2 kWh."""
+    hours = joules / 3600
+    return f"{number(hours / 1000, 1)} kWh" if hours >= 1000 else f"{number(hours, 1)} Wh"

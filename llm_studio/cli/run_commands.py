@@ -13,7 +13,7 @@ from llm_studio.cli.app import INTERRUPTED, Interrupted, running
 from llm_studio.cli.options import Changes, Folder, Json, Language, parse_changes, table
 from llm_studio.errors import StudioError
 from llm_studio.events import Done, Notice, TextWritten
-from llm_studio.i18n import N_, _, duration, number, size, system_language
+from llm_studio.i18n import N_, _, duration, energy, number, size, system_language
 from llm_studio.paths import quoted
 from llm_studio.project import Project
 
@@ -152,6 +152,9 @@ def _runs_text(chosen: "list[Run]", comparing: bool) -> str:
          _loss(run.best_loss), duration(run.seconds), size(run.bytes))
         for run in chosen
     ]  # fmt: skip
+    if any(run.joules is not None for run in chosen):
+        head = (*head, _("energy"))
+        rows = [(*row, _energy(run.joules)) for row, run in zip(rows, chosen, strict=True)]
     if any(run.continued_from for run in chosen):
         head = (*head, _("continued from"))
         rows = [(*row, run.continued_from) for row, run in zip(rows, chosen, strict=True)]
@@ -165,6 +168,10 @@ def _runs_text(chosen: "list[Run]", comparing: bool) -> str:
 
 def _loss(value: float | None) -> str:
     return "–" if value is None else number(value, 3)
+
+
+def _energy(joules: float | None) -> str:
+    return "–" if joules is None else energy(joules)
 
 
 def generate(

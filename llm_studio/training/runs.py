@@ -51,6 +51,8 @@ class Run:
     """Whether it was trained on conversations, so that its model can be asked questions."""
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """What was changed on the way, each with its step: settings, the micro-batch, the learning rate."""
+    joules: float | None = None
+    """Energy that the graphics cards of this machine used meanwhile, where they tell."""
 
 
 def lock_name(run: str) -> str:

@@ -9,6 +9,7 @@ from llm_studio import __version__
 from llm_studio.config import Settings
 from llm_studio.device import Compute, processor_name
 from llm_studio.project import Project
+from llm_studio.workflows.gauges import energy_joules
 
 if TYPE_CHECKING:
     from llm_studio.training.checkpoint import LoopState
@@ -33,8 +34,10 @@ class Recorder:
             run = replace(run, continued_from=origin)
         elif runs.exists(project, name):
             before = runs.read(project, name)
-            run = replace(run, created=before.created, continued_from=before.continued_from)
+            run = replace(run, created=before.created, continued_from=before.continued_from, joules=before.joules)
         self.run: Run = replace(run, machine=run.machine | machine(compute))
+        self._compute = compute
+        self._joules = joules_used(compute)
 
     @property
     def continued(self) -> bool:
@@ -50,12 +53,19 @@ class Recorder:
         from llm_studio.training import runs
 
         with self._alone:
+            self._count_energy()
             self.run = replace(
                 self.run, state=how, step=state.step, seconds=state.seconds, train_loss=state.train_loss,
                 best_loss=state.best_loss, settings=settings.to_dict(), history=state.history,
             )  # fmt: skip
             runs.write(self._project, self.run)
             return self.run
+
+    def _count_energy(self) -> None:
+        """Add what was used since the last time."""
+        before, self._joules = self._joules, joules_used(self._compute)
+        if before is not None and self._joules is not None:  # after a driver's restart it counts from 0 again
+            self.run = replace(self.run, joules=(self.run.joules or 0.0) + max(0.0, self._joules - before))
 
     def saved(self, state: "LoopState", settings: Settings) -> None:
         """The run is saved, and goes on."""
@@ -74,6 +84,11 @@ class Recorder:
         from llm_studio.training import runs
 
         runs.discard(self._project, self.run.name)
+
+
+def joules_used(compute: Compute) -> float | None:
+    """What the graphics cards have used since some time before; None where none computes, or tells."""
+    return energy_joules() if compute.device == "cuda" else None
 
 
 def machine(compute: Compute) -> dict[str, str]:

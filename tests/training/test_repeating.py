@@ -12,7 +12,7 @@ from llm_studio.errors import ProjectError
 from llm_studio.events import Event, Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training import runs
+from llm_studio.training import checkpoint, runs
 from llm_studio.workflows import projects, texts
 from llm_studio.workflows.training import train
 from tests.training.test_resume import StopAt, assert_same_weights, records
@@ -21,6 +21,11 @@ UNUSUAL: dict[str, Any] = {
     "training.max_steps": 8, "training.seed": 5, "training.learning_rate": 3e-3, "training.batch_size": 4,
     "model.d_model": 48, "model.dropout": 0.2,
 }  # fmt: skip
+
+
+def said_by_runs(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["runs", str(project.root)]) == 0
+    return capsys.readouterr().out
 
 
 def notices(said: list[Event]) -> list[str]:
@@ -80,3 +85,27 @@ def test_a_run_that_is_not_there_is_said(project: Project) -> None:
         train(project, Job(), like="none")
     with pytest.raises(ProjectError, match="repeated"):
         train(project, Job(), like="none", resume=True)
+
+
+def test_the_record_holds_the_energy_of_all_sessions_where_a_card_tells(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from llm_studio.workflows import recording
+
+    train(project, Job(), run="untold", changes={"training.max_steps": 2})
+    assert runs.read(project, "untold").joules is None
+    assert "Wh" not in said_by_runs(project, capsys)
+    meter = iter([100.0, 150.0, 170.0, 1000.0, 5.0, 25.0])
+    monkeypatch.setattr(recording, "joules_used", lambda _compute: next(meter))
+    settings = project.settings()
+    state = checkpoint.listed(runs.folder(project, "untold"))[-1].state
+
+    def session(*expected: float) -> None:
+        recorder = recording.Recorder(project, "untold", settings, "data", state.compute, None)
+        for joules in expected:
+            assert recorder.write("stopped", state, settings).joules == joules
+            assert runs.read(project, "untold").joules == joules
+
+    session(50.0, 70.0)
+    session(70.0, 90.0)  # not what was used between the two; in the second the driver began to count from 0 again
+    assert "0.0 Wh" in said_by_runs(project, capsys)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, duration, energy, number, short_number, size
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import FigureCard
 
@@ -114,7 +114,7 @@ class Figures(QWidget):
             return
         if run != self._energy_of:
             self._energy_of, self._joules = run, joules
-        self._energy_text = " · " + _("{n} Wh").format(n=number((joules - self._joules) / 3600, 1))
+        self._energy_text = " · " + energy(joules - self._joules)
 
     def _show_left(self, seconds: float | None) -> None:
         if seconds is None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QModelIndex, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QInputDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, duration, energy, number, short_number, size
 from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.runs import ACTIVE
@@ -129,9 +129,10 @@ class RunsPanel(QWidget):
         best = "–" if run.best_loss is None else number(run.best_loss, 2)
         drawn = Cell("●" if main or color else "○", "accent" if main else color or "muted",
                      _("This run is shown") if main else _("Draw it over the others"))  # fmt: skip
+        time = duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
         word = Cell("–", "muted") if main else Cell(_("drawn"), color) if color else Cell(_("overlay"), "muted")
         return [drawn, Cell(name, bold=main), short_number(run.parameters), best, steps,
-                duration(run.seconds), size(run.bytes), word]  # fmt: skip
+                time, size(run.bytes), word]  # fmt: skip
 
     def selected(self) -> "list[Run]":
         """The chosen runs, from top to bottom."""
