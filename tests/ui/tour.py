@@ -24,6 +24,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.tabs.generation.page import GenerationPage
 from llm_studio.workflows import projects, quickstart, training
+from tests.ui.clipped import clipped
 
 STEPS, SHORT_STEPS = 500, 120
 
@@ -113,6 +114,8 @@ class Tour:
         path = self.out / f"{name}-{self.look.name}.png"
         (widget or self.window).grab().save(str(path))
         print(f"  {path.name}", flush=True)
+        for text in clipped(widget or self.window):
+            print(f"    cut off: {text}", flush=True)
 
     def go(self, name: str, picture: str = "") -> None:
         """Go to a tab and take its picture."""

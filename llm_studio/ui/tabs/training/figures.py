@@ -144,4 +144,4 @@ def _about(seconds: float) -> str:
 
 def _perplexity(loss: float) -> str:
     value = 2.718281828 ** min(loss, 30.0)
-    return number(value, 1) if value < 1000 else short_number(value)
+    return number(value, 1 if value < 100 else 0) if value < 1000 else short_number(value)
