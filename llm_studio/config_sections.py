@@ -212,6 +212,9 @@ class TrainingSettings(Section):
     precision: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         default="auto", description=N_("number format of the matrix products")
     )
+    cuda_graphs: bool = Field(
+        default=True, description=N_("graphics card: ask for a small model's whole step at once, where that works")
+    )
     sharded: bool = Field(
         default=False,
         description=N_("with several processes: each holds only a part of the weights, to train larger models"),

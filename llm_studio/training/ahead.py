@@ -8,8 +8,15 @@ wait for one step.
 from collections.abc import Callable
 
 from llm_studio.device import Compute
+from llm_studio.training.graphs import Graphs
 from llm_studio.training.parallel import Group
 from llm_studio.training.step import Gradients, Outcome, Update
+
+
+def steps(update: Update, compute: Compute, group: Group) -> "Steps":
+    """The steps of a training, as they are best done there."""
+    late = reads_late(compute, group)
+    return Steps(update, late, Graphs(update, compute) if late else None)
 
 
 def reads_late(compute: Compute, group: Group) -> bool:
@@ -23,8 +30,8 @@ def reads_late(compute: Compute, group: Group) -> bool:
 class Steps:
     """Has steps computed. `late`: the weights have changed already when an outcome is known, unless it is no number."""
 
-    def __init__(self, update: Update, late: bool) -> None:
-        self._update, self._late = update, late
+    def __init__(self, update: Update, late: bool, graphs: Graphs | None = None) -> None:
+        self._update, self._late, self._graphs = update, late, graphs
         self._begun: Gradients | None = None
 
     @property
@@ -43,8 +50,9 @@ class Steps:
         """
 
         def begin_and_change(after: int) -> Gradients | None:
-            begun = begin(after)
-            if begun and self._late:
+            done = self._graphs.step(after, rate(after + 1)) if self._graphs else None
+            begun = done or begin(after)
+            if begun and self._late and not done:
                 self._update.apply(rate(after + 1), begun.fine)
             return begun
 

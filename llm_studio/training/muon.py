@@ -48,7 +48,7 @@ class Muon(torch.optim.Optimizer):
                 continue
             momenta = [self._momentum_of(p) for p in weights]
             gradients = [p.grad for p in weights if p.grad is not None]
-            kept: float | Tensor = 1 - rate * group["weight_decay"]
+            kept = 1 - rate * group["weight_decay"]
             if self.fine is not None:
                 gradients = [torch.where(self.fine, g, m) for g, m in zip(gradients, momenta, strict=True)]
                 kept = torch.where(self.fine, kept, 1.0)
@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(weight)
         return state["momentum"]
 
-    def _update(self, weights: list[Tensor], updates: list[Tensor], rate: float) -> None:
+    def _update(self, weights: list[Tensor], updates: list[Tensor], rate: float | Tensor) -> None:
         """Move weights of one shape against their updates, made orthogonal in one batch of products."""
         high = len(weights[0]) > weights[0].shape[1]  # the products are smaller where a matrix is wider than high
         wholes = [u.t() if high else u for u in map(whole, updates)]
@@ -73,7 +73,11 @@ class Muon(torch.optim.Optimizer):
         made = made if self.fine is None else made * self.fine
         scale = 0.2 * math.sqrt(made.shape[2])
         parts = [part_like(m.t() if high else m, w) for m, w in zip(made.unbind(), weights, strict=True)]
-        torch._foreach_add_(weights, parts, alpha=-rate * scale)
+        if isinstance(rate, Tensor):
+            torch._foreach_mul_(parts, rate * -scale)
+            torch._foreach_add_(weights, parts)
+        else:
+            torch._foreach_add_(weights, parts, alpha=-rate * scale)
 
 
 def _by_shape(matrices: list[Tensor], most: int) -> list[list[int]]:

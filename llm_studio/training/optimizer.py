@@ -32,8 +32,8 @@ class Optimizer(torch.optim.Optimizer):
             self._share_of_group += [share] * len(part.param_groups)
         self.set_learning_rate(learning_rate)
 
-    def set_learning_rate(self, rate: float) -> None:
-        """The rate of AdamW; Muon's follows in proportion."""
+    def set_learning_rate(self, rate: float | torch.Tensor) -> None:
+        """The rate of AdamW; Muon's follows in proportion. A tensor is one number on the device."""
         for group, share in zip(self.param_groups, self._share_of_group, strict=True):
             group["lr"] = rate * share
 
@@ -70,6 +70,7 @@ def build(model: nn.Module, settings: TrainingSettings, dtype: torch.dtype = tor
         betas=(settings.beta1, settings.beta2),
         eps=1e-8,
         fused=True,
+        capturable=others[0].device.type == "cuda",
     )
     parts: list[tuple[torch.optim.Optimizer, float]] = [(adamw, 1.0)]
     if inner:

@@ -17,7 +17,7 @@ from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.training import memory, optimizer, parallel
 from llm_studio.training.checkpoint import Checkpoint
-from llm_studio.training.feeding import Draw, Feed
+from llm_studio.training.feeding import Draw, Drawn, Feed
 from llm_studio.training.parallel import ALONE, Group, Shared
 from llm_studio.training.tensors import Copy
 
@@ -49,12 +49,11 @@ class Gradients:
     `read` waits for them. `fine` is true, on the device, where the weights may be changed by them.
     """
 
-    def __init__(
-        self, losses: list[torch.Tensor], norm: torch.Tensor, learned: bool, usual: bool, group: Group
-    ) -> None:
-        """`losses` of the micro-batches, which add up to the step's over all processes. `usual`: an infinite gradient
-        is no trouble."""
-        figures = torch.stack([*losses, norm]).double()
+    def __init__(self, figures: torch.Tensor, learned: bool = True, usual: bool = False, group: Group = ALONE) -> None:
+        """`figures`: losses of micro-batches, which add up to the step's over all processes, and the gradients' norm.
+
+        `usual`: an infinite gradient is no trouble.
+        """
         self.fine = (figures[:-1] if usual else figures).isfinite().all()
         self._learned, self._usual, self._group = learned, usual, group
         self._there: torch.cuda.Event | None = None
@@ -64,7 +63,7 @@ class Gradients:
             self._there = torch.cuda.Event()
             self._there.record()
         else:
-            self._figures = figures
+            self._figures = figures.clone()  # a graph writes the next step's into the same place
 
     def read(self) -> Outcome:
         """What they are like. Every process must call it."""
@@ -112,6 +111,12 @@ class Update:
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
         answers_only = settings.training.loss_on == "answers" and tokens.has_conversations
         self.feed = Feed(tokens, answers_only, pinned=compute.device == "cuda")
+        self._loads = 0
+
+    @property
+    def memory(self) -> tuple[Settings, int]:
+        """Changes where weights, moments and micro-batches don't lie in memory as they did."""
+        return self.settings, self._loads
 
     def _new_model(self) -> Transformer:
         torch.manual_seed(self.settings.training.seed)
@@ -121,11 +126,13 @@ class Update:
         """Have weights and optimizer as they are at step 0."""
         self.load(self._new_model().state_dict())
         self.optimizer.state.clear()
+        self._loads += 1
 
     def restore(self, saved: Checkpoint) -> None:
         """Have weights and optimizer as they are in a checkpoint."""
         self.load(saved.weights())
         optimizer.load_state_tensors(self.optimizer, self.model, saved.moments())
+        self._loads += 1
         if saved.state.scaler:
             self.scaler.load_state_dict(saved.state.scaler)
 
@@ -181,13 +188,31 @@ class Update:
             losses.append(loss.detach())
             learned = learned or micro_batch.counts
         self.scaler.unscale_(self.optimizer)
-        limit = settings.gradient_clip or float("inf")
-        norm = parallel.whole(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
         # in float16 an infinite gradient is usual, as long as there is a scale to lower: the scaler skips that step
         usual = self.scaler.is_enabled() and self.scaler.get_scale() > 1
-        return Gradients(losses, norm, learned, usual, self._group)
+        return Gradients(self._figures(losses), learned, usual, self._group)
 
-    def apply(self, rate: float, fine: torch.Tensor | None = None) -> None:
+    def _figures(self, losses: list[torch.Tensor]) -> torch.Tensor:
+        """Clip the gradients; what `Gradients` wants to know."""
+        limit = self.settings.training.gradient_clip or float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        return torch.stack([*losses, parallel.whole(norm)]).double()
+
+    def whole_step(self, ids: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+        """A step on ids (sequences, length + 1) at this learning rate, all of it done by the device alone: what a graph
+        can hold. The figures of its gradients. Without dropout, a scale, or several processes."""
+        self.forget()
+        losses: list[torch.Tensor] = []
+        for part in ids.split(self.settings.training.batch_size):
+            with self._compute.autocast():
+                loss = self.model.loss(part[:, :-1], part[:, 1:]) * (len(part) / len(ids))
+            loss.backward()
+            losses.append(loss.detach())
+        figures = self._figures(losses)
+        self.apply(rate, figures.isfinite().all())
+        return figures
+
+    def apply(self, rate: float | torch.Tensor, fine: torch.Tensor | None = None) -> None:
         """Change the weights by the gradients, at this learning rate; not where `fine` is false, on the device."""
         self.optimizer.set_learning_rate(rate)
         self.optimizer.only_where(fine)
@@ -215,12 +240,19 @@ class Update:
         """Draw what the first step will draw. Raises DataError where there are too few tokens."""
         next(self._micro_batches(0))
 
-    def _micro_batches(self, step: int) -> "Iterator[_MicroBatch]":
-        """What this step learns from."""
+    def sequences(self, step: int) -> Drawn:
+        """What this step learns from, in all processes."""
         settings = self.settings.training
         sequences = settings.batch_size * settings.gradient_accumulation_steps
-        wanted = Draw(settings.seed, step, sequences, self.settings.model.max_seq_len, self.settings.data.weights)
-        drawn, own = self.feed.take(wanted), self._group.part_of(sequences)
+        return self.feed.take(
+            Draw(settings.seed, step, sequences, self.settings.model.max_seq_len, self.settings.data.weights)
+        )
+
+    def _micro_batches(self, step: int) -> "Iterator[_MicroBatch]":
+        """What this step learns from here."""
+        settings, drawn = self.settings.training, self.sequences(step)
+        sequences = len(drawn.ids)
+        own = self._group.part_of(sequences)
         ids = self._there(drawn.ids[own]).split(settings.batch_size)
         if drawn.counted is None:
             for index, part in enumerate(ids, 1):

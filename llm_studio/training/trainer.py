@@ -18,8 +18,7 @@ from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice, RunStarted, SampleWritten
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.training import checkpoint, evaluation, memory, recovery, snapshots
-from llm_studio.training.ahead import Steps, reads_late
+from llm_studio.training import ahead, checkpoint, evaluation, memory, recovery, snapshots
 from llm_studio.training.checkpoint import Checkpoint, LoopState
 from llm_studio.training.keeping import NotSavedError
 from llm_studio.training.recovery import Verdict
@@ -46,7 +45,7 @@ class Trainer:
         self._group = material.group
         self._inner_job = job if self._group.count == 1 else Job()  # several stop together, between two steps
         self._update = Update(material.tokens, vocab_size, settings, compute, self._inner_job, self._group)
-        self._steps = Steps(self._update, reads_late(compute, self._group))
+        self._steps = ahead.steps(self._update, compute, self._group)
         self._teller = Teller(material.keeper, job, vocab_size, settings, compute)
         self._now = Standing()
         self._saves = Saves(material)

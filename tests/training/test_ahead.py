@@ -18,7 +18,7 @@ from llm_studio.events import Event, StepDone
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
-from llm_studio.training import optimizer, step, trainer
+from llm_studio.training import ahead, optimizer, step, trainer
 from llm_studio.training.feeding import Draw, Feed
 from llm_studio.workflows.training import train
 from tests.training.test_memory import OUT_OF_MEMORY, room  # noqa: F401  a fixture
@@ -31,7 +31,7 @@ BOTH: list[dict[str, object]] = [{"training.optimizer": "adamw"}, {"training.opt
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Has losses read late from now on."""
-    return lambda: monkeypatch.setattr(trainer, "reads_late", lambda *_: True)
+    return lambda: monkeypatch.setattr(ahead, "steps", lambda update, *_: ahead.Steps(update, late=True))
 
 
 def figures(project: Project, run: str) -> list[dict[str, object]]:

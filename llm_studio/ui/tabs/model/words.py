@@ -21,6 +21,7 @@ LABELS = {
     "training.beta2": "Beta 2", "training.eval_interval": N_("Evaluate every"),
     "training.eval_sequences": N_("Evaluation size"), "training.checkpoint_interval": N_("Checkpoint every"),
     "training.checkpoint_minutes": N_("Checkpoint after"), "training.sharded": N_("Sharded"),
+    "training.cuda_graphs": N_("CUDA graphs"),
     "training.snapshot_megabytes": N_("Disk for snapshots"), "training.sample_prompts": N_("Sample prompts"),
     "training.seed": N_("Seed"), "training.device": N_("Device"), "training.precision": N_("Precision"),
     "training.threads": N_("Threads"), "training.loss_on": N_("Learn from"),
