@@ -244,7 +244,7 @@ def _run(
             with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
                 recorder.write("failed", trainer.state(), trainer.settings)
             raise
-        return _ended(recorder, trainer, finished, begun_before=saved is not None)
+    return _ended(recorder, trainer, finished, begun_before=saved is not None)  # it may remove what is closed now
 
 
 def _ended(recorder: Recorder, trainer: "Trainer", finished: bool, begun_before: bool) -> Trained:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -52,6 +52,7 @@ def test_a_run_saved_by_time_resumes_bit_for_bit_and_is_evaluated_no_more_often(
 def test_the_time_between_saves_is_that_of_the_settings(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(saving.time, "monotonic", lambda: now)
+    monkeypatch.setattr(Keeper, "busy", False)  # as where a save takes no longer than a step
     monkeypatch.setattr(saving.time, "time", lambda: -now)  # a clock that is set back decides nothing
 
     def report(event: Event) -> None:
@@ -128,11 +129,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode:
         pytest.skip("no disk can be mounted here")
     yield disk
+    for timer in Filler.timers:  # what a second wait has set going may outlast the training
+        timer.join()
+    Filler.timers.clear()
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 class Filler:
     """Fills the disk when a step is done, and makes room when the training has waited for a while."""
+
+    timers: ClassVar[list[threading.Timer]] = []
 
     def __init__(self, disk: Path, step: int, then: Callable[[], None]) -> None:
         self.said: list[Event] = []
@@ -150,7 +156,8 @@ class Filler:
                 except OSError as error:
                     assert error.errno == errno.ENOSPC
         elif isinstance(event, Notice) and "waits" in event.text:
-            threading.Timer(0.4, self._then).start()
+            self.timers.append(threading.Timer(0.4, self._then))
+            self.timers[-1].start()
 
     def make_room(self) -> None:
         self._file.unlink(missing_ok=True)

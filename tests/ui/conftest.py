@@ -10,7 +10,7 @@ import pytest
 if sys.platform != "win32":  # there it is without fonts, and Windows has a screen
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -31,7 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def application(qapp: QApplication) -> QApplication:
-    """The application as the program makes it."""
+    """The application as the program makes it, but for the system's own dialogs, which only a person can use."""
+    qapp.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     return make_application()
 
 
