@@ -38,7 +38,8 @@ def explained() -> Generator[None]:
 
 def free(device: str) -> None:
     """Give back what nothing refers to any more: call when the error that tells of it is gone, with its frames."""
-    gc.collect()
+    if gc.isenabled():  # the window collects in its own thread alone
+        gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
 

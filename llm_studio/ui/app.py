@@ -18,6 +18,7 @@ from PySide6.QtCore import (
     QMessageLogContext,
     QObject,
     QProcess,
+    Qt,
     QTimer,
     QtMsgType,
     QTranslator,
@@ -30,6 +31,7 @@ from PySide6.QtWidgets import QApplication
 from llm_studio import i18n
 from llm_studio.paths import log_folder, packaged, resource
 from llm_studio.ui import self_test, theme
+from llm_studio.ui.garbage import Collector
 from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.single_instance import claim
@@ -63,12 +65,16 @@ def main(arguments: Sequence[str] = ()) -> int:
     window = MainWindow(preferences)
     instance.raised.connect(window.come_to_front)
     install_hooks(window)
+    collector = Collector(app)
+    collector.start()
+    window.pages_made.connect(collector.leave_out_what_is_there, Qt.ConnectionType.SingleShotConnection)
     window.show()
     wanted = folder or (preferences.recent[0] if preferences.reopen_last and preferences.recent else "")
     test = self_test.SelfTest(window, *map(Path, arguments[1:])) if testing else None
     painted = _Painted(window)
     painted.first.connect(lambda: _start(window, wanted))
     status = app.exec()
+    collector.stop()
     instance.end()
     if window.begin_anew:
         _start_again()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-if sys.platform != "win32":  # there it is without fonts, and Windows has a screen
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+if sys.platform == "win32":  # there it would look for fonts in its own folder, which has none
+    os.environ.setdefault("QT_QPA_FONTDIR", str(Path(os.environ["WINDIR"]) / "Fonts"))
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QApplication
@@ -17,6 +18,7 @@ from pytestqt.qtbot import QtBot
 from llm_studio.project import Project
 from llm_studio.ui import theme
 from llm_studio.ui.app import make_application, speak
+from llm_studio.ui.garbage import Collector
 from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
 from tests.ui.driver import Driver
@@ -41,6 +43,15 @@ def light(application: QApplication, qapp: QApplication) -> None:
     """Every test begins in English, in the light theme."""
     speak("en")
     theme.apply(qapp, "light")
+
+
+@pytest.fixture(autouse=True)
+def collector(application: QApplication) -> Iterator[Collector]:
+    """Garbage is collected as in the program."""
+    made = Collector()
+    made.start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

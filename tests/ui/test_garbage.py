@@ -1,0 +1,74 @@
+"""Widgets that hold each other end in the UI thread, and never while Qt goes through all widgets."""
+
+import gc
+import threading
+import weakref
+
+from PySide6.QtCore import QEvent
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from llm_studio.ui import theme
+from llm_studio.ui.worker import Task, Worker
+
+
+class Knot(QWidget):
+    """Holds itself: only a collection ends it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.itself = self
+
+
+def allocate(*_anything: object) -> None:
+    """Enough for Python to collect many times, if it is to."""
+    for _number in range(20_000):
+        knot: list[object] = []
+        knot.append(knot)
+
+
+def test_a_worker_that_allocates_ends_no_widget(qtbot: QtBot, qapp: QApplication) -> None:
+    ended: list[int] = []
+    knots = [Knot() for _number in range(20)]
+    watched = [weakref.ref(knot, lambda _ref: ended.append(threading.get_ident())) for knot in knots]
+    del knots
+    worker = Worker(Task("test", allocate), qapp)
+    worker.start()
+    assert worker.wait(20_000)
+    qtbot.waitUntil(lambda: len(ended) == len(watched), timeout=20_000)
+    assert set(ended) == {threading.get_ident()}
+
+
+class Allocating(QWidget):
+    """Allocates whenever its style changes."""
+
+    changes = 0
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's
+        if event.type() == QEvent.Type.StyleChange:
+            self.changes += 1
+            allocate()
+        super().changeEvent(event)
+
+
+def test_nothing_is_collected_while_all_widgets_are_given_another_style(qtbot: QtBot, qapp: QApplication) -> None:
+    widget = Allocating()
+    qtbot.addWidget(widget)
+    widget.show()
+    collected: list[str] = []
+
+    def note(phase: str, _info: object) -> None:
+        collected.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        theme.apply(qapp, "dark")
+    finally:
+        gc.callbacks.remove(note)
+    assert widget.changes and not collected
+
+
+def test_what_is_no_longer_held_is_collected_in_time(qtbot: QtBot) -> None:
+    allocate()
+    before = gc.get_count()[0]
+    qtbot.waitUntil(lambda: gc.get_count()[0] < before // 2, timeout=10_000)
