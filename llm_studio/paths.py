@@ -40,16 +40,16 @@ def packaged() -> bool:
 def settings_folder() -> Path:
     """Where the program keeps the user's preferences. `LLM_STUDIO_HOME` puts all of it elsewhere."""
     home = os.environ.get("LLM_STUDIO_HOME")
-    return Path(home) if home else platformdirs.user_config_path(_NAME, appauthor=False)
+    return Path(home).absolute() if home else platformdirs.user_config_path(_NAME, appauthor=False)
 
 
 def log_folder() -> Path:
     """Where the program writes its log."""
     home = os.environ.get("LLM_STUDIO_HOME")
-    return Path(home) / "logs" if home else platformdirs.user_log_path(_NAME, appauthor=False)
+    return Path(home).absolute() / "logs" if home else platformdirs.user_log_path(_NAME, appauthor=False)
 
 
 def data_folder() -> Path:
     """Where the program puts large things that it has fetched: on this computer alone, never synchronised."""
     home = os.environ.get("LLM_STUDIO_HOME")
-    return Path(home) / "data" if home else platformdirs.user_data_path(_NAME, appauthor=False)
+    return Path(home).absolute() / "data" if home else platformdirs.user_data_path(_NAME, appauthor=False)
