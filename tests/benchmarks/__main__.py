@@ -2,6 +2,7 @@
 
 training   tokens per second beside a plain float32 model of the same architecture; with `--peer PATH` also beside a
            checkout of nanoGPT or of what has its `train.py`: tokens per second, time to its final loss, memory
+logits     memory and time of a step at a vocabulary of 32,000, beside one that holds all logits
 recipe     what each ingredient of the training does to the validation loss, at equal steps and at equal time
 forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
@@ -26,6 +27,7 @@ NAMES = (
     "starting",
     "window",
     "training",
+    "logits",
     "forecast",
     "recipe",
     "preparing",

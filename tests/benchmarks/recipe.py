@@ -46,13 +46,22 @@ INGREDIENTS: dict[str, dict[str, object]] = {
     "AdamW, query/key norm": {"model.qk_norm": True},
     "Muon, query/key norm": MUON,
     "Muon, no query/key norm": MUON | {"model.qk_norm": False},
+    "Muon, rate 2.5e-3": MUON | {"training.muon_learning_rate": 2.5e-3},
     "Muon, rate 5e-3": MUON | {"training.muon_learning_rate": 5e-3},
     "Muon, rate 2e-2": MUON | {"training.muon_learning_rate": 2e-2},
     "Muon, zero beginning": MUON | {"model.zero_init": True},
     "Muon, constant, then falling": MUON | {"training.schedule": "constant", "training.decay_share": 0.4},
     "Muon, falling to zero": MUON | {"training.final_learning_rate_ratio": 0.0},
     "Muon, squared ReLU": MUON | {"model.activation": "relu2"},
-}  # the squared ReLU has one matrix less: `_variant` widens it, so that the parameters stay as many
+    "Muon, GELU": MUON | {"model.activation": "gelu"},
+    "Muon, rate 5e-3, zero, constant": MUON
+    | {
+        "training.muon_learning_rate": 5e-3,
+        "model.zero_init": True,
+        "training.schedule": "constant",
+        "training.decay_share": 0.4,
+    },
+}  # beside SwiGLU the others have one matrix less: `_variant` widens them, so that the parameters stay as many
 
 
 def main() -> None:
@@ -83,7 +92,7 @@ def _variant(preset: str, steps: int, changes: dict[str, object]) -> Settings:
     settings = load_preset(preset).replaced(
         PLAIN | {"training.max_steps": steps, "training.warmup_steps": steps // 20} | changes
     )
-    wide = settings.model.activation == "relu2"
+    wide = settings.model.activation != "swiglu"
     return settings.replaced({"model.d_ff": settings.model.d_ff * 3 // 2}) if wide else settings
 
 

@@ -26,16 +26,18 @@ def main() -> None:
         compute = choose(settings.training)
         torch.manual_seed(0)
         plain = PlainTransformer(settings.model, settings.model.vocab_size)
-        ours = Transformer(settings.model, settings.model.vocab_size)
+        ours, likewise = (Transformer(settings.model, settings.model.vocab_size) for _copy in range(2))
         assert sum(p.numel() for p in plain.parameters()) == ours.parameter_count(), "not the same architecture"
         adamw = torch.optim.AdamW(plain.parameters(), lr=3e-4)
         plain_step = _step(plain, adamw, settings, torch.autocast("cpu", enabled=False))
-        our_step = _step(ours, optimizer.build(ours, settings.training), settings, compute.autocast())
-        slow, fast = _in_turns(plain_step, our_step, steps)
+        our_step = _step(ours, optimizer.build(ours, settings.training, compute.dtype), settings, compute.autocast())
+        same = settings.replaced({"training.optimizer": "adamw"})
+        with_adamw = _step(likewise, optimizer.build(likewise, same.training), settings, compute.autocast())
+        slow, fast, alike = _in_turns(steps, plain_step, our_step, with_adamw)
         tokens = settings.training.batch_size * settings.model.max_seq_len
         print(f"{preset:6} {settings.training.batch_size} x {settings.model.max_seq_len}: plain float32 "
               f"{tokens / slow:8,.0f} tokens/s, ours ({compute.precision}) {tokens / fast:8,.0f} tokens/s, "
-              f"{slow / fast:.2f} times")  # fmt: skip
+              f"{slow / fast:.2f} times, with AdamW too {slow / alike:.2f}", flush=True)  # fmt: skip
 
 
 def _step(model: nn.Module, adamw: torch.optim.Optimizer, settings: Settings, autocast) -> Callable[[], None]:
@@ -53,14 +55,14 @@ def _step(model: nn.Module, adamw: torch.optim.Optimizer, settings: Settings, au
     return step
 
 
-def _in_turns(one: Callable[[], None], other: Callable[[], None], steps: int) -> tuple[float, float]:
+def _in_turns(steps: int, *ways: Callable[[], None]) -> list[float]:
     """Median seconds of a step of each, measured alternately."""
-    times: tuple[list[float], list[float]] = ([], [])
+    times: list[list[float]] = [[] for _way in ways]
     for round_number in range(ROUNDS + 1):
-        for step, kept in zip((one, other), times, strict=True):
+        for step, kept in zip(ways, times, strict=True):
             began = time.perf_counter()
             for _n in range(steps):
                 step()
             if round_number:
                 kept.append((time.perf_counter() - began) / steps)
-    return statistics.median(times[0]), statistics.median(times[1])
+    return [statistics.median(kept) for kept in times]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     "data": N_("Data"), "tokenizer": N_("Tokenizer"), "model": N_("Model"), "training": N_("Training"),
-    "generation": N_("Generation"), "export": N_("Export"), "diagnostics": N_("Diagnostics"),
+    "recipe": N_("Recipes"), "generation": N_("Generation"), "export": N_("Export"), "diagnostics": N_("Diagnostics"),
 }  # fmt: skip
 _INDEX_WIDTH, _HEADING_WIDTH = 224, 160
 """Of the list at the left, and of a heading in it, beside padding and scroll bar."""
