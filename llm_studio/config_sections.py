@@ -164,7 +164,7 @@ class TrainingSettings(Section):
     )
     learning_rate: float = Field(default=3e-4, gt=0, le=10, description=N_("highest learning rate"))
     muon_learning_rate: float = Field(
-        default=0.01, gt=0, le=10, description=N_("highest learning rate of Muon; it rises and falls with the other")
+        default=0.005, gt=0, le=10, description=N_("highest learning rate of Muon; it rises and falls with the other")
     )
     muon_momentum: float = Field(default=0.9, ge=0, lt=1, description=N_("memory of Muon for gradients"))
     warmup_steps: int = Field(default=1000, ge=0, description=N_("steps for the learning rate to rise from zero"))

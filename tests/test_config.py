@@ -27,7 +27,7 @@ def test_the_yaml_of_the_design_loads() -> None:
     )
     # for new projects: an older file means none of these
     newer = {"data.remove_invisible": False, "data.tidy_spaces": False, "training.optimizer": "adamw",
-             "training.muon_learning_rate": 0.01}  # fmt: skip
+             "training.muon_learning_rate": 0.005}  # fmt: skip
     assert settings == load_preset("small").replaced({"project.name": "", **newer})
     assert settings.training.learning_rate == 0.0003
 
