@@ -132,7 +132,7 @@ class Graphs:
                 before, made_of_it, changing, len(moments)
             )
             self._graph = _Graph(replay, ids, told, result, update.memory) if works else None
-        except RuntimeError:  # of whatever kind: what can't be recorded is done without
+        except (MemoryError, RuntimeError):  # of whatever kind: what can't be recorded is done without
             self._graph = None
         update.forget()
         _put(made_of_it, changing)

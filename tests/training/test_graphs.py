@@ -21,7 +21,7 @@ from llm_studio.project import Project
 from llm_studio.training import ahead, graphs, step
 from llm_studio.training.graphs import WARM, Graphs
 from llm_studio.workflows.training import train
-from tests.training.test_memory import room  # noqa: F401  a fixture
+from tests.training.test_memory import OUT_OF_MEMORY, room  # noqa: F401  a fixture
 from tests.training.test_recovery import LONG, poison  # noqa: F401  a fixture
 from tests.training.test_resume import StopAt, assert_same_weights, records
 
@@ -34,7 +34,9 @@ class Again:
     recorded = 0
     replayed = 0
 
-    def __init__(self, spoil: Callable[[], object] = lambda: None, fails: BaseException | None = None) -> None:
+    def __init__(
+        self, spoil: Callable[[], object] = lambda: None, fails: Callable[[], BaseException] | None = None
+    ) -> None:
         self._spoil, self._fails = spoil, fails
 
     def warm(self, action: Callable[[], Tensor]) -> Tensor:
@@ -44,7 +46,7 @@ class Again:
 
     def record(self, action: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
         if self._fails:
-            raise self._fails
+            raise self._fails()
         self.recorded += 1
         result = torch.zeros(self._shape, dtype=torch.float64)
 
@@ -197,8 +199,10 @@ def test_what_gives_other_weights_is_not_used_and_not_tried_again(project: Proje
     assert (recorder.recorded, recorder.replayed) == (1, 1)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("CUDA error: operation not permitted"), torch.OutOfMemoryError("full")])
-def test_what_can_not_be_recorded_is_done_without(project: Project, recording: Any, error: BaseException) -> None:
+@pytest.mark.parametrize("error", [lambda: RuntimeError("CUDA error: operation not permitted"), *OUT_OF_MEMORY])
+def test_what_can_not_be_recorded_is_done_without(
+    project: Project, recording: Any, error: Callable[[], BaseException]
+) -> None:
     recorder = Again(fails=error)
     damaged(project, {**EXACT, "model.dropout": 0.0}, recording, recorder)
     assert (recorder.recorded, recorder.replayed) == (0, 0)
@@ -208,7 +212,7 @@ def test_a_try_that_took_the_program_down_is_not_repeated(project: Project, reco
     class Down(BaseException):
         pass
 
-    recording(Again(fails=Down()))
+    recording(Again(fails=Down))
     changes = {**EXACT, "model.dropout": 0.0}
     with pytest.raises(Down):
         train(project, Job(), run="graph", changes=changes)

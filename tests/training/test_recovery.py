@@ -198,7 +198,20 @@ def test_a_run_that_was_stopped_or_killed_decides_the_same(project: Project, poi
     assert len(records(project, "stopped", "rollback")) == 1
 
 
-def test_a_weight_that_is_no_number_any_more_is_replaced_from_the_checkpoint(project: Project) -> None:
+def test_a_weight_that_is_no_number_any_more_is_replaced_from_the_checkpoint(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_studio.training import step as module
+
+    made: list[module.Update] = []
+    real = module.Update.__init__
+
+    def noted(self: module.Update, *args: Any) -> None:
+        made.append(self)
+        real(self, *args)
+
+    monkeypatch.setattr(module.Update, "__init__", noted)
+
     class Flip:
         """Changes a weight when step 41 is done, as a bad memory chip would."""
 
@@ -208,12 +221,8 @@ def test_a_weight_that_is_no_number_any_more_is_replaced_from_the_checkpoint(pro
         def __call__(self, event: Event) -> None:
             self.said.append(event)
             if isinstance(event, StepDone) and event.step == 41 and not of_kind(self.said, RolledBack):
-                import gc
-
-                gc.collect()  # models of trainings before
-
-                (model,) = {id(o): o for o in gc.get_objects() if type(o) is Transformer}.values()
-                next(model.parameters()).data[3] = math.nan
+                (update,) = made
+                next(update.model.parameters()).data[3] = math.nan
 
     flip = Flip()
     assert train(project, Job(flip), run="a", changes=LONG).finished
