@@ -116,10 +116,11 @@ class Graphs:
         ids, told = update.sequences(step).ids.to(device), torch.tensor(rate, device=device)
         moments = optimizer.state_tensors(update.optimizer, update.model)
         changing = [*map(torch.Tensor.detach, update.model.parameters()), *moments.values()]
-        made_of_it, figures, works = _copies(changing), None, False
+        made_of_it: list[Tensor] = []
+        figures, works = None, False
         self._remember(_TRYING)
         try:
-            before = made_of_it
+            made_of_it = before = _copies(changing)  # for which there may be no room
             figures = self._recorder.warm(lambda: update.whole_step(ids, told))
             if not figures.isfinite().all():  # it has changed nothing, and shows nothing
                 self._remember(_UNKNOWN)
@@ -135,7 +136,8 @@ class Graphs:
         except (MemoryError, RuntimeError):  # of whatever kind: what can't be recorded is done without
             self._graph = None
         update.forget()
-        _put(made_of_it, changing)
+        if made_of_it:
+            _put(made_of_it, changing)
         memory.free(device)
         self._remember(_WORKS if works else _FAILS)
         self._wanted = works

@@ -208,6 +208,18 @@ def test_what_can_not_be_recorded_is_done_without(
     assert (recorder.recorded, recorder.replayed) == (0, 0)
 
 
+def test_where_there_is_no_room_to_compare_it_is_done_without(
+    project: Project, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_tensors: list[Tensor]) -> list[Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(graphs, "_copies", full)
+    recorder = Again()
+    damaged(project, {**EXACT, "model.dropout": 0.0}, recording, recorder)
+    assert not recorder.recorded
+
+
 def test_a_try_that_took_the_program_down_is_not_repeated(project: Project, recording: Any) -> None:
     class Down(BaseException):
         pass
