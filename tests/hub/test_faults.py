@@ -195,6 +195,25 @@ def test_a_hub_that_never_answers_counts_as_offline(empty: Project, monkeypatch:
             take(empty)
 
 
+def test_a_question_left_alone_that_fails_disturbs_no_other(hub: Hub) -> None:
+    from huggingface_hub import close_session  # what the library does, in any thread, when a connection fails
+
+    over = threading.Event()
+
+    def fail() -> None:
+        while not over.wait(0.0005):
+            close_session()
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    try:
+        for _turn in range(40):
+            assert [hit.dataset for hit in search("tales", Job())] == ["me/tales"]
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
     hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -63,6 +63,22 @@ def set_up() -> None:
     constants.HF_HUB_DISABLE_SYMLINKS = True  # Windows allows them to some, and not in every folder
     constants.HF_HUB_DISABLE_PROGRESS_BARS = True
     constants.HF_HUB_CACHE = str(cache_folder())
+    _keep_client_open()
+
+
+@functools.cache
+def _keep_client_open() -> None:
+    """One HTTP client for as long as the program runs.
+
+    Whenever a connection fails, the hub's library closes the client that all threads share, beneath those which are in
+    the middle of an answer; questions left alone go on failing long after somebody stopped waiting for them.
+    """
+    from huggingface_hub import get_session, set_client_factory
+
+    client = get_session()
+    atexit.register(client.close)
+    client.close = lambda: None
+    set_client_factory(lambda: client)
 
 
 def set_up_datasets() -> None:
