@@ -2,7 +2,7 @@
 ;   makensis -INPUTCHARSET UTF8 -DVERSION=0.1.0 -DSOURCE="dist/LLM Studio" -DOUTPUT=setup.exe -DICON=app.ico -DSIZE=kilobytes
 ; Options when it is run: /S silent, /DESKTOP=1 a shortcut on the desktop, /D=C:\folder last of all, without quotes.
 ; The uninstaller's: /S silent, /KEEP=1 leaves settings, logs and what was fetched for the graphics card.
-; Both end with 2, nothing being changed, while the program is running.
+; Both change nothing while the window or the command line of this folder is running; the installer then ends with 2.
 
 ; -DTARGET=amd64-unicode makes a 64-bit installer, where makensis has what that needs (Debian's has).
 !ifdef TARGET
@@ -18,6 +18,7 @@ ManifestDPIAware true
   SetCompressorDictSize 64
 !endif
 RequestExecutionLevel user
+AllowSkipFiles off ; a file that can't be written ends it: never a mixture of two versions
 
 !include MUI2.nsh
 !include FileFunc.nsh
@@ -66,18 +67,23 @@ LangString Running ${LANG_FRENCH} "LLM Studio est ouvert. Fermez-le, puis réess
 LangString Settings ${LANG_ENGLISH} "Settings, logs, files for the graphics card (projects stay)"
 LangString Settings ${LANG_FRENCH} "Réglages, journaux, fichiers pour la carte graphique (les projets restent)"
 
-; Sets $0 to "1" where the program of this folder is running: Windows lets nobody write to a running program.
-!macro IsRunning
-  StrCpy $0 ""
-  ${If} ${FileExists} "$INSTDIR\${NAME}.exe"
+; Sets $0 to "1" where a program of this folder is running: Windows lets nobody write to a running program.
+!macro LookAt PROGRAM
+  ${If} ${FileExists} "$INSTDIR\${PROGRAM}"
     ClearErrors
-    FileOpen $1 "$INSTDIR\${NAME}.exe" a
+    FileOpen $1 "$INSTDIR\${PROGRAM}" a
     ${If} ${Errors}
       StrCpy $0 "1"
     ${Else}
       FileClose $1
     ${EndIf}
   ${EndIf}
+!macroend
+
+!macro IsRunning
+  StrCpy $0 ""
+  !insertmacro LookAt "${NAME}.exe"
+  !insertmacro LookAt "llm-studio.exe" ; which may have been training for hours
 !macroend
 
 !macro RefuseWhileRunning
@@ -149,7 +155,8 @@ SectionEnd
 
 Section "un.$(Settings)" UnSettings
   ; never the whole folder: a user whose home is synchronised has the projects there
-  Delete "$LOCALAPPDATA\${NAME}\window.json"
+  Delete "$LOCALAPPDATA\${NAME}\*.json" ; preferences, and what was measured of this computer
+  Delete "$LOCALAPPDATA\${NAME}\*.partial"
   Delete "$LOCALAPPDATA\${NAME}\window.new"
   Delete "$LOCALAPPDATA\${NAME}\starting.lock"
   RMDir /r "$LOCALAPPDATA\${NAME}\Logs"
