@@ -26,6 +26,8 @@ WINDOWS = {
 """DLLs of Windows 10 and 11 (icuuc.dll since 1703), and the families below."""
 FAMILIES = ("api-ms-win-", "ext-ms-win-")
 UNNEEDED = (".lib", ".h", ".hpp", ".cpp", ".c", ".pyi", ".pxd", ".pyx", ".cmake", ".pdb", ".exp", ".a", ".ts", ".po")
+LONGEST_PLACE = 140
+"""Characters of a path in the bundle: Explorer unpacks a zip only where the whole path has fewer than 260."""
 CUDA_DRIVER = {"nvcuda.dll", "nvml.dll"}
 
 
@@ -64,6 +66,14 @@ def unneeded(bundle: Path) -> Iterator[str]:
             yield f"{place}: not needed at run time"
 
 
+def deep(bundle: Path) -> Iterator[str]:
+    """Files that could not be unpacked into a folder that lies deep itself."""
+    for path in bundle.rglob("*"):
+        place = path.relative_to(bundle).as_posix()
+        if len(place) > LONGEST_PLACE:
+            yield f"{place}: too long a path"
+
+
 def sizes(bundle: Path, depth: int = 2, count: int = 14) -> list[tuple[float, str]]:
     """The largest parts in megabytes."""
     totals: dict[str, int] = {}
@@ -76,7 +86,7 @@ def sizes(bundle: Path, depth: int = 2, count: int = 14) -> list[tuple[float, st
 
 def faults(bundle: Path) -> list[str]:
     """Everything that is wrong with a built folder."""
-    return [*missing(bundle), *runtimes(bundle), *unneeded(bundle)]
+    return [*missing(bundle), *runtimes(bundle), *unneeded(bundle), *deep(bundle)]
 
 
 def main() -> int:
