@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import queue
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -11,6 +12,8 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import cast
+
+import truststore
 
 from llm_studio import __version__
 from llm_studio.errors import DownloadError
@@ -153,7 +156,9 @@ def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
     if start:
         headers["Range"] = f"bytes={start}-"
     request = urllib.request.Request(url, headers=headers, method=method)
-    return cast("HTTPResponse", urllib.request.urlopen(request, timeout=_SILENCE))
+    # Windows fetches the roots of certificates when they are asked for: Python's own list knows those of before
+    trust = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("https:") else None
+    return cast("HTTPResponse", urllib.request.urlopen(request, timeout=_SILENCE, context=trust))
 
 
 def _chunks(response: HTTPResponse, job: Job) -> Generator[bytes]:

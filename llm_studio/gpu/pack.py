@@ -7,6 +7,7 @@ it has changed, another process tries it; where that fails, or ends, the program
 """
 
 import contextlib
+import functools
 import importlib.metadata
 import json
 import os
@@ -82,6 +83,7 @@ def in_use() -> Pack | None:
     return _state.pack
 
 
+@functools.cache
 def own_version() -> str:
     """The version of the program's own torch, without importing it."""
     return importlib.metadata.version("torch")
@@ -109,7 +111,7 @@ def install(file: Path, job: Job) -> Pack:
 
 def _put(file: Path, job: Job) -> Pack:
     version = file.name.split("-")[1]
-    place = f"{version}-{os.urandom(2).hex()}"  # a new name: the one before may be in use
+    place = os.urandom(4).hex()  # a new name: the one before may be in use; a short one: some files lie deep
     wheel.unpack(file, folder() / place, job)
     try:
         pack = _tried(Pack(version, place))
@@ -274,6 +276,7 @@ class _Finder(MetaPathFinder):
             spec = PathFinder.find_spec("torch", [str(pack.path)])
             if spec is None or spec.loader is None:
                 return None
+            own_version()  # known from now on: the next to be found is the pack's
             sys.path.insert(0, str(pack.path))
             _state.pack = pack
             spec.loader = _Loader(spec.loader, pack)

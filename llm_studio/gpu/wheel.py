@@ -1,14 +1,16 @@
 """Unpacking a wheel of torch: every file checked against the wheel's own list, what only compilers need left out."""
 
 import base64
+import contextlib
 import csv
 import hashlib
 import zipfile
+from collections.abc import Generator
 from pathlib import Path, PurePosixPath
 
 from llm_studio.errors import PackError
 from llm_studio.events import Progress
-from llm_studio.files import explained, require_space, whole_folder
+from llm_studio.files import explained, remove_folder, require_space
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -18,7 +20,10 @@ _ONLY_FOR_TESTS = ("torch/bin/", "torch/test/", "torch/testing/_internal/generat
 
 
 def unpack(wheel: Path, folder: Path, job: Job) -> None:
-    """Unpack `wheel` into the new folder `folder`, which is whole or absent.
+    """Unpack `wheel` into the new folder `folder`, which is there or, where this raises, absent.
+
+    It isn't renamed at the end: while a virus scanner looks at gigabytes, Windows lets nobody rename their folder. Who
+    uses it must know by other means that it is whole, should the power fail meanwhile.
 
     Raises PackError where the file is damaged or isn't what it should be, StorageError for the disk, Cancelled when
     the job is stopped.
@@ -31,20 +36,31 @@ def unpack(wheel: Path, folder: Path, job: Job) -> None:
             with explained(folder):
                 folder.parent.mkdir(parents=True, exist_ok=True)
             require_space(folder.parent, total)
-            with whole_folder(folder) as beside:
+            with explained(folder), _new(folder):
                 for entry in entries:
-                    done = _write(archive, entry, beside, sums, job, (done, total))
+                    done = _write(archive, entry, folder, sums, job, (done, total))
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, KeyError) as error:
         raise _damaged(wheel) from error
     except FileNotFoundError as error:
         raise PackError(_("There is no file {path}.").format(path=wheel), _("Choose the wheel of torch.")) from error
 
 
-def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, beside: Path, sums: dict[str, str], job: Job,
+@contextlib.contextmanager
+def _new(folder: Path) -> Generator[None]:
+    """A new folder, which vanishes where what is done with it fails."""
+    folder.mkdir()
+    try:
+        yield
+    except BaseException:
+        remove_folder(folder)
+        raise
+
+
+def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, sums: dict[str, str], job: Job,
            progress: tuple[int, int]) -> int:  # fmt: skip
     """Write one file, and check it; bytes done so far."""
     done, total = progress
-    target = beside.joinpath(*PurePosixPath(entry.filename).parts)
+    target = folder.joinpath(*PurePosixPath(entry.filename).parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with archive.open(entry) as read, target.open("wb") as write:

@@ -4,11 +4,12 @@ import importlib.metadata
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from llm_studio.gpu import builds, card
 from llm_studio.gpu.builds import Build
 from llm_studio.i18n import _
-from llm_studio.paths import packaged
+from llm_studio.paths import packaged, quoted
 
 
 class Reason(StrEnum):
@@ -188,7 +189,8 @@ def _too_old_a_card(driver: card.Driver) -> WhyNoGpu:
 def _enable(build: Build | None) -> str:
     """The step that gets the right torch: a button in the packaged program, a command elsewhere."""
     if packaged():
-        return _("Press “Enable my GPU” on the tab Diagnostics, or run “llm-studio gpu”.")
+        program = quoted(Path(sys.executable).with_name("llm-studio.exe"))  # no installer puts it into PATH
+        return _("Press “Enable my GPU” on the tab Diagnostics, or run “{command}”.").format(command=f"{program} gpu")
     version = importlib.metadata.version("torch").partition("+")[0]
     index = f"https://download.pytorch.org/whl/{(build or builds.BUILDS[0]).name}"
     return _("Run “{command}”.").format(command=f"pip install --force-reinstall torch=={version} --index-url {index}")

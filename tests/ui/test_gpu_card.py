@@ -62,6 +62,18 @@ def test_the_gpu_is_enabled_by_clicking_and_can_be_given_up_again(driver: Driver
     assert shown.enable.isVisible()
 
 
+def test_where_there_is_too_little_room_nothing_can_be_fetched(
+    driver: Driver, served: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack, "free_space", lambda: 1000)
+    shown = driver.page("diagnostics").gpu
+    driver.settle()
+    driver.click("Enable my GPU", shown)
+    driver.settle()
+    assert shown.fetch.isVisible() and not shown.fetch.isEnabled()
+    assert shown.choose.isEnabled() and shown.cancel.isEnabled()
+
+
 def test_a_fetch_is_stopped_at_the_foot_of_the_window_and_goes_on(driver: Driver, served: Index) -> None:
     served.faults.stall_after = 50
     shown = driver.page("diagnostics").gpu

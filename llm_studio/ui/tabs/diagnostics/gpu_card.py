@@ -96,8 +96,8 @@ class GpuCard(Card):
             _("{size} of it are here already.").format(size=size(offered.here_already)) if offered.here_already else "",
         )  # fmt: skip
         self.fetch.setText(_("Fetch {size}").format(size=size(offered.bytes - offered.here_already)))
-        self.fetch.setEnabled(offered.free > offered.needed)
         self._offer_buttons(self.fetch, self.choose, self.cancel)
+        self.fetch.setEnabled(offered.free > offered.needed)
 
     @Slot()
     def _on_cancelled(self) -> None:
