@@ -1,28 +1,36 @@
 """The way in: `llm-studio`, or `python -m llm_studio`."""
 
+import datetime
+import faulthandler
 import multiprocessing
 import os
 import sys
 from pathlib import Path
 
-from llm_studio.paths import data_folder
+from llm_studio import __version__
+from llm_studio.paths import data_folder, log_folder
+
+_CRASH_BYTES = 1_000_000
 
 
 def main() -> None:
     """With arguments the command line, in the system's language; without, or with a project's folder, the window."""
+    arguments = sys.argv[1:]
+    windowed = getattr(sys, "frozen", False) and sys.stdout is None  # "LLM Studio.exe": there is no console
+    to_window = not arguments or windowed or arguments[0] == "--self-test" or _is_project(arguments)
+    _give_output()
+    _report_crashes(to_file=to_window)
     multiprocessing.freeze_support()  # in a frozen program, a process that trains a tokenizer starts here and ends here
     # torch's threads (Linux) wait for each other in busy loops. Short ones: beside any other busy program, a
     # training with the default was seven times slower, and alone it is as fast. OpenMP reads this at torch's import.
     os.environ.setdefault("GOMP_SPINCOUNT", "30000")
-    arguments = sys.argv[1:]
     if arguments[:1] == ["--try-torch"] and len(arguments) == 3:
         sys.exit(_try_torch(*arguments[1:]))
     if (data_folder() / "torch" / "pack.json").exists():
         from llm_studio.gpu import pack
 
         pack.offer_to_imports()
-    windowed = getattr(sys, "frozen", False) and sys.stdout is None  # "LLM Studio.exe": there is no console
-    if not arguments or windowed or arguments[0] == "--self-test" or _is_project(arguments):
+    if to_window:
         from llm_studio.ui.app import main as window
 
         sys.exit(window(arguments))
@@ -32,6 +40,36 @@ def main() -> None:
     from llm_studio.cli.app import main as command_line
 
     sys.exit(command_line())
+
+
+def _give_output() -> None:
+    """Give a windowed program, which has no stdout and no stderr, ones that lead nowhere: libraries write to them, and
+    so does Python itself where a process of ours fails."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  open until the end
+
+
+def _report_crashes(to_file: bool) -> None:
+    """Write where the program was, should it crash: to stderr, or to crash.log for a window, which may have none.
+
+    Of the crashing thread alone on Windows, which asks about errors that its own dialogs then handle, too: others are
+    at work meanwhile.
+    """
+    every = sys.platform != "win32"
+    if not to_file:
+        faulthandler.enable(all_threads=every)
+        return
+    try:
+        log_folder().mkdir(parents=True, exist_ok=True)
+        crash = (log_folder() / "crash.log").open("a", encoding="utf-8")
+        if crash.tell() > _CRASH_BYTES:
+            crash.truncate(0)
+        now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
+        print(f"{now} LLM Studio {__version__}, process {os.getpid()}", file=crash, flush=True)
+    except OSError:  # a folder that may not be written to
+        return
+    faulthandler.enable(crash, all_threads=every)
 
 
 def _try_torch(folder: str, result: str) -> int:

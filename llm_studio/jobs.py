@@ -4,8 +4,10 @@ A job is a plain function that gets a `Job`. The command line runs it in place, 
 with `events.append`. Requests come from another thread or a signal handler; the job looks at safe points.
 """
 
+import contextlib
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 from llm_studio.errors import Cancelled
 from llm_studio.events import Event
@@ -51,3 +53,29 @@ class Job:
         """Do nothing for so long. Raises Cancelled as soon as the job should end."""
         self._stop.wait(seconds)
         self.check()
+
+
+_CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001
+"""ES_CONTINUOUS, ES_SYSTEM_REQUIRED of SetThreadExecutionState."""
+
+
+def hold_awake(wanted: bool) -> None:
+    """Ask Windows not to fall asleep, or no longer; the screen may go dark. Does nothing elsewhere.
+
+    The wish belongs to the thread that has it, and ends with it.
+    """
+    if sys.platform == "win32":
+        import ctypes
+
+        state = _CONTINUOUS | (_SYSTEM_REQUIRED if wanted else 0)
+        ctypes.windll.kernel32.SetThreadExecutionState(ctypes.c_uint(state))
+
+
+@contextlib.contextmanager
+def awake() -> Generator[None]:
+    """Windows is held awake while the block runs, in its thread."""
+    hold_awake(True)
+    try:
+        yield
+    finally:
+        hold_awake(False)

@@ -17,7 +17,7 @@ from llm_studio.cli.display import JsonDisplay, TextDisplay, write_nowhere
 from llm_studio.errors import Cancelled, StudioError
 from llm_studio.events import Failed
 from llm_studio.i18n import DOMAIN, N_, _, language
-from llm_studio.jobs import Job
+from llm_studio.jobs import Job, awake
 from llm_studio.paths import resource
 
 DONE, PROBLEM, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -110,7 +110,7 @@ def running(as_json: bool, speaks: bool = True) -> Generator[Job]:
         job = Job(display.report)
         display.reader.when_gone = job.request_stop
         try:
-            with _asking_to_stop(job, as_json):
+            with _asking_to_stop(job, as_json), awake():
                 yield job
         except (Cancelled, Interrupted):
             if display.reader.here:

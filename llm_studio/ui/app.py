@@ -1,6 +1,5 @@
 """The way into the window: the application, its log, its hooks, its language and theme."""
 
-import faulthandler
 import logging
 import logging.handlers
 import os
@@ -52,7 +51,6 @@ def main(arguments: Sequence[str] = ()) -> int:
     testing = arguments[:1] == ["--self-test"] and len(arguments) > 1
     if testing:
         self_test.prepare(Path(arguments[1]))
-    _give_output()
     _start_log()
     folder = "" if testing or not arguments else arguments[0]
     app = make_application()
@@ -159,26 +157,17 @@ def _on_system_theme() -> None:
     apply_theme(name)
 
 
-def _give_output() -> None:
-    """Give a windowed program, which has no stdout and no stderr, ones that lead nowhere: libraries write to them."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  open until the end
-
-
 def _start_log() -> None:
-    """Write a log that never grows large, and the stack of every thread should the program crash."""
+    """Write a log that never grows large."""
     try:
         log_folder().mkdir(parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(
             log_folder() / "llm-studio.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
         )
-        crash = (log_folder() / "crash.log").open("a", encoding="utf-8")
     except OSError:  # a folder that may not be written to: the program works without its log
         return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    faulthandler.enable(crash)  # to a file: a windowed program has no stderr
 
 
 def install_hooks(window: MainWindow) -> None:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from llm_studio.i18n import _
+from llm_studio.jobs import hold_awake
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.session import Session
 
-_CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001
-"""ES_CONTINUOUS, ES_SYSTEM_REQUIRED of SetThreadExecutionState."""
 _CONNECTION = "llm-studio-awake"
 _LOOK_EVERY = 5000
 """Milliseconds: how soon a change of the preference is followed while a job runs."""
@@ -45,10 +44,10 @@ class Awake(QObject):
         if wanted == self.holds:
             return
         self.holds = wanted
-        if sys.platform == "win32":
-            _hold_windows(wanted)
-        elif sys.platform == "linux":
+        if sys.platform == "linux":
             _hold_linux(wanted)
+        else:
+            hold_awake(wanted)
 
     @Slot(object)
     def _on_started(self, task: Task) -> None:
@@ -63,13 +62,6 @@ class Awake(QObject):
         if not self._tasks:
             self._timer.stop()
         self.refresh()
-
-
-def _hold_windows(wanted: bool) -> None:
-    import ctypes
-
-    state = _CONTINUOUS | (_SYSTEM_REQUIRED if wanted else 0)
-    ctypes.windll.kernel32.SetThreadExecutionState(ctypes.c_uint(state))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  on Windows alone
 
 
 def _hold_linux(wanted: bool) -> None:

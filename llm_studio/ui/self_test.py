@@ -8,6 +8,7 @@ Settings and logs are kept there too, so that the user's own stay untouched. The
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -98,7 +99,8 @@ class SelfTest(QObject):
     def _end(self) -> None:
         self._timer.stop()
         self._picture("end" if not self._problems else "problem")
-        result = {"ok": not self._problems, "problems": self._problems, "seconds": self._seconds, "text": self._text}
+        result = {"ok": not self._problems, "problems": self._problems, "seconds": self._seconds, "text": self._text,
+                  "without_output": sys.__stdout__ is None}  # fmt: skip
         (self._out / "result.json").write_text(json.dumps(result, ensure_ascii=False, indent=1), encoding="utf-8")
         self._window.session.stop_all()
         for dialog in self._window.findChildren(QDialog):

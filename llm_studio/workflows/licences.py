@@ -310,7 +310,10 @@ def _read(path: Path) -> str:
 
 def _long(folder: Path) -> Path:
     """A folder in the form in which Windows allows long paths: some licences lie deep."""
-    return Path(f"\\\\?\\{os.path.abspath(folder)}") if os.name == "nt" else folder  # noqa: PTH100  abspath keeps links
+    if os.name != "nt" or str(folder).startswith("\\\\?\\"):
+        return folder
+    place = os.path.abspath(folder)  # noqa: PTH100  it keeps links
+    return Path(f"\\\\?\\UNC{place[1:]}" if place.startswith("\\\\") else f"\\\\?\\{place}")
 
 
 def _joined(texts: list[str]) -> str:
