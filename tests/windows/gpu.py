@@ -3,7 +3,8 @@
     python -m tests.windows.gpu "dist/LLM Studio" torch-2.12.0-cp311-cp311-win_amd64.whl --runner ... --root ...
 
 Any other version of torch for Windows serves as the wheel: it is offered under the name of a CUDA build. Where there
-is no card, `nvml.c` is compiled (MinGW) into the library of one that claims to be there. The wheel is fetched and
+is no card, `nvml.c` is compiled (MinGW) into the library of one that claims to be there: on a real Windows that needs
+an administrator. The wheel is fetched and
 unpacked, used by the next start, damaged (the program must go on with its own torch and say why), and removed.
 """
 
