@@ -100,11 +100,12 @@ def cpu_has_fast_bfloat16() -> bool:
 
 
 def memory_bytes(device: str) -> int:
-    """Memory that a training may use: the GPU's free memory, or what the computer has to spare."""
+    """Memory that a training may use: what is free of the GPU's or kept by torch for later, or what the computer has to
+    spare."""
     if device == "cuda":
         import torch
 
-        return torch.cuda.mem_get_info()[0]
+        return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
     return psutil.virtual_memory().available
 
 

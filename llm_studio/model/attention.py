@@ -90,14 +90,22 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(K)) v for q (B, H, T, K), the last T of the S tokens of k and v (B, G, S, K)."""
     new, total = q.shape[2], k.shape[2]
     shared = q.shape[1] // k.shape[1]  # query heads that each key/value head serves
-    if new == total and q.requires_grad and q.device.type == "cpu" and q.dtype == torch.bfloat16:
-        if shared > 1:
-            k, v = k.repeat_interleave(shared, dim=1), v.repeat_interleave(shared, dim=1)  # (B, H, S, K)
+    in_blocks = new == total and q.requires_grad and q.device.type == "cpu" and q.dtype == torch.bfloat16
+    if shared > 1 and (in_blocks or (q.is_cuda and not _flash_attention_takes(q.dtype))):
+        k, v = k.repeat_interleave(shared, dim=1), v.repeat_interleave(shared, dim=1)  # (B, H, S, K)
+        shared = 1
+    if in_blocks:
         return block_attention(q, k, v)
     # A lone new token may see everything. Several new ones after cached ones need a mask of their own:
     # is_causal lines the triangle up at the top left, right only where nothing came before.
     mask = causal_mask(new, total, q.device) if 1 < new < total else None
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=1 < new == total, enable_gqa=shared > 1)
+
+
+def _flash_attention_takes(dtype: torch.dtype) -> bool:
+    """Whether the card has the one fast kernel that shares keys and values; else all scores would be held at once."""
+    there = torch.backends.cuda.is_flash_attention_available() and torch.cuda.get_device_capability() >= (8, 0)
+    return there and dtype in (torch.bfloat16, torch.float16)
 
 
 def causal_mask(new: int, total: int, device: torch.device) -> Tensor:

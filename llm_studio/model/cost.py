@@ -90,6 +90,17 @@ _LOGITS_COPIES = {"cpu": 5, "cuda": 3}
 """Of a chunk of logits at once, in float32: scores, shares, their gradients, and what wasn't given back yet."""
 
 
+CHUNK_NUMBERS = 2**21
+FEWEST_ROWS = {"cpu": 256, "cuda": 1024}
+"""Rows in a chunk: as many as make `CHUNK_NUMBERS` logits, but never so few that the matrix products get slow, or that
+adding up the gradient of W takes longer than they do: it is read and written once for each chunk."""
+
+
+def chunk_rows(vocab_size: int, device: str) -> int:
+    """How many rows of logits are held at once, at most."""
+    return max(FEWEST_ROWS.get(device, FEWEST_ROWS["cuda"]), CHUNK_NUMBERS // vocab_size)
+
+
 def training_bytes(
     settings: ModelSettings,
     vocab_size: int,
@@ -116,7 +127,7 @@ def training_bytes(
     layer = 2 * 4 * width + number * (2 * width + 4 * width + inner) + 2 * mask
     layers = layer + settings.n_layers * 4 * width if checkpointing else settings.n_layers * layer
     outside = (4 + number + number) * width + mask  # the final norm's input and output, and the latter's gradient
-    chunk = 4 * vocab_size * min(tokens, max(256, 2**21 // vocab_size))  # of logits, as in loss.py
+    chunk = 4 * vocab_size * min(tokens, chunk_rows(vocab_size, device))  # of logits
     return Memory(
         weights=parts.total * (4 if number == 4 else 4 + number),
         gradients=4 * parts.total + 4 * vocab_size * width,  # the head's, and its share of one chunk

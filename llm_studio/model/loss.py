@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CHUNK_NUMBERS = 2**21
-FEWEST_ROWS = 256
-"""Rows in a chunk: as many as make `CHUNK_NUMBERS` logits, but never so few that the matrix products get slow."""
+from llm_studio.model.cost import chunk_rows
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
@@ -43,7 +41,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         total = torch.zeros((), dtype=sum_dtype, device=h.device)
         hidden_grad = torch.empty_like(h) if wanted else None
         weight_grad = torch.zeros(weight.shape, dtype=sum_dtype, device=h.device) if wanted else None
-        rows = min(len(h), max(FEWEST_ROWS, CHUNK_NUMBERS // len(weight)))
+        rows = min(len(h), chunk_rows(len(weight), h.device.type))
         # taken once: a system takes long to hand out so much memory for each chunk anew
         numbers = torch.empty(2, rows, len(weight), dtype=sum_dtype, device=h.device)
         products = torch.empty(rows, len(weight), dtype=dtype, device=h.device) if dtype != sum_dtype else None

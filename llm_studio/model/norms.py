@@ -1,5 +1,7 @@
 """Normalisation: bring each vector to the same size before a layer reads it, which keeps deep networks trainable."""
 
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +18,13 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
+def _as_it_is(x: Tensor) -> contextlib.AbstractContextManager[object]:
+    """Autocast leaves x alone: from torch 2.12 on it makes float32 of what a norm on a graphics card is given, and all
+    that follows. The sum of squares is one in float32 anyway."""
+    low = x.is_cuda and x.dtype != torch.float32
+    return torch.autocast("cuda", enabled=False) if low else contextlib.nullcontext()
+
+
 class RMSNorm(nn.Module):
     """y = weight * x / sqrt(mean(x^2) + epsilon), over the last axis (Zhang and Sennrich 2019)."""
 
@@ -26,7 +35,8 @@ class RMSNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (..., width) to the same shape, in the dtype of the matrix products that read it."""
         if x.device.type != "cpu":
-            return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), EPSILON)
+            with _as_it_is(x):
+                return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), EPSILON)
         result = RootMeanSquareNorm.apply(x, self.weight, EPSILON, compute_dtype(x))
         assert isinstance(result, Tensor)
         return result

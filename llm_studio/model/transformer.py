@@ -88,11 +88,13 @@ class Transformer(nn.Module):
     def loss(self, ids: Tensor, targets: Tensor, counted: Tensor | None = None) -> Tensor:
         """Mean cross-entropy in nats per token of predicting `targets` (B, T), the token after each of `ids`.
 
-        With `counted` (B, T), bool, the mean is over the targets where it is true; 0 where none is.
+        With `counted` (B, T), bool, the mean is over the targets where it is true; 0 where none is. It may lie on the
+        processor while the rest is on a graphics card, which then need not be waited for to count them.
         """
         hidden, targets = self.hidden(ids).flatten(0, 1), targets.flatten()  # (B x T, D), (B x T,)
         if counted is not None:  # no logits are made of the others
-            hidden, targets = hidden[counted.flatten()], targets[counted.flatten()]
+            where = counted.flatten().nonzero()[:, 0].to(hidden.device, non_blocking=True)
+            hidden, targets = hidden.index_select(0, where), targets.index_select(0, where)
         return linear_cross_entropy(hidden, self.head_weight, targets, compute_dtype(hidden))
 
     def parameter_count(self) -> int:

@@ -8,6 +8,7 @@ A graph is used only where it has shown that it does what the step does: one ste
 What became of that is remembered, so that a driver which can't is asked only once, even if it takes the program down.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,10 +60,23 @@ class Card:
 
     def record(self, action: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
         """Other threads go on using the card meanwhile."""
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            result = action()
+        graph, pool, here = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle(), torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+                result = action()
+        except BaseException:
+            _end_recording(pool, here)
+            raise
         return graph.replay, result
+
+
+def _end_recording(pool: tuple[int, int], stream: torch.cuda.Stream) -> None:
+    """What torch leaves open where a recording fails at its end: its allocator would go on as if recording, in which
+    it gives nothing back, and the thread on the stream of the recording."""
+    torch.cuda.set_stream(stream)
+    with contextlib.suppress(RuntimeError):  # it was ended
+        torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)  # pyright: ignore[reportPrivateUsage]
+        torch._C._cuda_releasePool(torch.cuda.current_device(), pool)  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass
@@ -138,7 +152,8 @@ class Graphs:
         update.forget()
         if made_of_it:
             _put(made_of_it, changing)
-        memory.free(device)
+        with contextlib.suppress(RuntimeError):
+            memory.free(device)
         self._remember(_WORKS if works else _FAILS)
         self._wanted = works
         return None if figures is None else Gradients(figures)

@@ -9,8 +9,8 @@ import torch
 from llm_studio.errors import TrainingError
 from llm_studio.i18n import _
 
-_ERRORS = ("memory", "ALLOC_FAILED")
-"""In the messages of allocators: "CUDA out of memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED"."""
+_ERRORS = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED")
+"""In the messages of allocators: "CUDA out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"."""
 _HEADROOM = 0.03
 """Share of a card left to the driver, the screen, and what torch takes beside its own allocator."""
 
@@ -42,6 +42,11 @@ def free(device: str) -> None:
         gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
+
+
+def give_back() -> None:
+    """Let other programs, and what this one measures, have what a training on a graphics card has taken."""
+    free("cuda" if torch.cuda.is_initialized() else "cpu")
 
 
 def fraction(free: int, total: int, held: int) -> float:

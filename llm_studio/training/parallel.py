@@ -146,7 +146,7 @@ def joined() -> Generator[Group]:
     store = next(rendezvous("env://", rank, count, timeout=_PATIENCE))[0]
     # the launcher's store still holds the addresses of those that have ended
     attempt = dist.PrefixStore(f"attempt-{restarts()}", store)  # pyright: ignore[reportPrivateImportUsage]  documented
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     dist.init_process_group(backend, store=attempt, rank=rank, world_size=count, timeout=_PATIENCE)
     global _current
     _current = Group(rank, count, store)

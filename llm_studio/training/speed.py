@@ -84,6 +84,6 @@ def _seconds(compute: Compute, *actions: Callable[[], object]) -> list[float]:
                 began = time.perf_counter()
                 action()
                 if compute.device == "cuda":
-                    torch.cuda.synchronize()
+                    torch.cuda.current_stream().synchronize()
                 shortest[place] = min(shortest[place], time.perf_counter() - began)
     return shortest

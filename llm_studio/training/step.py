@@ -172,6 +172,8 @@ class Update:
         """
         settings = self.settings.training
         self.forget()
+        # in float16 an infinite gradient is usual, as long as there is a scale to lower: the scaler skips that step
+        usual = self.scaler.is_enabled() and self.scaler.get_scale() > 1
         losses: list[torch.Tensor] = []
         learned, count = False, self._group.count
         first = self._group.first_micro_batch(settings.batch_size, settings.gradient_accumulation_steps)
@@ -188,8 +190,6 @@ class Update:
             losses.append(loss.detach())
             learned = learned or micro_batch.counts
         self.scaler.unscale_(self.optimizer)
-        # in float16 an infinite gradient is usual, as long as there is a scale to lower: the scaler skips that step
-        usual = self.scaler.is_enabled() and self.scaler.get_scale() > 1
         return Gradients(self._figures(losses), learned, usual, self._group)
 
     def _figures(self, losses: list[torch.Tensor]) -> torch.Tensor:
@@ -262,7 +262,7 @@ class Update:
         masks = drawn.counted[own].split(settings.batch_size)
         for index, (part, mask) in enumerate(zip(ids, masks, strict=True), 1):
             count = int(mask.sum())
-            tensors = (part[:, :-1], part[:, 1:], self._there(mask))
+            tensors = (part[:, :-1], part[:, 1:], mask)
             yield _MicroBatch(tensors, total / count if count else 1.0, index == len(ids), count > 0)
 
     def _there(self, tensor: torch.Tensor) -> torch.Tensor:

@@ -62,4 +62,8 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
     if not tensor.is_cuda:
         return tensor.clone(memory_format=torch.contiguous_format)
     # into pages that stay where they are, the card copies by itself, in its turn among the steps' kernels
-    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
+    try:
+        pages = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    except RuntimeError:  # the system has none left to give; a save is worth waiting for the card
+        return tensor.cpu()
+    return pages.copy_(tensor, non_blocking=True)

@@ -46,6 +46,8 @@ class Trial:
         self._settings, self._vocab_size, self._compute = settings, vocab_size, compute
         self._before = resident_bytes() if before is None else before
         if compute.device == "cuda":
+            memory.free("cuda")  # what torch has kept of earlier work would hide what this takes
+            memory.keep_within_card("cuda")
             torch.cuda.reset_peak_memory_stats()
             self._before = torch.cuda.memory_reserved()
         with torch.random.fork_rng(devices=[]):
@@ -88,13 +90,13 @@ class Trial:
         loss.backward()
         loss.item()
         if self._compute.device == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.current_stream().synchronize()  # to wait for the whole card would break another's recording
         gradients = time.perf_counter()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0).item()
         self._optimizer.step()
         self._optimizer.zero_grad()
         if self._compute.device == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.current_stream().synchronize()
         return gradients - began, time.perf_counter() - gradients
 
     def _peak(self) -> int:

@@ -68,6 +68,8 @@ def same_compute(wanted: Compute, torch_version: str, settings: Settings, job: J
     here = choose(settings.training)
     same_device = here.device == wanted.device
     precision = wanted.precision if settings.training.precision == "auto" and same_device else here.precision
+    if here.device == "cuda" and precision == "bfloat16" and not torch.cuda.is_bf16_supported(False):
+        precision = here.precision  # an older card would only pretend to have it, slowly
     threads = wanted.threads if settings.training.threads == 0 and processes_here() == 1 else here.threads
     chosen = Compute(here.device, precision, threads)
     if chosen == wanted and torch_version != torch.__version__:

@@ -66,13 +66,16 @@ def train(
     and a schedule of its own. `like` names a run whose settings, and beginning, the new one has. Raises StudioError of
     many kinds; what the run had saved before is kept.
     """
-    from llm_studio.training import parallel
+    from llm_studio.training import memory, parallel
     from llm_studio.workflows.together import together
 
     how = Wish(run, resume, changes, continue_from, like)
-    if not parallel.is_launched():
-        return _train(project, job, how)
-    return together(project, job, how, lambda how: _train(project, job, how))
+    try:
+        if not parallel.is_launched():
+            return _train(project, job, how)
+        return together(project, job, how, lambda how: _train(project, job, how))
+    finally:
+        memory.give_back()
 
 
 def _train(project: Project, job: Job, how: "Wish") -> Trained:

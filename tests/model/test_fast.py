@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm_studio.model.block_attention import block_attention
+from llm_studio.model.cost import CHUNK_NUMBERS
 from llm_studio.model.embeddings import Rotation, rotate
 from llm_studio.model.fast import gated_product
-from llm_studio.model.loss import CHUNK_NUMBERS, linear_cross_entropy
+from llm_studio.model.loss import linear_cross_entropy
 from llm_studio.model.norms import RMSNorm
 
 

@@ -140,7 +140,9 @@ def test_smaller_parts_make_the_same_step(size: int, parts: int, expected: tuple
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     assert not memory.ran_out(RuntimeError("shapes do not match")) and not memory.ran_out(ValueError("memory"))
+    assert not memory.ran_out(RuntimeError("CUDA error: an illegal memory access was encountered"))
     assert memory.ran_out(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"))
+    assert memory.ran_out(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."))
 
 
 def test_no_more_of_a_card_is_taken_than_is_free() -> None:

@@ -4,8 +4,8 @@
 
 Any other version of torch for Windows serves as the wheel: it is offered under the name of a CUDA build. Where there
 is no card, `nvml.c` is compiled (MinGW) into the library of one that claims to be there: on a real Windows that needs
-an administrator. The wheel is fetched and
-unpacked, used by the next start, damaged (the program must go on with its own torch and say why), and removed.
+an administrator. The wheel is fetched and unpacked, used by the next start, damaged (the program must go on with its
+own torch and say why), and removed.
 """
 
 import argparse
