@@ -195,7 +195,8 @@ class Rules(QWidget):
             hidden += there and folded
             effect.setVisible(there)
             effect.setEnabled(name not in self._stale)
-        more = _("More rules…") + (" · " + _("{n} would do something").format(n=number(hidden)) if hidden else "")
+        would = ngettext("{n} would do something", "{n} would do something", hidden).format(n=number(hidden))
+        more = _("More rules…") + (f" · {would}" if hidden else "")
         self.more.setText(_("Fewer rules") if unfolded else more)
 
     # --- Settings -------------------------------------------------------------------------------------------------
