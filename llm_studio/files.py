@@ -109,9 +109,9 @@ def whole_file(path: Path) -> Generator[Path]:
 def whole_folder(path: Path) -> Generator[Path]:
     """Yield a new folder beside `path` to fill; it takes the name `path` when the block ends well.
 
-    A folder already at `path` is replaced.
+    A folder already at `path` is replaced: it goes aside, to the name of `set_aside`, before it is removed.
     """
-    beside = path.with_name(path.name + _BEING_WRITTEN)
+    beside, before = being_written(path), set_aside(path)
     with explained(path):
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
@@ -120,16 +120,29 @@ def whole_folder(path: Path) -> Generator[Path]:
             for file in beside.iterdir():
                 flush_to_disk(file)
             if path.exists():
-                patiently(lambda: shutil.rmtree(path))
+                shutil.rmtree(before, ignore_errors=True)
+                patiently(lambda: path.rename(before))
             patiently(lambda: beside.rename(path))
             flush_to_disk(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+            if path.exists():
+                shutil.rmtree(before, ignore_errors=True)
+
+
+def being_written(path: Path) -> Path:
+    """The name of what is to become `path`."""
+    return path.with_name(path.name + _BEING_WRITTEN)
+
+
+def set_aside(path: Path) -> Path:
+    """The name of what `path` was before, while it is replaced."""
+    return path.with_name(f"{path.name}.before{_BEING_WRITTEN}")
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder at once, as far as its name goes; what another program holds open stays, named partial."""
-    aside = path if is_partial(path) else path.with_name(path.name + _BEING_WRITTEN)
+    aside = path if is_partial(path) else path.with_name(f"{path.name}.removed{_BEING_WRITTEN}")
     with contextlib.suppress(OSError):
         if path != aside:
             shutil.rmtree(aside, ignore_errors=True)

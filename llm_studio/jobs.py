@@ -40,9 +40,10 @@ class Job:
 
     def take_save_request(self) -> bool:
         """Whether a save was asked for since the last call."""
-        asked = self._save.is_set()
+        if not self._save.is_set():
+            return False
         self._save.clear()
-        return asked
+        return True
 
     def check(self) -> None:
         """Raise Cancelled if the job should end: for jobs that have nothing to keep yet."""

@@ -131,6 +131,8 @@ def _asking_to_stop(job: Job, quiet: bool) -> Generator[None]:
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform == "win32":  # Ctrl+Break, and the console that is closed
         numbers.append(signal.SIGBREAK)
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a terminal that is closed, but for nohup
+        numbers.append(signal.SIGHUP)
     previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
         number: signal.signal(number, ask) for number in numbers
     }

@@ -69,11 +69,13 @@ class Memory:
     optimizer: int
     activations: int
     imported: int
+    saving: int
+    """A copy of weights and moments, which is written while the training goes on."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.imported
+        return self.weights + self.gradients + self.optimizer + self.activations + self.imported + self.saving
 
 
 SCATTERED = {"cpu": 2.0, "cuda": 1.15}
@@ -118,6 +120,7 @@ def training_bytes(
     stream in float32; with `checkpointing` of one layer, and of the others the residual stream alone.
     """
     parts = parameters(settings, vocab_size)
+    moments = optimizer_bytes(parts, muon)
     tokens = batch_size * (settings.max_seq_len if context is None else context)
     width, number = settings.d_model, 4 if precision == "float32" else 2
     mask = width if settings.dropout > 0 else 0  # one byte each
@@ -131,9 +134,10 @@ def training_bytes(
     return Memory(
         weights=parts.total * (4 if number == 4 else 4 + number),
         gradients=4 * parts.total + 4 * vocab_size * width,  # the head's, and its share of one chunk
-        optimizer=optimizer_bytes(parts, muon),
+        optimizer=moments,
         activations=int(SCATTERED[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk,
         imported=IMPORTED[precision],
+        saving=4 * parts.total + moments if device == "cpu" else 0,  # a card's is copied into the computer's memory
     )
 
 

@@ -11,6 +11,8 @@ A checkpoint is written beside and renamed, so a folder named `step-…` is whol
 by the sums.
 """
 
+import contextlib
+import math
 import time
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
@@ -33,6 +35,8 @@ VERSION = 1
 KEPT = 3
 """The last checkpoints kept, besides the best."""
 _SPARE_BYTES = 1_000_000
+MEASURED = frozenset(("data.weights", "training.loss_on", "training.eval_sequences"))
+"""Settings with which validation losses are of other texts."""
 
 _PREFIX = "step-"
 _RECORD, _MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER = (
@@ -61,6 +65,11 @@ class LoopState:
     scaler: dict[str, Any]
     recovery: dict[str, Any] = field(default_factory=dict[str, Any])
     history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    @property
+    def measured_since(self) -> int:
+        """The step at which the user last changed what validation losses mean; 0 where that never was."""
+        return max((change["step"] for change in self.history if MEASURED & set(change.get("settings", ()))), default=0)
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,8 @@ def save(
     """
     began = time.perf_counter()
     path = folder(run, state.step)
+    with files.explained(run):
+        run.mkdir(parents=True, exist_ok=True)  # it may have been renamed by hand
     _make_room(run, _SPARE_BYTES + sum(t.nbytes for t in (*weights.values(), *moments.values())), needed)
     with files.whole_folder(path) as beside:
         tensors.write(beside / _MODEL, weights)
@@ -170,13 +181,27 @@ def verify(checkpoint: Checkpoint) -> None:
 def listed(run: Path) -> list[Checkpoint]:
     """The readable checkpoints of a run, by step."""
     found: list[Checkpoint] = []
-    for path in run.glob(f"{_PREFIX}*") if run.is_dir() else ():
-        if path.is_dir() and not files.is_partial(path):
-            try:
-                found.append(read(path))
-            except CheckpointError:
-                continue
+    for path in _folders(run):
+        with contextlib.suppress(CheckpointError):
+            found.append(read(path))
     return sorted(found, key=lambda c: c.step)
+
+
+def _folders(run: Path) -> list[Path]:
+    """The folders of checkpoints, by step. What else is there, such as the user's copies, isn't ours."""
+    return sorted((p for p in run.glob(f"{_PREFIX}*") if _step_of(p) >= 0 and p.is_dir()), key=_step_of)
+
+
+def finish_interrupted(run: Path) -> None:
+    """Give a checkpoint its name that is whole, where the program was ended just before it did."""
+    names = {path.name.partition(".")[0] for path in run.glob(f"{_PREFIX}*") if files.is_partial(path)}
+    for place in (run / name for name in sorted(names)):
+        for found in (files.being_written(place), files.set_aside(place)):
+            if _step_of(place) < 0 or place.exists():
+                break
+            with contextlib.suppress(CheckpointError, OSError):
+                verify(read(found))
+                found.rename(place)
 
 
 def newest_intact(run: Path, latest: int | None = None) -> tuple[Checkpoint | None, list[str]]:
@@ -187,8 +212,7 @@ def newest_intact(run: Path, latest: int | None = None) -> tuple[Checkpoint | No
     Raises NewerCheckpointError where a newer program has gone on with the run: its work isn't to be undone.
     """
     damaged: list[str] = []
-    folders = (p for p in run.glob(f"{_PREFIX}*") if p.is_dir() and not files.is_partial(p))
-    for path in sorted(folders, key=_step_of, reverse=True):
+    for path in reversed(_folders(run)):
         if latest is not None and _step_of(path) > latest:
             continue
         try:
@@ -209,10 +233,16 @@ def _step_of(path: Path) -> int:
 
 
 def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
-    """The one with the lowest validation loss; the newest where none was measured; None where there is none."""
-    measured = [c for c in checkpoints if c.state.validation_loss is not None]
-    if measured:
-        return min(measured, key=lambda c: c.state.validation_loss or 0.0)
+    """The one with the lowest validation loss; the newest where none was measured; None where there is none.
+
+    `checkpoints` by step. Losses from before a change of what is measured don't compare with those after it.
+    """
+    since = checkpoints[-1].state.measured_since if checkpoints else 0
+    losses = [math.inf if c.state.validation_loss is None else c.state.validation_loss for c in checkpoints]
+    measured = [(loss, c) for loss, c in zip(losses, checkpoints, strict=True) if math.isfinite(loss)]
+    comparable = [(loss, c) for loss, c in measured if c.step > since] or measured
+    if comparable:
+        return min(comparable, key=lambda pair: pair[0])[1]
     return checkpoints[-1] if checkpoints else None
 
 
@@ -235,7 +265,7 @@ def _make_room(run: Path, size: int, needed: Collection[int]) -> None:
 
 def remove_after(run: Path, step: int) -> None:
     """Remove the checkpoints of later steps, but for a newer program's: they are about to be done again."""
-    for path in run.glob(f"{_PREFIX}*"):
+    for path in _folders(run):
         if _step_of(path) > step and not _is_newer(path):
             files.remove_folder(path)
 
@@ -250,10 +280,11 @@ def _prune(run: Path, step: int, needed: Collection[int]) -> None:
     checkpoints = [c for c in listed(run) if c.step <= step]
     kept = {c.path for c in checkpoints[-KEPT:]} | {folder(run, step) for step in needed}
     best_one = best(checkpoints)
+    for path in _folders(run):
+        if path not in kept and not (best_one and path == best_one.path) and not _is_newer(path):
+            files.remove_folder(path)
     for path in run.glob(f"{_PREFIX}*"):
-        if path in kept or (best_one and path == best_one.path):
-            continue
-        if files.is_partial(path) or not _is_newer(path):
+        if files.is_partial(path) and _step_of(path.with_name(path.name.partition(".")[0])) >= 0:
             files.remove_folder(path)
 
 

@@ -10,7 +10,8 @@ every repetition of the run.
 
 import math
 import statistics
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -36,6 +37,14 @@ _WIDE = 6 * 1.4826
 _MARGIN = 0.5
 _MARGIN_AT_FIRST = 1.0
 """In nats per token. At first, where the loss may jump, it must pass what guessing gives, or the run began with."""
+
+
+_RATES = {f"training.{name}" for name in ("learning_rate", "muon_learning_rate", "optimizer", "schedule",
+                                           "warmup_steps", "final_learning_rate_ratio", "decay_share")}  # fmt: skip
+"""Settings with which the user chooses the rate anew."""
+_LOSSES = {"model.dropout", "data.weights", "training.loss_on", "training.batch_size",
+           "training.gradient_accumulation_steps", "training.seed"}  # fmt: skip
+"""Settings with which a step learns from other targets, or its loss means something else."""
 
 
 class Verdict(Enum):
@@ -131,9 +140,14 @@ class Recovery:
             poisoned=self.poisoned, first=there.first, recent=there.recent, good=step, candidate=step,
         )  # fmt: skip
 
-    def forgotten(self) -> "Recovery":
-        """The state where the user has changed the settings: losses and rates of before tell nothing now."""
-        return Recovery(good=self.good, candidate=self.candidate)
+    def after_changes(self, names: Collection[str]) -> "Recovery":
+        """The state where the user has changed these settings: what they make of the rate, and of the loss, holds."""
+        fresh, kept = Recovery(), self
+        if _RATES & set(names):
+            kept = replace(kept, rate_factor=fresh.rate_factor, times=fresh.times, last_trouble=fresh.last_trouble)
+        if _LOSSES & set(names):
+            kept = replace(kept, poisoned=[], first=None, recent=[], bad_in_a_row=0)
+        return kept
 
     def to_dict(self) -> dict[str, Any]:
         """For a checkpoint's record."""

@@ -211,6 +211,15 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
+def after_all(project: Project, time: str) -> str:
+    """`time`, or just after the newest run where the clock has been set back: runs are listed by it."""
+    last = max((run.created for run in listed(project)), default="")
+    if time > last:
+        return time
+    later = datetime.datetime.fromisoformat(last) + datetime.timedelta(milliseconds=1)
+    return later.isoformat(timespec="milliseconds")
+
+
 def this_machine(torch_version: str) -> dict[str, str]:
     """What a run was made on."""
     return {"system": platform.platform(), "python": platform.python_version(), "torch": torch_version}

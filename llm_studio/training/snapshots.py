@@ -1,5 +1,6 @@
 """Snapshots: weights alone, in half precision, of log-spaced steps: a timeline of what the model could say when."""
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -52,14 +53,21 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 def remove_after(run: Path, step: int) -> None:
     """Remove the snapshots of later steps: they are about to be done again, perhaps in another way."""
     for later in [path for found, path in listed(run).items() if found > step]:
-        files.patiently(lambda path=later: path.unlink(missing_ok=True))
+        with files.explained(later):
+            files.patiently(lambda path=later: path.unlink(missing_ok=True))
 
 
 def _thin_out(run: Path, limit_bytes: int) -> None:
-    """Remove the snapshot with the nearest neighbours, on a logarithmic scale, until the rest fits."""
+    """Remove the snapshot with the nearest neighbours, on a logarithmic scale, until the rest fits.
+
+    The first and the last stay, and where there is no room for two the last alone.
+    """
     found = listed(run)
-    while len(found) > 2 and sum(p.stat().st_size for p in found.values()) > limit_bytes:
-        steps = list(found)
+    sizes = {step: path.stat().st_size for step, path in found.items()}
+    while len(sizes) > 1 and sum(sizes.values()) > limit_bytes:
+        steps = list(sizes)
         inner = range(1, len(steps) - 1)
-        crowded = min(inner, key=lambda i: math.log((steps[i + 1] + 1) / (steps[i - 1] + 1)))
-        found.pop(steps[crowded]).unlink(missing_ok=True)
+        crowded = min(inner, key=lambda i: math.log((steps[i + 1] + 1) / (steps[i - 1] + 1)), default=0)
+        del sizes[steps[crowded]]
+        with contextlib.suppress(OSError):  # another program reads it: it goes the next time
+            found[steps[crowded]].unlink(missing_ok=True)

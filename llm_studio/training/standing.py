@@ -1,5 +1,6 @@
 """Where a training stands: all but the weights that changes from step to step."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 
 from llm_studio.device import Compute
-from llm_studio.training.checkpoint import LoopState
+from llm_studio.training.checkpoint import MEASURED, LoopState
 from llm_studio.training.recovery import Recovery
 
 _LOSS_MEMORY = 0.98
@@ -53,7 +54,7 @@ class Standing:
 
     def measured(self, loss: float) -> bool:
         """The validation loss of this step is known; whether it is the lowest so far."""
-        best = self.best_loss is None or loss < self.best_loss
+        best = math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
         self.best_loss = loss if best else self.best_loss
         self.validation = (self.step, loss)
         return best
@@ -61,6 +62,13 @@ class Standing:
     def note(self, **change: object) -> None:
         """Add to the history."""
         self.history = [*self.history, {"step": self.step, **change}]
+
+    def changed(self, settings: dict[str, Any]) -> None:
+        """The user has changed these settings of the run."""
+        self.recovery = self.recovery.after_changes(settings)
+        if MEASURED & set(settings):
+            self.best_loss = None
+        self.note(settings=settings)
 
     def state(self, vocab_size: int, compute: Compute, data: str, scaler: dict[str, Any]) -> LoopState:
         """For a checkpoint."""

@@ -94,9 +94,8 @@ class Trainer:
         self._saves.begin(saved.state)
 
     def note_changes(self, changes: dict[str, Any]) -> None:
-        """The user has changed settings: the scheduled rate holds, and losses are judged anew."""
-        self._now.recovery = self._now.recovery.forgotten()
-        self._now.note(settings=changes)
+        """The user has changed settings of the run."""
+        self._now.changed(changes)
 
     def first_batch(self) -> None:
         """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
@@ -123,6 +122,7 @@ class Trainer:
         """
         try:
             with self._update.feed, self._keeper:
+                self.tell_begun()
                 self._train()
                 self._keeper.finish()
         except NotSavedError:

@@ -78,7 +78,15 @@ class Trial:
             memory.free(self._compute.device)
             return Attempt(batch_size, checkpointing, fits=False)
         seconds, updates = (statistics.median(values) for values in zip(*times[1:], strict=True))
-        return Attempt(batch_size, checkpointing, True, self._peak() - self._before, seconds, updates)
+        taken = self._peak() - self._before + self._saving()
+        return Attempt(batch_size, checkpointing, True, taken, seconds, updates)
+
+    def _saving(self) -> int:
+        """Bytes of the copy that a save will write while the training goes on: a card's isn't on the card."""
+        if self._compute.device == "cuda":
+            return 0
+        moments = optimizer.state_tensors(self._optimizer, self._model).values()
+        return sum(tensor.nbytes for tensor in (*self._model.parameters(), *moments))
 
     def _step(self, batch_size: int) -> tuple[float, float]:
         """Seconds of a micro-batch and of the update."""

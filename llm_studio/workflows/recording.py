@@ -35,6 +35,8 @@ class Recorder:
         elif runs.exists(project, name):
             before = runs.read(project, name)
             run = replace(run, created=before.created, continued_from=before.continued_from, joules=before.joules)
+        else:  # the clock may have been set back
+            run = replace(run, created=runs.after_all(project, run.created))
         self.run: Run = replace(run, machine=run.machine | machine(compute))
         self._compute = compute
         self._joules = joules_used(compute)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from llm_studio.training.checkpoint import Checkpoint
 
 
-def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, job: Job) -> None:
-    """Refuse what can't change in a run, and say what a change does."""
+def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, finished: bool, job: Job) -> None:
+    """Refuse what can't change in a run, and say what a change does. `finished`: as far as its record knows."""
     from llm_studio.training.scheduler import learning_rate
 
     if _shape(old.model) != _shape(new.model):
@@ -22,7 +22,8 @@ def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, 
     if saved.state.data != data:
         raise TrainingError(_("The run was trained on other tokens than those of the project now."),
                             _("Start a new run, or make the tokens as they were."))  # fmt: skip
-    if saved.step >= new.training.max_steps:
+    ended = saved.step == new.training.max_steps == old.training.max_steps
+    if saved.step >= new.training.max_steps and (finished or not ended):  # else that it has ended wasn't recorded
         if saved.step >= old.training.max_steps:
             what = _("The run is finished: {step} steps are done.")
         else:

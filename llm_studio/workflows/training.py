@@ -174,6 +174,7 @@ def _go_on(
     from llm_studio.training.threads import compute_for
 
     folder = runs.folder(project, name)
+    checkpoint.finish_interrupted(folder)
     saved, damaged = checkpoint.newest_intact(folder)
     for bad in damaged:
         job.report(Notice(_("The checkpoint {name} is damaged and is left out.").format(name=bad), "warning"))
@@ -194,7 +195,7 @@ def _go_on(
         job.report(Notice(_("The run had saved nothing yet: it begins again.")))
         compute = compute_for(settings, tokenizer.vocab_size, job)
         return _run(project, name, settings, compute, None, tokens, tokenizer, data, job)
-    check_changes(old, settings, saved, data, job)
+    check_changes(old, settings, saved, data, known.state == "finished", job)
     compute = same_compute(saved.state.compute, saved.state.torch_version, settings, job)
     made_other = changed(saved.settings(), settings)  # what a session changed that ended before it saved, too
     return _run(project, name, settings, compute, saved, tokens, tokenizer, data, job, made_other)
@@ -239,7 +240,6 @@ def _run(
     with run_log:
         recorder.saved(trainer.state(), settings)
         group.remember(name)
-        trainer.tell_begun()
         try:
             with memory.explained():
                 finished = trainer.train()

@@ -109,7 +109,8 @@ def train_here(preset: str, folder: str) -> None:
 
     project = Project.open(Path(folder) / "p")
     steps = STEPS[preset]
-    changes = {"training.max_steps": steps, "training.warmup_steps": 1, "training.eval_interval": steps}
+    changes = {"training.max_steps": steps, "training.warmup_steps": 1, "training.eval_interval": steps,
+               "training.checkpoint_interval": max(2, steps // 2)}  # fmt: skip
     train(project, Job(heard), changes=changes)
     print(json.dumps({"memory": peak_bytes() - before, "seconds": statistics.median(times[1:])}))
 

@@ -1,28 +1,36 @@
 """Checkpoints are whole, verified, few, and pickle nothing; snapshots stay within their room."""
 
+import contextlib
 import errno
 import itertools
+import math
+import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import SafetensorError
 
+from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
 from llm_studio.training import checkpoint, snapshots
 from llm_studio.training.checkpoint import LoopState
+from llm_studio.training.standing import Standing
 
 ERROR_DISK_FULL = 112
 """What Windows says."""
 
 
-def save(run: Path, step: int, loss: float | None = None) -> Path:
+def save(run: Path, step: int, loss: float | None = None, history: Sequence[dict[str, Any]] = ()) -> Path:
     state = LoopState(
         step=step, tokens=step * 100, seconds=1.0, vocab_size=300, compute=Compute("cpu", "float32", 2),
         train_loss=3.0, validation_loss=loss, best_loss=loss, data="d", torch_version="t", scaler={},
+        history=list(history),
     )  # fmt: skip
     weights = {"w": torch.full((4, 4), float(step))}
     checkpoint.save(run, state, Settings(), "{}", weights, {"w.exp_avg": torch.ones(4, 4)})
@@ -102,6 +110,73 @@ def test_what_an_interrupted_save_left_is_no_checkpoint_and_goes_with_the_next_s
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000001", "step-000003"]
 
 
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_death_while_a_step_is_saved_again_in_its_place_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    save(tmp_path, 5)
+    real, done = Path.rename, 0
+
+    def rename(path: Path, target: Path) -> Path:
+        nonlocal done
+        if done == renames:
+            raise KeyboardInterrupt  # the process ends
+        done += 1
+        return real(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        patch.setattr("shutil.rmtree", lambda *_arguments, **_options: None)  # so it removes nothing either
+        with contextlib.suppress(KeyboardInterrupt):
+            save(tmp_path, 5)
+    checkpoint.finish_interrupted(tmp_path)
+    found, damaged = checkpoint.newest_intact(tmp_path)
+    assert found and found.step == 5 and not damaged
+    save(tmp_path, 6)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-000005", "step-000006"]
+
+
+def test_what_was_cut_short_or_removed_is_not_taken_for_a_checkpoint(tmp_path: Path) -> None:
+    torn, removed = save(tmp_path, 4), save(tmp_path, 5)
+    (torn / "model.safetensors").write_bytes(b"")
+    torn.rename(files.being_written(torn))
+    removed.rename(tmp_path / "step-000005.removed.partial")
+    checkpoint.finish_interrupted(tmp_path)
+    assert steps(tmp_path) == []
+
+
+def test_folders_that_the_user_has_made_stay_and_are_not_counted(tmp_path: Path) -> None:
+    shutil.copytree(save(tmp_path, 1), tmp_path / "step-000001 - Copie")
+    (tmp_path / "step-000002.bak").mkdir()
+    for step in range(2, 6):
+        save(tmp_path, step)
+    assert steps(tmp_path) == [3, 4, 5]
+    assert {p.name for p in tmp_path.iterdir()} >= {"step-000001 - Copie", "step-000002.bak"}
+
+
+def test_a_loss_without_a_number_is_not_the_best(tmp_path: Path) -> None:
+    for step, loss in ((1, math.nan), (2, 2.0), (3, math.nan)):
+        save(tmp_path, step, loss)
+    best = checkpoint.best(checkpoint.listed(tmp_path))
+    assert best and best.step == 2
+    standing = Standing()
+    assert not standing.measured(math.nan)
+    assert standing.measured(3.0) and not standing.measured(math.nan) and standing.measured(2.0)
+
+
+def test_losses_of_other_texts_are_not_compared(tmp_path: Path) -> None:
+    standing = Standing(step=10, best_loss=1.0)
+    standing.changed({"training.eval_interval": 5})
+    assert standing.best_loss == 1.0
+    standing.changed({"training.loss_on": "answers"})
+    assert standing.measured(3.0)
+    save(tmp_path, 10, 1.0)
+    save(tmp_path, 15, 3.0, standing.history)
+    save(tmp_path, 20, 3.5, standing.history)
+    best = checkpoint.best(checkpoint.listed(tmp_path))
+    assert best and best.step == 15
+
+
 def test_damaged_later_checkpoints_stay_until_the_run_has_saved_anew(tmp_path: Path) -> None:
     for step in (1, 2, 9):
         save(tmp_path, step)
@@ -155,6 +230,31 @@ def test_snapshots_stay_within_their_room_and_keep_first_and_last(tmp_path: Path
     gaps = [(b + 1) / (a + 1) for a, b in zip(kept, list(kept)[1:], strict=False)]
     assert max(gaps[1:]) < 3  # spread on a logarithmic scale, but for the first jump from 0
     torch.testing.assert_close(snapshots.read(kept[390])["w"].float(), weights["w"], atol=2e-3, rtol=2e-3)
+
+
+def test_where_two_snapshots_have_no_room_the_last_stays(tmp_path: Path) -> None:
+    for step in (0, 1, 2):
+        assert snapshots.save(tmp_path, step, {"w": torch.randn(1000)}, 3000)
+    assert list(snapshots.listed(tmp_path)) == [2]
+
+
+def test_a_snapshot_that_another_program_reads_stays_until_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.unlink
+
+    def busy(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".safetensors":
+            raise PermissionError(errno.EACCES, "used by another process")
+        real(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", busy)
+        for step in range(5):
+            assert snapshots.save(tmp_path, step, {"w": torch.randn(1000)}, 5000)
+    assert len(snapshots.listed(tmp_path)) == 5
+    snapshots.save(tmp_path, 5, {"w": torch.randn(1000)}, 5000)
+    assert list(snapshots.listed(tmp_path)) == [0, 5]
 
 
 def test_strange_files_among_the_snapshots_are_passed_over_and_later_ones_go_on_request(tmp_path: Path) -> None:

@@ -264,6 +264,15 @@ def test_a_run_that_is_gone_on_with_at_another_rate_has_that_rate(project: Proje
     assert runs.read(project, "a").history[-1] == {"step": 50, "settings": changes}
 
 
+def test_a_lowered_rate_outlives_changes_that_have_nothing_to_do_with_it(project: Project, poison: Any) -> None:
+    poison({41, 43})
+    train(project, StopAt(50).job, run="a", changes=LONG)
+    assert train(project, Job(), run="a", resume=True, changes={"training.eval_interval": 20}).finished
+    training = project.settings().replaced(LONG).training
+    (last,) = records(project, "a", "step")[-1:]
+    assert last["learning_rate"] == pytest.approx(0.5 * learning_rate(60, training))
+
+
 def test_the_checkpoint_to_go_back_to_outlives_those_of_the_clock(project: Project) -> None:
     changes = {"training.max_steps": 70, "training.checkpoint_interval": 30, "training.eval_interval": 70,
                "training.checkpoint_minutes": 1e-6}  # fmt: skip

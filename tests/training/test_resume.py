@@ -186,6 +186,35 @@ def test_a_finished_run_trains_further_when_asked_and_says_what_becomes_of_the_s
     assert any(isinstance(e, Notice) and "now spans 40 steps" in e.text for e in said)
 
 
+def test_a_run_that_was_killed_before_its_end_was_recorded_is_finished_by_a_resume(project: Project) -> None:
+    train(project, Job(), run="a")
+    record = project.checkpoints / "a" / "run.json"
+    record.write_text(record.read_text(encoding="utf-8").replace('"finished"', '"running"'), encoding="utf-8")
+    assert runs.read(project, "a").state == "interrupted"
+    assert train(project, Job(), run="a", resume=True).finished
+    assert runs.read(project, "a").state == "finished" and runs.read(project, "a").step == 30
+
+
+def test_a_run_whose_folder_is_renamed_by_hand_goes_on_in_a_new_one(project: Project) -> None:
+    folder = project.checkpoints / "a"
+
+    def rename(event: Event) -> None:
+        if isinstance(event, StepDone) and event.step == 7:
+            folder.rename(project.checkpoints / "b")
+
+    assert train(project, Job(rename), run="a").finished
+    assert checkpoint.listed(folder)[-1].step == 30
+
+
+def test_the_run_begun_last_is_the_last_whatever_the_clock_says(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(project, StopAt(5).job, run="b")
+    monkeypatch.setattr(runs, "now", lambda: "2001-01-01T00:00:00.000+00:00")
+    train(project, StopAt(5).job, run="a")
+    assert [run.name for run in runs.listed(project)] == ["b", "a"]
+
+
 def test_the_shape_of_the_model_can_not_change_within_a_run(project: Project) -> None:
     train(project, StopAt(6).job, run="a")
     with pytest.raises(TrainingError, match="shape"):
