@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llm_studio.training.trial import Attempt, Trial
 
 STEPS = 5
-_CHECKPOINTS = 7
+_CHECKPOINTS = 4
 """The last three and the best are kept."""
 _ROOMY = 0.9
 """Share of the free memory that a training may take."""
