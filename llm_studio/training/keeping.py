@@ -70,7 +70,10 @@ class Keeper:
 
     def cut_log(self, step: int, evaluated: bool) -> None:
         """Forget what the log says of later steps."""
-        self._log.cut_after(step, evaluated)
+        try:
+            self._log.cut_after(step, evaluated)
+        except DiskFullError as error:  # it is as it was
+            self._wait_for_room(error, lambda: self._log.cut_after(step, evaluated))
 
     def log_to_disk(self) -> None:
         """Wait until the log is on the disk. From any thread."""

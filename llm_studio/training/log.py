@@ -1,12 +1,17 @@
 """A run's log: one JSON line for each event, the same lines that `--json` prints."""
 
 import json
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from llm_studio import files
-from llm_studio.events import Event, to_json
+from llm_studio.events import Event, StepDone, to_json
+
+_BLOCK = 1 << 16
+"""Bytes read in one go."""
 
 
 class RunLog:
@@ -52,22 +57,30 @@ class RunLog:
     def cut_after(self, step: int, evaluated: bool = True) -> None:
         """Forget what it says of later steps, to which the training comes back; not that it did so before."""
         self.__exit__()
-        cut_after(self._path, step, evaluated, resumed=False)
-        self.__enter__()
+        try:
+            cut_after(self._path, step, evaluated, resumed=False)
+        finally:
+            self.__enter__()
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a log, without a last line torn by a crash."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with path.open("rb") as lines:
         for line in lines:
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
+            record = _record(line)
+            if record is not None:
                 yield record
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """What a line holds; None where it is torn."""
+    try:
+        record = json.loads(line.decode(errors="replace"))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = True) -> None:
@@ -80,5 +93,42 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
         return
     again = {"rollback"} if resumed else set[str]()
     again |= set() if evaluated else {"evaluation", "sample"}
-    kept = [r for r in read(path) if r.get("step", 0) < step or (r.get("step") == step and r.get("event") not in again)]
-    files.write_text(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in kept))
+    kept: list[bytes] = []
+    end, whole = 0, True
+    with files.explained(path), path.open("rb") as log:
+        for start, line in _from_the_end(log):
+            record, ended = _record(line), line.endswith(b"\n")
+            at = record.get("step", 0) if record else math.inf
+            if record and ended and record.get("event") == StepDone.kind and at <= step:
+                end = start + len(line)  # steps ascend: all before it stays
+                break
+            stays = record is not None and (at < step or (at == step and record.get("event") not in again))
+            kept += [line if ended else line + b"\n"] if stays else []
+            whole = whole and stays and ended
+    if not whole:
+        with files.whole_file(path) as beside, path.open("rb") as log, beside.open("wb") as left:
+            _copy(log, left, end)
+            left.writelines(reversed(kept))
+
+
+def _from_the_end(log: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines of a log from the last to the first, each with its place. Never much of it is in memory."""
+    place, rest = log.seek(0, os.SEEK_END), b""
+    while place:
+        before = max(0, place - _BLOCK)
+        log.seek(before)
+        first, *lines = (log.read(place - before) + rest).splitlines(keepends=True)
+        place, rest = before, first
+        start = before + len(first) + sum(map(len, lines))
+        for line in reversed(lines):
+            start -= len(line)
+            yield start, line
+    if rest:
+        yield 0, rest
+
+
+def _copy(source: IO[bytes], target: IO[bytes], length: int) -> None:
+    """The first `length` bytes of a file to another one."""
+    while length and (block := source.read(min(_BLOCK, length))):
+        target.write(block)
+        length -= len(block)

@@ -269,6 +269,21 @@ def test_a_log_keeps_what_a_full_disk_refuses(tmp_path: Path) -> None:
     assert [event for event in said if isinstance(event, StepDone)] == events
 
 
+def test_a_log_waits_for_room_to_be_cut(small_disk: Path) -> None:
+    def then() -> None:
+        filler.make_room()
+
+    filler = Filler(small_disk, 40, then)
+    written = log.RunLog(small_disk / "a.jsonl")
+    with written, Keeper(written, Job(filler)) as keeper:
+        for step in range(1, 41):
+            keeper.tell(StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0))
+        keeper.cut_log(30, evaluated=True)
+        keeper.tell(StepDone(31, 3.0, 0.1, 1.0, 31, 1.0, 1.0))
+    assert [record["step"] for record in log.read(small_disk / "a.jsonl")] == list(range(1, 32))
+    assert len(filler.told) == 2 and "room on the disk again" in filler.told[1]
+
+
 def test_what_waits_to_be_written_when_a_stop_comes_is_told_as_lost(tmp_path: Path) -> None:
     def full() -> None:
         raise DiskFullError("The disk is full.")
