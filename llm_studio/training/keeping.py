@@ -1,31 +1,36 @@
 """What a run writes: its log, at once; checkpoints and snapshots, in a thread of their own.
 
 One thing is written at a time, in the order asked for, and all is told from the training's thread. Where the disk
-is full the training waits, until there is room or it is asked to stop.
+is full the training waits, until there is room or it is asked to stop; where it can't be written to, for a while.
 """
 
 import contextlib
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from llm_studio.errors import Cancelled, DiskFullError, StorageError
 from llm_studio.events import Event, Notice
-from llm_studio.i18n import _
+from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.training.log import RunLog
 
 _LOOK = 3.0
 """Seconds between two looks at whether there is room again."""
+_PATIENCE = 120.0
+"""Seconds after which a disk that refuses to be written to, though it has room, is taken at its word.
+
+One on the network may be away for a moment, and a virus scanner may hold a folder."""
 
 _T = TypeVar("_T")
 Task = Callable[[], Event | None]
 
 
 class NotSavedError(Exception):
-    """The job was asked to stop while the disk was full; what waited to be written is lost."""
+    """The job was asked to stop while the disk couldn't be written to; what waited to be written is lost."""
 
-    def __init__(self, cause: DiskFullError) -> None:
+    def __init__(self, cause: StorageError) -> None:
         super().__init__(str(cause))
         self.cause = cause
 
@@ -64,16 +69,16 @@ class Keeper:
         """Write an event to the log, and report it."""
         try:
             self._log.write(event)
-        except DiskFullError as error:  # the log keeps what the disk refused
-            self._wait_for_room(error, self._log.flush)
+        except StorageError as error:  # the log keeps what the disk refused
+            self._try_again(error, self._log.flush)
         self._job.report(event)
 
     def cut_log(self, step: int, evaluated: bool) -> None:
         """Forget what the log says of later steps."""
         try:
             self._log.cut_after(step, evaluated)
-        except DiskFullError as error:  # it is as it was
-            self._wait_for_room(error, lambda: self._log.cut_after(step, evaluated))
+        except StorageError as error:  # it is as it was
+            self._try_again(error, lambda: self._log.cut_after(step, evaluated))
 
     def log_to_disk(self) -> None:
         """Wait until the log is on the disk. From any thread."""
@@ -108,32 +113,43 @@ class Keeper:
             return
         try:
             event = written.result()
-        except DiskFullError as error:
+        except StorageError as error:
             if not patient:
                 raise
-            event = self._wait_for_room(error, task)
+            event = self._try_again(error, task)
         finally:
             self._written = self._task = None
         if event:
             self.tell(event)
 
-    def _wait_for_room(self, error: DiskFullError, action: Callable[[], _T]) -> _T:
-        """Do `action` as soon as the disk has room for it."""
-        self._job.report(Notice(
-            _("The training waits: {reason}").format(reason=error.what), "warning",
-            _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save."),
-        ))  # fmt: skip
+    def _try_again(self, error: StorageError, action: Callable[[], _T]) -> _T:
+        """Do `action` as soon as the disk lets it. What it refuses for other reasons than room is raised in the end."""
+        full = isinstance(error, DiskFullError)
+        to_do = (
+            _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save.")
+            if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(
+                n=number(round(_PATIENCE)))
+        )  # fmt: skip
+        self._job.report(Notice(_("The training waits: {reason}").format(reason=error.what), "warning", to_do))
         self._tell_waiting(True)
+        until = time.monotonic() + _PATIENCE
         while True:
             try:
                 self._job.wait(_LOOK)
                 done = action()
             except DiskFullError:
                 continue
+            except StorageError:
+                if time.monotonic() > until:
+                    raise
+                continue
             except Cancelled:
                 raise NotSavedError(error) from error
             self._tell_waiting(False)
-            self._job.report(Notice(_("There is room on the disk again: the training goes on.")))
+            self._job.report(Notice(
+                _("There is room on the disk again: the training goes on.") if full else
+                _("The disk can be written to again: the training goes on.")
+            ))  # fmt: skip
             return done
 
     def _tell_waiting(self, waits: bool) -> None:

@@ -19,7 +19,7 @@ from llm_studio.errors import DiskFullError, StorageError
 from llm_studio.events import CheckpointSaved, Event, Notice, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, keeping, log, runs, saving
+from llm_studio.training import checkpoint, keeping, log, runs, saving, tensors
 from llm_studio.training.keeping import Keeper, NotSavedError
 from llm_studio.training.tensors import Copy
 from llm_studio.workflows.training import train
@@ -105,9 +105,27 @@ def test_what_the_disk_refuses_for_good_ends_the_training(project: Project, monk
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("llm_studio.training.tensors.write", refused)
+    monkeypatch.setattr(keeping, "_PATIENCE", 0.2)
     with pytest.raises(StorageError, match="may not be written"):
         train(project, Job(), run="a", changes={"training.snapshot_megabytes": 0})
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("saver")]
+
+
+def test_what_the_disk_refuses_for_a_moment_is_written_later(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, refusals = tensors.write, iter((errno.EIO, errno.EACCES, errno.EIO))
+
+    def sometimes(path: Path, content: dict[str, torch.Tensor]) -> None:
+        code = next(refusals, None)
+        if code is not None:
+            raise OSError(code, "the network is away")
+        real(path, content)
+
+    monkeypatch.setattr(tensors, "write", sometimes)
+    said: list[Event] = []
+    assert train(project, Job(said.append), run="a", changes={"training.snapshot_megabytes": 0}).finished
+    told = [event.text for event in said if isinstance(event, Notice)]
+    assert any("The training waits" in text for text in told) and any("written to again" in text for text in told)
+    assert [saved.step for saved in checkpoint.listed(project.checkpoints / "a")][-1] == 30
 
 
 # --- A full disk ------------------------------------------------------------------------------------------------
@@ -204,7 +222,7 @@ def test_a_stop_while_the_disk_is_full_takes_effect_at_once_and_says_what_is_los
     made = train(there, job, run="full")
     assert time.monotonic() - stopped < 20
     assert not made.finished and (made.run.state, made.run.step) == ("stopped", 10)
-    assert "Stopped while the disk was full: what was done after step 10 is lost." in filler.told
+    assert "Stopped while nothing could be saved: what was done after step 10 is lost." in filler.told
     filler.make_room()
     assert train(there, Job(), run="full", resume=True).finished
     assert [r["step"] for r in records(there, "full", "step")] == list(range(1, 31))
