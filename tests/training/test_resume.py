@@ -140,7 +140,9 @@ def test_a_clock_that_is_set_back_changes_nothing(project: Project, monkeypatch:
     assert_same_weights(project, "whole", "back")
 
 
-def test_a_process_that_the_system_ends_saves_before(project: Project) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_process_that_the_system_ends_or_whose_terminal_closes_saves_before(project: Project, name: str) -> None:
+    number = getattr(signal, name, signal.SIGTERM)
     train(project, Job(), run="whole")
     command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "ended", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -148,7 +150,7 @@ def test_a_process_that_the_system_ends_saves_before(project: Project) -> None:
     for line in process.stdout:
         if '"event": "step"' in line and '"step": 7,' in line:
             break
-    process.terminate()
+    process.send_signal(number)
     process.communicate()
     run = runs.read(project, "ended")
     if sys.platform != "win32":  # where the system just ends it
