@@ -46,7 +46,8 @@ def free(device: str) -> None:
 
 def give_back() -> None:
     """Let other programs, and what this one measures, have what a training on a graphics card has taken."""
-    free("cuda" if torch.cuda.is_initialized() else "cpu")
+    if torch.cuda.is_initialized():
+        free("cuda")
 
 
 def fraction(free: int, total: int, held: int) -> float:
