@@ -11,7 +11,7 @@ from llm_studio.data.dataset import Tokens
 from llm_studio.data.tokenizer import Tokenizer
 from llm_studio.events import CheckpointSaved
 from llm_studio.training import checkpoint, snapshots
-from llm_studio.training.checkpoint import LoopState
+from llm_studio.training.checkpoint import Checkpoint, LoopState
 from llm_studio.training.keeping import Keeper
 from llm_studio.training.parallel import ALONE, Group
 from llm_studio.training.step import Update
@@ -82,6 +82,13 @@ class Saves:
         self.whole = state
         self._material.saved(state, settings)
         return saved
+
+    def newest(self, latest: int) -> Checkpoint | None:
+        """The newest checkpoint whose sums are right, of no later step than `latest`: the same in every process."""
+        folder, group = self._material.folder, self._material.group
+        found = checkpoint.newest_intact(folder, latest)[0] if group.first else None
+        name = group.told({"name": found.path.name if found else ""})["name"]
+        return checkpoint.read(folder / name) if name else None
 
     def snapshot(self, update: Update, step: int) -> None:
         """Have a snapshot written, where there is to be room for any."""

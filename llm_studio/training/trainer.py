@@ -226,7 +226,7 @@ class Trainer:
         self._group.wait_for_all()  # what the first process has saved can be read by all
         before, folder = self._now, self._material.folder
         diverged_at = self.step + 1
-        saved = checkpoint.newest_intact(folder, before.recovery.target(diverged_at))[0]
+        saved = self._saves.newest(before.recovery.target(diverged_at))
         if saved:
             self.restore(saved)
         elif self._material.from_nothing:
