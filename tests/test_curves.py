@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from llm_studio.errors import Cancelled
 from llm_studio.events import CheckpointSaved, Evaluated, Event, RunStarted, SampleWritten, StepDone, to_json
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.training.log import cut_after
 from llm_studio.workflows import curves, favourites, runs
 from llm_studio.workflows.favourites import Favourite
 from llm_studio.workflows.footprint import footprint
@@ -56,6 +58,65 @@ def test_a_log_read_tells_the_same_as_the_events_heard(project: Project) -> None
     assert taken(story()).best_loss == 3.0
     assert taken(story()).validation_at(5) == 3.5
     assert taken(story()).validation_at(6) is None
+
+
+def read_further(project: Project, known: curves.Curves) -> int | None:
+    """Take what the log of a run tells further, and say how many events; None where it is to be read anew."""
+    assert known.place is not None
+    news = curves.news(project, "a", known.place, Job())
+    if news is None:
+        return None
+    for event in news.events:
+        known.take(event)
+    known.place = news.end
+    return len(news.events)
+
+
+def test_a_log_that_grows_is_read_from_where_it_was(project: Project) -> None:
+    lines = "".join(to_json(event) + "\n" for event in story())
+    project.logs.mkdir(exist_ok=True)
+    log = project.log_file("a")
+    parts = [lines[:500], lines[500:520], lines[520:1200], "", lines[1200:]]  # most end within a line
+    log.write_text(parts[0], encoding="utf-8")
+    known = curves.read(project, "a", Job())
+    taken_in: list[int | None] = []
+    for part in parts[1:]:
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(part)
+        taken_in.append(read_further(project, known))
+    assert told(known) == told(taken(story()))
+    assert taken_in[2] == 0
+    assert sum(count or 0 for count in taken_in) + parts[0].count("\n") == len(story()), "no line is read twice"
+
+
+def test_a_log_that_was_cut_or_is_another_one_is_read_anew(project: Project) -> None:
+    project.logs.mkdir(exist_ok=True)
+    log = project.log_file("a")
+    log.write_text("".join(to_json(step(number)) + "\n" for number in range(1, 51)), encoding="utf-8")
+    known = curves.read(project, "a", Job())
+    cut_after(log, 45)
+    assert read_further(project, known) is None
+    with log.open("a", encoding="utf-8") as stream:  # at another speed
+        stream.writelines(to_json(replace(step(n), tokens_per_second=999.5)) + "\n" for n in range(46, 90))
+    assert read_further(project, known) is None
+    known = curves.read(project, "a", Job())
+    assert known.last_step == 89
+    log.unlink()
+    assert read_further(project, known) is None
+    known = curves.read(project, "a", Job())
+    assert known.last_step == 0
+    assert read_further(project, known) is None, "there is nothing yet to go on from"
+
+
+def test_where_much_was_added_a_log_is_read_anew(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves, "_MUCH", 1000)
+    project.logs.mkdir(exist_ok=True)
+    with project.log_file("a").open("w", encoding="utf-8") as log:
+        log.write(to_json(step(1)) + "\n")
+        log.flush()
+        known = curves.read(project, "a", Job())
+        log.writelines(to_json(step(number)) + "\n" for number in range(2, 30))
+    assert read_further(project, known) is None
 
 
 def test_what_is_heard_twice_counts_once() -> None:

@@ -30,6 +30,8 @@ LEARNED_NOTHING = 0.97
 PATIENCE = 200
 _RISE = 0.15
 """Share by which the training loss must have risen to be called diverging."""
+_LEAST_RISE = 0.05
+"""Nats per token that it must have risen at least: texts learned by heart have a loss of nearly nothing."""
 _PARTS = 5
 _STEADY = 3.0
 """A straight fall: no quarter of it falls so many times as much as another."""
@@ -60,6 +62,8 @@ class Facts:
     unigram: float | None = None
     muon_learning_rate: float | None = None
     """Of the blocks' matrices, where another optimizer has a rate of its own for them."""
+    changed_at: int = 0
+    """After this step the settings were changed, which may move the losses: what was before tells nothing now."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,18 @@ class Verdict:
 
 def verdict(record: Record, facts: Facts) -> Verdict | None:
     """What there is to say about a run; None where all is well, or nothing is sure yet."""
-    known = np.isfinite(record.losses)
-    if not known.all():
-        record = Record(record.steps[known], record.losses[known], record.rates[known], record.evaluated,
-                        record.validation, record.tokens)  # fmt: skip
+    record = _that_counts(record, facts.changed_at)
     if len(record.steps) < _FEWEST:
         return None
     return next((found for rule in _RULES if (found := rule(record, facts)) is not None), None)
+
+
+def _that_counts(record: Record, changed_at: int) -> Record:
+    """What was recorded after a step, without the losses that are no numbers."""
+    known = np.isfinite(record.losses) & (record.steps > changed_at)
+    measured = np.isfinite(record.validation) & (record.evaluated > changed_at)
+    return Record(record.steps[known], record.losses[known], record.rates[known], record.evaluated[measured],
+                  record.validation[measured], record.tokens)  # fmt: skip
 
 
 # --- Arithmetic -------------------------------------------------------------------------------------------------
@@ -139,7 +148,7 @@ def _diverging(record: Record, facts: Facts) -> Verdict | None:
         lowest, since, before = chance, 0, before[:0]
     elif place == len(means) - 1:
         return None
-    limit = max(_RISE * lowest, _SURE * _noise(before) * math.sqrt(2 / width))
+    limit = max(_RISE * lowest, _LEAST_RISE, _SURE * _noise(before) * math.sqrt(2 / width))
     recent = record.losses[-2 * width :]
     # nine of ten steps: one spike, as every training has some, is none of its business
     if float(np.quantile(recent, 0.1)) < lowest + limit:
@@ -154,7 +163,8 @@ def _diverging(record: Record, facts: Facts) -> Verdict | None:
 def _stuck(record: Record, facts: Facts) -> Verdict | None:
     """The loss is still that of guessing at random."""
     recent, chance = record.losses[-50:], math.log(facts.vocab_size)
-    if record.steps[-1] < facts.warmup_steps + PATIENCE or float(recent.mean()) < LEARNED_NOTHING * chance:
+    settled = max(facts.warmup_steps, facts.changed_at) + PATIENCE
+    if record.steps[-1] < settled or float(recent.mean()) < LEARNED_NOTHING * chance:
         return None
     tiny = facts.learning_rate < _TINY_RATE
     rate = max(10 * facts.learning_rate, _USUAL_RATE) if tiny else facts.learning_rate / 3
@@ -169,7 +179,7 @@ def _overfitting(record: Record, facts: Facts) -> Verdict | None:
     """The validation loss has risen for good while the training loss went on falling."""
     del facts
     losses, count = record.validation, len(record.validation)
-    if count < 6 or not np.isfinite(losses).all():
+    if count < 6:
         return None
     best = int(losses.argmin())
     if count - best < 4:
@@ -249,8 +259,8 @@ def _plateau(record: Record, facts: Facts) -> Verdict | None:
     # not "no fall is seen", which noise alone can do, but "a fall would be seen"
     if abs(slope) + 2 * error > _FLAT * float(means.mean()):
         return None
-    found = record.validation[np.isfinite(record.validation)]
-    earlier = record.evaluated[np.isfinite(record.validation)] <= record.steps[-len(third)]
+    found = record.validation
+    earlier = record.evaluated <= record.steps[-len(third)]
     if earlier.any() and not earlier.all() and found[~earlier].min() < (1 - _FLAT) * found[earlier].min():
         return None
     last = int(record.steps[-1])

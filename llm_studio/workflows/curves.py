@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,25 @@ _SHORT = 24
 """Steps of a run to one step that its moving average may remember."""
 _LOOK = 5000
 """Lines of a log between two looks at whether the job should end."""
+_MUCH = 2_000_000
+"""Bytes more in a log from which it is read anew rather than further."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a log is read: so many bytes, which end in `line`."""
+
+    size: int = 0
+    line: bytes = b""
+
+
+@dataclass(frozen=True)
+class News:
+    """What was added to a log between two places."""
+
+    begin: Place
+    end: Place
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,8 @@ class Curves:
 
     def __init__(self, run: str) -> None:
         self.run = run
+        self.place: Place | None = None
+        """How far they are read from the log; None where they were heard from the training."""
         self.max_steps = 0
         self.device = "cpu"
         self.data = ""
@@ -232,22 +254,42 @@ def moving_sums(values: Floats, weight: float, before: float = 0.0) -> Floats:
 
 def read(project: Project, run: str, job: Job) -> Curves:
     """The curves of a run as its log has them now; empty where there is no log. Raises Cancelled."""
-    curves = Curves(run)
-    path = project.log_file(run)
-    if not path.exists():
-        return curves
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for count, line in enumerate(lines):
-            if count % _LOOK == 0:
-                job.check()
-            try:
-                record = json.loads(line)
-            except ValueError:  # a last line torn by a crash
-                continue
-            event = _event(record) if isinstance(record, dict) else None
-            if event is not None:
-                curves.take(event)
+    curves, path = Curves(run), project.log_file(run)
+    curves.place = Place()
+    if path.exists():
+        with path.open("rb") as log:
+            curves.place = _read_on(log, curves.place, curves.take, job)
     return curves
+
+
+def news(project: Project, run: str, place: Place, job: Job) -> News | None:
+    """What a log tells after `place`. None where it is to be read anew: much was added, or it is another one.
+
+    A log that was cut has other lines there, since each tells how fast its step was. Raises Cancelled.
+    """
+    path, events = project.log_file(run), list[Event]()
+    if not place.size or not path.exists() or path.stat().st_size > place.size + _MUCH:
+        return None
+    with path.open("rb") as log:
+        log.seek(place.size - len(place.line))
+        if log.read(len(place.line)) != place.line:
+            return None
+        end = _read_on(log, place, events.append, job)
+    return News(place, end, tuple(events))
+
+
+def _read_on(log: IO[bytes], place: Place, take: Callable[[Event], object], job: Job) -> Place:
+    """Give `take` what a log tells from `place` on, where it stands, and say how far it is whole."""
+    size, last = place.size, place.line
+    for count, line in enumerate(log):
+        if count % _LOOK == 0:
+            job.check()
+        event = _event(line)
+        if event is not None:
+            take(event)
+        if line.endswith(b"\n"):  # else it is being written, or was torn by a crash
+            size, last = size + len(line), line
+    return Place(size, last)
 
 
 _KINDS: dict[str, type[Event]] = {
@@ -255,9 +297,13 @@ _KINDS: dict[str, type[Event]] = {
 }
 
 
-def _event(record: dict[str, Any]) -> Event | None:
+def _event(line: bytes) -> Event | None:
     """The event that a line of the log tells of; None for those that curves don't need, and for damaged ones."""
-    kind = _KINDS.get(str(record.get("event")))
+    try:
+        record = json.loads(line.decode(errors="replace"))
+    except ValueError:
+        return None
+    kind = _KINDS.get(str(record.get("event"))) if isinstance(record, dict) else None
     if kind is None:
         return None
     try:

@@ -102,6 +102,7 @@ def _facts(run: "Run", tokens: "TokenFacts | None", baselines: "Baselines | None
         corpus_tokens=tokens.train if tokens else None,
         unigram=baselines.unigram if baselines else None,
         muon_learning_rate=settings.muon_learning_rate if settings.optimizer == "muon" else None,
+        changed_at=max((int(change["step"]) for change in run.history if "settings" in change), default=0),
     )
 
 

@@ -1,6 +1,7 @@
 """The curve doctor: real curves that went wrong are told, real healthy ones and noise are left in peace."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import TrainingSettings
+from llm_studio.events import StepDone
+from llm_studio.project import Project
+from llm_studio.training import runs
 from llm_studio.training.doctor import Facts, Record, Verdict, verdict
 from llm_studio.training.scheduler import learning_rate
+from llm_studio.workflows.curves import Curves
+from llm_studio.workflows.health import examine
 
 CURVES = Path(__file__).parent / "curves"
 RECORDED = sorted(path.stem for path in CURVES.glob("*.json"))
@@ -36,13 +42,14 @@ def facts(curve: dict[str, Any], **changes: Any) -> Facts:
 
 def record(curve: dict[str, Any], upto: int) -> Record:
     """The record as it was after `upto` steps."""
+    measured = [(step, loss) for step, loss in curve["evaluations"] if step <= upto]
     plan = TrainingSettings(learning_rate=curve["learning_rate"], warmup_steps=curve["warmup_steps"],
                             max_steps=curve["max_steps"], schedule=curve["schedule"])  # fmt: skip
     losses = curve["losses"][:upto]
     done = np.arange(1.0, len(losses) + 1)
-    measured = [(step, loss) for step, loss in curve["evaluations"] if step <= upto]
+    rates = curve.get("rates", [learning_rate(int(step), plan) for step in done])[:upto]
     return Record(
-        done, np.array(losses, dtype=float), np.array([learning_rate(int(step), plan) for step in done]),
+        done, np.array(losses, dtype=float), np.array(rates),
         np.array([step for step, _loss in measured], dtype=float),
         np.array([loss for _step, loss in measured], dtype=float), len(losses) * curve["tokens_per_step"],
     )  # fmt: skip
@@ -51,8 +58,10 @@ def record(curve: dict[str, Any], upto: int) -> Record:
 def said(name: str, every: int = 10) -> list[tuple[int, Verdict]]:
     """What is said of a recorded curve while it grows, with the step."""
     curve = loaded(name)
+    changed_at = curve.get("changed_at", 0)
     found = (
-        (upto, verdict(record(curve, upto), facts(curve))) for upto in range(every, len(curve["losses"]) + 1, every)
+        (upto, verdict(record(curve, upto), facts(curve, changed_at=changed_at if upto > changed_at else 0)))
+        for upto in range(every, len(curve["losses"]) + 1, every)
     )
     return [(upto, spoken) for upto, spoken in found if spoken is not None]
 
@@ -147,3 +156,67 @@ def test_losses_that_are_no_numbers_are_passed_over() -> None:
     assert verdict(curve, FACTS) is None
     nothing = np.empty(0)
     assert verdict(Record(nothing, nothing, nothing, nothing, nothing, 0), FACTS) is None
+
+
+def test_what_was_before_the_settings_changed_tells_nothing() -> None:
+    curve = loaded("healthy-dropout-later")
+    before, after = (np.mean(curve["losses"][part]) for part in (slice(350, 400), slice(400, 450)))
+    assert after > 1.25 * before
+    later = record(curve, 600)
+    assert verdict(later, facts(curve)) is None
+    blind = verdict(later, facts(curve, changed_at=0))
+    assert blind is not None and blind.key == "diverging"
+
+
+def test_a_run_extended_after_its_rate_had_fallen_is_left_in_peace() -> None:
+    whole = falling(3, 3000, 0.05, 0.01, 0.0)
+    gained = np.interp(whole.steps, [1600, 2000], [0.0, 0.2]) * (whole.steps <= 2000)  # and lost again with the rate
+    whole.losses[:] *= 1 - gained
+    for last in range(2010, 3001, 90):
+        grown = Record(whole.steps[:last], whole.losses[:last], whole.rates[:last],
+                       whole.evaluated[: last // 100], whole.validation[: last // 100], last * 1000.0)  # fmt: skip
+        assert verdict(grown, replace(FACTS, changed_at=2000)) is None
+
+
+def test_a_trouble_after_the_settings_changed_is_told() -> None:
+    curve = falling(4, 3000, 0.05, 0.01, 0.0)
+    curve.losses[2500:] += np.linspace(0, 3, 500)
+    found = verdict(curve, replace(FACTS, changed_at=2000))
+    assert found is not None and found.key == "diverging"
+
+
+def test_nothing_is_stuck_right_after_a_change() -> None:
+    curve = loaded("stuck")
+    assert verdict(record(curve, 350), facts(curve, changed_at=200)) is None
+    found = verdict(record(curve, 400), facts(curve, changed_at=200))
+    assert found is not None and found.key == "stuck"
+
+
+def test_texts_known_by_heart_may_rise_from_nearly_nothing() -> None:
+    done = np.arange(1.0, 3001)
+    mean = np.where(done <= 2000, 3 * np.exp(-done / 200) + 0.04, 0.055)
+    losses = mean + np.abs(np.random.default_rng(0).normal(0, 0.004, len(done)))
+    nothing = np.empty(0)
+    found = verdict(Record(done, losses, np.full(3000, 1e-3), nothing, nothing, 1e6), FACTS)
+    assert found is None or found.key != "diverging"
+
+
+@pytest.mark.parametrize("place", [0, 3, -1])
+def test_an_evaluation_that_is_no_number_silences_nothing(place: int) -> None:
+    curve = loaded("overfitting")
+    curve["evaluations"][place][1] = None
+    found = verdict(record(curve, len(curve["losses"])), facts(curve))
+    assert found is not None and found.key == "overfitting"
+
+
+def test_the_doctor_hears_from_the_record_of_a_run_when_its_settings_were_changed(project: Project) -> None:
+    curve = loaded("healthy-dropout-later")
+    known = Curves("a")
+    for step, loss in enumerate(curve["losses"][:600], 1):
+        known.take(StepDone(step, loss, 3e-3, 1.0, step * 512, 1.0, 1.0))
+    run = runs.new("a", project.settings(), curve["parameters"], "", "")
+    found = examine(known, run, None, None, curve["vocab_size"], running=True)
+    assert found is not None and found.key == "diverging"
+    history = [{"step": 300, "batch_size": 4}, {"step": 400, "settings": {"model.dropout": 0.5}},
+               {"step": 500, "rate_factor": 0.5}]  # fmt: skip
+    assert examine(known, replace(run, history=history), None, None, curve["vocab_size"], running=True) is None

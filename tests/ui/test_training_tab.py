@@ -366,8 +366,11 @@ def test_a_run_that_another_program_trains_is_followed(opened: Driver, project: 
             first = page.card.curves
             assert first is not None
             seen = first.last_step
-            opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > seen,
-                                   timeout=LONG)  # fmt: skip
+            opened.qtbot.waitUntil(lambda: first.last_step > seen and len(first.evaluations) > 1, timeout=LONG)
+            assert page.card.curves is first, "they grow: what is zoomed into or pointed at stays"
         finally:
             other.kill()
-    opened.settle()
+    drawn(opened, page)
+    assert steps_drawn(page) == list(range(1, first.last_step + 1))
+    lines = page.log.lines.toPlainText().splitlines()
+    assert len(lines) == len(set(lines)) > 2

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llm_studio.config import Settings
 from llm_studio.data.baselines import bigram_loss, unigram_loss
 from llm_studio.data.dataset import open_tokens
 from llm_studio.jobs import Job
@@ -37,6 +38,8 @@ class Case:
     characters: int | None = None
     """Of the text, so many from its beginning."""
     vocabulary: int = 512
+    then: dict[str, object] = field(default_factory=dict)
+    """What is changed when it is finished, to train it further."""
 
 
 CASES = {
@@ -47,6 +50,11 @@ CASES = {
         PLAYS, {"training.batch_size": 1, "training.learning_rate": 1e-3, "training.max_steps": 1000}
     ),
     "healthy-gentle": Case(ARTICLES, {"training.learning_rate": 5e-4, "training.max_steps": 800}),
+    "healthy-dropout-later": Case(
+        PLAYS,
+        {"training.schedule": "constant", "training.max_steps": 400},
+        then={"model.dropout": 0.5, "training.max_steps": 800},
+    ),
     "overfitting": Case(TALES, {"training.max_steps": 600, "training.eval_interval": 25}, 15_000),
     "few-texts": Case(
         TALES, {"training.max_steps": 500, "training.schedule": "constant", "training.eval_interval": 25}, 40_000
@@ -91,16 +99,22 @@ def record(name: str, case: Case) -> dict[str, object]:
         texts.train_tokenizer(project, Job(), case.vocabulary)
         texts.prepare(project, Job())
         run = train(project, Job()).run
+        if case.then:
+            run = train(project, Job(), run=run.name, resume=True, changes=case.then).run
         known = curves.read(project, run.name, Job())
         with open_tokens(project.processed) as tokens:
             facts = {"corpus_tokens": len(tokens.train), "vocab_size": tokens.vocab_size,
                      "unigram": round(unigram_loss(tokens), 3), "bigram": round(bigram_loss(tokens), 3)}  # fmt: skip
-        settings = project.settings().training
+        settings = Settings.from_dict(run.settings).training
+        later = {
+            "changed_at": run.history[-1]["step"],
+            "rates": [float(f"{rate:.3g}") for rate in known.steps.column(curves.RATE).tolist()],
+        } if case.then else {}  # fmt: skip
         return {
             "text": case.text, "parameters": run.parameters, **facts, "tokens_per_step": int(known.steps.column(5)[0]),
             "learning_rate": settings.learning_rate, "warmup_steps": settings.warmup_steps,
             "max_steps": settings.max_steps, "schedule": settings.schedule,
-            "losses": [round(loss, 3) for loss in known.steps.column(curves.LOSS).tolist()],
+            **later, "losses": [round(loss, 3) for loss in known.steps.column(curves.LOSS).tolist()],
             "evaluations": [[int(step), round(loss, 3)] for step, loss in
                             zip(*(known.evaluations.column(index).tolist() for index in (0, 1)), strict=True)],
         }  # fmt: skip

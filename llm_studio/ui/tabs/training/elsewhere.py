@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
 
 _EVERY = 3000
-"""Milliseconds between two looks."""
+"""Milliseconds from what one look has shown to the next."""
 
 
 class Elsewhere(QObject):
@@ -21,7 +21,7 @@ class Elsewhere(QObject):
     def __init__(self, page: Page) -> None:
         super().__init__(page)
         self._page = page
-        self._timer = QTimer(self, interval=_EVERY)
+        self._timer = QTimer(self, interval=_EVERY, singleShot=True)
         self._timer.timeout.connect(self._look)
 
     def going_on(self, overview: "Overview", live: str) -> list[str]:
@@ -37,3 +37,5 @@ class Elsewhere(QObject):
     def _look(self) -> None:
         if self._page.isVisible() and self._page.project is not None:
             self._page.asked.emit(tasks.overview(self._page.project))
+        else:
+            self._timer.start()

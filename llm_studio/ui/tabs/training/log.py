@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
@@ -58,9 +59,12 @@ class LogPanel(Card):
         self.lines.clear()
         self._waiting.clear()
         self._last.setText("")
-        for event in curves.story if curves else ():
-            self._waiting.append(_told(event))
+        self.add_past(curves.story if curves else ())
         self.draw()
+
+    def add_past(self, events: Iterable[Event]) -> None:
+        """What a log tells further."""
+        self._waiting.extend(text for event in events if (text := _told(event)))
 
     def take(self, event: Event) -> None:
         """Something happened now; it is shown at the next `draw`."""

@@ -18,7 +18,7 @@ from llm_studio.ui.tabs.training.view import TrainingView
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Baselines
+    from llm_studio.workflows.curves import Baselines, Place
     from llm_studio.workflows.favourites import Favourite
     from llm_studio.workflows.overview import Overview, Project, TokenFacts
 
@@ -51,7 +51,7 @@ class TrainingPage(TrainingView):
         self.runs.overlays_changed.connect(self._on_overlays)
         self.runs.main_asked.connect(self._show_run)
         self.listen(TRAINING, started=self._on_started, reported=self._on_event, ended=self._on_ended)
-        self.listen(tasks.CURVES, succeeded=self._on_curves)
+        self.listen(tasks.CURVES, succeeded=self._on_curves, failed=self._on_no_curves)
         self.listen(tasks.BASELINES, succeeded=self._on_baselines)
         self.listen(tasks.FAVOURITES, succeeded=self._on_favourites)
         self.listen(tasks.RENAME, succeeded=self._on_renamed)
@@ -82,13 +82,12 @@ class TrainingPage(TrainingView):
         names = {run.name for run in overview.runs}
         if self._main and self._main not in names and self._main != self._known.live:
             self._main = ""
+        going_on = self._elsewhere.going_on(overview, self._known.live) if not self._running else ()
         for run in overview.runs:
             if run.name != self._known.live:
-                self._known.forget_if_behind(run.name, run.step)
-        for name in self._elsewhere.going_on(overview, self._known.live) if not self._running else ():
-            self._known.forget(name)
+                self._known.let_follow(run.name, run.step, run.name in going_on)
         if overview.runs or self._running:
-            self._read()
+            self._read(further=not self._running)
         else:
             self._show_main()
         self._ask_more(overview)
@@ -136,26 +135,33 @@ class TrainingPage(TrainingView):
 
     # --- Curves -----------------------------------------------------------------------------------------------
 
-    def _read(self) -> None:
-        """Read what is shown and not known yet, in the background."""
-        wanted = [name for name in (self._main, self._known.live, *self.runs.overlays) if name]
-        missing = tuple(dict.fromkeys(name for name in wanted if not self._known.has(name)))
-        if self._main and not missing:
+    def _read(self, further: bool = False) -> None:
+        """Read in the background what is shown and not known yet; and `further` what is known, where logs grow."""
+        shown = tuple(name for name in (self._main, self._known.live, *self.runs.overlays) if name)
+        wanted = self._known.wanted(shown, further)
+        if self._main and all(self._known.has(name) for name in shown):
             self._show_main()
-        else:
-            self._ask_curves(missing)
+        if wanted or not self._main:
+            self._ask_curves(wanted)
 
-    def _ask_curves(self, missing: tuple[str, ...]) -> None:
-        if self.project is not None:
-            self.asked.emit(tasks.curves(self.project, "" if self._running else self._main, missing))
+    def _ask_curves(self, places: "dict[str, Place | None]") -> None:
+        main = "" if self._running else self._main
+        if self.project is not None and self._known.begin_reading(main, places):
+            self.asked.emit(tasks.curves(self.project, main, places))
 
     def _on_curves(self, answer: Answer) -> None:
         self.card.make_plot()
         if not self._main:
             self._main = answer.main
         self._known.take_answer(answer, self._running)
+        news = answer.news.get(self._main)
+        if news is not None and news.end == self._known.place(self._main):
+            self.log.add_past(news.events)
         self._show_main()
         self._show_state()
+
+    def _on_no_curves(self, _error: BaseException) -> None:
+        self._known.end_reading()
 
     def _show_main(self) -> None:
         """Give what is known to the parts of the page."""
@@ -194,7 +200,7 @@ class TrainingPage(TrainingView):
     def _on_started(self, task: Task) -> None:
         self._running, self._stopping, self._looked = True, False, 0.0
         self._known.begin()
-        self._ask_curves(())  # made anew in the middle of it: which run is it?
+        self._ask_curves({})  # made anew in the middle of it: which run is it?
         self._show_state()
 
     def _on_event(self, event: Event) -> None:

@@ -12,7 +12,7 @@ from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
-    from llm_studio.workflows.curves import Baselines, Curves
+    from llm_studio.workflows.curves import Baselines, Curves, Place
     from llm_studio.workflows.favourites import Favourite
     from llm_studio.workflows.forecast import Fit, Forecast
     from llm_studio.workflows.overview import Overview, Project
@@ -60,9 +60,9 @@ def _set_aside(project: "Project", run: str) -> None:
     runs.set_aside(project, run)
 
 
-def curves(project: "Project", main: str, names: tuple[str, ...]) -> Task:
-    """Read the logs of runs."""
-    return Task(CURVES, lambda job: known.read(project, main, names, job))
+def curves(project: "Project", main: str, places: "Mapping[str, Place | None]") -> Task:
+    """Read the logs of runs, or what was added to them."""
+    return Task(CURVES, lambda job: known.read(project, main, places, job))
 
 
 def baselines(project: "Project") -> Task:
