@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import (
+    _set_pg_timeout,  # pyright: ignore[reportPrivateUsage]  the only way to a patience other than that of joining
+)
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
@@ -33,8 +36,11 @@ from llm_studio.model.transformer import Transformer
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
-_PATIENCE = datetime.timedelta(minutes=30)
-"""How long a process waits for another that is alive: the first may have much to write."""
+_JOINING = datetime.timedelta(minutes=10)
+"""How long a process waits for the others to come: the launchers start all of them together."""
+
+_PATIENCE = datetime.timedelta(days=7)
+"""How long it waits for one that has come: the first may be waiting for room on the disk. One that ends is noticed."""
 
 _LOOK = 0.05
 """Seconds between two looks at whether the others have come."""
@@ -147,9 +153,11 @@ def joined(job: Job) -> Generator[Group]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     global _current
     with _loss_explained():
-        store = next(rendezvous("env://", rank, count, timeout=_PATIENCE))[0]
+        store = next(rendezvous("env://", rank, count, timeout=_JOINING))[0]
         own = dist.PrefixStore(_round(store, rank, count, job), store)  # pyright: ignore[reportPrivateImportUsage]  documented
-        dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_PATIENCE)
+        dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_JOINING)
+        _set_pg_timeout(_PATIENCE)
+        own.set_timeout(_PATIENCE)  # cards find each other at their first sum
         _current = Group(rank, count, store)
         try:
             yield _current
@@ -183,7 +191,7 @@ def _round(store: "Store", rank: int, count: int, job: Job) -> str:
 
 
 def _wait(done: Callable[[], bool], job: Job) -> None:
-    until = time.monotonic() + _PATIENCE.total_seconds()
+    until = time.monotonic() + _JOINING.total_seconds()
     while not done():
         if time.monotonic() > until:
             raise _lost()

@@ -114,7 +114,7 @@ def test_two_servers_go_on_when_a_process_of_one_is_killed(project: Project) -> 
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     place = ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=1", "--local-addr=127.0.0.1"]
-    command = launcher(project, 1, "--name", "servers", "--set", "training.max_steps=60", restarts=3)
+    command = launcher(project, 1, "--name", "servers", "--set", "training.max_steps=40", restarts=3)
     command = [*(part for part in command if part != "--standalone")]
     command[3:3] = ["--nnodes=2", *place]
     servers = [
@@ -129,17 +129,19 @@ def test_two_servers_go_on_when_a_process_of_one_is_killed(project: Project) -> 
         for server in servers:
             server.kill()
     assert [server.returncode for server in servers] == [0, 0], told
-    assert runs.read(project, "servers").state == "finished" and len(curve(project, "servers", 60)) > 60
+    assert runs.read(project, "servers").state == "finished" and len(curve(project, "servers", 40)) > 40
 
 
 JOINER = """
-import sys
+import datetime, sys, time
 from llm_studio.jobs import Job
 from llm_studio.training import parallel
 
+parallel._JOINING = datetime.timedelta(seconds=float(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 with parallel.joined(Job()) as group:
+    time.sleep(float(sys.argv[2]) if group.first else 0)
     print(group.told({"said": "hello"})["said"], flush=True)
     sys.stdin.read()
 """
@@ -151,14 +153,19 @@ def said(process: "subprocess.Popen[str]") -> str:
 
 
 @contextlib.contextmanager
-def joining(store: dist.TCPStore, restarts: tuple[int, ...]) -> "Generator[list[subprocess.Popen[str]]]":
-    """Processes that join, as launchers start them that have counted so many restarts; killed in the end."""
+def joining(
+    store: dist.TCPStore, restarts: tuple[int, ...], within: float = 120.0, waits: float = 0.0
+) -> "Generator[list[subprocess.Popen[str]]]":
+    """Processes that join, as launchers start them that have counted so many restarts; killed in the end.
+
+    They have so many seconds to come, and the first waits so many before it says something.
+    """
     shared = {"WORLD_SIZE": str(len(restarts)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
               "TORCHELASTIC_RUN_ID": "1", "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
     own = [{"RANK": str(rank), "TORCHELASTIC_RESTART_COUNT": str(count)} for rank, count in enumerate(restarts)]
     started = [
-        subprocess.Popen([sys.executable, "-c", JOINER], env={**os.environ, **shared, **one}, text=True,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", JOINER, str(within), str(waits)], env={**os.environ, **shared, **one},
+                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for one in own
     ]  # fmt: skip
     try:
@@ -178,6 +185,13 @@ def test_processes_find_each_other_whatever_those_before_them_left_and_their_lau
         with joining(store, restarts) as started:
             for process in started:
                 assert said(process) == "hello"
+
+
+def test_those_that_have_come_wait_longer_for_one_that_has_much_to_do_than_for_one_that_never_comes() -> None:
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    with joining(store, (0, 0), within=8, waits=10) as started:
+        for process in started:
+            assert said(process) == "hello"
 
 
 def test_sequences_that_cannot_be_shared_out_are_refused() -> None:
