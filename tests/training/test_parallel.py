@@ -13,11 +13,11 @@ import psutil
 import pytest
 import torch.distributed as dist
 
-from llm_studio.errors import TrainingError
+from llm_studio.errors import Cancelled, TrainingError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.training import checkpoint, runs
-from llm_studio.training.parallel import ALONE, Group
+from llm_studio.training.parallel import ALONE, Group, joined
 from llm_studio.workflows.training import train
 from tests.tiny import project_with_tokens
 from tests.training.test_resume import StopAt, records
@@ -185,6 +185,19 @@ def test_processes_find_each_other_whatever_those_before_them_left_and_their_lau
         with joining(store, restarts) as started:
             for process in started:
                 assert said(process) == "hello"
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_waits_for_others_ends_when_asked_to(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    launched_as = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
+                   "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
+    for name, value in launched_as.items():
+        monkeypatch.setenv(name, value)
+    job = Job()
+    job.request_stop()
+    with pytest.raises(Cancelled), joined(job):
+        pass
 
 
 def test_those_that_have_come_wait_longer_for_one_that_has_much_to_do_than_for_one_that_never_comes() -> None:
