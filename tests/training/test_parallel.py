@@ -1,17 +1,23 @@
 """Several processes under PyTorch's launcher learn what one learns, stop together, and go on when one is killed."""
 
+import contextlib
+import os
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from pathlib import Path
 
 import psutil
 import pytest
+import torch.distributed as dist
 
-from llm_studio.errors import TrainingError
+from llm_studio.errors import Cancelled, TrainingError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.training import checkpoint, runs
-from llm_studio.training.parallel import ALONE, Group
+from llm_studio.training.parallel import ALONE, Group, joined
 from llm_studio.workflows.training import train
 from tests.tiny import project_with_tokens
 from tests.training.test_resume import StopAt, records
@@ -41,6 +47,13 @@ def launched(project: Project, count: int, *arguments: str) -> str:
                           check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def until_step(log: Path, step: int, process: "subprocess.Popen[str]") -> None:
+    until = time.monotonic() + PATIENCE
+    while not (log.exists() and log.read_text(encoding="utf-8").count('"event": "step"') >= step):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.02)
 
 
 def curve(project: Project, run: str, steps: int = 24) -> list[float]:
@@ -85,10 +98,7 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
     log = project.log_file(name)
     command = launcher(project, 2, "--set", "training.max_steps=160", restarts=1)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        until = time.monotonic() + PATIENCE
-        while not (log.exists() and log.read_text(encoding="utf-8").count('"event": "step"') >= 6):
-            assert time.monotonic() < until and process.poll() is None
-            time.sleep(0.02)
+        until_step(log, 6, process)
         workers = [p for p in psutil.Process(process.pid).children() if p.environ().get("RANK") == "1"]
         workers[0].kill()
         _out, told = process.communicate(timeout=PATIENCE)
@@ -97,6 +107,104 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
     assert "Another process of this training has ended" in told
     train(project, Job(), run="calm", changes={"training.max_steps": 160})
     assert same(curve(project, "calm", 160)[:100], curve(project, name, 160)[:100])  # rounding grows from step to step
+
+
+def test_two_servers_go_on_when_a_process_of_one_is_killed(project: Project) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=1", "--local-addr=127.0.0.1"]
+    command = launcher(project, 1, "--name", "servers", "--set", "training.max_steps=40", restarts=3)
+    command = [*(part for part in command if part != "--standalone")]
+    command[3:3] = ["--nnodes=2", *place]
+    servers = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    try:
+        until_step(project.log_file("servers"), 6, servers[0])
+        workers = [p for server in servers for p in psutil.Process(server.pid).children()]
+        next(p for p in workers if p.environ().get("RANK") == "1").kill()
+        told = [server.communicate(timeout=PATIENCE)[1] for server in servers]
+    finally:
+        for server in servers:
+            server.kill()
+    assert [server.returncode for server in servers] == [0, 0], told
+    assert runs.read(project, "servers").state == "finished" and len(curve(project, "servers", 40)) > 40
+
+
+JOINER = """
+import datetime, sys, time
+from llm_studio.jobs import Job
+from llm_studio.training import parallel
+
+parallel._JOINING = datetime.timedelta(seconds=float(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+with parallel.joined(Job()) as group:
+    time.sleep(float(sys.argv[2]) if group.first else 0)
+    print(group.told({"said": "hello"})["said"], flush=True)
+    sys.stdin.read()
+"""
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@contextlib.contextmanager
+def joining(
+    store: dist.TCPStore, restarts: tuple[int, ...], within: float = 120.0, waits: float = 0.0
+) -> "Generator[list[subprocess.Popen[str]]]":
+    """Processes that join, as launchers start them that have counted so many restarts; killed in the end.
+
+    They have so many seconds to come, and the first waits so many before it says something.
+    """
+    shared = {"WORLD_SIZE": str(len(restarts)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
+              "TORCHELASTIC_RUN_ID": "1", "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
+    own = [{"RANK": str(rank), "TORCHELASTIC_RESTART_COUNT": str(count)} for rank, count in enumerate(restarts)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", JOINER, str(within), str(waits)], env={**os.environ, **shared, **one},
+                         text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for one in own
+    ]  # fmt: skip
+    try:
+        assert {said(process) for process in started} == {"ready"}
+        for process in reversed(started):  # the first comes last
+            print(file=process.stdin, flush=True)
+        yield started
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+def test_processes_find_each_other_whatever_those_before_them_left_and_their_launchers_count() -> None:
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    for restarts in ((0, 0), (0, 1)):
+        with joining(store, restarts) as started:
+            for process in started:
+                assert said(process) == "hello"
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_waits_for_others_ends_when_asked_to(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    launched_as = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
+                   "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip
+    for name, value in launched_as.items():
+        monkeypatch.setenv(name, value)
+    job = Job()
+    job.request_stop()
+    with pytest.raises(Cancelled), joined(job):
+        pass
+
+
+def test_those_that_have_come_wait_longer_for_one_that_has_much_to_do_than_for_one_that_never_comes() -> None:
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    with joining(store, (0, 0), within=8, waits=10) as started:
+        for process in started:
+            assert said(process) == "hello"
 
 
 def test_sequences_that_cannot_be_shared_out_are_refused() -> None:
