@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 
 from llm_studio.errors import StudioError
@@ -99,8 +99,11 @@ class Closing(QObject):
 
     def may_close(self) -> bool:
         """Whether the window may close now. Else the user is asked, and it may close by itself after that."""
-        if self._quit or not self._session.jobs():
+        jobs = self._session.jobs()
+        if not jobs:
             return True
+        if self._quit and all(self._session.is_stopping(task.key) for task in jobs):
+            return False  # asked and answered: it closes when they have saved
         self._ask(_("Stop and save, then quit"), self._stop_and_quit, self._window.showMinimized)
         return False
 
@@ -149,7 +152,16 @@ class Closing(QObject):
         if self._session.jobs():
             return
         if self._quit:
-            QTimer.singleShot(0, self._window, self._window.close)
+            QTimer.singleShot(0, self, self._close_when_told)
         elif self._leaving:
             self._leaving = False
             self._session.open(self._next)
+
+    @Slot()
+    def _close_when_told(self) -> None:
+        """Close, but not before the user has read what went wrong at the end."""
+        dialog = self._window.problems.dialog
+        if dialog is None:
+            self._window.close()
+        else:
+            dialog.finished.connect(self._close_when_told, Qt.ConnectionType.QueuedConnection)

@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
 
 from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
@@ -167,8 +167,9 @@ class Session(QObject):
         return ended
 
     def wait(self, milliseconds: int) -> bool:
-        """Wait for the threads; whether all have ended."""
-        ended = [worker.wait(milliseconds) for worker in list(self._workers)]
+        """Wait for the threads, so long for all of them together; whether all have ended."""
+        deadline = QDeadlineTimer(milliseconds)
+        ended = [worker.wait(deadline) for worker in list(self._workers)]
         return all(ended)
 
     def _drop(self, key: str) -> None:
