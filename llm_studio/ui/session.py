@@ -19,6 +19,8 @@ TRAINING = "training"
 logger = logging.getLogger(__name__)
 _SETTINGS_DELAY = 150
 """Milliseconds: several settings changed in one go are written once."""
+_LOOK_AGAIN = 5_000
+"""Milliseconds until the next look for a project whose folder is gone while jobs run in it."""
 
 
 class Session(QObject):
@@ -48,6 +50,8 @@ class Session(QObject):
         self._changes: list[tuple[Project, dict[str, object]]] = []
         """What is to be written, each with its project: another may be opened before its turn comes."""
         self._over = False
+        self._absent = False
+        """Its folder was gone at the last look, and the user was told so."""
         self._settings_timer = QTimer(self, interval=_SETTINGS_DELAY, singleShot=True)
         self._settings_timer.timeout.connect(self._write_settings)
 
@@ -61,7 +65,7 @@ class Session(QObject):
             task = worker.task
             if task.is_question and not task.of_program and key != SETTINGS:
                 self._drop(key)
-        self.project, self.overview = project, None
+        self.project, self.overview, self._absent = project, None, False
         self.project_changed.emit(project)
         self.refresh()
 
@@ -229,18 +233,28 @@ class Session(QObject):
     def _on_done(self, worker: Worker) -> None:
         worker.wait()
         self._workers.discard(worker)
+        worker.let_go()
         worker.deleteLater()
 
     def _show_overview(self, found: Any) -> None:
         if self.project is not None and found.project.root == self.project.root:
-            self.overview = found
+            self.overview, self._absent = found, False
             self.overview_changed.emit(found)
 
     def _overview_failed(self, error: BaseException) -> None:
-        """Its folder is gone or can't be read: the project is closed, with one sentence."""
+        """Its folder is gone or can't be read: the project is closed, with one sentence, as soon as no job runs in it.
+
+        A drive or a share may be gone for a moment only; the training would go on without a page.
+        """
+        told = self._absent
         if isinstance(error, ProjectError):
-            self.open(None)
-        self.problem.emit(error)
+            if any(not task.of_program for task in self.jobs()):
+                self._absent = True
+                QTimer.singleShot(_LOOK_AGAIN, self, self.refresh)
+            else:
+                self.open(None)
+        if not told:
+            self.problem.emit(error)
 
 
 def _overview(project: "Project") -> object:

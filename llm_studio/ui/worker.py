@@ -64,6 +64,10 @@ class Worker(QThread):
     def _report(self, event: Event) -> None:
         self.reported.emit(self, event)
 
+    def let_go(self) -> None:
+        """It is over: part worker and job, who hold each other, and with them what the task holds, a model often."""
+        self.job = Job()
+
     def run(self) -> None:
         """In the thread: do the work and tell how it ended."""
         for ended in self._before:

@@ -1,9 +1,13 @@
 """Work in the background: one outcome for each task, one task for each key."""
 
+import gc
 import threading
 import time
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from pytestqt.qtbot import QtBot
 
 from llm_studio.errors import BusyError, Cancelled, StudioError
@@ -118,3 +122,52 @@ def test_a_project_that_vanishes_is_closed_with_one_sentence(opened: Driver, tmp
     assert opened.session.project is None
     assert len(opened.told) == 1
     assert "There is no project in" in opened.problem().what.text()
+
+
+def test_a_project_that_is_gone_for_a_moment_stays_open_while_a_job_runs(
+    opened: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_studio.ui.session._LOOK_AGAIN", 50)
+    project = opened.session.project
+    assert project is not None
+    gate, looks = threading.Event(), [0]
+    opened.session.ended.connect(lambda key: looks.__setitem__(0, looks[0] + (key == "overview")))
+    opened.session.start(Task("training", lambda job: gate.wait(30), "Training", "training", changes_project=True))
+    away = project.root.rename(project.root.with_name("away"))
+    opened.session.refresh()
+    opened.qtbot.waitUntil(lambda: looks[0] > 2, timeout=LONG)
+    assert opened.session.project is project
+    assert len(opened.told) == 1
+    away.rename(project.root)
+    shown: list[object] = []
+    opened.session.overview_changed.connect(shown.append)
+    opened.qtbot.waitUntil(lambda: bool(shown), timeout=LONG)
+    project.root.rename(away)
+    gate.set()
+    opened.settle()
+    assert opened.session.project is None
+
+
+def test_what_a_task_holds_is_let_go_when_it_has_ended(qtbot: QtBot, qapp: object) -> None:
+    """A model may be as large as the memory: it can't wait for the next collection, which never comes in idle hours."""
+
+    class Model:
+        pass
+
+    def holding(model: Model, run: Callable[[Job], object]) -> Task:
+        return Task("write", lambda job: (run(job), model)[0], "Writing")
+
+    def report(job: Job) -> None:
+        job.report(Progress("writing", 1, 2, ""))
+
+    def fail(job: Job) -> None:
+        raise Cancelled
+
+    session = Session(qapp)  # type: ignore[arg-type]
+    gc.disable()
+    for work in (report, fail):
+        model = Model()
+        there = weakref.ref(model)
+        session.start(holding(model, work))
+        del model
+        qtbot.waitUntil(lambda: there() is None, timeout=10_000)  # noqa: B023  called within the turn
