@@ -147,8 +147,13 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def stop_current(self) -> None:
-        """Stop the oldest running job, as Esc does."""
-        for task in self.session.jobs()[:1]:
+        """Stop the oldest running job of the page on the screen, else the oldest of all, as Esc does.
+
+        On Generation it is a word to the writing alone: who has read enough must never stop a training by it.
+        """
+        jobs, shown = self.session.jobs(), self.shell.shown
+        here = [task for task in jobs if task.tab == shown]
+        for task in (here if here or shown == "generation" else jobs)[:1]:
             self.shell.stop_job(task.key)
 
     @Slot()

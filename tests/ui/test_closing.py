@@ -96,3 +96,46 @@ sys.exit(app.main())
 def test_a_thread_that_does_not_end_never_aborts_the_process(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", _DEAF], capture_output=True, text=True, timeout=50, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_leaving_a_project_leaves_the_jobs_of_the_program_alone(opened: Driver) -> None:
+    opened.session.start(Task("gpu", until_stopped(), "Enabling the GPU", "diagnostics", of_program=True))
+    opened.window.closing.close_project()
+    assert opened.session.project is None and opened.window.closing.question is None
+    assert opened.session.is_running("gpu") and not opened.session.is_stopping("gpu")
+    assert not opened.window.close()
+    assert "Enabling the GPU" in opened.dialog(QMessageBox).text()
+    opened.click("Cancel", opened.dialog(QMessageBox))
+
+
+def test_stopping_the_jobs_of_a_project_stops_no_job_of_the_program(opened: Driver) -> None:
+    opened.session.start(Task("gpu", until_stopped(), "Enabling the GPU", "diagnostics", of_program=True))
+    opened.session.start(Task("training", until_stopped(), "Training", "training"))
+    opened.window.closing.close_project()
+    assert "Enabling" not in opened.dialog(QMessageBox).text()
+    opened.click("Stop and save, then leave the project", opened.dialog(QMessageBox))
+    opened.qtbot.waitUntil(lambda: opened.session.project is None, timeout=LONG)
+    assert opened.session.is_running("gpu") and not opened.session.is_stopping("gpu")
+
+
+def test_a_project_whose_drive_is_away_stays_among_the_recent_ones(driver: Driver, tmp_path: Path) -> None:
+    away, gone = tmp_path / "drive" / "project", tmp_path / "gone"
+    for root in (away, gone):
+        driver.window.preferences.remember_project(root)
+        driver.window.closing.open_folder(str(root))
+        driver.click("Close", driver.problem())
+        driver.qtbot.waitUntil(lambda: driver.window.problems.dialog is None)
+    assert driver.window.preferences.recent == [str(away)]
+
+
+def test_esc_stops_what_is_on_the_screen_before_all_else(opened: Driver) -> None:
+    opened.session.start(Task("training", until_stopped(), "Training", "training"))
+    opened.session.start(Task("writing", until_stopped(), "Writing", "generation"))
+    opened.page("generation")
+    opened.window.stop_current()
+    opened.qtbot.waitUntil(lambda: not opened.session.is_running("writing"), timeout=LONG)
+    opened.window.stop_current()  # a second press is meant for the text, too
+    assert not opened.session.is_stopping("training")
+    opened.page("data")
+    opened.window.stop_current()
+    assert opened.session.is_stopping("training") or not opened.session.is_running("training")
