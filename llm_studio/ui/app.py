@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import NoReturn, cast
 
 from PySide6.QtCore import (
     QEvent,
@@ -76,7 +76,17 @@ def main(arguments: Sequence[str] = ()) -> int:
     instance.end()
     if window.begin_anew:
         _start_again()
-    return status if test is None else test.status
+    status = status if test is None else test.status
+    if not window.session.wait(0):
+        _end_at_once(status)
+    return status
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End without taking anything apart: Qt aborts the process where a thread that still runs is destroyed."""
+    logger.warning("ended while something was still under way")
+    logging.shutdown()
+    os._exit(status)
 
 
 def _start_again() -> None:

@@ -1,10 +1,11 @@
 """Opening, closing and leaving: what is asked before a project or the program is left while jobs run."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 
 from llm_studio.errors import StudioError
@@ -13,6 +14,7 @@ from llm_studio.ui.session import TRAINING
 
 if TYPE_CHECKING:
     from llm_studio.ui.main_window import MainWindow
+    from llm_studio.ui.worker import Task
     from llm_studio.workflows.overview import Project
 
 _PATIENCE = 20_000
@@ -44,8 +46,9 @@ class Closing(QObject):
         try:
             project = open_project(Path(folder))
         except StudioError as error:
-            self._window.preferences.forget_project(folder)
-            self._window.shell.start_page.refresh()
+            if os.path.isdir(Path(folder).parent):  # else its drive or its share is away for now  # noqa: PTH112
+                self._window.preferences.forget_project(folder)
+                self._window.shell.start_page.refresh()
             self._window.problems.tell(error)
             return
         self.open_project(project)
@@ -84,24 +87,33 @@ class Closing(QObject):
 
     def _leave(self, project: "Project | None") -> None:
         self._next = project
-        if not self._session.jobs():
+        jobs = self._jobs_of_project()
+        if not jobs:
             self._session.open(project)
         else:
-            self._ask(_("Stop and save, then leave the project"), self._stop_and_leave)
+            self._ask(jobs, _("Stop and save, then leave the project"), self._stop_and_leave)
+
+    def _jobs_of_project(self) -> "list[Task]":
+        """The running jobs that leaving the project ends; those of the program go on."""
+        return [task for task in self._session.jobs() if not task.of_program]
 
     @Slot()
     def _stop_and_leave(self) -> None:
         self._leaving = True
-        self._session.stop_all()
+        for task in self._jobs_of_project():
+            self._session.stop(task.key)
         self._on_ended("")
 
     # --- Closing ----------------------------------------------------------------------------------------------
 
     def may_close(self) -> bool:
         """Whether the window may close now. Else the user is asked, and it may close by itself after that."""
-        if self._quit or not self._session.jobs():
+        jobs = self._session.jobs()
+        if not jobs:
             return True
-        self._ask(_("Stop and save, then quit"), self._stop_and_quit, self._window.showMinimized)
+        if self._quit and all(self._session.is_stopping(task.key) for task in jobs):
+            return False  # asked and answered: it closes when they have saved
+        self._ask(jobs, _("Stop and save, then quit"), self._stop_and_quit, self._window.showMinimized)
         return False
 
     @Slot()
@@ -114,12 +126,14 @@ class Closing(QObject):
         """Let all threads end."""
         self._session.end(_PATIENCE)
 
-    def _ask(self, stop: str, stopped: Callable[[], None], kept: Callable[[], None] | None = None) -> None:
+    def _ask(
+        self, jobs: "list[Task]", stop: str, stopped: Callable[[], None], kept: Callable[[], None] | None = None
+    ) -> None:
         """Ask what becomes of the running jobs: keep going, stop and save, or cancel. One such question at a time."""
         if self.question is not None:
             self.question.raise_()
             return
-        titles = ", ".join(task.title for task in self._session.jobs())
+        titles = ", ".join(task.title for task in jobs)
         box = self.question = QMessageBox(self._window)
         box.setWindowTitle("LLM Studio")
         box.setText(_("Still running: {jobs}.").format(jobs=titles))
@@ -146,10 +160,18 @@ class Closing(QObject):
 
     @Slot(str)
     def _on_ended(self, _key: str) -> None:
-        if self._session.jobs():
-            return
         if self._quit:
-            QTimer.singleShot(0, self._window, self._window.close)
-        elif self._leaving:
+            if not self._session.jobs():
+                QTimer.singleShot(0, self, self._close_when_told)
+        elif self._leaving and not self._jobs_of_project():
             self._leaving = False
             self._session.open(self._next)
+
+    @Slot()
+    def _close_when_told(self) -> None:
+        """Close, but not before the user has read what went wrong at the end."""
+        dialog = self._window.problems.dialog
+        if dialog is None:
+            self._window.close()
+        else:
+            dialog.finished.connect(self._close_when_told, Qt.ConnectionType.QueuedConnection)

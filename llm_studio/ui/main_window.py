@@ -3,10 +3,11 @@
 import base64
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QEvent, Signal, Slot
+from PySide6.QtCore import QByteArray, QEvent, QLocale, Signal, Slot
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow, QPushButton
 
+from llm_studio import i18n
 from llm_studio.ui import tabs
 from llm_studio.ui.attention import Attention
 from llm_studio.ui.awake import Awake
@@ -60,6 +61,7 @@ class MainWindow(QMainWindow):
 
     def _make_shell(self) -> None:
         """Put a new inside into the window, in the language spoken now."""
+        self.setLocale(QLocale(i18n.language()))  # it took one when it was made, and all in it takes that
         self.shell = Shell(self.session, self.preferences, self)
         self.shell.pages_made.connect(self.pages_made)
         self.shell.start_page.open_asked.connect(self.closing.open_folder)
@@ -145,8 +147,13 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def stop_current(self) -> None:
-        """Stop the oldest running job, as Esc does."""
-        for task in self.session.jobs()[:1]:
+        """Stop the oldest running job of the page on the screen, else the oldest of all, as Esc does.
+
+        On Generation it is a word to the writing alone: who has read enough must never stop a training by it.
+        """
+        jobs, shown = self.session.jobs(), self.shell.shown
+        here = [task for task in jobs if task.tab == shown]
+        for task in (here if here or shown == "generation" else jobs)[:1]:
             self.shell.stop_job(task.key)
 
     @Slot()

@@ -3,7 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
 
 from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
@@ -19,6 +19,8 @@ TRAINING = "training"
 logger = logging.getLogger(__name__)
 _SETTINGS_DELAY = 150
 """Milliseconds: several settings changed in one go are written once."""
+_LOOK_AGAIN = 5_000
+"""Milliseconds until the next look for a project whose folder is gone while jobs run in it."""
 
 
 class Session(QObject):
@@ -45,9 +47,15 @@ class Session(QObject):
         self.overview: Overview | None = None
         self._current: dict[str, Worker] = {}
         self._workers: set[Worker] = set()
+        self._ahead: dict[str, Worker] = {}
+        """The questions that compute, heard or not: a newer one of the key begins when its like has ended."""
+        self._again: Task | None = None
+        """The overview that follows the one under way."""
         self._changes: list[tuple[Project, dict[str, object]]] = []
         """What is to be written, each with its project: another may be opened before its turn comes."""
         self._over = False
+        self._absent = False
+        """Its folder was gone at the last look, and the user was told so."""
         self._settings_timer = QTimer(self, interval=_SETTINGS_DELAY, singleShot=True)
         self._settings_timer.timeout.connect(self._write_settings)
 
@@ -61,7 +69,9 @@ class Session(QObject):
             task = worker.task
             if task.is_question and not task.of_program and key != SETTINGS:
                 self._drop(key)
-        self.project, self.overview = project, None
+                self._ahead.pop(key, None)  # a disk that is away must not hold up the next project
+        self._again = None
+        self.project, self.overview, self._absent = project, None, False
         self.project_changed.emit(project)
         self.refresh()
 
@@ -105,6 +115,9 @@ class Session(QObject):
                 self.problem.emit(BusyError(_("“{job}” is running already.").format(job=task.title),
                                             _("Wait until it has ended, or stop it.")))  # fmt: skip
                 return
+            if task.key == OVERVIEW:  # where one often follows another, none would ever be shown
+                self._again = task
+                return
             self._drop(task.key)
         before = [worker.ended for worker in self._workers if worker.task.key == task.key] if task.in_order else []
         worker = Worker(task, self, before)
@@ -116,6 +129,15 @@ class Session(QObject):
         worker.cancelled.connect(self._on_cancelled)
         worker.done.connect(self._on_done)
         self.started.emit(task)
+        self._begin(worker)
+
+    def _begin(self, worker: Worker) -> None:
+        """Let it begin, or wait for the question before it: many at once would slow each other down."""
+        task = worker.task
+        if task.may_be_skipped:
+            if task.key in self._ahead:
+                return
+            self._ahead[task.key] = worker
         worker.start()
 
     @Slot(str)
@@ -167,12 +189,16 @@ class Session(QObject):
         return ended
 
     def wait(self, milliseconds: int) -> bool:
-        """Wait for the threads; whether all have ended."""
-        ended = [worker.wait(milliseconds) for worker in list(self._workers)]
+        """Wait for the threads, so long for all of them together; whether all have ended."""
+        deadline = QDeadlineTimer(milliseconds)
+        ended = [worker.wait(deadline) for worker in list(self._workers)]
         return all(ended)
 
     def _drop(self, key: str) -> None:
-        self._current.pop(key).job.request_stop()
+        worker = self._current.pop(key)
+        worker.job.request_stop()
+        if worker.task.may_be_skipped and self._ahead.get(key) is not worker:  # it hasn't begun
+            self._forget(worker)
 
     def _is_current(self, worker: Worker) -> bool:
         return self._current.get(worker.task.key) is worker
@@ -222,24 +248,49 @@ class Session(QObject):
         if task.key == SETTINGS:
             self._write_settings()
         if task.changes_project:
+            if OVERVIEW in self._current:  # what it has read may be out of date
+                self._drop(OVERVIEW)
+            self._again = None
             self.refresh()
+        if task.key == OVERVIEW and self._again is not None:
+            following, self._again = self._again, None
+            self.start(following)
 
     @Slot(object)
     def _on_done(self, worker: Worker) -> None:
         worker.wait()
+        self._forget(worker)
+        key = worker.task.key
+        if self._ahead.get(key) is worker:
+            del self._ahead[key]
+            waiting = self._current.get(key)
+            if waiting is not None and waiting.task.may_be_skipped and not self._over:
+                self._begin(waiting)
+
+    def _forget(self, worker: Worker) -> None:
         self._workers.discard(worker)
+        worker.let_go()
         worker.deleteLater()
 
     def _show_overview(self, found: Any) -> None:
         if self.project is not None and found.project.root == self.project.root:
-            self.overview = found
+            self.overview, self._absent = found, False
             self.overview_changed.emit(found)
 
     def _overview_failed(self, error: BaseException) -> None:
-        """Its folder is gone or can't be read: the project is closed, with one sentence."""
+        """Its folder is gone or can't be read: the project is closed, with one sentence, as soon as no job runs in it.
+
+        A drive or a share may be gone for a moment only; the training would go on without a page.
+        """
+        told = self._absent
         if isinstance(error, ProjectError):
-            self.open(None)
-        self.problem.emit(error)
+            if any(not task.of_program for task in self.jobs()):
+                self._absent = True
+                QTimer.singleShot(_LOOK_AGAIN, self, self.refresh)
+            else:
+                self.open(None)
+        if not told:
+            self.problem.emit(error)
 
 
 def _overview(project: "Project") -> object:

@@ -18,7 +18,7 @@ class Task:
 
     `key` says what it is; of tasks with the same key only one is under way. With a `title` it is a job that the user
     waits for: it is shown in the status bar and a second one is refused. Without one it is a question: a newer one
-    takes the place of an older one, whose answer nobody sees.
+    takes the place of an older one, whose answer nobody sees; unless it writes, it begins when the older one has ended.
     """
 
     key: str
@@ -42,6 +42,11 @@ class Task:
         """Whether a newer task of the same key takes its place."""
         return not self.title
 
+    @property
+    def may_be_skipped(self) -> bool:
+        """Whether nothing is lost where it never begins, because a newer one has taken its place before."""
+        return self.is_question and not self.changes_project and not self.in_order
+
 
 class Worker(QThread):
     """Runs one task. Exactly one of succeeded, failed, cancelled is sent, then `done`; each with the worker itself."""
@@ -63,6 +68,10 @@ class Worker(QThread):
 
     def _report(self, event: Event) -> None:
         self.reported.emit(self, event)
+
+    def let_go(self) -> None:
+        """It is over: part worker and job, who hold each other, and with them what the task holds, a model often."""
+        self.job = Job()
 
     def run(self) -> None:
         """In the thread: do the work and tell how it ended."""

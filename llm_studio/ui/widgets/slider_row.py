@@ -1,10 +1,11 @@
 """A number by slider or by typing."""
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label, row
+from llm_studio.ui.widgets.decimal_box import DecimalBox
 
 _TICKS = 1000
 
@@ -32,7 +33,7 @@ class SliderRow(QWidget):
         self._low, self._high, self._curve = low, high, curve
         self._name = label(name, self)
         self._name.setToolTip(tip)
-        self._box = QDoubleSpinBox(self)
+        self._box = DecimalBox(self)
         self._box.setRange(low if least is None else least, high if most is None else most)
         self._box.setDecimals(decimals)
         self._box.setSingleStep(step)

@@ -84,14 +84,16 @@ class TintedText(QTextEdit):
             self._cursor_at_end().insertText(text.lstrip(" "), QTextCharFormat())
 
     def append_tokens(self, tokens: Iterable["Token"]) -> None:
-        """Let the text grow."""
+        """Let the text grow. In one go: else the whole paragraph is laid out again after each token."""
         cursor = self._cursor_at_end()
+        cursor.beginEditBlock()
         for token in tokens:
             # the space at the beginning would stand out at the edge
             shown = token.text if cursor.position() else token.text.lstrip(" ")
             cursor.insertText(shown, self._format(token))
             self._tokens.append(token)
             self._ends.append(cursor.position())
+        cursor.endEditBlock()
 
     def show_writing(self, writing: bool) -> None:
         """Show or take away the block at the end that says: more is coming."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QLocale, QMimeData, Slot
+from PySide6.QtCore import QLocale, QMimeData, Qt, Slot
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QHBoxLayout, QLineEdit, QWidget
 
@@ -236,7 +236,7 @@ class DataPage(Page):
             return
         self.veil.cover(_("Wait until the other texts are added") if self._adding else _("Drop to add these texts"),
                         not self._adding)  # fmt: skip
-        event.acceptProposedAction()
+        _accept_copies(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802  Qt's
         """They went elsewhere."""
@@ -246,7 +246,7 @@ class DataPage(Page):
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  Qt's
         """Add what was dropped, one after the other."""
         self.veil.hide()
-        event.acceptProposedAction()
+        _accept_copies(event)
         if not self._adding:
             self.own_files.take(_dropped(event.mimeData()))
 
@@ -291,3 +291,9 @@ class DataPage(Page):
 def _dropped(data: QMimeData) -> list[Path]:
     """The files and folders of this computer among what is dragged."""
     return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+
+
+def _accept_copies(event: QDropEvent) -> None:
+    """Take files as copies, whatever key is held: a move that is accepted lets the file manager delete them."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from llm_studio.i18n import _, ngettext, number, short_number
 from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.decimal_box import DecimalBox
 from llm_studio.workflows.cleaning import NAMES
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _SHARE = "validation_share"
 _Editor = QCheckBox | QSpinBox | QDoubleSpinBox | QLineEdit
 
 
-class _Percent(QDoubleSpinBox):
+class _Percent(DecimalBox):
     """Per cent without useless noughts."""
 
     def textFromValue(self, value: float) -> str:  # noqa: N802  Qt's

@@ -1,10 +1,11 @@
 """How often the chosen source is drawn in training."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.widgets.basics import label
+from llm_studio.ui.widgets.decimal_box import DecimalBox
 
 
 class Weighing(QWidget):
@@ -14,7 +15,7 @@ class Weighing(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.weight = QDoubleSpinBox(self)
+        self.weight = DecimalBox(self)
         self.weight.setRange(0, 1000)
         self.weight.setDecimals(2)
         self.weight.setSingleStep(0.5)

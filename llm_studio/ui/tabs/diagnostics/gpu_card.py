@@ -160,7 +160,7 @@ class GpuCard(Card):
 
     @Slot()
     def _remove(self) -> None:
-        self._page.asked.emit(Task(_REMOVE, lambda job: _take_away(), of_program=True))
+        self._page.asked.emit(Task(_REMOVE, lambda job: _take_away(), of_program=True, in_order=True))
 
     def _on_removed(self, _result: object) -> None:
         self._page.told.emit(Toast(_("The program's own torch is used from the next start on.")))

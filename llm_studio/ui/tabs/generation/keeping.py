@@ -87,7 +87,7 @@ class ChatsPage(Page):
     def _delete_chat(self, chat_id: str) -> None:
         project = self.project
         if project is not None:
-            self.asked.emit(Task(DELETE, lambda job: chats.delete(project, chat_id)))
+            self.asked.emit(Task(DELETE, lambda job: chats.delete(project, chat_id), in_order=True))
 
     def _on_deleted(self, chat: "Chat") -> None:
         self.tell_replaced(_("The chat was deleted."), chat)

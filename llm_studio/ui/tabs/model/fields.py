@@ -6,7 +6,7 @@ import types
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtCore import QLocale, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
@@ -25,6 +25,7 @@ from llm_studio.i18n import _, number
 from llm_studio.ui.tabs.model.words import CHOICES, LABELS, STEPS
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label
+from llm_studio.ui.widgets.decimal_box import with_its_point
 
 _SPACES = re.compile(r"\s")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
@@ -131,9 +132,9 @@ class FreeNumber(_TextEditor):
 
     def value(self) -> object:
         """The number, or what was typed where it is none."""
-        text = _SPACES.sub("", self.text())
+        text, locale = _SPACES.sub("", self.text()), QLocale(i18n.language())
         try:
-            found = float(text.replace(",", ".") if i18n.language() == "fr" else text)
+            found = float(with_its_point(text, locale).replace(locale.decimalPoint(), "."))
         except ValueError:
             return text
         return found if math.isfinite(found) else text

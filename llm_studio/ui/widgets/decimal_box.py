@@ -1,0 +1,36 @@
+"""Decimals as people type them: with a point or a comma, whichever the language spoken writes."""
+
+import re
+
+from PySide6.QtCore import QLocale
+from PySide6.QtGui import QValidator
+from PySide6.QtWidgets import QDoubleSpinBox
+
+_THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}[.,]\d{3}\D*")
+
+
+def with_its_point(text: str, locale: QLocale) -> str:
+    """A typed number with the decimal sign of `locale` instead of a foreign one; 1,500 keeps its English thousands."""
+    point = locale.decimalPoint()
+    foreign = "," if point == "." else "."
+    if point in text or text.count(foreign) != 1:
+        return text
+    if foreign == locale.groupSeparator() and _THOUSANDS.fullmatch(text):
+        return text
+    return text.replace(foreign, point)
+
+
+class DecimalBox(QDoubleSpinBox):
+    """Qt's own drops a foreign decimal sign without a word: 0.7 becomes 7 in French, as 0,7 does in English."""
+
+    def validate(self, text: str, at: int) -> tuple[QValidator.State, str, int]:
+        """Show the sign of the language, but where more digits may make it a sign of thousands yet."""
+        ours = with_its_point(text, self.locale())
+        if "," not in text or self.locale().groupSeparator() != ",":
+            return super().validate(ours, at)
+        state = super().validate(ours, at)[0]
+        return super().validate(text, at) if state == QValidator.State.Invalid else (state, text, at)
+
+    def valueFromText(self, text: str) -> float:  # noqa: N802  Qt's
+        """The number that was typed."""
+        return super().valueFromText(with_its_point(text, self.locale()) if self.decimals() else text)

@@ -1,0 +1,141 @@
+"""Leaving and closing while jobs run: nothing is lost, nothing hidden, and the process ends cleanly."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QMessageBox
+
+from llm_studio.errors import StorageError
+from llm_studio.jobs import Job
+from llm_studio.ui.worker import Task
+from tests.ui.driver import LONG, Driver
+
+
+def until_stopped(then: Callable[[], object] = lambda: None) -> Callable[[Job], object]:
+    """Work that goes on until it is asked to stop, and ends with `then`."""
+
+    def work(job: Job) -> object:
+        while not job.stop_requested:
+            threading.Event().wait(0.01)
+        return then()
+
+    return work
+
+
+def quit_and_save(driver: Driver) -> None:
+    assert not driver.window.close()
+    driver.click("Stop and save, then quit", driver.dialog(QMessageBox))
+
+
+def test_a_second_close_waits_for_the_save_as_the_first_does(driver: Driver) -> None:
+    saving, saved = threading.Event(), threading.Event()
+    driver.session.start(Task("training", until_stopped(lambda: (saving.set(), saved.wait(20))), "Training"))
+    quit_and_save(driver)
+    driver.qtbot.waitUntil(saving.is_set, timeout=LONG)
+    for _again in range(3):
+        assert not driver.window.close()
+    assert driver.window.isVisible() and driver.window.closing.question is None
+    saved.set()
+    driver.qtbot.waitUntil(lambda: not driver.window.isVisible(), timeout=LONG)
+
+
+def test_a_job_that_began_after_the_answer_is_asked_about(driver: Driver) -> None:
+    saved = threading.Event()
+    driver.session.start(Task("training", until_stopped(lambda: saved.wait(20)), "Training"))
+    quit_and_save(driver)
+    driver.session.start(Task("export", until_stopped(), "Export"))
+    quit_and_save(driver)
+    saved.set()
+    driver.qtbot.waitUntil(lambda: not driver.window.isVisible(), timeout=LONG)
+
+
+def test_a_save_that_failed_is_told_before_the_window_closes(driver: Driver) -> None:
+    def fail() -> None:
+        raise StorageError("The disk is full.", "Make room.")
+
+    driver.session.start(Task("training", until_stopped(fail), "Training"))
+    quit_and_save(driver)
+    driver.settle()
+    assert driver.problem().what.text() == "The disk is full."
+    driver.qtbot.wait(50)
+    assert driver.window.isVisible()
+    driver.click("Close", driver.problem())
+    driver.qtbot.waitUntil(lambda: not driver.window.isVisible(), timeout=LONG)
+
+
+def test_all_threads_share_one_time_to_end(driver: Driver) -> None:
+    gate = threading.Event()
+    for number in range(4):
+        driver.session.start(Task(f"deaf {number}", lambda job: gate.wait(30)))
+    begun = time.monotonic()
+    assert not driver.session.wait(300)
+    assert time.monotonic() - begun < 0.9
+    gate.set()
+
+
+_DEAF = """
+import sys, time
+from PySide6.QtCore import QTimer
+from llm_studio.ui import app, closing
+from llm_studio.ui.worker import Task
+closing._PATIENCE = 100
+
+def start(window, wanted):
+    window.session.start(Task("deaf", lambda job: time.sleep(60)))
+    QTimer.singleShot(0, window, window.close)
+
+app._start = start
+sys.exit(app.main())
+"""
+
+
+def test_a_thread_that_does_not_end_never_aborts_the_process(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", _DEAF], capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_leaving_a_project_leaves_the_jobs_of_the_program_alone(opened: Driver) -> None:
+    opened.session.start(Task("gpu", until_stopped(), "Enabling the GPU", "diagnostics", of_program=True))
+    opened.window.closing.close_project()
+    assert opened.session.project is None and opened.window.closing.question is None
+    assert opened.session.is_running("gpu") and not opened.session.is_stopping("gpu")
+    assert not opened.window.close()
+    assert "Enabling the GPU" in opened.dialog(QMessageBox).text()
+    opened.click("Cancel", opened.dialog(QMessageBox))
+
+
+def test_stopping_the_jobs_of_a_project_stops_no_job_of_the_program(opened: Driver) -> None:
+    opened.session.start(Task("gpu", until_stopped(), "Enabling the GPU", "diagnostics", of_program=True))
+    opened.session.start(Task("training", until_stopped(), "Training", "training"))
+    opened.window.closing.close_project()
+    assert "Enabling" not in opened.dialog(QMessageBox).text()
+    opened.click("Stop and save, then leave the project", opened.dialog(QMessageBox))
+    opened.qtbot.waitUntil(lambda: opened.session.project is None, timeout=LONG)
+    assert opened.session.is_running("gpu") and not opened.session.is_stopping("gpu")
+
+
+def test_a_project_whose_drive_is_away_stays_among_the_recent_ones(driver: Driver, tmp_path: Path) -> None:
+    away, gone = tmp_path / "drive" / "project", tmp_path / "gone"
+    for root in (away, gone):
+        driver.window.preferences.remember_project(root)
+        driver.window.closing.open_folder(str(root))
+        driver.click("Close", driver.problem())
+        driver.qtbot.waitUntil(lambda: driver.window.problems.dialog is None)
+    assert driver.window.preferences.recent == [str(away)]
+
+
+def test_esc_stops_what_is_on_the_screen_before_all_else(opened: Driver) -> None:
+    opened.session.start(Task("training", until_stopped(), "Training", "training"))
+    opened.session.start(Task("writing", until_stopped(), "Writing", "generation"))
+    opened.page("generation")
+    opened.window.stop_current()
+    opened.qtbot.waitUntil(lambda: not opened.session.is_running("writing"), timeout=LONG)
+    opened.window.stop_current()  # a second press is meant for the text, too
+    assert not opened.session.is_stopping("training")
+    opened.page("data")
+    opened.window.stop_current()
+    assert opened.session.is_stopping("training") or not opened.session.is_running("training")
