@@ -1,6 +1,7 @@
 """The main window: one session, the shell around it, and the commands of the menus."""
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, Signal, Slot
@@ -51,7 +52,8 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(640, 420)
         self.resize(1360, 860)
         if preferences.geometry:
-            self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
+            with contextlib.suppress(ValueError):  # what is kept is damaged: the window has its usual place
+                self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
         self.problems.tab_asked.connect(self.go_to)
         self.session.problem.connect(self.problems.tell)
         self.session.project_changed.connect(self._on_project)
