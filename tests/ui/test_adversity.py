@@ -1,15 +1,21 @@
 """Damaged preferences, errors that repeat, odd names and paths: the window says what is wrong, once, and goes on."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtGui import QDesktopServices
 from pytestqt.qtbot import QtBot
 
 from llm_studio.errors import StudioError
+from llm_studio.jobs import Job
 from llm_studio.ui.dialogs import problem
+from llm_studio.ui.dialogs.add_texts import AddTextsDialog
+from llm_studio.ui.dialogs.new_project import NewProjectDialog
+from llm_studio.ui.dialogs.settings import SettingsDialog
 from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
+from llm_studio.workflows import texts
 from tests.ui.driver import Driver
 
 
@@ -44,3 +50,40 @@ def test_the_button_of_the_log_raises_nothing_where_its_folder_cant_be_made(
     driver.session.problem.emit(RuntimeError("a bug"))
     driver.click("Open the log's folder", driver.problem())
     driver.click("Close", driver.problem())
+
+
+def test_a_file_that_fails_unforeseen_is_told_of_and_the_others_are_looked_at(
+    opened: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = texts.look
+
+    def fail_at_one(path: Path, job: Job, **how: Any) -> object:
+        if path.name == "odd.csv":
+            raise ValueError("a table of a new kind")
+        return look(path, job, **how)
+
+    monkeypatch.setattr(texts, "look", fail_at_one)
+    for name in ("odd.csv", "right.csv"):
+        (tmp_path / name).write_text("text\nOnce upon a time\n", encoding="utf-8")
+    opened.page("data").own_files.take([tmp_path / "odd.csv", tmp_path / "right.csv"])
+    opened.settle()
+    dialog = opened.dialog(AddTextsDialog)
+    assert "odd.csv can't be read: a table of a new kind" in dialog.problem.text()
+    assert "Looking" not in dialog.preview.toPlainText()
+    assert dialog.add.isEnabled(), "the other can be added"
+    dialog.reject()
+
+
+def test_a_place_with_the_home_of_nobody_is_taken_as_it_stands(driver: Driver) -> None:
+    driver.window.closing.new_project()
+    dialog = driver.dialog(NewProjectDialog)
+    dialog.place.clear()
+    driver.qtbot.keyClicks(dialog.place, "~nobody-of-this-name")
+    assert dialog.root().parent.name == "~nobody-of-this-name"
+    dialog.reject()
+    driver.window.show_settings()
+    asked = driver.dialog(SettingsDialog)
+    asked.folder.setText("~nobody-of-this-name")
+    asked.folder.editingFinished.emit()
+    assert asked.problem.isVisible()
+    asked.reject()
