@@ -14,7 +14,9 @@ import datetime
 import inspect
 import json
 import os
-from collections.abc import Generator
+import time
+import uuid
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from llm_studio.errors import TrainingError
 from llm_studio.i18n import _
+from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 _PATIENCE = datetime.timedelta(minutes=30)
 """How long a process waits for another that is alive: the first may have much to write."""
+
+_LOOK = 0.05
+"""Seconds between two looks at whether the others have come."""
 
 
 def is_launched() -> bool:
@@ -42,11 +48,6 @@ def is_launched() -> bool:
 def is_first() -> bool:
     """Whether this process is the one that writes and speaks."""
     return not is_launched() or os.environ["RANK"] == "0"
-
-
-def restarts() -> int:
-    """How often the launcher has begun again after a process of the training had ended."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) if is_launched() else 0
 
 
 class Group:
@@ -140,22 +141,53 @@ def current() -> Group:
 
 
 @contextlib.contextmanager
-def joined() -> Generator[Group]:
-    """The group of the processes that the launcher started."""
+def joined(job: Job) -> Generator[Group]:
+    """The group of the processes that the launcher started. Raises Cancelled where the job should end before."""
     rank, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
-    store = next(rendezvous("env://", rank, count, timeout=_PATIENCE))[0]
-    # the launcher's store still holds the addresses of those that have ended
-    attempt = dist.PrefixStore(f"attempt-{restarts()}", store)  # pyright: ignore[reportPrivateImportUsage]  documented
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
-    dist.init_process_group(backend, store=attempt, rank=rank, world_size=count, timeout=_PATIENCE)
     global _current
-    _current = Group(rank, count, store)
-    try:
-        with _loss_explained():
+    with _loss_explained():
+        store = next(rendezvous("env://", rank, count, timeout=_PATIENCE))[0]
+        own = dist.PrefixStore(_round(store, rank, count, job), store)  # pyright: ignore[reportPrivateImportUsage]  documented
+        dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_PATIENCE)
+        _current = Group(rank, count, store)
+        try:
             yield _current
-    finally:
-        _current = ALONE
-        dist.destroy_process_group()
+        finally:
+            _current = ALONE
+            dist.destroy_process_group()
+
+
+def _round(store: "Store", rank: int, count: int, job: Job) -> str:
+    """A name for what these processes do together, which no processes before them had.
+
+    The launcher's store still holds what those have written, and its restarts are counted on each server for itself.
+    So every process has a name of its own, and goes by the first one's only when that has answered by this name.
+    """
+    name = uuid.uuid4().hex
+    if rank == 0:
+        store.set("round", name)
+        calls = [f"{name}/{other}" for other in range(1, count)]
+        _wait(lambda: not calls or store.check(calls), job)
+        for call in calls:
+            store.set(store.get(call).decode(), name)
+        return name
+
+    def answered() -> bool:
+        if store.check(["round"]):  # it may be that of a process that has ended
+            store.set(f"{store.get('round').decode()}/{rank}", name)
+        return store.check([name])
+
+    _wait(answered, job)
+    return store.get(name).decode()
+
+
+def _wait(done: Callable[[], bool], job: Job) -> None:
+    until = time.monotonic() + _PATIENCE.total_seconds()
+    while not done():
+        if time.monotonic() > until:
+            raise _lost()
+        job.wait(_LOOK)
 
 
 def take_card(device: str) -> None:
@@ -180,11 +212,15 @@ def _loss_explained() -> Generator[None]:
         words = ("gloo", "NCCL", "peer", "Connection", "Broken pipe")
         if not isinstance(error, dist.DistError) and not any(word in str(error) for word in words):
             raise
-        raise TrainingError(
-            _("Another process of this training has ended."),
-            _("What it said before tells why. “--resume” goes on from the last checkpoint; with torchrun "
-              "--max-restarts it goes on by itself."),
-        ) from error  # fmt: skip
+        raise _lost() from error
+
+
+def _lost() -> TrainingError:
+    return TrainingError(
+        _("Another process of this training has ended."),
+        _("What it said before tells why. “--resume” goes on from the last checkpoint; with torchrun "
+          "--max-restarts it goes on by itself."),
+    )  # fmt: skip
 
 
 # --- The model of all processes ----------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ def together(project: Project, job: Job, how: "Wish", train: Callable[["Wish"], 
     from llm_studio.training import parallel, runs
     from llm_studio.workflows.training import Trained
 
-    with parallel.joined() as group:
+    with parallel.joined(job) as group:
         if not group.first:
             return _follow(project, job, group)
         before = group.remembered()
