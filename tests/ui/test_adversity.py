@@ -1,5 +1,6 @@
 """Damaged preferences, errors that repeat, odd names and paths: the window says what is wrong, once, and goes on."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,24 @@ def test_a_place_with_the_home_of_nobody_is_taken_as_it_stands(driver: Driver) -
     asked.folder.editingFinished.emit()
     assert asked.problem.isVisible()
     asked.reject()
+
+
+def test_a_new_project_can_be_made_elsewhere_while_the_folder_of_projects_is_away(
+    driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exists = Path.exists
+
+    def look(path: Path, **how: Any) -> bool:
+        if "share" in path.parts:
+            raise OSError(errno.EHOSTDOWN, "Host is down")
+        return exists(path, **how)
+
+    monkeypatch.setattr(Path, "exists", look)
+    driver.window.preferences.projects_folder = str(tmp_path / "share")
+    driver.window.closing.new_project()
+    dialog = driver.dialog(NewProjectDialog)
+    assert dialog.name.text() == "my-llm"
+    dialog.place.setText(str(tmp_path / "here"))
+    driver.click("Create the project", dialog)
+    driver.settle()
+    assert driver.session.project is not None and driver.session.project.root == tmp_path / "here" / "my-llm"
