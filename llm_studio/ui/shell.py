@@ -40,7 +40,6 @@ class Shell(QWidget):
         self.shown = START
         self._unmade = list(tabs.NAMES)
         self._loaded = False
-        self._undo: Task | None = None
         self.header, self.footer = Header(self), Footer(self)
         others = {key: (_(name), sign) for key, (name, sign) in tabs.OTHERS.items()}
         self.rail = Rail(self, {key: _(name) for key, name in tabs.STEPS.items()}, others)
@@ -71,7 +70,7 @@ class Shell(QWidget):
         self.header.machine_pressed.connect(self._show_diagnostics)
         self.footer.job_pressed.connect(self.go_to)
         self.footer.stop_pressed.connect(self.stop_job)
-        self.toasts.undone.connect(self._on_undone)
+        self.toasts.undone.connect(self._session.start)
         self.start_page.asked.connect(self._session.start)
         session = self._session
         self._connections = [
@@ -189,14 +188,7 @@ class Shell(QWidget):
     @Slot(object)
     def say(self, toast: "Toast") -> None:
         """Show a short word at the foot of the window."""
-        self._undo = toast.undo
-        self.toasts.say(toast.text, toast.undo is not None)
-
-    @Slot()
-    def _on_undone(self) -> None:
-        undo, self._undo = self._undo, None
-        if undo is not None:
-            self._session.start(undo)
+        self.toasts.say(toast.text, toast.undo)
 
     @Slot(str)
     def stop_job(self, key: str) -> None:
@@ -218,8 +210,7 @@ class Shell(QWidget):
     @Slot(object)
     def _on_project(self, project: "Project | None") -> None:
         self._facts.forget()
-        self._undo = None
-        self.toasts.hide()
+        self.toasts.forget()
         self.header.show_project(project.root.name if project else "")
         for page in self.pages.values():
             page.open_project(project)
