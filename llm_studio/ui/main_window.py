@@ -20,6 +20,7 @@ from llm_studio.ui.session import OVERVIEW, TRAINING, Session
 from llm_studio.ui.shell import Shell
 from llm_studio.ui.start_page import StartPage
 from llm_studio.ui.taskbar import Taskbar
+from llm_studio.ui.unsaved import Unsaved
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class MainWindow(QMainWindow):
         self.session = Session(self)
         self.problems = Problems(self)
         self.closing = Closing(self)
+        self.unsaved = Unsaved(self)
         self.awake = Awake(self.session, preferences, self)
         self.attention = Attention(self.session, self)
         self.taskbar = Taskbar(self.session, self)
@@ -211,8 +213,9 @@ class MainWindow(QMainWindow):
         speak(code)
         shown = self.shell.shown
         self.shell.retire()
+        drafts = self.shell.drafts
         self._make_shell()
-        self.shell.shown = shown
+        self.shell.shown, self.shell.drafts = shown, drafts
         if self.machine is not None:
             self.shell.show_machine(self.machine)
         if self._loaded:
@@ -236,8 +239,8 @@ class MainWindow(QMainWindow):
         fill_menu_bar(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's
-        """Ask what becomes of running jobs, remember where the window was, and let all threads end."""
-        if not self.closing.may_close():
+        """Ask about what isn't saved and running jobs, remember where the window was, and let all threads end."""
+        if not self.unsaved.may_leave(self.close) or not self.closing.may_close():
             event.ignore()
             return
         self.preferences.geometry = base64.b64encode(self.saveGeometry().data()).decode()

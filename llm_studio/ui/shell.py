@@ -40,6 +40,8 @@ class Shell(QWidget):
         self.shown = START
         self._unmade = list(tabs.NAMES)
         self._loaded = False
+        self.drafts: dict[str, object] = {}
+        """What was being written on the pages of the shell before, until they are made here."""
         self.header, self.footer = Header(self), Footer(self)
         others = {key: (_(name), sign) for key, (name, sign) in tabs.OTHERS.items()}
         self.rail = Rail(self, {key: _(name) for key, name in tabs.STEPS.items()}, others)
@@ -86,10 +88,11 @@ class Shell(QWidget):
         ]
 
     def retire(self) -> None:
-        """Hear nothing more of the session: a shell in another language takes this one's place."""
+        """Hear nothing more of the session: a shell in another language takes this one's place, and its drafts."""
         for connection in self._connections:
             QObject.disconnect(connection)
         self._unmade.clear()
+        self.drafts |= {name: page.draft() for name, page in self.pages.items()}
 
     def _catch_up(self) -> None:
         """Show what is open and running already, after the language has changed."""
@@ -145,6 +148,7 @@ class Shell(QWidget):
             page.show_overview(session.overview)
         for task in session.jobs():
             page.task_started(task)
+        page.take_draft(self.drafts.pop(name, None))
 
     # --- Going about ------------------------------------------------------------------------------------------
 
@@ -211,6 +215,7 @@ class Shell(QWidget):
     def _on_project(self, project: "Project | None") -> None:
         self._facts.forget()
         self.toasts.forget()
+        self.drafts.clear()
         self.header.show_project(project.root.name if project else "")
         for page in self.pages.values():
             page.open_project(project)
