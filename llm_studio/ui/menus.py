@@ -74,7 +74,8 @@ def _fill_recent(window: "MainWindow", menu: QMenu) -> None:
     menu.clear()
     for path in window.preferences.recent:
         _add(menu, path, lambda path=path: window.closing.open_folder(path))
-    menu.setEnabled(bool(window.preferences.recent))
+    if not window.preferences.recent:
+        menu.addAction(_("(empty)")).setEnabled(False)
 
 
 def _open_project_folder(window: "MainWindow") -> None:

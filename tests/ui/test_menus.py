@@ -1,0 +1,31 @@
+"""The menu bar and the menu of the project's pill."""
+
+from pathlib import Path
+
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu
+
+from llm_studio.project import Project
+from tests.ui.driver import Driver
+
+
+def menu_of(driver: Driver, title: str) -> QMenu:
+    """The menu of the bar, or one inside it, as it is when it is opened."""
+    bar = driver.window.menuBar()
+    shown = [action.menu() for action in bar.actions()]
+    inside = [action.menu() for menu in shown for action in menu.actions() if action.menu()]  # type: ignore[union-attr]
+    found = next(menu for menu in (*shown, *inside) if menu.title() == title)  # type: ignore[union-attr]
+    assert isinstance(found, QMenu)
+    found.aboutToShow.emit()
+    return found
+
+
+def test_recent_projects_can_be_opened_after_there_were_none(driver: Driver, project: Project) -> None:
+    assert [action.isEnabled() for action in menu_of(driver, "Recent projects").actions()] == [False]
+    driver.open(project)
+    driver.window.closing.close_project()
+    recent = menu_of(driver, "Recent projects")
+    assert recent.isEnabled() and [action.text() for action in recent.actions()] == [str(project.root)]
+    recent.actions()[0].trigger()
+    driver.settle()
+    assert driver.session.project is not None and driver.session.project.root == project.root
