@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 
 def fill_menu_bar(window: "MainWindow") -> None:
-    """All menus, in the language spoken now."""
+    """All menus, in the language spoken now; those before are deleted, which the bar doesn't do by itself."""
     bar = window.menuBar()
+    before = [action.menu() for action in bar.actions()]
     bar.clear()
+    for menu in before:
+        if isinstance(menu, QMenu):
+            menu.deleteLater()
     _file(window, bar.addMenu(_("&File")))
     _tabs(window, bar.addMenu(_("&Tabs")))
     _run(window, bar.addMenu(_("&Run")))

@@ -1,9 +1,8 @@
 """The menu bar and the menu of the project's pill."""
 
-from pathlib import Path
-
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QApplication, QMenu
 
 from llm_studio.project import Project
 from tests.ui.driver import Driver
@@ -29,3 +28,16 @@ def test_recent_projects_can_be_opened_after_there_were_none(driver: Driver, pro
     recent.actions()[0].trigger()
     driver.settle()
     assert driver.session.project is not None and driver.session.project.root == project.root
+
+
+def test_another_theme_leaves_no_menus_of_the_one_before(driver: Driver) -> None:
+    def count() -> tuple[int, int]:
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        return len(driver.window.findChildren(QAction)), len(driver.window.findChildren(QMenu))
+
+    before = count()
+    for name in ("Dark", "Light", "Dark"):
+        next(action for action in menu_of(driver, "&View").actions() if action.text() == name).trigger()
+    assert count() == before
+    driver.qtbot.keyClick(driver.window, Qt.Key.Key_8, Qt.KeyboardModifier.ControlModifier)
+    assert driver.window.pages["diagnostics"].isVisible(), "the keys work as before"
