@@ -1,10 +1,13 @@
 """The menu bar and the menu of the project's pill."""
 
+from pathlib import Path
+
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QToolButton
 
 from llm_studio.project import Project
+from llm_studio.workflows.projects import new_project
 from tests.ui.driver import Driver
 
 
@@ -41,3 +44,13 @@ def test_another_theme_leaves_no_menus_of_the_one_before(driver: Driver) -> None
     assert count() == before
     driver.qtbot.keyClick(driver.window, Qt.Key.Key_8, Qt.KeyboardModifier.ControlModifier)
     assert driver.window.pages["diagnostics"].isVisible(), "the keys work as before"
+
+
+def test_a_name_with_an_ampersand_is_shown_with_it(driver: Driver, tmp_path: Path) -> None:
+    driver.window.preferences.recent = [str(tmp_path / "R&D")]
+    driver.window.shell.header.project_menu.aboutToShow.emit()
+    menus = (driver.window.shell.header.project_menu, menu_of(driver, "Recent projects"))
+    shown = [menu.actions()[0].text() for menu in menus]
+    driver.open(new_project(tmp_path / "R&D"))
+    shown += [made.text() for made in driver.window.shell.header.findChildren(QToolButton) if "R" in made.text()]
+    assert [text.replace("&&", "§") for text in shown] == ["R§D", str(tmp_path / "R§D"), "R§D"]
