@@ -200,6 +200,13 @@ def test_preferences_survive_a_damaged_file(home: Path) -> None:
         assert read.theme == "system" and read.recent == []
 
 
+def test_a_folder_whose_name_is_no_utf_8_is_remembered(home: Path) -> None:
+    kept = Preferences(projects_folder="/home/Jérôme")
+    kept.remember_project(Path("/home/J\udce9r\udcf4me"))  # as Python reads such a name on Linux
+    kept.save()
+    assert Preferences.load() == kept
+
+
 def test_the_example_is_ready_to_train_after_one_click(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llm_studio.workflows.quickstart._STORIES", 300)
     driver.click("Try the example")
