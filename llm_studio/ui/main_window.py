@@ -1,6 +1,7 @@
 """The main window: one session, the shell around it, and the commands of the menus."""
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, QLocale, Signal, Slot
@@ -20,6 +21,7 @@ from llm_studio.ui.session import OVERVIEW, TRAINING, Session
 from llm_studio.ui.shell import Shell
 from llm_studio.ui.start_page import StartPage
 from llm_studio.ui.taskbar import Taskbar
+from llm_studio.ui.unsaved import Unsaved
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class MainWindow(QMainWindow):
         self.session = Session(self)
         self.problems = Problems(self)
         self.closing = Closing(self)
+        self.unsaved = Unsaved(self)
         self.awake = Awake(self.session, preferences, self)
         self.attention = Attention(self.session, self)
         self.taskbar = Taskbar(self.session, self)
@@ -52,7 +55,8 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(640, 420)
         self.resize(1360, 860)
         if preferences.geometry:
-            self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
+            with contextlib.suppress(ValueError):  # what is kept is damaged: the window has its usual place
+                self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
         self.problems.tab_asked.connect(self.go_to)
         self.session.problem.connect(self.problems.tell)
         self.session.project_changed.connect(self._on_project)
@@ -216,8 +220,9 @@ class MainWindow(QMainWindow):
         speak(code)
         shown = self.shell.shown
         self.shell.retire()
+        drafts = self.shell.drafts
         self._make_shell()
-        self.shell.shown = shown
+        self.shell.shown, self.shell.drafts = shown, drafts
         if self.machine is not None:
             self.shell.show_machine(self.machine)
         if self._loaded:
@@ -241,8 +246,8 @@ class MainWindow(QMainWindow):
         fill_menu_bar(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's
-        """Ask what becomes of running jobs, remember where the window was, and let all threads end."""
-        if not self.closing.may_close():
+        """Ask about what isn't saved and running jobs, remember where the window was, and let all threads end."""
+        if not self.unsaved.may_leave(self.close) or not self.closing.may_close():
             event.ignore()
             return
         self.preferences.geometry = base64.b64encode(self.saveGeometry().data()).decode()

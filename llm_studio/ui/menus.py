@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 
 def fill_menu_bar(window: "MainWindow") -> None:
-    """All menus, in the language spoken now."""
+    """All menus, in the language spoken now; those before are deleted, which the bar doesn't do by itself."""
     bar = window.menuBar()
+    before = [action.menu() for action in bar.actions()]
     bar.clear()
+    for menu in before:
+        if isinstance(menu, QMenu):
+            menu.deleteLater()
     _file(window, bar.addMenu(_("&File")))
     _tabs(window, bar.addMenu(_("&Tabs")))
     _run(window, bar.addMenu(_("&Run")))
@@ -34,7 +38,7 @@ def fill_project_menu(window: "MainWindow", menu: QMenu) -> None:
     here = str(window.session.project.root) if window.session.project else ""
     for path in window.preferences.recent:
         if path != here:
-            _add(menu, Path(path).name, lambda path=path: window.closing.open_folder(path)).setToolTip(path)
+            _add(menu, _plain(Path(path).name), lambda path=path: window.closing.open_folder(path)).setToolTip(path)
     menu.addSeparator()
     _add(menu, _("New project…"), window.closing.new_project)
     _add(menu, _("Open…"), window.closing.choose_folder)
@@ -57,6 +61,11 @@ def _add(menu: QMenu, text: str, pressed: Callable[[], object], key: str = "") -
     return action
 
 
+def _plain(name: str) -> str:
+    """A name as a menu shows it as it is: "&" would mark the letter of a key."""
+    return name.replace("&", "&&")
+
+
 def _file(window: "MainWindow", menu: QMenu) -> None:
     _add(menu, _("New project…"), window.closing.new_project, "Ctrl+N")
     _add(menu, _("Open…"), window.closing.choose_folder, "Ctrl+O")
@@ -73,8 +82,9 @@ def _file(window: "MainWindow", menu: QMenu) -> None:
 def _fill_recent(window: "MainWindow", menu: QMenu) -> None:
     menu.clear()
     for path in window.preferences.recent:
-        _add(menu, path, lambda path=path: window.closing.open_folder(path))
-    menu.setEnabled(bool(window.preferences.recent))
+        _add(menu, _plain(path), lambda path=path: window.closing.open_folder(path))
+    if not window.preferences.recent:
+        menu.addAction(_("(empty)")).setEnabled(False)
 
 
 def _open_project_folder(window: "MainWindow") -> None:

@@ -35,8 +35,8 @@ class _Listener:
 class Page(QWidget):
     """One tab. It shows and asks: signals go out, and what comes of them comes in by its slots.
 
-    A page is made anew when the language changes: all that it shows must come from the project, from `show_overview`
-    and from what running tasks report.
+    A page is made anew when the language changes: all that it shows must come from the project, from `show_overview`,
+    from what running tasks report, and from `draft`.
     """
 
     asked = Signal(object)
@@ -92,6 +92,20 @@ class Page(QWidget):
 
     def leave_project(self) -> None:
         """The project is about to be left, or the program: send what the user has changed and what isn't sent."""
+
+    def unsaved(self) -> str:
+        """Why something that the user has written can't be kept when it is left now, "" where nothing is lost."""
+        return ""
+
+    def discard_unsaved(self) -> None:
+        """The user gives up what `unsaved` tells of."""
+
+    def draft(self) -> object:
+        """What is being written and isn't in the project, for the page that takes this one's place; else None."""
+        return None
+
+    def take_draft(self, draft: Any) -> None:
+        """Go on with what was being written on the page before this one; None where nothing was."""
 
     # No @Slot here: PySide6 6.11 goes on calling an overridden slot of a base class after the object was deleted
     def show_overview(self, overview: "Overview") -> None:

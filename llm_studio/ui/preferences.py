@@ -50,7 +50,7 @@ class Preferences:
         written = _file().with_suffix(".new")
         with contextlib.suppress(OSError):
             written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1), encoding="utf-8")
+            written.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")  # ASCII: names may be no UTF-8
             written.replace(_file())
 
     def remember_project(self, root: Path) -> None:

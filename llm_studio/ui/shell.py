@@ -40,7 +40,8 @@ class Shell(QWidget):
         self.shown = START
         self._unmade = list(tabs.NAMES)
         self._loaded = False
-        self._undo: Task | None = None
+        self.drafts: dict[str, object] = {}
+        """What was being written on the pages of the shell before, until they are made here."""
         self.header, self.footer = Header(self), Footer(self)
         others = {key: (_(name), sign) for key, (name, sign) in tabs.OTHERS.items()}
         self.rail = Rail(self, {key: _(name) for key, name in tabs.STEPS.items()}, others)
@@ -71,7 +72,7 @@ class Shell(QWidget):
         self.header.machine_pressed.connect(self._show_diagnostics)
         self.footer.job_pressed.connect(self.go_to)
         self.footer.stop_pressed.connect(self.stop_job)
-        self.toasts.undone.connect(self._on_undone)
+        self.toasts.undone.connect(self._session.start)
         self.start_page.asked.connect(self._session.start)
         session = self._session
         self._connections = [
@@ -87,10 +88,11 @@ class Shell(QWidget):
         ]
 
     def retire(self) -> None:
-        """Hear nothing more of the session: a shell in another language takes this one's place."""
+        """Hear nothing more of the session: a shell in another language takes this one's place, and its drafts."""
         for connection in self._connections:
             QObject.disconnect(connection)
         self._unmade.clear()
+        self.drafts |= {name: page.draft() for name, page in self.pages.items()}
 
     def _catch_up(self) -> None:
         """Show what is open and running already, after the language has changed."""
@@ -146,6 +148,7 @@ class Shell(QWidget):
             page.show_overview(session.overview)
         for task in session.jobs():
             page.task_started(task)
+        page.take_draft(self.drafts.pop(name, None))
 
     # --- Going about ------------------------------------------------------------------------------------------
 
@@ -189,14 +192,7 @@ class Shell(QWidget):
     @Slot(object)
     def say(self, toast: "Toast") -> None:
         """Show a short word at the foot of the window."""
-        self._undo = toast.undo
-        self.toasts.say(toast.text, toast.undo is not None)
-
-    @Slot()
-    def _on_undone(self) -> None:
-        undo, self._undo = self._undo, None
-        if undo is not None:
-            self._session.start(undo)
+        self.toasts.say(toast.text, toast.undo)
 
     @Slot(str)
     def stop_job(self, key: str) -> None:
@@ -218,8 +214,8 @@ class Shell(QWidget):
     @Slot(object)
     def _on_project(self, project: "Project | None") -> None:
         self._facts.forget()
-        self._undo = None
-        self.toasts.hide()
+        self.toasts.forget()
+        self.drafts.clear()
         self.header.show_project(project.root.name if project else "")
         for page in self.pages.values():
             page.open_project(project)

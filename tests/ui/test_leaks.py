@@ -98,7 +98,7 @@ def test_an_undo_goes_with_its_project(opened: Driver, tmp_path: Path) -> None:
     assert not opened.window.shell.toasts.isVisible()
     started: list[Task] = []
     opened.session.started.connect(started.append)
-    opened.window.shell.toasts.undone.emit()
+    opened.window.shell.toasts._undo.click()
     assert not started
 
 

@@ -118,6 +118,22 @@ def test_what_was_removed_comes_back_with_undo(opened: Driver) -> None:
     assert done == ["undone"]
 
 
+def test_a_word_that_comes_by_itself_waits_behind_one_that_can_be_undone(opened: Driver) -> None:
+    shell, done = opened.window.shell, list[str]()
+    shell.say(Toast("Removed.", Task("undo", lambda job: done.append("first"))))
+    for number in range(9):
+        shell.say(Toast(f"The loss rises: {number}."))
+    assert shell.toasts.accessibleName() == "Removed."
+    shell.say(Toast("Removed, too.", Task("undo", lambda job: done.append("second"))))
+    opened.click("Undo")
+    opened.settle()
+    assert done == ["second"], "what was done last is undone"
+    for number in (6, 7, 8):
+        assert shell.toasts.accessibleName() == f"The loss rises: {number}."
+        shell.toasts._timer.timeout.emit()  # its time is over
+    assert shell.toasts.isHidden()
+
+
 def test_one_cause_has_one_dialog_and_further_ones_wait(driver: Driver) -> None:
     for _again in range(5):
         driver.session.problem.emit(StudioError("The disk is full.", "Make room."))
@@ -182,6 +198,13 @@ def test_preferences_survive_a_damaged_file(home: Path) -> None:
         (home / "window.json").write_text(text, encoding="utf-8")
         read = Preferences.load()
         assert read.theme == "system" and read.recent == []
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_remembered(home: Path) -> None:
+    kept = Preferences(projects_folder="/home/Jérôme")
+    kept.remember_project(Path("/home/J\udce9r\udcf4me"))  # as Python reads such a name on Linux
+    kept.save()
+    assert Preferences.load() == kept
 
 
 def test_the_example_is_ready_to_train_after_one_click(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Asking for name, place and language of a new project."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -91,9 +92,10 @@ class NewProjectDialog(QDialog):
 
 
 def _free_name(folder: Path) -> str:
-    """A name that no folder there has yet."""
+    """A name that no folder there has yet, as far as the folder can be looked at: its disk may be away."""
     wanted = name = _("my-llm")
     number = 2
-    while (folder / name).exists():
-        name, number = f"{wanted}-{number}", number + 1
+    with contextlib.suppress(OSError):
+        while (folder / name).exists():
+            name, number = f"{wanted}-{number}", number + 1
     return name

@@ -1,5 +1,6 @@
 """The one dialog for what went wrong: what happened, what to do, and a way to copy the details."""
 
+import contextlib
 import time
 import traceback
 
@@ -34,7 +35,7 @@ def tab_of(action: str) -> str:
 
 
 class Problems(QObject):
-    """Tells problems, one dialog at a time; further ones wait, and none is told twice in a row."""
+    """Tells problems, one dialog at a time; further ones wait, and one that goes on happening is told once."""
 
     tab_asked = Signal(str)
 
@@ -43,17 +44,20 @@ class Problems(QObject):
         self._window = window
         self._waiting: list[BaseException] = []
         self._dialog: ProblemDialog | None = None
-        self._last = ("", 0.0)
+        self._seen: dict[str, float] = {}
+        """When each of the last problems was there, by its words."""
 
     @Slot(object)
     def tell(self, error: BaseException) -> None:
         """Tell a problem, now or after the one that is on the screen."""
-        told = f"{type(error).__name__}: {error}"
-        if told == self._last[0] and time.monotonic() - self._last[1] < _AGAIN_AFTER:
-            return
-        self._last = (told, time.monotonic())
-        self._waiting.append(error)
-        self._next()
+        told, now = _words(error), time.monotonic()
+        self._seen = {words: when for words, when in self._seen.items() if now - when < _AGAIN_AFTER}
+        untold = [*self._waiting, *([self._dialog.error] if self._dialog is not None else [])]
+        is_known = told in self._seen or told in map(_words, untold)
+        self._seen[told] = now
+        if not is_known:
+            self._waiting.append(error)
+            self._next()
 
     @property
     def dialog(self) -> "ProblemDialog | None":
@@ -71,9 +75,9 @@ class Problems(QObject):
     @Slot()
     def _on_finished(self) -> None:
         if self._dialog is not None:
+            self._seen[_words(self._dialog.error)] = time.monotonic()
             self._dialog.deleteLater()
             self._dialog = None
-            self._last = (self._last[0], time.monotonic())
         self._next()
 
 
@@ -86,7 +90,7 @@ class ProblemDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("LLM Studio")
         self.setMinimumWidth(440)
-        self._error = error
+        self.error = error
         self._action = error.action if isinstance(error, StudioError) else ""
         what, to_do = _sentences(error)
         inside = QVBoxLayout(self)
@@ -116,7 +120,12 @@ class ProblemDialog(QDialog):
 
     @Slot()
     def _copy(self) -> None:
-        QGuiApplication.clipboard().setText(details(self._error))
+        QGuiApplication.clipboard().setText(details(self.error))
+
+
+def _words(error: BaseException) -> str:
+    """What makes two problems the same one to the user."""
+    return f"{type(error).__name__}: {error}"
 
 
 def details(error: BaseException) -> str:
@@ -128,7 +137,8 @@ def details(error: BaseException) -> str:
 @Slot()
 def open_log_folder() -> None:
     """Show the folder of the log in the system's file manager."""
-    log_folder().mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # it can't be made: there is nothing to show
+        log_folder().mkdir(parents=True, exist_ok=True)
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(log_folder())))
 
 

@@ -127,7 +127,7 @@ class Footer(QFrame):
         job = next(iter(self._jobs.values()))
         more = len(self._jobs) - 1
         text = job.text + (_(" (and {n} more)").format(n=more) if more else "")
-        self._job.setText(f"▶ {text}")
+        self._job.setText(f"▶ {text}".replace("&", "&&"))
         self._bar.setRange(0, 0 if job.share is None else _TICKS)
         if job.share is not None:
             self._bar.setValue(round(_TICKS * job.share))

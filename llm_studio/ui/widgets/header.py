@@ -71,7 +71,7 @@ class Header(QFrame):
     def show_project(self, name: str) -> None:
         """Show which project is open; none where the name is empty."""
         shown = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 260)
-        self._project.setText(shown or _("No project"))
+        self._project.setText(shown.replace("&", "&&") or _("No project"))
         self._project.setAccessibleName(_("Project: {name}").format(name=name or _("none")))
 
     def show_machine(self, text: str, tip: str) -> None:

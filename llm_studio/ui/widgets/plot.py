@@ -246,10 +246,9 @@ class Plot(pg.PlotWidget):
     # --- Drawing ----------------------------------------------------------------------------------------------
 
     def _scaled(self, values: Floats) -> Floats:
-        if not self._logarithmic:
-            return values
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(values > 0, np.log10(values), np.nan)
+            values = np.where(values > 0, np.log10(values), np.nan) if self._logarithmic else values
+        return np.where(np.isfinite(values), values, np.nan)
 
     def _fit(self) -> None:
         """Give the view the limits of all curves."""
@@ -261,9 +260,9 @@ class Plot(pg.PlotWidget):
             if not line.fits:
                 continue
             least, most = float(np.fmin.reduce(line.y)), float(np.fmax.reduce(line.y))
-            if self._logarithmic and least <= 0:
-                positive = line.y[line.y > 0]
-                least = float(positive.min()) if len(positive) else math.nan
+            if not math.isfinite(least + most) or (self._logarithmic and least <= 0):
+                usable = line.y[np.isfinite(line.y) & ((line.y > 0) | (not self._logarithmic))]
+                least, most = (float(usable.min()), float(usable.max())) if len(usable) else (math.nan, math.nan)
             if not math.isnan(least):
                 lows.append(least)
                 highs.append(most)
@@ -291,10 +290,10 @@ class Plot(pg.PlotWidget):
             line = self._lines[index]
             x, y = thin(line.x, line.y, low, high, pixels // _WIDE_DETAIL if line.width > 1 else pixels)
             smooth = line.width > 1 or len(x) < 500
-            item.setData(x, self._scaled(y), pen=_pen(line), antialias=smooth)
-            few = line.dots and len(x) <= 60
-            self._dots[index].setData(x if few else [], self._scaled(y) if few else [], pen=None,
-                                      brush=theme.color(line.color))  # fmt: skip
+            y = self._scaled(y)
+            item.setData(x, y, pen=_pen(line), antialias=smooth)
+            dotted = np.isfinite(y) & (line.dots and len(x) <= 60)
+            self._dots[index].setData(x[dotted], y[dotted], pen=None, brush=theme.color(line.color))
 
     def _draw_marks(self) -> None:
         steps, chosen = self._marks

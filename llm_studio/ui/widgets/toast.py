@@ -1,5 +1,7 @@
 """A short word at the foot of a window, which goes away by itself."""
 
+from collections import deque
+
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QWidget
 
@@ -8,12 +10,16 @@ from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label, row
 
 _SECONDS = 8
+_MOST_HELD = 3
+"""Words that wait behind one that can be undone: of more, the newest."""
 
 
 class ToastBar(QFrame):
-    """Shows one word at a time over its parent, with "Undo" where it can be undone."""
+    """Shows one word at a time over its parent, with "Undo" where it can be undone. Only another such takes its place
+    while it can: others wait."""
 
-    undone = Signal()
+    undone = Signal(object)
+    """What `say` was given to undo is wished."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -26,14 +32,37 @@ class ToastBar(QFrame):
         self.setLayout(inside)
         self._window = parent
         self._timer = QTimer(self, singleShot=True, interval=_SECONDS * 1000)
-        self._timer.timeout.connect(self.hide)
+        self._timer.timeout.connect(self._next)
+        self._way_back: object = None
+        self._held: deque[str] = deque(maxlen=_MOST_HELD)
         parent.installEventFilter(self)
         self.hide()
 
-    def say(self, text: str, can_undo: bool) -> None:
-        """Show `text` for some seconds; in place of what was shown before."""
+    def say(self, text: str, undo: object = None) -> None:
+        """Show `text` for some seconds in place of what was shown before, or after it where that can be undone."""
+        if undo is None and self._way_back is not None:
+            self._held.append(text)
+        else:
+            self._show(text, undo)
+
+    def forget(self) -> None:
+        """Show nothing more: all of it was about another project."""
+        self._held.clear()
+        self._next()
+
+    def _next(self) -> None:
+        """What is shown has been there for long enough."""
+        self._way_back = None
+        self._timer.stop()
+        if self._held:
+            self._show(self._held.popleft(), None)
+        else:
+            self.hide()
+
+    def _show(self, text: str, undo: object) -> None:
+        self._way_back = undo
         self._text.setText(text)
-        self._undo.setVisible(can_undo)
+        self._undo.setVisible(undo is not None)
         self.setAccessibleName(text)
         self._place()
         self.show()
@@ -56,5 +85,7 @@ class ToastBar(QFrame):
         self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - 50)
 
     def _on_undo(self) -> None:
-        self.hide()
-        self.undone.emit()
+        undo = self._way_back
+        self._next()
+        if undo is not None:
+            self.undone.emit(undo)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.i18n import _
@@ -44,6 +45,25 @@ class ChatsPage(Page):
         super().show_overview(overview)
         if not self._chats_known:
             self.ask_chats()
+
+    def draft(self) -> object:
+        """The prompt that is being written, with its chat."""
+        talk, text = self.talk, self.talk.box.toPlainText()
+        return (talk.chat, text, talk.editing, talk.glued) if text else None
+
+    def take_draft(self, draft: "tuple[Chat, str, int | None, bool] | None") -> None:
+        """Go on with that prompt, in its chat; while an answer is being written, that one's chat stays."""
+        if draft is None:
+            return
+        talk, (chat, text, editing, glued) = self.talk, draft
+        if not talk.is_writing:
+            talk.chat, talk.editing = chat, editing
+            talk.show_chat(chat)
+            self._chats_known = True  # the newest one isn't asked for
+            self.ask_chats()
+        talk.box.setPlainText(text)
+        talk.box.moveCursor(QTextCursor.MoveOperation.End)
+        talk.glued = glued
 
     def tell_replaced(self, text: str, old: "Chat") -> None:
         """A short word, with the way back to the chat as it was."""

@@ -125,7 +125,8 @@ class ChatMenu(QWidget):
         """Which chat is shown."""
         self._shown = chat_id
         text = title or _("New chat")
-        self.pill.setText(self.pill.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 260))
+        shown = self.pill.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 260)
+        self.pill.setText(shown.replace("&", "&&"))
         self.pill.setAccessibleName(_("Chat: {title}").format(title=text))
         self._delete.setEnabled(bool(title))
         self._new.setEnabled(bool(title))

@@ -39,8 +39,8 @@ class Talk(Card):
         self.chat: Chat = chats.new()
         self.is_writing = False
         self._ready = False
-        self._editing: int | None = None
-        self._glued = False
+        self.editing: int | None = None
+        self.glued = False
         """What is in the box follows the text without a space: it began with a token that was chosen."""
         self._prompt: str | None = None
         self.menu = ChatMenu(self)
@@ -92,7 +92,7 @@ class Talk(Card):
     def show_chat(self, chat: "Chat") -> None:
         """Show a chat as it is kept."""
         if chat.id != self.chat.id:
-            self._editing = None
+            self.editing = None
         self.chat = chat
         self._arriving.forget()
         self.turns.show_chat(chat)
@@ -116,12 +116,12 @@ class Talk(Card):
         self.go.setEnabled(self._can_send())
         self.stop.setVisible(busy)
         self.stop.setEnabled(True)
-        self._note.setVisible(self._editing is not None)
+        self._note.setVisible(self.editing is not None)
         self._note.setText(
             _("You are editing a prompt: the new answer begins a new chat.") if self._is_branching()
             else _("You are editing a prompt: its answer is written anew.")
         )  # fmt: skip
-        self._cancel.setVisible(self._editing is not None)
+        self._cancel.setVisible(self.editing is not None)
         self.menu.show_title(self.chat.id, self.chat.title)
         self.menu.set_busy(busy, bool(self.chat.turns))
         self.turns.set_busy(busy or not self._ready)
@@ -135,16 +135,16 @@ class Talk(Card):
 
     def _base(self) -> "Chat":
         """The chat that what is in the box follows."""
-        return self.chat if self._editing is None else self.chat.before(self._editing)
+        return self.chat if self.editing is None else self.chat.before(self.editing)
 
     def _is_branching(self) -> bool:
         """Whether what is edited has turns after it: these stay in the chat as it is."""
-        return self._editing is not None and self._editing < len(self.chat.turns) - 1
+        return self.editing is not None and self.editing < len(self.chat.turns) - 1
 
     def _written(self, base: "Chat") -> str:
         """What is in the box, with the space before it; a space at its end would be half a token for the model."""
         text = self.box.toPlainText().rstrip(" ")
-        return text if self._glued else following(base, text)
+        return text if self.glued else following(base, text)
 
     def upcoming(self) -> "tuple[tuple[chats.Turn, ...], str, bool]":
         """What the model would read: the turns before, what is written, and whether that is a question."""
@@ -161,14 +161,14 @@ class Talk(Card):
         if self.is_writing:
             return
         if not self.box.toPlainText():
-            self._glued = bool(self._base().turns)
+            self.glued = bool(self._base().turns)
         self.box.moveCursor(QTextCursor.MoveOperation.End)
         self.box.insertPlainText(text)
 
     @Slot()
     def _on_typed(self) -> None:
         if not self.box.toPlainText():
-            self._glued = False
+            self.glued = False
         self.go.setEnabled(self._can_send())
         self.text_changed.emit()
 
@@ -179,12 +179,12 @@ class Talk(Card):
             return
         base, asks = self._base(), self.asking.asks()
         prompt = self.box.toPlainText().strip() if asks else self._written(base)
-        if not prompt and base.turns and self._editing is None:
+        if not prompt and base.turns and self.editing is None:
             self._go_on()
             return
         if self._is_branching():
             base = chats.Chat(chats.new().id, base.turns)  # what follows stays, in the chat before
-        self._editing = None
+        self.editing = None
         self.write_asked.emit(base, prompt, False, asks)
 
     # --- While the model writes -------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ class Talk(Card):
 
     @Slot(int)
     def _edit(self, index: int) -> None:
-        self._editing = index
+        self.editing = index
         self.asking.set_asks(self.chat.turns[index].question)
         self.box.setPlainText(self.chat.turns[index].prompt.strip(" "))
         self.box.moveCursor(QTextCursor.MoveOperation.End)
@@ -251,7 +251,7 @@ class Talk(Card):
     @Slot()
     def cancel_editing(self) -> None:
         """Leave the prompt as it is."""
-        self._editing = None
+        self.editing = None
         self.box.clear()
         self._show_state()
 

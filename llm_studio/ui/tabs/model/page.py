@@ -5,24 +5,22 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
 from llm_studio.config_file import PRESETS, Preset, load_preset
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, short_number
 from llm_studio.jobs import Job
-from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
-from llm_studio.ui.tabs.model.form import SettingsForm
+from llm_studio.ui.tabs.model.keeping import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.probe import PROBE, StepTime
 from llm_studio.ui.tabs.model.words import PRESET_NAMES
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
-from llm_studio.ui.tabs.model.yaml import YamlEditor
 from llm_studio.ui.theme import GAP
-from llm_studio.ui.widgets.basics import Card, Segmented, button, row
+from llm_studio.ui.widgets.basics import Segmented, button
 from llm_studio.ui.worker import Task
 from llm_studio.workflows.advice import Advice, Plan
 from llm_studio.workflows.projects import cost_of
@@ -30,7 +28,6 @@ from llm_studio.workflows.projects import cost_of
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Machine, Overview, Project
 
-_FORM, _FILE = "form", "file"
 _MACHINE = "model/machine"
 
 
@@ -39,7 +36,7 @@ def _presets() -> dict[str, Settings]:
     return {name: load_preset(name) for name in PRESETS}
 
 
-class ModelPage(Page):
+class ModelPage(FilePage):
     """Form and file at the left, the drawing in the middle, cost and advice at the right."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -62,19 +59,6 @@ class ModelPage(Page):
         columns.addLayout(self._facts_column(), 32)
         self.body.addLayout(columns, 1)
         self._connect()
-
-    def _settings_card(self) -> Card:
-        card = Card(self)
-        card.setMinimumWidth(268)
-        card.content.setContentsMargins(16, 14, 8, 10)
-        self.views = Segmented(card, {_FORM: _("Form"), _FILE: "config.yaml"}, _("Show the settings as"))
-        card.content.addLayout(row(self.views, None))
-        self.stack = QStackedWidget(card)
-        self.form, self.file = SettingsForm(self.stack), YamlEditor(self.stack)
-        self.stack.addWidget(self.form)
-        self.stack.addWidget(self.file)
-        card.content.addWidget(self.stack, 1)
-        return card
 
     def _facts_column(self) -> QVBoxLayout:
         column = QVBoxLayout()
@@ -121,7 +105,7 @@ class ModelPage(Page):
         self.form.forget()
         self.file.forget()
         self.step_time.forget()
-        self.views.choose(_FORM)
+        self.views.choose(FORM)
         self.stack.setCurrentWidget(self.form)
 
     def leave_project(self) -> None:
@@ -136,7 +120,7 @@ class ModelPage(Page):
         super().show_overview(overview)
         self.writer.read(overview.project)
         if overview.settings_problem is not None:
-            self._show_file_view()
+            self.show_file_view()
             self.form.forget()
         settings = self._with_pending(overview.settings)
         known = overview.tokenizer.vocab_size if overview.tokenizer else 0
@@ -218,7 +202,7 @@ class ModelPage(Page):
         unsaved_wrong = bool(self.file.problems) and self.file.is_changed
         usable = not broken and not unsaved_wrong
         tip = "" if usable else _("config.yaml can’t be used as it is: mend the marked lines first.")
-        self.views.enable(_FORM, usable, tip)
+        self.views.enable(FORM, usable, tip)
         for name in PRESETS:
             self.presets.enable(name, usable, tip)
         self.train_button.setEnabled(usable and not self.form.has_wrong)
@@ -229,17 +213,13 @@ class ModelPage(Page):
         if isinstance(error, ConfigError):
             self.file.show_unreadable(error)
 
-    def _show_file_view(self) -> None:
-        self.views.choose(_FILE)
-        self.stack.setCurrentWidget(self.file)
-
     # --- What the user does -----------------------------------------------------------------------------------
 
     @Slot(str)
     def _choose_view(self, view: str) -> None:
-        if view == _FILE:
+        if view == FILE:
             self.form.take()
-            self._show_file_view()
+            self.show_file_view()
             return
         self.file.save()
         self.stack.setCurrentWidget(self.form)

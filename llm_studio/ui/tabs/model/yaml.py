@@ -120,6 +120,27 @@ class YamlEditor(QWidget):
         """Whether the user has written something that isn't in the file."""
         return self.text.document().isModified()
 
+    def why_stuck(self) -> str:
+        """Why what is written can't be saved as it is, "" where it can be or is."""
+        if not self.is_changed:
+            return ""
+        self.check()
+        if self._newer is not None:
+            return _("config.yaml was changed elsewhere while you were writing here.")
+        wrong = bool(self.problems) or self._file is None
+        return _("config.yaml can’t be used as it is: mend the marked lines first.") if wrong else ""
+
+    def draft(self) -> tuple[str, str | None] | None:
+        """What is written and isn't saved, and the file's text that it comes from."""
+        return (self.text.toPlainText(), self._file) if self.is_changed else None
+
+    def take_draft(self, text: str, file: str | None) -> None:
+        """Go on with such a text. It is written when the user goes on with it, or goes elsewhere."""
+        self._file = file
+        self._replace(text)
+        self.text.document().setModified(True)
+        self.check()
+
     def forget(self) -> None:
         """Another project: drop everything."""
         self._file = self._newer = None
