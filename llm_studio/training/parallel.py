@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _JOINING = datetime.timedelta(minutes=10)
 """How long a process waits for the others to come: the launchers start all of them together."""
 
-_PATIENCE = datetime.timedelta(days=7)
+_PATIENCE = datetime.timedelta(hours=12)
 """How long it waits for one that has come: the first may be waiting for room on the disk. One that ends is noticed."""
 
 _LOOK = 0.05
