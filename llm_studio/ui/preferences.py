@@ -73,5 +73,14 @@ class Preferences:
         return home / "LLM Studio"
 
 
+def typed_path(text: str) -> Path:
+    """The path that a user has written, with ~ for a home; as it stands where there is no such user."""
+    path = Path(text.strip())
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def _file() -> Path:
     return settings_folder() / "window.json"

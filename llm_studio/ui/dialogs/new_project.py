@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog, QLineEdit, QVBoxL
 from llm_studio import i18n
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _
-from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, row
 
 _UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
@@ -62,7 +62,7 @@ class NewProjectDialog(QDialog):
 
     def root(self) -> Path:
         """The folder that the project will have."""
-        place = self._folder / Path(self.place.text().strip()).expanduser()  # an absolute place stands for itself
+        place = self._folder / typed_path(self.place.text())  # an absolute place stands for itself
         return place / _UNFIT.sub("-", self.name.text().strip()).rstrip(". ")
 
     @Slot()

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLineE
 
 from llm_studio import i18n
 from llm_studio.i18n import _, ngettext
-from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, line, row
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class SettingsDialog(QDialog):
     def _take_folder(self) -> None:
         """Keep the folder if it can be one; empty: the usual one."""
         text = self.folder.text().strip()
-        path = Path(text).expanduser() if text else None
+        path = typed_path(text) if text else None
         problem = _folder_problem(path) if path else ""
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))

@@ -36,7 +36,7 @@ class OwnFiles(QObject):
         self._dialog: AddTextsDialog | None = None
         self._paths: list[Path] = []
         self._waiting: list[tuple[Path, str]] = []
-        page.listen(_LOOK, succeeded=self._show_look)
+        page.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the project before."""
@@ -132,6 +132,15 @@ class OwnFiles(QObject):
             self._dialog.show_problem(path, str(seen))
         else:
             self._dialog.show_look(path, seen)
+        self._look_at_next()
+
+    def _look_failed(self, error: BaseException) -> None:
+        """An error that nobody foresaw: it is shown beside the file, and the others are looked at."""
+        if self._dialog is None or not self._waiting:
+            return
+        path = self._waiting.pop(0)[0]
+        reason = str(error) or type(error).__name__
+        self._dialog.show_problem(path, _("{path} can't be read: {reason}").format(path=path.name, reason=reason))
         self._look_at_next()
 
     # --- Adding ---------------------------------------------------------------------------------------------------
