@@ -86,6 +86,8 @@ class Closing(QObject):
             self._session.refresh()
 
     def _leave(self, project: "Project | None") -> None:
+        if not self._window.unsaved.may_leave(lambda: self._leave(project)):
+            return
         self._next = project
         jobs = self._jobs_of_project()
         if not jobs:

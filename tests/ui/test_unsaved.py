@@ -92,3 +92,14 @@ def test_nothing_is_asked_where_all_can_be_saved(opened: Driver, project: Projec
     page.file.text.appendPlainText("# mine")
     assert opened.window.close()
     assert "# mine" in project.config_file.read_text(encoding="utf-8")
+
+
+def test_leaving_the_project_asks_too(opened: Driver, project: Project) -> None:
+    write_wrong(opened)
+    opened.window.closing.close_project()
+    opened.click("Keep editing", opened.dialog(QMessageBox))
+    assert opened.session.project is project
+    opened.window.closing.close_project()
+    opened.click("Discard", opened.dialog(QMessageBox))
+    opened.settle()
+    assert opened.session.project is None

@@ -125,11 +125,13 @@ class RunsPanel(QWidget):
         name = _("{run} (in progress)").format(run=run.name) if running else run.name
         if not running and run.state != "finished":
             name = f"{run.name} · {_(run.state)}"
-        steps = number(run.step) if run.step == run.max_steps else f"{number(run.step)} / {number(run.max_steps)}"
+        live = run.name == self._running  # its record is that of the last save: the page tells more above
+        done = "…" if live else number(run.step)
+        steps = number(run.step) if run.step == run.max_steps else f"{done} / {number(run.max_steps)}"
         best = "–" if run.best_loss is None else number(run.best_loss, 2)
         drawn = Cell("●" if main or color else "○", "accent" if main else color or "muted",
                      _("This run is shown") if main else _("Draw it over the others"))  # fmt: skip
-        time = duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
+        time = "…" if live else duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
         word = Cell("–", "muted") if main else Cell(_("drawn"), color) if color else Cell(_("overlay"), "muted")
         return [drawn, Cell(name, bold=main), short_number(run.parameters), best, steps,
                 time, size(run.bytes), word]  # fmt: skip
