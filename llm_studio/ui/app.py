@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     theme.apply(app, cast("theme.ThemeName", preferences.theme))
     window = MainWindow(preferences)
     instance.raised.connect(window.come_to_front)
+    app.commitDataRequest.connect(window.closing.log_off, Qt.ConnectionType.DirectConnection)
     install_hooks(window)
     collector = Collector(app)
     collector.start()

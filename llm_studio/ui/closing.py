@@ -31,6 +31,7 @@ class Closing(QObject):
         self._next: Project | None = None
         self._leaving = False
         self._quit = False
+        self._logging_off = False
         self.question: QMessageBox | None = None
         """The question on the screen."""
         self._answers: dict[QAbstractButton, Callable[[], None] | None] = {}
@@ -111,7 +112,7 @@ class Closing(QObject):
     def may_close(self) -> bool:
         """Whether the window may close now. Else the user is asked, and it may close by itself after that."""
         jobs = self._session.jobs()
-        if not jobs:
+        if not jobs or self._logging_off:
             return True
         if self._quit and all(self._session.is_stopping(task.key) for task in jobs):
             return False  # asked and answered: it closes when they have saved
@@ -123,6 +124,15 @@ class Closing(QObject):
         self._quit = True
         self._session.stop_all()
         self._on_ended("")
+
+    @Slot()
+    def log_off(self) -> None:
+        """The system ends its session and soon all programs: save at once, and ask nothing."""
+        self._logging_off = self._quit = True
+        self._session.leaving.emit()
+        self._session.flush_settings()
+        self._session.stop_all()
+        self._session.wait(_PATIENCE)
 
     def end_all(self) -> None:
         """Let all threads end."""

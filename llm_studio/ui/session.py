@@ -8,6 +8,7 @@ from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
 from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
 from llm_studio.i18n import _
+from llm_studio.ui.turns import Turns
 from llm_studio.ui.worker import Task, Worker
 
 if TYPE_CHECKING:
@@ -47,10 +48,9 @@ class Session(QObject):
         self.overview: Overview | None = None
         self._current: dict[str, Worker] = {}
         self._workers: set[Worker] = set()
-        self._ahead: dict[str, Worker] = {}
-        """The questions that compute, heard or not: a newer one of the key begins when its like has ended."""
-        self._again: Task | None = None
-        """The overview that follows the one under way."""
+        self._turns = Turns()
+        self._again = False
+        """Whether an overview follows the one under way."""
         self._changes: list[tuple[Project, dict[str, object]]] = []
         """What is to be written, each with its project: another may be opened before its turn comes."""
         self._over = False
@@ -69,8 +69,7 @@ class Session(QObject):
             task = worker.task
             if task.is_question and not task.of_program and key != SETTINGS:
                 self._drop(key)
-                self._ahead.pop(key, None)  # a disk that is away must not hold up the next project
-        self._again = None
+                self._turns.pass_over(key)  # a disk that is away must not hold up the next project
         self.project, self.overview, self._absent = project, None, False
         self.project_changed.emit(project)
         self.refresh()
@@ -78,6 +77,7 @@ class Session(QObject):
     @Slot()
     def refresh(self) -> None:
         """Read anew where the project stands."""
+        self._again = False
         if self.project is not None:
             project = self.project
             self.start(Task(OVERVIEW, lambda job: _overview(project), shows_problems=True))
@@ -116,7 +116,7 @@ class Session(QObject):
                                             _("Wait until it has ended, or stop it.")))  # fmt: skip
                 return
             if task.key == OVERVIEW:  # where one often follows another, none would ever be shown
-                self._again = task
+                self._again = True
                 return
             self._drop(task.key)
         before = [worker.ended for worker in self._workers if worker.task.key == task.key] if task.in_order else []
@@ -128,17 +128,8 @@ class Session(QObject):
         worker.failed.connect(self._on_failed)
         worker.cancelled.connect(self._on_cancelled)
         worker.done.connect(self._on_done)
+        self._turns.begin(worker)
         self.started.emit(task)
-        self._begin(worker)
-
-    def _begin(self, worker: Worker) -> None:
-        """Let it begin, or wait for the question before it: many at once would slow each other down."""
-        task = worker.task
-        if task.may_be_skipped:
-            if task.key in self._ahead:
-                return
-            self._ahead[task.key] = worker
-        worker.start()
 
     @Slot(str)
     def stop(self, key: str) -> None:
@@ -191,13 +182,12 @@ class Session(QObject):
     def wait(self, milliseconds: int) -> bool:
         """Wait for the threads, so long for all of them together; whether all have ended."""
         deadline = QDeadlineTimer(milliseconds)
-        ended = [worker.wait(deadline) for worker in list(self._workers)]
-        return all(ended)
+        return all(worker.wait(deadline) for worker in list(self._workers))
 
     def _drop(self, key: str) -> None:
         worker = self._current.pop(key)
         worker.job.request_stop()
-        if worker.task.may_be_skipped and self._ahead.get(key) is not worker:  # it hasn't begun
+        if self._turns.waits(worker):
             self._forget(worker)
 
     def _is_current(self, worker: Worker) -> bool:
@@ -247,25 +237,16 @@ class Session(QObject):
         self.ended.emit(task.key)
         if task.key == SETTINGS:
             self._write_settings()
-        if task.changes_project:
-            if OVERVIEW in self._current:  # what it has read may be out of date
-                self._drop(OVERVIEW)
-            self._again = None
+        if task.changes_project and OVERVIEW in self._current:  # what it has read may be out of date
+            self._drop(OVERVIEW)
+        if task.changes_project or (task.key == OVERVIEW and self._again):
             self.refresh()
-        if task.key == OVERVIEW and self._again is not None:
-            following, self._again = self._again, None
-            self.start(following)
 
     @Slot(object)
     def _on_done(self, worker: Worker) -> None:
         worker.wait()
         self._forget(worker)
-        key = worker.task.key
-        if self._ahead.get(key) is worker:
-            del self._ahead[key]
-            waiting = self._current.get(key)
-            if waiting is not None and waiting.task.may_be_skipped and not self._over:
-                self._begin(waiting)
+        self._turns.ended(worker, None if self._over else self._current.get(worker.task.key))
 
     def _forget(self, worker: Worker) -> None:
         self._workers.discard(worker)

@@ -139,3 +139,13 @@ def test_esc_stops_what_is_on_the_screen_before_all_else(opened: Driver) -> None
     opened.page("data")
     opened.window.stop_current()
     assert opened.session.is_stopping("training") or not opened.session.is_running("training")
+
+
+def test_a_log_off_saves_at_once_and_asks_nothing(opened: Driver) -> None:
+    saved: list[bool] = []
+    opened.session.start(Task("training", until_stopped(lambda: saved.append(True)), "Training"))
+    opened.session.change_settings({"training.seed": 4321})
+    opened.window.closing.log_off()
+    assert saved and opened.session.project is not None
+    assert opened.session.project.settings().training.seed == 4321
+    assert opened.window.close() and opened.window.closing.question is None
