@@ -5,6 +5,7 @@ is full the training waits, until there is room or it is asked to stop; where it
 """
 
 import contextlib
+import errno
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +17,7 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.training.log import RunLog
 
+_FOR_GOOD = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL}
 _LOOK = 3.0
 """Seconds between two looks at whether there is room again."""
 _PATIENCE = 120.0
@@ -123,8 +125,11 @@ class Keeper:
             self.tell(event)
 
     def _try_again(self, error: StorageError, action: Callable[[], _T]) -> _T:
-        """Do `action` as soon as the disk lets it. What it refuses for other reasons than room is raised in the end."""
+        """Do `action` as soon as the disk lets it. What it refuses for other reasons than room is raised in the end, and
+        at once where it will never be otherwise."""
         full = isinstance(error, DiskFullError)
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _FOR_GOOD:
+            raise error
         to_do = (
             _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save.")
             if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(

@@ -51,7 +51,7 @@ def _overview(project: "Project") -> "Overview":
 
 def set_aside(project: "Project", run: str) -> Task:
     """Note that a run needn't be offered to be gone on with."""
-    return Task(ASIDE, lambda job: _set_aside(project, run))
+    return Task(ASIDE, lambda job: _set_aside(project, run), in_order=True)
 
 
 def _set_aside(project: "Project", run: str) -> None:
