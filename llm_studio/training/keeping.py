@@ -125,8 +125,10 @@ class Keeper:
             self.tell(event)
 
     def _try_again(self, error: StorageError, action: Callable[[], _T]) -> _T:
-        """Do `action` as soon as the disk lets it. What it refuses for other reasons than room is raised in the end, and
-        at once where it will never be otherwise."""
+        """Do `action` as soon as the disk lets it.
+
+        What it refuses for other reasons than room is raised in the end, and at once where that will never change.
+        """
         full = isinstance(error, DiskFullError)
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in _FOR_GOOD:
             raise error
