@@ -126,7 +126,7 @@ def save(
     began = time.perf_counter()
     path = folder(run, state.step)
     with files.explained(run):
-        run.mkdir(parents=True, exist_ok=True)  # it may have been renamed by hand
+        run.mkdir(exist_ok=True)  # it may have been renamed by hand
     _make_room(run, _SPARE_BYTES + sum(t.nbytes for t in (*weights.values(), *moments.values())), needed)
     with files.whole_folder(path) as beside:
         tensors.write(beside / _MODEL, weights)

@@ -17,7 +17,10 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.training.log import RunLog
 
-_FOR_GOOD = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL}
+_FOR_GOOD = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL}
+"""What the disk says of a place that isn't there, or can't be what is to be written. And Windows:"""
+_FOR_GOOD_ON_WINDOWS = {2, 3, 123, 183, 267}
+"""No such file, no such path, not a name, there already, not a folder. A network that is away has other numbers."""
 _LOOK = 3.0
 """Seconds between two looks at whether there is room again."""
 _PATIENCE = 120.0
@@ -130,7 +133,7 @@ class Keeper:
         What it refuses for other reasons than room is raised in the end, and at once where that will never change.
         """
         full = isinstance(error, DiskFullError)
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _FOR_GOOD:
+        if _is_for_good(error):
             raise error
         to_do = (
             _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save.")
@@ -162,6 +165,14 @@ class Keeper:
     def _tell_waiting(self, waits: bool) -> None:
         with contextlib.suppress(StorageError):  # the record may have no room either
             self._waiting(waits)
+
+
+def _is_for_good(error: StorageError) -> bool:
+    cause = error.__cause__
+    on_windows = getattr(cause, "winerror", None)
+    if on_windows is not None:
+        return on_windows in _FOR_GOOD_ON_WINDOWS
+    return isinstance(cause, OSError) and cause.errno in _FOR_GOOD
 
 
 class Onlooker(Keeper):
