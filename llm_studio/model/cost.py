@@ -70,7 +70,7 @@ class Memory:
     activations: int
     imported: int
     saving: int
-    """A copy of weights and moments, which is written while the training goes on."""
+    """Of the copy of weights and moments that is written while the training goes on, what finds no room beside."""
 
     @property
     def total(self) -> int:
@@ -131,14 +131,21 @@ def training_bytes(
     layers = layer + settings.n_layers * 4 * width if checkpointing else settings.n_layers * layer
     outside = (4 + number + number) * width + mask  # the final norm's input and output, and the latter's gradient
     chunk = 4 * vocab_size * min(tokens, chunk_rows(vocab_size, device))  # of logits
+    activations = int(SCATTERED[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk
     return Memory(
         weights=parts.total * (4 if number == 4 else 4 + number),
         gradients=4 * parts.total + 4 * vocab_size * width,  # the head's, and its share of one chunk
         optimizer=moments,
-        activations=int(SCATTERED[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk,
+        activations=activations,
         imported=IMPORTED[precision],
-        saving=4 * parts.total + moments if device == "cpu" else 0,  # a card's is copied into the computer's memory
+        saving=saving_bytes(4 * parts.total + moments, activations) if device == "cpu" else 0,
     )
+
+
+def saving_bytes(copy: int, activations: int) -> int:
+    """What the copy of a save adds to the peak: it is made where there are no activations yet, and a step that takes
+    long to fill the memory with them finds it written. A card's is copied into the computer's memory."""
+    return max(0, copy - activations // 2)
 
 
 def optimizer_bytes(parts: Parts, muon: bool) -> int:

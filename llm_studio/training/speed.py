@@ -3,6 +3,7 @@
 Measured in a fraction of a second, without a model: what `model.cost.step_seconds` reckons with.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -21,8 +22,8 @@ _NUMBERS = 2**21
 _CALLS = 100
 _TURNS, _ROUNDS = 3, 4
 """Each is done so often in a turn; the fastest counts, as other programs come and go."""
-_ENOUGH = 0.5
-"""Seconds after which there is no further turn."""
+_LEAST, _ENOUGH = 0.25, 0.5
+"""Seconds before which there is a further turn, and after which there is none."""
 _FRESH = 60.0
 """Seconds for which a measurement holds. After that it is made again, and the faster one holds: the processor may have
 been busy."""
@@ -76,8 +77,9 @@ def _seconds(compute: Compute, *actions: Callable[[], object]) -> list[float]:
     """The shortest time of each."""
     shortest = [math.inf] * len(actions)
     start = time.perf_counter()
-    for turn in range(_TURNS):
-        if turn and time.perf_counter() - start > _ENOUGH:
+    for turn in itertools.count():
+        spent = time.perf_counter() - start
+        if turn and (spent > _ENOUGH or (turn >= _TURNS and spent > _LEAST)):
             break
         for place, action in enumerate(actions):
             for _round in range(_ROUNDS):

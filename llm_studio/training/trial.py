@@ -12,6 +12,7 @@ import torch
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.jobs import Job
+from llm_studio.model.cost import saving_bytes
 from llm_studio.model.transformer import Transformer
 from llm_studio.training import memory, optimizer
 from llm_studio.training.apart import peak_bytes, resident_bytes
@@ -78,15 +79,17 @@ class Trial:
             memory.free(self._compute.device)
             return Attempt(batch_size, checkpointing, fits=False)
         seconds, updates = (statistics.median(values) for values in zip(*times[1:], strict=True))
-        taken = self._peak() - self._before + self._saving()
-        return Attempt(batch_size, checkpointing, True, taken, seconds, updates)
+        taken = self._peak() - self._before
+        return Attempt(batch_size, checkpointing, True, taken + self._saving(taken), seconds, updates)
 
-    def _saving(self) -> int:
-        """Bytes of the copy that a save will write while the training goes on: a card's isn't on the card."""
+    def _saving(self, taken: int) -> int:
+        """Bytes that a save will add to these, while the training goes on."""
         if self._compute.device == "cuda":
             return 0
+        weights = sum(parameter.nbytes for parameter in self._model.parameters())
         moments = optimizer.state_tensors(self._optimizer, self._model).values()
-        return sum(tensor.nbytes for tensor in (*self._model.parameters(), *moments))
+        copy = weights + sum(tensor.nbytes for tensor in moments)
+        return saving_bytes(copy, max(0, taken - copy - weights))  # the gradients are as many as the weights
 
     def _step(self, batch_size: int) -> tuple[float, float]:
         """Seconds of a micro-batch and of the update."""
