@@ -39,19 +39,19 @@ def application(qapp: QApplication) -> QApplication:
 
 
 @pytest.fixture(autouse=True)
-def light(application: QApplication, qapp: QApplication) -> None:
-    """Every test begins in English, in the light theme."""
-    speak("en")
-    theme.apply(qapp, "light")
-
-
-@pytest.fixture(autouse=True)
 def collector(application: QApplication) -> Iterator[Collector]:
     """Garbage is collected as in the program."""
     made = Collector()
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture(autouse=True)
+def light(application: QApplication, qapp: QApplication, collector: Collector) -> None:
+    """Every test begins in English, in the light theme; no garbage is collected while Qt styles all widgets anew."""
+    speak("en")
+    theme.apply(qapp, "light")
 
 
 @pytest.fixture
