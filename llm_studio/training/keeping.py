@@ -130,11 +130,11 @@ class Keeper:
     def _try_again(self, error: StorageError, action: Callable[[], _T]) -> _T:
         """Do `action` as soon as the disk lets it.
 
-        What it refuses for other reasons than room is raised in the end, and at once where that will never change.
+        What it refuses for other reasons than room is raised in the end, and the second time where that won't change.
         """
         full = isinstance(error, DiskFullError)
         if _is_for_good(error):
-            raise error
+            return action()  # once more: the folder may have been renamed in the midst of it
         to_do = (
             _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save.")
             if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(
