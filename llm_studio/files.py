@@ -128,6 +128,8 @@ def whole_folder(path: Path) -> Generator[Path]:
             shutil.rmtree(beside, ignore_errors=True)
             if path.exists():
                 shutil.rmtree(before, ignore_errors=True)
+            elif before.exists():  # the new one couldn't take its place
+                before.rename(path)
 
 
 def being_written(path: Path) -> Path:

@@ -23,6 +23,26 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_a_folder_stays_where_the_new_one_can_not_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = tmp_path / "step-000001", Path.rename
+    with files.whole_folder(path) as beside:
+        (beside / "a").write_text("old", encoding="utf-8")
+
+    def rename(source: Path, target: Path) -> Path:
+        if source == files.being_written(path):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(source, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(files, "_PATIENCE", ())
+    with pytest.raises(StorageError), files.whole_folder(path) as beside:
+        (beside / "a").write_text("new", encoding="utf-8")
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert (path / "a").read_text(encoding="utf-8") == "old"
+
+
 def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "step-000001"
     for content in ("old", "new"):

@@ -42,9 +42,8 @@ _MARGIN_AT_FIRST = 1.0
 _RATES = {f"training.{name}" for name in ("learning_rate", "muon_learning_rate", "optimizer", "schedule",
                                            "warmup_steps", "final_learning_rate_ratio", "decay_share")}  # fmt: skip
 """Settings with which the user chooses the rate anew."""
-_LOSSES = {"model.dropout", "data.weights", "training.loss_on", "training.batch_size",
-           "training.gradient_accumulation_steps", "training.seed"}  # fmt: skip
-"""Settings with which a step learns from other targets, or its loss means something else."""
+_LOSSES = {"model.dropout", "data.weights", "training.loss_on", "training.seed"}
+"""Settings with which a step learns from other texts, or its loss means something else."""
 
 
 class Verdict(Enum):
