@@ -3,11 +3,11 @@
 import random
 from collections.abc import Iterator
 
-from llm_studio.data.raw import Piece, write_source
-from llm_studio.data.turns import ASSISTANT, USER
+from llm_studio.data.sources.store import Piece, write_source
+from llm_studio.data.tokens.turns import ASSISTANT, USER
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import texts
+from llm_studio.workflows.data import texts
 
 NAMES = ("Tom", "Mia", "Ben", "Lily", "Sam", "Anna")
 ANIMALS = ("cat", "dog", "bird", "fish", "frog", "rabbit")

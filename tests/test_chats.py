@@ -10,10 +10,10 @@ from llm_studio.errors import BusyError, ProjectError
 from llm_studio.events import TokenWritten
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import chats
-from llm_studio.workflows.generation import Writer, answer, load_writer, points
-from llm_studio.workflows.next_token import PRESETS
-from llm_studio.workflows.training import train
+from llm_studio.workflows.generation import chats
+from llm_studio.workflows.generation.generate import Writer, answer, load_writer, points
+from llm_studio.workflows.generation.next_token import PRESETS
+from llm_studio.workflows.training.train import train
 
 TOKEN = chats.Token(5, " é", 0.25, ((" a", 0.5), (" é", 0.25)))
 

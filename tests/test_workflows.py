@@ -12,10 +12,11 @@ from llm_studio.errors import BusyError, CheckpointError, DataError, ProjectErro
 from llm_studio.events import Event, Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.training import checkpoint
-from llm_studio.workflows import projects, texts
-from llm_studio.workflows.generation import load_writer
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.generation.generate import load_writer
+from llm_studio.workflows.training.train import train
 
 
 def notices(events: list[Event]) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from llm_studio.config import ModelSettings
 from llm_studio.model.attention import CausalSelfAttention, KeyValueCache
 from llm_studio.model.embeddings import Rotation
-from llm_studio.model.fast import Dropout, gated_product
+from llm_studio.model.kernels.fused import Dropout, gated_product
 from llm_studio.model.norms import LayerNorm, RMSNorm
 
 

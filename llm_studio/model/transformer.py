@@ -15,8 +15,8 @@ from torch.utils.checkpoint import checkpoint
 from llm_studio.config import ModelSettings
 from llm_studio.model.attention import KeyValueCache
 from llm_studio.model.embeddings import Embeddings, RotaryPositions
+from llm_studio.model.kernels.cross_entropy import linear_cross_entropy
 from llm_studio.model.layers import Block, make_norm
-from llm_studio.model.loss import linear_cross_entropy
 from llm_studio.model.norms import compute_dtype
 
 INITIAL_SPREAD = 0.02

@@ -7,15 +7,15 @@ from functools import partial
 from pathlib import Path
 
 from llm_studio.config import Settings
-from llm_studio.data.dataset import Tokens
-from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.events import CheckpointSaved
-from llm_studio.training import checkpoint, snapshots
-from llm_studio.training.checkpoint import Checkpoint, LoopState
-from llm_studio.training.keeping import Keeper
-from llm_studio.training.parallel import ALONE, Group
+from llm_studio.runs import checkpoint, snapshots
+from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.runs.tensors import Copy
+from llm_studio.training.distributed import ALONE, Group
 from llm_studio.training.step import Update
-from llm_studio.training.tensors import Copy
+from llm_studio.training.writer import Keeper
 
 
 @dataclass(frozen=True)

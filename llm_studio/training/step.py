@@ -9,17 +9,18 @@ import numpy as np
 import torch
 
 from llm_studio.config import Settings
-from llm_studio.data.dataset import Tokens
+from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.device import Compute
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import memory, optimizer, parallel
-from llm_studio.training.checkpoint import Checkpoint
-from llm_studio.training.feeding import Draw, Drawn, Feed
-from llm_studio.training.parallel import ALONE, Group, Shared
-from llm_studio.training.tensors import Copy
+from llm_studio.runs.checkpoint import Checkpoint
+from llm_studio.runs.tensors import Copy
+from llm_studio.training import distributed, memory
+from llm_studio.training.distributed import ALONE, Group, Shared
+from llm_studio.training.optim import optimizer
+from llm_studio.training.prefetch import Draw, Drawn, Feed
 
 _T = TypeVar("_T")
 
@@ -138,7 +139,7 @@ class Update:
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
         """Have these weights."""
-        parallel.load(self.model, weights)
+        distributed.load(self.model, weights)
 
     def writer(self) -> Transformer | None:
         """The model to write samples with; where each process holds a part, the first one gets a whole copy."""
@@ -160,7 +161,7 @@ class Update:
         """Whole tensors as they are now, of which this process may hold a part; nothing where it writes nothing."""
         made = Copy({})
         for name, tensor in tensors.items():
-            whole = parallel.whole(tensor)  # one at a time: together they may not fit
+            whole = distributed.whole(tensor)  # one at a time: together they may not fit
             if self._group.first:
                 made.add(name, whole)
         return made
@@ -196,7 +197,7 @@ class Update:
         """Clip the gradients; what `Gradients` wants to know."""
         limit = self.settings.training.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        return torch.stack([*losses, parallel.whole(norm)]).double()
+        return torch.stack([*losses, distributed.whole(norm)]).double()
 
     def whole_step(self, ids: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
         """A step on ids (sequences, length + 1) at this learning rate, all of it done by the device alone: what a graph

@@ -18,15 +18,17 @@ from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice, RunStarted, SampleWritten
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.training import ahead, checkpoint, evaluation, memory, recovery, snapshots
-from llm_studio.training.checkpoint import Checkpoint, LoopState
-from llm_studio.training.keeping import NotSavedError
-from llm_studio.training.recovery import Verdict
+from llm_studio.runs import checkpoint, snapshots
+from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.training import evaluation, memory, pipeline
+from llm_studio.training.health import recovery
+from llm_studio.training.health.recovery import Verdict
+from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.training.progress import Standing
+from llm_studio.training.reporter import Teller
 from llm_studio.training.saving import Material, Saves, learns_conversations
-from llm_studio.training.scheduler import learning_rate
-from llm_studio.training.standing import Standing
 from llm_studio.training.step import Gradients, Outcome, Update, fitting
-from llm_studio.training.telling import Teller
+from llm_studio.training.writer import NotSavedError
 
 _T = TypeVar("_T")
 
@@ -45,7 +47,7 @@ class Trainer:
         self._group = material.group
         self._inner_job = job if self._group.count == 1 else Job()  # several stop together, between two steps
         self._update = Update(material.tokens, vocab_size, settings, compute, self._inner_job, self._group)
-        self._steps = ahead.steps(self._update, compute, self._group)
+        self._steps = pipeline.steps(self._update, compute, self._group)
         self._teller = Teller(material.keeper, job, vocab_size, settings, compute)
         self._now = Standing()
         self._saves = Saves(material)

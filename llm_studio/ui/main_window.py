@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QMainWindow, QPushButton
 
 from llm_studio import i18n
 from llm_studio.ui import tabs
-from llm_studio.ui.attention import Attention
-from llm_studio.ui.awake import Awake
 from llm_studio.ui.closing import Closing
+from llm_studio.ui.completion_notifier import Attention
 from llm_studio.ui.dialogs.problem import Problems
+from llm_studio.ui.keep_awake import Awake
 from llm_studio.ui.menus import fill_menu_bar, fill_project_menu
 from llm_studio.ui.page import Toast
 from llm_studio.ui.preferences import Preferences

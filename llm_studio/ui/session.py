@@ -8,7 +8,7 @@ from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
 from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
 from llm_studio.i18n import _
-from llm_studio.ui.turns import Turns
+from llm_studio.ui.query_queue import Turns
 from llm_studio.ui.worker import Task, Worker
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from llm_studio.events import TextWritten
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.workflows import projects, texts
-from llm_studio.workflows.generation import LAST, Writer, load_writer
-from llm_studio.workflows.training import PROMPTS, seconds_per_step, train
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.generation.generate import LAST, Writer, load_writer
+from llm_studio.workflows.training.train import PROMPTS, seconds_per_step, train
 
 if TYPE_CHECKING:
-    from llm_studio.training.runs import Run
+    from llm_studio.runs.registry import Run
 
 _PRESET: Preset = "nano"
 _STORIES = 12_000
@@ -100,15 +101,15 @@ def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:
 
 def _interrupted_run(project: Project) -> str | None:
     """The last run, if it can be gone on with on the tokens that are there."""
-    from llm_studio.data.dataset import open_tokens
-    from llm_studio.training import checkpoint, runs
+    from llm_studio.data.tokens.dataset import open_tokens
+    from llm_studio.runs import checkpoint, registry
 
     with open_tokens(project.processed) as tokens:
         data = tokens.fingerprint
-    for run in reversed(runs.listed(project)):
+    for run in reversed(registry.listed(project)):
         if run.state == "finished":
             return None
-        saved, _damaged = checkpoint.newest_intact(runs.folder(project, run.name))
+        saved, _damaged = checkpoint.newest_intact(registry.folder(project, run.name))
         if saved and saved.step < run.max_steps and run.data == data:
             return run.name
     return None
@@ -141,8 +142,8 @@ def _affordable(project: Project) -> dict[str, object]:
 
 
 def _baselines(project: Project) -> tuple[float, float]:
-    from llm_studio.data.baselines import bigram_loss, unigram_loss
-    from llm_studio.data.dataset import open_tokens
+    from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
+    from llm_studio.data.tokens.dataset import open_tokens
 
     with open_tokens(project.processed) as tokens:
         return unigram_loss(tokens), bigram_loss(tokens)

@@ -20,8 +20,8 @@ from llm_studio import files
 from llm_studio.config_file import load_preset
 from llm_studio.device import choose
 from llm_studio.jobs import Job
-from llm_studio.training import checkpoint
-from llm_studio.training.standing import Standing
+from llm_studio.runs import checkpoint
+from llm_studio.training.progress import Standing
 from llm_studio.training.step import Update
 from tests.benchmarks.training import BATCH
 

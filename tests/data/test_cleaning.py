@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data.cleaning import TEXT_RULES, Cleaner, clean, stream
+from llm_studio.data.cleaning import TEXT_RULES, Cleaner, clean, pipeline
 from llm_studio.data.cleaning.lines import RepeatedLines, pattern
-from llm_studio.data.raw import Piece, in_pieces
+from llm_studio.data.sources.store import Piece, in_pieces
 
 OFF = DataSettings.model_validate(dict.fromkeys(TEXT_RULES, False))
 REPEATED = frozenset({"Page #", "HEADER", "a", "#"})
@@ -62,7 +62,7 @@ def test_cleaning_twice_changes_nothing_more_for_every_combination_of_rules() ->
 @given(texts, st.sampled_from(COMBINATIONS), st.integers(8, 24))
 def test_cleaning_pieces_equals_cleaning_the_whole(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", longest)
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
         pieces = list(in_pieces([Piece(text, True)]))
     cleaner = Cleaner(chosen, REPEATED)
     for _again in range(2):  # nothing of one document stays for the next
@@ -73,7 +73,7 @@ def test_cleaning_pieces_equals_cleaning_the_whole(text: str, chosen: DataSettin
 @given(texts, st.sampled_from(COMBINATIONS), st.integers(8, 24))
 def test_the_rules_one_after_the_other_are_all_rules(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", longest)
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
         pieces = list(in_pieces([Piece(text, True)]))
     whole = clean(text, chosen, REPEATED)
     for name in TEXT_RULES:
@@ -89,8 +89,8 @@ words = st.sampled_from(["word", "<b>bold</b>", "&amp;", "a < b", "<a href='x y'
 @given(st.lists(words, min_size=20, max_size=120).map(" ".join), st.sampled_from(COMBINATIONS), st.integers(30, 60))
 def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", longest)
-        patch.setattr(stream, "_LONG_LINE", 100)
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
+        patch.setattr(pipeline, "_LONG_LINE", 100)
         pieces = list(in_pieces([Piece(text, True)]))
         cleaner = Cleaner(chosen, REPEATED)
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
@@ -101,7 +101,7 @@ def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings
 @given(texts)
 def test_parts_end_where_a_token_does(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", 12)
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", 12)
         pieces = list(in_pieces([Piece(text + " and\n\n more\n" * 5, True)]))
     for rules in (["remove_html"], ["tidy_spaces"], ["normalize_unicode"], ["remove_html", "tidy_spaces"]):
         cleaner = Cleaner(only("remove_controls", "remove_invisible", *rules))

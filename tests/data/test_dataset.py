@@ -10,13 +10,13 @@ import pytest
 
 from llm_studio import files
 from llm_studio.config import DataSettings, TokenizerSettings
-from llm_studio.data import dataset
-from llm_studio.data.corpus import Corpus, Plan, Stretch
-from llm_studio.data.dataset import SourceRange, open_tokens, prepare
-from llm_studio.data.raw import Piece, write_source
-from llm_studio.data.stories import generate_stories
-from llm_studio.data.tokenizer import PIECE, Tokenizer
-from llm_studio.data.tokenizer_training import train_tokenizer
+from llm_studio.data.corpus.corpus import Corpus, Plan, Stretch
+from llm_studio.data.sources.store import Piece, write_source
+from llm_studio.data.sources.stories.grammar import generate_stories
+from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer
+from llm_studio.data.tokenizer.training import train_tokenizer
+from llm_studio.data.tokens import dataset
+from llm_studio.data.tokens.dataset import SourceRange, open_tokens, prepare
 from llm_studio.errors import Cancelled, DataError, SourceError, StorageError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
-from llm_studio.data.corpus import Stretch
-from llm_studio.data.stories import generate_stories
-from llm_studio.data.tokenizer import PIECE, Tokenizer, is_safe_cut, split_safely
-from llm_studio.data.tokenizer_training import quality, train_tokenizer, training_texts
+from llm_studio.data.corpus.corpus import Stretch
+from llm_studio.data.sources.stories.grammar import generate_stories
+from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, is_safe_cut, split_safely
+from llm_studio.data.tokenizer.training import quality, train_tokenizer, training_texts
 from llm_studio.errors import Cancelled, SourceError, TokenizerError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job

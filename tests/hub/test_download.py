@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data import raw
-from llm_studio.data.hub import plan
-from llm_studio.data.hub.plan import Wanted
+from llm_studio.data.sources import store
+from llm_studio.data.sources.hub import plan
+from llm_studio.data.sources.hub.plan import Wanted
 from llm_studio.errors import Cancelled, DownloadError, StorageError
 from llm_studio.events import Event, Fetched
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import download, go_on, is_incomplete, unfinished, wanted
+from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, squeezed, stories, tales, zipped
 from tests.hub.taking import TALES, stopping_after, take, take_and_tell, texts_in
@@ -141,9 +141,9 @@ def test_however_it_is_interrupted_no_document_is_lost_or_comes_twice(
 def test_a_killed_download_goes_on_where_it_was(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom llm_studio.data.hub import download, plan\n"
+        "import os, sys\nfrom pathlib import Path\nfrom llm_studio.data.sources.hub import download, plan\n"
         "from llm_studio.jobs import Job\nfrom llm_studio.project import Project\n"
-        "from llm_studio.workflows.download import download as take\n"
+        "from llm_studio.workflows.data.download import download as take\n"
         "download.PART_BYTES = 100_000\ntold = []\n"
         "def report(event):\n    told.append(event)\n    len(told) == 4 and os._exit(9)\n"
         "take(Project.open(Path(sys.argv[1])), plan.Wanted('me/tales'), Job(report))\n"
@@ -223,7 +223,7 @@ def test_a_data_set_that_is_a_program_is_refused_and_its_conversion_taken(hub: H
 
 
 def test_conversations_are_rendered(hub: Hub, empty: Project) -> None:
-    pytest.importorskip("llm_studio.data.conversations")
+    pytest.importorskip("llm_studio.data.sources.conversations")
     turns = [
         [{"role": "user", "content": f"What is {n}?"}, {"role": "assistant", "content": "A number."}] for n in range(30)
     ]
@@ -232,7 +232,7 @@ def test_conversations_are_rendered(hub: Hub, empty: Project) -> None:
     hub.add("me/chats", {"train.parquet": sink.getvalue()})
     take(empty, Wanted("me/chats"))
     assert texts_in(empty, "chats")[2] == "<|user|>What is 2?<|assistant|>A number."
-    assert raw.read_json(raw.manifest_of(empty.raw, "chats"))["conversations"] is True  # pyright: ignore
+    assert store.read_json(store.manifest_of(empty.raw, "chats"))["conversations"] is True  # pyright: ignore
 
 
 def test_records_without_text_are_passed_over(hub: Hub, empty: Project) -> None:
@@ -266,8 +266,8 @@ def test_a_disk_without_room_is_told_before_and_keeps_what_came(
 def test_a_removed_source_begins_anew(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     take(empty, Wanted("me/tales", max_documents=10))
-    raw.remove_source(empty.raw, "tales")
-    assert not plan.kept(empty.raw) and not raw.sources(empty.raw)
+    store.remove_source(empty.raw, "tales")
+    assert not plan.kept(empty.raw) and not store.sources(empty.raw)
     assert take(empty, Wanted("me/tales", max_documents=5)).documents == 5
 
 
@@ -291,8 +291,8 @@ def test_a_program_without_a_console_downloads_too(hub: Hub, empty: Project) -> 
     hub.add("me/tales", tales(shards=20, each=50))
     code = (
         "import sys\nsys.stdout = sys.stderr = None\nfrom pathlib import Path\n"
-        "from llm_studio.data.hub.plan import Wanted\nfrom llm_studio.jobs import Job\n"
-        "from llm_studio.project import Project\nfrom llm_studio.workflows.download import download\n"
+        "from llm_studio.data.sources.hub.plan import Wanted\nfrom llm_studio.jobs import Job\n"
+        "from llm_studio.project import Project\nfrom llm_studio.workflows.data.download import download\n"
         "done = download(Project.open(Path(sys.argv[1])), Wanted('me/tales'), Job())\n"
         "sys.exit(0 if done.documents == 1000 else 1)\n"
     )

@@ -10,13 +10,13 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from llm_studio.data.hub import asking
-from llm_studio.data.hub.plan import Wanted
+from llm_studio.data.sources.hub import requests
+from llm_studio.data.sources.hub.plan import Wanted
 from llm_studio.errors import DownloadError, StorageError
 from llm_studio.events import Event, to_json
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import download, preview, search
+from llm_studio.workflows.data.download import download, preview, search
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, stories, tales, zipped
 from tests.hub.taking import TALES, take, texts_in
@@ -131,7 +131,7 @@ def test_a_wrong_checksum_is_found_and_nothing_of_that_file_is_kept(hub: Hub, em
 
 
 def test_a_silence_is_ended_by_a_new_connection(hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "SILENCE", 0.5)
+    monkeypatch.setattr(requests, "SILENCE", 0.5)
     hub.faults.stall_after = 60_000
     take(empty)
     assert texts_in(empty) == stories(0, 2000)
@@ -188,7 +188,7 @@ def test_without_a_network_it_says_so_at_once_and_what_works(empty: Project, mon
 
 
 def test_a_hub_that_never_answers_counts_as_offline(empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_CONNECTION_TEST", 0.3)
+    monkeypatch.setattr(requests, "_CONNECTION_TEST", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(DownloadError, match="offline"):
@@ -243,21 +243,21 @@ def test_a_data_set_that_doesnt_exist_is_told(empty: Project) -> None:
 
 
 def test_a_full_disk_keeps_the_parts_before(hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_studio.data import parts
+    from llm_studio.data.sources import sharded
 
-    real, written = parts.write_rows, []
+    real, written = sharded.write_rows, []
 
     def filling(*arguments) -> None:  # pyright: ignore
         if len(written) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(real(*arguments))
 
-    monkeypatch.setattr(parts, "write_rows", filling)
+    monkeypatch.setattr(sharded, "write_rows", filling)
     with pytest.raises(StorageError, match="The disk is full"):
         take(empty)
     before = texts_in(empty)
     assert 0 < len(before) < 2000
     assert before == stories(0, len(before))
-    monkeypatch.setattr(parts, "write_rows", real)
+    monkeypatch.setattr(sharded, "write_rows", real)
     take(empty)
     assert texts_in(empty) == stories(0, 2000)

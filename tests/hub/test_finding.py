@@ -10,11 +10,11 @@ import pytest
 
 from llm_studio import i18n
 from llm_studio.cli.app import DONE, PROBLEM, WRONG_USAGE, main
-from llm_studio.data.hub.plan import Wanted
+from llm_studio.data.sources.hub.plan import Wanted
 from llm_studio.errors import DownloadError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import catalogue, preview, search, wanted
+from llm_studio.workflows.data.download import catalogue, preview, search, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import parquet, readme, stories, tales
 from tests.hub.taking import texts_in

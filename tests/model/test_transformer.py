@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from llm_studio.model.attention import KeyValueCache
 from llm_studio.model.embeddings import sinusoids
-from llm_studio.model.fast import Dropout
+from llm_studio.model.kernels.fused import Dropout
 from llm_studio.model.layers import PlainNetwork
 from llm_studio.model.transformer import Transformer
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from llm_studio.config import TrainingSettings
 from llm_studio.events import StepDone
 from llm_studio.project import Project
-from llm_studio.training import runs
-from llm_studio.training.doctor import Facts, Record, Verdict, verdict
-from llm_studio.training.scheduler import learning_rate
-from llm_studio.workflows.curves import Curves
-from llm_studio.workflows.health import examine
+from llm_studio.runs import registry
+from llm_studio.training.health.doctor import Facts, Record, Verdict, verdict
+from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.workflows.training.curves import Curves
+from llm_studio.workflows.training.run_health import examine
 
 CURVES = Path(__file__).parent / "curves"
 RECORDED = sorted(path.stem for path in CURVES.glob("*.json"))
@@ -214,7 +214,7 @@ def test_the_doctor_hears_from_the_record_of_a_run_when_its_settings_were_change
     known = Curves("a")
     for step, loss in enumerate(curve["losses"][:600], 1):
         known.take(StepDone(step, loss, 3e-3, 1.0, step * 512, 1.0, 1.0))
-    run = runs.new("a", project.settings(), curve["parameters"], "", "")
+    run = registry.new("a", project.settings(), curve["parameters"], "", "")
     found = examine(known, run, None, None, curve["vocab_size"], running=True)
     assert found is not None and found.key == "diverging"
     history = [{"step": 300, "batch_size": 4}, {"step": 400, "settings": {"model.dropout": 0.5}},

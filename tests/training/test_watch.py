@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.training.watch import Pace, Watch
+from llm_studio.training.health.watch import Pace, Watch
 
 
 def sentences(losses: list[float], warmup: int = 100) -> list[tuple[int, str]]:

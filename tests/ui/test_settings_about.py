@@ -8,9 +8,9 @@ from PySide6.QtWidgets import QFileDialog, QLabel
 
 from llm_studio import i18n
 from llm_studio.ui import theme
-from llm_studio.ui.awake import Awake
 from llm_studio.ui.dialogs.about import AboutDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
+from llm_studio.ui.keep_awake import Awake
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.worker import Task
 from tests.ui.driver import Driver
@@ -99,7 +99,7 @@ def test_the_folder_is_checked_and_kept(driver: Driver, dialog: SettingsDialog, 
 
 def test_cores_sleep_and_last_project_are_kept(driver: Driver, dialog: SettingsDialog) -> None:
     from llm_studio import device
-    from llm_studio.workflows import gauges
+    from llm_studio.workflows.machine import gauges
 
     assert dialog.threads.maximum() == gauges.cores() - 1
     dialog.threads.setValue(dialog.threads.maximum())

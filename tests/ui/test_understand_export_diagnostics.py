@@ -20,7 +20,7 @@ from llm_studio.ui.app import speak
 from llm_studio.ui.tabs import understand
 from llm_studio.ui.tabs.export import ZIP
 from llm_studio.ui.worker import Task
-from llm_studio.workflows.training import train
+from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
 
 PAGES = [(language, name) for language in i18n.LANGUAGES for name in understand.PAGES]
@@ -203,7 +203,7 @@ def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> Non
     """The job is real; the weights are made larger, so that there is time to stop it."""
     from dataclasses import replace
 
-    from llm_studio.training import checkpoint
+    from llm_studio.runs import checkpoint
 
     page = trained.page("export")
     trained.settle()
@@ -285,7 +285,7 @@ def test_the_gauges_move_only_while_they_are_seen(opened: Driver) -> None:
 
 
 def test_a_graphics_card_has_gauges_of_its_own(opened: Driver) -> None:
-    from llm_studio.workflows.gauges import Gpu, look
+    from llm_studio.workflows.machine.gauges import Gpu, look
 
     page = opened.page("diagnostics")
     page._timer.stop()

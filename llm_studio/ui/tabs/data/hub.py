@@ -10,14 +10,14 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.ui.page import Toast
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import download as hub
+from llm_studio.workflows.data import download as hub
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.hub import HubDialog
     from llm_studio.ui.page import Page
-    from llm_studio.workflows.download import Found, Preview, Unfinished, Wanted
+    from llm_studio.workflows.data.download import Found, Preview, Unfinished, Wanted
+    from llm_studio.workflows.data.texts import Source
     from llm_studio.workflows.overview import Project
-    from llm_studio.workflows.texts import Source
 
 _SEARCH, _LOOK, _UNFINISHED = "data/hub/search", "data/hub/look", "data/hub/unfinished"
 _MORE = 2

@@ -25,11 +25,11 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
 from llm_studio.ui.worker import Task
-from llm_studio.workflows.texts import DEFAULT_STORIES
+from llm_studio.workflows.data.texts import DEFAULT_STORIES
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.data.texts import Source
     from llm_studio.workflows.overview import Overview, Project
-    from llm_studio.workflows.texts import Source
 
 ADD = "data/add"
 _RIGHT = 286
@@ -177,7 +177,7 @@ class DataPage(Page):
         if project is None:
             return
 
-        from llm_studio.workflows import texts
+        from llm_studio.workflows.data import texts
 
         self.asked.emit(Task(ADD, lambda job: [texts.add_stories(project, language, count, job)],
                              _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip

@@ -42,7 +42,7 @@ class Removing(QObject):
         if project is None or self._busy:
             return
 
-        from llm_studio.workflows import texts
+        from llm_studio.workflows.data import texts
 
         def work(job: Job) -> "tuple[Project, str]":
             del job
@@ -53,7 +53,7 @@ class Removing(QObject):
         self._page.asked.emit(Task(REMOVE, work, changes_project=True))
 
     def _removed(self, result: "tuple[Project, str]") -> None:
-        from llm_studio.workflows import texts
+        from llm_studio.workflows.data import texts
 
         project, name = result
 

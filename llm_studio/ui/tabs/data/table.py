@@ -14,11 +14,11 @@ from llm_studio.ui.tabs.data.adding_row import AddingRow
 from llm_studio.ui.tabs.data.weighing import Weighing
 from llm_studio.ui.widgets.basics import EmptyState, button
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows.texts import BYTES
+from llm_studio.workflows.data.texts import BYTES
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.download import Unfinished
-    from llm_studio.workflows.texts import Source
+    from llm_studio.workflows.data.download import Unfinished
+    from llm_studio.workflows.data.texts import Source
 
 _REDRAW = 100
 _STATE = 4

@@ -14,7 +14,7 @@ from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.gpu import Offer, Pack, Standing
+    from llm_studio.workflows.machine.gpu import Offer, Pack, Standing
 
 INSTALL = "diagnostics/gpu/install"
 _STANDING, _OFFER, _REMOVE = "diagnostics/gpu", "diagnostics/gpu/offer", "diagnostics/gpu/remove"
@@ -182,30 +182,30 @@ def _words(standing: "Standing") -> str:
 
 
 def _look() -> "Standing":
-    from llm_studio.workflows.gpu import standing
+    from llm_studio.workflows.machine.gpu import standing
 
     return standing()
 
 
 def _offer(job: Job) -> "Offer":
-    from llm_studio.workflows.gpu import offer
+    from llm_studio.workflows.machine.gpu import offer
 
     return offer(job)
 
 
 def _install(offered: "Offer", job: Job) -> "Pack":
-    from llm_studio.workflows.gpu import install
+    from llm_studio.workflows.machine.gpu import install
 
     return install(offered, job)
 
 
 def _install_file(path: Path, job: Job) -> "Pack":
-    from llm_studio.workflows.gpu import install_file
+    from llm_studio.workflows.machine.gpu import install_file
 
     return install_file(path, job)
 
 
 def _take_away() -> None:
-    from llm_studio.workflows.gpu import remove
+    from llm_studio.workflows.machine.gpu import remove
 
     remove()

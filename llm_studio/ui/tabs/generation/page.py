@@ -10,7 +10,7 @@ from llm_studio.errors import StudioError
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
 from llm_studio.ui.session import SETTINGS, TRAINING
-from llm_studio.ui.tabs.generation.keeping import ChatsPage
+from llm_studio.ui.tabs.generation.chat_store import ChatsPage
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
 from llm_studio.ui.theme import GAP
@@ -20,9 +20,9 @@ from llm_studio.ui.worker import Task
 if TYPE_CHECKING:
     from llm_studio.config import GenerationSettings
     from llm_studio.jobs import Job
-    from llm_studio.workflows.chats import Chat
-    from llm_studio.workflows.generation import RunPoints, Writer
-    from llm_studio.workflows.next_token import NextToken
+    from llm_studio.workflows.generation.chats import Chat
+    from llm_studio.workflows.generation.generate import RunPoints, Writer
+    from llm_studio.workflows.generation.next_token import NextToken
     from llm_studio.workflows.overview import Overview, Project
 
 POINTS, LOAD, NEXT, WRITE = "generation/points", "generation/load", "generation/next", "generation/write"
@@ -251,13 +251,13 @@ class GenerationPage(ChatsPage):
 
 
 def _points(project: "Project") -> object:
-    from llm_studio.workflows.generation import points
+    from llm_studio.workflows.generation.generate import points
 
     return points(project)
 
 
 def _load_writer(project: "Project", job: "Job", run: str, which: str) -> object:
-    from llm_studio.workflows.generation import load_writer
+    from llm_studio.workflows.generation.generate import load_writer
 
     return load_writer(project, job, run, which)
 
@@ -266,6 +266,6 @@ def _answer(
     project: "Project", writer: "Writer", chat: "Chat", prompt: str | None, how: "GenerationSettings", job: "Job",
     asks: bool,
 ) -> object:  # fmt: skip
-    from llm_studio.workflows.generation import answer
+    from llm_studio.workflows.generation.generate import answer
 
     return answer(project, writer, chat, prompt, how, job, asks)

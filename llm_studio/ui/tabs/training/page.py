@@ -12,15 +12,15 @@ from llm_studio.i18n import _, size
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
-from llm_studio.ui.tabs.training.elsewhere import Elsewhere
-from llm_studio.ui.tabs.training.known import Answer, KnownCurves
+from llm_studio.ui.tabs.training.curve_store import Answer, KnownCurves
+from llm_studio.ui.tabs.training.external_runs import Elsewhere
 from llm_studio.ui.tabs.training.view import TrainingView
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Baselines, Place
-    from llm_studio.workflows.favourites import Favourite
+    from llm_studio.workflows.generation.favourites import Favourite
     from llm_studio.workflows.overview import Overview, Project, TokenFacts
+    from llm_studio.workflows.training.curves import Baselines, Place
 
 _PERIOD, _SLOWEST = 100, 500
 """Milliseconds between two drawings."""

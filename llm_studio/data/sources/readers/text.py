@@ -1,0 +1,88 @@
+"""Text files (.txt, .md): documents between separators. Lines of any length pass in bounded memory."""
+
+from collections.abc import Callable, Iterator
+from typing import TextIO
+
+from llm_studio.data.sources.readers.encodings import opened_text
+from llm_studio.data.sources.readers.items import Context, Item
+from llm_studio.data.sources.readers.options import BLANK, END_OF_TEXT
+from llm_studio.data.sources.store import Piece
+
+BLOCK = 1 << 16
+"""Characters read at once."""
+
+
+def read_text(item: Item, context: Context) -> Iterator[Piece]:
+    """The documents between separators, without the line ends around them; the whole file where there is none."""
+    with opened_text(item, context) as stream:
+        yield from _documents(stream, context.options.separator)
+
+
+def _documents(stream: TextIO, separator: str | None) -> Iterator[Piece]:
+    if separator is None:
+        return _whole(stream)
+    if separator == END_OF_TEXT:
+        return _trimmed(_split_at(stream, separator))
+    mark = separator.strip()
+    if separator == BLANK or not mark:
+        return _trimmed(_split_lines(stream, str.isspace))
+    return _trimmed(_split_lines(stream, lambda line: line.strip() == mark))
+
+
+def _whole(stream: TextIO) -> Iterator[Piece]:
+    while block := stream.read(BLOCK):
+        yield Piece(block, False)
+    yield Piece("", True)
+
+
+def _split_at(stream: TextIO, mark: str) -> Iterator[Piece]:
+    waiting = ""
+    while block := stream.read(BLOCK):
+        *documents, waiting = (waiting + block).split(mark)
+        for text in documents:
+            yield Piece(text, True)
+        certain = max(0, len(waiting) - len(mark) + 1)  # half of a mark may be at the end
+        yield Piece(waiting[:certain], False)
+        waiting = waiting[certain:]
+    yield Piece(waiting, True)
+
+
+def _split_lines(stream: TextIO, separates: Callable[[str], bool]) -> Iterator[Piece]:
+    lines: list[str] = []
+    length, at_start = 0, True
+    while line := stream.readline(BLOCK):
+        ends = at_start and separates(line)
+        if ends:
+            line = ""
+        at_start = ends or line.endswith("\n")
+        lines.append(line)
+        length += len(line)
+        if ends or length >= BLOCK:
+            yield Piece("".join(lines), ends)
+            lines, length = [], 0
+    yield Piece("".join(lines), True)
+
+
+def _trimmed(fragments: Iterator[Piece]) -> Iterator[Piece]:
+    """The documents without line ends before and after them, and without empty ones."""
+    held, started = 0, False  # line ends that are kept only if something follows
+    for fragment in fragments:
+        if fragment.ends and not started:  # a whole document: nearly all
+            held = 0
+            if kept := fragment.text.strip("\n"):
+                yield Piece(kept, True)
+            continue
+        text = fragment.text if started else fragment.text.lstrip("\n")
+        kept = text.rstrip("\n")
+        if kept:
+            while held > BLOCK:
+                yield Piece("\n" * BLOCK, False)
+                held -= BLOCK
+            yield Piece("\n" * held + kept, False)
+            held, started = len(text) - len(kept), True
+        else:
+            held += len(text)
+        if fragment.ends:
+            if started:
+                yield Piece("", True)
+            held, started = 0, False
