@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from llm_studio.data.sources.store import Piece, write_source
+from llm_studio.data.sources.store import Chunk, write_source
 from llm_studio.data.tokens.turns import ASSISTANT, USER
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -36,6 +36,6 @@ def conversations(count: int, seed: int = 0) -> Iterator[str]:
 
 def add_talk(project: Project, count: int) -> None:
     """Add the source “chat” to a project with a tokenizer, and prepare its tokens anew."""
-    pieces = (Piece(text, True) for text in conversations(count))
+    pieces = (Chunk(text, True) for text in conversations(count))
     write_source(project.raw, "chat", "chat", pieces, Job(), conversations=True)
     texts.prepare(project, Job())

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_studio.data.sources import store
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import Cancelled, DataError, SourceError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
@@ -23,7 +23,7 @@ def empty(tmp_path: Path) -> Project:
 
 def put(project: Project, documents: list[str], name: str = "texts") -> None:
     """A source of these documents, in many row groups."""
-    store.write_source(project.raw, name, "test", (Piece(text, True) for text in documents), Job())
+    store.write_source(project.raw, name, "test", (Chunk(text, True) for text in documents), Job())
 
 
 def put_rows(project: Project, rows: list[tuple[str, bool]], group: int, name: str = "texts") -> None:

@@ -14,7 +14,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.training.run_health import Fares
+    from llm_studio.workflows.training.run_health import RunHealth
 
 
 def register(app: typer.Typer) -> None:
@@ -27,11 +27,11 @@ def curve(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_("the run; without it the last"))] = None,
     as_json: Json = False,
 ) -> None:
-    from llm_studio.workflows.training.run_health import fares
+    from llm_studio.workflows.training.run_health import run_health
 
     project = Project.open(folder)
     with running(as_json) as job:
-        found = fares(project, job, run)
+        found = run_health(project, job, run)
         finding = found.finding
         figures = {
             "run": found.run.name, "step": found.step, "loss": found.train_loss,
@@ -45,19 +45,19 @@ def curve(
 
 def report_finding(project: Project, run: str, job: Job) -> None:
     """At the end of a training: what the curve doctor says, if anything."""
-    from llm_studio.workflows.training.run_health import fares
+    from llm_studio.workflows.training.run_health import run_health
 
     if job.stop_requested:  # who stops wants the prompt back
         return
     try:
-        finding = fares(project, job, run).finding
+        finding = run_health(project, job, run).finding
     except StudioError:  # a log on a disk that is gone, tokens too few to count: the training itself is done
         return
     if finding is not None:
         job.report(Notice(finding.text, "warning", finding.command(project, run)))
 
 
-def _text(found: "Fares") -> str:
+def _text(found: "RunHealth") -> str:
     steps = f"{number(found.step)} / {number(found.run.max_steps)}"
     rows = [(_("Run"), f"{found.run.name} ({_(found.run.state)})"), (_("Steps"), steps),
             (_("Loss (training)"), _loss(found.train_loss)),

@@ -17,7 +17,7 @@ from llm_studio.project import Project
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.hub.catalogue import Entry
-    from llm_studio.data.sources.hub.plan import Wanted
+    from llm_studio.data.sources.hub.plan import DownloadRequest
     from llm_studio.data.sources.hub.search import Found
     from llm_studio.data.sources.store import Source
 
@@ -95,7 +95,7 @@ def _found_text(found: "Found") -> str:
     return f"hf:{found.dataset}\n    {' · '.join(fact for fact in facts if fact)}"
 
 
-def fetch(project: Project, wanted: "Wanted", asked: Mapping[str, str | float | None], job: Job) -> "Source":
+def fetch(project: Project, wanted: "DownloadRequest", asked: Mapping[str, str | float | None], job: Job) -> "Source":
     """Download, or go on with it; where the user stopped it, say how it goes on.
 
     `asked` are the options of the command, by name: those that were given are needed to go on.

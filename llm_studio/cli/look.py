@@ -14,7 +14,7 @@ from llm_studio.paths import quoted
 from llm_studio.workflows.data import texts
 
 if TYPE_CHECKING:
-    from llm_studio.data.sources.readers.inspect import Look
+    from llm_studio.data.sources.readers.inspect import Inspection
     from llm_studio.data.sources.readers.records import Column
 
 _WIDTH = 24
@@ -44,7 +44,7 @@ def look(
         ))  # fmt: skip
 
 
-def _told(seen: "Look") -> list[str]:
+def _told(seen: "Inspection") -> list[str]:
     rows = [(_("Kind"), _kind(seen)), (_("Size"), size(seen.bytes))]
     if seen.encoding:
         rows.append((_("Encoding"), _maybe_guessed(seen.encoding, seen.encoding_guessed)))
@@ -61,7 +61,7 @@ def _maybe_guessed(text: str, guessed: bool) -> str:
     return _("{text} (guessed)").format(text=text) if guessed else text
 
 
-def _kind(seen: "Look") -> str:
+def _kind(seen: "Inspection") -> str:
     if seen.kind not in ("folder", "zip"):
         return f".{seen.kind}"
     counts = ", ".join(f"{kind} {number(count)}" for kind, count in seen.counts)
@@ -85,14 +85,14 @@ def _columns(columns: "tuple[Column, ...]") -> list[str]:
     return lines
 
 
-def _documents(seen: "Look") -> list[str]:
+def _documents(seen: "Inspection") -> list[str]:
     if seen.problem:
         return ["", seen.problem]
     lines = ["", _("First documents")]
     return [*lines, *(f"{place}  {_one_line(text)}" for place, text in enumerate(seen.documents, 1))]
 
 
-def _refused(seen: "Look") -> list[str]:
+def _refused(seen: "Inspection") -> list[str]:
     if not seen.refused:
         return []
     more = len(seen.refused) - _MOST_REFUSED

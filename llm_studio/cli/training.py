@@ -18,10 +18,10 @@ from llm_studio.paths import quoted
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.machine.gpu import Standing
+    from llm_studio.workflows.machine.gpu import GpuStatus
     from llm_studio.workflows.quickstart import QuickStart
     from llm_studio.workflows.training.runs import Run
-    from llm_studio.workflows.training.train import Trained
+    from llm_studio.workflows.training.train import TrainResult
 
 
 def register(app: typer.Typer) -> None:
@@ -62,14 +62,14 @@ def train(
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    from llm_studio.workflows.training.distributed import are_several, is_first
+    from llm_studio.workflows.training.distributed import is_distributed, is_first
     from llm_studio.workflows.training.train import train as train_model
 
     if sum((resume, continue_from is not None, like is not None)) > 1:
         raise typer.BadParameter(_("say one of --resume, --continue-from and --like"))
     if fit and (resume or like is not None or continue_from is not None):
         raise typer.BadParameter(_("--fit is for new runs: one that goes on or is like another has a shape already"))
-    if fit and are_several():
+    if fit and is_distributed():
         raise typer.BadParameter(_("--fit is for one process: find out with “llm-studio forecast --fit” beforehand"))
 
     wanted = parse_changes(changes)
@@ -88,7 +88,7 @@ def train(
         raise typer.Exit(INTERRUPTED)
 
 
-def _ended(folder: Path, trained: "Trained") -> Done:
+def _ended(folder: Path, trained: "TrainResult") -> Done:
     """What became of a training, and what comes next."""
     made = trained.run
     figures = {"run": made.name, "state": made.state, "step": made.step, "loss": made.train_loss,
@@ -198,7 +198,7 @@ def generate(
     greedy: Annotated[bool, typer.Option("--greedy", help=_("always the likeliest token: temperature 0"))] = False,
     as_json: Json = False,
 ) -> None:
-    from llm_studio.workflows.generation.generate import load_writer
+    from llm_studio.workflows.generation.generate import load_generator
 
     given = {
         "temperature": 0.0 if greedy else temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
@@ -211,7 +211,7 @@ def generate(
     given_text = prompt if chat is None else chat
     beginning = _standard_input() if given_text == "-" else given_text
     with running(as_json) as job:
-        writer = load_writer(project, job, run, checkpoint)
+        writer = load_generator(project, job, run, checkpoint)
         settings = writer.settings_with(changes)
         if chat is None:
             job.report(TextWritten(beginning))
@@ -265,7 +265,7 @@ def gpu(
             workflow.remove()
             job.report(Done(_("The program's own torch is used from the next start on.")))
             return
-        standing = workflow.standing()
+        standing = workflow.gpu_status()
         if file is None and (only_tell or standing.why is None or not standing.why.pack):
             job.report(Done(_gpu_text(standing), "", {"reason": standing.why.reason if standing.why else None}))
             return
@@ -281,7 +281,7 @@ def gpu(
         job.report(Done(text, "llm-studio doctor", {"version": made.version}))
 
 
-def _gpu_text(standing: "Standing") -> str:
+def _gpu_text(standing: "GpuStatus") -> str:
     if standing.why is None:
         return _("The graphics card is used.")
     steps = (f"  {number}. {step}" for number, step in enumerate(standing.why.steps, start=1))

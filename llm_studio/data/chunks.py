@@ -4,12 +4,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-PIECE_CHARACTERS = 500_000
+CHUNK_CHARACTERS = 500_000
 """Longest piece, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Chunk:
     """A stretch of one document, at most PIECE_CHARACTERS long. `ends`: the document ends here."""
 
     text: str
@@ -51,7 +51,7 @@ def _separable(before: str, after: str) -> bool:
     return not joined and unicodedata.category(after)[0] != "M" and not "\u1160" <= after <= "\u11ff"
 
 
-def in_pieces(fragments: Iterable[Piece]) -> Iterator[Piece]:
+def in_chunks(fragments: Iterable[Chunk]) -> Iterator[Chunk]:
     """The same documents in pieces of the right length, from fragments of any length.
 
     A document's pieces depend on its text alone, not on its fragments.
@@ -59,21 +59,21 @@ def in_pieces(fragments: Iterable[Piece]) -> Iterator[Piece]:
     waiting: list[str] = []
     length = 0
     for fragment in fragments:
-        if fragment.ends and not waiting and len(fragment.text) <= PIECE_CHARACTERS:
+        if fragment.ends and not waiting and len(fragment.text) <= CHUNK_CHARACTERS:
             yield fragment  # nearly all documents
             continue
         waiting.append(fragment.text)
         length += len(fragment.text)
-        if length > PIECE_CHARACTERS:
+        if length > CHUNK_CHARACTERS:
             text, start = "".join(waiting), 0
-            while length - start > PIECE_CHARACTERS:
-                cut = safe_cut(text, start, start + PIECE_CHARACTERS)
-                yield Piece(text[start:cut], False)
+            while length - start > CHUNK_CHARACTERS:
+                cut = safe_cut(text, start, start + CHUNK_CHARACTERS)
+                yield Chunk(text[start:cut], False)
                 start = cut
             waiting = [text[start:]]
             length -= start
         if fragment.ends:
-            yield Piece("".join(waiting), True)
+            yield Chunk("".join(waiting), True)
             waiting, length = [], 0
     if waiting:
-        yield Piece("".join(waiting), True)
+        yield Chunk("".join(waiting), True)

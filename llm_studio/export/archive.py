@@ -84,9 +84,9 @@ def export_zip(saved: Saved, target: Path, with_training: bool, job: Job) -> Exp
         raise _gone(saved)
     chosen = [name for name in saved.chosen(with_training) if name != RECORD]
     total = sum(saved.sizes[name] for name in chosen)
-    with files.explained(target):
+    with files.translate_os_errors(target):
         files.require_space(_nearest(target.parent), total + _SPARE_BYTES)
-    with files.whole_file(target) as beside:
+    with files.atomic_write(target) as beside:
         with zipfile.ZipFile(beside, "w") as archive:
             done = 0
             for name in chosen:

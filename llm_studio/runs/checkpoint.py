@@ -125,10 +125,10 @@ def save(
     """
     began = time.perf_counter()
     path = folder(run, state.step)
-    with files.explained(run):
+    with files.translate_os_errors(run):
         run.mkdir(exist_ok=True)  # it may have been renamed by hand
     _make_room(run, _SPARE_BYTES + sum(t.nbytes for t in (*weights.values(), *moments.values())), needed)
-    with files.whole_folder(path) as beside:
+    with files.atomic_folder(path) as beside:
         tensors.write(beside / _MODEL, weights)
         tensors.write(beside / _OPTIMIZER, moments)
         (beside / _CONFIG).write_text(dump(settings), encoding="utf-8")

@@ -23,7 +23,7 @@ class RunLog:
         self._unwritten = b""
 
     def __enter__(self) -> "RunLog":
-        with files.explained(self._path):
+        with files.translate_os_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # unbuffered: what a full disk refuses must not wait in a buffer to fail again when closed
             self._stream = self._path.open("ab", buffering=0)
@@ -45,13 +45,13 @@ class RunLog:
     def flush(self) -> None:
         """Write what the disk refused so far. Raises StorageError."""
         assert self._stream, "use RunLog in a with statement"
-        with files.explained(self._path):
+        with files.translate_os_errors(self._path):
             while self._unwritten:
                 self._unwritten = self._unwritten[self._stream.write(self._unwritten) :]
 
     def to_disk(self) -> None:
         """Wait until it is on the disk: a checkpoint that outlives a power cut needs its log. From any thread."""
-        with files.explained(self._path):
+        with files.translate_os_errors(self._path):
             files.flush_to_disk(self._path)
 
     def cut_after(self, step: int, evaluated: bool = True) -> None:
@@ -95,7 +95,7 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
     again |= set() if evaluated else {"evaluation", "sample"}
     kept: list[bytes] = []
     end, whole = 0, True
-    with files.explained(path), path.open("rb") as log:
+    with files.translate_os_errors(path), path.open("rb") as log:
         for start, line in _from_the_end(log):
             record, ended = _record(line), line.endswith(b"\n")
             at = record.get("step", 0) if record else math.inf
@@ -106,7 +106,7 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
             kept += [line if ended else line + b"\n"] if stays else []
             whole = whole and stays and ended
     if not whole:
-        with files.whole_file(path) as beside, path.open("rb") as log, beside.open("wb") as left:
+        with files.atomic_write(path) as beside, path.open("rb") as log, beside.open("wb") as left:
             _copy(log, left, end)
             left.writelines(reversed(kept))
 

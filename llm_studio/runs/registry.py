@@ -160,7 +160,7 @@ def rename(project: Project, old: str, new: str) -> None:
     read(project, old)
     check_name(new)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(files.explained(folder(project, old)))
+        stack.enter_context(files.translate_os_errors(folder(project, old)))
         stack.enter_context(project.writing(lock_name(old)))
         there = folder(project, new)
         # on Windows “Run” and “run” are one folder, and may change into each other
@@ -170,8 +170,8 @@ def rename(project: Project, old: str, new: str) -> None:
                 raise ProjectError(_("There is already a run “{name}”.").format(name=new), _("Choose another name."))
         # the log first: should the program end in between, a run without its log is less than a log without its run
         if project.log_file(old).exists():
-            files.patiently(lambda: project.log_file(old).replace(project.log_file(new)))
-        files.patiently(lambda: folder(project, old).rename(folder(project, new)))
+            files.retry_while_locked(lambda: project.log_file(old).replace(project.log_file(new)))
+        files.retry_while_locked(lambda: folder(project, old).rename(folder(project, new)))
 
 
 def delete(project: Project, name: str) -> int:
@@ -184,7 +184,7 @@ def delete(project: Project, name: str) -> int:
 
 def discard(project: Project, name: str) -> None:
     """Remove the files of a run whose lock is held. Raises StorageError where another program holds them open."""
-    with files.explained(folder(project, name)):
+    with files.translate_os_errors(folder(project, name)):
         files.remove_folder(folder(project, name))
         if folder(project, name).exists():
             raise StorageError(

@@ -32,7 +32,7 @@ def save(run: Path, step: int, weights: dict[str, torch.Tensor], limit_bytes: in
     halves = {name: tensor.detach().to(torch.float16) for name, tensor in weights.items()}
     if sum(t.nbytes for t in halves.values()) > limit_bytes:
         return False
-    with files.whole_file(folder(run) / f"step-{step:06d}.safetensors") as beside:
+    with files.atomic_write(folder(run) / f"step-{step:06d}.safetensors") as beside:
         tensors.write(beside, halves)
     _thin_out(run, limit_bytes)
     return True
@@ -53,8 +53,8 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 def remove_after(run: Path, step: int) -> None:
     """Remove the snapshots of later steps: they are about to be done again, perhaps in another way."""
     for later in [path for found, path in listed(run).items() if found > step]:
-        with files.explained(later):
-            files.patiently(lambda path=later: path.unlink(missing_ok=True))
+        with files.translate_os_errors(later):
+            files.retry_while_locked(lambda path=later: path.unlink(missing_ok=True))
 
 
 def _thin_out(run: Path, limit_bytes: int) -> None:

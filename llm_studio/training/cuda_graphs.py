@@ -23,7 +23,7 @@ from llm_studio.model.cost import flops_per_token
 from llm_studio.paths import data_folder
 from llm_studio.training import memory
 from llm_studio.training.optim import optimizer
-from llm_studio.training.step import Gradients, Update
+from llm_studio.training.step import PendingGradients, Updater
 
 WARM = 3
 """Steps done without a graph before one is recorded: the optimizer's state is there then, and libraries are chosen."""
@@ -90,17 +90,17 @@ class _Graph:
     figures: Tensor
     made_for: tuple[object, int]
 
-    def step(self, ids: Tensor, rate: float) -> Gradients:
+    def step(self, ids: Tensor, rate: float) -> PendingGradients:
         self.ids.copy_(ids, non_blocking=True)
         self.rate.fill_(rate)
         self.replay()
-        return Gradients(self.figures)
+        return PendingGradients(self.figures)
 
 
-class Graphs:
+class GraphedSteps:
     """Does the steps of one training by graphs, where that works and is worth it."""
 
-    def __init__(self, update: Update, compute: Compute, recorder: Recorder | None = None) -> None:
+    def __init__(self, update: Updater, compute: Compute, recorder: Recorder | None = None) -> None:
         self._update, self._compute = update, compute
         self._recorder = recorder or Card()
         self._graph: _Graph | None = None
@@ -114,7 +114,7 @@ class Graphs:
         flops = flops_per_token(settings.model, update.model.vocab_size) * update.tokens_per_step
         return settings.training.cuda_graphs and fixed and flops < LARGEST
 
-    def step(self, step: int, rate: float) -> Gradients | None:
+    def step(self, step: int, rate: float) -> PendingGradients | None:
         """Do the step after `step` steps, weights and all; None: it has to be done without a graph."""
         if not self._wanted:
             return None
@@ -125,7 +125,7 @@ class Graphs:
         self._waited += 1
         return self._first(step, rate) if self._waited > WARM else None
 
-    def _first(self, step: int, rate: float) -> Gradients | None:
+    def _first(self, step: int, rate: float) -> PendingGradients | None:
         """Do the step both ways. What the plain way made of it holds, where the other fails."""
         update, device = self._update, self._compute.device
         ids, told = update.sequences(step).ids.to(device), torch.tensor(rate, device=device)
@@ -139,7 +139,7 @@ class Graphs:
             figures = self._recorder.warm(lambda: update.whole_step(ids, told))
             if not figures.isfinite().all():  # it has changed nothing, and shows nothing
                 self._remember(_UNKNOWN)
-                return Gradients(figures)
+                return PendingGradients(figures)
             made_of_it = _copies(changing)
             _put(before, changing)
             replay, result = self._recorder.record(lambda: update.whole_step(ids, told))
@@ -157,7 +157,7 @@ class Graphs:
             memory.free(device)
         self._remember(_WORKS if works else _FAILS)
         self._wanted = works
-        return None if figures is None else Gradients(figures)
+        return None if figures is None else PendingGradients(figures)
 
     def _known(self) -> object:
         return (files.read_json(self._memory) or {}).get(self._key(), _UNKNOWN)

@@ -56,7 +56,7 @@ def is_first() -> bool:
     return not is_launched() or os.environ["RANK"] == "0"
 
 
-class Group:
+class ProcessGroup:
     """The processes of a training; a group of one does nothing but what a lone process does."""
 
     def __init__(self, rank: int = 0, count: int = 1, store: "Store | None" = None) -> None:
@@ -137,17 +137,17 @@ class Group:
         return own.start // batch_size if whole else self.rank * batch_size * count
 
 
-ALONE = Group()
+ALONE = ProcessGroup()
 _current = ALONE
 
 
-def current() -> Group:
+def current() -> ProcessGroup:
     """The group that this process has joined."""
     return _current
 
 
 @contextlib.contextmanager
-def joined(job: Job) -> Generator[Group]:
+def joined(job: Job) -> Generator[ProcessGroup]:
     """The group of the processes that the launcher started. Raises Cancelled where the job should end before."""
     rank, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
@@ -158,7 +158,7 @@ def joined(job: Job) -> Generator[Group]:
         dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_JOINING)
         _set_pg_timeout(_PATIENCE)
         own.set_timeout(_PATIENCE)  # cards find each other at their first sum
-        _current = Group(rank, count, store)
+        _current = ProcessGroup(rank, count, store)
         try:
             yield _current
         finally:
@@ -245,10 +245,10 @@ class _Loss(nn.Module):
         return self.model.loss(*tensors)
 
 
-class Shared:
+class DistributedModel:
     """One model, the same or a part of it in each process: `loss` averages gradients on its way back."""
 
-    def __init__(self, model: Transformer, group: Group, sharded: bool) -> None:
+    def __init__(self, model: Transformer, group: ProcessGroup, sharded: bool) -> None:
         self._model = model
         self._copies: DistributedDataParallel | None = None
         self.sharded = sharded and group.count > 1

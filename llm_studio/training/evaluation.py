@@ -16,13 +16,13 @@ from llm_studio.inference.generate import generate
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.training import memory
-from llm_studio.training.distributed import ALONE, Group
+from llm_studio.training.distributed import ALONE, ProcessGroup
 
 SAMPLE_TOKENS = 60
 
 
 def validation_loss(
-    model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job, group: Group = ALONE
+    model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job, group: ProcessGroup = ALONE
 ) -> float | None:
     """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped.
 

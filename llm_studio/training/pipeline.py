@@ -8,18 +8,18 @@ wait for one step.
 from collections.abc import Callable
 
 from llm_studio.device import Compute
-from llm_studio.training.cuda_graphs import Graphs
-from llm_studio.training.distributed import Group
-from llm_studio.training.step import Gradients, Outcome, Update
+from llm_studio.training.cuda_graphs import GraphedSteps
+from llm_studio.training.distributed import ProcessGroup
+from llm_studio.training.step import PendingGradients, StepOutcome, Updater
 
 
-def steps(update: Update, compute: Compute, group: Group) -> "Steps":
+def steps(update: Updater, compute: Compute, group: ProcessGroup) -> "StepPipeline":
     """The steps of a training, as they are best done there."""
     late = reads_late(compute, group)
-    return Steps(update, late, Graphs(update, compute) if late else None)
+    return StepPipeline(update, late, GraphedSteps(update, compute) if late else None)
 
 
-def reads_late(compute: Compute, group: Group) -> bool:
+def reads_late(compute: Compute, group: ProcessGroup) -> bool:
     """Whether a step's loss is read when the next one is on its way.
 
     Several processes put every decision to all, and float16 has a scale that the next step depends on.
@@ -27,12 +27,12 @@ def reads_late(compute: Compute, group: Group) -> bool:
     return compute.device == "cuda" and group.count == 1 and compute.precision != "float16"
 
 
-class Steps:
+class StepPipeline:
     """Has steps computed. `late`: the weights have changed already when an outcome is known, unless it is no number."""
 
-    def __init__(self, update: Update, late: bool, graphs: Graphs | None = None) -> None:
+    def __init__(self, update: Updater, late: bool, graphs: GraphedSteps | None = None) -> None:
         self._update, self._late, self._graphs = update, late, graphs
-        self._begun: Gradients | None = None
+        self._begun: PendingGradients | None = None
 
     @property
     def ahead(self) -> bool:
@@ -40,16 +40,16 @@ class Steps:
         return self._begun is not None
 
     def outcome(
-        self, step: int, begin: Callable[[int], Gradients | None], rate: Callable[[int], float],
+        self, step: int, begin: Callable[[int], PendingGradients | None], rate: Callable[[int], float],
         goes_on: Callable[[], bool],
-    ) -> Outcome | None:  # fmt: skip
+    ) -> StepOutcome | None:  # fmt: skip
         """What the gradients of the step after `step` steps are like; None when the job was stopped before.
 
         `begin` gives the gradients of the step after so many steps, None when the job was stopped; `rate` that of a
         step. `goes_on`: whether nothing is to be done between the step asked for and the one after it.
         """
 
-        def begin_and_change(after: int) -> Gradients | None:
+        def begin_and_change(after: int) -> PendingGradients | None:
             done = self._graphs.step(after, rate(after + 1)) if self._graphs else None
             begun = done or begin(after)
             if begun and self._late and not done:

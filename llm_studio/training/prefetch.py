@@ -14,7 +14,7 @@ from llm_studio.data.tokens.dataset import Tokens
 
 
 @dataclass(frozen=True)
-class Draw:
+class BatchRequest:
     """Which sequences: `sequences` of them, each `length` + 1 tokens; see `batches.draw`."""
 
     seed: int
@@ -25,14 +25,14 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Batch:
     """Ids (sequences, length + 1) and, where only answers count, which targets do, (sequences, length)."""
 
     ids: torch.Tensor
     counted: torch.Tensor | None
 
 
-class Feed:
+class BatchPrefetcher:
     """Gives the sequences of a step. Within its context the next step's are drawn in a thread of their own.
 
     The context must end before the tokens are closed. `pinned`: in memory that a graphics card reads by itself.
@@ -42,9 +42,9 @@ class Feed:
         self.answers_only = answers_only
         self._tokens, self._pinned = tokens, pinned
         self._thread: ThreadPoolExecutor | None = None
-        self._next: tuple[Draw, Future[Drawn]] | None = None
+        self._next: tuple[BatchRequest, Future[Batch]] | None = None
 
-    def __enter__(self) -> "Feed":
+    def __enter__(self) -> "BatchPrefetcher":
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feeder")
         return self
 
@@ -53,7 +53,7 @@ class Feed:
             self._thread.shutdown(cancel_futures=True)
         self._thread = self._next = None
 
-    def take(self, wanted: Draw) -> Drawn:
+    def take(self, wanted: BatchRequest) -> Batch:
         """The sequences of a step. Raises DataError where there are too few tokens, or they are damaged."""
         ready, self._next = self._next, None
         drawn = ready[1].result() if ready and ready[0] == wanted else self._draw(wanted)
@@ -62,10 +62,10 @@ class Feed:
             self._next = following, self._thread.submit(self._draw, following)
         return drawn
 
-    def _draw(self, wanted: Draw) -> Drawn:
+    def _draw(self, wanted: BatchRequest) -> Batch:
         which = (self._tokens, wanted.seed, wanted.step, wanted.sequences, wanted.length, wanted.weights)
         ids = torch.from_numpy(batches.draw(*which))
         counted = torch.from_numpy(batches.draw_answers(*which)) if self.answers_only else None
         if not self._pinned:
-            return Drawn(ids, counted)
-        return Drawn(ids.pin_memory(), None if counted is None else counted.pin_memory())
+            return Batch(ids, counted)
+        return Batch(ids.pin_memory(), None if counted is None else counted.pin_memory())

@@ -20,7 +20,7 @@ def _nothing() -> list[dict[str, Any]]:
 
 
 @dataclass
-class Standing:
+class TrainingProgress:
     """Counts steps and follows losses. `validation`: the last validation loss, and its step."""
 
     step: int = 0
@@ -89,7 +89,7 @@ class Standing:
         )
 
     @classmethod
-    def of(cls, state: LoopState) -> "Standing":
+    def of(cls, state: LoopState) -> "TrainingProgress":
         """Where the checkpoint with this state was made."""
         return cls(
             step=state.step,
@@ -102,7 +102,7 @@ class Standing:
             seconds_before=state.seconds,
         )
 
-    def gone_back(self, there: "Standing") -> "Standing":
+    def gone_back(self, there: "TrainingProgress") -> "TrainingProgress":
         """Where it stands after going back `there`: time is not undone, nor what is known of the trouble."""
         there.recovery = self.recovery.gone_back(there.recovery, there.step)
         there.seconds_before = self.seconds

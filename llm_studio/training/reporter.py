@@ -6,23 +6,23 @@ from llm_studio.events import Notice, RolledBack, StepDone, StepSkipped
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.training.health.recovery import told_back
-from llm_studio.training.health.watch import Pace, Watch
-from llm_studio.training.progress import Standing
-from llm_studio.training.step import Outcome, told_halved
+from llm_studio.training.health.watch import LossMonitor, SpeedMonitor
+from llm_studio.training.progress import TrainingProgress
+from llm_studio.training.step import StepOutcome, told_halved
 from llm_studio.training.throughput import Throughput
-from llm_studio.training.writer import Keeper
+from llm_studio.training.writer import RunWriter
 
 
-class Teller:
+class StepReporter:
     """Speaks for one training."""
 
-    def __init__(self, keeper: Keeper, job: Job, vocab_size: int, settings: Settings, compute: Compute) -> None:
+    def __init__(self, keeper: RunWriter, job: Job, vocab_size: int, settings: Settings, compute: Compute) -> None:
         self._keeper, self._job = keeper, job
-        self._watch = Watch(vocab_size, settings.training.warmup_steps)
-        self._pace = Pace(compute.device)
+        self._watch = LossMonitor(vocab_size, settings.training.warmup_steps)
+        self._pace = SpeedMonitor(compute.device)
         self._throughput = Throughput()
 
-    def step(self, now: Standing, loss: float, rate: float, outcome: Outcome, tokens: int, seconds: float,
+    def step(self, now: TrainingProgress, loss: float, rate: float, outcome: StepOutcome, tokens: int, seconds: float,
              steps: int) -> None:  # fmt: skip
         """A step on `tokens` is done, in `seconds`, of `steps` in all; with its loss and its learning rate."""
         self._throughput.add(tokens, seconds)
@@ -39,7 +39,7 @@ class Teller:
         text = _("At step {step} the loss is no longer a number: the step is skipped.").format(step=number(step))
         self._job.report(Notice(text, "warning"))
 
-    def gone_back(self, now: Standing, diverged_at: int) -> None:
+    def gone_back(self, now: TrainingProgress, diverged_at: int) -> None:
         """The training stands at an earlier step again."""
         factor = now.recovery.rate_factor
         self._keeper.cut_log(now.step, now.evaluated)

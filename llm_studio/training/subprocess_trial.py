@@ -39,7 +39,7 @@ class _Connection(Protocol):
     def close(self) -> None: ...
 
 
-class TrialApart:
+class SubprocessTrial:
     """A `Trial` in another process, with the same attempts. Use it as a context: it ends with it."""
 
     def __init__(self, settings: Settings, vocab_size: int, compute: Compute) -> None:
@@ -52,7 +52,7 @@ class TrialApart:
         with theirs:  # closed here, it ends with the process: then ours tells of its death
             self.process.start()
 
-    def __enter__(self) -> "TrialApart":
+    def __enter__(self) -> "SubprocessTrial":
         return self
 
     def __exit__(self, *exception: object) -> None:

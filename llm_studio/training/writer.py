@@ -40,16 +40,16 @@ class NotSavedError(Exception):
         self.cause = cause
 
 
-class Waiting(Protocol):
+class OnWaiting(Protocol):
     """What is called when a run begins to wait for room, and when it goes on."""
 
     def __call__(self, waits: bool, /) -> object: ...
 
 
-class Keeper:
+class RunWriter:
     """Writes what one run leaves on the disk. Use as a context manager: the end waits for what is being written."""
 
-    def __init__(self, log: RunLog, job: Job, waiting: Waiting = bool) -> None:
+    def __init__(self, log: RunLog, job: Job, waiting: OnWaiting = bool) -> None:
         self._log = log
         self._job = job
         self._waiting = waiting
@@ -57,7 +57,7 @@ class Keeper:
         self._written: Future[Event | None] | None = None
         self._task: Task | None = None
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "RunWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
@@ -175,7 +175,7 @@ def _is_for_good(error: StorageError) -> bool:
     return isinstance(cause, OSError) and cause.errno in _FOR_GOOD
 
 
-class Onlooker(Keeper):
+class NullRunWriter(RunWriter):
     """Writes nothing, in the processes of a training that aren't the first."""
 
     def tell(self, event: Event) -> None:

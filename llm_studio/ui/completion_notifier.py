@@ -14,7 +14,7 @@ _LONG = 20.0
 _SHOWN = 10_000
 
 
-class Attention(QObject):
+class CompletionNotifier(QObject):
     """Marks the window in the taskbar, and shows the system's notification where there is such a thing."""
 
     def __init__(self, session: Session, window: QWidget) -> None:

@@ -3,7 +3,7 @@
 from llm_studio.ui.worker import Worker
 
 
-class Turns:
+class QueryQueue:
     """Lets questions begin. One that was replaced goes on where its work takes no look at the job: its like waits."""
 
     def __init__(self) -> None:

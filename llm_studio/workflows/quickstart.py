@@ -12,7 +12,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import texts
-from llm_studio.workflows.generation.generate import LAST, Writer, load_writer
+from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_generator
 from llm_studio.workflows.training.train import PROMPTS, seconds_per_step, train
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def quickstart(
         trained = train(project, job, changes=_changes(max_steps) if max_steps else _affordable(project))
     job.check()
     say("generate")
-    writer = load_writer(project, job, trained.run.name, LAST)
+    writer = load_generator(project, job, trained.run.name, LAST)
     prompt = PROMPTS[language][0]
     stories = tuple(_tale(writer, prompt, seed, job) for seed in range(_TALES))
     unigram, bigram = _baselines(project)
@@ -87,7 +87,7 @@ def example(folder: Path, language: str, job: Job) -> Project:
     return project
 
 
-def _tale(writer: Writer, prompt: str, seed: int, job: Job) -> str:
+def _tale(writer: TextGenerator, prompt: str, seed: int, job: Job) -> str:
     job.report(TextWritten(f"\n{prompt}"))
     return prompt + writer.write(prompt, job, writer.settings_with({"seed": seed}))
 

@@ -151,9 +151,9 @@ def documents(megabytes: float) -> Iterator[str]:
 
 def write(root: Path, megabytes: str) -> dict[str, Any]:
     """Write the texts to disk, as a reader would."""
-    from llm_studio.data.sources.store import Piece, write_source
+    from llm_studio.data.sources.store import Chunk, write_source
 
-    source = write_source(Project.open(root).raw, "stories", "", (Piece(t, True) for t in documents(float(megabytes))),
+    source = write_source(Project.open(root).raw, "stories", "", (Chunk(t, True) for t in documents(float(megabytes))),
                           Job())  # fmt: skip
     return {"documents": source.documents, "megabytes": source.bytes / _MEGA}
 

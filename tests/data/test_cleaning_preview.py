@@ -10,7 +10,7 @@ from llm_studio.data.corpus import cleaning_preview
 from llm_studio.data.corpus.cleaning_preview import DOCUMENT_RULES, Preview, Previewer
 from llm_studio.data.corpus.corpus import Corpus
 from llm_studio.data.corpus.selection import Verdict
-from llm_studio.data.sources.store import PIECE_CHARACTERS, Piece, write_source
+from llm_studio.data.sources.store import CHUNK_CHARACTERS, Chunk, write_source
 from llm_studio.errors import Cancelled
 from llm_studio.events import Event, Progress, RuleMeasured
 from llm_studio.jobs import Job
@@ -32,7 +32,7 @@ def measured(
     job: Job | None = None,
 ) -> tuple[Preview, dict[str, RuleMeasured]]:
     for name, texts in sources.items():
-        write_source(folder, name, "", [Piece(text, True) for text in texts], Job())
+        write_source(folder, name, "", [Chunk(text, True) for text in texts], Job())
     found = Previewer(Corpus(folder, settings), job or Job(), sample).run()
     return found, {rule.rule: rule for rule in found.rules}
 
@@ -99,9 +99,9 @@ def test_examples_show_the_place_of_the_change(tmp_path: Path) -> None:
 
 
 def test_a_long_document_counts_once(tmp_path: Path) -> None:
-    long = "a line with  two blanks\r\n" * (PIECE_CHARACTERS // 8)
+    long = "a line with  two blanks\r\n" * (CHUNK_CHARACTERS // 8)
     _found, rules = measured(tmp_path, {"a": [long, "b" * 60]}, DataSettings(tidy_spaces=True))
-    lines = PIECE_CHARACTERS // 8
+    lines = CHUNK_CHARACTERS // 8
     assert (rules["remove_controls"].documents, rules["remove_controls"].characters) == (1, lines)
     assert (rules["tidy_spaces"].documents, rules["tidy_spaces"].characters) == (1, lines + 1)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_studio.data.cleaning import near_duplicates
 from llm_studio.data.cleaning.near_duplicates import NearDuplicate, NearDuplicates
-from llm_studio.data.corpus.text_stats import Part, Scale
+from llm_studio.data.corpus.text_stats import Part, TextStatsWriter
 from llm_studio.errors import Cancelled
 from llm_studio.jobs import Job
 
@@ -27,7 +27,7 @@ def found(texts: list[str], similarity: float = 0.8, job: Job | None = None) -> 
 
 
 def measured(texts: Iterable[str]) -> Part:
-    with Scale() as scale:
+    with TextStatsWriter() as scale:
         for text in texts:
             scale.add(text, True)
         return scale.measures().whole()
@@ -39,7 +39,9 @@ def text_of(words: int, seed: int) -> list[str]:
 
 def jaccard(left: list[str], right: list[str]) -> float:
     """The share of phrases in common, by definition."""
-    one, other = ({tuple(words[n : n + near_duplicates.PHRASE]) for n in range(len(words))} for words in (left, right))
+    one, other = (
+        {tuple(words[n : n + near_duplicates.SHINGLE_SIZE]) for n in range(len(words))} for words in (left, right)
+    )
     return len(one & other) / len(one | other)
 
 
@@ -57,7 +59,7 @@ def test_pairs_above_the_similarity_are_found_and_pairs_below_are_not(similarity
     others = [changed(words, seed // step, seed) for seed, words in enumerate(originals)]
     real = [jaccard(left, right) for left, right in zip(originals, others, strict=True)]
     removed = {pair.removed % 60 for pair in found([" ".join(words) for words in originals + others], similarity)}
-    margin = 3.5 * (similarity * (1 - similarity) / near_duplicates.PLACES) ** 0.5  # standard errors
+    margin = 3.5 * (similarity * (1 - similarity) / near_duplicates.NUM_PERM) ** 0.5  # standard errors
     surely = {n for n, share in enumerate(real) if share > similarity + margin}
     surely_not = {n for n, share in enumerate(real) if share < similarity - margin}
     assert min(len(surely), len(surely_not)) > 1
@@ -148,7 +150,7 @@ def test_many_documents_need_little_memory_for_each(monkeypatch: pytest.MonkeyPa
     for count in (2_000, 8_000):
         texts = (" ".join(text_of(30, seed)) for seed in range(count))
         tracemalloc.start()
-        with NearDuplicates(0.8) as compared, Scale() as scale:
+        with NearDuplicates(0.8) as compared, TextStatsWriter() as scale:
             for number, text in enumerate(texts):
                 scale.add(text, True)
                 compared.add(number, text)

@@ -17,8 +17,8 @@ from llm_studio.data.cleaning import TEXT_RULES, clean
 from llm_studio.data.corpus import text_stats as measures_module
 from llm_studio.data.corpus.corpus import Corpus, Plan, Side
 from llm_studio.data.corpus.selection import Verdict, draw, duplicates
-from llm_studio.data.corpus.text_stats import Measures, Scale
-from llm_studio.data.sources.store import PIECE_CHARACTERS, Piece, write_source
+from llm_studio.data.corpus.text_stats import TextStats, TextStatsWriter
+from llm_studio.data.sources.store import CHUNK_CHARACTERS, Chunk, write_source
 from llm_studio.errors import DataError
 from llm_studio.jobs import Job
 
@@ -100,13 +100,13 @@ spread_hashes = st.sampled_from([n << bits for bits in (0, 20, 58, 61) for n in 
 def test_what_is_decided_is_what_one_pass_in_the_order_of_the_hashes_decides(
     documents: list[tuple[int, int, bool]], share: float, rows: int
 ) -> None:
-    with mock.patch.object(measures_module, "_ROWS", rows), Scale() as scale:
+    with mock.patch.object(measures_module, "_ROWS", rows), TextStatsWriter() as scale:
         for value, length, _may in documents:
             scale.put(value, length)
         check_decisions(documents, share, scale.measures())
 
 
-def check_decisions(documents: list[tuple[int, int, bool]], share: float, measures: Measures) -> None:
+def check_decisions(documents: list[tuple[int, int, bool]], share: float, measures: TextStats) -> None:
     hashes = [row[0] for row in documents]
     allowed = np.array([row[2] for row in documents], np.bool_)
     seen: set[int] = set()
@@ -163,7 +163,7 @@ def test_headers_of_a_source_go_and_those_of_another_stay(tmp_path: Path) -> Non
 
 
 def test_a_long_document_is_cleaned_in_stretches_as_one(tmp_path: Path) -> None:
-    text = "<p>One  &amp; two</p>\n\n\n\n\n    three\xad \r\n" * (PIECE_CHARACTERS // 20)
+    text = "<p>One  &amp; two</p>\n\n\n\n\n    three\xad \r\n" * (CHUNK_CHARACTERS // 20)
     chosen = DataSettings.model_validate({**ALL, "validation_share": 0.5})
     plan = plan_of(tmp_path, {"a": [text, *(sentences(90, n) for n in range(300))]}, chosen)
     assert clean(text, chosen) in both(plan) or plan.cut
@@ -171,7 +171,7 @@ def test_a_long_document_is_cleaned_in_stretches_as_one(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_changes_when_a_rule_that_matters_changes_and_only_then(tmp_path: Path) -> None:
-    write_source(tmp_path, "a", "", [Piece("text", True)], Job())
+    write_source(tmp_path, "a", "", [Chunk("text", True)], Job())
 
     def print_of(**chosen: object) -> str:
         return Corpus(tmp_path, DataSettings.model_validate(chosen)).fingerprint()
@@ -189,7 +189,7 @@ def test_a_project_of_before_keeps_its_fingerprint(tmp_path: Path) -> None:
     """What was prepared before these rules came is not out of date."""
     from llm_studio.files import fingerprint
 
-    source = write_source(tmp_path, "a", "", [Piece("text", True)], Job())
+    source = write_source(tmp_path, "a", "", [Chunk("text", True)], Job())
     before = {"normalize_unicode": True, "remove_duplicates": True, "min_characters": 50, "validation_share": 0.05}
     assert Corpus(tmp_path, DataSettings()).fingerprint() == fingerprint([("a", source.sha256)], before)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.chunks import Piece
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import store
-from llm_studio.data.sources.sharded import Growing, plans, write_plan
+from llm_studio.data.sources.sharded import ShardedSourceWriter, plans, write_plan
 from llm_studio.errors import SourceError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
@@ -21,10 +21,10 @@ def grown(folder: Path, portions: Sequence[Sequence[str]]) -> store.Source:
     """A source to which portions of documents were appended, by as many calls."""
     done = 0
     for portion in portions:
-        source = Growing(folder, "grown", "somewhere", {"state": "incomplete"})
+        source = ShardedSourceWriter(folder, "grown", "somewhere", {"state": "incomplete"})
         assert source.end == (0, done)
         done += len(portion)
-        pieces = (Piece(text, True) for text in portion)
+        pieces = (Chunk(text, True) for text in portion)
         source.append(pieces, lambda: (0, done), Job(), lambda _n, _b: Progress("", 0, None, ""))  # noqa: B023
     return store.sources(folder)[0]
 
@@ -46,7 +46,7 @@ def test_what_was_appended_is_read_from_any_document_on(portions: list[list[str]
         everything = [text for portion in portions for text in portion]
         assert source.documents == len(everything)
         assert source.bytes == sum(len(text.encode()) for text in everything)
-        assert texts(store.read_pieces(Path(folder), source)) == everything
+        assert texts(store.read_chunks(Path(folder), source)) == everything
         for document in range(len(everything) + 2):
             assert texts(store.read_from(Path(folder), source, document)) == everything[document:]
 
@@ -62,7 +62,7 @@ def test_a_part_that_the_manifest_doesnt_name_isnt_there(tmp_path: Path) -> None
     source = grown(tmp_path, [["one", "two"], ["three"]])
     (tmp_path / "grown.parquet" / "00002.parquet").write_bytes(b"written when the power went")
     assert store.sources(tmp_path) == [source]
-    assert texts(store.read_pieces(tmp_path, source)) == ["one", "two", "three"]
+    assert texts(store.read_chunks(tmp_path, source)) == ["one", "two", "three"]
     assert grown(tmp_path / "other", [["x"]]).sha256 != source.sha256
 
 
@@ -78,7 +78,7 @@ def test_it_is_moved_removed_and_dropped_like_any_other(tmp_path: Path) -> None:
     store.move_source(tmp_path, "grown", tmp_path / "aside")
     assert store.sources(tmp_path) == []
     assert store.sources(tmp_path / "aside") == [source]
-    again = Growing(tmp_path / "aside", "grown", "somewhere", {})
+    again = ShardedSourceWriter(tmp_path / "aside", "grown", "somewhere", {})
     again.drop_after(0)
     again.remove_if_empty()
     assert store.sources(tmp_path / "aside") == []
@@ -89,7 +89,7 @@ def test_it_is_moved_removed_and_dropped_like_any_other(tmp_path: Path) -> None:
 
 def test_fields_of_a_later_program_stay_in_the_manifest(tmp_path: Path) -> None:
     grown(tmp_path, [["one"]])
-    growing = Growing(tmp_path, "grown", "somewhere", {"state": "complete"})
+    growing = ShardedSourceWriter(tmp_path, "grown", "somewhere", {"state": "complete"})
     growing.set_field("conversations", True)
     growing.save()
     manifest = json.loads((tmp_path / "grown.meta.json").read_text(encoding="utf-8"))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from llm_studio.data.sources import store
 from llm_studio.data.sources.store import (
-    Piece,
-    in_pieces,
-    read_pieces,
+    Chunk,
+    in_chunks,
+    read_chunks,
     remove_source,
     source_name,
     sources,
@@ -30,10 +30,10 @@ anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 
 
 def written(folder: Path, texts: list[str], name: str = "texts") -> store.Source:
-    return write_source(folder, name, "a test", [Piece(text, True) for text in texts], Job())
+    return write_source(folder, name, "a test", [Chunk(text, True) for text in texts], Job())
 
 
-def joined(pieces: Iterator[Piece]) -> list[str]:
+def joined(pieces: Iterator[Chunk]) -> list[str]:
     """The documents that the pieces are of."""
     out, text = [], ""
     for piece in pieces:
@@ -50,7 +50,7 @@ def joined(pieces: Iterator[Piece]) -> list[str]:
 def test_what_is_written_is_read_again(tmp_path: Path, texts: list[str]) -> None:
     texts = [*texts, "a text that isn't blank"]
     source = written(tmp_path, texts)
-    assert joined(read_pieces(tmp_path, source)) == texts
+    assert joined(read_chunks(tmp_path, source)) == texts
     assert source.documents == len(texts)
     assert source.characters == sum(map(len, texts))
     assert source.bytes == sum(len(text.encode()) for text in texts)
@@ -61,13 +61,13 @@ def test_what_is_written_is_read_again(tmp_path: Path, texts: list[str]) -> None
 def test_pieces_depend_on_the_text_and_not_on_its_fragments(texts: list[str], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", 7)
-        whole = list(in_pieces(Piece(text, True) for text in texts))
-        fragments: list[Piece] = []
+        whole = list(in_chunks(Chunk(text, True) for text in texts))
+        fragments: list[Chunk] = []
         for text in texts:
             cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
             parts = [text[a:b] for a, b in itertools.pairwise([0, *cuts, len(text)])]
-            fragments += [Piece(part, False) for part in parts] + [Piece("", True)]
-        in_fragments = list(in_pieces(fragments))
+            fragments += [Chunk(part, False) for part in parts] + [Chunk("", True)]
+        in_fragments = list(in_chunks(fragments))
         assert in_fragments == whole
         assert joined(iter(whole)) == texts
         assert all(len(piece.text) <= 7 for piece in whole)
@@ -75,7 +75,7 @@ def test_pieces_depend_on_the_text_and_not_on_its_fragments(texts: list[str], da
 
 def test_a_long_text_is_cut_right_before_a_word() -> None:
     text = "word " * 200_000
-    pieces = list(in_pieces([Piece(text, True)]))
+    pieces = list(in_chunks([Chunk(text, True)]))
     assert len(pieces) == 3
     assert all(piece.text.startswith(" word") and piece.text.endswith("word") for piece in pieces[1:-1])
     assert pieces[0].text.endswith("word")
@@ -83,13 +83,13 @@ def test_a_long_text_is_cut_right_before_a_word() -> None:
 
 def test_a_cut_leaves_white_space_together() -> None:
     text = "a" * 499_998 + "  b"
-    assert [piece.text for piece in in_pieces([Piece(text, True)])] == ["a" * 499_998, "  b"]
+    assert [piece.text for piece in in_chunks([Chunk(text, True)])] == ["a" * 499_998, "  b"]
 
 
 @pytest.mark.parametrize("together", ["\r\n", "e\u0301", "\u1100\u1161", "👩\u200d🔬"])
 def test_a_run_without_white_space_is_cut_beside_what_belongs_together(together: str) -> None:
     text = "x" * 499_999 + together + "y" * 10
-    first, second = in_pieces([Piece(text, True)])
+    first, second = in_chunks([Chunk(text, True)])
     assert first.text + second.text == text
     assert len(first.text) <= 500_000
     assert together in second.text or together in first.text
@@ -106,27 +106,27 @@ def test_row_groups_hold_about_a_megabyte(tmp_path: Path) -> None:
 
 def test_the_hash_is_of_the_documents_and_not_of_the_file(tmp_path: Path) -> None:
     whole = written(tmp_path, ["one two", "three"])
-    parts = [Piece("one", False), Piece(" two", True), Piece("three", True)]
+    parts = [Chunk("one", False), Chunk(" two", True), Chunk("three", True)]
     assert write_source(tmp_path, "parts", "", parts, Job()).sha256 == whole.sha256
     assert written(tmp_path, ["one", " twothree"]).sha256 != whole.sha256
 
 
 def test_half_a_surrogate_pair_becomes_a_replacement_character(tmp_path: Path) -> None:
     source = written(tmp_path, ["a\ud83dz"])
-    assert joined(read_pieces(tmp_path, source)) == ["a�z"]
+    assert joined(read_chunks(tmp_path, source)) == ["a�z"]
 
 
 def test_a_document_left_open_ends_with_its_source(tmp_path: Path) -> None:
-    source = write_source(tmp_path, "open", "", [Piece("never", False), Piece(" ended", False)], Job())
-    assert joined(read_pieces(tmp_path, source)) == ["never ended"]
+    source = write_source(tmp_path, "open", "", [Chunk("never", False), Chunk(" ended", False)], Job())
+    assert joined(read_chunks(tmp_path, source)) == ["never ended"]
     assert source.documents == 1
 
 
 def test_notes_gathered_while_reading_are_in_the_manifest(tmp_path: Path) -> None:
     notes: list[str] = []
 
-    def pieces() -> Iterator[Piece]:
-        yield Piece("text", True)
+    def pieces() -> Iterator[Chunk]:
+        yield Chunk("text", True)
         notes.append("read as Mac Roman")
 
     write_source(tmp_path, "noted", "a.txt", pieces(), Job(), notes, {"separator": "blank"})
@@ -137,7 +137,7 @@ def test_notes_gathered_while_reading_are_in_the_manifest(tmp_path: Path) -> Non
 
 def test_writing_reports_documents(tmp_path: Path) -> None:
     events: list[Progress] = []
-    write_source(tmp_path, "a", "", [Piece("text", True)] * 3, Job(events.append))
+    write_source(tmp_path, "a", "", [Chunk("text", True)] * 3, Job(events.append))
     assert events[-1].done == 3
 
 
@@ -157,10 +157,10 @@ def test_a_source_without_text_is_refused_and_leaves_nothing(tmp_path: Path, tex
 def test_a_stopped_job_leaves_nothing(tmp_path: Path) -> None:
     job = Job()
 
-    def pieces() -> Iterator[Piece]:
-        yield from [Piece("x" * 100_000, True)] * 60
+    def pieces() -> Iterator[Chunk]:
+        yield from [Chunk("x" * 100_000, True)] * 60
         job.request_stop()
-        yield Piece("more", True)
+        yield Chunk("more", True)
 
     with pytest.raises(Cancelled):
         write_source(tmp_path, "stopped", "", pieces(), job)
@@ -185,8 +185,8 @@ def test_a_parquet_file_dropped_in_is_accepted(tmp_path: Path) -> None:
     )
     (source,) = sources(tmp_path)
     assert (source.name, source.documents) == ("mine", 4)
-    assert joined(read_pieces(tmp_path, source)) == ["one", "", "x" * 1_200_000, "trois é"]
-    assert all(len(piece.text) <= 500_000 for piece in read_pieces(tmp_path, source))
+    assert joined(read_chunks(tmp_path, source)) == ["one", "", "x" * 1_200_000, "trois é"]
+    assert all(len(piece.text) <= 500_000 for piece in read_chunks(tmp_path, source))
     assert (tmp_path / "mine.meta.json").exists()
     assert sources(tmp_path) == [source]
 
@@ -194,7 +194,7 @@ def test_a_parquet_file_dropped_in_is_accepted(tmp_path: Path) -> None:
 def test_a_dictionary_encoded_column_is_read(tmp_path: Path) -> None:
     table = pa.table({"text": pa.array(["a", "b", "a"]).dictionary_encode()})
     pq.write_table(table, tmp_path / "mine.parquet")
-    assert joined(read_pieces(tmp_path, sources(tmp_path)[0])) == ["a", "b", "a"]
+    assert joined(read_chunks(tmp_path, sources(tmp_path)[0])) == ["a", "b", "a"]
 
 
 def test_a_file_that_replaced_another_gets_a_manifest_of_its_own(tmp_path: Path) -> None:
@@ -251,10 +251,10 @@ def test_a_truncated_or_damaged_file_is_named(tmp_path: Path) -> None:
     content[100:2000] = bytes(1900)
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"texts\.parquet"):
-        list(read_pieces(tmp_path, source))
+        list(read_chunks(tmp_path, source))
     path.write_bytes(content[:-20])
     with pytest.raises(SourceError, match=r"texts\.parquet"):
-        list(read_pieces(tmp_path, source))
+        list(read_chunks(tmp_path, source))
 
 
 def test_columns_that_hold_no_texts_are_refused(tmp_path: Path) -> None:
@@ -271,10 +271,10 @@ def test_columns_that_hold_no_texts_are_refused(tmp_path: Path) -> None:
 
 def test_no_file_stays_open_after_reading(tmp_path: Path) -> None:
     source = written(tmp_path, ["a", "b"])
-    unfinished = read_pieces(tmp_path, source)
+    unfinished = read_chunks(tmp_path, source)
     next(unfinished)
     del unfinished
-    list(read_pieces(tmp_path, source))
+    list(read_chunks(tmp_path, source))
     handles = Path("/proc/self/fd")
     if handles.exists() and os.name != "nt":  # Wine has one too
         opened = [os.path.realpath(handle) for handle in handles.iterdir()]

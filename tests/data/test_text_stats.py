@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_studio.data.corpus.text_stats import Scale
+from llm_studio.data.corpus.text_stats import TextStatsWriter
 from llm_studio.errors import DiskFullError, StorageError
 
 MANY = 40_000
@@ -18,7 +18,7 @@ MANY = 40_000
 
 
 def measured() -> int:
-    with Scale() as scale:
+    with TextStatsWriter() as scale:
         for number in range(MANY):
             scale.put(number << 40, 10)
         return scale.measures().total
@@ -52,7 +52,7 @@ def test_no_folder_for_temporary_files_is_told_and_few_texts_need_none(monkeypat
     monkeypatch.setattr(tempfile, "_get_default_tempdir", none)
     with pytest.raises(StorageError, match="no folder for temporary files"):
         measured()
-    with Scale() as scale:
+    with TextStatsWriter() as scale:
         scale.add("a few words", True)
         assert scale.measures().whole().lengths.tolist() == [11]
         assert np.unique(scale.measures().whole().hashes).size == 1

@@ -12,7 +12,7 @@ from llm_studio.export import archive as export
 from llm_studio.export.archive import OPTIMIZER, Saved
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.generation.generate import load_writer
+from llm_studio.workflows.generation.generate import load_generator
 from llm_studio.workflows.machine import gauges, licences, report
 from llm_studio.workflows.machine.diagnosis import Finding
 from llm_studio.workflows.training.train import train
@@ -59,7 +59,7 @@ def test_an_unpacked_archive_writes_as_the_checkpoint_did(
     how = {"seed": 1, "max_tokens": 20}
     texts = []
     for which in (str(folder), str(saved.path)):
-        writer = load_writer(trained, Job(), which=which)
+        writer = load_generator(trained, Job(), which=which)
         texts.append(writer.write("Once", Job(), writer.settings_with(how)))
     assert texts[0] == texts[1]
     last = heard[-1]

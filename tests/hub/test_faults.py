@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from llm_studio.data.sources.hub import requests
-from llm_studio.data.sources.hub.plan import Wanted
+from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.errors import DownloadError, StorageError
 from llm_studio.events import Event, to_json
 from llm_studio.jobs import Job
@@ -31,7 +31,7 @@ def tales_on_the_hub(hub: Hub) -> None:
 
 def begun(project: Project, documents: int = 300) -> None:
     """Some documents have come before the fault."""
-    take(project, Wanted("me/tales", max_documents=documents))
+    take(project, DownloadRequest("me/tales", max_documents=documents))
 
 
 def test_a_connection_cut_in_the_middle_of_a_shard_goes_unnoticed(hub: Hub, empty: Project) -> None:
@@ -107,7 +107,7 @@ def test_damage_that_stays_is_told_and_what_came_before_is_kept(hub: Hub, empty:
     good, card = parquet(stories(1000, 1100)), readme()
     hub.add("me/worn", {"train-0.parquet": bytes(content), "train-1.parquet": good, "README.md": card})
     with pytest.raises(DownloadError, match=r"train-0\.parquet.*isn't what the hub promised"):
-        take(empty, Wanted("me/worn"))
+        take(empty, DownloadRequest("me/worn"))
     kept = texts_in(empty, "worn")
     assert 0 < len(kept) < 1000
     assert kept == stories(0, len(kept))
@@ -118,8 +118,8 @@ def test_a_wrong_checksum_is_found_and_nothing_of_that_file_is_kept(hub: Hub, em
     contents = [json_lines(stories(n * 500, n * 500 + 500)) for n in range(2)]
     contents = [zipped(content) for content in contents] if ending == ".jsonl.gz" else contents
     hub.add("me/lines", {f"train-{n}{ending}": content for n, content in enumerate(contents)} | {"README.md": readme()})
-    wanted = Wanted("me/lines", text_field="text")
-    take(empty, Wanted("me/lines", text_field="text", max_documents=600))
+    wanted = DownloadRequest("me/lines", text_field="text")
+    take(empty, DownloadRequest("me/lines", text_field="text", max_documents=600))
     place = contents[1].index(b"birds") if ending == ".jsonl" else len(contents[1]) // 2
     hub.faults.damaged = [place] * 9
     with pytest.raises(DownloadError, match=r"train-1.*isn't what the hub promised"):
@@ -219,7 +219,7 @@ def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     hub.add("me/secret", tales(), token=TOKEN, gated=True)
-    secret = Wanted("me/secret")
+    secret = DownloadRequest("me/secret")
     with pytest.raises(DownloadError, match=r"only to who is logged in.*hf auth login"):
         take(empty, secret)
     monkeypatch.setenv("HF_TOKEN", TOKEN + "x")
@@ -239,7 +239,7 @@ def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
 
 def test_a_data_set_that_doesnt_exist_is_told(empty: Project) -> None:
     with pytest.raises(DownloadError, match="there is no such data set"):  # the hub says 401 to who isn't logged in
-        take(empty, Wanted("me/nothing"))
+        take(empty, DownloadRequest("me/nothing"))
 
 
 def test_a_full_disk_keeps_the_parts_before(hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from llm_studio import i18n
 from llm_studio.cli.app import DONE, PROBLEM, WRONG_USAGE, main
-from llm_studio.data.sources.hub.plan import Wanted
+from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.errors import DownloadError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -85,7 +85,7 @@ def test_the_catalogue_is_complete_and_in_both_languages() -> None:
         assert set(entry.in_languages.values()) <= {other.key for other in entries}
         large = entry.size is None or entry.size > 2000
         assert entry.max_documents or not large or (entry.documents or 10**9) < 200_000, entry.key
-        assert isinstance(wanted(entry.key), Wanted)
+        assert isinstance(wanted(entry.key), DownloadRequest)
     i18n.activate("fr")
     assert "histoires" in entries[0].sentence
 

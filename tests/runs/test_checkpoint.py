@@ -20,7 +20,7 @@ from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
 from llm_studio.runs import checkpoint, snapshots
 from llm_studio.runs.checkpoint import LoopState
-from llm_studio.training.progress import Standing
+from llm_studio.training.progress import TrainingProgress
 
 ERROR_DISK_FULL = 112
 """What Windows says."""
@@ -159,13 +159,13 @@ def test_a_loss_without_a_number_is_not_the_best(tmp_path: Path) -> None:
         save(tmp_path, step, loss)
     best = checkpoint.best(checkpoint.listed(tmp_path))
     assert best and best.step == 2
-    standing = Standing()
+    standing = TrainingProgress()
     assert not standing.measured(math.nan)
     assert standing.measured(3.0) and not standing.measured(math.nan) and standing.measured(2.0)
 
 
 def test_losses_of_other_texts_are_not_compared(tmp_path: Path) -> None:
-    standing = Standing(step=10, best_loss=1.0)
+    standing = TrainingProgress(step=10, best_loss=1.0)
     standing.changed({"training.eval_interval": 5})
     assert standing.best_loss == 1.0
     standing.changed({"training.loss_on": "answers"})

@@ -18,7 +18,7 @@ from llm_studio.project import Project
 from llm_studio.runs import checkpoint, registry, snapshots
 from llm_studio.workflows.data import texts
 from llm_studio.workflows.generation import chats
-from llm_studio.workflows.generation.generate import answer, load_writer
+from llm_studio.workflows.generation.generate import answer, load_generator
 from llm_studio.workflows.training.train import train
 from tests.talk import add_talk
 from tests.training.test_resume import DieAt, StopAt, assert_same_weights
@@ -124,7 +124,7 @@ def chatting(based: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_it_answers_and_stops(chatting: Project) -> None:
     assert registry.read(chatting, "chat").conversations and not registry.read(chatting, "base").conversations
-    writer = load_writer(chatting, Job(), "chat")
+    writer = load_generator(chatting, Job(), "chat")
     how = writer.settings_with({"temperature": 0.0, "max_tokens": 60})
     assert writer.chat
     for question, form in (
@@ -135,12 +135,12 @@ def test_it_answers_and_stops(chatting: Project) -> None:
         assert re.fullmatch(form, text), text
         turn = writer.write_tokens(question, Job(), how, chat=True)
         assert (turn.text, turn.question) == (text, True) and turn.count < 60
-    base = load_writer(chatting, Job(), "base")
+    base = load_generator(chatting, Job(), "base")
     assert not base.chat and base.write("Who is Mia?", Job(), how, chat=True) != text
 
 
 def test_a_chat_of_questions_is_read_by_the_model_as_a_conversation(chatting: Project) -> None:
-    writer = load_writer(chatting, Job(), "chat")
+    writer = load_generator(chatting, Job(), "chat")
     how = writer.settings_with({"temperature": 0.0, "max_tokens": 40})
     chat = answer(chatting, writer, chats.new(), " Who is Tom? ", how, Job(), question=True)
     chat = answer(chatting, writer, chat, "Where is the red cat?", how, Job(), question=True)
@@ -160,7 +160,7 @@ def test_a_chat_of_questions_is_read_by_the_model_as_a_conversation(chatting: Pr
 
 def test_plain_writing_of_a_chatting_model_stops_at_a_turn_too(chatting: Project) -> None:
     """Whatever is drawn, no marker is written."""
-    writer = load_writer(chatting, Job(), "chat")
+    writer = load_generator(chatting, Job(), "chat")
     for seed in range(5):
         how = writer.settings_with({"temperature": 2.0, "top_k": 0, "top_p": 1.0, "max_tokens": 60, "seed": seed})
         text = writer.write("Tom is a little", Job(), how)

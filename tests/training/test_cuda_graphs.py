@@ -19,7 +19,7 @@ from llm_studio.jobs import Job
 from llm_studio.paths import data_folder
 from llm_studio.project import Project
 from llm_studio.training import cuda_graphs, pipeline, step
-from llm_studio.training.cuda_graphs import WARM, Graphs
+from llm_studio.training.cuda_graphs import WARM, GraphedSteps
 from llm_studio.workflows.training.train import train
 from tests.training.test_memory import OUT_OF_MEMORY, room  # noqa: F401  a fixture
 from tests.training.test_recovery import LONG, poison  # noqa: F401  a fixture
@@ -68,8 +68,8 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Callable[[Again], None]:
     """Has steps done by what this recorder records, from now on."""
 
     def use(recorder: Again) -> None:
-        def steps(update: step.Update, compute: Compute, _group: object) -> pipeline.Steps:
-            return pipeline.Steps(update, True, Graphs(update, compute, recorder))
+        def steps(update: step.Updater, compute: Compute, _group: object) -> pipeline.StepPipeline:
+            return pipeline.StepPipeline(update, True, GraphedSteps(update, compute, recorder))
 
         monkeypatch.setattr(pipeline, "steps", steps)
 
@@ -127,9 +127,9 @@ def test_losses_without_a_number_are_skipped_and_gone_back_from(
         train(project, Job(), run="plain", changes=changes)
         recorder = Again()
         recording(recorder)
-        real = Graphs.step
+        real = GraphedSteps.step
 
-        def poisoned(self: Graphs, number: int, rate: float) -> step.Gradients | None:
+        def poisoned(self: GraphedSteps, number: int, rate: float) -> step.PendingGradients | None:
             if number + 1 not in bad or number < WARM:
                 return real(self, number, rate)
             before = [tensor.clone() for tensor in self._update.model.parameters()]
@@ -140,7 +140,7 @@ def test_losses_without_a_number_are_skipped_and_gone_back_from(
             assert all(torch.equal(a, b) for a, b in zip(before, self._update.model.parameters(), strict=True))
             return found
 
-        patch.setattr(Graphs, "step", poisoned)
+        patch.setattr(GraphedSteps, "step", poisoned)
         train(project, Job(), run="graph", changes=changes)
     assert_near(project, "plain", "graph", 5e-3)
     kinds = ("skipped", "rollback")
@@ -155,7 +155,7 @@ def test_smaller_micro_batches_are_recorded_anew(project: Project, recording: An
     recording(recorder)
     real = cuda_graphs._Graph.step
 
-    def ten(self: cuda_graphs._Graph, ids: Tensor, rate: float) -> step.Gradients:
+    def ten(self: cuda_graphs._Graph, ids: Tensor, rate: float) -> step.PendingGradients:
         if recorder.replayed == 7:
             self.made_for = (None, 0)  # as where an evaluation had to halve them
         return real(self, ids, rate)
@@ -180,10 +180,10 @@ def damaged(project: Project, changes: dict[str, Any], recording: Any, recorder:
 def test_what_gives_other_weights_is_not_used_and_not_tried_again(project: Project, recording: Any) -> None:
     """As a driver would that forgets half of an update."""
     changes = {**EXACT, "model.dropout": 0.0}
-    found: list[step.Update] = []
-    real = Graphs.__init__
+    found: list[step.Updater] = []
+    real = GraphedSteps.__init__
 
-    def init(self: Graphs, update: step.Update, *more: Any) -> None:
+    def init(self: GraphedSteps, update: step.Updater, *more: Any) -> None:
         found.append(update)
         real(self, update, *more)
 
@@ -194,7 +194,7 @@ def test_what_gives_other_weights_is_not_used_and_not_tried_again(project: Proje
 
     recorder = Again(spoil)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Graphs, "__init__", init)
+        patch.setattr(GraphedSteps, "__init__", init)
         damaged(project, changes, recording, recorder)
     assert (recorder.recorded, recorder.replayed) == (1, 1)
 

@@ -17,7 +17,7 @@ from llm_studio.errors import Cancelled, TrainingError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, registry
-from llm_studio.training.distributed import ALONE, Group, joined
+from llm_studio.training.distributed import ALONE, ProcessGroup, joined
 from llm_studio.workflows.training.train import train
 from tests.tiny import project_with_tokens
 from tests.training.test_resume import StopAt, records
@@ -209,9 +209,9 @@ def test_those_that_have_come_wait_longer_for_one_that_has_much_to_do_than_for_o
 
 def test_sequences_that_cannot_be_shared_out_are_refused() -> None:
     assert ALONE.part_of(7) == slice(0, 7)
-    assert [Group(rank, 4).part_of(8) for rank in range(4)] == [slice(n, n + 2) for n in (0, 2, 4, 6)]
+    assert [ProcessGroup(rank, 4).part_of(8) for rank in range(4)] == [slice(n, n + 2) for n in (0, 2, 4, 6)]
     with pytest.raises(TrainingError, match=r"8 sequences.*3 processes.*multiple of 3"):
-        Group(0, 3).part_of(8)
+        ProcessGroup(0, 3).part_of(8)
 
 
 @pytest.mark.parametrize(("batch_size", "micro_batches", "processes"), [(4, 8, 4), (32, 1, 4), (32, 6, 4), (4, 3, 1)])
@@ -221,7 +221,7 @@ def test_no_two_micro_batches_of_a_step_have_the_same_number(
     sequences = batch_size * micro_batches
     numbers: list[int] = []
     for rank in range(processes):
-        group = Group(rank, processes)
+        group = ProcessGroup(rank, processes)
         own = group.part_of(sequences)
         first = group.first_micro_batch(batch_size, micro_batches)
         numbers += range(first, first + -(-(own.stop - own.start) // batch_size))

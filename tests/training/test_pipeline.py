@@ -21,7 +21,7 @@ from llm_studio.project import Project
 from llm_studio.training import pipeline as ahead
 from llm_studio.training import step, trainer
 from llm_studio.training.optim import optimizer
-from llm_studio.training.prefetch import Draw, Feed
+from llm_studio.training.prefetch import BatchPrefetcher, BatchRequest
 from llm_studio.workflows.training.train import train
 from tests.training.test_memory import OUT_OF_MEMORY, room  # noqa: F401  a fixture
 from tests.training.test_recovery import LONG, poison  # noqa: F401  a fixture
@@ -33,7 +33,7 @@ BOTH: list[dict[str, object]] = [{"training.optimizer": "adamw"}, {"training.opt
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Has losses read late from now on."""
-    return lambda: monkeypatch.setattr(ahead, "steps", lambda update, *_: ahead.Steps(update, late=True))
+    return lambda: monkeypatch.setattr(ahead, "steps", lambda update, *_: ahead.StepPipeline(update, late=True))
 
 
 def figures(project: Project, run: str) -> list[dict[str, object]]:
@@ -55,18 +55,18 @@ def test_the_next_step_is_begun_before_the_last_one_is_read_unless_something_com
     project: Project, late: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    begin, read = step.Update.gradients, step.Gradients.read
+    begin, read = step.Updater.gradients, step.PendingGradients.read
 
-    def noted_begin(self: step.Update, number: int) -> step.Gradients | None:
+    def noted_begin(self: step.Updater, number: int) -> step.PendingGradients | None:
         done.append(f"begin {number + 1}")
         return begin(self, number)
 
-    def noted_read(self: step.Gradients) -> step.Outcome:
+    def noted_read(self: step.PendingGradients) -> step.StepOutcome:
         done.append("read")
         return read(self)
 
-    monkeypatch.setattr(step.Update, "gradients", noted_begin)
-    monkeypatch.setattr(step.Gradients, "read", noted_read)
+    monkeypatch.setattr(step.Updater, "gradients", noted_begin)
+    monkeypatch.setattr(step.PendingGradients, "read", noted_read)
     monkeypatch.setattr(trainer.snapshots, "is_due", lambda _step: False)
     late()
     changes = {"training.max_steps": 5, "training.eval_interval": 3, "training.checkpoint_interval": 100}
@@ -105,16 +105,16 @@ def test_a_stop_in_the_midst_of_the_step_ahead_keeps_the_one_before(
 ) -> None:
     train(project, Job(), run="whole")
     job = Job()
-    begin = step.Update.gradients
+    begin = step.Updater.gradients
 
-    def stopping(self: step.Update, number: int) -> step.Gradients | None:
+    def stopping(self: step.Updater, number: int) -> step.PendingGradients | None:
         if number == 9:
             job.request_stop()
         return begin(self, number)
 
     late()
     with monkeypatch.context() as patch:
-        patch.setattr(step.Update, "gradients", stopping)
+        patch.setattr(step.Updater, "gradients", stopping)
         assert train(project, job, run="parts").run.step == 9
     assert train(project, Job(), run="parts", resume=True).finished
     assert_same_weights(project, "whole", "parts")
@@ -176,12 +176,12 @@ def test_a_feed_gives_what_was_drawn_for_a_step_in_whatever_order_they_are_asked
     @settings(max_examples=25, deadline=None)
     @given(st.lists(st.integers(0, 5), max_size=12), st.booleans())
     def run(steps: list[int], ahead: bool) -> None:
-        feed = Feed(tokens, answers_only=False, pinned=False)
+        feed = BatchPrefetcher(tokens, answers_only=False, pinned=False)
         if ahead:
             feed.__enter__()
         try:
             for number in steps:
-                drawn = feed.take(Draw(7, number, 4, 16, {}))
+                drawn = feed.take(BatchRequest(7, number, 4, 16, {}))
                 expected = batches.draw(tokens, 7, number, 4, 16)
                 assert drawn.ids.tolist() == expected.tolist() and drawn.counted is None
         finally:
@@ -199,9 +199,9 @@ def test_a_feed_draws_the_next_step_meanwhile(tokens: Tokens, monkeypatch: pytes
         return real(*which)
 
     monkeypatch.setattr(batches, "draw", noted)
-    with Feed(tokens, answers_only=False, pinned=False) as feed:
+    with BatchPrefetcher(tokens, answers_only=False, pinned=False) as feed:
         for number in (3, 4, 5):
-            feed.take(Draw(7, number, 4, 16, {}))
+            feed.take(BatchRequest(7, number, 4, 16, {}))
     assert drawn in ([3, 4, 5, 6], [3, 4, 5])  # the last may be called off
 
 
@@ -216,7 +216,7 @@ def test_what_goes_wrong_in_the_feeds_thread_is_told_to_who_takes(
         return real(*which)
 
     monkeypatch.setattr(batches, "draw", damaged)
-    with Feed(tokens, answers_only=False, pinned=False) as feed:
-        feed.take(Draw(7, 3, 4, 16, {}))
+    with BatchPrefetcher(tokens, answers_only=False, pinned=False) as feed:
+        feed.take(BatchRequest(7, 3, 4, 16, {}))
         with pytest.raises(DataError, match="damaged"):
-            feed.take(Draw(7, 4, 4, 16, {}))
+            feed.take(BatchRequest(7, 4, 4, 16, {}))

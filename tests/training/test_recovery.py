@@ -130,9 +130,9 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], None]:
     def make(steps: set[int]) -> None:
         from llm_studio.training import step as module
 
-        real = module.Update.gradients
+        real = module.Updater.gradients
 
-        def gradients(self: module.Update, step: int) -> module.Gradients | None:
+        def gradients(self: module.Updater, step: int) -> module.PendingGradients | None:
             loss = Transformer.loss
 
             def poisoned(model: Transformer, *args: Any) -> torch.Tensor:
@@ -142,7 +142,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], None]:
                 patch.setattr(Transformer, "loss", poisoned)
                 return real(self, step)
 
-        monkeypatch.setattr(module.Update, "gradients", gradients)
+        monkeypatch.setattr(module.Updater, "gradients", gradients)
 
     return make
 
@@ -204,14 +204,14 @@ def test_a_weight_that_is_no_number_any_more_is_replaced_from_the_checkpoint(
 ) -> None:
     from llm_studio.training import step as module
 
-    made: list[module.Update] = []
-    real = module.Update.__init__
+    made: list[module.Updater] = []
+    real = module.Updater.__init__
 
-    def noted(self: module.Update, *args: Any) -> None:
+    def noted(self: module.Updater, *args: Any) -> None:
         made.append(self)
         real(self, *args)
 
-    monkeypatch.setattr(module.Update, "__init__", noted)
+    monkeypatch.setattr(module.Updater, "__init__", noted)
 
     class Flip:
         """Changes a weight when step 41 is done, as a bad memory chip would."""

@@ -102,7 +102,7 @@ def test_the_record_holds_the_energy_of_all_sessions_where_a_card_tells(
     state = checkpoint.listed(registry.folder(project, "untold"))[-1].state
 
     def session(*expected: float) -> None:
-        recorder = recording.Recorder(project, "untold", settings, "data", state.compute, None)
+        recorder = recording.RunRecorder(project, "untold", settings, "data", state.compute, None)
         for joules in expected:
             assert recorder.write("stopped", state, settings).joules == joules
             assert registry.read(project, "untold").joules == joules

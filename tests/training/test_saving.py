@@ -22,7 +22,7 @@ from llm_studio.project import Project
 from llm_studio.runs import checkpoint, log, registry, tensors
 from llm_studio.runs.tensors import Copy
 from llm_studio.training import saving, writer
-from llm_studio.training.writer import Keeper, NotSavedError
+from llm_studio.training.writer import NotSavedError, RunWriter
 from llm_studio.workflows.training.train import train
 from tests.training.test_resume import DieAt, StopAt, assert_same_weights, records
 
@@ -53,7 +53,7 @@ def test_a_run_saved_by_time_resumes_bit_for_bit_and_is_evaluated_no_more_often(
 def test_the_time_between_saves_is_that_of_the_settings(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(saving.time, "monotonic", lambda: now)
-    monkeypatch.setattr(Keeper, "busy", False)  # as where a save takes no longer than a step
+    monkeypatch.setattr(RunWriter, "busy", False)  # as where a save takes no longer than a step
     monkeypatch.setattr(saving.time, "time", lambda: -now)  # a clock that is set back decides nothing
 
     def report(event: Event) -> None:
@@ -275,7 +275,7 @@ def test_a_log_keeps_what_a_full_disk_refuses(tmp_path: Path) -> None:
     waited: list[bool] = []
     written = log.RunLog(tmp_path / "a.jsonl")
     events = [StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0) for step in range(1, 5)]
-    with written, Keeper(written, job, waited.append) as keeper:
+    with written, RunWriter(written, job, waited.append) as keeper:
         keeper.tell(events[0])
         assert written._stream
         disk = Full(written._stream, 30)
@@ -294,7 +294,7 @@ def test_a_log_waits_for_room_to_be_cut(small_disk: Path) -> None:
 
     filler = Filler(small_disk, 40, then)
     written = log.RunLog(small_disk / "a.jsonl")
-    with written, Keeper(written, Job(filler)) as keeper:
+    with written, RunWriter(written, Job(filler)) as keeper:
         for step in range(1, 41):
             keeper.tell(StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0))
         keeper.cut_log(30, evaluated=True)
@@ -308,7 +308,7 @@ def test_what_waits_to_be_written_when_a_stop_comes_is_told_as_lost(tmp_path: Pa
         raise DiskFullError("The disk is full.")
 
     job = Job()
-    with log.RunLog(tmp_path / "a.jsonl") as written, pytest.raises(NotSavedError), Keeper(written, job) as keeper:
+    with log.RunLog(tmp_path / "a.jsonl") as written, pytest.raises(NotSavedError), RunWriter(written, job) as keeper:
         keeper.write(full)
         threading.Timer(0.2, job.request_stop).start()
 

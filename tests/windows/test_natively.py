@@ -19,7 +19,7 @@ from llm_studio.project import Project
 from llm_studio.runs import registry
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import texts
-from llm_studio.workflows.training.train import Trained, train
+from llm_studio.workflows.training.train import TrainResult, train
 from tests.tiny import project_with_tokens
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="only Windows does this")
@@ -33,7 +33,7 @@ time.sleep(float(sys.argv[2]))
 """Another program that opens a file for itself alone, as Word does with a document, for so many seconds."""
 
 
-def train_briefly(project: Project, run: str) -> Trained:
+def train_briefly(project: Project, run: str) -> TrainResult:
     return train(project, Job(), run=run, changes={"training.max_steps": 6})
 
 

@@ -21,14 +21,14 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.files import close_quietly, temporary_explained
+from llm_studio.files import close_quietly, translate_temporary_errors
 from llm_studio.jobs import Job
 
 LONGEST = 500_000
 """Characters of a document that are compared."""
-PLACES = 128
+NUM_PERM = 128
 """Of a signature: the standard error of a similarity of 0.8 is 0.035."""
-PHRASE = 5
+SHINGLE_SIZE = 5
 _SEED = 20_240_501
 _BATCH = 500_000
 """Characters signed at once: some 60 bytes of memory for each."""
@@ -44,7 +44,7 @@ _Hashes = NDArray[np.uint64]
 def _bands(similarity: float) -> tuple[int, int]:
     """Bands, and places of each, that find nearly all pairs of that similarity: 99 % and more."""
     places = 8 if similarity >= 0.9 else 6 if similarity >= 0.75 else 4 if similarity >= 0.6 else 3
-    return PLACES // places, places
+    return NUM_PERM // places, places
 
 
 # --- From texts to signatures -----------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def _phrases(texts: list[str]) -> tuple[_Hashes, _Hashes]:
     words = _mixed((sums[ends] - sums[starts]) * _powers(_INVERSE, size)[starts])
     document = np.searchsorted(begins, starts, "right")
     phrases = words.copy()
-    for ahead in range(1, min(PHRASE, len(words))):  # the last phrases of a text are shorter
+    for ahead in range(1, min(SHINGLE_SIZE, len(words))):  # the last phrases of a text are shorter
         same = document[ahead:] == document[:-ahead]
         phrases[:-ahead] += words[ahead:] * np.uint64(pow(_BASE, ahead, 1 << 64)) * same
     return _mixed(phrases), np.searchsorted(starts, begins).astype(np.uint64)
@@ -116,11 +116,11 @@ class NearDuplicates:
         """`similarity` is the share of phrases in common, from 0.5 to 1."""
         self._similarity = similarity
         self._bands, self._places = _bands(similarity)
-        self._row = np.dtype([("bands", "<u4", (self._bands,)), ("places", "u1", (PLACES,))])
+        self._row = np.dtype([("bands", "<u4", (self._bands,)), ("places", "u1", (NUM_PERM,))])
         self._waiting: list[str] = []
         self._characters = 0
         self._documents = array("I")
-        with temporary_explained():
+        with translate_temporary_errors():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with this object
 
     def __enter__(self) -> "NearDuplicates":
@@ -150,7 +150,7 @@ class NearDuplicates:
             return
         phrases, begins = _phrases(self._waiting)
         self._waiting, self._characters = [], 0
-        signed = RMinHash.digest_matrix_from_flat_token_hashes(phrases, begins, PLACES, _SEED)
+        signed = RMinHash.digest_matrix_from_flat_token_hashes(phrases, begins, NUM_PERM, _SEED)
         places = np.array(signed.to_rows(), np.uint32)
         rows = np.zeros(len(places), self._row)
         rows["places"] = places
@@ -159,7 +159,7 @@ class NearDuplicates:
             folded = _mixed(folded + places[:, place : self._bands * self._places : self._places])
         # 0: without a single word, like none
         rows["bands"] = np.where((np.diff(begins.astype(np.int64)) > 0)[:, None], folded >> np.uint64(32) | 1, 0)
-        with temporary_explained():
+        with translate_temporary_errors():
             self._file.write(rows.tobytes())
 
     def found(
@@ -178,7 +178,7 @@ class NearDuplicates:
 
     def _column(self, band: int, job: Job) -> NDArray[np.uint32]:
         column = np.empty(len(self._documents), np.uint32)
-        with temporary_explained():
+        with translate_temporary_errors():
             self._file.seek(0)
             for start in range(0, len(column), _ROWS):
                 job.check()
@@ -221,10 +221,10 @@ class NearDuplicates:
 
     def _read(self, rows: _Ids) -> Iterator[NDArray[np.uint8]]:
         size = self._row.itemsize
-        with temporary_explained():
+        with translate_temporary_errors():
             for row in cast("list[int]", rows.tolist()):
-                self._file.seek(row * size + size - PLACES)
-                yield np.frombuffer(self._file.read(PLACES), np.uint8)
+                self._file.seek(row * size + size - NUM_PERM)
+                yield np.frombuffer(self._file.read(NUM_PERM), np.uint8)
 
     def _removed(
         self,

@@ -17,8 +17,8 @@ from llm_studio.config import DataSettings
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.near_duplicates import NearDuplicate
 from llm_studio.data.corpus.corpus import Corpus
-from llm_studio.data.corpus.selection import Judge, Judged, Verdict, duplicates
-from llm_studio.data.sources.store import Source, read_from, read_pieces
+from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, duplicates
+from llm_studio.data.sources.store import Source, read_chunks, read_from
 from llm_studio.events import CleaningExample, Progress, RuleMeasured
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -153,7 +153,7 @@ class Previewer:
         measured = {"remove_repeated_lines": True}
         looking = Corpus(self._corpus.folder, self._settings.model_copy(update=measured))
         self._repeated = looking.repeated_lines(self._job)
-        with Judge(self._settings.model_copy(update={"remove_near_duplicates": True})) as judge:
+        with DocumentFilter(self._settings.model_copy(update={"remove_near_duplicates": True})) as judge:
             for source in self._corpus.sources:
                 self._read_source(source, judge)
             judged = judge.alone()
@@ -166,11 +166,11 @@ class Previewer:
 
     # --- Texts, and documents by themselves -------------------------------------------------------------------
 
-    def _read_source(self, source: Source, judge: Judge) -> None:
+    def _read_source(self, source: Source, judge: DocumentFilter) -> None:
         repeated = self._repeated.get(source.name, frozenset())
         rules = [_TextRule(effect, self._settings, repeated, source.name) for effect in self._texts]
         before, head, length = self._seen, "", 0
-        for piece in read_pieces(self._corpus.folder, source):
+        for piece in read_chunks(self._corpus.folder, source):
             self._job.check()
             sampled = self._seen % self._every == 0
             text = piece.text
@@ -217,7 +217,7 @@ class Previewer:
 
     # --- Documents beside others ------------------------------------------------------------------------------
 
-    def _find_duplicates(self, judged: Judged, judge: Judge) -> None:
+    def _find_duplicates(self, judged: FilterResult, judge: DocumentFilter) -> None:
         effect = self._documents[Verdict.DUPLICATE]
         places = duplicates(judged.measures, judged.kept)
         self._count(effect, places, judged)
@@ -235,7 +235,7 @@ class Previewer:
             judged.verdicts[[pair.removed for pair in pairs]] = Verdict.NEAR_DUPLICATE
 
     @staticmethod
-    def _count(effect: _Effect, places: NDArray[np.intp], judged: Judged) -> None:
+    def _count(effect: _Effect, places: NDArray[np.intp], judged: FilterResult) -> None:
         removed = np.zeros(len(judged.verdicts), np.bool_)
         removed[places] = True
         effect.documents, effect.characters = len(places), judged.measures.characters(removed)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from llm_studio.config import SPECIAL_TOKENS, DataSettings
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.lines import RepeatedLines
-from llm_studio.data.corpus.selection import Judge, Judged, Verdict, draw, too_little
-from llm_studio.data.corpus.text_stats import Choice, Measures, Scale
-from llm_studio.data.sources.store import Source, before_white_space, read_pieces, safe_cut, sources
+from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, draw, too_little
+from llm_studio.data.corpus.text_stats import Choice, TextStats, TextStatsWriter
+from llm_studio.data.sources.store import Source, before_white_space, read_chunks, safe_cut, sources
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
 from llm_studio.files import fingerprint
@@ -38,7 +38,7 @@ _REPORT_EVERY = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TextSpan:
     """Consecutive stretches until `ends` are one text, which <|endoftext|> follows."""
 
     source: str
@@ -68,12 +68,12 @@ class Corpus:
         if not self.sources:
             raise DataError(_("This project has no texts yet."), _("Add some first."))
         repeated = self.repeated_lines(job)
-        with Judge(self.settings) as judge, Scale() as cut_texts:
+        with DocumentFilter(self.settings) as judge, TextStatsWriter() as cut_texts:
             judged = self._judged(judge, repeated, job)
             texts = _Texts(self.folder, tuple(self.sources), self.settings, repeated, Choice.of(judged.kept))
             return self._shared_out(judged, texts, cut_texts, job)
 
-    def _shared_out(self, judged: Judged, texts: "_Texts", scale: Scale, job: Job) -> "Plan":
+    def _shared_out(self, judged: FilterResult, texts: "_Texts", scale: TextStatsWriter, job: Job) -> "Plan":
         """The plan: which of the texts that are kept are for validation. `scale` takes units where they are cut."""
         kept = judged.kept
         if not kept.any():
@@ -107,17 +107,17 @@ class Corpus:
         report = self._reporter(job, _("Looking for repeated lines"))
         for source in self.sources:
             cleaner, lines = Cleaner(self.settings, only=before), RepeatedLines()
-            for piece in read_pieces(self.folder, source):
+            for piece in read_chunks(self.folder, source):
                 lines.add(cleaner.feed(piece.text, piece.ends), piece.ends)
                 report(len(piece.text))
             found[source.name] = lines.found()
         return found
 
-    def _judged(self, judge: Judge, repeated: dict[str, frozenset[str]], job: Job) -> Judged:
+    def _judged(self, judge: DocumentFilter, repeated: dict[str, frozenset[str]], job: Job) -> FilterResult:
         report = self._reporter(job, _("Reading the texts"))
         for source in self.sources:
             cleaner = Cleaner(self.settings, repeated.get(source.name, frozenset()))
-            for piece in read_pieces(self.folder, source):
+            for piece in read_chunks(self.folder, source):
                 judge.add(cleaner.feed(piece.text, piece.ends), piece.ends)
                 report(len(piece.text))
         return judge.verdicts(job)
@@ -147,7 +147,7 @@ def _that_matter(settings: DataSettings) -> dict[str, object]:
     return matter
 
 
-def _nothing_left(judged: Judged, settings: DataSettings) -> DataError:
+def _nothing_left(judged: FilterResult, settings: DataSettings) -> DataError:
     documents, short = len(judged.verdicts), judged.count(Verdict.TOO_SHORT)
     if short == documents:
         return DataError(
@@ -165,7 +165,7 @@ def _nothing_left(judged: Judged, settings: DataSettings) -> DataError:
     )  # fmt: skip
 
 
-def _scan_units(texts: "_Texts", size: int, total: int, scale: Scale, job: Job) -> Measures:
+def _scan_units(texts: "_Texts", size: int, total: int, scale: TextStatsWriter, job: Job) -> TextStats:
     """The hash and length of each unit of the kept documents."""
     report = _reporter(job, _("Cutting the long texts"), total)
     for _source, text, _last in texts.units(size):
@@ -204,14 +204,14 @@ class _Texts:
     repeated: dict[str, frozenset[str]]
     kept: Choice
 
-    def pieces(self, chosen: NDArray[np.bool_]) -> Iterator[Stretch]:
+    def pieces(self, chosen: NDArray[np.bool_]) -> Iterator[TextSpan]:
         """The pieces of the chosen documents, cleaned. Raises DataError if there are not as many as expected."""
         choice, count, document = chosen.tobytes() + b"\0", len(chosen), 0
         for source in self.sources:
             cleaner = Cleaner(self.settings, self.repeated.get(source.name, frozenset()))
-            for piece in read_pieces(self.folder, source):
+            for piece in read_chunks(self.folder, source):
                 if choice[document]:
-                    yield Stretch(source.name, cleaner.feed(piece.text, piece.ends), piece.ends)
+                    yield TextSpan(source.name, cleaner.feed(piece.text, piece.ends), piece.ends)
                 if piece.ends:
                     document += 1
                     if document > count:
@@ -302,11 +302,11 @@ class Plan:
         """The names of the sources whose texts are conversations."""
         return frozenset(source.name for source in self._kept.sources if source.conversations)
 
-    def documents_whole(self) -> Iterator[Stretch]:
+    def documents_whole(self) -> Iterator[TextSpan]:
         """The documents that are kept, both sides of them and none cut, in the order of the sources."""
         return self._kept.pieces(self._kept.kept.mask())
 
-    def texts(self, side: Side) -> Iterator[Stretch]:
+    def texts(self, side: Side) -> Iterator[TextSpan]:
         """The texts of one side, in the order of the sources. Raises DataError if they have changed since the scan."""
         aside = self._validation.mask()
         wanted = aside if side == "validation" else ~aside
@@ -319,7 +319,7 @@ class Plan:
             if stretch.text or stretch.ends:
                 yield stretch
 
-    def _units(self, wanted: NDArray[np.bool_]) -> Iterator[Stretch]:
+    def _units(self, wanted: NDArray[np.bool_]) -> Iterator[TextSpan]:
         """A text goes on over neighbouring units of one document, and ends where the other side begins."""
         choice, count = wanted.tobytes() + b"\0", len(wanted)
         unit = 0
@@ -327,7 +327,7 @@ class Plan:
             if unit >= count:
                 raise _changed()
             if choice[unit]:
-                yield Stretch(source, text, last or not choice[unit + 1])
+                yield TextSpan(source, text, last or not choice[unit + 1])
             unit += 1
         if unit != count:
             raise _changed()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from llm_studio.config import DataSettings
 from llm_studio.data.cleaning.near_duplicates import LONGEST, NearDuplicate, NearDuplicates
 from llm_studio.data.corpus.languages import identify
-from llm_studio.data.corpus.text_stats import Measures, Scale
+from llm_studio.data.corpus.text_stats import TextStats, TextStatsWriter
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -37,7 +37,7 @@ class Verdict(IntEnum):
 # --- Verdicts ---------------------------------------------------------------------------------------------------
 
 
-class Judge:
+class DocumentFilter:
     """Sees the cleaned documents one after the other, then gives a verdict on each.
 
     It holds temporary files: use it as a context, for as long as its measures are read.
@@ -46,13 +46,13 @@ class Judge:
     def __init__(self, settings: DataSettings) -> None:
         self._settings = settings
         self._least = max(1, settings.min_characters)
-        self._scale = Scale()
+        self._scale = TextStatsWriter()
         self._verdicts = bytearray()
         self._head = ""
         self._near = NearDuplicates(settings.near_duplicate_similarity) if settings.remove_near_duplicates else None
         self._needs_head = bool(settings.languages) or self._near is not None
 
-    def __enter__(self) -> "Judge":
+    def __enter__(self) -> "DocumentFilter":
         return self
 
     def __exit__(
@@ -85,7 +85,7 @@ class Judge:
             return Verdict.OTHER_LANGUAGE
         return Verdict.KEPT
 
-    def verdicts(self, job: Job) -> "Judged":
+    def verdicts(self, job: Job) -> "FilterResult":
         """The verdicts on all documents seen. Raises Cancelled."""
         judged = self.alone()
         if self._settings.remove_duplicates:
@@ -95,11 +95,11 @@ class Judge:
             judged.verdicts[[pair.removed for pair in near]] = Verdict.NEAR_DUPLICATE
         return judged
 
-    def alone(self) -> "Judged":
+    def alone(self) -> "FilterResult":
         """The verdicts so far, of each document by itself."""
-        return Judged(self._scale.measures(), np.frombuffer(self._verdicts, np.uint8).copy())
+        return FilterResult(self._scale.measures(), np.frombuffer(self._verdicts, np.uint8).copy())
 
-    def near_duplicates(self, judged: "Judged", job: Job) -> list[NearDuplicate]:
+    def near_duplicates(self, judged: "FilterResult", job: Job) -> list[NearDuplicate]:
         """The near duplicates among those that are kept so far. Raises Cancelled."""
         if self._near is None:
             return []
@@ -109,10 +109,10 @@ class Judge:
 
 
 @dataclass(frozen=True)
-class Judged:
+class FilterResult:
     """All documents with the verdict on each."""
 
-    measures: Measures
+    measures: TextStats
     verdicts: NDArray[np.uint8]
 
     @property
@@ -124,7 +124,7 @@ class Judged:
         return int((self.verdicts == verdict).sum())
 
 
-def duplicates(documents: Measures, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
+def duplicates(documents: TextStats, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
     """The places of those `allowed` documents that are equal to an earlier one of them."""
     found = [np.zeros(0, np.intp)]
     for part in documents.in_parts():
@@ -139,7 +139,7 @@ def duplicates(documents: Measures, allowed: NDArray[np.bool_]) -> NDArray[np.in
 # --- Validation -------------------------------------------------------------------------------------------------
 
 
-def draw(units: Measures, share: float) -> NDArray[np.bool_]:
+def draw(units: TextStats, share: float) -> NDArray[np.bool_]:
     """Which units are kept aside: in the order of their hashes each that still fits into `share` of all characters.
 
     Equal units stay together. Where none fits, the shortest is taken; where all are equal, none.
@@ -178,7 +178,7 @@ def _fill(lengths: NDArray[np.int64], room: int) -> NDArray[np.bool_]:
     return taken
 
 
-def too_little(units: Measures, validation: NDArray[np.bool_], share: float) -> bool:
+def too_little(units: TextStats, validation: NDArray[np.bool_], share: float) -> bool:
     """Whether so little is kept aside that long documents should be cut."""
     aside = units.characters(validation)
     return aside < max(LEAST_VALIDATION, min(0.01, share / 5) * units.total)

@@ -22,7 +22,7 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.corpus import Plan, Stretch
+    from llm_studio.data.corpus.corpus import Plan, TextSpan
 
 FREQUENT = 50
 """Words that are listed."""
@@ -155,7 +155,7 @@ def measure(plan: "Plan", job: Job) -> Statistics:
     return Statistics(whole.figures(), figures, plan.left_out)
 
 
-def _worded(stretches: "Iterable[Stretch]", conversations: frozenset[str]) -> Iterable[tuple[str, str, bool]]:
+def _worded(stretches: "Iterable[TextSpan]", conversations: frozenset[str]) -> Iterable[tuple[str, str, bool]]:
     for stretch in stretches:
         talks = stretch.source in conversations
         yield stretch.source, without_markers(stretch.text) if talks else stretch.text, stretch.ends

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.files import close_quietly, temporary_explained
+from llm_studio.files import close_quietly, translate_temporary_errors
 
 _RECORD = np.dtype([("hash", "<u8"), ("length", "<u4")])
 _ROWS = 1 << 15
@@ -47,7 +47,7 @@ class Part:
     lengths: NDArray[np.uint32]
 
 
-class Measures:
+class TextStats:
     """Hashes and lengths of texts. `Scale` makes them, and closes their file."""
 
     def __init__(self, file: "tempfile.SpooledTemporaryFile[bytes]", chosen: NDArray[np.bool_]) -> None:
@@ -59,18 +59,18 @@ class Measures:
             self.total += int(block.lengths.sum(dtype=np.int64))
             self.longest = max(self.longest, int(block.lengths.max(initial=0)))
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Measures":
+    def only(self, chosen: NDArray[np.bool_]) -> "TextStats":
         """Some of these."""
         among = self._chosen.copy()
         among[among] = chosen
-        return Measures(self._file, among)
+        return TextStats(self._file, among)
 
     def blocks(self) -> Iterator[Part]:
         """All of them in their order, some at a time."""
         done = 0
         for start in range(0, len(self._chosen), _ROWS):
             chosen = self._chosen[start : start + _ROWS]
-            with temporary_explained():
+            with translate_temporary_errors():
                 self._file.seek(start * _RECORD.itemsize)
                 read = self._file.read(len(chosen) * _RECORD.itemsize)
             records: NDArray[Any] = np.frombuffer(read, _RECORD)[chosen]
@@ -104,7 +104,7 @@ def _joined(parts: list[Part]) -> Part:
     return Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("places", "hashes", "lengths")))
 
 
-class Scale:
+class TextStatsWriter:
     """Measures texts one by one. Holds a temporary file: use it as a context."""
 
     def __init__(self) -> None:
@@ -114,7 +114,7 @@ class Scale:
         self._open = hashlib.blake2b(digest_size=8)
         self._length = 0
 
-    def __enter__(self) -> "Scale":
+    def __enter__(self) -> "TextStatsWriter":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -143,12 +143,12 @@ class Scale:
             self._write()
 
     def _write(self) -> None:
-        with temporary_explained():
+        with translate_temporary_errors():
             self._file.seek(0, 2)
             self._file.write(np.array(self._waiting, _RECORD).tobytes())
         self._waiting = []
 
-    def measures(self) -> Measures:
+    def measures(self) -> TextStats:
         """Of all texts so far."""
         self._write()
-        return Measures(self._file, np.ones(self._count, np.bool_))
+        return TextStats(self._file, np.ones(self._count, np.bool_))

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_studio.data.chunks import Piece
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.store import MANIFEST_VERSION, Measure, Source, manifest_of, parquet_of, write_rows
 from llm_studio.events import Progress
-from llm_studio.files import explained, read_json, remove_folder, whole_file, write_json
+from llm_studio.files import atomic_write, read_json, remove_folder, translate_os_errors, write_json
 from llm_studio.jobs import Job
 
 PLAN = "_download.json"
@@ -34,7 +34,7 @@ class Part:
     end: tuple[int, int]
 
 
-class Growing:
+class ShardedSourceWriter:
     """The source `name` in `folder`, to be appended to, by one writer at a time."""
 
     def __init__(self, folder: Path, name: str, origin: str, options: Mapping[str, Any]) -> None:
@@ -64,7 +64,7 @@ class Growing:
         return self.parts[-1].end if self.parts else (0, 0)
 
     def append(
-        self, pieces: Iterable[Piece], end: Callable[[], tuple[int, int]], job: Job,
+        self, pieces: Iterable[Chunk], end: Callable[[], tuple[int, int]], job: Job,
         progress: Callable[[int, int], Progress],
     ) -> None:  # fmt: skip
         """Write whole documents as one more part; `end` is asked when all have been read. Raises StorageError.
@@ -78,7 +78,7 @@ class Growing:
         def told(documents: int, size: int) -> Progress:
             return progress(before[0] + documents, before[1] + size)
 
-        with whole_file(path) as beside:
+        with atomic_write(path) as beside:
             write_rows(beside, pieces, measure, job, told)
         digest = measure.source("", "", (), None).sha256
         part = Part(measure.documents, measure.characters, measure.bytes, digest, path.stat().st_size, end())
@@ -125,7 +125,7 @@ class Growing:
 def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     """Keep what the source `name` is to be made from. Raises StorageError."""
     path = parquet_of(folder, name)
-    with explained(path):
+    with translate_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     write_json(path / PLAN, content)
 

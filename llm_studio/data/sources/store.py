@@ -16,17 +16,17 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_studio.data.chunks import CONTROLS, PIECE_CHARACTERS, Piece, before_white_space, in_pieces, safe_cut
+from llm_studio.data.chunks import CHUNK_CHARACTERS, CONTROLS, Chunk, before_white_space, in_chunks, safe_cut
 from llm_studio.errors import SourceError, StorageError
 from llm_studio.events import Progress
-from llm_studio.files import explained, patiently, read_json, remove_folder, whole_file, write_json
+from llm_studio.files import atomic_write, read_json, remove_folder, retry_while_locked, translate_os_errors, write_json
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-__all__ = ["PIECE_CHARACTERS", "Piece", "before_white_space", "in_pieces", "safe_cut"]  # from pieces.py, for all users
+__all__ = ["CHUNK_CHARACTERS", "Chunk", "before_white_space", "in_chunks", "safe_cut"]  # from pieces.py, for all users
 
 MANIFEST_VERSION = 1
 _GROUP_BYTES = 1 << 20
@@ -87,7 +87,7 @@ def write_source(
     folder: Path,
     name: str,
     origin: str,
-    pieces: Iterable[Piece],
+    pieces: Iterable[Chunk],
     job: Job,
     notes: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
@@ -101,7 +101,7 @@ def write_source(
     SourceError where there is no text, Cancelled when the job is to stop.
     """
     measure = Measure()
-    with whole_file(parquet_of(folder, name)) as beside:
+    with atomic_write(parquet_of(folder, name)) as beside:
         write_rows(beside, pieces, measure, job, progress or _written)
         if measure.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
@@ -112,7 +112,7 @@ def write_source(
 
 
 def write_rows(
-    path: Path, pieces: Iterable[Piece], measure: Measure, job: Job, progress: Callable[[int, int], Progress]
+    path: Path, pieces: Iterable[Chunk], measure: Measure, job: Job, progress: Callable[[int, int], Progress]
 ) -> None:
     """Write a Parquet file at `path`; `measure` takes what passes. Raises Cancelled when the job is to stop."""
     import pyarrow as pa
@@ -121,7 +121,7 @@ def write_rows(
     schema = pa.schema([("text", pa.string()), ("ends", pa.bool_())])
     # Python's own file object, so that a full disk raises an OSError with its number
     with path.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:
-        for texts, ends in _groups(in_pieces(pieces), measure, job):
+        for texts, ends in _groups(in_chunks(pieces), measure, job):
             writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
             job.report(progress(measure.documents, measure.bytes))
 
@@ -130,7 +130,7 @@ def _written(documents: int, _bytes: int) -> Progress:
     return Progress(_("Writing the texts"), documents, None, _("documents"))
 
 
-def _groups(pieces: Iterable[Piece], measure: Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
+def _groups(pieces: Iterable[Chunk], measure: Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
     """The pieces as columns, about a megabyte at a time."""
     texts: list[bytes] = []
     ends: list[bool] = []
@@ -225,21 +225,21 @@ def _adopted(path: Path) -> Source:
     return source
 
 
-def read_pieces(folder: Path, source: Source) -> Iterator[Piece]:
+def read_chunks(folder: Path, source: Source) -> Iterator[Chunk]:
     """The pieces of all documents of `source`, in order. Raises SourceError where the file can't be read."""
     return _pieces_in(parquet_of(folder, source.name))
 
 
-def read_from(folder: Path, source: Source, document: int) -> Iterator[Piece]:
+def read_from(folder: Path, source: Source, document: int) -> Iterator[Chunk]:
     """The pieces of `source` from its document number `document` on, counted from 0; the texts before aren't read."""
-    return in_pieces(_rows(parquet_of(folder, source.name), document))
+    return in_chunks(_rows(parquet_of(folder, source.name), document))
 
 
-def _pieces_in(path: Path) -> Iterator[Piece]:
-    return in_pieces(_rows(path))  # a file from elsewhere may hold rows of any length
+def _pieces_in(path: Path) -> Iterator[Chunk]:
+    return in_chunks(_rows(path))  # a file from elsewhere may hold rows of any length
 
 
-def _rows(path: Path, document: int = 0) -> Iterator[Piece]:
+def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
     if path.is_dir():
         from llm_studio.data.sources.sharded import files_of
 
@@ -251,7 +251,7 @@ def _rows(path: Path, document: int = 0) -> Iterator[Piece]:
     yield from _rows_of_file(path, document)
 
 
-def _rows_of_file(path: Path, document: int) -> Iterator[Piece]:
+def _rows_of_file(path: Path, document: int) -> Iterator[Chunk]:
     import pyarrow.parquet as pq
 
     with _explained_reading(path), path.open("rb") as stream:
@@ -264,7 +264,7 @@ def _rows_of_file(path: Path, document: int) -> Iterator[Piece]:
             )
         first = _row_of(file, document) if document and "ends" in names else document
         for texts, ends in _columns(file, ["text", "ends"] if "ends" in names else ["text"], first):
-            yield from map(Piece, texts, ends)
+            yield from map(Chunk, texts, ends)
 
 
 def _row_of(file: "pq.ParquetFile", document: int) -> int:
@@ -350,19 +350,19 @@ def _find(folder: Path, name: str) -> Path:
 def remove_source(folder: Path, name: str) -> None:
     """Delete the source `name`. Raises SourceError if there is none."""
     path = _find(folder, name)
-    with explained(path):
+    with translate_os_errors(path):
         if path.is_dir():
             remove_folder(path)
         else:
-            patiently(path.unlink)
-        patiently(lambda: manifest_of(folder, name).unlink(missing_ok=True))
+            retry_while_locked(path.unlink)
+        retry_while_locked(lambda: manifest_of(folder, name).unlink(missing_ok=True))
 
 
 def move_source(folder: Path, name: str, to: Path) -> None:
     """Move the source `name` to another folder of the same disk. Raises SourceError if there is none."""
     path = _find(folder, name)
-    with explained(to):
+    with translate_os_errors(to):
         to.mkdir(parents=True, exist_ok=True)
         if manifest_of(folder, name).exists():
-            patiently(lambda: manifest_of(folder, name).replace(manifest_of(to, name)))
-        patiently(lambda: path.replace(parquet_of(to, name)))
+            retry_while_locked(lambda: manifest_of(folder, name).replace(manifest_of(to, name)))
+        retry_while_locked(lambda: path.replace(parquet_of(to, name)))

@@ -25,7 +25,7 @@ from llm_studio.i18n import _, activate, language
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.corpus import Plan, Stretch
+    from llm_studio.data.corpus.corpus import Plan, TextSpan
 
 _LOOK = 0.25
 """Seconds between two looks at whether to stop, and between two signs of life."""
@@ -137,7 +137,7 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _worded(plan: "Plan") -> "Iterator[Stretch]":
+def _worded(plan: "Plan") -> "Iterator[TextSpan]":
     """The training texts; of conversations the words alone, since their markers become tokens without learning."""
     for stretch in plan.texts("train"):
         if stretch.source in plan.conversations:
@@ -146,7 +146,7 @@ def _worded(plan: "Plan") -> "Iterator[Stretch]":
             yield stretch
 
 
-def _told(stretches: "Iterator[Stretch]", characters: int, sender: _Connection) -> "Iterator[Stretch]":
+def _told(stretches: "Iterator[TextSpan]", characters: int, sender: _Connection) -> "Iterator[TextSpan]":
     """`stretches`; sends now and then how many characters have passed, and at the end that all have."""
     seen, last = 0, time.monotonic()
     for stretch in stretches:
@@ -158,7 +158,7 @@ def _told(stretches: "Iterator[Stretch]", characters: int, sender: _Connection) 
     sender.send(("read", characters))
 
 
-def training_texts(stretches: "Iterable[Stretch]", characters: int, max_megabytes: int) -> Iterator[str]:
+def training_texts(stretches: "Iterable[TextSpan]", characters: int, max_megabytes: int) -> Iterator[str]:
     """Parts of the texts, evenly spread over all `characters` of them, of at most `max_megabytes` together."""
     bytes_per_character = max_megabytes * 1_000_000 / max(characters, 1)
     seen = taken = 0

@@ -25,15 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
-from llm_studio.data.tokens.turns import END, Cutter, Packer, Piece, unpacked
+from llm_studio.data.tokens.turns import END, ConversationSplitter, Packer, Piece, unpacked
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
-from llm_studio.files import fingerprint, patiently, read_json, require_space, whole_file
+from llm_studio.files import atomic_write, fingerprint, read_json, require_space, retry_while_locked
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.corpus import Plan, Side, Stretch
+    from llm_studio.data.corpus.corpus import Plan, Side, TextSpan
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -83,21 +83,21 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
     tokenizer.require_markers(plan.conversations)
     writer = _Writer(plan.train_characters + plan.validation_characters, plan.conversations, tokenizer, folder, job)
     meta_file, masks = folder / META_FILE, (folder / TRAIN_MASK, folder / VALIDATION_MASK)
-    with whole_file(meta_file) as meta_path:
+    with atomic_write(meta_file) as meta_path:
         with (
-            whole_file(folder / VALIDATION_FILE) as validation_path,
+            atomic_write(folder / VALIDATION_FILE) as validation_path,
             contextlib.ExitStack() as beside,
             _described_by(meta_file, folder / TRAIN_FILE),
-            whole_file(folder / TRAIN_FILE) as train_path,
+            atomic_write(folder / TRAIN_FILE) as train_path,
         ):
-            mask_paths = [beside.enter_context(whole_file(mask)) if plan.conversations else None for mask in masks]
+            mask_paths = [beside.enter_context(atomic_write(mask)) if plan.conversations else None for mask in masks]
             train = writer.write(plan.texts("train"), train_path, mask_paths[0])
             validation = writer.write(plan.texts("validation"), validation_path, mask_paths[1])
             # From here on the files belong to the new tokens: an end of the program leaves none, not a mixture.
             meta_file.unlink(missing_ok=True)
         if not plan.conversations:
             for mask in masks:
-                patiently(lambda mask=mask: mask.unlink(missing_ok=True))
+                retry_while_locked(lambda mask=mask: mask.unlink(missing_ok=True))
         meta = {
             "version": VERSION,
             "dtype": writer.dtype.name,
@@ -172,7 +172,7 @@ class _Writer:
         self._folder = folder
         self._job = job
 
-    def write(self, stretches: "Iterable[Stretch]", path: Path, mask_path: Path | None) -> _Written:
+    def write(self, stretches: "Iterable[TextSpan]", path: Path, mask_path: Path | None) -> _Written:
         """Write the ids of the texts to `path`, and what counts of them to `mask_path`. Raises Cancelled."""
         digest, mask_digest = hashlib.sha256(), hashlib.sha256()
         sources: list[SourceRange] = []
@@ -240,8 +240,8 @@ def _extend(sources: list[SourceRange], more: list[SourceRange], offset: int) ->
         sources.append(SourceRange(source.name, start, end))
 
 
-def _batches(stretches: "Iterable[Stretch]", conversations: Collection[str]) -> Iterator[list[Piece]]:
-    cutter = Cutter(conversations)
+def _batches(stretches: "Iterable[TextSpan]", conversations: Collection[str]) -> Iterator[list[Piece]]:
+    cutter = ConversationSplitter(conversations)
     batch: list[Piece] = []
     size = 0
     for stretch in stretches:

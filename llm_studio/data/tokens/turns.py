@@ -18,7 +18,7 @@ from llm_studio.config import SPECIAL_TOKENS
 from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, split_safely
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.corpus import Stretch
+    from llm_studio.data.corpus.corpus import TextSpan
 
 END, USER, ASSISTANT = SPECIAL_TOKENS
 _SHORT = 60
@@ -46,7 +46,7 @@ class Piece:
     marker_counts: bool = False
 
 
-class Cutter:
+class ConversationSplitter:
     """Cuts stretches into pieces. Conversations are known by the names of their sources."""
 
     def __init__(self, conversations: Collection[str]) -> None:
@@ -54,7 +54,7 @@ class Cutter:
         self._answers = False
         """Whether an answer is being given where the last stretch of this document ended."""
 
-    def pieces(self, stretch: "Stretch") -> Iterator[Piece]:
+    def pieces(self, stretch: "TextSpan") -> Iterator[Piece]:
         """The pieces of the next stretch."""
         if stretch.source not in self._conversations:
             texts = list(split_safely(stretch.text, PIECE))

@@ -39,7 +39,7 @@ class BlockAttention(torch.autograd.Function):
         ctx.save_for_backward(q, k, v)
         y = torch.empty_like(q)
         for heads, rows, seen in blocks(len(q), q.shape[1]):
-            shares = causal_shares(q[heads, rows], k[heads, seen])  # (n, block, S)
+            shares = causal_probabilities(q[heads, rows], k[heads, seen])  # (n, block, S)
             y[heads, rows] = torch.bmm(shares, v[heads, seen])
         return y.view(ctx.shape)
 
@@ -52,7 +52,7 @@ class BlockAttention(torch.autograd.Function):
         q_grad, k_grad, v_grad = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         for heads, rows, seen in blocks(len(q), q.shape[1]):
             query, key, y_grad = q[heads, rows], k[heads, seen], grad[heads, rows]
-            shares = causal_shares(query, key)  # (n, block, S)
+            shares = causal_probabilities(query, key)  # (n, block, S)
             shares_grad = torch.bmm(y_grad, v[heads, seen].transpose(1, 2))
             scores_grad = torch.ops.aten._softmax_backward_data(shares_grad, shares, -1, shares.dtype)
             scores_grad *= 1 / math.sqrt(q.shape[-1])
@@ -70,7 +70,7 @@ def blocks(count: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
             yield slice(first, first + HEADS_TOGETHER), slice(start, end), slice(0, end)
 
 
-def causal_shares(query: Tensor, key: Tensor) -> Tensor:
+def causal_probabilities(query: Tensor, key: Tensor) -> Tensor:
     """How much each query (n, block, K) takes from each key (n, S, K); the block's queries are the last of the S."""
     size = query.shape[1]
     scores = torch.bmm(query * (1 / math.sqrt(query.shape[-1])), key.transpose(1, 2))  # (n, block, S)

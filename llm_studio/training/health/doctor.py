@@ -50,7 +50,7 @@ _TINY_RATE, _USUAL_RATE = 1e-4, 3e-4
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunFacts:
     """What the curves don't tell. `corpus_tokens` and `unigram` (that model's loss) are None where not known."""
 
     parameters: int
@@ -82,7 +82,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Diagnosis:
     """One thing that is wrong: `text` says what, `remedy` what helps; `step` is the best one where it is to be kept."""
 
     key: str
@@ -92,7 +92,7 @@ class Verdict:
     step: int = 0
 
 
-def verdict(record: Record, facts: Facts) -> Verdict | None:
+def verdict(record: Record, facts: RunFacts) -> Diagnosis | None:
     """What there is to say about a run; None where all is well, or nothing is sure yet."""
     record = _that_counts(record, facts.changed_at)
     if len(record.steps) < _FEWEST:
@@ -122,7 +122,7 @@ def _means(values: Floats, count: int) -> Floats:
     return np.add.reduceat(values, edges[:-1]) / np.diff(edges)
 
 
-def _after_warm_up(record: Record, facts: Facts) -> slice:
+def _after_warm_up(record: Record, facts: RunFacts) -> slice:
     """The steps with the full learning rate, or what comes after."""
     return slice(int(np.searchsorted(record.steps, facts.warmup_steps, "right")), None)
 
@@ -137,7 +137,7 @@ def _at(record: Record, step: float, width: int) -> Floats:
 # --- The rules --------------------------------------------------------------------------------------------------
 
 
-def _diverging(record: Record, facts: Facts) -> Verdict | None:
+def _diverging(record: Record, facts: RunFacts) -> Diagnosis | None:
     """The training loss is far above where it has been, or above that of guessing at random, and stays there."""
     width = max(20, len(record.losses) // 100)
     means = _means(record.losses, max(2, len(record.losses) // width))
@@ -157,10 +157,10 @@ def _diverging(record: Record, facts: Facts) -> Verdict | None:
              "times lower is calmer.")  # fmt: skip
     text = text.format(step=number(int(record.steps[since])), low=number(lowest, 2),
                        high=number(float(recent.mean()), 2))  # fmt: skip
-    return Verdict("diverging", text, "anew", _at_rate(facts, 1 / 3))
+    return Diagnosis("diverging", text, "anew", _at_rate(facts, 1 / 3))
 
 
-def _stuck(record: Record, facts: Facts) -> Verdict | None:
+def _stuck(record: Record, facts: RunFacts) -> Diagnosis | None:
     """The loss is still that of guessing at random."""
     recent, chance = record.losses[-50:], math.log(facts.vocab_size)
     settled = max(facts.warmup_steps, facts.changed_at) + PATIENCE
@@ -172,10 +172,10 @@ def _stuck(record: Record, facts: Facts) -> Verdict | None:
     text = text.format(step=number(int(record.steps[-1])), loss=number(float(recent.mean()), 2),
                        chance=number(chance, 2))  # fmt: skip
     why = _("The learning rate is tiny.") if tiny else _("The learning rate is too high for this model.")
-    return Verdict("stuck", f"{text} {why}", "anew", _at_rate(facts, rate / facts.learning_rate))
+    return Diagnosis("stuck", f"{text} {why}", "anew", _at_rate(facts, rate / facts.learning_rate))
 
 
-def _overfitting(record: Record, facts: Facts) -> Verdict | None:
+def _overfitting(record: Record, facts: RunFacts) -> Diagnosis | None:
     """The validation loss has risen for good while the training loss went on falling."""
     del facts
     losses, count = record.validation, len(record.validation)
@@ -198,10 +198,10 @@ def _overfitting(record: Record, facts: Facts) -> Verdict | None:
     text = _("The model learns its texts by heart: since step {step} it gets worse on texts it has never seen "
              "({best} then, {last} now). Its checkpoint of that step is the best.")  # fmt: skip
     text = text.format(step=number(step), best=number(float(losses[best]), 2), last=number(float(losses[-1]), 2))
-    return Verdict("overfitting", text, "stop", step=step)
+    return Diagnosis("overfitting", text, "stop", step=step)
 
 
-def _few_texts(record: Record, facts: Facts) -> Verdict | None:
+def _few_texts(record: Record, facts: RunFacts) -> Diagnosis | None:
     """Texts seen many times are known much better than others, and there are few of them for so large a model."""
     corpus = facts.corpus_tokens
     if not corpus or len(record.validation) < 2 or corpus >= _FEW_TOKENS_PER_PARAMETER * facts.parameters:
@@ -216,10 +216,10 @@ def _few_texts(record: Record, facts: Facts) -> Verdict | None:
              "{seen}) than others ({unseen}). They hold {ratio} tokens for each parameter.")  # fmt: skip
     text = text.format(passes=number(passes), seen=number(float(seen.mean()), 2), unseen=number(unseen, 2),
                        ratio=number(corpus / facts.parameters, 1))  # fmt: skip
-    return Verdict("few texts", text, "texts")
+    return Diagnosis("few texts", text, "texts")
 
 
-def _rate_too_low(record: Record, facts: Facts) -> Verdict | None:
+def _rate_too_low(record: Record, facts: RunFacts) -> Diagnosis | None:
     """Worse than counting how often each token occurs, the loss still falls in a straight line.
 
     A loss falls fast, then slowly. At so low a rate that the gradient hardly turns, it falls by as much for each bit of
@@ -241,10 +241,10 @@ def _rate_too_low(record: Record, facts: Facts) -> Verdict | None:
     text = _("The learning rate seems too low: after {step} steps the loss is {loss}, and still falls in a straight "
              "line. With a rate three times higher it falls sooner.")  # fmt: skip
     text = text.format(step=number(int(record.steps[-1])), loss=number(float(losses[-50:].mean()), 2))
-    return Verdict("rate too low", text, "anew", _at_rate(facts, 3))
+    return Diagnosis("rate too low", text, "anew", _at_rate(facts, 3))
 
 
-def _plateau(record: Record, facts: Facts) -> Verdict | None:
+def _plateau(record: Record, facts: RunFacts) -> Diagnosis | None:
     """For a third of the steps the loss has hardly fallen, though the rate is high: a falling one gains some more."""
     after = _after_warm_up(record, facts)
     losses, rates = record.losses[after], record.rates[after]
@@ -268,10 +268,10 @@ def _plateau(record: Record, facts: Facts) -> Verdict | None:
     text = _("The loss has stood still at {loss} for {steps} steps. It falls once more when the learning rate does: "
              "the run could end at step {end}.")  # fmt: skip
     text = text.format(loss=number(float(means.mean()), 2), steps=number(len(third)), end=number(end))
-    return Verdict("plateau", text, "let fall", {"training.max_steps": end})
+    return Diagnosis("plateau", text, "let fall", {"training.max_steps": end})
 
 
-def _at_rate(facts: Facts, times: float) -> dict[str, object]:
+def _at_rate(facts: RunFacts, times: float) -> dict[str, object]:
     """Settings with so many times the learning rate."""
     changes: dict[str, object] = {"training.learning_rate": _rounded(times * facts.learning_rate)}
     if facts.muon_learning_rate is not None:
@@ -284,6 +284,6 @@ def _rounded(rate: float) -> float:
     return float(f"{rate:.1e}")
 
 
-_RULES: tuple[Callable[[Record, Facts], Verdict | None], ...] = (
+_RULES: tuple[Callable[[Record, RunFacts], Diagnosis | None], ...] = (
     _diverging, _stuck, _overfitting, _few_texts, _rate_too_low, _plateau,
 )  # fmt: skip

@@ -17,7 +17,7 @@ _SLOW = 4.0
 
 
 @dataclass
-class Watch:
+class LossMonitor:
     """Follows the training loss of one run, in nats per token."""
 
     vocab_size: int
@@ -41,7 +41,7 @@ class Watch:
 
 
 @dataclass
-class Pace:
+class SpeedMonitor:
     """Follows the seconds that steps take."""
 
     device: str

@@ -169,12 +169,12 @@ def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> "L
 
 
 def _all_lengths(folder: Path, sources: "list[Source]", total: int, job: Job) -> "array[int]":
-    from llm_studio.data.sources.store import read_pieces
+    from llm_studio.data.sources.store import read_chunks
 
     found = array("Q")
     length = done = told = 0
     for source in sources:
-        for piece in read_pieces(folder, source):
+        for piece in read_chunks(folder, source):
             length += len(piece.text)
             if piece.ends:
                 job.check()

@@ -11,7 +11,7 @@ from llm_studio.project import Project
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.hub.catalogue import Entry
-    from llm_studio.data.sources.hub.plan import Plan, Wanted
+    from llm_studio.data.sources.hub.plan import DownloadPlan, DownloadRequest
     from llm_studio.data.sources.hub.search import Found, Preview
     from llm_studio.data.sources.store import Source
 
@@ -27,7 +27,7 @@ class Unfinished:
     """
 
     name: str
-    wanted: "Wanted"
+    wanted: "DownloadRequest"
     documents: int
     bytes: int
     known: int | None
@@ -58,20 +58,20 @@ def preview(dataset: str, config: str | None, split: str | None, job: Job) -> "P
 def wanted(
     name: str, *, lang: str | None = None, split: str | None = None, text_field: str | None = None,
     max_documents: int | None = None, max_megabytes: int | None = None,
-) -> "Wanted | None":  # fmt: skip
+) -> "DownloadRequest | None":  # fmt: skip
     """What a name means: “hf:owner/name[:config]” or an entry of the catalogue; None where it is neither.
 
     Raises DownloadError where it isn't written as it should be.
     """
     from llm_studio.data.sources.hub.catalogue import find
-    from llm_studio.data.sources.hub.plan import Wanted
+    from llm_studio.data.sources.hub.plan import DownloadRequest
 
     if name.startswith(HUB):
         dataset, _colon, config = name.removeprefix(HUB).partition(":")
         if dataset.count("/") != 1 or not all(dataset.split("/")) or any(map(str.isspace, dataset)):
             raise DownloadError(_("“{name}” is not the name of a data set.").format(name=name),
                                 _("It is written hf:owner/name or hf:owner/name:configuration."))  # fmt: skip
-        found = Wanted(dataset, config or None)
+        found = DownloadRequest(dataset, config or None)
     else:
         entry = find(name, lang)
         if entry is None:
@@ -85,15 +85,15 @@ def wanted(
 def asked(
     dataset: str, config: str | None, split: str | None, text_field: str | None, max_documents: int | None,
     max_megabytes: int | None,
-) -> "Wanted":  # fmt: skip
+) -> "DownloadRequest":  # fmt: skip
     """What to download, by the names that a preview gave; None: to be found out, or no limit."""
-    from llm_studio.data.sources.hub.plan import Wanted
+    from llm_studio.data.sources.hub.plan import DownloadRequest
 
-    return Wanted(dataset, config, split, text_field, max_documents,
+    return DownloadRequest(dataset, config, split, text_field, max_documents,
                   None if max_megabytes is None else max_megabytes * 1_000_000)  # fmt: skip
 
 
-def download(project: Project, wanted: "Wanted", job: Job) -> "Source":
+def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
     """Fetch documents into a source of the project, or go on with it where it was. The caps count from its start.
 
     What has come is kept whatever happens. A source that the job was asked to stop is returned with the state
@@ -156,8 +156,8 @@ def unfinished(project: Project) -> list[Unfinished]:
         reached = state(source) if source else plan.INCOMPLETE
         if reached != plan.COMPLETE:
             found.append(Unfinished(
-                name, plan.Wanted(made.dataset, made.config, made.split, made.field), source.documents if source else 0,
-                source.bytes if source else 0, made.documents, reached,
+                name, plan.DownloadRequest(made.dataset, made.config, made.split, made.field),
+                source.documents if source else 0, source.bytes if source else 0, made.documents, reached,
             ))  # fmt: skip
     return found
 
@@ -174,7 +174,7 @@ def state(source: "Source") -> str:
     return str(source.options.get("state", ""))
 
 
-def _name(made: "Plan") -> str:
+def _name(made: "DownloadPlan") -> str:
     """A name for the source: of the catalogue where it is in it, else the data set's own."""
     for entry in catalogue():
         if entry.dataset == made.dataset and entry.split == made.split:
@@ -193,7 +193,9 @@ def _source(project: Project, name: str) -> "Source | None":
     return next((source for source in store.sources(project.raw) if source.name == name), None)
 
 
-def _nothing_to_do(project: Project, name: str, made: "Plan", wanted: "Wanted", job: Job) -> "Source | None":
+def _nothing_to_do(
+    project: Project, name: str, made: "DownloadPlan", wanted: "DownloadRequest", job: Job
+) -> "Source | None":
     """The source, where all that is wanted has come already. Raises DownloadError where another field is wanted."""
     from llm_studio.data.sources.hub.plan import COMPLETE
 
@@ -216,7 +218,7 @@ def _nothing_to_do(project: Project, name: str, made: "Plan", wanted: "Wanted", 
     return source
 
 
-def _tell_of_changes(made: "Plan", job: Job) -> None:
+def _tell_of_changes(made: "DownloadPlan", job: Job) -> None:
     """Say where the data set has a newer version than the one that the source was begun with."""
     from llm_studio.data.sources.hub import resolve
 

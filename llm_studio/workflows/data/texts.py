@@ -17,8 +17,8 @@ from llm_studio.project import Project, State
 from llm_studio.workflows.projects import steps, tokenizer_inputs
 
 if TYPE_CHECKING:
-    from llm_studio.data.sources.readers.inspect import Look
-    from llm_studio.data.sources.store import Piece, Source
+    from llm_studio.data.sources.readers.inspect import Inspection
+    from llm_studio.data.sources.store import Chunk, Source
     from llm_studio.data.tokens.dataset import Prepared
 
 STORIES = "stories"
@@ -30,10 +30,10 @@ _HELD_OUT_CHARACTERS = 2_000_000
 
 def add_stories(project: Project, language: str, count: int, job: Job, seed: int = 0) -> "Source":
     """Add `count` of the built-in stories as a source; the same again replaces itself."""
-    from llm_studio.data.sources.store import Piece
+    from llm_studio.data.sources.store import Chunk
     from llm_studio.data.sources.stories.grammar import generate_stories
 
-    pieces = (Piece(story, ends=True) for story in generate_stories(language, count, seed))
+    pieces = (Chunk(story, ends=True) for story in generate_stories(language, count, seed))
     options = {"language": language, "count": count, "seed": seed}
     name = f"{STORIES}-{language}"
 
@@ -79,7 +79,7 @@ def add_files(
                     lambda: reading.conversations)  # fmt: skip
 
 
-def look(path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None) -> "Look":
+def look(path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None) -> "Inspection":
     """A first look at a file, an archive or a folder: quick, whatever its size. Raises SourceError."""
     from llm_studio.data.sources.readers.inspect import look
     from llm_studio.data.sources.readers.options import ReadOptions
@@ -135,7 +135,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _first(pieces: "Iterator[Piece]", documents: int | None) -> "Iterator[Piece]":
+def _first(pieces: "Iterator[Chunk]", documents: int | None) -> "Iterator[Chunk]":
     """The pieces of the first `documents` documents, of all where it is None."""
     if documents is None:
         yield from pieces
@@ -149,7 +149,7 @@ def _first(pieces: "Iterator[Piece]", documents: int | None) -> "Iterator[Piece]
 
 
 def _add(
-    project: Project, wanted: str, origin: str, pieces: "Iterator[Piece]", options: Mapping[str, object],
+    project: Project, wanted: str, origin: str, pieces: "Iterator[Chunk]", options: Mapping[str, object],
     notes: list[str], job: Job, progress: "Callable[[int, int], Progress]",
     conversations: "Callable[[], bool]" = lambda: False,
 ) -> "Source":  # fmt: skip

@@ -165,8 +165,8 @@ def delete(project: Project, chat_id: str) -> Chat:
     """
     chat = read(project, chat_id)
     path = _path(project, chat_id)
-    with project.writing(_FOLDER), files.explained(path):
-        files.patiently(lambda: path.unlink(missing_ok=True))
+    with project.writing(_FOLDER), files.translate_os_errors(path):
+        files.retry_while_locked(lambda: path.unlink(missing_ok=True))
     return chat
 
 

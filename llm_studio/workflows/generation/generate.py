@@ -18,8 +18,8 @@ from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
-    from llm_studio.inference.generate import Drawn
-    from llm_studio.inference.inspect import Likely
+    from llm_studio.inference.generate import SampledToken
+    from llm_studio.inference.inspect import TokenProb
     from llm_studio.model.transformer import Transformer
     from llm_studio.runs.checkpoint import Checkpoint
     from llm_studio.workflows.generation.next_token import NextToken
@@ -30,7 +30,7 @@ _LONGEST_STEP = 20
 """Digits: a longer number is no step's."""
 
 
-class Writer:
+class TextGenerator:
     """A model loaded from a checkpoint, with its tokenizer: text in, text out."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Writer:
 
     def go_on(self, turns: Sequence[chats.Turn], job: Job, how: GenerationSettings) -> chats.Turn:
         """The last of `turns` with what the model writes after all of them, as `write_tokens` does."""
-        from llm_studio.inference.inspect import likeliest
+        from llm_studio.inference.inspect import most_likely
 
         began = time.perf_counter()
         tokens: list[chats.Token] = []
@@ -81,7 +81,7 @@ class Writer:
                 if tokens:
                     tokens[-1] = replace(tokens[-1], text=tokens[-1].text + piece)
             else:
-                own, best = likeliest(drawn.logits, drawn.token, chats.MOST_ALTERNATIVES)
+                own, best = most_likely(drawn.logits, drawn.token, chats.MOST_ALTERNATIVES)
                 probability, others = round(own, chats.DECIMALS), self._named(best)
                 tokens.append(chats.Token(drawn.token, piece, probability, others))
                 rest = TokenWritten(drawn.token, piece, probability, others)
@@ -136,14 +136,14 @@ class Writer:
         names = [USER, ASSISTANT] if asked else [USER] if self.chat else []
         return (self._tokenizer.end_of_text, *(known[name] for name in names if name in known))
 
-    def _named(self, likely: "list[Likely]") -> tuple[tuple[str, float], ...]:
+    def _named(self, likely: "list[TokenProb]") -> tuple[tuple[str, float], ...]:
         from llm_studio.workflows.generation.next_token import token_text
 
         return tuple((token_text(self._tokenizer, token), round(own, chats.DECIMALS)) for token, own in likely)
 
     def _drawn(
         self, turns: Sequence[chats.Turn], job: Job, how: GenerationSettings
-    ) -> "Iterator[tuple[Drawn | None, str]]":
+    ) -> "Iterator[tuple[SampledToken | None, str]]":
         """Each token with the characters that it completes; last, without a token, what is left of a character."""
         from llm_studio.inference.generate import generate_with_logits
 
@@ -156,7 +156,7 @@ class Writer:
         yield None, decoder.finish()
 
 
-def load_writer(project: Project, job: Job, run: str | None = None, which: str = BEST) -> Writer:
+def load_generator(project: Project, job: Job, run: str | None = None, which: str = BEST) -> TextGenerator:
     """A Writer from a run's checkpoint: `which` is "best", "last", a step's number or a checkpoint's folder.
 
     A step of which only a snapshot is left is read from that.
@@ -179,11 +179,11 @@ def load_writer(project: Project, job: Job, run: str | None = None, which: str =
     weights = snapshots.read(found[1]) if found else chosen.weights()
     model = model_of(settings.model, chosen.state.vocab_size, weights).to(compute.device)
     name = f"{chosen.path.parent.name}/{found[1].stem if found else chosen.path.name}"
-    return Writer(model, tokenizer, project.settings(), name, chosen.conversations)
+    return TextGenerator(model, tokenizer, project.settings(), name, chosen.conversations)
 
 
 def answer(
-    project: Project, writer: Writer, chat: chats.Chat, prompt: str | None, how: GenerationSettings, job: Job,
+    project: Project, writer: TextGenerator, chat: chats.Chat, prompt: str | None, how: GenerationSettings, job: Job,
     question: bool = False,
 ) -> chats.Chat:  # fmt: skip
     """The chat after one more turn, kept in the project: `prompt` and what the model writes after it.

@@ -58,7 +58,7 @@ class NextToken:
 
         found, kept = choices(self._logits, self._context, how, count)
         first = tuple(
-            Candidate(token_text(self._tokenizer, choice.token), choice.own, choice.drawn,
+            Candidate(token_text(self._tokenizer, choice.token), choice.model_prob, choice.sampling_prob,
                       is_writable(self._tokenizer, choice.token))
             for choice in found
         )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_studio.errors import DownloadError, PackError
-from llm_studio.files import explained, require_space
+from llm_studio.files import require_space, translate_os_errors
 from llm_studio.gpu import builds, card, fetch, pack
 from llm_studio.gpu.builds import Wheel
 from llm_studio.gpu.pack import Pack, in_use, installed
@@ -13,15 +13,27 @@ from llm_studio.gpu.why import Reason, WhyNoGpu, why_no_gpu
 from llm_studio.i18n import _, size
 from llm_studio.jobs import Job
 
-__all__ = ["Offer", "Pack", "Reason", "Standing", "WhyNoGpu", "in_use", "install", "install_file", "offer", "remove",
-           "standing", "why_no_gpu"]  # fmt: skip
+__all__ = [
+    "GpuStatus",
+    "Offer",
+    "Pack",
+    "Reason",
+    "WhyNoGpu",
+    "gpu_status",
+    "in_use",
+    "install",
+    "install_file",
+    "offer",
+    "remove",
+    "why_no_gpu",
+]  # fmt: skip
 
 _UNPACKED = 2.0
 """Bytes on the disk for each of a wheel, about, without what only compilers need."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class GpuStatus:
     """Why no card is used, None where one is; and the pack that was put in place, whether it is used or not."""
 
     why: WhyNoGpu | None
@@ -46,9 +58,9 @@ class Offer:
     folder: Path
 
 
-def standing() -> Standing:
+def gpu_status() -> GpuStatus:
     """Look at the card, at torch and at the pack."""
-    return Standing(why_no_gpu(), installed(), in_use() is not None)
+    return GpuStatus(why_no_gpu(), installed(), in_use() is not None)
 
 
 def offer(job: Job) -> Offer:
@@ -96,7 +108,7 @@ def install(offered: Offer, job: Job) -> Pack:
     A download that was cut off or stopped is gone on with. Raises StorageError where there isn't room enough.
     """
     target = _target(offered.wheel)
-    with explained(target):
+    with translate_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     require_space(target.parent, offered.needed)
     fetch.fetch(

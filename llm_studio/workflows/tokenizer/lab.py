@@ -198,7 +198,7 @@ def _character_of_byte(data: bytes) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Bench:
+class TokenizerBench:
     """The lab of a project, None without a usable tokenizer, and what can be measured with it.
 
     `reasons`: sentences that say why the tokenizer or the tokens are out of date. `tokens` and `corpus`: fingerprints
@@ -212,7 +212,7 @@ class Bench:
     problem: TokenizerError | None = None
 
 
-def open_bench(project: Project, known: Lab | None = None) -> Bench:
+def open_bench(project: Project, known: Lab | None = None) -> TokenizerBench:
     """Load the project's tokenizer, `known` where it is still the same."""
     from llm_studio.data.corpus.corpus import Corpus
 
@@ -230,7 +230,7 @@ def open_bench(project: Project, known: Lab | None = None) -> Bench:
         here, reasons = "", ()
     made = files.read_json(project.tokens_meta) or {}
     fits = lab is not None and made.get("tokenizer") == lab.fingerprint
-    return Bench(lab, reasons, files.fingerprint(made) if fits else "", here, problem)
+    return TokenizerBench(lab, reasons, files.fingerprint(made) if fits else "", here, problem)
 
 
 def _lab(project: Project, known: Lab | None) -> Lab | None:
@@ -290,7 +290,7 @@ def import_tokenizer(project: Project, path: Path) -> Replaced:
     tokenizer = Tokenizer.load(path)
     with project.writing("tokenizer"):
         before = Replaced(_read(project.tokenizer_file), _read(project.tokenizer_meta), tokenizer.vocab_size)
-        with files.explained(project.tokenizer_file):
+        with files.translate_os_errors(project.tokenizer_file):
             project.tokenizer_meta.unlink(missing_ok=True)
         tokenizer.save(project.tokenizer_file)
     return before
@@ -303,7 +303,7 @@ def restore_tokenizer(project: Project, before: Replaced) -> None:
             if text is not None:
                 files.write_text(path, text)
             else:
-                with files.explained(path):
+                with files.translate_os_errors(path):
                     path.unlink(missing_ok=True)
 
 

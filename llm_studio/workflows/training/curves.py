@@ -58,7 +58,7 @@ class Sample:
     text: str
 
 
-class Growing:
+class GrowingCurves:
     """Rows of figures to which more are added. Columns are read without a copy."""
 
     def __init__(self, width: int) -> None:
@@ -97,8 +97,8 @@ class Curves:
         self.device = "cpu"
         self.data = ""
         """Fingerprint of the tokens it is trained on, and of what counts of them."""
-        self.steps = Growing(6)
-        self.evaluations = Growing(2)
+        self.steps = GrowingCurves(6)
+        self.evaluations = GrowingCurves(2)
         self.checkpoints: list[int] = []
         self.samples: list[Sample] = []
         self.story: list[Event] = []

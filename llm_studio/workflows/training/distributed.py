@@ -17,9 +17,9 @@ from llm_studio.project import Project
 
 if TYPE_CHECKING:
     from llm_studio.runs.checkpoint import Checkpoint
-    from llm_studio.training.distributed import Group
+    from llm_studio.training.distributed import ProcessGroup
     from llm_studio.workflows.training.continue_from import Origin
-    from llm_studio.workflows.training.train import Trained, Wish
+    from llm_studio.workflows.training.train import TrainRequest, TrainResult
 
 
 def is_first() -> bool:
@@ -29,21 +29,23 @@ def is_first() -> bool:
     return distributed.is_first()
 
 
-def are_several() -> bool:
+def is_distributed() -> bool:
     """Whether this process is one of several."""
     from llm_studio.training import distributed
 
     return distributed.is_launched()
 
 
-def together(project: Project, job: Job, how: "Wish", train: Callable[["Wish"], "Trained"]) -> "Trained":
+def train_distributed(
+    project: Project, job: Job, how: "TrainRequest", train: Callable[["TrainRequest"], "TrainResult"]
+) -> "TrainResult":
     """`train` in the first process, its part of it in the others. Raises TrainingError where one of them has ended.
 
     Where the launcher begins again after a process had ended, the run goes on that it had begun.
     """
     from llm_studio.runs import registry
     from llm_studio.training import distributed
-    from llm_studio.workflows.training.train import Trained
+    from llm_studio.workflows.training.train import TrainResult
 
     with distributed.joined(job) as group:
         if not group.first:
@@ -54,7 +56,7 @@ def together(project: Project, job: Job, how: "Wish", train: Callable[["Wish"], 
         run = registry.read(project, before)
         if run.state == "finished":
             group.told({"run": before, "finished": True})
-            return Trained(run, True)
+            return TrainResult(run, True)
         return train(replace(how, run=before, resume=True, continue_from=None, like=None))
 
 
@@ -78,26 +80,26 @@ def _nothing(_state: object, _settings: object) -> None:
     """The first process keeps the record."""
 
 
-def _follow(project: Project, job: Job, group: "Group") -> "Trained":
+def _follow(project: Project, job: Job, group: "ProcessGroup") -> "TrainResult":
     from llm_studio.runs import checkpoint, log, registry
     from llm_studio.training import distributed, memory
-    from llm_studio.training.saving import Material
+    from llm_studio.training.saving import RunContext
     from llm_studio.training.trainer import Trainer
-    from llm_studio.training.writer import Onlooker
-    from llm_studio.workflows.training.train import Trained, opened_material
+    from llm_studio.training.writer import NullRunWriter
+    from llm_studio.workflows.training.train import TrainResult, open_training_data
 
     plan = group.told()
     if plan.get("finished"):
-        return Trained(registry.read(project, str(plan["run"])), True)
+        return TrainResult(registry.read(project, str(plan["run"])), True)
     settings, compute, name = Settings.from_dict(plan["settings"]), Compute(**plan["compute"]), str(plan["run"])
     folder = registry.folder(project, name)
-    with opened_material(project) as (tokens, tokenizer, data), memory.explained():
+    with open_training_data(project) as (tokens, tokenizer, data), memory.translate_memory_errors():
         if data != plan["data"]:
             raise ProjectError(_("The processes of this training have different tokens."),
                                _("Give all of them the same project folder."))  # fmt: skip
         distributed.take_card(compute.device)
-        keeper = Onlooker(log.RunLog(project.log_file(name)), job)
-        material = Material(tokens, tokenizer, data, tuple(plan["prompts"]), folder, keeper, _nothing,
+        keeper = NullRunWriter(log.RunLog(project.log_file(name)), job)
+        material = RunContext(tokens, tokenizer, data, tuple(plan["prompts"]), folder, keeper, _nothing,
                             bool(plan["from_nothing"]), group)  # fmt: skip
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()
@@ -108,6 +110,6 @@ def _follow(project: Project, job: Job, group: "Group") -> "Trained":
         if plan["changed"]:
             trainer.note_changes(plan["changed"])
         finished = trainer.train()
-        return Trained(
+        return TrainResult(
             registry.new(name, settings, trainer.parameters, "", data), finished
         )  # the first keeps the record

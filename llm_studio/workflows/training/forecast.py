@@ -20,7 +20,7 @@ from llm_studio.project import Project
 from llm_studio.workflows.projects import model_cost
 
 if TYPE_CHECKING:
-    from llm_studio.training.subprocess_trial import TrialApart
+    from llm_studio.training.subprocess_trial import SubprocessTrial
     from llm_studio.training.trial import Attempt, Trial
 
 STEPS = 5
@@ -118,7 +118,7 @@ def measured(project: Project, settings: Settings, job: Job) -> Forecast:
 
     first, compute = forecast(project, settings), choose(settings.training)
     training = settings.training
-    with memory.explained(), _trial(settings, model_cost(project, settings).vocab_size, compute) as trial:
+    with memory.translate_memory_errors(), _trial(settings, model_cost(project, settings).vocab_size, compute) as trial:
         found = trial.attempt(training.batch_size, training.activation_checkpointing, STEPS, job)
     if not found.fits:
         raise TrainingError(_("There is not enough memory for this training."),
@@ -129,13 +129,13 @@ def measured(project: Project, settings: Settings, job: Job) -> Forecast:
                    seconds_per_step=found.step_seconds(training.gradient_accumulation_steps))  # fmt: skip
 
 
-def _trial(settings: Settings, vocab_size: int, compute: Compute) -> "_InPlace | TrialApart":
+def _trial(settings: Settings, vocab_size: int, compute: Compute) -> "_InPlace | SubprocessTrial":
     """On a graphics card in this process, whose share of the card would be taken twice otherwise."""
-    from llm_studio.training.subprocess_trial import TrialApart
+    from llm_studio.training.subprocess_trial import SubprocessTrial
 
     if compute.device == "cuda":
         return _InPlace(settings, vocab_size, compute)
-    return TrialApart(settings, vocab_size, compute)
+    return SubprocessTrial(settings, vocab_size, compute)
 
 
 class _InPlace:
@@ -187,7 +187,7 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
         if told(1) > free:  # not even tried: a system that lends what it hasn't would come to a standstill
             continue
         began = time.monotonic()
-        with memory.explained(), _trial(settings, vocab_size, compute) as trial:
+        with memory.translate_memory_errors(), _trial(settings, vocab_size, compute) as trial:
             tried, ended = _try_up(trial, told, settings, checkpointing, int(_ROOMY * free), began, job)
         best = _best(tried)
         if best is not None and ended == "time" and best.batch_size < training.batch_size:
@@ -199,7 +199,7 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
 
 
 def _try_up(
-    trial: "_InPlace | TrialApart", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
+    trial: "_InPlace | SubprocessTrial", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
     began: float, job: Job,
 ) -> "tuple[list[Attempt], str]":  # fmt: skip
     """Attempts with more and more sequences, and what ended them: no "memory", no "use", no "time", or "all" done."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_studio.training.trainer import Trainer
 
 
-class Recorder:
+class RunRecorder:
     """Writes the record of the run `name`, new or gone on with; from the training's thread and the one that saves."""
 
     def __init__(

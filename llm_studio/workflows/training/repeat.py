@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Repetition:
+class RepeatedRun:
     """How a run is to be repeated; `origin`: what it began with, None where it began with new weights."""
 
     settings: Settings
@@ -31,7 +31,7 @@ class Repetition:
 
 def repetition(
     project: Project, like: str, tokenizer: "Tokenizer", data: str, changes: Mapping[str, object], job: Job
-) -> Repetition:
+) -> RepeatedRun:
     """What repeats the run `like` on the tokens with the fingerprint `data`, but for `changes` of its settings.
 
     What keeps the result from being the same to the last bit is told. Raises ProjectError where there is no such run,
@@ -61,7 +61,7 @@ def repetition(
     if program != __version__:
         job.report(Notice(_("“{run}” was made by LLM Studio {version}, this is {here}.").format(
             run=like, version=program, here=__version__)))  # fmt: skip
-    return Repetition(settings, _compute(run, settings, job), origin)
+    return RepeatedRun(settings, _compute(run, settings, job), origin)
 
 
 def _compute(run: "Run", settings: Settings, job: Job) -> Compute:

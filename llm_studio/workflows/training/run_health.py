@@ -15,7 +15,7 @@ from llm_studio.project import Project
 
 if TYPE_CHECKING:
     from llm_studio.runs.registry import Run
-    from llm_studio.training.health.doctor import Facts, Verdict
+    from llm_studio.training.health.doctor import Diagnosis, RunFacts
     from llm_studio.workflows.overview import TokenFacts
     from llm_studio.workflows.training.curves import Baselines, Curves
 
@@ -50,7 +50,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Fares:
+class RunHealth:
     """A run's figures and how it fares. `passes` over the training tokens are None where those have changed since."""
 
     run: "Run"
@@ -86,14 +86,16 @@ def examine(
     return None if found is None else _finding(found, running)
 
 
-def _facts(run: "Run", tokens: "TokenFacts | None", baselines: "Baselines | None", vocab_size: int) -> "Facts | None":
-    from llm_studio.training.health.doctor import Facts
+def _facts(
+    run: "Run", tokens: "TokenFacts | None", baselines: "Baselines | None", vocab_size: int
+) -> "RunFacts | None":
+    from llm_studio.training.health.doctor import RunFacts
 
     try:
         settings = Settings.from_dict(run.settings).training
     except ConfigError:  # a record that is damaged, or of another program
         return None
-    return Facts(
+    return RunFacts(
         parameters=run.parameters,
         vocab_size=round(math.exp(baselines.chance)) if baselines else vocab_size,
         learning_rate=settings.learning_rate,
@@ -106,7 +108,7 @@ def _facts(run: "Run", tokens: "TokenFacts | None", baselines: "Baselines | None
     )
 
 
-def _finding(found: "Verdict", running: bool) -> Finding:
+def _finding(found: "Diagnosis", running: bool) -> Finding:
     if found.remedy == "anew":
         rate = scalar(found.changes["training.learning_rate"])
         action = _("Start anew with a rate of {rate}").format(rate=rate)
@@ -120,7 +122,7 @@ def _finding(found: "Verdict", running: bool) -> Finding:
     return Finding(found.key, found.text, _("Add texts"), "texts", {})
 
 
-def fares(project: Project, job: Job, name: str | None = None) -> Fares:
+def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth:
     """How a run (the newest, where none is named) fares. Raises ProjectError where there is none, Cancelled."""
     from llm_studio.errors import ProjectError
     from llm_studio.runs import registry
@@ -139,7 +141,7 @@ def fares(project: Project, job: Job, name: str | None = None) -> Fares:
     seen = int(known.steps.column(curves.TOKENS)[-1]) if len(known.steps) else 0
     losses = known.evaluations.column(curves.LOSS)
     same = tokens is not None and tokens.fingerprint == run.data
-    return Fares(
+    return RunHealth(
         run=run,
         step=known.last_step,
         train_loss=float(known.smoothed(curves.LOSS, 0.98)[-1]) if len(known.steps) else None,

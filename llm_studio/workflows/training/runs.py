@@ -29,7 +29,7 @@ def set_aside(project: Project, run: str) -> None:
 
 def take_up(project: Project, run: str) -> None:
     """A run is gone on with."""
-    with files.explained(folder(project, run)):
+    with files.translate_os_errors(folder(project, run)):
         (folder(project, run) / _ASIDE).unlink(missing_ok=True)
 
 

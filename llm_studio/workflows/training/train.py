@@ -14,7 +14,7 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project, State
-from llm_studio.workflows.training.recorder import Recorder
+from llm_studio.workflows.training.recorder import RunRecorder
 from llm_studio.workflows.training.repeat import repetition
 from llm_studio.workflows.training.resume import changed, check_changes, same_compute
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from llm_studio.data.tokens.dataset import Tokens
     from llm_studio.runs.checkpoint import Checkpoint
     from llm_studio.runs.registry import Run
-    from llm_studio.training.saving import Material
+    from llm_studio.training.saving import RunContext
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.training.continue_from import Origin
 
@@ -37,7 +37,7 @@ _SOME = 500_000
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainResult:
     """How a training ended. `finished`: its last step was reached; else it was stopped, and saved."""
 
     run: "Run"
@@ -45,7 +45,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TrainRequest:
     """What is asked of a training: see `train`."""
 
     run: str | None
@@ -58,7 +58,7 @@ class Wish:
 def train(
     project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
     continue_from: str | None = None, like: str | None = None,
-) -> Trained:  # fmt: skip
+) -> TrainResult:  # fmt: skip
     """Train a new run, or with `resume` go on with one (the last, where none is named).
 
     `changes` are settings by dotted name, for this run alone. `continue_from` names a checkpoint (RUN,
@@ -67,18 +67,18 @@ def train(
     many kinds; what the run had saved before is kept.
     """
     from llm_studio.training import distributed, memory
-    from llm_studio.workflows.training.distributed import together
+    from llm_studio.workflows.training.distributed import train_distributed
 
-    how = Wish(run, resume, changes, continue_from, like)
+    how = TrainRequest(run, resume, changes, continue_from, like)
     try:
         if not distributed.is_launched():
             return _train(project, job, how)
-        return together(project, job, how, lambda how: _train(project, job, how))
+        return train_distributed(project, job, how, lambda how: _train(project, job, how))
     finally:
-        memory.give_back()
+        memory.release()
 
 
-def _train(project: Project, job: Job, how: "Wish") -> Trained:
+def _train(project: Project, job: Job, how: "TrainRequest") -> TrainResult:
     from llm_studio.runs import registry
 
     run, resume, changes, continue_from, like = how.run, how.resume, how.changes, how.continue_from, how.like
@@ -90,7 +90,7 @@ def _train(project: Project, job: Job, how: "Wish") -> Trained:
                            _("Leave out either --resume or --continue-from."))  # fmt: skip
     name = (run or _last_run(project)) if resume else (registry.check_name(run) if run else registry.new_name(project))
     _tell_of_pack(job)
-    with project.writing(registry.lock_name(name)), opened_material(project) as (tokens, tokenizer, data):
+    with project.writing(registry.lock_name(name)), open_training_data(project) as (tokens, tokenizer, data):
         if resume:
             registry.read(project, name)
             return _go_on(project, name, tokens, tokenizer, data, changes, job)
@@ -113,7 +113,7 @@ def _last_run(project: Project) -> str:
 
 
 @contextlib.contextmanager
-def opened_material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
+def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
     """The tokens, the tokenizer that made them, and the tokens' fingerprint."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.data.tokens.dataset import open_tokens
@@ -141,7 +141,7 @@ def opened_material(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str
 def _start(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
     changes: Mapping[str, object], continue_from: str | None, job: Job,
-) -> Trained:  # fmt: skip
+) -> TrainResult:  # fmt: skip
     from llm_studio.training.threads import compute_for
     from llm_studio.workflows.projects import steps
     from llm_studio.workflows.training.continue_from import find_origin, fitting_settings
@@ -169,7 +169,7 @@ def _start(
 def _go_on(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
     changes: Mapping[str, object], job: Job,
-) -> Trained:  # fmt: skip
+) -> TrainResult:  # fmt: skip
     from llm_studio.runs import checkpoint, registry
     from llm_studio.training.threads import compute_for
 
@@ -211,23 +211,25 @@ def _tell_of_pack(job: Job) -> None:
 def _run(
     project: Project, name: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None",
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job, changed: Mapping[str, object] = {},
-) -> Trained:  # fmt: skip
+) -> TrainResult:  # fmt: skip
     """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
     from llm_studio.runs import log, registry, snapshots
     from llm_studio.training import distributed, memory
-    from llm_studio.training.saving import Material
-    from llm_studio.training.writer import Keeper
+    from llm_studio.training.saving import RunContext
+    from llm_studio.training.writer import RunWriter
     from llm_studio.workflows.training.continue_from import Origin
     from llm_studio.workflows.training.distributed import plan_of
 
     saved, origin = (None, begin) if isinstance(begin, Origin) else (begin, None)
-    recorder = Recorder(project, name, settings, data, compute, origin.name if origin else None)
+    recorder = RunRecorder(project, name, settings, data, compute, origin.name if origin else None)
     folder, log_file = registry.folder(project, name), project.log_file(name)
     prompts = settings.training.sample_prompts or _prompts(settings, tokens, tokenizer)
     run_log = log.RunLog(log_file)
-    keeper = Keeper(run_log, job, recorder.waiting)
+    keeper = RunWriter(run_log, job, recorder.waiting)
     group = distributed.current()
-    material = Material(tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued, group)
+    material = RunContext(
+        tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued, group
+    )
     if group.count > 1:
         distributed.take_card(compute.device)
         group.told(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
@@ -242,7 +244,7 @@ def _run(
         recorder.saved(trainer.state(), settings)
         group.remember(name)
         try:
-            with memory.explained():
+            with memory.translate_memory_errors():
                 finished = trainer.train()
         except StudioError:
             with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
@@ -251,7 +253,7 @@ def _run(
     return _ended(recorder, trainer, finished, begun_before=saved is not None)  # it may remove what is closed now
 
 
-def _ended(recorder: Recorder, trainer: "Trainer", finished: bool, begun_before: bool) -> Trained:
+def _ended(recorder: RunRecorder, trainer: "Trainer", finished: bool, begun_before: bool) -> TrainResult:
     """What became of a training that reached its end, or was stopped. `begun_before`: not in this session."""
     state, saved = trainer.state(), trainer.last_saved
     if not state.step and (saved is None or not (begun_before or state.history)):  # stopped before its first step
@@ -262,21 +264,21 @@ def _ended(recorder: Recorder, trainer: "Trainer", finished: bool, begun_before:
             _("The disk is full: nothing of this run could be saved."), _("Make room, then start again.")
         )
     if saved.step == state.step:
-        return Trained(recorder.write("finished" if finished else "stopped", state, trainer.settings), finished)
+        return TrainResult(recorder.write("finished" if finished else "stopped", state, trainer.settings), finished)
     with contextlib.suppress(StorageError):  # the disk is full: what was saved before is told by its checkpoint
         recorder.write("stopped", saved, trainer.settings)
-    return Trained(recorder.run, False)
+    return TrainResult(recorder.run, False)
 
 
 def _trainer(
-    material: "Material", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
+    material: "RunContext", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
 ) -> "Trainer":
     """A trainer with the weights that it begins or goes on with. Raises StudioError where it couldn't do a step."""
     from llm_studio.training import memory
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.training.continue_from import Origin
 
-    with memory.explained():
+    with memory.translate_memory_errors():
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()
         if isinstance(begin, Origin):
@@ -306,6 +308,6 @@ def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: 
     from llm_studio.training.threads import compute_for
 
     job = job or Job()
-    with opened_material(project) as (tokens, tokenizer, _data), memory.explained():
+    with open_training_data(project) as (tokens, tokenizer, _data), memory.translate_memory_errors():
         compute = compute_for(settings, tokenizer.vocab_size, job)
         return measure(tokens, tokenizer.vocab_size, settings, compute, steps, job)

@@ -4,7 +4,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from llm_studio.data.sources.hub.plan import Wanted
+from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.errors import DownloadError
 from llm_studio.i18n import _, language
 from llm_studio.paths import resource
@@ -50,12 +50,12 @@ class Entry:
         """Whether any language may be asked for."""
         return _EVERY in self.languages
 
-    def wanted(self, lang: str | None = None) -> Wanted:
+    def wanted(self, lang: str | None = None) -> DownloadRequest:
         """What to download, in a language where there is a choice. Raises DownloadError."""
         config = self.config
         if config is not None and "{lang}" in config:
             config = config.format(lang=lang or self.languages[0])
-        return Wanted(self.dataset, config, self.split, self.field)
+        return DownloadRequest(self.dataset, config, self.split, self.field)
 
 
 @functools.cache

@@ -11,14 +11,14 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_studio.data.chunks import Piece
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.hub import fields, records
-from llm_studio.data.sources.hub.plan import CAPPED, COMPLETE, INCOMPLETE, Plan, Wanted
+from llm_studio.data.sources.hub.plan import CAPPED, COMPLETE, INCOMPLETE, DownloadPlan, DownloadRequest
 from llm_studio.data.sources.hub.remote_file import DamagedError
-from llm_studio.data.sources.sharded import Growing
+from llm_studio.data.sources.sharded import ShardedSourceWriter
 from llm_studio.errors import Cancelled, StudioError
 from llm_studio.events import Fetched
-from llm_studio.files import explained, require_space
+from llm_studio.files import require_space, translate_os_errors
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -35,13 +35,13 @@ _WINDOW = 8.0
 class Download:
     """One call of the download of one source. `run` does it."""
 
-    def __init__(self, folder: Path, name: str, plan: Plan, wanted: Wanted, job: Job) -> None:
+    def __init__(self, folder: Path, name: str, plan: DownloadPlan, wanted: DownloadRequest, job: Job) -> None:
         self._folder = folder
         self._plan = plan
         self._wanted = wanted
         self._job = job
         caps = {"max_documents": wanted.max_documents, "max_bytes": wanted.max_bytes}
-        self._source = Growing(folder, name, plan.origin, plan.options | caps)
+        self._source = ShardedSourceWriter(folder, name, plan.origin, plan.options | caps)
         self._source.set_field("conversations", plan.conversations)
         self._place = self._source.end
         self._share = 0.0
@@ -97,7 +97,7 @@ class Download:
         unstoppable = Job(self._job.report)  # what has come is written: `pieces` ends when the job is to stop
         self._source.append(_chained(first, pieces), lambda: self._place, unstoppable, self._progress)
 
-    def _pieces(self, rows: "Iterator[tuple[tuple[int, int], str | None]]") -> Iterator[Piece]:
+    def _pieces(self, rows: "Iterator[tuple[tuple[int, int], str | None]]") -> Iterator[Chunk]:
         size, limit = 0, time.monotonic() + PART_SECONDS
         try:
             for place, text in rows:
@@ -106,7 +106,7 @@ class Download:
                     length = len(text.encode("utf-8", "surrogatepass"))
                     self._bytes += length
                     size += length
-                    yield Piece(text, True)
+                    yield Chunk(text, True)
                 shard_ends = self._plan.kind != "parquet" and place[0] > self._place[0]  # then its checksum was right
                 self._place = place
                 if (size and shard_ends) or self._full() or size >= PART_BYTES or (size and time.monotonic() > limit):
@@ -150,7 +150,7 @@ class Download:
 
     def _require_space(self) -> None:
         """Raise StorageError where the disk hasn't room for what is wanted, as far as that can be told."""
-        with explained(self._folder):
+        with translate_os_errors(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
         plan, wanted = self._plan, self._wanted
         needed = sum(shard.size for shard in plan.shards[self._place[0] :])
@@ -240,6 +240,6 @@ def _slope(points: deque[_Point]) -> float:
     return (points[-1].value - points[0].value) / max(time.monotonic() - points[0].time, 0.05)
 
 
-def _chained(first: Piece, others: Iterator[Piece]) -> Iterator[Piece]:
+def _chained(first: Chunk, others: Iterator[Chunk]) -> Iterator[Chunk]:
     yield first
     yield from others

@@ -19,7 +19,7 @@ _VERSION = 1
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DownloadRequest:
     """What to download. `config` and `text_field` None: to be found out. Caps are for the whole source."""
 
     dataset: str
@@ -31,7 +31,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DownloadPlan:
     """Where the documents come from. `asked_config`, `asked_split`: as the user named them."""
 
     dataset: str
@@ -74,7 +74,7 @@ class Plan:
             return None
         return [self.field.split(".")[0]]
 
-    def is_for(self, wanted: Wanted) -> bool:
+    def is_for(self, wanted: DownloadRequest) -> bool:
         """Whether the same is wanted."""
         return (
             self.dataset == wanted.dataset
@@ -83,7 +83,7 @@ class Plan:
         )
 
 
-def make(wanted: Wanted, job: Job, conversations: bool | None = None) -> Plan:
+def make(wanted: DownloadRequest, job: Job, conversations: bool | None = None) -> DownloadPlan:
     """Find out all that a download needs. Raises HubError, DownloadError, Cancelled."""
     resolved = resolve.resolve(wanted.dataset, wanted.config, wanted.split, job)
     if not resolved.shards:
@@ -104,7 +104,7 @@ def make(wanted: Wanted, job: Job, conversations: bool | None = None) -> Plan:
         )
     for record in sample:
         fields.text_of(record, field, bool(conversations))  # raises where it can't be one
-    return Plan(
+    return DownloadPlan(
         wanted.dataset, resolved.place.revision, wanted.config, wanted.split, resolved.config, resolved.split,
         resolved.kind, dict(resolved.options), field, bool(conversations), resolved.shards, resolved.documents,
         resolved.licence, resolved.converted,
@@ -122,16 +122,16 @@ def first_records(resolved: Resolved, job: Job, count: int = fields.SAMPLE) -> l
     return found
 
 
-def save(folder: Path, name: str, plan: Plan) -> None:
+def save(folder: Path, name: str, plan: DownloadPlan) -> None:
     """Keep the plan of the source `name`."""
     write_plan(folder, name, {"version": _VERSION, **asdict(plan)})
 
 
-def kept(folder: Path) -> dict[str, Plan]:
+def kept(folder: Path) -> dict[str, DownloadPlan]:
     """The plans of the sources in `folder`, by their name."""
-    found: dict[str, Plan] = {}
+    found: dict[str, DownloadPlan] = {}
     for name, content in plans(folder).items():
         if content.pop("version", None) == _VERSION:
             shards = tuple(Shard(**shard) for shard in content.pop("shards"))
-            found[name] = Plan(shards=shards, **content)
+            found[name] = DownloadPlan(shards=shards, **content)
     return found

@@ -13,7 +13,7 @@ from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.encodings import opened_text
 from llm_studio.data.sources.readers.items import Context, Item
 from llm_studio.data.sources.readers.records import Choice, Record
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
@@ -47,7 +47,7 @@ def choose(item: Item, context: Context) -> Choice:
     return records.choose(_rows(item, context, quiet=True), context.options.text_field)
 
 
-def read(item: Item, context: Context, choice: Choice) -> Iterator[Piece]:
+def read(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
     """A document from each row."""
     return records.documents(item, context, lambda: _rows(item, context), choice, _("{path}, row {line}:"))
 

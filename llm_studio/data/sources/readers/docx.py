@@ -6,7 +6,7 @@ from typing import Any
 
 from llm_studio.data.sources.readers.archives import member, opened_zip
 from llm_studio.data.sources.readers.items import Context, Item, damaged, explained, protected, too_large
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.i18n import _
 
 _TYPES = "[Content_Types].xml"
@@ -16,7 +16,7 @@ _LONGEST_PARAGRAPH = 1 << 26
 _OLD = b"\xd0\xcf\x11\xe0"
 
 
-def read_docx(item: Item, context: Context) -> Iterator[Piece]:
+def read_docx(item: Item, context: Context) -> Iterator[Chunk]:
     """The document's text: an empty line between paragraphs, none between the points of a list and rows of a table."""
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
 
@@ -37,11 +37,11 @@ def read_docx(item: Item, context: Context) -> Iterator[Piece]:
                         raise damaged(item.name, _("it declares XML types of its own, which no document does"))
                     if written.held > _LONGEST_PARAGRAPH:
                         raise too_large(item.name, _LONGEST_PARAGRAPH)
-                    yield Piece(written.taken(), False)
+                    yield Chunk(written.taken(), False)
             parser.close()
         except etree.LxmlError as error:
             raise damaged(item.name, error) from error
-        yield Piece(written.taken(), True)
+        yield Chunk(written.taken(), True)
 
 
 def _document(item: Item, archive: zipfile.ZipFile) -> str:

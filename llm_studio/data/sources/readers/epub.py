@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from llm_studio.data.sources.readers import html
 from llm_studio.data.sources.readers.archives import Budget, member, opened_zip
 from llm_studio.data.sources.readers.items import Context, Item, damaged, explained, protected, too_large
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.i18n import _
 
 _CONTAINER = "META-INF/container.xml"
@@ -26,7 +26,7 @@ _VOID = frozenset(b"area base br col embed hr img input link meta param source t
 _BLOCK = 1 << 15
 
 
-def read_epub(item: Item, context: Context) -> Iterator[Piece]:
+def read_epub(item: Item, context: Context) -> Iterator[Chunk]:
     """The book as one document, an empty line between chapters."""
     with opened_zip(item, context) as (archive, budget):
         book = _Book(item, context, archive, budget)
@@ -35,9 +35,9 @@ def read_epub(item: Item, context: Context) -> Iterator[Piece]:
             within = False
             for text in book.text(chapter):
                 if text:
-                    yield Piece(text if within or not begun else "\n\n" + text, False)
+                    yield Chunk(text if within or not begun else "\n\n" + text, False)
                     begun = within = True
-        yield Piece("", True)
+        yield Chunk("", True)
 
 
 class _Book:

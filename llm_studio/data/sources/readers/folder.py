@@ -6,7 +6,7 @@ from pathlib import Path
 
 from llm_studio.data.sources.readers.items import Context, DiskItem, Item, Position, Trap, explained
 from llm_studio.data.sources.readers.options import KINDS
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
@@ -54,8 +54,8 @@ def nothing_to_read(name: str) -> SourceError:
 
 def read_several(
     name: str, count: int, items: Iterator[Item], context: Context,
-    pieces: Callable[[Item, Context], Iterator[Piece]],
-) -> Iterator[Piece]:  # fmt: skip
+    pieces: Callable[[Item, Context], Iterator[Chunk]],
+) -> Iterator[Chunk]:  # fmt: skip
     """The documents of all `items`, the `count` files of the folder or archive `name`.
 
     A file that can't be read is left out and told. Raises SourceError where none can.
@@ -72,7 +72,7 @@ def read_several(
                 raise
             leave_out(item.name, error, some, context)
             if not ended:  # the disk failed in the middle of a document
-                yield Piece("", True)
+                yield Chunk("", True)
         else:
             good += 1
     if not good and len(context.refused) > before:

@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_studio.data.sources.readers.encodings import opened_text
 from llm_studio.data.sources.readers.items import Context, Item
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 
 _BLOCK = 1 << 15
 _LONGEST_FEED = 1 << 23
@@ -49,7 +49,7 @@ _LONGEST_LINK = 100
 _DECLARED = re.compile(r"""<(?:\?xml|meta)[^>]{0,200}?(?:encoding|charset)\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I)
 
 
-def read_html(item: Item, context: Context) -> Iterator[Piece]:
+def read_html(item: Item, context: Context) -> Iterator[Chunk]:
     """The page as one document."""
     with opened_text(item, context, _declared(item)) as stream:
         seen = Seen(of_the_web=True)
@@ -65,9 +65,9 @@ def read_html(item: Item, context: Context) -> Iterator[Piece]:
                 seen.begin_anew()
                 feed, fed, block = parser(seen), 0, block[place:]
             feed.feed(block.encode("utf-8", "replace"))
-            yield Piece(seen.taken(), False)
+            yield Chunk(seen.taken(), False)
         finish(feed)
-        yield Piece(seen.taken(), True)
+        yield Chunk(seen.taken(), True)
 
 
 def _new_part(block: str, fed: int) -> int | None:

@@ -15,7 +15,7 @@ from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.pdf import pages_of
 from llm_studio.data.sources.readers.read import choice_of, decide, pieces_of, unwrapped
 from llm_studio.data.sources.readers.records import Choice, Column
-from llm_studio.data.sources.readers.worker_process import Apart
+from llm_studio.data.sources.readers.worker_process import WorkerProcess
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -29,7 +29,7 @@ _PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
-class Look:
+class Inspection:
     """What there is to be seen of a path before it is added.
 
     `kind` is a file's ending without the dot, "folder" or "zip". `encoding` is its name, "" where the kind has none
@@ -59,10 +59,10 @@ class Look:
     notes: tuple[str, ...] = ()
 
 
-def look(path: Path, options: ReadOptions, job: Job) -> Look:
+def look(path: Path, options: ReadOptions, job: Job) -> Inspection:
     """What is at `path`. Raises SourceError where nothing can be read, Cancelled when the job is to stop."""
     notes: list[str] = []
-    context = Context(options, notes.append, job, Apart(pages_of), quick=True)
+    context = Context(options, notes.append, job, WorkerProcess(pages_of), quick=True)
     name = str(path)
     try:
         with explained(name):
@@ -82,7 +82,7 @@ def look(path: Path, options: ReadOptions, job: Job) -> Look:
     return replace(seen, path=path, notes=tuple(notes))
 
 
-def _look_at_one(item: Item, context: Context) -> Look:
+def _look_at_one(item: Item, context: Context) -> Inspection:
     """What is in one file. Raises SourceError where it can't be read."""
     inner = unwrapped(item)
     choice = choice_of(inner, context)
@@ -95,21 +95,21 @@ def _look_at_one(item: Item, context: Context) -> Look:
             raise
         problem = str(error)
     encoding = context.encoding
-    return _with_choice(Look(
+    return _with_choice(Inspection(
         Path(item.name), inner.suffix.lstrip(".") or "txt", encoding.name if encoding else "",
         encoding.guessed if encoding else False, documents=documents, problem=problem, bytes=item.size,
         counts=((inner.suffix, 1),),
     ), choice)  # fmt: skip
 
 
-def _with_choice(seen: Look, choice: Choice | None) -> Look:
+def _with_choice(seen: Inspection, choice: Choice | None) -> Inspection:
     if choice is None:
         return seen
     return replace(seen, columns=choice.columns, text_field=choice.field, field_guessed=choice.guessed,
                    conversations=choice.conversations)  # fmt: skip
 
 
-def _look_into_zip(path: Path, item: Item, context: Context) -> Look:
+def _look_into_zip(path: Path, item: Item, context: Context) -> Inspection:
     with ExitStack() as stack:
         archive, budget = stack.enter_context(opened_zip(item, context))
         inside = members(item, archive, budget)
@@ -118,13 +118,13 @@ def _look_into_zip(path: Path, item: Item, context: Context) -> Look:
         return _look_at_several(path, "zip", inside, context)
 
 
-def _look_at_several(path: Path, kind: str, items: Sequence[Item], context: Context) -> Look:
+def _look_at_several(path: Path, kind: str, items: Sequence[Item], context: Context) -> Inspection:
     """What is in the files of a folder or an archive, as many as can be looked into in a moment."""
     began = time.monotonic()
     decide(items, context)
     documents: list[str] = []
     refused: list[tuple[str, str]] = []
-    best: Look | None = None
+    best: Inspection | None = None
     tried = 0
     for item in items:
         context.job.check()
@@ -146,19 +146,19 @@ def _look_at_several(path: Path, kind: str, items: Sequence[Item], context: Cont
             )
         )
     return replace(
-        best or Look(path, kind), path=path, kind=kind, conversations=bool(context.conversations),
+        best or Inspection(path, kind), path=path, kind=kind, conversations=bool(context.conversations),
         documents=tuple(documents), problem="", files=len(items), bytes=sum(item.size for item in items), tried=tried,
         refused=tuple(refused), counts=tuple(Counter(item.suffix for item in items).most_common()),
     )  # fmt: skip
 
 
-def _look_inside(item: Item, context: Context, wanted: int) -> Look:
+def _look_inside(item: Item, context: Context, wanted: int) -> Inspection:
     """What is in one of several files; its first `wanted` documents, or whether there are any."""
     context.encoding = None
     choice = choice_of(item, context)
     documents = tuple(_first_documents(item, context, max(1, wanted)))
     encoding = context.encoding
-    return _with_choice(Look(
+    return _with_choice(Inspection(
         Path(item.name), item.suffix.lstrip("."), encoding.name if encoding else "",
         encoding.guessed if encoding else False, documents=documents[: max(0, wanted)],
     ), choice)  # fmt: skip

@@ -20,7 +20,7 @@ from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.readers.encodings import Encoding
-    from llm_studio.data.sources.readers.worker_process import Apart
+    from llm_studio.data.sources.readers.worker_process import WorkerProcess
 
 CHUNK = 1 << 20
 """Bytes read at once."""
@@ -115,7 +115,7 @@ class Context:
     options: ReadOptions
     notice: Callable[[str], None]
     job: Job
-    apart: "Apart"
+    apart: "WorkerProcess"
     quick: bool = False
     conversations: bool | None = None
     encoding: "Encoding | None" = None

@@ -11,7 +11,7 @@ from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.encodings import opened_text
 from llm_studio.data.sources.readers.items import Context, Item
 from llm_studio.data.sources.readers.records import Choice, Record
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
 
@@ -32,7 +32,7 @@ def choose_lines(item: Item, context: Context) -> Choice:
     return records.choose(_lines(item, context), context.options.text_field)
 
 
-def read_lines(item: Item, context: Context, choice: Choice) -> Iterator[Piece]:
+def read_lines(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
     """A document from each line; lines that are empty, and fields that are null, are passed over."""
     return records.documents(item, context, lambda: _lines(item, context), choice, _("{path}, line {line}:"))
 
@@ -70,7 +70,7 @@ def choose_values(item: Item, context: Context) -> Choice:
     return records.choose(_values(item, context), context.options.text_field)
 
 
-def read_values(item: Item, context: Context, choice: Choice) -> Iterator[Piece]:
+def read_values(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
     """A document from each record."""
     return records.documents(item, context, lambda: _values(item, context), choice, _("{path}, record {line}:"))
 

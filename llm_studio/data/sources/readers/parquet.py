@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.items import Context, Item, damaged
 from llm_studio.data.sources.readers.records import Choice, Record
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def choose(item: Item, context: Context) -> Choice:
     return records.choose(_rows(item, context, None), context.options.text_field)
 
 
-def read(item: Item, context: Context, choice: Choice) -> Iterator[Piece]:
+def read(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
     """A document from each row."""
     names = [choice.field] if choice.field is not None else None
     return records.documents(item, context, lambda: _rows(item, context, names), choice, _("{path}, row {line}:"))

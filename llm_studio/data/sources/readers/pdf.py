@@ -18,7 +18,7 @@ from llm_studio.data.sources.readers.items import (
     too_large,
 )
 from llm_studio.data.sources.readers.worker_process import Refused
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 
@@ -27,14 +27,14 @@ _HYPHENS = "-\u2010\xad"
 _LONG_LINE = 0.6
 
 
-def read_pdf(item: Item, context: Context) -> Iterator[Piece]:
+def read_pdf(item: Item, context: Context) -> Iterator[Chunk]:
     """The document's pages, a blank line between two of them."""
     found = False
     try:
         for page in context.apart.parts(_source(item, context), item.name, context.job):
             text = flowing(page)
             if text:
-                yield Piece(("\n\n" if found else "") + text, False)
+                yield Chunk(("\n\n" if found else "") + text, False)
                 found = True
     except Refused:
         raise protected(item.name) from None
@@ -43,7 +43,7 @@ def read_pdf(item: Item, context: Context) -> Iterator[Piece]:
             _("{path} holds no text, only pictures of pages: it was scanned.").format(path=item.name),
             _("Let a program for text recognition (OCR) make a text of it first."),
         )
-    yield Piece("", True)
+    yield Chunk("", True)
 
 
 def _source(item: Item, context: Context) -> Path | bytes:

@@ -13,18 +13,18 @@ from llm_studio.data.sources.readers.folder import files_in, nothing_to_read, on
 from llm_studio.data.sources.readers.items import Context, DiskItem, Item, Position, empty, explained, silent
 from llm_studio.data.sources.readers.options import KINDS, RECORDS, ReadOptions
 from llm_studio.data.sources.readers.records import Choice
-from llm_studio.data.sources.readers.worker_process import Apart
-from llm_studio.data.sources.store import Piece, in_pieces
+from llm_studio.data.sources.readers.worker_process import WorkerProcess
+from llm_studio.data.sources.store import Chunk, in_chunks
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-_DOCUMENTS: dict[str, Callable[[Item, Context], Iterator[Piece]]] = {
+_DOCUMENTS: dict[str, Callable[[Item, Context], Iterator[Chunk]]] = {
     ".html": html.read_html, ".htm": html.read_html, ".epub": epub.read_epub, ".docx": docx.read_docx,
     ".pdf": pdf.read_pdf, ".srt": subtitles.read_srt,
 }  # fmt: skip
 _Chooser = Callable[[Item, Context], Choice]
-_Reader = Callable[[Item, Context, Choice], Iterator[Piece]]
+_Reader = Callable[[Item, Context, Choice], Iterator[Chunk]]
 _RECORDS: dict[str, tuple[_Chooser, _Reader]] = {
     ".jsonl": (json_files.choose_lines, json_files.read_lines),
     ".json": (json_files.choose_values, json_files.read_values),
@@ -36,7 +36,7 @@ _PEEKED = 50
 """Files of records that are looked into to tell whether a folder is one of conversations."""
 
 
-def read_path(path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> Iterator[Piece]:
+def read_path(path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> Iterator[Chunk]:
     """The documents of a file, an archive, or all files in a folder and its subfolders: see Reading."""
     return Reading(path, options, notice, job).pieces()
 
@@ -51,7 +51,7 @@ class Reading:
     def __init__(self, path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> None:
         self._path = path
         self._at = Position()
-        self._context = Context(options, notice, job, Apart(pdf.pages_of))
+        self._context = Context(options, notice, job, WorkerProcess(pdf.pages_of))
 
     @property
     def bytes_read(self) -> int:
@@ -68,7 +68,7 @@ class Reading:
         """The files left out so far, with the reasons."""
         return self._context.refused
 
-    def pieces(self) -> Generator[Piece]:
+    def pieces(self) -> Generator[Chunk]:
         """The documents, once. Raises SourceError where the file, or all files of the folder, can't be read;
         Cancelled when the job is to stop."""
         name = str(self._path)
@@ -88,7 +88,7 @@ class Reading:
         finally:
             self._context.apart.end()
 
-    def _folder(self) -> Iterator[Piece]:
+    def _folder(self) -> Iterator[Chunk]:
         paths = files_in(self._path, self._context.job)
 
         def items() -> Iterator[Item]:
@@ -105,7 +105,7 @@ def unwrapped(item: Item) -> Item:
     return item
 
 
-def checked_pieces(item: Item, context: Context) -> Iterator[Piece]:
+def checked_pieces(item: Item, context: Context) -> Iterator[Chunk]:
     """The documents of a file among others: of one in which records are wrong nothing is taken."""
     with explained(item.name):
         inner = unwrapped(item)
@@ -116,14 +116,14 @@ def checked_pieces(item: Item, context: Context) -> Iterator[Piece]:
     yield from pieces_of(inner, context)
 
 
-def pieces_of(item: Item, context: Context) -> Iterator[Piece]:
+def pieces_of(item: Item, context: Context) -> Iterator[Chunk]:
     """The documents of one file, without those that are only white space. Raises SourceError, Cancelled."""
     replaced, found, inside = 0, False, False
     context.encoding = None
     with explained(item.name):
         inner = unwrapped(item)
         check = context.job.check
-        for piece in in_pieces(_documents(inner, context)):
+        for piece in in_chunks(_documents(inner, context)):
             check()
             text, ends = piece.text, piece.ends
             if context.encoding is not None and not context.encoding.exact:
@@ -138,7 +138,7 @@ def pieces_of(item: Item, context: Context) -> Iterator[Piece]:
         tell_encoding(inner, context.encoding, replaced, context)
 
 
-def _documents(item: Item, context: Context) -> Iterator[Piece]:
+def _documents(item: Item, context: Context) -> Iterator[Chunk]:
     if item.suffix == ".zip":
         yield from _zip(item, context)
         return
@@ -167,7 +167,7 @@ def _agree(item: Item, context: Context, conversations: bool) -> None:
         raise SourceError(what.format(path=item.name), _("Add it on its own, as another source."))
 
 
-def _zip(item: Item, context: Context) -> Iterator[Piece]:
+def _zip(item: Item, context: Context) -> Iterator[Chunk]:
     with opened_zip(item, context) as (archive, budget):
         inside = members(item, archive, budget)
         if not inside:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from llm_studio.data.sources import conversations
 from llm_studio.data.sources.readers.items import Context, Item
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
@@ -106,7 +106,7 @@ def _likeliest(columns: tuple[Column, ...], records: int) -> str | None:
 
 def documents(
     item: Item, context: Context, rows: Callable[[], Iterator[Record]], chosen: Choice, place: str,
-) -> Iterator[Piece]:  # fmt: skip
+) -> Iterator[Chunk]:  # fmt: skip
     """The documents of the records that `rows` begins to read.
 
     `place` names one in a sentence: "{path}, line {line}:". Records that are empty are passed over.
@@ -135,7 +135,7 @@ def documents(
             where = place.format(path=item.name, line=record.place)
             raise SourceError(f"{where} {error.what}", error.to_do) from error
         if text:
-            yield Piece(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
+            yield Chunk(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
 
 
 def text_of(fields: Mapping[str, object], name: str) -> str:
@@ -152,11 +152,11 @@ def text_of(fields: Mapping[str, object], name: str) -> str:
     raise SourceError(_("the field “{name}” is not a text.").format(name=name), _("Choose one with --text-field."))
 
 
-def _conversations(item: Item, context: Context, rows: Iterator[Record]) -> Iterator[Piece]:
+def _conversations(item: Item, context: Context, rows: Iterator[Record]) -> Iterator[Chunk]:
     passed_over = 0
     for record in rows:
         if conversations.recognised(record.fields):
-            yield Piece(conversations.render(record.fields), True)
+            yield Chunk(conversations.render(record.fields), True)
         else:
             passed_over += 1
     if passed_over and not context.quick:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from llm_studio.data.sources.readers.encodings import opened_text
 from llm_studio.data.sources.readers.items import Context, Item
-from llm_studio.data.sources.store import Piece
+from llm_studio.data.sources.store import Chunk
 
 _BLOCK = 1 << 16
 _TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]\d+\s*-->\s*\d+:\d+:\d+[,.]\d+")
@@ -17,7 +17,7 @@ _MARKS = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|c|v)\b[^<>\n]{0,200}>|\{\\[^{}\
 _SENTENCE_ENDS = '.?!…:;。？！"”»♪)]'
 
 
-def read_srt(item: Item, context: Context) -> Iterator[Piece]:
+def read_srt(item: Item, context: Context) -> Iterator[Chunk]:
     """All that is spoken, as one document: a sentence that goes on in the next subtitle stays one line."""
     before = ""
     number = ""  # a line of digits alone, which is spoken unless times follow
@@ -34,11 +34,11 @@ def read_srt(item: Item, context: Context) -> Iterator[Piece]:
             for spoken in (said, line):
                 text = " ".join(_MARKS.sub("", spoken).split(" ")).strip()
                 if text:
-                    yield Piece(_between(before, text) + text, False)
+                    yield Chunk(_between(before, text) + text, False)
                     before = text
     if number.strip() and before:
-        yield Piece(_between(before, number) + number.strip(), False)
-    yield Piece("", True)
+        yield Chunk(_between(before, number) + number.strip(), False)
+    yield Chunk("", True)
 
 
 def _between(before: str, text: str) -> str:

@@ -43,7 +43,7 @@ class Refused(Exception):  # noqa: N818  not an error: an answer
     """A reader's reason, raised in the process, told to the user by the caller."""
 
 
-class Apart:
+class WorkerProcess:
     """The process. `read(source)`, a function at the top of a module, gives the parts of a file one by one."""
 
     def __init__(self, read: Callable[[Path | bytes], Iterator[str]]) -> None:

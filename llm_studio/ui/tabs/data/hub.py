@@ -15,7 +15,7 @@ from llm_studio.workflows.data import download as hub
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.hub import HubDialog
     from llm_studio.ui.page import Page
-    from llm_studio.workflows.data.download import Found, Preview, Unfinished, Wanted
+    from llm_studio.workflows.data.download import DownloadRequest, Found, Preview, Unfinished
     from llm_studio.workflows.data.texts import Source
     from llm_studio.workflows.overview import Project
 
@@ -128,7 +128,7 @@ class Downloads(QObject):
 
         self._ask(work, left.wanted)
 
-    def _fetch(self, wanted: "Wanted") -> None:
+    def _fetch(self, wanted: "DownloadRequest") -> None:
         project = self._project
         if project is None:
             return
@@ -138,7 +138,7 @@ class Downloads(QObject):
 
         self._ask(work, wanted)
 
-    def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "Wanted") -> None:
+    def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "DownloadRequest") -> None:
         title = _("Downloading {name}").format(name=wanted.dataset.rpartition("/")[2])
         self._page.asked.emit(Task(self._key, work, title, "data", changes_project=True, keep_awake=True))
 

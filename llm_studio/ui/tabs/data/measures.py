@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LENGTHS, PLAN = "data/lengths", "data/plan"
 
 
-class Measures(QObject):
+class TextMeasures(QObject):
     """Asks for both, one after the other, when the texts or the settings have changed; for much text by a button."""
 
     known = Signal(bool)

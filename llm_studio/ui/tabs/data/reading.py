@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PREVIEW, SEARCH = "data/preview", "data/search"
 
 
-class Reading(QObject):
+class FileReading(QObject):
     """Answers what the preview asks for, by tasks of its page."""
 
     def __init__(self, page: "Page", preview: "DocumentPreview") -> None:

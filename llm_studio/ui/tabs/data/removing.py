@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REMOVE, RESTORE = "data/remove", "data/restore"
 
 
-class Removing(QObject):
+class SourceRemoval(QObject):
     """One removal at a time; each is told with an undo."""
 
     restored = Signal(str)

@@ -10,8 +10,8 @@ from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui.tabs.generation.chat import ChatView
 from llm_studio.ui.tabs.generation.parts import ChatMenu, Legend, PromptBox
-from llm_studio.ui.tabs.generation.question_toggle import AskOrContinue, following, upcoming
-from llm_studio.ui.tabs.generation.token_buffer import Arriving
+from llm_studio.ui.tabs.generation.question_toggle import QuestionToggle, following, upcoming
+from llm_studio.ui.tabs.generation.token_buffer import TokenBuffer
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.workflows.generation import chats
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.generation.chats import Chat
 
 
-class Talk(Card):
+class ChatPanel(Card):
     """Shows a chat and what is written to it; asks for what the user wants."""
 
     write_asked = Signal(object, object, bool, bool)
@@ -47,10 +47,10 @@ class Talk(Card):
         self.legend = Legend(self)
         self.legend.hide()
         self.turns = ChatView(self)
-        self._arriving = Arriving(self, self.turns.append)
+        self._arriving = TokenBuffer(self, self.turns.append)
         self._note = label("", self, "caption", wrap=True)
         self._cancel = button(_("Cancel"), self, self.cancel_editing, "link")
-        self.asking = AskOrContinue(self)
+        self.asking = QuestionToggle(self)
         self.box = PromptBox(self)
         self.go = button(_("Generate"), self, self.send, "primary")
         self.stop = button(_("Stop"), self, self.stop_asked.emit, "danger")

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.page import Page, Toast
-from llm_studio.ui.tabs.generation.chat_panel import Talk
+from llm_studio.ui.tabs.generation.chat_panel import ChatPanel
 from llm_studio.ui.worker import Task
 from llm_studio.workflows.generation import chats
 
@@ -25,7 +25,7 @@ class ChatsPage(Page):
     def __init__(self, title: str, parent: QWidget) -> None:
         super().__init__(title, "", parent)
         self._chats_known = False
-        self.talk = Talk(self)
+        self.talk = ChatPanel(self)
         self.talk.keep_asked.connect(self._keep)
         self.talk.open_asked.connect(self._open_chat)
         self.talk.delete_asked.connect(self._delete_chat)

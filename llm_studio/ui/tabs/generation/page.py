@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_studio.config import GenerationSettings
     from llm_studio.jobs import Job
     from llm_studio.workflows.generation.chats import Chat
-    from llm_studio.workflows.generation.generate import RunPoints, Writer
+    from llm_studio.workflows.generation.generate import RunPoints, TextGenerator
     from llm_studio.workflows.generation.next_token import NextToken
     from llm_studio.workflows.overview import Overview, Project
 
@@ -35,7 +35,7 @@ class GenerationPage(ChatsPage):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Generation"), parent)
-        self._writer: Writer | None = None
+        self._writer: TextGenerator | None = None
         self._loaded: tuple[str, str, int] | None = None
         """What the writer was loaded for, or is being, or could not be."""
         self._undo: Chat | None = None
@@ -170,7 +170,7 @@ class GenerationPage(ChatsPage):
         if isinstance(event, Notice):
             self.notice.say(event.text)
 
-    def _on_loaded(self, writer: "Writer") -> None:
+    def _on_loaded(self, writer: "TextGenerator") -> None:
         self._writer = writer
         run, _slash, folder = writer.name.partition("/")
         which = self.choice.current()[1]
@@ -257,14 +257,14 @@ def _points(project: "Project") -> object:
 
 
 def _load_writer(project: "Project", job: "Job", run: str, which: str) -> object:
-    from llm_studio.workflows.generation.generate import load_writer
+    from llm_studio.workflows.generation.generate import load_generator
 
-    return load_writer(project, job, run, which)
+    return load_generator(project, job, run, which)
 
 
 def _answer(
-    project: "Project", writer: "Writer", chat: "Chat", prompt: str | None, how: "GenerationSettings", job: "Job",
-    asks: bool,
+    project: "Project", writer: "TextGenerator", chat: "Chat", prompt: str | None, how: "GenerationSettings",
+    job: "Job", asks: bool,
 ) -> object:  # fmt: skip
     from llm_studio.workflows.generation.generate import answer
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _ASK, _TEXT = "ask", "text"
 
 
-class AskOrContinue(Segmented):
+class QuestionToggle(Segmented):
     """A switch that is only there where a model can be asked; asking comes first."""
 
     changed = Signal(bool)

@@ -11,7 +11,7 @@ _REDRAW = 50
 """Milliseconds: written tokens are kept here and shown by a timer."""
 
 
-class Arriving(QObject):
+class TokenBuffer(QObject):
     """Keeps what was written until it is shown, by `show`, all that has come at once."""
 
     def __init__(self, parent: QObject, show: Callable[[Sequence[Token]], None]) -> None:

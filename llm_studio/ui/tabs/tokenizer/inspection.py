@@ -20,7 +20,7 @@ from llm_studio.workflows.tokenizer import lab as tokenizer_lab
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.tokenizer.figures import Counts, Figures
-    from llm_studio.workflows.tokenizer.lab import Bench, Lab
+    from llm_studio.workflows.tokenizer.lab import Lab, TokenizerBench
 
 BENCH, COUNT, MEASURE = "tokenizer/bench", "tokenizer/count", "tokenizer/measure"
 
@@ -34,7 +34,7 @@ class LookingPage(Page):
         self._counts: Counts | None = None
         self._counted, self._measured = "", ""
         """What was counted and measured last, or is being so."""
-        self.bench: Bench | None = None
+        self.bench: TokenizerBench | None = None
         self.preparing = False
         """The prepared tokens are being written: they aren't to be read meanwhile."""
         self.columns = QWidget(self)
@@ -90,7 +90,7 @@ class LookingPage(Page):
         self.playground.show_lab(lab)
 
     @Slot(object)
-    def _on_bench(self, bench: "Bench") -> None:
+    def _on_bench(self, bench: "TokenizerBench") -> None:
         self.bench = bench
         if bench.lab is not self._lab:
             self._take_lab(bench.lab)

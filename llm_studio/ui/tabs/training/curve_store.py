@@ -47,7 +47,7 @@ def read(project: "Project", main: str, places: "Mapping[str, Place | None]", jo
     return answer
 
 
-class KnownCurves:
+class CurveStore:
     """Joins what the logs told with what is heard from the training, without gaps and without doubles."""
 
     def __init__(self) -> None:

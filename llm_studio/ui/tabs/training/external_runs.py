@@ -15,7 +15,7 @@ _EVERY = 3000
 """Milliseconds from what one look has shown to the next."""
 
 
-class Elsewhere(QObject):
+class ExternalRuns(QObject):
     """Has the runs looked at again and again, as long as the page is seen and one of them goes on elsewhere."""
 
     def __init__(self, page: Page) -> None:

@@ -9,7 +9,7 @@ from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 
 
-class OfferCard(Card):
+class ResumeCard(Card):
     """A sentence with what to do about it."""
 
     accepted = Signal()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.curves import Baselines, Curves, Place
     from llm_studio.workflows.training.forecast import Fit, Forecast
-    from llm_studio.workflows.training.train import Trained
+    from llm_studio.workflows.training.train import TrainResult
 
 CURVES, BASELINES, FAVOURITES = "training/curves", "training/baselines", "training/favourites"
 FORECAST, PROBE, FIT = "training/forecast", "training/probe", "training/fit"
@@ -29,7 +29,7 @@ def train(project: "Project", run: str = "", changes: Mapping[str, object] = {},
                 changes_project=True, keep_awake=True)  # fmt: skip
 
 
-def _train(project: "Project", run: str, changes: Mapping[str, object], like: str | None, job: Job) -> "Trained":
+def _train(project: "Project", run: str, changes: Mapping[str, object], like: str | None, job: Job) -> "TrainResult":
     from llm_studio.workflows.training import runs
     from llm_studio.workflows.training import train as training
 
