@@ -198,6 +198,13 @@ class MainWindow(QMainWindow):
 
         AboutDialog(self).open()
 
+    @Slot()
+    def show_changes(self) -> None:
+        """The change log."""
+        from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
+
+        WhatsNewDialog(self).open()
+
     @Slot(str)
     def come_to_front(self, folder: str) -> None:
         """The program was started a second time: show this window, and open the folder that was named."""

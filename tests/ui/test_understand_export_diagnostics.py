@@ -19,6 +19,7 @@ from llm_studio.ui import theme
 from llm_studio.ui.app import speak
 from llm_studio.ui.tabs import understand
 from llm_studio.ui.tabs.export import ZIP
+from llm_studio.ui.widgets import markdown
 from llm_studio.ui.worker import Task
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
@@ -54,7 +55,7 @@ def test_both_languages_explain_the_same(qapp: QApplication) -> None:
 
 
 def test_headings_of_the_same_words_have_anchors_of_their_own() -> None:
-    document = understand.render("# A & b?\n\n## A b\n\n## A b\n")
+    document = markdown.render("# A & b?\n\n## A b\n\n## A b\n")
     assert [anchor for _level, anchor, _text in document.headings] == ["a-b", "a-b-1", "a-b-2"]
 
 

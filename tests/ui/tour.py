@@ -147,6 +147,7 @@ def empty(tour: Tour) -> None:
     tour.dialog("new-project", tour.window.closing.new_project)
     tour.dialog("settings", tour.window.show_settings)
     tour.dialog("about", tour.window.show_about)
+    tour.dialog("whats-new", tour.window.show_changes)
     name = "vide" if tour.look.language == "fr" else "empty"
     fresh = projects.new_project(tour.folder / name, "nano", tour.look.language)
     tour.window.closing.open_project(fresh)
