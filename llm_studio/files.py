@@ -29,7 +29,7 @@ class SupportsClose(Protocol):
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Generator[None]:
+def translate_os_errors(path: Path) -> Generator[None]:
     """Turn the operating system's refusals to write at `path` into a StorageError."""
     try:
         yield
@@ -58,7 +58,7 @@ def explained(path: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def temporary_explained() -> Generator[None]:
+def translate_temporary_errors() -> Generator[None]:
     """The same for the system's folder of temporary files, which is looked for when the first one is made."""
     try:
         yield
@@ -68,7 +68,7 @@ def temporary_explained() -> Generator[None]:
                 _("There is no folder for temporary files that can be written to."),
                 _("Make room on the disk, or name another folder in the variable TMPDIR (on Windows TEMP)."),
             ) from error
-        with explained(Path(tempfile.tempdir)):
+        with translate_os_errors(Path(tempfile.tempdir)):
             raise
 
 
@@ -78,7 +78,7 @@ def close_quietly(file: SupportsClose) -> None:
         file.close()
 
 
-def patiently(action: Callable[[], object]) -> None:
+def retry_while_locked(action: Callable[[], object]) -> None:
     """Do `action`, trying again for three seconds while something else holds the file (Windows)."""
     for pause in _PATIENCE:
         try:
@@ -92,27 +92,27 @@ def patiently(action: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Generator[Path]:
+def atomic_write(path: Path) -> Generator[Path]:
     """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well."""
     beside = path.with_name(path.name + _BEING_WRITTEN)
-    with explained(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield beside
             flush_to_disk(beside)
-            patiently(lambda: beside.replace(path))
+            retry_while_locked(lambda: beside.replace(path))
         finally:
             beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path) -> Generator[Path]:
+def atomic_folder(path: Path) -> Generator[Path]:
     """Yield a new folder beside `path` to fill; it takes the name `path` when the block ends well.
 
     A folder already at `path` is replaced: it goes aside, to the name of `set_aside`, before it is removed.
     """
     beside, before = being_written(path), set_aside(path)
-    with explained(path):
+    with translate_os_errors(path):
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         try:
@@ -121,8 +121,8 @@ def whole_folder(path: Path) -> Generator[Path]:
                 flush_to_disk(file)
             if path.exists():
                 shutil.rmtree(before, ignore_errors=True)
-                patiently(lambda: path.rename(before))
-            patiently(lambda: beside.rename(path))
+                retry_while_locked(lambda: path.rename(before))
+            retry_while_locked(lambda: beside.rename(path))
             flush_to_disk(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
@@ -148,7 +148,7 @@ def remove_folder(path: Path) -> None:
     with contextlib.suppress(OSError):
         if path != aside:
             shutil.rmtree(aside, ignore_errors=True)
-            patiently(lambda: path.rename(aside))
+            retry_while_locked(lambda: path.rename(aside))
         shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -170,7 +170,7 @@ def flush_to_disk(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
-    with whole_file(path) as beside:
+    with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -228,7 +228,7 @@ def locked(folder: Path, output: str, busy: str, patience: float = 0.2) -> Gener
     Raises BusyError, whose message is `busy`, when another window or command holds it for `patience` seconds:
     `is_locked` holds it for an instant. The system lets go when the process ends, however it ends.
     """
-    with explained(folder):
+    with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{output}.lock")
         try:

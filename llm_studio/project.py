@@ -47,7 +47,7 @@ class Project:
     def create(root: Path, settings: Settings) -> "Project":
         """A new project in the absent or empty folder `root`. Raises ProjectError, StorageError."""
         root = _resolved(root)
-        with files.explained(root):
+        with files.translate_os_errors(root):
             if root.exists() and not root.is_dir():
                 raise ProjectError(_("{path} is a file.").format(path=root), _("Choose the name of a new folder."))
             occupied = root.exists() and any(root.iterdir())
@@ -59,7 +59,7 @@ class Project:
                                _("Choose an empty or a new folder: nothing of yours will be mixed up."))  # fmt: skip
         _require_short_path(root)
         project = Project(root)
-        with files.explained(root):
+        with files.translate_os_errors(root):
             for folder in (project.raw, project.processed, project.checkpoints, project.logs):
                 folder.mkdir(parents=True, exist_ok=True)
         files.write_text(project.config_file, dump(settings))

@@ -3,11 +3,11 @@
 import random
 from collections.abc import Iterator
 
-from llm_studio.data.raw import Piece, write_source
-from llm_studio.data.turns import ASSISTANT, USER
+from llm_studio.data.sources.store import Chunk, write_source
+from llm_studio.data.tokens.turns import ASSISTANT, USER
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import texts
+from llm_studio.workflows.data import texts
 
 NAMES = ("Tom", "Mia", "Ben", "Lily", "Sam", "Anna")
 ANIMALS = ("cat", "dog", "bird", "fish", "frog", "rabbit")
@@ -36,6 +36,6 @@ def conversations(count: int, seed: int = 0) -> Iterator[str]:
 
 def add_talk(project: Project, count: int) -> None:
     """Add the source “chat” to a project with a tokenizer, and prepare its tokens anew."""
-    pieces = (Piece(text, True) for text in conversations(count))
+    pieces = (Chunk(text, True) for text in conversations(count))
     write_source(project.raw, "chat", "chat", pieces, Job(), conversations=True)
     texts.prepare(project, Job())

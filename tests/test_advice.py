@@ -11,9 +11,9 @@ from llm_studio.errors import BusyError, Cancelled, ConfigError, ProjectError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.advice import Advice, Plan, advice
+from llm_studio.workflows.model_advice import Advice, Plan, advice
 from llm_studio.workflows.overview import Overview, TokenFacts, overview
-from llm_studio.workflows.training import seconds_per_step
+from llm_studio.workflows.training.train import seconds_per_step
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llm_studio.data import raw
-from llm_studio.data.raw import Piece
+from llm_studio.data.sources import store
+from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import Cancelled, DataError, SourceError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import browsing, cleaning, projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import browsing, cleaning, texts
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def empty(tmp_path: Path) -> Project:
 
 def put(project: Project, documents: list[str], name: str = "texts") -> None:
     """A source of these documents, in many row groups."""
-    raw.write_source(project.raw, name, "test", (Piece(text, True) for text in documents), Job())
+    store.write_source(project.raw, name, "test", (Chunk(text, True) for text in documents), Job())
 
 
 def put_rows(project: Project, rows: list[tuple[str, bool]], group: int, name: str = "texts") -> None:
@@ -53,7 +54,7 @@ def test_documents_before_the_one_wanted_are_not_read(empty: Project) -> None:
     """The texts of all row groups but the last are overwritten with rubbish: they can't have been read."""
     put_rows(empty, [(f"{n} " + "x" * 2000, True) for n in range(400)], 100)
     path = empty.raw / "texts.parquet"
-    list(raw.sources(empty.raw))  # makes the manifest
+    list(store.sources(empty.raw))  # makes the manifest
     column = pq.ParquetFile(path).metadata.row_group(0).column(0)
     start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
     content = bytearray(path.read_bytes())
@@ -163,11 +164,11 @@ def test_what_cleaning_leaves_out_follows_the_settings(empty: Project, monkeypat
 def test_a_removed_source_comes_back_whole_until_the_next_is_removed(empty: Project) -> None:
     put(empty, ["one"], "a")
     put(empty, ["two"], "b")
-    before = raw.sources(empty.raw)
+    before = store.sources(empty.raw)
     texts.remove_source(empty, "a", undoable=True)
-    assert [source.name for source in raw.sources(empty.raw)] == ["b"]
+    assert [source.name for source in store.sources(empty.raw)] == ["b"]
     texts.restore_source(empty, "a")
-    assert raw.sources(empty.raw) == before
+    assert store.sources(empty.raw) == before
     texts.remove_source(empty, "a", undoable=True)
     texts.remove_source(empty, "b", undoable=True)
     with pytest.raises(SourceError):
@@ -194,7 +195,7 @@ def test_of_several_files_those_that_can_be_read_are_added(empty: Project, tmp_p
     events: list[Event] = []
     with pytest.raises(SourceError, match="1 of 3 could not be added"):
         texts.add_several(empty, [good, bad, last], Job(events.append))
-    assert [source.name for source in raw.sources(empty.raw)] == ["good", "last"]
+    assert [source.name for source in store.sources(empty.raw)] == ["good", "last"]
     told = [event for event in events if isinstance(event, Progress)]
     assert told[-1].done == told[-1].total == len("The last text.")
     with pytest.raises(SourceError, match="not text"):

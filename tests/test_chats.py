@@ -10,10 +10,10 @@ from llm_studio.errors import BusyError, ProjectError
 from llm_studio.events import TokenWritten
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import chats
-from llm_studio.workflows.generation import Writer, answer, load_writer, points
-from llm_studio.workflows.next_token import PRESETS
-from llm_studio.workflows.training import train
+from llm_studio.workflows.generation import chats
+from llm_studio.workflows.generation.generate import TextGenerator, answer, load_generator, points
+from llm_studio.workflows.generation.next_token import PRESETS
+from llm_studio.workflows.training.train import train
 
 TOKEN = chats.Token(5, " é", 0.25, ((" a", 0.5), (" é", 0.25)))
 
@@ -30,8 +30,8 @@ def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 @pytest.fixture(scope="module")
-def writer(trained: Project) -> Writer:
-    return load_writer(trained, Job())
+def writer(trained: Project) -> TextGenerator:
+    return load_generator(trained, Job())
 
 
 def a_chat(*prompts: str) -> chats.Chat:
@@ -99,7 +99,7 @@ def test_a_prompt_gets_the_space_that_it_needs(before: str, prompt: str, joined:
     assert chats.joined(before, prompt) == joined
 
 
-def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Project, writer: Writer) -> None:
+def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Project, writer: TextGenerator) -> None:
     how = writer.settings_with({"max_tokens": 30, "seed": 3, "temperature": 1.5})
     said: list[TokenWritten] = []
     job = Job(lambda event: said.append(event) if isinstance(event, TokenWritten) else None)
@@ -115,7 +115,7 @@ def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Pro
         assert list(chances.values()) == sorted(chances.values(), reverse=True)
 
 
-def test_going_on_makes_the_last_answer_longer(trained: Project, writer: Writer) -> None:
+def test_going_on_makes_the_last_answer_longer(trained: Project, writer: TextGenerator) -> None:
     how = writer.settings_with({"max_tokens": 5, "seed": 3})
     chat = answer(trained, writer, chats.new(), "Once", how, Job())
     longer = answer(trained, writer, chat, None, how, Job())
@@ -126,13 +126,13 @@ def test_going_on_makes_the_last_answer_longer(trained: Project, writer: Writer)
     assert more.turns[1].text == writer.write(longer.text + " And", Job(), how)
 
 
-def test_what_is_stopped_is_kept(trained: Project, writer: Writer) -> None:
+def test_what_is_stopped_is_kept(trained: Project, writer: TextGenerator) -> None:
     job = Job(lambda event: isinstance(event, TokenWritten) and job.request_stop())  # type: ignore[arg-type]
     chat = answer(trained, writer, chats.new(), "Once", writer.settings_with({"seed": 3}), job)
     assert chat.turns[0].count == 1 and chats.read(trained, chat.id).turns[0].count == 1
 
 
-def test_the_sampler_cuts_what_its_settings_say(trained: Project, writer: Writer) -> None:
+def test_the_sampler_cuts_what_its_settings_say(trained: Project, writer: TextGenerator) -> None:
     found = writer.next_token("Once upon")
     plain = writer.settings_with({"temperature": 1.0, "top_k": 0, "top_p": 1.0})
     free = found.under(plain)
@@ -151,8 +151,8 @@ def test_the_sampler_cuts_what_its_settings_say(trained: Project, writer: Writer
 def test_every_step_that_is_offered_can_be_loaded(trained: Project) -> None:
     (of_run,) = points(trained)
     assert of_run.run == "a" and of_run.last == 30 and {0, 1, 2, 30} <= set(of_run.steps)
-    how = load_writer(trained, Job()).settings_with({"max_tokens": 3, "seed": 1})
+    how = load_generator(trained, Job()).settings_with({"max_tokens": 3, "seed": 1})
     for step in of_run.steps:
-        writer = load_writer(trained, Job(), "a", str(step))
+        writer = load_generator(trained, Job(), "a", str(step))
         assert writer.name == f"a/step-{step:06d}"
         writer.write("Once", Job(), how)

@@ -16,8 +16,8 @@ from llm_studio.cli.app import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, main
 from llm_studio.events import StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import runs
-from llm_studio.workflows.training import train
+from llm_studio.workflows.training import runs
+from llm_studio.workflows.training.train import train
 from tests.tiny import SETTINGS, project_with_tokens
 
 WINDOWS = sys.platform == "win32"

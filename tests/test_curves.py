@@ -12,10 +12,11 @@ from llm_studio.errors import Cancelled
 from llm_studio.events import CheckpointSaved, Evaluated, Event, RunStarted, SampleWritten, StepDone, to_json
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training.log import cut_after
-from llm_studio.workflows import curves, favourites, runs
-from llm_studio.workflows.favourites import Favourite
-from llm_studio.workflows.footprint import footprint
+from llm_studio.runs.log import cut_after
+from llm_studio.workflows.generation import favourites
+from llm_studio.workflows.generation.favourites import Favourite
+from llm_studio.workflows.training import curves, runs
+from llm_studio.workflows.training.footprint import footprint
 
 
 def step(number: int, loss: float = 2.0) -> StepDone:
@@ -208,7 +209,7 @@ def test_favourites_outlive_their_run(project: Project) -> None:
 
 
 def test_a_stopped_run_waits_unless_it_was_set_aside(project: Project) -> None:
-    from llm_studio.workflows.training import train
+    from llm_studio.workflows.training.train import train
 
     class StopSoon(Job):
         @property
@@ -233,7 +234,7 @@ def test_the_memory_of_this_process_is_told() -> None:
 
 
 def test_the_energy_is_told_where_a_card_reports_it_and_absent_otherwise() -> None:
-    from llm_studio.workflows.gauges import energy_joules, look
+    from llm_studio.workflows.machine.gauges import energy_joules, look
 
     first = energy_joules()
     if not look(Path()).gpus:

@@ -16,7 +16,7 @@ from llm_studio.errors import BusyError, StorageError
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "été" / "a.txt"
     files.write_text(path, "one")
-    with pytest.raises(RuntimeError), files.whole_file(path) as beside:
+    with pytest.raises(RuntimeError), files.atomic_write(path) as beside:
         beside.write_text("half", encoding="utf-8")
         raise RuntimeError
     assert path.read_text(encoding="utf-8") == "one"
@@ -27,7 +27,7 @@ def test_a_folder_stays_where_the_new_one_can_not_take_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, real = tmp_path / "step-000001", Path.rename
-    with files.whole_folder(path) as beside:
+    with files.atomic_folder(path) as beside:
         (beside / "a").write_text("old", encoding="utf-8")
 
     def rename(source: Path, target: Path) -> Path:
@@ -37,7 +37,7 @@ def test_a_folder_stays_where_the_new_one_can_not_take_its_place(
 
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(files, "_PATIENCE", ())
-    with pytest.raises(StorageError), files.whole_folder(path) as beside:
+    with pytest.raises(StorageError), files.atomic_folder(path) as beside:
         (beside / "a").write_text("new", encoding="utf-8")
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     assert (path / "a").read_text(encoding="utf-8") == "old"
@@ -46,9 +46,9 @@ def test_a_folder_stays_where_the_new_one_can_not_take_its_place(
 def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "step-000001"
     for content in ("old", "new"):
-        with files.whole_folder(path) as beside:
+        with files.atomic_folder(path) as beside:
             (beside / "a").write_text(content, encoding="utf-8")
-    with pytest.raises(RuntimeError), files.whole_folder(path) as beside:
+    with pytest.raises(RuntimeError), files.atomic_folder(path) as beside:
         (beside / "a").write_text("half", encoding="utf-8")
         raise RuntimeError
     assert (path / "a").read_text(encoding="utf-8") == "new"
@@ -62,7 +62,7 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
     (errno.ENOENT, "No such file"),
 ])  # fmt: skip
 def test_the_systems_refusals_are_explained(tmp_path: Path, number: int, said: str) -> None:
-    with pytest.raises(StorageError, match=said), files.explained(tmp_path):
+    with pytest.raises(StorageError, match=said), files.translate_os_errors(tmp_path):
         raise OSError(number, os.strerror(number))
 
 

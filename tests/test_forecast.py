@@ -11,10 +11,11 @@ from llm_studio.errors import Cancelled, TrainingError
 from llm_studio.jobs import Job
 from llm_studio.model.cost import snapshot_count, training_bytes
 from llm_studio.project import Project
-from llm_studio.training import snapshots
-from llm_studio.training.apart import TrialApart
-from llm_studio.workflows import forecast, health, projects, runs
-from llm_studio.workflows.training import train
+from llm_studio.runs import snapshots
+from llm_studio.training.subprocess_trial import SubprocessTrial
+from llm_studio.workflows import projects
+from llm_studio.workflows.training import forecast, run_health, runs
+from llm_studio.workflows.training.train import train
 
 LONG = {"model.max_seq_len": 1024, "model.d_model": 64, "model.n_heads": 2, "model.n_layers": 12, "model.d_ff": 512}
 
@@ -24,8 +25,8 @@ def test_a_forecast_tells_what_the_training_then_does(project: Project) -> None:
     told = forecast.measured(project, settings, Job())
     trained = train(project, Job(), changes={"training.gradient_accumulation_steps": 3, "training.max_steps": 20})
     assert told.steps == trained.run.step == 20
-    assert told.tokens == 20 * 3 * 8 * 32 == health.fares(project, Job()).tokens_seen
-    assert told.passes == health.fares(project, Job()).passes
+    assert told.tokens == 20 * 3 * 8 * 32 == run_health.run_health(project, Job()).tokens_seen
+    assert told.passes == run_health.run_health(project, Job()).passes
     assert 0 < told.seconds < 60
     folder = project.checkpoints / "run-1"
     weights = sum(path.stat().st_size for path in (folder / "step-000020").glob("*.safetensors"))
@@ -93,7 +94,7 @@ def test_a_fit_and_a_measurement_can_be_stopped(project: Project) -> None:
 
 
 def test_a_process_ended_for_want_of_memory_is_an_attempt_that_does_not_fit(project: Project) -> None:
-    with TrialApart(project.settings(), 400, Compute("cpu", "float32", 1)) as trial:
+    with SubprocessTrial(project.settings(), 400, Compute("cpu", "float32", 1)) as trial:
         assert trial.attempt(1, False, 1, Job()).fits
         trial.process.kill()
         assert not trial.attempt(2, False, 1, Job()).fits

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from llm_studio.paths import resource
-from llm_studio.workflows import licences
-from llm_studio.workflows.licences import Library
+from llm_studio.workflows.machine import licences
+from llm_studio.workflows.machine.licences import Library
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_the_packaged_program_lists_everything_in_it(place: Path, monkeypatch: p
 
 def test_one_text_holds_all_of_them_and_needs_no_window() -> None:
     code = (
-        "import sys; from llm_studio.workflows import licences; sys.stdout.reconfigure(encoding='utf-8'); "
+        "import sys; from llm_studio.workflows.machine import licences; sys.stdout.reconfigure(encoding='utf-8'); "
         "print(licences.all_texts()); sys.exit('PySide6' in sys.modules or 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8")

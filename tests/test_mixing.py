@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from llm_studio.cli.app import main
 from llm_studio.config import DataSettings, Settings
 from llm_studio.config_file import dump, parse, with_changes
-from llm_studio.data.corpus import Corpus
-from llm_studio.data.raw import Piece, write_source
+from llm_studio.data.corpus.corpus import Corpus
+from llm_studio.data.sources.store import Chunk, write_source
 from llm_studio.errors import ConfigError, ProjectError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import projects, texts
-from llm_studio.workflows.statistics import known, measure, shares
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.data.statistics import known, measure, shares
 
 NAMES = st.text(min_size=1, max_size=30).filter(lambda name: name.isprintable())
 WEIGHTS = st.dictionaries(NAMES, st.floats(0, 1e6), max_size=4)
@@ -131,7 +132,7 @@ def test_equal_documents_stay_on_one_side_whatever_the_weights(
         return
     folder = tmp_path_factory.mktemp("split")
     for name, part in (("x", texts[::2]), ("y", texts[1::2])):
-        write_source(folder, name, "test", (Piece(text, True) for text in part), Job())
+        write_source(folder, name, "test", (Chunk(text, True) for text in part), Job())
     weighed = DataSettings(remove_duplicates=False, weights={"x": weight, "y": 1.0})
     plain, mixed = Corpus(folder, DataSettings(remove_duplicates=False)), Corpus(folder, weighed)
     assert plain.fingerprint() == mixed.fingerprint()

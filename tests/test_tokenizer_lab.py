@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.data.dataset import open_tokens
-from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens.dataset import open_tokens
 from llm_studio.errors import BusyError, Cancelled, DataError, TokenizerError
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.workflows import projects, texts, tokenizer_figures, tokenizer_lab
-from llm_studio.workflows.tokenizer_lab import Lab, hexadecimal, open_bench, shown
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.tokenizer import figures as tokenizer_figures
+from llm_studio.workflows.tokenizer import lab as tokenizer_lab
+from llm_studio.workflows.tokenizer.lab import Lab, hexadecimal, open_bench, shown
 
 _labs: dict[str, Lab] = {}
 

@@ -12,10 +12,11 @@ from llm_studio.errors import BusyError, CheckpointError, DataError, ProjectErro
 from llm_studio.events import Event, Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.training import checkpoint
-from llm_studio.workflows import projects, texts
-from llm_studio.workflows.generation import load_writer
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.generation.generate import load_generator
+from llm_studio.workflows.training.train import train
 
 
 def notices(events: list[Event]) -> str:
@@ -31,7 +32,7 @@ def test_each_step_asks_for_the_one_before(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match=r"no tokens yet.*prepare"):
         train(project, Job())
     with pytest.raises(ProjectError, match=r"no trained model yet.*train"):
-        load_writer(project, Job())
+        load_generator(project, Job())
     with pytest.raises(ProjectError, match="no run to go on with"):
         train(project, Job(), resume=True)
 
@@ -136,11 +137,11 @@ def test_writing_falls_back_on_an_intact_checkpoint_and_says_so(project: Project
     assert best
     (best.path / "model.safetensors").write_bytes(b"broken")
     said: list[Event] = []
-    writer = load_writer(project, Job(said.append))
+    writer = load_generator(project, Job(said.append))
     assert "is damaged" in notices(said) and "is used instead" in notices(said)
     assert writer.write("Once", Job(), writer.settings_with({"max_tokens": 3}))
     with pytest.raises(CheckpointError, match="damaged"):
-        load_writer(project, Job(), "a", str(best.step))
+        load_generator(project, Job(), "a", str(best.step))
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_told(project: Project) -> None:
@@ -150,17 +151,17 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_told(project: Project) -> No
     for broken in ("model.safetensors", "checkpoint.json"):
         (saved.path / broken).write_bytes(b"broken")
         said: list[Event] = []
-        assert load_writer(project, Job(said.append)).name.startswith("a/")
+        assert load_generator(project, Job(said.append)).name.startswith("a/")
         assert "the run “a” is used instead" in notices(said)
         with pytest.raises(CheckpointError, match="Every checkpoint of the run “b” is damaged"):
-            load_writer(project, Job(), "b")
+            load_generator(project, Job(), "b")
 
 
 def test_what_is_written_streams_without_half_characters_and_stops_when_asked(project: Project) -> None:
     train(project, Job(), run="a")
     seen: list[str] = []
     job = Job(lambda event: (seen.append(getattr(event, "text", "")), len(seen) > 4 and job.request_stop()))
-    writer = load_writer(project, job)
+    writer = load_generator(project, job)
     text = writer.write("", job, writer.settings_with({"seed": 1}))
     assert "".join(seen) == text and 4 < len(seen) < 10
 

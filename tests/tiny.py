@@ -4,7 +4,8 @@ from pathlib import Path
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 
 SETTINGS: dict[str, object] = {
     "model.vocab_size": 400, "model.d_model": 32, "model.n_heads": 2, "model.n_layers": 2, "model.d_ff": 64,

@@ -14,7 +14,7 @@ from llm_studio.paths import quoted
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
-    from llm_studio.data.preview import Preview
+    from llm_studio.data.corpus.cleaning_preview import Preview
 
 _WIDTH = 100
 """Characters of an example on the screen."""
@@ -35,7 +35,7 @@ def clean(
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
-    from llm_studio.workflows.cleaning import preview
+    from llm_studio.workflows.data.cleaning import preview
 
     wanted = parse_changes(changes)
     project = Project.open(folder)
@@ -52,7 +52,7 @@ def clean(
 
 
 def _as_text(found: "Preview", examples: int) -> str:
-    from llm_studio.workflows.cleaning import NAMES
+    from llm_studio.workflows.data.cleaning import NAMES
 
     rows = [(_("Rule"), _("Setting"), "", _("Documents"), _("Characters"))]
     for rule in found.rules:

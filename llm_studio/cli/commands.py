@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_studio import __version__
-from llm_studio.cli import (
-    cleaning,
-    curve_command,
-    forecast_command,
-    hub_commands,
-    look_command,
-    run_commands,
-    stats_command,
-)
+from llm_studio.cli import cleaning, curve, forecast, look, statistics, training
+from llm_studio.cli import hub as hub_commands
 from llm_studio.cli.app import running
-from llm_studio.cli.hub_commands import DatasetName, MaxMegabytes, Split, TextLanguage, counted, story_language
+from llm_studio.cli.hub import DatasetName, MaxMegabytes, Split, TextLanguage, counted, story_language
 from llm_studio.cli.options import Changes, Folder, Json, Language, Separator, TextField, parse_changes
 from llm_studio.config import SECTIONS, Settings
 from llm_studio.config_file import Preset, scalar
@@ -25,11 +18,12 @@ from llm_studio.events import Done
 from llm_studio.i18n import _, number, short_number, size, system_language
 from llm_studio.paths import quoted
 from llm_studio.project import Project
-from llm_studio.workflows import download as hub
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import download as hub
+from llm_studio.workflows.data import texts
 
 if TYPE_CHECKING:
-    from llm_studio.data.raw import Source
+    from llm_studio.data.sources.store import Source
 
 app = typer.Typer(
     help=_(
@@ -223,9 +217,9 @@ def _cost_text(cost: projects.Cost) -> str:
 
 
 hub_commands.register(app)
-look_command.register(app)
+look.register(app)
 cleaning.register(app)
-stats_command.register(app)
-run_commands.register(app)
-curve_command.register(app)
-forecast_command.register(app)
+statistics.register(app)
+training.register(app)
+curve.register(app)
+forecast.register(app)

@@ -18,7 +18,7 @@ import truststore
 from llm_studio import __version__
 from llm_studio.errors import DownloadError
 from llm_studio.events import Progress
-from llm_studio.files import explained, flush_to_disk, patiently, require_space
+from llm_studio.files import flush_to_disk, require_space, retry_while_locked, translate_os_errors
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -74,7 +74,7 @@ def fetch(url: str, target: Path, sha256: str, job: Job, task: str) -> None:
     if target.exists():
         return
     partial = _partial(target)
-    with explained(target):
+    with translate_os_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         tries = 0
         while True:
@@ -94,7 +94,7 @@ def fetch(url: str, target: Path, sha256: str, job: Job, task: str) -> None:
                 _("Nothing of it is kept. Start again; if it happens twice, something on the way alters it."),
             )
         flush_to_disk(partial)
-        patiently(lambda: partial.replace(target))
+        retry_while_locked(lambda: partial.replace(target))
 
 
 def _partial(target: Path) -> Path:

@@ -130,7 +130,7 @@ def _put(file: Path, job: Job) -> Pack:
 
 def remove() -> None:
     """Take the pack away. What this process uses of it goes at the next start."""
-    with files.explained(folder()):
+    with files.translate_os_errors(folder()):
         (folder() / "pack.json").unlink(missing_ok=True)
     tidy()
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from llm_studio.errors import PackError
 from llm_studio.events import Progress
-from llm_studio.files import explained, remove_folder, require_space
+from llm_studio.files import remove_folder, require_space, translate_os_errors
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -33,10 +33,10 @@ def unpack(wheel: Path, folder: Path, job: Job) -> None:
             sums = _checksums(archive, wheel)
             entries = [entry for entry in archive.infolist() if _is_needed(entry)]
             total, done = sum(entry.file_size for entry in entries), 0
-            with explained(folder):
+            with translate_os_errors(folder):
                 folder.parent.mkdir(parents=True, exist_ok=True)
             require_space(folder.parent, total)
-            with explained(folder), _new(folder):
+            with translate_os_errors(folder), _new(folder):
                 for entry in entries:
                     done = _write(archive, entry, folder, sums, job, (done, total))
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, KeyError) as error:

@@ -52,7 +52,7 @@ def next_token_logits(model: Transformer, ids: Sequence[int], cache: KeyValueCac
     return model.logits(model.hidden(new, cache)[0, -1]).float()
 
 
-class Drawn(NamedTuple):
+class SampledToken(NamedTuple):
     """A token as it was drawn, and the model's own scores before the sampler: `logits` (V,), float32."""
 
     token: int
@@ -72,14 +72,16 @@ def generate(
 
 def generate_with_logits(
     model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = ()
-) -> Iterator[Drawn]:
+) -> Iterator[SampledToken]:
     """As `generate`, each token with the scores that it was drawn from."""
     if not prompt:
         raise ValueError("the prompt is empty: generation needs at least one token to start from")
     return _tokens(model, list(prompt), settings, frozenset(stop))
 
 
-def _tokens(model: Transformer, new: list[int], settings: GenerationSettings, stop: frozenset[int]) -> Iterator[Drawn]:
+def _tokens(
+    model: Transformer, new: list[int], settings: GenerationSettings, stop: frozenset[int]
+) -> Iterator[SampledToken]:
     reader = Reader(model)
     generator = make_generator(settings.seed, reader.device)
     for _ in range(settings.max_tokens):
@@ -90,13 +92,13 @@ def _tokens(model: Transformer, new: list[int], settings: GenerationSettings, st
         new = [drawn.token]
 
 
-def _next(reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator) -> Drawn:
+def _next(reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator) -> SampledToken:
     """Read `new` and draw the token after it. Grad mode belongs to the thread: it is as before when this returns."""
     was_training = reader.model.training
     reader.model.eval()
     try:
         with torch.inference_mode():
             logits = reader.read(new)
-            return Drawn(draw(distribution(logits, reader.context, settings), generator), logits)
+            return SampledToken(draw(distribution(logits, reader.context, settings), generator), logits)
     finally:
         reader.model.train(was_training)

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llm_studio.config import ModelSettings
-from llm_studio.model.block_attention import block_attention
 from llm_studio.model.embeddings import Rotation, rotate
+from llm_studio.model.kernels.block_attention import block_attention
 from llm_studio.model.norms import RMSNorm
 
 

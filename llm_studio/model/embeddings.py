@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from llm_studio.config import ModelSettings
-from llm_studio.model.fast import Dropout, Rotate
+from llm_studio.model.kernels.fused import Dropout, Rotate
 
 
 class Embeddings(nn.Module):

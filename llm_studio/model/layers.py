@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from llm_studio.config import ModelSettings
 from llm_studio.model.attention import CausalSelfAttention, KeyValueCache
 from llm_studio.model.embeddings import Rotation
-from llm_studio.model.fast import Dropout, gated_product
+from llm_studio.model.kernels.fused import Dropout, gated_product
 from llm_studio.model.norms import LayerNorm, RMSNorm
 
 
@@ -38,7 +38,7 @@ class SwiGLU(nn.Module):
         return self.down(gated_product(gate_up))
 
 
-class PlainNetwork(nn.Module):
+class MLP(nn.Module):
     """down(f(up(x))), with one of two f.
 
     gelu: the network of GPT-2, in its tanh form (Hendrycks and Gimpel 2016). relu2: max(0, x)^2, the cheapest, of which
@@ -66,7 +66,7 @@ class Block(nn.Module):
         self.attention_norm = make_norm(settings)
         self.attention = CausalSelfAttention(settings)
         self.feed_forward_norm = make_norm(settings)
-        self.feed_forward = SwiGLU(settings) if settings.activation == "swiglu" else PlainNetwork(settings)
+        self.feed_forward = SwiGLU(settings) if settings.activation == "swiglu" else MLP(settings)
         self.dropout = Dropout(settings.dropout)
 
     def forward(

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llm_studio.model.fast import RootMeanSquareNorm
+from llm_studio.model.kernels.fused import RootMeanSquareNorm
 
 EPSILON = 1e-5
 """Added to the mean square, against a division by zero."""

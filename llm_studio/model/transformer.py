@@ -15,11 +15,11 @@ from torch.utils.checkpoint import checkpoint
 from llm_studio.config import ModelSettings
 from llm_studio.model.attention import KeyValueCache
 from llm_studio.model.embeddings import Embeddings, RotaryPositions
+from llm_studio.model.kernels.cross_entropy import linear_cross_entropy
 from llm_studio.model.layers import Block, make_norm
-from llm_studio.model.loss import linear_cross_entropy
 from llm_studio.model.norms import compute_dtype
 
-INITIAL_SPREAD = 0.02
+INIT_STD = 0.02
 """Standard deviation of new weights, as in GPT-2."""
 
 
@@ -49,11 +49,11 @@ class Transformer(nn.Module):
         sqrt(n), so the matrices that write into the stream start smaller by that factor (GPT-2, section 2.3). With
         `zero_init` they start at zero: each block begins as the identity and has to earn its say.
         """
-        into_stream = 0.0 if self.settings.zero_init else INITIAL_SPREAD / math.sqrt(2 * self.settings.n_layers)
+        into_stream = 0.0 if self.settings.zero_init else INIT_STD / math.sqrt(2 * self.settings.n_layers)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
                 is_residual = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
-                nn.init.normal_(parameter, std=into_stream if is_residual else INITIAL_SPREAD)
+                nn.init.normal_(parameter, std=into_stream if is_residual else INIT_STD)
             else:
                 nn.init.constant_(parameter, 0.0 if name.endswith("bias") else 1.0)
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import torch
 
 from llm_studio.config import Settings
-from llm_studio.data import batches
-from llm_studio.data.dataset import Tokens
-from llm_studio.data.tokenizer import Tokenizer
-from llm_studio.data.turns import ASSISTANT, USER
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens import batches
+from llm_studio.data.tokens.dataset import Tokens
+from llm_studio.data.tokens.turns import ASSISTANT, USER
 from llm_studio.device import Compute
 from llm_studio.errors import DataError
 from llm_studio.i18n import _
@@ -16,13 +16,13 @@ from llm_studio.inference.generate import generate
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.training import memory
-from llm_studio.training.parallel import ALONE, Group
+from llm_studio.training.distributed import ALONE, ProcessGroup
 
 SAMPLE_TOKENS = 60
 
 
 def validation_loss(
-    model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job, group: Group = ALONE
+    model: Transformer, tokens: Tokens, settings: Settings, compute: Compute, job: Job, group: ProcessGroup = ALONE
 ) -> float | None:
     """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped.
 

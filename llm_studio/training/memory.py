@@ -23,7 +23,7 @@ def ran_out(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def explained() -> Generator[None]:
+def translate_memory_errors() -> Generator[None]:
     """Turn an error of memory into a TrainingError."""
     try:
         yield
@@ -44,7 +44,7 @@ def free(device: str) -> None:
         torch.cuda.empty_cache()
 
 
-def give_back() -> None:
+def release() -> None:
     """Let other programs, and what this one measures, have what a training on a graphics card has taken."""
     if torch.cuda.is_initialized():
         free("cuda")

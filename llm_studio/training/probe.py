@@ -6,12 +6,12 @@ import time
 import torch
 
 from llm_studio.config import Settings
-from llm_studio.data import batches
-from llm_studio.data.dataset import Tokens
+from llm_studio.data.tokens import batches
+from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.device import Compute
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import optimizer
+from llm_studio.training.optim import optimizer
 
 _MICRO_BATCHES = 4
 """Of a step with more of them only so many are done: they all take the same time."""

@@ -7,19 +7,19 @@ from functools import partial
 from pathlib import Path
 
 from llm_studio.config import Settings
-from llm_studio.data.dataset import Tokens
-from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.events import CheckpointSaved
-from llm_studio.training import checkpoint, snapshots
-from llm_studio.training.checkpoint import Checkpoint, LoopState
-from llm_studio.training.keeping import Keeper
-from llm_studio.training.parallel import ALONE, Group
-from llm_studio.training.step import Update
-from llm_studio.training.tensors import Copy
+from llm_studio.runs import checkpoint, snapshots
+from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.runs.tensors import Copy
+from llm_studio.training.distributed import ALONE, ProcessGroup
+from llm_studio.training.step import Updater
+from llm_studio.training.writer import RunWriter
 
 
 @dataclass(frozen=True)
-class Material:
+class RunContext:
     """What a run trains on and where it writes. `fingerprint` is that of the tokens.
 
     `saved` is called after each save, in the thread that saves, with where the run stood and its settings then.
@@ -31,10 +31,10 @@ class Material:
     fingerprint: str
     prompts: tuple[str, ...]
     folder: Path
-    keeper: Keeper
+    keeper: RunWriter
     saved: Callable[[LoopState, Settings], object]
     from_nothing: bool = True
-    group: Group = ALONE
+    group: ProcessGroup = ALONE
 
 
 def learns_conversations(tokens: Tokens, settings: Settings) -> bool:
@@ -43,10 +43,10 @@ def learns_conversations(tokens: Tokens, settings: Settings) -> bool:
     return any(source.conversations and weights.get(source.name, 1.0) > 0 for source in tokens.sources)
 
 
-class Saves:
+class CheckpointSaver:
     """Saves one run. `step`: the last one that was copied; `whole`: where the last checkpoint on the disk stands."""
 
-    def __init__(self, material: Material) -> None:
+    def __init__(self, material: RunContext) -> None:
         self._material = material
         self._keeper = material.keeper
         self._copied_at = time.monotonic()
@@ -61,7 +61,7 @@ class Saves:
         """Whether the last save is `minutes` ago, if they aren't 0; by a clock that nobody can set."""
         return minutes > 0 and not self._keeper.busy and time.monotonic() - self._copied_at >= 60 * minutes
 
-    def checkpoint(self, update: Update, state: LoopState, needed: frozenset[int]) -> None:
+    def checkpoint(self, update: Updater, state: LoopState, needed: frozenset[int]) -> None:
         """Copy all that is needed to go on, and have it written; checkpoints of the `needed` steps are kept.
 
         Waits for what is still being written, so that there is never more than one copy.
@@ -90,7 +90,7 @@ class Saves:
         name = group.told({"name": found.path.name if found else ""})["name"]
         return checkpoint.read(folder / name) if name else None
 
-    def snapshot(self, update: Update, step: int) -> None:
+    def snapshot(self, update: Updater, step: int) -> None:
         """Have a snapshot written, where there is to be room for any."""
         limit = update.settings.training.snapshot_megabytes * 1_000_000
         if not limit:

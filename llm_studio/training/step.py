@@ -9,23 +9,24 @@ import numpy as np
 import torch
 
 from llm_studio.config import Settings
-from llm_studio.data.dataset import Tokens
+from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.device import Compute
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import memory, optimizer, parallel
-from llm_studio.training.checkpoint import Checkpoint
-from llm_studio.training.feeding import Draw, Drawn, Feed
-from llm_studio.training.parallel import ALONE, Group, Shared
-from llm_studio.training.tensors import Copy
+from llm_studio.runs.checkpoint import Checkpoint
+from llm_studio.runs.tensors import Copy
+from llm_studio.training import distributed, memory
+from llm_studio.training.distributed import ALONE, DistributedModel, ProcessGroup
+from llm_studio.training.optim import optimizer
+from llm_studio.training.prefetch import Batch, BatchPrefetcher, BatchRequest
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """What the gradients of a step are like: `loss` in nats per token, `norm` of all gradients before clipping.
 
     `learned`: some targets of the step count, else its loss says nothing. `is_number`: the weights may be changed.
@@ -43,13 +44,15 @@ class Outcome:
         return told if self.learned else None
 
 
-class Gradients:
+class PendingGradients:
     """The gradients of a step, on their way: a graphics card computes them beside this program.
 
     `read` waits for them. `fine` is true, on the device, where the weights may be changed by them.
     """
 
-    def __init__(self, figures: torch.Tensor, learned: bool = True, usual: bool = False, group: Group = ALONE) -> None:
+    def __init__(
+        self, figures: torch.Tensor, learned: bool = True, usual: bool = False, group: ProcessGroup = ALONE
+    ) -> None:
         """`figures`: losses of micro-batches, which add up to the step's over all processes, and the gradients' norm.
 
         `usual`: an infinite gradient is no trouble.
@@ -65,7 +68,7 @@ class Gradients:
         else:
             self._figures = figures.clone()  # a graph writes the next step's into the same place
 
-    def read(self) -> Outcome:
+    def read(self) -> StepOutcome:
         """What they are like. Every process must call it."""
         if self._there is not None:
             self._there.synchronize()
@@ -73,7 +76,7 @@ class Gradients:
                             torch.tensor(float(self._learned), dtype=torch.float64)])  # fmt: skip
         (loss, learning), norm = self._group.sum_of(here).tolist(), self._figures[-1].item()
         finite = np.isfinite(loss) and (self._usual or np.isfinite(norm))
-        return Outcome(loss, norm, learning > 0, bool(finite))
+        return StepOutcome(loss, norm, learning > 0, bool(finite))
 
 
 @dataclass(frozen=True)
@@ -90,27 +93,33 @@ class _MicroBatch:
     counts: bool = True
 
 
-class Update:
+class Updater:
     """Holds one model with its optimizer, and makes their updates.
 
     `settings` may be changed between two steps, to other micro-batches.
     """
 
     def __init__(
-        self, tokens: Tokens, vocab_size: int, settings: Settings, compute: Compute, job: Job, group: Group = ALONE
+        self,
+        tokens: Tokens,
+        vocab_size: int,
+        settings: Settings,
+        compute: Compute,
+        job: Job,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.settings = settings
         self._group = group
         self._vocab_size = vocab_size
         self.model = self._new_model().to(compute.device)
         self.model.checkpoint_activations = settings.training.activation_checkpointing
-        self._shared = Shared(self.model, group, settings.training.sharded)
+        self._shared = DistributedModel(self.model, group, settings.training.sharded)
         self._compute = compute
         self._job = job
         self.optimizer = optimizer.build(self.model, settings.training, compute.dtype)
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
         answers_only = settings.training.loss_on == "answers" and tokens.has_conversations
-        self.feed = Feed(tokens, answers_only, pinned=compute.device == "cuda")
+        self.feed = BatchPrefetcher(tokens, answers_only, pinned=compute.device == "cuda")
         self._loads = 0
 
     @property
@@ -138,7 +147,7 @@ class Update:
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
         """Have these weights."""
-        parallel.load(self.model, weights)
+        distributed.load(self.model, weights)
 
     def writer(self) -> Transformer | None:
         """The model to write samples with; where each process holds a part, the first one gets a whole copy."""
@@ -160,12 +169,12 @@ class Update:
         """Whole tensors as they are now, of which this process may hold a part; nothing where it writes nothing."""
         made = Copy({})
         for name, tensor in tensors.items():
-            whole = parallel.whole(tensor)  # one at a time: together they may not fit
+            whole = distributed.whole(tensor)  # one at a time: together they may not fit
             if self._group.first:
                 made.add(name, whole)
         return made
 
-    def gradients(self, step: int) -> Gradients | None:
+    def gradients(self, step: int) -> PendingGradients | None:
         """The gradients of the step after `step` steps, clipped; None when the job was stopped on the way.
 
         No weight changes. May be called again for the same step, with the same result. Nothing waits for the device.
@@ -190,13 +199,13 @@ class Update:
             losses.append(loss.detach())
             learned = learned or micro_batch.counts
         self.scaler.unscale_(self.optimizer)
-        return Gradients(self._figures(losses), learned, usual, self._group)
+        return PendingGradients(self._figures(losses), learned, usual, self._group)
 
     def _figures(self, losses: list[torch.Tensor]) -> torch.Tensor:
         """Clip the gradients; what `Gradients` wants to know."""
         limit = self.settings.training.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        return torch.stack([*losses, parallel.whole(norm)]).double()
+        return torch.stack([*losses, distributed.whole(norm)]).double()
 
     def whole_step(self, ids: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
         """A step on ids (sequences, length + 1) at this learning rate, all of it done by the device alone: what a graph
@@ -240,12 +249,12 @@ class Update:
         """Draw what the first step will draw. Raises DataError where there are too few tokens."""
         next(self._micro_batches(0))
 
-    def sequences(self, step: int) -> Drawn:
+    def sequences(self, step: int) -> Batch:
         """What this step learns from, in all processes."""
         settings = self.settings.training
         sequences = settings.batch_size * settings.gradient_accumulation_steps
         return self.feed.take(
-            Draw(settings.seed, step, sequences, self.settings.model.max_seq_len, self.settings.data.weights)
+            BatchRequest(settings.seed, step, sequences, self.settings.model.max_seq_len, self.settings.data.weights)
         )
 
     def _micro_batches(self, step: int) -> "Iterator[_MicroBatch]":
@@ -270,7 +279,7 @@ class Update:
         return tensor.to(self._compute.device, non_blocking=True)
 
 
-def fitting(update: Update, device: str, action: Callable[[], _T], halving: Callable[[Settings], object]) -> _T:
+def fitting(update: Updater, device: str, action: Callable[[], _T], halving: Callable[[Settings], object]) -> _T:
     """Do `action`; where memory runs out, again with smaller micro-batches, down to one sequence.
 
     `halving` is told the settings that hold from now on.

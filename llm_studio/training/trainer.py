@@ -18,15 +18,17 @@ from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice, RunStarted, SampleWritten
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.training import ahead, checkpoint, evaluation, memory, recovery, snapshots
-from llm_studio.training.checkpoint import Checkpoint, LoopState
-from llm_studio.training.keeping import NotSavedError
-from llm_studio.training.recovery import Verdict
-from llm_studio.training.saving import Material, Saves, learns_conversations
-from llm_studio.training.scheduler import learning_rate
-from llm_studio.training.standing import Standing
-from llm_studio.training.step import Gradients, Outcome, Update, fitting
-from llm_studio.training.telling import Teller
+from llm_studio.runs import checkpoint, snapshots
+from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.training import evaluation, memory, pipeline
+from llm_studio.training.health import recovery
+from llm_studio.training.health.recovery import Verdict
+from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.training.progress import TrainingProgress
+from llm_studio.training.reporter import StepReporter
+from llm_studio.training.saving import CheckpointSaver, RunContext, learns_conversations
+from llm_studio.training.step import PendingGradients, StepOutcome, Updater, fitting
+from llm_studio.training.writer import NotSavedError
 
 _T = TypeVar("_T")
 
@@ -34,7 +36,7 @@ _T = TypeVar("_T")
 class Trainer:
     """Trains one model."""
 
-    def __init__(self, material: Material, settings: Settings, compute: Compute, job: Job) -> None:
+    def __init__(self, material: RunContext, settings: Settings, compute: Compute, job: Job) -> None:
         self._material = material
         self._keeper = material.keeper
         self._compute = compute
@@ -44,11 +46,11 @@ class Trainer:
         vocab_size = material.tokenizer.vocab_size
         self._group = material.group
         self._inner_job = job if self._group.count == 1 else Job()  # several stop together, between two steps
-        self._update = Update(material.tokens, vocab_size, settings, compute, self._inner_job, self._group)
-        self._steps = ahead.steps(self._update, compute, self._group)
-        self._teller = Teller(material.keeper, job, vocab_size, settings, compute)
-        self._now = Standing()
-        self._saves = Saves(material)
+        self._update = Updater(material.tokens, vocab_size, settings, compute, self._inner_job, self._group)
+        self._steps = pipeline.steps(self._update, compute, self._group)
+        self._teller = StepReporter(material.keeper, job, vocab_size, settings, compute)
+        self._now = TrainingProgress()
+        self._saves = CheckpointSaver(material)
         self._save_soon = self._stopping = False
 
     @property
@@ -90,7 +92,7 @@ class Trainer:
     def restore(self, saved: Checkpoint) -> None:
         """Go on from where `saved` was made."""
         self._update.restore(saved)
-        self._now = Standing.of(saved.state)
+        self._now = TrainingProgress.of(saved.state)
         self._saves.begin(saved.state)
 
     def note_changes(self, changes: dict[str, Any]) -> None:
@@ -194,7 +196,7 @@ class Trainer:
             self._skip(outcome.loss, outcome.norm)
         return True
 
-    def _gradients(self, step: int) -> Gradients | None:
+    def _gradients(self, step: int) -> PendingGradients | None:
         return self._fitting(lambda: self._update.gradients(step), step)
 
     def _rate(self, step: int) -> float:
@@ -206,7 +208,7 @@ class Trainer:
         due = _evaluation_is_due(after, self.settings) or snapshots.is_due(after) or self._save_soon
         return not (due or trouble.is_poison(after + 1) or self._job.stop_requested)
 
-    def _count(self, outcome: Outcome, rate: float, seconds: float) -> None:
+    def _count(self, outcome: StepOutcome, rate: float, seconds: float) -> None:
         # where questions filled the whole step, its loss is nothing to be told: the mean so far stands for it
         loss = outcome.loss if outcome.learned or self._now.train_loss is None else self._now.train_loss
         tokens = self._update.tokens_per_step
@@ -231,7 +233,7 @@ class Trainer:
             self.restore(saved)
         elif self._material.from_nothing:
             self._update.restart()
-            self._now = Standing()
+            self._now = TrainingProgress()
             self._saves.begin(None)
         else:
             raise CheckpointError(_("The weights that the run began with are no longer there."), _("Start a new run."))

@@ -14,8 +14,9 @@ from llm_studio.device import Compute
 from llm_studio.jobs import Job
 from llm_studio.model.cost import saving_bytes
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import memory, optimizer
-from llm_studio.training.apart import peak_bytes, resident_bytes
+from llm_studio.training import memory
+from llm_studio.training.optim import optimizer
+from llm_studio.training.subprocess_trial import peak_bytes, resident_bytes
 
 
 @dataclass(frozen=True)

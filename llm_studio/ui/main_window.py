@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QMainWindow, QPushButton
 
 from llm_studio import i18n
 from llm_studio.ui import tabs
-from llm_studio.ui.attention import Attention
-from llm_studio.ui.awake import Awake
 from llm_studio.ui.closing import Closing
+from llm_studio.ui.completion_notifier import CompletionNotifier
 from llm_studio.ui.dialogs.problem import Problems
+from llm_studio.ui.keep_awake import Awake
 from llm_studio.ui.menus import fill_menu_bar, fill_project_menu
 from llm_studio.ui.page import Toast
 from llm_studio.ui.preferences import Preferences
@@ -45,7 +45,7 @@ class MainWindow(QMainWindow):
         self.closing = Closing(self)
         self.unsaved = Unsaved(self)
         self.awake = Awake(self.session, preferences, self)
-        self.attention = Attention(self.session, self)
+        self.completion_notifier = CompletionNotifier(self.session, self)
         self.taskbar = Taskbar(self.session, self)
         self.begin_anew = False
         """Whether the program is started again when it has ended."""
@@ -197,6 +197,13 @@ class MainWindow(QMainWindow):
         from llm_studio.ui.dialogs.about import AboutDialog
 
         AboutDialog(self).open()
+
+    @Slot()
+    def show_changes(self) -> None:
+        """The change log."""
+        from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
+
+        WhatsNewDialog(self).open()
 
     @Slot(str)
     def come_to_front(self, folder: str) -> None:

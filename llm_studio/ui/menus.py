@@ -129,4 +129,5 @@ def _help(window: "MainWindow", menu: QMenu) -> None:
     _add(menu, _("Explain this page"), window.explain, "F1")
     _add(menu, _("Diagnostics"), lambda: window.go_to("diagnostics"))
     menu.addSeparator()
+    _add(menu, _("What's new"), window.show_changes)
     _add(menu, _("About LLM Studio"), window.show_about)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
 from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
 from llm_studio.i18n import _
-from llm_studio.ui.turns import Turns
+from llm_studio.ui.query_queue import QueryQueue
 from llm_studio.ui.worker import Task, Worker
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Session(QObject):
         self.overview: Overview | None = None
         self._current: dict[str, Worker] = {}
         self._workers: set[Worker] = set()
-        self._turns = Turns()
+        self._turns = QueryQueue()
         self._again = False
         """Whether an overview follows the one under way."""
         self._changes: list[tuple[Project, dict[str, object]]] = []

@@ -14,8 +14,8 @@ from llm_studio.project import Project, State
 from llm_studio.workflows.projects import Cost, Steps, model_cost, steps
 
 if TYPE_CHECKING:
-    from llm_studio.data.raw import Source
-    from llm_studio.training.runs import Run
+    from llm_studio.data.sources.store import Source
+    from llm_studio.runs.registry import Run
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def open_project(root: Path) -> Project:
 
 def overview(project: Project) -> Overview:
     """Read where `project` stands. Raises ProjectError where its folder is gone."""
-    from llm_studio.data import raw
-    from llm_studio.training import runs
+    from llm_studio.data.sources import store
+    from llm_studio.runs import registry as runs
 
     Project.open(project.root)
     problem = None
@@ -88,7 +88,7 @@ def overview(project: Project) -> Overview:
         settings=settings,
         settings_problem=problem,
         steps=standing,
-        sources=tuple(raw.sources(project.raw)),
+        sources=tuple(store.sources(project.raw)),
         tokenizer=_tokenizer(project),
         tokens=token_facts(project),
         cost=model_cost(project, settings),
@@ -98,14 +98,14 @@ def overview(project: Project) -> Overview:
 
 def _what_is_there(project: Project) -> Steps:
     """The steps by their outputs alone: whether they are out of date, only the settings can tell."""
-    from llm_studio.data import raw
+    from llm_studio.data.sources import store
 
-    there = (bool(raw.sources(project.raw)), project.tokenizer_file.exists(), project.tokens_meta.exists())
+    there = (bool(store.sources(project.raw)), project.tokenizer_file.exists(), project.tokens_meta.exists())
     return Steps(*(State.READY if done else State.TO_DO for done in there))
 
 
 def _tokenizer(project: Project) -> TokenizerFacts | None:
-    from llm_studio.data.tokenizer import Tokenizer
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.errors import TokenizerError
 
     if not project.tokenizer_file.exists():
@@ -122,7 +122,7 @@ def _tokenizer(project: Project) -> TokenizerFacts | None:
 
 def token_facts(project: Project) -> TokenFacts | None:
     """What the prepared tokens are, without opening them; None where there are none."""
-    from llm_studio.data.dataset import fingerprint_of
+    from llm_studio.data.tokens.dataset import fingerprint_of
 
     known = files.read_json(project.tokens_meta) or {}
     try:

@@ -71,7 +71,7 @@ class Steps:
 
 def steps(project: Project) -> Steps:
     """What is done, to do, or out of date because something before it changed."""
-    from llm_studio.data.corpus import Corpus
+    from llm_studio.data.corpus.corpus import Corpus
 
     settings = project.settings()
     corpus = Corpus(project.raw, settings.data)
@@ -93,7 +93,7 @@ def tokenizer_inputs(settings: Settings, corpus: str) -> dict[str, str]:
 
 def _tokenizer_fingerprint(project: Project) -> str | None:
     """None without a tokenizer, and for one that can't be used: who uses it says why."""
-    from llm_studio.data.tokenizer import Tokenizer
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
     try:
         return Tokenizer.load(project.tokenizer_file).fingerprint

@@ -10,12 +10,13 @@ from llm_studio.events import TextWritten
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.workflows import projects, texts
-from llm_studio.workflows.generation import LAST, Writer, load_writer
-from llm_studio.workflows.training import PROMPTS, seconds_per_step, train
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_generator
+from llm_studio.workflows.training.train import PROMPTS, seconds_per_step, train
 
 if TYPE_CHECKING:
-    from llm_studio.training.runs import Run
+    from llm_studio.runs.registry import Run
 
 _PRESET: Preset = "nano"
 _STORIES = 12_000
@@ -65,7 +66,7 @@ def quickstart(
         trained = train(project, job, changes=_changes(max_steps) if max_steps else _affordable(project))
     job.check()
     say("generate")
-    writer = load_writer(project, job, trained.run.name, LAST)
+    writer = load_generator(project, job, trained.run.name, LAST)
     prompt = PROMPTS[language][0]
     stories = tuple(_tale(writer, prompt, seed, job) for seed in range(_TALES))
     unigram, bigram = _baselines(project)
@@ -86,7 +87,7 @@ def example(folder: Path, language: str, job: Job) -> Project:
     return project
 
 
-def _tale(writer: Writer, prompt: str, seed: int, job: Job) -> str:
+def _tale(writer: TextGenerator, prompt: str, seed: int, job: Job) -> str:
     job.report(TextWritten(f"\n{prompt}"))
     return prompt + writer.write(prompt, job, writer.settings_with({"seed": seed}))
 
@@ -100,15 +101,15 @@ def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:
 
 def _interrupted_run(project: Project) -> str | None:
     """The last run, if it can be gone on with on the tokens that are there."""
-    from llm_studio.data.dataset import open_tokens
-    from llm_studio.training import checkpoint, runs
+    from llm_studio.data.tokens.dataset import open_tokens
+    from llm_studio.runs import checkpoint, registry
 
     with open_tokens(project.processed) as tokens:
         data = tokens.fingerprint
-    for run in reversed(runs.listed(project)):
+    for run in reversed(registry.listed(project)):
         if run.state == "finished":
             return None
-        saved, _damaged = checkpoint.newest_intact(runs.folder(project, run.name))
+        saved, _damaged = checkpoint.newest_intact(registry.folder(project, run.name))
         if saved and saved.step < run.max_steps and run.data == data:
             return run.name
     return None
@@ -141,8 +142,8 @@ def _affordable(project: Project) -> dict[str, object]:
 
 
 def _baselines(project: Project) -> tuple[float, float]:
-    from llm_studio.data.baselines import bigram_loss, unigram_loss
-    from llm_studio.data.dataset import open_tokens
+    from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
+    from llm_studio.data.tokens.dataset import open_tokens
 
     with open_tokens(project.processed) as tokens:
         return unigram_loss(tokens), bigram_loss(tokens)

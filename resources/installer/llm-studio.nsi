@@ -1,5 +1,5 @@
 ; The installer of LLM Studio for Windows: for one user, without an administrator. Built by tests/windows/package.py:
-;   makensis -INPUTCHARSET UTF8 -DVERSION=0.1.0 -DSOURCE="dist/LLM Studio" -DOUTPUT=setup.exe -DICON=app.ico -DSIZE=kilobytes
+;   makensis -INPUTCHARSET UTF8 -DVERSION=X.Y.Z -DSOURCE="dist/LLM Studio" -DOUTPUT=setup.exe -DICON=app.ico -DSIZE=kilobytes
 ; Options when it is run: /S silent, /DESKTOP=1 a shortcut on the desktop, /D=C:\folder last of all, without quotes.
 ; The uninstaller's: /S silent, /KEEP=1 leaves settings, logs and what was fetched for the graphics card.
 ; Both change nothing while the window or the command line of this folder is running; the installer then ends with 2.

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from llm_studio.data.stories import generate_stories
+from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.files import folder_size
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -151,9 +151,9 @@ def documents(megabytes: float) -> Iterator[str]:
 
 def write(root: Path, megabytes: str) -> dict[str, Any]:
     """Write the texts to disk, as a reader would."""
-    from llm_studio.data.raw import Piece, write_source
+    from llm_studio.data.sources.store import Chunk, write_source
 
-    source = write_source(Project.open(root).raw, "stories", "", (Piece(t, True) for t in documents(float(megabytes))),
+    source = write_source(Project.open(root).raw, "stories", "", (Chunk(t, True) for t in documents(float(megabytes))),
                           Job())  # fmt: skip
     return {"documents": source.documents, "megabytes": source.bytes / _MEGA}
 
@@ -162,7 +162,7 @@ def plan(root: Path) -> dict[str, Any]:
     """The scan alone: cleaning, and what is decided of each document."""
     import pickle
 
-    from llm_studio.data.corpus import Corpus
+    from llm_studio.data.corpus.corpus import Corpus
 
     project = Project.open(root)
     made = Corpus(project.raw, project.settings().data).plan(Job())
@@ -171,14 +171,14 @@ def plan(root: Path) -> dict[str, Any]:
 
 def tokenizer(root: Path) -> dict[str, Any]:
     """A tokenizer trained on the corpus, in the process that the program starts for it."""
-    from llm_studio.workflows.texts import train_tokenizer
+    from llm_studio.workflows.data.texts import train_tokenizer
 
     return {"vocabulary": train_tokenizer(Project.open(root), Job(), VOCABULARY).vocab_size}
 
 
 def prepare(root: Path) -> dict[str, Any]:
     """The tokens, as the program makes them: a scan, then cleaning again, encoding and writing."""
-    from llm_studio.workflows import texts
+    from llm_studio.workflows.data import texts
 
     return {"tokens": texts.prepare(Project.open(root), Job()).train_tokens}
 

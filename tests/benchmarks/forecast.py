@@ -55,7 +55,9 @@ def _apart(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def prepare_and_tell(preset: str, folder: str) -> None:
     """Make a project with random words and print its forecast."""
     from llm_studio.jobs import Job
-    from llm_studio.workflows import forecast, projects, texts
+    from llm_studio.workflows import projects
+    from llm_studio.workflows.data import texts
+    from llm_studio.workflows.training import forecast
 
     project = projects.new_project(Path(folder) / "p", preset)  # type: ignore[arg-type]
     projects.change_settings(project, {"data.remove_duplicates": False})
@@ -95,8 +97,8 @@ def train_here(preset: str, folder: str) -> None:
     from llm_studio.events import Event, StepDone
     from llm_studio.jobs import Job
     from llm_studio.project import Project
-    from llm_studio.training.apart import peak_bytes
-    from llm_studio.workflows.training import train
+    from llm_studio.training.subprocess_trial import peak_bytes
+    from llm_studio.workflows.training.train import train
 
     times: list[float] = []
     last = time.perf_counter()

@@ -19,8 +19,8 @@ import torch
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, runs
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint, registry
+from llm_studio.workflows.training.train import train
 from tests.tiny import project_with_tokens
 
 KILLS = 100
@@ -51,13 +51,13 @@ def main(kills: int = KILLS) -> None:
                 break
             done += 1
             inside += was_inside
-            saved, damaged = checkpoint.newest_intact(runs.folder(project, "killed"))
+            saved, damaged = checkpoint.newest_intact(registry.folder(project, "killed"))
             assert not damaged, damaged
             steps.add(saved.step if saved else 0)
         seconds = (time.perf_counter() - began) / max(done, 1)
         print(f"{done} kills of {kills}, {inside} of them inside a save, {seconds:.1f} s each; "
               f"resumed from {len(steps)} different steps up to {max(steps, default=0)}", flush=True)  # fmt: skip
-        if runs.read(project, "killed").state != "finished":
+        if registry.read(project, "killed").state != "finished":
             train(project, Job(), run="killed", resume=True)
         same = _same(_weights(project, "whole"), _weights(project, "killed"))
         print("weights equal to the last bit" if same else "THE WEIGHTS DIFFER")
@@ -67,7 +67,7 @@ def _killed(project: Project, changes: dict[str, Any], chance: random.Random, wa
     """Train in a process and kill it: whether inside a save; None where it reached its end before."""
     command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "killed", "--json"]
     command += [f"--set={name}={value}" for name, value in changes.items()]
-    command += ["--resume"] if runs.folder(project, "killed").exists() else []
+    command += ["--resume"] if registry.folder(project, "killed").exists() else []
     before = _unfinished(project)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout and process.stderr
@@ -94,14 +94,14 @@ def _killed(project: Project, changes: dict[str, Any], chance: random.Random, wa
 def _unfinished(project: Project) -> set[tuple[str, int]]:
     """What a save has begun, or had begun when it was killed: names and when they last changed."""
     found: set[tuple[str, int]] = set()
-    for path in runs.folder(project, "killed").glob("step-*.partial"):
+    for path in registry.folder(project, "killed").glob("step-*.partial"):
         with contextlib.suppress(FileNotFoundError):  # the save has just ended
             found.add((path.name, path.stat().st_mtime_ns))
     return found
 
 
 def _weights(project: Project, run: str) -> dict[str, torch.Tensor]:
-    return checkpoint.listed(runs.folder(project, run))[-1].weights()
+    return checkpoint.listed(registry.folder(project, run))[-1].weights()
 
 
 def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from llm_studio.config import Settings
 from llm_studio.device import choose
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import optimizer
-from llm_studio.training.scheduler import learning_rate
+from llm_studio.training.optim import optimizer
+from llm_studio.training.optim.schedule import learning_rate
 
 
 class Learner:

@@ -3,11 +3,12 @@
 import tempfile
 from pathlib import Path
 
-from llm_studio.data.baselines import bigram_loss
-from llm_studio.data.dataset import open_tokens
+from llm_studio.data.tokens.baselines import bigram_loss
+from llm_studio.data.tokens.dataset import open_tokens
 from llm_studio.jobs import Job
-from llm_studio.workflows import projects, texts
-from llm_studio.workflows.training import train
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.training.train import train
 
 REAL_TEXTS = Path(__file__).parents[3] / "shared" / "data"
 CASES = {

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from llm_studio.config import Settings
-from llm_studio.data import dataset
-from llm_studio.data.corpus import Corpus
-from llm_studio.data.stories import generate_stories
-from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.corpus.corpus import Corpus
+from llm_studio.data.sources.stories.grammar import generate_stories
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens import dataset
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 
 STORIES = 20_000
 ROUNDS = 3

@@ -20,10 +20,11 @@ import numpy as np
 
 from llm_studio.config import Settings
 from llm_studio.config_file import load_preset
-from llm_studio.data import batches
-from llm_studio.data.dataset import Tokens, open_tokens
+from llm_studio.data.tokens import batches
+from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.jobs import Job
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 from tests.benchmarks.learner import Learner
 from tests.benchmarks.learning import REAL_TEXTS
 

@@ -20,9 +20,9 @@ from llm_studio import files
 from llm_studio.config_file import load_preset
 from llm_studio.device import choose
 from llm_studio.jobs import Job
-from llm_studio.training import checkpoint
-from llm_studio.training.standing import Standing
-from llm_studio.training.step import Update
+from llm_studio.runs import checkpoint
+from llm_studio.training.progress import TrainingProgress
+from llm_studio.training.step import Updater
 from tests.benchmarks.training import BATCH
 
 ROUNDS = 5
@@ -43,7 +43,7 @@ def main() -> None:
     settings = load_preset("mini").replaced({"training.batch_size": BATCH["mini"]})
     compute = choose(settings.training)
     torch.set_num_threads(compute.threads)
-    update = Update(_NoTokens(), settings.model.vocab_size, settings, compute, Job())  # pyright: ignore[reportArgumentType]
+    update = Updater(_NoTokens(), settings.model.vocab_size, settings, compute, Job())  # pyright: ignore[reportArgumentType]
     ids = torch.randint(0, settings.model.vocab_size, (BATCH["mini"], settings.model.max_seq_len + 1))
 
     def step() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
             began = time.perf_counter()
             weights, moments = update.copies()
             copies.append(time.perf_counter() - began)
-            state = Standing(step=number).state(settings.model.vocab_size, compute, "", {})
+            state = TrainingProgress(step=number).state(settings.model.vocab_size, compute, "", {})
             task = partial(checkpoint.save, Path(folder), state, settings, "{}", weights.wait(), moments.wait())
             written = thread.submit(task)
             saving = copies[-1] + _turn(step)

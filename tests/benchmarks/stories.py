@@ -7,7 +7,7 @@ import time
 from hashlib import blake2b
 from pathlib import Path
 
-from llm_studio.data.stories import generate_stories
+from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.jobs import Job
 from llm_studio.workflows.quickstart import quickstart
 

@@ -11,7 +11,7 @@ from llm_studio.config import Settings
 from llm_studio.config_file import load_preset
 from llm_studio.device import choose
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import optimizer
+from llm_studio.training.optim import optimizer
 from tests.benchmarks.reference import PlainTransformer
 
 ROUNDS = 5

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 from tests.windows.start import show, starts
 
 PAIRS, STEPS = 5, 200
@@ -82,7 +83,7 @@ def _train_in_window(root: str, name: str) -> list[tuple[str, float]]:
     from llm_studio.ui.main_window import MainWindow
     from llm_studio.ui.preferences import Preferences
     from llm_studio.ui.worker import Task
-    from llm_studio.workflows.training import train
+    from llm_studio.workflows.training.train import train
 
     app = make_application()
     speak("en")

@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from llm_studio.data.readers.options import ReadOptions
-from llm_studio.data.readers.reading import Reading
+from llm_studio.data.sources.readers.options import ReadOptions
+from llm_studio.data.sources.readers.read import Reading
 from llm_studio.jobs import Job
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"

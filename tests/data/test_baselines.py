@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from llm_studio.data import baselines
-from llm_studio.data.baselines import bigram_loss, unigram_loss
-from llm_studio.data.dataset import Tokens, open_tokens
+from llm_studio.data.tokens import baselines
+from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
+from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.errors import DataError
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.data.batches import draw, evaluation
-from llm_studio.data.dataset import Tokens, open_tokens
+from llm_studio.data.tokens.batches import draw, evaluation
+from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.errors import DataError
 
 Make = Callable[..., Tokens]

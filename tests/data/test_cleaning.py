@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data.cleaning import TEXT_RULES, Cleaner, clean, stream
+from llm_studio.data.cleaning import TEXT_RULES, Cleaner, clean, pipeline
 from llm_studio.data.cleaning.lines import RepeatedLines, pattern
-from llm_studio.data.raw import Piece, in_pieces
+from llm_studio.data.sources.store import Chunk, in_chunks
 
 OFF = DataSettings.model_validate(dict.fromkeys(TEXT_RULES, False))
 REPEATED = frozenset({"Page #", "HEADER", "a", "#"})
@@ -62,8 +62,8 @@ def test_cleaning_twice_changes_nothing_more_for_every_combination_of_rules() ->
 @given(texts, st.sampled_from(COMBINATIONS), st.integers(8, 24))
 def test_cleaning_pieces_equals_cleaning_the_whole(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", longest)
-        pieces = list(in_pieces([Piece(text, True)]))
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
+        pieces = list(in_chunks([Chunk(text, True)]))
     cleaner = Cleaner(chosen, REPEATED)
     for _again in range(2):  # nothing of one document stays for the next
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
@@ -73,12 +73,12 @@ def test_cleaning_pieces_equals_cleaning_the_whole(text: str, chosen: DataSettin
 @given(texts, st.sampled_from(COMBINATIONS), st.integers(8, 24))
 def test_the_rules_one_after_the_other_are_all_rules(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", longest)
-        pieces = list(in_pieces([Piece(text, True)]))
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
+        pieces = list(in_chunks([Chunk(text, True)]))
     whole = clean(text, chosen, REPEATED)
     for name in TEXT_RULES:
         cleaner = Cleaner(chosen, REPEATED, only=(name,))
-        pieces = [Piece(cleaner.feed(piece.text, piece.ends), piece.ends) for piece in pieces]
+        pieces = [Chunk(cleaner.feed(piece.text, piece.ends), piece.ends) for piece in pieces]
     assert "".join(piece.text for piece in pieces) == whole
 
 
@@ -89,9 +89,9 @@ words = st.sampled_from(["word", "<b>bold</b>", "&amp;", "a < b", "<a href='x y'
 @given(st.lists(words, min_size=20, max_size=120).map(" ".join), st.sampled_from(COMBINATIONS), st.integers(30, 60))
 def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", longest)
-        patch.setattr(stream, "_LONG_LINE", 100)
-        pieces = list(in_pieces([Piece(text, True)]))
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
+        patch.setattr(pipeline, "_LONG_LINE", 100)
+        pieces = list(in_chunks([Chunk(text, True)]))
         cleaner = Cleaner(chosen, REPEATED)
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
     assert "".join(parts) == clean(text, chosen, REPEATED)
@@ -101,8 +101,8 @@ def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings
 @given(texts)
 def test_parts_end_where_a_token_does(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.pieces.PIECE_CHARACTERS", 12)
-        pieces = list(in_pieces([Piece(text + " and\n\n more\n" * 5, True)]))
+        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", 12)
+        pieces = list(in_chunks([Chunk(text + " and\n\n more\n" * 5, True)]))
     for rules in (["remove_html"], ["tidy_spaces"], ["normalize_unicode"], ["remove_html", "tidy_spaces"]):
         cleaner = Cleaner(only("remove_controls", "remove_invisible", *rules))
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]

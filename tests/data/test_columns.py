@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from llm_studio.data.columns import guess_text_column
+from llm_studio.data.sources.columns import guess_text_column
 
 LONG = "A long text with many words in it. " * 20
 

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_studio.config import SPECIAL_TOKENS
-from llm_studio.data import raw
-from llm_studio.data.conversations import ASSISTANT, USER, recognised, render
+from llm_studio.data.sources import store
+from llm_studio.data.sources.conversations import ASSISTANT, USER, recognised, render
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 from tests.data.making import documents, parquet, written
 
 
@@ -90,7 +91,7 @@ def test_a_source_of_conversations_says_so_in_its_manifest(project: Project, tmp
     assert (source.conversations, source.documents) == (True, 2)
     assert source.notes == ("chat.jsonl: 1 record is no conversation and was passed over.",)
     assert texts.add_files(project, written(tmp_path, "a.txt", "Plain text."), Job()).conversations is False
-    assert [(s.name, s.conversations) for s in raw.sources(project.raw)] == [("a", False), ("chat", True)]
+    assert [(s.name, s.conversations) for s in store.sources(project.raw)] == [("a", False), ("chat", True)]
 
 
 def test_a_manifest_made_before_there_were_conversations_is_read(project: Project, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_manifest_made_before_there_were_conversations_is_read(project: Projec
     content = json.loads(manifest.read_text(encoding="utf-8"))
     del content["conversations"]
     manifest.write_text(json.dumps(content), encoding="utf-8")
-    assert raw.sources(project.raw) == [source]
+    assert store.sources(project.raw) == [source]
 
 
 def test_conversations_come_from_json_and_parquet_too(tmp_path: Path) -> None:

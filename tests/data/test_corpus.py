@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data import corpus
 from llm_studio.data.cleaning import clean
-from llm_studio.data.corpus import Corpus, Plan, Side, Stretch, unit_end
-from llm_studio.data.raw import Piece, write_source
+from llm_studio.data.corpus import corpus
+from llm_studio.data.corpus.corpus import Corpus, Plan, Side, TextSpan, unit_end
+from llm_studio.data.sources.store import Chunk, write_source
 from llm_studio.errors import Cancelled, DataError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
@@ -25,7 +25,7 @@ SHORT = DataSettings(min_characters=1)
 
 def plan_of(folder: Path, sources: dict[str, list[str]], settings: DataSettings = SHORT) -> Plan:
     for name, texts in sources.items():
-        write_source(folder, name, "a test", [Piece(text, True) for text in texts], Job())
+        write_source(folder, name, "a test", [Chunk(text, True) for text in texts], Job())
     return Corpus(folder, settings).plan(Job())
 
 
@@ -267,7 +267,7 @@ def test_the_fingerprint_changes_with_texts_names_and_settings(tmp_path: Path) -
         return Corpus(folder, settings).fingerprint()
 
     for folder, name, text in (("1", "a", "text"), ("2", "a", "text"), ("3", "b", "text"), ("4", "a", "other")):
-        write_source(tmp_path / folder, name, folder, [Piece(text, True)], Job())
+        write_source(tmp_path / folder, name, folder, [Chunk(text, True)], Job())
     prints = [print_of(tmp_path / folder) for folder in "1234"]
     assert prints[0] == prints[1]
     assert len({*prints, print_of(tmp_path / "1", DataSettings())}) == 4
@@ -285,7 +285,7 @@ def test_texts_that_changed_since_the_scan_are_noticed(tmp_path: Path) -> None:
     for texts in ([sentences(9, seed) for seed in range(400)], [sentences(3000)]):
         plan = plan_of(tmp_path, {"a": texts})
         for changed in ([*texts, sentences(3000, 7)], ["one"]):
-            write_source(tmp_path, "a", "", [Piece(text, True) for text in changed], Job())
+            write_source(tmp_path, "a", "", [Chunk(text, True) for text in changed], Job())
             with pytest.raises(DataError, match="changed while they were read"):
                 list(plan.texts("train"))
 
@@ -310,4 +310,4 @@ def test_a_document_longer_than_a_piece_comes_in_stretches(tmp_path: Path) -> No
     assert not plan.cut
     first, second = itertools.islice(plan.texts("train"), 2)
     assert not first.ends
-    assert second == Stretch("a", long[len(first.text) :], True)
+    assert second == TextSpan("a", long[len(first.text) :], True)

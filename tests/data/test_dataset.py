@@ -10,13 +10,13 @@ import pytest
 
 from llm_studio import files
 from llm_studio.config import DataSettings, TokenizerSettings
-from llm_studio.data import dataset
-from llm_studio.data.corpus import Corpus, Plan, Stretch
-from llm_studio.data.dataset import SourceRange, open_tokens, prepare
-from llm_studio.data.raw import Piece, write_source
-from llm_studio.data.stories import generate_stories
-from llm_studio.data.tokenizer import PIECE, Tokenizer
-from llm_studio.data.tokenizer_training import train_tokenizer
+from llm_studio.data.corpus.corpus import Corpus, Plan, TextSpan
+from llm_studio.data.sources.store import Chunk, write_source
+from llm_studio.data.sources.stories.grammar import generate_stories
+from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer
+from llm_studio.data.tokenizer.training import train_tokenizer
+from llm_studio.data.tokens import dataset
+from llm_studio.data.tokens.dataset import SourceRange, open_tokens, prepare
 from llm_studio.errors import Cancelled, DataError, SourceError, StorageError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
@@ -26,9 +26,9 @@ from llm_studio.jobs import Job
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     """Two sources, one of them with a long document."""
     folder = tmp_path_factory.mktemp("raw")
-    stories = [Piece(text, True) for text in generate_stories("en", 200)]
-    contes = [Piece(text, True) for text in generate_stories("fr", 100)]
-    novel = Piece("\n\n".join(generate_stories("fr", 200, seed=1)), True)
+    stories = [Chunk(text, True) for text in generate_stories("en", 200)]
+    contes = [Chunk(text, True) for text in generate_stories("fr", 100)]
+    novel = Chunk("\n\n".join(generate_stories("fr", 200, seed=1)), True)
     write_source(folder, "stories", "test", stories, Job())
     write_source(folder, "contes", "test", [*contes, novel], Job())
     return Corpus(folder, DataSettings(validation_share=0.1)).plan(Job())
@@ -53,9 +53,9 @@ class Texts:
     validation_characters = 5
     conversations: frozenset[str] = frozenset()
 
-    def texts(self, side: str) -> Iterator[Stretch]:
+    def texts(self, side: str) -> Iterator[TextSpan]:
         for text in self.train if side == "train" else ["hello"]:
-            yield Stretch("source", text, True)
+            yield TextSpan("source", text, True)
         if self.fails and side == "validation":
             raise SourceError("The file is damaged.")
 

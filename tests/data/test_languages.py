@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_studio.config import LANGUAGES
-from llm_studio.data.languages import SAMPLE, identify
+from llm_studio.data.corpus.languages import SAMPLE, identify
 
 SENTENCES = {
     "fr": "Le chat dort sur le canapé pendant que la pluie tombe sur le toit de la maison.",

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.data.merges import LONGEST_WORD, Merges
-from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.tokenizer.merges import LONGEST_WORD, Merges
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.project import Project
 
 _made: dict[str, tuple[Tokenizer, Merges]] = {}
@@ -73,7 +73,7 @@ def test_a_smaller_vocabulary_is_what_a_smaller_training_gives(project: Project)
     import tokenizers
 
     from llm_studio.jobs import Job
-    from llm_studio.workflows import texts
+    from llm_studio.workflows.data import texts
 
     large = Tokenizer.load(project.tokenizer_file)
     texts.train_tokenizer(project, Job(), 330)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.readers import plain
-from llm_studio.data.readers.options import BLANK, END_OF_TEXT, ReadOptions
-from llm_studio.data.readers.reading import read_path
+from llm_studio.data.sources.readers import text as plain
+from llm_studio.data.sources.readers.options import BLANK, END_OF_TEXT, ReadOptions
+from llm_studio.data.sources.readers.read import read_path
 from llm_studio.errors import Cancelled, SourceError
 from llm_studio.jobs import Job
 

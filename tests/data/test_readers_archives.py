@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from llm_studio.data.readers import archives
-from llm_studio.data.readers.looking import SHORTENED, look
-from llm_studio.data.readers.options import ReadOptions
+from llm_studio.data.sources.readers import archives
+from llm_studio.data.sources.readers.inspect import SHORTENED, look
+from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import Cancelled, SourceError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 from tests.data.making import documents, docx, epub, one_of_each, paragraph, rows, written, zipped
 
 sparse = pytest.mark.skipif(os.name == "nt", reason="Windows fills a file that is made longer")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_studio.data.readers import apart
-from llm_studio.data.readers.apart import Apart
-from llm_studio.data.readers.pages import flowing
+from llm_studio.data.sources.readers import worker_process
+from llm_studio.data.sources.readers.pdf import flowing
+from llm_studio.data.sources.readers.worker_process import WorkerProcess
 from llm_studio.errors import Cancelled, SourceError
 from llm_studio.jobs import Job
 from tests.data.making import documents, docx, epub, paragraph, pdf, written, zipped
@@ -178,15 +178,17 @@ def misbehave(source: Path | bytes) -> Iterator[str]:
 
 
 def test_a_library_that_hangs_grows_dies_or_raises_costs_only_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "LONGEST", 8.0 if sys.platform == "win32" else 3.0)  # a process starts slowly there
-    other = Apart(misbehave)
+    monkeypatch.setattr(
+        worker_process, "LONGEST", 8.0 if sys.platform == "win32" else 3.0
+    )  # a process starts slowly there
+    other = WorkerProcess(misbehave)
     try:
         assert list(other.parts(b"fine", "a", Job())) == ["first", "last"]
         for source, what in ((b"hang", "takes too long"), (b"die", "broke off"), (b"raise", "too deep")):
             with pytest.raises(SourceError, match=what):
                 list(other.parts(source, "a", Job()))
-        monkeypatch.setattr(apart, "LONGEST", 20.0)
-        monkeypatch.setattr(apart, "MOST_MEMORY", 500_000_000)
+        monkeypatch.setattr(worker_process, "LONGEST", 20.0)
+        monkeypatch.setattr(worker_process, "MOST_MEMORY", 500_000_000)
         with pytest.raises(SourceError, match="too much memory"):
             list(other.parts(b"grow", "a", Job()))
         assert list(other.parts(b"fine", "a", Job())) == ["first", "last"]
@@ -195,7 +197,7 @@ def test_a_library_that_hangs_grows_dies_or_raises_costs_only_its_file(monkeypat
 
 
 def test_a_file_that_hangs_can_be_stopped_at_once() -> None:
-    other, job = Apart(misbehave), Job()
+    other, job = WorkerProcess(misbehave), Job()
     parts = other.parts(b"hang", "a", job)
     assert next(parts) == "first"
     job.request_stop()

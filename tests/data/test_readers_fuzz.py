@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.readers.looking import look
-from llm_studio.data.readers.options import KINDS, ReadOptions
+from llm_studio.data.sources.readers.inspect import look
+from llm_studio.data.sources.readers.options import KINDS, ReadOptions
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
 from tests.data.making import documents, one_of_each, written

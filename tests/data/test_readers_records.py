@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.readers import json_files, tables
-from llm_studio.data.readers.options import ReadOptions
-from llm_studio.data.readers.reading import read_path
+from llm_studio.data.sources.readers import delimited, json_files
+from llm_studio.data.sources.readers.options import ReadOptions
+from llm_studio.data.sources.readers.read import read_path
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
 from tests.data.making import documents, parquet, rows, written
@@ -160,7 +160,7 @@ def test_rows_that_are_too_short_are_told(tmp_path: Path) -> None:
 
 
 def test_an_open_quotation_mark_does_not_swallow_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "LONGEST_FIELD", 1 << 17)
+    monkeypatch.setattr(delimited, "LONGEST_FIELD", 1 << 17)
     with pytest.raises(SourceError, match=r"row 2: this can't be read as a table .*quotation mark"):
         documents(written(tmp_path, "a.csv", 'id,text\n1,"never closed ' + "a line, and more\n" * 20_000))
 

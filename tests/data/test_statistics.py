@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data.corpus import Corpus
-from llm_studio.data.raw import Piece, write_source
-from llm_studio.data.statistics import Statistics, histogram, measure
-from llm_studio.data.stories import generate_stories
-from llm_studio.data.word_counts import WordCounts, words_of
+from llm_studio.data.corpus.corpus import Corpus
+from llm_studio.data.corpus.statistics import Statistics, histogram, measure
+from llm_studio.data.corpus.word_counts import WordCounts, words_of
+from llm_studio.data.sources.store import Chunk, write_source
+from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.errors import Cancelled
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
@@ -23,7 +23,7 @@ def statistics_of(
     folder: Path, sources: dict[str, list[str]], talks: tuple[str, ...] = (), **changes: object
 ) -> Statistics:
     for name, documents in sources.items():
-        pieces = (Piece(text, True) for text in documents)
+        pieces = (Chunk(text, True) for text in documents)
         write_source(folder, name, "test", pieces, Job(), conversations=name in talks)
     corpus = Corpus(folder, DataSettings.model_validate({"min_characters": 1, **changes}))
     return measure(corpus.plan(Job()), Job())
@@ -136,7 +136,7 @@ def test_bars_hold_every_document_and_the_median_is_the_median(lengths: list[int
 
 
 def test_counting_reports_and_stops(tmp_path: Path) -> None:
-    write_source(tmp_path, "a", "test", (Piece(text, True) for text in generate_stories("en", 50)), Job())
+    write_source(tmp_path, "a", "test", (Chunk(text, True) for text in generate_stories("en", 50)), Job())
     plan = Corpus(tmp_path, DataSettings()).plan(Job())
     events: list[object] = []
     job = Job(events.append)

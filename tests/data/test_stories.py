@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from llm_studio.data.stories import LANGUAGES, generate_stories, load_grammar, read_grammar
+from llm_studio.data.sources.stories.grammar import LANGUAGES, generate_stories, load_grammar, read_grammar
 
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 

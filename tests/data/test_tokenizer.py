@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
-from llm_studio.data.corpus import Stretch
-from llm_studio.data.stories import generate_stories
-from llm_studio.data.tokenizer import PIECE, Tokenizer, is_safe_cut, split_safely
-from llm_studio.data.tokenizer_training import quality, train_tokenizer, training_texts
+from llm_studio.data.corpus.corpus import TextSpan
+from llm_studio.data.sources.stories.grammar import generate_stories
+from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, is_safe_cut, split_safely
+from llm_studio.data.tokenizer.training import quality, train_tokenizer, training_texts
 from llm_studio.errors import Cancelled, SourceError, TokenizerError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
@@ -43,16 +43,16 @@ class Texts:
     def train_characters(self) -> int:
         return sum(map(len, self.texts_))
 
-    def texts(self, side: str) -> Iterator[Stretch]:
+    def texts(self, side: str) -> Iterator[TextSpan]:
         assert side == "train", "the tokenizer saw validation text"
-        return (Stretch("source", text, True) for text in self.texts_)
+        return (TextSpan("source", text, True) for text in self.texts_)
 
 
 @dataclass(frozen=True)
 class BrokenTexts(Texts):
     """A corpus whose file was damaged."""
 
-    def texts(self, side: str) -> Iterator[Stretch]:
+    def texts(self, side: str) -> Iterator[TextSpan]:
         yield from super().texts(side)
         raise SourceError("The file is damaged.", "Add it again.")
 
@@ -270,7 +270,7 @@ def test_a_small_corpus_gives_a_small_vocabulary() -> None:
 
 @pytest.mark.parametrize("megabytes", [1, 2, 100])
 def test_the_texts_read_are_spread_evenly_within_the_limit(megabytes: int) -> None:
-    stretches = [Stretch("source", f"é{index % 10}" * 50_000, True) for index in range(40)]  # 4 M characters, 6 MB
+    stretches = [TextSpan("source", f"é{index % 10}" * 50_000, True) for index in range(40)]  # 4 M characters, 6 MB
     chosen = list(training_texts(stretches, 4_000_000, megabytes))
     size = sum(len(text.encode()) for text in chosen)
     wanted = min(megabytes * 1_000_000, 6_000_000)

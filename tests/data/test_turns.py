@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import TokenizerSettings
-from llm_studio.data.corpus import Stretch
-from llm_studio.data.dataset import open_tokens, prepare
-from llm_studio.data.stories import generate_stories
-from llm_studio.data.tokenizer import PIECE, Tokenizer
-from llm_studio.data.tokenizer_training import train_tokenizer
-from llm_studio.data.turns import ASSISTANT, END, USER, questions
+from llm_studio.data.corpus.corpus import TextSpan
+from llm_studio.data.sources.stories.grammar import generate_stories
+from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer
+from llm_studio.data.tokenizer.training import train_tokenizer
+from llm_studio.data.tokens.dataset import open_tokens, prepare
+from llm_studio.data.tokens.turns import ASSISTANT, END, USER, questions
 from llm_studio.errors import DataError, TokenizerError
 from llm_studio.jobs import Job
 
@@ -24,23 +24,23 @@ from llm_studio.jobs import Job
 class Texts:
     """Stands for a corpus whose source “chat” holds conversations, and “tales” none."""
 
-    stretches: list[Stretch]
+    stretches: list[TextSpan]
     conversations: frozenset[str] = frozenset({"chat"})
     train_characters: int = 1
     validation_characters: int = 1
 
-    def texts(self, side: str) -> Iterator[Stretch]:
-        yield from self.stretches if side == "train" else [Stretch("tales", "hello", True)]
+    def texts(self, side: str) -> Iterator[TextSpan]:
+        yield from self.stretches if side == "train" else [TextSpan("tales", "hello", True)]
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    stories = [Stretch("tales", story, True) for story in generate_stories("en", 60)]
+    stories = [TextSpan("tales", story, True) for story in generate_stories("en", 60)]
     texts = Texts(stories, train_characters=sum(len(s.text) for s in stories))
     return train_tokenizer(texts, 400, TokenizerSettings(), Job())  # type: ignore[arg-type]
 
 
-def tokens_of(stretches: list[Stretch], tokenizer: Tokenizer, folder: Path) -> tuple[list[int], list[bool]]:
+def tokens_of(stretches: list[TextSpan], tokenizer: Tokenizer, folder: Path) -> tuple[list[int], list[bool]]:
     """The training ids and what counts of them."""
     prepare(Texts(stretches), tokenizer, folder, "corpus", Job())  # type: ignore[arg-type]
     with open_tokens(folder) as tokens:
@@ -77,17 +77,17 @@ def test_the_mask_fits_the_tokens_of_any_conversation(
     documents: list[list[tuple[str, str]] | str], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     """Conversations and tales in any order, of any number of turns by anyone."""
-    stretches: list[Stretch] = []
+    stretches: list[TextSpan] = []
     ids: list[int] = []
     counted: list[bool] = []
     for document in documents:
         if isinstance(document, str):
-            stretches.append(Stretch("tales", document, True))
+            stretches.append(TextSpan("tales", document, True))
             words = tokenizer.encode(document)
             ids += [*words, tokenizer.end_of_text]
             counted += [True] * (len(words) + 1)
         else:
-            stretches.append(Stretch("chat", "".join(marker + text for marker, text in document), True))
+            stretches.append(TextSpan("chat", "".join(marker + text for marker, text in document), True))
             more = expected(document, tokenizer)
             ids += more[0]
             counted += more[1]
@@ -104,7 +104,7 @@ def test_long_turns_in_several_stretches_are_those_of_the_whole(
     text = "".join(marker + words for marker, words in turns)
     cut = text.index(" dog", 2000) if mark == " " else len(USER + "long?")
     ids, counted = tokens_of(
-        [Stretch("chat", text[:cut], False), Stretch("chat", text[cut:], True)], tokenizer, tmp_path
+        [TextSpan("chat", text[:cut], False), TextSpan("chat", text[cut:], True)], tokenizer, tmp_path
     )
     wanted = expected(turns, tokenizer)
     assert (ids, counted) == wanted if mark == " " else tokenizer.decode(ids[:-1]) == text
@@ -113,15 +113,15 @@ def test_long_turns_in_several_stretches_are_those_of_the_whole(
 
 def test_markers_in_other_texts_stay_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
     text = f"{USER}not a question{ASSISTANT}"
-    ids, counted = tokens_of([Stretch("tales", text, True)], tokenizer, tmp_path)
+    ids, counted = tokens_of([TextSpan("tales", text, True)], tokenizer, tmp_path)
     assert ids == [*tokenizer.encode(text), tokenizer.end_of_text] and all(counted)
 
 
 def test_without_conversations_there_is_no_mask_and_an_old_one_goes(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    tokens_of([Stretch("chat", f"{USER}a{ASSISTANT}b", True)], tokenizer, tmp_path)
+    tokens_of([TextSpan("chat", f"{USER}a{ASSISTANT}b", True)], tokenizer, tmp_path)
     assert (tmp_path / "train.mask").exists() and (tmp_path / "val.mask").exists()
     before = open_tokens(tmp_path)
-    plain = Texts([Stretch("tales", "a", True)], conversations=frozenset())
+    plain = Texts([TextSpan("tales", "a", True)], conversations=frozenset())
     before.close()
     prepare(plain, tokenizer, tmp_path, "corpus", Job())  # type: ignore[arg-type]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["meta.json", "train.bin", "val.bin"]
@@ -134,7 +134,7 @@ def test_without_conversations_there_is_no_mask_and_an_old_one_goes(tokenizer: T
     (lambda mask: mask.unlink(), "train.mask is missing"), (lambda mask: mask.write_bytes(b"1"), "incomplete"),
 ])  # fmt: skip
 def test_a_damaged_mask_is_refused(damage, sentence: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    tokens_of([Stretch("chat", f"{USER}some words{ASSISTANT}more words", True)], tokenizer, tmp_path)
+    tokens_of([TextSpan("chat", f"{USER}some words{ASSISTANT}more words", True)], tokenizer, tmp_path)
     damage(tmp_path / "train.mask")
     with pytest.raises(DataError, match=sentence):
         open_tokens(tmp_path)
@@ -152,13 +152,13 @@ def test_a_tokenizer_without_the_markers_is_refused_before_anything_is_written(
         name.replace("|user|", "|someone|"): n for name, n in content["model"]["vocab"].items()
     }
     with pytest.raises(TokenizerError, match=r"no <\|user\|>.*“chat”"):
-        tokens_of([Stretch("chat", "a", True)], Tokenizer(content), tmp_path)
+        tokens_of([TextSpan("chat", "a", True)], Tokenizer(content), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_questions_are_found_among_tokens(tokenizer: Tokenizer, tmp_path: Path) -> None:
     asked = ["Who is it?", "long " * 200, "Where?", "Who is it?"]
     texts = [*(f"{USER}{question}{ASSISTANT}The cat." for question in asked), f"{USER}no answer"]
-    ids, _counted = tokens_of([Stretch("chat", text, True) for text in texts], tokenizer, tmp_path)
+    ids, _counted = tokens_of([TextSpan("chat", text, True) for text in texts], tokenizer, tmp_path)
     assert questions(np.array(ids), tokenizer, 5) == ("Who is it?", "Where?")
     assert questions(np.array(ids), tokenizer, 1) == ("Who is it?",)

@@ -13,7 +13,7 @@ from llm_studio import files
 from llm_studio.errors import BusyError, Cancelled, DownloadError, PackError
 from llm_studio.gpu import builds, card, pack
 from llm_studio.jobs import Job
-from llm_studio.workflows import gpu as workflow
+from llm_studio.workflows.machine import gpu as workflow
 from tests.gpu import wheels
 from tests.gpu.index import Faults, serving
 from tests.gpu.test_why import AMPERE

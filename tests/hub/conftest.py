@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.config import Settings
-from llm_studio.data.hub import asking, download
+from llm_studio.data.sources.hub import download, requests
 from llm_studio.project import Project
 from tests.hub.server import Hub, serving
 
@@ -17,8 +17,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(asking, "PAUSES", (0.01, 0.02, 0.05))
-    monkeypatch.setattr(asking, "_CONNECTION_TEST", 20.0)  # seconds: a busy machine answers slowly
+    monkeypatch.setattr(requests, "PAUSES", (0.01, 0.02, 0.05))
+    monkeypatch.setattr(requests, "_CONNECTION_TEST", 20.0)  # seconds: a busy machine answers slowly
     monkeypatch.setattr(download, "PART_BYTES", 100_000)
     with serving() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)

@@ -1,31 +1,31 @@
 """What the tests of downloads share."""
 
-from llm_studio.data import raw
-from llm_studio.data.hub.plan import Wanted
+from llm_studio.data.sources import store
+from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.events import Event, Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import download
+from llm_studio.workflows.data.download import download
 
-TALES = Wanted("me/tales")
+TALES = DownloadRequest("me/tales")
 
 
 def texts_in(project: Project, name: str = "tales") -> list[str]:
     """The documents that a source holds now."""
-    source = next((source for source in raw.sources(project.raw) if source.name == name), None)
+    source = next((source for source in store.sources(project.raw) if source.name == name), None)
     texts = [""]
-    for piece in raw.read_pieces(project.raw, source) if source else ():
+    for piece in store.read_chunks(project.raw, source) if source else ():
         texts[-1] += piece.text
         if piece.ends:
             texts.append("")
     return texts[:-1]
 
 
-def take(project: Project, wanted: Wanted = TALES) -> raw.Source:
+def take(project: Project, wanted: DownloadRequest = TALES) -> store.Source:
     return download(project, wanted, Job())
 
 
-def take_and_tell(project: Project, wanted: Wanted = TALES) -> tuple[raw.Source, list[str]]:
+def take_and_tell(project: Project, wanted: DownloadRequest = TALES) -> tuple[store.Source, list[str]]:
     """The source and the notices."""
     events: list[Event] = []
     source = download(project, wanted, Job(events.append))

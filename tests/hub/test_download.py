@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data import raw
-from llm_studio.data.hub import plan
-from llm_studio.data.hub.plan import Wanted
+from llm_studio.data.sources import store
+from llm_studio.data.sources.hub import plan
+from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.errors import Cancelled, DownloadError, StorageError
 from llm_studio.events import Event, Fetched
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import download, go_on, is_incomplete, unfinished, wanted
+from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, squeezed, stories, tales, zipped
 from tests.hub.taking import TALES, stopping_after, take, take_and_tell, texts_in
@@ -36,11 +36,11 @@ def test_all_documents_come_once_and_in_order(hub: Hub, empty: Project) -> None:
 
 def test_a_cap_in_documents_or_megabytes_is_kept_and_can_be_raised(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
-    assert take(empty, Wanted("me/tales", max_documents=350)).documents == 350
+    assert take(empty, DownloadRequest("me/tales", max_documents=350)).documents == 350
     assert texts_in(empty) == stories(0, 350)
     assert [(rest.documents, rest.state) for rest in unfinished(empty)] == [(350, "capped")]
     hub.requests.clear()
-    source = take(empty, Wanted("me/tales", max_bytes=400_000))
+    source = take(empty, DownloadRequest("me/tales", max_bytes=400_000))
     assert 400_000 <= source.bytes < 401_000
     take(empty)
     assert texts_in(empty) == stories(0, 2000)
@@ -48,7 +48,7 @@ def test_a_cap_in_documents_or_megabytes_is_kept_and_can_be_raised(hub: Hub, emp
 
 def test_what_has_come_isnt_fetched_again(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
-    take(empty, Wanted("me/tales", max_documents=1500))
+    take(empty, DownloadRequest("me/tales", max_documents=1500))
     hub.requests.clear()
     take(empty)
     fetched = {path for method, path, _ in hub.requests if method == "GET" and "/cdn/" in path}
@@ -62,7 +62,7 @@ def test_what_has_come_isnt_fetched_again(hub: Hub, empty: Project) -> None:
 def test_some_articles_dont_fetch_the_whole_dump(hub: Hub, empty: Project) -> None:
     texts = [os.urandom(20_000).hex() for _ in range(1000)]
     hub.add("me/big", {"data/train-00000-of-00001.parquet": parquet(texts, 20), "README.md": readme()})
-    assert take(empty, Wanted("me/big", max_documents=30)).documents == 30
+    assert take(empty, DownloadRequest("me/big", max_documents=30)).documents == 30
     assert hub.sent < 0.6 * 20_000_000, "what the connection had under way is not the dump"
 
 
@@ -72,7 +72,7 @@ def test_other_columns_are_left_on_the_hub(hub: Hub, empty: Project) -> None:
     sink = io.BytesIO()
     pq.write_table(table, sink, row_group_size=100)
     hub.add("me/wide", {"train.parquet": sink.getvalue()})
-    source = take(empty, Wanted("me/wide", text_field="text"))
+    source = take(empty, DownloadRequest("me/wide", text_field="text"))
     assert source.documents == 300
     hub.sent = 0
     assert texts_in(empty, source.name) == texts
@@ -82,7 +82,7 @@ def test_other_columns_are_left_on_the_hub(hub: Hub, empty: Project) -> None:
 def test_lines_of_json_come_too_and_go_on(hub: Hub, empty: Project, ending: str, packed) -> None:  # pyright: ignore
     files = {f"train-{n}{ending}": packed(json_lines(stories(n * 500, n * 500 + 500))) for n in range(2)}
     hub.add("me/tales", {**files, "README.md": readme()})
-    take(empty, Wanted("me/tales", max_documents=700))
+    take(empty, DownloadRequest("me/tales", max_documents=700))
     take(empty)
     assert texts_in(empty) == stories(0, 1000)
 
@@ -131,7 +131,7 @@ def test_however_it_is_interrupted_no_document_is_lost_or_comes_twice(
             except Cancelled:
                 assert not texts_in(project)
         else:
-            take(project, Wanted("me/tales", max_documents=-step))
+            take(project, DownloadRequest("me/tales", max_documents=-step))
         so_far = texts_in(project)
         assert so_far == stories(0, len(so_far))
     take(project)
@@ -141,9 +141,9 @@ def test_however_it_is_interrupted_no_document_is_lost_or_comes_twice(
 def test_a_killed_download_goes_on_where_it_was(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom llm_studio.data.hub import download, plan\n"
+        "import os, sys\nfrom pathlib import Path\nfrom llm_studio.data.sources.hub import download, plan\n"
         "from llm_studio.jobs import Job\nfrom llm_studio.project import Project\n"
-        "from llm_studio.workflows.download import download as take\n"
+        "from llm_studio.workflows.data.download import download as take\n"
         "download.PART_BYTES = 100_000\ntold = []\n"
         "def report(event):\n    told.append(event)\n    len(told) == 4 and os._exit(9)\n"
         "take(Project.open(Path(sys.argv[1])), plan.Wanted('me/tales'), Job(report))\n"
@@ -159,7 +159,7 @@ def test_a_killed_download_goes_on_where_it_was(hub: Hub, empty: Project) -> Non
 
 def test_a_newer_version_on_the_hub_is_told_and_the_old_one_gone_on_with(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
-    take(empty, Wanted("me/tales", max_documents=100))
+    take(empty, DownloadRequest("me/tales", max_documents=100))
     hub.add("me/tales", {"train.parquet": parquet(["all", "different"])})
     source, told = take_and_tell(empty)
     assert "has changed on the hub since" in told[0]
@@ -169,7 +169,7 @@ def test_a_newer_version_on_the_hub_is_told_and_the_old_one_gone_on_with(hub: Hu
 
 def test_a_version_that_the_hub_has_no_longer_is_told(hub: Hub, empty: Project) -> None:
     repository = hub.add("me/tales", tales())
-    take(empty, Wanted("me/tales", max_documents=100))
+    take(empty, DownloadRequest("me/tales", max_documents=100))
     old = repository.sha
     hub.add("me/tales", {"train.parquet": parquet(["all", "different"])})
     del repository.versions[old]
@@ -181,7 +181,7 @@ def test_a_version_that_the_hub_has_no_longer_is_told(hub: Hub, empty: Project) 
 def test_progress_tells_documents_bytes_speed_and_time(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     events: list[Event] = []
-    download(empty, Wanted("me/tales", max_documents=1200), Job(events.append))
+    download(empty, DownloadRequest("me/tales", max_documents=1200), Job(events.append))
     told = [event for event in events if isinstance(event, Fetched)]
     assert [event.documents for event in told] == sorted(event.documents for event in told)
     last = told[-1]
@@ -192,12 +192,12 @@ def test_progress_tells_documents_bytes_speed_and_time(hub: Hub, empty: Project)
 def test_the_column_is_guessed_or_named_and_wrong_names_are_told(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", {"train.parquet": parquet(stories(0, 30), column="story")})
     with pytest.raises(DownloadError, match=r"no field “text”.*id, story"):
-        take(empty, Wanted("me/tales", text_field="text"))
+        take(empty, DownloadRequest("me/tales", text_field="text"))
     assert take(empty).options["text_field"] == "story"
     with pytest.raises(DownloadError, match=r"holds the field “story”"):
-        take(empty, Wanted("me/tales", text_field="id"))
+        take(empty, DownloadRequest("me/tales", text_field="id"))
     with pytest.raises(DownloadError, match=r"no split “dev”.*train"):
-        take(empty, Wanted("me/tales", split="dev"))
+        take(empty, DownloadRequest("me/tales", split="dev"))
 
 
 def test_configurations_must_be_named_where_there_are_several(hub: Hub, empty: Project) -> None:
@@ -205,10 +205,10 @@ def test_configurations_must_be_named_where_there_are_several(hub: Hub, empty: P
     card = readme("configs:", "- config_name: en", "  data_files: en/*", "- config_name: fr", "  data_files: fr/*")
     hub.add("me/words", {**files, "README.md": card})
     with pytest.raises(DownloadError, match=r"several configurations.*en, fr"):
-        take(empty, Wanted("me/words"))
+        take(empty, DownloadRequest("me/words"))
     with pytest.raises(DownloadError, match=r"no configuration “de”.*en, fr"):
-        take(empty, Wanted("me/words", config="de"))
-    source = take(empty, Wanted("me/words", config="fr"))
+        take(empty, DownloadRequest("me/words", config="de"))
+    source = take(empty, DownloadRequest("me/words", config="fr"))
     assert (source.name, source.documents) == ("words-fr", 20)
 
 
@@ -223,22 +223,22 @@ def test_a_data_set_that_is_a_program_is_refused_and_its_conversion_taken(hub: H
 
 
 def test_conversations_are_rendered(hub: Hub, empty: Project) -> None:
-    pytest.importorskip("llm_studio.data.conversations")
+    pytest.importorskip("llm_studio.data.sources.conversations")
     turns = [
         [{"role": "user", "content": f"What is {n}?"}, {"role": "assistant", "content": "A number."}] for n in range(30)
     ]
     sink = io.BytesIO()
     pq.write_table(pa.table({"messages": turns, "source": ["x"] * 30}), sink)
     hub.add("me/chats", {"train.parquet": sink.getvalue()})
-    take(empty, Wanted("me/chats"))
+    take(empty, DownloadRequest("me/chats"))
     assert texts_in(empty, "chats")[2] == "<|user|>What is 2?<|assistant|>A number."
-    assert raw.read_json(raw.manifest_of(empty.raw, "chats"))["conversations"] is True  # pyright: ignore
+    assert store.read_json(store.manifest_of(empty.raw, "chats"))["conversations"] is True  # pyright: ignore
 
 
 def test_records_without_text_are_passed_over(hub: Hub, empty: Project) -> None:
     texts = [text if n % 3 else ("", None, "  ")[n % 9 // 3] for n, text in enumerate(stories(0, 90))]
     hub.add("me/tales", {"train.parquet": parquet(texts)})  # pyright: ignore  some are None
-    take(empty, Wanted("me/tales", max_documents=20))
+    take(empty, DownloadRequest("me/tales", max_documents=20))
     take(empty)
     assert texts_in(empty) == [text for n, text in enumerate(stories(0, 90)) if n % 3]
 
@@ -265,19 +265,19 @@ def test_a_disk_without_room_is_told_before_and_keeps_what_came(
 
 def test_a_removed_source_begins_anew(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
-    take(empty, Wanted("me/tales", max_documents=10))
-    raw.remove_source(empty.raw, "tales")
-    assert not plan.kept(empty.raw) and not raw.sources(empty.raw)
-    assert take(empty, Wanted("me/tales", max_documents=5)).documents == 5
+    take(empty, DownloadRequest("me/tales", max_documents=10))
+    store.remove_source(empty.raw, "tales")
+    assert not plan.kept(empty.raw) and not store.sources(empty.raw)
+    assert take(empty, DownloadRequest("me/tales", max_documents=5)).documents == 5
 
 
 def test_names_of_data_sets_are_understood() -> None:
     assert wanted("stories.txt") is None
-    assert wanted("hf:me/tales:fr", split="test", max_megabytes=2) == Wanted(
+    assert wanted("hf:me/tales:fr", split="test", max_megabytes=2) == DownloadRequest(
         "me/tales", "fr", "test", None, None, 2_000_000
     )
     french = wanted("wikipedia", lang="fr", max_documents=10_000)
-    assert french == Wanted("wikimedia/wikipedia", "20231101.fr", "train", "text", 10_000)
+    assert french == DownloadRequest("wikimedia/wikipedia", "20231101.fr", "train", "text", 10_000)
     assert wanted("tinystories", lang="fr") == wanted("tinystories-fr")
     for wrong in ("hf:", "hf:me", "hf:me/", "hf:a/b/c", "hf:a b/c"):
         with pytest.raises(DownloadError, match="not the name of a data set"):
@@ -291,8 +291,8 @@ def test_a_program_without_a_console_downloads_too(hub: Hub, empty: Project) -> 
     hub.add("me/tales", tales(shards=20, each=50))
     code = (
         "import sys\nsys.stdout = sys.stderr = None\nfrom pathlib import Path\n"
-        "from llm_studio.data.hub.plan import Wanted\nfrom llm_studio.jobs import Job\n"
-        "from llm_studio.project import Project\nfrom llm_studio.workflows.download import download\n"
+        "from llm_studio.data.sources.hub.plan import Wanted\nfrom llm_studio.jobs import Job\n"
+        "from llm_studio.project import Project\nfrom llm_studio.workflows.data.download import download\n"
         "done = download(Project.open(Path(sys.argv[1])), Wanted('me/tales'), Job())\n"
         "sys.exit(0 if done.documents == 1000 else 1)\n"
     )
@@ -308,14 +308,14 @@ def test_a_conversation_whose_turns_are_columns_is_taken_as_the_catalogue_names_
     sink = io.BytesIO()
     pq.write_table(table, sink)
     hub.add("me/asked", {"train.parquet": sink.getvalue()})
-    source = take(empty, Wanted("me/asked", text_field=""))
+    source = take(empty, DownloadRequest("me/asked", text_field=""))
     assert source.conversations
     assert texts_in(empty, "asked")[1] == "<|user|>What is 2?<|assistant|>Two."
 
 
 def test_going_on_keeps_the_cap_it_was_begun_with_or_takes_another(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
-    take(empty, Wanted("me/tales", max_documents=100))
+    take(empty, DownloadRequest("me/tales", max_documents=100))
     assert go_on(empty, "tales", Job()).documents == 100
     assert go_on(empty, "tales", Job(), max_documents=150).documents == 150
     assert go_on(empty, "tales", Job(), everything=True).documents == 2000

@@ -10,13 +10,13 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from llm_studio.data.hub import asking
-from llm_studio.data.hub.plan import Wanted
+from llm_studio.data.sources.hub import requests
+from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.errors import DownloadError, StorageError
 from llm_studio.events import Event, to_json
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import download, preview, search
+from llm_studio.workflows.data.download import download, preview, search
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, stories, tales, zipped
 from tests.hub.taking import TALES, take, texts_in
@@ -31,7 +31,7 @@ def tales_on_the_hub(hub: Hub) -> None:
 
 def begun(project: Project, documents: int = 300) -> None:
     """Some documents have come before the fault."""
-    take(project, Wanted("me/tales", max_documents=documents))
+    take(project, DownloadRequest("me/tales", max_documents=documents))
 
 
 def test_a_connection_cut_in_the_middle_of_a_shard_goes_unnoticed(hub: Hub, empty: Project) -> None:
@@ -107,7 +107,7 @@ def test_damage_that_stays_is_told_and_what_came_before_is_kept(hub: Hub, empty:
     good, card = parquet(stories(1000, 1100)), readme()
     hub.add("me/worn", {"train-0.parquet": bytes(content), "train-1.parquet": good, "README.md": card})
     with pytest.raises(DownloadError, match=r"train-0\.parquet.*isn't what the hub promised"):
-        take(empty, Wanted("me/worn"))
+        take(empty, DownloadRequest("me/worn"))
     kept = texts_in(empty, "worn")
     assert 0 < len(kept) < 1000
     assert kept == stories(0, len(kept))
@@ -118,8 +118,8 @@ def test_a_wrong_checksum_is_found_and_nothing_of_that_file_is_kept(hub: Hub, em
     contents = [json_lines(stories(n * 500, n * 500 + 500)) for n in range(2)]
     contents = [zipped(content) for content in contents] if ending == ".jsonl.gz" else contents
     hub.add("me/lines", {f"train-{n}{ending}": content for n, content in enumerate(contents)} | {"README.md": readme()})
-    wanted = Wanted("me/lines", text_field="text")
-    take(empty, Wanted("me/lines", text_field="text", max_documents=600))
+    wanted = DownloadRequest("me/lines", text_field="text")
+    take(empty, DownloadRequest("me/lines", text_field="text", max_documents=600))
     place = contents[1].index(b"birds") if ending == ".jsonl" else len(contents[1]) // 2
     hub.faults.damaged = [place] * 9
     with pytest.raises(DownloadError, match=r"train-1.*isn't what the hub promised"):
@@ -131,7 +131,7 @@ def test_a_wrong_checksum_is_found_and_nothing_of_that_file_is_kept(hub: Hub, em
 
 
 def test_a_silence_is_ended_by_a_new_connection(hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "SILENCE", 0.5)
+    monkeypatch.setattr(requests, "SILENCE", 0.5)
     hub.faults.stall_after = 60_000
     take(empty)
     assert texts_in(empty) == stories(0, 2000)
@@ -188,7 +188,7 @@ def test_without_a_network_it_says_so_at_once_and_what_works(empty: Project, mon
 
 
 def test_a_hub_that_never_answers_counts_as_offline(empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "_CONNECTION_TEST", 0.3)
+    monkeypatch.setattr(requests, "_CONNECTION_TEST", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(DownloadError, match="offline"):
@@ -219,7 +219,7 @@ def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     hub.add("me/secret", tales(), token=TOKEN, gated=True)
-    secret = Wanted("me/secret")
+    secret = DownloadRequest("me/secret")
     with pytest.raises(DownloadError, match=r"only to who is logged in.*hf auth login"):
         take(empty, secret)
     monkeypatch.setenv("HF_TOKEN", TOKEN + "x")
@@ -239,25 +239,25 @@ def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
 
 def test_a_data_set_that_doesnt_exist_is_told(empty: Project) -> None:
     with pytest.raises(DownloadError, match="there is no such data set"):  # the hub says 401 to who isn't logged in
-        take(empty, Wanted("me/nothing"))
+        take(empty, DownloadRequest("me/nothing"))
 
 
 def test_a_full_disk_keeps_the_parts_before(hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_studio.data import parts
+    from llm_studio.data.sources import sharded
 
-    real, written = parts.write_rows, []
+    real, written = sharded.write_rows, []
 
     def filling(*arguments) -> None:  # pyright: ignore
         if len(written) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(real(*arguments))
 
-    monkeypatch.setattr(parts, "write_rows", filling)
+    monkeypatch.setattr(sharded, "write_rows", filling)
     with pytest.raises(StorageError, match="The disk is full"):
         take(empty)
     before = texts_in(empty)
     assert 0 < len(before) < 2000
     assert before == stories(0, len(before))
-    monkeypatch.setattr(parts, "write_rows", real)
+    monkeypatch.setattr(sharded, "write_rows", real)
     take(empty)
     assert texts_in(empty) == stories(0, 2000)

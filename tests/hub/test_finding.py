@@ -10,11 +10,11 @@ import pytest
 
 from llm_studio import i18n
 from llm_studio.cli.app import DONE, PROBLEM, WRONG_USAGE, main
-from llm_studio.data.hub.plan import Wanted
+from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.errors import DownloadError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.download import catalogue, preview, search, wanted
+from llm_studio.workflows.data.download import catalogue, preview, search, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import parquet, readme, stories, tales
 from tests.hub.taking import texts_in
@@ -85,7 +85,7 @@ def test_the_catalogue_is_complete_and_in_both_languages() -> None:
         assert set(entry.in_languages.values()) <= {other.key for other in entries}
         large = entry.size is None or entry.size > 2000
         assert entry.max_documents or not large or (entry.documents or 10**9) < 200_000, entry.key
-        assert isinstance(wanted(entry.key), Wanted)
+        assert isinstance(wanted(entry.key), DownloadRequest)
     i18n.activate("fr")
     assert "histoires" in entries[0].sentence
 

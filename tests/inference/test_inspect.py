@@ -5,7 +5,7 @@ import torch
 
 from llm_studio.config import GenerationSettings
 from llm_studio.inference.generate import generate, generate_with_logits
-from llm_studio.inference.inspect import choices, likeliest, model_of
+from llm_studio.inference.inspect import choices, model_of, most_likely
 from llm_studio.inference.sampling import distribution
 from tests.model.builders import VOCABULARY, small_model, some_ids
 
@@ -23,10 +23,10 @@ def test_tokens_with_their_logits_are_the_same_tokens() -> None:
 
 def test_the_likeliest_are_the_models_own() -> None:
     logits = torch.tensor([0.0, 2.0, 1.0, -1.0])
-    probability, best = likeliest(logits, 2, 3)
+    probability, best = most_likely(logits, 2, 3)
     assert probability == pytest.approx(float(logits.softmax(0)[2]))
     assert [one.token for one in best] == [1, 2, 0] and best[1].probability == pytest.approx(probability)
-    assert len(likeliest(logits, 0, 50)[1]) == 4
+    assert len(most_likely(logits, 0, 50)[1]) == 4
 
 
 @pytest.mark.parametrize("change", [{"top_k": 3}, {"top_p": 0.4}, {"min_p": 0.5}, {"temperature": 0.0},
@@ -37,10 +37,10 @@ def test_choices_are_those_of_the_sampler(change: dict[str, float]) -> None:
     expected = distribution(logits, [3, 7], settings)
     found, kept = choices(logits, [3, 7], settings, 50)
     assert kept == int((expected > 0).sum())
-    assert [one.drawn > 0 for one in found] == [True] * kept + [False] * (50 - kept)
+    assert [one.sampling_prob > 0 for one in found] == [True] * kept + [False] * (50 - kept)
     for one in found:
-        assert one.drawn == pytest.approx(float(expected[one.token]))
-        assert one.own == pytest.approx(float(logits.softmax(0)[one.token]))
+        assert one.sampling_prob == pytest.approx(float(expected[one.token]))
+        assert one.model_prob == pytest.approx(float(logits.softmax(0)[one.token]))
 
 
 @pytest.mark.parametrize("positions", ["rope", "learned", "sinusoidal"])

@@ -23,8 +23,8 @@ from llm_studio.model.cost import (
     training_bytes,
 )
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import optimizer
-from llm_studio.training.muon import Muon
+from llm_studio.training.optim import optimizer
+from llm_studio.training.optim.muon import Muon
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
 
 

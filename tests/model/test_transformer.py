@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from llm_studio.model.attention import KeyValueCache
 from llm_studio.model.embeddings import sinusoids
-from llm_studio.model.fast import Dropout
-from llm_studio.model.layers import PlainNetwork
+from llm_studio.model.kernels.fused import Dropout
+from llm_studio.model.layers import MLP
 from llm_studio.model.transformer import Transformer
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
 
@@ -157,7 +157,7 @@ def test_begun_at_zero_the_blocks_change_nothing_and_learn_all_the_same() -> Non
 
 
 def test_a_squared_relu_is_what_it_says() -> None:
-    network = PlainNetwork(small_settings(activation="relu2"))
+    network = MLP(small_settings(activation="relu2"))
     x = torch.randn(3, 5, 32)
     expected = network.up(x).clamp(min=0) ** 2 @ network.down.weight.t()
     torch.testing.assert_close(network(x), expected)

@@ -10,18 +10,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llm_studio.data import batches
-from llm_studio.data.baselines import bigram_loss, unigram_loss
-from llm_studio.data.dataset import Tokens, open_tokens
-from llm_studio.data.turns import ASSISTANT, USER
+from llm_studio.data.tokens import batches
+from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
+from llm_studio.data.tokens.dataset import Tokens, open_tokens
+from llm_studio.data.tokens.turns import ASSISTANT, USER
 from llm_studio.device import Compute
 from llm_studio.errors import DataError
 from llm_studio.events import Notice
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, evaluation, log, runs
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint, log, registry
+from llm_studio.training import evaluation
+from llm_studio.workflows.training.train import train
 from tests.talk import add_talk
 from tests.training.test_resume import StopAt, assert_same_weights
 from tests.training.test_trainer import EXACT, losses_of_micro_batches, train_steps
@@ -113,7 +114,7 @@ def test_a_stopped_run_that_learns_answers_resumes_bit_for_bit(talking: Project)
     talking.change_settings({"data.weights.chat": 0.5})  # a run keeps the weights that it began with
     train(talking, Job(), run="parts", resume=True)
     assert_same_weights(talking, "whole", "parts")
-    run = runs.read(talking, "parts")
+    run = registry.read(talking, "parts")
     assert run.conversations and run.settings["data"]["weights"] == {"chat": 3.0}
     assert checkpoint.listed(talking.checkpoints / "parts")[-1].conversations
 
@@ -128,7 +129,7 @@ def test_weights_change_what_is_drawn_and_need_no_new_tokens(talking: Project) -
     assert steps(talking) == before
     with pytest.raises(DataError, match="Every source has weight 0"):
         train(talking, Job(), run="c", changes={"data.weights": {"chat": 0, "stories-en": 0}})
-    assert not runs.exists(talking, "c")
+    assert not registry.exists(talking, "c")
 
 
 def test_the_validation_loss_is_the_mean_over_what_counts(talking: Project, tokens: Tokens) -> None:
@@ -184,4 +185,4 @@ def test_answers_are_not_looked_for_where_there_are_no_conversations(project: Pr
     assert any(isinstance(e, Notice) and "changes nothing" in e.text for e in said)
     weights = checkpoint.listed(project.checkpoints / "a")[-1].weights()
     assert all(torch.equal(plain[name], weights[name]) for name in plain)
-    assert not runs.read(project, "a").conversations
+    assert not registry.read(project, "a").conversations

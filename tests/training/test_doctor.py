@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from llm_studio.config import TrainingSettings
 from llm_studio.events import StepDone
 from llm_studio.project import Project
-from llm_studio.training import runs
-from llm_studio.training.doctor import Facts, Record, Verdict, verdict
-from llm_studio.training.scheduler import learning_rate
-from llm_studio.workflows.curves import Curves
-from llm_studio.workflows.health import examine
+from llm_studio.runs import registry
+from llm_studio.training.health.doctor import Diagnosis, Record, RunFacts, verdict
+from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.workflows.training.curves import Curves
+from llm_studio.workflows.training.run_health import examine
 
 CURVES = Path(__file__).parent / "curves"
 RECORDED = sorted(path.stem for path in CURVES.glob("*.json"))
@@ -35,9 +35,9 @@ def loaded(name: str) -> dict[str, Any]:
     return json.loads((CURVES / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def facts(curve: dict[str, Any], **changes: Any) -> Facts:
-    known = {key: curve[key] for key in Facts.__dataclass_fields__ if key in curve}  # older ones know no Muon
-    return Facts(**{**known, **changes})
+def facts(curve: dict[str, Any], **changes: Any) -> RunFacts:
+    known = {key: curve[key] for key in RunFacts.__dataclass_fields__ if key in curve}  # older ones know no Muon
+    return RunFacts(**{**known, **changes})
 
 
 def record(curve: dict[str, Any], upto: int) -> Record:
@@ -55,7 +55,7 @@ def record(curve: dict[str, Any], upto: int) -> Record:
     )  # fmt: skip
 
 
-def said(name: str, every: int = 10) -> list[tuple[int, Verdict]]:
+def said(name: str, every: int = 10) -> list[tuple[int, Diagnosis]]:
     """What is said of a recorded curve while it grows, with the step."""
     curve = loaded(name)
     changed_at = curve.get("changed_at", 0)
@@ -117,7 +117,7 @@ def test_too_few_texts_is_not_said_where_they_are_not_known_or_enough() -> None:
         assert verdict(whole, facts(curve, corpus_tokens=tokens)) is None
 
 
-FACTS = Facts(parameters=1_000_000, vocab_size=1000, learning_rate=1e-3, warmup_steps=50, max_steps=4000,
+FACTS = RunFacts(parameters=1_000_000, vocab_size=1000, learning_rate=1e-3, warmup_steps=50, max_steps=4000,
               corpus_tokens=10_000_000, unigram=5.9)  # fmt: skip
 
 
@@ -214,7 +214,7 @@ def test_the_doctor_hears_from_the_record_of_a_run_when_its_settings_were_change
     known = Curves("a")
     for step, loss in enumerate(curve["losses"][:600], 1):
         known.take(StepDone(step, loss, 3e-3, 1.0, step * 512, 1.0, 1.0))
-    run = runs.new("a", project.settings(), curve["parameters"], "", "")
+    run = registry.new("a", project.settings(), curve["parameters"], "", "")
     found = examine(known, run, None, None, curve["vocab_size"], running=True)
     assert found is not None and found.key == "diverging"
     history = [{"step": 300, "batch_size": 4}, {"step": 400, "settings": {"model.dropout": 0.5}},

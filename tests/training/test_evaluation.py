@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from llm_studio.config import Settings
-from llm_studio.data import batches
-from llm_studio.data.dataset import Tokens, open_tokens
-from llm_studio.data.tokenizer import Tokenizer
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens import batches
+from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.device import Compute
 from llm_studio.inference.generate import generate
 from llm_studio.jobs import Job

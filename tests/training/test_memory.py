@@ -12,9 +12,10 @@ from llm_studio.events import Event, Notice
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, memory, runs
+from llm_studio.runs import checkpoint, registry
+from llm_studio.training import memory
 from llm_studio.training.step import halved
-from llm_studio.workflows.training import train
+from llm_studio.workflows.training.train import train
 from tests.training.test_resume import StopAt, assert_same_weights, records
 
 OUT_OF_MEMORY: list[Callable[[], Exception]] = [
@@ -66,10 +67,10 @@ def test_it_trains_as_if_it_had_been_in_smaller_parts_from_the_start(
     assert len(told) == 2 and "4 parts of 2 sequences" in told[1]
     # what fits is recorded in the run, and in no settings of the project
     assert project.config_file.read_text(encoding="utf-8") == config
-    newest = checkpoint.listed(runs.folder(project, "large"))[-1]
-    for settings in (runs.read(project, "large").settings["training"], newest.settings().training.model_dump()):
+    newest = checkpoint.listed(registry.folder(project, "large"))[-1]
+    for settings in (registry.read(project, "large").settings["training"], newest.settings().training.model_dump()):
         assert (settings["batch_size"], settings["gradient_accumulation_steps"]) == (2, 4)
-    assert [change["batch_size"] for change in runs.read(project, "large").history] == [4, 2]
+    assert [change["batch_size"] for change in registry.read(project, "large").history] == [4, 2]
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
@@ -127,7 +128,7 @@ def test_where_one_sequence_is_too_much_it_says_what_to_do(project: Project, roo
     with pytest.raises(TrainingError, match=r"not enough memory.*smaller preset"):
         train(project, Job(said.append), run="a")
     assert [text.partition("parts of ")[2][0] for text in notices(said) if "ran out" in text] == ["4", "2", "1"]
-    assert runs.read(project, "a").state == "failed"
+    assert registry.read(project, "a").state == "failed"
 
 
 @pytest.mark.parametrize("size, parts, expected", [(8, 1, (4, 2)), (7, 1, (1, 7)), (6, 1, (3, 2)), (5, 4, (2, 10)),

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.training.muon import Muon, orthogonal
+from llm_studio.training.optim.muon import Muon, orthogonal
 
 SHAPES = ((24, 8), (24, 8), (8, 8), (8, 24), (8, 40))
 

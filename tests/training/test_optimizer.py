@@ -5,7 +5,7 @@ import torch
 
 from llm_studio.config import TrainingSettings
 from llm_studio.model.transformer import Transformer
-from llm_studio.training import optimizer
+from llm_studio.training.optim import optimizer
 from tests.model.builders import small_model, some_ids
 
 SETTINGS = TrainingSettings(learning_rate=0.01, weight_decay=0.5)

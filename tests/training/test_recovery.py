@@ -16,10 +16,11 @@ from llm_studio.events import Event, Notice, RolledBack, StepDone, StepSkipped
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, recovery, runs
-from llm_studio.training.recovery import LOOKBACK, PATIENCE, Recovery, Verdict
-from llm_studio.training.scheduler import learning_rate
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint, registry
+from llm_studio.training.health import recovery
+from llm_studio.training.health.recovery import LOOKBACK, PATIENCE, Recovery, Verdict
+from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.workflows.training.train import train
 from tests.training.test_resume import DieAt, StopAt, assert_same_weights, records, weights
 
 CHANCE = math.log(1000)
@@ -129,9 +130,9 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], None]:
     def make(steps: set[int]) -> None:
         from llm_studio.training import step as module
 
-        real = module.Update.gradients
+        real = module.Updater.gradients
 
-        def gradients(self: module.Update, step: int) -> module.Gradients | None:
+        def gradients(self: module.Updater, step: int) -> module.PendingGradients | None:
             loss = Transformer.loss
 
             def poisoned(model: Transformer, *args: Any) -> torch.Tensor:
@@ -141,7 +142,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], None]:
                 patch.setattr(Transformer, "loss", poisoned)
                 return real(self, step)
 
-        monkeypatch.setattr(module.Update, "gradients", gradients)
+        monkeypatch.setattr(module.Updater, "gradients", gradients)
 
     return make
 
@@ -179,7 +180,7 @@ def test_batches_that_stay_poisoned_are_passed_by_at_half_the_rate(project: Proj
     assert records(project, "a", "rollback") == [
         {"v": 1, "event": "rollback", "step": 20, "diverged_at": 43, "rate_factor": 0.5}
     ]
-    assert runs.read(project, "a").history == [{"step": 20, "rate_factor": 0.5, "diverged_at": 43}]
+    assert registry.read(project, "a").history == [{"step": 20, "rate_factor": 0.5, "diverged_at": 43}]
 
 
 @pytest.mark.parametrize("stop", [20, 42])
@@ -203,14 +204,14 @@ def test_a_weight_that_is_no_number_any_more_is_replaced_from_the_checkpoint(
 ) -> None:
     from llm_studio.training import step as module
 
-    made: list[module.Update] = []
-    real = module.Update.__init__
+    made: list[module.Updater] = []
+    real = module.Updater.__init__
 
-    def noted(self: module.Update, *args: Any) -> None:
+    def noted(self: module.Updater, *args: Any) -> None:
         made.append(self)
         real(self, *args)
 
-    monkeypatch.setattr(module.Update, "__init__", noted)
+    monkeypatch.setattr(module.Updater, "__init__", noted)
 
     class Flip:
         """Changes a weight when step 41 is done, as a bad memory chip would."""
@@ -243,7 +244,7 @@ def test_a_rate_far_too_high_is_lowered_three_times_then_given_up_with_advice(pr
     assert [event.rate_factor for event in of_kind(said, RolledBack)] == [0.5, 0.25, 0.125]
     told = [e.text for e in of_kind(said, Notice) if "diverged" in e.text]
     assert len(told) == 3 and "goes back to step 0, and on with 0.125 times" in told[2]
-    assert runs.read(project, "a").state == "failed"
+    assert registry.read(project, "a").state == "failed"
 
 
 def test_a_rate_too_high_is_halved_and_then_it_learns(project: Project) -> None:
@@ -261,7 +262,7 @@ def test_a_run_that_is_gone_on_with_at_another_rate_has_that_rate(project: Proje
     training = project.settings().replaced({**LONG, **changes}).training
     (last,) = records(project, "a", "step")[-1:]
     assert last["learning_rate"] == learning_rate(60, training)
-    assert runs.read(project, "a").history[-1] == {"step": 50, "settings": changes}
+    assert registry.read(project, "a").history[-1] == {"step": 50, "settings": changes}
 
 
 def test_a_lowered_rate_outlives_changes_that_have_nothing_to_do_with_it(project: Project, poison: Any) -> None:
@@ -277,4 +278,4 @@ def test_the_checkpoint_to_go_back_to_outlives_those_of_the_clock(project: Proje
     changes = {"training.max_steps": 70, "training.checkpoint_interval": 30, "training.eval_interval": 70,
                "training.checkpoint_minutes": 1e-6}  # fmt: skip
     train(project, StopAt(49).job, run="a", changes=changes)
-    assert 30 in [c.step for c in checkpoint.listed(runs.folder(project, "a"))]
+    assert 30 in [c.step for c in checkpoint.listed(registry.folder(project, "a"))]

@@ -17,8 +17,8 @@ from llm_studio.errors import BusyError, Cancelled, CheckpointError, DataError, 
 from llm_studio.events import Event, Notice, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, runs, snapshots
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint, registry, snapshots
+from llm_studio.workflows.training.train import train
 
 KILLS = 5
 
@@ -79,7 +79,7 @@ def test_a_killed_run_resumes_bit_for_bit(project: Project) -> None:
     command += [f"--set={name}={value}" for name, value in SAVING.items()]
     chance, inside = random.Random(3), 0
     for _kill in range(KILLS):
-        resume = ["--resume"] if runs.folder(project, "killed").exists() else []
+        resume = ["--resume"] if registry.folder(project, "killed").exists() else []
         process = subprocess.Popen(command + resume, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stdout
         left = chance.randint(1, 20)
@@ -91,7 +91,7 @@ def test_a_killed_run_resumes_bit_for_bit(project: Project) -> None:
         process.kill()
         _out, errors = process.communicate()
         assert process.returncode == (1 if sys.platform == "win32" else -signal.SIGKILL), errors
-        inside += bool(list(runs.folder(project, "killed").rglob("*.partial")))
+        inside += bool(list(registry.folder(project, "killed").rglob("*.partial")))
     assert inside
     assert train(project, Job(), run="killed", resume=True).finished
     assert_same_weights(project, "whole", "killed")
@@ -112,7 +112,7 @@ def test_a_power_cut_that_tore_the_last_writes_costs_no_more_than_the_last_check
     train(project, Job(), run="whole")
     with pytest.raises(RuntimeError, match="killed"):
         train(project, Job(DieAt(18)), run="cut")
-    folder = runs.folder(project, "cut")
+    folder = registry.folder(project, "cut")
     newest = checkpoint.listed(folder)[-1]
     assert newest.step == 15
     for path in [*newest.path.iterdir(), folder / "run.json"]:
@@ -121,7 +121,7 @@ def test_a_power_cut_that_tore_the_last_writes_costs_no_more_than_the_last_check
     content = log.read_bytes()
     end = content.index(b'"step": 13')  # the save of step 10 brought to the disk what came before it
     log.write_bytes(content[:end] + (b"\0" * 500 if how == "zeroed" else b""))
-    assert {run.name for run in runs.listed(project)} == {"whole", "cut"}
+    assert {run.name for run in registry.listed(project)} == {"whole", "cut"}
     said: list[Event] = []
     assert train(project, Job(said.append), run="cut", resume=True).finished
     assert any(isinstance(e, Notice) and "step-000015 is damaged" in e.text for e in said)
@@ -152,7 +152,7 @@ def test_a_process_that_the_system_ends_or_whose_terminal_closes_saves_before(pr
             break
     process.send_signal(number)
     process.communicate()
-    run = runs.read(project, "ended")
+    run = registry.read(project, "ended")
     if sys.platform != "win32":  # where the system just ends it
         assert run.state == "stopped" and run.step >= 7
     assert train(project, Job(), run="ended", resume=True).finished
@@ -192,9 +192,9 @@ def test_a_run_that_was_killed_before_its_end_was_recorded_is_finished_by_a_resu
     train(project, Job(), run="a")
     record = project.checkpoints / "a" / "run.json"
     record.write_text(record.read_text(encoding="utf-8").replace('"finished"', '"running"'), encoding="utf-8")
-    assert runs.read(project, "a").state == "interrupted"
+    assert registry.read(project, "a").state == "interrupted"
     assert train(project, Job(), run="a", resume=True).finished
-    assert runs.read(project, "a").state == "finished" and runs.read(project, "a").step == 30
+    assert registry.read(project, "a").state == "finished" and registry.read(project, "a").step == 30
 
 
 def test_a_run_whose_folder_is_renamed_by_hand_goes_on_in_a_new_one(project: Project) -> None:
@@ -212,9 +212,9 @@ def test_the_run_begun_last_is_the_last_whatever_the_clock_says(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(project, StopAt(5).job, run="b")
-    monkeypatch.setattr(runs, "now", lambda: "2001-01-01T00:00:00.000+00:00")
+    monkeypatch.setattr(registry, "now", lambda: "2001-01-01T00:00:00.000+00:00")
     train(project, StopAt(5).job, run="a")
-    assert [run.name for run in runs.listed(project)] == ["b", "a"]
+    assert [run.name for run in registry.listed(project)] == ["b", "a"]
 
 
 def test_the_shape_of_the_model_can_not_change_within_a_run(project: Project) -> None:
@@ -224,9 +224,9 @@ def test_the_shape_of_the_model_can_not_change_within_a_run(project: Project) ->
 
 
 def test_two_programs_do_not_train_the_same_run(project: Project) -> None:
-    with project.writing(runs.lock_name("a")), pytest.raises(BusyError, match="run-a"):
+    with project.writing(registry.lock_name("a")), pytest.raises(BusyError, match="run-a"):
         train(project, Job(), run="a")
-    assert not runs.listed(project)
+    assert not registry.listed(project)
 
 
 def test_a_save_on_request_goes_on_training(project: Project) -> None:
@@ -280,13 +280,13 @@ def test_a_run_that_never_made_a_step_leaves_nothing(project: Project) -> None:
 def test_a_corpus_too_small_leaves_no_run(project: Project) -> None:
     with pytest.raises(DataError):
         train(project, Job(), run="a", changes={"model.max_seq_len": 1_000_000})
-    assert not runs.listed(project) and not (project.checkpoints / "a").exists()
+    assert not registry.listed(project) and not (project.checkpoints / "a").exists()
 
 
 def test_an_interrupted_run_tells_how_far_it_came(project: Project) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         train(project, Job(DieAt(13)), run="a")
-    run = runs.read(project, "a")
+    run = registry.read(project, "a")
     assert (run.state, run.step) == ("interrupted", 10) and run.best_loss and run.seconds > 0
 
 
@@ -299,7 +299,7 @@ def test_a_run_whose_record_is_lost_or_damaged_is_read_from_its_checkpoints(
     record.unlink()
     if content is not None:
         record.write_text(content, encoding="utf-8")
-    run = runs.listed(project)[0]
+    run = registry.listed(project)[0]
     assert (run.name, run.step, run.state) == ("a", 12, "interrupted")
     assert train(project, Job(), run="a", resume=True).finished
 
@@ -310,7 +310,7 @@ def test_a_run_of_a_newer_program_is_left_alone(project: Project) -> None:
     record.write_text('{"version": 2}', encoding="utf-8")
     with pytest.raises(ProjectError, match="newer LLM Studio"):
         train(project, Job(), run="a", resume=True)
-    assert runs.listed(project) == []
+    assert registry.listed(project) == []
 
 
 def test_snapshots_of_an_abandoned_future_go(project: Project) -> None:
@@ -328,7 +328,7 @@ def test_too_little_memory_is_explained(project: Project, monkeypatch: pytest.Mo
     monkeypatch.setattr("llm_studio.model.transformer.Transformer.loss", greedy)
     with pytest.raises(TrainingError, match=r"not enough memory.*batch_size"):
         train(project, Job(), run="a")
-    assert runs.read(project, "a").state == "failed"
+    assert registry.read(project, "a").state == "failed"
 
 
 def test_fewer_steps_than_are_done_is_said(project: Project) -> None:

@@ -19,10 +19,11 @@ from llm_studio.errors import DiskFullError, StorageError
 from llm_studio.events import CheckpointSaved, Event, Notice, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, keeping, log, runs, saving, tensors
-from llm_studio.training.keeping import Keeper, NotSavedError
-from llm_studio.training.tensors import Copy
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint, log, registry, tensors
+from llm_studio.runs.tensors import Copy
+from llm_studio.training import saving, writer
+from llm_studio.training.writer import NotSavedError, RunWriter
+from llm_studio.workflows.training.train import train
 from tests.training.test_resume import DieAt, StopAt, assert_same_weights, records
 
 OFTEN: dict[str, Any] = {
@@ -32,7 +33,7 @@ OFTEN: dict[str, Any] = {
 
 
 def steps(project: Project, run: str) -> list[int]:
-    return [saved.step for saved in checkpoint.listed(runs.folder(project, run))]
+    return [saved.step for saved in checkpoint.listed(registry.folder(project, run))]
 
 
 def test_a_run_saved_by_time_resumes_bit_for_bit_and_is_evaluated_no_more_often(project: Project) -> None:
@@ -41,7 +42,7 @@ def test_a_run_saved_by_time_resumes_bit_for_bit_and_is_evaluated_no_more_often(
     for stop in (7, 16):
         with pytest.raises(RuntimeError, match="killed"):  # nothing is saved then
             train(project, Job(DieAt(stop)), run="parts", resume=stop > 7, changes=OFTEN)
-        saved = checkpoint.listed(runs.folder(project, "parts"))
+        saved = checkpoint.listed(registry.folder(project, "parts"))
         assert saved[-1].step >= 1 and saved[-1].state.validation_loss is None
     assert train(project, Job(), run="parts", resume=True).finished
     assert_same_weights(project, "whole", "parts")
@@ -52,7 +53,7 @@ def test_a_run_saved_by_time_resumes_bit_for_bit_and_is_evaluated_no_more_often(
 def test_the_time_between_saves_is_that_of_the_settings(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(saving.time, "monotonic", lambda: now)
-    monkeypatch.setattr(Keeper, "busy", False)  # as where a save takes no longer than a step
+    monkeypatch.setattr(RunWriter, "busy", False)  # as where a save takes no longer than a step
     monkeypatch.setattr(saving.time, "time", lambda: -now)  # a clock that is set back decides nothing
 
     def report(event: Event) -> None:
@@ -88,7 +89,7 @@ def test_the_training_goes_on_while_a_checkpoint_is_written(project: Project, mo
     assert told.index(("step", 9)) < told.index(("checkpoint", 5)) < told.index(("checkpoint", 10))
     # what is written is what was there at that step, whatever was trained since
     train(project, StopAt(5).job, run="five", changes=changes)
-    five, late = (checkpoint.read(checkpoint.folder(runs.folder(project, run), 5)) for run in ("five", "a"))
+    five, late = (checkpoint.read(checkpoint.folder(registry.folder(project, run), 5)) for run in ("five", "a"))
     assert all(torch.equal(five.weights()[name], tensor) for name, tensor in late.weights().items())
     assert all(torch.equal(five.moments()[name], tensor) for name, tensor in late.moments().items())
 
@@ -104,8 +105,8 @@ def test_what_the_disk_refuses_for_good_ends_the_training(project: Project, monk
     def refused(*_args: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("llm_studio.training.tensors.write", refused)
-    monkeypatch.setattr(keeping, "_PATIENCE", 0.2)
+    monkeypatch.setattr("llm_studio.runs.tensors.write", refused)
+    monkeypatch.setattr(writer, "_PATIENCE", 0.2)
     with pytest.raises(StorageError, match="may not be written"):
         train(project, Job(), run="a", changes={"training.snapshot_megabytes": 0})
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("saver")]
@@ -133,7 +134,7 @@ def test_what_the_disk_refuses_for_a_moment_is_written_later(project: Project, m
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "_LOOK", 0.05)
+    monkeypatch.setattr(writer, "_LOOK", 0.05)
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ def test_a_training_waits_for_room_on_the_disk_and_then_goes_on(project: Project
     states: list[str] = []
 
     def then() -> None:
-        states.append(runs.read(there, "full").state)
+        states.append(registry.read(there, "full").state)
         filler.make_room()
 
     filler = Filler(small_disk, 12, then)
@@ -238,7 +239,7 @@ def full_until(monkeypatch: pytest.MonkeyPatch, looks: int, state: list[str], pr
         if left:
             left -= 1
             if left == 1:
-                state.append(runs.read(project, "a").state)
+                state.append(registry.read(project, "a").state)
             raise DiskFullError("The disk is full.")
         real(folder, needed)
 
@@ -274,7 +275,7 @@ def test_a_log_keeps_what_a_full_disk_refuses(tmp_path: Path) -> None:
     waited: list[bool] = []
     written = log.RunLog(tmp_path / "a.jsonl")
     events = [StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0) for step in range(1, 5)]
-    with written, Keeper(written, job, waited.append) as keeper:
+    with written, RunWriter(written, job, waited.append) as keeper:
         keeper.tell(events[0])
         assert written._stream
         disk = Full(written._stream, 30)
@@ -293,7 +294,7 @@ def test_a_log_waits_for_room_to_be_cut(small_disk: Path) -> None:
 
     filler = Filler(small_disk, 40, then)
     written = log.RunLog(small_disk / "a.jsonl")
-    with written, Keeper(written, Job(filler)) as keeper:
+    with written, RunWriter(written, Job(filler)) as keeper:
         for step in range(1, 41):
             keeper.tell(StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0))
         keeper.cut_log(30, evaluated=True)
@@ -307,7 +308,7 @@ def test_what_waits_to_be_written_when_a_stop_comes_is_told_as_lost(tmp_path: Pa
         raise DiskFullError("The disk is full.")
 
     job = Job()
-    with log.RunLog(tmp_path / "a.jsonl") as written, pytest.raises(NotSavedError), Keeper(written, job) as keeper:
+    with log.RunLog(tmp_path / "a.jsonl") as written, pytest.raises(NotSavedError), RunWriter(written, job) as keeper:
         keeper.write(full)
         threading.Timer(0.2, job.request_stop).start()
 
@@ -316,7 +317,7 @@ def test_where_there_is_no_room_the_oldest_checkpoints_go_first(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(project, StopAt(17).job, run="a", changes={"training.eval_interval": 100})
-    folder = runs.folder(project, "a")
+    folder = registry.folder(project, "a")
     before = steps(project, "a")
     best = checkpoint.best(checkpoint.listed(folder))
     assert before == [10, 15, 17] and best and best.step == 15

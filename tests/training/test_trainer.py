@@ -9,14 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llm_studio.data import batches
-from llm_studio.data.dataset import Tokens, open_tokens
+from llm_studio.data.tokens import batches
+from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
-from llm_studio.training import checkpoint, log, runs, snapshots
-from llm_studio.training.scheduler import learning_rate
-from llm_studio.workflows.training import train
+from llm_studio.runs import checkpoint, log, registry, snapshots
+from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.workflows.training.train import train
 
 EXACT = {"training.precision": "float32", "model.dropout": 0.0}
 FROZEN = {**EXACT, "training.learning_rate": 1e-12}
@@ -32,7 +32,7 @@ def tokens(project: Project) -> Iterator[Tokens]:
 def train_steps(project: Project, run: str, steps: int, changes: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The weights after a whole run of `steps` steps."""
     train(project, Job(), run=run, changes={"training.max_steps": steps, **changes})
-    return checkpoint.listed(runs.folder(project, run))[-1].weights()
+    return checkpoint.listed(registry.folder(project, run))[-1].weights()
 
 
 def records(project: Project, run: str, kind: str) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def test_each_step_has_its_own_sequences_and_its_own_gradients(project: Project,
     seed, size = project.settings().training.seed, project.settings().training.batch_size
     train_steps(project, "a", 3, {**EXACT, "training.checkpoint_interval": 1})
     model, logged = fresh_model(project, tokens), records(project, "a", "step")
-    for saved in checkpoint.listed(runs.folder(project, "a"))[:2]:
+    for saved in checkpoint.listed(registry.folder(project, "a"))[:2]:
         model.load_state_dict(saved.weights())
         model.zero_grad()
         loss = plain_loss(model, batches.draw(tokens, seed, saved.step, size, 32))
@@ -140,7 +140,7 @@ def test_a_tighter_limit_makes_another_model_but_logs_the_same_norm(project: Pro
 
 def test_snapshots_are_of_the_steps_that_are_due_and_of_the_last(project: Project) -> None:
     weights = train_steps(project, "a", 30, {})
-    kept = snapshots.listed(runs.folder(project, "a"))
+    kept = snapshots.listed(registry.folder(project, "a"))
     assert not snapshots.is_due(30)
     assert set(kept) == {step for step in range(31) if snapshots.is_due(step)} | {30}
     last, first = snapshots.read(kept[30]), snapshots.read(kept[0])
@@ -151,7 +151,7 @@ def test_snapshots_are_of_the_steps_that_are_due_and_of_the_last(project: Projec
 
 def test_without_room_for_snapshots_there_are_none(project: Project) -> None:
     train_steps(project, "a", 3, {"training.snapshot_megabytes": 0})
-    assert not snapshots.listed(runs.folder(project, "a"))
+    assert not snapshots.listed(registry.folder(project, "a"))
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_the_validation_loss_is_plain_cross_entropy_of_the_weights_of_that_step(
     train_steps(project, "a", 30, changes)
     measured = {r["step"]: r for r in records(project, "a", "evaluation")}
     rows, model = batches.evaluation(tokens, 13, 32), fresh_model(project, tokens).eval()
-    saved = checkpoint.listed(runs.folder(project, "a"))
+    saved = checkpoint.listed(registry.folder(project, "a"))
     assert len(saved) >= 3
     for one in saved:
         model.load_state_dict(one.weights())
@@ -220,7 +220,7 @@ def test_the_validation_loss_is_plain_cross_entropy_of_the_weights_of_that_step(
     assert [r["best"] for r in measured.values()] == [
         r["loss"] == low for r, low in zip(measured.values(), lowest, strict=True)
     ]
-    assert runs.read(project, "a").best_loss == lowest[-1]
+    assert registry.read(project, "a").best_loss == lowest[-1]
 
 
 def test_samples_are_the_same_while_the_weights_are_the_same(project: Project) -> None:

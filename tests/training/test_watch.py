@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.training.watch import Pace, Watch
+from llm_studio.training.health.watch import LossMonitor, SpeedMonitor
 
 
 def sentences(losses: list[float], warmup: int = 100) -> list[tuple[int, str]]:
-    watch = Watch(vocab_size=1000, warmup_steps=warmup)
+    watch = LossMonitor(vocab_size=1000, warmup_steps=warmup)
     said = ((step, watch.warning(step, loss)) for step, loss in enumerate(losses, 1))
     return [(step, text) for step, text in said if text]
 
@@ -32,7 +32,7 @@ def test_nothing_is_said_during_the_warm_up() -> None:
 
 
 def paces(seconds: list[float], device: str = "cpu") -> list[tuple[int, str]]:
-    pace = Pace(device)
+    pace = SpeedMonitor(device)
     said = ((step, pace.warning(one)) for step, one in enumerate(seconds, 1))
     return [(step, text) for step, text in said if text]
 
@@ -55,7 +55,7 @@ def test_uneven_steps_and_short_pauses_are_left_in_peace(seconds: list[float], p
 
 
 def test_steps_done_in_another_way_are_measured_anew() -> None:
-    pace = Pace("cpu")
+    pace = SpeedMonitor("cpu")
     said = [pace.warning(1.0) for _ in range(50)]
     pace.begin_anew()
     assert not any(said + [pace.warning(10.0) for _ in range(50)])

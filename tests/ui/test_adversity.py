@@ -16,7 +16,7 @@ from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
 from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
-from llm_studio.workflows import texts
+from llm_studio.workflows.data import texts
 from tests.ui.driver import Driver
 
 

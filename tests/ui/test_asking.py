@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows import chats
-from llm_studio.workflows.training import train
+from llm_studio.workflows.generation import chats
+from llm_studio.workflows.training.train import train
 from tests.talk import add_talk
 from tests.ui.driver import LONG, Driver
 

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from llm_studio.jobs import Job
 from llm_studio.ui import app
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import training
+from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
 
 
@@ -98,7 +98,7 @@ def test_another_command_that_trains_the_same_run(opened: Driver) -> None:
 def test_a_run_cut_off_is_offered_to_be_resumed(opened: Driver, tmp_path: Path) -> None:
     project = opened.session.project
     assert project is not None
-    training.train(project, Job(), changes={"training.max_steps": 10})
+    train.train(project, Job(), changes={"training.max_steps": 10})
     record = project.checkpoints / "run-1" / "run.json"
     record.write_text(record.read_text(encoding="utf-8").replace("finished", "running").replace(
         '"max_steps": 10', '"max_steps": 20'), encoding="utf-8")  # fmt: skip

@@ -13,7 +13,8 @@ from llm_studio.ui import theme
 from llm_studio.ui.dialogs.cleaning import CleaningDialog
 from llm_studio.ui.dialogs.statistics import StatisticsDialog
 from llm_studio.ui.widgets.changes import Change, Changes
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 from tests.ui.driver import LONG, Driver
 
 

@@ -12,7 +12,8 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 from llm_studio.ui.widgets.toast import ToastBar
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 from tests.ui.driver import LONG, Driver
 
 COPY = Qt.DropAction.CopyAction
@@ -341,7 +342,7 @@ def test_cleaning_says_at_once_what_it_leaves_out(fresh: Driver, tmp_path: Path)
 
 
 def test_much_text_is_looked_through_by_a_button_alone(opened: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_studio.workflows import browsing
+    from llm_studio.workflows.data import browsing
 
     page = opened.page("data")
     monkeypatch.setattr(browsing, "QUICK", 10)

@@ -8,7 +8,7 @@ from llm_studio.project import Project
 from llm_studio.ui.session import OVERVIEW
 from llm_studio.ui.tabs.training import tasks
 from llm_studio.ui.tabs.training.page import TrainingPage
-from llm_studio.workflows import training
+from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
 
 STEPS = 60_000
@@ -17,12 +17,12 @@ STEPS = 60_000
 @pytest.fixture
 def page(opened: Driver, project: Project) -> TrainingPage:
     """The tab, with the short log of run-1 read, and the long one of run-2 not yet."""
-    training.train(project, Job(), changes={"training.max_steps": 4})
+    train.train(project, Job(), changes={"training.max_steps": 4})
     opened.session.refresh()
     opened.settle()
     page = opened.page("training")
     opened.settle()
-    training.train(project, Job(), changes={"training.max_steps": 4})
+    train.train(project, Job(), changes={"training.max_steps": 4})
     line = to_json(StepDone(7_777_777, 3.0, 1e-3, 0.5, 6400, 1000.0, 10.0)) + "\n"
     with project.log_file("run-2").open("a", encoding="utf-8") as log:
         log.writelines(line.replace("7777777", str(step), 1) for step in range(5, STEPS + 1))

@@ -14,8 +14,8 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.widgets.tinted_text import describe
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import chats
-from llm_studio.workflows.training import train
+from llm_studio.workflows.generation import chats
+from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
 
 

@@ -14,8 +14,9 @@ from llm_studio.ui.page import Toast
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.session import SETTINGS
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import chats, favourites, training
+from llm_studio.workflows.generation import chats, favourites
 from llm_studio.workflows.projects import new_project
+from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
 
 
@@ -152,7 +153,7 @@ def test_the_language_can_be_chosen_during_the_start_and_jobs_run_on(qtbot: QtBo
 def test_a_question_about_a_run_goes_with_its_project(opened: Driver, tmp_path: Path) -> None:
     project = opened.session.project
     assert project is not None
-    training.train(project, Job(), changes={"training.max_steps": 5})
+    train.train(project, Job(), changes={"training.max_steps": 5})
     opened.session.refresh()
     opened.settle()
     page = opened.page("training")

@@ -13,7 +13,7 @@ from llm_studio.model.cost import parameters
 from llm_studio.project import Project
 from llm_studio.ui.tabs.model.blocks import INNER, blocks
 from llm_studio.ui.tabs.model.fields import WholeNumber
-from llm_studio.ui.tabs.model.words import LABELS
+from llm_studio.ui.tabs.model.labels import LABELS
 from llm_studio.ui.widgets.architecture import Architecture
 from tests.ui.driver import Driver
 

@@ -4,13 +4,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QFileDialog, QLabel
+from PySide6.QtWidgets import QFileDialog, QLabel, QMenu
 
-from llm_studio import i18n
+from llm_studio import __version__, i18n
 from llm_studio.ui import theme
-from llm_studio.ui.awake import Awake
 from llm_studio.ui.dialogs.about import AboutDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
+from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
+from llm_studio.ui.keep_awake import Awake
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.worker import Task
 from tests.ui.driver import Driver
@@ -99,7 +100,7 @@ def test_the_folder_is_checked_and_kept(driver: Driver, dialog: SettingsDialog, 
 
 def test_cores_sleep_and_last_project_are_kept(driver: Driver, dialog: SettingsDialog) -> None:
     from llm_studio import device
-    from llm_studio.workflows import gauges
+    from llm_studio.workflows.machine import gauges
 
     assert dialog.threads.maximum() == gauges.cores() - 1
     dialog.threads.setValue(dialog.threads.maximum())
@@ -137,6 +138,27 @@ def test_about_shows_the_licence_of_the_chosen_library(driver: Driver) -> None:
     assert about.heading.text() == "Licence: LLM Studio"
     about.accept()
     driver.qtbot.waitUntil(lambda: not driver.window.findChildren(AboutDialog), timeout=5000)
+
+
+@pytest.mark.parametrize("language, item", [("en", "What's new"), ("fr", "Nouveautés")])
+def test_the_help_menu_shows_what_is_new_in_the_language_of_the_window(
+    driver: Driver, language: str, item: str
+) -> None:
+    driver.window.choose_language(language)
+    driver.settle()
+    menus = [action.menu() for action in driver.window.menuBar().actions()]
+    helping = menus[-1]
+    assert isinstance(helping, QMenu)
+    next(action for action in helping.actions() if action.text() == item).trigger()
+    shown = driver.dialog(WhatsNewDialog)
+    text = shown.browser.toPlainText()
+    assert text.startswith(f"{item}\n{__version__}"), "the first section is about this version"
+    before = shown.browser.document().defaultStyleSheet()
+    driver.window.choose_theme("dark")
+    assert shown.browser.document().defaultStyleSheet() != before
+    assert shown.browser.toPlainText() == text
+    shown.accept()
+    driver.qtbot.waitUntil(lambda: not driver.window.findChildren(WhatsNewDialog), timeout=5000)
 
 
 def test_the_computer_stays_awake_only_while_such_a_job_runs(driver: Driver) -> None:

@@ -4,7 +4,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from llm_studio.ui.widgets.tinted_text import TintedText
-from llm_studio.workflows.chats import Token
+from llm_studio.workflows.generation.chats import Token
 
 
 def test_a_thousand_tokens_are_laid_out_in_one_go(qtbot: QtBot) -> None:

@@ -12,7 +12,8 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.ui.page import Toast
 from llm_studio.ui.tabs.tokenizer.page import PREPARE, TRAIN, TokenizerPage
-from llm_studio.workflows import projects, texts
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
 from tests.tiny import SETTINGS
 from tests.ui.driver import LONG, Driver
 

@@ -3,7 +3,8 @@
 from llm_studio.project import Project
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training.page import TrainingPage
-from llm_studio.workflows import projects, runs
+from llm_studio.workflows import projects
+from llm_studio.workflows.training import runs
 from tests.ui.driver import LONG, Driver
 from tests.ui.test_training_tab import drawn, page, shown, trained
 

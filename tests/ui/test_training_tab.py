@@ -23,11 +23,13 @@ from PySide6.QtWidgets import (
 from llm_studio.errors import StudioError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training.runs import write
+from llm_studio.runs.registry import write
 from llm_studio.ui.dialogs.compare_runs import CompareRuns
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training.page import TrainingPage
-from llm_studio.workflows import curves, favourites, projects, runs, training
+from llm_studio.workflows import projects
+from llm_studio.workflows.generation import favourites
+from llm_studio.workflows.training import curves, runs, train
 from tests.ui.driver import LONG, Driver
 
 
@@ -38,7 +40,7 @@ def page(opened: Driver) -> TrainingPage:
 
 
 def trained(project: Project, steps: int = 30, **changes: object) -> None:
-    training.train(project, Job(), changes={"training.max_steps": steps, **changes})
+    train.train(project, Job(), changes={"training.max_steps": steps, **changes})
 
 
 def go_long(opened: Driver, project: Project) -> None:

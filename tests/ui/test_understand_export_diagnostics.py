@@ -19,8 +19,9 @@ from llm_studio.ui import theme
 from llm_studio.ui.app import speak
 from llm_studio.ui.tabs import understand
 from llm_studio.ui.tabs.export import ZIP
+from llm_studio.ui.widgets import markdown
 from llm_studio.ui.worker import Task
-from llm_studio.workflows.training import train
+from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
 
 PAGES = [(language, name) for language in i18n.LANGUAGES for name in understand.PAGES]
@@ -54,7 +55,7 @@ def test_both_languages_explain_the_same(qapp: QApplication) -> None:
 
 
 def test_headings_of_the_same_words_have_anchors_of_their_own() -> None:
-    document = understand.render("# A & b?\n\n## A b\n\n## A b\n")
+    document = markdown.render("# A & b?\n\n## A b\n\n## A b\n")
     assert [anchor for _level, anchor, _text in document.headings] == ["a-b", "a-b-1", "a-b-2"]
 
 
@@ -203,7 +204,7 @@ def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> Non
     """The job is real; the weights are made larger, so that there is time to stop it."""
     from dataclasses import replace
 
-    from llm_studio.training import checkpoint
+    from llm_studio.runs import checkpoint
 
     page = trained.page("export")
     trained.settle()
@@ -285,7 +286,7 @@ def test_the_gauges_move_only_while_they_are_seen(opened: Driver) -> None:
 
 
 def test_a_graphics_card_has_gauges_of_its_own(opened: Driver) -> None:
-    from llm_studio.workflows.gauges import Gpu, look
+    from llm_studio.workflows.machine.gauges import Gpu, look
 
     page = opened.page("diagnostics")
     page._timer.stop()

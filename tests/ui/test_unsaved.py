@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QMessageBox
 
 from llm_studio.project import Project
-from llm_studio.workflows import chats
+from llm_studio.workflows.generation import chats
 from tests.ui.driver import Driver
 
 WRONG = "\nmodel: [not finished"

@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt
 
 from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.session import TRAINING
-from llm_studio.workflows import chats, runs
+from llm_studio.workflows.generation import chats
+from llm_studio.workflows.training import runs
 from tests.tiny import SETTINGS
 from tests.ui.driver import LONG, Driver
 

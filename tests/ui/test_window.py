@@ -15,7 +15,7 @@ from llm_studio.ui.dialogs.problem import ProblemDialog
 from llm_studio.ui.page import Toast
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import runs
+from llm_studio.workflows.training import runs
 from tests.ui.driver import LONG, Driver
 
 TRAIN = Task("training", lambda job: None, "Training")

@@ -23,7 +23,8 @@ from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.tabs.generation.page import GenerationPage
-from llm_studio.workflows import projects, quickstart, training
+from llm_studio.workflows import projects, quickstart
+from llm_studio.workflows.training import train
 from tests.ui.clipped import clipped
 
 STEPS, SHORT_STEPS = 500, 120
@@ -56,7 +57,7 @@ def make_project(folder: Path, language: str) -> None:
     made = quickstart.quickstart(folder, language, Job(), print, max_steps=SHORT_STEPS)
     projects.change_settings(made.project, {"project.name": "mon-llm" if language == "fr" else "my-llm"})
     changes = {"training.max_steps": STEPS, "training.eval_interval": 50, "training.warmup_steps": 30}
-    training.train(made.project, Job(), run="long", changes=changes)
+    train.train(made.project, Job(), run="long", changes=changes)
 
 
 class Tour:
@@ -146,6 +147,7 @@ def empty(tour: Tour) -> None:
     tour.dialog("new-project", tour.window.closing.new_project)
     tour.dialog("settings", tour.window.show_settings)
     tour.dialog("about", tour.window.show_about)
+    tour.dialog("whats-new", tour.window.show_changes)
     name = "vide" if tour.look.language == "fr" else "empty"
     fresh = projects.new_project(tour.folder / name, "nano", tour.look.language)
     tour.window.closing.open_project(fresh)
@@ -161,7 +163,7 @@ def done(tour: Tour) -> None:
         tour.go(name)
     tour.window.go_to("generation")
     page = cast("GenerationPage", tour.window.pages["generation"])
-    page.talk.box.setPlainText(training.PROMPTS["fr" if tour.look.language == "fr" else "en"][0])
+    page.talk.box.setPlainText(train.PROMPTS["fr" if tour.look.language == "fr" else "en"][0])
     tour.settle()
     tour.window.do_primary()
     tour.settle()

@@ -1,10 +1,13 @@
-"""From a clean checkout to a removed program: builds, installs, drives and uninstalls it, and looks what is left.
+"""From a clean checkout to a removed program: builds, installs, drives and uninstalls it, and looks for what is left.
 
 On Windows:  python -m tests.windows.check
 On Linux:    python -m tests.windows.check --runner "wine-run.sh DIR" --root DIR/prefix/drive_c
 
 `--runner`: what starts a Windows program there, "python" among them; `--root`: where its C: is in this file system.
 `--bundle FOLDER` takes a folder that is built already. Prints times and sizes; exits with 1 where something is wrong.
+
+It can be repeated with the same `--out`, whose clone it replaces. A copy of the program that is installed already is
+uninstalled first; its settings are put aside and put back at the end.
 """
 
 import argparse
@@ -13,13 +16,16 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PureWindowsPath
 
-from tests.windows import imports, package
+from tests.windows import package
 
 NAME = package.NAME
 LOCAL = r"AppData\Local"
@@ -35,6 +41,36 @@ while any(map(os.path.exists, sys.argv[1:])) and time.monotonic() < until:
     time.sleep(0.5)
 """
 """The uninstaller goes on as another process, in a copy of itself: what started it waits for the folders to vanish."""
+UNINSTALL_EARLIER = f"""
+import subprocess, sys, time, winreg
+KEY = r"Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\{NAME}"
+def value(name):
+    try:
+        with winreg.OpenKey(winreg.HKEY_CURRENT_USER, KEY) as key:
+            return winreg.QueryValueEx(key, name)[0]
+    except FileNotFoundError:
+        return ""
+if not value("UninstallString"):
+    sys.exit(0)
+sys.stdout.buffer.write(value("InstallLocation").encode())
+sys.stdout.flush()
+try:
+    subprocess.run(value("UninstallString") + " /S /KEEP=1")
+except OSError:
+    with winreg.OpenKey(winreg.HKEY_CURRENT_USER, KEY.rpartition(chr(92))[0], 0, winreg.KEY_ALL_ACCESS) as parent:
+        winreg.DeleteKey(parent, {NAME!r})
+until = time.monotonic() + 120
+while value("UninstallString") and time.monotonic() < until:
+    time.sleep(0.5)
+sys.exit(1 if value("UninstallString") else 0)
+"""
+"""Uninstalls a copy of the program that is installed already, and prints its folder; the settings stay. The key in the
+registry is the last thing the uninstaller removes. Where the folder was deleted by hand, only the key is left: as long
+as it is there, the installer would choose that folder again."""
+WITHOUT_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16", "DNNL_MAX_CPU_ISA": "AVX512_CORE_BF16"}
+"""Under Wine on a processor with AMX: Linux lets a process use the tile registers only after it has asked for them
+(arch_prctl, ARCH_REQ_XCOMP_PERM). oneDNN's build for Windows doesn't make this Linux call, so its first AMX instruction
+ends the program as an illegal one. DNNL is an earlier name of oneDNN."""
 MEASURED = ("threads.json", "graphs.json")
 """What the program notes of a computer with more cores than two, or with a graphics card, in its data folder."""
 
@@ -45,6 +81,7 @@ class Machine:
     def __init__(self, runner: str, root: str) -> None:
         self.runner, self.root = shlex.split(runner), Path(root) if root else None
         self.python = sys.executable if self.root is None else "python"
+        self.environment = {**os.environ, **({} if self.root is None else WITHOUT_AMX)}
 
     def run(self, *command: str, timeout: float = 900, captured: bool = True) -> subprocess.CompletedProcess[bytes]:
         """Run a program to its end; how long it took is printed.
@@ -52,7 +89,9 @@ class Machine:
         Not `captured`, it gets no handles for its output: a windowed program has none when it is double-clicked.
         """
         begun = time.monotonic()
-        done = subprocess.run([*self.runner, *command], capture_output=captured, timeout=timeout, check=False)
+        done = subprocess.run(
+            [*self.runner, *command], capture_output=captured, timeout=timeout, check=False, env=self.environment
+        )
         print(
             f"  {time.monotonic() - begun:6.1f} s  exit {done.returncode}  {PureWindowsPath(command[0]).name}",
             flush=True,
@@ -81,10 +120,24 @@ def tree(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+def remove(folder: Path) -> None:
+    """Delete a folder if it exists. Git's objects are read-only files, which Windows refuses to delete."""
+    if folder.exists():
+        for path in folder.rglob("*"):
+            if not path.is_symlink():
+                path.chmod(stat.S_IRWXU)
+        shutil.rmtree(folder)
+
+
+def clone(source: Path, checkout: Path) -> None:
+    """A fresh clone of `source` at `checkout`, in place of the one that an earlier check left there."""
+    remove(checkout)
+    subprocess.run(["git", "clone", "--quiet", str(source), str(checkout)], check=True)
+
+
 def build(machine: Machine, checkout: Path) -> Path:
     """Build the folder from a fresh clone at `checkout`."""
-    source = package.ROOT
-    subprocess.run(["git", "clone", "--quiet", str(source), str(checkout)], check=True)
+    clone(package.ROOT, checkout)
     os.chdir(checkout)
     pip = ("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--force-reinstall", ".")
     for command in (pip, ("-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", "build.spec")):
@@ -97,7 +150,7 @@ def build(machine: Machine, checkout: Path) -> Path:
 def self_test(machine: Machine, program: str, out: str, projects: str) -> list[str]:
     """Let the installed window drive itself; what it found wrong."""
     for place in (out, projects):
-        shutil.rmtree(machine.path(place), ignore_errors=True)
+        remove(machine.path(place))
     begun = datetime.now()
     done = machine.run(program, "--self-test", out, projects, captured=False)
     try:
@@ -132,6 +185,8 @@ def main() -> int:
     options = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  a Windows console says cp1252
+    from tests.windows import imports  # needs pefile, which only this check does
+
     machine, out = Machine(options.runner, options.root), options.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     print("build")
@@ -147,9 +202,41 @@ def main() -> int:
     setup, archive = package.installer(bundle, out, options.fast), package.portable_zip(bundle, out)
     for made in (setup, archive):
         print(f"  {made.stat().st_size / 1e6:8.1f} MB  {made.name}")
-    problems += installed(machine, setup)
+    earlier = uninstall_earlier(machine)
+    problems += earlier
+    if not earlier:
+        with put_aside(machine.path(rf"{machine.home()}\{LOCAL}\{NAME}")):
+            problems += installed(machine, setup)
     print("\n".join(problems) or "all is well")
     return 1 if problems else 0
+
+
+def uninstall_earlier(machine: Machine) -> list[str]:
+    """Uninstall a copy of the program that is there already: its files and shortcuts would pass for the new ones."""
+    done = machine.run(machine.python, "-c", UNINSTALL_EARLIER)
+    folder = done.stdout.decode("utf-8", "replace").strip()
+    if folder:
+        print(f"         an earlier installation was found in {folder}")
+    if done.returncode:
+        return [f"an earlier installation in {folder or 'an unknown folder'} could not be removed: close the program"]
+    return []
+
+
+@contextmanager
+def put_aside(folder: Path) -> Iterator[None]:
+    """Keep the user's own settings from being used and then removed by what is checked."""
+    aside = next(
+        name for n in range(1, 100) if not (name := folder.with_name(f"{folder.name} before check {n}")).exists()
+    )
+    kept = folder.exists()
+    if kept:
+        folder.rename(aside)
+    try:
+        yield
+    finally:
+        if kept:
+            remove(folder)
+            aside.rename(folder)
 
 
 def installed(machine: Machine, setup: Path) -> list[str]:
@@ -174,7 +261,7 @@ def installed(machine: Machine, setup: Path) -> list[str]:
         problems.append("the window could not be started: " + done.stderr.decode("utf-8", "replace")[-500:])
     print("the command line")
     quick = rf"{machine.other_folder}\quick start"
-    shutil.rmtree(machine.path(quick), ignore_errors=True)
+    remove(machine.path(quick))
     done = machine.run(rf"{folder}\llm-studio.exe", "quickstart", quick, "--lang", "fr", "--steps", "20")
     if done.returncode or not list(machine.path(quick).rglob("model.safetensors")):
         problems.append("quickstart failed: " + done.stdout.decode("utf-8", "replace")[-1500:])

@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from llm_studio import files
-from llm_studio.data.readers.options import ReadOptions
-from llm_studio.data.readers.reading import read_path
+from llm_studio.data.sources.readers.options import ReadOptions
+from llm_studio.data.sources.readers.read import read_path
 from llm_studio.errors import BusyError, ProjectError, SourceError, StorageError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.training import runs
-from llm_studio.workflows import projects, texts
-from llm_studio.workflows.training import Trained, train
+from llm_studio.runs import registry
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.training.train import TrainResult, train
 from tests.tiny import project_with_tokens
 
 pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="only Windows does this")
@@ -32,7 +33,7 @@ time.sleep(float(sys.argv[2]))
 """Another program that opens a file for itself alone, as Word does with a document, for so many seconds."""
 
 
-def train_briefly(project: Project, run: str) -> Trained:
+def train_briefly(project: Project, run: str) -> TrainResult:
     return train(project, Job(), run=run, changes={"training.max_steps": 6})
 
 
@@ -109,11 +110,11 @@ def test_a_run_may_change_the_case_of_its_name_and_no_more(tmp_path: Path) -> No
     project = project_with_tokens(tmp_path / "p")
     train_briefly(project, "First")
     train_briefly(project, "Second")
-    runs.rename(project, "First", "FIRST")
-    assert {run.name.lower() for run in runs.listed(project)} == {"first", "second"}
-    assert runs.read(project, "FIRST").step == 6
+    registry.rename(project, "First", "FIRST")
+    assert {run.name.lower() for run in registry.listed(project)} == {"first", "second"}
+    assert registry.read(project, "FIRST").step == 6
     with pytest.raises(ProjectError, match="already a run"):
-        runs.rename(project, "FIRST", "second")
+        registry.rename(project, "FIRST", "second")
 
 
 def test_all_steps_in_a_folder_of_the_network(tmp_path: Path) -> None:

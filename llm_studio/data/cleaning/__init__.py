@@ -19,6 +19,6 @@ The rest is off, for somebody wants what it removes: texts about HTML have tags,
 versions of one text; and a language or a longest length is a choice.
 """
 
-from llm_studio.data.cleaning.stream import TEXT_RULES, Cleaner, clean
+from llm_studio.data.cleaning.pipeline import TEXT_RULES, Cleaner, clean
 
 __all__ = ["TEXT_RULES", "Cleaner", "clean"]

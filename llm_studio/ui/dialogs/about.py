@@ -8,7 +8,7 @@ from llm_studio.i18n import _
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows import licences
+from llm_studio.workflows.machine import licences
 
 
 class AboutDialog(QDialog):

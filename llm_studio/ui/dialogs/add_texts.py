@@ -13,7 +13,7 @@ from llm_studio.ui.widgets.basics import button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.texts import Look
+    from llm_studio.workflows.data.texts import Inspection
 
 _BETWEEN = "\n\n———\n\n"
 
@@ -31,7 +31,7 @@ class AddTextsDialog(QDialog):
         self.setWindowTitle(_("Add texts"))
         self.resize(820, 560)
         self._paths = list(paths)
-        self._looks: dict[Path, Look] = {}
+        self._looks: dict[Path, Inspection] = {}
         self._problems: dict[Path, str] = {}
         self._fields: dict[Path, str] = {}
         self.files = Table(self, _("Files to add"), (_("File"), _("Kind")))
@@ -81,7 +81,7 @@ class AddTextsDialog(QDialog):
     def _path(self) -> Path:
         return self._paths[max(0, self.files.chosen())]
 
-    def show_look(self, path: Path, seen: "Look") -> None:
+    def show_look(self, path: Path, seen: "Inspection") -> None:
         """The file, archive or folder at `path` was looked at."""
         self._looks[path] = seen
         self._problems.pop(path, None)
@@ -142,15 +142,15 @@ class AddTextsDialog(QDialog):
         self.deleteLater()
 
 
-def _usable(seen: "Look") -> bool:
+def _usable(seen: "Inspection") -> bool:
     return bool(seen.documents)
 
 
-def _kind(seen: "Look") -> str:
+def _kind(seen: "Inspection") -> str:
     return _("folder") if seen.kind == "folder" else f".{seen.kind}"
 
 
-def _facts(seen: "Look") -> str:
+def _facts(seen: "Inspection") -> str:
     """Kind, encoding, size and number of files in a line."""
     encoding = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
     files = ngettext("{n} file that can be read", "{n} files that can be read", seen.files)
@@ -160,7 +160,7 @@ def _facts(seen: "Look") -> str:
     return " · ".join(filter(None, facts))
 
 
-def _what_fails(seen: "Look") -> str:
+def _what_fails(seen: "Inspection") -> str:
     """The problem, or the files that can't be read, a few of them."""
     lines = [seen.problem] if seen.problem else []
     lines += [f"{name}: {reason}" for name, reason in seen.refused[:3]]

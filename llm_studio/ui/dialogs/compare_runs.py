@@ -10,7 +10,7 @@ from llm_studio.ui.widgets.basics import button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.runs import Run
+    from llm_studio.workflows.training.runs import Run
 
 
 class CompareRuns(QDialog):
@@ -18,7 +18,7 @@ class CompareRuns(QDialog):
 
     def __init__(self, runs: "list[Run]", parent: QWidget) -> None:
         super().__init__(parent)
-        from llm_studio.workflows.runs import differences
+        from llm_studio.workflows.training.runs import differences
 
         self.setWindowTitle(_("Compare runs"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

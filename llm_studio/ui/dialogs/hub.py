@@ -13,7 +13,7 @@ from llm_studio.ui.widgets.basics import Segmented, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.download import Entry, Found
+    from llm_studio.workflows.data.download import Entry, Found
 
 _TYPING = 300
 """Milliseconds without a key after which the hub is asked."""

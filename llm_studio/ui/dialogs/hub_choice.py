@@ -11,10 +11,10 @@ from llm_studio import i18n
 from llm_studio.i18n import _, number, short_number, size
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
-from llm_studio.workflows.download import HUB
+from llm_studio.workflows.data.download import HUB
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.download import Entry, Found, Preview
+    from llm_studio.workflows.data.download import Entry, Found, Preview
 
 MEGABYTE = 1_000_000
 _MOST_DOCUMENTS, _MOST_MEGABYTES = 1_000_000_000, 10_000_000

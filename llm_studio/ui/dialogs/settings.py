@@ -87,7 +87,7 @@ class SettingsDialog(QDialog):
         column.addWidget(self.reopen)
 
     def _add_training(self, column: QVBoxLayout, inside: QWidget) -> None:
-        from llm_studio.workflows.gauges import cores
+        from llm_studio.workflows.machine.gauges import cores
 
         count = cores()
         self.threads = QSpinBox(inside)

@@ -14,7 +14,7 @@ from llm_studio.ui.widgets.histogram import Histogram
 from llm_studio.ui.widgets.table import Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.statistics import Figures, Share, Statistics
+    from llm_studio.workflows.data.statistics import Figures, Share, Statistics
 
 _TICKS = 1000
 _WORDS, _LANGUAGES = 100, 8

@@ -1,13 +1,8 @@
 """The tab Understand: pages that explain what the program does, for each tab, with the files where it is done."""
 
 import html
-import re
-from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from markdown_it import MarkdownIt
 from PySide6.QtCore import QRect, QSize, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QFontMetrics, QTextCharFormat, QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
@@ -27,11 +22,8 @@ from llm_studio.i18n import N_, _
 from llm_studio.paths import resource
 from llm_studio.ui import theme
 from llm_studio.ui.page import Page
+from llm_studio.ui.widgets import markdown
 from llm_studio.ui.widgets.basics import Card, icon_button, label, row
-
-if TYPE_CHECKING:
-    from markdown_it.renderer import RendererHTML
-    from markdown_it.token import Token
 
 PAGES = {
     "data": N_("Data"), "tokenizer": N_("Tokenizer"), "model": N_("Model"), "training": N_("Training"),
@@ -41,21 +33,6 @@ _INDEX_WIDTH, _HEADING_WIDTH = 224, 160
 """Of the list at the left, and of a heading in it, beside padding and scroll bar."""
 _SOURCE = "source:"
 """Links of this kind show a file of the program itself."""
-_STYLE = """
-body {{ color: {text}; }} h1 {{ font-size: 22px; font-weight: 600; }} h2 {{ font-size: 17px; font-weight: 600; }}
-h3 {{ font-size: 14px; font-weight: 600; }} a {{ color: {accent}; text-decoration: none; }}
-code, pre {{ font-family: "Cascadia Mono", "Consolas", "DejaVu Sans Mono", monospace; font-size: 12px; }}
-code {{ background-color: {sunken}; }} th {{ color: {muted}; font-weight: 600; text-align: left; }}
-p, li {{ line-height: 140%; }} blockquote {{ color: {muted}; }}
-"""
-
-
-@dataclass(frozen=True)
-class Document:
-    """A page as HTML, and its headings: (level, anchor, text)."""
-
-    html: str
-    headings: tuple[tuple[int, str, str], ...]
 
 
 class UnderstandPage(Page):
@@ -155,10 +132,7 @@ class UnderstandPage(Page):
     def _show(self) -> None:
         """Make the text of the page anew, in the colours of the theme."""
         document = _source(self._name) if self._name.startswith(_SOURCE) else _page(self._name)
-        colors = theme.colors()
-        self.browser.document().setDefaultStyleSheet(_STYLE.format(**vars(colors)))
-        self.browser.document().setDocumentMargin(10)
-        self.browser.setHtml(document.html.replace("$sunken", colors.sunken).replace("$line", colors.line))
+        markdown.show(document, self.browser)
         self.headings.clear()
         measure = QFontMetrics(theme.font())
         for level, anchor, text in document.headings:
@@ -260,16 +234,16 @@ class UnderstandPage(Page):
         self.following.setEnabled(count > 0)
 
 
-# --- From Markdown to what Qt shows -----------------------------------------------------------------------------
+# --- The pages -----------------------------------------------------------------------------
 
 
-def _page(name: str) -> Document:
+def _page(name: str) -> markdown.Document:
     """The page of this name in the user's language."""
     path = resource("learn", i18n.language(), f"{name}.md")
-    return render(path.read_text(encoding="utf-8"))
+    return markdown.render(path.read_text(encoding="utf-8"))
 
 
-def _source(link: str) -> Document:
+def _source(link: str) -> markdown.Document:
     """A file of the program, to be read. The frozen program may lack it."""
     package = Path(llm_studio.__file__).parent.resolve()
     relative = link.removeprefix(_SOURCE)
@@ -277,44 +251,6 @@ def _source(link: str) -> Document:
     title = f"llm_studio/{relative}"
     if not path.is_relative_to(package) or path.suffix != ".py" or not path.is_file():
         text = _("This file doesn't come with the installed program.")
-        return Document(f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>", ())
+        return markdown.Document(f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>", ())
     code = path.read_text(encoding="utf-8")
-    return Document(f"<h1>{html.escape(title)}</h1>{_code_block(code, 'pre')}", ())
-
-
-def render(text: str) -> Document:
-    """Markdown as HTML that Qt understands, each heading with an anchor made of its words."""
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    markdown.add_render_rule("fence", _render_code)
-    markdown.add_render_rule("code_block", _render_code)
-    tokens = markdown.parse(text)
-    headings: list[tuple[int, str, str]] = []
-    for opening, inline in pairwise(tokens):
-        if opening.type == "heading_open":
-            plain = "".join(child.content for child in inline.children or ())
-            anchor = _anchor(plain, {known for _level, known, _text in headings})
-            headings.append((int(opening.tag[1]), anchor, plain))
-            opening.attrSet("id", anchor)
-        elif opening.type == "table_open":
-            opening.attrs |= {"cellpadding": 6, "cellspacing": 0, "width": "100%"}
-    return Document(markdown.renderer.render(tokens, markdown.options, {}), tuple(headings))
-
-
-def _anchor(text: str, taken: set[str]) -> str:
-    """The words of a heading as an anchor, as GitHub makes them: "What is it?" is what-is-it."""
-    plain = re.sub(r"[^\w\s-]", "", text.lower()).strip()
-    wanted = made = re.sub(r"\s+", "-", plain)
-    number = 1
-    while made in taken:
-        made, number = f"{wanted}-{number}", number + 1
-    return made
-
-
-def _render_code(_renderer: "RendererHTML", tokens: "list[Token]", index: int, _options: Any, _env: Any) -> str:
-    return _code_block(tokens[index].content)
-
-
-def _code_block(code: str, space: str = "pre-wrap") -> str:
-    """Code on a ground of its own: Qt's paragraphs have no padding, the cells of its tables do."""
-    text = f'<pre style="white-space: {space}">{html.escape(code.rstrip())}</pre>'
-    return f'<table width="100%" cellpadding="10" bgcolor="$sunken"><tr><td>{text}</td></tr></table><p></p>'
+    return markdown.Document(f"<h1>{html.escape(title)}</h1>{markdown.code_block(code, 'pre')}", ())

@@ -12,7 +12,7 @@ from llm_studio.ui import theme
 from llm_studio.ui.widgets.tinted_text import percent, visible
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.next_token import Candidate
+    from llm_studio.workflows.generation.next_token import Candidate
 
 COUNT = 10
 _HEIGHT, _BAR = 19, 9

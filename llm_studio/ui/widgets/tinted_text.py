@@ -22,7 +22,7 @@ from llm_studio.ui import theme
 from llm_studio.ui.theme import set_role
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.chats import Token
+    from llm_studio.workflows.generation.chats import Token
 
 CLASSES = ((0.5, "token_3"), (0.2, "token_5"), (0.05, "token_2"), (0.0, "token_4"))
 """From which probability on which colour of the theme."""

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_studio.config import Settings
-from llm_studio.data.baselines import bigram_loss, unigram_loss
-from llm_studio.data.dataset import open_tokens
+from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
+from llm_studio.data.tokens.dataset import open_tokens
 from llm_studio.jobs import Job
-from llm_studio.workflows import curves, projects, texts
-from llm_studio.workflows.training import train
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.training import curves
+from llm_studio.workflows.training.train import train
 
 HERE = Path(__file__).parent
 TEXTS = Path(__file__).parents[4] / "shared" / "data"

@@ -11,10 +11,10 @@ from llm_studio.ui.tabs.data.rules import Rules
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, icon_button, label, row
 from llm_studio.ui.widgets.histogram import Histogram
-from llm_studio.workflows.cleaning import left_out
+from llm_studio.workflows.data.cleaning import left_out
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.browsing import Cleaned, Lengths
+    from llm_studio.workflows.data.browsing import Cleaned, Lengths
 
 _TICKS = 1000
 _SIGN_AFTER = 300

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from llm_studio.ui.dialogs.statistics import StatisticsDialog
     from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.cleaning import CleaningCard
-    from llm_studio.workflows.cleaning import Preview
+    from llm_studio.workflows.data.cleaning import Preview
+    from llm_studio.workflows.data.statistics import Share, Statistics
     from llm_studio.workflows.overview import Overview, Project
-    from llm_studio.workflows.statistics import Share, Statistics
 
 _CLEANING, _STATISTICS, _SHARES = "data/cleaning", "data/statistics", "data/shares"
 
@@ -110,7 +110,7 @@ class Figures(QObject):
             return
         if self._cleaning is None:
             self._card.begin_measuring()
-        from llm_studio.workflows import cleaning
+        from llm_studio.workflows.data import cleaning
 
         self._tried = now
         self._page.asked.emit(Task(_CLEANING, lambda job: cleaning.preview(project, None, job, cleaning.SAMPLE),
@@ -169,7 +169,7 @@ class Figures(QObject):
         if project is None:
             return
         from llm_studio.ui.dialogs.statistics import StatisticsDialog
-        from llm_studio.workflows import statistics
+        from llm_studio.workflows.data import statistics
 
         self._statistics = dialog = StatisticsDialog(self._page)
         dialog.finished.connect(self._statistics_closed)
@@ -201,7 +201,7 @@ class Figures(QObject):
 
 def _much(overview: "Overview") -> bool:
     """Whether trying all rules takes more than a few seconds."""
-    from llm_studio.workflows import browsing
+    from llm_studio.workflows.data import browsing
 
     return overview.characters > browsing.QUICK // 2
 

@@ -10,14 +10,14 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.ui.page import Toast
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import download as hub
+from llm_studio.workflows.data import download as hub
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.hub import HubDialog
     from llm_studio.ui.page import Page
-    from llm_studio.workflows.download import Found, Preview, Unfinished, Wanted
+    from llm_studio.workflows.data.download import DownloadRequest, Found, Preview, Unfinished
+    from llm_studio.workflows.data.texts import Source
     from llm_studio.workflows.overview import Project
-    from llm_studio.workflows.texts import Source
 
 _SEARCH, _LOOK, _UNFINISHED = "data/hub/search", "data/hub/look", "data/hub/unfinished"
 _MORE = 2
@@ -128,7 +128,7 @@ class Downloads(QObject):
 
         self._ask(work, left.wanted)
 
-    def _fetch(self, wanted: "Wanted") -> None:
+    def _fetch(self, wanted: "DownloadRequest") -> None:
         project = self._project
         if project is None:
             return
@@ -138,7 +138,7 @@ class Downloads(QObject):
 
         self._ask(work, wanted)
 
-    def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "Wanted") -> None:
+    def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "DownloadRequest") -> None:
         title = _("Downloading {name}").format(name=wanted.dataset.rpartition("/")[2])
         self._page.asked.emit(Task(self._key, work, title, "data", changes_project=True, keep_awake=True))
 

@@ -11,13 +11,13 @@ from llm_studio.ui.worker import Task
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.cleaning import CleaningCard
-    from llm_studio.workflows.browsing import Cleaned, Lengths
+    from llm_studio.workflows.data.browsing import Cleaned, Lengths
     from llm_studio.workflows.overview import Overview, Project
 
 LENGTHS, PLAN = "data/lengths", "data/plan"
 
 
-class Measures(QObject):
+class TextMeasures(QObject):
     """Asks for both, one after the other, when the texts or the settings have changed; for much text by a button."""
 
     known = Signal(bool)
@@ -71,7 +71,7 @@ class Measures(QObject):
         if project is None:
             return
 
-        from llm_studio.workflows import browsing
+        from llm_studio.workflows.data import browsing
 
         self._lengths_of = self._texts
         self._card.begin_measuring()
@@ -87,7 +87,7 @@ class Measures(QObject):
             self.known.emit(everything)
             return
 
-        from llm_studio.workflows import browsing
+        from llm_studio.workflows.data import browsing
 
         self._plan_of = wanted
         self._card.begin_measuring()

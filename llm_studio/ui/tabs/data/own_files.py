@@ -11,14 +11,14 @@ from llm_studio.errors import StudioError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import texts
+from llm_studio.workflows.data import texts
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.add_texts import AddTextsDialog
     from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.sources import FileOptions
+    from llm_studio.workflows.data.texts import Source
     from llm_studio.workflows.overview import Project
-    from llm_studio.workflows.texts import Source
 
 _LOOK = "data/look"
 _PLAIN = (".txt", ".md")

@@ -14,22 +14,22 @@ from llm_studio.ui.page import Page, Toast
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
 from llm_studio.ui.tabs.data.figures import Figures
 from llm_studio.ui.tabs.data.hub import Downloads, kept
-from llm_studio.ui.tabs.data.measures import Measures
+from llm_studio.ui.tabs.data.measures import TextMeasures
 from llm_studio.ui.tabs.data.own_files import OwnFiles
 from llm_studio.ui.tabs.data.preview import DocumentPreview
-from llm_studio.ui.tabs.data.reading import Reading
-from llm_studio.ui.tabs.data.removing import Removing
+from llm_studio.ui.tabs.data.reading import FileReading
+from llm_studio.ui.tabs.data.removing import SourceRemoval
 from llm_studio.ui.tabs.data.sources import SourceCards
 from llm_studio.ui.tabs.data.table import SourcesTable
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
 from llm_studio.ui.worker import Task
-from llm_studio.workflows.texts import DEFAULT_STORIES
+from llm_studio.workflows.data.texts import DEFAULT_STORIES
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.data.texts import Source
     from llm_studio.workflows.overview import Overview, Project
-    from llm_studio.workflows.texts import Source
 
 ADD = "data/add"
 _RIGHT = 286
@@ -56,9 +56,9 @@ class DataPage(Page):
         self.sources = SourcesTable(self)
         self.preview = DocumentPreview(self)
         self.cleaning = CleaningCard(self)
-        self.reading = Reading(self, self.preview)
-        self.measures = Measures(self, self.cleaning)
-        self.removing = Removing(self, self.sources)
+        self.reading = FileReading(self, self.preview)
+        self.measures = TextMeasures(self, self.cleaning)
+        self.removing = SourceRemoval(self, self.sources)
         self.downloads = Downloads(self, ADD)
         self.figures = Figures(self, self.cleaning)
         self.statistics = button(_("Statistics…"), self, self._on_statistics, "small")
@@ -177,7 +177,7 @@ class DataPage(Page):
         if project is None:
             return
 
-        from llm_studio.workflows import texts
+        from llm_studio.workflows.data import texts
 
         self.asked.emit(Task(ADD, lambda job: [texts.add_stories(project, language, count, job)],
                              _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip

@@ -23,7 +23,7 @@ from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, icon_button, label, row
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.browsing import Document, Found
+    from llm_studio.workflows.data.browsing import Document, Found
 
 _SIGN_AFTER = 300
 """Milliseconds after which a wait gets a sign of life."""
@@ -176,7 +176,7 @@ class DocumentPreview(QWidget):
         """Mark what is searched for in the text on the screen, and bring the first of it into view."""
         selections: list[QTextEdit.ExtraSelection] = []
         if self._shown is not None and self._searched:
-            from llm_studio.workflows.browsing import pattern
+            from llm_studio.workflows.data.browsing import pattern
 
             form = QTextCharFormat()
             form.setBackground(theme.color("token_2"))

@@ -10,14 +10,14 @@ from llm_studio.ui.worker import Task
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.preview import DocumentPreview
-    from llm_studio.workflows.browsing import Document, Found
+    from llm_studio.workflows.data.browsing import Document, Found
+    from llm_studio.workflows.data.texts import Source
     from llm_studio.workflows.overview import Project
-    from llm_studio.workflows.texts import Source
 
 PREVIEW, SEARCH = "data/preview", "data/search"
 
 
-class Reading(QObject):
+class FileReading(QObject):
     """Answers what the preview asks for, by tasks of its page."""
 
     def __init__(self, page: "Page", preview: "DocumentPreview") -> None:
@@ -52,7 +52,7 @@ class Reading(QObject):
         if project is None:
             return
 
-        from llm_studio.workflows import browsing
+        from llm_studio.workflows.data import browsing
 
         self._page.asked.emit(Task(PREVIEW, lambda job: browsing.read_document(project, name, place, job)))
 
@@ -70,7 +70,7 @@ class Reading(QObject):
         if project is None:
             return
 
-        from llm_studio.workflows import browsing
+        from llm_studio.workflows.data import browsing
 
         self._words = words
         self._page.asked.emit(Task(SEARCH, lambda job: browsing.search(project, name, words, place, start, job)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 REMOVE, RESTORE = "data/remove", "data/restore"
 
 
-class Removing(QObject):
+class SourceRemoval(QObject):
     """One removal at a time; each is told with an undo."""
 
     restored = Signal(str)
@@ -42,7 +42,7 @@ class Removing(QObject):
         if project is None or self._busy:
             return
 
-        from llm_studio.workflows import texts
+        from llm_studio.workflows.data import texts
 
         def work(job: Job) -> "tuple[Project, str]":
             del job
@@ -53,7 +53,7 @@ class Removing(QObject):
         self._page.asked.emit(Task(REMOVE, work, changes_project=True))
 
     def _removed(self, result: "tuple[Project, str]") -> None:
-        from llm_studio.workflows import texts
+        from llm_studio.workflows.data import texts
 
         project, name = result
 

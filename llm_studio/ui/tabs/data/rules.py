@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from llm_studio.i18n import _, ngettext, number, short_number
 from llm_studio.ui.widgets.basics import button, label, row
 from llm_studio.ui.widgets.decimal_box import DecimalBox
-from llm_studio.workflows.cleaning import NAMES
+from llm_studio.workflows.data.cleaning import NAMES
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings

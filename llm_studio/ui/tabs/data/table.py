@@ -11,14 +11,14 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 from llm_studio.events import Fetched, Progress
 from llm_studio.i18n import _, duration, number, short_number, size
 from llm_studio.ui.tabs.data.adding_row import AddingRow
-from llm_studio.ui.tabs.data.weighing import Weighing
+from llm_studio.ui.tabs.data.weighing import SourceWeight
 from llm_studio.ui.widgets.basics import EmptyState, button
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows.texts import BYTES
+from llm_studio.workflows.data.texts import BYTES
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.download import Unfinished
-    from llm_studio.workflows.texts import Source
+    from llm_studio.workflows.data.download import Unfinished
+    from llm_studio.workflows.data.texts import Source
 
 _REDRAW = 100
 _STATE = 4
@@ -68,7 +68,7 @@ class SourcesTable(QWidget):
         self.notes.setAccessibleName(_("What was told while the chosen source was read"))
         for made in (self.go_on, self.notes):
             made.hide()
-        self.weighing = Weighing(self)
+        self.weighing = SourceWeight(self)
         self.weighing.changed.connect(self._on_weight)
         self.empty = EmptyState(
             self, _("No texts yet"),

@@ -8,7 +8,7 @@ from llm_studio.ui.widgets.basics import label
 from llm_studio.ui.widgets.decimal_box import DecimalBox
 
 
-class Weighing(QWidget):
+class SourceWeight(QWidget):
     """A figure and its name; `changed` is sent when the user has changed it."""
 
     changed = Signal(float)

@@ -14,7 +14,7 @@ from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.gpu import Offer, Pack, Standing
+    from llm_studio.workflows.machine.gpu import GpuStatus, Offer, Pack
 
 INSTALL = "diagnostics/gpu/install"
 _STANDING, _OFFER, _REMOVE = "diagnostics/gpu", "diagnostics/gpu/offer", "diagnostics/gpu/remove"
@@ -46,7 +46,7 @@ class GpuCard(Card):
         for part in (self.what, *self.steps, self.pack):
             self.content.addWidget(part)
         self.content.addLayout(row(self.enable, self.fetch, self.choose, self.cancel, self.restart, self.remove, None))
-        self._standing: Standing | None = None
+        self._standing: GpuStatus | None = None
         self.hide()
         page.listen(_STANDING, succeeded=self._show)
         page.listen(_OFFER, succeeded=self._show_offer, failed=self._show_problem, cancelled=self._show_beginning)
@@ -60,7 +60,7 @@ class GpuCard(Card):
 
     # --- What is shown ----------------------------------------------------------------------------------------
 
-    def _show(self, standing: "Standing") -> None:
+    def _show(self, standing: "GpuStatus") -> None:
         self._standing = standing
         self._show_beginning()
 
@@ -167,7 +167,7 @@ class GpuCard(Card):
         self.look()
 
 
-def _words(standing: "Standing") -> str:
+def _words(standing: "GpuStatus") -> str:
     """How the pack stands, "" where there is none."""
     pack = standing.pack
     if pack is None:
@@ -181,31 +181,31 @@ def _words(standing: "Standing") -> str:
     )
 
 
-def _look() -> "Standing":
-    from llm_studio.workflows.gpu import standing
+def _look() -> "GpuStatus":
+    from llm_studio.workflows.machine.gpu import gpu_status
 
-    return standing()
+    return gpu_status()
 
 
 def _offer(job: Job) -> "Offer":
-    from llm_studio.workflows.gpu import offer
+    from llm_studio.workflows.machine.gpu import offer
 
     return offer(job)
 
 
 def _install(offered: "Offer", job: Job) -> "Pack":
-    from llm_studio.workflows.gpu import install
+    from llm_studio.workflows.machine.gpu import install
 
     return install(offered, job)
 
 
 def _install_file(path: Path, job: Job) -> "Pack":
-    from llm_studio.workflows.gpu import install_file
+    from llm_studio.workflows.machine.gpu import install_file
 
     return install_file(path, job)
 
 
 def _take_away() -> None:
-    from llm_studio.workflows.gpu import remove
+    from llm_studio.workflows.machine.gpu import remove
 
     remove()

@@ -17,8 +17,8 @@ from llm_studio.ui.widgets.basics import Card, button, label
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.diagnosis import Finding
-    from llm_studio.workflows.gauges import Gpu, Reading
+    from llm_studio.workflows.machine.diagnosis import Finding
+    from llm_studio.workflows.machine.gauges import Gpu, Reading
     from llm_studio.workflows.overview import Project
 
 _REPORT, _GAUGES, _COPY = "diagnostics/report", "diagnostics/gauges", "diagnostics/copy"
@@ -212,18 +212,18 @@ def _used(used: int, total: int) -> str:
 
 
 def _diagnose(folder: Path) -> "list[Finding]":
-    from llm_studio.workflows.diagnosis import diagnose
+    from llm_studio.workflows.machine.diagnosis import diagnose
 
     return diagnose(folder)
 
 
 def _look(folder: Path, before: "Reading | None") -> "Reading":
-    from llm_studio.workflows.gauges import look
+    from llm_studio.workflows.machine.gauges import look
 
     return look(folder, before)
 
 
 def _as_text(findings: "list[Finding]") -> str:
-    from llm_studio.workflows.report import as_text
+    from llm_studio.workflows.machine.report import as_text
 
     return as_text(findings)

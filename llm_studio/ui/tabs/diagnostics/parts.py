@@ -10,7 +10,7 @@ from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label, line, row
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.diagnosis import Finding
+    from llm_studio.workflows.machine.diagnosis import Finding
 
 _FULL = 90
 """Percent from which a bar warns."""

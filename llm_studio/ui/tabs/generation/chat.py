@@ -14,7 +14,7 @@ from llm_studio.ui.widgets.basics import button, icon_button, label, row
 from llm_studio.ui.widgets.tinted_text import TintedText
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.chats import Chat, Token, Turn
+    from llm_studio.workflows.generation.chats import Chat, Token, Turn
 
 _SHARE = 0.84
 """Of the pane's width that one of both sides may take."""

@@ -10,7 +10,7 @@ from llm_studio.errors import StudioError
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
 from llm_studio.ui.session import SETTINGS, TRAINING
-from llm_studio.ui.tabs.generation.keeping import ChatsPage
+from llm_studio.ui.tabs.generation.chat_store import ChatsPage
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
 from llm_studio.ui.theme import GAP
@@ -20,9 +20,9 @@ from llm_studio.ui.worker import Task
 if TYPE_CHECKING:
     from llm_studio.config import GenerationSettings
     from llm_studio.jobs import Job
-    from llm_studio.workflows.chats import Chat
-    from llm_studio.workflows.generation import RunPoints, Writer
-    from llm_studio.workflows.next_token import NextToken
+    from llm_studio.workflows.generation.chats import Chat
+    from llm_studio.workflows.generation.generate import RunPoints, TextGenerator
+    from llm_studio.workflows.generation.next_token import NextToken
     from llm_studio.workflows.overview import Overview, Project
 
 POINTS, LOAD, NEXT, WRITE = "generation/points", "generation/load", "generation/next", "generation/write"
@@ -35,7 +35,7 @@ class GenerationPage(ChatsPage):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Generation"), parent)
-        self._writer: Writer | None = None
+        self._writer: TextGenerator | None = None
         self._loaded: tuple[str, str, int] | None = None
         """What the writer was loaded for, or is being, or could not be."""
         self._undo: Chat | None = None
@@ -170,7 +170,7 @@ class GenerationPage(ChatsPage):
         if isinstance(event, Notice):
             self.notice.say(event.text)
 
-    def _on_loaded(self, writer: "Writer") -> None:
+    def _on_loaded(self, writer: "TextGenerator") -> None:
         self._writer = writer
         run, _slash, folder = writer.name.partition("/")
         which = self.choice.current()[1]
@@ -251,21 +251,21 @@ class GenerationPage(ChatsPage):
 
 
 def _points(project: "Project") -> object:
-    from llm_studio.workflows.generation import points
+    from llm_studio.workflows.generation.generate import points
 
     return points(project)
 
 
 def _load_writer(project: "Project", job: "Job", run: str, which: str) -> object:
-    from llm_studio.workflows.generation import load_writer
+    from llm_studio.workflows.generation.generate import load_generator
 
-    return load_writer(project, job, run, which)
+    return load_generator(project, job, run, which)
 
 
 def _answer(
-    project: "Project", writer: "Writer", chat: "Chat", prompt: str | None, how: "GenerationSettings", job: "Job",
-    asks: bool,
+    project: "Project", writer: "TextGenerator", chat: "Chat", prompt: str | None, how: "GenerationSettings",
+    job: "Job", asks: bool,
 ) -> object:  # fmt: skip
-    from llm_studio.workflows.generation import answer
+    from llm_studio.workflows.generation.generate import answer
 
     return answer(project, writer, chat, prompt, how, job, asks)

@@ -13,8 +13,8 @@ from llm_studio.ui.widgets.basics import button, icon_button, label, row
 from llm_studio.ui.widgets.tinted_text import CLASSES
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.chats import Summary
-    from llm_studio.workflows.generation import RunPoints
+    from llm_studio.workflows.generation.chats import Summary
+    from llm_studio.workflows.generation.generate import RunPoints
 
 _MOST_LINES = 6
 _MORE = 50

@@ -15,7 +15,7 @@ from llm_studio.ui.widgets.candidates import CandidateBars
 from llm_studio.ui.widgets.slider_row import SliderRow
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.next_token import NextToken
+    from llm_studio.workflows.generation.next_token import NextToken
 
 _NAMES = {"precise": N_("Precise"), "balanced": N_("Balanced"), "creative": N_("Creative")}
 _QUIET = 300
@@ -203,13 +203,13 @@ class SamplingPanel(QFrame):
 
     @Slot(QAction)
     def _on_preset(self, action: QAction) -> None:
-        from llm_studio.workflows.next_token import PRESETS
+        from llm_studio.workflows.generation.next_token import PRESETS
 
         chosen = PRESETS[str(action.data())]
         self._change({**chosen, "top_k": int(chosen["top_k"])})
 
     def _show_preset(self) -> None:
-        from llm_studio.workflows.next_token import PRESETS
+        from llm_studio.workflows.generation.next_token import PRESETS
 
         def holds(values: dict[str, float]) -> bool:
             return all(abs(float(getattr(self._how, name)) - value) < 1e-9 for name, value in values.items())

@@ -12,7 +12,7 @@ from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, line, row
 from llm_studio.ui.widgets.column import Column
 from llm_studio.ui.widgets.share_bar import Share, ShareBar
-from llm_studio.workflows.advice import Advice, Plan, advice
+from llm_studio.workflows.model_advice import Advice, Plan, advice
 from llm_studio.workflows.projects import Cost
 
 _FULL = 0.9

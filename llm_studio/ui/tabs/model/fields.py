@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from llm_studio import i18n
 from llm_studio.config_file import scalar
 from llm_studio.i18n import _, number
-from llm_studio.ui.tabs.model.words import CHOICES, LABELS, STEPS
+from llm_studio.ui.tabs.model.labels import CHOICES, LABELS, STEPS
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label
 from llm_studio.ui.widgets.decimal_box import with_its_point

@@ -9,7 +9,7 @@ from llm_studio.config import SECTIONS, Settings
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, number
 from llm_studio.ui.tabs.model.fields import SettingField
-from llm_studio.ui.tabs.model.words import HEADINGS, MAIN
+from llm_studio.ui.tabs.model.labels import HEADINGS, MAIN
 from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.column import Column
 

@@ -15,14 +15,14 @@ from llm_studio.jobs import Job
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
-from llm_studio.ui.tabs.model.keeping import FILE, FORM, FilePage
+from llm_studio.ui.tabs.model.labels import PRESET_NAMES
 from llm_studio.ui.tabs.model.probe import PROBE, StepTime
-from llm_studio.ui.tabs.model.words import PRESET_NAMES
+from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Segmented, button
 from llm_studio.ui.worker import Task
-from llm_studio.workflows.advice import Advice, Plan
+from llm_studio.workflows.model_advice import Advice, Plan
 from llm_studio.workflows.projects import cost_of
 
 if TYPE_CHECKING:

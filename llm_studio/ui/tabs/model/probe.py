@@ -126,7 +126,7 @@ class StepTime(QObject):
         project = here.project
 
         def work(job: Job) -> tuple[str, float]:
-            from llm_studio.workflows.training import seconds_per_step
+            from llm_studio.workflows.training.train import seconds_per_step
 
             return what, seconds_per_step(project, settings, job=job)
 

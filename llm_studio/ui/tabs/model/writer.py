@@ -8,7 +8,7 @@ from llm_studio.config_file import Preset
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.ui.page import Toast
-from llm_studio.ui.tabs.model.words import PRESET_NAMES
+from llm_studio.ui.tabs.model.labels import PRESET_NAMES
 from llm_studio.ui.worker import Task
 from llm_studio.workflows.projects import apply_preset, config_text, write_config_text
 

@@ -10,19 +10,20 @@ from PySide6.QtWidgets import QAbstractSpinBox, QFileDialog, QHBoxLayout, QPushB
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui.page import Toast
-from llm_studio.ui.tabs.tokenizer.looking import COUNT, LookingPage
+from llm_studio.ui.tabs.tokenizer.inspection import COUNT, LookingPage
 from llm_studio.ui.tabs.tokenizer.parts import JobCard, NoteCard
 from llm_studio.ui.tabs.tokenizer.settings import SettingsCard
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, button
 from llm_studio.ui.worker import Task
-from llm_studio.workflows import texts, tokenizer_lab
+from llm_studio.workflows.data import texts
 from llm_studio.workflows.overview import State
+from llm_studio.workflows.tokenizer import lab
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.data.texts import Prepared, TrainedTokenizer
     from llm_studio.workflows.overview import Overview, Project
-    from llm_studio.workflows.texts import Prepared, TrainedTokenizer
-    from llm_studio.workflows.tokenizer_lab import Replaced
+    from llm_studio.workflows.tokenizer.lab import Replaced
 
 TRAIN, PREPARE, IMPORT, RESTORE = "tokenizer/train", "tokenizer/prepare", "tokenizer/import", "tokenizer/restore"
 _RIGHT = 282
@@ -197,7 +198,7 @@ class TokenizerPage(LookingPage):
     def _train(self) -> None:
         if self.project is not None:
             project, changes = self.project, self.settings.waiting()
-            self.asked.emit(Task(TRAIN, lambda job: tokenizer_lab.train_with(project, changes, job),
+            self.asked.emit(Task(TRAIN, lambda job: lab.train_with(project, changes, job),
                                  _("Training the tokenizer"), tab="tokenizer", changes_project=True))  # fmt: skip
 
     @Slot()
@@ -213,7 +214,7 @@ class TokenizerPage(LookingPage):
         """Take this file as the project's tokenizer."""
         if self.project is not None:
             project = self.project
-            self.asked.emit(Task(IMPORT, lambda job: tokenizer_lab.import_tokenizer(project, Path(path)),
+            self.asked.emit(Task(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)),
                                  _("Importing the tokenizer"), tab="tokenizer", changes_project=True))  # fmt: skip
 
     @Slot(object)
@@ -251,7 +252,7 @@ class TokenizerPage(LookingPage):
     def _on_imported(self, before: "Replaced") -> None:
         if self.project is not None:
             project = self.project
-            undo = Task(RESTORE, lambda job: tokenizer_lab.restore_tokenizer(project, before),
+            undo = Task(RESTORE, lambda job: lab.restore_tokenizer(project, before),
                         _("Taking back the import"), tab="tokenizer", changes_project=True)  # fmt: skip
             size = number(before.vocab_size)
             self.told.emit(Toast(_("The tokenizer was imported: {n} tokens.").format(n=size), undo))

@@ -12,10 +12,10 @@ from llm_studio.i18n import _, ngettext, number
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, icon_button, label
 from llm_studio.ui.widgets.token_view import Chip, TokenPane
-from llm_studio.workflows.tokenizer_lab import hexadecimal, shown
+from llm_studio.workflows.tokenizer.lab import hexadecimal, shown
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.tokenizer_lab import Built, Lab, Token
+    from llm_studio.workflows.tokenizer.lab import Built, Lab, Token
 
 LONGEST = 20_000
 """Characters of a text that are coloured; of a longer one, its beginning."""

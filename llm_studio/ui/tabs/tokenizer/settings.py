@@ -14,7 +14,7 @@ from llm_studio.ui.widgets.slider_row import SliderRow
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
-    from llm_studio.workflows.tokenizer_figures import Counts, Figures
+    from llm_studio.workflows.tokenizer.figures import Counts, Figures
 
 SIZE, FREQUENCY, DIGITS = "model.vocab_size", "tokenizer.min_frequency", "tokenizer.split_digits"
 

@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QHeaderView, QLineEdit, QWidget
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.ui.widgets.basics import Card, Segmented, label, let_shrink, row
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows.tokenizer_lab import hexadecimal
+from llm_studio.workflows.tokenizer.lab import hexadecimal
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.tokenizer_figures import Counts
-    from llm_studio.workflows.tokenizer_lab import Lab
+    from llm_studio.workflows.tokenizer.figures import Counts
+    from llm_studio.workflows.tokenizer.lab import Lab
 
 _PAUSE = 150
 """Milliseconds without a key after which the table is searched."""

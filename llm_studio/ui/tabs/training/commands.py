@@ -9,7 +9,7 @@ from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import tasks
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.favourites import Favourite
+    from llm_studio.workflows.generation.favourites import Favourite
 
 
 class TrainingCommands(Page):

@@ -17,8 +17,8 @@ from llm_studio.ui.widgets.basics import Card, EmptyState, let_shrink
 
 if TYPE_CHECKING:
     from llm_studio.ui.widgets.plot import Line, Plot
-    from llm_studio.workflows.curves import Baselines, Curves
     from llm_studio.workflows.overview import TokenFacts
+    from llm_studio.workflows.training.curves import Baselines, Curves
 
 _LEFT, _FOOT = 54, 62
 """Pixels beside and below the plot that hold figures and marks."""

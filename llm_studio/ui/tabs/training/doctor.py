@@ -8,12 +8,12 @@ from PySide6.QtWidgets import QFrame, QWidget
 
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label, row
-from llm_studio.workflows.runs import ACTIVE
+from llm_studio.workflows.training.runs import ACTIVE
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Baselines, Curves
-    from llm_studio.workflows.health import Finding
     from llm_studio.workflows.overview import Overview
+    from llm_studio.workflows.training.curves import Baselines, Curves
+    from llm_studio.workflows.training.run_health import Finding
 
 _PERIOD = 3.0
 """Seconds between two looks at curves that grow."""
@@ -52,7 +52,7 @@ class DoctorLine(QFrame):
         if which == self._which and (curves.version == self._version or (running and now - self._looked < _PERIOD)):
             return
         self._which, self._version, self._looked = which, curves.version, now
-        from llm_studio.workflows.health import examine
+        from llm_studio.workflows.training.run_health import examine
 
         self._act.setHidden(run.state in ACTIVE and not running)  # it goes on elsewhere: nothing can be done to it here
         self.show_finding(examine(curves, run, here.tokens, baselines, here.cost.vocab_size, running))

@@ -11,7 +11,7 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import FigureCard
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Curves
+    from llm_studio.workflows.training.curves import Curves
 
 _NARROW = 860
 _SPANS = (500, 200, 100, 50, 20, 10)
@@ -61,7 +61,7 @@ class Figures(QWidget):
 
     def show_curves(self, curves: "Curves", running: bool, state: str) -> None:
         """Show where a run stands. `state`: what to say of one that doesn't run."""
-        from llm_studio.workflows.curves import LOSS, SPEED
+        from llm_studio.workflows.training.curves import LOSS, SPEED
 
         if not len(curves.steps):
             self.show_nothing()
@@ -85,7 +85,7 @@ class Figures(QWidget):
             self._left.show_figure("–", state)
 
     def _show_train(self, curves: "Curves") -> None:
-        from llm_studio.workflows.curves import LOSS
+        from llm_studio.workflows.training.curves import LOSS
 
         calm = curves.smoothed(LOSS, _CALM)
         span = next((span for span in _SPANS if 2 * span <= len(calm)), 0)
@@ -97,7 +97,7 @@ class Figures(QWidget):
         self._train.show_figure(number(float(calm[-1]), 2), note)
 
     def _show_memory(self, curves: "Curves") -> None:
-        from llm_studio.workflows.footprint import footprint
+        from llm_studio.workflows.training.footprint import footprint
 
         if time.monotonic() - self._looked < _MEMORY_PERIOD:
             return
@@ -126,7 +126,7 @@ class Figures(QWidget):
 
 
 def _step_time(curves: "Curves", speed: float) -> str:
-    from llm_studio.workflows.curves import TOKENS
+    from llm_studio.workflows.training.curves import TOKENS
 
     tokens = curves.steps.column(TOKENS)
     if len(tokens) < 2 or speed <= 0:

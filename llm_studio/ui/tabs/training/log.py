@@ -14,7 +14,7 @@ from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Curves
+    from llm_studio.workflows.training.curves import Curves
 
 _MOST_LINES = 1000
 

@@ -12,15 +12,15 @@ from llm_studio.i18n import _, size
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
-from llm_studio.ui.tabs.training.elsewhere import Elsewhere
-from llm_studio.ui.tabs.training.known import Answer, KnownCurves
+from llm_studio.ui.tabs.training.curve_store import Answer, CurveStore
+from llm_studio.ui.tabs.training.external_runs import ExternalRuns
 from llm_studio.ui.tabs.training.view import TrainingView
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Baselines, Place
-    from llm_studio.workflows.favourites import Favourite
+    from llm_studio.workflows.generation.favourites import Favourite
     from llm_studio.workflows.overview import Overview, Project, TokenFacts
+    from llm_studio.workflows.training.curves import Baselines, Place
 
 _PERIOD, _SLOWEST = 100, 500
 """Milliseconds between two drawings."""
@@ -42,7 +42,7 @@ class TrainingPage(TrainingView):
         self._favourites_read = False
         self._counted: TokenFacts | None = None
         """The tokens whose baselines are known."""
-        self._elsewhere = Elsewhere(self)
+        self._elsewhere = ExternalRuns(self)
         self._timer = QTimer(self, interval=_PERIOD)
         self._timer.timeout.connect(self._tick)
         self._connect()
@@ -63,7 +63,7 @@ class TrainingPage(TrainingView):
     def open_project(self, project: "Project | None") -> None:
         """Another project: nothing of the old one stays."""
         super().open_project(project)
-        self._known = KnownCurves()
+        self._known = CurveStore()
         self._main, self._running, self._stopping, self._stale = "", False, False, False
         self._favourites_read, self._counted, self._next = False, None, None
         self.runs.forget()

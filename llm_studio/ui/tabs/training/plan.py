@@ -12,8 +12,8 @@ from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.forecast import Fit, Forecast
     from llm_studio.workflows.overview import Overview
+    from llm_studio.workflows.training.forecast import Fit, Forecast
 
 
 class PlanCard(Card):

@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QAbstractItemView, QInputDialog, QMenu, QMessageBo
 from llm_studio.i18n import _, duration, energy, number, short_number, size
 from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows.runs import ACTIVE
+from llm_studio.workflows.training.runs import ACTIVE
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
-    from llm_studio.workflows.runs import Run
+    from llm_studio.workflows.training.runs import Run
 
 COLORS = ("run_1", "run_2", "run_3", "run_4")
 _ROW, _MOST_ROWS = 30, 6
@@ -261,7 +261,7 @@ class RunsPanel(QWidget):
     def _on_open(self) -> None:
         run = self._one()
         if run and self._overview:
-            from llm_studio.workflows.runs import folder
+            from llm_studio.workflows.training.runs import folder
 
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder(self._overview.project, run.name))))
 

@@ -28,10 +28,10 @@ from llm_studio.i18n import _, number
 from llm_studio.ui import theme
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.widgets.basics import Card, button, icon_button, label, let_shrink, row
-from llm_studio.workflows.favourites import Favourite
+from llm_studio.workflows.generation.favourites import Favourite
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.curves import Curves
+    from llm_studio.workflows.training.curves import Curves
 
 _Index = QModelIndex | QPersistentModelIndex
 _LONGEST = 240

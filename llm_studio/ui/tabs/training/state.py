@@ -7,7 +7,7 @@ from llm_studio.i18n import _, number
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
-    from llm_studio.workflows.runs import Run
+    from llm_studio.workflows.training.runs import Run
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.ui.session import OVERVIEW, TRAINING
-from llm_studio.ui.tabs.training import known
+from llm_studio.ui.tabs.training import curve_store
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
-    from llm_studio.workflows.curves import Baselines, Curves, Place
-    from llm_studio.workflows.favourites import Favourite
-    from llm_studio.workflows.forecast import Fit, Forecast
+    from llm_studio.workflows.generation.favourites import Favourite
     from llm_studio.workflows.overview import Overview, Project
-    from llm_studio.workflows.training import Trained
+    from llm_studio.workflows.training.curves import Baselines, Curves, Place
+    from llm_studio.workflows.training.forecast import Fit, Forecast
+    from llm_studio.workflows.training.train import TrainResult
 
 CURVES, BASELINES, FAVOURITES = "training/curves", "training/baselines", "training/favourites"
 FORECAST, PROBE, FIT = "training/forecast", "training/probe", "training/fit"
@@ -29,8 +29,9 @@ def train(project: "Project", run: str = "", changes: Mapping[str, object] = {},
                 changes_project=True, keep_awake=True)  # fmt: skip
 
 
-def _train(project: "Project", run: str, changes: Mapping[str, object], like: str | None, job: Job) -> "Trained":
-    from llm_studio.workflows import runs, training
+def _train(project: "Project", run: str, changes: Mapping[str, object], like: str | None, job: Job) -> "TrainResult":
+    from llm_studio.workflows.training import runs
+    from llm_studio.workflows.training import train as training
 
     if not run:
         return training.train(project, job, changes=changes, like=like)
@@ -55,14 +56,14 @@ def set_aside(project: "Project", run: str) -> Task:
 
 
 def _set_aside(project: "Project", run: str) -> None:
-    from llm_studio.workflows import runs
+    from llm_studio.workflows.training import runs
 
     runs.set_aside(project, run)
 
 
 def curves(project: "Project", main: str, places: "Mapping[str, Place | None]") -> Task:
     """Read the logs of runs, or what was added to them."""
-    return Task(CURVES, lambda job: known.read(project, main, places, job))
+    return Task(CURVES, lambda job: curve_store.read(project, main, places, job))
 
 
 def baselines(project: "Project") -> Task:
@@ -71,7 +72,7 @@ def baselines(project: "Project") -> Task:
 
 
 def _baselines(project: "Project", job: Job) -> "Baselines | None":
-    from llm_studio.workflows import curves
+    from llm_studio.workflows.training import curves
 
     return curves.baselines(project, job)
 
@@ -82,7 +83,7 @@ def forecast(project: "Project", settings: "Settings") -> Task:
 
 
 def _forecast(project: "Project", settings: "Settings") -> "Forecast":
-    from llm_studio.workflows import forecast
+    from llm_studio.workflows.training import forecast
 
     return forecast.forecast(project, settings)
 
@@ -93,7 +94,7 @@ def probe(project: "Project", settings: "Settings") -> Task:
 
 
 def _probe(project: "Project", settings: "Settings", job: Job) -> "Forecast":
-    from llm_studio.workflows import forecast
+    from llm_studio.workflows.training import forecast
 
     return forecast.measured(project, settings, job)
 
@@ -104,7 +105,7 @@ def fit(project: "Project", settings: "Settings") -> Task:
 
 
 def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Forecast]":
-    from llm_studio.workflows import forecast
+    from llm_studio.workflows.training import forecast
 
     return forecast.fit_and_tell(project, settings, job)
 
@@ -115,7 +116,7 @@ def favourites(project: "Project") -> Task:
 
 
 def _favourites(project: "Project") -> "tuple[Favourite, ...]":
-    from llm_studio.workflows import favourites
+    from llm_studio.workflows.generation import favourites
 
     return favourites.listed(project)
 
@@ -126,7 +127,7 @@ def keep(project: "Project", favourite: "Favourite", kept: bool) -> Task:
 
 
 def _keep(project: "Project", favourite: "Favourite", kept: bool) -> "tuple[Favourite, ...]":
-    from llm_studio.workflows import favourites
+    from llm_studio.workflows.generation import favourites
 
     return favourites.change(project, favourite, kept)
 
@@ -137,7 +138,7 @@ def rename(project: "Project", old: str, new: str) -> Task:
 
 
 def _rename(project: "Project", old: str, new: str) -> tuple[str, str]:
-    from llm_studio.workflows import runs
+    from llm_studio.workflows.training import runs
 
     runs.rename(project, old, new)
     return old, new
@@ -149,7 +150,7 @@ def delete(project: "Project", run: str) -> Task:
 
 
 def _delete(project: "Project", run: str) -> tuple[str, int]:
-    from llm_studio.workflows import runs
+    from llm_studio.workflows.training import runs
 
     return run, runs.delete(project, run)
 
@@ -160,6 +161,6 @@ def export(shown: "Curves", path: Path) -> Task:
 
 
 def _export(shown: "Curves", path: Path, job: Job) -> Path:
-    from llm_studio.workflows import curves
+    from llm_studio.workflows.training import curves
 
     return curves.export_csv(shown, path, job)

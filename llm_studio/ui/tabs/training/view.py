@@ -12,13 +12,13 @@ from llm_studio.ui.icons import put_icon
 from llm_studio.ui.page import Toast
 from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
+from llm_studio.ui.tabs.training.curve_store import CurveStore
 from llm_studio.ui.tabs.training.curves import CurvesCard
 from llm_studio.ui.tabs.training.doctor import DoctorLine
 from llm_studio.ui.tabs.training.figures import Figures
-from llm_studio.ui.tabs.training.known import KnownCurves
 from llm_studio.ui.tabs.training.log import LogPanel
-from llm_studio.ui.tabs.training.offer import OfferCard
 from llm_studio.ui.tabs.training.plan import TrainingPlan
+from llm_studio.ui.tabs.training.resume_card import ResumeCard
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
 from llm_studio.ui.theme import GAP
@@ -26,7 +26,7 @@ from llm_studio.ui.widgets.basics import button
 from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.health import Finding
+    from llm_studio.workflows.training.run_health import Finding
 
 
 _OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon"}
@@ -37,13 +37,13 @@ class TrainingView(TrainingPlan):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Training"), "", parent)
-        self._known = KnownCurves()
+        self._known = CurveStore()
         self._main = ""
         """The run that the page is about."""
         self._running, self._stopping = False, False
         self._state = ""
         self._make_buttons()
-        self.offer = OfferCard(self)
+        self.offer = ResumeCard(self)
         self.figures = Figures(self)
         self.card, self.samples = CurvesCard(self), SamplesPane(self)
         self.doctor = DoctorLine(self.card)
@@ -113,7 +113,7 @@ class TrainingView(TrainingPlan):
             self.subtitle.setText((live if self._running else "") + plan)
 
     def _is_paused(self) -> bool:
-        from llm_studio.workflows import runs
+        from llm_studio.workflows.training import runs
 
         newest = state.newest(self.overview) if self.overview else None
         return newest is not None and self.project is not None and runs.waits(self.project, newest)

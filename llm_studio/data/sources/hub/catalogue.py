@@ -1,0 +1,85 @@
+"""The catalogue: data sets of the hub that are worth a try, from `resources/datasets.yaml`."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from llm_studio.data.sources.hub.plan import DownloadRequest
+from llm_studio.errors import DownloadError
+from llm_studio.i18n import _, language
+from llm_studio.paths import resource
+
+_EVERY = "*"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One data set. `documents` and `size` (megabytes of text) are rounded, None where they aren't known.
+
+    `field` "" means a conversation whose question and answer are columns of their own. `about` is one sentence by
+    language. `max_documents` is a sensible first portion, None where all of it is.
+    """
+
+    key: str
+    name: str
+    dataset: str
+    config: str | None
+    split: str
+    field: str
+    conversations: bool
+    languages: tuple[str, ...]
+    licence: str | None
+    documents: int | None
+    size: int | None
+    max_documents: int | None
+    about: dict[str, str]
+    in_languages: dict[str, str]
+
+    @property
+    def sentence(self) -> str:
+        """What it is, in the user's language."""
+        return self.about.get(language()) or self.about["en"]
+
+    @property
+    def page(self) -> str:
+        """Its page for people."""
+        return f"https://huggingface.co/datasets/{self.dataset}"
+
+    @property
+    def every_language(self) -> bool:
+        """Whether any language may be asked for."""
+        return _EVERY in self.languages
+
+    def wanted(self, lang: str | None = None) -> DownloadRequest:
+        """What to download, in a language where there is a choice. Raises DownloadError."""
+        config = self.config
+        if config is not None and "{lang}" in config:
+            config = config.format(lang=lang or self.languages[0])
+        return DownloadRequest(self.dataset, config, self.split, self.field)
+
+
+@functools.cache
+def entries() -> tuple[Entry, ...]:
+    """All data sets of the catalogue, in the order of the cards."""
+    import yaml
+
+    with resource("datasets.yaml").open(encoding="utf-8") as stream:
+        rows: list[dict[str, Any]] = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for row in rows:
+        row["languages"] = tuple(row["languages"])
+    return tuple(Entry(**row) for row in rows)
+
+
+def find(key: str, lang: str | None = None) -> Entry | None:
+    """The entry `key`, or its counterpart in another language. Raises DownloadError where there is none in it."""
+    known = {entry.key: entry for entry in entries()}
+    entry = known.get(key)
+    if entry is None or lang is None or entry.every_language or lang in entry.languages:
+        return entry
+    if lang in entry.in_languages:
+        return known[entry.in_languages[lang]]
+    raise DownloadError(
+        _("“{name}” isn't there in the language “{language}”.").format(name=entry.name, language=lang),
+        _("Its languages: {names}. Look for others with “llm-studio search”.").format(
+            names=", ".join(entry.languages) or _("none")),
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""What a source is downloaded from, kept beside it: the version, the files, the field. It never changes afterwards."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_studio.data.sources.hub import fields, records, resolve
+from llm_studio.data.sources.hub.remote_file import Place, Shard
+from llm_studio.data.sources.hub.resolve import Resolved
+from llm_studio.data.sources.sharded import plans, write_plan
+from llm_studio.errors import DownloadError
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+COMPLETE, CAPPED, INCOMPLETE = "complete", "capped", "incomplete"
+"""How far a source is: all there is; all that was asked for; stopped before."""
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DownloadRequest:
+    """What to download. `config` and `text_field` None: to be found out. Caps are for the whole source."""
+
+    dataset: str
+    config: str | None = None
+    split: str | None = None
+    text_field: str | None = None
+    max_documents: int | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class DownloadPlan:
+    """Where the documents come from. `asked_config`, `asked_split`: as the user named them."""
+
+    dataset: str
+    revision: str
+    asked_config: str | None
+    asked_split: str | None
+    config: str
+    split: str
+    kind: str
+    reading: dict[str, Any]
+    field: str
+    conversations: bool
+    shards: tuple[Shard, ...]
+    documents: int | None
+    licence: str
+    converted: bool
+
+    @property
+    def place(self) -> Place:
+        """The data set at its version."""
+        return Place(self.dataset, self.revision)
+
+    @property
+    def origin(self) -> str:
+        """How the manifest names where the source comes from."""
+        config = "" if self.config == "default" else f":{self.config}"
+        return f"hf:{self.dataset}{config} ({self.split})"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How the texts were read, for the manifest."""
+        return {
+            "dataset": self.dataset, "config": self.config, "split": self.split, "text_field": self.field,
+            "revision": self.revision, "licence": self.licence,
+        }  # fmt: skip
+
+    def columns(self) -> list[str] | None:
+        """The columns to be fetched; None for all."""
+        if self.field == fields.WHOLE_RECORD:
+            return None
+        return [self.field.split(".")[0]]
+
+    def is_for(self, wanted: DownloadRequest) -> bool:
+        """Whether the same is wanted."""
+        return (
+            self.dataset == wanted.dataset
+            and wanted.config in (self.asked_config, self.config)
+            and wanted.split in (self.asked_split, self.split)
+        )
+
+
+def make(wanted: DownloadRequest, job: Job, conversations: bool | None = None) -> DownloadPlan:
+    """Find out all that a download needs. Raises HubError, DownloadError, Cancelled."""
+    resolved = resolve.resolve(wanted.dataset, wanted.config, wanted.split, job)
+    if not resolved.shards:
+        raise DownloadError(_("“{name}” has no files.").format(name=wanted.dataset), _("Choose another data set."))
+    sample = first_records(resolved, job)
+    field = wanted.text_field
+    if field is None:
+        field, conversations = fields.guessed(sample)
+    elif field == fields.WHOLE_RECORD:
+        conversations = True
+    elif conversations is None and sample:
+        value = fields.inside(sample[0], field)
+        conversations = isinstance(value, list) and fields.is_conversation({"messages": value})
+    if field is None:
+        raise DownloadError(
+            _("None of the columns of “{name}” looks like texts.").format(name=wanted.dataset),
+            fields.names_of(sample[0]) if sample else "",
+        )
+    for record in sample:
+        fields.text_of(record, field, bool(conversations))  # raises where it can't be one
+    return DownloadPlan(
+        wanted.dataset, resolved.place.revision, wanted.config, wanted.split, resolved.config, resolved.split,
+        resolved.kind, dict(resolved.options), field, bool(conversations), resolved.shards, resolved.documents,
+        resolved.licence, resolved.converted,
+    )  # fmt: skip
+
+
+def first_records(resolved: Resolved, job: Job, count: int = fields.SAMPLE) -> list[Mapping[str, Any]]:
+    """The first records of a split, of its first file."""
+    found: list[Mapping[str, Any]] = []
+    for shard in resolved.shards[:1]:
+        for row in records.rows(resolved.place, shard, resolved.kind, resolved.options, job, few=True):
+            found.append(row.record)
+            if len(found) == count:
+                break
+    return found
+
+
+def save(folder: Path, name: str, plan: DownloadPlan) -> None:
+    """Keep the plan of the source `name`."""
+    write_plan(folder, name, {"version": _VERSION, **asdict(plan)})
+
+
+def kept(folder: Path) -> dict[str, DownloadPlan]:
+    """The plans of the sources in `folder`, by their name."""
+    found: dict[str, DownloadPlan] = {}
+    for name, content in plans(folder).items():
+        if content.pop("version", None) == _VERSION:
+            shards = tuple(Shard(**shard) for shard in content.pop("shards"))
+            found[name] = DownloadPlan(shards=shards, **content)
+    return found

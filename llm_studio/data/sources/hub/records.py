@@ -1,0 +1,186 @@
+"""The records of one shard, from any row on.
+
+Parquet is read by pyarrow, one group of rows after the other: what comes before the row isn't fetched again, and of
+the columns only those that are wanted. That is why Parquet isn't read by `datasets`, which goes on from a row by
+reading the file from its start. The other kinds (JSON lines, CSV, text, compressed or not) can't be entered in the
+middle anyway: their readers are those of `datasets`, over our own connection.
+"""
+
+import bz2
+import gzip
+import io
+import itertools
+import lzma
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from llm_studio.data.sources.hub import libraries
+from llm_studio.data.sources.hub.remote_file import Place, RemoteFile, Shard, damaged
+from llm_studio.jobs import Job
+
+_AT_ONCE = 1 << 24
+"""Bytes of a row group's columns that are fetched as a whole; of larger ones, page by page."""
+_BATCH = 1 << 20
+_FEW = 1 << 20
+_PROTOCOL = "llmstudio"
+_tickets: dict[str, Callable[[], io.BufferedIOBase]] = {}
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record. `number` counts from 1 in its shard, `share` is how much of the shard lies before its end."""
+
+    number: int
+    share: float
+    record: Mapping[str, Any]
+
+
+def rows(
+    place: Place, shard: Shard, kind: str, options: Mapping[str, Any], job: Job, *,
+    after: int = 0, columns: Sequence[str] | None = None, came: Callable[[int], None] = lambda _bytes: None,
+    few: bool = False,
+) -> Iterator[Row]:  # fmt: skip
+    """The records of `shard` after row number `after`. `few`: only the first will be wanted.
+
+    Raises HubError, DamagedError, Cancelled.
+    """
+    import pyarrow as pa
+
+    try:
+        if kind == "parquet":
+            with RemoteFile(place, shard, job, came, _FEW if few else None) as file:
+                yield from _parquet_rows(file, after, columns, few)
+        else:
+            yield from _other_rows(place, shard, kind, options, job, after, came)
+    except (pa.ArrowException, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
+        raise damaged(shard.path, place.dataset) from error
+    except (OSError, ValueError) as error:  # Arrow's own errors are often one of these
+        raise damaged(shard.path, place.dataset) from error
+
+
+# --- Parquet -------------------------------------------------------------------------------------------------------
+
+
+def _parquet_rows(remote: RemoteFile, after: int, columns: Sequence[str] | None, few: bool) -> Iterator[Row]:
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(cast("Any", remote), pre_buffer=False, page_checksum_verification=True)
+    about = file.metadata
+    if few or _largest(about, columns) > _AT_ONCE:
+        file = pq.ParquetFile(cast("Any", remote), metadata=about, pre_buffer=False, buffer_size=1 << 18,
+                              page_checksum_verification=True)  # fmt: skip
+    total, number = max(1, about.num_rows), 0
+    names = list(columns) if columns is not None else None
+    for group in range(about.num_row_groups):
+        group_rows = about.row_group(group).num_rows
+        if after >= number + group_rows:
+            number += group_rows
+            continue
+        batch_rows = 32 if few else max(1, group_rows * _BATCH // max(_BATCH, about.row_group(group).total_byte_size))
+        for batch in file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=names, use_threads=False):
+            if after >= number + batch.num_rows:
+                number += batch.num_rows
+                continue
+            skipped = max(0, after - number)
+            number += skipped
+            for record in batch.slice(skipped).to_pylist():
+                number += 1
+                yield Row(number, number / total, record)
+
+
+def _largest(about: Any, columns: Sequence[str] | None) -> int:
+    """Bytes that the largest row group takes in the file, of the wanted columns."""
+    largest = 0
+    for group in (about.row_group(n) for n in range(about.num_row_groups)):
+        parts = (group.column(n) for n in range(group.num_columns))
+        wanted = [part for part in parts if columns is None or part.path_in_schema.split(".")[0] in columns]
+        largest = max(largest, sum(part.total_compressed_size for part in wanted))
+    return largest
+
+
+# --- Everything else -----------------------------------------------------------------------------------------------
+
+
+def _other_rows(
+    place: Place, shard: Shard, kind: str, options: Mapping[str, Any], job: Job, after: int,
+    came: Callable[[int], None],
+) -> Iterator[Row]:  # fmt: skip
+    libraries.set_up_datasets()
+    from datasets import load_dataset
+
+    _register()
+    remote: list[RemoteFile] = []
+
+    def opened() -> io.BufferedIOBase:
+        remote.append(RemoteFile(place, shard, job, came))
+        return _decompressed(remote[-1], shard.path)
+
+    ticket = str(next(_numbers))
+    _tickets[ticket] = opened
+    options = {"sample_by": "paragraph", **options} if kind == "text" else dict(options)
+    name = shard.path.rpartition("/")[2]
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    try:
+        found = load_dataset(
+            kind, data_files={"train": [f"{_PROTOCOL}://{ticket}/{name}"]}, split="train", streaming=True,
+            cache_dir=str(libraries.cache_folder()), **options,
+        )  # fmt: skip
+        for number, record in enumerate(cast("Iterator[dict[str, Any]]", iter(cast("Any", found))), 1):
+            job.check()
+            if number > after:
+                yield Row(number, min(1.0, remote[-1].tell() / shard.size) if remote else 0.0, record)
+    finally:
+        del _tickets[ticket]
+        for file in remote:
+            file.close()
+
+
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+
+
+def _decompressed(remote: RemoteFile, path: str) -> io.BufferedIOBase:
+    import pyarrow as pa
+
+    plain = io.BufferedReader(remote, 1 << 18)
+    if path.endswith(".gz"):
+        return cast("io.BufferedIOBase", gzip.GzipFile(fileobj=plain))
+    if path.endswith(".bz2"):
+        return cast("io.BufferedIOBase", bz2.BZ2File(plain))
+    if path.endswith(".xz"):
+        return cast("io.BufferedIOBase", lzma.LZMAFile(plain))
+    if path.endswith(".zst"):
+        return cast("io.BufferedIOBase", pa.CompressedInputStream(cast("Any", plain), "zstd"))
+    return plain
+
+
+def _register() -> None:
+    """Let `datasets` open our shards: addresses llmstudio://TICKET/NAME lead to `_tickets`."""
+    import fsspec
+    from fsspec.spec import AbstractFileSystem
+
+    class Shards(AbstractFileSystem):
+        """Shards that are being read now."""
+
+        protocol = _PROTOCOL
+        cachable = False
+
+        def info(self, path: str, **_more: Any) -> dict[str, Any]:
+            return {"name": self._strip_protocol(path), "size": None, "type": "file"}
+
+        def exists(self, path: str, **_more: Any) -> bool:
+            return True
+
+        def ls(self, path: str, detail: bool = True, **_more: Any) -> list[Any]:
+            return [self.info(path) if detail else path]
+
+        def glob(self, path: str, maxdepth: int | None = None, **more: Any) -> Any:
+            found = self.info(path)
+            return {found["name"]: found} if more.get("detail") else [found["name"]]
+
+        def _open(self, path: str, *_how: Any, **_more: Any) -> Any:
+            return _tickets[str(self._strip_protocol(path)).split("/")[0]]()
+
+    fsspec.register_implementation(_PROTOCOL, Shards, clobber=True)

@@ -1,0 +1,208 @@
+"""What a data set on the hub is made of: its version, configurations, splits and files.
+
+`datasets` finds them as it does for everyone: from the README, else from the names of the files. It runs no code of
+the data set; where there is only a script, the hub's own conversion to Parquet is taken, if there is one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_studio.data.sources.hub import libraries, requests
+from llm_studio.data.sources.hub.remote_file import Place, Shard
+from llm_studio.data.sources.hub.requests import T
+from llm_studio.errors import DownloadError
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+if TYPE_CHECKING:
+    from datasets import DatasetBuilder
+    from huggingface_hub import DatasetInfo
+
+CONVERTED = "refs/convert/parquet"
+"""Where the hub keeps what it has converted to Parquet by itself."""
+READABLE = ("parquet", "json", "csv", "text", "arrow")
+"""Kinds of files that hold texts; other kinds are images, sounds, archives."""
+_OPTIONS = {"sep", "delimiter", "quotechar", "encoding", "field", "header", "names", "column_names", "skiprows"}
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """One split of one configuration, at one version. `documents`: how many, as the authors say.
+
+    `converted`: it is the hub's own conversion to Parquet.
+    """
+
+    place: Place
+    config: str
+    split: str
+    configs: tuple[str, ...]
+    splits: tuple[str, ...]
+    kind: str
+    options: Mapping[str, Any]
+    shards: tuple[Shard, ...]
+    documents: int | None
+    licence: str
+    converted: bool
+
+
+def information(dataset: str, job: Job, revision: str | None = None) -> "DatasetInfo":
+    """What the hub tells of a data set. Raises HubError."""
+
+    def get() -> "DatasetInfo":
+        return libraries.api().dataset_info(dataset, revision=revision, timeout=requests.SILENCE)
+
+    return requests.ask(job, dataset, get)
+
+
+def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Resolved:
+    """Find the files of a split; the first where none is named and there is no “train”.
+
+    Raises HubError, DownloadError with the names to choose from where one isn't there, Cancelled.
+    """
+    libraries.set_up_datasets()
+    about = information(dataset, job)
+    if about.gated:
+        _require_access(dataset, job)
+    licence = licence_of(about)
+    converted = _has_script(dataset, about)
+    if converted:
+        about = _conversion(dataset, job)
+    revision = about.sha or "main"
+    place = Place(dataset, revision)
+    configs = _configs(place, job)
+    config = _chosen(dataset, config, configs)
+    builder = _library(place, job, lambda: _builder(place, config))
+    kind = _kind(builder)
+    files: Mapping[str, Sequence[str]] = {
+        str(name): list(paths) for name, paths in (builder.config.data_files or {}).items()
+    }
+    splits = tuple(files)
+    if kind not in READABLE or not splits:
+        raise DownloadError(_("“{name}” holds no texts that can be read: its files are of the kind “{kind}”.").format(
+            name=dataset, kind=kind), _("Choose another data set."))  # fmt: skip
+    if split is None:
+        split = "train" if "train" in splits else splits[0]
+    if split not in splits:
+        raise DownloadError(_("“{name}” has no split “{split}”.").format(name=dataset, split=split),
+                            _("Its splits are: {names}.").format(names=", ".join(splits)))  # fmt: skip
+    figures = (builder.info.splits or {}).get(split)
+    return Resolved(
+        place, builder.config.name, split, configs, splits, kind, _options(builder.config),
+        _shards(place, files[split], job), getattr(figures, "num_examples", None) or None,
+        licence, converted,
+    )  # fmt: skip
+
+
+def _require_access(dataset: str, job: Job) -> None:
+    """Raise HubError where the hub wants its conditions accepted first: `datasets` hides that behind other errors."""
+    requests.ask(job, dataset, lambda: libraries.api().auth_check(dataset, repo_type="dataset"))
+
+
+def licence_of(about: "DatasetInfo") -> str:
+    """The licence that the authors name, as the hub abbreviates it; "" where they name none."""
+    names = [tag.partition(":")[2] for tag in about.tags or [] if tag.startswith("license:")]
+    return ", ".join(names)
+
+
+def _has_script(dataset: str, about: "DatasetInfo") -> bool:
+    script = dataset.rpartition("/")[2] + ".py"
+    return any(file.rfilename == script for file in about.siblings or [])
+
+
+def newest(dataset: str, converted: bool, job: Job) -> str:
+    """The version that the hub has now. Raises HubError."""
+    return information(dataset, job, CONVERTED if converted else None).sha or ""
+
+
+def _conversion(dataset: str, job: Job) -> "DatasetInfo":
+    """The hub's own conversion of a data set that is a script. Raises DownloadError where there is none."""
+    try:
+        return information(dataset, job, CONVERTED)
+    except requests.HubError as error:
+        if error.status != 404:
+            raise
+        raise DownloadError(
+            _("“{name}” can only be had by running a program of its authors, which LLM Studio never does.").format(
+                name=dataset),
+            _("Choose another data set, or one that holds the same as Parquet files."),
+        ) from error  # fmt: skip
+
+
+def _library(place: Place, job: Job, action: Callable[[], T]) -> T:
+    """A call of `datasets`, its many kinds of refusal in one sentence."""
+    from datasets.exceptions import DatasetsError
+
+    try:
+        return requests.ask(job, place.dataset, action)
+    except (DatasetsError, ValueError, RuntimeError, KeyError, ImportError) as error:
+        reason = libraries.without_token(str(error).strip().split("\n")[0]) or type(error).__name__
+        raise DownloadError(
+            _("“{name}” can't be read: {reason}").format(name=place.dataset, reason=reason),
+            _("Choose another data set, or name one of its configurations after a colon: hf:owner/name:config."),
+        ) from error
+
+
+def _configs(place: Place, job: Job) -> tuple[str, ...]:
+    def get() -> list[str]:
+        from datasets import get_dataset_config_names
+
+        return get_dataset_config_names(place.dataset, revision=place.revision, cache_dir=str(libraries.cache_folder()))
+
+    return tuple(_library(place, job, get))
+
+
+def _chosen(dataset: str, config: str | None, configs: Sequence[str]) -> str:
+    if config is None and (len(configs) == 1 or "default" in configs):
+        return "default" if "default" in configs else configs[0]
+    if config is not None and config in configs:
+        return config
+    shown = ", ".join(configs[:40]) + (", …" if len(configs) > 40 else "")
+    if config is None:
+        what = _("“{name}” has several configurations.").format(name=dataset)
+    else:
+        what = _("“{name}” has no configuration “{config}”.").format(name=dataset, config=config)
+    raise DownloadError(what, _("Name one after a colon, as in hf:{name}:{config}. They are: {names}.").format(
+        name=dataset, config=configs[0] if configs else "default", names=shown))  # fmt: skip
+
+
+def _builder(place: Place, config: str) -> "DatasetBuilder":
+    from datasets import load_dataset_builder
+
+    return load_dataset_builder(place.dataset, config, revision=place.revision, cache_dir=str(libraries.cache_folder()))
+
+
+def _kind(builder: "DatasetBuilder") -> str:
+    modules = (kind.__module__.split(".") for kind in type(builder).__mro__)
+    return next((parts[2] for parts in modules if parts[:2] == ["datasets", "packaged_modules"]), "")
+
+
+def _options(config: Any) -> dict[str, Any]:
+    """How the files are to be read, where the authors say so."""
+    usual = type(config)()
+    values = {name: getattr(config, name) for name in _OPTIONS if hasattr(config, name)}
+    changed = {name: value for name, value in values.items() if value != getattr(usual, name, None)}
+    return {name: value for name, value in changed.items() if isinstance(value, str | int | list)}
+
+
+def _shards(place: Place, addresses: Sequence[str], job: Job) -> tuple[Shard, ...]:
+    """The files with their sizes and checksums, in the order of `datasets`."""
+    if any("::" in address for address in addresses):
+        raise DownloadError(_("“{name}” keeps its texts in ZIP archives, which can't be read bit by bit.").format(
+            name=place.dataset), _("Choose another data set."))  # fmt: skip
+    paths = [address.partition(f"@{place.revision}/")[2] or address.rpartition("@")[2].partition("/")[2]
+             for address in addresses]  # fmt: skip
+    found: dict[str, Shard] = {}
+    for start in range(0, len(paths), _AT_ONCE):
+        some = paths[start : start + _AT_ONCE]
+
+        def get(some: list[str] = some) -> list[Any]:
+            return list(
+                libraries.api().get_paths_info(place.dataset, some, revision=place.revision, repo_type="dataset")
+            )
+
+        for file in requests.ask(job, place.dataset, get):
+            lfs = getattr(file, "lfs", None)
+            found[file.path] = Shard(file.path, getattr(file, "size", 0), lfs.sha256 if lfs else "")
+    return tuple(found[path] for path in paths if path in found and found[path].size)

@@ -1,0 +1,134 @@
+"""Looking around on the hub: a search by words, and the first rows of a data set before taking any."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from llm_studio.data.sources.hub import fields, libraries, plan, requests, resolve
+from llm_studio.errors import DownloadError
+from llm_studio.jobs import Job
+
+_SHOWN = 600
+"""Characters of a value that a preview shows."""
+_LONGEST_LIST = 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """A data set that a search found. `size`: bytes of its files, None where the hub doesn't tell.
+
+    `documents`: how many records it holds, as the hub groups them ("1M<n<10M"). `gated`: it is given to who has
+    accepted its conditions only.
+    """
+
+    dataset: str
+    downloads: int
+    likes: int
+    size: int | None
+    documents: str
+    licence: str
+    languages: tuple[str, ...]
+    gated: bool
+    updated: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The first rows of a split. `columns`: their names and kinds; `field`: the column that looks like the text.
+
+    `rows` hold shortened values. `text`: the first document, shortened, as it would be taken. `texts`: by each field
+    that can be taken, a field in a field with a dot, the first documents as they would be taken, shortened.
+    """
+
+    dataset: str
+    config: str
+    split: str
+    configs: tuple[str, ...]
+    splits: tuple[str, ...]
+    columns: dict[str, str]
+    rows: tuple[dict[str, str], ...]
+    field: str | None
+    conversations: bool
+    text: str
+    documents: int | None
+    size: int
+    licence: str
+    texts: dict[str, tuple[str, ...]]
+
+
+def search(text: str, job: Job, limit: int = 20) -> list[Found]:
+    """The data sets whose names hold these words, the most downloaded first. Raises HubError, Cancelled."""
+    if not text.strip():
+        return []
+
+    def get() -> list[Any]:
+        wanted = ["downloads", "likes", "gated", "tags", "lastModified", "mainSize"]
+        found = libraries.api().list_datasets(search=text.strip(), sort="downloads", limit=limit,
+                                              expand=cast("Any", wanted))  # fmt: skip
+        return list(found)
+
+    requests.require_connection(job)
+    return [_found(about) for about in requests.ask(job, text.strip(), get, seconds=30.0)]
+
+
+def _found(about: Any) -> Found:
+    tags: Sequence[str] = about.tags or []
+
+    def tagged(kind: str) -> list[str]:
+        return [tag.partition(":")[2] for tag in tags if tag.startswith(f"{kind}:")]
+
+    size = getattr(about, "main_size", None) or getattr(about, "mainSize", None)
+    changed = getattr(about, "last_modified", None)
+    return Found(
+        about.id, about.downloads or 0, about.likes or 0, size if isinstance(size, int) else None,
+        ", ".join(tagged("size_categories")), ", ".join(tagged("license")), tuple(tagged("language")),
+        bool(about.gated), changed.date().isoformat() if changed else "",
+    )  # fmt: skip
+
+
+def first_rows(dataset: str, config: str | None, split: str | None, job: Job, count: int = 10) -> Preview:
+    """The first rows of a split, from the beginning of its first file. Raises HubError, DownloadError, Cancelled."""
+    requests.require_connection(job)
+    resolved = resolve.resolve(dataset, config, split, job)
+    records = plan.first_records(resolved, job, max(count, fields.SAMPLE))
+    field, conversations = fields.guessed(records)
+    text = fields.text_of(records[0], field, conversations) if records and field is not None else ""
+    return Preview(
+        dataset, resolved.config, resolved.split, resolved.configs, resolved.splits,
+        {name: _kind([record.get(name) for record in records]) for name in (records[0] if records else ())},
+        tuple({name: shortened(value) for name, value in record.items()} for record in records[:count]),
+        field, conversations, shortened(text or "", 4 * _SHOWN), resolved.documents,
+        sum(shard.size for shard in resolved.shards), resolved.licence, _texts(records[:count], field, conversations),
+    )  # fmt: skip
+
+
+def _texts(
+    records: Sequence[Mapping[str, Any]], guessed: str | None, conversations: bool
+) -> dict[str, tuple[str, ...]]:
+    """The first documents by the fields that can be taken as texts, the guessed one first."""
+    named = [guessed] if guessed is not None else []
+    found: dict[str, tuple[str, ...]] = {}
+    for name in [*named, *(name for name in fields.flat(records[0]) if name != guessed)] if records else []:
+        talk = conversations and name == guessed
+        with contextlib.suppress(DownloadError):  # it holds something else
+            texts = (fields.text_of(record, name, talk) for record in records)
+            found[name] = tuple(shortened(text, 2 * _SHOWN) for text in texts if text)
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def _kind(values: Sequence[object]) -> str:
+    """A Python name of the kind of a column's values."""
+    return next((type(value).__name__ for value in values if value is not None), "")
+
+
+def shortened(value: object, length: int = _SHOWN) -> str:
+    """A value as text of at most so many characters."""
+    if isinstance(value, bytes):
+        return f"… {len(value)}"
+    if isinstance(value, list):
+        value = cast("list[object]", value)[:_LONGEST_LIST]
+    elif isinstance(value, Mapping):
+        value = dict(list(cast("Mapping[str, object]", value).items())[:_LONGEST_LIST])
+    text = value if isinstance(value, str) else "" if value is None else str(value)
+    return text if len(text) <= length else text[: length - 1] + "…"

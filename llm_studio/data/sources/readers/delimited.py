@@ -1,0 +1,172 @@
+"""Tables as text (.csv, .tsv): how one is written is found out from its beginning, then a row is a record."""
+
+import contextlib
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal, TextIO
+
+from llm_studio.data.sources.readers import records
+from llm_studio.data.sources.readers.encodings import opened_text
+from llm_studio.data.sources.readers.items import Context, Item
+from llm_studio.data.sources.readers.records import Choice, Record
+from llm_studio.data.sources.store import Chunk
+from llm_studio.errors import SourceError
+from llm_studio.i18n import _, ngettext, number
+
+LONGEST_FIELD = 1 << 26
+"""Characters of a field, and of a line."""
+_SAMPLE = 1 << 16
+_TITLE = 80
+_DELIMITERS = ",;\t|"
+_Quoting = Literal["doubled", "escaped", "none"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a table is written: what stands between fields, how quotes inside quoted fields are marked, whether the
+    first row names the columns."""
+
+    delimiter: str
+    quoting: _Quoting
+    header: bool = True
+
+    def rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        """The rows in `lines`. Raises csv.Error."""
+        if self.quoting == "none":
+            return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+        escape = "\\" if self.quoting == "escaped" else None
+        return csv.reader(lines, delimiter=self.delimiter, doublequote=escape is None, escapechar=escape)
+
+
+def choose(item: Item, context: Context) -> Choice:
+    """Which column of the table holds the text."""
+    return records.choose(_rows(item, context, quiet=True), context.options.text_field)
+
+
+def read(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+    """A document from each row."""
+    return records.documents(item, context, lambda: _rows(item, context), choice, _("{path}, row {line}:"))
+
+
+def _rows(item: Item, context: Context, quiet: bool = False) -> Iterator[Record]:
+    """The rows as records, the header left out; those with too few fields lack the last of them and are told."""
+    csv.field_size_limit(LONGEST_FIELD)  # of the whole process, which reads no other tables
+    with opened_text(item, context) as stream:
+        dialect = sniff(stream.read(_SAMPLE), item.suffix == ".tsv" or item.file.lower().endswith(".tsv.gz"))
+    with opened_text(item, context) as stream:
+        names: list[str] = []
+        short = place = 0
+        try:
+            for place, row in enumerate(dialect.rows(_lines(stream, context)), 1):
+                if not row:
+                    continue
+                if not names:
+                    names = _unique(row) if dialect.header else [str(n) for n in range(1, len(row) + 1)]
+                    if dialect.header:
+                        continue
+                short += 0 < len(row) < len(names)
+                yield Record(place, dict(zip_longest(names, row[: len(names)], fillvalue="")))
+        except csv.Error as error:
+            raise SourceError(
+                _("{path}, row {line}: this can't be read as a table ({reason}).").format(
+                    path=item.name, line=place + 1, reason=error
+                ),
+                _("Is a quotation mark left open there?"),
+            ) from error
+    if short and not quiet and not context.quick:
+        context.notice(ngettext(
+            "{file}: {n} row has fewer fields than there are columns.",
+            "{file}: {n} rows have fewer fields than there are columns.", short,
+        ).format(file=item.file, n=number(short)))  # fmt: skip
+
+
+def _lines(stream: TextIO, context: Context) -> Iterator[str]:
+    done = 0
+    while line := stream.readline(LONGEST_FIELD):
+        done += len(line)
+        if done > _SAMPLE:
+            context.job.check()
+            done = 0
+        if len(line) == LONGEST_FIELD:
+            raise csv.Error(f"field larger than field limit ({LONGEST_FIELD})")
+        yield line
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The names of the columns, each once; one without a name has its number, which is the same in all languages."""
+    found: list[str] = []
+    for place, name in enumerate(names, 1):
+        plain = name.strip() or str(place)
+        found.append(plain if plain not in found else f"{plain} ({place})")
+    return found
+
+
+# --- How it is written ---------------------------------------------------------------------------------------------
+
+
+def sniff(sample: str, tabs: bool) -> Dialect:
+    """How the table that begins with `sample` is written. `tabs`: its name says that tabs stand between fields."""
+    cut = len(sample) >= _SAMPLE
+    best, best_worth = Dialect("\t" if tabs else ",", "doubled"), 0.0
+    for delimiter in "\t" if tabs else _DELIMITERS:
+        for quoting in _quotings(sample, delimiter):
+            dialect = Dialect(delimiter, quoting)
+            worth = _worth(_sampled(dialect, sample, cut))
+            if worth > best_worth * 1.01:
+                best, best_worth = dialect, worth
+    rows = _sampled(best, sample, cut)
+    return Dialect(best.delimiter, best.quoting, _has_header(rows))
+
+
+def _quotings(sample: str, delimiter: str) -> tuple[_Quoting, ...]:
+    if delimiter == "\t" and not ('"\t' in sample or '"\n' in sample or sample.endswith('"')):
+        return ("none",)
+    quoted: tuple[_Quoting, ...] = ("doubled", "escaped") if '\\"' in sample else ("doubled",)
+    return (*quoted, "none") if delimiter == "\t" else quoted
+
+
+def _sampled(dialect: Dialect, sample: str, cut: bool) -> list[list[str]]:
+    """The rows in the sample, without the last where it may be cut off."""
+    rows: list[list[str]] = []
+    with contextlib.suppress(csv.Error):
+        rows += dialect.rows(io.StringIO(sample))
+    rows = [row for row in rows if row]
+    return rows[:-1] if cut and len(rows) > 1 else rows
+
+
+def _worth(rows: list[list[str]]) -> float:
+    """How surely these are rows of one table: the share of them that are as long as the first, more for more columns.
+
+    A delimiter that doesn't occur gives one column: believed only where no other does better.
+    """
+    if not rows:
+        return 0
+    width = len(rows[0])
+    share = Counter(map(len, rows))[width] / len(rows)
+    broken = sum('"' in field for row in rows for field in row[1:-1] if field.count('"') % 2) / len(rows)
+    return share * (1 - min(broken, 0.5)) * (1 if width > 1 else 0.4) * (1 + min(width, 20) / 100)
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names the columns: short, all different, no numbers, and not like what is below."""
+    if not rows:
+        return True
+    first = [name.strip() for name in rows[0]]
+    if any(len(name) > _TITLE or "\n" in name or _is_number(name) for name in first):
+        return False
+    named = [name for name in first if name]
+    if len(set(named)) != len(named) or len(named) < len(first) - 1 or not named:
+        return False
+    return len(rows) > 1 or len(first) > 1 or first[0].lower() in ("text", "texte")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,147 @@
+"""Word documents (.docx): their paragraphs and tables, read as a stream from the XML inside."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llm_studio.data.sources.readers.archives import member, opened_zip
+from llm_studio.data.sources.readers.items import Context, Item, damaged, explained, protected, too_large
+from llm_studio.data.sources.store import Chunk
+from llm_studio.i18n import _
+
+_TYPES = "[Content_Types].xml"
+_DOCUMENT = "word/document.xml"
+_BLOCK = 1 << 15
+_LONGEST_PARAGRAPH = 1 << 26
+_OLD = b"\xd0\xcf\x11\xe0"
+
+
+def read_docx(item: Item, context: Context) -> Iterator[Chunk]:
+    """The document's text: an empty line between paragraphs, none between the points of a list and rows of a table."""
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
+
+    with item.open() as stream:
+        if stream.read(4) == _OLD:  # Word keeps a document with a password in its old container
+            raise protected(item.name)
+    with opened_zip(item, context) as (archive, budget):
+        name = _document(item, archive)
+        part = member(item, archive, archive.getinfo(name), budget)
+        written = _Written()
+        parser: Any = etree.XMLParser(target=written, resolve_entities=False, no_network=True, load_dtd=False)
+        try:
+            with explained(item.name), part.open() as stream:
+                while block := stream.read(_BLOCK):
+                    context.job.check()
+                    parser.feed(block)
+                    if written.has_types:
+                        raise damaged(item.name, _("it declares XML types of its own, which no document does"))
+                    if written.held > _LONGEST_PARAGRAPH:
+                        raise too_large(item.name, _LONGEST_PARAGRAPH)
+                    yield Chunk(written.taken(), False)
+            parser.close()
+        except etree.LxmlError as error:
+            raise damaged(item.name, error) from error
+        yield Chunk(written.taken(), True)
+
+
+def _document(item: Item, archive: zipfile.ZipFile) -> str:
+    names = archive.namelist()
+    if _DOCUMENT in names:
+        return _DOCUMENT
+    others = [name for name in names if name.startswith("word/document") and name.endswith(".xml")]
+    if not others or _TYPES not in names:
+        raise damaged(item.name, _("“{name}” is missing in it").format(name=_DOCUMENT))
+    return others[0]
+
+
+class _Written:
+    """What is written in a document, gathered from the parser's events."""
+
+    def __init__(self) -> None:
+        self.has_types = False
+        self._out: list[str] = []
+        self._paragraph: list[str] = []
+        self._cell: list[str] = []
+        self._row: list[str] = []
+        self._in_text = False
+        self._in_list = self._after_list = False
+        self._tables = self._skipped = 0
+        self.held = 0  # characters of the paragraph, or of the row of a table
+        self._begun = False
+
+    def taken(self) -> str:
+        """The text that is certain by now, each part once."""
+        text = "".join(self._out)
+        self._out.clear()
+        return text
+
+    def doctype(self, *_about: object) -> None:
+        """A document type: only a trap has one."""
+        self.has_types = True
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        del attributes
+        name = tag.rpartition("}")[2]
+        if name in ("Fallback", "del", "moveFrom") or self._skipped:
+            self._skipped += 1
+        elif name == "t":
+            self._in_text = True
+        elif name == "tab":
+            self._paragraph.append("\t")
+        elif name in ("br", "cr"):
+            self._paragraph.append("\n")
+        elif name == "noBreakHyphen":
+            self._paragraph.append("\u2011")
+        elif name == "tbl":
+            self._tables += 1
+            self._after_list = self._after_list and self._tables > 1  # between a list and a table there is a gap
+        elif name == "numPr":
+            self._in_list = True
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if self._skipped:
+            self._skipped -= 1
+            return
+        name = tag.rpartition("}")[2]
+        if name == "t":
+            self._in_text = False
+        elif name == "p":
+            self._end_paragraph()
+        elif name == "tc" and self._tables == 1:
+            self._row.append(" ".join(self._cell))
+            self._cell.clear()
+        elif name == "tr" and self._tables == 1:
+            self._let_out("\t".join(self._row).strip(), True)
+            self._row.clear()
+        elif name == "tbl":
+            self._tables = max(0, self._tables - 1)
+            self._after_list = self._after_list and self._tables > 0
+
+    def data(self, text: str) -> None:
+        """Some characters."""
+        if self._in_text and not self._skipped:
+            self._paragraph.append(text)
+            self.held += len(text)
+
+    def close(self) -> None:
+        """The document has ended."""
+        self._end_paragraph()
+
+    def _end_paragraph(self) -> None:
+        text = "".join(self._paragraph).strip()
+        self._paragraph.clear()
+        if self._tables:
+            if text:
+                self._cell.append(text)
+        else:
+            self._let_out(text, self._in_list)
+        self._in_list = False
+
+    def _let_out(self, text: str, close_to_next: bool) -> None:
+        self.held = 0
+        if text:
+            gap = "\n" if close_to_next and self._after_list else "\n\n"
+            self._out.append((gap if self._begun else "") + text)
+            self._begun, self._after_list = True, close_to_next

@@ -1,0 +1,102 @@
+"""Many files at once: those of a folder, or of an archive. One that fails doesn't hold up the rest."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from llm_studio.data.sources.readers.items import Context, DiskItem, Item, Position, Trap, explained
+from llm_studio.data.sources.readers.options import KINDS
+from llm_studio.data.sources.store import Chunk
+from llm_studio.errors import SourceError
+from llm_studio.i18n import _, ngettext, number
+from llm_studio.jobs import Job
+
+MOST_TOLD = 100
+"""So many files that were left out are told one by one."""
+
+
+def files_in(folder: Path, job: Job) -> list[Path]:
+    """The files of a folder and its subfolders that can be read, sorted; hidden ones are passed over. Raises
+    SourceError where there are none."""
+    found: list[Path] = []
+    with explained(str(folder)):
+        os.listdir(folder)  # noqa: PTH208  says why, where walking is silent
+        for root, folders, names in os.walk(folder):
+            job.check()
+            folders[:] = [name for name in folders if name[0] != "."]
+            found += [Path(root, name) for name in names if name[0] != "." and Path(name).suffix.lower() in KINDS]
+    found = [path for path in found if path.is_file()]
+    if not found:
+        raise nothing_to_read(str(folder))
+    return sorted(found)
+
+
+def on_disk(paths: Sequence[Path], at: Position, refuse: Callable[[str, SourceError], None]) -> Iterator[Item]:
+    """The files at `paths`; one that has gone meanwhile is refused."""
+    for path in paths:
+        try:
+            with explained(str(path)):
+                item = DiskItem(path, at)
+        except SourceError as error:
+            refuse(str(path), error)
+            continue
+        yield item
+        at.passed(item.size)
+
+
+def nothing_to_read(name: str) -> SourceError:
+    """A folder or an archive without a file of a kind that can be read."""
+    return SourceError(
+        _("{folder} holds no texts: {kinds} files are read.").format(folder=name, kinds=", ".join(KINDS)),
+        _("Choose another folder, or save the texts as one of these."),
+    )
+
+
+def read_several(
+    name: str, count: int, items: Iterator[Item], context: Context,
+    pieces: Callable[[Item, Context], Iterator[Chunk]],
+) -> Iterator[Chunk]:  # fmt: skip
+    """The documents of all `items`, the `count` files of the folder or archive `name`.
+
+    A file that can't be read is left out and told. Raises SourceError where none can.
+    """
+    before, good = len(context.refused), 0
+    for item in items:
+        ended, some = True, False
+        try:
+            for piece in pieces(item, context):
+                yield piece
+                ended, some = piece.ends, True
+        except SourceError as error:
+            if isinstance(error, Trap) and error.name == name:
+                raise
+            leave_out(item.name, error, some, context)
+            if not ended:  # the disk failed in the middle of a document
+                yield Chunk("", True)
+        else:
+            good += 1
+    if not good and len(context.refused) > before:
+        first = context.refused[before][1]
+        raise SourceError(
+            ngettext(
+                "The only file in {folder} can't be read. {reason}",
+                "None of the {count} files in {folder} can be read. The first: {reason}", count,
+            ).format(count=number(count), folder=name, reason=first.what),
+            first.to_do,
+        )  # fmt: skip
+
+
+def leave_out(name: str, error: SourceError, begun: bool, context: Context) -> None:
+    """Note that a file is left out, or what comes after its beginning; tell the first ones."""
+    context.refused.append((name, error))
+    if len(context.refused) <= MOST_TOLD:
+        text = _("Only the beginning was read: {reason}") if begun else _("Left out: {reason}")
+        context.notice(text.format(reason=error))
+
+
+def tell_the_rest(context: Context) -> None:
+    """Say how many more files were left out than were told."""
+    more = len(context.refused) - MOST_TOLD
+    if more > 0:
+        context.notice(ngettext("{n} more file was left out.", "{n} more files were left out.", more).format(
+            n=number(more)))  # fmt: skip

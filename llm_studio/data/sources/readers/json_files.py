@@ -1,0 +1,238 @@
+"""Lines of JSON (.jsonl) and JSON (.json): a list of records, one after the other, or an object that holds such a list.
+
+Only one record is held at a time, and none longer than LONGEST_RECORD.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any, TextIO, cast
+
+from llm_studio.data.sources.readers import records
+from llm_studio.data.sources.readers.encodings import opened_text
+from llm_studio.data.sources.readers.items import Context, Item
+from llm_studio.data.sources.readers.records import Choice, Record
+from llm_studio.data.sources.store import Chunk
+from llm_studio.errors import SourceError
+from llm_studio.i18n import _, number
+
+LONGEST_RECORD = 1 << 26
+"""Characters."""
+_BLOCK = 1 << 16
+_HOLDERS = ("data", "rows", "records", "items", "examples", "documents", "texts", "entries", "articles", "stories",
+            "train", "results")  # fmt: skip
+"""Fields of an object that hold the list of records."""
+_decode = json.JSONDecoder().raw_decode
+
+
+# --- .jsonl ------------------------------------------------------------------------------------------------------
+
+
+def choose_lines(item: Item, context: Context) -> Choice:
+    """Where the documents of a .jsonl are, from its first lines."""
+    return records.choose(_lines(item, context), context.options.text_field)
+
+
+def read_lines(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+    """A document from each line; lines that are empty, and fields that are null, are passed over."""
+    return records.documents(item, context, lambda: _lines(item, context), choice, _("{path}, line {line}:"))
+
+
+def _lines(item: Item, context: Context) -> Iterator[Record]:
+    with opened_text(item, context) as stream:
+        place = 0
+        while line := stream.readline(LONGEST_RECORD):
+            place += 1
+            if place % 1000 == 0 or len(line) > _BLOCK:
+                context.job.check()
+            if line.isspace():
+                continue
+            try:
+                if len(line) == LONGEST_RECORD and not line.endswith("\n"):
+                    raise _too_long()
+                yield Record(place, _object(json.loads(line)))
+            except (ValueError, RecursionError) as error:
+                raise _wrong(item, _("{path}, line {line}:"), place, _not_json(error)) from error
+            except SourceError as error:
+                raise _wrong(item, _("{path}, line {line}:"), place, error) from error
+
+
+def _object(content: object) -> dict[str, object]:
+    if not isinstance(content, dict):
+        raise _not_an_object(_("this is JSON, but not an object."))
+    return cast("dict[str, object]", content)
+
+
+# --- .json -------------------------------------------------------------------------------------------------------
+
+
+def choose_values(item: Item, context: Context) -> Choice:
+    """Where the documents of a .json are, from its first records."""
+    return records.choose(_values(item, context), context.options.text_field)
+
+
+def read_values(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+    """A document from each record."""
+    return records.documents(item, context, lambda: _values(item, context), choice, _("{path}, record {line}:"))
+
+
+def _values(item: Item, context: Context) -> Iterator[Record]:
+    done = 0
+    with opened_text(item, context) as stream:
+        try:
+            for value in _Json(stream, context).records():
+                yield Record(done + 1, {"text": value} if isinstance(value, str) else _object(value))
+                done += 1
+        except SourceError as error:
+            raise _wrong(item, _("{path}, record {line}:"), done + 1, error) from error
+
+
+class _Json:
+    """Goes through JSON of any length, value by value."""
+
+    def __init__(self, stream: TextIO, context: Context) -> None:
+        self._stream = stream
+        self._job = context.job
+        self._text = ""
+        self._place = 0
+        self._ended = False
+
+    def records(self) -> Iterator[object]:
+        """The records, as they stand in lists, in an object's list, or one after the other."""
+        while mark := self._next():
+            if mark == "[":
+                yield from self._elements()
+            elif mark == "{":
+                yield from self._members()
+            else:
+                raise _not_an_object(_("this is not JSON, or JSON without records."))
+
+    def _elements(self) -> Iterator[object]:
+        self._place += 1
+        if self._next() == "]":
+            self._place += 1
+            return
+        while True:
+            yield self._value()
+            if self._after(",]") == "]":
+                return
+
+    def _members(self) -> Iterator[object]:
+        """The records in the list that an object holds, or the object itself."""
+        self._fill(1 << 20)
+        try:
+            value, end = cast("tuple[dict[str, Any], int]", _decode(self._text, self._place))
+        except (ValueError, RecursionError):
+            yield from self._members_one_by_one()
+            return
+        self._place = end
+        name = next((name for name in _HOLDERS if _is_list(value.get(name))), None)
+        if name is None or isinstance(value.get("text"), str):
+            yield value
+        else:
+            yield from value[name]
+
+    def _members_one_by_one(self) -> Iterator[object]:
+        record: dict[str, object] = {}
+        held, length = False, 0
+        self._place += 1
+        while self._next() != "}":
+            name = self._value()
+            self._after(":")
+            if name in _HOLDERS and self._next() == "[":
+                held = True
+                yield from self._elements()
+            else:
+                before = len(self._text) - self._place
+                record[str(name)] = self._value()
+                length += max(0, before - len(self._text) + self._place)
+                if length > LONGEST_RECORD:
+                    raise _too_long()
+            if self._after(",}") == "}":
+                break
+        else:
+            self._place += 1
+        if not held:
+            yield record
+
+    def _next(self) -> str:
+        """The next character that is no white space, empty at the end. It is not passed."""
+        while True:
+            while self._place < len(self._text):
+                mark = self._text[self._place]
+                if mark not in " \t\n\r":
+                    return mark
+                self._place += 1
+            if self._ended:
+                return ""
+            self._more(_BLOCK)
+
+    def _after(self, expected: str) -> str:
+        """Pass the next character, which must be one of `expected`."""
+        mark = self._next()
+        if not mark or mark not in expected:
+            raise _not_json_here(_("“{mark}” is missing").format(mark=expected[0]))
+        self._place += 1
+        return mark
+
+    def _value(self) -> object:
+        """The value that begins here, passed."""
+        self._next()
+        size = _BLOCK
+        while True:
+            try:
+                value, end = _decode(self._text, self._place)
+                if end < len(self._text) or self._ended:  # a number at the end may go on
+                    self._place = end
+                    return value
+            except json.JSONDecodeError as error:
+                cut_off = error.pos + 100 > len(self._text) or error.msg.startswith("Unterminated string")
+                if self._ended or not cut_off:
+                    raise _not_json(error) from error
+            except (ValueError, RecursionError) as error:
+                raise _not_json(error) from error
+            if len(self._text) - self._place > LONGEST_RECORD:
+                raise _too_long()
+            self._more(size)
+            size *= 2
+
+    def _fill(self, size: int) -> None:
+        while not self._ended and len(self._text) - self._place < size:
+            self._more(size)
+
+    def _more(self, size: int) -> None:
+        self._job.check()
+        block = self._stream.read(size)
+        self._ended = not block
+        self._text = self._text[self._place :] + block
+        self._place = 0
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], (dict, str))
+
+
+# --- Sentences ---------------------------------------------------------------------------------------------------
+
+
+def _wrong(item: Item, place: str, line: int, error: SourceError) -> SourceError:
+    return SourceError(f"{place.format(path=item.name, line=line)} {error.what}", error.to_do)
+
+
+def _not_json(error: Exception) -> SourceError:
+    reason = error.msg if isinstance(error, json.JSONDecodeError) else error
+    return _not_json_here(reason)
+
+
+def _not_json_here(reason: object) -> SourceError:
+    return _not_an_object(_("this is not JSON ({reason}).").format(reason=reason))
+
+
+def _not_an_object(what: str) -> SourceError:
+    return SourceError(what, _("Each record must be an object: {example}").format(example='{"text": "..."}'))
+
+
+def _too_long() -> SourceError:
+    return SourceError(
+        _("this record has more than {n} characters.").format(n=number(LONGEST_RECORD)),
+        _("Split it, or save the texts as plain text (.txt)."),
+    )

@@ -1,0 +1,100 @@
+"""Parquet files: one column of them holds the texts, or the turns of conversations."""
+
+import contextlib
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from llm_studio.data.sources.readers import records
+from llm_studio.data.sources.readers.items import Context, Item, damaged
+from llm_studio.data.sources.readers.records import Choice, Record
+from llm_studio.data.sources.store import Chunk
+from llm_studio.i18n import _
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+_BATCH_BYTES = 1 << 20
+_MOST_ROWS = 256
+"""At most so many rows at once: what repeats takes little room in the file and all of it in memory."""
+_PEEKED_ROWS = 16
+
+
+def choose(item: Item, context: Context) -> Choice:
+    """Which column holds the text."""
+    return records.choose(_rows(item, context, None), context.options.text_field)
+
+
+def read(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+    """A document from each row."""
+    names = [choice.field] if choice.field is not None else None
+    return records.documents(item, context, lambda: _rows(item, context, names), choice, _("{path}, row {line}:"))
+
+
+def _rows(item: Item, context: Context, names: list[str] | None) -> Iterator[Record]:
+    """The rows with the columns `names`, or with all that can hold texts. Raises SourceError."""
+    import pyarrow.parquet as pq
+
+    with _explained(item), item.seekable(context) as stream:
+        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BATCH_BYTES)
+        schema = file.schema_arrow
+        there = [name for name in names if name in schema.names] if names else _readable(schema)
+        if names and not there:
+            yield Record(1, dict.fromkeys(schema.names))  # whoever looks for the column tells which there are
+            return
+        place = 1
+        for batch in _batches(file, there, few=names is None and context.quick):
+            context.job.check()
+            columns = [_values(batch.column(name)) for name in there]
+            if len(there) == 1:  # nearly always: the one with the text
+                yield from (Record(n, {there[0]: value}) for n, value in enumerate(columns[0], place))
+            else:
+                rows = (dict(zip(there, values, strict=True)) for values in zip(*columns, strict=True))
+                yield from (Record(n, row) for n, row in enumerate(rows, place))
+            place += batch.num_rows
+
+
+def _batches(file: "pq.ParquetFile", names: list[str], few: bool) -> Iterator[Any]:
+    for group in range(file.num_row_groups):
+        about = file.metadata.row_group(group)
+        rows = max(1, about.num_rows * _BATCH_BYTES // max(about.total_byte_size, _BATCH_BYTES))
+        most = _PEEKED_ROWS if few else _MOST_ROWS
+        yield from file.iter_batches(batch_size=min(rows, most), row_groups=[group], columns=names, use_threads=False)
+
+
+def _readable(schema: Any) -> list[str]:
+    """The columns to be shown: all but those of bytes, which are pictures and sounds."""
+    return [field.name for field in schema if not _holds_bytes(field.type)]
+
+
+def _holds_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return True
+    return any(_holds_bytes(kind.field(n).type) for n in range(kind.num_fields))
+
+
+def _values(column: Any) -> list[object]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        values = column.dictionary.to_pylist()  # each once, however often it stands in the rows
+        return [None if place is None else values[place] for place in column.indices.to_pylist()]
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        column = column.cast(pa.string())  # bytes that the user named as the text
+    return column.to_pylist()
+
+
+@contextlib.contextmanager
+def _explained(item: Item) -> Generator[None]:
+    """Turn what can be wrong with a Parquet file into a SourceError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, UnicodeDecodeError, OverflowError, IndexError) as error:
+        raise damaged(item.name, error) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise damaged(item.name, error) from error

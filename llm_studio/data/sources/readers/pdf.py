@@ -1,0 +1,102 @@
+"""PDF documents: their text page by page, read in a process of its own since a hostile one can hang the library."""
+
+import io
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from llm_studio.data.sources.readers.items import (
+    CHUNK,
+    LARGEST_DOCUMENT,
+    Context,
+    DiskItem,
+    Item,
+    damaged,
+    empty,
+    protected,
+    too_large,
+)
+from llm_studio.data.sources.readers.worker_process import Refused
+from llm_studio.data.sources.store import Chunk
+from llm_studio.errors import SourceError
+from llm_studio.i18n import _
+
+_PROTECTED = "protected"
+_HYPHENS = "-\u2010\xad"
+_LONG_LINE = 0.6
+
+
+def read_pdf(item: Item, context: Context) -> Iterator[Chunk]:
+    """The document's pages, a blank line between two of them."""
+    found = False
+    try:
+        for page in context.apart.parts(_source(item, context), item.name, context.job):
+            text = flowing(page)
+            if text:
+                yield Chunk(("\n\n" if found else "") + text, False)
+                found = True
+    except Refused:
+        raise protected(item.name) from None
+    if not found:
+        raise SourceError(
+            _("{path} holds no text, only pictures of pages: it was scanned.").format(path=item.name),
+            _("Let a program for text recognition (OCR) make a text of it first."),
+        )
+    yield Chunk("", True)
+
+
+def _source(item: Item, context: Context) -> Path | bytes:
+    """What the other process can open: the file itself, or the bytes of a member of an archive."""
+    with item.open() as stream:
+        head = stream.read(1024)
+        if not head:
+            raise empty(item.name)
+        if b"%PDF-" not in head:
+            raise damaged(item.name, _("it doesn't begin like a PDF document"))
+        if isinstance(item, DiskItem):
+            return item.path
+        chunks, length = [head], len(head)
+        while chunk := stream.read(CHUNK):
+            context.job.check()
+            chunks.append(chunk)
+            length += len(chunk)
+            if length > LARGEST_DOCUMENT:
+                raise too_large(item.name, LARGEST_DOCUMENT)
+        return b"".join(chunks)
+
+
+def flowing(page: str) -> str:
+    """The lines of a page, with words that were divided at their ends made whole, and sentences that go on in the
+    next line joined. Short lines (titles, page numbers, verses) stay lines."""
+    lines = [line.strip() for line in page.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    longest = max(map(len, lines), default=0)
+    out: list[str] = []
+    last = ""  # the line before, as it was printed
+    for line in lines:
+        goes_on = bool(out) and bool(last) and bool(line) and line[0].islower()
+        if goes_on and last[-1] in _HYPHENS and last[-2:-1].isalpha():
+            out[-1] = out[-1][:-1] + line
+        elif goes_on and len(last) >= longest * _LONG_LINE:
+            out[-1] += " " + line
+        else:
+            out.append(line)
+        last = line
+    return re.sub("\n{3,}", "\n\n", "\n".join(out)).strip("\n")
+
+
+def pages_of(source: Path | bytes) -> Iterator[str]:
+    """In the other process: the text of each page. Raises Refused where a password is asked for."""
+    from pypdf import PdfReader
+    from pypdf.errors import DependencyError, FileNotDecryptedError, WrongPasswordError
+
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
+        try:
+            reader = PdfReader(stream, strict=False)
+            if reader.is_encrypted and not reader.decrypt(""):
+                raise Refused(_PROTECTED)
+            for page in reader.pages:
+                yield page.extract_text()
+        except (DependencyError, FileNotDecryptedError, WrongPasswordError):
+            raise Refused(_PROTECTED) from None

@@ -1,0 +1,166 @@
+"""Records (lines of JSON, rows of a table): which of their fields is the text, and the documents in them."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from llm_studio.data.sources import conversations
+from llm_studio.data.sources.readers.items import Context, Item
+from llm_studio.data.sources.store import Chunk
+from llm_studio.errors import SourceError
+from llm_studio.i18n import _, ngettext, number
+
+SAMPLE_RECORDS = 100
+_SAMPLE_CHARACTERS = 4_000_000
+_EXAMPLES, _EXAMPLE_CHARACTERS = 3, 200
+_NAMES = ("text", "texte", "content", "contents", "contenu", "document", "article", "body", "story", "passage",
+          "paragraph", "abstract", "maintext", "raw_content", "page_content")  # fmt: skip
+"""What the field that holds the text is mostly called."""
+_WORD = re.compile(r"\w+")
+
+
+class Record(NamedTuple):
+    """One record and the place where it stands, for sentences: a line or a row, counted from 1."""
+
+    place: int
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of the records. `texts`: how many of the sampled records hold something with letters in it;
+    `characters`: their mean length; `examples`: the first values, shortened."""
+
+    name: str
+    texts: int
+    characters: float
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where the documents of some records are. `field` is None where they are conversations or nothing was found;
+    `guessed`: nobody named it."""
+
+    field: str | None
+    guessed: bool
+    conversations: bool
+    columns: tuple[Column, ...]
+
+
+def choose(records: Iterable[Record], wanted: str | None) -> Choice:
+    """The field that holds the text, found from the first of `records` unless one is `wanted`."""
+    sample: list[Mapping[str, object]] = []
+    characters = 0
+    for record in islice(records, SAMPLE_RECORDS):
+        sample.append(record.fields)
+        characters += sum(len(value) for value in record.fields.values() if isinstance(value, str))
+        if characters > _SAMPLE_CHARACTERS:
+            break
+    columns = _columns(sample)
+    talks = sum(map(conversations.recognised, sample)) * 2 > len(sample)
+    if wanted is not None:
+        holds_turns = talks and any(isinstance(fields.get(wanted), (list, tuple)) for fields in sample)
+        return Choice(None if holds_turns else wanted, False, holds_turns, columns)
+    if talks:
+        return Choice(None, True, True, columns)
+    return Choice(_likeliest(columns, len(sample)), True, False, columns)
+
+
+def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
+    found: list[Column] = []
+    for name in dict.fromkeys(name for fields in sample for name in fields):
+        values = [fields.get(name) for fields in sample]
+        texts = [value for value in values if isinstance(value, str) and any(map(str.isalpha, value))]
+        examples = [_short(value) for value in values if value is not None and value != ""][:_EXAMPLES]
+        mean = sum(map(len, texts)) / len(texts) if texts else 0.0
+        found.append(Column(name, len(texts), mean, tuple(examples)))
+    return tuple(found)
+
+
+def _short(value: object) -> str:
+    text = " ".join((value if isinstance(value, str) else repr(value))[: 2 * _EXAMPLE_CHARACTERS].split())
+    return text if len(text) <= _EXAMPLE_CHARACTERS else text[: _EXAMPLE_CHARACTERS - 1] + "…"
+
+
+def _likeliest(columns: tuple[Column, ...], records: int) -> str | None:
+    """The field with a telling name, or else the one with the longest texts that are made of words."""
+    textual = [column for column in columns if column.texts * 2 >= min(records, 2) and column.texts > 0]
+    longest = max((column.characters for column in textual), default=0)
+    for wanted in _NAMES:
+        for column in textual:
+            same = column.name.strip().lower() == wanted
+            if same and (wanted == "text" or column.characters * 10 >= longest):
+                return column.name
+
+    def worth(column: Column) -> float:
+        words = [len(_WORD.findall(example)) for example in column.examples]
+        return column.characters * column.texts / records * (1 if max(words, default=0) > 1 else 0.01)
+
+    best = max(textual, key=worth, default=None)
+    blank = (column.name for column in columns if not column.examples and column.name.strip().lower() in _NAMES)
+    return best.name if best else next(blank, None)
+
+
+def documents(
+    item: Item, context: Context, rows: Callable[[], Iterator[Record]], chosen: Choice, place: str,
+) -> Iterator[Chunk]:  # fmt: skip
+    """The documents of the records that `rows` begins to read.
+
+    `place` names one in a sentence: "{path}, line {line}:". Records that are empty are passed over.
+    """
+    if chosen.conversations:
+        yield from _conversations(item, context, rows())
+        return
+    if not chosen.columns and chosen.field is None:
+        return
+    if chosen.field is None:
+        known = ", ".join(column.name for column in chosen.columns[:12])
+        raise SourceError(
+            _("{path} holds no field of texts; its fields are: {known}.").format(
+                path=item.name, known=known or _("none")
+            ),
+            _("Choose one with --text-field."),
+        )
+    if chosen.guessed and chosen.field != "text" and chosen.field not in context.told and not context.quick:
+        context.told.add(chosen.field)
+        context.notice(_("{file}: the texts were taken from the field “{field}”.").format(
+            file=item.file, field=chosen.field))  # fmt: skip
+    for record in rows():
+        try:
+            text = text_of(record.fields, chosen.field)
+        except SourceError as error:
+            where = place.format(path=item.name, line=record.place)
+            raise SourceError(f"{where} {error.what}", error.to_do) from error
+        if text:
+            yield Chunk(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
+
+
+def text_of(fields: Mapping[str, object], name: str) -> str:
+    """The text in one record, empty where there is none. Raises SourceError with what is wrong in it."""
+    if name not in fields:
+        known = ", ".join(islice(fields, 12))
+        raise SourceError(
+            _("there is no field “{name}”; its fields are: {known}.").format(name=name, known=known),
+            _("Choose one with --text-field."),
+        )
+    text = fields[name]
+    if text is None or isinstance(text, str):
+        return text or ""
+    raise SourceError(_("the field “{name}” is not a text.").format(name=name), _("Choose one with --text-field."))
+
+
+def _conversations(item: Item, context: Context, rows: Iterator[Record]) -> Iterator[Chunk]:
+    passed_over = 0
+    for record in rows:
+        if conversations.recognised(record.fields):
+            yield Chunk(conversations.render(record.fields), True)
+        else:
+            passed_over += 1
+    if passed_over and not context.quick:
+        context.notice(ngettext(
+            "{file}: {n} record is no conversation and was passed over.",
+            "{file}: {n} records are no conversations and were passed over.", passed_over,
+        ).format(file=item.file, n=number(passed_over)))  # fmt: skip

@@ -1,0 +1,47 @@
+"""Subtitles (.srt): what is spoken, without numbers, times and marks of style.
+
+The format is lines of text between a line of times and a blank line: there is nothing that a library would do
+better, and those there are hold the whole file.
+"""
+
+import re
+from collections.abc import Iterator
+
+from llm_studio.data.sources.readers.encodings import opened_text
+from llm_studio.data.sources.readers.items import Context, Item
+from llm_studio.data.sources.store import Chunk
+
+_BLOCK = 1 << 16
+_TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]\d+\s*-->\s*\d+:\d+:\d+[,.]\d+")
+_MARKS = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|c|v)\b[^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}", re.I)
+_SENTENCE_ENDS = '.?!…:;。？！"”»♪)]'
+
+
+def read_srt(item: Item, context: Context) -> Iterator[Chunk]:
+    """All that is spoken, as one document: a sentence that goes on in the next subtitle stays one line."""
+    before = ""
+    number = ""  # a line of digits alone, which is spoken unless times follow
+    with opened_text(item, context) as stream:
+        while line := stream.readline(_BLOCK):
+            context.job.check()
+            if _TIMES.match(line):
+                number = ""
+                continue
+            said, number = number, ""
+            if line.strip().isdigit():
+                number = line
+                line = ""
+            for spoken in (said, line):
+                text = " ".join(_MARKS.sub("", spoken).split(" ")).strip()
+                if text:
+                    yield Chunk(_between(before, text) + text, False)
+                    before = text
+    if number.strip() and before:
+        yield Chunk(_between(before, number) + number.strip(), False)
+    yield Chunk("", True)
+
+
+def _between(before: str, text: str) -> str:
+    if not before:
+        return ""
+    return "\n" if before[-1] in _SENTENCE_ENDS or text[0] in "-–—♪([" else " "

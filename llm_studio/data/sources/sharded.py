@@ -1,0 +1,151 @@
+"""A source that grows: a folder of Parquet files, `<name>.parquet/00000.parquet` ..., and its manifest beside it.
+
+The manifest names the files that count, and is replaced as a whole after each: a power cut at any moment leaves the
+source as it was after the last of them, usable, and the place to go on from. Nothing is written twice, and no file
+that someone may have open is ever replaced.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.store import MANIFEST_VERSION, Measure, Source, manifest_of, parquet_of, write_rows
+from llm_studio.events import Progress
+from llm_studio.files import atomic_write, read_json, remove_folder, translate_os_errors, write_json
+from llm_studio.jobs import Job
+
+PLAN = "_download.json"
+"""What the source is made from, in its folder: readers of Parquet folders pass over names that begin with “_”."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a growing source. `end`: the place in the origin after its last document."""
+
+    documents: int
+    characters: int
+    bytes: int
+    sha256: str
+    file: int
+    end: tuple[int, int]
+
+
+class ShardedSourceWriter:
+    """The source `name` in `folder`, to be appended to, by one writer at a time."""
+
+    def __init__(self, folder: Path, name: str, origin: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        self.options = dict(options)
+        self._folder = folder
+        self._origin = origin
+        self._path = parquet_of(folder, name)
+        manifest = read_json(manifest_of(folder, name)) or {}
+        self.parts = parts_in(manifest)
+        self._created: str = manifest.get("created") or datetime.now(UTC).isoformat(timespec="seconds")
+        self._extra = {key: manifest[key] for key in manifest.keys() & Source.__dataclass_fields__.keys()}
+
+    @property
+    def documents(self) -> int:
+        """Documents so far."""
+        return sum(part.documents for part in self.parts)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of their texts in UTF-8."""
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def end(self) -> tuple[int, int]:
+        """The place in the origin to go on from."""
+        return self.parts[-1].end if self.parts else (0, 0)
+
+    def append(
+        self, pieces: Iterable[Chunk], end: Callable[[], tuple[int, int]], job: Job,
+        progress: Callable[[int, int], Progress],
+    ) -> None:  # fmt: skip
+        """Write whole documents as one more part; `end` is asked when all have been read. Raises StorageError.
+
+        Who stops the job must end `pieces`: a part that Cancelled interrupts is lost.
+        """
+        measure = Measure()
+        path = self._path / f"{len(self.parts):05d}.parquet"
+        before = self.documents, self.bytes
+
+        def told(documents: int, size: int) -> Progress:
+            return progress(before[0] + documents, before[1] + size)
+
+        with atomic_write(path) as beside:
+            write_rows(beside, pieces, measure, job, told)
+        digest = measure.source("", "", (), None).sha256
+        part = Part(measure.documents, measure.characters, measure.bytes, digest, path.stat().st_size, end())
+        self.parts.append(part)
+        self.save()
+
+    def move_end(self, end: tuple[int, int]) -> None:
+        """Go on from another place, after records that held no text."""
+        if self.parts and self.parts[-1].end != end:
+            self.parts[-1] = replace(self.parts[-1], end=end)
+            self.save()
+
+    def drop_after(self, shard: int) -> None:
+        """Forget the parts that end inside shard number `shard` or after it."""
+        while self.parts and self.parts[-1].end > (shard, 0):
+            self.parts.pop()
+        if self.parts:
+            self.save()
+        else:
+            manifest_of(self._folder, self.name).unlink(missing_ok=True)
+
+    def save(self) -> None:
+        """Let the parts so far, and the options, be what the source is."""
+        shas = [part.sha256 for part in self.parts]
+        total = shas[0] if len(shas) == 1 else hashlib.sha256("\n".join(shas).encode()).hexdigest()
+        content = self._extra | {
+            "version": MANIFEST_VERSION, "name": self.name, "origin": self._origin, "documents": self.documents,
+            "characters": sum(part.characters for part in self.parts), "bytes": self.bytes, "sha256": total,
+            "created": self._created, "notes": self._extra.get("notes", []), "options": self.options,
+            "file": sum(part.file for part in self.parts), "parts": [asdict(part) for part in self.parts],
+        }  # fmt: skip
+        write_json(manifest_of(self._folder, self.name), content)
+
+    def set_field(self, name: str, value: object) -> None:
+        """Set a further field of the manifest, written by the next `save`."""
+        self._extra[name] = value
+
+    def remove_if_empty(self) -> None:
+        """Leave nothing behind where nothing came."""
+        if not self.parts:
+            remove_folder(self._path)
+
+
+def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Keep what the source `name` is to be made from. Raises StorageError."""
+    path = parquet_of(folder, name)
+    with translate_os_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    write_json(path / PLAN, content)
+
+
+def plans(folder: Path) -> dict[str, dict[str, Any]]:
+    """What each growing source in `folder` is made from, by its name."""
+    paths = sorted(folder.glob(f"*.parquet/{PLAN}")) if folder.is_dir() else []
+    found = {path.parent.stem: read_json(path) for path in paths if not path.parent.name.startswith(".")}
+    return {name: plan for name, plan in found.items() if plan is not None}
+
+
+def parts_in(manifest: Mapping[str, Any]) -> list[Part]:
+    """The parts that a manifest names."""
+    named: list[dict[str, Any]] = manifest.get("parts") or []
+    return [
+        Part(part["documents"], part["characters"], part["bytes"], part["sha256"], part["file"], tuple(part["end"]))
+        for part in named
+    ]
+
+
+def files_of(path: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, int]]:
+    """The files of the source in the folder `path` and the documents in each."""
+    return [(path / f"{n:05d}.parquet", part.documents) for n, part in enumerate(parts_in(manifest))]

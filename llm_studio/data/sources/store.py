@@ -1,0 +1,368 @@
+"""Sources on the disk: `data/raw/<name>.parquet` with the texts, `<name>.meta.json`, the manifest, beside it.
+
+What comes from the hub comes in steps: there `<name>.parquet` is a folder of Parquet files, see `parts.py`.
+
+A document is held as pieces that are cut where it is safe, so that a document of any length passes in bounded
+memory. No file stays open or mapped once its pieces are read.
+"""
+
+import contextlib
+import hashlib
+import unicodedata
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_studio.data.chunks import CHUNK_CHARACTERS, CONTROLS, Chunk, before_white_space, in_chunks, safe_cut
+from llm_studio.errors import SourceError, StorageError
+from llm_studio.events import Progress
+from llm_studio.files import atomic_write, read_json, remove_folder, retry_while_locked, translate_os_errors, write_json
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+__all__ = ["CHUNK_CHARACTERS", "Chunk", "before_white_space", "in_chunks", "safe_cut"]  # from pieces.py, for all users
+
+MANIFEST_VERSION = 1
+_GROUP_BYTES = 1 << 20
+_GROUP_ROWS = 1 << 16
+"""A row group ends when it holds as much: Arrow needs a dozen times that to write it."""
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True)
+class Source:
+    """One origin of texts, as its manifest tells.
+
+    `bytes` is the size of the texts in UTF-8. `sha256` is of the documents, whatever the file that holds them and
+    the pieces they were cut into. `notes` are sentences for the user, `options` how the texts were read.
+    `conversations`: its texts are rendered by data/sources/conversations.py, with special tokens between the turns.
+    """
+
+    name: str
+    origin: str
+    documents: int
+    characters: int
+    bytes: int
+    sha256: str
+    created: str
+    notes: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    conversations: bool = False
+
+
+# --- Writing ----------------------------------------------------------------------------------------------------
+
+
+class Measure:
+    """Counts and hashes what passes."""
+
+    def __init__(self) -> None:
+        self.documents = self.characters = self.bytes = 0
+        self.blank = True
+        self._hash = hashlib.sha256()
+
+    def add(self, text: str, encoded: bytes, ends: bool) -> None:
+        self.documents += ends
+        self.characters += len(text)
+        self.bytes += len(encoded)
+        self.blank = self.blank and (not text or text.isspace())
+        self._hash.update(encoded)
+        if ends:
+            self._hash.update(b"\xff")  # a byte that UTF-8 never holds: "ab", "c" differs from "a", "bc"
+
+    def source(self, name: str, origin: str, notes: Iterable[str], options: Mapping[str, Any] | None) -> Source:
+        """The manifest of what has passed."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Source(name, origin, self.documents, self.characters, self.bytes, self._hash.hexdigest(), now,
+                      tuple(notes), dict(options or {}))  # fmt: skip
+
+
+def write_source(
+    folder: Path,
+    name: str,
+    origin: str,
+    pieces: Iterable[Chunk],
+    job: Job,
+    notes: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], Progress] | None = None,
+    conversations: bool | Callable[[], bool] = False,
+) -> Source:
+    """Write the source `name`, whole or not at all, and return its manifest. A source of that name is replaced.
+
+    `notes` is read when all pieces have been: it may be a list that their reader adds to, `conversations` may be a
+    function for the same reason. `progress` makes an event of the documents and bytes written so far. Raises
+    SourceError where there is no text, Cancelled when the job is to stop.
+    """
+    measure = Measure()
+    with atomic_write(parquet_of(folder, name)) as beside:
+        write_rows(beside, pieces, measure, job, progress or _written)
+        if measure.blank:
+            raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
+        source = replace(measure.source(name, origin, notes, options),
+                         conversations=conversations() if callable(conversations) else conversations)  # fmt: skip
+        _write_manifest(folder, source, beside.stat().st_size)
+    return source
+
+
+def write_rows(
+    path: Path, pieces: Iterable[Chunk], measure: Measure, job: Job, progress: Callable[[int, int], Progress]
+) -> None:
+    """Write a Parquet file at `path`; `measure` takes what passes. Raises Cancelled when the job is to stop."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([("text", pa.string()), ("ends", pa.bool_())])
+    # Python's own file object, so that a full disk raises an OSError with its number
+    with path.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:
+        for texts, ends in _groups(in_chunks(pieces), measure, job):
+            writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
+            job.report(progress(measure.documents, measure.bytes))
+
+
+def _written(documents: int, _bytes: int) -> Progress:
+    return Progress(_("Writing the texts"), documents, None, _("documents"))
+
+
+def _groups(pieces: Iterable[Chunk], measure: Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
+    """The pieces as columns, about a megabyte at a time."""
+    texts: list[bytes] = []
+    ends: list[bool] = []
+    size = 0
+    for piece in pieces:
+        job.check()
+        text = piece.text
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, as JSON can hold one
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            encoded = text.encode()
+        measure.add(text, encoded, piece.ends)
+        texts.append(encoded)
+        ends.append(piece.ends)
+        size += len(encoded)
+        if size >= _GROUP_BYTES or len(texts) >= _GROUP_ROWS:
+            yield texts, ends
+            texts, ends, size = [], [], 0
+    if texts:
+        yield texts, ends
+
+
+def parquet_of(folder: Path, name: str) -> Path:
+    """Where the texts of the source `name` are."""
+    return folder / f"{name}.parquet"
+
+
+def manifest_of(folder: Path, name: str) -> Path:
+    """Where the manifest of the source `name` is."""
+    return folder / f"{name}.meta.json"
+
+
+def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
+    write_json(manifest_of(folder, source.name), {"version": MANIFEST_VERSION, **asdict(source), "file": file_bytes})
+
+
+# --- Reading ----------------------------------------------------------------------------------------------------
+
+
+def sources(folder: Path) -> list[Source]:
+    """The sources in `folder`, sorted by name.
+
+    A Parquet file without a manifest, or with that of another file, was put there by the user: it is read through
+    once and gets its manifest. Raises SourceError where a file can't be read.
+    """
+    paths = sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else []
+    paths = [path for path in paths if not path.name.startswith(".")]
+    paths = [path for path in paths if path.is_file() or manifest_of(folder, path.stem).exists()]
+    return [_read_manifest(path) or _adopted(path) for path in paths]
+
+
+def _read_manifest(path: Path) -> Source | None:
+    """The manifest of the Parquet file at `path`, if there is one and it speaks of this file. Raises SourceError."""
+    content = read_json(manifest_of(path.parent, path.stem))
+    version = content.get("version") if content else None
+    if isinstance(version, int) and version > MANIFEST_VERSION:
+        raise SourceError(_("The texts {path} were made by a newer LLM Studio.").format(path=path),
+                          _("Update the program."))  # fmt: skip
+    if content is None or version != MANIFEST_VERSION or content.get("file") != _file_bytes(path, content):
+        return None
+    try:
+        values: dict[str, Any] = {key: ({"conversations": False} | content)[key] for key in Source.__dataclass_fields__}
+        values.update(name=path.stem, notes=tuple(values["notes"]))
+        return Source(**values)
+    except (KeyError, TypeError):
+        return None
+
+
+def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
+    """Bytes of the texts' file, or of the files that the manifest names."""
+    if path.is_file():
+        return path.stat().st_size
+    from llm_studio.data.sources.sharded import files_of
+
+    with contextlib.suppress(OSError):
+        return sum(part.stat().st_size for part, _documents in files_of(path, manifest))
+    return -1
+
+
+def _adopted(path: Path) -> Source:
+    """The manifest of a Parquet file that came without one."""
+    if path.is_dir():
+        raise SourceError(_("The texts in {path} are not those that its manifest tells of.").format(path=path),
+                          _("Remove this source and download it again."))  # fmt: skip
+    measure = Measure()
+    for piece in _pieces_in(path):
+        measure.add(piece.text, piece.text.encode(), piece.ends)
+    source = measure.source(path.stem, path.name, (), None)
+    with contextlib.suppress(StorageError):  # a project that may only be read is made again each time
+        _write_manifest(path.parent, source, path.stat().st_size)
+    return source
+
+
+def read_chunks(folder: Path, source: Source) -> Iterator[Chunk]:
+    """The pieces of all documents of `source`, in order. Raises SourceError where the file can't be read."""
+    return _pieces_in(parquet_of(folder, source.name))
+
+
+def read_from(folder: Path, source: Source, document: int) -> Iterator[Chunk]:
+    """The pieces of `source` from its document number `document` on, counted from 0; the texts before aren't read."""
+    return in_chunks(_rows(parquet_of(folder, source.name), document))
+
+
+def _pieces_in(path: Path) -> Iterator[Chunk]:
+    return in_chunks(_rows(path))  # a file from elsewhere may hold rows of any length
+
+
+def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
+    if path.is_dir():
+        from llm_studio.data.sources.sharded import files_of
+
+        for part, documents in files_of(path, read_json(manifest_of(path.parent, path.stem)) or {}):
+            if document < documents:
+                yield from _rows_of_file(part, document)
+            document = max(0, document - documents)
+        return
+    yield from _rows_of_file(path, document)
+
+
+def _rows_of_file(path: Path, document: int) -> Iterator[Chunk]:
+    import pyarrow.parquet as pq
+
+    with _explained_reading(path), path.open("rb") as stream:
+        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
+        names: list[str] = file.schema_arrow.names
+        if "text" not in names:
+            raise SourceError(
+                _("{path} has no column “text”; its columns are: {names}.").format(path=path, names=", ".join(names)),
+                _("Rename the column that holds the texts."),
+            )
+        first = _row_of(file, document) if document and "ends" in names else document
+        for texts, ends in _columns(file, ["text", "ends"] if "ends" in names else ["text"], first):
+            yield from map(Chunk, texts, ends)
+
+
+def _row_of(file: "pq.ParquetFile", document: int) -> int:
+    """The row in which a document begins, from the column “ends” alone, mostly from its statistics."""
+    row = 0
+    for group in range(file.num_row_groups):
+        about = file.metadata.row_group(group)
+        ends = next(c for n in range(about.num_columns) if (c := about.column(n)).path_in_schema == "ends")
+        if ends.is_stats_set and ends.statistics.has_min_max and ends.statistics.min is True:
+            places: Sequence[int] = range(about.num_rows)
+        else:
+            flags: list[bool | None] = file.read_row_group(group, ["ends"], use_threads=False)["ends"].to_pylist()
+            places = [place for place, flag in enumerate(flags) if flag is not False]
+        if document <= len(places):
+            return row + places[document - 1] + 1
+        document -= len(places)
+        row += about.num_rows
+    return row
+
+
+def _columns(file: "pq.ParquetFile", names: list[str], first: int) -> Iterator[tuple[list[str], list[bool]]]:
+    """The texts of a file from row `first` on and whether each ends its document, about a megabyte at a time."""
+    import pyarrow as pa
+
+    for group in range(file.num_row_groups):
+        about = file.metadata.row_group(group)
+        if first >= about.num_rows:
+            first -= about.num_rows
+            continue
+        rows = max(1, about.num_rows * _GROUP_BYTES // max(about.total_byte_size, _GROUP_BYTES))
+        for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names, use_threads=False):
+            if first >= batch.num_rows:
+                first -= batch.num_rows
+                continue
+            kept = batch.slice(first)
+            first = 0
+            texts: list[str | None] = kept.column("text").cast(pa.string()).to_pylist()
+            ends: list[bool | None] = kept.column("ends").to_pylist() if len(names) > 1 else [True] * len(texts)
+            yield [text or "" for text in texts], [end is not False for end in ends]
+
+
+@contextlib.contextmanager
+def _explained_reading(path: Path) -> Generator[None]:
+    """Turn what can be wrong with a Parquet file into a SourceError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            _("{path} can't be read as a Parquet file: {reason}").format(path=path, reason=error),
+            _("Remove it and add the texts again."),
+        ) from error
+
+
+# --- Names ------------------------------------------------------------------------------------------------------
+
+_FORBIDDEN = str.maketrans(dict.fromkeys('<>:"/\\|?*' + CONTROLS + "\x7f", " "))
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
+
+
+def source_name(folder: Path, wanted: str) -> str:
+    """A name made of `wanted` that every system takes for a file and no source in `folder` has yet."""
+    plain = unicodedata.normalize("NFC", wanted.encode("utf-8", "ignore").decode())
+    plain = " ".join(plain.translate(_FORBIDDEN).split()).encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
+    plain = plain.strip(" .") or _("texts")
+    if plain.split(".")[0].strip().lower() in _RESERVED:
+        plain = f"_{plain}"
+    taken = {path.stem.lower() for path in folder.glob("*.parquet")} if folder.is_dir() else set[str]()
+    names = (plain if n == 1 else f"{plain}-{n}" for n in count(1))
+    return next(name for name in names if name.lower() not in taken)
+
+
+def _find(folder: Path, name: str) -> Path:
+    """The file of the source `name`. Raises SourceError if there is none."""
+    names = sorted(there.stem for there in folder.glob("*.parquet"))
+    if name not in names:
+        raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder),
+                          _("The sources are: {names}.").format(names=", ".join(names) or _("none")))  # fmt: skip
+    return parquet_of(folder, name)
+
+
+def remove_source(folder: Path, name: str) -> None:
+    """Delete the source `name`. Raises SourceError if there is none."""
+    path = _find(folder, name)
+    with translate_os_errors(path):
+        if path.is_dir():
+            remove_folder(path)
+        else:
+            retry_while_locked(path.unlink)
+        retry_while_locked(lambda: manifest_of(folder, name).unlink(missing_ok=True))
+
+
+def move_source(folder: Path, name: str, to: Path) -> None:
+    """Move the source `name` to another folder of the same disk. Raises SourceError if there is none."""
+    path = _find(folder, name)
+    with translate_os_errors(to):
+        to.mkdir(parents=True, exist_ok=True)
+        if manifest_of(folder, name).exists():
+            retry_while_locked(lambda: manifest_of(folder, name).replace(manifest_of(to, name)))
+        retry_while_locked(lambda: path.replace(parquet_of(to, name)))

@@ -1,0 +1,388 @@
+"""The corpus as token ids on the disk, and its way back into memory.
+
+`train.bin` and `val.bin` hold nothing but ids, little-endian, each document followed by `<|endoftext|>`: the
+common research format. `meta.json` says how to read them and what they were made from; it is written last, so
+where it is, the rest is whole.
+
+Where there are conversations, `train.mask` and `val.mask` stand beside them: a bit for each id, the lowest bit of a
+byte first, 1 where the loss counts it when only answers are learned (`turns.py`). That is a sixteenth of the size of
+ids in uint16.
+"""
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens.turns import END, ConversationSplitter, Packer, Piece, unpacked
+from llm_studio.errors import DataError
+from llm_studio.events import Progress
+from llm_studio.files import atomic_write, fingerprint, read_json, require_space, retry_while_locked
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+
+if TYPE_CHECKING:
+    from llm_studio.data.corpus.corpus import Plan, Side, TextSpan
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+VERSION = 1
+TRAIN_FILE, VALIDATION_FILE, META_FILE = "train.bin", "val.bin", "meta.json"
+TRAIN_MASK, VALIDATION_MASK = "train.mask", "val.mask"
+
+_BATCH = 500_000
+"""Characters encoded in one call, on all cores: the library needs some 50 bytes for each."""
+_CHECKED = 32_000_000
+"""Ids of a file that are checked when it is opened; whatever is drawn later is checked in its turn."""
+
+
+@dataclass(frozen=True)
+class SourceRange:
+    """The tokens of one source, `start` to `end` in `train.bin`; drawn in proportion to their number × `weight`.
+
+    The settings (`data.weights`) multiply this weight.
+    """
+
+    name: str
+    start: int
+    end: int
+    weight: float = 1.0
+    conversations: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` has written."""
+
+    train_tokens: int
+    validation_tokens: int
+    vocab_size: int
+    characters: int
+
+
+# --- Writing -------------------------------------------------------------------------------------------------
+
+
+def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint: str, job: Job) -> Prepared:
+    """Write the tokens of the corpus to `folder`, whole or not at all. Raises Cancelled or a StudioError.
+
+    The tokens that were there stay until the new ones are complete.
+    """
+    tokenizer.require_markers(plan.conversations)
+    writer = _Writer(plan.train_characters + plan.validation_characters, plan.conversations, tokenizer, folder, job)
+    meta_file, masks = folder / META_FILE, (folder / TRAIN_MASK, folder / VALIDATION_MASK)
+    with atomic_write(meta_file) as meta_path:
+        with (
+            atomic_write(folder / VALIDATION_FILE) as validation_path,
+            contextlib.ExitStack() as beside,
+            _described_by(meta_file, folder / TRAIN_FILE),
+            atomic_write(folder / TRAIN_FILE) as train_path,
+        ):
+            mask_paths = [beside.enter_context(atomic_write(mask)) if plan.conversations else None for mask in masks]
+            train = writer.write(plan.texts("train"), train_path, mask_paths[0])
+            validation = writer.write(plan.texts("validation"), validation_path, mask_paths[1])
+            # From here on the files belong to the new tokens: an end of the program leaves none, not a mixture.
+            meta_file.unlink(missing_ok=True)
+        if not plan.conversations:
+            for mask in masks:
+                retry_while_locked(lambda mask=mask: mask.unlink(missing_ok=True))
+        meta = {
+            "version": VERSION,
+            "dtype": writer.dtype.name,
+            "vocab_size": tokenizer.vocab_size,
+            "tokenizer": tokenizer.fingerprint,
+            "corpus": corpus_fingerprint,
+            "train": train.record(),
+            "validation": validation.record(),
+            "sources": [_source_record(source) for source in train.sources],
+            "validation_sources": [_source_record(source) for source in validation.sources],
+        }
+        meta_path.write_text(json.dumps(meta, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
+    return Prepared(train.tokens, validation.tokens, tokenizer.vocab_size, writer.done)
+
+
+def _source_record(source: SourceRange) -> dict[str, object]:
+    """As it stands in `meta.json`: what an older program doesn't know is there only where it must be."""
+    record = asdict(source)
+    if not source.conversations:
+        del record["conversations"]
+    return record
+
+
+@contextlib.contextmanager
+def _described_by(meta: Path, file: Path) -> Generator[None]:
+    """Put `meta` back where the block fails and `file` is as it was: Windows replaces no file that a training maps."""
+    content = meta.read_bytes() if meta.exists() else None
+    before = file.stat() if file.exists() else None
+    try:
+        yield
+    except BaseException:
+        if content is not None and before and file.exists() and os.path.samestat(before, file.stat()):
+            meta.write_bytes(content)
+        raise
+
+
+@dataclass(frozen=True)
+class _Written:
+    """One file of ids and, where there are conversations, its mask: the sum of that, and how many ids it counts."""
+
+    tokens: int
+    sha256: str
+    sources: list[SourceRange]
+    mask_sha256: str = ""
+    counted: int = 0
+
+    def record(self) -> dict[str, object]:
+        """As it stands in `meta.json`."""
+        record: dict[str, object] = {"tokens": self.tokens, "sha256": self.sha256}
+        return record | ({"mask_sha256": self.mask_sha256, "counted": self.counted} if self.mask_sha256 else {})
+
+
+class _Encoded(NamedTuple):
+    """A batch as ids, the parts of them that come from each source, and what counts where there are conversations."""
+
+    ids: NDArray[np.uint32]
+    sources: list[SourceRange]
+    counts: NDArray[np.bool_] | None
+
+
+class _Writer:
+    """Encodes texts into files and reports the characters done of all that there are."""
+
+    def __init__(
+        self, characters: int, conversations: Collection[str], tokenizer: Tokenizer, folder: Path, job: Job
+    ) -> None:
+        self.dtype = np.dtype("<u2" if tokenizer.vocab_size <= 65_536 else "<u4")
+        self.done = 0
+        self._characters = characters
+        self._conversations = conversations
+        self._tokenizer = tokenizer
+        self._folder = folder
+        self._job = job
+
+    def write(self, stretches: "Iterable[TextSpan]", path: Path, mask_path: Path | None) -> _Written:
+        """Write the ids of the texts to `path`, and what counts of them to `mask_path`. Raises Cancelled."""
+        digest, mask_digest = hashlib.sha256(), hashlib.sha256()
+        sources: list[SourceRange] = []
+        tokens = 0
+        packer = Packer()
+        with path.open("wb") as stream, mask_path.open("wb") if mask_path else contextlib.nullcontext() as mask:
+            for batch, encoded in _with_results(self._encode, _batches(stretches, self._conversations)):
+                self._job.check()
+                if self.done == 0:
+                    self._require_space(len(encoded.ids), batch)
+                content = encoded.ids.astype(self.dtype).tobytes()
+                digest.update(content)
+                stream.write(content)
+                if mask and encoded.counts is not None:
+                    bits = packer.add(encoded.counts)
+                    mask_digest.update(bits)
+                    mask.write(bits)
+                _extend(sources, encoded.sources, tokens)
+                tokens += len(encoded.ids)
+                self.done += _characters(batch)
+                self._job.report(Progress(_("Turning texts into tokens"), self.done, self._characters, _("characters")))
+            if mask:
+                mask_digest.update(packer.finish())
+                mask.write(packer.finish())
+        sources = [replace(source, conversations=source.name in self._conversations) for source in sources]
+        return _Written(tokens, digest.hexdigest(), sources, mask_digest.hexdigest() if mask_path else "",
+                        packer.counted)  # fmt: skip
+
+    def _encode(self, batch: list[Piece]) -> _Encoded:
+        """The ids of a batch, with the parts of them that come from each source."""
+        parts: list[NDArray[np.uint32]] = []
+        counts: list[tuple[bool, int]] = []
+        sources: list[SourceRange] = []
+        position = 0
+        special = {name: np.array([index], dtype=np.uint32) for name, index in self._tokenizer.markers.items()}
+        for piece, ids in zip(batch, self._tokenizer.encode_many([piece.text for piece in batch]), strict=True):
+            end = position + len(ids) + piece.ends
+            if piece.marker:
+                parts.append(special[piece.marker])
+                counts.append((piece.marker_counts, 1))
+                end += 1
+            parts += [ids, special[END]] if piece.ends else [ids]
+            counts.append((piece.counts, len(ids) + piece.ends))
+            _extend(sources, [SourceRange(piece.source, position, end)], 0)
+            position = end
+        mask = np.repeat([c for c, _n in counts], [n for _c, n in counts]) if self._conversations else None
+        return _Encoded(np.concatenate(parts), sources, mask)
+
+    def _require_space(self, tokens: int, batch: list[Piece]) -> None:
+        """Refuse to begin what the disk can't hold, judging by the first batch."""
+        needed = tokens / max(_characters(batch), 1) * self._characters * self.dtype.itemsize
+        require_space(self._folder, round(needed))
+
+
+def _characters(batch: list[Piece]) -> int:
+    return sum(len(piece.marker) + len(piece.text) for piece in batch)
+
+
+def _extend(sources: list[SourceRange], more: list[SourceRange], offset: int) -> None:
+    """Append ranges that begin at `offset`; one that goes on with the last source makes that one longer."""
+    for source in more:
+        start, end = source.start + offset, source.end + offset
+        if sources and sources[-1].name == source.name:
+            start = sources.pop().start
+        sources.append(SourceRange(source.name, start, end))
+
+
+def _batches(stretches: "Iterable[TextSpan]", conversations: Collection[str]) -> Iterator[list[Piece]]:
+    cutter = ConversationSplitter(conversations)
+    batch: list[Piece] = []
+    size = 0
+    for stretch in stretches:
+        batch += cutter.pieces(stretch)
+        size += len(stretch.text)
+        if size >= _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _with_results(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], in_flight: int = 3
+) -> Iterator[tuple[_Item, _Result]]:
+    """Each item with what `work` makes of it, in order. The next items are read and worked on meanwhile."""
+    with ThreadPoolExecutor(2) as workers:  # while one turns ids into an array, the other keeps the cores busy
+        begun: deque[tuple[_Item, Future[_Result]]] = deque()
+        for item in items:
+            begun.append((item, workers.submit(work, item)))
+            if len(begun) == in_flight:
+                oldest, future = begun.popleft()
+                yield oldest, future.result()
+        for item, future in begun:
+            yield item, future.result()
+
+
+# --- Reading -------------------------------------------------------------------------------------------------
+
+
+def fingerprint_of(meta: dict[str, Any]) -> str:
+    """That of the tokens which the content of `meta.json` describes. Raises KeyError, TypeError where it is damaged."""
+    sides = [meta["train"], meta["validation"]]
+    return fingerprint(*(side[name] for name in ("sha256", "mask_sha256") for side in sides if name in side))
+
+
+class Tokens:
+    """The prepared tokens of a project, mapped from the disk. Close them before the files are to be replaced."""
+
+    def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
+        """`meta` is the content of `meta.json`, of this version. Raises DataError; use `open_tokens`."""
+        try:
+            dtype = np.dtype({"uint16": "<u2", "uint32": "<u4"}[meta["dtype"]])
+            self.vocab_size = int(meta["vocab_size"])
+            self.tokenizer = str(meta["tokenizer"])
+            """Fingerprint of the tokenizer that made the ids."""
+            self.corpus = str(meta["corpus"])
+            """Fingerprint of the corpus."""
+            self.sources = [SourceRange(**source) for source in meta["sources"]]
+            self.validation_sources = [SourceRange(**source) for source in meta.get("validation_sources", [])]
+            """The same of the validation tokens; none in what older programs wrote."""
+            sides = [meta["train"], meta["validation"]]
+            self.fingerprint = fingerprint_of(meta)
+            """Of the ids themselves and of what counts of them."""
+            counts = [int(side["tokens"]) for side in sides]
+            masked = all("mask_sha256" in side for side in sides)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(META_FILE) from error
+        self.train = self._checked(_mapped(folder / TRAIN_FILE, dtype, counts[0]))
+        self.validation = self._checked(_mapped(folder / VALIDATION_FILE, dtype, counts[1]))
+        byte = np.dtype(np.uint8)
+        self._train_mask = _mapped(folder / TRAIN_MASK, byte, -(-counts[0] // 8)) if masked else None
+        self._validation_mask = _mapped(folder / VALIDATION_MASK, byte, -(-counts[1] // 8)) if masked else None
+
+    def __enter__(self) -> "Tokens":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files. Slices taken before keep them mapped, which Windows minds, until they are gone."""
+        self.train = self.validation = np.empty(0, dtype=np.uint16)
+        self._train_mask = self._validation_mask = None
+
+    @property
+    def has_conversations(self) -> bool:
+        """Whether some of the tokens are of conversations, so that answers can be told from the rest."""
+        return self._train_mask is not None
+
+    def fingerprint_for(self, loss_on: str) -> str:
+        """Of what is learned from: losses can be compared where it is the same."""
+        return (
+            fingerprint(self.fingerprint, loss_on) if loss_on != "all" and self.has_conversations else self.fingerprint
+        )
+
+    def answers(self, side: "Side", places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the loss counts the tokens at `places` when only answers are learned; plain texts always count."""
+        bits = self._train_mask if side == "train" else self._validation_mask
+        return np.ones(places.shape, dtype=np.bool_) if bits is None else unpacked(bits, places)
+
+    def require_in_vocabulary(self, ids: NDArray[np.integer[Any]]) -> None:
+        """Raise DataError for an id that the tokenizer doesn't have: the model would fail on it, obscurely."""
+        if ids.size and int(ids.max()) >= self.vocab_size:
+            raise DataError(
+                _("The tokens hold ids beyond the vocabulary: the files are damaged."), _prepare_again(), "tokens"
+            )
+
+    def _checked(self, ids: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
+        """`ids`, of which so many are looked at as takes no time to speak of."""
+        blocks = max(1, min(16, len(ids) * 16 // _CHECKED))
+        for start in np.linspace(0, max(0, len(ids) - _CHECKED // blocks), blocks).astype(int):
+            self.require_in_vocabulary(ids[start : start + _CHECKED // blocks])
+        return ids
+
+
+def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
+    """The `count` numbers in a file, mapped from the disk. Raises DataError."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, 2)
+            if size != count * dtype.itemsize:
+                raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again(), "tokens")
+            if size == 0:
+                return np.empty(0, dtype=dtype)
+            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError as error:
+        raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again(), "tokens") from error
+    except OSError as error:
+        raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=error)) from error
+    return np.frombuffer(mapped, dtype=dtype)
+
+
+def open_tokens(folder: Path) -> Tokens:
+    """The tokens that `prepare` wrote to `folder`. Raises DataError when absent, incomplete, damaged or too new."""
+    if not (folder / META_FILE).exists():
+        raise DataError(_("The corpus has not been turned into tokens yet."), _("Run “llm-studio prepare”."),
+                        "tokens")  # fmt: skip
+    meta = read_json(folder / META_FILE)
+    if meta is None or not isinstance(meta.get("version"), int):
+        raise _damaged(META_FILE)
+    if meta["version"] > VERSION:
+        raise DataError(
+            _("These tokens were made by a newer LLM Studio."), _("Update the program, or prepare the tokens again.")
+        )
+    return Tokens(folder, meta)
+
+
+def _damaged(name: str) -> DataError:
+    return DataError(_("{file} is damaged.").format(file=name), _prepare_again(), "tokens")
+
+
+def _prepare_again() -> str:
+    return _("Run “llm-studio prepare” again.")

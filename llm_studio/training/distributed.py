@@ -1,0 +1,306 @@
+"""Several processes that train one model together, started by PyTorch's launcher:
+
+    torchrun --nproc-per-node 4 -m llm_studio train DIR
+
+Every process draws the same sequences of a step and takes its part of them; the gradients are averaged over all
+processes before each update. So the batch is the same whatever the number of processes. With `training.sharded` each
+one also holds only its part of the weights, the gradients and the optimizer's state (Zhao et al. 2023, "FSDP",
+arXiv:2304.11277). The first process alone writes: the log, checkpoints, snapshots, the record of the run.
+Whatever one process decides alone (to stop, to save) is put to all, so that all do the same.
+"""
+
+import contextlib
+import datetime
+import inspect
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.distributed_c10d import (
+    _set_pg_timeout,  # pyright: ignore[reportPrivateUsage]  the only way to a patience other than that of joining
+)
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.parallel import DistributedDataParallel
+
+from llm_studio.errors import TrainingError
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.model.transformer import Transformer
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
+
+_JOINING = datetime.timedelta(minutes=10)
+"""How long a process waits for the others to come: the launchers start all of them together."""
+
+_PATIENCE = datetime.timedelta(hours=12)
+"""How long it waits for one that has come: the first may be waiting for room on the disk. One that ends is noticed."""
+
+_LOOK = 0.05
+"""Seconds between two looks at whether the others have come."""
+
+
+def is_launched() -> bool:
+    """Whether PyTorch's launcher started this process as one of several, or may start it again."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return not is_launched() or os.environ["RANK"] == "0"
+
+
+class ProcessGroup:
+    """The processes of a training; a group of one does nothing but what a lone process does."""
+
+    def __init__(self, rank: int = 0, count: int = 1, store: "Store | None" = None) -> None:
+        self.rank = rank
+        self.count = count
+        self._store = store
+        """The launcher's: it outlives the processes."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.rank == 0
+
+    def remember(self, run: str) -> None:
+        """Keep the name of the run for the processes that the launcher starts where one of these ends."""
+        if self._store is not None and self.first:
+            self._store.set("run", run)
+
+    def remembered(self) -> str:
+        """The name of the run that processes before these have begun; "" where there is none."""
+        there = self._store is not None and self._store.check(["run"])
+        return self._store.get("run").decode() if self._store is not None and there else ""
+
+    def any_of(self, *flags: bool) -> list[bool]:
+        """Each of the flags, true where it is in any process."""
+        if self.count == 1:
+            return list(flags)
+        told = torch.tensor(flags, dtype=torch.int32)
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in told.tolist()]
+
+    def sum_of(self, values: Tensor) -> Tensor:
+        """The sums of numbers over all processes, (n,) float64 on the processor."""
+        if self.count == 1:
+            return values
+        told = values.clone()
+        dist.all_reduce(told)
+        return told
+
+    def wait_for_all(self) -> None:
+        """Return when every process has come here."""
+        if self.count > 1:
+            self.any_of(False)
+
+    def told(self, plan: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What the first process says, a value of JSON, in every process."""
+        if self.count == 1:
+            return plan or {}
+        text = json.dumps(plan).encode() if self.first else b""
+        length = torch.tensor([len(text)])
+        dist.broadcast(length, 0)
+        content = torch.frombuffer(bytearray(text), dtype=torch.uint8) if text else torch.empty(0, dtype=torch.uint8)
+        content = content if self.first else content.new_empty(int(length))
+        dist.broadcast(content, 0)
+        return json.loads(bytes(content.tolist()))
+
+    def part_of(self, sequences: int) -> slice:
+        """Which of the sequences of a step are this process's. Raises TrainingError where they can't be shared out."""
+        if sequences % self.count:
+            raise TrainingError(
+                _("{sequences} sequences of a step can't be shared among {count} processes.").format(
+                    sequences=sequences, count=self.count
+                ),
+                _("Let training.batch_size × training.gradient_accumulation_steps be a multiple of {count}.").format(
+                    count=self.count
+                ),
+            )
+        own = sequences // self.count
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def first_micro_batch(self, batch_size: int, count: int) -> int:
+        """The number within a step of this process's first micro-batch, of `count` in all; no two have the same.
+
+        Where each process does whole micro-batches, they have the numbers that they have in a lone process.
+        """
+        own = self.part_of(batch_size * count)
+        whole = (own.stop - own.start) % batch_size == 0
+        return own.start // batch_size if whole else self.rank * batch_size * count
+
+
+ALONE = ProcessGroup()
+_current = ALONE
+
+
+def current() -> ProcessGroup:
+    """The group that this process has joined."""
+    return _current
+
+
+@contextlib.contextmanager
+def joined(job: Job) -> Generator[ProcessGroup]:
+    """The group of the processes that the launcher started. Raises Cancelled where the job should end before."""
+    rank, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
+    global _current
+    with _loss_explained():
+        store = next(rendezvous("env://", rank, count, timeout=_JOINING))[0]
+        own = dist.PrefixStore(_round(store, rank, count, job), store)  # pyright: ignore[reportPrivateImportUsage]  documented
+        dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_JOINING)
+        _set_pg_timeout(_PATIENCE)
+        own.set_timeout(_PATIENCE)  # cards find each other at their first sum
+        _current = ProcessGroup(rank, count, store)
+        try:
+            yield _current
+        finally:
+            _current = ALONE
+            dist.destroy_process_group()
+
+
+def _round(store: "Store", rank: int, count: int, job: Job) -> str:
+    """A name for what these processes do together, which no processes before them had.
+
+    The launcher's store still holds what those have written, and its restarts are counted on each server for itself.
+    So every process has a name of its own, and goes by the first one's only when that has answered by this name.
+    """
+    name = uuid.uuid4().hex
+    if rank == 0:
+        store.set("round", name)
+        calls = [f"{name}/{other}" for other in range(1, count)]
+        _wait(lambda: not calls or store.check(calls), job)
+        for call in calls:
+            store.set(store.get(call).decode(), name)
+        return name
+
+    def answered() -> bool:
+        if store.check(["round"]):  # it may be that of a process that has ended
+            store.set(f"{store.get('round').decode()}/{rank}", name)
+        return store.check([name])
+
+    _wait(answered, job)
+    return store.get(name).decode()
+
+
+def _wait(done: Callable[[], bool], job: Job) -> None:
+    until = time.monotonic() + _JOINING.total_seconds()
+    while not done():
+        if time.monotonic() > until:
+            raise _lost()
+        job.wait(_LOOK)
+
+
+def take_card(device: str) -> None:
+    """Give this process a graphics card of its own, where the run is computed on one."""
+    if device != "cuda":
+        return
+    here, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if here >= cards:
+        raise TrainingError(
+            _("There are more processes than graphics cards: {count}.").format(count=cards),
+            _("Start torchrun with --nproc-per-node {count}.").format(count=cards),
+        )
+    torch.cuda.set_device(here)
+
+
+@contextlib.contextmanager
+def _loss_explained() -> Generator[None]:
+    """Say it plainly where a process waits for one that is no longer there."""
+    try:
+        yield
+    except RuntimeError as error:
+        words = ("gloo", "NCCL", "peer", "Connection", "Broken pipe")
+        if not isinstance(error, dist.DistError) and not any(word in str(error) for word in words):
+            raise
+        raise _lost() from error
+
+
+def _lost() -> TrainingError:
+    return TrainingError(
+        _("Another process of this training has ended."),
+        _("What it said before tells why. “--resume” goes on from the last checkpoint; with torchrun "
+          "--max-restarts it goes on by itself."),
+    )  # fmt: skip
+
+
+# --- The model of all processes ----------------------------------------------------------------------------------
+
+
+class _Loss(nn.Module):
+    """Makes the loss what a module does, since that is what DistributedDataParallel watches."""
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return self.model.loss(*tensors)
+
+
+class DistributedModel:
+    """One model, the same or a part of it in each process: `loss` averages gradients on its way back."""
+
+    def __init__(self, model: Transformer, group: ProcessGroup, sharded: bool) -> None:
+        self._model = model
+        self._copies: DistributedDataParallel | None = None
+        self.sharded = sharded and group.count > 1
+        if self.sharded:
+            from torch.distributed.device_mesh import init_device_mesh
+            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # two seconds, rarely needed
+
+            mesh = init_device_mesh(next(model.parameters()).device.type, (group.count,))
+            for block in model.blocks:
+                fully_shard(block, mesh=mesh)
+            fully_shard(model, mesh=mesh, reshard_after_forward=True)  # else evaluations would leave some weights whole
+            register_fsdp_forward_method(model, "loss")
+        elif group.count > 1:
+            # buffers hold tables that are the same everywhere; torch 2.13 has another name for not sending them around
+            names = inspect.signature(DistributedDataParallel).parameters
+            quiet: Any = {"forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers": False}
+            self._copies = DistributedDataParallel(_Loss(model), gradient_as_bucket_view=True, **quiet)
+
+    def loss(self, *tensors: Tensor) -> Tensor:
+        """The model's loss of a micro-batch."""
+        return self._model.loss(*tensors) if self._copies is None else self._copies(*tensors)
+
+    @contextlib.contextmanager
+    def averaging(self, last: bool) -> Generator[None]:
+        """Gradients are averaged over the processes after the `last` micro-batch of a step, and only then."""
+        if self._copies is not None and not last:
+            with self._copies.no_sync():
+                yield
+            return
+        if self.sharded:
+            self._model.set_requires_gradient_sync(last)  # pyright: ignore[reportCallIssue]  fully_shard adds it
+        yield
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """All of a tensor of which each process may hold a part; every process must call it."""
+    full = getattr(tensor, "full_tensor", None)  # of a DTensor
+    return full() if callable(full) else tensor  # pyright: ignore[reportReturnType]  a Tensor
+
+
+def part_like(tensor: Tensor, like: Tensor) -> Tensor:
+    """The part of a whole tensor that this process holds where it holds a part of `like`."""
+    if not hasattr(like, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(like, DTensor)
+    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+
+
+@torch.no_grad()
+def load(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Give a model whole weights, or its part of each."""
+    parts = {name: part_like(weights[name], tensor) for name, tensor in model.state_dict().items() if name in weights}
+    model.load_state_dict(parts)

@@ -1,0 +1,72 @@
+"""Looks at losses and times as they come, and says early when a training goes nowhere or slows down."""
+
+import math
+import statistics
+from collections import deque
+from dataclasses import dataclass, field
+
+from llm_studio.i18n import _, number
+from llm_studio.training.health.doctor import LEARNED_NOTHING, PATIENCE
+
+_WINDOW = 50
+_TIMES = 200
+"""Steps whose usual time is remembered."""
+_SLOW_STEPS = 20
+_SLOW = 4.0
+"""So many times the usual, in each of so many steps in a row, is a training that has slowed down."""
+
+
+@dataclass
+class LossMonitor:
+    """Follows the training loss of one run, in nats per token."""
+
+    vocab_size: int
+    warmup_steps: int
+    _recent: deque[float] = field(default_factory=lambda: deque[float](maxlen=_WINDOW))
+    _said: bool = False
+
+    def warning(self, step: int, loss: float) -> str | None:
+        """A sentence, once, when the loss of this step shows that nothing is learned."""
+        self._recent.append(loss)
+        if self._said or step < self.warmup_steps + PATIENCE or len(self._recent) < _WINDOW:
+            return None
+        mean, chance = sum(self._recent) / _WINDOW, math.log(self.vocab_size)
+        if mean < LEARNED_NOTHING * chance:
+            return None
+        self._said = True
+        return _(
+            "Nothing is learned: after {step} steps the loss is {loss}, where guessing at random gives {chance}. "
+            "“llm-studio curve”, or the line below the curves, says what would help."
+        ).format(step=number(step), loss=number(mean, 2), chance=number(chance, 2))
+
+
+@dataclass
+class SpeedMonitor:
+    """Follows the seconds that steps take."""
+
+    device: str
+    _usual: deque[float] = field(default_factory=lambda: deque[float](maxlen=_TIMES))
+    _slow: int = 0
+
+    def warning(self, seconds: float) -> str | None:
+        """A sentence when steps have begun to take several times as long, once until they are as fast as before."""
+        usual = statistics.median(self._usual) if len(self._usual) >= _SLOW_STEPS else math.inf
+        if seconds < _SLOW * usual:
+            self._usual.append(seconds)
+            self._slow = 0
+            return None
+        self._slow += 1
+        if self._slow != _SLOW_STEPS:
+            return None
+        if self.device == "cuda":
+            text = _("Steps take {times} times as long as before: another program may be using the graphics card, or "
+                     "its memory is full and the computer's is used instead.")  # fmt: skip
+        else:
+            text = _("Steps take {times} times as long as before: another program may be using the processor or all of "
+                     "the memory, or the computer is saving power.")  # fmt: skip
+        return text.format(times=number(seconds / usual))
+
+    def begin_anew(self) -> None:
+        """Forget the usual time: steps are about to be done in another way."""
+        self._usual.clear()
+        self._slow = 0

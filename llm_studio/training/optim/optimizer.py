@@ -1,0 +1,113 @@
+"""What updates the weights: AdamW for all of them, or Muon for the matrices of the blocks and AdamW for the rest.
+
+AdamW (arXiv:1711.05101) is the textbook's, with weight decay on matrices only. Muon is explained in `muon.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from llm_studio.config import TrainingSettings
+from llm_studio.training import distributed
+from llm_studio.training.optim.muon import Muon
+
+_KEPT: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+    Muon: ("momentum",),
+}
+"""What each keeps of a parameter from step to step."""
+
+
+class Optimizer(torch.optim.Optimizer):
+    """One or several optimizers as one: they share its groups and its state. With each comes its share of the rate."""
+
+    def __init__(self, parts: list[tuple[torch.optim.Optimizer, float]], learning_rate: float) -> None:
+        self.parts = [part for part, _share in parts]
+        self._share_of_group: list[float] = []
+        super().__init__([group for part in self.parts for group in part.param_groups], {})  # the very same groups
+        for part, share in parts:
+            part.state = self.state
+            self._share_of_group += [share] * len(part.param_groups)
+        self.set_learning_rate(learning_rate)
+
+    def set_learning_rate(self, rate: float | torch.Tensor) -> None:
+        """The rate of AdamW; Muon's follows in proportion. A tensor is one number on the device."""
+        for group, share in zip(self.param_groups, self._share_of_group, strict=True):
+            group["lr"] = rate * share
+
+    def only_where(self, fine: torch.Tensor | None) -> None:
+        """Let `step` change nothing where `fine`, one bool on the device, is false: so nobody has to wait for it."""
+        for part in self.parts:
+            if isinstance(part, Muon):
+                part.fine = fine
+            else:  # what torch's GradScaler tells a fused optimizer
+                part.found_inf = None if fine is None else (~fine).float()  # pyright: ignore[reportAttributeAccessIssue]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  no loss is returned
+        """One update of all weights that have a gradient."""
+        for part in self.parts:
+            part.step()
+
+
+def build(model: nn.Module, settings: TrainingSettings, dtype: torch.dtype = torch.float32) -> Optimizer:
+    """The optimizer that the settings ask for, over the model's parameters.
+
+    Norms' gains and biases are not pulled towards zero. The learning rate is set anew at every step by the trainer.
+    One fused kernel updates all tensors of AdamW. `dtype` is that of the model's products, and of Muon's.
+    """
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    inner = {n: p for n, p in parameters.items() if settings.optimizer == "muon" and p.dim() == 2 and "blocks." in n}
+    others = [p for name, p in parameters.items() if name not in inner]
+    groups = [
+        {"params": [p for p in others if p.dim() >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(
+        [g for g in groups if g["params"]],
+        lr=settings.learning_rate,
+        betas=(settings.beta1, settings.beta2),
+        eps=1e-8,
+        fused=True,
+        capturable=others[0].device.type == "cuda",
+    )
+    parts: list[tuple[torch.optim.Optimizer, float]] = [(adamw, 1.0)]
+    if inner:
+        rate = settings.muon_learning_rate
+        # float16 has too few digits left after the many products of small numbers
+        exact = torch.float32 if dtype == torch.float16 else dtype
+        muon = Muon(list(inner.values()), rate, settings.muon_momentum, settings.weight_decay, exact)
+        parts.append((muon, rate / settings.learning_rate))
+    return Optimizer(parts, settings.learning_rate)
+
+
+def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Tensor]:
+    """The moments as named tensors, `<parameter>.exp_avg` and so on, to be stored without pickling."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {
+        f"{names[id(p)]}.{key}": value
+        for p, state in optimizer.state.items()
+        for key, value in state.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
+    """The inverse of `state_tensors`. What another kind of optimizer has left is no use, and left out."""
+    optimizer.state.clear()  # what is in no file, as at step 0, begins anew
+    names = {id(p): name for name, p in model.named_parameters()}
+    for part in optimizer.parts:
+        for parameter in (p for group in part.param_groups for p in group["params"]):
+            wanted = {key: f"{names[id(parameter)]}.{key}" for key in _KEPT[type(part)]}
+            if all(name in tensors for name in wanted.values()):
+                # torch keeps the step counter of a fused AdamW beside the moments, on the parameter's device
+                optimizer.state[parameter] = {
+                    key: _like(tensors[name].to(parameter.device, torch.float32), parameter)
+                    for key, name in wanted.items()
+                }
+
+
+def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """What belongs to a parameter's numbers is shared out as they are; a counter of steps is not."""
+    return distributed.part_like(tensor, parameter) if tensor.shape == parameter.shape else tensor

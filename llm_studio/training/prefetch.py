@@ -1,0 +1,71 @@
+"""The sequences of each step, drawn while the step before is computed.
+
+What is drawn is a function of the seed and the step, whoever draws it and when.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+
+from llm_studio.data.tokens import batches
+from llm_studio.data.tokens.dataset import Tokens
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """Which sequences: `sequences` of them, each `length` + 1 tokens; see `batches.draw`."""
+
+    seed: int
+    step: int
+    sequences: int
+    length: int
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Ids (sequences, length + 1) and, where only answers count, which targets do, (sequences, length)."""
+
+    ids: torch.Tensor
+    counted: torch.Tensor | None
+
+
+class BatchPrefetcher:
+    """Gives the sequences of a step. Within its context the next step's are drawn in a thread of their own.
+
+    The context must end before the tokens are closed. `pinned`: in memory that a graphics card reads by itself.
+    """
+
+    def __init__(self, tokens: Tokens, answers_only: bool, pinned: bool) -> None:
+        self.answers_only = answers_only
+        self._tokens, self._pinned = tokens, pinned
+        self._thread: ThreadPoolExecutor | None = None
+        self._next: tuple[BatchRequest, Future[Batch]] | None = None
+
+    def __enter__(self) -> "BatchPrefetcher":
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feeder")
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+        self._thread = self._next = None
+
+    def take(self, wanted: BatchRequest) -> Batch:
+        """The sequences of a step. Raises DataError where there are too few tokens, or they are damaged."""
+        ready, self._next = self._next, None
+        drawn = ready[1].result() if ready and ready[0] == wanted else self._draw(wanted)
+        if self._thread is not None:
+            following = replace(wanted, step=wanted.step + 1)
+            self._next = following, self._thread.submit(self._draw, following)
+        return drawn
+
+    def _draw(self, wanted: BatchRequest) -> Batch:
+        which = (self._tokens, wanted.seed, wanted.step, wanted.sequences, wanted.length, wanted.weights)
+        ids = torch.from_numpy(batches.draw(*which))
+        counted = torch.from_numpy(batches.draw_answers(*which)) if self.answers_only else None
+        if not self._pinned:
+            return Batch(ids, counted)
+        return Batch(ids.pin_memory(), None if counted is None else counted.pin_memory())

@@ -1,0 +1,188 @@
+"""What a run writes: its log, at once; checkpoints and snapshots, in a thread of their own.
+
+One thing is written at a time, in the order asked for, and all is told from the training's thread. Where the disk
+is full the training waits, until there is room or it is asked to stop; where it can't be written to, for a while.
+"""
+
+import contextlib
+import errno
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from llm_studio.errors import Cancelled, DiskFullError, StorageError
+from llm_studio.events import Event, Notice
+from llm_studio.i18n import _, number
+from llm_studio.jobs import Job
+from llm_studio.runs.log import RunLog
+
+_FOR_GOOD = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL}
+"""What the disk says of a place that isn't there, or can't be what is to be written. And Windows:"""
+_FOR_GOOD_ON_WINDOWS = {2, 3, 123, 183, 267}
+"""No such file, no such path, not a name, there already, not a folder. A network that is away has other numbers."""
+_LOOK = 3.0
+"""Seconds between two looks at whether there is room again."""
+_PATIENCE = 120.0
+"""Seconds after which a disk that refuses to be written to, though it has room, is taken at its word.
+
+One on the network may be away for a moment, and a virus scanner may hold a folder."""
+
+_T = TypeVar("_T")
+Task = Callable[[], Event | None]
+
+
+class NotSavedError(Exception):
+    """The job was asked to stop while the disk couldn't be written to; what waited to be written is lost."""
+
+    def __init__(self, cause: StorageError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class OnWaiting(Protocol):
+    """What is called when a run begins to wait for room, and when it goes on."""
+
+    def __call__(self, waits: bool, /) -> object: ...
+
+
+class RunWriter:
+    """Writes what one run leaves on the disk. Use as a context manager: the end waits for what is being written."""
+
+    def __init__(self, log: RunLog, job: Job, waiting: OnWaiting = bool) -> None:
+        self._log = log
+        self._job = job
+        self._waiting = waiting
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saver")
+        self._written: Future[Event | None] | None = None
+        self._task: Task | None = None
+
+    def __enter__(self) -> "RunWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+            else:  # the first error is the one to tell; what is being written may be whole all the same
+                with contextlib.suppress(Exception):
+                    self._collect(patient=False)
+        finally:
+            self._thread.shutdown()
+
+    def tell(self, event: Event) -> None:
+        """Write an event to the log, and report it."""
+        try:
+            self._log.write(event)
+        except StorageError as error:  # the log keeps what the disk refused
+            self._try_again(error, self._log.flush)
+        self._job.report(event)
+
+    def cut_log(self, step: int, evaluated: bool) -> None:
+        """Forget what the log says of later steps."""
+        try:
+            self._log.cut_after(step, evaluated)
+        except StorageError as error:  # it is as it was
+            self._try_again(error, lambda: self._log.cut_after(step, evaluated))
+
+    def log_to_disk(self) -> None:
+        """Wait until the log is on the disk. From any thread."""
+        self._log.to_disk()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written."""
+        return self._written is not None and not self._written.done()
+
+    def write(self, task: Task) -> None:
+        """Have `task` done in the background; waits until the one before it is done.
+
+        What the disk refuses for good is raised here, or by `look` or `finish`, in the caller's thread.
+        """
+        self.finish()
+        self._task = task
+        self._written = self._thread.submit(task)
+
+    def look(self) -> None:
+        """Tell of what has been written since, without waiting."""
+        if not self.busy:
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait for what is being written. Raises StorageError, NotSavedError."""
+        self._collect(patient=True)
+
+    def _collect(self, patient: bool) -> None:
+        written, task = self._written, self._task
+        if written is None or task is None:
+            return
+        try:
+            event = written.result()
+        except StorageError as error:
+            if not patient:
+                raise
+            event = self._try_again(error, task)
+        finally:
+            self._written = self._task = None
+        if event:
+            self.tell(event)
+
+    def _try_again(self, error: StorageError, action: Callable[[], _T]) -> _T:
+        """Do `action` as soon as the disk lets it.
+
+        What it refuses for other reasons than room is raised in the end, and the second time where that won't change.
+        """
+        full = isinstance(error, DiskFullError)
+        if _is_for_good(error):
+            return action()  # once more: the folder may have been renamed in the midst of it
+        to_do = (
+            _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save.")
+            if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(
+                n=number(round(_PATIENCE)))
+        )  # fmt: skip
+        self._job.report(Notice(_("The training waits: {reason}").format(reason=error.what), "warning", to_do))
+        self._tell_waiting(True)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._job.wait(_LOOK)
+                done = action()
+            except DiskFullError:
+                continue
+            except StorageError:
+                if time.monotonic() > until:
+                    raise
+                continue
+            except Cancelled:
+                raise NotSavedError(error) from error
+            self._tell_waiting(False)
+            self._job.report(Notice(
+                _("There is room on the disk again: the training goes on.") if full else
+                _("The disk can be written to again: the training goes on.")
+            ))  # fmt: skip
+            return done
+
+    def _tell_waiting(self, waits: bool) -> None:
+        with contextlib.suppress(StorageError):  # the record may have no room either
+            self._waiting(waits)
+
+
+def _is_for_good(error: StorageError) -> bool:
+    cause = error.__cause__
+    on_windows = getattr(cause, "winerror", None)
+    if on_windows is not None:
+        return on_windows in _FOR_GOOD_ON_WINDOWS
+    return isinstance(cause, OSError) and cause.errno in _FOR_GOOD
+
+
+class NullRunWriter(RunWriter):
+    """Writes nothing, in the processes of a training that aren't the first."""
+
+    def tell(self, event: Event) -> None:
+        """The first process tells."""
+
+    def cut_log(self, step: int, evaluated: bool) -> None:
+        """The first process does."""
+
+    def write(self, task: Task) -> None:
+        """The first process writes."""

@@ -1,0 +1,53 @@
+"""The card above the figures: what is missing, or the training that waits to be gone on with."""
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.tabs.training.state import Offer
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import Card, button, label, row
+
+
+class ResumeCard(Card):
+    """A sentence with what to do about it."""
+
+    accepted = Signal()
+    start_anew = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.offer: Offer | None = None
+        self._title = label("", self, "heading", wrap=True)
+        self._text = label("", self, "muted", wrap=True)
+        self._anew = button(_("Start anew"), self, self._on_anew, tip=_("Begin a new run; this one stays in the table"))
+        self._accept = button("", self, self._on_accept, "primary")
+        words = QVBoxLayout()
+        words.setSpacing(4)
+        words.addWidget(self._title)
+        words.addWidget(self._text)
+        inside = row(words, self._anew, self._accept, spacing=10)
+        inside.setStretch(0, 1)
+        self.content.setContentsMargins(16, 12, 16, 12)
+        self.content.addLayout(inside)
+        self.hide()
+
+    def show_offer(self, offer: Offer | None) -> None:
+        """Show an offer, or hide."""
+        if offer == self.offer:
+            return
+        self.offer = offer
+        self.setVisible(offer is not None)
+        if offer is not None:
+            set_role(self, "card-warn" if offer.warns else "card-chosen")
+            set_role(self._title, "warn-heading" if offer.warns else "heading")
+            self._title.setText(offer.title)
+            self._text.setText(offer.text)
+            self._accept.setText(offer.action)
+            self._anew.setVisible(bool(offer.run))
+
+    def _on_accept(self) -> None:
+        self.accepted.emit()
+
+    def _on_anew(self) -> None:
+        self.start_anew.emit()

@@ -1,0 +1,70 @@
+"""What each rule of cleaning changes or removes, before it is applied."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from llm_studio.config import DataSettings
+from llm_studio.errors import ProjectError
+from llm_studio.i18n import N_, _, ngettext, number
+from llm_studio.jobs import Job
+from llm_studio.paths import quoted
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.data.corpus.cleaning_preview import Preview
+
+SAMPLE = 50_000_000
+"""Characters that give a good estimate in a minute."""
+
+NAMES = {
+    "remove_controls": N_("Control characters"),
+    "remove_invisible": N_("Invisible characters"),
+    "normalize_unicode": N_("Accented letters in one way"),
+    "remove_html": N_("Remains of HTML"),
+    "remove_repeated_lines": N_("Headers and page numbers"),
+    "tidy_spaces": N_("White space"),
+    "min_characters": N_("Short documents"),
+    "max_characters": N_("Long documents"),
+    "languages": N_("Other languages"),
+    "remove_duplicates": N_("Exact duplicates"),
+    "remove_near_duplicates": N_("Near duplicates"),
+}
+"""A name for people for each rule, in the order in which they are applied."""
+
+
+def left_out(counts: Mapping[str, int]) -> str:
+    """“2 duplicates, 1 too short” of how many documents are left out by reason; "" where there are none."""
+    n = Counter(counts)
+    sentences = {
+        "too_short": ngettext("{n} too short", "{n} too short", n["too_short"]),
+        "too_long": ngettext("{n} too long", "{n} too long", n["too_long"]),
+        "other_language": ngettext("{n} in another language", "{n} in other languages", n["other_language"]),
+        "duplicate": ngettext("{n} duplicate", "{n} duplicates", n["duplicate"]),
+        "near_duplicate": ngettext("{n} near duplicate", "{n} near duplicates", n["near_duplicate"]),
+    }
+    return ", ".join(text.format(n=number(n[reason])) for reason, text in sentences.items() if n[reason])
+
+
+def preview(
+    project: Project, settings: DataSettings | None, job: Job, sample_characters: int | None = None
+) -> "Preview":
+    """What each rule would do to the texts with these settings, None: the project's own. Changes nothing.
+
+    Reports Progress, and RuleMeasured for each rule again and again. With `sample_characters` the effect of the rules
+    that change texts is estimated from so many, spread over the corpus. Raises ProjectError where there are no texts,
+    Cancelled.
+    """
+    from llm_studio.data.corpus.cleaning_preview import Previewer
+    from llm_studio.data.corpus.corpus import Corpus
+
+    corpus = Corpus(project.raw, settings or project.settings().data)
+    if not corpus.sources:
+        raise ProjectError(
+            _("This project has no texts yet."),
+            _("Add some first: “llm-studio download {path} --dataset stories”, or name your own file.").format(
+                path=quoted(project.root)
+            ),
+            "data",
+        )
+    return Previewer(corpus, job, sample_characters).run()

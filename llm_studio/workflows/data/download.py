@@ -1,0 +1,231 @@
+"""Texts from the Hugging Face hub: what there is, a look at it, the download and going on with one."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from llm_studio.errors import Cancelled, DownloadError
+from llm_studio.events import Notice
+from llm_studio.i18n import _, number
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.data.sources.hub.catalogue import Entry
+    from llm_studio.data.sources.hub.plan import DownloadPlan, DownloadRequest
+    from llm_studio.data.sources.hub.search import Found, Preview
+    from llm_studio.data.sources.store import Source
+
+HUB = "hf:"
+"""What the name of a data set on the hub begins with."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A source that can be gone on with. `documents` and `bytes` (of text) so far; `known`: how many there are in all.
+
+    `state` is "incomplete" where it was stopped, "capped" where all that was asked for is there.
+    """
+
+    name: str
+    wanted: "DownloadRequest"
+    documents: int
+    bytes: int
+    known: int | None
+    state: str
+
+
+def catalogue() -> "tuple[Entry, ...]":
+    """Data sets that are worth a try, in the order of their cards."""
+    from llm_studio.data.sources.hub.catalogue import entries
+
+    return entries()
+
+
+def search(text: str, job: Job, limit: int = 20) -> "list[Found]":
+    """The data sets on the hub whose names hold these words. Raises DownloadError, Cancelled."""
+    from llm_studio.data.sources.hub.search import search as ask
+
+    return ask(text, job, limit)
+
+
+def preview(dataset: str, config: str | None, split: str | None, job: Job) -> "Preview":
+    """The first rows of a data set, before taking any. Raises DownloadError, Cancelled."""
+    from llm_studio.data.sources.hub.search import first_rows
+
+    return first_rows(dataset, config, split, job)
+
+
+def wanted(
+    name: str, *, lang: str | None = None, split: str | None = None, text_field: str | None = None,
+    max_documents: int | None = None, max_megabytes: int | None = None,
+) -> "DownloadRequest | None":  # fmt: skip
+    """What a name means: “hf:owner/name[:config]” or an entry of the catalogue; None where it is neither.
+
+    Raises DownloadError where it isn't written as it should be.
+    """
+    from llm_studio.data.sources.hub.catalogue import find
+    from llm_studio.data.sources.hub.plan import DownloadRequest
+
+    if name.startswith(HUB):
+        dataset, _colon, config = name.removeprefix(HUB).partition(":")
+        if dataset.count("/") != 1 or not all(dataset.split("/")) or any(map(str.isspace, dataset)):
+            raise DownloadError(_("“{name}” is not the name of a data set.").format(name=name),
+                                _("It is written hf:owner/name or hf:owner/name:configuration."))  # fmt: skip
+        found = DownloadRequest(dataset, config or None)
+    else:
+        entry = find(name, lang)
+        if entry is None:
+            return None
+        found = entry.wanted(lang)
+    max_bytes = None if max_megabytes is None else max_megabytes * 1_000_000
+    return replace(found, split=split or found.split, max_documents=max_documents, max_bytes=max_bytes,
+                   text_field=found.text_field if text_field is None else text_field)  # fmt: skip
+
+
+def asked(
+    dataset: str, config: str | None, split: str | None, text_field: str | None, max_documents: int | None,
+    max_megabytes: int | None,
+) -> "DownloadRequest":  # fmt: skip
+    """What to download, by the names that a preview gave; None: to be found out, or no limit."""
+    from llm_studio.data.sources.hub.plan import DownloadRequest
+
+    return DownloadRequest(dataset, config, split, text_field, max_documents,
+                  None if max_megabytes is None else max_megabytes * 1_000_000)  # fmt: skip
+
+
+def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
+    """Fetch documents into a source of the project, or go on with it where it was. The caps count from its start.
+
+    What has come is kept whatever happens. A source that the job was asked to stop is returned with the state
+    "incomplete" among its options; Cancelled is raised where nothing had come. Raises DownloadError, StorageError.
+    """
+    from llm_studio.data.sources import store
+    from llm_studio.data.sources.hub import plan, requests
+    from llm_studio.data.sources.hub.download import Download
+
+    with project.writing("data"):
+        kept = {name: found for name, found in plan.kept(project.raw).items() if found.is_for(wanted)}
+        name = next(iter(kept), None)
+        if name is not None and (there := _nothing_to_do(project, name, kept[name], wanted, job)):
+            return there
+        requests.require_connection(job)
+        if name is None:
+            made = plan.make(wanted, job)
+            name = store.source_name(project.raw, _name(made))
+            plan.save(project.raw, name, made)
+        else:
+            made = kept[name]
+            _tell_of_changes(made, job)
+        try:
+            Download(project.raw, name, made, wanted, job).run()
+        except Cancelled:
+            if (stopped := _source(project, name)) is None:
+                raise
+            return stopped
+        source = _source(project, name)
+    if source is None:
+        raise DownloadError(_("“{name}” holds no texts.").format(name=made.dataset),
+                            _("Choose another field, split or data set."))  # fmt: skip
+    return source
+
+
+def go_on(
+    project: Project, name: str, job: Job, *, max_documents: int | None = None, max_bytes: int | None = None,
+    everything: bool = False,
+) -> "Source":  # fmt: skip
+    """Go on with the source `name`: up to new caps, or without any where `everything` is wanted.
+
+    None of these: up to the caps that it was begun with. Raises DownloadError, StorageError, Cancelled.
+    """
+    there = next((found for found in unfinished(project) if found.name == name), None)
+    if there is None:
+        raise DownloadError(_("“{name}” is complete: there is nothing more to download.").format(name=name))
+    source = _source(project, name)
+    if max_documents is None and max_bytes is None and not everything and source is not None:
+        max_documents, max_bytes = (source.options.get(cap) for cap in ("max_documents", "max_bytes"))
+    return download(project, replace(there.wanted, max_documents=max_documents, max_bytes=max_bytes), job)
+
+
+def unfinished(project: Project) -> list[Unfinished]:
+    """The sources from the hub that aren't complete, for “Continue”."""
+    from llm_studio.data.sources.hub import plan
+
+    found: list[Unfinished] = []
+    for name, made in plan.kept(project.raw).items():
+        source = _source(project, name)
+        reached = state(source) if source else plan.INCOMPLETE
+        if reached != plan.COMPLETE:
+            found.append(Unfinished(
+                name, plan.DownloadRequest(made.dataset, made.config, made.split, made.field),
+                source.documents if source else 0, source.bytes if source else 0, made.documents, reached,
+            ))  # fmt: skip
+    return found
+
+
+def is_incomplete(source: "Source") -> bool:
+    """Whether a source was stopped before all that was asked for had come."""
+    from llm_studio.data.sources.hub.plan import INCOMPLETE
+
+    return state(source) == INCOMPLETE
+
+
+def state(source: "Source") -> str:
+    """How far a source from the hub is: "incomplete", "capped", "complete"; "" for one from elsewhere."""
+    return str(source.options.get("state", ""))
+
+
+def _name(made: "DownloadPlan") -> str:
+    """A name for the source: of the catalogue where it is in it, else the data set's own."""
+    for entry in catalogue():
+        if entry.dataset == made.dataset and entry.split == made.split:
+            if entry.config in (None, made.asked_config):
+                return entry.key
+            if entry.config and "{lang}" in entry.config:
+                return f"{entry.key}-{made.config.rpartition('.')[2]}"
+    config = "" if made.config == "default" else f"-{made.config}"
+    split = "" if made.split == "train" else f"-{made.split}"
+    return made.dataset.rpartition("/")[2] + config + split
+
+
+def _source(project: Project, name: str) -> "Source | None":
+    from llm_studio.data.sources import store
+
+    return next((source for source in store.sources(project.raw) if source.name == name), None)
+
+
+def _nothing_to_do(
+    project: Project, name: str, made: "DownloadPlan", wanted: "DownloadRequest", job: Job
+) -> "Source | None":
+    """The source, where all that is wanted has come already. Raises DownloadError where another field is wanted."""
+    from llm_studio.data.sources.hub.plan import COMPLETE
+
+    if wanted.text_field is not None and wanted.text_field != made.field:
+        raise DownloadError(
+            _("The source “{name}” holds the field “{field}” of this data set.").format(name=name, field=made.field),
+            _("Remove it first to take “{field}” instead.").format(field=wanted.text_field),
+        )
+    source = _source(project, name)
+    if source is None:
+        return None
+    enough = (wanted.max_documents is not None and source.documents >= wanted.max_documents) or (
+        wanted.max_bytes is not None and source.bytes >= wanted.max_bytes
+    )
+    if not enough and state(source) != COMPLETE:
+        return None
+    job.report(
+        Notice(_("“{name}” is there already, with {n} documents.").format(name=name, n=number(source.documents)))
+    )
+    return source
+
+
+def _tell_of_changes(made: "DownloadPlan", job: Job) -> None:
+    """Say where the data set has a newer version than the one that the source was begun with."""
+    from llm_studio.data.sources.hub import resolve
+
+    newest = resolve.newest(made.dataset, made.converted, job)
+    if newest != made.revision:
+        job.report(Notice(
+            _("“{name}” has changed on the hub since. The source goes on with the version it was begun with ({old})."
+              ).format(name=made.dataset, old=made.revision[:8]),
+            "info", _("To have the new one, remove the source and download it again."),
+        ))  # fmt: skip

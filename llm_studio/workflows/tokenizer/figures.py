@@ -1,0 +1,163 @@
+"""How often each token of a tokenizer serves, and how good it is: measured on the project's own texts."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_studio import files
+from llm_studio.errors import DataError, StorageError
+from llm_studio.events import Progress
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llm_studio.data.corpus.corpus import Plan
+    from llm_studio.workflows.tokenizer.lab import Lab
+
+_SAMPLE = 300_000
+"""Characters of validation text on which a tokenizer is measured."""
+_POINTS = 9
+"""Sizes of the vocabulary that are measured, the tokenizer's own among them."""
+_BLOCK = 4_000_000
+"""Ids counted between two looks at whether to stop."""
+
+
+# --- How often each token serves -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each token stands in the training part, and how many tokens the corpus has."""
+
+    frequencies: "NDArray[np.int64]"
+    corpus_tokens: int
+
+    @property
+    def used(self) -> float:
+        """Share of the vocabulary that serves at all."""
+        import numpy as np
+
+        return float(np.count_nonzero(self.frequencies)) / max(1, len(self.frequencies))
+
+    def sorted(self, ids: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        """The ids, the most frequent first."""
+        import numpy as np
+
+        return ids[np.argsort(-self.frequencies[ids], kind="stable")]
+
+
+def count_tokens(project: Project, lab: "Lab", job: Job) -> Counts:
+    """Count the prepared tokens. Raises Cancelled, DataError where they aren't this tokenizer's."""
+    import numpy as np
+
+    from llm_studio.data.tokens.dataset import open_tokens
+
+    with open_tokens(project.processed) as tokens:
+        if tokens.tokenizer != lab.fingerprint:
+            raise DataError(_("The tokens were prepared with another tokenizer."), "", "tokens")
+        total = len(tokens.train)
+        found = np.zeros(lab.vocab_size, dtype=np.int64)
+        for start in range(0, total, _BLOCK):
+            job.check()
+            block = tokens.train[start : start + _BLOCK]
+            tokens.require_in_vocabulary(block)
+            found += np.bincount(block, minlength=lab.vocab_size)
+            job.report(Progress(_("Counting the tokens"), min(start + _BLOCK, total), total, _("tokens")))
+        return Counts(found, total + len(tokens.validation))
+
+
+# --- How good it is --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How well a tokenizer writes texts that it was not trained on.
+
+    `exact` of `texts` came back byte for byte. `curve`: (size of the vocabulary, characters per token) of what the
+    same training would have given with fewer merges; the last is the tokenizer itself.
+    """
+
+    characters: int
+    characters_per_token: float
+    tokens_per_word: float
+    exact: int
+    texts: int
+    curve: tuple[tuple[int, float], ...]
+
+
+def measure(project: Project, lab: "Lab", job: Job) -> Figures:
+    """Measure on validation text; once for the same texts and tokenizer, later from a file. Raises DataError."""
+    from llm_studio.data.corpus.corpus import Corpus
+
+    corpus = Corpus(project.raw, project.settings().data)
+    key = files.fingerprint(corpus.fingerprint(), lab.fingerprint, _SAMPLE)
+    kept = project.processed / "tokenizer.figures.json"
+    known = _known(files.read_json(kept), key)
+    if known is not None:
+        return known
+    figures = figures_of(lab, list(_sample(corpus.plan(job), job)), job)
+    with contextlib.suppress(StorageError):  # they are measured again the next time
+        files.write_json(kept, {"version": 1, "key": key, **asdict(figures)})
+    return figures
+
+
+def _known(content: dict[str, Any] | None, key: str) -> Figures | None:
+    if content is None or content.get("key") != key:
+        return None
+    try:
+        curve = tuple((int(size), float(rate)) for size, rate in content["curve"])
+        rates = float(content["characters_per_token"]), float(content["tokens_per_word"])
+        return Figures(int(content["characters"]), *rates, int(content["exact"]), int(content["texts"]), curve)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _sample(plan: "Plan", job: Job) -> Iterator[str]:
+    """Validation texts, evenly spread over all of them, of about _SAMPLE characters."""
+    seen = taken = 0
+    share = _SAMPLE / max(plan.validation_characters, 1)
+    for stretch in plan.texts("validation"):
+        job.check()
+        seen += len(stretch.text)
+        if stretch.text and taken <= share * seen:
+            text = stretch.text[:20_000]
+            taken += len(text)
+            yield text
+
+
+def figures_of(lab: "Lab", texts: Sequence[str], job: Job) -> Figures:
+    """Measure a tokenizer on these texts."""
+    characters, words = sum(map(len, texts)), sum(len(text.split()) for text in texts)
+    tokens = exact = 0
+    for text in texts:
+        job.check()
+        ids = lab.tokenizer.encode(text)
+        tokens += len(ids)
+        exact += b"".join(map(lab.bytes_of, ids)) == text.encode()
+    rate = characters / max(tokens, 1)
+    curve = [*_curve(lab, texts, characters, job), (lab.vocab_size, rate)]
+    return Figures(characters, rate, tokens / max(words, 1), exact, len(texts), tuple(curve))
+
+
+def _curve(lab: "Lab", texts: Sequence[str], characters: int, job: Job) -> Iterator[tuple[int, float]]:
+    """Merges are learned in order: the first N of them are what a smaller vocabulary would have got."""
+    whole = len(lab.merges)
+    base = lab.merges.smallest()
+    ratio = ((base + whole) / base) ** (1 / (_POINTS - 1))
+    counts = sorted({round(base * ratio**point) - base for point in range(_POINTS - 1)})
+    for done, count in enumerate(counts):
+        job.report(Progress(_("Measuring smaller vocabularies"), done, len(counts), ""))
+        if count >= whole:
+            continue
+        library, size = lab.merges.first(count, lab.library)
+        tokens = 0
+        for start in range(0, len(texts), 64):
+            job.check()
+            encoded = library.encode_batch_fast(texts[start : start + 64], add_special_tokens=False)
+            tokens += sum(len(encoding.ids) for encoding in encoded)
+        yield size, characters / max(tokens, 1)

@@ -1,0 +1,386 @@
+"""The curves of a run: its log as arrays, which grow while it trains."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_studio import files
+from llm_studio.events import CheckpointSaved, Evaluated, Event, RunStarted, SampleWritten, StepDone
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+
+Floats = NDArray[np.float64]
+
+STEP, LOSS, RATE, NORM, SPEED, TOKENS = range(6)
+"""The columns of `Curves.steps`; STEP and LOSS also those of `Curves.evaluations`."""
+_NAMES = ("step", "loss", "learning_rate", "gradient_norm", "tokens_per_second", "tokens", "validation_loss")
+_BLOCK = 64
+"""Steps smoothed by one product of matrices."""
+_SHORT = 24
+"""Steps of a run to one step that its moving average may remember."""
+_LOOK = 5000
+"""Lines of a log between two looks at whether the job should end."""
+_MUCH = 2_000_000
+"""Bytes more in a log from which it is read anew rather than further."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a log is read: so many bytes, which end in `line`."""
+
+    size: int = 0
+    line: bytes = b""
+
+
+@dataclass(frozen=True)
+class News:
+    """What was added to a log between two places."""
+
+    begin: Place
+    end: Place
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the model wrote after `prompt` at a step."""
+
+    step: int
+    prompt: str
+    text: str
+
+
+class GrowingCurves:
+    """Rows of figures to which more are added. Columns are read without a copy."""
+
+    def __init__(self, width: int) -> None:
+        self._cells = np.empty((width, 256))
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, *row: float) -> None:
+        """Append one row."""
+        if self._count == self._cells.shape[1]:
+            larger = np.empty((self._cells.shape[0], 2 * self._count))
+            larger[:, : self._count] = self._cells
+            self._cells = larger
+        self._cells[:, self._count] = row
+        self._count += 1
+
+    def column(self, index: int) -> Floats:
+        """One column as it is now; it doesn't grow."""
+        return self._cells[index, : self._count]
+
+    def cut(self, count: int) -> None:
+        """Forget all but the first `count` rows."""
+        self._count = min(count, self._count)
+
+
+class Curves:
+    """One run's figures by step. `version` changes with each addition, `cuts` when steps were taken back."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.place: Place | None = None
+        """How far they are read from the log; None where they were heard from the training."""
+        self.max_steps = 0
+        self.device = "cpu"
+        self.data = ""
+        """Fingerprint of the tokens it is trained on, and of what counts of them."""
+        self.steps = GrowingCurves(6)
+        self.evaluations = GrowingCurves(2)
+        self.checkpoints: list[int] = []
+        self.samples: list[Sample] = []
+        self.story: list[Event] = []
+        """Beginnings, evaluations and checkpoints, in their order."""
+        self.seconds_left: float | None = None
+        self.version = 0
+        self.cuts = 0
+        self._smooth: dict[int, tuple[float, int, _Smooth]] = {}
+
+    @property
+    def last_step(self) -> int:
+        """The last step known, 0 where there is none."""
+        return int(self.steps.column(STEP)[-1]) if len(self.steps) else 0
+
+    @property
+    def best_loss(self) -> float | None:
+        """The lowest validation loss."""
+        losses = self.evaluations.column(LOSS)
+        return float(np.nanmin(losses)) if len(losses) and not np.isnan(losses).all() else None
+
+    def validation_at(self, step: int) -> float | None:
+        """The validation loss measured at this very step."""
+        steps = self.evaluations.column(STEP)
+        place = int(np.searchsorted(steps, step))
+        found = place < len(steps) and steps[place] == step
+        return float(self.evaluations.column(LOSS)[place]) if found else None
+
+    def take(self, event: Event) -> None:
+        """Learn from an event of the run. What is known already is not taken twice."""
+        if isinstance(event, StepDone):
+            self.seconds_left = event.seconds_left
+            self._add_step(event.step, event.loss, event.learning_rate, event.gradient_norm,
+                           event.tokens_per_second, event.tokens)  # fmt: skip
+        elif isinstance(event, Evaluated):
+            self._add_evaluation(event)
+        elif isinstance(event, SampleWritten):
+            self._add_sample(Sample(event.step, event.prompt, event.text))
+        elif isinstance(event, CheckpointSaved):
+            if event.step not in self.checkpoints[-4:]:
+                self.checkpoints.append(event.step)
+                self.story.append(event)
+        elif isinstance(event, RunStarted):
+            self._begin(event)
+        else:
+            return
+        self.version += 1
+
+    def _begin(self, event: RunStarted) -> None:
+        self.cut_after(event.step)
+        self.max_steps, self.device, self.data = event.max_steps, event.device, event.data
+        self.seconds_left = None
+        self._tell(event)
+
+    def _add_step(self, step: int, *figures: float) -> None:
+        if step > self.last_step:
+            self.steps.add(step, *(value if math.isfinite(value) else math.nan for value in figures))
+
+    def _add_evaluation(self, event: Evaluated) -> None:
+        known = self.evaluations.column(STEP)
+        if len(known) and known[-1] == event.step:  # done again after a resume
+            self.evaluations.cut(len(known) - 1)
+        elif len(known) and known[-1] > event.step:
+            return
+        self.evaluations.add(event.step, event.loss)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if event not in self.story[-16:]:  # heard while the log was read, which tells it too
+            self.story.append(event)
+
+    def _add_sample(self, sample: Sample) -> None:
+        recent = self.samples[-16:]
+        if not any((s.step, s.prompt) == (sample.step, sample.prompt) for s in recent):
+            self.samples.append(sample)
+
+    def cut_after(self, step: int) -> None:
+        """Forget later steps: they are done again."""
+        if self.last_step > step:
+            self.cuts += 1
+            self.steps.cut(int(np.searchsorted(self.steps.column(STEP), step, "right")))
+        self.evaluations.cut(int(np.searchsorted(self.evaluations.column(STEP), step, "right")))
+        self.checkpoints = [saved for saved in self.checkpoints if saved <= step]
+        self.samples = [sample for sample in self.samples if sample.step <= step]
+
+    def smoothed(self, column: int, weight: float) -> Floats:
+        """A column's exponential moving average, corrected for its beginning; only what is new is computed.
+
+        A short run is smoothed less: its average remembers at most a twentieth of its steps.
+        """
+        doubled = 1 << max(0, len(self.steps) - 1).bit_length()
+        weight = min(weight, 1.0 - min(1.0, _SHORT / doubled))
+        known = self._smooth.get(column)
+        if known is None or known[:2] != (weight, self.cuts):
+            known = self._smooth[column] = (weight, self.cuts, _Smooth(weight))
+        return known[2].of(self.steps.column(column))
+
+
+class _Smooth:
+    """A moving average that goes on where it was when values are added."""
+
+    def __init__(self, weight: float) -> None:
+        self._weight = weight
+        self._sum = 0.0
+        self._last = 0.0
+        self._averages = np.empty(256)
+        self._count = 0
+
+    def of(self, values: Floats) -> Floats:
+        """The averages of `values`, of which the first ones are those of the last call."""
+        new = _filled(values[self._count :], self._last)
+        if len(new):
+            if len(values) > len(self._averages):
+                larger = np.empty(max(len(values), 2 * len(self._averages)))
+                larger[: self._count] = self._averages[: self._count]
+                self._averages = larger
+            sums = moving_sums(new, self._weight, self._sum)
+            seen = np.arange(self._count + 1, len(values) + 1)
+            self._averages[self._count : len(values)] = sums / (1.0 - self._weight**seen)
+            self._sum, self._last, self._count = float(sums[-1]), float(new[-1]), len(values)
+        return self._averages[: len(values)]
+
+
+def _filled(values: Floats, before: float) -> Floats:
+    """`values` with the last number before it in place of each NaN."""
+    gaps = np.isnan(values)
+    if not gaps.any():
+        return values
+    places = np.maximum.accumulate(np.where(gaps, -1, np.arange(len(values))))
+    return np.where(places < 0, before, values[places])
+
+
+def moving_sums(values: Floats, weight: float, before: float = 0.0) -> Floats:
+    """s[t] = weight · s[t-1] + (1 - weight) · values[t], with s[-1] = `before`.
+
+    Done in blocks, each by one product with a triangular matrix, so that a million values take some milliseconds.
+    """
+    rows = -(-len(values) // _BLOCK)
+    padded = np.zeros(rows * _BLOCK)
+    padded[: len(values)] = values
+    ages = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)[None, :]
+    matrix = np.where(ages >= 0, (1.0 - weight) * weight ** np.maximum(ages, 0), 0.0)
+    inside = padded.reshape(rows, _BLOCK) @ matrix.T  # (rows, _BLOCK): as if each block were the first
+    whole, carried, starts = float(weight**_BLOCK), before, [0.0] * rows
+    for row, last in enumerate(inside[:, -1].tolist()):
+        starts[row] = carried
+        carried = whole * carried + last
+    inside += np.asarray(starts)[:, None] * weight ** np.arange(1, _BLOCK + 1)[None, :]
+    return inside.reshape(-1)[: len(values)]
+
+
+# --- Reading and writing ----------------------------------------------------------------------------------------
+
+
+def read(project: Project, run: str, job: Job) -> Curves:
+    """The curves of a run as its log has them now; empty where there is no log. Raises Cancelled."""
+    curves, path = Curves(run), project.log_file(run)
+    curves.place = Place()
+    if path.exists():
+        with path.open("rb") as log:
+            curves.place = _read_on(log, curves.place, curves.take, job)
+    return curves
+
+
+def news(project: Project, run: str, place: Place, job: Job) -> News | None:
+    """What a log tells after `place`. None where it is to be read anew: much was added, or it is another one.
+
+    A log that was cut has other lines there, since each tells how fast its step was. Raises Cancelled.
+    """
+    path, events = project.log_file(run), list[Event]()
+    if not place.size or not path.exists() or path.stat().st_size > place.size + _MUCH:
+        return None
+    with path.open("rb") as log:
+        log.seek(place.size - len(place.line))
+        if log.read(len(place.line)) != place.line:
+            return None
+        end = _read_on(log, place, events.append, job)
+    return News(place, end, tuple(events))
+
+
+def _read_on(log: IO[bytes], place: Place, take: Callable[[Event], object], job: Job) -> Place:
+    """Give `take` what a log tells from `place` on, where it stands, and say how far it is whole."""
+    size, last = place.size, place.line
+    for count, line in enumerate(log):
+        if count % _LOOK == 0:
+            job.check()
+        event = _event(line)
+        if event is not None:
+            take(event)
+        if line.endswith(b"\n"):  # else it is being written, or was torn by a crash
+            size, last = size + len(line), line
+    return Place(size, last)
+
+
+_KINDS: dict[str, type[Event]] = {
+    kind.kind: kind for kind in (RunStarted, StepDone, Evaluated, SampleWritten, CheckpointSaved)
+}
+
+
+def _event(line: bytes) -> Event | None:
+    """The event that a line of the log tells of; None for those that curves don't need, and for damaged ones."""
+    try:
+        record = json.loads(line.decode(errors="replace"))
+    except ValueError:
+        return None
+    kind = _KINDS.get(str(record.get("event"))) if isinstance(record, dict) else None
+    if kind is None:
+        return None
+    try:
+        return kind(**{name: math.nan if (value := record[name]) is None else value
+                       for name in kind.__dataclass_fields__ if name != "kind"})  # fmt: skip
+    except (KeyError, TypeError):
+        return None
+
+
+def newest_run(project: Project) -> str | None:
+    """The run begun last; None where nothing was trained."""
+    from llm_studio.runs import registry
+
+    return max(((run.created, run.name) for run in registry.listed(project)), default=("", None))[1]
+
+
+def running_run(project: Project) -> str | None:
+    """The run that is being trained now, here or by another window or command."""
+    from llm_studio.runs import registry
+
+    return max(
+        ((r.created, r.name) for r in registry.listed(project) if r.state in registry.ACTIVE), default=("", None)
+    )[1]
+
+
+def export_csv(curves: Curves, path: Path, job: Job) -> Path:
+    """Write a run's figures as CSV, one line a step. Raises StorageError, Cancelled."""
+    measured = dict(zip(curves.evaluations.column(STEP), curves.evaluations.column(LOSS), strict=True))
+    columns = [curves.steps.column(index) for index in range(6)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_NAMES)
+    for count, row in enumerate(zip(*columns, strict=True)):
+        if count % _LOOK == 0:
+            job.check()
+        step, *figures, tokens = row
+        found = measured.get(step)
+        shown = ["" if math.isnan(value) else repr(float(value)) for value in figures]
+        writer.writerow([int(step), *shown, int(tokens), "" if found is None else repr(float(found))])
+    files.write_text(path, text.getvalue())
+    return path
+
+
+# --- What a loss is worth ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Losses of models that only guess or count, on the tokens with the fingerprint `data`."""
+
+    data: str
+    chance: float
+    """ln(vocabulary): every token as likely as any other."""
+    unigram: float
+    bigram: float
+
+
+def baselines(project: Project, job: Job) -> Baselines | None:
+    """The baselines of the project's tokens, kept in a file beside them; None where there are none or too few."""
+    from llm_studio.data.tokens import baselines as counted
+    from llm_studio.data.tokens.dataset import open_tokens
+    from llm_studio.errors import ConfigError, DataError
+
+    if not project.tokens_meta.exists():
+        return None
+    kept = project.processed / "baselines.json"
+    try:
+        with open_tokens(project.processed) as tokens:
+            loss_on = project.settings().training.loss_on
+            data, answers = tokens.fingerprint_for(loss_on), loss_on == "answers"
+            known = files.read_json(kept) or {}
+            if known.get("data") == data:
+                return Baselines(known["data"], known["chance"], known["unigram"], known["bigram"])
+            unigram = counted.unigram_loss(tokens, answers)
+            job.check()
+            found = Baselines(data, math.log(tokens.vocab_size), unigram, counted.bigram_loss(tokens, answers))
+    except (ConfigError, DataError, KeyError):
+        return None
+    files.write_json(kept, found.__dict__)
+    return found

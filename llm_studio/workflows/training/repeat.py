@@ -1,0 +1,76 @@
+"""Repeating a run: a new one with all its settings, computed as it was, told where anything differs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_studio import __version__
+from llm_studio.config import Settings
+from llm_studio.device import Compute, choose
+from llm_studio.errors import TrainingError
+from llm_studio.events import Notice
+from llm_studio.i18n import _, number
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows.training.resume import same_compute
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.runs.registry import Run
+    from llm_studio.workflows.training.continue_from import Origin
+
+
+@dataclass(frozen=True)
+class RepeatedRun:
+    """How a run is to be repeated; `origin`: what it began with, None where it began with new weights."""
+
+    settings: Settings
+    compute: Compute
+    origin: "Origin | None"
+
+
+def repetition(
+    project: Project, like: str, tokenizer: "Tokenizer", data: str, changes: Mapping[str, object], job: Job
+) -> RepeatedRun:
+    """What repeats the run `like` on the tokens with the fingerprint `data`, but for `changes` of its settings.
+
+    What keeps the result from being the same to the last bit is told. Raises ProjectError where there is no such run,
+    CheckpointError where what it began with is gone, TrainingError where that had another tokenizer.
+    """
+    from llm_studio.runs import registry
+    from llm_studio.workflows.training.continue_from import check_tokenizer, find_origin
+
+    run = registry.read(project, like)
+    settings = Settings.from_dict(run.settings).replaced(changes)
+    origin = find_origin(project, run.continued_from) if run.continued_from else None
+    if origin:
+        check_tokenizer(origin, tokenizer)
+    if origin and origin.checkpoint.settings().model.model_dump(exclude={"dropout", "vocab_size"}) != (
+        settings.model.model_dump(exclude={"dropout", "vocab_size"})
+    ):
+        raise TrainingError(_("The model's shape can't change within a run."), _("Start a new run with it."))
+    if run.data != data:
+        job.report(Notice(_("“{run}” was trained on other tokens than those of the project now.").format(run=like),
+                          "warning"))  # fmt: skip
+    if run.history:
+        job.report(Notice(
+            _("“{run}” was changed on its way, first after step {step}: it is repeated with the settings it had in "
+              "the end.").format(run=like, step=number(run.history[0]["step"])), "warning",
+        ))  # fmt: skip
+    program = run.machine.get("program", __version__)
+    if program != __version__:
+        job.report(Notice(_("“{run}” was made by LLM Studio {version}, this is {here}.").format(
+            run=like, version=program, here=__version__)))  # fmt: skip
+    return RepeatedRun(settings, _compute(run, settings, job), origin)
+
+
+def _compute(run: "Run", settings: Settings, job: Job) -> Compute:
+    """What the run was computed with, as far as it is here."""
+    import torch
+
+    known, here = run.machine, choose(settings.training)
+    wanted = Compute(
+        known.get("device", here.device), known.get("precision", here.precision),
+        int(known.get("threads", here.threads)),
+    )  # fmt: skip
+    return same_compute(wanted, known.get("torch", torch.__version__), settings, job)

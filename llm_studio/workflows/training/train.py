@@ -1,0 +1,313 @@
+"""Training a model: starting a run, going on with one, and what became of it."""
+
+import contextlib
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_studio.config import Settings
+from llm_studio.device import Compute
+from llm_studio.errors import Cancelled, CheckpointError, DiskFullError, ProjectError, StorageError, StudioError
+from llm_studio.events import Notice
+from llm_studio.gpu import pack
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.paths import quoted
+from llm_studio.project import Project, State
+from llm_studio.workflows.training.recorder import RunRecorder
+from llm_studio.workflows.training.repeat import repetition
+from llm_studio.workflows.training.resume import changed, check_changes, same_compute
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.data.tokens.dataset import Tokens
+    from llm_studio.runs.checkpoint import Checkpoint
+    from llm_studio.runs.registry import Run
+    from llm_studio.training.saving import RunContext
+    from llm_studio.training.trainer import Trainer
+    from llm_studio.workflows.training.continue_from import Origin
+
+PROMPTS = {
+    "en": ("Once upon a time", "The little girl"),
+    "fr": ("Il était une fois", "La petite fille"),
+}
+"""What the model goes on with at each evaluation, unless the settings say otherwise."""
+_SOME = 500_000
+"""Tokens searched for questions to ask."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a training ended. `finished`: its last step was reached; else it was stopped, and saved."""
+
+    run: "Run"
+    finished: bool
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What is asked of a training: see `train`."""
+
+    run: str | None
+    resume: bool
+    changes: Mapping[str, object]
+    continue_from: str | None
+    like: str | None
+
+
+def train(
+    project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
+    continue_from: str | None = None, like: str | None = None,
+) -> TrainResult:  # fmt: skip
+    """Train a new run, or with `resume` go on with one (the last, where none is named).
+
+    `changes` are settings by dotted name, for this run alone. `continue_from` names a checkpoint (RUN,
+    RUN/step-000500, or a folder of any project): a new run begins with its weights, at step 0, with a new optimizer
+    and a schedule of its own. `like` names a run whose settings, and beginning, the new one has. Raises StudioError of
+    many kinds; what the run had saved before is kept.
+    """
+    from llm_studio.training import distributed, memory
+    from llm_studio.workflows.training.distributed import train_distributed
+
+    how = TrainRequest(run, resume, changes, continue_from, like)
+    try:
+        if not distributed.is_launched():
+            return _train(project, job, how)
+        return train_distributed(project, job, how, lambda how: _train(project, job, how))
+    finally:
+        memory.release()
+
+
+def _train(project: Project, job: Job, how: "TrainRequest") -> TrainResult:
+    from llm_studio.runs import registry
+
+    run, resume, changes, continue_from, like = how.run, how.resume, how.changes, how.continue_from, how.like
+    if like is not None and (resume or continue_from is not None):
+        raise ProjectError(_("A run that is repeated begins as that one did."),
+                           _("Leave out either --like or --resume and --continue-from."))  # fmt: skip
+    if resume and continue_from is not None:
+        raise ProjectError(_("A run that is gone on with has its own weights."),
+                           _("Leave out either --resume or --continue-from."))  # fmt: skip
+    name = (run or _last_run(project)) if resume else (registry.check_name(run) if run else registry.new_name(project))
+    _tell_of_pack(job)
+    with project.writing(registry.lock_name(name)), open_training_data(project) as (tokens, tokenizer, data):
+        if resume:
+            registry.read(project, name)
+            return _go_on(project, name, tokens, tokenizer, data, changes, job)
+        if registry.exists(project, name):
+            raise ProjectError(_("There is already a run “{name}”.").format(name=name),
+                               _("Go on with it with --resume, or choose another name."))  # fmt: skip
+        if like is not None:
+            again = repetition(project, like, tokenizer, data, changes, job)
+            return _run(project, name, again.settings, again.compute, again.origin, tokens, tokenizer, data, job)
+        return _start(project, name, tokens, tokenizer, data, changes, continue_from, job)
+
+
+def _last_run(project: Project) -> str:
+    from llm_studio.runs import registry
+
+    existing = registry.listed(project)
+    if not existing:
+        raise ProjectError(_("There is no run to go on with."), _("Start one: leave --resume out."))
+    return existing[-1].name
+
+
+@contextlib.contextmanager
+def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
+    """The tokens, the tokenizer that made them, and the tokens' fingerprint."""
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.data.tokens.dataset import open_tokens
+
+    again = _("Make them anew: “llm-studio prepare {path}”.").format(path=quoted(project.root))
+    if not project.tokens_meta.exists():
+        raise ProjectError(
+            _("This project has no tokens yet."),
+            _("Make them first: “llm-studio prepare {path}”.").format(path=quoted(project.root)),
+            "tokens",
+        )
+    if not project.tokenizer_file.exists():
+        raise ProjectError(
+            _("The tokenizer of this project is gone."),
+            _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
+            "tokenizer",
+        )
+    tokenizer = Tokenizer.load(project.tokenizer_file)
+    with open_tokens(project.processed) as tokens:
+        if tokens.tokenizer != tokenizer.fingerprint:
+            raise ProjectError(_("The tokens were made with another tokenizer."), again, "tokens")
+        yield tokens, tokenizer, tokens.fingerprint
+
+
+def _start(
+    project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
+    changes: Mapping[str, object], continue_from: str | None, job: Job,
+) -> TrainResult:  # fmt: skip
+    from llm_studio.training.threads import compute_for
+    from llm_studio.workflows.projects import steps
+    from llm_studio.workflows.training.continue_from import find_origin, fitting_settings
+
+    origin = None if continue_from is None else find_origin(project, continue_from)
+    if origin is None:
+        settings = project.settings().replaced(changes)
+    else:
+        settings = fitting_settings(project, origin, tokenizer, changes, job)
+    state = steps(project)
+    if state.tokenizer is State.OUT_OF_DATE and origin is None:  # one that is continued needs the same tokenizer
+        what = _("The texts or the settings of the tokenizer have changed since it was trained.")
+        to_do = _("“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date.")
+        job.report(Notice(what, "warning", to_do))
+    elif state.tokens is State.OUT_OF_DATE:
+        job.report(Notice(_("The texts or their cleaning have changed since the tokens were made."), "warning",
+                          _("“llm-studio prepare” brings them up to date.")))  # fmt: skip
+    if settings.training.loss_on == "answers" and not tokens.has_conversations:
+        job.report(Notice(_("There are no conversations among the tokens: training.loss_on = answers changes nothing."),
+                          "warning", _("Add some, then run “llm-studio prepare”.")))  # fmt: skip
+    compute = compute_for(settings, tokenizer.vocab_size, job)
+    return _run(project, name, settings, compute, origin, tokens, tokenizer, data, job)
+
+
+def _go_on(
+    project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
+    changes: Mapping[str, object], job: Job,
+) -> TrainResult:  # fmt: skip
+    from llm_studio.runs import checkpoint, registry
+    from llm_studio.training.threads import compute_for
+
+    folder = registry.folder(project, name)
+    checkpoint.finish_interrupted(folder)
+    saved, damaged = checkpoint.newest_intact(folder)
+    for bad in damaged:
+        job.report(Notice(_("The checkpoint {name} is damaged and is left out.").format(name=bad), "warning"))
+    if saved is None and damaged:
+        raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=name),
+                              _("Start a new run."))  # fmt: skip
+    # the record, since what a session changed with --set is in no checkpoint until its first save
+    known = registry.read(project, name)
+    old = Settings.from_dict(known.settings)
+    settings = old.replaced(changes)
+    if saved is None and known.continued_from:
+        raise CheckpointError(
+            _("The run had saved nothing yet, not even the weights it was to begin with."),
+            _("Begin a new one: “llm-studio train {path} --continue-from {origin}”.").format(
+                path=quoted(project.root), origin=quoted(known.continued_from)),
+        )  # fmt: skip
+    if saved is None:
+        job.report(Notice(_("The run had saved nothing yet: it begins again.")))
+        compute = compute_for(settings, tokenizer.vocab_size, job)
+        return _run(project, name, settings, compute, None, tokens, tokenizer, data, job)
+    check_changes(old, settings, saved, data, known.state == "finished", job)
+    compute = same_compute(saved.state.compute, saved.state.torch_version, settings, job)
+    made_other = changed(saved.settings(), settings)  # what a session changed that ended before it saved, too
+    return _run(project, name, settings, compute, saved, tokens, tokenizer, data, job, made_other)
+
+
+def _tell_of_pack(job: Job) -> None:
+    """Say why the torch that was fetched for the graphics card isn't used, where it isn't."""
+    found = pack.installed()
+    if found and found.told:
+        job.report(Notice(found.told, "warning"))
+
+
+def _run(
+    project: Project, name: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None",
+    tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job, changed: Mapping[str, object] = {},
+) -> TrainResult:  # fmt: skip
+    """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
+    from llm_studio.runs import log, registry, snapshots
+    from llm_studio.training import distributed, memory
+    from llm_studio.training.saving import RunContext
+    from llm_studio.training.writer import RunWriter
+    from llm_studio.workflows.training.continue_from import Origin
+    from llm_studio.workflows.training.distributed import plan_of
+
+    saved, origin = (None, begin) if isinstance(begin, Origin) else (begin, None)
+    recorder = RunRecorder(project, name, settings, data, compute, origin.name if origin else None)
+    folder, log_file = registry.folder(project, name), project.log_file(name)
+    prompts = settings.training.sample_prompts or _prompts(settings, tokens, tokenizer)
+    run_log = log.RunLog(log_file)
+    keeper = RunWriter(run_log, job, recorder.waiting)
+    group = distributed.current()
+    material = RunContext(
+        tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued, group
+    )
+    if group.count > 1:
+        distributed.take_card(compute.device)
+        group.told(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
+    trainer = _trainer(material, settings, compute, begin, job)
+    if changed:
+        trainer.note_changes(dict(changed))
+    recorder.learned_of(trainer)
+    step = saved.step if saved else -1
+    log.cut_after(log_file, step, evaluated=bool(saved and saved.state.validation_loss is not None))
+    snapshots.remove_after(folder, step)
+    with run_log:
+        recorder.saved(trainer.state(), settings)
+        group.remember(name)
+        try:
+            with memory.translate_memory_errors():
+                finished = trainer.train()
+        except StudioError:
+            with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
+                recorder.write("failed", trainer.state(), trainer.settings)
+            raise
+    return _ended(recorder, trainer, finished, begun_before=saved is not None)  # it may remove what is closed now
+
+
+def _ended(recorder: RunRecorder, trainer: "Trainer", finished: bool, begun_before: bool) -> TrainResult:
+    """What became of a training that reached its end, or was stopped. `begun_before`: not in this session."""
+    state, saved = trainer.state(), trainer.last_saved
+    if not state.step and (saved is None or not (begun_before or state.history)):  # stopped before its first step
+        recorder.discard()
+        raise Cancelled
+    if saved is None:
+        raise DiskFullError(
+            _("The disk is full: nothing of this run could be saved."), _("Make room, then start again.")
+        )
+    if saved.step == state.step:
+        return TrainResult(recorder.write("finished" if finished else "stopped", state, trainer.settings), finished)
+    with contextlib.suppress(StorageError):  # the disk is full: what was saved before is told by its checkpoint
+        recorder.write("stopped", saved, trainer.settings)
+    return TrainResult(recorder.run, False)
+
+
+def _trainer(
+    material: "RunContext", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
+) -> "Trainer":
+    """A trainer with the weights that it begins or goes on with. Raises StudioError where it couldn't do a step."""
+    from llm_studio.training import memory
+    from llm_studio.training.trainer import Trainer
+    from llm_studio.workflows.training.continue_from import Origin
+
+    with memory.translate_memory_errors():
+        trainer = Trainer(material, settings, compute, job)
+        trainer.first_batch()
+        if isinstance(begin, Origin):
+            trainer.begin_with(begin.checkpoint.weights())
+        elif begin:
+            trainer.restore(begin)
+    return trainer
+
+
+def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tuple[str, ...]:
+    """What the model goes on with where the settings name nothing: beginnings, or questions where it learns answers."""
+    from llm_studio.data.tokens.turns import questions
+
+    beginnings = PROMPTS[settings.project.language]
+    if settings.training.loss_on == "all" or not tokens.has_conversations:
+        return beginnings
+    return questions(tokens.validation[:_SOME], tokenizer, len(beginnings))
+
+
+def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: Job | None = None) -> float:
+    """Measured time of an optimizer update with these settings on this machine; nothing is kept. Takes seconds.
+
+    Raises Cancelled when `job` is asked to stop.
+    """
+    from llm_studio.training import memory
+    from llm_studio.training.probe import measure
+    from llm_studio.training.threads import compute_for
+
+    job = job or Job()
+    with open_training_data(project) as (tokens, tokenizer, _data), memory.translate_memory_errors():
+        compute = compute_for(settings, tokenizer.vocab_size, job)
+        return measure(tokens, tokenizer.vocab_size, settings, compute, steps, job)

@@ -1,0 +1,156 @@
+"""A checkpoint as a zip: whole or absent, and a checkpoint again when it is unpacked."""
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from llm_studio.errors import Cancelled, CheckpointError, StorageError
+from llm_studio.events import Event, Progress
+from llm_studio.export import archive as export
+from llm_studio.export.archive import OPTIMIZER, Saved
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows.generation.generate import load_generator
+from llm_studio.workflows.machine import gauges, licences, report
+from llm_studio.workflows.machine.diagnosis import Finding
+from llm_studio.workflows.training.train import train
+
+
+@pytest.fixture(scope="module")
+def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny project after a run of ten steps."""
+    root = tmp_path_factory.mktemp("trained") / "project"
+    shutil.copytree(prepared, root)
+    project = Project.open(root)
+    train(project, Job(), run="first", changes={"training.max_steps": 10})
+    return project
+
+
+@pytest.fixture
+def saved(trained: Project) -> Saved:
+    return export.checkpoints(trained, "first")[0]
+
+
+def test_checkpoints_come_newest_first_with_best_and_last_marked(trained: Project) -> None:
+    found = export.checkpoints(trained, "first")
+    assert [one.step for one in found] == sorted((one.step for one in found), reverse=True)
+    assert [one.is_last for one in found] == [True] + [False] * (len(found) - 1)
+    best = [one for one in found if one.is_best]
+    assert len(best) == 1
+    assert best[0].validation_loss == min(one.validation_loss or 99 for one in found)
+    assert export.checkpoints(trained, "none of this name") == []
+
+
+@pytest.mark.parametrize("with_training", [False, True])
+def test_an_unpacked_archive_writes_as_the_checkpoint_did(
+    trained: Project, saved: Saved, tmp_path: Path, with_training: bool
+) -> None:
+    heard: list[Event] = []
+    made = export.export_zip(saved, tmp_path / "été" / "out.zip", with_training, Job(heard.append))
+    assert made.bytes == made.path.stat().st_size
+    with zipfile.ZipFile(made.path) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "unpacked")
+    folder = tmp_path / "unpacked" / saved.name
+    assert (folder / OPTIMIZER).exists() == with_training
+    assert (folder / "model.safetensors").read_bytes() == (saved.path / "model.safetensors").read_bytes()
+    how = {"seed": 1, "max_tokens": 20}
+    texts = []
+    for which in (str(folder), str(saved.path)):
+        writer = load_generator(trained, Job(), which=which)
+        texts.append(writer.write("Once", Job(), writer.settings_with(how)))
+    assert texts[0] == texts[1]
+    last = heard[-1]
+    assert isinstance(last, Progress)
+    assert last.done == last.total == sum(n for name, n in saved.chosen(with_training).items()
+                                          if name != "checkpoint.json")  # fmt: skip
+
+
+def test_a_cancelled_export_leaves_nothing_and_keeps_what_was_there(saved: Saved, tmp_path: Path) -> None:
+    target = tmp_path / "out.zip"
+    target.write_bytes(b"before")
+    job = Job(lambda event: job.request_stop())
+    with pytest.raises(Cancelled):
+        export.export_zip(saved, target, True, job)
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_damaged_checkpoint_is_not_exported(saved: Saved, tmp_path: Path) -> None:
+    copy = tmp_path / saved.path.name
+    shutil.copytree(saved.path, copy)
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
+    damaged = Saved(**{**vars(saved), "path": copy})
+    with pytest.raises(CheckpointError, match="is damaged"):
+        export.export_zip(damaged, tmp_path / "out.zip", False, Job())
+    shutil.rmtree(copy)
+    with pytest.raises(CheckpointError, match="no longer there"):
+        export.export_zip(damaged, tmp_path / "out.zip", False, Job())
+    assert not list(tmp_path.glob("out.zip*"))
+
+
+def test_too_little_room_is_said_before_writing(saved: Saved, tmp_path: Path) -> None:
+    huge = Saved(**{**vars(saved), "sizes": {**saved.sizes, "model.safetensors": 10**17}})
+    with pytest.raises(StorageError, match="are needed"):
+        export.export_zip(huge, tmp_path / "out.zip", False, Job())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_to_has_one_sentence(saved: Saved, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    with pytest.raises(StorageError):
+        export.export_zip(saved, tmp_path / "file" / "out.zip", False, Job())
+
+
+# --- Gauges, report, licences -----------------------------------------------------------------------------------
+
+
+def test_the_gauges_measure_this_machine(tmp_path: Path) -> None:
+    first = gauges.look(tmp_path / "not" / "there")
+    assert first.processor_use is None
+    assert 0 < first.memory_used < first.memory_total
+    assert 0 < first.disk_free < first.disk_total
+    total = 0
+    while gauges.look(tmp_path).spent <= first.spent + 0.2:
+        total += sum(range(100_000))
+    second = gauges.look(tmp_path, first)
+    assert second.processor_use is not None
+    assert 10 < second.processor_use <= 100
+    assert gauges.cores() >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "home", "user", "expected"),
+    [
+        ("C:\\Users\\Jérôme\\LLM", "C:\\Users\\Jérôme", "Jérôme", "~\\LLM"),
+        ("see /home/ada/x and /home/adam/x", "/home/ada", "ada", "see ~/x and /home/adam/x"),
+        ("D:\\ada\\p, Ada's", "/home/ada", "ada", "D:\\<user>\\p, <user>'s"),
+        ("a path /data/a/b", "/home/a", "a", "a path /data/<user>/b"),
+    ],
+)
+def test_home_and_name_are_masked(text: str, home: str, user: str, expected: str) -> None:
+    assert report.masked(text, Path(home), user) == expected
+
+
+def test_the_report_holds_findings_cures_and_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_STUDIO_HOME", str(tmp_path))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "llm-studio.log").write_text(f"opened {Path.home()}/secret\n", encoding="utf-8")
+    text = report.as_text([Finding("Disk", "1 GB", False, "Make room."), Finding("Python", "3")])
+    assert "! Disk" in text
+    assert "→ Make room." in text
+    assert "✓ Python" in text
+    assert "opened ~/secret" in text
+
+
+def test_every_library_has_a_version_a_licence_and_a_text() -> None:
+    for library in licences.libraries():
+        assert library.version, library.name
+        assert library.licence, library.name
+        assert len(licences.licence_text(library.name)) > 60, library.name
+    assert "Permission is hereby granted" in licences.own_licence()
+    assert "Apache" in licences.licence_text("safetensors")
