@@ -120,7 +120,7 @@ def snapshot(studio: Studio) -> int:
 
 def records(studio: Studio) -> None:
     """What is known of runs; one is renamed, one deleted."""
-    studio.output("runs", "en", "--rename", "relu2", "renamed run")
+    studio.output("runs", "en", "--rename", "like-further", "renamed run")
     studio.output("runs", "en", "--delete", "like", "--yes")
     studio.show("runs en", "runs", "en", drop={"bytes"})
     studio.show("runs compare", "runs", "en", "--compare", "adamw", "--compare", "muon", drop={"bytes"})

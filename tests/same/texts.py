@@ -37,6 +37,7 @@ def write_files(root: Path) -> None:
     folder.mkdir()
     quoted = [line.replace('"', '""') for line in _LIGNES[:30]]
     subtitles = [f"{n}\n00:00:{n:02},000 --> 00:00:{n:02},900\n{line}\n" for n, line in enumerate(_LINES[:30], 1)]
+    leaves = ("\n".join(_LIGNES[4 * n : 4 * n + 8]) for n in range(20))
     pages = "".join(f"<h2>Page</h2><p>{line} <b>Fin</b>&nbsp;!</p>" for line in _LIGNES[30:60])
     texts = {
         "plain.txt": "\n\n".join(_LINES[:40]), "notes.md": "# Un titre\n\n- " + "\n- ".join(_LIGNES[:20]),
@@ -45,7 +46,7 @@ def write_files(root: Path) -> None:
         "page.html": f"<html><head><title>T</title><script>x()</script></head><body>{pages}</body></html>",
         "film.srt": "\n".join(subtitles), "twice.txt": "\n\n".join(_LINES[:40]),
         "wild.txt": "Un mot cou\u00adpé,\u0007 une espace\u200b fine.   <b>Gras</b> &amp; e\u0301crit.\n\n\n\n" * 5,
-        "book.txt": "".join(f"Le titre courant\n\n{line}\n\n{n}\n\f" for n, line in enumerate(_LIGNES[:20], 1)),
+        "book.txt": "".join(f"Le titre courant\n\n{leaf}\n\n{n}\n\f" for n, leaf in enumerate(leaves, 1)),
         "short.jsonl": '{"text": "Trop court."}\n',
     }  # fmt: skip
     for name, text in texts.items():
