@@ -83,12 +83,12 @@ class MainWindow(QMainWindow):
         fill_project_menu(self, self.shell.header.project_menu)
 
     def start(self, folder: str) -> None:
-        """Import the tabs in the background, then make them and open the project in `folder`; "" for none.
+        """Import what the tabs need in the background, then make them and open the project in `folder`; "" for none.
 
         The window is on the screen already.
         """
         self._first = folder
-        self.session.start(Task(_LOADING, lambda job: tabs.load(), of_program=True))
+        self.session.start(Task(_LOADING, lambda job: tabs.preload(), of_program=True))
 
     @property
     def pages(self) -> "dict[str, Page]":

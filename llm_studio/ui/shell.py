@@ -122,11 +122,16 @@ class Shell(QWidget):
 
     @Slot()
     def _make_next(self) -> None:
-        if self._unmade:
-            self._make(self._unmade[0])
-            QTimer.singleShot(0, self, self._make_next)
-        else:
+        """Import or make one page, then let the event loop handle what has arrived before the next one."""
+        if not self._unmade:
             self.pages_made.emit()
+            return
+        name = self._unmade[0]
+        if tabs.is_imported(name):
+            self._make(name)
+        else:
+            tabs.import_page(name)
+        QTimer.singleShot(0, self, self._make_next)
 
     def _make(self, name: str) -> None:
         """Make the page of a tab and connect it; then tell it where everything stands."""

@@ -74,7 +74,7 @@ class CurvesCard(Card):
         self._place_box()
 
     def make_plot(self) -> None:
-        """Make the plot, once pyqtgraph has been imported in the background."""
+        """Make the plot. The first call imports pyqtgraph, whose other dependencies `known.read` has imported."""
         if self.plot is not None:
             return
         from llm_studio.ui.widgets.plot import Plot
