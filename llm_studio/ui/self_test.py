@@ -132,6 +132,7 @@ class SelfTest(QObject):
             self._window.go_to(name)
             yield from self._settled(name, picture=True)
         yield from self._about()
+        yield from self._changes()
         self._window.choose_language("fr" if self._window.preferences.language != "fr" else "en")
         self._window.choose_theme("dark")
         self._window.go_to("training")
@@ -177,6 +178,14 @@ class SelfTest(QObject):
         self._expect(dialog.table.model().rowCount() > 10 and len(dialog.text.toPlainText()) > 500,
                      "the about box lacks licences")  # fmt: skip
         dialog.grab().save(str(self._out / "about.png"))
+        dialog.reject()
+
+    def _changes(self) -> Generator[Ready]:
+        """The change log: a file that the packaged program must carry."""
+        self._window.show_changes()
+        dialog: Any = next(d for d in self._window.findChildren(QDialog) if d.isVisible())
+        yield from self._settled("changes")
+        self._expect(len(dialog.browser.toPlainText()) > 500, "the change log is missing")
         dialog.reject()
 
     # --- Small things -----------------------------------------------------------------------------------------
