@@ -16,7 +16,7 @@ from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_g
 from llm_studio.workflows.training.train import PROMPTS, seconds_per_step, train
 
 if TYPE_CHECKING:
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
 
 _PRESET: Preset = "nano"
 _STORIES = 12_000

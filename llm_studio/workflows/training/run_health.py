@@ -12,9 +12,10 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
+from llm_studio.runs.record import ACTIVE
 
 if TYPE_CHECKING:
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
     from llm_studio.training.health.doctor import Diagnosis, RunFacts
     from llm_studio.workflows.overview import TokenFacts
     from llm_studio.workflows.training.curves import Baselines, Curves
@@ -149,5 +150,5 @@ def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth
         tokens_seen=seen,
         passes=seen / tokens.train if same and tokens and tokens.train else None,
         baselines=baselines,
-        finding=examine(known, run, tokens, baselines, vocab_size, run.state in registry.ACTIVE),
+        finding=examine(known, run, tokens, baselines, vocab_size, run.state in ACTIVE),
     )

@@ -35,7 +35,7 @@ def _train(project: "Project", run: str, changes: Mapping[str, object], like: st
 
     if not run:
         return training.train(project, job, changes=changes, like=like)
-    runs.take_up(project, run)
+    runs.unset_aside(project, run)
     return training.train(project, job, run=run, resume=True, changes=changes)
 
 

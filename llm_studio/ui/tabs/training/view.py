@@ -116,7 +116,7 @@ class TrainingView(TrainingPlan):
         from llm_studio.workflows.training import runs
 
         newest = state.newest(self.overview) if self.overview else None
-        return newest is not None and self.project is not None and runs.waits(self.project, newest)
+        return newest is not None and self.project is not None and runs.offers_resume(self.project, newest)
 
     def _on_further(self) -> None:
         newest = state.newest(self.overview) if self.overview else None
