@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.config_file import dump, load, with_changes
+from llm_studio.config.yaml_file import dump, load, with_changes
 from llm_studio.errors import ProjectError
 from llm_studio.i18n import N_, _
 from llm_studio.paths import quoted

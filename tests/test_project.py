@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.config import Settings
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from llm_studio.errors import BusyError, ConfigError, ProjectError, StorageError
 from llm_studio.project import Project, State, state
 

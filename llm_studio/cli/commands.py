@@ -12,7 +12,7 @@ from llm_studio.cli.app import running
 from llm_studio.cli.hub import DatasetName, MaxMegabytes, Split, TextLanguage, counted, story_language
 from llm_studio.cli.options import Changes, Folder, Json, Language, Separator, TextField, parse_changes
 from llm_studio.config import SECTIONS, Settings
-from llm_studio.config_file import Preset, scalar
+from llm_studio.config.yaml_file import Preset, scalar
 from llm_studio.errors import StudioError
 from llm_studio.events import Done
 from llm_studio.i18n import _, number, short_number, size, system_language

@@ -8,7 +8,7 @@ import typer
 
 from llm_studio.cli.app import running
 from llm_studio.cli.options import Changes, Folder, Json, parse_changes, table
-from llm_studio.config_file import scalar
+from llm_studio.config.yaml_file import scalar
 from llm_studio.events import Done, Notice
 from llm_studio.i18n import _, duration, number, short_number, size
 from llm_studio.jobs import Job

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from llm_studio.config_file import parse_value
+from llm_studio.config.yaml_file import parse_value
 from llm_studio.i18n import _
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_("the project's folder"), show_default=False)]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.config_file import dump, load
+from llm_studio.config.yaml_file import dump, load
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, DiskFullError, NewerCheckpointError
 from llm_studio.events import CheckpointSaved

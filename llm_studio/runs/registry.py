@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_studio import files
-from llm_studio.config_file import load
+from llm_studio.config.yaml_file import load
 from llm_studio.errors import ConfigError, ProjectError, StorageError
 from llm_studio.i18n import _
 from llm_studio.project import Project

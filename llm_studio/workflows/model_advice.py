@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from llm_studio.config import Settings
-from llm_studio.config_file import PRESETS, load_preset
+from llm_studio.config.presets import load_preset, preset_names
 from llm_studio.i18n import _, duration, number, short_number, size
 from llm_studio.workflows.overview import Overview
 from llm_studio.workflows.projects import Cost, cost_of
@@ -88,7 +88,7 @@ def _memory(plan: Plan) -> Advice | None:
         text = f"{text} " + _("Fewer sequences at a time, and more micro-batches in a step, learn the same.")
         changes = {"training.batch_size": batch, "training.gradient_accumulation_steps": micro_batches}
         return Advice("memory", text, action, changes)
-    for name in reversed(PRESETS):
+    for name in reversed(preset_names()):
         preset = load_preset(name)
         changes = _shape(preset)
         fitting = plan.settings.replaced({**changes, "training.batch_size": preset.training.batch_size})

@@ -8,7 +8,7 @@ from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
 
 from llm_studio.config import SECTIONS, Settings
-from llm_studio.config_file import PRESETS, load_preset
+from llm_studio.config.presets import load_preset, preset_names
 from llm_studio.model.cost import parameters
 from llm_studio.project import Project
 from llm_studio.ui.tabs.model.blocks import INNER, blocks
@@ -171,7 +171,7 @@ def test_a_block_says_what_it_is_by_mouse_and_by_keyboard(opened: Driver) -> Non
 
 
 def test_the_blocks_together_have_all_parameters() -> None:
-    for name in PRESETS:
+    for name in preset_names():
         for changes in ({}, {"model.tie_embeddings": False, "model.bias": True, "model.norm": "layernorm"}):
             model = load_preset(name).replaced(changes).model
             parts = parameters(model, 5000)

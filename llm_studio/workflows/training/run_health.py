@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from llm_studio.config import Settings
-from llm_studio.config_file import scalar
+from llm_studio.config.yaml_file import scalar
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job

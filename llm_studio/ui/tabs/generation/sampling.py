@@ -21,8 +21,22 @@ _NAMES = {"precise": N_("Precise"), "balanced": N_("Balanced"), "creative": N_("
 _QUIET = 300
 """Milliseconds without a further change after which the changes go out."""
 _MOST_SEED = 1_000_000
+_LARGEST = 1_000_000
+"""What can be typed where the declaration has no upper limit."""
 _TAIL = 40
 """Characters of the text that are shown before the token in question."""
+
+
+def _slider(parent: QWidget, info: FieldInfo, shown: Slider) -> SliderRow:
+    """The slider of a declared setting; what can be typed is limited by the declaration."""
+    limits = {key: getattr(found, key) for found in info.metadata for key in ("ge", "gt", "le") if hasattr(found, key)}
+    whole = info.annotation is int
+    smallest = limits.get("ge", limits.get("gt", 0) + shown.step if "gt" in limits else None)
+    return SliderRow(
+        parent, _(info.title or ""), shown.low, shown.high, least=smallest, most=limits.get("le", _LARGEST),
+        decimals=0 if whole else 2, step=max(1, shown.step) if whole else shown.step, curve=shown.curve,
+        tip=capitalized(_(info.description or "")), zero=_(shown.zero) if shown.zero else "",
+    )  # fmt: skip
 
 
 class SamplingPanel(QFrame):
@@ -103,28 +117,14 @@ class SamplingPanel(QFrame):
         return pill
 
     def _make_rows(self) -> dict[str, SliderRow]:
-        made = {
-            "temperature": SliderRow(
-                self, _("Temperature"), 0, 2, most=10, step=0.05,
-                tip=_("Above 1 bolder, below 1 safer, 0: always the likeliest token.")),
-            "top_k": SliderRow(
-                self, "Top-k", 0, 200, most=1_000_000, decimals=0, step=1, curve=2, zero=_("all"),
-                tip=_("Keep the k likeliest tokens.")),
-            "top_p": SliderRow(
-                self, "Top-p", 0.01, 1, tip=_("Keep the likeliest tokens that together reach this probability.")),
-            "min_p": SliderRow(
-                self, "Min-p", 0, 0.5, most=1, curve=2,
-                tip=_("Drop the tokens under this share of the likeliest one's probability.")),
-            "repetition_penalty": SliderRow(
-                self, _("Repetition penalty"), 1, 2, least=0.1, most=10,
-                tip=_("Above 1, what is in the text already comes less often.")),
-            "max_tokens": SliderRow(
-                self, _("Longest text"), 1, 1000, most=1_000_000, decimals=0, step=10, curve=2,
-                tip=_("The model stops after so many tokens.")),
-        }  # fmt: skip
-        for name, slider in made.items():
-            slider.setObjectName(name)
-            slider.changed.connect(self._on_row)
+        """A slider for each setting of the sampler that is declared with one."""
+        made: dict[str, SliderRow] = {}
+        for name, info in GenerationSettings.model_fields.items():
+            shown = next((found for found in info.metadata if isinstance(found, Slider)), None)
+            if shown is not None:
+                made[name] = _slider(self, info, shown)
+                made[name].setObjectName(name)
+                made[name].changed.connect(self._on_row)
         return made
 
     def _make_seed(self) -> QLineEdit:
@@ -191,7 +191,7 @@ class SamplingPanel(QFrame):
     def _on_row(self, value: float) -> None:
         slider = self.sender()
         name = slider.objectName() if slider else ""
-        whole = name in ("top_k", "max_tokens")
+        whole = GenerationSettings.model_fields[name].annotation is int
         self._change({name: round(value) if whole else round(value, 2)})
 
     @Slot(str)

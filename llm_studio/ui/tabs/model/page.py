@@ -1,6 +1,5 @@
 """The tab Model: settings as a form and as a file, what they make, what it costs, and what to think of it."""
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
@@ -8,14 +7,13 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
-from llm_studio.config_file import PRESETS, Preset, load_preset
+from llm_studio.config.presets import presets
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, short_number
 from llm_studio.jobs import Job
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
-from llm_studio.ui.tabs.model.labels import PRESET_NAMES
 from llm_studio.ui.tabs.model.probe import PROBE, StepTime
 from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
@@ -31,11 +29,6 @@ if TYPE_CHECKING:
 _MACHINE = "model/machine"
 
 
-@cache
-def _presets() -> dict[str, Settings]:
-    return {name: load_preset(name) for name in PRESETS}
-
-
 class ModelPage(FilePage):
     """Form and file at the left, the drawing in the middle, cost and advice at the right."""
 
@@ -47,7 +40,7 @@ class ModelPage(FilePage):
         self._writing: dict[str, object] = {}
         self.writer = ConfigWriter(self)
         self.step_time = StepTime(self)
-        names = {name: f"{_(PRESET_NAMES[name])} {_size_of(made)}" for name, made in _presets().items()}
+        names = {name: f"{_(preset.title)} {_size_of(preset.settings)}" for name, preset in presets().items()}
         self.presets = Segmented(self, names, _("Preset"))
         self.presets.choose("")
         self.head_buttons.addWidget(self.presets)
@@ -178,7 +171,7 @@ class ModelPage(FilePage):
         plan = self._plan(here)
         facts = blocks(settings.model, plan.cost.parts, plan.cost.vocab_size)
         self.architecture.show_model(facts, settings.model.n_layers)
-        usual = next((name for name, made in _presets().items() if made.model == settings.model), "")
+        usual = next((p.name for p in presets().values() if p.settings.model == settings.model), "")
         self.presets.choose(usual if here.settings_problem is None else "")
         self.step_time.plan(here, settings, plan.cost, self._machine)
         self._show_plan()
@@ -203,7 +196,7 @@ class ModelPage(FilePage):
         usable = not broken and not unsaved_wrong
         tip = "" if usable else _("config.yaml can’t be used as it is: mend the marked lines first.")
         self.views.enable(FORM, usable, tip)
-        for name in PRESETS:
+        for name in presets():
             self.presets.enable(name, usable, tip)
         self.train_button.setEnabled(usable and not self.form.has_wrong)
         self.train_button.setToolTip(tip)
@@ -237,7 +230,7 @@ class ModelPage(FilePage):
         self._writing = {}
 
     @Slot(str)
-    def _apply_preset(self, name: Preset) -> None:
+    def _apply_preset(self, name: str) -> None:
         self.form.forget()
         self.file.discard()
         self.writer.apply_preset(name)

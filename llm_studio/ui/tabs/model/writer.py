@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from llm_studio.config_file import Preset
+from llm_studio.config.presets import presets
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.ui.page import Toast
-from llm_studio.ui.tabs.model.labels import PRESET_NAMES
 from llm_studio.ui.worker import Task
 from llm_studio.workflows.projects import apply_preset, config_text, write_config_text
 
@@ -65,7 +64,7 @@ class ConfigWriter(QObject):
             self._waiting = False
             self.free.emit()
 
-    def apply_preset(self, name: Preset) -> None:
+    def apply_preset(self, name: str) -> None:
         """Take all settings of a preset."""
         project = self.project
         if project is None:
@@ -81,6 +80,6 @@ class ConfigWriter(QObject):
     def preset_applied(self, result: "tuple[Project, str, str]") -> None:
         """Tell it, with a way back to the file as it was."""
         project, name, before = result
-        text = _("All settings are now those of “{preset}”.").format(preset=_(PRESET_NAMES[name]))
+        text = _("All settings are now those of “{preset}”.").format(preset=_(presets()[name].title))
         undo = Task(UNDO, lambda job: write_config_text(project, before), changes_project=True)
         self.told.emit(Toast(text, undo))

@@ -14,7 +14,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
-from llm_studio.config_file import parse
+from llm_studio.config.yaml_file import parse
 from llm_studio.errors import ConfigError, Problem
 from llm_studio.i18n import _
 from llm_studio.ui import theme

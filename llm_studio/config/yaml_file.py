@@ -3,17 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import yaml
 
-from llm_studio.config import MAPPINGS, SECTIONS, Settings, problems, split_path
+from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problems, split_path
 from llm_studio.errors import ConfigError, Problem
 from llm_studio.i18n import _
-from llm_studio.paths import resource
 
-Preset = Literal["nano", "mini", "small", "medium", "gpt2"]
-PRESETS: tuple[Preset, ...] = get_args(Preset)
 _LONGEST_NUMBER = 128
 """Bits of the longest whole number read: no setting is near it, and Python refuses to show very long ones."""
 
@@ -84,11 +81,6 @@ def load(path: Path) -> Settings:
                           _("It must be a file that you may read.")) from error  # fmt: skip
     except ConfigError as error:
         raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
-
-
-def load_preset(name: Preset) -> Settings:
-    """The settings of one of PRESETS."""
-    return parse(resource("presets", f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def parse(text: str) -> Settings:

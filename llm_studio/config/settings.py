@@ -1,7 +1,7 @@
-"""All settings of a project, as one: made from plain values, changed, checked, all problems reported together.
+"""All settings of a project as one object: created from plain values, changed, checked; all problems reported at once.
 
 The form of the window, `config/config.yaml` and `--set training.max_steps=200` are three views of `Settings`.
-Each setting is declared in `config_sections.py`; how they are read from and written to YAML is in `config_file.py`.
+Each setting is declared in `sections.py`; `yaml_file.py` reads and writes them as YAML.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from llm_studio.config_sections import (
+from llm_studio.config.sections import (
     LANGUAGES,
     SMALLEST_VOCABULARY,
     SPECIAL_TOKENS,
@@ -57,7 +57,7 @@ SECTIONS: dict[str, type[Section]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a project. `Settings.from_dict` checks them all; a section alone only its own fields."""
+    """All settings of a project. `from_dict` checks fields and rules; a section alone checks only its own fields."""
 
     project: ProjectSettings = field(default_factory=ProjectSettings)
     data: DataSettings = field(default_factory=DataSettings)
@@ -68,20 +68,20 @@ class Settings:
 
     @staticmethod
     def from_dict(values: Mapping[str, object]) -> "Settings":
-        """Settings from sections of plain values; what is absent has its default. Raises ConfigError."""
+        """Create settings from sections of plain values; missing ones get their default. Raises ConfigError."""
         found = problems(values)
         if found:
             raise ConfigError(_("These settings can't be used:"), found)
         return Settings(**{name: SECTIONS[name].model_validate(values.get(name) or {}) for name in SECTIONS})  # pyright: ignore[reportArgumentType]  each class from its own name
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Sections of plain values, fit for YAML and JSON."""
+        """Return sections of plain values, suitable for YAML and JSON."""
         return {name: getattr(self, name).model_dump(mode="json") for name in SECTIONS}
 
     def replaced(self, changes: Mapping[str, object]) -> "Settings":
-        """These settings with `changes` by dotted name, `{"training.max_steps": 200}`. Raises ConfigError.
+        """Return a copy with `changes` by dotted name, `{"training.max_steps": 200}`. Raises ConfigError.
 
-        One entry of a setting that has many is changed alone: `{"data.weights.stories-en": 2}`.
+        A single entry of a mapping can be changed: `{"data.weights.stories-en": 2}`.
         """
         values: dict[str, dict[str, Any]] = self.to_dict()
         for path, value in changes.items():
@@ -95,11 +95,11 @@ class Settings:
 
 
 MAPPINGS = ("data.weights",)
-"""Settings that hold entries by names of the user's choice."""
+"""Settings that are mappings with keys chosen by the user."""
 
 
 def split_path(path: str) -> tuple[str, str, str | None]:
-    """Section, setting and, for an entry of a setting that has many, its name: which may hold dots."""
+    """Split a dotted path into section, setting and, for an entry of a mapping, its key (which may contain dots)."""
     section, _dot, name = path.partition(".")
     for mapping in MAPPINGS:
         if path.startswith(mapping + "."):
@@ -107,12 +107,12 @@ def split_path(path: str) -> tuple[str, str, str | None]:
     return section, name, None
 
 
-# --- Rules between settings: (the settings it reads, whether they agree, what to say) ------------------------
+# --- Rules between settings ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that several settings of one section must fulfil together; said of the first one."""
+    """A condition on several settings of one section; a problem is reported for the first of them."""
 
     section: str
     names: tuple[str, ...]
@@ -136,7 +136,7 @@ RULES = (
 
 
 def problems(values: Mapping[str, object]) -> list[Problem]:
-    """Everything that is wrong with these settings, in the user's language; empty when they can be used."""
+    """Return every problem of these settings, in the user's language; empty when they are valid."""
     found: list[Problem] = []
     for name, content in values.items():
         if name not in SECTIONS:
@@ -210,7 +210,7 @@ def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
 
 
 def _figure(value: object) -> object:
-    """A number without a useless “.0”; anything else as it is."""
+    """A whole float without its “.0”; anything else unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e16 else value
 
 
