@@ -1,8 +1,9 @@
 """Presets: the complete settings of a model size, one YAML file each in resources/presets.
 
-A preset is added by adding its file. The first line is its title and description:
+A preset is added by adding its file. Its first lines are its title and its description, in English and French:
 
     # Nano: 1 M parameters, trains in minutes on any processor.
+    # fr: 1 M de paramètres, s’entraîne en quelques minutes sur n’importe quel processeur.
 """
 
 import functools
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from llm_studio.config.settings import Settings
 from llm_studio.config.yaml_file import parse
 from llm_studio.errors import ConfigError, Problem
-from llm_studio.i18n import N_, _
+from llm_studio.i18n import N_, _, language
 from llm_studio.paths import resource
 
-_HEADER = re.compile(r"# (?P<title>[^:]+): (?P<about>.+)")
+_HEADER = re.compile(r"# (?P<title>[^:\n]+): (?P<about>.+)")
+_TRANSLATED = re.compile(r"^# (?P<language>[a-z]{2}): (?P<about>.+)$", re.MULTILINE)
 _TITLES = (N_("Small"), N_("Medium"))
 """Titles that have a translation."""
 
@@ -26,8 +28,14 @@ class Preset:
 
     name: str
     title: str
-    about: str
+    descriptions: dict[str, str]
+    """By language; English is always there."""
     settings: Settings
+
+    @property
+    def about(self) -> str:
+        """Its description in the user's language."""
+        return self.descriptions.get(language(), self.descriptions["en"])
 
     @property
     def size(self) -> int:
@@ -59,4 +67,5 @@ def load_preset(name: str) -> Settings:
 def _read(name: str, text: str) -> Preset:
     header = _HEADER.match(text)
     title, about = (header["title"], header["about"]) if header else (name, "")
-    return Preset(name, title, about, parse(text))
+    translated = {found["language"]: found["about"] for found in _TRANSLATED.finditer(text)}
+    return Preset(name, title, {"en": about, **translated}, parse(text))

@@ -1,13 +1,15 @@
 """The right side of Generation: the sampler's settings, and what they do to the token that might follow."""
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pydantic.fields import FieldInfo
 from PySide6.QtCore import QRegularExpression, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup, QRegularExpressionValidator
 from PySide6.QtWidgets import QFrame, QLineEdit, QMenu, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from llm_studio.config import GenerationSettings
+from llm_studio.config.controls import Slider
 from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import icon_button, label, row
@@ -31,11 +33,12 @@ def _slider(parent: QWidget, info: FieldInfo, shown: Slider) -> SliderRow:
     """The slider of a declared setting; what can be typed is limited by the declaration."""
     limits = {key: getattr(found, key) for found in info.metadata for key in ("ge", "gt", "le") if hasattr(found, key)}
     whole = info.annotation is int
-    smallest = limits.get("ge", limits.get("gt", 0) + shown.step if "gt" in limits else None)
+    smallest: Any = limits.get("ge", limits.get("gt", 0) + shown.step if "gt" in limits else None)
+    help_text = _(str(info.description))
     return SliderRow(
-        parent, _(info.title or ""), shown.low, shown.high, least=smallest, most=limits.get("le", _LARGEST),
+        parent, _(str(info.title)), shown.low, shown.high, least=smallest, most=limits.get("le", _LARGEST),
         decimals=0 if whole else 2, step=max(1, shown.step) if whole else shown.step, curve=shown.curve,
-        tip=capitalized(_(info.description or "")), zero=_(shown.zero) if shown.zero else "",
+        tip=help_text[:1].upper() + help_text[1:], zero=_(shown.zero) if shown.zero else "",
     )  # fmt: skip
 
 

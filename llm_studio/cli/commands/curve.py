@@ -1,12 +1,12 @@
-"""The command `curve`: where a run stands, what its loss is worth, and what the curve doctor says."""
+"""The command `curve`: the progress of a run, its losses beside the baselines, and what the curve doctor says."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.app import running
-from llm_studio.cli.options import Folder, Json, table
+from llm_studio.cli.options import Folder, Json, loss, table
+from llm_studio.cli.runner import running
 from llm_studio.errors import StudioError
 from llm_studio.events import Done, Notice
 from llm_studio.i18n import _, number, short_number
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(help=_("Tell how a training fares, and what would help where something is wrong."))(curve)
+    app.command(help=_("Show how a run is doing, and what would help if something is wrong."))(curve)
 
 
 def curve(
     folder: Folder,
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_("the run; without it the last"))] = None,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_("the run; by default, the last one"))] = None,
     as_json: Json = False,
 ) -> None:
     from llm_studio.workflows.training.run_health import run_health
@@ -44,14 +44,14 @@ def curve(
 
 
 def report_finding(project: Project, run: str, job: Job) -> None:
-    """At the end of a training: what the curve doctor says, if anything."""
+    """At the end of training, report what the curve doctor says, if anything."""
     from llm_studio.workflows.training.run_health import run_health
 
-    if job.stop_requested:  # who stops wants the prompt back
+    if job.stop_requested:  # whoever stops wants the prompt back
         return
     try:
         finding = run_health(project, job, run).finding
-    except StudioError:  # a log on a disk that is gone, tokens too few to count: the training itself is done
+    except StudioError:  # a log on a disk that is gone, too few tokens: training itself has ended well
         return
     if finding is not None:
         job.report(Notice(finding.text, "warning", finding.command(project, run)))
@@ -60,20 +60,16 @@ def report_finding(project: Project, run: str, job: Job) -> None:
 def _text(found: "RunHealth") -> str:
     steps = f"{number(found.step)} / {number(found.run.max_steps)}"
     rows = [(_("Run"), f"{found.run.name} ({_(found.run.state)})"), (_("Steps"), steps),
-            (_("Loss (training)"), _loss(found.train_loss)),
-            (_("Loss (validation)"), f"{_loss(found.validation_loss)} · " + _("best {loss}").format(
-                loss=_loss(found.run.best_loss)))]  # fmt: skip
+            (_("Loss (training)"), loss(found.train_loss)),
+            (_("Loss (validation)"), f"{loss(found.validation_loss)} · " + _("best {loss}").format(
+                loss=loss(found.run.best_loss)))]  # fmt: skip
     if found.baselines is not None:
-        rows += [(_("  pairs: bigram"), _loss(found.baselines.bigram)),
-                 (_("  frequencies: unigram"), _loss(found.baselines.unigram)),
-                 (_("  by chance: ln V"), _loss(found.baselines.chance))]  # fmt: skip
+        rows += [(_("  previous token alone (bigram)"), loss(found.baselines.bigram)),
+                 (_("  token frequencies (unigram)"), loss(found.baselines.unigram)),
+                 (_("  random guessing (ln V)"), loss(found.baselines.chance))]  # fmt: skip
     rows.append((_("Tokens seen"), short_number(found.tokens_seen)))
     if found.passes is not None:
         rows.append((_("Passes over the texts"), number(found.passes, 1)))
     figures = table(rows)
-    said = found.finding.text if found.finding else _("Nothing is wrong that the curves could tell.")
-    return f"{figures}\n\n{said}"
-
-
-def _loss(value: float | None) -> str:
-    return "–" if value is None else number(value, 3)
+    verdict = found.finding.text if found.finding else _("The curves show no problem.")
+    return f"{figures}\n\n{verdict}"

@@ -1,4 +1,4 @@
-"""The command `clean`: what each rule of cleaning would do."""
+"""The command `clean`: the effect of each cleaning rule."""
 
 import unicodedata
 from dataclasses import asdict
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.app import running
 from llm_studio.cli.options import Changes, Folder, Json, parse_changes
+from llm_studio.cli.runner import running
 from llm_studio.events import CleaningExample, Done, RuleMeasured
 from llm_studio.i18n import _, ngettext, number, short_number
 from llm_studio.paths import quoted
@@ -22,24 +22,24 @@ _WIDTH = 100
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(help=_("Show what each rule of cleaning would change or remove, with examples; change nothing."))(clean)
+    app.command(help=_("Show what each cleaning rule would change or remove, with examples; change nothing."))(clean)
 
 
 def clean(
     folder: Folder,
     sample: Annotated[
         int | None,
-        typer.Option(min=1, metavar="MB", help=_("estimate from so many million characters, spread over the texts")),
+        typer.Option(min=1, metavar="MB", help=_("estimate from this many million characters, spread over the texts")),
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, max=3, help=_("examples to show of each rule"))] = 1,
+    examples: Annotated[int, typer.Option(min=0, max=3, help=_("examples to show for each rule"))] = 1,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
     from llm_studio.workflows.data.cleaning import preview
 
-    wanted = parse_changes(changes)
+    edits = parse_changes(changes)
     project = Project.open(folder)
-    settings = project.settings().replaced(wanted).data if wanted else None
+    settings = project.settings().replaced(edits).data if edits else None
     with running(as_json) as job:
         found = preview(project, settings, job, sample * 1_000_000 if sample else None)
         would = (rule.rule for rule in found.rules if not rule.on and rule.documents)
@@ -97,7 +97,7 @@ def _example_lines(example: CleaningExample) -> list[str]:
 
 
 def visible(text: str) -> str:
-    """`text` on one line, with all that one doesn't see written out."""
+    """`text` on one line, with invisible characters made visible."""
     out = "".join(map(_visible, text))
     return out if len(out) <= _WIDTH else out[: _WIDTH - 1] + "…"
 

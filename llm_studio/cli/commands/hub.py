@@ -1,4 +1,4 @@
-"""The commands for texts from the hub: datasets, search, and that part of download."""
+"""The commands `datasets` and `search` of the Hugging Face hub, and the part of `download` that uses it."""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from llm_studio.cli.app import INTERRUPTED, running
-from llm_studio.cli.options import Json
+from llm_studio.cli.options import Json, counted
+from llm_studio.cli.runner import INTERRUPTED, running
 from llm_studio.events import Done
-from llm_studio.i18n import _, ngettext, number, short_number, size
+from llm_studio.i18n import _, short_number, size
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
@@ -27,7 +27,7 @@ DatasetName = Annotated[
     typer.Option(
         metavar="NAME|hf:OWNER/NAME|PATH",
         help=_(
-            "“stories” (built in, French or English), a name that “llm-studio datasets” prints, a data set of the hub "
+            "“stories” (built in, French or English), a name listed by “llm-studio datasets”, a dataset of the hub "
             "(hf:owner/name or hf:owner/name:configuration), or a file or folder of yours, of any common kind"
         ),
     ),
@@ -35,16 +35,14 @@ DatasetName = Annotated[
 TextLanguage = Annotated[
     str | None, typer.Option("--lang", metavar="CODE", help=_("language of the texts: fr, en; any for wikipedia"))
 ]
-MaxMegabytes = Annotated[
-    int | None, typer.Option(min=1, help=_("at most so many megabytes of text, of what comes from the hub"))
-]
-Split = Annotated[str | None, typer.Option(help=_("which part of a data set of the hub: train without it"))]
+MaxMegabytes = Annotated[int | None, typer.Option(min=1, help=_("maximum megabytes of text to take from the hub"))]
+Split = Annotated[str | None, typer.Option(help=_("split of a dataset of the hub; train by default"))]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.command(help=_("Print the data sets that are worth a try."))(datasets)
-    app.command(help=_("Look for data sets on the Hugging Face hub."))(search)
+    app.command(help=_("List the recommended datasets."))(datasets)
+    app.command(help=_("Search for datasets on the Hugging Face hub."))(search)
 
 
 def datasets(as_json: Json = False) -> None:
@@ -71,13 +69,13 @@ def _entry_text(entry: "Entry") -> str:
 
 def search(
     words: Annotated[list[str], typer.Argument(metavar="WORDS", help=_("words in the name"), show_default=False)],
-    limit: Annotated[int, typer.Option(min=1, max=100, help=_("at most so many"))] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=100, help=_("maximum number of results"))] = 20,
     as_json: Json = False,
 ) -> None:
-    from llm_studio.workflows.data.download import search as ask
+    from llm_studio.workflows.data.download import search as search_hub
 
     with running(as_json) as job:
-        found = ask(" ".join(words), job, limit)
+        found = search_hub(" ".join(words), job, limit)
         text = "\n".join(map(_found_text, found)) if found else _("Nothing was found. Try fewer or other words.")
         follow = f"llm-studio download DIR --dataset hf:{found[0].dataset} --max-samples 1000" if found else ""
         job.report(Done("" if as_json else text, follow, {"found": json.loads(json.dumps([asdict(f) for f in found]))}))
@@ -95,33 +93,30 @@ def _found_text(found: "Found") -> str:
     return f"hf:{found.dataset}\n    {' · '.join(fact for fact in facts if fact)}"
 
 
-def fetch(project: Project, wanted: "DownloadRequest", asked: Mapping[str, str | float | None], job: Job) -> "Source":
-    """Download, or go on with it; where the user stopped it, say how it goes on.
+def fetch(
+    project: Project, request: "DownloadRequest", options: Mapping[str, str | float | None], job: Job
+) -> "Source":
+    """Download or resume; when the user stopped it, report the command that resumes it.
 
-    `asked` are the options of the command, by name: those that were given are needed to go on.
+    `options` of the command by name: the ones given are repeated in that command.
     """
     from llm_studio.workflows.data.download import download, is_incomplete
 
-    source = download(project, wanted, job)
+    source = download(project, request, job)
     if job.stop_requested and is_incomplete(source):
-        options = [f"--{option} {quoted(str(value))}" for option, value in asked.items() if value is not None]
-        text = _("Stopped. Source “{name}” has {documents} so far: they can be used, and the same command goes on.")
+        given = [f"--{option} {quoted(str(value))}" for option, value in options.items() if value is not None]
+        text = _("Stopped. Source “{name}” has {documents} so far; they can be used, and the same command resumes.")
         job.report(Done(
             text.format(name=source.name, documents=counted(source.documents)),
-            " ".join(["llm-studio download", quoted(project.root), *options]),
+            " ".join(["llm-studio download", quoted(project.root), *given]),
             {"name": source.name, "documents": source.documents, "state": "incomplete"},
         ))  # fmt: skip
         raise typer.Exit(INTERRUPTED)
     return source
 
 
-def counted(documents: int) -> str:
-    """“1 document”, “3 documents”."""
-    return ngettext("{n} document", "{n} documents", documents).format(n=number(documents))
-
-
 def story_language(code: str | None) -> Literal["en", "fr"] | None:
-    """The language that the built-in stories were asked for in. Raises BadParameter where there are none."""
+    """The language of the built-in stories. Raises BadParameter for a language they don't exist in."""
     if code not in (None, "en", "fr"):
         raise typer.BadParameter(_("the stories are in French (fr) and English (en)"))
     return code

@@ -1,12 +1,12 @@
-"""The command `stats`: what the texts of a project are made of, and the part of each source in the training."""
+"""The command `stats`: statistics of the texts, and the weight of each source in training."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
-from llm_studio.cli.app import running
 from llm_studio.cli.options import Folder, Json, table
+from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, number, short_number
 from llm_studio.project import Project
@@ -21,7 +21,7 @@ _WIDEST_BAR = 40
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    app.command(help=_("Tell what the texts are made of, and the part of each source in the training."))(stats)
+    app.command(help=_("Show statistics of the texts, and the weight of each source in training."))(stats)
 
 
 def stats(folder: Folder, as_json: Json = False) -> None:
@@ -38,11 +38,11 @@ def stats(folder: Folder, as_json: Json = False) -> None:
 def _text(found: "Statistics", mixture: "list[Share]") -> str:
     from llm_studio.workflows.data.cleaning import left_out
 
-    parts = [_mixture(mixture), _figures_table(found), _lengths(found.corpus.lengths), _frequent(found.corpus)]
+    sections = [_mixture(mixture), _figures_table(found), _lengths(found.corpus.lengths), _frequent(found.corpus)]
     what = left_out(found.left_out)
     if what:
-        parts.append(_("Documents that cleaning leaves out: {what}.").format(what=what))
-    return "\n\n".join(parts)
+        sections.append(_("Documents left out by cleaning: {what}.").format(what=what))
+    return "\n\n".join(sections)
 
 
 def _mixture(mixture: "list[Share]") -> str:
@@ -72,7 +72,7 @@ def _share(share: "Share") -> tuple[str, ...]:
 
 
 def _figures_table(found: "Statistics") -> str:
-    head = (_("after cleaning"), _("documents"), _("characters"), _("words"), _("different words"),
+    head = (_("after cleaning"), _("documents"), _("characters"), _("words"), _("distinct words"),
             _("letters per word"), _("words per sentence"), _("near duplicates"), _("languages"))  # fmt: skip
     named = list(found.sources.items())
     if len(named) > 1:

@@ -1,4 +1,4 @@
-"""`llm-studio look PATH`: what is in a file, an archive or a folder, before it is added to a project."""
+"""The command `look`: inspect a file, an archive or a folder before it is added to a project."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.app import running
 from llm_studio.cli.options import Json, Separator, TextField
+from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.paths import quoted
@@ -24,7 +24,7 @@ _MOST_REFUSED = 10
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command(help=_("Look at a file, an archive or a folder before adding it: kind, encoding, columns, first "
+    app.command(help=_("Inspect a file, an archive or a folder before adding it: kind, encoding, columns, first "
                        "documents."))(look)  # fmt: skip
 
 
@@ -38,13 +38,13 @@ def look(
         seen = texts.look(path, job, separator=separator, text_field=text_field)
         field = f" --text-field {quoted(Path(seen.text_field))}" if seen.text_field and not seen.field_guessed else ""
         job.report(Done(
-            "" if as_json else "\n".join(_told(seen)),
+            "" if as_json else "\n".join(_lines(seen)),
             "" if seen.problem else f"llm-studio download DIR --dataset {quoted(path)}{field}",
             {**asdict(seen), "path": str(seen.path)},
         ))  # fmt: skip
 
 
-def _told(seen: "Inspection") -> list[str]:
+def _lines(seen: "Inspection") -> list[str]:
     rows = [(_("Kind"), _kind(seen)), (_("Size"), size(seen.bytes))]
     if seen.encoding:
         rows.append((_("Encoding"), _maybe_guessed(seen.encoding, seen.encoding_guessed)))
@@ -69,7 +69,7 @@ def _kind(seen: "Inspection") -> str:
     where = _("folder") if seen.kind == "folder" else ".zip"
     text = f"{where}: {files.format(n=number(seen.files))} ({counts})"
     if seen.tried < seen.files:
-        text += "; " + _("looked into: {n}").format(n=number(seen.tried))
+        text += "; " + _("inspected: {n}").format(n=number(seen.tried))
     return text
 
 
