@@ -154,7 +154,7 @@ class Choice(QComboBox):
 
     def __init__(self, parent: QWidget, info: FieldInfo) -> None:
         super().__init__(parent)
-        names = next((found.names for found in info.metadata if isinstance(found, Choices)), {})
+        names: dict[str, str] = next((found.names for found in info.metadata if isinstance(found, Choices)), {})
         for choice in get_args(info.annotation):
             self.addItem(_(names.get(choice, choice)), choice)
         self.activated.connect(self._on_activated)
