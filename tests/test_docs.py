@@ -79,9 +79,9 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_commands_and_their_options_exist() -> None:
-    from llm_studio.cli.commands import app
+    from llm_studio.cli.app import build_app
 
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(build_app())
     shown = list(commands())
     assert len(shown) > 20
     for path, (command, *arguments) in shown:

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "llm_studio"
 
 RANKS = {
-    "paths": 0, "i18n": 1, "errors": 2, "events": 2, "files": 3, "jobs": 3, "gpu": 3, "config_sections": 3, "config": 3,
-    "config_file": 3, "device": 3, "project": 4, "data": 4, "model": 4, "runs": 5, "inference": 6, "training": 7,
+    "paths": 0, "i18n": 1, "errors": 2, "events": 2, "files": 3, "jobs": 3, "gpu": 3, "config": 3,
+    "device": 3, "project": 4, "data": 4, "model": 4, "runs": 5, "inference": 6, "training": 7,
     "export": 7, "workflows": 8, "cli": 9, "ui": 9, "__main__": 10, "__init__": -1,
 }  # fmt: skip
 UI_MAY_USE = {"workflows", "config", "config_file", "events", "jobs", "errors", "i18n", "paths", "ui"}
