@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.config_file import dump
+from llm_studio.config.yaml_file import dump
 from llm_studio.runs.checkpoint import CONFIG, TOKENIZER
 
 if TYPE_CHECKING:
