@@ -14,7 +14,7 @@ from llm_studio.ui.session import TRAINING
 
 if TYPE_CHECKING:
     from llm_studio.ui.main_window import MainWindow
-    from llm_studio.ui.worker import Task
+    from llm_studio.ui.tasks import BackgroundJob
     from llm_studio.workflows.overview import Project
 
 _PATIENCE = 20_000
@@ -96,9 +96,9 @@ class Closing(QObject):
         else:
             self._ask(jobs, _("Stop and save, then leave the project"), self._stop_and_leave)
 
-    def _jobs_of_project(self) -> "list[Task]":
+    def _jobs_of_project(self) -> "list[BackgroundJob]":
         """The running jobs that leaving the project ends; those of the program go on."""
-        return [task for task in self._session.jobs() if not task.of_program]
+        return [task for task in self._session.jobs() if not task.outlives_project]
 
     @Slot()
     def _stop_and_leave(self) -> None:
@@ -139,7 +139,11 @@ class Closing(QObject):
         self._session.end(_PATIENCE)
 
     def _ask(
-        self, jobs: "list[Task]", stop: str, stopped: Callable[[], None], kept: Callable[[], None] | None = None
+        self,
+        jobs: "list[BackgroundJob]",
+        stop: str,
+        stopped: Callable[[], None],
+        kept: Callable[[], None] | None = None,
     ) -> None:
         """Ask what becomes of the running jobs: keep going, stop and save, or cancel. One such question at a time."""
         if self.question is not None:

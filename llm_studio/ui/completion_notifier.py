@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QApplication, QStyle, QSystemTrayIcon, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.session import Session
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob, Task
 
 _LONG = 20.0
 """Seconds: who waits for less is still there."""
@@ -31,7 +31,7 @@ class CompletionNotifier(QObject):
 
     @Slot(object)
     def _on_started(self, task: Task) -> None:
-        if not task.is_question:
+        if isinstance(task, BackgroundJob):
             self._begun[task.key] = (task.title, time.monotonic())
             self._failed = False
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from llm_studio.i18n import _
 from llm_studio.jobs import hold_awake
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob, Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.session import Session
@@ -51,7 +51,7 @@ class Awake(QObject):
 
     @Slot(object)
     def _on_started(self, task: Task) -> None:
-        if task.keep_awake:
+        if isinstance(task, BackgroundJob) and task.keep_awake:
             self._tasks.add(task.key)
             self._timer.start()
             self.refresh()

@@ -15,14 +15,14 @@ from llm_studio.ui.completion_notifier import CompletionNotifier
 from llm_studio.ui.dialogs.problem import Problems
 from llm_studio.ui.keep_awake import Awake
 from llm_studio.ui.menus import fill_menu_bar, fill_project_menu
-from llm_studio.ui.page import Toast
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.session import OVERVIEW, TRAINING, Session
 from llm_studio.ui.shell import Shell
 from llm_studio.ui.start_page import StartPage
 from llm_studio.ui.taskbar import Taskbar
+from llm_studio.ui.tasks import Query
 from llm_studio.ui.unsaved import Unsaved
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
@@ -57,7 +57,7 @@ class MainWindow(QMainWindow):
         if preferences.geometry:
             with contextlib.suppress(ValueError):  # what is kept is damaged: the window has its usual place
                 self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
-        self.problems.tab_asked.connect(self.go_to)
+        self.problems.tab_requested.connect(self.go_to)
         self.session.problem.connect(self.problems.tell)
         self.session.project_changed.connect(self._on_project)
         self.session.succeeded.connect(self._on_succeeded)
@@ -71,7 +71,7 @@ class MainWindow(QMainWindow):
         self.shell.start_page.open_asked.connect(self.closing.open_folder)
         self.shell.start_page.choose_asked.connect(self.closing.choose_folder)
         self.shell.start_page.new_asked.connect(self.closing.new_project)
-        self.shell.restart_asked.connect(self.restart)
+        self.shell.restart_requested.connect(self.restart)
         self.shell.header.language_chosen.connect(self.choose_language)
         self.shell.header.theme_toggled.connect(self.toggle_theme)
         self.shell.header.project_menu.aboutToShow.connect(self._fill_project_menu)
@@ -88,7 +88,7 @@ class MainWindow(QMainWindow):
         The window is on the screen already.
         """
         self._first = folder
-        self.session.start(Task(_LOADING, lambda job: tabs.preload(), of_program=True))
+        self.session.start(Query(_LOADING, lambda job: tabs.preload(), outlives_project=True))
 
     @property
     def pages(self) -> "dict[str, Page]":
@@ -131,7 +131,9 @@ class MainWindow(QMainWindow):
     def _look_at_machine(self) -> None:
         from llm_studio.workflows import overview
 
-        self.session.start(Task(_MACHINE, lambda job: overview.machine(), shows_problems=True, of_program=True))
+        self.session.start(
+            Query(_MACHINE, lambda job: overview.machine(), page_shows_errors=True, outlives_project=True)
+        )
 
     # --- Commands ---------------------------------------------------------------------------------------------
 

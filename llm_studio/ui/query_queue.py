@@ -1,5 +1,6 @@
 """Of the questions of one key, one computes at a time: many at once would slow each other down."""
 
+from llm_studio.ui.tasks import Query
 from llm_studio.ui.worker import Worker
 
 
@@ -12,13 +13,13 @@ class QueryQueue:
     def begin(self, worker: Worker) -> None:
         """Let it begin, unless it is a question and its like computes."""
         task = worker.task
-        if task.may_be_skipped and self._computing.setdefault(task.key, worker) is not worker:
+        if isinstance(task, Query) and self._computing.setdefault(task.key, worker) is not worker:
             return
         worker.start()
 
     def waits(self, worker: Worker) -> bool:
         """Whether it is a question that hasn't begun."""
-        return worker.task.may_be_skipped and self._computing.get(worker.task.key) is not worker
+        return isinstance(worker.task, Query) and self._computing.get(worker.task.key) is not worker
 
     def pass_over(self, key: str) -> None:
         """Wait no longer for the one of this key that computes."""

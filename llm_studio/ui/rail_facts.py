@@ -7,8 +7,8 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from llm_studio.events import RunStarted, StepDone
 from llm_studio.i18n import _, ngettext, number, short_number, size
 from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.rail import Rail, Standing
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, State
@@ -41,7 +41,7 @@ class RailFacts(QObject):
 
     def task_started(self, task: Task) -> None:
         """A job has begun: its tab is running."""
-        if not task.is_question:
+        if isinstance(task, BackgroundJob):
             self._running[task.key] = task.tab
             if task.key == TRAINING:
                 self._step = self._last = 0

@@ -9,7 +9,8 @@ from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui.query_queue import QueryQueue
-from llm_studio.ui.worker import Task, Worker
+from llm_studio.ui.tasks import BackgroundJob, Query, Task, Write
+from llm_studio.ui.worker import Worker
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
@@ -67,7 +68,7 @@ class Session(QObject):
         self.flush_settings()
         for key, worker in list(self._current.items()):
             task = worker.task
-            if task.is_question and not task.of_program and key != SETTINGS:
+            if not isinstance(task, BackgroundJob) and not task.outlives_project and key != SETTINGS:
                 self._drop(key)
                 self._turns.pass_over(key)  # a disk that is away must not hold up the next project
         self.project, self.overview, self._absent = project, None, False
@@ -80,7 +81,7 @@ class Session(QObject):
         self._again = False
         if self.project is not None:
             project = self.project
-            self.start(Task(OVERVIEW, lambda job: _overview(project), shows_problems=True))
+            self.start(Query(OVERVIEW, lambda job: _overview(project), page_shows_errors=True))
 
     @Slot(dict)
     def change_settings(self, changes: dict[str, object]) -> None:
@@ -101,17 +102,17 @@ class Session(QObject):
     def _write_settings(self) -> None:
         if self._changes and SETTINGS not in self._current:  # else their turn comes when the ones before are written
             project, changes = self._changes.pop(0)
-            self.start(Task(SETTINGS, lambda job: _change(project, changes), changes_project=True))
+            self.start(Write(SETTINGS, lambda job: _change(project, changes), changes_project=True))
 
     # --- Tasks ------------------------------------------------------------------------------------------------
 
     @Slot(object)
     def start(self, task: Task) -> None:
-        """Do a task in the background. A job whose like is running is refused, a question takes its place."""
+        """Start a task in the background. A job is refused while one of its key runs; others replace the one before."""
         if self._over:
             return
         if task.key in self._current:
-            if not task.is_question:
+            if isinstance(task, BackgroundJob):
                 self.problem.emit(BusyError(_("“{job}” is running already.").format(job=task.title),
                                             _("Wait until it has ended, or stop it.")))  # fmt: skip
                 return
@@ -119,7 +120,8 @@ class Session(QObject):
                 self._again = True
                 return
             self._drop(task.key)
-        before = [worker.ended for worker in self._workers if worker.task.key == task.key] if task.in_order else []
+        earlier = [worker for worker in self._workers if worker.task.key == task.key]
+        before = [worker.ended for worker in earlier] if isinstance(task, Write) else []
         worker = Worker(task, self, before)
         self._current[task.key] = worker
         self._workers.add(worker)
@@ -147,9 +149,9 @@ class Session(QObject):
         """Whether a task of this key is under way."""
         return key in self._current
 
-    def jobs(self) -> list[Task]:
-        """The running jobs, without questions, the oldest first."""
-        return [worker.task for worker in self._current.values() if not worker.task.is_question]
+    def jobs(self) -> list[BackgroundJob]:
+        """The running jobs, the oldest first."""
+        return [worker.task for worker in self._current.values() if isinstance(worker.task, BackgroundJob)]
 
     def is_stopping(self, key: str) -> bool:
         """Whether a running task was asked to end."""
@@ -160,9 +162,10 @@ class Session(QObject):
         return not self._workers and not self._settings_timer.isActive() and not self._changes
 
     def stop_all(self) -> None:
-        """Ask all tasks to end."""
+        """Ask all tasks to end; what is being written is written."""
         for worker in self._workers:
-            worker.job.request_stop()
+            if not isinstance(worker.task, Write):
+                worker.job.request_stop()
 
     def end(self, milliseconds: int) -> bool:
         """The program ends: keep what was changed, begin nothing more; whether all threads have ended in time."""
@@ -186,7 +189,8 @@ class Session(QObject):
 
     def _drop(self, key: str) -> None:
         worker = self._current.pop(key)
-        worker.job.request_stop()
+        if not isinstance(worker.task, Write):
+            worker.job.request_stop()
         if self._turns.waits(worker):
             self._forget(worker)
 
@@ -209,14 +213,14 @@ class Session(QObject):
     @Slot(object, object)
     def _on_failed(self, worker: Worker, error: BaseException) -> None:
         if not self._ends(worker):
-            if worker.task.changes_project:  # nobody waits for its answer, but something isn't written
+            if isinstance(worker.task, Write):  # nobody waits for its result, but something isn't written
                 self.problem.emit(error)
             return
         logger.info("task %s failed", worker.task.key, exc_info=error)
         self.failed.emit(worker.task.key, error)
         if worker.task.key == OVERVIEW:
             self._overview_failed(error)
-        elif not worker.task.shows_problems:
+        elif not worker.task.page_shows_errors:
             self.problem.emit(error)
         self._after(worker.task)
 
@@ -250,7 +254,7 @@ class Session(QObject):
 
     def _forget(self, worker: Worker) -> None:
         self._workers.discard(worker)
-        worker.let_go()
+        worker.release()
         worker.deleteLater()
 
     def _show_overview(self, found: Any) -> None:
@@ -265,7 +269,7 @@ class Session(QObject):
         """
         told = self._absent
         if isinstance(error, ProjectError):
-            if any(not task.of_program for task in self.jobs()):
+            if any(not task.outlives_project for task in self.jobs()):
                 self._absent = True
                 QTimer.singleShot(_LOOK_AGAIN, self, self.refresh)
             else:

@@ -12,14 +12,15 @@ from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.rail_facts import RailFacts
 from llm_studio.ui.session import Session
 from llm_studio.ui.start_page import StartPage
+from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.footer import Footer
 from llm_studio.ui.widgets.header import Header
 from llm_studio.ui.widgets.rail import Rail
 from llm_studio.ui.widgets.toast import ToastBar
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
-    from llm_studio.ui.page import Page, Toast
+    from llm_studio.ui.page import Page
+    from llm_studio.ui.page_context import Toast
     from llm_studio.workflows.overview import Machine, Overview, Project
 
 START = "start"
@@ -30,7 +31,7 @@ class Shell(QWidget):
 
     pages_made = Signal()
     """All tabs are there."""
-    restart_asked = Signal()
+    restart_requested = Signal()
 
     def __init__(self, session: Session, preferences: Preferences, parent: QWidget) -> None:
         super().__init__(parent)
@@ -73,7 +74,7 @@ class Shell(QWidget):
         self.footer.job_pressed.connect(self.go_to)
         self.footer.stop_pressed.connect(self.stop_job)
         self.toasts.undone.connect(self._session.start)
-        self.start_page.asked.connect(self._session.start)
+        self.start_page.task_requested.connect(self._session.start)
         session = self._session
         self._connections = [
             session.project_changed.connect(self._on_project),
@@ -140,19 +141,19 @@ class Shell(QWidget):
         self.pages[name] = page
         self._place(name, page)
         session = self._session
-        page.asked.connect(session.start)
-        page.stop_asked.connect(self.stop_job)
-        page.save_asked.connect(session.save_now)
-        page.settings_asked.connect(session.change_settings)
-        page.tab_asked.connect(self._on_tab_asked)
-        page.checkpoint_asked.connect(self._on_checkpoint)
-        page.told.connect(self.say)
-        page.restart_asked.connect(self.restart_asked)
+        page.context.task_requested.connect(session.start)
+        page.context.stop_requested.connect(self.stop_job)
+        page.context.save_requested.connect(session.save_now)
+        page.context.settings_requested.connect(session.change_settings)
+        page.context.tab_requested.connect(self._on_tab_asked)
+        page.context.checkpoint_requested.connect(self._on_checkpoint)
+        page.context.toast_requested.connect(self.say)
+        page.context.restart_requested.connect(self.restart_requested)
         page.open_project(session.project)
         if session.overview:
             page.show_overview(session.overview)
         for task in session.jobs():
-            page.task_started(task)
+            page.context.listeners.task_started(task)
         page.take_draft(self.drafts.pop(name, None))
 
     # --- Going about ------------------------------------------------------------------------------------------
@@ -237,12 +238,12 @@ class Shell(QWidget):
     @Slot(object)
     def _on_started(self, task: Task) -> None:
         self._facts.task_started(task)
-        if not task.is_question:
+        if isinstance(task, BackgroundJob):
             self.footer.add(task.key, task.title, task.tab)
         if task.key == StartPage.EXAMPLE:
             self.start_page.show_busy(True)
         for page in list(self.pages.values()):
-            page.task_started(task)
+            page.context.listeners.task_started(task)
 
     @Slot(str, object)
     def _on_reported(self, key: str, event: Any) -> None:
@@ -250,22 +251,22 @@ class Shell(QWidget):
             self.footer.take(key, event)
             self._facts.task_reported(key, event)
         for page in list(self.pages.values()):
-            page.task_reported(key, event)
+            page.context.listeners.task_reported(key, event)
 
     @Slot(str, object)
     def _on_succeeded(self, key: str, result: object) -> None:
         for page in list(self.pages.values()):
-            page.task_succeeded(key, result)
+            page.context.listeners.task_succeeded(key, result)
 
     @Slot(str, object)
     def _on_failed(self, key: str, error: BaseException) -> None:
         for page in list(self.pages.values()):
-            page.task_failed(key, error)
+            page.context.listeners.task_failed(key, error)
 
     @Slot(str)
     def _on_cancelled(self, key: str) -> None:
         for page in list(self.pages.values()):
-            page.task_cancelled(key)
+            page.context.listeners.task_cancelled(key)
 
     @Slot(str)
     def _on_ended(self, key: str) -> None:
@@ -274,4 +275,4 @@ class Shell(QWidget):
         if key == StartPage.EXAMPLE:
             self.start_page.show_busy(False)
         for page in list(self.pages.values()):
-            page.task_ended(key)
+            page.context.listeners.task_ended(key)

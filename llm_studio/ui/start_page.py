@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLa
 from llm_studio import i18n
 from llm_studio.i18n import _
 from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tasks import BackgroundJob
 from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.jobs import Job
@@ -21,7 +21,7 @@ class StartPage(QWidget):
     """Recent projects at the right, ways to begin at the left."""
 
     EXAMPLE = "example"
-    asked = Signal(object)
+    task_requested = Signal(object)
     open_asked = Signal(str)
     """The folder of a project."""
     choose_asked = Signal()
@@ -109,8 +109,11 @@ class StartPage(QWidget):
     @Slot()
     def _on_example(self) -> None:
         folder, language = self._preferences.folder_for_projects(), i18n.language()
-        self.asked.emit(Task(self.EXAMPLE, lambda job: _make_example(folder, language, job), _("Preparing the example"),
-                             "start"))  # fmt: skip
+        self.task_requested.emit(
+            BackgroundJob(
+                self.EXAMPLE, lambda job: _make_example(folder, language, job), _("Preparing the example"), "start"
+            )
+        )
 
 
 def _make_example(folder: Path, language: str, job: "Job") -> object:

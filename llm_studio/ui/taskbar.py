@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QWidget
 
 from llm_studio.events import Event
 from llm_studio.ui.session import Session
+from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.footer import JobProgress
-from llm_studio.ui.worker import Task
 
 _TICKS = 1000
 _REDRAW = 500
@@ -40,7 +40,7 @@ class Taskbar(QObject):
 
     @Slot(object)
     def _on_started(self, task: Task) -> None:
-        if not task.is_question:
+        if isinstance(task, BackgroundJob):
             self._jobs[task.key] = JobProgress(task.title, task.tab)
             self._timer.start()
 

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QDoubleSpinBox
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.ui.tasks import BackgroundJob
 from llm_studio.ui.widgets.tinted_text import describe
-from llm_studio.ui.worker import Task
 from llm_studio.workflows.generation import chats
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
@@ -281,7 +281,7 @@ def test_another_step_is_loaded_and_a_damaged_or_absent_one_is_told_inline(drive
 
 def test_it_writes_while_a_training_runs_and_finds_its_checkpoints(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    driver.session.start(Task("training", lambda job: train(trained, job, run="c", changes={
+    driver.session.start(BackgroundJob("training", lambda job: train(trained, job, run="c", changes={
         "training.max_steps": 100_000, "training.checkpoint_interval": 3, "training.threads": 1}), "Training",
         tab="training", changes_project=True))  # fmt: skip
     driver.qtbot.waitUntil(lambda: page.choice.run_box.findData("c") >= 0, timeout=LONG)

@@ -82,7 +82,7 @@ def test_a_download_that_is_stopped_keeps_what_came_and_goes_on(fresh: Driver, h
     page.downloads.begin({"name": "hf:me/tales", "max_documents": 50})
     fresh.running("data/add")
     fresh.qtbot.waitUntil(lambda: bool(list(page.project.raw.rglob("0*.parquet"))), timeout=20_000)
-    page.sources.stop_asked.emit()
+    page.sources.stop_requested.emit()
     fresh.settle()
     hub.faults.stall_after = None
     kept = page.overview.sources[0].documents

@@ -120,7 +120,7 @@ def test_a_wrong_setting_among_the_folded_ones_unfolds_them(opened: Driver) -> N
 def test_nothing_is_asked_when_an_overview_comes(opened: Driver) -> None:
     page = opened.page("model")
     asked: list[object] = []
-    page.settings_asked.connect(asked.append)
+    page.context.settings_requested.connect(asked.append)
     for _time in range(3):
         opened.session.refresh()
         opened.settle()
@@ -288,14 +288,14 @@ def test_what_cannot_be_measured_says_why(opened: Driver, qtbot: QtBot) -> None:
 
 
 def test_a_job_stops_a_measurement(opened: Driver) -> None:
-    from llm_studio.ui.worker import Task
+    from llm_studio.ui.tasks import BackgroundJob
 
     page = opened.page("model")
     write(opened, "training.gradient_accumulation_steps", "4")
     opened.settle()
     page.step_time.begin()
     assert opened.session.is_running("model/probe")
-    opened.session.start(Task("other", lambda job: None, "Something else"))
+    opened.session.start(BackgroundJob("other", lambda job: None, "Something else"))
     opened.settle()
     assert page.step_time.seconds is None or not opened.session.is_running("model/probe")
     assert not opened.told

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.ui.page import Toast
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.tokenizer.page import PREPARE, TRAIN, TokenizerPage
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import texts
@@ -203,7 +203,7 @@ def test_settings_are_kept_and_make_the_training_the_next_thing(opened: Driver) 
 def test_training_and_preparing_by_the_primary_button_make_all_ready(opened: Driver) -> None:
     toasts: list[Toast] = []
     page = shown(opened)
-    page.told.connect(toasts.append)
+    page.context.toast_requested.connect(toasts.append)
     page.settings.vocabulary._box.setValue(300)
     opened.click("Train the tokenizer")  # the setting is not even written yet
     opened.running(TRAIN)

@@ -266,7 +266,7 @@ def test_the_samples_are_scrubbed_and_kept(opened: Driver, page: TrainingPage, p
     opened.settle()
     assert [kept.step for kept in favourites.listed(project)] == [5]
     asked: list[tuple[str, int]] = []
-    page.checkpoint_asked.connect(lambda run, step: asked.append((run, step)))
+    page.context.checkpoint_requested.connect(lambda run, step: asked.append((run, step)))
     opened.click("Talk with this checkpoint", page)
     assert asked == [("run-1", 5)]
     assert opened.window.shell.shown == "generation"

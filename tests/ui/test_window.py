@@ -12,13 +12,13 @@ from llm_studio.project import Project
 from llm_studio.ui import tabs
 from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.dialogs.problem import ProblemDialog
-from llm_studio.ui.page import Toast
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob, Query
 from llm_studio.workflows.training import runs
 from tests.ui.driver import LONG, Driver
 
-TRAIN = Task("training", lambda job: None, "Training")
+TRAIN = BackgroundJob("training", lambda job: None, "Training")
 
 
 def start_training(opened: Driver) -> None:
@@ -112,7 +112,7 @@ def test_language_and_theme_change_on_the_spot_and_a_training_goes_on(opened: Dr
 
 def test_what_was_removed_comes_back_with_undo(opened: Driver) -> None:
     done: list[str] = []
-    opened.window.shell.say(Toast("Removed.", Task("undo", lambda job: done.append("undone"))))
+    opened.window.shell.say(Toast("Removed.", Query("undo", lambda job: done.append("undone"))))
     opened.click("Undo")
     opened.settle()
     assert done == ["undone"]
@@ -120,11 +120,11 @@ def test_what_was_removed_comes_back_with_undo(opened: Driver) -> None:
 
 def test_a_word_that_comes_by_itself_waits_behind_one_that_can_be_undone(opened: Driver) -> None:
     shell, done = opened.window.shell, list[str]()
-    shell.say(Toast("Removed.", Task("undo", lambda job: done.append("first"))))
+    shell.say(Toast("Removed.", Query("undo", lambda job: done.append("first"))))
     for number in range(9):
         shell.say(Toast(f"The loss rises: {number}."))
     assert shell.toasts.accessibleName() == "Removed."
-    shell.say(Toast("Removed, too.", Task("undo", lambda job: done.append("second"))))
+    shell.say(Toast("Removed, too.", Query("undo", lambda job: done.append("second"))))
     opened.click("Undo")
     opened.settle()
     assert done == ["second"], "what was done last is undone"
@@ -147,7 +147,7 @@ def test_one_cause_has_one_dialog_and_further_ones_wait(driver: Driver) -> None:
 
 
 def test_a_bug_is_told_calmly_with_its_details_to_copy(driver: Driver, qapp) -> None:  # type: ignore[no-untyped-def]
-    driver.session.start(Task("bug", lambda job: 1 / 0, "A bug"))
+    driver.session.start(BackgroundJob("bug", lambda job: 1 / 0, "A bug"))
     driver.settle()
     dialog = driver.problem()
     assert "not your fault" in dialog.what.text()

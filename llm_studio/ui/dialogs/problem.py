@@ -37,7 +37,7 @@ def tab_of(action: str) -> str:
 class Problems(QObject):
     """Tells problems, one dialog at a time; further ones wait, and one that goes on happening is told once."""
 
-    tab_asked = Signal(str)
+    tab_requested = Signal(str)
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -68,7 +68,7 @@ class Problems(QObject):
         if self._dialog is not None or not self._waiting:
             return
         self._dialog = ProblemDialog(self._waiting.pop(0), self._window)
-        self._dialog.tab_asked.connect(self.tab_asked)
+        self._dialog.tab_requested.connect(self.tab_requested)
         self._dialog.finished.connect(self._on_finished)
         self._dialog.open()
 
@@ -84,7 +84,7 @@ class Problems(QObject):
 class ProblemDialog(QDialog):
     """One problem. What the user can mend has a sentence and often a button; a bug has its details."""
 
-    tab_asked = Signal(str)
+    tab_requested = Signal(str)
 
     def __init__(self, error: BaseException, parent: QWidget) -> None:
         super().__init__(parent)
@@ -116,7 +116,7 @@ class ProblemDialog(QDialog):
     @Slot()
     def _act(self) -> None:
         self.accept()
-        self.tab_asked.emit(tab_of(self._action))
+        self.tab_requested.emit(tab_of(self._action))
 
     @Slot()
     def _copy(self) -> None:

@@ -23,7 +23,7 @@ _WORDS, _LANGUAGES = 100, 8
 class StatisticsDialog(QDialog):
     """Shows figures of one source or of all; filled by `ui/tabs/data/figures.py`."""
 
-    stop_asked = Signal()
+    stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

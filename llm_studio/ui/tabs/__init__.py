@@ -32,7 +32,7 @@ _PAGES = {
     "training": ("llm_studio.ui.tabs.training.page", "TrainingPage"),
     "generation": ("llm_studio.ui.tabs.generation.page", "GenerationPage"),
     "understand": ("llm_studio.ui.tabs.understand", "UnderstandPage"),
-    "export": ("llm_studio.ui.tabs.export", "ExportPage"),
+    "export": ("llm_studio.ui.tabs.export.page", "ExportPage"),
     "diagnostics": ("llm_studio.ui.tabs.diagnostics.page", "DiagnosticsPage"),
 }
 """Module and class of each page."""

@@ -28,7 +28,7 @@ class CleaningCard(Card):
     """What a rule does, with examples; "": all of them."""
     measure_asked = Signal()
     """Read all texts, however many there are."""
-    stop_asked = Signal()
+    stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Cleaning"))
@@ -55,7 +55,7 @@ class CleaningCard(Card):
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(_("Looking through the texts"))
         self.stop = icon_button("x", _("Stop looking through the texts"), self)
-        self.stop.clicked.connect(self.stop_asked)
+        self.stop.clicked.connect(self.stop_requested)
         self._late = QTimer(self, singleShot=True, interval=_SIGN_AFTER)
         self._late.timeout.connect(self._on_late)
         for part in (self.outcome, self.kept):

@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QHBoxLayout, QLineEd
 from llm_studio import i18n
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.ui.menus import open_folder
-from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
 from llm_studio.ui.tabs.data.figures import Figures
 from llm_studio.ui.tabs.data.hub import Downloads, kept
@@ -21,10 +22,10 @@ from llm_studio.ui.tabs.data.reading import FileReading
 from llm_studio.ui.tabs.data.removing import SourceRemoval
 from llm_studio.ui.tabs.data.sources import SourceCards
 from llm_studio.ui.tabs.data.table import SourcesTable
+from llm_studio.ui.tasks import BackgroundJob
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
-from llm_studio.ui.worker import Task
 from llm_studio.workflows.data.texts import DEFAULT_STORIES
 
 if TYPE_CHECKING:
@@ -114,18 +115,18 @@ class DataPage(Page):
         self.sources.go_on_asked.connect(self.downloads.go_on)
         self.sources.notes_asked.connect(self._on_notes)
         self.sources.chosen.connect(self._on_chosen)
-        self.sources.stop_asked.connect(self._on_stop_adding)
+        self.sources.stop_requested.connect(self._on_stop_adding)
         self.sources.folder_asked.connect(self._on_folder)
         self.sources.stories_asked.connect(self._on_first_stories)
-        self.cleaning.rules.changed.connect(self.settings_asked)
+        self.cleaning.rules.changed.connect(self.context.settings_requested)
         self.cleaning.examples_asked.connect(self.figures.show_cleaning)
         self.measures.known.connect(self.figures.measure_rules)
         self.sources.weight_asked.connect(self._on_weight)
-        self.listen(
+        self.context.listen(
             ADD, started=self._add_started, reported=self.sources.take, succeeded=self._added, ended=self._add_ended
         )
         self.removing.restored.connect(self._restored)
-        self.listen("settings", failed=self._settings_failed)
+        self.context.listen("settings", failed=self._settings_failed)
 
     # --- What is shown ------------------------------------------------------------------------------------------
 
@@ -179,7 +180,7 @@ class DataPage(Page):
 
         from llm_studio.workflows.data import texts
 
-        self.asked.emit(Task(ADD, lambda job: [texts.add_stories(project, language, count, job)],
+        self.context.request(BackgroundJob(ADD, lambda job: [texts.add_stories(project, language, count, job)],
                              _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip
 
     @Slot()
@@ -187,7 +188,7 @@ class DataPage(Page):
         language = self.overview.settings.project.language if self.overview else "en"
         self._add_stories(language, DEFAULT_STORIES)
 
-    def _add_started(self, task: Task) -> None:
+    def _add_started(self, task: BackgroundJob) -> None:
         self._adding = True
         self.sources.begin(task.title)
         self._enable_adding(False)
@@ -201,7 +202,7 @@ class DataPage(Page):
         self._wanted = sources[0].name
         stopped = kept(sources[0])
         if stopped is not None:
-            self.told.emit(Toast(stopped))
+            self.context.toast_requested.emit(Toast(stopped))
             return
         if len(sources) > 1:
             text = ngettext("{n} source is added.", "{n} sources are added.", len(sources)).format(
@@ -211,7 +212,7 @@ class DataPage(Page):
             documents = ngettext("{n} document", "{n} documents", sources[0].documents)
             text = _("“{name}” is added: {documents}.").format(
                 name=sources[0].name, documents=documents.format(n=number(sources[0].documents)))  # fmt: skip
-        self.told.emit(Toast(text))
+        self.context.toast_requested.emit(Toast(text))
 
     def _add_ended(self) -> None:
         self._adding = False
@@ -225,7 +226,7 @@ class DataPage(Page):
     @Slot()
     def _on_stop_adding(self) -> None:
         self.sources.say_stopping()
-        self.stop_asked.emit(ADD)
+        self.context.stop_requested.emit(ADD)
 
     # --- Dropping files ---------------------------------------------------------------------------------------------
 
@@ -273,7 +274,7 @@ class DataPage(Page):
 
     @Slot(str, float)
     def _on_weight(self, name: str, weight: float) -> None:
-        self.settings_asked.emit({f"data.weights.{name}": weight})
+        self.context.settings_requested.emit({f"data.weights.{name}": weight})
 
     @Slot(str)
     def _on_notes(self, name: str) -> None:
@@ -285,7 +286,7 @@ class DataPage(Page):
 
     @Slot()
     def _on_go_on(self) -> None:
-        self.tab_asked.emit("tokenizer")
+        self.context.tab_requested.emit("tokenizer")
 
 
 def _dropped(data: QMimeData) -> list[Path]:

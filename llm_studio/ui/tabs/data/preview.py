@@ -38,7 +38,7 @@ class DocumentPreview(QWidget):
     """A number, counted from 0."""
     search_asked = Signal(str, int, int)
     """Words, and the document and character from which on."""
-    stop_asked = Signal()
+    stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -93,7 +93,7 @@ class DocumentPreview(QWidget):
         self.bar.setFixedWidth(90)
         self.bar.setAccessibleName(_("Progress of the search"))
         self.stop = icon_button("x", _("Stop searching"), self)
-        self.stop.clicked.connect(self.stop_asked)
+        self.stop.clicked.connect(self.stop_requested)
         self.result = label("", self, "caption", wrap=True)
         self.result.setMinimumWidth(110)
         for part in (self.bar, self.stop):

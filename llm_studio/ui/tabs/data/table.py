@@ -30,7 +30,7 @@ class SourcesTable(QWidget):
 
     chosen = Signal(str)
     remove_asked = Signal(str)
-    stop_asked = Signal()
+    stop_requested = Signal()
     folder_asked = Signal()
     stories_asked = Signal()
     go_on_asked = Signal(str)
@@ -153,7 +153,7 @@ class SourcesTable(QWidget):
         self._row = None
         if self._adding:
             self._row = AddingRow(self.table)
-            self._row.stop_pressed.connect(self.stop_asked)
+            self._row.stop_pressed.connect(self.stop_requested)
             self.table.setIndexWidget(self.table.rows.index(0, _STATE), self._row)
             self._draw()
 

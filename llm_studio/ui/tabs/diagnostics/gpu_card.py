@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QFileDialog
 
 from llm_studio.i18n import _, size
 from llm_studio.jobs import Job
-from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import Toast
+from llm_studio.ui.tasks import BackgroundJob, Query, Task, Write
 from llm_studio.ui.widgets.basics import Card, button, label, row
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.machine.gpu import GpuStatus, Offer, Pack
@@ -41,22 +42,24 @@ class GpuCard(Card):
         tip = _("The wheel of torch, fetched on another computer and brought on a USB stick")
         self.choose = button(_("From a file…"), self, self._choose_file, "", tip)
         self.cancel = button(_("Not now"), self, self._show_beginning, "link")
-        self.restart = button(_("Restart LLM Studio"), self, page.restart_asked.emit, "primary")
+        self.restart = button(_("Restart LLM Studio"), self, page.context.restart_requested.emit, "primary")
         self.remove = button(_("Remove the GPU pack"), self, self._remove, "link")
         for part in (self.what, *self.steps, self.pack):
             self.content.addWidget(part)
         self.content.addLayout(row(self.enable, self.fetch, self.choose, self.cancel, self.restart, self.remove, None))
         self._standing: GpuStatus | None = None
         self.hide()
-        page.listen(_STANDING, succeeded=self._show)
-        page.listen(_OFFER, succeeded=self._show_offer, failed=self._show_problem, cancelled=self._show_beginning)
-        page.listen(INSTALL, started=self._on_started, succeeded=self._on_installed, failed=self._show_problem,
+        page.context.listen(_STANDING, succeeded=self._show)
+        page.context.listen(
+            _OFFER, succeeded=self._show_offer, failed=self._show_problem, cancelled=self._show_beginning
+        )
+        page.context.listen(INSTALL, started=self._on_started, succeeded=self._on_installed, failed=self._show_problem,
                     cancelled=self._on_cancelled)  # fmt: skip
-        page.listen(_REMOVE, succeeded=self._on_removed)
+        page.context.listen(_REMOVE, succeeded=self._on_removed)
 
     def look(self) -> None:
         """Ask how things stand."""
-        self._page.asked.emit(Task(_STANDING, lambda job: _look(), shows_problems=True, of_program=True))
+        self._page.context.request(Query(_STANDING, lambda job: _look(), page_shows_errors=True, outlives_project=True))
 
     # --- What is shown ----------------------------------------------------------------------------------------
 
@@ -128,7 +131,7 @@ class GpuCard(Card):
         self.enable.setEnabled(False)
         self._say(_("Asking PyTorch's server what suits this card…"))
         self._offer_buttons(self.choose, self.cancel)
-        self._page.asked.emit(Task(_OFFER, _offer, shows_problems=True, of_program=True))
+        self._page.context.request(Query(_OFFER, _offer, page_shows_errors=True, outlives_project=True))
 
     @Slot()
     def _fetch(self) -> None:
@@ -147,23 +150,32 @@ class GpuCard(Card):
         self._begin(lambda job: _install_file(path, job))
 
     def _begin(self, work: Callable[[Job], "Pack"]) -> None:
-        self._page.asked.emit(Task(INSTALL, work, _("Enabling the GPU"), "diagnostics", shows_problems=True,
-                                   of_program=True, keep_awake=True))  # fmt: skip
+        self._page.context.request(
+            BackgroundJob(
+                INSTALL,
+                work,
+                _("Enabling the GPU"),
+                "diagnostics",
+                page_shows_errors=True,
+                outlives_project=True,
+                keep_awake=True,
+            )
+        )
 
     def _on_started(self, _task: Task) -> None:
         self._say(_("At work: the foot of the window shows how far it is, and stops it."))
         self._offer_buttons()
 
     def _on_installed(self, _pack: "Pack") -> None:
-        self._page.told.emit(Toast(_("The GPU pack is in place: restart LLM Studio to use it.")))
+        self._page.context.toast_requested.emit(Toast(_("The GPU pack is in place: restart LLM Studio to use it.")))
         self.look()
 
     @Slot()
     def _remove(self) -> None:
-        self._page.asked.emit(Task(_REMOVE, lambda job: _take_away(), of_program=True, in_order=True))
+        self._page.context.request(Write(_REMOVE, lambda job: _take_away(), outlives_project=True))
 
     def _on_removed(self, _result: object) -> None:
-        self._page.told.emit(Toast(_("The program's own torch is used from the next start on.")))
+        self._page.context.toast_requested.emit(Toast(_("The program's own torch is used from the next start on.")))
         self.look()
 
 

@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, number, size
 from llm_studio.ui.dialogs.problem import details, open_log_folder
-from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.diagnostics.gpu_card import GpuCard
 from llm_studio.ui.tabs.diagnostics.parts import FindingList, Gauge
+from llm_studio.ui.tasks import Query
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.machine.diagnosis import Finding
@@ -61,9 +62,9 @@ class DiagnosticsPage(Page):
         columns.addLayout(left, 3)
         columns.addLayout(right, 2)
         self.body.addLayout(columns, 1)
-        self.listen(_REPORT, succeeded=self._show_findings, failed=self._show_problem)
-        self.listen(_GAUGES, succeeded=self._show_reading, failed=self._stop_looking, ended=self._on_looked)
-        self.listen(_COPY, succeeded=self._put_on_clipboard)
+        self.context.listen(_REPORT, succeeded=self._show_findings, failed=self._show_problem)
+        self.context.listen(_GAUGES, succeeded=self._show_reading, failed=self._stop_looking, ended=self._on_looked)
+        self.context.listen(_COPY, succeeded=self._put_on_clipboard)
 
     def _make_gauges(self) -> Card:
         card = self._now = Card(self, _("Right now"))
@@ -117,7 +118,7 @@ class DiagnosticsPage(Page):
         self._state.setText(_("Looking at this computer…"))
         self._state.show()
         self.gpu.look()
-        self.asked.emit(Task(_REPORT, lambda job: _diagnose(folder), shows_problems=True))
+        self.context.request(Query(_REPORT, lambda job: _diagnose(folder), page_shows_errors=True))
 
     @Slot(bool)
     def _give_way(self, to_card: bool) -> None:
@@ -145,11 +146,13 @@ class DiagnosticsPage(Page):
     @Slot()
     def _copy(self) -> None:
         findings = list(self.findings)
-        self.asked.emit(Task(_COPY, lambda job: _as_text(findings)))
+        self.context.request(Query(_COPY, lambda job: _as_text(findings)))
 
     def _put_on_clipboard(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
-        self.told.emit(Toast(_("The report is on the clipboard; your name and home folder are masked in it.")))
+        self.context.toast_requested.emit(
+            Toast(_("The report is on the clipboard; your name and home folder are masked in it."))
+        )
 
     # --- The gauges -------------------------------------------------------------------------------------------
 
@@ -159,7 +162,7 @@ class DiagnosticsPage(Page):
             return
         folder, before = self._folder(), self._reading
         self._waiting = True
-        self.asked.emit(Task(_GAUGES, lambda job: _look(folder, before), shows_problems=True))
+        self.context.request(Query(_GAUGES, lambda job: _look(folder, before), page_shows_errors=True))
 
     def _on_looked(self) -> None:
         self._waiting = False

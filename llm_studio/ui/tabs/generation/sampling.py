@@ -45,7 +45,7 @@ def _slider(parent: QWidget, info: FieldInfo, shown: Slider) -> SliderRow:
 class SamplingPanel(QFrame):
     """Shows and changes how the next token is drawn. What the user changes counts at once and goes out a bit later."""
 
-    settings_asked = Signal(dict)
+    settings_requested = Signal(dict)
     """Settings of the project to be changed, by dotted name."""
     appended = Signal(str)
     """The text of a token, to be put after the prompt."""
@@ -170,7 +170,7 @@ class SamplingPanel(QFrame):
             changes = {f"generation.{name}": value for name, value in self._waiting.items()}
             self._sent |= self._waiting
             self._waiting = {}
-            self.settings_asked.emit(changes)
+            self.settings_requested.emit(changes)
 
     def _take(self, how: GenerationSettings) -> None:
         """Show settings, without touching what shows them already: someone may be typing there."""

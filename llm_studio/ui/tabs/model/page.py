@@ -17,9 +17,9 @@ from llm_studio.ui.tabs.model.drawing import ArchitectureCard
 from llm_studio.ui.tabs.model.probe import PROBE, StepTime
 from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
+from llm_studio.ui.tasks import BackgroundJob, Query, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Segmented, button
-from llm_studio.ui.worker import Task
 from llm_studio.workflows.model_advice import Advice, Plan
 from llm_studio.workflows.projects import cost_of
 
@@ -74,19 +74,20 @@ class ModelPage(FilePage):
         self.facts.cost.measure_pressed.connect(self.step_time.begin)
         self.facts.advice.taken.connect(self._take_advice)
         time, writer = self.step_time, self.writer
-        self.file.save_asked.connect(writer.save)
+        self.file.save_requested.connect(writer.save)
         writer.free.connect(self.file.save)
-        writer.asked.connect(self.asked)
-        writer.told.connect(self.told)
-        time.asked.connect(self.asked)
-        time.stop_asked.connect(self.stop_asked)
+        writer.task_requested.connect(self.context.task_requested)
+        writer.toast_requested.connect(self.context.toast_requested)
+        time.task_requested.connect(self.context.task_requested)
+        time.stop_requested.connect(self.context.stop_requested)
         time.changed.connect(self._show_plan)
-        self.listen(TEXT, succeeded=self.file.show_file, failed=self._text_failed)
-        self.listen(SAVE, succeeded=self.file.saved, ended=writer.save_ended)
-        self.listen(PRESET, succeeded=writer.preset_applied)
-        self.listen(_MACHINE, succeeded=self._machine_known)
-        self.listen("settings", started=self._settings_started, ended=self._settings_ended)
-        self.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
+        self.context.listen(TEXT, succeeded=self.file.show_file, failed=self._text_failed)
+        self.context.listen(SAVE, succeeded=self.file.saved, ended=writer.save_ended)
+        self.context.listen(PRESET, succeeded=writer.preset_applied)
+        self.context.listen(_MACHINE, succeeded=self._machine_known)
+        self.context.listen("settings", started=self._settings_started, ended=self._settings_ended)
+        self.context.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
+        self.context.listeners.listen_to_all(started=self._task_started, ended=time.job_ended)
 
     # --- What the window tells --------------------------------------------------------------------------------
 
@@ -132,21 +133,14 @@ class ModelPage(FilePage):
         except ConfigError:
             return settings
 
-    def task_started(self, task: Task) -> None:
-        """A job stops a measurement."""
-        super().task_started(task)
-        if not task.is_question:
+    def _task_started(self, task: Task) -> None:
+        if isinstance(task, BackgroundJob):  # it stops a measurement
             self.step_time.job_started(task.key)
-
-    def task_ended(self, key: str) -> None:
-        """A job is over."""
-        super().task_ended(key)
-        self.step_time.job_ended(key)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
         """Look how much memory there is."""
         super().showEvent(event)
-        self.asked.emit(Task(_MACHINE, _look_at_machine, shows_problems=True))
+        self.context.request(Query(_MACHINE, _look_at_machine, page_shows_errors=True))
         self.step_time.show_page(True)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
@@ -220,7 +214,7 @@ class ModelPage(FilePage):
     @Slot(dict)
     def _change(self, changes: dict[str, object]) -> None:
         self._unwritten.update(changes)
-        self.settings_asked.emit(changes)
+        self.context.settings_requested.emit(changes)
         self._show_standing()
 
     def _settings_started(self, task: Task) -> None:
@@ -243,16 +237,16 @@ class ModelPage(FilePage):
             self.form.show_settings(settings)
             self._preview(settings)
         elif piece.tab:
-            self.tab_asked.emit(piece.tab)
+            self.context.tab_requested.emit(piece.tab)
 
     @Slot()
     def _read_more(self) -> None:
-        self.tab_asked.emit("understand")
+        self.context.tab_requested.emit("understand")
 
     def _train(self) -> None:
         self.form.take()
         self.file.save()
-        self.tab_asked.emit("training")
+        self.context.tab_requested.emit("training")
 
 
 def _size_of(settings: Settings) -> str:

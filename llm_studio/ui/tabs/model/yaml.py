@@ -62,7 +62,7 @@ class YamlEditor(QWidget):
 
     checked = Signal(object)
     """Settings: the text that the user has written can be used."""
-    save_asked = Signal(str, str)
+    save_requested = Signal(str, str)
     """The text to be written, and the file's text that it comes from."""
     saved_changed = Signal()
     """Whether there is something unsaved, or wrong, is different now."""
@@ -224,7 +224,7 @@ class YamlEditor(QWidget):
         if text == self._file:
             self.saved(text)
         else:
-            self.save_asked.emit(text, self._file)
+            self.save_requested.emit(text, self._file)
 
     @Slot()
     def discard(self) -> None:

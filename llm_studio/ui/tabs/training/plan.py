@@ -87,9 +87,9 @@ class TrainingPlan(TrainingCommands):
         self.plan.measure_asked.connect(self._on_measure)
         self.plan.fit_asked.connect(self._on_fit)
         self.plan.drop_asked.connect(self._on_drop_fit)
-        self.listen(tasks.FORECAST, succeeded=self._on_forecast)
-        self.listen(tasks.PROBE, succeeded=self._on_forecast, ended=self._on_found)
-        self.listen(tasks.FIT, succeeded=self._on_fitted, ended=self._on_found)
+        self.context.listen(tasks.FORECAST, succeeded=self._on_forecast)
+        self.context.listen(tasks.PROBE, succeeded=self._on_forecast, ended=self._on_found)
+        self.context.listen(tasks.FIT, succeeded=self._on_fitted, ended=self._on_found)
 
     def _plan_anew(self, here: "Overview | None") -> None:
         """What was worked out holds for the settings and tokens of then."""
@@ -99,7 +99,7 @@ class TrainingPlan(TrainingCommands):
         self._planned, self._told, self._fit, self._busy = what, None, None, ""
         if here is not None and here.settings_problem is None:
             self._asked = what
-            self.asked.emit(tasks.forecast(here.project, here.settings))
+            self.context.request(tasks.forecast(here.project, here.settings))
         self._show_plan()
 
     def _show_plan(self) -> None:
@@ -110,13 +110,13 @@ class TrainingPlan(TrainingCommands):
             self._busy, self._asked = _("Measuring a few steps…"), self._planned
             self._show_plan()
             changes = self._fit.changes if self._fit else {}
-            self.asked.emit(tasks.probe(self.overview.project, self.overview.settings.replaced(changes)))
+            self.context.request(tasks.probe(self.overview.project, self.overview.settings.replaced(changes)))
 
     def _on_fit(self) -> None:
         if self.overview is not None:
             self._busy, self._asked = _("Trying what fits this machine…"), self._planned
             self._show_plan()
-            self.asked.emit(tasks.fit(self.overview.project, self.overview.settings))
+            self.context.request(tasks.fit(self.overview.project, self.overview.settings))
 
     def _on_drop_fit(self) -> None:
         self._planned = None
@@ -138,4 +138,4 @@ class TrainingPlan(TrainingCommands):
 
     def _on_start(self) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.train(self.project, changes=self._fit.changes if self._fit else {}))
+            self.context.request(tasks.train(self.project, changes=self._fit.changes if self._fit else {}))
