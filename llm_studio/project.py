@@ -53,7 +53,7 @@ class Project:
             occupied = root.exists() and any(root.iterdir())
         if occupied and (root / "config" / "config.yaml").exists():
             raise ProjectError(_("There is already a project in {path}.").format(path=root),
-                               _("Go on with it, or choose another folder."))  # fmt: skip
+                               _("Open it, or choose another folder."))  # fmt: skip
         if occupied:
             raise ProjectError(_("The folder {path} is not empty and holds no project.").format(path=root),
                                _("Choose an empty or a new folder: nothing of yours will be mixed up."))  # fmt: skip

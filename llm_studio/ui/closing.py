@@ -94,7 +94,7 @@ class Closing(QObject):
         if not jobs:
             self._session.open(project)
         else:
-            self._ask(jobs, _("Stop and save, then leave the project"), self._stop_and_leave)
+            self._ask(jobs, _("Save, stop and change project"), self._stop_and_leave)
 
     def _jobs_of_project(self) -> "list[BackgroundJob]":
         """The running jobs that leaving the project ends; those of the program go on."""
@@ -116,7 +116,7 @@ class Closing(QObject):
             return True
         if self._quit and all(self._session.is_stopping(task.key) for task in jobs):
             return False  # asked and answered: it closes when they have saved
-        self._ask(jobs, _("Stop and save, then quit"), self._stop_and_quit, self._window.showMinimized)
+        self._ask(jobs, _("Save, stop and quit"), self._stop_and_quit, self._window.showMinimized)
         return False
 
     @Slot()
@@ -153,8 +153,8 @@ class Closing(QObject):
         box = self.question = QMessageBox(self._window)
         box.setWindowTitle("LLM Studio")
         box.setText(_("Still running: {jobs}.").format(jobs=titles))
-        saved = _("A training that is stopped is saved and can be resumed where it was.")
-        box.setInformativeText(saved if self._session.is_running(TRAINING) else _("What is not finished is lost."))
+        saved = _("Stopping saves it; you can resume exactly there.")
+        box.setInformativeText(saved if self._session.is_running(TRAINING) else _("Unfinished work is lost."))
         keep = box.addButton(_("Keep going"), QMessageBox.ButtonRole.AcceptRole)
         stop_button = box.addButton(stop, QMessageBox.ButtonRole.DestructiveRole)
         box.setEscapeButton(box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole))

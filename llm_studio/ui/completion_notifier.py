@@ -44,7 +44,7 @@ class CompletionNotifier(QObject):
     def _on_ended(self, key: str) -> None:
         title, begun = self._begun.pop(key, ("", 0.0))
         if title and time.monotonic() - begun >= _LONG and not self._window.isActiveWindow():
-            text = _("“{job}” has failed.") if self._failed else _("“{job}” has ended.")
+            text = _("“{job}” has failed.") if self._failed else _("“{job}” is done.")
             self._tell(text.format(job=title))
 
     def _tell(self, text: str) -> None:

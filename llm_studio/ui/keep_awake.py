@@ -77,5 +77,5 @@ def _hold_linux(wanted: bool) -> None:
         return
     service, path = "org.freedesktop.ScreenSaver", "/org/freedesktop/ScreenSaver"
     message = QDBusMessage.createMethodCall(service, path, service, "Inhibit")
-    message.setArguments(["LLM Studio", _("A training is running")])
+    message.setArguments(["LLM Studio", _("Training is running")])
     bus.send(message)  # the answer, a number to take the wish back with, isn't needed: the connection's end does that

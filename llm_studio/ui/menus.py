@@ -101,15 +101,15 @@ def _tabs(window: "MainWindow", menu: QMenu) -> None:
 
 
 def _run(window: "MainWindow", menu: QMenu) -> None:
-    _add(menu, _("Do this page's main action"), window.do_primary, "F5")
+    _add(menu, _("Main action of this page"), window.do_primary, "F5")
     _add(menu, _("Stop the running job"), window.stop_current, "Esc")
     _add(menu, _("Save a checkpoint now"), window.save_checkpoint, "Ctrl+S")
-    _add(menu, _("Read the project anew"), window.session.refresh, "Ctrl+R")
+    _add(menu, _("Reload project"), window.session.refresh, "Ctrl+R")
 
 
 def _view(window: "MainWindow", menu: QMenu) -> None:
     themes = QActionGroup(menu)
-    for key, text in {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}.items():
+    for key, text in {"system": _("Follow system"), "light": _("Light"), "dark": _("Dark")}.items():
         action = _add(menu, text, lambda key=key: window.choose_theme(key))
         action.setCheckable(True)
         action.setChecked(window.preferences.theme == key)

@@ -79,7 +79,7 @@ class RailFacts(QObject):
         self._show("tokenizer", _worse(here), _tokenizer_fact(here))
         broken = here.settings_problem is not None
         weights = _("{n} parameters").format(n=short_number(here.cost.parts.total))
-        self._show("model", "out of date" if broken else "ready", _("settings to mend") if broken else weights)
+        self._show("model", "out of date" if broken else "ready", _("settings to fix") if broken else weights)
         self._draw_training()
         tried = [run for run in here.runs if run.best_loss is not None]
         best = min(tried, key=lambda run: run.best_loss or 0, default=None)
@@ -119,5 +119,5 @@ def _tokenizer_fact(here: "Overview") -> str:
         return _("no tokenizer yet")
     fact = _("{n} tokens").format(n=number(here.tokenizer.vocab_size))
     if here.steps.tokenizer.value == "out of date":
-        return _("to be trained anew")
+        return _("needs retraining")
     return fact if here.tokens else _("{fact} · to prepare").format(fact=fact)

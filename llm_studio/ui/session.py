@@ -113,8 +113,8 @@ class Session(QObject):
             return
         if task.key in self._current:
             if isinstance(task, BackgroundJob):
-                self.problem.emit(BusyError(_("“{job}” is running already.").format(job=task.title),
-                                            _("Wait until it has ended, or stop it.")))  # fmt: skip
+                self.problem.emit(BusyError(_("“{job}” is already running.").format(job=task.title),
+                                            _("Wait until it is done, or stop it.")))  # fmt: skip
                 return
             if task.key == OVERVIEW:  # where one often follows another, none would ever be shown
                 self._again = True

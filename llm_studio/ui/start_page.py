@@ -34,10 +34,10 @@ class StartPage(QWidget):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(PAGE_MARGIN * 2, 30, PAGE_MARGIN * 2, 20)
         inside.setSpacing(GAP)
-        inside.addWidget(label(_("Build a small language model from nothing"), self, "title", wrap=True))
+        inside.addWidget(label(_("Build a small language model from scratch"), self, "title", wrap=True))
         inside.addWidget(label(
-            _("Gather texts, learn a tokenizer, train a Transformer on this computer, and talk to it. Everything stays "
-              "on this computer, in one folder of open files."), self, "muted", wrap=True))  # fmt: skip
+            _("Collect texts, train a model on this computer, and let it write. Everything stays here, in one "
+              "folder of open files."), self, "muted", wrap=True))  # fmt: skip
         inside.addSpacing(8)
         columns = QHBoxLayout()
         columns.setSpacing(GAP)
@@ -52,8 +52,8 @@ class StartPage(QWidget):
         ways.setSpacing(GAP)
         example = Card(self, _("Try the example"), "card-chosen")
         example.content.addWidget(label(
-            _("A small project on built-in stories, ready to train: in about two minutes your own model writes its "
-              "first tales."), self, "muted", wrap=True))  # fmt: skip
+            _("A small project with built-in stories, ready to go: in two to five minutes your own model "
+              "writes its first stories."), self, "muted", wrap=True))  # fmt: skip
         self.example = button(_("Try the example"), self, self._on_example, "primary")
         example.content.addLayout(row(self.example, None))
         new = Card(self, _("New project"))
@@ -62,7 +62,9 @@ class StartPage(QWidget):
         self.new.clicked.connect(self.new_asked)
         new.content.addLayout(row(self.new, None))
         opened = Card(self, _("Open a project"))
-        opened.content.addWidget(label(_("Any folder that holds config/config.yaml."), self, "muted", wrap=True))
+        opened.content.addWidget(
+            label(_("A project made with LLM Studio, here or elsewhere."), self, "muted", wrap=True)
+        )
         self.open = button(_("Open…"), self)
         self.open.clicked.connect(self.choose_asked)
         opened.content.addLayout(row(self.open, None))
@@ -73,7 +75,7 @@ class StartPage(QWidget):
 
     def _recent_card(self) -> Card:
         card = Card(self, _("Recent projects"))
-        self._none = label(_("None yet: the example is a good way to begin."), self, "muted", wrap=True)
+        self._none = label(_("None yet: the example is a good place to start."), self, "muted", wrap=True)
         self._list = QListWidget(card)
         self._list.setAccessibleName(_("Recent projects"))
         self._list.setMinimumHeight(240)

@@ -159,7 +159,7 @@ def _too_short(plan: Plan) -> Advice | None:
     enough = min(BEST_TOKENS_PER_PARAMETER * parameters, MOST_PASSES * plan.tokens / 4)
     if not plan.tokens or plan.tokens_seen >= min(FEWEST_TOKENS_SEEN * parameters, enough / 4):
         return None
-    text = _("In {steps} steps the model sees {seen} tokens, {ratio} for each parameter: that is short to learn much.")
+    text = _("In {steps} steps the model sees {seen} tokens, {ratio} per parameter: too few to learn much.")
     text = text.format(steps=number(plan.settings.training.max_steps), seen=short_number(plan.tokens_seen),
                        ratio=number(plan.tokens_seen / parameters, 1))  # fmt: skip
     return _with_steps("short", text, plan, enough / plan.tokens_of_step)

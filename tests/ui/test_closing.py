@@ -28,7 +28,7 @@ def until_stopped(then: Callable[[], object] = lambda: None) -> Callable[[Job], 
 
 def quit_and_save(driver: Driver) -> None:
     assert not driver.window.close()
-    driver.click("Stop and save, then quit", driver.dialog(QMessageBox))
+    driver.click("Save, stop and quit", driver.dialog(QMessageBox))
 
 
 def test_a_second_close_waits_for_the_save_as_the_first_does(driver: Driver) -> None:
@@ -117,7 +117,7 @@ def test_stopping_the_jobs_of_a_project_stops_no_job_of_the_program(opened: Driv
     opened.session.start(BackgroundJob("training", until_stopped(), "Training", "training"))
     opened.window.closing.close_project()
     assert "Enabling" not in opened.dialog(QMessageBox).text()
-    opened.click("Stop and save, then leave the project", opened.dialog(QMessageBox))
+    opened.click("Save, stop and change project", opened.dialog(QMessageBox))
     opened.qtbot.waitUntil(lambda: opened.session.project is None, timeout=LONG)
     assert opened.session.is_running("gpu") and not opened.session.is_stopping("gpu")
 

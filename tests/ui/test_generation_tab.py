@@ -164,7 +164,7 @@ def test_chats_are_listed_opened_branched_marked_and_deleted_with_undo(driver: D
     write(driver, page, "Once")
     write(driver, page, "Then")
     first = page.talk.chat
-    driver.click("Branch here", page)
+    driver.click("Branch from here", page)
     driver.settle()
     assert page.talk.chat.turns == first.turns[:1] and page.talk.chat.id != first.id
     driver.click("Favourite", page)
@@ -224,7 +224,7 @@ def test_sliders_change_the_candidates_at_once_and_a_click_on_one_takes_it(drive
     assert [c.kept for c in after] == [True] * 3 + [False] * 7 and [c.own for c in before][:3] == [
         c.own for c in after
     ][:3]
-    assert "3 tokens kept of 400" in page.sampling.caption.text()
+    assert "3 possible tokens of 400" in page.sampling.caption.text()
     driver.qtbot.waitUntil(lambda: trained.settings().generation.top_k == 3, timeout=LONG)
     driver.settle()
     assert top_k.value() == 3 and page.sampling._preset.text() == "Custom"

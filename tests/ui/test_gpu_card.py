@@ -86,11 +86,11 @@ def test_a_fetch_is_stopped_at_the_foot_of_the_window_and_goes_on(driver: Driver
     driver.qtbot.waitUntil(lambda: partial.exists() and partial.stat().st_size > 0, timeout=10_000)
     driver.window.stop_current()
     driver.settle()
-    assert "What has come is kept" in shown.pack.text()
+    assert "What was downloaded is kept" in shown.pack.text()
     served.faults.stall_after = None
     driver.click("Enable my GPU", shown)
     driver.settle()
-    assert "are here already" in shown.pack.text()
+    assert "are already downloaded" in shown.pack.text()
 
 
 def test_a_file_that_is_no_torch_is_refused_in_the_card(driver: Driver, served: Index, tmp_path: Path) -> None:

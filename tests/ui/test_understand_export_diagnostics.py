@@ -79,7 +79,7 @@ def test_links_lead_to_places_pages_sources_and_back(driver: Driver) -> None:
     page.browser.anchorClicked.emit(QUrl("source:model/attention.py"))
     assert "class CausalSelfAttention" in page.browser.toPlainText()
     page.browser.anchorClicked.emit(QUrl("source:../../README.md"))
-    assert "doesn't come with" in page.browser.toPlainText()
+    assert "is not part of" in page.browser.toPlainText()
     for _times in range(2):
         driver.click("Back", page)
     assert page.browser.toPlainText().startswith("Training")
@@ -263,7 +263,7 @@ def test_the_report_is_shown_and_copied_with_the_user_masked(opened: Driver, mon
     text = QGuiApplication.clipboard().text()
     assert "torch" in text
     assert str(Path.home()) not in text
-    opened.click("Look again", page)
+    opened.click("Refresh", page)
     assert not page.again.isEnabled()
     opened.settle()
     assert page.again.isEnabled()

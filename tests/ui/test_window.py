@@ -167,7 +167,7 @@ def test_closing_while_training_asks_and_each_answer_does_what_it_says(opened: D
         assert stays_open
     window.showNormal()
     assert not window.close()
-    opened.click("Stop and save, then quit", opened.dialog(QMessageBox))
+    opened.click("Save, stop and quit", opened.dialog(QMessageBox))
     opened.qtbot.waitUntil(lambda: not window.isVisible(), timeout=LONG)
     run = runs.listed(opened.session.project)[0]  # type: ignore[arg-type]
     assert run.state == "stopped" and run.step > 0
@@ -184,7 +184,7 @@ def test_leaving_a_project_while_it_trains_asks(opened: Driver, tmp_path: Path) 
     opened.click("Keep going", opened.dialog(QMessageBox))
     assert opened.session.project is first
     opened.window.closing.open_project(other)
-    opened.click("Stop and save, then leave the project", opened.dialog(QMessageBox))
+    opened.click("Save, stop and change project", opened.dialog(QMessageBox))
     opened.qtbot.waitUntil(lambda: opened.session.project is other, timeout=LONG)
     opened.settle()
     assert runs.listed(first)[0].state == "stopped"  # type: ignore[arg-type]

@@ -63,12 +63,12 @@ def walk(machine: Machine, program: str, version: str) -> list[str]:
         flat = " ".join(text.split())
         problems.extend(f"{' '.join(arguments)}: “{words}” was not printed" for words in says if words not in flat)
 
-    run("gpu", says=("to fetch", f"torch {version}", "is in place"))
+    run("gpu", says=("to download", f"PyTorch {version}", "is installed"))
     run("doctor", says=(version,))
     for library in machine.path(HOME).rglob("torch_cpu.dll"):
         os.truncate(library, 1_000_000)
     run("doctor", says=("can't be used",))
-    run("gpu", "--remove", says=("own torch is used",))
+    run("gpu", "--remove", says=("PyTorch of the program is used",))
     left = [str(path) for path in machine.path(HOME).rglob("torch_cpu.dll")]
     return problems + [f"left behind: {path}" for path in left]
 

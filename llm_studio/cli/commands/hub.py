@@ -56,7 +56,7 @@ def datasets(as_json: Json = False) -> None:
 
 
 def _entry_text(entry: "Entry") -> str:
-    languages = ", ".join(_("every language") if code == "*" else code for code in entry.languages)
+    languages = ", ".join(_("all languages") if code == "*" else code for code in entry.languages)
     facts = [
         languages,
         _("{n} documents").format(n=short_number(entry.documents)) if entry.documents else "",
@@ -76,7 +76,7 @@ def search(
 
     with running(as_json) as job:
         found = search_hub(" ".join(words), job, limit)
-        text = "\n".join(map(_found_text, found)) if found else _("Nothing was found. Try fewer or other words.")
+        text = "\n".join(map(_found_text, found)) if found else _("Nothing found. Try fewer or other words.")
         follow = f"llm-studio download DIR --dataset hf:{found[0].dataset} --max-samples 1000" if found else ""
         job.report(Done("" if as_json else text, follow, {"found": json.loads(json.dumps([asdict(f) for f in found]))}))
 

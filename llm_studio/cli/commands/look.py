@@ -65,7 +65,7 @@ def _kind(seen: "Inspection") -> str:
     if seen.kind not in ("folder", "zip"):
         return f".{seen.kind}"
     counts = ", ".join(f"{kind} {number(count)}" for kind, count in seen.counts)
-    files = ngettext("{n} file that can be read", "{n} files that can be read", seen.files)
+    files = ngettext("{n} readable file", "{n} readable files", seen.files)
     where = _("folder") if seen.kind == "folder" else ".zip"
     text = f"{where}: {files.format(n=number(seen.files))} ({counts})"
     if seen.tried < seen.files:

@@ -52,7 +52,7 @@ def _mixture(mixture: "list[Share]") -> str:
     text = table([head, *rows], numbers=6)
     notes: list[str] = []
     if not any(share.exact for share in mixture):
-        notes.append(_("Estimated from the characters, until the texts are turned into tokens."))
+        notes.append(_("Estimated from the characters until the tokens are prepared."))
     if not any(share.share for share in mixture):
         notes.append(_("Every source has weight 0: there is nothing to train on."))
     return "\n".join([text, *notes])

@@ -39,9 +39,7 @@ class UnderstandPage(Page):
     """A list of pages at the left, the page at the right, and a search in it."""
 
     def __init__(self, parent: QWidget) -> None:
-        subtitle = _(
-            "How each step works, what the figures on the screen mean, and where it is written in the program."
-        )
+        subtitle = _("How each step works, what the figures on the screen mean, and where the code is.")
         super().__init__(_("Understand"), subtitle, parent)
         self._name = ""
         self._before: list[tuple[str, int]] = []
@@ -250,7 +248,7 @@ def _source(link: str) -> markdown.Document:
     path = (package / relative).resolve()
     title = f"llm_studio/{relative}"
     if not path.is_relative_to(package) or path.suffix != ".py" or not path.is_file():
-        text = _("This file doesn't come with the installed program.")
+        text = _("This file is not part of the installed program.")
         return markdown.Document(f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>", ())
     code = path.read_text(encoding="utf-8")
     return markdown.Document(f"<h1>{html.escape(title)}</h1>{markdown.code_block(code, 'pre')}", ())

@@ -112,7 +112,7 @@ def _facts(
 def _finding(found: "Diagnosis", running: bool) -> Finding:
     if found.remedy == "anew":
         rate = scalar(found.changes["training.learning_rate"])
-        action = _("Start anew with a rate of {rate}").format(rate=rate)
+        action = _("Start over with a rate of {rate}").format(rate=rate)
         return Finding(found.key, found.text, action, "anew", found.changes)
     if found.remedy == "let fall":
         end = number(int(str(found.changes["training.max_steps"])))

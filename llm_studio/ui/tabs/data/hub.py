@@ -147,10 +147,12 @@ def kept(source: "Source") -> str | None:
     """What to say of a download that was stopped and kept something; None where it is complete."""
     if not hub.is_incomplete(source):
         return None
-    return _("Stopped. “{name}” has {n} documents so far: they can be used, and it can be gone on with.").format(
+    return _("Stopped. “{name}” has {n} documents so far; they can be used, and the download can be resumed.").format(
         name=source.name, n=number(source.documents)
     )
 
 
 def _told(error: BaseException) -> str:
-    return str(error) if isinstance(error, StudioError) else _("The hub can't be asked: {reason}").format(reason=error)
+    return (
+        str(error) if isinstance(error, StudioError) else _("The hub can't be reached: {reason}").format(reason=error)
+    )

@@ -44,7 +44,7 @@ class DataPage(Page):
     """Source cards on top; the project's sources with a preview at the left, cleaning and lengths at the right."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Data"), _("Plain texts: the model learns to go on with them."), parent)
+        super().__init__(_("Data"), _("The texts your model will learn from."), parent)
         self.setLocale(QLocale(i18n.language()))
         self._adding = False
         self._wanted = ""
@@ -87,10 +87,8 @@ class DataPage(Page):
     def _make_hint(self) -> Card:
         hint = Card(self, role="card-chosen")
         hint.content.setContentsMargins(16, 8, 10, 8)
-        self.go_on = button(_("Go on to Tokenizer"), hint, self._on_go_on)
-        words = label(
-            _("The texts are here. Next, a tokenizer learns from them how to cut them into tokens."), hint, wrap=True
-        )
+        self.go_on = button(_("Continue to Tokenizer"), hint, self._on_go_on)
+        words = label(_("Your texts are here. Next step: learning how to split them into tokens."), hint, wrap=True)
         made = row(words, self.go_on)
         made.setStretch(0, 1)
         hint.content.addLayout(made)
@@ -205,12 +203,10 @@ class DataPage(Page):
             self.context.toast_requested.emit(Toast(stopped))
             return
         if len(sources) > 1:
-            text = ngettext("{n} source is added.", "{n} sources are added.", len(sources)).format(
-                n=number(len(sources))
-            )
+            text = ngettext("{n} source added.", "{n} sources added.", len(sources)).format(n=number(len(sources)))
         else:
             documents = ngettext("{n} document", "{n} documents", sources[0].documents)
-            text = _("“{name}” is added: {documents}.").format(
+            text = _("“{name}” added: {documents}.").format(
                 name=sources[0].name, documents=documents.format(n=number(sources[0].documents)))  # fmt: skip
         self.context.toast_requested.emit(Toast(text))
 
@@ -235,8 +231,10 @@ class DataPage(Page):
         if not _dropped(event.mimeData()) or self.project is None:
             event.ignore()
             return
-        self.veil.cover(_("Wait until the other texts are added") if self._adding else _("Drop to add these texts"),
-                        not self._adding)  # fmt: skip
+        self.veil.cover(
+            _("Wait until the other texts have been added") if self._adding else _("Drop to add these texts"),
+            not self._adding,
+        )
         _accept_copies(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802  Qt's
@@ -282,7 +280,7 @@ class DataPage(Page):
 
         source = next((s for s in (self.overview.sources if self.overview else ()) if s.name == name), None)
         if source is not None:
-            NotesDialog(_("“{name}”: what was told while it was read").format(name=name), source.notes, self).open()
+            NotesDialog(_("“{name}”: warnings while reading").format(name=name), source.notes, self).open()
 
     @Slot()
     def _on_go_on(self) -> None:

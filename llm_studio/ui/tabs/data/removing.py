@@ -63,7 +63,7 @@ class SourceRemoval(QObject):
             return name
 
         undo = Write(RESTORE, work, changes_project=True)
-        self._page.context.toast_requested.emit(Toast(_("“{name}” is removed.").format(name=name), undo))
+        self._page.context.toast_requested.emit(Toast(_("“{name}” removed.").format(name=name), undo))
 
     def _ended(self) -> None:
         self._busy = False

@@ -30,16 +30,14 @@ class DiagnosticsPage(Page):
     """Asks for the report when it is first looked at, and for the gauges each second while it is on the screen."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(
-            _("Diagnostics"), _("What this computer offers a training, and what keeps it from more."), parent
-        )
+        super().__init__(_("Diagnostics"), _("What this computer offers for training, and what limits it."), parent)
         self.findings: list[Finding] = []
         self._reading: Reading | None = None
         self._stale = True
         self._waiting = False
         self._timer = QTimer(self, interval=_EVERY)
         self._timer.timeout.connect(self._look)
-        self.again = button(_("Look again"), self, self._ask)
+        self.again = button(_("Refresh"), self, self._ask)
         self.log = button(_("Open the log's folder"), self, open_log_folder)
         tip = _("The report and the end of the log, without your name and the path of your home folder")
         self.copy = button(_("Copy everything"), self, self._copy, "primary", tip)
@@ -78,7 +76,7 @@ class DiagnosticsPage(Page):
         card.content.addWidget(self.memory)
         card.content.addLayout(self._gpu_place)
         card.content.addWidget(self.disk)
-        self._caption = label(_("Measured each second while this tab is shown."), card, "caption", wrap=True)
+        self._caption = label(_("Measured every second while this tab is visible."), card, "caption", wrap=True)
         card.content.addWidget(self._caption)
         return card
 
@@ -115,7 +113,7 @@ class DiagnosticsPage(Page):
         self._stale = False
         self.again.setEnabled(False)
         self.copy.setEnabled(False)
-        self._state.setText(_("Looking at this computer…"))
+        self._state.setText(_("Examining this computer…"))
         self._state.show()
         self.gpu.look()
         self.context.request(Query(_REPORT, lambda job: _diagnose(folder), page_shows_errors=True))
@@ -130,7 +128,7 @@ class DiagnosticsPage(Page):
         self.again.setEnabled(True)
         self.copy.setEnabled(True)
         bad = sum(not finding.ok for finding in findings)
-        self._state.setText(_("All is well.") if not bad else _("Marked with a triangle: what keeps it from more."))
+        self._state.setText(_("Everything looks fine.") if not bad else _("A triangle marks what limits it."))
         if self._list is not None:
             self._list.hide()
             self._list.deleteLater()
@@ -139,7 +137,7 @@ class DiagnosticsPage(Page):
 
     def _show_problem(self, error: BaseException) -> None:
         self.again.setEnabled(True)
-        self._state.setText(_("This computer can't be looked at: {reason}").format(reason=error))
+        self._state.setText(_("This computer could not be examined: {reason}").format(reason=error))
         self.findings = []
         self._card.setToolTip(details(error))
 
@@ -151,7 +149,7 @@ class DiagnosticsPage(Page):
     def _put_on_clipboard(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
         self.context.toast_requested.emit(
-            Toast(_("The report is on the clipboard; your name and home folder are masked in it."))
+            Toast(_("The report is on the clipboard; your name and home folder are masked."))
         )
 
     # --- The gauges -------------------------------------------------------------------------------------------

@@ -46,9 +46,7 @@ class CheckpointCard(Card):
         self.content.addLayout(chooser)
         self.content.addWidget(self.table, 1)
         self.content.addWidget(self.problem)
-        words = _(
-            "The last three checkpoints of a run are kept, and the best: the one with the lowest validation loss."
-        )
+        words = _("The last three checkpoints of a run and the best one (lowest validation loss) are kept.")
         self.content.addWidget(label(words, self, "caption", wrap=True))
 
     def show_runs(self, runs: "Sequence[Run]", chosen: str) -> None:
@@ -91,16 +89,16 @@ class ArchiveCard(Card):
         self.files = KeyValues(self)
         for key, name in {
             "model.safetensors": _("Weights of the model"), "tokenizer.json": _("Tokenizer"),
-            "config.yaml": _("Settings"), "checkpoint.json": _("Step, losses, check sums"),
+            "config.yaml": _("Settings"), "checkpoint.json": _("Step, losses, checksums"),
             "optimizer.safetensors": _("State of the optimizer"), "total": _("Size of the archive"),
         }.items():  # fmt: skip
             self.files.add(key, name, "" if key == "total" else key)
-        self.with_training = QCheckBox(_("With all that is needed to go on training"), self)
-        self.with_training.setToolTip(_("Adds the optimizer's state, which is twice the size of the weights."))
+        self.with_training = QCheckBox(_("Include what is needed to resume training"), self)
+        self.with_training.setToolTip(_("Adds the optimizer state, which is twice the size of the weights."))
         self.content.addWidget(self.files)
         self.content.addSpacing(4)
         self.content.addWidget(self.with_training)
-        words = _("Open formats: the weights are safetensors, the tokenizer is a tokenizer.json of Hugging Face.")
+        words = _("Open formats: safetensors weights and a Hugging Face tokenizer.json.")
         self.content.addWidget(label(words, self, "caption", wrap=True))
 
     def show_content(self, saved: "Saved | None") -> None:

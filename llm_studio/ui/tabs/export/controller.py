@@ -112,7 +112,7 @@ class ExportController(Controller):
         if found and found[0].run != self.run:
             return
         self.checkpoints = found
-        self.problem = "" if found else _("This run has no checkpoint that can be read. Choose another one.")
+        self.problem = "" if found else _("This run has no readable checkpoint. Choose another one.")
         self.checkpoints_changed.emit()
 
     def _on_failed(self, error: BaseException) -> None:
@@ -130,7 +130,7 @@ class ExportController(Controller):
 
     def _on_exported(self, exported: "Exported") -> None:
         self.exported.emit(exported)
-        self.context.toast_requested.emit(Toast(_("The model is exported: {name}").format(name=exported.path.name)))
+        self.context.toast_requested.emit(Toast(_("Model exported: {name}").format(name=exported.path.name)))
 
     def _on_ended(self) -> None:
         self.is_exporting = False

@@ -22,14 +22,14 @@ class ExportPage(Page):
     """Checkpoints at the left, the archive at the right."""
 
     def __init__(self, parent: QWidget) -> None:
-        subtitle = _("A trained model as one file, to keep it, to give it away, or to take it to another computer.")
+        subtitle = _("A trained model as a single file, to keep, to share, or to take to another computer.")
         super().__init__(_("Export"), subtitle, parent)
         self.controller = ExportController(self.context)
         self.primary = button(_("Export as zip…"), self, self._choose_file, "primary")
         self.head_buttons.addWidget(self.primary)
         self.empty = EmptyState(
             self, _("Nothing to export yet"),
-            _("A model can be exported as soon as a training has saved its first checkpoint."), _("Go to Training"),
+            _("A model can be exported as soon as a run has saved its first checkpoint."), _("Go to Training"),
         )  # fmt: skip
         self._content = QWidget(self)
         self.checkpoints = CheckpointCard(self._content)

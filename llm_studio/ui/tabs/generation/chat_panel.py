@@ -118,8 +118,8 @@ class ChatPanel(Card):
         self.stop.setEnabled(True)
         self._note.setVisible(self.editing is not None)
         self._note.setText(
-            _("You are editing a prompt: the new answer begins a new chat.") if self._is_branching()
-            else _("You are editing a prompt: its answer is written anew.")
+            _("You are editing a prompt: the new answer starts a new chat.") if self._is_branching()
+            else _("You are editing this prompt: its answer will be rewritten.")
         )  # fmt: skip
         self._cancel.setVisible(self.editing is not None)
         self.menu.show_title(self.chat.id, self.chat.title)

@@ -140,10 +140,10 @@ class GenerationPage(ChatsPage):
         self.subtitle.setText("")
         if self.overview is not None and self.overview.runs:
             self.empty.say(_("No checkpoint yet"),
-                           _("The model can write as soon as the training has saved its first checkpoint."),
+                           _("The model can write as soon as the run has saved its first checkpoint."),
                            _("Go to Training"))  # fmt: skip
         else:
-            words = _("A model that you have trained goes on with your texts here.")
+            words = _("Here a model that you have trained continues your texts.")
             self.empty.say(_("No trained model yet"), words, _("Go to Training"))
 
     @Slot()

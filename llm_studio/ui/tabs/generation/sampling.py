@@ -134,9 +134,9 @@ class SamplingPanel(QFrame):
         made = QLineEdit(self)
         made.setFixedWidth(110)
         made.setAlignment(Qt.AlignmentFlag.AlignRight)
-        made.setPlaceholderText(_("by chance"))
+        made.setPlaceholderText(_("random"))
         made.setAccessibleName(_("Seed"))
-        made.setToolTip(_("The same seed writes the same text again. Empty: another text each time."))
+        made.setToolTip(_("The same seed writes the same text again. Empty: a new text each time."))
         made.setValidator(QRegularExpressionValidator(QRegularExpression(r"\d{0,18}"), made))
         made.textEdited.connect(self._on_seed)
         return made
@@ -243,7 +243,11 @@ class SamplingPanel(QFrame):
         shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
         after = _("“{text} ▁”") if shown else _("The beginning of a text")
         after = (_("The answer to “{text}”") if self._asked else after).format(text=shown)
-        kept = ngettext("{n} token kept of {total}", "{n} tokens kept of {total}", found.kept)
+        kept = ngettext(
+            "{n} possible token of {total} with these settings",
+            "{n} possible tokens of {total} with these settings",
+            found.kept,
+        )
         self.caption.setText(f"{after} — {kept.format(n=number(found.kept), total=number(found.total))}")
         self.bars.show_candidates(found.first, choosable=not self._asked)
 

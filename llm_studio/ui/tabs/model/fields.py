@@ -219,7 +219,7 @@ class Lines(QPlainTextEdit):
         self._quiet = False
         self.setTabChangesFocus(True)
         self.setFixedHeight(72)
-        self.setPlaceholderText(_("one on each line"))
+        self.setPlaceholderText(_("one per line"))
         self.textChanged.connect(self._on_changed)
 
     @Slot()

@@ -8,4 +8,4 @@ MAIN = {
 }
 """By section: the settings that are always shown, in this order; the others are under “Advanced”."""
 
-HEADINGS = {"model": N_("The model"), "training": N_("Its training")}
+HEADINGS = {"model": N_("The model"), "training": N_("Training")}

@@ -33,7 +33,7 @@ class ModelPage(FilePage):
     """Form and file at the left, the drawing in the middle, cost and advice at the right."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Model"), _("A decoder-only Transformer. Each setting shows at once what it costs."), parent)
+        super().__init__(_("Model"), _("A decoder-only Transformer. Each setting immediately shows its cost."), parent)
         self._machine: Machine | None = None
         self._shown = Settings()
         self._unwritten: dict[str, object] = {}
@@ -188,7 +188,7 @@ class ModelPage(FilePage):
         broken = self.overview is not None and self.overview.settings_problem is not None
         unsaved_wrong = bool(self.file.problems) and self.file.is_changed
         usable = not broken and not unsaved_wrong
-        tip = "" if usable else _("config.yaml can’t be used as it is: mend the marked lines first.")
+        tip = "" if usable else _("config.yaml can’t be used as it is: fix the marked lines first.")
         self.views.enable(FORM, usable, tip)
         for name in presets():
             self.presets.enable(name, usable, tip)

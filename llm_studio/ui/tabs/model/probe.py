@@ -95,7 +95,7 @@ class StepTime(QObject):
         if self._measuring:
             return _("measuring the time of a step…")
         if not self._has_tokens():
-            return _("Time: measured when the tokens are prepared.")
+            return _("Time: measured once the tokens are prepared.")
         return self._failed.get(_what(self._settings), _("Time: not measured yet"))
 
     def _has_tokens(self) -> bool:

@@ -80,6 +80,6 @@ class ConfigWriter(QObject):
     def preset_applied(self, result: "tuple[Project, str, str]") -> None:
         """Tell it, with a way back to the file as it was."""
         project, name, before = result
-        text = _("All settings are now those of “{preset}”.").format(preset=_(presets()[name].title))
+        text = _("All settings now match “{preset}”.").format(preset=_(presets()[name].title))
         undo = Write(UNDO, lambda job: write_config_text(project, before), changes_project=True)
         self.toast_requested.emit(Toast(text, undo))

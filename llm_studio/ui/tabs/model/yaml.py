@@ -95,12 +95,12 @@ class YamlEditor(QWidget):
         self.list.itemClicked.connect(self._go_to)
         self.state = label("", self, "caption", wrap=True)
         self.discard_button = button(_("Discard"), self, self.discard, "small",
-                                     _("Back to what the file holds"))  # fmt: skip
+                                     _("Go back to the content of the file"))  # fmt: skip
         self._conflict = Card(self, role="card-warn")
         self._conflict.content.addWidget(
             label(_("config.yaml was changed elsewhere while you were writing here."), self, wrap=True)
         )
-        self._conflict.content.addLayout(row(button(_("Take the file’s text"), self, self.discard, "small"),
+        self._conflict.content.addLayout(row(button(_("Use the file’s text"), self, self.discard, "small"),
                                              button(_("Keep mine"), self, self._keep, "small"), None))  # fmt: skip
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +128,7 @@ class YamlEditor(QWidget):
         if self._newer is not None:
             return _("config.yaml was changed elsewhere while you were writing here.")
         wrong = bool(self.problems) or self._file is None
-        return _("config.yaml can’t be used as it is: mend the marked lines first.") if wrong else ""
+        return _("config.yaml can’t be used as it is: fix the marked lines first.") if wrong else ""
 
     def draft(self) -> tuple[str, str | None] | None:
         """What is written and isn't saved, and the file's text that it comes from."""
@@ -248,7 +248,9 @@ class YamlEditor(QWidget):
         self.list.setVisible(bool(self.problems))
         self.discard_button.setVisible(self.is_changed)
         if self.problems:
-            self.state.setText(_("Not saved: mend what is marked.") if self.is_changed else _("Mend what is marked."))
+            self.state.setText(
+                _("Not saved: fix the marked fields.") if self.is_changed else _("Fix the marked fields.")
+            )
         else:
             self.state.setText(_("Not saved yet") if self.is_changed else _("Saved in config/config.yaml"))
         self.saved_changed.emit()

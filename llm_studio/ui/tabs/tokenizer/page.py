@@ -35,7 +35,7 @@ class TokenizerPage(LookingPage):
     """Shows what the project's tokenizer makes of texts. The next thing to do is its one primary button."""
 
     def __init__(self, parent: QWidget) -> None:
-        subtitle = _("Cuts texts into tokens, pieces of words learned from your texts (byte-level BPE).")
+        subtitle = _("Splits texts into tokens, parts of words learned from your texts (byte-level BPE).")
         super().__init__(_("Tokenizer"), subtitle, parent)
         self._notices: list[str] = []
         self._build()
@@ -44,7 +44,7 @@ class TokenizerPage(LookingPage):
 
     def _build(self) -> None:
         self.bring = button(_("Import…"), self, self._choose_file,
-                            tip=_("Take a tokenizer.json made elsewhere, byte-level BPE such as GPT-2’s."))  # fmt: skip
+                            tip=_("Use a tokenizer.json made elsewhere, byte-level BPE such as GPT-2’s."))  # fmt: skip
         self.train = button(_("Train the tokenizer"), self, self._train)
         self.go = button(_("Prepare the tokens →"), self, self._go)
         self.head_buttons.addWidget(self.bring)
@@ -57,7 +57,7 @@ class TokenizerPage(LookingPage):
         self.no_texts = Card(self)
         empty = EmptyState(
             self.no_texts, _("No texts yet"),
-            _("A tokenizer is learned from texts. Add some first, or import a tokenizer.json made elsewhere."),
+            _("A tokenizer is trained on texts. Add some first, or import a tokenizer.json made elsewhere."),
             _("Add texts →"),
         )  # fmt: skip
         empty.pressed.connect(self._go_to_data)
@@ -149,7 +149,7 @@ class TokenizerPage(LookingPage):
         for part in (self.playground, self.merges, self.vocabulary, self.quality, self.curve):
             part.setVisible(has_tokenizer)
         self.room.setVisible(not has_tokenizer)
-        self.go.setText({"texts": _("Add texts →"), "model": _("Go on to the model →")}.get(step)
+        self.go.setText({"texts": _("Add texts →"), "model": _("Continue to the model →")}.get(step)
                         or _("Prepare the tokens →"))  # fmt: skip
         self.bring.setEnabled(not busy)
         self.train.setEnabled(not busy and has_texts)
@@ -166,17 +166,21 @@ class TokenizerPage(LookingPage):
         here, bench = self.overview, self.bench
         problem = bench.problem if bench is not None else None
         if here is not None and here.settings_problem is not None:
-            self.note.say(_("The settings can’t be used: mend them on the tab Model."))
+            self.note.say(_("The settings can’t be used: fix them on the Model tab."))
         elif here is not None and bench is not None and here.tokenizer is not None and not self.job.key:
             self.note.say(" ".join(bench.reasons))
         else:
             self.note.say("")
         self.untrained.say(
             _("The tokenizer can’t be used") if problem else _("No tokenizer yet"),
-            str(problem) if problem else _("It learns the pieces of words that are frequent in your texts. "
-                                           "With the settings beside, this takes from seconds to some minutes."),
+            str(problem)
+            if problem
+            else _(
+                "It learns the parts of words that are frequent in your texts. With the settings on the right, "
+                "this takes between seconds and a few minutes."
+            ),
             _("Train the tokenizer"),
-        )  # fmt: skip
+        )
 
     # --- Jobs -------------------------------------------------------------------------------------------------
 
@@ -243,7 +247,7 @@ class TokenizerPage(LookingPage):
     def _on_trained(self, trained: "TrainedTokenizer") -> None:
         size = number(trained.vocab_size)
         if trained.vocab_size < trained.asked:
-            said = _("The texts hold no more pairs worth merging: the tokenizer has {n} tokens instead of {asked}.")
+            said = _("The texts contain no more pairs worth merging: the tokenizer has {n} tokens instead of {asked}.")
             self.context.toast_requested.emit(Toast(said.format(n=size, asked=number(trained.asked))))
         else:
             rate = number(trained.characters_per_token, 2)
@@ -260,7 +264,7 @@ class TokenizerPage(LookingPage):
         if self.project is not None:
             project = self.project
             undo = BackgroundJob(RESTORE, lambda job: lab.restore_tokenizer(project, before),
-                        _("Taking back the import"), tab="tokenizer", changes_project=True)  # fmt: skip
+                        _("Undoing the import"), tab="tokenizer", changes_project=True)  # fmt: skip
             size = number(before.vocab_size)
             self.context.toast_requested.emit(Toast(_("The tokenizer was imported: {n} tokens.").format(n=size), undo))
 

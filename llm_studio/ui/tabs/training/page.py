@@ -122,7 +122,7 @@ class TrainingPage(TrainingView):
         self._stop.setEnabled(not self._stopping)
         self._start.setVisible(not running and offer is None)
         self._start.setEnabled(not busy)
-        self._start.setText(_("Start a new training") if newest else _("Start the training"))
+        self._start.setText(_("Start a new run") if newest else _("Start training"))
         self._further.setVisible(not running and offer is None and newest is not None and newest.state == "finished")
         self._further.setEnabled(not busy)
         shown = next((run for run in here.runs if run.name == self._main), None) if here else None
@@ -277,9 +277,7 @@ class TrainingPage(TrainingView):
     def _on_deleted(self, answer: tuple[str, int]) -> None:
         run, freed = answer
         self._known.forget(run)
-        self.context.toast_requested.emit(
-            Toast(_("“{run}” is deleted: {size} are free again.").format(run=run, size=size(freed)))
-        )
+        self.context.toast_requested.emit(Toast(_("“{run}” deleted: {size} freed.").format(run=run, size=size(freed))))
 
     def _on_favourites(self, found: "tuple[Favourite, ...]") -> None:
         self.samples.show_favourites(found)

@@ -101,7 +101,7 @@ def _probe(project: "Project", settings: "Settings", job: Job) -> "Forecast":
 
 def fit(project: "Project", settings: "Settings") -> Task:
     """What fits this machine, and the forecast of a training with it."""
-    return BackgroundJob(FIT, lambda job: _fit(project, settings, job), _("Trying what fits"), tab="training")
+    return BackgroundJob(FIT, lambda job: _fit(project, settings, job), _("Finding what fits"), tab="training")
 
 
 def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Forecast]":

@@ -66,14 +66,19 @@ class TrainingView(TrainingPlan):
         self.samples.talk_asked.connect(self._on_talk)
 
     def _make_buttons(self) -> None:
-        self._save = button(_("Save now"), self, self._on_save, tip=_("Write a checkpoint and go on"))
+        self._save = button(_("Save now"), self, self._on_save, tip=_("Write a checkpoint and continue"))
         self._pause = button(
-            _("Pause"), self, self._on_pause, tip=_("Save and end for now; “Resume” goes on exactly there")
+            _("Pause"), self, self._on_pause, tip=_("Save and stop for now; “Resume” continues exactly there")
         )
-        self._stop = button(_("Stop"), self, self._on_stop, "danger",
-                            _("Save and end, to start another one; the table of runs can still resume it"))  # fmt: skip
-        self._further = button(_("Train further…"), self, self._on_further)
-        self._start = button(_("Start the training"), self, self._on_start, "primary")
+        self._stop = button(
+            _("Stop"),
+            self,
+            self._on_stop,
+            "danger",
+            _("Save and stop, to start another one; it can still be resumed from the table of runs"),
+        )
+        self._further = button(_("Keep training…"), self, self._on_further)
+        self._start = button(_("Start training"), self, self._on_start, "primary")
         put_icon(self._pause, "pause-fill")
         put_icon(self._stop, "stop-fill", "bad")
         for made in (self._save, self._pause, self._stop, self._further, self._start):
@@ -99,11 +104,11 @@ class TrainingView(TrainingPlan):
         if self._stopping:
             self.subtitle.setText(_("Saving and stopping…"))
         elif self._running and not self._known.live:
-            self.subtitle.setText(_("Getting ready: the first steps follow in a moment…"))
+            self.subtitle.setText(_("Getting ready…"))
         elif here is not None:
             training = here.settings.training
             tokens = training.batch_size * training.gradient_accumulation_steps * here.settings.model.max_seq_len
-            plan = _("{n} parameters · {steps} steps · {tokens} tokens in a batch")
+            plan = _("{n} parameters · {steps} steps · {tokens} tokens per batch")
             plan = plan.format(
                 n=short_number(here.cost.parts.total), steps=number(training.max_steps), tokens=number(tokens)
             )
