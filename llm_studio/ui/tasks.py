@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 
 from llm_studio.jobs import Job
 
+OVERVIEW, SETTINGS, TRAINING = "overview", "settings", "training"
+"""Keys that several pages listen to: reading the project's overview, writing its settings, the training run."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Keyed:

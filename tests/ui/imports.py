@@ -49,9 +49,9 @@ def main(project: str) -> None:
     from PySide6.QtCore import QTimer, Slot
 
     from llm_studio.ui import tabs
-    from llm_studio.ui.app import make_application, speak
-    from llm_studio.ui.main_window import MainWindow
     from llm_studio.ui.preferences import Preferences
+    from llm_studio.ui.window.app import make_application, speak
+    from llm_studio.ui.window.main_window import MainWindow
 
     app = make_application()
     speak("en")

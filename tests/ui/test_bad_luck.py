@@ -10,8 +10,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from llm_studio.jobs import Job
-from llm_studio.ui import app
 from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.window import app
 from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
 

@@ -80,7 +80,7 @@ def test_all_threads_share_one_time_to_end(driver: Driver) -> None:
 _DEAF = """
 import sys, time
 from PySide6.QtCore import QTimer
-from llm_studio.ui import app, closing
+from llm_studio.ui.window import app, closing
 from llm_studio.ui.tasks import Query
 closing._PATIENCE = 100
 

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.ui import theme
 from llm_studio.ui.tasks import Query
-from llm_studio.ui.worker import Worker
+from llm_studio.ui.window.worker import Worker
 
 
 class Knot(QWidget):

@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QPushButton
 from llm_studio.events import Progress
 from llm_studio.gpu import card, pack, why
 from llm_studio.jobs import Job
-from llm_studio.ui.taskbar import Taskbar
 from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.window.taskbar import Taskbar
 from tests.gpu import wheels
 from tests.gpu.index import Faults, Index, serving
 from tests.gpu.test_why import AMPERE

@@ -9,11 +9,10 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.session import SETTINGS
-from llm_studio.ui.tasks import BackgroundJob, Query, Task
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob, Query, Task
+from llm_studio.ui.window.main_window import MainWindow
 from llm_studio.workflows.generation import chats, favourites
 from llm_studio.workflows.projects import new_project
 from llm_studio.workflows.training import train

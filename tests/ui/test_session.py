@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 from llm_studio.errors import BusyError, Cancelled, StudioError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
-from llm_studio.ui.session import Session
 from llm_studio.ui.tasks import BackgroundJob, Query, Task, Write
+from llm_studio.ui.window.session import Session
 from llm_studio.workflows import overview, projects
 from tests.ui.driver import LONG, Driver
 
@@ -222,7 +222,7 @@ def test_a_project_that_vanishes_is_closed_with_one_sentence(opened: Driver, tmp
 def test_a_project_that_is_gone_for_a_moment_stays_open_while_a_job_runs(
     opened: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_studio.ui.session._LOOK_AGAIN", 50)
+    monkeypatch.setattr("llm_studio.ui.window.session._LOOK_AGAIN", 50)
     project = opened.session.project
     assert project is not None
     gate, looks = threading.Event(), [0]

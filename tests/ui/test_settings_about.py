@@ -11,9 +11,9 @@ from llm_studio.ui import theme
 from llm_studio.ui.dialogs.about import AboutDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
 from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
-from llm_studio.ui.keep_awake import Awake
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.window.keep_awake import Awake
 from tests.ui.driver import Driver
 
 

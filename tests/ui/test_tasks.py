@@ -7,9 +7,9 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.errors import StudioError
 from llm_studio.jobs import Job
-from llm_studio.ui.session import Session
 from llm_studio.ui.task_listeners import TaskListeners
 from llm_studio.ui.tasks import BackgroundJob, Query, Write
+from llm_studio.ui.window.session import Session
 
 
 def test_a_second_listener_for_a_key_is_refused() -> None:

@@ -1,8 +1,8 @@
 """What stands in the tab Training before a start and under the curves: the forecast, the fit, and the doctor."""
 
 from llm_studio.project import Project
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training.page import TrainingPage
+from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows import projects
 from llm_studio.workflows.training import runs
 from tests.ui.driver import LONG, Driver

@@ -25,8 +25,8 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs.registry import write
 from llm_studio.ui.dialogs.compare_runs import CompareRuns
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training.page import TrainingPage
+from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows import projects
 from llm_studio.workflows.generation import favourites
 from llm_studio.workflows.training import curves, runs, train

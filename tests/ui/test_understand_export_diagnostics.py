@@ -16,11 +16,11 @@ from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
 from llm_studio.ui import theme
-from llm_studio.ui.app import speak
-from llm_studio.ui.tabs import understand
 from llm_studio.ui.tabs.export.controller import ZIP
+from llm_studio.ui.tabs.understand import page as understand
 from llm_studio.ui.tasks import Task
 from llm_studio.ui.widgets import markdown
+from llm_studio.ui.window.app import speak
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 
 from llm_studio.ui.dialogs.new_project import NewProjectDialog
-from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows.generation import chats
 from llm_studio.workflows.training import runs
 from tests.tiny import SETTINGS

@@ -12,7 +12,7 @@ from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, line, row
 
 if TYPE_CHECKING:
-    from llm_studio.ui.main_window import MainWindow
+    from llm_studio.ui.window.main_window import MainWindow
 
 _LANGUAGES = {"en": "English", "fr": "Français"}
 """Each in its own language: who doesn't read the present one must find theirs."""

@@ -31,7 +31,7 @@ _PAGES = {
     "model": ("llm_studio.ui.tabs.model.page", "ModelPage"),
     "training": ("llm_studio.ui.tabs.training.page", "TrainingPage"),
     "generation": ("llm_studio.ui.tabs.generation.page", "GenerationPage"),
-    "understand": ("llm_studio.ui.tabs.understand", "UnderstandPage"),
+    "understand": ("llm_studio.ui.tabs.understand.page", "UnderstandPage"),
     "export": ("llm_studio.ui.tabs.export.page", "ExportPage"),
     "diagnostics": ("llm_studio.ui.tabs.diagnostics.page", "DiagnosticsPage"),
 }

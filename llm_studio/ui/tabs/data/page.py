@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QHBoxLayout, QLineEd
 
 from llm_studio import i18n
 from llm_studio.i18n import _, ngettext, number
-from llm_studio.ui.menus import open_folder
 from llm_studio.ui.page import Page
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
@@ -22,10 +21,11 @@ from llm_studio.ui.tabs.data.reading import FileReading
 from llm_studio.ui.tabs.data.removing import SourceRemoval
 from llm_studio.ui.tabs.data.sources import SourceCards
 from llm_studio.ui.tabs.data.table import SourcesTable
-from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
+from llm_studio.ui.window.menus import open_folder
 from llm_studio.workflows.data.texts import DEFAULT_STORIES
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class DataPage(Page):
             ADD, started=self._add_started, reported=self.sources.take, succeeded=self._added, ended=self._add_ended
         )
         self.removing.restored.connect(self._restored)
-        self.context.listen("settings", failed=self._settings_failed)
+        self.context.listen(SETTINGS, failed=self._settings_failed)
 
     # --- What is shown ------------------------------------------------------------------------------------------
 

@@ -11,8 +11,7 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
-from llm_studio.ui.session import TRAINING
-from llm_studio.ui.tasks import BackgroundJob, Query
+from llm_studio.ui.tasks import TRAINING, BackgroundJob, Query
 
 if TYPE_CHECKING:
     from llm_studio.workflows.export import Exported, Saved

@@ -9,11 +9,10 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from llm_studio.errors import StudioError
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
-from llm_studio.ui.session import SETTINGS, TRAINING
 from llm_studio.ui.tabs.generation.chat_store import ChatsPage
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
-from llm_studio.ui.tasks import BackgroundJob, Query, Task
+from llm_studio.ui.tasks import SETTINGS, TRAINING, BackgroundJob, Query, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, Segmented, row
 

@@ -17,7 +17,7 @@ from llm_studio.ui.tabs.model.drawing import ArchitectureCard
 from llm_studio.ui.tabs.model.probe import PROBE, StepTime
 from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
-from llm_studio.ui.tasks import BackgroundJob, Query, Task
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob, Query, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Segmented, button
 from llm_studio.workflows.model_advice import Advice, Plan
@@ -85,7 +85,7 @@ class ModelPage(FilePage):
         self.context.listen(SAVE, succeeded=self.file.saved, ended=writer.save_ended)
         self.context.listen(PRESET, succeeded=writer.preset_applied)
         self.context.listen(_MACHINE, succeeded=self._machine_known)
-        self.context.listen("settings", started=self._settings_started, ended=self._settings_ended)
+        self.context.listen(SETTINGS, started=self._settings_started, ended=self._settings_ended)
         self.context.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
         self.context.listeners.listen_to_all(started=self._task_started, ended=time.job_ended)
 

@@ -13,7 +13,7 @@ from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.tokenizer.inspection import COUNT, LookingPage
 from llm_studio.ui.tabs.tokenizer.parts import JobCard, NoteCard
 from llm_studio.ui.tabs.tokenizer.settings import SettingsCard
-from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, button
 from llm_studio.workflows.data import texts
@@ -106,7 +106,7 @@ class TokenizerPage(LookingPage):
                     ended=self._on_prepare_ended)  # fmt: skip
         self.context.listen(IMPORT, started=self._on_started, reported=self._on_reported, succeeded=self._on_imported,
                     ended=self._on_import_ended)  # fmt: skip
-        self.context.listen("settings", failed=self._on_settings_failed)
+        self.context.listen(SETTINGS, failed=self._on_settings_failed)
 
     # --- The project ------------------------------------------------------------------------------------------
 

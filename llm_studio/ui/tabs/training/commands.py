@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Slot
 
 from llm_studio.ui.page import Page
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import tasks
+from llm_studio.ui.tasks import TRAINING
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.favourites import Favourite

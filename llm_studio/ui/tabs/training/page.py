@@ -10,12 +10,11 @@ from PySide6.QtWidgets import QWidget
 from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
 from llm_studio.i18n import _, size
 from llm_studio.ui.page_context import Toast
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
 from llm_studio.ui.tabs.training.curve_store import Answer, CurveStore
 from llm_studio.ui.tabs.training.external_runs import ExternalRuns
 from llm_studio.ui.tabs.training.view import TrainingView
-from llm_studio.ui.tasks import Task
+from llm_studio.ui.tasks import TRAINING, Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.favourites import Favourite

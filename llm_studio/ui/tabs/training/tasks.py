@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
-from llm_studio.ui.session import OVERVIEW, TRAINING
 from llm_studio.ui.tabs.training import curve_store
-from llm_studio.ui.tasks import BackgroundJob, Query, Task, Write
+from llm_studio.ui.tasks import OVERVIEW, TRAINING, BackgroundJob, Query, Task, Write
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings

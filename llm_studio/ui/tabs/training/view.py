@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.page_context import Toast
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import state, tasks
 from llm_studio.ui.tabs.training.curve_store import CurveStore
 from llm_studio.ui.tabs.training.curves import CurvesCard
@@ -21,7 +20,7 @@ from llm_studio.ui.tabs.training.plan import TrainingPlan
 from llm_studio.ui.tabs.training.resume_card import ResumeCard
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
-from llm_studio.ui.tasks import Task
+from llm_studio.ui.tasks import TRAINING, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import button
 

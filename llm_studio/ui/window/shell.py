@@ -9,14 +9,14 @@ from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.rail_facts import RailFacts
-from llm_studio.ui.session import Session
-from llm_studio.ui.start_page import StartPage
 from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.footer import Footer
 from llm_studio.ui.widgets.header import Header
 from llm_studio.ui.widgets.rail import Rail
 from llm_studio.ui.widgets.toast import ToastBar
+from llm_studio.ui.window.rail_facts import RailFacts
+from llm_studio.ui.window.session import Session
+from llm_studio.ui.window.start_page import StartPage
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page

@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
 
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _
-from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tasks import TRAINING
 
 if TYPE_CHECKING:
-    from llm_studio.ui.main_window import MainWindow
     from llm_studio.ui.tasks import BackgroundJob
+    from llm_studio.ui.window.main_window import MainWindow
     from llm_studio.workflows.overview import Project
 
 _PATIENCE = 20_000

@@ -11,7 +11,7 @@ from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tasks import BackgroundJob, Task
 
 if TYPE_CHECKING:
-    from llm_studio.ui.session import Session
+    from llm_studio.ui.window.session import Session
 
 _CONNECTION = "llm-studio-awake"
 _LOOK_EVERY = 5000

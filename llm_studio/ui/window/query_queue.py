@@ -1,7 +1,7 @@
 """Of the questions of one key, one computes at a time: many at once would slow each other down."""
 
 from llm_studio.ui.tasks import Query
-from llm_studio.ui.worker import Worker
+from llm_studio.ui.window.worker import Worker
 
 
 class QueryQueue:

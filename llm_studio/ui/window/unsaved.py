@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QMessageBox, QPushButton
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
-    from llm_studio.ui.main_window import MainWindow
+    from llm_studio.ui.window.main_window import MainWindow
 
 
 class Unsaved(QObject):

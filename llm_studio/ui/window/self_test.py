@@ -18,7 +18,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QApplication, QDialog, QPushButton
 
 from llm_studio.ui import tabs
-from llm_studio.ui.main_window import MainWindow
+from llm_studio.ui.window.main_window import MainWindow
 
 STEPS, STORIES = 20, 300
 _LOOK_EVERY = 50

@@ -10,19 +10,19 @@ from PySide6.QtWidgets import QMainWindow, QPushButton
 
 from llm_studio import i18n
 from llm_studio.ui import tabs
-from llm_studio.ui.closing import Closing
-from llm_studio.ui.completion_notifier import CompletionNotifier
 from llm_studio.ui.dialogs.problem import Problems
-from llm_studio.ui.keep_awake import Awake
-from llm_studio.ui.menus import fill_menu_bar, fill_project_menu
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.session import OVERVIEW, TRAINING, Session
-from llm_studio.ui.shell import Shell
-from llm_studio.ui.start_page import StartPage
-from llm_studio.ui.taskbar import Taskbar
-from llm_studio.ui.tasks import Query
-from llm_studio.ui.unsaved import Unsaved
+from llm_studio.ui.tasks import OVERVIEW, TRAINING, Query
+from llm_studio.ui.window.closing import Closing
+from llm_studio.ui.window.completion_notifier import CompletionNotifier
+from llm_studio.ui.window.keep_awake import Awake
+from llm_studio.ui.window.menus import fill_menu_bar, fill_project_menu
+from llm_studio.ui.window.session import Session
+from llm_studio.ui.window.shell import Shell
+from llm_studio.ui.window.start_page import StartPage
+from llm_studio.ui.window.taskbar import Taskbar
+from llm_studio.ui.window.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
@@ -222,7 +222,7 @@ class MainWindow(QMainWindow):
     @Slot(str)
     def choose_language(self, code: str) -> None:
         """Speak another language at once: all but the session is made anew, and running jobs go on."""
-        from llm_studio.ui.app import speak
+        from llm_studio.ui.window.app import speak
 
         self.preferences.language = code
         self.preferences.save()
@@ -247,7 +247,7 @@ class MainWindow(QMainWindow):
 
     def choose_theme(self, name: str) -> None:
         """Take a theme: "system", "light" or "dark"."""
-        from llm_studio.ui.app import apply_theme
+        from llm_studio.ui.window.app import apply_theme
 
         self.preferences.theme = name
         self.preferences.save()

@@ -14,7 +14,7 @@ from llm_studio.ui import tabs
 from llm_studio.ui.widgets.header import LANGUAGE_NAMES
 
 if TYPE_CHECKING:
-    from llm_studio.ui.main_window import MainWindow
+    from llm_studio.ui.window.main_window import MainWindow
 
 
 def fill_menu_bar(window: "MainWindow") -> None:

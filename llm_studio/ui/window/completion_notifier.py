@@ -6,8 +6,8 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QApplication, QStyle, QSystemTrayIcon, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.session import Session
 from llm_studio.ui.tasks import BackgroundJob, Task
+from llm_studio.ui.window.session import Session
 
 _LONG = 20.0
 """Seconds: who waits for less is still there."""

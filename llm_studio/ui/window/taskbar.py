@@ -7,9 +7,9 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.events import Event
-from llm_studio.ui.session import Session
 from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.footer import JobProgress
+from llm_studio.ui.window.session import Session
 
 _TICKS = 1000
 _REDRAW = 500

@@ -6,8 +6,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from llm_studio.events import RunStarted, StepDone
 from llm_studio.i18n import _, ngettext, number, short_number, size
-from llm_studio.ui.session import TRAINING
-from llm_studio.ui.tasks import BackgroundJob, Task
+from llm_studio.ui.tasks import TRAINING, BackgroundJob, Task
 from llm_studio.ui.widgets.rail import Rail, Standing
 
 if TYPE_CHECKING:

@@ -8,16 +8,13 @@ from PySide6.QtCore import QDeadlineTimer, QObject, QTimer, Signal, Slot
 from llm_studio.errors import BusyError, ProjectError, StudioError
 from llm_studio.events import Event
 from llm_studio.i18n import _
-from llm_studio.ui.query_queue import QueryQueue
-from llm_studio.ui.tasks import BackgroundJob, Query, Task, Write
-from llm_studio.ui.worker import Worker
+from llm_studio.ui.tasks import OVERVIEW, SETTINGS, BackgroundJob, Query, Task, Write
+from llm_studio.ui.window.query_queue import QueryQueue
+from llm_studio.ui.window.worker import Worker
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
 
-OVERVIEW = "overview"
-SETTINGS = "settings"
-TRAINING = "training"
 logger = logging.getLogger(__name__)
 _SETTINGS_DELAY = 150
 """Milliseconds: several settings changed in one go are written once."""

@@ -29,11 +29,12 @@ from PySide6.QtWidgets import QApplication
 
 from llm_studio import i18n
 from llm_studio.paths import log_folder, packaged, resource
-from llm_studio.ui import self_test, theme
-from llm_studio.ui.garbage import Collector
-from llm_studio.ui.main_window import MainWindow
+from llm_studio.ui import theme
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.single_instance import claim
+from llm_studio.ui.window import self_test
+from llm_studio.ui.window.garbage import Collector
+from llm_studio.ui.window.main_window import MainWindow
+from llm_studio.ui.window.single_instance import claim
 
 logger = logging.getLogger("llm_studio")
 _LOG_BYTES, _LOG_FILES = 1_000_000, 3
@@ -46,7 +47,7 @@ _LEVELS = {
 def main(arguments: Sequence[str] = ()) -> int:
     """Open the window, with the project whose folder is named if one is; returns when it is closed.
 
-    `--self-test OUT [PROJECTS]`: the window then drives itself, see `ui/self_test.py`.
+    `--self-test OUT [PROJECTS]`: the window then drives itself, see `ui/window/self_test.py`.
     """
     testing = arguments[:1] == ["--self-test"] and len(arguments) > 1
     if testing:
