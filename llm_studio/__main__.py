@@ -31,7 +31,7 @@ def main() -> None:
 
         pack.offer_to_imports()
     if to_window:
-        from llm_studio.ui.app import main as window
+        from llm_studio.ui.window.app import main as window
 
         sys.exit(window(arguments))
     from llm_studio import i18n

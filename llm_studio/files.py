@@ -53,7 +53,7 @@ def translate_os_errors(path: Path) -> Generator[None]:
             raise
         raise StorageError(
             _("{path} could not be written: {reason}.").format(path=path, reason=error.strerror or error),
-            _("Look at the disk and at what stands there, or choose another folder."),
+            _("Check the disk and that location, or choose another folder."),
         ) from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.config_file import dump, load, with_changes
+from llm_studio.config.yaml_file import dump, load, with_changes
 from llm_studio.errors import ProjectError
 from llm_studio.i18n import N_, _
 from llm_studio.paths import quoted
@@ -53,7 +53,7 @@ class Project:
             occupied = root.exists() and any(root.iterdir())
         if occupied and (root / "config" / "config.yaml").exists():
             raise ProjectError(_("There is already a project in {path}.").format(path=root),
-                               _("Go on with it, or choose another folder."))  # fmt: skip
+                               _("Open it, or choose another folder."))  # fmt: skip
         if occupied:
             raise ProjectError(_("The folder {path} is not empty and holds no project.").format(path=root),
                                _("Choose an empty or a new folder: nothing of yours will be mixed up."))  # fmt: skip

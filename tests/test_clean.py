@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.cli.app import DONE, PROBLEM, main
-from llm_studio.cli.cleaning import visible
+from llm_studio.cli.commands.clean import visible
 from llm_studio.project import Project
 
 

@@ -116,7 +116,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     (["generate", "PROJECT", "--checkpoint", "²"], "“²” is no checkpoint"),
     (["generate", "PROJECT", "--prompt", "\udcff"], "half of a character"),
     (["runs", "PROJECT", "--rename", "first", "second"], "already a run"),
-    (["train", "x" * 300], "no project" if WINDOWS else "can't be read"),
+    (["train", "x" * 300], "no project" if WINDOWS else "unreadable"),
     (["new", "x" * 300], "too long for Windows" if WINDOWS else "refuses this name"),
     (["config", "PROJECT", "--set", "model.d_model=" + "9" * 5000], "must be a whole number"),
     (["config", "PROJECT", "--set", "model.d_model={{x}: 3}"], "must be a whole number"),

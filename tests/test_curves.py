@@ -220,11 +220,11 @@ def test_a_stopped_run_waits_unless_it_was_set_aside(project: Project) -> None:
     train(project, StopSoon(lambda event: heard.append(event.kind)))
     (run,) = runs.listed(project)
     assert run.state == "stopped"
-    assert runs.waits(project, run)
+    assert runs.offers_resume(project, run)
     runs.set_aside(project, run.name)
-    assert not runs.waits(project, run)
-    runs.take_up(project, run.name)
-    assert runs.waits(project, run)
+    assert not runs.offers_resume(project, run)
+    runs.unset_aside(project, run.name)
+    assert runs.offers_resume(project, run)
     assert curves.read(project, run.name, Job()).last_step == run.step
 
 

@@ -105,7 +105,7 @@ def test_train_fit_records_what_it_took_and_leaves_the_settings_alone(
 ) -> None:
     before = project.config_file.read_text(encoding="utf-8")
     assert main(["train", str(project.root), "--fit", "--set", "training.max_steps=2"]) == 0
-    assert "Fits this machine" in capsys.readouterr().err
+    assert "Optimised for this machine" in capsys.readouterr().err
     assert project.config_file.read_text(encoding="utf-8") == before
     (run,) = runs.listed(project)
     plan = run.settings["training"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llm_studio.cli.app import main
 from llm_studio.config import DataSettings, Settings
-from llm_studio.config_file import dump, parse, with_changes
+from llm_studio.config.yaml_file import dump, parse, with_changes
 from llm_studio.data.corpus.corpus import Corpus
 from llm_studio.data.sources.store import Chunk, write_source
 from llm_studio.errors import ConfigError, ProjectError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.config import Settings
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from llm_studio.errors import BusyError, ConfigError, ProjectError, StorageError
 from llm_studio.project import Project, State, state
 
@@ -83,7 +83,7 @@ def test_a_name_that_no_system_takes_is_explained(tmp_path: Path, name: str) -> 
 
 def test_settings_that_can_not_be_read_are_explained(tmp_path: Path) -> None:
     (tmp_path / "config" / "config.yaml").mkdir(parents=True)
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(ConfigError, match="unreadable"):
         Project.open(tmp_path).settings()
 
 

@@ -1,55 +1,95 @@
-"""The way into the command line, its exit codes, and how a job is run from it."""
+"""The entry point of the command line: build the commands, run one, turn errors into messages and exit codes."""
 
-import contextlib
 import gettext
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator
-from types import FrameType
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from llm_studio import __version__
-from llm_studio.cli.display import JsonDisplay, TextDisplay, write_nowhere
+from llm_studio.cli.commands import (
+    clean,
+    curve,
+    forecast,
+    generate,
+    hub,
+    look,
+    machine,
+    project,
+    quickstart,
+    runs,
+    sources,
+    stats,
+    tokenizer,
+    train,
+)
+from llm_studio.cli.display import JsonDisplay, write_nowhere
+from llm_studio.cli.runner import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, Interrupted, ReaderGone
 from llm_studio.errors import Cancelled, StudioError
 from llm_studio.events import Failed
 from llm_studio.i18n import DOMAIN, N_, _, language
-from llm_studio.jobs import Job, awake
 from llm_studio.paths import resource
 
-DONE, PROBLEM, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+__all__ = ["DONE", "INTERRUPTED", "PROBLEM", "WRONG_USAGE", "build_app", "main"]
 
+COMMANDS = (
+    project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, generate, machine, quickstart,
+)  # fmt: skip
+"""The modules with commands, in the order of the help."""
 
-TYPER_SAYS = (
+TYPER_MESSAGES = (
     N_("Arguments"), N_("Options"), N_("Commands"), N_("Missing command."), N_("No such command {name!r}."),
     N_("default: {default}"), N_("required"),
 )  # fmt: skip
-"""What Typer says through gettext, so that our catalogue holds it too."""
+"""Typer's own messages, which it looks up through gettext: our catalogue has to hold them."""
 
 
-class ReaderGone(Exception):  # noqa: N818  not an error: `| head` has read what it wanted
-    """Who read our output has gone; the command was stopped, and what it had done is kept."""
+def build_app() -> typer.Typer:
+    """The program with all its commands, their help in the language that is active now."""
+    app = typer.Typer(
+        help=_("Build a small language model from scratch: collect texts, train a tokenizer, train a Transformer, "
+               "let it write.")
+        + "\n\n"
+        + _("New here? Try “llm-studio quickstart”: it does every step in a few minutes."),
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
+    app.callback()(_root)
+    for module in COMMANDS:
+        module.register(app)
+    return app
 
 
-class Interrupted(Exception):  # noqa: N818  not an error: what the user asked for
-    """The user stopped a command; what it had done is kept and said."""
+def _show_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"llm-studio {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help=_("print the version"), callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and give its exit code."""
+    """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  Windows consoles say cp1252
-    _let_typer_speak()
-    from llm_studio.cli import commands
+    _translate_typer()
 
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
     try:
-        outcome = commands.app(arguments, prog_name="llm-studio", standalone_mode=False)
+        outcome = build_app()(arguments, prog_name="llm-studio", standalone_mode=False)
     except TyperException as error:
         _show_usage(error)
         return WRONG_USAGE
@@ -64,21 +104,21 @@ def main(arguments: list[str] | None = None) -> int:
         return DONE
     except Exception:
         traceback.print_exc()
-        print(_("This is a bug in LLM Studio {version}, and not your fault. Nothing that was saved is lost.")
+        print(_("This is a bug in LLM Studio {version}, not your mistake. Nothing that was saved is lost.")
               .format(version=__version__), file=sys.stderr)  # fmt: skip
         return PROBLEM
     return outcome if isinstance(outcome, int) else DONE
 
 
-def _let_typer_speak() -> None:
-    """Let Typer's own words come from our catalogue: it asks gettext's global domain."""
+def _translate_typer() -> None:
+    """Translate Typer's own messages with our catalogue: Typer uses gettext's global domain."""
     os.environ["LANGUAGE"] = language()
     gettext.bindtextdomain(DOMAIN, str(resource("i18n")))
     gettext.textdomain(DOMAIN)
 
 
 def _show_usage(error: TyperException) -> None:
-    """Typer's own way to tell what is wrong and how the command is called, where the error has one."""
+    """Print Typer's message with the usage of the command, where the error has one."""
     show = getattr(error, "show", None)
     if callable(show):
         show()
@@ -91,53 +131,3 @@ def _explain(error: StudioError, as_json: bool) -> None:
         JsonDisplay().report(Failed(type(error).__name__, str(error)))
     else:
         typer.secho(str(error), fg="red", err=True)
-
-
-@contextlib.contextmanager
-def running(as_json: bool, speaks: bool = True) -> Generator[Job]:
-    """A job that Ctrl+C stops: the first asks it to end and keep its work, a second ends it at once.
-
-    Where it doesn't speak it is one of several processes that do the same, and another speaks.
-
-    It is asked the same when the reader of our output goes; then ReaderGone is raised at its end.
-    """
-    if not speaks:
-        job = Job()
-        with _asking_to_stop(job, quiet=True):
-            yield job
-        return
-    with JsonDisplay() if as_json else TextDisplay() as display:
-        job = Job(display.report)
-        display.reader.when_gone = job.request_stop
-        try:
-            with _asking_to_stop(job, as_json), awake():
-                yield job
-        except (Cancelled, Interrupted):
-            if display.reader.here:
-                raise
-        if not display.reader.here:
-            raise ReaderGone
-
-
-@contextlib.contextmanager
-def _asking_to_stop(job: Job, quiet: bool) -> Generator[None]:
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        if job.stop_requested:
-            raise KeyboardInterrupt
-        job.request_stop()
-        if not quiet:
-            print("\n" + _("Stopping; what is done is kept. Ctrl+C once more ends at once."), file=sys.stderr)
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform == "win32":  # Ctrl+Break, and the console that is closed
-        numbers.append(signal.SIGBREAK)
-    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a terminal that is closed, but for nohup
-        numbers.append(signal.SIGHUP)
-    previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {
-        number: signal.signal(number, ask) for number in numbers
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,15 +1,20 @@
-"""Arguments, options and ways to show things that several commands share."""
+"""Arguments, options and formatting that several commands share."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
+from pydantic.fields import FieldInfo
 
-from llm_studio.config_file import parse_value
-from llm_studio.i18n import _
+from llm_studio.config import Section
+from llm_studio.config.yaml_file import parse_value
+from llm_studio.i18n import _, ngettext, number
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_("the project's folder"), show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help=_("print events, one line of JSON each, for scripts"))]
+Json = Annotated[bool, typer.Option("--json", help=_("print events as JSON, one per line, for scripts"))]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help=_("change a setting, e.g. model.d_model=384; can be repeated")),
@@ -19,15 +24,16 @@ Separator = Annotated[
     str | None,
     typer.Option(
         help=_(
-            "what stands between two documents of one file: “blank” (blank lines), “<|endoftext|>”, or a line of "
-            "your own; without it, a file is one document"
+            "what separates documents within a file: “blank” (blank lines), “<|endoftext|>”, or a line of your own; "
+            "by default, a file is one document"
         )
     ),
 ]
 TextField = Annotated[
-    str | None,
-    typer.Option(help=_("the field, or column, that holds the text of a record; without it, it is found by itself")),
+    str | None, typer.Option(help=_("the field or column that holds the text; by default, it is detected"))
 ]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def parse_changes(given: list[str] | None) -> dict[str, object]:
@@ -43,8 +49,39 @@ def parse_changes(given: list[str] | None) -> dict[str, object]:
     return changes
 
 
+def setting_options(section: type[Section]) -> Callable[[_Command], _Command]:
+    """Give a command an option for each setting of `section`, with the help of its declaration.
+
+    The command receives those that were given as its parameter `sampling`, values by name.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        @functools.wraps(command)
+        def wrapper(**arguments: Any) -> Any:
+            values = {name: arguments.pop(name) for name in section.model_fields}
+            return command(**arguments, sampling={name: value for name, value in values.items() if value is not None})
+
+        signature = inspect.signature(command)
+        own = [parameter for parameter in signature.parameters.values() if parameter.name != "sampling"]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(info))
+            for name, info in section.model_fields.items()
+        ]
+        wrapper.__signature__ = signature.replace(parameters=[*own, *added])  # pyright: ignore[reportAttributeAccessIssue]  read by inspect.signature
+        wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
+        return wrapper  # pyright: ignore[reportReturnType]  called by Typer alone
+
+    return decorate
+
+
+def _option(info: FieldInfo) -> Any:
+    """The type of an option that sets a declared setting, None when it isn't given."""
+    kind: Any = info.annotation
+    return Annotated[kind | None, typer.Option(help=_(str(info.description)))]
+
+
 def table(rows: list[tuple[str, ...]], numbers: int = 0) -> str:
-    """Rows of cells as columns; the last `numbers` of them end at the right."""
+    """Rows of cells as aligned columns; the last `numbers` of them are right-aligned."""
     columns = list(zip(*rows, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
     left = len(columns) - numbers
@@ -54,3 +91,13 @@ def table(rows: list[tuple[str, ...]], numbers: int = 0) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def loss(value: float | None) -> str:
+    """A loss with three decimals, “–” where there is none."""
+    return "–" if value is None else number(value, 3)
+
+
+def counted(documents: int) -> str:
+    """“1 document”, “3 documents”."""
+    return ngettext("{n} document", "{n} documents", documents).format(n=number(documents))

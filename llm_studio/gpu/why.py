@@ -129,7 +129,7 @@ def _no_card() -> WhyNoGpu:
         (_("Train on the processor, with the preset nano or mini: they are made for it."),
          _("If there is one after all, see whether Windows' device manager lists it; cards of other makers can't be "
            "used.") if sys.platform == "win32" else
-         _("If there is one after all, see whether “lspci” lists it; cards of other makers can't be used.")),
+         _("If you have one, check that “lspci” lists it; cards of other makers can't be used.")),
     )  # fmt: skip
 
 

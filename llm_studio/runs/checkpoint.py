@@ -1,55 +1,58 @@
-"""Checkpoints: folders that hold all that is needed to go on, and can be moved. Nothing in them is pickled.
+"""Checkpoints: folders with everything needed to resume a run. They can be moved, and nothing in them is pickled.
 
     step-000500/
       model.safetensors        weights, float32
-      optimizer.safetensors    the moments of AdamW or Muon
-      config.yaml              every setting of the run
+      optimizer.safetensors    the state of AdamW or Muon
+      config.yaml              all settings of the run
       tokenizer.json
       checkpoint.json          step, losses, how it was computed; SHA-256 of the files above
 
-A checkpoint is written beside and renamed, so a folder named `step-…` is whole; what was damaged later is found
-by the sums.
+A checkpoint is written under a temporary name and renamed, so a folder named `step-…` is complete; later damage is
+found by the checksums.
 """
 
 import contextlib
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
-from safetensors import SafetensorError
+from typing import TYPE_CHECKING, Any
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.config_file import dump, load
+from llm_studio.config.yaml_file import dump, load
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, DiskFullError, NewerCheckpointError
 from llm_studio.events import CheckpointSaved
 from llm_studio.i18n import _
-from llm_studio.runs import tensors
+
+if TYPE_CHECKING:
+    from llm_studio.runs.tensors import Tensors
 
 VERSION = 1
 KEPT = 3
-"""The last checkpoints kept, besides the best."""
+"""Number of most recent checkpoints kept, besides the best."""
 _SPARE_BYTES = 1_000_000
 MEASURED = frozenset(("data.weights", "training.loss_on", "training.eval_sequences"))
-"""Settings with which validation losses are of other texts."""
+"""Settings that decide on which texts the validation loss is measured."""
 
-_PREFIX = "step-"
-_RECORD, _MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER = (
+RECORD, MODEL, OPTIMIZER, CONFIG, TOKENIZER = (
     "checkpoint.json", "model.safetensors", "optimizer.safetensors", "config.yaml", "tokenizer.json",
 )  # fmt: skip
+"""The names of its files."""
+MODEL_FILES = frozenset((MODEL, CONFIG, TOKENIZER))
+"""The files that a model is loaded from; resuming needs the optimizer's as well."""
+_PREFIX = "step-"
 
 
 @dataclass(frozen=True)
 class LoopState:
-    """Where a training stands, and how it was computed: with the same, the rest comes out bit for bit the same.
+    """The progress of a run and how it was computed: all that is needed to resume it bit for bit.
 
-    `validation_loss` was measured at this very step, or is None; `scaler` is the state of float16's loss scaling,
-    `recovery` that of what is done about trouble, `history` what was changed on the way.
+    `validation_loss` was measured at exactly this step, or is None; `scaler` is the state of the float16 gradient
+    scaler, `recovery` that of the automatic recovery from divergence; `history` lists the settings that were changed
+    during the run.
     """
 
     step: int
@@ -74,7 +77,7 @@ class LoopState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on the disk, its sums not yet verified. `conversations`: its model was trained on some."""
+    """A checkpoint on the disk, not yet verified. `conversations`: its model was trained on conversations."""
 
     path: Path
     state: LoopState
@@ -87,64 +90,62 @@ class Checkpoint:
 
     def settings(self) -> Settings:
         """The settings of the run."""
-        return load(self.path / _CONFIG)
+        return load(self.path / CONFIG)
 
     def tokenizer_json(self) -> str:
-        """The tokenizer that made the tokens."""
-        return (self.path / _TOKENIZER).read_text(encoding="utf-8")
+        """The tokenizer that made the tokens, as JSON."""
+        return (self.path / TOKENIZER).read_text(encoding="utf-8")
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The model's parameters by name."""
-        return _read_tensors(self.path / _MODEL)
+    def weights(self) -> "Tensors":
+        """The model's parameters by name. Raises CheckpointError."""
+        from llm_studio.runs import tensors
 
-    def moments(self) -> dict[str, torch.Tensor]:
-        """The optimizer's state by name."""
-        return _read_tensors(self.path / _OPTIMIZER)
+        return tensors.read(self.path / MODEL)
 
+    def moments(self) -> "Tensors":
+        """The optimizer's state by name. Raises CheckpointError."""
+        from llm_studio.runs import tensors
 
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return tensors.read(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=error)) from error
+        return tensors.read(self.path / OPTIMIZER)
 
 
 def folder(run: Path, step: int) -> Path:
-    """Where the checkpoint of a step is."""
+    """The folder of the checkpoint of a step."""
     return run / f"{_PREFIX}{step:06d}"
 
 
 def save(
     run: Path, state: LoopState, settings: Settings, tokenizer_json: str,
-    weights: dict[str, torch.Tensor], moments: dict[str, torch.Tensor], conversations: bool = False,
-    needed: Collection[int] = (),
+    weights: "Tensors", moments: "Tensors", conversations: bool = False, needed: Collection[int] = (),
 ) -> CheckpointSaved:  # fmt: skip
-    """Write a checkpoint whole, then remove those no longer kept. Raises StorageError; older ones stay then.
+    """Write a checkpoint atomically, then remove those no longer kept. Raises StorageError; older ones stay then.
 
-    Those of the `needed` steps are kept. Where there is no room the oldest of the others go before.
+    Those of the `needed` steps are kept. When the disk is nearly full, the oldest of the others are removed first.
     """
+    from llm_studio.runs import tensors
+
     began = time.perf_counter()
     path = folder(run, state.step)
     with files.translate_os_errors(run):
         run.mkdir(exist_ok=True)  # it may have been renamed by hand
-    _make_room(run, _SPARE_BYTES + sum(t.nbytes for t in (*weights.values(), *moments.values())), needed)
-    with files.atomic_folder(path) as beside:
-        tensors.write(beside / _MODEL, weights)
-        tensors.write(beside / _OPTIMIZER, moments)
-        (beside / _CONFIG).write_text(dump(settings), encoding="utf-8")
-        (beside / _TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
-        sums = {name: files.sha256_of(beside / name) for name in (_MODEL, _OPTIMIZER, _CONFIG, _TOKENIZER)}
+    _make_room(run, _SPARE_BYTES + tensors.size_of(weights) + tensors.size_of(moments), needed)
+    with files.atomic_folder(path) as partial:
+        tensors.write(partial / MODEL, weights)
+        tensors.write(partial / OPTIMIZER, moments)
+        (partial / CONFIG).write_text(dump(settings), encoding="utf-8")
+        (partial / TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
+        sums = {name: files.sha256_of(partial / name) for name in (MODEL, OPTIMIZER, CONFIG, TOKENIZER)}
         record = {"version": VERSION, "state": asdict(state), "conversations": conversations, "files": sums}
-        files.write_json(beside / _RECORD, {**record, "fingerprint": files.fingerprint(record)})
+        files.write_json(partial / RECORD, {**record, "fingerprint": files.fingerprint(record)})
     _prune(run, state.step, needed)
     return CheckpointSaved(state.step, path.name, files.folder_size(path), time.perf_counter() - began)
 
 
 def read(path: Path) -> Checkpoint:
-    """The checkpoint in the folder `path`. Raises CheckpointError where there is none that we understand."""
-    record = files.read_json(path / _RECORD)
+    """Read the record of the checkpoint in the folder `path`. Raises CheckpointError, NewerCheckpointError."""
+    record = record_of(path)
     if record is None:
-        raise CheckpointError(_("{path} is no checkpoint, or is damaged.").format(path=path))
+        raise CheckpointError(_("{path} is not a checkpoint, or is damaged.").format(path=path))
     if record.get("version", 0) > VERSION:
         raise NewerCheckpointError(
             _("The checkpoint {path} was made by a newer LLM Studio.").format(path=path), _("Update the program.")
@@ -154,21 +155,27 @@ def read(path: Path) -> Checkpoint:
         fields["compute"] = Compute(**fields["compute"])
         return Checkpoint(path, LoopState(**fields), record.get("conversations") is True)
     except (KeyError, TypeError) as error:
-        raise CheckpointError(_("{path} is no checkpoint, or is damaged.").format(path=path)) from error
+        raise CheckpointError(_("{path} is not a checkpoint, or is damaged.").format(path=path)) from error
 
 
-def verify(checkpoint: Checkpoint) -> None:
-    """Raise CheckpointError unless every file is as it was written."""
-    record = files.read_json(checkpoint.path / _RECORD) or {}
+def record_of(path: Path) -> dict[str, Any] | None:
+    """The raw record of the checkpoint in the folder `path`, of any version; None where there is none."""
+    return files.read_json(path / RECORD)
+
+
+def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None:
+    """Raise CheckpointError unless the record and the files `names` (all of them if None) are as they were written.
+
+    Hashes each of these files: verify only what will be read, and only once.
+    """
+    record = record_of(checkpoint.path) or {}
     written = record.pop("fingerprint", None)
-    damaged = [] if written == files.fingerprint(record) else [_RECORD]
-    for name, total in record.get("files", {}).items():
-        try:
-            intact = files.sha256_of(checkpoint.path / name) == total
-        except OSError:  # absent, or a bad sector
-            intact = False
-        if not intact:
-            damaged.append(name)
+    damaged = [] if written == files.fingerprint(record) else [RECORD]
+    sums: Mapping[str, str] = record.get("files", {})
+    damaged += [
+        name for name, sum_ in sums.items()
+        if (names is None or name in names) and not _is_intact(checkpoint.path / name, sum_)
+    ]  # fmt: skip
     if damaged:
         raise CheckpointError(
             _("The checkpoint {name} is damaged ({files}).").format(
@@ -178,8 +185,15 @@ def verify(checkpoint: Checkpoint) -> None:
         )
 
 
+def _is_intact(path: Path, sha256: str) -> bool:
+    try:
+        return files.sha256_of(path) == sha256
+    except OSError:  # absent, or a bad sector
+        return False
+
+
 def listed(run: Path) -> list[Checkpoint]:
-    """The readable checkpoints of a run, by step."""
+    """The readable checkpoints of a run, sorted by step."""
     found: list[Checkpoint] = []
     for path in _folders(run):
         with contextlib.suppress(CheckpointError):
@@ -187,29 +201,42 @@ def listed(run: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda c: c.step)
 
 
+def raw_states(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The folders of the checkpoints with the states in their records, of any version, newest first."""
+    found: list[tuple[int, Path, dict[str, Any]]] = []
+    for path in _folders(run):
+        state = (record_of(path) or {}).get("state")
+        if isinstance(state, dict) and isinstance(state.get("step"), int):
+            found.append((state["step"], path, state))
+    for _step, path, state in sorted(found, key=lambda entry: entry[0], reverse=True):
+        yield path, state
+
+
 def _folders(run: Path) -> list[Path]:
-    """The folders of checkpoints, by step. What else is there, such as the user's copies, isn't ours."""
+    """The folders of the checkpoints, sorted by step. Anything else, such as copies made by the user, is ignored."""
     return sorted((p for p in run.glob(f"{_PREFIX}*") if _step_of(p) >= 0 and p.is_dir()), key=_step_of)
 
 
 def finish_interrupted(run: Path) -> None:
-    """Give a checkpoint its name that is whole, where the program was ended just before it did."""
+    """Rename complete checkpoints whose program was killed just before it would have done so."""
     names = {path.name.partition(".")[0] for path in run.glob(f"{_PREFIX}*") if files.is_partial(path)}
-    for place in (run / name for name in sorted(names)):
-        for found in (files.being_written(place), files.set_aside(place)):
-            if _step_of(place) < 0 or place.exists():
+    for target in (run / name for name in sorted(names)):
+        for found in (files.being_written(target), files.set_aside(target)):
+            if _step_of(target) < 0 or target.exists():
                 break
             with contextlib.suppress(CheckpointError, OSError):
                 verify(read(found))
-                found.rename(place)
+                found.rename(target)
 
 
-def newest_intact(run: Path, latest: int | None = None) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint whose sums are right, and the names of the damaged ones that are newer.
+def newest_intact(
+    run: Path, latest: int | None = None, names: Collection[str] | None = None
+) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that can be verified, and the names of the damaged ones that are newer.
 
-    With `latest` none after that step is looked at.
+    Those after the step `latest` are ignored. `names`: the files to verify, as in `verify`.
 
-    Raises NewerCheckpointError where a newer program has gone on with the run: its work isn't to be undone.
+    Raises NewerCheckpointError where a newer program has resumed the run: its work must not be undone.
     """
     damaged: list[str] = []
     for path in reversed(_folders(run)):
@@ -217,7 +244,7 @@ def newest_intact(run: Path, latest: int | None = None) -> tuple[Checkpoint | No
             continue
         try:
             checkpoint = read(path)
-            verify(checkpoint)
+            verify(checkpoint, names)
         except NewerCheckpointError:
             raise
         except CheckpointError:
@@ -229,13 +256,13 @@ def newest_intact(run: Path, latest: int | None = None) -> tuple[Checkpoint | No
 
 def _step_of(path: Path) -> int:
     digits = path.name.removeprefix(_PREFIX)
-    return int(digits) if digits.isdigit() else -1
+    return int(digits) if digits.isdecimal() else -1
 
 
 def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
-    """The one with the lowest validation loss; the newest where none was measured; None where there is none.
+    """The one with the lowest validation loss; the newest where none was measured; None for an empty list.
 
-    `checkpoints` by step. Losses from before a change of what is measured don't compare with those after it.
+    `checkpoints` are sorted by step. Losses measured on other texts, before such a setting changed, aren't compared.
     """
     since = checkpoints[-1].state.measured_since if checkpoints else 0
     losses = [math.inf if c.state.validation_loss is None else c.state.validation_loss for c in checkpoints]
@@ -247,7 +274,7 @@ def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
 
 
 def _make_room(run: Path, size: int, needed: Collection[int]) -> None:
-    """See to it that `size` bytes are free: the oldest checkpoints go, but for the last two, the best and the `needed`.
+    """Free `size` bytes: remove the oldest checkpoints, except the last two, the best and the `needed` ones.
 
     Raises DiskFullError where that isn't enough.
     """
@@ -264,18 +291,18 @@ def _make_room(run: Path, size: int, needed: Collection[int]) -> None:
 
 
 def remove_after(run: Path, step: int) -> None:
-    """Remove the checkpoints of later steps, but for a newer program's: they are about to be done again."""
+    """Remove the checkpoints of later steps, which are about to be repeated; those of a newer program stay."""
     for path in _folders(run):
         if _step_of(path) > step and not _is_newer(path):
             files.remove_folder(path)
 
 
 def _prune(run: Path, step: int, needed: Collection[int]) -> None:
-    """Remove what is no longer kept now that the checkpoint of `step` is whole.
+    """Remove what is no longer kept now that the checkpoint of `step` is complete.
 
-    That is the older ones but for the last few, the best and the `needed`; later ones, damaged ones and what
-    interrupted saves left, which a resume stepped over; but nothing of a newer program. What another program holds
-    open stays for the next time.
+    That is: older ones except the last few, the best and the `needed` ones; later ones, damaged ones and the remains
+    of interrupted saves, which a resume skipped. Nothing of a newer program is removed. Files held open by another
+    program stay until the next time.
     """
     checkpoints = [c for c in listed(run) if c.step <= step]
     kept = {c.path for c in checkpoints[-KEPT:]} | {folder(run, step) for step in needed}

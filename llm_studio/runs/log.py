@@ -11,7 +11,7 @@ from llm_studio import files
 from llm_studio.events import Event, StepDone, to_json
 
 _BLOCK = 1 << 16
-"""Bytes read in one go."""
+"""Bytes read at once."""
 
 
 class RunLog:
@@ -35,27 +35,27 @@ class RunLog:
             self._stream = None
 
     def write(self, event: Event) -> None:
-        """Append one event; it is with the operating system when this returns.
+        """Append one event; when this returns, the operating system has it. Raises StorageError.
 
-        Where the disk is full it is kept, and written before what comes next.
+        An event that a full disk refuses is kept and written before the next one.
         """
         self._unwritten += (to_json(event) + "\n").encode()
         self.flush()
 
     def flush(self) -> None:
-        """Write what the disk refused so far. Raises StorageError."""
+        """Write the events that the disk has refused so far. Raises StorageError."""
         assert self._stream, "use RunLog in a with statement"
         with files.translate_os_errors(self._path):
             while self._unwritten:
                 self._unwritten = self._unwritten[self._stream.write(self._unwritten) :]
 
     def to_disk(self) -> None:
-        """Wait until it is on the disk: a checkpoint that outlives a power cut needs its log. From any thread."""
+        """Wait until the log is on the disk: a checkpoint that survives a power cut needs it. Thread-safe."""
         with files.translate_os_errors(self._path):
             files.flush_to_disk(self._path)
 
     def cut_after(self, step: int, evaluated: bool = True) -> None:
-        """Forget what it says of later steps, to which the training comes back; not that it did so before."""
+        """Remove the records of later steps, which will be repeated, but keep those of earlier rollbacks."""
         self.__exit__()
         try:
             cut_after(self._path, step, evaluated, resumed=False)
@@ -64,7 +64,7 @@ class RunLog:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a log, without a last line torn by a crash."""
+    """The records of a log; a last line cut off by a crash is skipped."""
     if not path.exists():
         return
     with path.open("rb") as lines:
@@ -75,7 +75,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """What a line holds; None where it is torn."""
+    """The record in a line; None where the line is incomplete."""
     try:
         record = json.loads(line.decode(errors="replace"))
     except ValueError:
@@ -84,41 +84,41 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = True) -> None:
-    """Forget what the log says of later steps: they are about to be done again.
+    """Remove the records of later steps: they are about to be repeated.
 
-    Where the checkpoint of `step` was saved before its evaluation, that evaluation will be done again as well; and a
-    run `resumed` there goes back to that checkpoint once more, if it must.
+    With `evaluated` false the checkpoint of `step` was saved before its evaluation, which will be repeated as well;
+    with `resumed`, a rollback to that step is removed too, since the run may roll back to it once more.
     """
     if not path.exists():
         return
-    again = {"rollback"} if resumed else set[str]()
-    again |= set() if evaluated else {"evaluation", "sample"}
+    repeated = {"rollback"} if resumed else set[str]()
+    repeated |= set() if evaluated else {"evaluation", "sample"}
     kept: list[bytes] = []
-    end, whole = 0, True
+    end, unchanged = 0, True
     with files.translate_os_errors(path), path.open("rb") as log:
-        for start, line in _from_the_end(log):
+        for start, line in _reversed_lines(log):
             record, ended = _record(line), line.endswith(b"\n")
             at = record.get("step", 0) if record else math.inf
             if record and ended and record.get("event") == StepDone.kind and at <= step:
-                end = start + len(line)  # steps ascend: all before it stays
+                end = start + len(line)  # steps ascend: everything before it is kept
                 break
-            stays = record is not None and (at < step or (at == step and record.get("event") not in again))
-            kept += [line if ended else line + b"\n"] if stays else []
-            whole = whole and stays and ended
-    if not whole:
-        with files.atomic_write(path) as beside, path.open("rb") as log, beside.open("wb") as left:
-            _copy(log, left, end)
-            left.writelines(reversed(kept))
+            keep = record is not None and (at < step or (at == step and record.get("event") not in repeated))
+            kept += [line if ended else line + b"\n"] if keep else []
+            unchanged = unchanged and keep and ended
+    if not unchanged:
+        with files.atomic_write(path) as partial, path.open("rb") as log, partial.open("wb") as target:
+            _copy(log, target, end)
+            target.writelines(reversed(kept))
 
 
-def _from_the_end(log: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines of a log from the last to the first, each with its place. Never much of it is in memory."""
-    place, rest = log.seek(0, os.SEEK_END), b""
-    while place:
-        before = max(0, place - _BLOCK)
+def _reversed_lines(log: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines of a log from the last to the first, each with its offset. Only one block of it is in memory."""
+    offset, rest = log.seek(0, os.SEEK_END), b""
+    while offset:
+        before = max(0, offset - _BLOCK)
         log.seek(before)
-        first, *lines = (log.read(place - before) + rest).splitlines(keepends=True)
-        place, rest = before, first
+        first, *lines = (log.read(offset - before) + rest).splitlines(keepends=True)
+        offset, rest = before, first
         start = before + len(first) + sum(map(len, lines))
         for line in reversed(lines):
             start -= len(line)
@@ -128,7 +128,7 @@ def _from_the_end(log: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _copy(source: IO[bytes], target: IO[bytes], length: int) -> None:
-    """The first `length` bytes of a file to another one."""
+    """Copy the first `length` bytes of a file to another one."""
     while length and (block := source.read(min(_BLOCK, length))):
         target.write(block)
         length -= len(block)

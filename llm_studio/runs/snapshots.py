@@ -1,15 +1,29 @@
-"""Snapshots: weights alone, in half precision, of log-spaced steps: a timeline of what the model could say when."""
+"""Snapshots: weights only, in half precision, of log-spaced steps: a timeline of what the model could write when.
+
+    snapshots/
+      config.yaml               every setting of the run
+      tokenizer.json
+      step-000123.safetensors   the weights at a step, float16
+
+Settings and tokenizer are kept once for all snapshots, so that one opens when its run has no checkpoint left. Runs
+made by earlier versions don't have these two files.
+"""
 
 import contextlib
 import math
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from llm_studio import files
-from llm_studio.runs import tensors
+from llm_studio.config import Settings
+from llm_studio.config.yaml_file import dump
+from llm_studio.runs.checkpoint import CONFIG, TOKENIZER
+
+if TYPE_CHECKING:
+    from llm_studio.runs.tensors import Tensors
 
 _GROWTH = 1.2
+_PREFIX, _SUFFIX = "step-", ".safetensors"
 
 
 def is_due(step: int) -> bool:
@@ -20,38 +34,64 @@ def is_due(step: int) -> bool:
 
 
 def folder(run: Path) -> Path:
-    """Where the snapshots of a run are."""
+    """The folder of the snapshots of a run."""
     return run / "snapshots"
 
 
-def save(run: Path, step: int, weights: dict[str, torch.Tensor], limit_bytes: int) -> bool:
-    """Write the snapshot of `step`; where all together pass `limit_bytes`, the most crowded ones go.
+def save(
+    run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: Settings, tokenizer_json: str
+) -> bool:  # fmt: skip
+    """Write the snapshot of `step`; where all together exceed `limit_bytes`, the most crowded ones are removed.
 
-    Returns whether one was written: a model may be larger than the limit.
+    Returns whether one was written: a model may be larger than the limit. Raises StorageError.
     """
-    halves = {name: tensor.detach().to(torch.float16) for name, tensor in weights.items()}
-    if sum(t.nbytes for t in halves.values()) > limit_bytes:
+    from llm_studio.runs import tensors
+
+    halves = tensors.to_half(weights)
+    if tensors.size_of(halves) > limit_bytes:
         return False
-    with files.atomic_write(folder(run) / f"step-{step:06d}.safetensors") as beside:
-        tensors.write(beside, halves)
+    # first what it takes to open the snapshot; a run of the same name may have left other ones
+    _write_if_changed(folder(run) / CONFIG, dump(settings))
+    _write_if_changed(folder(run) / TOKENIZER, tokenizer_json)
+    with files.atomic_write(folder(run) / f"{_PREFIX}{step:06d}{_SUFFIX}") as partial:
+        tensors.write(partial, halves)
     _thin_out(run, limit_bytes)
     return True
 
 
+def _write_if_changed(path: Path, text: str) -> None:
+    try:
+        unchanged = path.read_text(encoding="utf-8") == text
+    except (OSError, ValueError):
+        unchanged = False
+    if not unchanged:
+        files.write_text(path, text)
+
+
 def listed(run: Path) -> dict[int, Path]:
     """The snapshots by step."""
-    steps = {path.stem.removeprefix("step-"): path for path in folder(run).glob("step-*.safetensors")}
-    # what else is there, such as a synchroniser's "step-000001 (1)", isn't ours
+    steps = {path.stem.removeprefix(_PREFIX): path for path in folder(run).glob(f"{_PREFIX}*{_SUFFIX}")}
+    # anything else, such as the "step-000001 (1)" of a cloud synchroniser, is ignored
     return dict(sorted((int(step), path) for step, path in steps.items() if step.isdecimal()))
 
 
-def read(path: Path) -> dict[str, torch.Tensor]:
-    """The weights of a snapshot, in float16."""
+def step_of(path: Path) -> int | None:
+    """The step of the snapshot in the file `path`; None where that is something else."""
+    digits = path.stem.removeprefix(_PREFIX)
+    if path.suffix != _SUFFIX or path.stem == digits or not digits.isdecimal():
+        return None
+    return int(digits)
+
+
+def read(path: Path) -> "Tensors":
+    """The weights of a snapshot, in float16. Raises CheckpointError."""
+    from llm_studio.runs import tensors
+
     return tensors.read(path)
 
 
 def remove_after(run: Path, step: int) -> None:
-    """Remove the snapshots of later steps: they are about to be done again, perhaps in another way."""
+    """Remove the snapshots of later steps: they are about to be repeated, perhaps with other settings."""
     for later in [path for found, path in listed(run).items() if found > step]:
         with files.translate_os_errors(later):
             files.retry_while_locked(lambda path=later: path.unlink(missing_ok=True))
@@ -69,5 +109,5 @@ def _thin_out(run: Path, limit_bytes: int) -> None:
         inner = range(1, len(steps) - 1)
         crowded = min(inner, key=lambda i: math.log((steps[i + 1] + 1) / (steps[i - 1] + 1)), default=0)
         del sizes[steps[crowded]]
-        with contextlib.suppress(OSError):  # another program reads it: it goes the next time
+        with contextlib.suppress(OSError):  # another program reads it: it is removed the next time
             found[steps[crowded]].unlink(missing_ok=True)

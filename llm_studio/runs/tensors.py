@@ -1,28 +1,37 @@
-"""Named tensors on the disk, in the safetensors format: read without mapping, written with the system's own errors."""
+"""Named tensors on the disk, in the safetensors format. The only module of this package that imports torch."""
 
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from llm_studio.errors import CheckpointError
+from llm_studio.i18n import _
 
-def read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in the file at `path`. Raises OSError, SafetensorError."""
-    # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
-    return safetensors.torch.load(path.read_bytes())
+Tensors: TypeAlias = dict[str, torch.Tensor]
+
+
+def read(path: Path) -> Tensors:
+    """The tensors in the file at `path`. Raises CheckpointError where it can't be read."""
+    try:
+        # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
+        return safetensors.torch.load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=error)) from error
 
 
 def write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors as they are, from whatever device. Raises OSError, as when the disk is full."""
-    here = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Write tensors as they are, from any device. Raises OSError, as when the disk is full."""
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        safetensors.torch.save_file(here, path)
+        safetensors.torch.save_file(on_cpu, path)
     except SafetensorError as error:
-        # the library tells a full disk only in words: "I/O error: No space left on device (os error 28)"
+        # the library reports a full disk only in words: "I/O error: No space left on device (os error 28)"
         code = re.search(r"os error (\d+)", str(error))
         if code is None:
             raise
@@ -32,14 +41,24 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
         ) from error
 
 
-class Copy:
-    """Tensors as they are now, in the computer's memory, whatever becomes of them after.
+def to_half(tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """The tensors in float16, on the device where they are."""
+    return {name: tensor.detach().to(torch.float16) for name, tensor in tensors.items()}
 
-    From a graphics card they come while it goes on: `wait` until they are there.
+
+def size_of(tensors: Mapping[str, torch.Tensor]) -> int:
+    """Bytes of all tensors together."""
+    return sum(tensor.nbytes for tensor in tensors.values())
+
+
+class Copy:
+    """The tensors as they are now, in the computer's memory, unaffected by later updates.
+
+    From a graphics card they are copied asynchronously: call `wait` before reading them.
     """
 
     def __init__(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        self._tensors: dict[str, torch.Tensor] = {}
+        self._tensors: Tensors = {}
         self._arrived: torch.cuda.Event | None = None
         for name, tensor in tensors.items():
             self.add(name, tensor)
@@ -51,8 +70,8 @@ class Copy:
             self._arrived = self._arrived or torch.cuda.Event()
             self._arrived.record()
 
-    def wait(self) -> dict[str, torch.Tensor]:
-        """The tensors; from any thread."""
+    def wait(self) -> Tensors:
+        """The tensors; can be called from any thread."""
         if self._arrived is not None:
             self._arrived.synchronize()
         return self._tensors
@@ -61,9 +80,9 @@ class Copy:
 def _copy(tensor: torch.Tensor) -> torch.Tensor:
     if not tensor.is_cuda:
         return tensor.clone(memory_format=torch.contiguous_format)
-    # into pages that stay where they are, the card copies by itself, in its turn among the steps' kernels
+    # into pinned memory the card copies asynchronously, in order with the kernels of the steps
     try:
         pages = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    except RuntimeError:  # the system has none left to give; a save is worth waiting for the card
+    except RuntimeError:  # no pinned memory left: waiting for the card is better than losing a save
         return tensor.cpu()
     return pages.copy_(tensor, non_blocking=True)

@@ -97,7 +97,8 @@ class CheckpointSaver:
             return
         self._keeper.finish()
         halves = update.copy_of({name: tensor.detach().half() for name, tensor in update.model.state_dict().items()})
-        self._keeper.write(partial(self._write_snapshot, step, halves, limit))
+        self._keeper.write(partial(self._write_snapshot, step, halves, limit, update.settings))
 
-    def _write_snapshot(self, step: int, halves: Copy, limit: int) -> None:
-        snapshots.save(self._material.folder, step, halves.wait(), limit)
+    def _write_snapshot(self, step: int, halves: Copy, limit: int, settings: Settings) -> None:
+        tokenizer_json = self._material.tokenizer.to_json()
+        snapshots.save(self._material.folder, step, halves.wait(), limit, settings, tokenizer_json)

@@ -1,80 +1,61 @@
-"""What all tabs have in common: a head with title and actions, and the way they ask and hear."""
+"""The base of all tabs' pages, and how a page is composed.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+A page is a widget with one or more controllers:
+
+* The **page** (a subclass of `Page`, `tabs/<tab>/page.py`) makes and lays out widgets, shows what a controller
+  reports and calls a controller when the user does something. It holds no state but that of its widgets.
+* A **controller** (a subclass of `Controller`, `tabs/<tab>/controller.py`) knows the project, requests tasks, listens
+  to their keys, holds the state and reports changes by its signals. It makes no widgets. A page with several concerns
+  has several controllers, each with its keys; one that needs another gets it in its constructor.
+* Both share the page's `PageContext`: the open project, its last overview, the signals that leave the page
+  (`context.tab_requested`, `toast_requested`, ...; `context.request(task)`) and the listeners to tasks
+  (`context.listen(KEY, succeeded=...)`). A key has one listener in a page; a second one is refused.
+
+Out: the signals of the context; the shell connects them. In: the methods of `Page` below, which the shell calls. `Page`
+passes `open_project`, `leave_project` and `show_overview` on to the controllers in the order in which they were made; a
+subclass that overrides one calls `super()` first, so that its controllers are up to date when it shows them.
+`tabs/export` is an example.
+
+Cards and other widgets of a page know neither the context nor a controller: they have signals (`stop_requested`) and
+`show_...` methods, and the page connects the two sides.
+"""
+
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
 
 
-@dataclass(frozen=True)
-class Toast:
-    """A short word at the foot of the window that goes away by itself, with a way to undo what was done."""
-
-    text: str
-    undo: Task | None = None
-
-
-@dataclass(frozen=True)
-class _Listener:
-    started: Callable[[Task], None] | None
-    reported: Callable[[Any], None] | None
-    succeeded: Callable[[Any], None] | None
-    failed: Callable[[BaseException], None] | None
-    cancelled: Callable[[], None] | None
-    ended: Callable[[], None] | None
-
-
 class Page(QWidget):
-    """One tab. It shows and asks: signals go out, and what comes of them comes in by its slots.
+    """One tab.
 
-    A page is made anew when the language changes: all that it shows must come from the project, from `show_overview`,
+    A page is made again when the language changes: all that it shows must come from the project, from `show_overview`,
     from what running tasks report, and from `draft`.
     """
 
-    asked = Signal(object)
-    """A Task to be started."""
-    stop_asked = Signal(str)
-    """The key of a task that should end and keep what it can."""
-    save_asked = Signal(str)
-    settings_asked = Signal(dict)
-    """Settings to be changed, by dotted name."""
-    tab_asked = Signal(str)
-    """The name of another tab to go to."""
-    checkpoint_asked = Signal(str, int)
-    """Talk with a run's model as it was at a step."""
-    told = Signal(object)
-    """A Toast."""
-    restart_asked = Signal()
-    """The program should end and begin anew."""
-
     def __init__(self, title: str, subtitle: str, parent: QWidget) -> None:
         super().__init__(parent)
-        self.project: Project | None = None
-        self.overview: Overview | None = None
-        self._listeners: dict[str, _Listener] = {}
+        self.context = PageContext(self)
         set_role(self, "page")
         self.title = QLabel(title, self)
         set_role(self.title, "title")
         self.subtitle = QLabel(subtitle, self)
         self.subtitle.setWordWrap(True)
         set_role(self.subtitle, "muted")
-        words = QVBoxLayout()
-        words.setSpacing(2)
-        words.addWidget(self.title)
-        words.addWidget(self.subtitle)
+        titles = QVBoxLayout()
+        titles.setSpacing(2)
+        titles.addWidget(self.title)
+        titles.addWidget(self.subtitle)
         self.head_buttons = QHBoxLayout()
         """Buttons at the right of the title, the primary one last."""
         self.head_buttons.setSpacing(GAP)
         head = QHBoxLayout()
-        head.addLayout(words, 1)
+        head.addLayout(titles, 1)
         head.addLayout(self.head_buttons)
         self.body = QVBoxLayout(self)
         """Everything, from top to bottom; the head is first."""
@@ -82,85 +63,53 @@ class Page(QWidget):
         self.body.setSpacing(GAP)
         self.body.addLayout(head)
 
-    # --- For the main window ----------------------------------------------------------------------------------
+    @property
+    def project(self) -> "Project | None":
+        """The open project."""
+        return self.context.project
+
+    @property
+    def overview(self) -> "Overview | None":
+        """The open project's last overview."""
+        return self.context.overview
+
+    # No @Slot on these: PySide6 6.11 still calls an overridden slot of a base class after the object was deleted
 
     def open_project(self, project: "Project | None") -> None:
-        """Another project is open, or none: forget all of the one before. `show_overview` follows soon."""
-        self.project, self.overview = project, None
-        for dialog in self.findChildren(QDialog):  # it asks about the project before
+        """Another project is open, or none: forget everything about the previous one. `show_overview` follows soon."""
+        self.context.project, self.context.overview = project, None
+        for dialog in self.findChildren(QDialog):  # it is about the previous project
             dialog.reject()
+        for controller in self.context.controllers:
+            controller.open_project(project)
 
     def leave_project(self) -> None:
-        """The project is about to be left, or the program: send what the user has changed and what isn't sent."""
+        """The project or the program is about to be closed: request whatever the user changed and isn't written yet."""
+        for controller in self.context.controllers:
+            controller.leave_project()
+
+    def show_overview(self, overview: "Overview") -> None:
+        """The project has this overview: called after opening and whenever something has changed."""
+        self.context.overview = overview
+        for controller in self.context.controllers:
+            controller.show_overview(overview)
 
     def unsaved(self) -> str:
-        """Why something that the user has written can't be kept when it is left now, "" where nothing is lost."""
+        """Why something that the user has written can't be saved when the page is left now, "" if nothing is lost."""
         return ""
 
     def discard_unsaved(self) -> None:
-        """The user gives up what `unsaved` tells of."""
+        """The user gives up what `unsaved` reported."""
 
     def draft(self) -> object:
-        """What is being written and isn't in the project, for the page that takes this one's place; else None."""
+        """What is being written and isn't in the project, for the page that replaces this one; else None."""
         return None
 
     def take_draft(self, draft: Any) -> None:
-        """Go on with what was being written on the page before this one; None where nothing was."""
-
-    # No @Slot here: PySide6 6.11 goes on calling an overridden slot of a base class after the object was deleted
-    def show_overview(self, overview: "Overview") -> None:
-        """The project stands as `overview` says: called after opening and whenever something has changed."""
-        self.overview = overview
+        """Continue with the draft of the page that this one replaces; None if it had none."""
 
     def take_checkpoint(self, run: str, step: int) -> None:
-        """Another tab asks to talk with the model of `run` at `step`; Generation does."""
+        """Another tab wants to chat with the model of `run` at `step`; Generation does it."""
 
     def show_help(self, name: str) -> None:
-        """Another tab, `name`, asks to be explained; Understand does."""
-
-    def task_started(self, task: Task) -> None:
-        """A task has begun; for a page made while it runs, also right after `open_project`."""
-        listener = self._listeners.get(task.key)
-        if listener and listener.started:
-            listener.started(task)
-
-    def task_reported(self, key: str, event: object) -> None:
-        """A running task tells something."""
-        listener = self._listeners.get(key)
-        if listener and listener.reported:
-            listener.reported(event)
-
-    def task_succeeded(self, key: str, result: object) -> None:
-        """A task has ended well."""
-        listener = self._listeners.get(key)
-        if listener and listener.succeeded:
-            listener.succeeded(result)
-
-    def task_failed(self, key: str, error: BaseException) -> None:
-        """A task has failed. The window tells the user, unless the task says that its page does."""
-        listener = self._listeners.get(key)
-        if listener and listener.failed:
-            listener.failed(error)
-
-    def task_cancelled(self, key: str) -> None:
-        """A task was stopped and kept nothing."""
-        listener = self._listeners.get(key)
-        if listener and listener.cancelled:
-            listener.cancelled()
-
-    def task_ended(self, key: str) -> None:
-        """A task is over, whichever way."""
-        listener = self._listeners.get(key)
-        if listener and listener.ended:
-            listener.ended()
-
-    # --- For the tabs themselves ------------------------------------------------------------------------------
-
-    def listen(
-        self, key: str, *,
-        started: Callable[[Task], None] | None = None, reported: Callable[[Any], None] | None = None,
-        succeeded: Callable[[Any], None] | None = None, failed: Callable[[BaseException], None] | None = None,
-        cancelled: Callable[[], None] | None = None, ended: Callable[[], None] | None = None,
-    ) -> None:  # fmt: skip
-        """Call these when something happens to the task of this key, whoever asked for it."""
-        self._listeners[key] = _Listener(started, reported, succeeded, failed, cancelled, ended)
+        """The tab `name` is to be explained; Understand does it."""

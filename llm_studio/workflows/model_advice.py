@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from llm_studio.config import Settings
-from llm_studio.config_file import PRESETS, load_preset
+from llm_studio.config.presets import load_preset, preset_names
 from llm_studio.i18n import _, duration, number, short_number, size
 from llm_studio.workflows.overview import Overview
 from llm_studio.workflows.projects import Cost, cost_of
@@ -88,7 +88,7 @@ def _memory(plan: Plan) -> Advice | None:
         text = f"{text} " + _("Fewer sequences at a time, and more micro-batches in a step, learn the same.")
         changes = {"training.batch_size": batch, "training.gradient_accumulation_steps": micro_batches}
         return Advice("memory", text, action, changes)
-    for name in reversed(PRESETS):
+    for name in reversed(preset_names()):
         preset = load_preset(name)
         changes = _shape(preset)
         fitting = plan.settings.replaced({**changes, "training.batch_size": preset.training.batch_size})
@@ -159,7 +159,7 @@ def _too_short(plan: Plan) -> Advice | None:
     enough = min(BEST_TOKENS_PER_PARAMETER * parameters, MOST_PASSES * plan.tokens / 4)
     if not plan.tokens or plan.tokens_seen >= min(FEWEST_TOKENS_SEEN * parameters, enough / 4):
         return None
-    text = _("In {steps} steps the model sees {seen} tokens, {ratio} for each parameter: that is short to learn much.")
+    text = _("In {steps} steps the model sees {seen} tokens, {ratio} per parameter: too few to learn much.")
     text = text.format(steps=number(plan.settings.training.max_steps), seen=short_number(plan.tokens_seen),
                        ratio=number(plan.tokens_seen / parameters, 1))  # fmt: skip
     return _with_steps("short", text, plan, enough / plan.tokens_of_step)

@@ -15,7 +15,7 @@ from llm_studio.workflows.projects import Cost, Steps, model_cost, steps
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.store import Source
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,23 @@ from pathlib import Path
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.config_file import Preset, load_preset, parse
+from llm_studio.config.presets import load_preset
+from llm_studio.config.yaml_file import parse
 from llm_studio.errors import ConfigError, ProjectError, TokenizerError
 from llm_studio.i18n import _
 from llm_studio.model import cost
 from llm_studio.project import Project, State, state
 
-DEFAULT_PRESET: Preset = "small"
+DEFAULT_PRESET = "small"
 
 
-def new_project(root: Path, preset: Preset = DEFAULT_PRESET, language: str = "en", name: str = "") -> Project:
+def new_project(root: Path, preset: str = DEFAULT_PRESET, language: str = "en", name: str = "") -> Project:
     """A new project folder with the settings of a preset. Raises ProjectError, StorageError."""
     settings = load_preset(preset).replaced({"project.name": name or root.resolve().name, "project.language": language})
     return Project.create(root, settings)
 
 
-def apply_preset(project: Project, preset: Preset) -> Settings:
+def apply_preset(project: Project, preset: str) -> Settings:
     """Give the project all settings of a preset but its own name, language and cleaning."""
     old, new = project.settings().to_dict(), load_preset(preset).to_dict()
     settings = Settings.from_dict({**new, "project": old["project"], "data": old["data"]})

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio.config_file import Preset
 from llm_studio.events import TextWritten
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -16,9 +15,9 @@ from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_g
 from llm_studio.workflows.training.train import PROMPTS, seconds_per_step, train
 
 if TYPE_CHECKING:
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
 
-_PRESET: Preset = "nano"
+_PRESET = "nano"
 _STORIES = 12_000
 _TRAINING_SECONDS = 95
 _FEWEST_STEPS, _ENOUGH_STEPS, _MOST_STEPS = 300, 400, 3_000

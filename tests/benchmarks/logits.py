@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from llm_studio.device import choose
 from llm_studio.model.transformer import Transformer
 from llm_studio.training.subprocess_trial import peak_bytes, resident_bytes

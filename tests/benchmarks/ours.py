@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from tests.benchmarks.learner import Learner
 
 EVALUATE = 10

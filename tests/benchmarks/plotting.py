@@ -16,8 +16,8 @@ def main() -> None:
 
     from llm_studio.events import StepDone
     from llm_studio.ui import theme
-    from llm_studio.ui.app import make_application
     from llm_studio.ui.widgets.plot import Line, Plot
+    from llm_studio.ui.window.app import make_application
     from llm_studio.workflows.training.curves import LOSS, STEP, Curves
 
     app = make_application()

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from llm_studio.config import Settings
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from llm_studio.data.tokens import batches
 from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.jobs import Job

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from llm_studio import files
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from llm_studio.device import choose
 from llm_studio.jobs import Job
 from llm_studio.runs import checkpoint

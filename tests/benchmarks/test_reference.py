@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from llm_studio.model.transformer import Transformer
 from tests.benchmarks.reference import PlainTransformer
 from tests.benchmarks.training import STEPS

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from llm_studio.config import Settings
-from llm_studio.config_file import load_preset
+from llm_studio.config.presets import load_preset
 from llm_studio.device import choose
 from llm_studio.model.transformer import Transformer
 from llm_studio.training.optim import optimizer

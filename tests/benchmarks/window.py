@@ -79,10 +79,10 @@ def _train_in_window(root: str, name: str) -> list[tuple[str, float]]:
     from PySide6.QtCore import Qt, QTimer
 
     from llm_studio.events import StepDone
-    from llm_studio.ui.app import make_application, speak
-    from llm_studio.ui.main_window import MainWindow
     from llm_studio.ui.preferences import Preferences
-    from llm_studio.ui.worker import Task
+    from llm_studio.ui.tasks import BackgroundJob
+    from llm_studio.ui.window.app import make_application, speak
+    from llm_studio.ui.window.main_window import MainWindow
     from llm_studio.workflows.training.train import train
 
     app = make_application()
@@ -104,7 +104,9 @@ def _train_in_window(root: str, name: str) -> list[tuple[str, float]]:
     def begin() -> None:
         window.go_to("training")
         project = Project.open(Path(root))
-        window.session.start(Task("training", lambda job: train(project, job, run=name), "Training", "training"))
+        window.session.start(
+            BackgroundJob("training", lambda job: train(project, job, run=name), "Training", "training")
+        )
 
     def ended(key: str) -> None:
         if key == "training":

@@ -37,6 +37,10 @@ def save(run: Path, step: int, loss: float | None = None, history: Sequence[dict
     return checkpoint.folder(run, step)
 
 
+def save_snapshot(run: Path, step: int, weights: dict[str, torch.Tensor], limit: int) -> bool:
+    return snapshots.save(run, step, weights, limit, Settings(), "{}")
+
+
 def steps(run: Path) -> list[int]:
     return [c.step for c in checkpoint.listed(run)]
 
@@ -223,7 +227,7 @@ def test_snapshots_are_due_ever_more_rarely() -> None:
 def test_snapshots_stay_within_their_room_and_keep_first_and_last(tmp_path: Path) -> None:
     weights = {"w": torch.randn(1000)}
     for step in range(0, 400, 10):
-        assert snapshots.save(tmp_path, step, weights, 30_000)
+        assert save_snapshot(tmp_path, step, weights, 30_000)
     kept = snapshots.listed(tmp_path)
     assert sum(p.stat().st_size for p in kept.values()) <= 30_000
     assert min(kept) == 0 and max(kept) == 390 and len(kept) > 10
@@ -234,7 +238,7 @@ def test_snapshots_stay_within_their_room_and_keep_first_and_last(tmp_path: Path
 
 def test_where_two_snapshots_have_no_room_the_last_stays(tmp_path: Path) -> None:
     for step in (0, 1, 2):
-        assert snapshots.save(tmp_path, step, {"w": torch.randn(1000)}, 3000)
+        assert save_snapshot(tmp_path, step, {"w": torch.randn(1000)}, 3000)
     assert list(snapshots.listed(tmp_path)) == [2]
 
 
@@ -251,15 +255,15 @@ def test_a_snapshot_that_another_program_reads_stays_until_the_next_time(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", busy)
         for step in range(5):
-            assert snapshots.save(tmp_path, step, {"w": torch.randn(1000)}, 5000)
+            assert save_snapshot(tmp_path, step, {"w": torch.randn(1000)}, 5000)
     assert len(snapshots.listed(tmp_path)) == 5
-    snapshots.save(tmp_path, 5, {"w": torch.randn(1000)}, 5000)
+    save_snapshot(tmp_path, 5, {"w": torch.randn(1000)}, 5000)
     assert list(snapshots.listed(tmp_path)) == [0, 5]
 
 
 def test_strange_files_among_the_snapshots_are_passed_over_and_later_ones_go_on_request(tmp_path: Path) -> None:
     for step in (1, 5, 9):
-        snapshots.save(tmp_path, step, {"w": torch.ones(2)}, 10_000)
+        save_snapshot(tmp_path, step, {"w": torch.ones(2)}, 10_000)
     (snapshots.folder(tmp_path) / "step-000001 (1).safetensors").write_bytes(b"")
     assert list(snapshots.listed(tmp_path)) == [1, 5, 9]
     snapshots.remove_after(tmp_path, 5)
@@ -267,5 +271,5 @@ def test_strange_files_among_the_snapshots_are_passed_over_and_later_ones_go_on_
 
 
 def test_a_model_larger_than_the_room_makes_no_snapshot(tmp_path: Path) -> None:
-    assert not snapshots.save(tmp_path, 1, {"w": torch.randn(1000)}, 1000)
+    assert not save_snapshot(tmp_path, 1, {"w": torch.randn(1000)}, 1000)
     assert not snapshots.listed(tmp_path)

@@ -8,13 +8,13 @@ import pytest
 from llm_studio.config import Settings
 from llm_studio.errors import BusyError, ProjectError
 from llm_studio.project import Project
-from llm_studio.runs import registry
-from llm_studio.runs.registry import Run
+from llm_studio.runs import record, registry
+from llm_studio.runs.record import Run
 
 
 def made(project: Project, name: str, created: str = "2030-01-01", **changes: Any) -> Run:
     """The record of a run that never was, with a file in its folder and a log."""
-    run = replace(registry.new(name, Settings(), 1000, "2.0", "data"), state="stopped", created=created, **changes)
+    run = replace(record.new(name, Settings(), 1000, "2.0", "data"), state="stopped", created=created, **changes)
     registry.write(project, run)
     (registry.folder(project, name) / "weights").write_bytes(bytes(5000))
     project.logs.mkdir(exist_ok=True)

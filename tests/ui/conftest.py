@@ -17,10 +17,10 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.project import Project
 from llm_studio.ui import theme
-from llm_studio.ui.app import make_application, speak
-from llm_studio.ui.garbage import Collector
-from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.window.app import make_application, speak
+from llm_studio.ui.window.garbage import Collector
+from llm_studio.ui.window.main_window import MainWindow
 from tests.ui.driver import Driver
 
 

@@ -8,8 +8,8 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.project import Project
 from llm_studio.ui.dialogs.problem import ProblemDialog
-from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.page import Page
+from llm_studio.ui.window.main_window import MainWindow
 
 _W = TypeVar("_W", bound=QWidget)
 LONG = 120_000

@@ -14,8 +14,8 @@ from llm_studio.ui.dialogs import problem
 from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
-from llm_studio.ui.main_window import MainWindow
 from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.window.main_window import MainWindow
 from llm_studio.workflows.data import texts
 from tests.ui.driver import Driver
 

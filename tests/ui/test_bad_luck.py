@@ -10,8 +10,8 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from llm_studio.jobs import Job
-from llm_studio.ui import app
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.window import app
 from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
 
@@ -20,7 +20,7 @@ def works(driver: Driver) -> None:
     """The window goes on: the dialog closes, a job runs."""
     driver.click("Close", driver.problem())
     driver.qtbot.waitUntil(lambda: driver.window.problems.dialog is None)
-    driver.session.start(Task("again", lambda job: "done", "Again"))
+    driver.session.start(BackgroundJob("again", lambda job: "done", "Again"))
     driver.settle()
     assert driver.results["again"] == "done"
 
@@ -46,7 +46,7 @@ def test_memory_that_runs_out(opened: Driver) -> None:
     def eat(job: Job) -> None:
         raise MemoryError
 
-    opened.session.start(Task("eat", eat, "Eating"))
+    opened.session.start(BackgroundJob("eat", eat, "Eating"))
     opened.settle()
     assert "not enough memory" in opened.problem().what.text()
     works(opened)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from llm_studio.errors import StorageError
 from llm_studio.jobs import Job
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob, Query
 from tests.ui.driver import LONG, Driver
 
 
@@ -28,12 +28,12 @@ def until_stopped(then: Callable[[], object] = lambda: None) -> Callable[[Job], 
 
 def quit_and_save(driver: Driver) -> None:
     assert not driver.window.close()
-    driver.click("Stop and save, then quit", driver.dialog(QMessageBox))
+    driver.click("Save, stop and quit", driver.dialog(QMessageBox))
 
 
 def test_a_second_close_waits_for_the_save_as_the_first_does(driver: Driver) -> None:
     saving, saved = threading.Event(), threading.Event()
-    driver.session.start(Task("training", until_stopped(lambda: (saving.set(), saved.wait(20))), "Training"))
+    driver.session.start(BackgroundJob("training", until_stopped(lambda: (saving.set(), saved.wait(20))), "Training"))
     quit_and_save(driver)
     driver.qtbot.waitUntil(saving.is_set, timeout=LONG)
     for _again in range(3):
@@ -45,9 +45,9 @@ def test_a_second_close_waits_for_the_save_as_the_first_does(driver: Driver) -> 
 
 def test_a_job_that_began_after_the_answer_is_asked_about(driver: Driver) -> None:
     saved = threading.Event()
-    driver.session.start(Task("training", until_stopped(lambda: saved.wait(20)), "Training"))
+    driver.session.start(BackgroundJob("training", until_stopped(lambda: saved.wait(20)), "Training"))
     quit_and_save(driver)
-    driver.session.start(Task("export", until_stopped(), "Export"))
+    driver.session.start(BackgroundJob("export", until_stopped(), "Export"))
     quit_and_save(driver)
     saved.set()
     driver.qtbot.waitUntil(lambda: not driver.window.isVisible(), timeout=LONG)
@@ -57,7 +57,7 @@ def test_a_save_that_failed_is_told_before_the_window_closes(driver: Driver) -> 
     def fail() -> None:
         raise StorageError("The disk is full.", "Make room.")
 
-    driver.session.start(Task("training", until_stopped(fail), "Training"))
+    driver.session.start(BackgroundJob("training", until_stopped(fail), "Training"))
     quit_and_save(driver)
     driver.settle()
     assert driver.problem().what.text() == "The disk is full."
@@ -70,7 +70,7 @@ def test_a_save_that_failed_is_told_before_the_window_closes(driver: Driver) -> 
 def test_all_threads_share_one_time_to_end(driver: Driver) -> None:
     gate = threading.Event()
     for number in range(4):
-        driver.session.start(Task(f"deaf {number}", lambda job: gate.wait(30)))
+        driver.session.start(Query(f"deaf {number}", lambda job: gate.wait(30)))
     begun = time.monotonic()
     assert not driver.session.wait(300)
     assert time.monotonic() - begun < 0.9
@@ -80,12 +80,12 @@ def test_all_threads_share_one_time_to_end(driver: Driver) -> None:
 _DEAF = """
 import sys, time
 from PySide6.QtCore import QTimer
-from llm_studio.ui import app, closing
-from llm_studio.ui.worker import Task
+from llm_studio.ui.window import app, closing
+from llm_studio.ui.tasks import Query
 closing._PATIENCE = 100
 
 def start(window, wanted):
-    window.session.start(Task("deaf", lambda job: time.sleep(60)))
+    window.session.start(Query("deaf", lambda job: time.sleep(60)))
     QTimer.singleShot(0, window, window.close)
 
 app._start = start
@@ -99,7 +99,9 @@ def test_a_thread_that_does_not_end_never_aborts_the_process(tmp_path: Path) -> 
 
 
 def test_leaving_a_project_leaves_the_jobs_of_the_program_alone(opened: Driver) -> None:
-    opened.session.start(Task("gpu", until_stopped(), "Enabling the GPU", "diagnostics", of_program=True))
+    opened.session.start(
+        BackgroundJob("gpu", until_stopped(), "Enabling the GPU", "diagnostics", outlives_project=True)
+    )
     opened.window.closing.close_project()
     assert opened.session.project is None and opened.window.closing.question is None
     assert opened.session.is_running("gpu") and not opened.session.is_stopping("gpu")
@@ -109,11 +111,13 @@ def test_leaving_a_project_leaves_the_jobs_of_the_program_alone(opened: Driver) 
 
 
 def test_stopping_the_jobs_of_a_project_stops_no_job_of_the_program(opened: Driver) -> None:
-    opened.session.start(Task("gpu", until_stopped(), "Enabling the GPU", "diagnostics", of_program=True))
-    opened.session.start(Task("training", until_stopped(), "Training", "training"))
+    opened.session.start(
+        BackgroundJob("gpu", until_stopped(), "Enabling the GPU", "diagnostics", outlives_project=True)
+    )
+    opened.session.start(BackgroundJob("training", until_stopped(), "Training", "training"))
     opened.window.closing.close_project()
     assert "Enabling" not in opened.dialog(QMessageBox).text()
-    opened.click("Stop and save, then leave the project", opened.dialog(QMessageBox))
+    opened.click("Save, stop and change project", opened.dialog(QMessageBox))
     opened.qtbot.waitUntil(lambda: opened.session.project is None, timeout=LONG)
     assert opened.session.is_running("gpu") and not opened.session.is_stopping("gpu")
 
@@ -129,8 +133,8 @@ def test_a_project_whose_drive_is_away_stays_among_the_recent_ones(driver: Drive
 
 
 def test_esc_stops_what_is_on_the_screen_before_all_else(opened: Driver) -> None:
-    opened.session.start(Task("training", until_stopped(), "Training", "training"))
-    opened.session.start(Task("writing", until_stopped(), "Writing", "generation"))
+    opened.session.start(BackgroundJob("training", until_stopped(), "Training", "training"))
+    opened.session.start(BackgroundJob("writing", until_stopped(), "Writing", "generation"))
     opened.page("generation")
     opened.window.stop_current()
     opened.qtbot.waitUntil(lambda: not opened.session.is_running("writing"), timeout=LONG)
@@ -143,7 +147,7 @@ def test_esc_stops_what_is_on_the_screen_before_all_else(opened: Driver) -> None
 
 def test_a_log_off_saves_at_once_and_asks_nothing(opened: Driver) -> None:
     saved: list[bool] = []
-    opened.session.start(Task("training", until_stopped(lambda: saved.append(True)), "Training"))
+    opened.session.start(BackgroundJob("training", until_stopped(lambda: saved.append(True)), "Training"))
     opened.session.change_settings({"training.seed": 4321})
     opened.window.closing.log_off()
     assert saved and opened.session.project is not None

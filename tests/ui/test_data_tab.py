@@ -90,7 +90,7 @@ def test_an_empty_project_says_what_to_do_and_one_click_does_it(fresh: Driver) -
     assert page.preview.text.toPlainText()
     assert page.hint.isVisible()
     assert "40 documents" in toast(fresh)
-    fresh.click("Go on to Tokenizer")
+    fresh.click("Continue to Tokenizer")
     assert fresh.window.pages["tokenizer"].isVisible()
 
 
@@ -226,7 +226,7 @@ def test_a_removed_source_comes_back_by_undo(opened: Driver, tmp_path: Path) -> 
     opened.qtbot.keyClick(page.sources.table, Qt.Key.Key_Delete)
     opened.settle()
     assert names(page) == ["stories-en"]
-    assert "“mine” is removed." in toast(opened)
+    assert "“mine” removed." in toast(opened)
     opened.click("Undo")
     opened.settle()
     assert names(page) == ["mine", "stories-en"]

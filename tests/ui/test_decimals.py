@@ -6,9 +6,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDoubleSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from llm_studio.ui.app import speak
 from llm_studio.ui.tabs.model.fields import FreeNumber
 from llm_studio.ui.widgets.decimal_box import DecimalBox
+from llm_studio.ui.window.app import speak
 from tests.ui.driver import Driver
 
 

@@ -5,9 +5,9 @@ import pytest
 from llm_studio.events import StepDone, to_json
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.ui.session import OVERVIEW
 from llm_studio.ui.tabs.training import tasks
 from llm_studio.ui.tabs.training.page import TrainingPage
+from llm_studio.ui.tasks import OVERVIEW
 from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
 

@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from llm_studio.ui import theme
-from llm_studio.ui.worker import Task, Worker
+from llm_studio.ui.tasks import Query
+from llm_studio.ui.window.worker import Worker
 
 
 class Knot(QWidget):
@@ -32,7 +33,7 @@ def test_a_worker_that_allocates_ends_no_widget(qtbot: QtBot, qapp: QApplication
     knots = [Knot() for _number in range(20)]
     watched = [weakref.ref(knot, lambda _ref: ended.append(threading.get_ident())) for knot in knots]
     del knots
-    worker = Worker(Task("test", allocate), qapp)
+    worker = Worker(Query("test", allocate), qapp)
     worker.start()
     assert worker.wait(20_000)
     qtbot.waitUntil(lambda: len(ended) == len(watched), timeout=20_000)

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QDoubleSpinBox
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.ui.tasks import BackgroundJob
 from llm_studio.ui.widgets.tinted_text import describe
-from llm_studio.ui.worker import Task
 from llm_studio.workflows.generation import chats
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
@@ -164,7 +164,7 @@ def test_chats_are_listed_opened_branched_marked_and_deleted_with_undo(driver: D
     write(driver, page, "Once")
     write(driver, page, "Then")
     first = page.talk.chat
-    driver.click("Branch here", page)
+    driver.click("Branch from here", page)
     driver.settle()
     assert page.talk.chat.turns == first.turns[:1] and page.talk.chat.id != first.id
     driver.click("Favourite", page)
@@ -224,7 +224,7 @@ def test_sliders_change_the_candidates_at_once_and_a_click_on_one_takes_it(drive
     assert [c.kept for c in after] == [True] * 3 + [False] * 7 and [c.own for c in before][:3] == [
         c.own for c in after
     ][:3]
-    assert "3 tokens kept of 400" in page.sampling.caption.text()
+    assert "3 possible tokens of 400" in page.sampling.caption.text()
     driver.qtbot.waitUntil(lambda: trained.settings().generation.top_k == 3, timeout=LONG)
     driver.settle()
     assert top_k.value() == 3 and page.sampling._preset.text() == "Custom"
@@ -281,7 +281,7 @@ def test_another_step_is_loaded_and_a_damaged_or_absent_one_is_told_inline(drive
 
 def test_it_writes_while_a_training_runs_and_finds_its_checkpoints(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    driver.session.start(Task("training", lambda job: train(trained, job, run="c", changes={
+    driver.session.start(BackgroundJob("training", lambda job: train(trained, job, run="c", changes={
         "training.max_steps": 100_000, "training.checkpoint_interval": 3, "training.threads": 1}), "Training",
         tab="training", changes_project=True))  # fmt: skip
     driver.qtbot.waitUntil(lambda: page.choice.run_box.findData("c") >= 0, timeout=LONG)

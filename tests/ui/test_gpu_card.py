@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QPushButton
 from llm_studio.events import Progress
 from llm_studio.gpu import card, pack, why
 from llm_studio.jobs import Job
-from llm_studio.ui.taskbar import Taskbar
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.window.taskbar import Taskbar
 from tests.gpu import wheels
 from tests.gpu.index import Faults, Index, serving
 from tests.gpu.test_why import AMPERE
@@ -86,11 +86,11 @@ def test_a_fetch_is_stopped_at_the_foot_of_the_window_and_goes_on(driver: Driver
     driver.qtbot.waitUntil(lambda: partial.exists() and partial.stat().st_size > 0, timeout=10_000)
     driver.window.stop_current()
     driver.settle()
-    assert "What has come is kept" in shown.pack.text()
+    assert "What was downloaded is kept" in shown.pack.text()
     served.faults.stall_after = None
     driver.click("Enable my GPU", shown)
     driver.settle()
-    assert "are here already" in shown.pack.text()
+    assert "are already downloaded" in shown.pack.text()
 
 
 def test_a_file_that_is_no_torch_is_refused_in_the_card(driver: Driver, served: Index, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_program_begins_anew_only_if_the_user_lets_it_end(driver: Driver, mo
         while not job.stop_requested:
             job._stop.wait(0.05)
 
-    driver.session.start(Task("long", wait_for_stop, "Something long"))
+    driver.session.start(BackgroundJob("long", wait_for_stop, "Something long"))
     driver.running("long")
     window.restart()
     assert window.begin_anew and window.closing.question is not None
@@ -141,7 +141,7 @@ def test_the_taskbar_follows_the_running_job(driver: Driver) -> None:
             job.report(Progress("", done or 0, None if done is None else 10, ""))
             job._stop.wait(0.8)
 
-    driver.session.start(Task("long", work, "Something long"))
+    driver.session.start(BackgroundJob("long", work, "Something long"))
     driver.qtbot.waitUntil(lambda: states.append(bar.state) or bar.state == 0.5, timeout=10_000)
     driver.settle()
     driver.qtbot.waitUntil(lambda: bar.state is None, timeout=5_000)

@@ -25,7 +25,7 @@ def fresh(driver: Driver, tmp_path: Path) -> Driver:
 
 def opened(driver: Driver) -> HubDialog:
     driver.page("data")
-    driver.click("Search for data sets")
+    driver.click("Search for datasets")
     return driver.dialog(HubDialog)
 
 
@@ -82,11 +82,11 @@ def test_a_download_that_is_stopped_keeps_what_came_and_goes_on(fresh: Driver, h
     page.downloads.begin({"name": "hf:me/tales", "max_documents": 50})
     fresh.running("data/add")
     fresh.qtbot.waitUntil(lambda: bool(list(page.project.raw.rglob("0*.parquet"))), timeout=20_000)
-    page.sources.stop_asked.emit()
+    page.sources.stop_requested.emit()
     fresh.settle()
     hub.faults.stall_after = None
     kept = page.overview.sources[0].documents
-    assert 0 < kept < 50 and "can be gone on with" in toast(fresh)
+    assert 0 < kept < 50 and "can be resumed" in toast(fresh)
     assert page.sources.go_on.text() == "Continue"
     fresh.click(page.sources.go_on)
     fresh.settle()

@@ -9,11 +9,10 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.ui.main_window import MainWindow
-from llm_studio.ui.page import Toast
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.session import SETTINGS
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob, Query, Task
+from llm_studio.ui.window.main_window import MainWindow
 from llm_studio.workflows.generation import chats, favourites
 from llm_studio.workflows.projects import new_project
 from llm_studio.workflows.training import train
@@ -37,7 +36,7 @@ def test_settings_that_wait_for_others_to_be_written_stay_with_their_project(ope
     project, gate, second = opened.session.project, threading.Event(), other(tmp_path)
     assert project is not None
     before = text(second)
-    opened.session.start(Task(SETTINGS, lambda job: gate.wait(20)))  # the disk is slow
+    opened.session.start(Query(SETTINGS, lambda job: gate.wait(20)))  # the disk is slow
     opened.session.change_settings({"training.seed": 4321})
     opened.session.open(second)
     gate.set()
@@ -49,7 +48,7 @@ def test_settings_that_wait_for_others_to_be_written_stay_with_their_project(ope
 def test_settings_that_wait_are_written_when_the_window_closes(opened: Driver) -> None:
     project, gate = opened.session.project, threading.Event()
     assert project is not None
-    opened.session.start(Task(SETTINGS, lambda job: gate.wait(1)))
+    opened.session.start(Query(SETTINGS, lambda job: gate.wait(1)))
     opened.session.change_settings({"training.seed": 4321})
     opened.window.close()
     assert "seed: 4321" in text(project)
@@ -93,7 +92,7 @@ def test_config_yaml_being_typed_is_kept_and_stays_with_its_project(opened: Driv
 
 
 def test_an_undo_goes_with_its_project(opened: Driver, tmp_path: Path) -> None:
-    opened.window.shell.say(Toast("gone", Task("data/restore", lambda job: "x")))
+    opened.window.shell.say(Toast("gone", Query("data/restore", lambda job: "x")))
     assert opened.window.shell.toasts.isVisible()
     opened.open(other(tmp_path))
     assert not opened.window.shell.toasts.isVisible()
@@ -144,7 +143,7 @@ def test_the_language_can_be_chosen_during_the_start_and_jobs_run_on(qtbot: QtBo
     driver.qtbot.waitUntil(lambda: bool(there), timeout=LONG)
     window.choose_language("en")
     driver.qtbot.waitUntil(lambda: len(there) > 1, timeout=LONG)
-    driver.session.start(Task("job", lambda job: 1, "Job"))  # the pages of before are gone and hear nothing
+    driver.session.start(BackgroundJob("job", lambda job: 1, "Job"))  # the pages of before are gone and hear nothing
     driver.settle()
     window.close()
     window.deleteLater()

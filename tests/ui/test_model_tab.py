@@ -8,12 +8,11 @@ from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
 
 from llm_studio.config import SECTIONS, Settings
-from llm_studio.config_file import PRESETS, load_preset
+from llm_studio.config.presets import load_preset, preset_names
 from llm_studio.model.cost import parameters
 from llm_studio.project import Project
 from llm_studio.ui.tabs.model.blocks import INNER, blocks
 from llm_studio.ui.tabs.model.fields import WholeNumber
-from llm_studio.ui.tabs.model.labels import LABELS
 from llm_studio.ui.widgets.architecture import Architecture
 from tests.ui.driver import Driver
 
@@ -57,7 +56,9 @@ def marked(page: Any) -> dict[str, str]:
 def test_the_form_shows_every_declared_setting(opened: Driver) -> None:
     page = opened.page("model")
     declared = {f"{s}.{name}" for s in ("model", "training") for name in SECTIONS[s].model_fields}
-    assert set(page.form.fields) == declared == set(LABELS)
+    assert set(page.form.fields) == declared
+    titles = [info.title for section in ("model", "training") for info in SECTIONS[section].model_fields.values()]
+    assert all(titles)  # each setting declares its name for people
     shown = settings(opened)
     for path, made in page.form.fields.items():
         section, name = path.split(".")
@@ -119,7 +120,7 @@ def test_a_wrong_setting_among_the_folded_ones_unfolds_them(opened: Driver) -> N
 def test_nothing_is_asked_when_an_overview_comes(opened: Driver) -> None:
     page = opened.page("model")
     asked: list[object] = []
-    page.settings_asked.connect(asked.append)
+    page.context.settings_requested.connect(asked.append)
     for _time in range(3):
         opened.session.refresh()
         opened.settle()
@@ -171,7 +172,7 @@ def test_a_block_says_what_it_is_by_mouse_and_by_keyboard(opened: Driver) -> Non
 
 
 def test_the_blocks_together_have_all_parameters() -> None:
-    for name in PRESETS:
+    for name in preset_names():
         for changes in ({}, {"model.tie_embeddings": False, "model.bias": True, "model.norm": "layernorm"}):
             model = load_preset(name).replaced(changes).model
             parts = parameters(model, 5000)
@@ -287,14 +288,14 @@ def test_what_cannot_be_measured_says_why(opened: Driver, qtbot: QtBot) -> None:
 
 
 def test_a_job_stops_a_measurement(opened: Driver) -> None:
-    from llm_studio.ui.worker import Task
+    from llm_studio.ui.tasks import BackgroundJob
 
     page = opened.page("model")
     write(opened, "training.gradient_accumulation_steps", "4")
     opened.settle()
     page.step_time.begin()
     assert opened.session.is_running("model/probe")
-    opened.session.start(Task("other", lambda job: None, "Something else"))
+    opened.session.start(BackgroundJob("other", lambda job: None, "Something else"))
     opened.settle()
     assert page.step_time.seconds is None or not opened.session.is_running("model/probe")
     assert not opened.told

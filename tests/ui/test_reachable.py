@@ -103,6 +103,6 @@ def test_a_window_switched_to_french_says_what_one_begun_in_french_says(opened: 
     there = {w for kind in texts(opened.window).values() for w in kind}
     english = {
         "Data", "Model", "Training", "Generation", "Understand", "Export", "Diagnostics", "Loss", "Settings", "Add",
-        "Start the training", "Train the tokenizer", "Remove", "Cleaning", "Sampling", "Seed",
+        "Start training", "Train the tokenizer", "Remove", "Cleaning", "Sampling", "Seed",
     }  # fmt: skip
     assert sorted(there & english) == []

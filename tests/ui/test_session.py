@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 from llm_studio.errors import BusyError, Cancelled, StudioError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
-from llm_studio.ui.session import Session
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob, Query, Task, Write
+from llm_studio.ui.window.session import Session
 from llm_studio.workflows import overview, projects
 from tests.ui.driver import LONG, Driver
 
@@ -57,11 +57,15 @@ def test_a_task_has_exactly_one_outcome(qtbot: QtBot, qapp: object) -> None:
     def panic(job: Job) -> None:
         raise BaseException("a panic of a library in Rust")
 
-    assert run(qtbot, session, Task("a", lambda job: 7, "A")).heard == [("succeeded", 7), ("ended", None)]
-    assert run(qtbot, session, Task("a", fail, "A")).heard == [("failed", error), ("problem", error), ("ended", None)]
-    assert run(qtbot, session, Task("a", cancel, "A")).kinds() == ["cancelled", "ended"]
-    assert run(qtbot, session, Task("a", panic, "A")).kinds() == ["failed", "problem", "ended"]
-    quiet = Task("a", fail, "A", shows_problems=True)
+    assert run(qtbot, session, BackgroundJob("a", lambda job: 7, "A")).heard == [("succeeded", 7), ("ended", None)]
+    assert run(qtbot, session, BackgroundJob("a", fail, "A")).heard == [
+        ("failed", error),
+        ("problem", error),
+        ("ended", None),
+    ]
+    assert run(qtbot, session, BackgroundJob("a", cancel, "A")).kinds() == ["cancelled", "ended"]
+    assert run(qtbot, session, BackgroundJob("a", panic, "A")).kinds() == ["failed", "problem", "ended"]
+    quiet = BackgroundJob("a", fail, "A", page_shows_errors=True)
     assert run(qtbot, session, quiet).kinds() == ["failed", "ended"]
 
 
@@ -73,7 +77,7 @@ def test_two_thousand_events_arrive_in_order(qtbot: QtBot, qapp: object) -> None
         for n in range(2000):
             job.report(Progress("counting", n, 2000, ""))
 
-    ear = run(qtbot, session, Task("count", work, "Counting"))
+    ear = run(qtbot, session, BackgroundJob("count", work, "Counting"))
     assert [event.done for event in ear.events] == list(range(2000))  # type: ignore[attr-defined]
 
 
@@ -81,8 +85,8 @@ def test_a_second_job_of_a_kind_is_refused_and_the_first_goes_on(qtbot: QtBot, q
     session = Session(qapp)  # type: ignore[arg-type]
     gate = threading.Event()
     ear = Ear(session)
-    session.start(Task("a", lambda job: gate.wait(10), "A"))
-    session.start(Task("a", lambda job: "second", "A"))
+    session.start(BackgroundJob("a", lambda job: gate.wait(10), "A"))
+    session.start(BackgroundJob("a", lambda job: "second", "A"))
     gate.set()
     qtbot.waitUntil(session.is_idle, timeout=LONG)
     assert [type(value) for kind, value in ear.heard if kind == "problem"] == [BusyError]
@@ -98,7 +102,7 @@ def test_a_newer_question_takes_the_place_of_an_older_one(qtbot: QtBot, qapp: ob
             threading.Event().wait(0.01)
         return "old"
 
-    ear = run(qtbot, session, Task("ask", slow), Task("ask", lambda job: "new"))
+    ear = run(qtbot, session, Query("ask", slow), Query("ask", lambda job: "new"))
     assert [value for kind, value in ear.heard if kind == "succeeded"] == ["new"]
     assert ear.kinds().count("ended") == 1
 
@@ -109,7 +113,7 @@ def test_of_many_questions_one_computes_at_a_time_and_the_newest_is_answered(qtb
     gate, began = threading.Event(), list[int]()
 
     def question(number: int) -> Task:
-        return Task("next", lambda job: (began.append(number), gate.wait(20), number)[-1])
+        return Query("next", lambda job: (began.append(number), gate.wait(20), number)[-1])
 
     ear = Ear(session)
     for number in range(20):
@@ -126,7 +130,7 @@ def test_questions_that_write_are_all_done(qtbot: QtBot, qapp: object) -> None:
     session = Session(qapp)  # type: ignore[arg-type]
     written: list[int] = []
     for number in range(9):
-        session.start(Task("keep", lambda job, n=number: written.append(n), in_order=True))  # type: ignore[misc]
+        session.start(Write("keep", lambda job, n=number: written.append(n)))  # type: ignore[misc]
     qtbot.waitUntil(session.is_idle, timeout=LONG)
     assert written == list(range(9))
 
@@ -218,12 +222,14 @@ def test_a_project_that_vanishes_is_closed_with_one_sentence(opened: Driver, tmp
 def test_a_project_that_is_gone_for_a_moment_stays_open_while_a_job_runs(
     opened: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_studio.ui.session._LOOK_AGAIN", 50)
+    monkeypatch.setattr("llm_studio.ui.window.session._LOOK_AGAIN", 50)
     project = opened.session.project
     assert project is not None
     gate, looks = threading.Event(), [0]
     opened.session.ended.connect(lambda key: looks.__setitem__(0, looks[0] + (key == "overview")))
-    opened.session.start(Task("training", lambda job: gate.wait(30), "Training", "training", changes_project=True))
+    opened.session.start(
+        BackgroundJob("training", lambda job: gate.wait(30), "Training", "training", changes_project=True)
+    )
     away = project.root.rename(project.root.with_name("away"))
     opened.session.refresh()
     opened.qtbot.waitUntil(lambda: looks[0] > 2, timeout=LONG)
@@ -246,7 +252,7 @@ def test_what_a_task_holds_is_let_go_when_it_has_ended(qtbot: QtBot, qapp: objec
         pass
 
     def holding(model: Model, run: Callable[[Job], object]) -> Task:
-        return Task("write", lambda job: (run(job), model)[0], "Writing")
+        return BackgroundJob("write", lambda job: (run(job), model)[0], "Writing")
 
     def report(job: Job) -> None:
         job.report(Progress("writing", 1, 2, ""))

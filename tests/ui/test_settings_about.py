@@ -11,9 +11,9 @@ from llm_studio.ui import theme
 from llm_studio.ui.dialogs.about import AboutDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
 from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
-from llm_studio.ui.keep_awake import Awake
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.window.keep_awake import Awake
 from tests.ui.driver import Driver
 
 
@@ -164,10 +164,10 @@ def test_the_help_menu_shows_what_is_new_in_the_language_of_the_window(
 def test_the_computer_stays_awake_only_while_such_a_job_runs(driver: Driver) -> None:
     awake = Awake(driver.session, driver.window.preferences, driver.window)
     gate = threading.Event()
-    driver.session.start(Task("test/short", lambda job: None, "Short"))
+    driver.session.start(BackgroundJob("test/short", lambda job: None, "Short"))
     driver.settle()
     assert not awake.holds
-    driver.session.start(Task("test/long", lambda job: gate.wait(20), "Long", keep_awake=True))
+    driver.session.start(BackgroundJob("test/long", lambda job: gate.wait(20), "Long", keep_awake=True))
     assert awake.holds
     driver.window.preferences.keep_awake = False
     awake.refresh()

@@ -10,13 +10,13 @@ from PySide6.QtCore import QLockFile
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 from pytestqt.qtbot import QtBot
 
-from llm_studio.ui import single_instance
-from llm_studio.ui.single_instance import SingleInstance, claim
+from llm_studio.ui.window import single_instance
+from llm_studio.ui.window.single_instance import SingleInstance, claim
 
 SECOND = (
     "import sys\n"
     "from PySide6.QtCore import QCoreApplication\n"
-    "from llm_studio.ui.single_instance import claim\n"
+    "from llm_studio.ui.window.single_instance import claim\n"
     "app = QCoreApplication([])\n"
     "sys.exit(0 if claim(sys.argv[1]) is None else 7)\n"
 )
@@ -60,7 +60,7 @@ def test_a_second_start_raises_the_first_and_ends(
 def test_what_a_crashed_program_left_is_no_hindrance(qtbot: QtBot, home: Path) -> None:
     code = (
         "import os\nfrom PySide6.QtCore import QCoreApplication\n"
-        "from llm_studio.ui.single_instance import claim\n"
+        "from llm_studio.ui.window.single_instance import claim\n"
         "app = QCoreApplication([])\none = claim()\nassert one\nos._exit(1)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.ui.page import Toast
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.tokenizer.page import PREPARE, TRAIN, TokenizerPage
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import texts
@@ -47,7 +47,7 @@ def lab(page: Any) -> Any:
 
 def test_a_ready_project_shows_tokens_vocabulary_and_figures(opened: Driver) -> None:
     page = shown(opened)
-    assert primary(page) == "Go on to the model →"
+    assert primary(page) == "Continue to the model →"
     assert page.playground.text().startswith("Once upon a time")
     count = len(lab(page).tokens(page.playground.text()))
     assert page.playground.count.text().startswith(f"{count} tokens · ")
@@ -56,7 +56,7 @@ def test_a_ready_project_shows_tokens_vocabulary_and_figures(opened: Driver) -> 
     assert page.quality.values._values["exact"].text() == "100 %"
     assert page.quality.values._values["tokens"].text() != "–"
     assert page.curve.curve._points[-1][0] == lab(page).vocab_size
-    opened.click("Go on to the model →")
+    opened.click("Continue to the model →")
     assert opened.window.pages["model"].isVisible()
 
 
@@ -126,7 +126,7 @@ def test_merges_are_replayed_step_by_step(opened: Driver) -> None:
     assert not merges.forward.isEnabled()
     merges._timer.setInterval(1)
     opened.click(merges.play)
-    assert merges.said.text() == "It begins as single bytes."
+    assert merges.said.text() == "It starts as single bytes."
     opened.qtbot.waitUntil(lambda: not merges._timer.isActive())
     assert merges.steps.toPlainText().count("→") == arrows
     type_text(opened, page, "x" * 100)
@@ -179,7 +179,7 @@ def test_the_vocabulary_is_searched_sorted_and_explained(opened: Driver) -> None
     assert lab(page).shown(card.ids()[0]).strip("␣") in page.merges.heading.text()
     card.search.setText("nothing holds this")
     opened.qtbot.waitUntil(lambda: not card.ids())
-    assert card.said.text() == "No token holds this."
+    assert card.said.text() == "No token contains this."
 
 
 def test_settings_are_kept_and_make_the_training_the_next_thing(opened: Driver) -> None:
@@ -203,7 +203,7 @@ def test_settings_are_kept_and_make_the_training_the_next_thing(opened: Driver) 
 def test_training_and_preparing_by_the_primary_button_make_all_ready(opened: Driver) -> None:
     toasts: list[Toast] = []
     page = shown(opened)
-    page.told.connect(toasts.append)
+    page.context.toast_requested.connect(toasts.append)
     page.settings.vocabulary._box.setValue(300)
     opened.click("Train the tokenizer")  # the setting is not even written yet
     opened.running(TRAIN)
@@ -219,7 +219,7 @@ def test_training_and_preparing_by_the_primary_button_make_all_ready(opened: Dri
     opened.click("Prepare the tokens →")
     opened.running(PREPARE)
     opened.settle()
-    assert primary(page) == "Go on to the model →"
+    assert primary(page) == "Continue to the model →"
     assert not page.note.isVisible()
     assert page.quality.values._values["tokens"].text() != "–"
     assert not opened.told
@@ -290,7 +290,7 @@ def test_an_import_is_taken_and_can_be_taken_back(opened: Driver, tmp_path: Path
     opened.click("Undo")
     opened.settle()
     assert len(page.vocabulary.ids()) == size
-    assert primary(page) == "Go on to the model →"
+    assert primary(page) == "Continue to the model →"
 
 
 def test_a_file_that_is_no_tokenizer_is_refused_with_one_dialog(opened: Driver, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_a_file_that_is_no_tokenizer_is_refused_with_one_dialog(opened: Driver, 
     opened.settle()
     assert len(opened.told) == 1
     assert "can't be used" in opened.problem().what.text()
-    assert primary(page) == "Go on to the model →"
+    assert primary(page) == "Continue to the model →"
 
 
 def test_another_project_forgets_the_text_and_the_tokenizer(opened: Driver, tmp_path: Path) -> None:

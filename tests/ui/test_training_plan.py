@@ -1,8 +1,8 @@
 """What stands in the tab Training before a start and under the curves: the forecast, the fit, and the doctor."""
 
 from llm_studio.project import Project
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training.page import TrainingPage
+from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows import projects
 from llm_studio.workflows.training import runs
 from tests.ui.driver import LONG, Driver
@@ -19,7 +19,7 @@ def test_the_doctor_says_what_is_wrong_and_its_button_mends_it(
     drawn(opened, page)
     opened.qtbot.waitUntil(page.doctor.isVisible, timeout=LONG)
     assert shown(page, "Nothing is learned: after 260 steps")
-    opened.click("Start anew with a rate of 3e-4", page.doctor)
+    opened.click("Start over with a rate of 3e-4", page.doctor)
     opened.running(TRAINING)
     drawn(opened, page)
     first, second = runs.listed(project)
@@ -37,9 +37,9 @@ def test_a_training_that_goes_wrong_is_stopped_before_the_new_one_begins(
     )
     opened.session.refresh()
     opened.settle()
-    opened.click("Start the training")
+    opened.click("Start training")
     opened.qtbot.waitUntil(page.doctor.isVisible, timeout=LONG)
-    opened.click("Start anew with a rate of 3e-4", page.doctor)
+    opened.click("Start over with a rate of 3e-4", page.doctor)
     opened.qtbot.waitUntil(lambda: len(runs.listed(project)) == 2, timeout=LONG)
     opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.run == "run-2", timeout=LONG)
     opened.click("Stop", page)
@@ -58,10 +58,10 @@ def test_what_a_training_will_take_is_told_and_it_can_be_made_to_fit(
     assert shown(page, "Measuring a few steps")
     opened.settle()
     assert shown(page, "for 30 steps")
-    opened.click("Fit to this machine", page.plan)
+    opened.click("Optimise for this computer", page.plan)
     opened.settle()
-    assert shown(page, "Fits this machine")
-    opened.click("Start the training")
+    assert shown(page, "Optimised for this computer")
+    opened.click("Start training")
     opened.running(TRAINING)
     assert not page.plan.isVisible()
     drawn(opened, page)

@@ -25,8 +25,8 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs.registry import write
 from llm_studio.ui.dialogs.compare_runs import CompareRuns
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training.page import TrainingPage
+from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows import projects
 from llm_studio.workflows.generation import favourites
 from llm_studio.workflows.training import curves, runs, train
@@ -68,7 +68,7 @@ def shown(page: TrainingPage, text: str) -> bool:
 
 def test_a_training_from_the_first_click_to_the_last_step(opened: Driver, page: TrainingPage) -> None:
     assert shown(page, "Nothing trained yet")
-    opened.click("Start the training")
+    opened.click("Start training")
     opened.running(TRAINING)
     assert opened.button("Stop", page).isEnabled()
     drawn(opened, page)
@@ -80,14 +80,14 @@ def test_a_training_from_the_first_click_to_the_last_step(opened: Driver, page: 
     assert page.samples.list.model().rowCount() == 6  # at each checkpoint
     assert page.samples.current is not None
     assert page.samples.current.step == 30
-    assert opened.button("Start a new training", page).isEnabled()
+    assert opened.button("Start a new run", page).isEnabled()
     assert not opened.told
     assert "step 30: checkpoint saved" in page.log.lines.toPlainText()
 
 
 def test_pause_saves_and_resume_goes_on_where_it_was(opened: Driver, page: TrainingPage, project: Project) -> None:
     go_long(opened, project)
-    opened.click("Start the training")
+    opened.click("Start training")
     opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > 3, timeout=LONG)
     opened.click("Pause", page)
     assert shown(page, "Saving and stopping")
@@ -102,7 +102,7 @@ def test_pause_saves_and_resume_goes_on_where_it_was(opened: Driver, page: Train
     drawn(opened, page)
     assert steps_drawn(page) == list(range(1, runs.listed(project)[0].step + 1))
     assert not page.offer.isVisible()  # who stops is offered a new one; the table can still resume it
-    assert opened.button("Start a new training", page).isEnabled()
+    assert opened.button("Start a new run", page).isEnabled()
     assert opened.button("Resume", page.runs).isEnabled()
 
 
@@ -111,7 +111,7 @@ def test_save_now_writes_a_checkpoint_and_goes_on(opened: Driver, page: Training
         project,
         {"training.max_steps": 100_000, "training.checkpoint_interval": 90_000, "training.eval_interval": 90_000},
     )
-    opened.click("Start the training")
+    opened.click("Start training")
     opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > 2, timeout=LONG)
     opened.click("Save now", page)
     opened.qtbot.waitUntil(lambda: bool(page.card.curves and page.card.curves.checkpoints), timeout=LONG)
@@ -124,7 +124,7 @@ def test_a_page_made_anew_in_the_middle_of_a_training_misses_nothing(
     opened: Driver, page: TrainingPage, project: Project
 ) -> None:
     go_long(opened, project)
-    opened.click("Start the training")
+    opened.click("Start training")
     opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > 5, timeout=LONG)
     with opened.qtbot.waitSignal(opened.window.pages_made, timeout=LONG):
         opened.window.choose_language("fr")
@@ -145,7 +145,7 @@ def test_a_training_cut_off_is_offered_to_be_resumed(opened: Driver, page: Train
     opened.session.refresh()
     drawn(opened, page)
     assert shown(page, "Your training stopped at step 12")
-    opened.click("Start anew", page.offer)
+    opened.click("Start over", page.offer)
     opened.running(TRAINING)
     drawn(opened, page)
     assert [run.name for run in runs.listed(project)] == ["run-1", "run-2"]
@@ -156,7 +156,7 @@ def test_a_finished_run_is_trained_further(opened: Driver, page: TrainingPage, p
     trained(project, 10)
     opened.session.refresh()
     drawn(opened, page)
-    opened.click("Train further…", page)
+    opened.click("Keep training…", page)
     dialog = opened.dialog(QInputDialog)
     dialog.setIntValue(7)
     dialog.accept()
@@ -175,7 +175,7 @@ def test_without_fresh_tokens_the_page_shows_the_way(opened: Driver, page: Train
     (project.processed / "meta.json").unlink()
     opened.session.refresh()
     opened.settle()
-    assert shown(page, "There are no tokens to learn from yet")
+    assert shown(page, "The tokens are not prepared yet")
     opened.click("Prepare the tokens", page)
     assert opened.window.shell.shown == "tokenizer"
 
@@ -184,7 +184,7 @@ def test_a_failure_is_told_once_and_the_run_can_go_on(opened: Driver, page: Trai
     obstacle = project.checkpoints / "run-1" / "snapshots"
     obstacle.parent.mkdir(parents=True)
     obstacle.write_text("a file where a folder must be")
-    opened.click("Start the training")
+    opened.click("Start training")
     opened.running(TRAINING)
     drawn(opened, page)
     assert len(opened.told) == 1
@@ -227,7 +227,7 @@ def test_runs_are_drawn_over_each_other_renamed_compared_and_deleted(
     table.selectRow(1)
     page.runs.delete_action.trigger()
     box = opened.dialog(QMessageBox)
-    assert "become free" in box.informativeText()
+    assert "freeing" in box.informativeText()
     opened.click("Delete", box)
     drawn(opened, page)
     assert [run.name for run in runs.listed(project)] == ["run-2"]
@@ -262,12 +262,12 @@ def test_the_samples_are_scrubbed_and_kept(opened: Driver, page: TrainingPage, p
     assert page.samples.current.step == 5
     assert page.card.plot is not None
     assert page.card.plot.cross_x() is not None
-    opened.click("Keep this sample among the favourites", page)
+    opened.click("Add this sample to the favourites", page)
     opened.settle()
     assert [kept.step for kept in favourites.listed(project)] == [5]
     asked: list[tuple[str, int]] = []
-    page.checkpoint_asked.connect(lambda run, step: asked.append((run, step)))
-    opened.click("Talk with this checkpoint", page)
+    page.context.checkpoint_requested.connect(lambda run, step: asked.append((run, step)))
+    opened.click("Try this version", page)
     assert asked == [("run-1", 5)]
     assert opened.window.shell.shown == "generation"
 
@@ -322,12 +322,12 @@ def test_everything_has_a_name_and_fits_into_a_small_window(
 def test_a_training_stopped_before_its_first_step_leaves_nothing(
     opened: Driver, page: TrainingPage, project: Project
 ) -> None:
-    opened.click("Start the training")
+    opened.click("Start training")
     opened.click("Stop", page)
     drawn(opened, page)
     assert runs.listed(project) == []
     assert not opened.told
-    assert opened.button("Start the training", page).isEnabled()
+    assert opened.button("Start training", page).isEnabled()
 
 
 def test_another_project_shows_nothing_of_the_one_before(
@@ -342,7 +342,7 @@ def test_another_project_shows_nothing_of_the_one_before(
     drawn(opened, page)
     assert page.card.curves is None
     assert not page.runs.isVisible()
-    assert shown(page, "There are no texts to learn from yet")
+    assert shown(page, "This project has no texts yet")
 
 
 def test_the_plot_follows_the_theme(opened: Driver, page: TrainingPage, project: Project) -> None:

@@ -16,11 +16,11 @@ from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
 from llm_studio.ui import theme
-from llm_studio.ui.app import speak
-from llm_studio.ui.tabs import understand
-from llm_studio.ui.tabs.export import ZIP
+from llm_studio.ui.tabs.export.controller import ZIP
+from llm_studio.ui.tabs.understand import page as understand
+from llm_studio.ui.tasks import Task
 from llm_studio.ui.widgets import markdown
-from llm_studio.ui.worker import Task
+from llm_studio.ui.window.app import speak
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
 
@@ -79,7 +79,7 @@ def test_links_lead_to_places_pages_sources_and_back(driver: Driver) -> None:
     page.browser.anchorClicked.emit(QUrl("source:model/attention.py"))
     assert "class CausalSelfAttention" in page.browser.toPlainText()
     page.browser.anchorClicked.emit(QUrl("source:../../README.md"))
-    assert "doesn't come with" in page.browser.toPlainText()
+    assert "is not part of" in page.browser.toPlainText()
     for _times in range(2):
         driver.click("Back", page)
     assert page.browser.toPlainText().startswith("Training")
@@ -173,7 +173,7 @@ def test_without_a_run_it_says_what_to_do(opened: Driver) -> None:
 def test_a_checkpoint_is_exported_as_a_zip(trained: Driver, tmp_path: Path) -> None:
     page = trained.page("export")
     trained.settle()
-    assert page.chosen().is_best
+    assert page.checkpoints.chosen().is_best
     trained.click(page.archive.with_training)
     target = tmp_path / "modèle.zip"
     choose_file(trained, target)
@@ -182,8 +182,8 @@ def test_a_checkpoint_is_exported_as_a_zip(trained: Driver, tmp_path: Path) -> N
     with zipfile.ZipFile(target) as archive:
         names = {Path(name).name for name in archive.namelist()}
     assert {"model.safetensors", "tokenizer.json", "config.yaml", "optimizer.safetensors"} <= names
-    assert page._done.isVisible()
-    assert str(target) in page._where.text()
+    assert page.result.isVisible()
+    assert str(target) in page.result.path.text()
     assert page.primary.isEnabled()
     assert trained.button("Open the folder", page).isVisible()
     assert not trained.told
@@ -196,8 +196,8 @@ def test_the_archive_shows_what_will_be_in_it(trained: Driver) -> None:
     assert page.archive.files._values["optimizer.safetensors"].text() == "left out"
     trained.click(page.archive.with_training)
     assert page.archive.files._values["total"].text() != without
-    page.table.selectRow(len(page._saved) - 1)
-    assert page.chosen().step == min(saved.step for saved in page._saved)
+    page.checkpoints.table.selectRow(len(page.controller.checkpoints) - 1)
+    assert page.checkpoints.chosen().step == min(saved.step for saved in page.controller.checkpoints)
 
 
 def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> None:
@@ -208,17 +208,18 @@ def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> Non
 
     page = trained.page("export")
     trained.settle()
-    weights = page.chosen().path / checkpoint._MODEL
+    saved = page.checkpoints.chosen()
+    weights = saved.path / checkpoint._MODEL
     with weights.open("r+b") as stream:
         stream.truncate(400_000_000)
-    index = page.table.chosen()
-    page._saved[index] = replace(page._saved[index], sizes={**page.chosen().sizes, weights.name: 400_000_000})
+    larger = replace(saved, sizes={**saved.sizes, weights.name: 400_000_000})
+    page.controller.checkpoints[page.checkpoints.table.chosen()] = larger
     choose_file(trained, tmp_path / "out.zip")
     trained.running(ZIP)
     trained.click("Stop the export", page)
     trained.settle()
     assert not list(tmp_path.glob("out.zip*"))
-    assert page._progress.isHidden()
+    assert page.progress.isHidden()
     assert page.primary.isEnabled()
     assert not trained.told
 
@@ -226,7 +227,7 @@ def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> Non
 def test_a_damaged_checkpoint_is_told_once(trained: Driver, tmp_path: Path) -> None:
     page = trained.page("export")
     trained.settle()
-    (page.chosen().path / "model.safetensors").write_bytes(b"nothing")
+    (page.checkpoints.chosen().path / "model.safetensors").write_bytes(b"nothing")
     choose_file(trained, tmp_path / "out.zip")
     trained.settle()
     assert "is damaged" in trained.problem().what.text()
@@ -237,15 +238,15 @@ def test_a_damaged_checkpoint_is_told_once(trained: Driver, tmp_path: Path) -> N
 def test_the_choice_survives_a_refresh_and_is_forgotten_with_the_project(trained: Driver) -> None:
     page = trained.page("export")
     trained.settle()
-    page.table.selectRow(len(page._saved) - 1)
-    step = page.chosen().step
-    page._ask()
+    page.checkpoints.table.selectRow(len(page.controller.checkpoints) - 1)
+    step = page.checkpoints.chosen().step
+    page.controller.refresh()
     trained.settle()
-    assert page.chosen().step == step
+    assert page.checkpoints.chosen().step == step
     trained.window.closing.close_project()
     trained.settle()
-    assert page.chosen() is None
-    assert page.runs.count() == 0
+    assert page.checkpoints.chosen() is None
+    assert page.checkpoints.runs.count() == 0
 
 
 # --- Diagnostics ------------------------------------------------------------------------------------------------
@@ -262,7 +263,7 @@ def test_the_report_is_shown_and_copied_with_the_user_masked(opened: Driver, mon
     text = QGuiApplication.clipboard().text()
     assert "torch" in text
     assert str(Path.home()) not in text
-    opened.click("Look again", page)
+    opened.click("Refresh", page)
     assert not page.again.isEnabled()
     opened.settle()
     assert page.again.isEnabled()

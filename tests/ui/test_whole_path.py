@@ -5,7 +5,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 
 from llm_studio.ui.dialogs.new_project import NewProjectDialog
-from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows.generation import chats
 from llm_studio.workflows.training import runs
 from tests.tiny import SETTINGS
@@ -35,7 +35,7 @@ def test_from_a_new_project_to_generated_text(driver: Driver, tmp_path: Path) ->
     driver.settle()
     driver.click("Prepare the tokens →", tokenizer)
     driver.settle()
-    driver.click("Go on to the model →", tokenizer)
+    driver.click("Continue to the model →", tokenizer)
 
     model = driver.window.pages["model"]
     assert model.isVisible()
@@ -43,7 +43,7 @@ def test_from_a_new_project_to_generated_text(driver: Driver, tmp_path: Path) ->
 
     training = driver.window.pages["training"]
     assert training.isVisible()
-    driver.click("Start the training", training)
+    driver.click("Start training", training)
     driver.running(TRAINING)
     driver.qtbot.waitUntil(lambda: not driver.session.is_running(TRAINING), timeout=LONG)
     driver.settle()

@@ -12,13 +12,13 @@ from llm_studio.project import Project
 from llm_studio.ui import tabs
 from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.dialogs.problem import ProblemDialog
-from llm_studio.ui.page import Toast
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob, Query
 from llm_studio.workflows.training import runs
 from tests.ui.driver import LONG, Driver
 
-TRAIN = Task("training", lambda job: None, "Training")
+TRAIN = BackgroundJob("training", lambda job: None, "Training")
 
 
 def start_training(opened: Driver) -> None:
@@ -112,7 +112,7 @@ def test_language_and_theme_change_on_the_spot_and_a_training_goes_on(opened: Dr
 
 def test_what_was_removed_comes_back_with_undo(opened: Driver) -> None:
     done: list[str] = []
-    opened.window.shell.say(Toast("Removed.", Task("undo", lambda job: done.append("undone"))))
+    opened.window.shell.say(Toast("Removed.", Query("undo", lambda job: done.append("undone"))))
     opened.click("Undo")
     opened.settle()
     assert done == ["undone"]
@@ -120,11 +120,11 @@ def test_what_was_removed_comes_back_with_undo(opened: Driver) -> None:
 
 def test_a_word_that_comes_by_itself_waits_behind_one_that_can_be_undone(opened: Driver) -> None:
     shell, done = opened.window.shell, list[str]()
-    shell.say(Toast("Removed.", Task("undo", lambda job: done.append("first"))))
+    shell.say(Toast("Removed.", Query("undo", lambda job: done.append("first"))))
     for number in range(9):
         shell.say(Toast(f"The loss rises: {number}."))
     assert shell.toasts.accessibleName() == "Removed."
-    shell.say(Toast("Removed, too.", Task("undo", lambda job: done.append("second"))))
+    shell.say(Toast("Removed, too.", Query("undo", lambda job: done.append("second"))))
     opened.click("Undo")
     opened.settle()
     assert done == ["second"], "what was done last is undone"
@@ -147,7 +147,7 @@ def test_one_cause_has_one_dialog_and_further_ones_wait(driver: Driver) -> None:
 
 
 def test_a_bug_is_told_calmly_with_its_details_to_copy(driver: Driver, qapp) -> None:  # type: ignore[no-untyped-def]
-    driver.session.start(Task("bug", lambda job: 1 / 0, "A bug"))
+    driver.session.start(BackgroundJob("bug", lambda job: 1 / 0, "A bug"))
     driver.settle()
     dialog = driver.problem()
     assert "not your fault" in dialog.what.text()
@@ -167,7 +167,7 @@ def test_closing_while_training_asks_and_each_answer_does_what_it_says(opened: D
         assert stays_open
     window.showNormal()
     assert not window.close()
-    opened.click("Stop and save, then quit", opened.dialog(QMessageBox))
+    opened.click("Save, stop and quit", opened.dialog(QMessageBox))
     opened.qtbot.waitUntil(lambda: not window.isVisible(), timeout=LONG)
     run = runs.listed(opened.session.project)[0]  # type: ignore[arg-type]
     assert run.state == "stopped" and run.step > 0
@@ -184,7 +184,7 @@ def test_leaving_a_project_while_it_trains_asks(opened: Driver, tmp_path: Path) 
     opened.click("Keep going", opened.dialog(QMessageBox))
     assert opened.session.project is first
     opened.window.closing.open_project(other)
-    opened.click("Stop and save, then leave the project", opened.dialog(QMessageBox))
+    opened.click("Save, stop and change project", opened.dialog(QMessageBox))
     opened.qtbot.waitUntil(lambda: opened.session.project is other, timeout=LONG)
     opened.settle()
     assert runs.listed(first)[0].state == "stopped"  # type: ignore[arg-type]

@@ -64,9 +64,9 @@ class Tour:
     """One window in one look, and the pictures taken of it."""
 
     def __init__(self, look: Look, project: Path, out: Path, only: str) -> None:
-        from llm_studio.ui.app import make_application, speak
-        from llm_studio.ui.main_window import MainWindow
         from llm_studio.ui.preferences import Preferences
+        from llm_studio.ui.window.app import make_application, speak
+        from llm_studio.ui.window.main_window import MainWindow
 
         self.look, self.out, self.only = look, out, only
         self.app = make_application()

@@ -1,10 +1,10 @@
-"""From a clean checkout to a removed program: builds, installs, drives and uninstalls it, and looks for what is left.
+"""Builds the packaged program from a clean clone, installs, drives and uninstalls it, and looks for files left behind.
 
 On Windows:  python -m tests.windows.check
 On Linux:    python -m tests.windows.check --runner "wine-run.sh DIR" --root DIR/prefix/drive_c
 
-`--runner`: what starts a Windows program there, "python" among them; `--root`: where its C: is in this file system.
-`--bundle FOLDER` takes a folder that is built already. Prints times and sizes; exits with 1 where something is wrong.
+`--runner`: the command that starts a Windows program, "python" included; `--root`: the folder of its drive C:.
+`--bundle FOLDER` uses an existing build. Prints times and sizes; exits with 1 if a check fails.
 
 It can be repeated with the same `--out`, whose clone it replaces. A copy of the program that is installed already is
 uninstalled first; its settings are put aside and put back at the end.
@@ -30,7 +30,7 @@ from tests.windows import package
 NAME = package.NAME
 LOCAL = r"AppData\Local"
 LARGEST = 700_000_000
-"""Bytes that the folder with torch for processors may take."""
+"""Bytes that the folder with the CPU build of torch may take."""
 
 
 UNINSTALL = """
@@ -40,7 +40,7 @@ until = time.monotonic() + 120
 while any(map(os.path.exists, sys.argv[1:])) and time.monotonic() < until:
     time.sleep(0.5)
 """
-"""The uninstaller goes on as another process, in a copy of itself: what started it waits for the folders to vanish."""
+"""The uninstaller starts a copy of itself and returns at once, so the script waits until the folders are gone."""
 UNINSTALL_EARLIER = f"""
 import subprocess, sys, time, winreg
 KEY = r"Software\\Microsoft\\Windows\\CurrentVersion\\Uninstall\\{NAME}"
@@ -72,11 +72,11 @@ WITHOUT_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16", "DNNL_MAX_CPU_ISA": "AV
 (arch_prctl, ARCH_REQ_XCOMP_PERM). oneDNN's build for Windows doesn't make this Linux call, so its first AMX instruction
 ends the program as an illegal one. DNNL is an earlier name of oneDNN."""
 MEASURED = ("threads.json", "graphs.json")
-"""What the program notes of a computer with more cores than two, or with a graphics card, in its data folder."""
+"""Measurements that the program stores in its data folder on a computer with more than two cores, or with a GPU."""
 
 
 class Machine:
-    """Starts Windows programs, and finds their files."""
+    """Starts Windows programs and finds their files."""
 
     def __init__(self, runner: str, root: str) -> None:
         self.runner, self.root = shlex.split(runner), Path(root) if root else None
@@ -84,9 +84,9 @@ class Machine:
         self.environment = {**os.environ, **({} if self.root is None else WITHOUT_AMX)}
 
     def run(self, *command: str, timeout: float = 900, captured: bool = True) -> subprocess.CompletedProcess[bytes]:
-        """Run a program to its end; how long it took is printed.
+        """Run a program until it ends, and print how long it took.
 
-        Not `captured`, it gets no handles for its output: a windowed program has none when it is double-clicked.
+        Unless `captured`, it gets no output handles, like a windowed program that is started by a double click.
         """
         begun = time.monotonic()
         done = subprocess.run(
@@ -99,11 +99,11 @@ class Machine:
         return done
 
     def path(self, windows: str) -> Path:
-        """A path of C: as this system sees it."""
+        """The path in this system of a path on drive C:."""
         return Path(windows) if self.root is None else self.root.joinpath(*PureWindowsPath(windows).parts[1:])
 
     def home(self) -> str:
-        """The user's folder, as Windows says it."""
+        """The user's folder, as a Windows path."""
         if self.root is None:
             return os.environ["USERPROFILE"]
         done = self.run(self.python, "-c", "import os; print(os.environ['USERPROFILE'])")
@@ -111,7 +111,7 @@ class Machine:
 
     @property
     def other_folder(self) -> str:
-        """A folder whose name has an accent, outside the user's where nobody minds."""
+        """A folder with an accent in its name, outside the user's folder if possible."""
         return rf"{self.home()}\LLM Studio - Jérôme" if self.root is None else r"C:\users\Jérôme"
 
 
@@ -148,7 +148,7 @@ def build(machine: Machine, checkout: Path) -> Path:
 
 
 def self_test(machine: Machine, program: str, out: str, projects: str) -> list[str]:
-    """Let the installed window drive itself; what it found wrong."""
+    """Let the installed window test itself; return the problems."""
     for place in (out, projects):
         remove(machine.path(place))
     begun = datetime.now()
@@ -157,34 +157,34 @@ def self_test(machine: Machine, program: str, out: str, projects: str) -> list[s
         result = json.loads((machine.path(out) / "result.json").read_text(encoding="utf-8"))
         log = (machine.path(out) / "home" / "logs" / "llm-studio.log").read_text(encoding="utf-8")
     except OSError as error:
-        return [f"the self-test ended with {done.returncode} and left nothing: {error}"]
+        return [f"the self-test ended with {done.returncode} without a result: {error}"]
     ready = re.search(r"^(.+),(\d+) INFO llm_studio: ready$", log, re.MULTILINE)
     if ready:
         painted = datetime.strptime(f"{ready[1]}.{ready[2]}", "%Y-%m-%d %H:%M:%S.%f")
         after = (painted - begun).total_seconds()
-        print(f"         painted {after:.1f} s after the start was asked for; {result['seconds']}")
+        print(f"         painted {after:.1f} s after the start; {result['seconds']}")
     print(f"         pictures in {machine.path(out)}")
     problems = list(result["problems"])
     if done.returncode or not ready:
         problems.append(f"the self-test ended with {done.returncode}")
     if machine.root is None and not result["without_output"]:
-        problems.append("the window was started with an output, other than by a double click")
+        problems.append("the window was started with output handles, unlike a double click")
     if not list(machine.path(projects).rglob("model.safetensors")):
         problems.append(f"nothing was trained in {projects}")
     return problems
 
 
 def main() -> int:
-    """Do it all."""
+    """Run the whole check; return 1 if something fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runner", default="")
     parser.add_argument("--root", default="")
     parser.add_argument("--bundle", type=Path)
-    parser.add_argument("--fast", action="store_true", help="an installer soon rather than small")
+    parser.add_argument("--fast", action="store_true", help="make the installer fast instead of small")
     parser.add_argument("--out", type=Path, default=Path("dist-windows"))
     options = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  a Windows console says cp1252
+        stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  a Windows console uses cp1252
     from tests.windows import imports  # needs pefile, which only this check does
 
     machine, out = Machine(options.runner, options.root), options.out.absolute()
@@ -195,7 +195,7 @@ def main() -> int:
     for size, part in imports.sizes(bundle):
         print(f"  {size:8.1f} MB  {part}")
     total = package.bundle_size(bundle)
-    print(f"  {total / 1e6:8.1f} MB  in all")
+    print(f"  {total / 1e6:8.1f} MB  total")
     if total > LARGEST:
         problems.append(f"the folder takes more than {LARGEST / 1e6:.0f} MB")
     print("package")
@@ -207,12 +207,12 @@ def main() -> int:
     if not earlier:
         with put_aside(machine.path(rf"{machine.home()}\{LOCAL}\{NAME}")):
             problems += installed(machine, setup)
-    print("\n".join(problems) or "all is well")
+    print("\n".join(problems) or "no problems")
     return 1 if problems else 0
 
 
 def uninstall_earlier(machine: Machine) -> list[str]:
-    """Uninstall a copy of the program that is there already: its files and shortcuts would pass for the new ones."""
+    """Uninstall a copy that is already installed: its files and shortcuts would be taken for the new ones."""
     done = machine.run(machine.python, "-c", UNINSTALL_EARLIER)
     folder = done.stdout.decode("utf-8", "replace").strip()
     if folder:
@@ -224,7 +224,7 @@ def uninstall_earlier(machine: Machine) -> list[str]:
 
 @contextmanager
 def put_aside(folder: Path) -> Iterator[None]:
-    """Keep the user's own settings from being used and then removed by what is checked."""
+    """Keep the program under test from using and removing the user's settings."""
     aside = next(
         name for n in range(1, 100) if not (name := folder.with_name(f"{folder.name} before check {n}")).exists()
     )
@@ -240,7 +240,7 @@ def put_aside(folder: Path) -> Iterator[None]:
 
 
 def installed(machine: Machine, setup: Path) -> list[str]:
-    """Install, use, uninstall; what was wrong."""
+    """Install, use and uninstall the program; return the problems."""
     home = machine.home()
     folder, local = rf"{home}\{LOCAL}\Programs\{NAME}", machine.path(rf"{home}\{LOCAL}")
     before, problems = tree(machine.path(home)), list[str]()
@@ -254,7 +254,7 @@ def installed(machine: Machine, setup: Path) -> list[str]:
     print("drive the window, in a folder with spaces and accents")
     projects = rf"{machine.other_folder}\Mes modèles été"
     problems += self_test(machine, rf"{folder}\{NAME}.exe", r"C:\self-test", projects)
-    print("start the window some times more")
+    print("start the window repeatedly")
     done = machine.run(machine.python, "-m", "tests.windows.start", rf"{folder}\{NAME}.exe")
     print("         " + done.stdout.decode("utf-8", "replace").strip())
     if done.returncode:
@@ -279,7 +279,7 @@ def installed(machine: Machine, setup: Path) -> list[str]:
 
 
 def _is_ours(name: str, machine: Machine) -> bool:
-    """Whether a new file of the user's is one that the program has left: on a computer in use others appear, too."""
+    """Whether the program left a new file in the user's folder: on a computer in use, other files appear, too."""
     if "Temp" in name or Path(name).is_relative_to(Path(machine.other_folder).name):
         return False
     return machine.root is not None or bool(re.search(r"llm[ -]studio", name, re.IGNORECASE))

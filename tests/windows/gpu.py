@@ -1,11 +1,11 @@
-"""A torch for the graphics card in the packaged program, from a server on loopback to its removal.
+"""The CUDA build of torch in the packaged program: downloaded from a server on loopback, used, damaged, removed.
 
     python -m tests.windows.gpu "dist/LLM Studio" torch-2.12.0-cp311-cp311-win_amd64.whl --runner ... --root ...
 
-Any other version of torch for Windows serves as the wheel: it is offered under the name of a CUDA build. Where there
-is no card, `nvml.c` is compiled (MinGW) into the library of one that claims to be there: on a real Windows that needs
-an administrator. The wheel is fetched and unpacked, used by the next start, damaged (the program must go on with its
-own torch and say why), and removed.
+Any other version of torch for Windows can be the wheel: it is served under the name of a CUDA build. On a computer
+without a card, `nvml.c` is compiled (MinGW) as the library of a simulated one; on a real Windows this needs an
+administrator. The wheel is downloaded and unpacked, used at the next start, damaged (the program must fall back to its
+own torch and report why), and removed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ HOME = r"C:\gpu-test"
 
 
 def main() -> int:
-    """Do it all; 1 where something is wrong."""
+    """Run the whole check; return 1 if something fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("wheel", type=Path)
@@ -48,12 +48,12 @@ def main() -> int:
     finally:
         if made:
             library.unlink()
-    print("\n".join(problems) or "all is well")
+    print("\n".join(problems) or "no problems")
     return 1 if problems else 0
 
 
 def walk(machine: Machine, program: str, version: str) -> list[str]:
-    """Fetch, use, damage, remove; what was wrong."""
+    """Download, use, damage and remove the wheel; return the problems."""
     problems: list[str] = []
 
     def run(*arguments: str, says: tuple[str, ...]) -> None:
@@ -61,14 +61,14 @@ def walk(machine: Machine, program: str, version: str) -> list[str]:
         text = (done.stdout + done.stderr).decode("utf-8", "replace")
         print(text)
         flat = " ".join(text.split())
-        problems.extend(f"{' '.join(arguments)}: nothing of “{words}”" for words in says if words not in flat)
+        problems.extend(f"{' '.join(arguments)}: “{words}” was not printed" for words in says if words not in flat)
 
-    run("gpu", says=("to fetch", f"torch {version}", "is in place"))
+    run("gpu", says=("to download", f"PyTorch {version}", "is installed"))
     run("doctor", says=(version,))
     for library in machine.path(HOME).rglob("torch_cpu.dll"):
         os.truncate(library, 1_000_000)
     run("doctor", says=("can't be used",))
-    run("gpu", "--remove", says=("own torch is used",))
+    run("gpu", "--remove", says=("PyTorch of the program is used",))
     left = [str(path) for path in machine.path(HOME).rglob("torch_cpu.dll")]
     return problems + [f"left behind: {path}" for path in left]
 

@@ -1,7 +1,7 @@
-"""Whether a built folder is complete and lean: `python -m tests.windows.imports "dist/LLM Studio"`.
+"""Checks that a built folder is complete and lean: `python -m tests.windows.imports "dist/LLM Studio"`.
 
-Every DLL that any file of the bundle imports must be in the bundle or part of Windows itself. Where the VC runtime is
-missing, a computer that has it from elsewhere hides that (and Wine does).
+Every DLL that a file of the bundle imports must be in the bundle or part of Windows. A missing VC runtime would go
+unnoticed on a computer that has it from another program, and under Wine.
 """
 
 import sys
@@ -27,19 +27,19 @@ WINDOWS = {
 FAMILIES = ("api-ms-win-", "ext-ms-win-")
 UNNEEDED = (".lib", ".h", ".hpp", ".cpp", ".c", ".pyi", ".pxd", ".pyx", ".cmake", ".pdb", ".exp", ".a", ".ts", ".po")
 LONGEST_PLACE = 140
-"""Characters of a path in the bundle: Explorer unpacks a zip only where the whole path has fewer than 260."""
+"""Characters of a path in the bundle: Explorer only unpacks paths of fewer than 260 characters in all."""
 CUDA_DRIVER = {"nvcuda.dll", "nvml.dll"}
 
 
 def imports(path: Path) -> list[str]:
-    """Names of the DLLs that must be there for `path` to be loaded, in small letters."""
+    """Names of the DLLs that `path` needs to be loaded, in lower case."""
     with pefile.PE(path, fast_load=True) as pe:
         pe.parse_data_directories([pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_IMPORT"]])
         return [entry.dll.decode().lower() for entry in getattr(pe, "DIRECTORY_ENTRY_IMPORT", ())]
 
 
 def missing(bundle: Path) -> Iterator[str]:
-    """What is imported and nowhere."""
+    """Imported DLLs that are missing."""
     binaries = [path for path in bundle.rglob("*") if path.suffix.lower() in (".dll", ".pyd", ".exe")]
     there = {path.name.lower() for path in binaries}
     for path in binaries:
@@ -57,7 +57,7 @@ def runtimes(bundle: Path) -> Iterator[str]:
 
 
 def unneeded(bundle: Path) -> Iterator[str]:
-    """Files that a program that runs has no use for."""
+    """Files that are not used at run time."""
     for path in bundle.rglob("*"):
         place = path.relative_to(bundle).as_posix().lower()
         name = path.name.lower()
@@ -67,7 +67,7 @@ def unneeded(bundle: Path) -> Iterator[str]:
 
 
 def deep(bundle: Path) -> Iterator[str]:
-    """Files that could not be unpacked into a folder that lies deep itself."""
+    """Files with paths too long to be unpacked into a deep folder."""
     for path in bundle.rglob("*"):
         place = path.relative_to(bundle).as_posix()
         if len(place) > LONGEST_PLACE:
@@ -85,12 +85,12 @@ def sizes(bundle: Path, depth: int = 2, count: int = 14) -> list[tuple[float, st
 
 
 def faults(bundle: Path) -> list[str]:
-    """Everything that is wrong with a built folder."""
+    """All problems of a built folder."""
     return [*missing(bundle), *runtimes(bundle), *unneeded(bundle), *deep(bundle)]
 
 
 def main() -> int:
-    """Print the sizes and what is wrong."""
+    """Print the sizes and the problems."""
     bundle = Path(sys.argv[1])
     for size, part in sizes(bundle):
         print(f"{size:8.1f} MB  {part}")

@@ -1,6 +1,6 @@
-"""Makes what people download of a built folder: `python -m tests.windows.package "dist/LLM Studio" OUT`.
+"""Makes the downloads from a built folder: `python -m tests.windows.package "dist/LLM Studio" OUT`.
 
-An installer, with NSIS (`makensis`, a package of Debian's and a program for Windows), and a portable zip.
+An installer, with NSIS (`makensis`, available for Debian and Windows), and a portable zip.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NAME = "LLM Studio"
 NSIS_LIMIT = 2_000_000_000
-"""Bytes: an installer of NSIS can't be larger."""
+"""Bytes: NSIS can't make a larger installer."""
 
 
 def version() -> str:
@@ -29,7 +29,7 @@ def bundle_size(bundle: Path) -> int:
 
 
 def installer(bundle: Path, out: Path, fast: bool = False) -> Path:
-    """Make the installer of `bundle` in the folder `out`; `fast`: soon rather than small."""
+    """Make the installer of `bundle` in the folder `out`; `fast`: quickly made instead of small."""
     made = out / f"LLM-Studio-{version()}-setup.exe"
     makensis = shutil.which("makensis") or r"C:\Program Files (x86)\NSIS\makensis.exe"
     defines = {
@@ -43,13 +43,13 @@ def installer(bundle: Path, out: Path, fast: bool = False) -> Path:
     script = ROOT / "resources" / "installer" / "llm-studio.nsi"
     command = [makensis, "-V2", "-INPUTCHARSET", "UTF8", *(f"-D{key}={value}" for key, value in defines.items())]
     if subprocess.run([*command, str(script)], check=False).returncode:
-        why = "" if bundle_size(bundle) < NSIS_LIMIT else ": the bundle is too large for NSIS, give people the zip"
+        why = "" if bundle_size(bundle) < NSIS_LIMIT else ": the bundle is too large for NSIS; distribute the zip"
         raise SystemExit(f"makensis failed{why}")
     return made
 
 
 def portable_zip(bundle: Path, out: Path) -> Path:
-    """Make a zip of `bundle` in the folder `out`: to unpack anywhere and to be started there."""
+    """Make a zip of `bundle` in the folder `out`, to be unpacked and started anywhere."""
     made = out / f"LLM-Studio-{version()}-portable.zip"
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         for path in sorted(bundle.rglob("*")):
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--fast", action="store_true", help="an installer soon rather than small")
+    parser.add_argument("--fast", action="store_true", help="make the installer fast instead of small")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for made in (portable_zip(options.bundle, options.out), installer(options.bundle, options.out, options.fast)):

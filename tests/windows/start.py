@@ -1,6 +1,6 @@
-"""How soon the window is there: from the start of the process to the line "ready" in its log, when it has been painted.
+"""Start-up time: from the start of the process to the line "ready" in its log, written once the window is painted.
 
-`python -m tests.windows.start "C:\\...\\LLM Studio.exe"` measures a packaged program; it needs nothing but Python.
+`python -m tests.windows.start "C:\\...\\LLM Studio.exe"` measures a packaged program; it only needs Python.
 """
 
 import datetime
@@ -16,7 +16,7 @@ STARTS = 7
 
 
 def starts(command: list[str], home: Path, times: int = STARTS) -> list[float]:
-    """Seconds that each of some starts took. The program's settings and log lie in `home` meanwhile."""
+    """The seconds of each of several starts. `home` is the folder of the program's settings and log meanwhile."""
     seconds: list[float] = []
     log = home / "logs" / "llm-studio.log"
     for _again in range(times):
@@ -37,7 +37,7 @@ def starts(command: list[str], home: Path, times: int = STARTS) -> list[float]:
 
 
 def show(seconds: list[float]) -> None:
-    """Print what was measured."""
+    """Print the measurements."""
     print(f"start to painted window: median {statistics.median(seconds):.2f} s, first {seconds[0]:.2f} s, "
           f"slowest {max(seconds):.2f} s")  # fmt: skip
 

@@ -24,8 +24,8 @@ class AboutDialog(QDialog):
         inside.setSpacing(8)
         inside.addWidget(label("LLM Studio", self, "title"))
         inside.addWidget(label(_("Version {version}").format(version=__version__), self, "muted", selectable=True))
-        words = _("Makes a small language model from nothing: gather texts, learn a tokenizer on them, train a "
-                  "Transformer, talk to it. Free software under the MIT licence.")  # fmt: skip
+        words = _("Builds a small language model from scratch: collect texts, train a tokenizer on them, train a "
+                  "Transformer, let it write. Free software under the MIT licence.")  # fmt: skip
         inside.addWidget(label(words, self, wrap=True))
         inside.addWidget(line(self))
         inside.addWidget(label(_("Built on the work of others"), self, "heading"))

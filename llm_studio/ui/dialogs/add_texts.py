@@ -96,7 +96,7 @@ class AddTextsDialog(QDialog):
         rows: list[tuple[Cell, Cell]] = []
         for path in self._paths:
             seen = self._looks.get(path)
-            kind = Cell(_("can't be read"), "warn", self._problems[path]) if path in self._problems else Cell(
+            kind = Cell(_("unreadable"), "warn", self._problems[path]) if path in self._problems else Cell(
                 _kind(seen) if seen else "…")  # fmt: skip
             rows.append((Cell(path.name, tip=str(path)), kind))
         self.files.show_rows(rows)
@@ -119,7 +119,7 @@ class AddTextsDialog(QDialog):
         problem = self._problems.get(path) or (_what_fails(seen) if seen else "")
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
-        waiting = "" if path in self._problems else _("Looking…")
+        waiting = "" if path in self._problems else _("Reading…")
         self.preview.setPlainText(_BETWEEN.join(seen.documents) if seen else waiting)
         known = len(self._looks) + len(self._problems)
         self.add.setEnabled(known >= len(self._paths) and any(_usable(look) for look in self._looks.values()))
@@ -128,7 +128,7 @@ class AddTextsDialog(QDialog):
     def _on_field(self) -> None:
         path = self._path()
         self._fields[path] = self.field.currentText()
-        self.preview.setPlainText(_("Looking…"))
+        self.preview.setPlainText(_("Reading…"))
         self.look_asked.emit(path, self._fields[path])
 
     @Slot()
@@ -153,7 +153,7 @@ def _kind(seen: "Inspection") -> str:
 def _facts(seen: "Inspection") -> str:
     """Kind, encoding, size and number of files in a line."""
     encoding = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
-    files = ngettext("{n} file that can be read", "{n} files that can be read", seen.files)
+    files = ngettext("{n} readable file", "{n} readable files", seen.files)
     facts = [_kind(seen), encoding, size(seen.bytes) if seen.bytes else "",
              files.format(n=number(seen.files)) if seen.files > 1 or seen.kind in ("folder", "zip") else "",
              _("conversations") if seen.conversations else ""]  # fmt: skip

@@ -33,10 +33,13 @@ class CleaningDialog(QDialog):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(20, 16, 20, 16)
         inside.setSpacing(8)
-        words = _("Each rule is measured after those above it. The texts stay as they came: a rule can be taken back.")
+        words = _(
+            "The effect of each rule is counted after those above it. Your texts are not modified: a rule "
+            "can be switched off again."
+        )
         inside.addWidget(label(words, self, "muted", wrap=True))
         columns = (_("Rule"), _("On"), _("Documents"), _("Characters"))
-        self.table = Table(self, _("Rules of cleaning, in their order"), columns, right=(2, 3))
+        self.table = Table(self, _("Cleaning rules, in order"), columns, right=(2, 3))
         self.table.verticalHeader().setDefaultSectionSize(26)
         self.table.setMinimumHeight(36 + 26 * len(NAMES))
         self.table.selectionModel().currentRowChanged.connect(self._show_examples)
@@ -44,7 +47,7 @@ class CleaningDialog(QDialog):
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 0)
-        self.bar.setAccessibleName(_("Looking through the texts"))
+        self.bar.setAccessibleName(_("Scanning the texts"))
         inside.addWidget(self.bar)
         self.heading = label("", self, "heading")
         self.switch = button("", self, self._on_switch, "small")
@@ -120,7 +123,7 @@ class CleaningDialog(QDialog):
             self.examples.show_changes("")
             return
         if not seen.documents:
-            self.examples.show_changes(_("It would do nothing here."))
+            self.examples.show_changes(_("It changes nothing here."))
             return
         self.examples.show_changes(
             _what(seen, self._on.get(name, False)),
@@ -155,7 +158,7 @@ def _what(seen: RuleMeasured, on: bool) -> str:
         words = ngettext("It would change {n} document.", "It would change {n} documents.", n)
     words = words.format(n=("≈ " if seen.estimated else "") + number(n))
     if seen.rule == "remove_near_duplicates":
-        words += " " + _("“−” goes, “+” is the one that stays.")
+        words += " " + _("“−” is removed, “+” is the one that is kept.")
     return words
 
 

@@ -23,7 +23,7 @@ class CompareRuns(QDialog):
         self.setWindowTitle(_("Compare runs"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(min(900, 320 + 140 * len(runs)), 460)
-        self.table = Table(self, _("What differs between the runs"), ["", *(run.name for run in runs)], stretch=0)
+        self.table = Table(self, _("Differences between the runs"), ["", *(run.name for run in runs)], stretch=0)
         different = differences(runs)
         settings: list[list[Cell | str]] = [
             [Cell(name, fixed=True), *(_shown(value) for value in values)] for name, values in different.items()
@@ -33,9 +33,9 @@ class CompareRuns(QDialog):
         inside.setContentsMargins(20, 18, 20, 16)
         inside.setSpacing(10)
         if different:
-            said = _("What the runs reached, and the settings in which they differ.")
+            said = _("The results of the runs, and the settings in which they differ.")
         else:
-            said = _("The settings of these runs are the same.")
+            said = _("These runs have the same settings.")
         inside.addWidget(label(said, self, "muted", wrap=True))
         inside.addWidget(self.table, 1)
         inside.addLayout(row(None, button(_("Close"), self, self.accept, "primary")))

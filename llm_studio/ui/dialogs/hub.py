@@ -27,7 +27,7 @@ class HubDialog(QDialog):
 
     def __init__(self, entries: "Sequence[Entry]", parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle(_("Data sets"))
+        self.setWindowTitle(_("Datasets"))
         self.resize(1000, 640)
         self._entries = entries
         self._shown: list[Entry] = []
@@ -52,13 +52,13 @@ class HubDialog(QDialog):
         self.words.setClearButtonEnabled(True)
         self.words.textChanged.connect(self._on_words)
         self.filter = Segmented(
-            self, {"": _("All"), "en": _("English"), "fr": _("French")}, _("Language of the data sets")
+            self, {"": _("All"), "en": _("English"), "fr": _("French")}, _("Language of the datasets")
         )
         self.filter.chosen.connect(self._show_entries)
         self.state = label("", self, "caption", wrap=True)
-        columns = (_("Data set"), _("Languages"), _("Size"))
-        self.catalogue = Table(self, _("Data sets that are worth a try"), columns, right=(2,))
-        self.results = Table(self, _("What the hub has"), (*columns, _("Downloads")), right=(2, 3))
+        columns = (_("Dataset"), _("Languages"), _("Size"))
+        self.catalogue = Table(self, _("Recommended datasets"), columns, right=(2,))
+        self.results = Table(self, _("On Hugging Face"), (*columns, _("Downloads")), right=(2, 3))
         self.lists = QStackedWidget(self)
         for table in (self.catalogue, self.results):
             self.lists.addWidget(table)
@@ -78,7 +78,7 @@ class HubDialog(QDialog):
         self._typing.stop()
         if text.strip():
             self._typing.start()
-            self.state.setText(_("Asking the hub…"))
+            self.state.setText(_("Contacting the hub…"))
         else:
             self.state.setText("")
         self.lists.setCurrentWidget(self.results if text.strip() else self.catalogue)
@@ -100,7 +100,7 @@ class HubDialog(QDialog):
     def show_found(self, found: "Sequence[Found]") -> None:
         """The hub has answered."""
         self._found = found
-        self.state.setText("" if found else _("Nothing was found. Try fewer or other words."))
+        self.state.setText("" if found else _("Nothing found. Try fewer or other words."))
         self.results.rows.show_rows([
             (Cell(f.dataset, tip=f.dataset), _languages(f.languages), size(f.size) if f.size else "–",
              short_number(f.downloads))
@@ -131,5 +131,5 @@ class HubDialog(QDialog):
 
 
 def _languages(codes: Sequence[str]) -> str:
-    shown = [_("every language") if code == "*" else code for code in codes[:_LANGUAGES_SHOWN]]
+    shown = [_("all languages") if code == "*" else code for code in codes[:_LANGUAGES_SHOWN]]
     return ", ".join(shown) + (", …" if len(codes) > _LANGUAGES_SHOWN else "")

@@ -34,7 +34,7 @@ class DatasetChoice(Card):
     """Arguments of `workflows.download.wanted`."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("Choose a data set"))
+        super().__init__(parent, _("Choose a dataset"))
         self._entry: Entry | None = None
         self._dataset = self._field = self._text = ""
         self._texts: Mapping[str, Sequence[str]] = {}
@@ -44,15 +44,15 @@ class DatasetChoice(Card):
     def _make(self) -> None:
         self.about = label("", self, "muted", wrap=True)
         self.facts = label("", self, "caption", wrap=True)
-        self.page = button(_("Its page"), self, self._open_page, "link")
+        self.page = button(_("Web page"), self, self._open_page, "link")
         self.language = QComboBox(self)
         self.config, self.split, self.field = QComboBox(self), QComboBox(self), QComboBox(self)
         self.documents, self.megabytes = QSpinBox(self), QSpinBox(self)
         self._form = QFormLayout()
         self._form.setVerticalSpacing(6)
         names = {
-            self.language: _("Language"), self.config: _("Configuration"), self.split: _("Part"),
-            self.field: _("Text in"), self.documents: _("At most, documents"), self.megabytes: _("At most, MB"),
+            self.language: _("Language"), self.config: _("Configuration"), self.split: _("Split"),
+            self.field: _("Text in"), self.documents: _("Max documents"), self.megabytes: _("Max MB"),
         }  # fmt: skip
         for part, name in names.items():
             self._form.addRow(name, part)
@@ -65,7 +65,7 @@ class DatasetChoice(Card):
         self.preview = QPlainTextEdit(self)
         self.preview.setReadOnly(True)
         self.preview.setTabChangesFocus(True)
-        self.preview.setAccessibleName(_("Beginning of the first document"))
+        self.preview.setAccessibleName(_("Start of the first document"))
         set_role(self.preview, "sunken")
         self.problem = label("", self, "bad", wrap=True)
         self.cancel = button(_("Cancel"), self)
@@ -121,7 +121,7 @@ class DatasetChoice(Card):
     def choose_found(self, found: "Found") -> None:
         """Show a data set that a search found."""
         self._entry, self._field = None, ""
-        gated = _("Its authors want their conditions accepted on its page first.") if found.gated else ""
+        gated = _("Its authors require you to accept their conditions on its page first.") if found.gated else ""
         self._choose(found.dataset, found.dataset, gated, None)
         self._facts = ["", size(found.size) if found.size else "", found.licence or _("licence not stated"),
                        _("{n} downloads").format(n=short_number(found.downloads))]  # fmt: skip
@@ -136,7 +136,7 @@ class DatasetChoice(Card):
         self.about.setVisible(bool(about))
         self.documents.setValue(min(portion or _FIRST_PORTION, _FIRST_PORTION))
         self.megabytes.setValue(0)
-        self.preview.setPlainText(_("Looking at its first rows…"))
+        self.preview.setPlainText(_("Loading the first rows…"))
 
     def _say(self) -> None:
         self.facts.setText(" · ".join(filter(None, self._facts)))
@@ -191,7 +191,7 @@ class DatasetChoice(Card):
     def _forget_rows(self) -> None:
         self.download.setEnabled(False)
         self.problem.hide()
-        self.preview.setPlainText(_("Looking at its first rows…"))
+        self.preview.setPlainText(_("Loading the first rows…"))
 
     @Slot()
     def _on_field(self) -> None:

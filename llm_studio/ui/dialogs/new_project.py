@@ -39,7 +39,7 @@ class NewProjectDialog(QDialog):
         self._path = label("", self, "caption", wrap=True)
         self._problem = label("", self, "bad", wrap=True)
         self._problem.hide()
-        fields = {_("Name"): self.name, _("Place"): self.place, _("Language of the texts"): self.language}
+        fields = {_("Name"): self.name, _("Location"): self.place, _("Language of the texts"): self.language}
         for text, field in fields.items():
             title = label(text, self)
             title.setBuddy(field)
@@ -67,13 +67,13 @@ class NewProjectDialog(QDialog):
 
     @Slot()
     def _show_path(self) -> None:
-        self._path.setText(_("The project will be the folder {path}.").format(path=self.root()))
+        self._path.setText(_("The project will be created in {path}.").format(path=self.root()))
         self._problem.hide()
         self.make.setEnabled(bool(self.name.text().strip() and self.place.text().strip()))
 
     @Slot()
     def _browse(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, _("Where to put the project"), self.place.text())
+        folder = QFileDialog.getExistingDirectory(self, _("Location of the project"), self.place.text())
         if folder:
             self.place.setText(folder)
 

@@ -18,11 +18,11 @@ _AGAIN_AFTER = 3.0
 """Seconds in which the same problem isn't told twice."""
 
 ACTIONS = {
-    "project": (N_("Choose a folder that holds config/config.yaml, or make a new project."), ""),
+    "project": (N_("Choose the folder of a project made with LLM Studio, or create a new project."), ""),
     "data": (N_("Add some on the Data tab."), N_("Go to Data")),
     "tokenizer": (N_("Train one on the Tokenizer tab."), N_("Go to Tokenizer")),
     "tokens": (N_("Press “Prepare the tokens” on the Tokenizer tab."), N_("Go to Tokenizer")),
-    "model": (N_("Mend it on the Model tab."), N_("Go to Model")),
+    "model": (N_("Fix it on the Model tab."), N_("Go to Model")),
     "training": (N_("Train one on the Training tab."), N_("Go to Training")),
 }
 """By the action of a StudioError: what to do, in the words of the window, and its button. "" for none.
@@ -37,7 +37,7 @@ def tab_of(action: str) -> str:
 class Problems(QObject):
     """Tells problems, one dialog at a time; further ones wait, and one that goes on happening is told once."""
 
-    tab_asked = Signal(str)
+    tab_requested = Signal(str)
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -68,7 +68,7 @@ class Problems(QObject):
         if self._dialog is not None or not self._waiting:
             return
         self._dialog = ProblemDialog(self._waiting.pop(0), self._window)
-        self._dialog.tab_asked.connect(self.tab_asked)
+        self._dialog.tab_requested.connect(self.tab_requested)
         self._dialog.finished.connect(self._on_finished)
         self._dialog.open()
 
@@ -84,7 +84,7 @@ class Problems(QObject):
 class ProblemDialog(QDialog):
     """One problem. What the user can mend has a sentence and often a button; a bug has its details."""
 
-    tab_asked = Signal(str)
+    tab_requested = Signal(str)
 
     def __init__(self, error: BaseException, parent: QWidget) -> None:
         super().__init__(parent)
@@ -116,7 +116,7 @@ class ProblemDialog(QDialog):
     @Slot()
     def _act(self) -> None:
         self.accept()
-        self.tab_asked.emit(tab_of(self._action))
+        self.tab_requested.emit(tab_of(self._action))
 
     @Slot()
     def _copy(self) -> None:
@@ -149,8 +149,11 @@ def _sentences(error: BaseException) -> tuple[str, str]:
     if isinstance(error, StudioError):
         return error.what, _(ACTIONS[error.action][0]) if error.action in ACTIONS else error.to_do
     if isinstance(error, MemoryError):
-        return _("There is not enough memory for this."), _("Close other programs, or take a smaller model.")
+        return _("There is not enough memory for this."), _("Close other programs, or choose a smaller model.")
     return (
         _("Something went wrong inside LLM Studio. It is not your fault, and nothing that was saved is lost."),
-        _("The program goes on. If it happens again, copy the details and send them to its makers."),
+        _(
+            "You can keep working. If it happens again, copy the details and send them to the developers: "
+            "Help › About shows where."
+        ),
     )

@@ -12,7 +12,7 @@ from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, line, row
 
 if TYPE_CHECKING:
-    from llm_studio.ui.main_window import MainWindow
+    from llm_studio.ui.window.main_window import MainWindow
 
 _LANGUAGES = {"en": "English", "fr": "Français"}
 """Each in its own language: who doesn't read the present one must find theirs."""
@@ -55,13 +55,13 @@ class SettingsDialog(QDialog):
 
     def _add_look(self, column: QVBoxLayout, inside: QWidget) -> None:
         self.language = QComboBox(inside)
-        self.language.addItem(_("As the system"), "")
+        self.language.addItem(_("Follow system"), "")
         for code in i18n.LANGUAGES:
             self.language.addItem(_LANGUAGES[code], code)
         self.language.setCurrentIndex(max(0, self.language.findData(self._preferences.language)))
         self.language.activated.connect(self._choose_language)
         self.theme = QComboBox(inside)
-        for key, text in {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}.items():
+        for key, text in {"system": _("Follow system"), "light": _("Light"), "dark": _("Dark")}.items():
             self.theme.addItem(text, key)
         self.theme.setCurrentIndex(max(0, self.theme.findData(self._preferences.theme)))
         self.theme.activated.connect(self._choose_theme)
@@ -78,7 +78,7 @@ class SettingsDialog(QDialog):
         self.problem = label("", inside, "bad", wrap=True)
         self.problem.hide()
         self.browse = button(_("Browse…"), inside, self._browse)
-        self.reopen = QCheckBox(_("Open the last project at the start"), inside)
+        self.reopen = QCheckBox(_("Open the last project at startup"), inside)
         self.reopen.setChecked(self._preferences.reopen_last)
         self.reopen.toggled.connect(self._set_reopen)
         column.addWidget(title)
@@ -97,18 +97,18 @@ class SettingsDialog(QDialog):
         self.threads.setMinimumWidth(90)
         self.threads.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.threads.valueChanged.connect(self._set_threads)
-        _add_field(column, inside, _("Processor cores left to the window and other programs"), self.threads)
-        why = ngettext("A training uses the one core of this computer.",
-                       "A training on the processor uses all {n} cores of this computer but these. With 0 it is "
-                       "fastest; 1 or 2 keep other programs swift. It holds for trainings begun from now on.",
+        _add_field(column, inside, _("Processor cores left for the window and other programs"), self.threads)
+        why = ngettext("Training uses the only core of this computer.",
+                       "Training on the processor uses all {n} cores of this computer except these. 0 is fastest; 1 or "
+                       "2 keeps other programs responsive. Applies to new runs.",
                        count).format(n=count)  # fmt: skip
         column.addWidget(label(why, inside, "caption", wrap=True))
-        self.awake = QCheckBox(_("Keep the computer awake while a training runs"), inside)
+        self.awake = QCheckBox(_("Keep the computer awake during training"), inside)
         self.awake.setChecked(self._preferences.keep_awake)
         self.awake.toggled.connect(self._set_awake)
         column.addWidget(self.awake)
-        words = _("The screen may still go dark. Closing the lid or an empty battery stops the training; it goes on "
-                  "from its last checkpoint.")  # fmt: skip
+        words = _("The screen may still turn off. If you close the lid or the battery runs out, training stops; it"
+                  " can be resumed from the last checkpoint.")  # fmt: skip
         column.addWidget(label(words, inside, "caption", wrap=True))
 
     # --- What the user changes --------------------------------------------------------------------------------
@@ -186,9 +186,9 @@ def _folder_problem(path: Path) -> str:
     """Why a folder can't hold projects, "" if it can; one that isn't there yet is made with the first project."""
     try:
         if not path.is_absolute():
-            return _("Write the whole path of the folder, from the disk on.")
+            return _("Enter the full path of the folder, including the drive.")
         if path.exists() and not path.is_dir():
             return _("{path} is a file.").format(path=path)
     except (OSError, ValueError):
-        return _("The system refuses this path.")
+        return _("The system rejects this path.")
     return ""

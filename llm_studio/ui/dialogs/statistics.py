@@ -23,7 +23,7 @@ _WORDS, _LANGUAGES = 100, 8
 class StatisticsDialog(QDialog):
     """Shows figures of one source or of all; filled by `ui/tabs/data/figures.py`."""
 
-    stop_asked = Signal()
+    stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -40,9 +40,9 @@ class StatisticsDialog(QDialog):
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 0)
-        self.bar.setAccessibleName(_("Looking through the texts"))
+        self.bar.setAccessibleName(_("Scanning the texts"))
         self.state = label("", self, "caption", wrap=True)
-        inside.addLayout(row(label(_("Texts after cleaning, of"), self), self.which, None))
+        inside.addLayout(row(label(_("Source (texts after cleaning):"), self), self.which, None))
         inside.addWidget(self.bar)
         inside.addWidget(self.state)
         both = QHBoxLayout()
@@ -50,10 +50,10 @@ class StatisticsDialog(QDialog):
         both.addWidget(self._make_figures(), 1)
         both.addWidget(self._make_words(), 1)
         inside.addLayout(both, 3)
-        columns = (_("Source"), _("Weight"), _("Tokens"), _("Share in training"), _("Passes"))
-        self.mixture = Table(self, _("The part of each source in the training"), columns, right=(1, 2, 3, 4))
+        columns = (_("Source"), _("Weight"), _("Tokens"), _("Share of training"), _("Passes"))
+        self.mixture = Table(self, _("The share of each source in training"), columns, right=(1, 2, 3, 4))
         self.mixture.verticalHeader().setDefaultSectionSize(26)
-        inside.addWidget(label(_("The part of each source in the training"), self, "heading"))
+        inside.addWidget(label(_("The share of each source in training"), self, "heading"))
         inside.addWidget(self.mixture, 1)
         self.note = label("", self, "caption", wrap=True)
         close = button(_("Close"), self, self.accept, "primary")
@@ -66,8 +66,8 @@ class StatisticsDialog(QDialog):
         self.figures = KeyValues(card)
         for key, name in {
             "documents": _("Documents"), "characters": _("Characters"), "words": _("Words"),
-            "distinct": _("Different words"), "letters": _("Letters per word"), "sentence": _("Words per sentence"),
-            "duplicates": _("Near duplicates left"), "languages": _("Languages"),
+            "distinct": _("Distinct words"), "letters": _("Letters per word"), "sentence": _("Words per sentence"),
+            "duplicates": _("Remaining near duplicates"), "languages": _("Languages"),
         }.items():  # fmt: skip
             self.figures.add(key, name)
         self.histogram = Histogram(card, _("Length of the documents"))
@@ -80,7 +80,7 @@ class StatisticsDialog(QDialog):
 
     def _make_words(self) -> Card:
         card = Card(self, _("Most frequent words"))
-        self.words = Table(card, _("Most frequent words"), (_("Word"), _("Times")), right=(1,))
+        self.words = Table(card, _("Most frequent words"), (_("Word"), _("Occurrences")), right=(1,))
         self.words.verticalHeader().setDefaultSectionSize(24)
         card.content.addWidget(self.words)
         return card
@@ -117,7 +117,7 @@ class StatisticsDialog(QDialog):
              number(100 * share.share, 1) + _(" %"), "–" if share.passes is None else number(share.passes, 1))
             for share in shares
         ])  # fmt: skip
-        estimated = _("Estimated from the characters, until the texts are turned into tokens.")
+        estimated = _("Estimated from the characters until the tokens are prepared.")
         self.note.setText("" if any(share.exact for share in shares) else estimated)
 
     @Slot()

@@ -96,7 +96,7 @@ class CandidateBars(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setAccessibleName(_("Tokens that might follow"))
+        self.setAccessibleName(_("Possible next tokens"))
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(0)

@@ -32,7 +32,7 @@ class Header(QFrame):
         inside.addWidget(self._project)
         inside.addStretch(1)
         self._machine = QToolButton(self)
-        self._machine.setText(_("Looking at this computer…"))
+        self._machine.setText(_("Examining this computer…"))
         self._machine.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._machine.clicked.connect(self.machine_pressed)
         set_role(self._machine, "pill-plain")

@@ -1,4 +1,4 @@
-"""A plot of long curves over training steps. Importing this imports pyqtgraph: do it in a worker first."""
+"""A plot of long curves over training steps. Importing this imports pyqtgraph, and with it all of Qt."""
 
 import math
 import time

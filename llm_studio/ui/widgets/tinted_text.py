@@ -196,7 +196,7 @@ def describe(token: "Token") -> str:
         f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{percent(p)}</td></tr>"
         for text, p in token.alternatives
     )
-    likeliest = _("The likeliest here:")
+    likeliest = _("Most likely here:")
     return (
         f"<p><b><code>{escape(visible(token.text) or '…')}</code></b><br>{head}</p>"
         f"<p>{likeliest}</p><table cellspacing=2>{rows}</table>"

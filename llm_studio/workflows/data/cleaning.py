@@ -20,7 +20,7 @@ SAMPLE = 50_000_000
 NAMES = {
     "remove_controls": N_("Control characters"),
     "remove_invisible": N_("Invisible characters"),
-    "normalize_unicode": N_("Accented letters in one way"),
+    "normalize_unicode": N_("Normalise Unicode (NFC)"),
     "remove_html": N_("Remains of HTML"),
     "remove_repeated_lines": N_("Headers and page numbers"),
     "tidy_spaces": N_("White space"),

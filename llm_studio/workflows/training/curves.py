@@ -16,6 +16,7 @@ from llm_studio import files
 from llm_studio.events import CheckpointSaved, Evaluated, Event, RunStarted, SampleWritten, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.runs.record import ACTIVE
 
 Floats = NDArray[np.float64]
 
@@ -324,9 +325,7 @@ def running_run(project: Project) -> str | None:
     """The run that is being trained now, here or by another window or command."""
     from llm_studio.runs import registry
 
-    return max(
-        ((r.created, r.name) for r in registry.listed(project) if r.state in registry.ACTIVE), default=("", None)
-    )[1]
+    return max(((r.created, r.name) for r in registry.listed(project) if r.state in ACTIVE), default=("", None))[1]
 
 
 def export_csv(curves: Curves, path: Path, job: Job) -> Path:

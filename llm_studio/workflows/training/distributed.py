@@ -81,7 +81,7 @@ def _nothing(_state: object, _settings: object) -> None:
 
 
 def _follow(project: Project, job: Job, group: "ProcessGroup") -> "TrainResult":
-    from llm_studio.runs import checkpoint, log, registry
+    from llm_studio.runs import checkpoint, log, record, registry
     from llm_studio.training import distributed, memory
     from llm_studio.training.saving import RunContext
     from llm_studio.training.trainer import Trainer
@@ -111,5 +111,5 @@ def _follow(project: Project, job: Job, group: "ProcessGroup") -> "TrainResult":
             trainer.note_changes(plan["changed"])
         finished = trainer.train()
         return TrainResult(
-            registry.new(name, settings, trainer.parameters, "", data), finished
+            record.new(name, settings, trainer.parameters, "", data), finished
         )  # the first keeps the record

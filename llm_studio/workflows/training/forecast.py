@@ -214,7 +214,7 @@ def _try_up(
         spent = time.monotonic() - began
         if tried and spent + 2 * batch_size / tried[-1].batch_size * tried[-1].seconds > _ENOUGH:
             return tried, "time"
-        job.report(Progress(_("Trying what fits"), min(spent, _ENOUGH), _ENOUGH, _("seconds")))
+        job.report(Progress(_("Finding what fits"), min(spent, _ENOUGH), _ENOUGH, _("seconds")))
         found = trial.attempt(batch_size, checkpointing, STEPS, job, enough=_MICRO_BATCH_SECONDS)
         if not found.fits:
             return tried, "memory"

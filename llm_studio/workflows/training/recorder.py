@@ -13,7 +13,7 @@ from llm_studio.workflows.machine.gauges import energy_joules
 
 if TYPE_CHECKING:
     from llm_studio.runs.checkpoint import LoopState
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
     from llm_studio.training.trainer import Trainer
 
 
@@ -25,11 +25,11 @@ class RunRecorder:
     ) -> None:
         import torch
 
-        from llm_studio.runs import registry
+        from llm_studio.runs import record, registry
 
         self._project = project
         self._alone = threading.Lock()
-        run = registry.new(name, settings, 0, torch.__version__, data)
+        run = record.new(name, settings, 0, torch.__version__, data)
         if origin is not None:
             run = replace(run, continued_from=origin)
         elif registry.exists(project, name):

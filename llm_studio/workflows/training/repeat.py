@@ -16,7 +16,7 @@ from llm_studio.workflows.training.resume import same_compute
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
     from llm_studio.workflows.training.continue_from import Origin
 
 

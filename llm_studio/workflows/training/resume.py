@@ -30,7 +30,7 @@ def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, 
             what = _("The run has done {step} steps already.")
         raise TrainingError(
             what.format(step=number(saved.step)),
-            _("To train it further: --resume --set training.max_steps={more}.").format(more=2 * saved.step),
+            _("To keep training: --resume --set training.max_steps={more}.").format(more=2 * saved.step),
         )
     if old.training.max_steps != new.training.max_steps:
         before, after = (learning_rate(saved.step + 1, s.training) for s in (old, new))

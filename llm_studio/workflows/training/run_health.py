@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from llm_studio.config import Settings
-from llm_studio.config_file import scalar
+from llm_studio.config.yaml_file import scalar
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
+from llm_studio.runs.record import ACTIVE
 
 if TYPE_CHECKING:
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
     from llm_studio.training.health.doctor import Diagnosis, RunFacts
     from llm_studio.workflows.overview import TokenFacts
     from llm_studio.workflows.training.curves import Baselines, Curves
@@ -111,7 +112,7 @@ def _facts(
 def _finding(found: "Diagnosis", running: bool) -> Finding:
     if found.remedy == "anew":
         rate = scalar(found.changes["training.learning_rate"])
-        action = _("Start anew with a rate of {rate}").format(rate=rate)
+        action = _("Start over with a rate of {rate}").format(rate=rate)
         return Finding(found.key, found.text, action, "anew", found.changes)
     if found.remedy == "let fall":
         end = number(int(str(found.changes["training.max_steps"])))
@@ -149,5 +150,5 @@ def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth
         tokens_seen=seen,
         passes=seen / tokens.train if same and tokens and tokens.train else None,
         baselines=baselines,
-        finding=examine(known, run, tokens, baselines, vocab_size, run.state in registry.ACTIVE),
+        finding=examine(known, run, tokens, baselines, vocab_size, run.state in ACTIVE),
     )

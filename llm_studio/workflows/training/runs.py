@@ -1,8 +1,9 @@
-"""The runs of a project: listed, read, compared, renamed, deleted. The work is done in `runs/registry.py`."""
+"""The runs of a project: listing, reading, comparing, renaming, deleting. The work is done in `runs/registry.py`."""
 
 from llm_studio import files
 from llm_studio.project import Project
-from llm_studio.runs.registry import ACTIVE, Run, delete, differences, folder, listed, read, rename
+from llm_studio.runs.record import ACTIVE, Run
+from llm_studio.runs.registry import delete, differences, folder, listed, read, rename
 
 __all__ = [
     "ACTIVE",
@@ -11,28 +12,28 @@ __all__ = [
     "differences",
     "folder",
     "listed",
+    "offers_resume",
     "read",
     "rename",
     "set_aside",
-    "take_up",
-    "waits",
+    "unset_aside",
 ]
 
 _ASIDE = "set-aside"
 
 
 def set_aside(project: Project, run: str) -> None:
-    """Note that the user is done with a run for now: it isn't offered to be gone on with. Raises StorageError."""
+    """Note that the user is done with a run for now, so that resuming it isn't suggested. Raises StorageError."""
     if folder(project, run).is_dir():
         files.write_text(folder(project, run) / _ASIDE, "")
 
 
-def take_up(project: Project, run: str) -> None:
-    """A run is gone on with."""
+def unset_aside(project: Project, run: str) -> None:
+    """Undo `set_aside`: the run is resumed. Raises StorageError."""
     with files.translate_os_errors(folder(project, run)):
         (folder(project, run) / _ASIDE).unlink(missing_ok=True)
 
 
-def waits(project: Project, run: Run) -> bool:
-    """Whether a run was stopped and waits to be gone on with."""
+def offers_resume(project: Project, run: Run) -> bool:
+    """Whether a run was stopped and resuming it can be suggested."""
     return run.state == "stopped" and not (folder(project, run.name) / _ASIDE).exists()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.data.tokens.dataset import Tokens
     from llm_studio.runs.checkpoint import Checkpoint
-    from llm_studio.runs.registry import Run
+    from llm_studio.runs.record import Run
     from llm_studio.training.saving import RunContext
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.training.continue_from import Origin

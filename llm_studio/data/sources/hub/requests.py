@@ -177,5 +177,6 @@ def require_connection(job: Job) -> None:
     except (OSError, *_http_errors()) as error:
         raise HubError(
             _("{address} can't be reached: this computer seems to be offline.").format(address=libraries.endpoint()),
-            _("What works offline: the built-in stories, and files of your own. What has come before is kept."), 0,
+            _("What works offline: the built-in stories, and your own files. Anything already downloaded is "
+              "kept."), 0,
         ) from error  # fmt: skip

@@ -156,7 +156,7 @@ def damaged(name: str, reason: object) -> SourceError:
     text = " ".join(str(reason).split())[:200].rstrip(".")
     return SourceError(
         _("{path} is damaged or not what its name says: {reason}.").format(path=name, reason=text or _("cut off")),
-        _("Fetch or save it again; does it open in its own program?"),
+        _("Download or save it again; check that it opens in its usual program."),
     )
 
 

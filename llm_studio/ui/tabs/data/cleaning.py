@@ -28,7 +28,7 @@ class CleaningCard(Card):
     """What a rule does, with examples; "": all of them."""
     measure_asked = Signal()
     """Read all texts, however many there are."""
-    stop_asked = Signal()
+    stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Cleaning"))
@@ -36,7 +36,7 @@ class CleaningCard(Card):
         self.rules.examples_asked.connect(self.examples_asked)
         self.content.addWidget(self.rules)
         self.examples = button(_("What each rule does…"), self, self._on_examples, "small")
-        self.examples.setToolTip(_("Your texts stay as they came: each rule can be taken back."))
+        self.examples.setToolTip(_("Your texts are not modified: each rule can be switched off again."))
         self.content.addLayout(row(self.examples, None))
         self._make_outcome()
         self._make_lengths()
@@ -49,13 +49,13 @@ class CleaningCard(Card):
     def _make_outcome(self) -> None:
         self.outcome = label("", self, "muted", wrap=True)
         self.kept = label("", self, "caption", wrap=True)
-        self.measure = button(_("Look through all texts"), self, None, "small")
+        self.measure = button(_("Scan all texts"), self, None, "small")
         self.measure.clicked.connect(self.measure_asked)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
-        self.bar.setAccessibleName(_("Looking through the texts"))
-        self.stop = icon_button("x", _("Stop looking through the texts"), self)
-        self.stop.clicked.connect(self.stop_asked)
+        self.bar.setAccessibleName(_("Scanning the texts"))
+        self.stop = icon_button("x", _("Stop scanning the texts"), self)
+        self.stop.clicked.connect(self.stop_requested)
         self._late = QTimer(self, singleShot=True, interval=_SIGN_AFTER)
         self._late.timeout.connect(self._on_late)
         for part in (self.outcome, self.kept):
@@ -155,15 +155,15 @@ def _bar_tip(low: int, high: int, count: int) -> str:
 
 def _left_out(cleaned: "Cleaned") -> str:
     what = left_out(cleaned.left_out)
-    return _("{what} left out").format(what=what) if what else _("Nothing is left out.")
+    return _("Left out: {what}").format(what=what) if what else _("Nothing is left out.")
 
 
 def _kept(cleaned: "Cleaned") -> str:
     documents = ngettext("{n} document", "{n} documents", cleaned.documents).format(n=number(cleaned.documents))
-    text = _("Kept: {documents}, {characters} characters, of which {validation} for validation.").format(
+    text = _("Kept: {documents}, {characters} characters, {validation} of them for validation.").format(
         documents=documents, characters=short_number(cleaned.characters),
         validation=short_number(cleaned.validation_characters),
     )  # fmt: skip
     if cleaned.cut:
-        text += " " + _("Long texts are cut at paragraphs for that.")
+        text += " " + _("Long texts are split at paragraphs for this.")
     return text

@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Slot
 from llm_studio.errors import StudioError
 from llm_studio.events import RuleMeasured
 from llm_studio.i18n import _, number
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import Query
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.cleaning import CleaningDialog
@@ -34,11 +34,19 @@ class Figures(QObject):
         self._cleaning: CleaningDialog | None = None
         self._statistics: StatisticsDialog | None = None
         self._preview: Preview | None = None
-        page.listen(_CLEANING, reported=self._take_rule, succeeded=self._cleaning_known, failed=self._cleaning_failed,
-                    cancelled=self._cleaning_stopped, ended=card.end_measuring)  # fmt: skip
-        card.stop_asked.connect(self._on_stop)
-        page.listen(_STATISTICS, reported=self._take_count, succeeded=self._show_statistics, failed=self._count_failed)
-        page.listen(_SHARES, succeeded=self._show_shares)
+        page.context.listen(
+            _CLEANING,
+            reported=self._take_rule,
+            succeeded=self._cleaning_known,
+            failed=self._cleaning_failed,
+            cancelled=self._cleaning_stopped,
+            ended=card.end_measuring,
+        )
+        card.stop_requested.connect(self._on_stop)
+        page.context.listen(
+            _STATISTICS, reported=self._take_count, succeeded=self._show_statistics, failed=self._count_failed
+        )
+        page.context.listen(_SHARES, succeeded=self._show_shares)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the project before."""
@@ -50,7 +58,7 @@ class Figures(QObject):
         self._overview = overview
         if self._tried is not None and self._tried != self._now():
             self._tried = self._preview = None
-            self._page.stop_asked.emit(_CLEANING)
+            self._page.context.stop_requested.emit(_CLEANING)
             if overview.sources and not _much(overview):
                 self._rules.doubt_effects()
             else:
@@ -89,7 +97,7 @@ class Figures(QObject):
 
         self._cleaning = dialog = CleaningDialog(self._page)
         dialog.show_settings(self._overview.settings)
-        dialog.changed.connect(self._page.settings_asked)
+        dialog.changed.connect(self._page.context.settings_requested)
         dialog.finished.connect(self._cleaning_closed)
         if rule:
             dialog.show_rule(rule)
@@ -113,18 +121,18 @@ class Figures(QObject):
         from llm_studio.workflows.data import cleaning
 
         self._tried = now
-        self._page.asked.emit(Task(_CLEANING, lambda job: cleaning.preview(project, None, job, cleaning.SAMPLE),
-                                   shows_problems=True))  # fmt: skip
+        self._page.context.request(Query(_CLEANING, lambda job: cleaning.preview(project, None, job, cleaning.SAMPLE),
+                                   page_shows_errors=True))  # fmt: skip
 
     @Slot()
     def _on_stop(self) -> None:
-        self._page.stop_asked.emit(_CLEANING)
+        self._page.context.stop_requested.emit(_CLEANING)
 
     @Slot()
     def _cleaning_closed(self) -> None:
         self._cleaning = None
         if self._preview is None and self._overview is not None and _much(self._overview):
-            self._page.stop_asked.emit(_CLEANING)
+            self._page.context.stop_requested.emit(_CLEANING)
 
     def _take_rule(self, event: object) -> None:
         self._card.take(event)
@@ -174,13 +182,15 @@ class Figures(QObject):
         self._statistics = dialog = StatisticsDialog(self._page)
         dialog.finished.connect(self._statistics_closed)
         dialog.open()
-        self._page.asked.emit(Task(_SHARES, lambda job: statistics.shares(project), shows_problems=True))
-        self._page.asked.emit(Task(_STATISTICS, lambda job: statistics.measure(project, job), shows_problems=True))
+        self._page.context.request(Query(_SHARES, lambda job: statistics.shares(project), page_shows_errors=True))
+        self._page.context.request(
+            Query(_STATISTICS, lambda job: statistics.measure(project, job), page_shows_errors=True)
+        )
 
     @Slot()
     def _statistics_closed(self) -> None:
         self._statistics = None
-        self._page.stop_asked.emit(_STATISTICS)
+        self._page.context.stop_requested.emit(_STATISTICS)
 
     def _take_count(self, event: object) -> None:
         if self._statistics is not None:

@@ -8,8 +8,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.ui.page import Toast
-from llm_studio.ui.worker import Task
+from llm_studio.ui.page_context import Toast
+from llm_studio.ui.tasks import BackgroundJob, Query
 from llm_studio.workflows.data import download as hub
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ class Downloads(QObject):
         self._project: Project | None = None
         self._dialog: HubDialog | None = None
         self._left: dict[str, Unfinished] = {}
-        page.listen(_SEARCH, succeeded=self._show_found, failed=self._search_failed)
-        page.listen(_LOOK, succeeded=self._show_preview, failed=self._look_failed)
-        page.listen(_UNFINISHED, succeeded=self._show_unfinished)
+        page.context.listen(_SEARCH, succeeded=self._show_found, failed=self._search_failed)
+        page.context.listen(_LOOK, succeeded=self._show_preview, failed=self._look_failed)
+        page.context.listen(_UNFINISHED, succeeded=self._show_unfinished)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the project before."""
@@ -48,7 +48,7 @@ class Downloads(QObject):
         """Ask which sources aren't complete."""
         project = self._project
         if project is not None:
-            self._page.asked.emit(Task(_UNFINISHED, lambda job: hub.unfinished(project), shows_problems=True))
+            self._page.context.request(Query(_UNFINISHED, lambda job: hub.unfinished(project), page_shows_errors=True))
 
     def _show_unfinished(self, found: "list[Unfinished]") -> None:
         self._left = {one.name: one for one in found}
@@ -72,12 +72,12 @@ class Downloads(QObject):
     def _on_closed(self) -> None:
         self._dialog = None
         for key in (_SEARCH, _LOOK):
-            self._page.stop_asked.emit(key)
+            self._page.context.stop_requested.emit(key)
 
     @Slot(str)
     def _search(self, words: str) -> None:
-        self._page.asked.emit(
-            Task(_SEARCH, lambda job: (words, hub.search(words, job)), shows_problems=True, of_program=True)
+        self._page.context.request(
+            Query(_SEARCH, lambda job: (words, hub.search(words, job)), page_shows_errors=True, outlives_project=True)
         )
 
     def _show_found(self, answer: "tuple[str, list[Found]]") -> None:
@@ -91,8 +91,8 @@ class Downloads(QObject):
 
     @Slot(str, str, str)
     def _look(self, dataset: str, config: str, split: str) -> None:
-        self._page.asked.emit(Task(_LOOK, lambda job: hub.preview(dataset, config or None, split or None, job),
-                                   shows_problems=True, of_program=True))  # fmt: skip
+        self._page.context.request(Query(_LOOK, lambda job: hub.preview(dataset, config or None, split or None, job),
+                                   page_shows_errors=True, outlives_project=True))  # fmt: skip
 
     def _show_preview(self, seen: "Preview") -> None:
         if self._dialog is not None:
@@ -110,7 +110,7 @@ class Downloads(QObject):
         try:
             wanted = hub.wanted(**asked)
         except StudioError as error:
-            self._page.told.emit(Toast(_told(error)))
+            self._page.context.toast_requested.emit(Toast(_told(error)))
             return
         if wanted is not None:
             self._fetch(wanted)
@@ -140,17 +140,19 @@ class Downloads(QObject):
 
     def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "DownloadRequest") -> None:
         title = _("Downloading {name}").format(name=wanted.dataset.rpartition("/")[2])
-        self._page.asked.emit(Task(self._key, work, title, "data", changes_project=True, keep_awake=True))
+        self._page.context.request(BackgroundJob(self._key, work, title, "data", changes_project=True, keep_awake=True))
 
 
 def kept(source: "Source") -> str | None:
     """What to say of a download that was stopped and kept something; None where it is complete."""
     if not hub.is_incomplete(source):
         return None
-    return _("Stopped. “{name}” has {n} documents so far: they can be used, and it can be gone on with.").format(
+    return _("Stopped. “{name}” has {n} documents so far; they can be used, and the download can be resumed.").format(
         name=source.name, n=number(source.documents)
     )
 
 
 def _told(error: BaseException) -> str:
-    return str(error) if isinstance(error, StudioError) else _("The hub can't be asked: {reason}").format(reason=error)
+    return (
+        str(error) if isinstance(error, StudioError) else _("The hub can't be reached: {reason}").format(reason=error)
+    )

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import Query
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
@@ -33,10 +33,10 @@ class TextMeasures(QObject):
         self._plan_of: object = None
         self._everything = False
         card.measure_asked.connect(self._on_measure)
-        card.stop_asked.connect(self._on_stop)
-        page.listen(LENGTHS, reported=card.take, succeeded=self._show_lengths, failed=self._failed,
+        card.stop_requested.connect(self._on_stop)
+        page.context.listen(LENGTHS, reported=card.take, succeeded=self._show_lengths, failed=self._failed,
                     cancelled=self._stopped, ended=self._lengths_ended)  # fmt: skip
-        page.listen(PLAN, reported=card.take, succeeded=self._show_plan, failed=self._plan_failed,
+        page.context.listen(PLAN, reported=card.take, succeeded=self._show_plan, failed=self._plan_failed,
                     cancelled=self._stopped, ended=card.end_measuring)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
@@ -57,8 +57,8 @@ class TextMeasures(QObject):
         self._settings = overview.settings.data if overview.settings_problem is None else None
         self._everything = False
         if not overview.sources:
-            self._page.stop_asked.emit(LENGTHS)
-            self._page.stop_asked.emit(PLAN)
+            self._page.context.stop_requested.emit(LENGTHS)
+            self._page.context.stop_requested.emit(PLAN)
             self._lengths_of = self._plan_of = ()
             self._clear()
         elif self._texts != self._lengths_of:
@@ -75,8 +75,13 @@ class TextMeasures(QObject):
 
         self._lengths_of = self._texts
         self._card.begin_measuring()
-        self._page.asked.emit(Task(LENGTHS, lambda job: browsing.lengths(project, job, whatever_it_takes=everything),
-                                   shows_problems=True))  # fmt: skip
+        self._page.context.request(
+            Query(
+                LENGTHS,
+                lambda job: browsing.lengths(project, job, whatever_it_takes=everything),
+                page_shows_errors=True,
+            )
+        )
 
     def _ask_plan(self) -> None:
         """What cleaning leaves out, if that isn't known for these texts and settings."""
@@ -91,8 +96,8 @@ class TextMeasures(QObject):
 
         self._plan_of = wanted
         self._card.begin_measuring()
-        self._page.asked.emit(Task(PLAN, lambda job: browsing.cleaned(project, job, whatever_it_takes=everything),
-                                   shows_problems=True))  # fmt: skip
+        self._page.context.request(Query(PLAN, lambda job: browsing.cleaned(project, job, whatever_it_takes=everything),
+                                   page_shows_errors=True))  # fmt: skip
 
     def _show_lengths(self, lengths: "Lengths | None") -> None:
         self._card.show_lengths(lengths)
@@ -127,5 +132,5 @@ class TextMeasures(QObject):
 
     @Slot()
     def _on_stop(self) -> None:
-        self._page.stop_asked.emit(LENGTHS)
-        self._page.stop_asked.emit(PLAN)
+        self._page.context.stop_requested.emit(LENGTHS)
+        self._page.context.stop_requested.emit(PLAN)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import BackgroundJob, Query
 from llm_studio.workflows.data import texts
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class OwnFiles(QObject):
         self._dialog: AddTextsDialog | None = None
         self._paths: list[Path] = []
         self._waiting: list[tuple[Path, str]] = []
-        page.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
+        page.context.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the project before."""
@@ -101,7 +101,7 @@ class OwnFiles(QObject):
     def _on_closed(self) -> None:
         self._dialog = None
         self._waiting.clear()
-        self._page.stop_asked.emit(_LOOK)
+        self._page.context.stop_requested.emit(_LOOK)
 
     @Slot(object, str)
     def _look_anew(self, path: Path, field: str) -> None:
@@ -121,7 +121,7 @@ class OwnFiles(QObject):
             except StudioError as error:
                 return path, error
 
-        self._page.asked.emit(Task(_LOOK, work, shows_problems=True, of_program=True))
+        self._page.context.request(Query(_LOOK, work, page_shows_errors=True, outlives_project=True))
 
     def _show_look(self, answer: "tuple[Path, Any]") -> None:
         path, seen = answer
@@ -160,4 +160,4 @@ class OwnFiles(QObject):
         def work(job: Job) -> "list[Source]":
             return texts.add_several(project, paths, job, separator=separator, text_field=field, fields=fields)
 
-        self._page.asked.emit(Task(self._key, work, title, "data", changes_project=True))
+        self._page.context.request(BackgroundJob(self._key, work, title, "data", changes_project=True))

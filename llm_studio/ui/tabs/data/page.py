@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QHBoxLayout, QLineEd
 
 from llm_studio import i18n
 from llm_studio.i18n import _, ngettext, number
-from llm_studio.ui.menus import open_folder
-from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
 from llm_studio.ui.tabs.data.figures import Figures
 from llm_studio.ui.tabs.data.hub import Downloads, kept
@@ -21,10 +21,11 @@ from llm_studio.ui.tabs.data.reading import FileReading
 from llm_studio.ui.tabs.data.removing import SourceRemoval
 from llm_studio.ui.tabs.data.sources import SourceCards
 from llm_studio.ui.tabs.data.table import SourcesTable
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
-from llm_studio.ui.worker import Task
+from llm_studio.ui.window.menus import open_folder
 from llm_studio.workflows.data.texts import DEFAULT_STORIES
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class DataPage(Page):
     """Source cards on top; the project's sources with a preview at the left, cleaning and lengths at the right."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Data"), _("Plain texts: the model learns to go on with them."), parent)
+        super().__init__(_("Data"), _("The texts your model will learn from."), parent)
         self.setLocale(QLocale(i18n.language()))
         self._adding = False
         self._wanted = ""
@@ -86,10 +87,8 @@ class DataPage(Page):
     def _make_hint(self) -> Card:
         hint = Card(self, role="card-chosen")
         hint.content.setContentsMargins(16, 8, 10, 8)
-        self.go_on = button(_("Go on to Tokenizer"), hint, self._on_go_on)
-        words = label(
-            _("The texts are here. Next, a tokenizer learns from them how to cut them into tokens."), hint, wrap=True
-        )
+        self.go_on = button(_("Continue to Tokenizer"), hint, self._on_go_on)
+        words = label(_("Your texts are here. Next step: learning how to split them into tokens."), hint, wrap=True)
         made = row(words, self.go_on)
         made.setStretch(0, 1)
         hint.content.addLayout(made)
@@ -114,18 +113,18 @@ class DataPage(Page):
         self.sources.go_on_asked.connect(self.downloads.go_on)
         self.sources.notes_asked.connect(self._on_notes)
         self.sources.chosen.connect(self._on_chosen)
-        self.sources.stop_asked.connect(self._on_stop_adding)
+        self.sources.stop_requested.connect(self._on_stop_adding)
         self.sources.folder_asked.connect(self._on_folder)
         self.sources.stories_asked.connect(self._on_first_stories)
-        self.cleaning.rules.changed.connect(self.settings_asked)
+        self.cleaning.rules.changed.connect(self.context.settings_requested)
         self.cleaning.examples_asked.connect(self.figures.show_cleaning)
         self.measures.known.connect(self.figures.measure_rules)
         self.sources.weight_asked.connect(self._on_weight)
-        self.listen(
+        self.context.listen(
             ADD, started=self._add_started, reported=self.sources.take, succeeded=self._added, ended=self._add_ended
         )
         self.removing.restored.connect(self._restored)
-        self.listen("settings", failed=self._settings_failed)
+        self.context.listen(SETTINGS, failed=self._settings_failed)
 
     # --- What is shown ------------------------------------------------------------------------------------------
 
@@ -179,7 +178,7 @@ class DataPage(Page):
 
         from llm_studio.workflows.data import texts
 
-        self.asked.emit(Task(ADD, lambda job: [texts.add_stories(project, language, count, job)],
+        self.context.request(BackgroundJob(ADD, lambda job: [texts.add_stories(project, language, count, job)],
                              _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip
 
     @Slot()
@@ -187,7 +186,7 @@ class DataPage(Page):
         language = self.overview.settings.project.language if self.overview else "en"
         self._add_stories(language, DEFAULT_STORIES)
 
-    def _add_started(self, task: Task) -> None:
+    def _add_started(self, task: BackgroundJob) -> None:
         self._adding = True
         self.sources.begin(task.title)
         self._enable_adding(False)
@@ -201,17 +200,15 @@ class DataPage(Page):
         self._wanted = sources[0].name
         stopped = kept(sources[0])
         if stopped is not None:
-            self.told.emit(Toast(stopped))
+            self.context.toast_requested.emit(Toast(stopped))
             return
         if len(sources) > 1:
-            text = ngettext("{n} source is added.", "{n} sources are added.", len(sources)).format(
-                n=number(len(sources))
-            )
+            text = ngettext("{n} source added.", "{n} sources added.", len(sources)).format(n=number(len(sources)))
         else:
             documents = ngettext("{n} document", "{n} documents", sources[0].documents)
-            text = _("“{name}” is added: {documents}.").format(
+            text = _("“{name}” added: {documents}.").format(
                 name=sources[0].name, documents=documents.format(n=number(sources[0].documents)))  # fmt: skip
-        self.told.emit(Toast(text))
+        self.context.toast_requested.emit(Toast(text))
 
     def _add_ended(self) -> None:
         self._adding = False
@@ -225,7 +222,7 @@ class DataPage(Page):
     @Slot()
     def _on_stop_adding(self) -> None:
         self.sources.say_stopping()
-        self.stop_asked.emit(ADD)
+        self.context.stop_requested.emit(ADD)
 
     # --- Dropping files ---------------------------------------------------------------------------------------------
 
@@ -234,8 +231,10 @@ class DataPage(Page):
         if not _dropped(event.mimeData()) or self.project is None:
             event.ignore()
             return
-        self.veil.cover(_("Wait until the other texts are added") if self._adding else _("Drop to add these texts"),
-                        not self._adding)  # fmt: skip
+        self.veil.cover(
+            _("Wait until the other texts have been added") if self._adding else _("Drop to add these texts"),
+            not self._adding,
+        )
         _accept_copies(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802  Qt's
@@ -273,7 +272,7 @@ class DataPage(Page):
 
     @Slot(str, float)
     def _on_weight(self, name: str, weight: float) -> None:
-        self.settings_asked.emit({f"data.weights.{name}": weight})
+        self.context.settings_requested.emit({f"data.weights.{name}": weight})
 
     @Slot(str)
     def _on_notes(self, name: str) -> None:
@@ -281,11 +280,11 @@ class DataPage(Page):
 
         source = next((s for s in (self.overview.sources if self.overview else ()) if s.name == name), None)
         if source is not None:
-            NotesDialog(_("“{name}”: what was told while it was read").format(name=name), source.notes, self).open()
+            NotesDialog(_("“{name}”: warnings while reading").format(name=name), source.notes, self).open()
 
     @Slot()
     def _on_go_on(self) -> None:
-        self.tab_asked.emit("tokenizer")
+        self.context.tab_requested.emit("tokenizer")
 
 
 def _dropped(data: QMimeData) -> list[Path]:

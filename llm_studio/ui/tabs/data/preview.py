@@ -38,7 +38,7 @@ class DocumentPreview(QWidget):
     """A number, counted from 0."""
     search_asked = Signal(str, int, int)
     """Words, and the document and character from which on."""
-    stop_asked = Signal()
+    stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -93,7 +93,7 @@ class DocumentPreview(QWidget):
         self.bar.setFixedWidth(90)
         self.bar.setAccessibleName(_("Progress of the search"))
         self.stop = icon_button("x", _("Stop searching"), self)
-        self.stop.clicked.connect(self.stop_asked)
+        self.stop.clicked.connect(self.stop_requested)
         self.result = label("", self, "caption", wrap=True)
         self.result.setMinimumWidth(110)
         for part in (self.bar, self.stop):
@@ -151,9 +151,9 @@ class DocumentPreview(QWidget):
         self.text.setPlainText(document.text)
         notes: list[str] = []
         if document.start:
-            notes.append(_("From character {n} on.").format(n=number(document.start + 1)))
+            notes.append(_("From character {n}.").format(n=number(document.start + 1)))
         if document.goes_on:
-            notes.append(_("It is long: {n} characters of it are shown.").format(n=number(len(document.text))))
+            notes.append(_("Long document: showing the first {n} characters.").format(n=number(len(document.text))))
         self.note.setText(" ".join(notes))
         self.note.setVisible(bool(notes))
         self._mark()
@@ -235,7 +235,7 @@ class DocumentPreview(QWidget):
         self.show_document(found.document)
         n = number(found.document.number + 1)
         if found.wrapped:
-            self.say(_("Document {n}, from the beginning again").format(n=n))
+            self.say(_("Document {n}, starting over from the beginning").format(n=n))
         else:
             self.say(_("Document {n}").format(n=n))
 

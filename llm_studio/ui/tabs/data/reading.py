@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Slot
 
 from llm_studio.i18n import _
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import Query, Task
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
@@ -28,9 +28,9 @@ class FileReading(QObject):
         self._words = ""
         preview.document_asked.connect(self._read)
         preview.search_asked.connect(self._search)
-        preview.stop_asked.connect(self._on_stop)
-        page.listen(PREVIEW, succeeded=self._show, failed=self._failed)
-        page.listen(SEARCH, started=self._search_started, reported=preview.take, succeeded=self._found,
+        preview.stop_requested.connect(self._on_stop)
+        page.context.listen(PREVIEW, succeeded=self._show, failed=self._failed)
+        page.context.listen(SEARCH, started=self._search_started, reported=preview.take, succeeded=self._found,
                     failed=self._search_failed, cancelled=self._search_cancelled, ended=preview.end_search)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
@@ -54,7 +54,7 @@ class FileReading(QObject):
 
         from llm_studio.workflows.data import browsing
 
-        self._page.asked.emit(Task(PREVIEW, lambda job: browsing.read_document(project, name, place, job)))
+        self._page.context.request(Query(PREVIEW, lambda job: browsing.read_document(project, name, place, job)))
 
     def _show(self, document: "Document") -> None:
         if document.source == self._chosen[0]:
@@ -73,7 +73,7 @@ class FileReading(QObject):
         from llm_studio.workflows.data import browsing
 
         self._words = words
-        self._page.asked.emit(Task(SEARCH, lambda job: browsing.search(project, name, words, place, start, job)))
+        self._page.context.request(Query(SEARCH, lambda job: browsing.search(project, name, words, place, start, job)))
 
     def _search_started(self, task: Task) -> None:
         del task
@@ -92,4 +92,4 @@ class FileReading(QObject):
 
     @Slot()
     def _on_stop(self) -> None:
-        self._page.stop_asked.emit(SEARCH)
+        self._page.context.stop_requested.emit(SEARCH)

@@ -6,8 +6,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
-from llm_studio.ui.page import Toast
-from llm_studio.ui.worker import Task
+from llm_studio.ui.page_context import Toast
+from llm_studio.ui.tasks import Write
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
@@ -29,8 +29,8 @@ class SourceRemoval(QObject):
         self._project: Project | None = None
         self._busy = False
         sources.remove_asked.connect(self._remove)
-        page.listen(REMOVE, succeeded=self._removed, ended=self._ended)
-        page.listen(RESTORE, succeeded=self.restored.emit)
+        page.context.listen(REMOVE, succeeded=self._removed, ended=self._ended)
+        page.context.listen(RESTORE, succeeded=self.restored.emit)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the project before."""
@@ -50,7 +50,7 @@ class SourceRemoval(QObject):
             return project, name
 
         self._busy = True
-        self._page.asked.emit(Task(REMOVE, work, changes_project=True))
+        self._page.context.request(Write(REMOVE, work, changes_project=True))
 
     def _removed(self, result: "tuple[Project, str]") -> None:
         from llm_studio.workflows.data import texts
@@ -62,8 +62,8 @@ class SourceRemoval(QObject):
             texts.restore_source(project, name)
             return name
 
-        undo = Task(RESTORE, work, changes_project=True)
-        self._page.told.emit(Toast(_("“{name}” is removed.").format(name=name), undo))
+        undo = Write(RESTORE, work, changes_project=True)
+        self._page.context.toast_requested.emit(Toast(_("“{name}” removed.").format(name=name), undo))
 
     def _ended(self) -> None:
         self._busy = False

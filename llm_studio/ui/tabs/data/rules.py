@@ -65,18 +65,22 @@ class Rules(QWidget):
         self._switch("remove_controls", _("Remove control characters"), rare=True)
         self._switch("remove_invisible", _("Remove invisible characters"), rare=True)
         self.unicode = self._switch("normalize_unicode", _("Normalise Unicode (NFC)"),
-                                    tip=_("Each accented letter is written in one way."))  # fmt: skip
-        self._switch("remove_html", _("Remove remains of HTML"))
+                                    tip=_("Gives each accented letter a single form."))  # fmt: skip
+        self._switch("remove_html", _("Remove leftover HTML"))
         self._switch("remove_repeated_lines", _("Remove headers and page numbers"), rare=True)
-        self._switch("tidy_spaces", _("Tidy white space"))
-        self.least = self._number("min_characters", _("Ignore texts shorter than, in characters"))
-        self._number("max_characters", _("Ignore texts longer than, in characters"), rare=True, none=_("no limit"))
+        self._switch("tidy_spaces", _("Clean up white space"))
+        self.least = self._number("min_characters", _("Minimum length, in characters"))
+        self._number("max_characters", _("Maximum length, in characters"), rare=True, none=_("no limit"))
         self._make_languages()
         self.duplicates = self._switch("remove_duplicates", _("Remove exact duplicates"))
-        self._switch("remove_near_duplicates", _("Remove near duplicates"), rare=True,
-                     tip=_("Texts that share most phrases of five words (MinHash); the longest stays."))  # fmt: skip
-        self._make_percent("near_duplicate_similarity", _("Nearly identical from"), (50, 100), rare=True,
-                           tip=_("Share of the phrases of five words that two texts have in common."))  # fmt: skip
+        self._switch(
+            "remove_near_duplicates",
+            _("Remove near duplicates"),
+            rare=True,
+            tip=_("Texts that share most of their five-word phrases (MinHash); the longest is kept."),
+        )
+        self._make_percent("near_duplicate_similarity", _("Near duplicate from"), (50, 100), rare=True,
+                           tip=_("Fraction of five-word phrases that two texts share."))  # fmt: skip
         self.more = button("", self, self._unfold, "link")
         self.more.setCheckable(True)
         self._layout.addLayout(row(self.more, None))
@@ -105,12 +109,12 @@ class Rules(QWidget):
     def _make_languages(self) -> None:
         self.languages = QLineEdit(self)
         self.languages.setPlaceholderText(_("all"))
-        self.languages.setToolTip(_("Codes of the languages to keep, as in: fr, en"))
+        self.languages.setToolTip(_("Codes of the languages to keep, e.g. fr, en"))
         self.languages.editingFinished.connect(self._on_languages)
-        self._labelled("languages", _("Keep only the languages"), self.languages, rare=True)
+        self._labelled("languages", _("Keep only these languages"), self.languages, rare=True)
 
     def _make_share(self) -> None:
-        tip = _("Share of the texts kept aside to measure what the model has learned.")
+        tip = _("Fraction of the texts held out to measure what the model has learned.")
         self.share = self._make_percent(_SHARE, _("Validation"), (0.01, 50), rare=False, tip=tip)
 
     def _make_percent(
@@ -190,13 +194,13 @@ class Rules(QWidget):
             seen = self._seen.get(name)
             there = seen is not None and seen.documents > 0
             effect.setText(_effect(seen) if seen is not None and there else "")
-            effect.setToolTip(_("{n} characters fewer · show examples").format(n=short_number(seen.characters))
+            effect.setToolTip(_("{n} fewer characters · show examples").format(n=short_number(seen.characters))
                               if seen is not None else "")  # fmt: skip
             folded = name in self._rare and not unfolded
             hidden += there and folded
             effect.setVisible(there)
             effect.setEnabled(name not in self._stale)
-        would = ngettext("{n} would do something", "{n} would do something", hidden).format(n=number(hidden))
+        would = ngettext("{n} rule would apply", "{n} rules would apply", hidden).format(n=number(hidden))
         more = _("More rules…") + (f" · {would}" if hidden else "")
         self.more.setText(_("Fewer rules") if unfolded else more)
 

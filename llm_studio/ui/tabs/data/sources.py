@@ -91,8 +91,8 @@ class SourceCards(QWidget):
             choices.setDirection(direction.LeftToRight if self.width() >= _ROOMY else direction.TopToBottom)
 
     def _tiny_stories(self) -> SourceCard:
-        card = SourceCard(self, "TinyStories", _("2 million short English tales"))
-        self.tales = _count(card, _FIRST_TALES, _("Number of tales"))
+        card = SourceCard(self, "TinyStories", _("2 million short English stories"))
+        self.tales = _count(card, _FIRST_TALES, _("Number of stories"))
         self.get_tales = button(_("Download"), card, self._on_tales, "small")
         self.get_tales.setAccessibleName(_("Download TinyStories"))
         card.content.addWidget(self.tales)
@@ -107,21 +107,21 @@ class SourceCards(QWidget):
             self.wiki.addItem(name, code)
         self.articles = _count(card, _FIRST_ARTICLES, _("Number of articles"))
         self.get_articles = button(_("Download"), card, self._on_articles, "small")
-        self.get_articles.setAccessibleName(_("Download articles of Wikipedia"))
+        self.get_articles.setAccessibleName(_("Download Wikipedia articles"))
         card.content.addLayout(self._side_by_side(self.wiki, self.articles))
         card.content.addLayout(row(self.get_articles, None))
         return card
 
     def _hub(self) -> SourceCard:
-        card = SourceCard(self, "Hugging Face", _("any data set of texts"))
+        card = SourceCard(self, "Hugging Face", _("any text dataset"))
         self.search = button(_("Search…"), card, None, "small")
-        self.search.setAccessibleName(_("Search for data sets"))
+        self.search.setAccessibleName(_("Search for datasets"))
         self.search.clicked.connect(self.search_asked)
         card.content.addLayout(row(self.search, None))
         return card
 
     def _files(self) -> SourceCard:
-        card = SourceCard(self, _("My files"), _("drop texts, tables, books or a folder"), "card-dashed")
+        card = SourceCard(self, _("My files"), _("drop texts, books, tables or a folder here"), "card-dashed")
         self.browse = button(_("Browse…"), card, None, "small")
         self.browse.setAccessibleName(_("Choose files or a folder to add"))
         menu = QMenu(self.browse)
@@ -186,19 +186,19 @@ class FileOptions(Card):
             ("", _("nothing: each file is one document")),
             ("blank", _("a blank line")),
             ("<|endoftext|>", "<|endoftext|>"),
-            (_OWN, _("a line of my own:")),
+            (_OWN, _("a custom line:")),
         ):
             self.between.addItem(text, key)
         self.mark = QLineEdit(self)
         self.mark.setPlaceholderText("***")
-        self.mark.setAccessibleName(_("The line that stands between two documents"))
+        self.mark.setAccessibleName(_("The line that separates two documents"))
         self.mark.setEnabled(False)
         self.mark.setMaximumWidth(120)
         self.field = QLineEdit(self)
-        self.field.setPlaceholderText(_("found by itself"))
+        self.field.setPlaceholderText(_("detected automatically"))
         self.field.setMaximumWidth(120)
-        first = label(_("Between two documents of a text file stands"), self)
-        second = label(_("Field or column that holds the text"), self)
+        first = label(_("Documents in a text file are separated by"), self)
+        second = label(_("Field or column with the text"), self)
         first.setBuddy(self.between)
         second.setBuddy(self.field)
         self.between.setAccessibleName(first.text())

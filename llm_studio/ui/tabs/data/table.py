@@ -30,7 +30,7 @@ class SourcesTable(QWidget):
 
     chosen = Signal(str)
     remove_asked = Signal(str)
-    stop_asked = Signal()
+    stop_requested = Signal()
     folder_asked = Signal()
     stories_asked = Signal()
     go_on_asked = Signal(str)
@@ -61,19 +61,19 @@ class SourcesTable(QWidget):
         delete = QShortcut(QKeySequence(QKeySequence.StandardKey.Delete), self.table, self._on_remove)
         delete.setContext(Qt.ShortcutContext.WidgetShortcut)
         self.remove = button(_("Remove"), self, self._on_remove, "small")
-        self.remove.setAccessibleName(_("Remove the chosen source"))
+        self.remove.setAccessibleName(_("Remove the selected source"))
         self.remove.setEnabled(False)
         self.go_on = button(_("Continue"), self, self._on_go_on, "small")
-        self.notes = button(_("What was told…"), self, self._on_notes, "small")
-        self.notes.setAccessibleName(_("What was told while the chosen source was read"))
+        self.notes = button(_("Warnings…"), self, self._on_notes, "small")
+        self.notes.setAccessibleName(_("Warnings while the selected source was read"))
         for made in (self.go_on, self.notes):
             made.hide()
         self.weighing = SourceWeight(self)
         self.weighing.changed.connect(self._on_weight)
         self.empty = EmptyState(
             self, _("No texts yet"),
-            _("A model learns from texts. Drop files or a folder anywhere on this page, or begin with the built-in "
-              "stories."),
+            _("A model learns from texts. Drop files or a folder anywhere on this page, or start with the "
+              "built-in stories."),
             _("Add the built-in stories"),
         )  # fmt: skip
         self.empty.pressed.connect(self.stories_asked)
@@ -143,7 +143,9 @@ class SourcesTable(QWidget):
         if left is not None:
             capped = left.state == "capped"
             self.go_on.setText(_("More") if capped else _("Continue"))
-            self.go_on.setToolTip(_("Download as many documents again") if capped else _("Go on with this download"))
+            self.go_on.setToolTip(
+                _("Download the same number of documents again") if capped else _("Resume this download")
+            )
         self.notes.setVisible(source is not None and bool(source.notes))
         self.weighing.setVisible(source is not None and (len(self._sources) > 1 or self._current in self._weights))
         self.weighing.show_weight(self._weights.get(self._current, 1.0))
@@ -153,7 +155,7 @@ class SourcesTable(QWidget):
         self._row = None
         if self._adding:
             self._row = AddingRow(self.table)
-            self._row.stop_pressed.connect(self.stop_asked)
+            self._row.stop_pressed.connect(self.stop_requested)
             self.table.setIndexWidget(self.table.rows.index(0, _STATE), self._row)
             self._draw()
 
@@ -266,9 +268,7 @@ def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> 
     state = Cell(_("Ready · conversations") if source.conversations else _("Ready"), "ok")
     if left is not None and left.state != "capped":
         known = _(" of {n}").format(n=number(left.known)) if left.known else ""
-        state = Cell(
-            _("stopped: can be gone on with"), "warn", _("{n} documents").format(n=number(left.documents)) + known
-        )
+        state = Cell(_("stopped; can be resumed"), "warn", _("{n} documents").format(n=number(left.documents)) + known)
     elif source.notes:
         more = len(source.notes) - 1
         text = source.notes[0] + (_(" (and {n} more)").format(n=more) if more else "")

@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QFileDialog
 
 from llm_studio.i18n import _, size
 from llm_studio.jobs import Job
-from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import Toast
+from llm_studio.ui.tasks import BackgroundJob, Query, Task, Write
 from llm_studio.ui.widgets.basics import Card, button, label, row
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.machine.gpu import GpuStatus, Offer, Pack
@@ -38,25 +39,27 @@ class GpuCard(Card):
         self.pack = label("", self, "muted", wrap=True, selectable=True)
         self.enable = button(_("Enable my GPU"), self, self._ask, "primary")
         self.fetch = button("", self, self._fetch, "primary")
-        tip = _("The wheel of torch, fetched on another computer and brought on a USB stick")
+        tip = _("The PyTorch wheel, downloaded on another computer and brought on a USB stick")
         self.choose = button(_("From a file…"), self, self._choose_file, "", tip)
         self.cancel = button(_("Not now"), self, self._show_beginning, "link")
-        self.restart = button(_("Restart LLM Studio"), self, page.restart_asked.emit, "primary")
+        self.restart = button(_("Restart LLM Studio"), self, page.context.restart_requested.emit, "primary")
         self.remove = button(_("Remove the GPU pack"), self, self._remove, "link")
         for part in (self.what, *self.steps, self.pack):
             self.content.addWidget(part)
         self.content.addLayout(row(self.enable, self.fetch, self.choose, self.cancel, self.restart, self.remove, None))
         self._standing: GpuStatus | None = None
         self.hide()
-        page.listen(_STANDING, succeeded=self._show)
-        page.listen(_OFFER, succeeded=self._show_offer, failed=self._show_problem, cancelled=self._show_beginning)
-        page.listen(INSTALL, started=self._on_started, succeeded=self._on_installed, failed=self._show_problem,
+        page.context.listen(_STANDING, succeeded=self._show)
+        page.context.listen(
+            _OFFER, succeeded=self._show_offer, failed=self._show_problem, cancelled=self._show_beginning
+        )
+        page.context.listen(INSTALL, started=self._on_started, succeeded=self._on_installed, failed=self._show_problem,
                     cancelled=self._on_cancelled)  # fmt: skip
-        page.listen(_REMOVE, succeeded=self._on_removed)
+        page.context.listen(_REMOVE, succeeded=self._on_removed)
 
     def look(self) -> None:
         """Ask how things stand."""
-        self._page.asked.emit(Task(_STANDING, lambda job: _look(), shows_problems=True, of_program=True))
+        self._page.context.request(Query(_STANDING, lambda job: _look(), page_shows_errors=True, outlives_project=True))
 
     # --- What is shown ----------------------------------------------------------------------------------------
 
@@ -71,7 +74,7 @@ class GpuCard(Card):
             return
         why, pack = self._standing.why, self._standing.pack
         self.setVisible(why is not None or pack is not None)
-        self.heading.setText(_("Why no graphics card is used") if why else _("The graphics card is used"))
+        self.heading.setText(_("Why no graphics card is used") if why else _("The graphics card is in use"))
         self.what.setText(why.what if why else "")
         self.what.setVisible(why is not None)
         for number, step in enumerate(self.steps):
@@ -88,21 +91,21 @@ class GpuCard(Card):
     def _show_offer(self, offered: "Offer") -> None:
         self._offered = offered
         self._say(
-            _("{wheel}, for {card}: {size} to fetch from {server}. It takes {kept} in {folder}, where {free} are free; "
-              "while it is unpacked, {needed} are needed.").format(
+            _("{wheel}, for {card}: {size} to download from {server}. It takes {kept} in {folder}, where "
+              "{free} are free; unpacking needs {needed}.").format(
                 wheel=offered.wheel.name, card=offered.card, size=size(offered.bytes), kept=size(offered.kept),
                 server=offered.wheel.url.split("/")[2], folder=offered.folder, free=size(offered.free),
                 needed=size(offered.needed)),
-            _("{size} of it are here already.").format(size=size(offered.here_already)) if offered.here_already else "",
+            _("{size} are already downloaded.").format(size=size(offered.here_already)) if offered.here_already else "",
         )  # fmt: skip
-        self.fetch.setText(_("Fetch {size}").format(size=size(offered.bytes - offered.here_already)))
+        self.fetch.setText(_("Download {size}").format(size=size(offered.bytes - offered.here_already)))
         self._offer_buttons(self.fetch, self.choose, self.cancel)
         self.fetch.setEnabled(offered.free > offered.needed)
 
     @Slot()
     def _on_cancelled(self) -> None:
         self._show_beginning()
-        self._say(_("Stopped. What has come is kept: it goes on from there."))
+        self._say(_("Stopped. What was downloaded is kept; the download will resume."))
 
     def _show_problem(self, error: BaseException) -> None:
         self._show_beginning()
@@ -126,9 +129,9 @@ class GpuCard(Card):
     @Slot()
     def _ask(self) -> None:
         self.enable.setEnabled(False)
-        self._say(_("Asking PyTorch's server what suits this card…"))
+        self._say(_("Finding the version for this card…"))
         self._offer_buttons(self.choose, self.cancel)
-        self._page.asked.emit(Task(_OFFER, _offer, shows_problems=True, of_program=True))
+        self._page.context.request(Query(_OFFER, _offer, page_shows_errors=True, outlives_project=True))
 
     @Slot()
     def _fetch(self) -> None:
@@ -138,7 +141,7 @@ class GpuCard(Card):
 
     @Slot()
     def _choose_file(self) -> None:
-        path, _kind = QFileDialog.getOpenFileName(self, _("The wheel of torch"), "", _("Wheels (*.whl)"))
+        path, _kind = QFileDialog.getOpenFileName(self, _("The PyTorch wheel"), "", _("Wheels (*.whl)"))
         if path:
             self.take_file(Path(path))
 
@@ -147,23 +150,32 @@ class GpuCard(Card):
         self._begin(lambda job: _install_file(path, job))
 
     def _begin(self, work: Callable[[Job], "Pack"]) -> None:
-        self._page.asked.emit(Task(INSTALL, work, _("Enabling the GPU"), "diagnostics", shows_problems=True,
-                                   of_program=True, keep_awake=True))  # fmt: skip
+        self._page.context.request(
+            BackgroundJob(
+                INSTALL,
+                work,
+                _("Enabling the GPU"),
+                "diagnostics",
+                page_shows_errors=True,
+                outlives_project=True,
+                keep_awake=True,
+            )
+        )
 
     def _on_started(self, _task: Task) -> None:
-        self._say(_("At work: the foot of the window shows how far it is, and stops it."))
+        self._say(_("In progress: the status bar shows the progress and can stop it."))
         self._offer_buttons()
 
     def _on_installed(self, _pack: "Pack") -> None:
-        self._page.told.emit(Toast(_("The GPU pack is in place: restart LLM Studio to use it.")))
+        self._page.context.toast_requested.emit(Toast(_("The GPU pack is installed: restart LLM Studio to use it.")))
         self.look()
 
     @Slot()
     def _remove(self) -> None:
-        self._page.asked.emit(Task(_REMOVE, lambda job: _take_away(), of_program=True, in_order=True))
+        self._page.context.request(Write(_REMOVE, lambda job: _take_away(), outlives_project=True))
 
     def _on_removed(self, _result: object) -> None:
-        self._page.told.emit(Toast(_("The program's own torch is used from the next start on.")))
+        self._page.context.toast_requested.emit(Toast(_("The PyTorch of the program is used from the next start on.")))
         self.look()
 
 
@@ -175,8 +187,8 @@ def _words(standing: "GpuStatus") -> str:
     if pack.problem:
         return pack.told
     if standing.used:
-        return _("The GPU pack, torch {version}, is in use.").format(version=pack.version)
-    return _("The GPU pack, torch {version}, is in place: it is used from the next start on.").format(
+        return _("The GPU pack (PyTorch {version}) is in use.").format(version=pack.version)
+    return _("The GPU pack (PyTorch {version}) is installed; it is used from the next start on.").format(
         version=pack.version
     )
 

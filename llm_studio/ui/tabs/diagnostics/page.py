@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, number, size
 from llm_studio.ui.dialogs.problem import details, open_log_folder
-from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.diagnostics.gpu_card import GpuCard
 from llm_studio.ui.tabs.diagnostics.parts import FindingList, Gauge
+from llm_studio.ui.tasks import Query
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.machine.diagnosis import Finding
@@ -29,16 +30,14 @@ class DiagnosticsPage(Page):
     """Asks for the report when it is first looked at, and for the gauges each second while it is on the screen."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(
-            _("Diagnostics"), _("What this computer offers a training, and what keeps it from more."), parent
-        )
+        super().__init__(_("Diagnostics"), _("What this computer offers for training, and what limits it."), parent)
         self.findings: list[Finding] = []
         self._reading: Reading | None = None
         self._stale = True
         self._waiting = False
         self._timer = QTimer(self, interval=_EVERY)
         self._timer.timeout.connect(self._look)
-        self.again = button(_("Look again"), self, self._ask)
+        self.again = button(_("Refresh"), self, self._ask)
         self.log = button(_("Open the log's folder"), self, open_log_folder)
         tip = _("The report and the end of the log, without your name and the path of your home folder")
         self.copy = button(_("Copy everything"), self, self._copy, "primary", tip)
@@ -61,9 +60,9 @@ class DiagnosticsPage(Page):
         columns.addLayout(left, 3)
         columns.addLayout(right, 2)
         self.body.addLayout(columns, 1)
-        self.listen(_REPORT, succeeded=self._show_findings, failed=self._show_problem)
-        self.listen(_GAUGES, succeeded=self._show_reading, failed=self._stop_looking, ended=self._on_looked)
-        self.listen(_COPY, succeeded=self._put_on_clipboard)
+        self.context.listen(_REPORT, succeeded=self._show_findings, failed=self._show_problem)
+        self.context.listen(_GAUGES, succeeded=self._show_reading, failed=self._stop_looking, ended=self._on_looked)
+        self.context.listen(_COPY, succeeded=self._put_on_clipboard)
 
     def _make_gauges(self) -> Card:
         card = self._now = Card(self, _("Right now"))
@@ -77,7 +76,7 @@ class DiagnosticsPage(Page):
         card.content.addWidget(self.memory)
         card.content.addLayout(self._gpu_place)
         card.content.addWidget(self.disk)
-        self._caption = label(_("Measured each second while this tab is shown."), card, "caption", wrap=True)
+        self._caption = label(_("Measured every second while this tab is visible."), card, "caption", wrap=True)
         card.content.addWidget(self._caption)
         return card
 
@@ -114,10 +113,10 @@ class DiagnosticsPage(Page):
         self._stale = False
         self.again.setEnabled(False)
         self.copy.setEnabled(False)
-        self._state.setText(_("Looking at this computer…"))
+        self._state.setText(_("Examining this computer…"))
         self._state.show()
         self.gpu.look()
-        self.asked.emit(Task(_REPORT, lambda job: _diagnose(folder), shows_problems=True))
+        self.context.request(Query(_REPORT, lambda job: _diagnose(folder), page_shows_errors=True))
 
     @Slot(bool)
     def _give_way(self, to_card: bool) -> None:
@@ -129,7 +128,7 @@ class DiagnosticsPage(Page):
         self.again.setEnabled(True)
         self.copy.setEnabled(True)
         bad = sum(not finding.ok for finding in findings)
-        self._state.setText(_("All is well.") if not bad else _("Marked with a triangle: what keeps it from more."))
+        self._state.setText(_("Everything looks fine.") if not bad else _("A triangle marks what limits it."))
         if self._list is not None:
             self._list.hide()
             self._list.deleteLater()
@@ -138,18 +137,20 @@ class DiagnosticsPage(Page):
 
     def _show_problem(self, error: BaseException) -> None:
         self.again.setEnabled(True)
-        self._state.setText(_("This computer can't be looked at: {reason}").format(reason=error))
+        self._state.setText(_("This computer could not be examined: {reason}").format(reason=error))
         self.findings = []
         self._card.setToolTip(details(error))
 
     @Slot()
     def _copy(self) -> None:
         findings = list(self.findings)
-        self.asked.emit(Task(_COPY, lambda job: _as_text(findings)))
+        self.context.request(Query(_COPY, lambda job: _as_text(findings)))
 
     def _put_on_clipboard(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
-        self.told.emit(Toast(_("The report is on the clipboard; your name and home folder are masked in it.")))
+        self.context.toast_requested.emit(
+            Toast(_("The report is on the clipboard; your name and home folder are masked."))
+        )
 
     # --- The gauges -------------------------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class DiagnosticsPage(Page):
             return
         folder, before = self._folder(), self._reading
         self._waiting = True
-        self.asked.emit(Task(_GAUGES, lambda job: _look(folder, before), shows_problems=True))
+        self.context.request(Query(_GAUGES, lambda job: _look(folder, before), page_shows_errors=True))
 
     def _on_looked(self) -> None:
         self._waiting = False

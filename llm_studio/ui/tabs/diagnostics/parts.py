@@ -60,7 +60,7 @@ class FindingList(QWidget):
                 inside.addWidget(line(self))
             sign = label("✓" if finding.ok else "▲", self, "ok" if finding.ok else "warn")
             sign.setFixedWidth(16)
-            sign.setAccessibleName(_("in order") if finding.ok else _("in the way"))
+            sign.setAccessibleName(_("OK") if finding.ok else _("limits training"))
             name = label(finding.name, self, "muted")
             name.setFixedWidth(_NAME_WIDTH)
             name.setWordWrap(True)

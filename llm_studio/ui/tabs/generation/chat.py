@@ -69,11 +69,11 @@ class TurnView(QWidget):
         return bubble
 
     def _make_actions(self) -> None:
-        self._again = self._action("arrow-clockwise", _("Regenerate"), _("Write another answer, with another seed"))
+        self._again = self._action("arrow-clockwise", _("Regenerate"), _("Try again with a new seed"))
         self._again.clicked.connect(self.regenerate_asked)
-        self._more = self._action("arrow-right", _("Continue"), _("Let the model go on with this text"))
+        self._more = self._action("arrow-right", _("Continue"), _("Let the model continue this text"))
         self._more.clicked.connect(self.continue_asked)
-        self._branch = self._action("git-branch", _("Branch here"), _("A new chat that goes on from here"))
+        self._branch = self._action("git-branch", _("Branch from here"), _("A new chat that continues from here"))
         self._branch.clicked.connect(self._on_branch)
         self._copy = self._action("copy", _("Copy"), _("Copy this text"))
         self._copy.clicked.connect(self._on_copy)
@@ -210,8 +210,8 @@ class ChatView(QScrollArea):
         """Say what an empty chat begins with."""
         self._hint.setText(
             _("This model was trained on conversations: ask it something below.") if question
-            else _("Write the beginning of a text below: the model goes on with it. With nothing written, it begins by "
-                   "itself.")
+            else _("Write the beginning of a text below and the model continues it. If you write nothing, it starts"
+                   " on its own.")
         )  # fmt: skip
 
     def show_chat(self, chat: "Chat") -> None:

@@ -24,7 +24,7 @@ class ChatPanel(Card):
 
     write_asked = Signal(object, object, bool, bool)
     """The chat to write in, the prompt or None to go on, whether it is in place of an answer and is a question."""
-    stop_asked = Signal()
+    stop_requested = Signal()
     text_changed = Signal()
     """The text that the model would go on with is another."""
     keep_asked = Signal(object)
@@ -53,7 +53,7 @@ class ChatPanel(Card):
         self.asking = QuestionToggle(self)
         self.box = PromptBox(self)
         self.go = button(_("Generate"), self, self.send, "primary")
-        self.stop = button(_("Stop"), self, self.stop_asked.emit, "danger")
+        self.stop = button(_("Stop"), self, self.stop_requested.emit, "danger")
         self.content.addWidget(self.menu)
         self.content.addWidget(self.turns, 1)
         self.content.addWidget(self.legend)
@@ -118,8 +118,8 @@ class ChatPanel(Card):
         self.stop.setEnabled(True)
         self._note.setVisible(self.editing is not None)
         self._note.setText(
-            _("You are editing a prompt: the new answer begins a new chat.") if self._is_branching()
-            else _("You are editing a prompt: its answer is written anew.")
+            _("You are editing a prompt: the new answer starts a new chat.") if self._is_branching()
+            else _("You are editing this prompt: its answer will be rewritten.")
         )  # fmt: skip
         self._cancel.setVisible(self.editing is not None)
         self.menu.show_title(self.chat.id, self.chat.title)

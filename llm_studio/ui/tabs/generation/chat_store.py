@@ -7,9 +7,10 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.page import Page, Toast
+from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.generation.chat_panel import ChatPanel
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import Query, Write
 from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class ChatsPage(Page):
         self.talk.keep_asked.connect(self._keep)
         self.talk.open_asked.connect(self._open_chat)
         self.talk.delete_asked.connect(self._delete_chat)
-        self.listen(LIST, succeeded=self._on_chats)
-        self.listen(READ, succeeded=self._on_read, failed=self._on_chat_failed)
-        self.listen(KEEP, succeeded=self._on_read)
-        self.listen(DELETE, succeeded=self._on_deleted, failed=self._on_chat_failed)
+        self.context.listen(LIST, succeeded=self._on_chats)
+        self.context.listen(READ, succeeded=self._on_read, failed=self._on_chat_failed)
+        self.context.listen(KEEP, succeeded=self._on_read)
+        self.context.listen(DELETE, succeeded=self._on_deleted, failed=self._on_chat_failed)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the chats of the project before."""
@@ -69,13 +70,13 @@ class ChatsPage(Page):
         """A short word, with the way back to the chat as it was."""
         project = self.project
         if project is not None:
-            self.told.emit(Toast(text, Task(KEEP, lambda job: chats.write(project, old), in_order=True)))
+            self.context.toast_requested.emit(Toast(text, Write(KEEP, lambda job: chats.write(project, old))))
 
     def ask_chats(self) -> None:
         """Look which chats there are."""
         project = self.project
         if project is not None:
-            self.asked.emit(Task(LIST, lambda job: (chats.listed(project), chats.newest(project))))
+            self.context.request(Query(LIST, lambda job: (chats.listed(project), chats.newest(project))))
 
     def _on_chats(self, found: "tuple[list[Summary], Chat | None]") -> None:
         summaries, newest = found
@@ -88,7 +89,7 @@ class ChatsPage(Page):
     def _open_chat(self, chat_id: str) -> None:
         project = self.project
         if project is not None:
-            self.asked.emit(Task(READ, lambda job: chats.read(project, chat_id)))
+            self.context.request(Query(READ, lambda job: chats.read(project, chat_id)))
 
     def _on_read(self, chat: "Chat") -> None:
         self.talk.show_chat(chat)
@@ -101,13 +102,13 @@ class ChatsPage(Page):
     def _keep(self, chat: "Chat") -> None:
         project = self.project
         if project is not None:
-            self.asked.emit(Task(KEEP, lambda job: chats.write(project, chat), in_order=True))
+            self.context.request(Write(KEEP, lambda job: chats.write(project, chat)))
 
     @Slot(str)
     def _delete_chat(self, chat_id: str) -> None:
         project = self.project
         if project is not None:
-            self.asked.emit(Task(DELETE, lambda job: chats.delete(project, chat_id), in_order=True))
+            self.context.request(Write(DELETE, lambda job: chats.delete(project, chat_id)))
 
     def _on_deleted(self, chat: "Chat") -> None:
         self.tell_replaced(_("The chat was deleted."), chat)

@@ -9,13 +9,12 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from llm_studio.errors import StudioError
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
-from llm_studio.ui.session import SETTINGS, TRAINING
 from llm_studio.ui.tabs.generation.chat_store import ChatsPage
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
+from llm_studio.ui.tasks import SETTINGS, TRAINING, BackgroundJob, Query, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, Segmented, row
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.config import GenerationSettings
@@ -67,19 +66,21 @@ class GenerationPage(ChatsPage):
     def _connect(self) -> None:
         talk = self.talk
         talk.write_asked.connect(self._write)
-        talk.stop_asked.connect(self._stop)
+        talk.stop_requested.connect(self._stop)
         talk.text_changed.connect(self._next_timer.start)
-        self.sampling.settings_asked.connect(self.settings_asked)
+        self.sampling.settings_requested.connect(self.context.settings_requested)
         self.sampling.appended.connect(talk.append_token)
 
     def _listen(self) -> None:
-        self.listen(POINTS, succeeded=self._show_points)
-        self.listen(LOAD, reported=self._on_load_reported, succeeded=self._on_loaded, failed=self._on_load_failed)
-        self.listen(NEXT, succeeded=self._on_next, failed=self._on_next_failed)
-        self.listen(WRITE, started=self._on_write_started, reported=self.talk.take, succeeded=self._on_written,
+        self.context.listen(POINTS, succeeded=self._show_points)
+        self.context.listen(
+            LOAD, reported=self._on_load_reported, succeeded=self._on_loaded, failed=self._on_load_failed
+        )
+        self.context.listen(NEXT, succeeded=self._on_next, failed=self._on_next_failed)
+        self.context.listen(WRITE, started=self._on_write_started, reported=self.talk.take, succeeded=self._on_written,
                     failed=self._on_write_failed, ended=self._on_write_ended)  # fmt: skip
-        self.listen(SETTINGS, failed=self._on_settings_failed)
-        self.listen(TRAINING, reported=self._on_training)
+        self.context.listen(SETTINGS, failed=self._on_settings_failed)
+        self.context.listen(TRAINING, reported=self._on_training)
 
     # --- The project ------------------------------------------------------------------------------------------
 
@@ -114,14 +115,14 @@ class GenerationPage(ChatsPage):
 
     @Slot()
     def _go_to_training(self) -> None:
-        self.tab_asked.emit("training")
+        self.context.tab_requested.emit("training")
 
     # --- The model --------------------------------------------------------------------------------------------
 
     def _ask_points(self) -> None:
         project = self.project
         if project is not None:
-            self.asked.emit(Task(POINTS, lambda job: _points(project)))
+            self.context.request(Query(POINTS, lambda job: _points(project)))
 
     def _on_training(self, event: Event) -> None:
         if event.kind == "checkpoint":
@@ -138,10 +139,10 @@ class GenerationPage(ChatsPage):
         self.subtitle.setText("")
         if self.overview is not None and self.overview.runs:
             self.empty.say(_("No checkpoint yet"),
-                           _("The model can write as soon as the training has saved its first checkpoint."),
+                           _("The model can write as soon as the run has saved its first checkpoint."),
                            _("Go to Training"))  # fmt: skip
         else:
-            words = _("A model that you have trained goes on with your texts here.")
+            words = _("Here a model that you have trained continues your texts.")
             self.empty.say(_("No trained model yet"), words, _("Go to Training"))
 
     @Slot()
@@ -164,7 +165,7 @@ class GenerationPage(ChatsPage):
         self.talk.set_ready(False)
         self.sampling.say_waiting(_("Loading the model…"))
         self.subtitle.setText(_("Loading {run}, step {step}…").format(run=run, step=number(step)))
-        self.asked.emit(Task(LOAD, lambda job: _load_writer(project, job, run, which), shows_problems=True))
+        self.context.request(Query(LOAD, lambda job: _load_writer(project, job, run, which), page_shows_errors=True))
 
     def _on_load_reported(self, event: Event) -> None:
         if isinstance(event, Notice):
@@ -195,8 +196,8 @@ class GenerationPage(ChatsPage):
         writer = self._writer
         if writer is not None and not self.talk.is_writing and self.isVisible():
             before, text, asks = self.talk.upcoming()
-            self.asked.emit(Task(NEXT, lambda job: (writer.next_token(text, chat=asks, before=before), asks),
-                                 shows_problems=True))  # fmt: skip
+            self.context.request(Query(NEXT, lambda job: (writer.next_token(text, chat=asks, before=before), asks),
+                                 page_shows_errors=True))  # fmt: skip
 
     def _on_next(self, found: "tuple[NextToken, bool]") -> None:
         self.sampling.show_next(*found)
@@ -221,12 +222,18 @@ class GenerationPage(ChatsPage):
         old = self.talk.chat
         self._undo = old if chat.id == old.id and len(chat.turns) < len(old.turns) else None
         self.talk.begin(chat, prompt)
-        self.asked.emit(Task(WRITE, lambda job: _answer(project, writer, chat, prompt, how, job, asks), _("Writing"),
-                             tab="generation"))  # fmt: skip
+        self.context.request(
+            BackgroundJob(
+                WRITE,
+                lambda job: _answer(project, writer, chat, prompt, how, job, asks),
+                _("Writing"),
+                tab="generation",
+            )
+        )
 
     @Slot()
     def _stop(self) -> None:
-        self.stop_asked.emit(WRITE)
+        self.context.stop_requested.emit(WRITE)
 
     def _on_write_started(self, _task: Task) -> None:
         if not self.talk.is_writing:  # this page was made while the model writes

@@ -23,9 +23,10 @@ class QuestionToggle(Segmented):
 
     def __init__(self, parent: QWidget) -> None:
         choices = {_ASK: _("Ask"), _TEXT: _("Continue a text")}
-        super().__init__(parent, choices, _("What the model makes of what you write"))
-        self.setToolTip(_("This model was trained on conversations: it answers questions, and can also go on with a "
-                          "text."))  # fmt: skip
+        super().__init__(parent, choices, _("What the model does with what you write"))
+        self.setToolTip(
+            _("This model was trained on conversations: it answers questions, and can also continue a text.")
+        )
         self._offered = False
         self.chosen.connect(self._on_chosen)
         self.hide()

@@ -1,13 +1,15 @@
 """The right side of Generation: the sampler's settings, and what they do to the token that might follow."""
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pydantic.fields import FieldInfo
 from PySide6.QtCore import QRegularExpression, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QActionGroup, QRegularExpressionValidator
 from PySide6.QtWidgets import QFrame, QLineEdit, QMenu, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from llm_studio.config import GenerationSettings
+from llm_studio.config.controls import Slider
 from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import icon_button, label, row
@@ -21,14 +23,29 @@ _NAMES = {"precise": N_("Precise"), "balanced": N_("Balanced"), "creative": N_("
 _QUIET = 300
 """Milliseconds without a further change after which the changes go out."""
 _MOST_SEED = 1_000_000
+_LARGEST = 1_000_000
+"""What can be typed where the declaration has no upper limit."""
 _TAIL = 40
 """Characters of the text that are shown before the token in question."""
+
+
+def _slider(parent: QWidget, info: FieldInfo, shown: Slider) -> SliderRow:
+    """The slider of a declared setting; what can be typed is limited by the declaration."""
+    limits = {key: getattr(found, key) for found in info.metadata for key in ("ge", "gt", "le") if hasattr(found, key)}
+    whole = info.annotation is int
+    smallest: Any = limits.get("ge", limits.get("gt", 0) + shown.step if "gt" in limits else None)
+    help_text = _(str(info.description))
+    return SliderRow(
+        parent, _(str(info.title)), shown.low, shown.high, least=smallest, most=limits.get("le", _LARGEST),
+        decimals=0 if whole else 2, step=max(1, shown.step) if whole else shown.step, curve=shown.curve,
+        tip=help_text[:1].upper() + help_text[1:], zero=_(shown.zero) if shown.zero else "",
+    )  # fmt: skip
 
 
 class SamplingPanel(QFrame):
     """Shows and changes how the next token is drawn. What the user changes counts at once and goes out a bit later."""
 
-    settings_asked = Signal(dict)
+    settings_requested = Signal(dict)
     """Settings of the project to be changed, by dotted name."""
     appended = Signal(str)
     """The text of a token, to be put after the prompt."""
@@ -103,37 +120,23 @@ class SamplingPanel(QFrame):
         return pill
 
     def _make_rows(self) -> dict[str, SliderRow]:
-        made = {
-            "temperature": SliderRow(
-                self, _("Temperature"), 0, 2, most=10, step=0.05,
-                tip=_("Above 1 bolder, below 1 safer, 0: always the likeliest token.")),
-            "top_k": SliderRow(
-                self, "Top-k", 0, 200, most=1_000_000, decimals=0, step=1, curve=2, zero=_("all"),
-                tip=_("Keep the k likeliest tokens.")),
-            "top_p": SliderRow(
-                self, "Top-p", 0.01, 1, tip=_("Keep the likeliest tokens that together reach this probability.")),
-            "min_p": SliderRow(
-                self, "Min-p", 0, 0.5, most=1, curve=2,
-                tip=_("Drop the tokens under this share of the likeliest one's probability.")),
-            "repetition_penalty": SliderRow(
-                self, _("Repetition penalty"), 1, 2, least=0.1, most=10,
-                tip=_("Above 1, what is in the text already comes less often.")),
-            "max_tokens": SliderRow(
-                self, _("Longest text"), 1, 1000, most=1_000_000, decimals=0, step=10, curve=2,
-                tip=_("The model stops after so many tokens.")),
-        }  # fmt: skip
-        for name, slider in made.items():
-            slider.setObjectName(name)
-            slider.changed.connect(self._on_row)
+        """A slider for each setting of the sampler that is declared with one."""
+        made: dict[str, SliderRow] = {}
+        for name, info in GenerationSettings.model_fields.items():
+            shown = next((found for found in info.metadata if isinstance(found, Slider)), None)
+            if shown is not None:
+                made[name] = _slider(self, info, shown)
+                made[name].setObjectName(name)
+                made[name].changed.connect(self._on_row)
         return made
 
     def _make_seed(self) -> QLineEdit:
         made = QLineEdit(self)
         made.setFixedWidth(110)
         made.setAlignment(Qt.AlignmentFlag.AlignRight)
-        made.setPlaceholderText(_("by chance"))
+        made.setPlaceholderText(_("random"))
         made.setAccessibleName(_("Seed"))
-        made.setToolTip(_("The same seed writes the same text again. Empty: another text each time."))
+        made.setToolTip(_("The same seed writes the same text again. Empty: a new text each time."))
         made.setValidator(QRegularExpressionValidator(QRegularExpression(r"\d{0,18}"), made))
         made.textEdited.connect(self._on_seed)
         return made
@@ -167,7 +170,7 @@ class SamplingPanel(QFrame):
             changes = {f"generation.{name}": value for name, value in self._waiting.items()}
             self._sent |= self._waiting
             self._waiting = {}
-            self.settings_asked.emit(changes)
+            self.settings_requested.emit(changes)
 
     def _take(self, how: GenerationSettings) -> None:
         """Show settings, without touching what shows them already: someone may be typing there."""
@@ -191,7 +194,7 @@ class SamplingPanel(QFrame):
     def _on_row(self, value: float) -> None:
         slider = self.sender()
         name = slider.objectName() if slider else ""
-        whole = name in ("top_k", "max_tokens")
+        whole = GenerationSettings.model_fields[name].annotation is int
         self._change({name: round(value) if whole else round(value, 2)})
 
     @Slot(str)
@@ -240,7 +243,11 @@ class SamplingPanel(QFrame):
         shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
         after = _("“{text} ▁”") if shown else _("The beginning of a text")
         after = (_("The answer to “{text}”") if self._asked else after).format(text=shown)
-        kept = ngettext("{n} token kept of {total}", "{n} tokens kept of {total}", found.kept)
+        kept = ngettext(
+            "{n} possible token of {total} with these settings",
+            "{n} possible tokens of {total} with these settings",
+            found.kept,
+        )
         self.caption.setText(f"{after} — {kept.format(n=number(found.kept), total=number(found.total))}")
         self.bars.show_candidates(found.first, choosable=not self._asked)
 

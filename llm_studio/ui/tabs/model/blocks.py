@@ -27,15 +27,17 @@ def blocks(model: ModelSettings, parts: Parts, vocab_size: int) -> dict[str, Blo
     norm = model.d_model * (2 if model.norm == "layernorm" and model.bias else 1)
     found = {
         "logits": _logits(model, parts, vocab_size),
-        "final_norm": _norm(model, norm, _("Brings the residual stream to one size before the next token is told.")),
+        "final_norm": _norm(model, norm, _("Normalises the residual stream before the next token is predicted.")),
         "feed_forward": _feed_forward(model, parts),
-        "feed_forward_norm": _norm(model, norm, _("Stands before the feed-forward network: it reads vectors of one "
-                                                  "size, which keeps deep models trainable.")),
+        "feed_forward_norm": _norm(
+            model, norm, _("Normalises the input of the feed-forward network, which keeps deep models trainable.")
+        ),
         "attention": _attention(model, parts, norm),
-        "attention_norm": _norm(model, norm, _("Stands before attention: it reads vectors of one size, which keeps "
-                                               "deep models trainable.")),
+        "attention_norm": _norm(
+            model, norm, _("Normalises the input of attention, which keeps deep models trainable.")
+        ),
         "embedding": _embedding(model, parts, vocab_size),
-    }  # fmt: skip
+    }
     if model.positions != "rope":
         found["positions"] = _positions(model, parts)
     return found
@@ -48,8 +50,8 @@ def parameters_of(count: int) -> str:
 
 def _logits(model: ModelSettings, parts: Parts, vocab_size: int) -> BlockFacts:
     shared = _("weights shared with the embedding") if model.tie_embeddings else parameters_of(parts.head)
-    what = _("Gives each token of the vocabulary a score: the higher, the likelier it comes next. Softmax makes "
-             "probabilities of the scores.")  # fmt: skip
+    what = _("Gives each token of the vocabulary a score: the higher, the more likely it comes next. Softmax "
+             "turns the scores into probabilities.")  # fmt: skip
     return BlockFacts("Logits", f"{number(vocab_size)} · {shared}", what,
                       f"logits = x Wᵀ      ({vocab_size} × {model.d_model})", parts.head)  # fmt: skip
 
@@ -65,8 +67,8 @@ def _norm(model: ModelSettings, count: int, what: str) -> BlockFacts:
 def _feed_forward(model: ModelSettings, parts: Parts) -> BlockFacts:
     count = parts.feed_forward // model.n_layers
     sizes = f"{number(model.d_model)} → {number(model.d_ff)} → {number(model.d_model)}"
-    what = _("The feed-forward network: here each token thinks for itself about what it has gathered. Most of what a "
-             "model knows lies in these weights.")  # fmt: skip
+    what = _("The feed-forward network processes each token on its own, using what attention has gathered. "
+             "Most of what a model knows is stored in these weights.")  # fmt: skip
     kind, formula = {
         "swiglu": ("SwiGLU", "y = W₂ (silu(W₁ x) ⊙ W₃ x)"), "gelu": ("GELU", "y = W₂ gelu(W₁ x)"),
         "relu2": ("ReLU²", "y = W₂ max(0, W₁ x)²"),
@@ -92,11 +94,11 @@ def _attention(model: ModelSettings, parts: Parts, norm: int) -> BlockFacts:
 def _positions(model: ModelSettings, parts: Parts) -> BlockFacts:
     size = f"{number(model.max_seq_len)} × {number(model.d_model)}"
     if model.positions == "learned":
-        what = _("A vector for each place in the context, learned like the words, is added to the token’s.")
+        what = _("A learned vector for each position in the context is added to the token’s.")
         return BlockFacts(_("Learned positions"), f"{size} · {parameters_of(parts.positions)}", what,
                           "x = E[token] + P[position]", parts.positions)  # fmt: skip
     what = _(
-        "Waves of different lengths are added to each token’s vector: they tell its place. Nothing is learned here."
+        "Waves of different lengths are added to each token’s vector and encode its position. Nothing is learned here."
     )
     return BlockFacts(_("Sinusoidal positions"), size, what,
                       "P[t, 2i] = sin(t / 10000^(2i/D)),  P[t, 2i+1] = cos(…)", 0)  # fmt: skip
@@ -104,8 +106,6 @@ def _positions(model: ModelSettings, parts: Parts) -> BlockFacts:
 
 def _embedding(model: ModelSettings, parts: Parts, vocab_size: int) -> BlockFacts:
     size = f"{number(vocab_size)} × {number(model.d_model)}"
-    what = _(
-        "A table with a row of numbers for each token of the vocabulary: its meaning, as far as the model learns it."
-    )
+    what = _("A table with one row of numbers for each token of the vocabulary: its meaning, as learned by the model.")
     return BlockFacts(_("Embedding"), f"{size} · {parameters_of(parts.embedding)}", what, "x = E[token]",
                       parts.embedding)  # fmt: skip

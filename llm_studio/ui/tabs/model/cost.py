@@ -30,14 +30,14 @@ class CostCard(Card):
         super().__init__(parent, _("Estimated cost"))
         self.values = KeyValues(self)
         self.values.add("parameters", _("Parameters"))
-        self.values.add("memory", _("Training memory"), _("At its peak, beside what the program itself takes"))
-        self.values.add("compute", _("Compute per token"), _("Forward and backward, in training"))
+        self.values.add("memory", _("Training memory"), _("At the peak, in addition to the program itself"))
+        self.values.add("compute", _("Compute per token"), _("Forward and backward passes, in training"))
         self.values.add("time", _("Time"))
         self.values.add("file", _("Exported file (fp16)"), _("Two bytes for each parameter"))
         self.content.addWidget(self.values)
         self._note = label("", self, "caption", wrap=True)
         self._measure = button(_("Measure"), self, self._on_measure, "small",
-                               _("Does a few real steps on a model that is thrown away"))  # fmt: skip
+                               _("Runs a few real steps on a temporary model"))  # fmt: skip
         measuring = row(self._note, self._measure)
         measuring.setStretch(0, 1)
         self.content.addLayout(measuring)
@@ -138,7 +138,7 @@ class AdviceCard(Card):
         set_role(self, "card-warn" if pieces else "card")
         set_role(self.heading, "warn-heading" if pieces else "heading")
         if not pieces:
-            text = _("These settings go well together, with your texts and with this machine.")
+            text = _("These settings suit each other, your texts and this machine.")
             self._column.addWidget(label(text, self._inside, "muted", wrap=True))
         for piece in pieces:
             self._column.addWidget(_Piece(self._inside, piece, self, first=piece is pieces[0]))

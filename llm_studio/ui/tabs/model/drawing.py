@@ -28,7 +28,7 @@ class ArchitectureCard(Card):
         column.addWidget(self.drawing)
         column.addStretch(1)
         self.name = label("", inside, "heading", wrap=True)
-        self.what = label(_("Choose a block to see what it does, its formula and its parameters."), inside, "muted",
+        self.what = label(_("Click a block to see what it does, its formula and its parameters."), inside, "muted",
                           wrap=True)  # fmt: skip
         self.formula = label("", inside, "code", wrap=True, selectable=True)
         self.count = label("", inside, "caption", wrap=True)

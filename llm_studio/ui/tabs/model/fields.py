@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 )
 
 from llm_studio import i18n
-from llm_studio.config_file import scalar
+from llm_studio.config.controls import Choices, Step
+from llm_studio.config.yaml_file import scalar
 from llm_studio.i18n import _, number
-from llm_studio.ui.tabs.model.labels import CHOICES, LABELS, STEPS
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label
 from llm_studio.ui.widgets.decimal_box import with_its_point
@@ -42,7 +42,8 @@ class WholeNumber(QAbstractSpinBox):
 
     def __init__(self, parent: QWidget, name: str, info: FieldInfo, none: str = "") -> None:
         super().__init__(parent)
-        self._grouped, self._step, self._optional = name != "seed", STEPS.get(name, 0), bool(none)
+        self._grouped, self._optional = name != "seed", bool(none)
+        self._step = next((found.step for found in info.metadata if isinstance(found, Step)), 0)
         self._low, self._high = _limits(info)
         self.lineEdit().setPlaceholderText(none)
         self.lineEdit().setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -151,10 +152,11 @@ class Choice(QComboBox):
     typed = Signal()
     finished = Signal()
 
-    def __init__(self, parent: QWidget, choices: tuple[str, ...]) -> None:
+    def __init__(self, parent: QWidget, info: FieldInfo) -> None:
         super().__init__(parent)
-        for choice in choices:
-            self.addItem(_(CHOICES.get(choice, choice)), choice)
+        names: dict[str, str] = next((found.names for found in info.metadata if isinstance(found, Choices)), {})
+        for choice in get_args(info.annotation):
+            self.addItem(_(names.get(choice, choice)), choice)
         self.activated.connect(self._on_activated)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -217,7 +219,7 @@ class Lines(QPlainTextEdit):
         self._quiet = False
         self.setTabChangesFocus(True)
         self.setFixedHeight(72)
-        self.setPlaceholderText(_("one on each line"))
+        self.setPlaceholderText(_("one per line"))
         self.textChanged.connect(self._on_changed)
 
     @Slot()
@@ -243,7 +245,7 @@ def _make(parent: QWidget, name: str, info: FieldInfo) -> Editor:
     kind = info.annotation
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return Choice(parent, parts)
+        return Choice(parent, info)
     if kind is bool:
         return YesNo(parent)
     if kind is float:
@@ -269,7 +271,7 @@ class SettingField(QWidget):
         super().__init__(parent)
         self.path = f"{section}.{name}"
         self._shown: object = None
-        human = _(LABELS[self.path]) if self.path in LABELS else name
+        human = _(info.title) if info.title else name
         breakable = name.replace("_", "_\N{ZERO WIDTH SPACE}" if len(name) > _ONE_LINE else "_")
         self.title = label(f"{human} ({breakable})" if human != name else breakable, self, wrap=True)
         self._help = _(info.description) if info.description else ""

@@ -1,6 +1,5 @@
 """The tab Model: settings as a form and as a file, what they make, what it costs, and what to think of it."""
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
@@ -8,20 +7,19 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
-from llm_studio.config_file import PRESETS, Preset, load_preset
+from llm_studio.config.presets import presets
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, short_number
 from llm_studio.jobs import Job
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
-from llm_studio.ui.tabs.model.labels import PRESET_NAMES
 from llm_studio.ui.tabs.model.probe import PROBE, StepTime
 from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob, Query, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Segmented, button
-from llm_studio.ui.worker import Task
 from llm_studio.workflows.model_advice import Advice, Plan
 from llm_studio.workflows.projects import cost_of
 
@@ -31,23 +29,18 @@ if TYPE_CHECKING:
 _MACHINE = "model/machine"
 
 
-@cache
-def _presets() -> dict[str, Settings]:
-    return {name: load_preset(name) for name in PRESETS}
-
-
 class ModelPage(FilePage):
     """Form and file at the left, the drawing in the middle, cost and advice at the right."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Model"), _("A decoder-only Transformer. Each setting shows at once what it costs."), parent)
+        super().__init__(_("Model"), _("A decoder-only Transformer. Each setting immediately shows its cost."), parent)
         self._machine: Machine | None = None
         self._shown = Settings()
         self._unwritten: dict[str, object] = {}
         self._writing: dict[str, object] = {}
         self.writer = ConfigWriter(self)
         self.step_time = StepTime(self)
-        names = {name: f"{_(PRESET_NAMES[name])} {_size_of(made)}" for name, made in _presets().items()}
+        names = {name: f"{_(preset.title)} {_size_of(preset.settings)}" for name, preset in presets().items()}
         self.presets = Segmented(self, names, _("Preset"))
         self.presets.choose("")
         self.head_buttons.addWidget(self.presets)
@@ -81,19 +74,20 @@ class ModelPage(FilePage):
         self.facts.cost.measure_pressed.connect(self.step_time.begin)
         self.facts.advice.taken.connect(self._take_advice)
         time, writer = self.step_time, self.writer
-        self.file.save_asked.connect(writer.save)
+        self.file.save_requested.connect(writer.save)
         writer.free.connect(self.file.save)
-        writer.asked.connect(self.asked)
-        writer.told.connect(self.told)
-        time.asked.connect(self.asked)
-        time.stop_asked.connect(self.stop_asked)
+        writer.task_requested.connect(self.context.task_requested)
+        writer.toast_requested.connect(self.context.toast_requested)
+        time.task_requested.connect(self.context.task_requested)
+        time.stop_requested.connect(self.context.stop_requested)
         time.changed.connect(self._show_plan)
-        self.listen(TEXT, succeeded=self.file.show_file, failed=self._text_failed)
-        self.listen(SAVE, succeeded=self.file.saved, ended=writer.save_ended)
-        self.listen(PRESET, succeeded=writer.preset_applied)
-        self.listen(_MACHINE, succeeded=self._machine_known)
-        self.listen("settings", started=self._settings_started, ended=self._settings_ended)
-        self.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
+        self.context.listen(TEXT, succeeded=self.file.show_file, failed=self._text_failed)
+        self.context.listen(SAVE, succeeded=self.file.saved, ended=writer.save_ended)
+        self.context.listen(PRESET, succeeded=writer.preset_applied)
+        self.context.listen(_MACHINE, succeeded=self._machine_known)
+        self.context.listen(SETTINGS, started=self._settings_started, ended=self._settings_ended)
+        self.context.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
+        self.context.listeners.listen_to_all(started=self._task_started, ended=time.job_ended)
 
     # --- What the window tells --------------------------------------------------------------------------------
 
@@ -139,21 +133,14 @@ class ModelPage(FilePage):
         except ConfigError:
             return settings
 
-    def task_started(self, task: Task) -> None:
-        """A job stops a measurement."""
-        super().task_started(task)
-        if not task.is_question:
+    def _task_started(self, task: Task) -> None:
+        if isinstance(task, BackgroundJob):  # it stops a measurement
             self.step_time.job_started(task.key)
-
-    def task_ended(self, key: str) -> None:
-        """A job is over."""
-        super().task_ended(key)
-        self.step_time.job_ended(key)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
         """Look how much memory there is."""
         super().showEvent(event)
-        self.asked.emit(Task(_MACHINE, _look_at_machine, shows_problems=True))
+        self.context.request(Query(_MACHINE, _look_at_machine, page_shows_errors=True))
         self.step_time.show_page(True)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
@@ -178,7 +165,7 @@ class ModelPage(FilePage):
         plan = self._plan(here)
         facts = blocks(settings.model, plan.cost.parts, plan.cost.vocab_size)
         self.architecture.show_model(facts, settings.model.n_layers)
-        usual = next((name for name, made in _presets().items() if made.model == settings.model), "")
+        usual = next((p.name for p in presets().values() if p.settings.model == settings.model), "")
         self.presets.choose(usual if here.settings_problem is None else "")
         self.step_time.plan(here, settings, plan.cost, self._machine)
         self._show_plan()
@@ -201,9 +188,9 @@ class ModelPage(FilePage):
         broken = self.overview is not None and self.overview.settings_problem is not None
         unsaved_wrong = bool(self.file.problems) and self.file.is_changed
         usable = not broken and not unsaved_wrong
-        tip = "" if usable else _("config.yaml can’t be used as it is: mend the marked lines first.")
+        tip = "" if usable else _("config.yaml can’t be used as it is: fix the marked lines first.")
         self.views.enable(FORM, usable, tip)
-        for name in PRESETS:
+        for name in presets():
             self.presets.enable(name, usable, tip)
         self.train_button.setEnabled(usable and not self.form.has_wrong)
         self.train_button.setToolTip(tip)
@@ -227,7 +214,7 @@ class ModelPage(FilePage):
     @Slot(dict)
     def _change(self, changes: dict[str, object]) -> None:
         self._unwritten.update(changes)
-        self.settings_asked.emit(changes)
+        self.context.settings_requested.emit(changes)
         self._show_standing()
 
     def _settings_started(self, task: Task) -> None:
@@ -237,7 +224,7 @@ class ModelPage(FilePage):
         self._writing = {}
 
     @Slot(str)
-    def _apply_preset(self, name: Preset) -> None:
+    def _apply_preset(self, name: str) -> None:
         self.form.forget()
         self.file.discard()
         self.writer.apply_preset(name)
@@ -250,16 +237,16 @@ class ModelPage(FilePage):
             self.form.show_settings(settings)
             self._preview(settings)
         elif piece.tab:
-            self.tab_asked.emit(piece.tab)
+            self.context.tab_requested.emit(piece.tab)
 
     @Slot()
     def _read_more(self) -> None:
-        self.tab_asked.emit("understand")
+        self.context.tab_requested.emit("understand")
 
     def _train(self) -> None:
         self.form.take()
         self.file.save()
-        self.tab_asked.emit("training")
+        self.context.tab_requested.emit("training")
 
 
 def _size_of(settings: Settings) -> str:

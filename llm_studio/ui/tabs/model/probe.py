@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from llm_studio.config import Settings
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import Query
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Machine, Overview
@@ -25,9 +25,9 @@ _ROOMY = 0.8
 class StepTime(QObject):
     """Measures, and remembers what was measured for which settings while the project is open."""
 
-    asked = Signal(object)
+    task_requested = Signal(object)
     """A Task that measures."""
-    stop_asked = Signal(str)
+    stop_requested = Signal(str)
     changed = Signal()
     """There is another time, or another reason why there is none."""
 
@@ -71,7 +71,7 @@ class StepTime(QObject):
         self._jobs.add(key)
         self._timer.stop()
         if self._measuring:
-            self.stop_asked.emit(PROBE)
+            self.stop_requested.emit(PROBE)
 
     def job_ended(self, key: str) -> None:
         """A job is over."""
@@ -95,7 +95,7 @@ class StepTime(QObject):
         if self._measuring:
             return _("measuring the time of a step…")
         if not self._has_tokens():
-            return _("Time: measured when the tokens are prepared.")
+            return _("Time: measured once the tokens are prepared.")
         return self._failed.get(_what(self._settings), _("Time: not measured yet"))
 
     def _has_tokens(self) -> bool:
@@ -134,7 +134,7 @@ class StepTime(QObject):
         self._failed.pop(what, None)
         self._measuring = True
         self.changed.emit()
-        self.asked.emit(Task(PROBE, work, shows_problems=True))
+        self.task_requested.emit(Query(PROBE, work, page_shows_errors=True))
 
     # --- What comes of it -------------------------------------------------------------------------------------
 

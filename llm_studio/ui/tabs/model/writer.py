@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from llm_studio.config_file import Preset
+from llm_studio.config.presets import presets
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
-from llm_studio.ui.page import Toast
-from llm_studio.ui.tabs.model.labels import PRESET_NAMES
-from llm_studio.ui.worker import Task
+from llm_studio.ui.page_context import Toast
+from llm_studio.ui.tasks import Query, Write
 from llm_studio.workflows.projects import apply_preset, config_text, write_config_text
 
 if TYPE_CHECKING:
@@ -21,9 +20,9 @@ TEXT, SAVE, PRESET, UNDO = "model/text", "model/save", "model/preset", "model/un
 class ConfigWriter(QObject):
     """Asks for what is to be read and written, in order."""
 
-    asked = Signal(object)
+    task_requested = Signal(object)
     """A Task."""
-    told = Signal(object)
+    toast_requested = Signal(object)
     """A Toast."""
     free = Signal()
     """A text that came while another was being written can be written now."""
@@ -39,7 +38,7 @@ class ConfigWriter(QObject):
 
     def read(self, project: "Project") -> None:
         """Read the file's text."""
-        self.asked.emit(Task(TEXT, lambda job: config_text(project), shows_problems=True))
+        self.task_requested.emit(Query(TEXT, lambda job: config_text(project), page_shows_errors=True))
 
     @Slot(str, str)
     def save(self, text: str, before: str) -> None:
@@ -56,7 +55,7 @@ class ConfigWriter(QObject):
             write_config_text(project, text, before)
             return text
 
-        self.asked.emit(Task(SAVE, work, changes_project=True))
+        self.task_requested.emit(Write(SAVE, work, changes_project=True))
 
     def save_ended(self) -> None:
         """The text is written, or could not be."""
@@ -65,7 +64,7 @@ class ConfigWriter(QObject):
             self._waiting = False
             self.free.emit()
 
-    def apply_preset(self, name: Preset) -> None:
+    def apply_preset(self, name: str) -> None:
         """Take all settings of a preset."""
         project = self.project
         if project is None:
@@ -76,11 +75,11 @@ class ConfigWriter(QObject):
             apply_preset(project, name)
             return project, name, before
 
-        self.asked.emit(Task(PRESET, work, changes_project=True))
+        self.task_requested.emit(Write(PRESET, work, changes_project=True))
 
     def preset_applied(self, result: "tuple[Project, str, str]") -> None:
         """Tell it, with a way back to the file as it was."""
         project, name, before = result
-        text = _("All settings are now those of “{preset}”.").format(preset=_(PRESET_NAMES[name]))
-        undo = Task(UNDO, lambda job: write_config_text(project, before), changes_project=True)
-        self.told.emit(Toast(text, undo))
+        text = _("All settings now match “{preset}”.").format(preset=_(presets()[name].title))
+        undo = Write(UNDO, lambda job: write_config_text(project, before), changes_project=True)
+        self.toast_requested.emit(Toast(text, undo))

@@ -14,7 +14,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QListWidget, QListWidgetItem, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
-from llm_studio.config_file import parse
+from llm_studio.config.yaml_file import parse
 from llm_studio.errors import ConfigError, Problem
 from llm_studio.i18n import _
 from llm_studio.ui import theme
@@ -62,7 +62,7 @@ class YamlEditor(QWidget):
 
     checked = Signal(object)
     """Settings: the text that the user has written can be used."""
-    save_asked = Signal(str, str)
+    save_requested = Signal(str, str)
     """The text to be written, and the file's text that it comes from."""
     saved_changed = Signal()
     """Whether there is something unsaved, or wrong, is different now."""
@@ -95,12 +95,12 @@ class YamlEditor(QWidget):
         self.list.itemClicked.connect(self._go_to)
         self.state = label("", self, "caption", wrap=True)
         self.discard_button = button(_("Discard"), self, self.discard, "small",
-                                     _("Back to what the file holds"))  # fmt: skip
+                                     _("Go back to the content of the file"))  # fmt: skip
         self._conflict = Card(self, role="card-warn")
         self._conflict.content.addWidget(
             label(_("config.yaml was changed elsewhere while you were writing here."), self, wrap=True)
         )
-        self._conflict.content.addLayout(row(button(_("Take the file’s text"), self, self.discard, "small"),
+        self._conflict.content.addLayout(row(button(_("Use the file’s text"), self, self.discard, "small"),
                                              button(_("Keep mine"), self, self._keep, "small"), None))  # fmt: skip
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +128,7 @@ class YamlEditor(QWidget):
         if self._newer is not None:
             return _("config.yaml was changed elsewhere while you were writing here.")
         wrong = bool(self.problems) or self._file is None
-        return _("config.yaml can’t be used as it is: mend the marked lines first.") if wrong else ""
+        return _("config.yaml can’t be used as it is: fix the marked lines first.") if wrong else ""
 
     def draft(self) -> tuple[str, str | None] | None:
         """What is written and isn't saved, and the file's text that it comes from."""
@@ -224,7 +224,7 @@ class YamlEditor(QWidget):
         if text == self._file:
             self.saved(text)
         else:
-            self.save_asked.emit(text, self._file)
+            self.save_requested.emit(text, self._file)
 
     @Slot()
     def discard(self) -> None:
@@ -248,7 +248,9 @@ class YamlEditor(QWidget):
         self.list.setVisible(bool(self.problems))
         self.discard_button.setVisible(self.is_changed)
         if self.problems:
-            self.state.setText(_("Not saved: mend what is marked.") if self.is_changed else _("Mend what is marked."))
+            self.state.setText(
+                _("Not saved: fix the marked fields.") if self.is_changed else _("Fix the marked fields.")
+            )
         else:
             self.state.setText(_("Not saved yet") if self.is_changed else _("Saved in config/config.yaml"))
         self.saved_changed.emit()

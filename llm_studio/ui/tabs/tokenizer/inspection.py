@@ -13,7 +13,7 @@ from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.tokenizer.playground import MergesCard, Playground
 from llm_studio.ui.tabs.tokenizer.settings import CurveCard, QualityCard
 from llm_studio.ui.tabs.tokenizer.vocabulary import VocabularyCard
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import Query
 from llm_studio.workflows.tokenizer import figures as tokenizer_figures
 from llm_studio.workflows.tokenizer import lab as tokenizer_lab
 
@@ -44,11 +44,16 @@ class LookingPage(Page):
         self.quality, self.curve = QualityCard(self.columns), CurveCard(self.columns)
         self.playground.word_chosen.connect(self.merges.show_word)
         self.vocabulary.chosen.connect(self._on_vocabulary)
-        self.listen(BENCH, succeeded=self._on_bench)
-        self.listen(COUNT, reported=self._on_counting, succeeded=self._on_counts, failed=self._on_count_failed,
+        self.context.listen(BENCH, succeeded=self._on_bench)
+        self.context.listen(COUNT, reported=self._on_counting, succeeded=self._on_counts, failed=self._on_count_failed,
                     cancelled=self._on_count_cancelled)  # fmt: skip
-        self.listen(MEASURE, reported=self._on_measuring, succeeded=self._on_figures, failed=self._on_measure_failed,
-                    cancelled=self._on_measure_cancelled)  # fmt: skip
+        self.context.listen(
+            MEASURE,
+            reported=self._on_measuring,
+            succeeded=self._on_figures,
+            failed=self._on_measure_failed,
+            cancelled=self._on_measure_cancelled,
+        )
 
     def bench_shown(self) -> None:
         """The tokenizer was looked at anew."""
@@ -76,7 +81,7 @@ class LookingPage(Page):
         if self.project is None or self.overview is None:
             return
         project, known = self.project, self._lab
-        self.asked.emit(Task(BENCH, lambda job: tokenizer_lab.open_bench(project, known)))
+        self.context.request(Query(BENCH, lambda job: tokenizer_lab.open_bench(project, known)))
 
     def _take_lab(self, lab: "Lab | None") -> None:
         self._lab, self._counts = lab, None
@@ -104,13 +109,13 @@ class LookingPage(Page):
             self.vocabulary.show_lab(lab, None)
         elif bench.tokens and bench.tokens != self._counted and not self.preparing:
             self._counted = bench.tokens
-            self.asked.emit(Task(COUNT, lambda job: tokenizer_figures.count_tokens(project, lab, job),
-                                 shows_problems=True))  # fmt: skip
+            self.context.request(Query(COUNT, lambda job: tokenizer_figures.count_tokens(project, lab, job),
+                                 page_shows_errors=True))  # fmt: skip
         if bench.corpus and bench.corpus != self._measured:
             self._measured = bench.corpus
             self.quality.say(_("Measuring…"))
-            self.asked.emit(Task(MEASURE, lambda job: tokenizer_figures.measure(project, lab, job),
-                                 shows_problems=True))  # fmt: skip
+            self.context.request(Query(MEASURE, lambda job: tokenizer_figures.measure(project, lab, job),
+                                 page_shows_errors=True))  # fmt: skip
 
     @Slot(object)
     def _on_counting(self, event: Event) -> None:

@@ -9,13 +9,13 @@ from PySide6.QtWidgets import QAbstractSpinBox, QFileDialog, QHBoxLayout, QPushB
 
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number, short_number
-from llm_studio.ui.page import Toast
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.tokenizer.inspection import COUNT, LookingPage
 from llm_studio.ui.tabs.tokenizer.parts import JobCard, NoteCard
 from llm_studio.ui.tabs.tokenizer.settings import SettingsCard
+from llm_studio.ui.tasks import SETTINGS, BackgroundJob
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, button
-from llm_studio.ui.worker import Task
 from llm_studio.workflows.data import texts
 from llm_studio.workflows.overview import State
 from llm_studio.workflows.tokenizer import lab
@@ -35,7 +35,7 @@ class TokenizerPage(LookingPage):
     """Shows what the project's tokenizer makes of texts. The next thing to do is its one primary button."""
 
     def __init__(self, parent: QWidget) -> None:
-        subtitle = _("Cuts texts into tokens, pieces of words learned from your texts (byte-level BPE).")
+        subtitle = _("Splits texts into tokens, parts of words learned from your texts (byte-level BPE).")
         super().__init__(_("Tokenizer"), subtitle, parent)
         self._notices: list[str] = []
         self._build()
@@ -44,20 +44,20 @@ class TokenizerPage(LookingPage):
 
     def _build(self) -> None:
         self.bring = button(_("Import…"), self, self._choose_file,
-                            tip=_("Take a tokenizer.json made elsewhere, byte-level BPE such as GPT-2’s."))  # fmt: skip
+                            tip=_("Use a tokenizer.json made elsewhere, byte-level BPE such as GPT-2’s."))  # fmt: skip
         self.train = button(_("Train the tokenizer"), self, self._train)
         self.go = button(_("Prepare the tokens →"), self, self._go)
         self.head_buttons.addWidget(self.bring)
         self.head_buttons.addWidget(self.train)
         self.head_buttons.addWidget(self.go)  # not below the cards, as first drawn: there a small window would hide it
         self.note, self.job = NoteCard(self), JobCard(self)
-        self.job.stop_asked.connect(self.stop_asked)
+        self.job.stop_requested.connect(self.context.stop_requested)
         self.body.addWidget(self.note)
         self.body.addWidget(self.job)
         self.no_texts = Card(self)
         empty = EmptyState(
             self.no_texts, _("No texts yet"),
-            _("A tokenizer is learned from texts. Add some first, or import a tokenizer.json made elsewhere."),
+            _("A tokenizer is trained on texts. Add some first, or import a tokenizer.json made elsewhere."),
             _("Add texts →"),
         )  # fmt: skip
         empty.pressed.connect(self._go_to_data)
@@ -91,7 +91,7 @@ class TokenizerPage(LookingPage):
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(GAP)
         self.settings = SettingsCard(right)
-        self.settings.changed.connect(self.settings_asked)
+        self.settings.changed.connect(self.context.settings_requested)
         inside.addWidget(self.settings)
         inside.addWidget(self.quality)
         inside.addWidget(self.curve, 1)
@@ -100,13 +100,13 @@ class TokenizerPage(LookingPage):
         return right
 
     def _listen(self) -> None:
-        self.listen(TRAIN, started=self._on_started, reported=self._on_reported, succeeded=self._on_trained,
+        self.context.listen(TRAIN, started=self._on_started, reported=self._on_reported, succeeded=self._on_trained,
                     ended=self._on_train_ended)  # fmt: skip
-        self.listen(PREPARE, started=self._on_started, reported=self._on_reported, succeeded=self._on_prepared,
+        self.context.listen(PREPARE, started=self._on_started, reported=self._on_reported, succeeded=self._on_prepared,
                     ended=self._on_prepare_ended)  # fmt: skip
-        self.listen(IMPORT, started=self._on_started, reported=self._on_reported, succeeded=self._on_imported,
+        self.context.listen(IMPORT, started=self._on_started, reported=self._on_reported, succeeded=self._on_imported,
                     ended=self._on_import_ended)  # fmt: skip
-        self.listen("settings", failed=self._on_settings_failed)
+        self.context.listen(SETTINGS, failed=self._on_settings_failed)
 
     # --- The project ------------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class TokenizerPage(LookingPage):
         for part in (self.playground, self.merges, self.vocabulary, self.quality, self.curve):
             part.setVisible(has_tokenizer)
         self.room.setVisible(not has_tokenizer)
-        self.go.setText({"texts": _("Add texts →"), "model": _("Go on to the model →")}.get(step)
+        self.go.setText({"texts": _("Add texts →"), "model": _("Continue to the model →")}.get(step)
                         or _("Prepare the tokens →"))  # fmt: skip
         self.bring.setEnabled(not busy)
         self.train.setEnabled(not busy and has_texts)
@@ -166,39 +166,50 @@ class TokenizerPage(LookingPage):
         here, bench = self.overview, self.bench
         problem = bench.problem if bench is not None else None
         if here is not None and here.settings_problem is not None:
-            self.note.say(_("The settings can’t be used: mend them on the tab Model."))
+            self.note.say(_("The settings can’t be used: fix them on the Model tab."))
         elif here is not None and bench is not None and here.tokenizer is not None and not self.job.key:
             self.note.say(" ".join(bench.reasons))
         else:
             self.note.say("")
         self.untrained.say(
             _("The tokenizer can’t be used") if problem else _("No tokenizer yet"),
-            str(problem) if problem else _("It learns the pieces of words that are frequent in your texts. "
-                                           "With the settings beside, this takes from seconds to some minutes."),
+            str(problem)
+            if problem
+            else _(
+                "It learns the parts of words that are frequent in your texts. With the settings on the right, "
+                "this takes between seconds and a few minutes."
+            ),
             _("Train the tokenizer"),
-        )  # fmt: skip
+        )
 
     # --- Jobs -------------------------------------------------------------------------------------------------
 
     @Slot()
     def _go_to_data(self) -> None:
-        self.tab_asked.emit("data")
+        self.context.tab_requested.emit("data")
 
     @Slot()
     def _go(self) -> None:
         step = self._next()
         if step in ("texts", "model"):
-            self.tab_asked.emit("data" if step == "texts" else "model")
+            self.context.tab_requested.emit("data" if step == "texts" else "model")
         elif self.project is not None:
             project = self.project
-            self.asked.emit(Task(PREPARE, lambda job: texts.prepare(project, job), _("Preparing the tokens"),
-                                 tab="tokenizer", changes_project=True))  # fmt: skip
+            self.context.request(
+                BackgroundJob(
+                    PREPARE,
+                    lambda job: texts.prepare(project, job),
+                    _("Preparing the tokens"),
+                    tab="tokenizer",
+                    changes_project=True,
+                )
+            )
 
     @Slot()
     def _train(self) -> None:
         if self.project is not None:
             project, changes = self.project, self.settings.waiting()
-            self.asked.emit(Task(TRAIN, lambda job: lab.train_with(project, changes, job),
+            self.context.request(BackgroundJob(TRAIN, lambda job: lab.train_with(project, changes, job),
                                  _("Training the tokenizer"), tab="tokenizer", changes_project=True))  # fmt: skip
 
     @Slot()
@@ -214,15 +225,15 @@ class TokenizerPage(LookingPage):
         """Take this file as the project's tokenizer."""
         if self.project is not None:
             project = self.project
-            self.asked.emit(Task(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)),
+            self.context.request(BackgroundJob(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)),
                                  _("Importing the tokenizer"), tab="tokenizer", changes_project=True))  # fmt: skip
 
     @Slot(object)
-    def _on_started(self, task: Task) -> None:
+    def _on_started(self, task: BackgroundJob) -> None:
         self._notices = []
         self.preparing = task.key == PREPARE
         if self.preparing:
-            self.stop_asked.emit(COUNT)  # Windows replaces no file that is being read
+            self.context.stop_requested.emit(COUNT)  # Windows replaces no file that is being read
         self.job.begin(task.key, task.title)
         self._update()
 
@@ -236,26 +247,26 @@ class TokenizerPage(LookingPage):
     def _on_trained(self, trained: "TrainedTokenizer") -> None:
         size = number(trained.vocab_size)
         if trained.vocab_size < trained.asked:
-            said = _("The texts hold no more pairs worth merging: the tokenizer has {n} tokens instead of {asked}.")
-            self.told.emit(Toast(said.format(n=size, asked=number(trained.asked))))
+            said = _("The texts contain no more pairs worth merging: the tokenizer has {n} tokens instead of {asked}.")
+            self.context.toast_requested.emit(Toast(said.format(n=size, asked=number(trained.asked))))
         else:
             rate = number(trained.characters_per_token, 2)
             said = _("The tokenizer has {n} tokens: {rate} characters per token.").format(n=size, rate=rate)
-            self.told.emit(Toast(said))
+            self.context.toast_requested.emit(Toast(said))
 
     @Slot(object)
     def _on_prepared(self, prepared: "Prepared") -> None:
         total = short_number(prepared.train_tokens + prepared.validation_tokens)
-        self.told.emit(Toast(" ".join([_("{n} tokens are ready.").format(n=total), *self._notices])))
+        self.context.toast_requested.emit(Toast(" ".join([_("{n} tokens are ready.").format(n=total), *self._notices])))
 
     @Slot(object)
     def _on_imported(self, before: "Replaced") -> None:
         if self.project is not None:
             project = self.project
-            undo = Task(RESTORE, lambda job: lab.restore_tokenizer(project, before),
-                        _("Taking back the import"), tab="tokenizer", changes_project=True)  # fmt: skip
+            undo = BackgroundJob(RESTORE, lambda job: lab.restore_tokenizer(project, before),
+                        _("Undoing the import"), tab="tokenizer", changes_project=True)  # fmt: skip
             size = number(before.vocab_size)
-            self.told.emit(Toast(_("The tokenizer was imported: {n} tokens.").format(n=size), undo))
+            self.context.toast_requested.emit(Toast(_("The tokenizer was imported: {n} tokens.").format(n=size), undo))
 
     @Slot()
     def _on_train_ended(self) -> None:

@@ -31,7 +31,7 @@ class NoteCard(Card):
 class JobCard(Card):
     """The running job of this tab with its progress; hidden while there is none."""
 
-    stop_asked = Signal(str)
+    stop_requested = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -74,7 +74,7 @@ class JobCard(Card):
     @Slot()
     def _stop(self) -> None:
         self.stop.setEnabled(False)
-        self.stop_asked.emit(self.key)
+        self.stop_requested.emit(self.key)
 
     @Slot()
     def _draw(self) -> None:

@@ -35,7 +35,7 @@ class Playground(Card):
     """A Built, or None."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("Playground"))
+        super().__init__(parent, _("Try your tokenizer"))
         self._lab: Lab | None = None
         self._tokens: list[Token] = []
         self._example = ""
@@ -132,7 +132,7 @@ class Playground(Card):
     def _say(self) -> None:
         index = self.pane.view.current()
         told = self.details(index).replace("\n", " · ")
-        self.hint.setText(told or _("Point at a token: its id, its bytes, and the merges that have built it."))
+        self.hint.setText(told or _("Point at a token to see its id, its bytes, and the merges that built it."))
         self.pane.view.setAccessibleDescription(told)
 
     def details(self, index: int) -> str:
@@ -176,7 +176,7 @@ class MergesCard(Card):
         self.heading.setMinimumWidth(60)
         self.back = icon_button("caret-left", _("One step back"), self, self._step_back)
         self.play = icon_button("play", _("Play the steps"), self, self._toggle)
-        self.forward = icon_button("caret-right", _("One step on"), self, self._step_on)
+        self.forward = icon_button("caret-right", _("One step forward"), self, self._step_on)
         for part in (self.back, self.play, self.forward):
             self.head.addWidget(part)
         self.steps = QTextBrowser(self)
@@ -213,8 +213,8 @@ class MergesCard(Card):
         if built is None or not count:
             self.steps.setPlainText("")
             self.said.setText(
-                _("Put the cursor into a word above, or click on one of its tokens.") if built is None
-                else _("This one is too long to be replayed, or the tokenizer knows it as a whole.")
+                _("Put the cursor in a word above, or click one of its tokens.") if built is None
+                else _("This one is too long to replay, or the tokenizer has it as a whole.")
             )  # fmt: skip
         else:
             self.steps.setHtml("&nbsp; → &nbsp;".join(_html(built, step) for step in range(last + 1)))
@@ -224,7 +224,7 @@ class MergesCard(Card):
     @staticmethod
     def _told(built: "Built", last: int, count: int) -> str:
         if last == 0:
-            return _("It begins as single bytes.") if count > 1 else _("A single byte: there is nothing to merge.")
+            return _("It starts as single bytes.") if count > 1 else _("A single byte: there is nothing to merge.")
         rank = number(built.steps[last].rank + 1)
         return _("Step {step} of {steps}: {merge} (learned as merge {rank})").format(
             step=last, steps=count - 1, merge=joined(built, last), rank=rank

@@ -31,7 +31,7 @@ class SettingsCard(Card):
         self.vocabulary = SliderRow(
             self, _("Size of the vocabulary"), 512, 64_000, least=SMALLEST_VOCABULARY, most=1_000_000, decimals=0,
             step=64, curve=2.5, grain=64,
-            tip=_("How many tokens the training is asked for. More of them make texts shorter and the model larger."),
+            tip=_("Number of tokens to learn. More tokens make texts shorter and the model larger."),
         )  # fmt: skip
         self.frequency = QSpinBox(self)
         self.frequency.setRange(1, 1_000_000)
@@ -43,9 +43,9 @@ class SettingsCard(Card):
         frequency.setBuddy(self.frequency)
         self.frequency.setAccessibleName(frequency.text())
         for part in (frequency, self.frequency):
-            part.setToolTip(_("A pair of neighbours seen less often than this is never merged."))
+            part.setToolTip(_("Neighbouring pairs seen less often than this are never merged."))
         self.digits = QCheckBox(_("Split numbers into digits"), self)
-        self.digits.setToolTip(_("Each digit is a token of its own: the model learns to count more easily."))
+        self.digits.setToolTip(_("Each digit is a separate token: the model learns to count more easily."))
         names = label(_("end of text, user, assistant"), self, "caption")
         names.setToolTip("\n".join(SPECIAL_TOKENS))
         words = QVBoxLayout()
@@ -110,9 +110,9 @@ class QualityCard(Card):
         aside = _("Measured on texts that the tokenizer was not trained on.")
         self.values.add("characters", _("Characters per token"), aside)
         self.values.add("words", _("Tokens per word"), aside)
-        self.values.add("used", _("Vocabulary used"), _("Share of the tokens that stand in the prepared texts at all."))
-        self.values.add("tokens", _("Tokens of the corpus"), _("Training and validation together, when prepared."))
-        self.values.add("exact", _("Exact round trip"), _("Share of the texts that come back byte for byte."))
+        self.values.add("used", _("Vocabulary used"), _("Fraction of the tokens that occur in the prepared texts."))
+        self.values.add("tokens", _("Tokens of the corpus"), _("Training and validation together, once prepared."))
+        self.values.add("exact", _("Exact round trip"), _("Fraction of the texts that decode to the same bytes."))
         self.said = label("", self, "caption", wrap=True)
         self.content.addWidget(self.values)
         self.content.addWidget(self.said)
@@ -151,9 +151,9 @@ class CurveCard(Card):
     """What a smaller vocabulary of the same training would have given."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("Vocabulary → compression"))
+        super().__init__(parent, _("Vocabulary size and compression"))
         self.heading.setToolTip(
-            _("Characters per token with only the first merges of this tokenizer, measured on validation text.")
+            _("Characters per token with only the first merges of this tokenizer, measured on validation texts.")
         )
         self.curve = SizeCurve(self)
         self.content.addWidget(self.curve, 1)

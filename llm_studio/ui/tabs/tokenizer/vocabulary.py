@@ -50,7 +50,7 @@ class VocabularyCard(Card):
         self.search = QLineEdit(self)
         self.search.setPlaceholderText(_("Search…"))
         self.search.setAccessibleName(_("Search in the vocabulary"))
-        self.search.setToolTip(_("A part of a token, an id, or bytes such as “C3 A9”"))
+        self.search.setToolTip(_("Part of a token, an id, or bytes such as “C3 A9”"))
         self.search.setClearButtonEnabled(True)
         self.search.setMinimumWidth(110)
         self.search.setMaximumWidth(180)
@@ -104,7 +104,7 @@ class VocabularyCard(Card):
         self.table.rows.show_rows(_Tokens(lab, self._ids, self._counts))
         count = len(self._ids)
         self.said.setText(ngettext("{n} token", "{n} tokens", count).format(n=number(count)) if count
-                          else _("No token holds this."))  # fmt: skip
+                          else _("No token contains this."))  # fmt: skip
 
     @Slot(QModelIndex, QModelIndex)
     def _on_row(self, here: QModelIndex, _before: QModelIndex) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Slot
 
 from llm_studio.ui.page import Page
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import tasks
+from llm_studio.ui.tasks import TRAINING
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.favourites import Favourite
@@ -17,36 +17,36 @@ class TrainingCommands(Page):
 
     def _on_start(self) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.train(self.project))
+            self.context.request(tasks.train(self.project))
 
     @Slot(str)
     def _resume(self, run: str) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.train(self.project, run))
+            self.context.request(tasks.train(self.project, run))
 
     @Slot(str, int)
     def _train_further(self, run: str, steps: int) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.train(self.project, run, {"training.max_steps": steps}))
+            self.context.request(tasks.train(self.project, run, {"training.max_steps": steps}))
 
     @Slot(str, str)
     def _rename(self, old: str, new: str) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.rename(self.project, old, new))
+            self.context.request(tasks.rename(self.project, old, new))
 
     @Slot(str)
     def _delete(self, run: str) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.delete(self.project, run))
+            self.context.request(tasks.delete(self.project, run))
 
     @Slot(object, bool)
     def _on_favourite(self, favourite: "Favourite", kept: bool) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.keep(self.project, favourite, kept))
+            self.context.request(tasks.keep(self.project, favourite, kept))
 
     def _on_save(self) -> None:
-        self.save_asked.emit(TRAINING)
+        self.context.save_requested.emit(TRAINING)
 
     @Slot(str, int)
     def _on_talk(self, run: str, step: int) -> None:
-        self.checkpoint_asked.emit(run, step)
+        self.context.checkpoint_requested.emit(run, step)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.curves import Curves, News, Place
 
 
+_WITHOUT_QT = ("cProfile", "multiprocessing.connection", "numpy", "pydoc", "xml.etree.ElementTree")
+"""What pyqtgraph imports besides Qt, a third of its import time: the UI thread imports pyqtgraph itself."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What was read: the run that the page is about, and the one that trains, if that was asked.
@@ -31,7 +35,8 @@ def read(project: "Project", main: str, places: "Mapping[str, Place | None]", jo
 
     Those that are read already up to a place are read from there on.
     """
-    importlib.import_module("pyqtgraph")  # a quarter of a second, not in the UI thread
+    for module in _WITHOUT_QT:
+        importlib.import_module(module)
     from llm_studio.workflows.training import curves
 
     running = "" if main else curves.running_run(project) or ""

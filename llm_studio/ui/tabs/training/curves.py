@@ -57,7 +57,9 @@ class CurvesCard(Card):
         self._place = QWidget(self)
         let_shrink(self._place, 160)
         self._stack = QStackedLayout(self._place)
-        self._empty = EmptyState(self._place, _("Nothing trained yet"), _("The curves grow here while a model learns."))
+        self._empty = EmptyState(
+            self._place, _("Nothing trained yet"), _("The curves appear here while a model learns.")
+        )
         self._stack.addWidget(self._empty)
         self.content.addWidget(self._place, 1)
 
@@ -74,13 +76,13 @@ class CurvesCard(Card):
         self._place_box()
 
     def make_plot(self) -> None:
-        """Make the plot, once pyqtgraph has been imported in the background."""
+        """Make the plot. The first call imports pyqtgraph, whose other dependencies `known.read` has imported."""
         if self.plot is not None:
             return
         from llm_studio.ui.widgets.plot import Plot
 
         self.plot = Plot(self._place)
-        self.plot.setAccessibleName(_("Curves of the training"))
+        self.plot.setAccessibleName(_("Curves of the run"))
         self.plot.setToolTip("")
         self.plot.pointed.connect(self.point)
         self._stack.addWidget(self.plot)
@@ -181,8 +183,8 @@ class CurvesCard(Card):
         if not losses or known is None or self.curves is None or known.data != self.curves.data:
             self.plot.show_levels(())
             return
-        named = ((known.chance, _("by chance: ln V")), (known.unigram, _("frequencies: unigram")),
-                 (known.bigram, _("pairs: bigram")))  # fmt: skip
+        named = ((known.chance, _("random guessing")), (known.unigram, _("token frequencies")),
+                 (known.bigram, _("previous token alone")))  # fmt: skip
         self.plot.show_levels([(value, f"{text} {number(value, 2)}") for value, text in named])
 
     # --- The cross-hair ---------------------------------------------------------------------------------------

@@ -36,6 +36,6 @@ class ExternalRuns(QObject):
     @Slot()
     def _look(self) -> None:
         if self._page.isVisible() and self._page.project is not None:
-            self._page.asked.emit(tasks.overview(self._page.project))
+            self._page.context.request(tasks.overview(self._page.project))
         else:
             self._timer.start()

@@ -73,7 +73,7 @@ class Figures(QWidget):
         if len(losses) and curves.best_loss is not None:
             last, best = float(losses[-1]), curves.best_loss
             perplexity = _("perplexity {n}").format(n=_perplexity(best))
-            what = _("the best") if last <= best else _("best {loss}").format(loss=number(best, 2))
+            what = _("best so far") if last <= best else _("best {loss}").format(loss=number(best, 2))
             self._validation.show_figure(number(last, 2), f"{what} · {perplexity}")
         else:
             self._validation.show_figure("–")

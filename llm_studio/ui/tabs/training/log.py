@@ -32,13 +32,13 @@ class LogPanel(Card):
         self.lines = QPlainTextEdit(self)
         self.lines.setReadOnly(True)
         self.lines.setMaximumBlockCount(_MOST_LINES)
-        self.lines.setAccessibleName(_("Log of the training"))
+        self.lines.setAccessibleName(_("Log of the run"))
         self.lines.setFixedHeight(150)
         set_role(self.lines, "sunken")
         self.lines.hide()
         self.content.addWidget(self.lines)
-        note = _("The computer is kept awake while a training runs, unless the settings say otherwise. After a power "
-                 "cut only the steps since the last checkpoint are lost.")  # fmt: skip
+        note = _("The computer is kept awake during training, unless the settings say otherwise. After a power "
+                 "cut, only the steps since the last checkpoint are lost.")  # fmt: skip
         self.content.addWidget(label(note, self, "caption", wrap=True))
         self._waiting: deque[str] = deque(maxlen=_MOST_LINES)
         self._show_fold()
@@ -84,7 +84,7 @@ def _told(event: Event) -> str:
     """An event in a line; "" for those that the log leaves out."""
     if isinstance(event, RunStarted):
         began = (
-            _("“{run}” begins: {steps} steps") if event.step == 0 else _("“{run}” goes on at step {step} of {steps}")
+            _("“{run}” starts: {steps} steps") if event.step == 0 else _("“{run}” resumes at step {step} of {steps}")
         )
         return began.format(run=event.run, step=number(event.step), steps=number(event.max_steps))
     if isinstance(event, Evaluated):

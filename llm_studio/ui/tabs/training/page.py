@@ -9,13 +9,12 @@ from PySide6.QtWidgets import QWidget
 
 from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
 from llm_studio.i18n import _, size
-from llm_studio.ui.page import Toast
-from llm_studio.ui.session import TRAINING
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.training import state, tasks
 from llm_studio.ui.tabs.training.curve_store import Answer, CurveStore
 from llm_studio.ui.tabs.training.external_runs import ExternalRuns
 from llm_studio.ui.tabs.training.view import TrainingView
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import TRAINING, Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.favourites import Favourite
@@ -50,13 +49,13 @@ class TrainingPage(TrainingView):
     def _connect(self) -> None:
         self.runs.overlays_changed.connect(self._on_overlays)
         self.runs.main_asked.connect(self._show_run)
-        self.listen(TRAINING, started=self._on_started, reported=self._on_event, ended=self._on_ended)
-        self.listen(tasks.CURVES, succeeded=self._on_curves, failed=self._on_no_curves)
-        self.listen(tasks.BASELINES, succeeded=self._on_baselines)
-        self.listen(tasks.FAVOURITES, succeeded=self._on_favourites)
-        self.listen(tasks.RENAME, succeeded=self._on_renamed)
-        self.listen(tasks.DELETE, succeeded=self._on_deleted)
-        self.listen(tasks.EXPORT, succeeded=self._on_exported)
+        self.context.listen(TRAINING, started=self._on_started, reported=self._on_event, ended=self._on_ended)
+        self.context.listen(tasks.CURVES, succeeded=self._on_curves, failed=self._on_no_curves)
+        self.context.listen(tasks.BASELINES, succeeded=self._on_baselines)
+        self.context.listen(tasks.FAVOURITES, succeeded=self._on_favourites)
+        self.context.listen(tasks.RENAME, succeeded=self._on_renamed)
+        self.context.listen(tasks.DELETE, succeeded=self._on_deleted)
+        self.context.listen(tasks.EXPORT, succeeded=self._on_exported)
 
     # --- Where the project stands -----------------------------------------------------------------------------
 
@@ -100,10 +99,10 @@ class TrainingPage(TrainingView):
         """Baselines and favourites, once each; baselines not while a training needs the processor."""
         if not self._favourites_read:
             self._favourites_read = True
-            self.asked.emit(tasks.favourites(overview.project))
+            self.context.request(tasks.favourites(overview.project))
         if not self._running and overview.tokens is not None and overview.tokens != self._counted:
             self._counted = overview.tokens
-            self.asked.emit(tasks.baselines(overview.project))
+            self.context.request(tasks.baselines(overview.project))
 
     def _show_state(self) -> None:
         """Head, offer and table, as things stand."""
@@ -122,7 +121,7 @@ class TrainingPage(TrainingView):
         self._stop.setEnabled(not self._stopping)
         self._start.setVisible(not running and offer is None)
         self._start.setEnabled(not busy)
-        self._start.setText(_("Start a new training") if newest else _("Start the training"))
+        self._start.setText(_("Start a new run") if newest else _("Start training"))
         self._further.setVisible(not running and offer is None and newest is not None and newest.state == "finished")
         self._further.setEnabled(not busy)
         shown = next((run for run in here.runs if run.name == self._main), None) if here else None
@@ -147,7 +146,7 @@ class TrainingPage(TrainingView):
     def _ask_curves(self, places: "dict[str, Place | None]") -> None:
         main = "" if self._running else self._main
         if self.project is not None and self._known.begin_reading(main, places):
-            self.asked.emit(tasks.curves(self.project, main, places))
+            self.context.request(tasks.curves(self.project, main, places))
 
     def _on_curves(self, answer: Answer) -> None:
         self.card.make_plot()
@@ -213,7 +212,7 @@ class TrainingPage(TrainingView):
             self._show_main()
             self._show_state()
         if isinstance(event, Notice) and event.level == "warning":
-            self.told.emit(Toast(event.text))
+            self.context.toast_requested.emit(Toast(event.text))
         self.log.take(event)
         self._wake()
 
@@ -222,7 +221,7 @@ class TrainingPage(TrainingView):
         now = time.monotonic()
         if self.project is not None and now - self._looked > _LOOK_EVERY:
             self._looked = now
-            self.asked.emit(tasks.overview(self.project))
+            self.context.request(tasks.overview(self.project))
 
     def _on_ended(self) -> None:
         self._running, self._stopping = False, False
@@ -277,7 +276,7 @@ class TrainingPage(TrainingView):
     def _on_deleted(self, answer: tuple[str, int]) -> None:
         run, freed = answer
         self._known.forget(run)
-        self.told.emit(Toast(_("“{run}” is deleted: {size} are free again.").format(run=run, size=size(freed))))
+        self.context.toast_requested.emit(Toast(_("“{run}” deleted: {size} freed.").format(run=run, size=size(freed))))
 
     def _on_favourites(self, found: "tuple[Favourite, ...]") -> None:
         self.samples.show_favourites(found)

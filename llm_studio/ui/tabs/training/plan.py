@@ -28,11 +28,18 @@ class PlanCard(Card):
         self.content.setContentsMargins(16, 8, 12, 8)
         self._text = label("", self, "muted", wrap=True)
         self._measure = button(_("Measure"), self, self.measure_asked.emit, "small",
-                               _("Does a few real steps on a model that is thrown away"))  # fmt: skip
-        self._fit = button(_("Fit to this machine"), self, self.fit_asked.emit, "small",
-                           _("Tries which micro-batch suits this machine, for up to ten seconds; a step learns the "
-                             "same"))  # fmt: skip
-        self._drop = button(_("As in the settings"), self, self.drop_asked.emit, "small")
+                               _("Runs a few real steps on a temporary model"))  # fmt: skip
+        self._fit = button(
+            _("Optimise for this computer"),
+            self,
+            self.fit_asked.emit,
+            "small",
+            _(
+                "Tries which micro-batch suits this computer, for up to ten seconds; the result of a step stays "
+                "the same"
+            ),
+        )
+        self._drop = button(_("Use the settings"), self, self.drop_asked.emit, "small")
         inside = row(self._text, self._measure, self._fit, self._drop)
         inside.setStretch(0, 1)
         self.content.addLayout(inside)
@@ -40,7 +47,7 @@ class PlanCard(Card):
 
     def show_plan(self, told: "Forecast | None", fit: "Fit | None", busy: str) -> None:
         """Show what is known. `busy`: what is being found out, "" for nothing."""
-        self._text.setText(busy or " · ".join(_parts(told, fit)) or _("Working out what a training will take…"))
+        self._text.setText(busy or " · ".join(_parts(told, fit)) or _("Estimating time and memory…"))
         short = told is not None and told.memory > told.free
         set_role(self._text, "bad" if short and not busy else "muted")
         self._measure.setVisible(told is None or not told.measured)
@@ -55,15 +62,15 @@ def _parts(told: "Forecast | None", fit: "Fit | None") -> list[str]:
         return []
     parts: list[str] = []
     if fit is not None:
-        batch = _("{micro} × {batch} sequences in a step").format(
+        batch = _("{micro} × {batch} sequences per step").format(
             micro=number(fit.micro_batches), batch=number(fit.batch_size)
         )
-        parts.append(_("Fits this machine: {batch}").format(batch=batch))
+        parts.append(_("Optimised for this computer: {batch}").format(batch=batch))
         if fit.checkpointing:
-            parts.append(_("activations computed twice"))
+            parts.append(_("activations recomputed"))
     parts.append(_("memory {needed} of {free} free").format(needed=size(told.memory), free=size(told.free)))
     text = (_("about {time} for {steps} steps") if told.measured
-            else _("some {time} for {steps} steps, by estimate"))  # fmt: skip
+            else _("about {time} for {steps} steps (estimate)"))  # fmt: skip
     parts.append(text.format(time=duration(max(1.0, told.seconds)), steps=number(told.steps)))
     tokens = _("{n} tokens").format(n=short_number(told.tokens))
     if told.passes is not None:
@@ -87,9 +94,9 @@ class TrainingPlan(TrainingCommands):
         self.plan.measure_asked.connect(self._on_measure)
         self.plan.fit_asked.connect(self._on_fit)
         self.plan.drop_asked.connect(self._on_drop_fit)
-        self.listen(tasks.FORECAST, succeeded=self._on_forecast)
-        self.listen(tasks.PROBE, succeeded=self._on_forecast, ended=self._on_found)
-        self.listen(tasks.FIT, succeeded=self._on_fitted, ended=self._on_found)
+        self.context.listen(tasks.FORECAST, succeeded=self._on_forecast)
+        self.context.listen(tasks.PROBE, succeeded=self._on_forecast, ended=self._on_found)
+        self.context.listen(tasks.FIT, succeeded=self._on_fitted, ended=self._on_found)
 
     def _plan_anew(self, here: "Overview | None") -> None:
         """What was worked out holds for the settings and tokens of then."""
@@ -99,7 +106,7 @@ class TrainingPlan(TrainingCommands):
         self._planned, self._told, self._fit, self._busy = what, None, None, ""
         if here is not None and here.settings_problem is None:
             self._asked = what
-            self.asked.emit(tasks.forecast(here.project, here.settings))
+            self.context.request(tasks.forecast(here.project, here.settings))
         self._show_plan()
 
     def _show_plan(self) -> None:
@@ -110,13 +117,13 @@ class TrainingPlan(TrainingCommands):
             self._busy, self._asked = _("Measuring a few steps…"), self._planned
             self._show_plan()
             changes = self._fit.changes if self._fit else {}
-            self.asked.emit(tasks.probe(self.overview.project, self.overview.settings.replaced(changes)))
+            self.context.request(tasks.probe(self.overview.project, self.overview.settings.replaced(changes)))
 
     def _on_fit(self) -> None:
         if self.overview is not None:
-            self._busy, self._asked = _("Trying what fits this machine…"), self._planned
+            self._busy, self._asked = _("Finding what fits this computer…"), self._planned
             self._show_plan()
-            self.asked.emit(tasks.fit(self.overview.project, self.overview.settings))
+            self.context.request(tasks.fit(self.overview.project, self.overview.settings))
 
     def _on_drop_fit(self) -> None:
         self._planned = None
@@ -138,4 +145,4 @@ class TrainingPlan(TrainingCommands):
 
     def _on_start(self) -> None:
         if self.project is not None:
-            self.asked.emit(tasks.train(self.project, changes=self._fit.changes if self._fit else {}))
+            self.context.request(tasks.train(self.project, changes=self._fit.changes if self._fit else {}))

@@ -20,7 +20,7 @@ class ResumeCard(Card):
         self.offer: Offer | None = None
         self._title = label("", self, "heading", wrap=True)
         self._text = label("", self, "muted", wrap=True)
-        self._anew = button(_("Start anew"), self, self._on_anew, tip=_("Begin a new run; this one stays in the table"))
+        self._anew = button(_("Start over"), self, self._on_anew, tip=_("Start a new run; this one stays in the table"))
         self._accept = button("", self, self._on_accept, "primary")
         words = QVBoxLayout()
         words.setSpacing(4)

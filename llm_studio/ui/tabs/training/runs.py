@@ -61,7 +61,7 @@ class RunsPanel(QWidget):
         self.table.selectionModel().selectionChanged.connect(self._show_buttons)
         self._resume = button(_("Resume"), self, self._on_resume, "small")
         self._show = button(_("Show"), self, self._on_show, "small", _("Show the curves and samples of this run"))
-        tip = _("The settings in which the chosen runs differ; all runs, where one is chosen")
+        tip = _("The settings in which the selected runs differ; all runs if only one is selected")
         self._compare = button(_("Compare"), self, self._on_compare, "small", tip)
         self._more = button(_("More"), self, None, "small")
         menu = QMenu(self._more)
@@ -72,7 +72,7 @@ class RunsPanel(QWidget):
         self.delete_action = menu.addAction(_("Delete…"))
         self.delete_action.triggered.connect(self._on_delete)
         self._more.setMenu(menu)
-        self._hint = label(_("Click on a circle to draw a run over the others."), self, "caption", wrap=True)
+        self._hint = label(_("Click a circle to overlay a run."), self, "caption", wrap=True)
         inside = row(self._resume, self._show, self._compare, self._more, None, spacing=6)
         inside.insertWidget(4, self._hint, 100)
         outer = QVBoxLayout(self)
@@ -130,9 +130,9 @@ class RunsPanel(QWidget):
         steps = number(run.step) if run.step == run.max_steps else f"{done} / {number(run.max_steps)}"
         best = "–" if run.best_loss is None else number(run.best_loss, 2)
         drawn = Cell("●" if main or color else "○", "accent" if main else color or "muted",
-                     _("This run is shown") if main else _("Draw it over the others"))  # fmt: skip
+                     _("This run is shown") if main else _("Overlay it"))  # fmt: skip
         time = "…" if live else duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
-        word = Cell("–", "muted") if main else Cell(_("drawn"), color) if color else Cell(_("overlay"), "muted")
+        word = Cell("–", "muted") if main else Cell(_("overlaid"), color) if color else Cell(_("overlay"), "muted")
         return [drawn, Cell(name, bold=main), short_number(run.parameters), best, steps,
                 time, size(run.bytes), word]  # fmt: skip
 
@@ -153,7 +153,7 @@ class RunsPanel(QWidget):
         run = self._one()
         idle = run is not None and run.name != self._running and run.state not in ACTIVE
         finished = run is not None and run.state == "finished"
-        self._resume.setText(_("Train further…") if finished else _("Resume"))
+        self._resume.setText(_("Keep training…") if finished else _("Resume"))
         self._resume.setEnabled(idle and not self._busy)
         self._show.setEnabled(run is not None and run.name != self._main)
         self.rename_action.setEnabled(idle)
@@ -201,12 +201,14 @@ class RunsPanel(QWidget):
     def ask_further(self, run: "Run") -> None:
         """Ask how many more steps a finished run is to be trained."""
         dialog = QInputDialog(self)
-        dialog.setWindowTitle(_("Train further"))
-        dialog.setLabelText(_("“{run}” has done {n} steps. How many more?").format(run=run.name, n=number(run.step)))
+        dialog.setWindowTitle(_("Keep training"))
+        dialog.setLabelText(
+            _("“{run}” has done {n} steps. How many more steps?").format(run=run.name, n=number(run.step))
+        )
         dialog.setInputMode(QInputDialog.InputMode.IntInput)
         dialog.setIntRange(1, _STEPS_MOST)
         dialog.setIntValue(run.step)
-        dialog.setOkButtonText(_("Train further"))
+        dialog.setOkButtonText(_("Keep training"))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def go(more: int) -> None:
@@ -242,8 +244,12 @@ class RunsPanel(QWidget):
         box = QMessageBox(self)
         box.setWindowTitle("LLM Studio")
         box.setText(_("Delete the run “{run}”?").format(run=run.name))
-        box.setInformativeText(_("Its checkpoints, its curves and its samples go; {size} become free. This can't be "
-                                 "undone. Favourite samples stay.").format(size=size(run.bytes)))  # fmt: skip
+        box.setInformativeText(
+            _(
+                "Its checkpoints, curves and samples will be deleted, freeing {size}. This can't be undone. "
+                "Favourite samples are kept."
+            ).format(size=size(run.bytes))
+        )
         delete = box.addButton(_("Delete"), QMessageBox.ButtonRole.DestructiveRole)
         cancel = box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(cancel)

@@ -168,11 +168,11 @@ class SamplesPane(Card):
         self._samples: list[Favourite] = []
         self._favourites: tuple[Favourite, ...] = ()
         self._prompts = QComboBox(self)
-        self._prompts.setAccessibleName(_("Beginning that the model goes on with"))
+        self._prompts.setAccessibleName(_("Prompt that the model continues"))
         self._prompts.setMinimumContentsLength(8)
         self._prompts.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._prompts.currentIndexChanged.connect(self._on_prompt)
-        self._star = icon_button("star", _("Keep this sample among the favourites"), self, self._on_star)
+        self._star = icon_button("star", _("Add this sample to the favourites"), self, self._on_star)
         self.content.addLayout(row(self._prompts, self._star))
         self._empty = label("", self, "muted", wrap=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -190,7 +190,7 @@ class SamplesPane(Card):
         self._hint.setBuddy(self.slider)
         self.content.addWidget(self.slider)
         self.content.addWidget(self._hint)
-        self._talk = button(_("Talk with this checkpoint"), self, self._on_talk)
+        self._talk = button(_("Try this version"), self, self._on_talk)
         self.content.addWidget(self._talk)
         self.show_curves(None)
 
@@ -248,8 +248,9 @@ class SamplesPane(Card):
         for part in (self._prompts, self._star, self.list, self.slider, self._hint, self._talk):
             part.setVisible(some)
         self._empty.setVisible(not some)
-        self._empty.setText(_("At each evaluation the model writes a few lines; they appear here, so that you see it "
-                              "learn to speak."))  # fmt: skip
+        self._empty.setText(
+            _("At each evaluation the model writes a few lines; they appear here, so you can watch it learn to write.")
+        )
         self.slider.blockSignals(True)
         self.slider.setRange(0, max(0, len(shown) - 1))
         self.slider.setPageStep(max(1, len(shown) // 10))
@@ -279,7 +280,7 @@ class SamplesPane(Card):
         sample = self.current
         kept = sample is not None and sample.key in self._model.kept
         put_icon(self._star, "star-fill" if kept else "star", "warn" if kept else "muted")
-        name = _("No longer keep this sample") if kept else _("Keep this sample among the favourites")
+        name = _("Remove this sample from the favourites") if kept else _("Add this sample to the favourites")
         self._star.setToolTip(name)
         self._star.setAccessibleName(name)
 

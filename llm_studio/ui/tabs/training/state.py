@@ -33,19 +33,17 @@ def blocked(overview: "Overview") -> Offer | None:
     if overview.settings_problem is not None:
         first = overview.settings_problem.problems[:1]
         text = first[0].told if first else str(overview.settings_problem)
-        return Offer(_("The settings of this project can't be used"), text, _("Mend the settings"), "model")
+        return Offer(_("The settings of this project can't be used"), text, _("Fix the settings"), "model")
     if steps.tokens.value == "to do":
         if not overview.sources:
-            text = _("A model learns from texts. Add some first, then make tokens of them.")
-            return Offer(_("There are no texts to learn from yet"), text, _("Add texts"), "data", warns=False)
-        text = _("Texts are cut into tokens before a model can learn from them. It takes a few moments.")
-        return Offer(
-            _("There are no tokens to learn from yet"), text, _("Prepare the tokens"), "tokenizer", warns=False
-        )
+            text = _("A model learns from texts. Add some first; they will then be split into tokens.")
+            return Offer(_("This project has no texts yet"), text, _("Add texts"), "data", warns=False)
+        text = _("Texts are split into tokens before a model can learn from them. This takes a few moments.")
+        return Offer(_("The tokens are not prepared yet"), text, _("Prepare the tokens"), "tokenizer", warns=False)
     if steps.tokens.value == "out of date":
-        text = _("The texts, their cleaning or the tokenizer have changed since the tokens were made: a model would "
-                 "learn from the old ones.")  # fmt: skip
-        return Offer(_("The tokens are out of date"), text, _("Prepare the tokens anew"), "tokenizer")
+        text = _("The texts, their cleaning or the tokenizer have changed since the tokens were prepared: a model"
+                 " would learn from the old ones.")  # fmt: skip
+        return Offer(_("The tokens are out of date"), text, _("Prepare the tokens again"), "tokenizer")
     return None
 
 
@@ -56,13 +54,13 @@ def unfinished(overview: "Overview", paused: bool) -> Offer | None:
         title = _("Your training stopped at step {step}").format(step=number(run.step))
         why = _("“{run}” ended with a problem.") if run.state == "failed" else _("“{run}” was interrupted.")
         text = why.format(run=run.name) + " " + (
-            _("Its last checkpoint is whole: it can go on from there as if nothing had happened.") if run.step
-            else _("It had saved nothing yet, so it begins again.")
+            _("Its last checkpoint is intact: training can resume from there as if nothing had happened.") if run.step
+            else _("It had not saved anything yet, so it starts over.")
         )  # fmt: skip
         return Offer(title, text, _("Resume"), run=run.name)
     run = newest(overview)
     if run is not None and paused:
         title = _("Paused at step {step} of {last}").format(step=number(run.step), last=number(run.max_steps))
-        text = _("“{run}” is saved. It goes on exactly where it was, today or another day.").format(run=run.name)
+        text = _("“{run}” is saved. It can be resumed exactly there, today or another day.").format(run=run.name)
         return Offer(title, text, _("Resume"), run=run.name, warns=False)
     return None

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
-from llm_studio.ui.session import OVERVIEW, TRAINING
 from llm_studio.ui.tabs.training import curve_store
-from llm_studio.ui.worker import Task
+from llm_studio.ui.tasks import OVERVIEW, TRAINING, BackgroundJob, Query, Task, Write
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
@@ -25,7 +24,7 @@ RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/
 
 def train(project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None) -> Task:
     """A new training, with the settings of the run `like` where it is given; or with `run` going on with one."""
-    return Task(TRAINING, lambda job: _train(project, run, changes, like, job), _("Training"), tab="training",
+    return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, job), _("Training"), tab="training",
                 changes_project=True, keep_awake=True)  # fmt: skip
 
 
@@ -35,13 +34,13 @@ def _train(project: "Project", run: str, changes: Mapping[str, object], like: st
 
     if not run:
         return training.train(project, job, changes=changes, like=like)
-    runs.take_up(project, run)
+    runs.unset_aside(project, run)
     return training.train(project, job, run=run, resume=True, changes=changes)
 
 
 def overview(project: "Project") -> Task:
     """Where the project stands, with the run that has just begun or got further."""
-    return Task(OVERVIEW, lambda job: _overview(project), shows_problems=True)
+    return Query(OVERVIEW, lambda job: _overview(project), page_shows_errors=True)
 
 
 def _overview(project: "Project") -> "Overview":
@@ -52,7 +51,7 @@ def _overview(project: "Project") -> "Overview":
 
 def set_aside(project: "Project", run: str) -> Task:
     """Note that a run needn't be offered to be gone on with."""
-    return Task(ASIDE, lambda job: _set_aside(project, run), in_order=True)
+    return Write(ASIDE, lambda job: _set_aside(project, run))
 
 
 def _set_aside(project: "Project", run: str) -> None:
@@ -63,12 +62,12 @@ def _set_aside(project: "Project", run: str) -> None:
 
 def curves(project: "Project", main: str, places: "Mapping[str, Place | None]") -> Task:
     """Read the logs of runs, or what was added to them."""
-    return Task(CURVES, lambda job: curve_store.read(project, main, places, job))
+    return Query(CURVES, lambda job: curve_store.read(project, main, places, job))
 
 
 def baselines(project: "Project") -> Task:
     """What a loss is worth on the project's tokens. Where it can't be told, nobody misses it."""
-    return Task(BASELINES, lambda job: _baselines(project, job), shows_problems=True)
+    return Query(BASELINES, lambda job: _baselines(project, job), page_shows_errors=True)
 
 
 def _baselines(project: "Project", job: Job) -> "Baselines | None":
@@ -79,7 +78,7 @@ def _baselines(project: "Project", job: Job) -> "Baselines | None":
 
 def forecast(project: "Project", settings: "Settings") -> Task:
     """What a training will take, by arithmetic. Where it can't be told, nobody misses it."""
-    return Task(FORECAST, lambda job: _forecast(project, settings), shows_problems=True)
+    return Query(FORECAST, lambda job: _forecast(project, settings), page_shows_errors=True)
 
 
 def _forecast(project: "Project", settings: "Settings") -> "Forecast":
@@ -90,7 +89,7 @@ def _forecast(project: "Project", settings: "Settings") -> "Forecast":
 
 def probe(project: "Project", settings: "Settings") -> Task:
     """The same from a few real steps."""
-    return Task(PROBE, lambda job: _probe(project, settings, job), _("Measuring a few steps"), tab="training")
+    return BackgroundJob(PROBE, lambda job: _probe(project, settings, job), _("Measuring a few steps"), tab="training")
 
 
 def _probe(project: "Project", settings: "Settings", job: Job) -> "Forecast":
@@ -101,7 +100,7 @@ def _probe(project: "Project", settings: "Settings", job: Job) -> "Forecast":
 
 def fit(project: "Project", settings: "Settings") -> Task:
     """What fits this machine, and the forecast of a training with it."""
-    return Task(FIT, lambda job: _fit(project, settings, job), _("Trying what fits"), tab="training")
+    return BackgroundJob(FIT, lambda job: _fit(project, settings, job), _("Finding what fits"), tab="training")
 
 
 def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Forecast]":
@@ -112,7 +111,7 @@ def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Fore
 
 def favourites(project: "Project") -> Task:
     """The favourite samples."""
-    return Task(FAVOURITES, lambda job: _favourites(project))
+    return Query(FAVOURITES, lambda job: _favourites(project))
 
 
 def _favourites(project: "Project") -> "tuple[Favourite, ...]":
@@ -123,7 +122,7 @@ def _favourites(project: "Project") -> "tuple[Favourite, ...]":
 
 def keep(project: "Project", favourite: "Favourite", kept: bool) -> Task:
     """Keep a favourite, or no longer; answered as by `favourites`."""
-    return Task(FAVOURITES, lambda job: _keep(project, favourite, kept), in_order=True)
+    return Write(FAVOURITES, lambda job: _keep(project, favourite, kept))
 
 
 def _keep(project: "Project", favourite: "Favourite", kept: bool) -> "tuple[Favourite, ...]":
@@ -134,7 +133,7 @@ def _keep(project: "Project", favourite: "Favourite", kept: bool) -> "tuple[Favo
 
 def rename(project: "Project", old: str, new: str) -> Task:
     """Give a run another name; answers with both."""
-    return Task(RENAME, lambda job: _rename(project, old, new), changes_project=True)
+    return Write(RENAME, lambda job: _rename(project, old, new), changes_project=True)
 
 
 def _rename(project: "Project", old: str, new: str) -> tuple[str, str]:
@@ -146,7 +145,9 @@ def _rename(project: "Project", old: str, new: str) -> tuple[str, str]:
 
 def delete(project: "Project", run: str) -> Task:
     """Remove a run; answers with its name and the bytes freed."""
-    return Task(DELETE, lambda job: _delete(project, run), _("Deleting a run"), tab="training", changes_project=True)
+    return BackgroundJob(
+        DELETE, lambda job: _delete(project, run), _("Deleting a run"), tab="training", changes_project=True
+    )
 
 
 def _delete(project: "Project", run: str) -> tuple[str, int]:
@@ -157,7 +158,7 @@ def _delete(project: "Project", run: str) -> tuple[str, int]:
 
 def export(shown: "Curves", path: Path) -> Task:
     """Write curves as CSV."""
-    return Task(EXPORT, lambda job: _export(shown, path, job), _("Exporting the curves"), tab="training")
+    return BackgroundJob(EXPORT, lambda job: _export(shown, path, job), _("Exporting the curves"), tab="training")
 
 
 def _export(shown: "Curves", path: Path, job: Job) -> Path:

@@ -9,8 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui.icons import put_icon
-from llm_studio.ui.page import Toast
-from llm_studio.ui.session import TRAINING
+from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.training import state, tasks
 from llm_studio.ui.tabs.training.curve_store import CurveStore
 from llm_studio.ui.tabs.training.curves import CurvesCard
@@ -21,9 +20,9 @@ from llm_studio.ui.tabs.training.plan import TrainingPlan
 from llm_studio.ui.tabs.training.resume_card import ResumeCard
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
+from llm_studio.ui.tasks import TRAINING, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import button
-from llm_studio.ui.worker import Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.training.run_health import Finding
@@ -66,14 +65,19 @@ class TrainingView(TrainingPlan):
         self.samples.talk_asked.connect(self._on_talk)
 
     def _make_buttons(self) -> None:
-        self._save = button(_("Save now"), self, self._on_save, tip=_("Write a checkpoint and go on"))
+        self._save = button(_("Save now"), self, self._on_save, tip=_("Write a checkpoint and continue"))
         self._pause = button(
-            _("Pause"), self, self._on_pause, tip=_("Save and end for now; “Resume” goes on exactly there")
+            _("Pause"), self, self._on_pause, tip=_("Save and stop for now; “Resume” continues exactly there")
         )
-        self._stop = button(_("Stop"), self, self._on_stop, "danger",
-                            _("Save and end, to start another one; the table of runs can still resume it"))  # fmt: skip
-        self._further = button(_("Train further…"), self, self._on_further)
-        self._start = button(_("Start the training"), self, self._on_start, "primary")
+        self._stop = button(
+            _("Stop"),
+            self,
+            self._on_stop,
+            "danger",
+            _("Save and stop, to start another one; it can still be resumed from the table of runs"),
+        )
+        self._further = button(_("Keep training…"), self, self._on_further)
+        self._start = button(_("Start training"), self, self._on_start, "primary")
         put_icon(self._pause, "pause-fill")
         put_icon(self._stop, "stop-fill", "bad")
         for made in (self._save, self._pause, self._stop, self._further, self._start):
@@ -99,11 +103,11 @@ class TrainingView(TrainingPlan):
         if self._stopping:
             self.subtitle.setText(_("Saving and stopping…"))
         elif self._running and not self._known.live:
-            self.subtitle.setText(_("Getting ready: the first steps follow in a moment…"))
+            self.subtitle.setText(_("Getting ready…"))
         elif here is not None:
             training = here.settings.training
             tokens = training.batch_size * training.gradient_accumulation_steps * here.settings.model.max_seq_len
-            plan = _("{n} parameters · {steps} steps · {tokens} tokens in a batch")
+            plan = _("{n} parameters · {steps} steps · {tokens} tokens per batch")
             plan = plan.format(
                 n=short_number(here.cost.parts.total), steps=number(training.max_steps), tokens=number(tokens)
             )
@@ -116,7 +120,7 @@ class TrainingView(TrainingPlan):
         from llm_studio.workflows.training import runs
 
         newest = state.newest(self.overview) if self.overview else None
-        return newest is not None and self.project is not None and runs.waits(self.project, newest)
+        return newest is not None and self.project is not None and runs.offers_resume(self.project, newest)
 
     def _on_further(self) -> None:
         newest = state.newest(self.overview) if self.overview else None
@@ -126,21 +130,21 @@ class TrainingView(TrainingPlan):
     def _on_offer(self) -> None:
         offer = self.offer.offer
         if offer is not None and offer.tab:
-            self.tab_asked.emit(offer.tab)
+            self.context.tab_requested.emit(offer.tab)
         elif offer is not None:
             self._resume(offer.run)
 
     @Slot(str, str)
     def _on_export(self, kind: str, path: str) -> None:
         if kind == "csv" and self.card.curves is not None:
-            self.asked.emit(tasks.export(self.card.curves, Path(path)))
+            self.context.request(tasks.export(self.card.curves, Path(path)))
         elif self.card.save_picture(path):
             self._on_exported(Path(path))
         else:
-            self.told.emit(Toast(_("The picture could not be written to {path}.").format(path=path)))
+            self.context.toast_requested.emit(Toast(_("The picture could not be written to {path}.").format(path=path)))
 
     def _on_exported(self, path: Path) -> None:
-        self.told.emit(Toast(_("Saved: {path}").format(path=path)))
+        self.context.toast_requested.emit(Toast(_("Saved: {path}").format(path=path)))
 
     @Slot(float)
     def _on_stepped(self, step: float) -> None:
@@ -158,18 +162,18 @@ class TrainingView(TrainingPlan):
         for made in (self._save, self._pause, self._stop):
             made.setEnabled(False)
         self._say_subtitle()
-        self.stop_asked.emit(TRAINING)
+        self.context.stop_requested.emit(TRAINING)
 
     def _on_stop(self) -> None:
         if self.project is not None and self._known.live:
-            self.asked.emit(tasks.set_aside(self.project, self._known.live))
+            self.context.request(tasks.set_aside(self.project, self._known.live))
         self._on_pause()
 
     @Slot(object)
     def _on_remedy(self, finding: "Finding") -> None:
         """Do what the line under the curves offers: where a training runs, once it is stopped and saved."""
         if finding.remedy == "texts":
-            self.tab_asked.emit("data")
+            self.context.tab_requested.emit("data")
         elif self.project is not None:
             if finding.remedy != "stop":
                 again = finding.remedy == "anew"
@@ -183,4 +187,4 @@ class TrainingView(TrainingPlan):
     def _do_next(self) -> None:
         then, self._next = self._next, None
         if then is not None:
-            self.asked.emit(then)
+            self.context.request(then)

@@ -1,0 +1,75 @@
+"""The command `curve`: the progress of a run, its losses beside the baselines, and what the curve doctor says."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm_studio.cli.options import Folder, Json, loss, table
+from llm_studio.cli.runner import running
+from llm_studio.errors import StudioError
+from llm_studio.events import Done, Notice
+from llm_studio.i18n import _, number, short_number
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.training.run_health import RunHealth
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command(help=_("Show how a run is doing, and what would help if something is wrong."))(curve)
+
+
+def curve(
+    folder: Folder,
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help=_("the run; by default, the last one"))] = None,
+    as_json: Json = False,
+) -> None:
+    from llm_studio.workflows.training.run_health import run_health
+
+    project = Project.open(folder)
+    with running(as_json) as job:
+        found = run_health(project, job, run)
+        finding = found.finding
+        figures = {
+            "run": found.run.name, "step": found.step, "loss": found.train_loss,
+            "validation_loss": found.validation_loss, "best_loss": found.run.best_loss, "tokens": found.tokens_seen,
+            "passes": found.passes, "baselines": asdict(found.baselines) if found.baselines else None,
+            "finding": asdict(finding) if finding else None,
+        }  # fmt: skip
+        text = "" if as_json else _text(found)
+        job.report(Done(text, finding.command(project, found.run.name) if finding else "", figures))
+
+
+def report_finding(project: Project, run: str, job: Job) -> None:
+    """At the end of training, report what the curve doctor says, if anything."""
+    from llm_studio.workflows.training.run_health import run_health
+
+    if job.stop_requested:  # whoever stops wants the prompt back
+        return
+    try:
+        finding = run_health(project, job, run).finding
+    except StudioError:  # a log on a disk that is gone, too few tokens: training itself has ended well
+        return
+    if finding is not None:
+        job.report(Notice(finding.text, "warning", finding.command(project, run)))
+
+
+def _text(found: "RunHealth") -> str:
+    steps = f"{number(found.step)} / {number(found.run.max_steps)}"
+    rows = [(_("Run"), f"{found.run.name} ({_(found.run.state)})"), (_("Steps"), steps),
+            (_("Loss (training)"), loss(found.train_loss)),
+            (_("Loss (validation)"), f"{loss(found.validation_loss)} · " + _("best {loss}").format(
+                loss=loss(found.run.best_loss)))]  # fmt: skip
+    if found.baselines is not None:
+        rows += [(_("  previous token alone (bigram)"), loss(found.baselines.bigram)),
+                 (_("  token frequencies (unigram)"), loss(found.baselines.unigram)),
+                 (_("  random guessing (ln V)"), loss(found.baselines.chance))]  # fmt: skip
+    rows.append((_("Tokens seen"), short_number(found.tokens_seen)))
+    if found.passes is not None:
+        rows.append((_("Passes over the texts"), number(found.passes, 1)))
+    figures = table(rows)
+    verdict = found.finding.text if found.finding else _("The curves show no problem.")
+    return f"{figures}\n\n{verdict}"

@@ -1,0 +1,219 @@
+"""Settings as YAML: reading what people write, writing what people can read, changing one value in place."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problems, split_path
+from llm_studio.errors import ConfigError, Problem
+from llm_studio.i18n import _
+
+_LONGEST_NUMBER = 128
+"""Bits of the longest whole number read: no setting is near it, and Python refuses to show very long ones."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, except that `3e-4` is a number, a date is a text and a key given twice is an error.
+
+    Keys are the texts that stand there: `on` and `3` too. What can't be read is a MarkedYAMLError, whatever it is.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem=_("the name of a setting is one word"), problem_mark=key.start_mark)
+            if key.tag != "tag:yaml.org,2002:merge":
+                key.tag = "tag:yaml.org,2002:str"
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=_("“{key}” is given twice").format(key=key.value),
+                                           problem_mark=key.start_mark)  # fmt: skip
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if not isinstance(value, int) or value.bit_length() <= _LONGEST_NUMBER:
+                return value
+        except (ValueError, LookupError, AttributeError):  # PyYAML lets Python's own errors pass
+            pass
+        raise yaml.MarkedYAMLError(problem=_("“{value}” can't be read").format(value=_cut(str(node.value))),
+                                   problem_mark=node.start_mark)  # fmt: skip
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("float", "timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|Inf|INF))$|^\.(?:nan|NaN|NAN)$"
+    ),
+    list("-+0123456789."),
+)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that `_Loader` would read as something else."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def load(path: Path) -> Settings:
+    """The settings in the file at `path`. Raises ConfigError with every problem and its line."""
+    try:
+        return parse(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(_("{path} is not UTF-8 text.").format(path=path), [],
+                          _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
+    except OSError as error:
+        raise ConfigError(_("{path} can't be read: {reason}.").format(path=path, reason=error.strerror), [],
+                          _("It must be a file that you may read.")) from error  # fmt: skip
+    except ConfigError as error:
+        raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
+
+
+def parse(text: str) -> Settings:
+    """Settings from YAML text. Raises ConfigError with every problem and its line."""
+    values, lines = _read(text)
+    found = [Problem(p.path, p.message, lines.get(p.path)) for p in problems(values)]
+    if found:
+        raise ConfigError(_("These settings can't be used:"), found)
+    return Settings.from_dict(values)
+
+
+def parse_value(text: str) -> object:
+    """One value as YAML reads it: for `--set training.learning_rate=3e-4`."""
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, RecursionError):
+        return text
+
+
+def _read(text: str) -> tuple[dict[str, object], dict[str, int]]:
+    """The plain values, and the line of each dotted name."""
+    try:
+        values = yaml.load(text, _Loader)
+        tree = yaml.compose(text, _Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise ConfigError(_("This is not YAML:"), [Problem("yaml", error.problem or str(error), line)]) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(_("This is not YAML:"), [Problem("yaml", str(error))]) from error
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict):
+        raise ConfigError(_("This is not a list of settings:"), [Problem("yaml", _("must hold sections"), 1)])
+    lines = {path: key.start_mark.line + 1 for path, key, _value in _entries(tree)}
+    return {str(key): value for key, value in cast("dict[object, object]", values).items()}, lines
+
+
+def _entries(tree: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+    """(dotted name, key, value) of each section, each setting in it, and each entry of a setting that has many."""
+    for key, value in tree.value if isinstance(tree, yaml.MappingNode) else ():
+        yield key.value, key, value
+        for inner, content in value.value if isinstance(value, yaml.MappingNode) else ():
+            path = f"{key.value}.{inner.value}"
+            yield path, inner, content
+            if path in MAPPINGS and isinstance(content, yaml.MappingNode):
+                yield from ((f"{path}.{entry.value}", entry, what) for entry, what in content.value)
+
+
+def dump(settings: Settings) -> str:
+    """The settings as a commented YAML file, in the user's language."""
+    out = [f"# {line}" for line in (_("Settings of this project. Edit by hand or with “llm-studio config”."),
+                                    _("What is left out has its default."))]  # fmt: skip
+    for name, kind in SECTIONS.items():
+        out += ["", f"{name}:"]
+        for key, info in kind.model_fields.items():
+            entry = f"  {key}: {scalar(getattr(getattr(settings, name), key))}"
+            out.append(f"{entry:<36}  # {_(info.description or '')}")
+    return "\n".join(out) + "\n"
+
+
+def scalar(value: object) -> str:
+    """A setting's value on one line of YAML."""
+    if isinstance(value, float):
+        return _short_float(value)
+    if isinstance(value, dict):
+        entries = (f"{_key(name)}: {scalar(entry)}" for name, entry in cast("dict[str, object]", value).items())
+        return "{" + ", ".join(entries) + "}"
+    plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
+    # letters as they are, but line ends and control characters of all kinds as escapes
+    readable = "".join(map(str, plain) if isinstance(plain, list) else str(plain)).isprintable()
+    text = yaml.dump(plain, Dumper=_Dumper, default_flow_style=True, allow_unicode=readable, width=10**9)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _key(name: str) -> str:
+    """A name of the user's choice as a key: in quotes where it holds anything that could be a mark of YAML."""
+    if re.fullmatch(r"\w[\w-]*", name):
+        return name
+    return yaml.dump(name, Dumper=_Dumper, default_style='"', allow_unicode=name.isprintable(), width=10**9).strip()
+
+
+def _short_float(value: float) -> str:
+    text = repr(value)
+    if text.endswith(".0") and abs(value) >= 1e4:
+        return text
+    mantissa, _e, exponent = f"{value:e}".partition("e")
+    short = f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    return short if 0 < abs(value) < 1e-2 and float(short) == value else text
+
+
+def with_changes(text: str, changes: Mapping[str, object]) -> str:
+    """The YAML `text` with values changed by dotted name; comments and order stay as their author left them.
+
+    Raises ConfigError when the result can't be used.
+    """
+    parse(text).replaced(changes)  # names and values are right before the text is touched
+    for path, value in changes.items():
+        text = _with_change(text, path, scalar(value))
+    parse(text)
+    return text
+
+
+def _with_change(text: str, path: str, scalar: str) -> str:
+    section, name, entry = split_path(path)
+    entries = {found: (key, value) for found, key, value in _entries(yaml.compose(text, _Loader))}
+    if path in entries:
+        value = entries[path][1]
+        before = text[: value.start_mark.index]
+        gap = "" if before.endswith((" ", "\n")) else " "
+        return before + gap + scalar + text[_end(value) :]
+    if entry is not None and f"{section}.{name}" in entries:
+        return _inserted(text, *entries[f"{section}.{name}"], f"{_key(entry)}: {scalar}")
+    line = f"{name}: {scalar}" if entry is None else f"{name}: {{{_key(entry)}: {scalar}}}"
+    if section not in entries:
+        return f"{text.rstrip()}\n\n{section}:\n  {line}\n".lstrip()
+    return _inserted(text, *entries[section], line)
+
+
+def _inserted(text: str, key: yaml.Node, value: yaml.Node, line: str) -> str:
+    """`text` with one more line at the beginning of what `key` holds, `value`."""
+    if isinstance(value, yaml.MappingNode) and value.value:
+        first = value.value[0][0].start_mark
+        separator = ", " if value.flow_style else "\n" + " " * first.column
+        return f"{text[: first.index]}{line}{separator}{text[first.index :]}"
+    if isinstance(value, yaml.MappingNode):  # written as {}
+        return f"{text[: value.start_mark.index]}{{{line}}}{text[value.end_mark.index :]}"
+    end = key.end_mark.index + 1  # a section with nothing in it: just after its colon
+    return f"{text[:end]}\n  {line}{text[end:]}"
+
+
+def _end(value: yaml.Node) -> int:
+    """Where a value ends: a list or mapping of several lines with its last entry, not where the next thing begins."""
+    if isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
+        last = value.value[-1]
+        return _end(last[1] if isinstance(value, yaml.MappingNode) else last)
+    return value.end_mark.index

@@ -1,0 +1,98 @@
+"""The record of a run: run.json in its folder, with all settings and what the run was made with."""
+
+import datetime
+import platform
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from llm_studio import files
+from llm_studio.config import Settings
+from llm_studio.errors import ProjectError
+from llm_studio.i18n import N_, _
+
+STATES = (N_("running"), N_("waiting"), N_("stopped"), N_("finished"), N_("failed"), N_("interrupted"))
+
+ACTIVE = ("running", "waiting")
+"""States of a run that a process is training; "waiting": for free disk space."""
+
+VERSION = 1
+FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is known of one run. `state` is one of STATES."""
+
+    name: str
+    created: str
+    state: str
+    step: int
+    max_steps: int
+    seconds: float
+    parameters: int
+    train_loss: float | None
+    best_loss: float | None
+    settings: dict[str, dict[str, Any]]
+    machine: dict[str, str]
+    data: str
+    bytes: int = 0
+    continued_from: str = ""
+    """The checkpoint whose weights it started with: RUN/step-000500, or a folder of another project."""
+    conversations: bool = False
+    """Whether it was trained on conversations, so that its model can be asked questions."""
+    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """What was changed during the run, each with its step: settings, the micro-batch, the learning rate."""
+    joules: float | None = None
+    """Energy used by the graphics cards of this machine, where they report it."""
+
+
+def write(folder: Path, run: Run) -> None:
+    """Write the record of a run into its folder. Raises StorageError."""
+    record = {"version": VERSION, **asdict(run)}
+    del record["name"], record["bytes"]  # known from the folder
+    files.write_json(folder / FILE, record)
+
+
+def read(folder: Path) -> Run | None:
+    """The record in the folder of a run; None where it is absent or damaged.
+
+    `bytes` isn't filled in. Raises ProjectError where a newer program wrote it.
+    """
+    record = files.read_json(folder / FILE) or {}
+    if record.get("version", 0) > VERSION:
+        raise ProjectError(
+            _("The run “{name}” was made by a newer LLM Studio.").format(name=folder.name), _("Update the program.")
+        )
+    try:
+        return Run(name=folder.name, **{key: record[key] for key in Run.__dataclass_fields__ if key in record})
+    except TypeError:
+        return None
+
+
+def new(name: str, settings: Settings, parameters: int, torch_version: str, data: str) -> Run:
+    """The record of a run that starts now."""
+    return Run(
+        name=name,
+        created=now(),
+        state="running",
+        step=0,
+        max_steps=settings.training.max_steps,
+        seconds=0.0,
+        parameters=parameters,
+        train_loss=None,
+        best_loss=None,
+        settings=settings.to_dict(),
+        machine=this_machine(torch_version),
+        data=data,
+    )
+
+
+def now() -> str:
+    """The current time, for records."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def this_machine(torch_version: str) -> dict[str, str]:
+    """The versions of system, Python and torch that a run is made with."""
+    return {"system": platform.platform(), "python": platform.python_version(), "torch": torch_version}

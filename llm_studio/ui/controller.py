@@ -1,0 +1,42 @@
+"""The half of a page that is not seen: what it knows of the project, and the tasks it requests."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from llm_studio.ui.page_context import PageContext
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview, Project
+
+
+class Controller(QObject):
+    """Holds the state of a page or of one concern of it; see `ui/page.py` for how the two work together.
+
+    A controller joins the context it is given: it learns of projects and overviews before its page does. It registers
+    its listeners with `context.listen` in its constructor and reports changes by signals of its own.
+    """
+
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
+        self.context = context
+        context.controllers.append(self)
+
+    @property
+    def project(self) -> "Project | None":
+        """The open project."""
+        return self.context.project
+
+    @property
+    def overview(self) -> "Overview | None":
+        """The open project's last overview."""
+        return self.context.overview
+
+    def open_project(self, project: "Project | None") -> None:
+        """Another project is open, or none: forget everything about the previous one."""
+
+    def leave_project(self) -> None:
+        """The project is about to be closed: request whatever is not written yet."""
+
+    def show_overview(self, overview: "Overview") -> None:
+        """The project has this overview: called after opening and whenever something has changed."""

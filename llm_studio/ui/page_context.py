@@ -1,0 +1,56 @@
+"""What the objects of one page share: the open project, their requests to the window, and the listeners to tasks."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from llm_studio.ui.task_listeners import TaskListeners
+from llm_studio.ui.tasks import Task
+
+if TYPE_CHECKING:
+    from llm_studio.ui.controller import Controller
+    from llm_studio.workflows.overview import Overview, Project
+
+
+@dataclass(frozen=True)
+class Toast:
+    """A short message at the foot of the window that disappears after a while."""
+
+    text: str
+    undo: Task | None = None
+    """Undoes what was done: the toast then has a button for it."""
+
+
+class PageContext(QObject):
+    """One per page. The shell connects its signals to the session; page and controllers emit them."""
+
+    task_requested = Signal(object)
+    """A Task is to be started."""
+    stop_requested = Signal(str)
+    """The task of this key should end and keep what it can."""
+    save_requested = Signal(str)
+    """The training run of this key should save a checkpoint now."""
+    settings_requested = Signal(dict)
+    """Settings of the project are to be changed, by dotted name."""
+    tab_requested = Signal(str)
+    """Another tab is to be shown."""
+    checkpoint_requested = Signal(str, int)
+    """Generation is to be shown with a run's model as it was at a step."""
+    toast_requested = Signal(object)
+    """A Toast is to be shown."""
+    restart_requested = Signal()
+    """The program should end and start again."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.project: Project | None = None
+        self.overview: Overview | None = None
+        """The project's last overview; None until the first one of a project is known."""
+        self.listeners = TaskListeners()
+        self.listen = self.listeners.listen
+        self.controllers: list[Controller] = []
+
+    def request(self, task: Task) -> None:
+        """Ask the window to start a task."""
+        self.task_requested.emit(task)

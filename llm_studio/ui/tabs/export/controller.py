@@ -1,0 +1,142 @@
+"""What the tab Export knows and requests: runs, the checkpoints of the chosen one, and the archive."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+
+from llm_studio.errors import StudioError
+from llm_studio.events import CheckpointSaved, Event, Progress
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext, Toast
+from llm_studio.ui.tasks import TRAINING, BackgroundJob, Query
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.export import Exported, Saved
+    from llm_studio.workflows.overview import Overview, Project
+
+ZIP = "export/zip"
+_CHECKPOINTS = "export/checkpoints"
+
+
+class ExportController(Controller):
+    """Reads the checkpoints of one run as soon as the page is visible, since reading them imports torch."""
+
+    runs_changed = Signal()
+    """`overview.runs` or the chosen run are others."""
+    checkpoints_changed = Signal()
+    """`checkpoints` are others, or `problem` is."""
+    export_changed = Signal()
+    """An export has begun or ended."""
+    progressed = Signal(float, float)
+    """Bytes written of the archive, and of how many."""
+    exported = Signal(object)
+    """The Exported: the archive is complete."""
+
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
+        self.run = ""
+        """The chosen run, "" for none."""
+        self.checkpoints: list[Saved] = []
+        """Those of the chosen run that can be read, the newest first."""
+        self.problem = ""
+        """Why there are no checkpoints, "" where there are some or they aren't known yet."""
+        self.is_exporting = False
+        self._visible = False
+        self._stale = True
+        self._signature: object = None
+        context.listen(_CHECKPOINTS, succeeded=self._on_checkpoints, failed=self._on_failed)
+        context.listen(
+            ZIP, started=self._on_started, reported=self._on_progress, succeeded=self._on_exported, ended=self._on_ended
+        )
+        context.listen(TRAINING, reported=self._on_training)
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget runs and checkpoints."""
+        self.run, self.checkpoints, self.problem = "", [], ""
+        self.is_exporting, self._stale, self._signature = False, True, None
+
+    def show_overview(self, overview: "Overview") -> None:
+        """Read the checkpoints again if a run has changed; the chosen run stays chosen."""
+        signature = tuple((run.name, run.state, run.step, run.bytes) for run in overview.runs)
+        if signature == self._signature:
+            return
+        self._signature = signature
+        names = [run.name for run in overview.runs]
+        if self.run not in names:
+            self.run = names[-1] if names else ""
+        self.runs_changed.emit()
+        self.refresh()
+
+    def set_visible(self, visible: bool) -> None:
+        """Whether the page is on the screen."""
+        self._visible = visible
+        if visible and self._stale:
+            self.refresh()
+
+    def choose_run(self, run: str) -> None:
+        """Read the checkpoints of another run."""
+        self.run, self.checkpoints = run, []
+        self.checkpoints_changed.emit()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the checkpoints of the chosen run, now or when the page is visible."""
+        self._stale = not self._visible
+        project, run = self.project, self.run
+        if not self._stale and project is not None and run:
+            self.context.request(Query(_CHECKPOINTS, lambda job: _checkpoints(project, run), page_shows_errors=True))
+
+    def export(self, saved: "Saved", target: Path, with_training: bool) -> None:
+        """Write the archive of a checkpoint. `with_training`: with the optimizer's state."""
+
+        def work(job: Job) -> "Exported":
+            from llm_studio.workflows.export import export_zip
+
+            return export_zip(saved, target, with_training, job)
+
+        self.context.request(BackgroundJob(ZIP, work, _("Export"), "export"))
+
+    def stop(self) -> None:
+        """Stop the export."""
+        self.context.stop_requested.emit(ZIP)
+
+    def _on_training(self, event: Event) -> None:
+        if isinstance(event, CheckpointSaved):
+            self.refresh()
+
+    def _on_checkpoints(self, found: "list[Saved]") -> None:
+        if found and found[0].run != self.run:
+            return
+        self.checkpoints = found
+        self.problem = "" if found else _("This run has no readable checkpoint. Choose another one.")
+        self.checkpoints_changed.emit()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self.checkpoints = []
+        self.problem = str(error) if isinstance(error, StudioError) else _("The checkpoints can't be read.")
+        self.checkpoints_changed.emit()
+
+    def _on_started(self, _task: BackgroundJob) -> None:
+        self.is_exporting = True
+        self.export_changed.emit()
+
+    def _on_progress(self, event: Event) -> None:
+        if isinstance(event, Progress) and event.total:
+            self.progressed.emit(event.done, event.total)
+
+    def _on_exported(self, exported: "Exported") -> None:
+        self.exported.emit(exported)
+        self.context.toast_requested.emit(Toast(_("Model exported: {name}").format(name=exported.path.name)))
+
+    def _on_ended(self) -> None:
+        self.is_exporting = False
+        self.export_changed.emit()
+
+
+def _checkpoints(project: "Project", run: str) -> "list[Saved]":
+    from llm_studio.workflows.export import checkpoints
+
+    return checkpoints(project, run)

@@ -1,0 +1,149 @@
+"""The page of the tab Export: choose a run and a checkpoint, see what will be in the archive, and write it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QStandardPaths, Qt, Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.page import Page
+from llm_studio.ui.tabs.export.cards import ArchiveCard, CheckpointCard, ProgressCard, ResultCard
+from llm_studio.ui.tabs.export.controller import ExportController
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import EmptyState, button
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Project
+
+
+class ExportPage(Page):
+    """Checkpoints at the left, the archive at the right."""
+
+    def __init__(self, parent: QWidget) -> None:
+        subtitle = _("A trained model as a single file, to keep, to share, or to take to another computer.")
+        super().__init__(_("Export"), subtitle, parent)
+        self.controller = ExportController(self.context)
+        self.primary = button(_("Export as zip…"), self, self._choose_file, "primary")
+        self.head_buttons.addWidget(self.primary)
+        self.empty = EmptyState(
+            self, _("Nothing to export yet"),
+            _("A model can be exported as soon as a run has saved its first checkpoint."), _("Go to Training"),
+        )  # fmt: skip
+        self._content = QWidget(self)
+        self.checkpoints = CheckpointCard(self._content)
+        self.archive = ArchiveCard(self._content)
+        self.progress = ProgressCard(self._content)
+        self.result = ResultCard(self._content)
+        self._lay_out()
+        self._connect()
+        self._show_nothing()
+
+    def _lay_out(self) -> None:
+        columns = QHBoxLayout(self._content)
+        columns.setContentsMargins(0, 0, 0, 0)
+        columns.setSpacing(GAP)
+        right = QVBoxLayout()
+        right.setSpacing(GAP)
+        for card in (self.archive, self.progress, self.result):
+            right.addWidget(card)
+        right.addStretch(1)
+        columns.addWidget(self.checkpoints, 3)
+        columns.addLayout(right, 2)
+        self.body.addWidget(self.empty, 1)
+        self.body.addWidget(self._content, 1)
+
+    def _connect(self) -> None:
+        controller = self.controller
+        controller.runs_changed.connect(self._show_runs)
+        controller.checkpoints_changed.connect(self._show_checkpoints)
+        controller.export_changed.connect(self._show_export)
+        controller.progressed.connect(self.progress.show_progress)
+        controller.exported.connect(self.result.show_result)
+        self.empty.pressed.connect(self._go_to_training)
+        self.checkpoints.run_chosen.connect(controller.choose_run)
+        self.checkpoints.checkpoint_changed.connect(self._show_archive)
+        self.archive.with_training.toggled.connect(self._show_archive)
+        self.progress.stop_requested.connect(controller.stop)
+
+    def open_project(self, project: "Project | None") -> None:
+        """Show nothing until the overview is known."""
+        super().open_project(project)
+        self._show_nothing()
+
+    def _show_nothing(self) -> None:
+        self.checkpoints.show_runs([], "")
+        self.checkpoints.show_checkpoints([], "")
+        self.result.hide()
+        self.progress.hide()
+        self._show_state()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
+        """The checkpoints are read when the page is first visible."""
+        super().showEvent(event)
+        self.controller.set_visible(True)
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
+        """Nothing is read while the page is hidden."""
+        super().hideEvent(event)
+        self.controller.set_visible(False)
+
+    # --- Showing ----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _show_runs(self) -> None:
+        if self.overview is not None:
+            self.checkpoints.show_runs(self.overview.runs, self.controller.run)
+        self._show_state()
+
+    @Slot()
+    def _show_checkpoints(self) -> None:
+        self.checkpoints.show_checkpoints(self.controller.checkpoints, self.controller.problem)
+
+    @Slot()
+    def _show_archive(self) -> None:
+        self.archive.show_content(self.checkpoints.chosen())
+        self._show_state()
+
+    @Slot()
+    def _show_export(self) -> None:
+        if self.controller.is_exporting:
+            self.progress.begin()
+            self.result.hide()
+        else:
+            self.progress.hide()
+        self._show_state()
+
+    def _show_state(self) -> None:
+        has_run = bool(self.controller.run)
+        self.empty.setVisible(not has_run)
+        self._content.setVisible(has_run)
+        self.primary.setVisible(has_run)
+        self.primary.setEnabled(self.checkpoints.chosen() is not None and not self.controller.is_exporting)
+
+    # --- What the user does -----------------------------------------------------------------------------------
+
+    @Slot()
+    def _go_to_training(self) -> None:
+        self.context.tab_requested.emit("training")
+
+    def _choose_file(self) -> None:
+        """Ask where to write the archive; a name without a suffix gets one."""
+        saved = self.checkpoints.chosen()
+        if saved is None or self.project is None:
+            return
+        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        dialog = QFileDialog(self, _("Export the model"), documents, _("Zip archives (*.zip)"))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("zip")
+        dialog.selectFile(f"{self.project.root.name}-{saved.name}.zip")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._export)
+        dialog.open()
+
+    @Slot(str)
+    def _export(self, target: str) -> None:
+        saved = self.checkpoints.chosen()
+        if saved is not None:
+            self.controller.export(saved, Path(target), self.archive.with_training.isChecked())

@@ -1,0 +1,205 @@
+"""The way into the window: the application, its log, its hooks, its language and theme."""
+
+import logging
+import logging.handlers
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, cast
+
+from PySide6.QtCore import (
+    QEvent,
+    QLibraryInfo,
+    QLocale,
+    QMessageLogContext,
+    QObject,
+    QProcess,
+    Qt,
+    QTimer,
+    QtMsgType,
+    QTranslator,
+    Signal,
+    qInstallMessageHandler,
+)
+from PySide6.QtGui import QIcon
+from PySide6.QtWidgets import QApplication
+
+from llm_studio import i18n
+from llm_studio.paths import log_folder, packaged, resource
+from llm_studio.ui import theme
+from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.window import self_test
+from llm_studio.ui.window.garbage import Collector
+from llm_studio.ui.window.main_window import MainWindow
+from llm_studio.ui.window.single_instance import claim
+
+logger = logging.getLogger("llm_studio")
+_LOG_BYTES, _LOG_FILES = 1_000_000, 3
+_LEVELS = {
+    QtMsgType.QtDebugMsg: logging.DEBUG, QtMsgType.QtInfoMsg: logging.INFO, QtMsgType.QtWarningMsg: logging.WARNING,
+    QtMsgType.QtCriticalMsg: logging.ERROR, QtMsgType.QtFatalMsg: logging.CRITICAL,
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Open the window, with the project whose folder is named if one is; returns when it is closed.
+
+    `--self-test OUT [PROJECTS]`: the window then drives itself, see `ui/window/self_test.py`.
+    """
+    testing = arguments[:1] == ["--self-test"] and len(arguments) > 1
+    if testing:
+        self_test.prepare(Path(arguments[1]))
+    _start_log()
+    folder = "" if testing or not arguments else arguments[0]
+    app = make_application()
+    instance = claim(folder)
+    if instance is None:  # another window is open: it has come to the front
+        return 0
+    preferences = Preferences.load()
+    speak(preferences.language or i18n.system_language())
+    theme.apply(app, cast("theme.ThemeName", preferences.theme))
+    window = MainWindow(preferences)
+    instance.raised.connect(window.come_to_front)
+    app.commitDataRequest.connect(window.closing.log_off, Qt.ConnectionType.DirectConnection)
+    install_hooks(window)
+    collector = Collector(app)
+    collector.start()
+    window.pages_made.connect(collector.leave_out_what_is_there, Qt.ConnectionType.SingleShotConnection)
+    window.show()
+    wanted = folder or (preferences.recent[0] if preferences.reopen_last and preferences.recent else "")
+    test = self_test.SelfTest(window, *map(Path, arguments[1:])) if testing else None
+    painted = _Painted(window)
+    painted.first.connect(lambda: _start(window, wanted))
+    status = app.exec()
+    collector.stop()
+    instance.end()
+    if window.begin_anew:
+        _start_again()
+    status = status if test is None else test.status
+    if not window.session.wait(0):
+        _end_at_once(status)
+    return status
+
+
+def _end_at_once(status: int) -> NoReturn:
+    """End without taking anything apart: Qt aborts the process where a thread that still runs is destroyed."""
+    logger.warning("ended while something was still under way")
+    logging.shutdown()
+    os._exit(status)
+
+
+def _start_again() -> None:
+    """Start the program anew, now that this one has let go of everything."""
+    command = [sys.executable] if packaged() else [sys.executable, "-m", "llm_studio"]
+    QProcess.startDetached(command[0], command[1:])
+
+
+class _Painted(QObject):
+    """Tells when the window has been painted for the first time: nothing large is imported before."""
+
+    first = Signal()
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        window.shell.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
+        """Wait for the first painting to be over."""
+        if event.type() == QEvent.Type.Paint:
+            self._window.shell.removeEventFilter(self)
+            QTimer.singleShot(0, self.first.emit)
+        return super().eventFilter(watched, event)
+
+
+def _start(window: MainWindow, wanted: str) -> None:
+    logger.info("ready")
+    window.start(wanted)
+
+
+def make_application() -> QApplication:
+    """The one QApplication, in the Fusion style."""
+    app = cast("QApplication | None", QApplication.instance()) or QApplication(sys.argv[:1])
+    app.setApplicationName("LLM Studio")
+    app.setStyle("Fusion")
+    app.setWindowIcon(QIcon(str(resource("icons", "app.ico"))))
+    _take_place_in_taskbar()
+    app.styleHints().colorSchemeChanged.connect(_on_system_theme)
+    return app
+
+
+def _take_place_in_taskbar() -> None:
+    """Run by python.exe, have a place of our own in Windows' taskbar. The packaged program has one by its .exe: another
+    name than that of its shortcut would give it two."""
+    if sys.platform == "win32" and not packaged():
+        import ctypes
+
+        ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("LLM-Studio")
+
+
+_translator: QTranslator | None = None
+
+
+def speak(language: str) -> None:
+    """Speak a language from now on, Qt's own dialogs too."""
+    global _translator
+    i18n.activate(language)
+    QLocale.setDefault(QLocale(language))
+    app = QApplication.instance()
+    if app is None:
+        return
+    if _translator is not None:
+        app.removeTranslator(_translator)
+    _translator = QTranslator(app)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    if language != "en" and _translator.load(f"qtbase_{language}", folder):
+        app.installTranslator(_translator)
+
+
+def apply_theme(name: str) -> None:
+    """Give the whole program a theme: "system", "light" or "dark"."""
+    theme.apply(cast("QApplication", QApplication.instance()), cast("theme.ThemeName", name))
+
+
+def _on_system_theme() -> None:
+    name = next((w.preferences.theme for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow)), "system")
+    apply_theme(name)
+
+
+def _start_log() -> None:
+    """Write a log that never grows large."""
+    try:
+        log_folder().mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            log_folder() / "llm-studio.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
+        )
+    except OSError:  # a folder that may not be written to: the program works without its log
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def install_hooks(window: MainWindow) -> None:
+    """Whatever goes wrong unforeseen, in a slot or a thread, is logged and told once; the program goes on."""
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            window.close()
+            return
+        logger.error("unforeseen", exc_info=(kind, error, trace))
+        window.session.problem.emit(error)
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            tell(args.exc_type, args.exc_value, args.exc_traceback)
+
+    def from_qt(level: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+        logging.getLogger("qt").log(_LEVELS.get(level, logging.WARNING), "%s", message)
+
+    sys.excepthook = tell
+    threading.excepthook = in_thread
+    if "LLM_STUDIO_QT_MESSAGES" not in os.environ:
+        qInstallMessageHandler(from_qt)

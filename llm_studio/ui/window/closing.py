@@ -1,0 +1,193 @@
+"""Opening, closing and leaving: what is asked before a project or the program is left while jobs run."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
+
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _
+from llm_studio.ui.tasks import TRAINING
+
+if TYPE_CHECKING:
+    from llm_studio.ui.tasks import BackgroundJob
+    from llm_studio.ui.window.main_window import MainWindow
+    from llm_studio.workflows.overview import Project
+
+_PATIENCE = 20_000
+"""Milliseconds for threads to end: a training saves a checkpoint in this time."""
+
+
+class Closing(QObject):
+    """Leaves nothing running unasked, and nothing unsaved."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self._window = window
+        self._session = window.session
+        self._next: Project | None = None
+        self._leaving = False
+        self._quit = False
+        self._logging_off = False
+        self.question: QMessageBox | None = None
+        """The question on the screen."""
+        self._answers: dict[QAbstractButton, Callable[[], None] | None] = {}
+        self._session.ended.connect(self._on_ended)
+
+    # --- Opening ----------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def open_folder(self, folder: str) -> None:
+        """Open the project in a folder; say what is wrong where there is none."""
+        from llm_studio.workflows.overview import open_project
+
+        try:
+            project = open_project(Path(folder))
+        except StudioError as error:
+            if os.path.isdir(Path(folder).parent):  # else its drive or its share is away for now  # noqa: PTH112
+                self._window.preferences.forget_project(folder)
+                self._window.shell.start_page.refresh()
+            self._window.problems.tell(error)
+            return
+        self.open_project(project)
+
+    @Slot()
+    def choose_folder(self) -> None:
+        """Ask for the folder of a project and open it."""
+        folder = QFileDialog.getExistingDirectory(
+            self._window, _("Open a project"), str(self._window.preferences.folder_for_projects())
+        )
+        if folder:
+            self.open_folder(folder)
+
+    @Slot()
+    def new_project(self) -> None:
+        """Ask for name, place and language of a new project, make and open it."""
+        from llm_studio.ui.dialogs.new_project import NewProjectDialog
+
+        dialog = NewProjectDialog(self._window.preferences, self._window)
+        dialog.made.connect(self.open_project)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def close_project(self) -> None:
+        """Back to the start page."""
+        self._leave(None)
+
+    @Slot(object)
+    def open_project(self, project: "Project") -> None:
+        """Open a project; ask first where jobs run in the one that is open."""
+        if self._session.project is None or project.root != self._session.project.root:
+            self._leave(project)
+        else:  # its jobs and what is typed stay as they are
+            self._session.refresh()
+
+    def _leave(self, project: "Project | None") -> None:
+        if not self._window.unsaved.may_leave(lambda: self._leave(project)):
+            return
+        self._next = project
+        jobs = self._jobs_of_project()
+        if not jobs:
+            self._session.open(project)
+        else:
+            self._ask(jobs, _("Save, stop and change project"), self._stop_and_leave)
+
+    def _jobs_of_project(self) -> "list[BackgroundJob]":
+        """The running jobs that leaving the project ends; those of the program go on."""
+        return [task for task in self._session.jobs() if not task.outlives_project]
+
+    @Slot()
+    def _stop_and_leave(self) -> None:
+        self._leaving = True
+        for task in self._jobs_of_project():
+            self._session.stop(task.key)
+        self._on_ended("")
+
+    # --- Closing ----------------------------------------------------------------------------------------------
+
+    def may_close(self) -> bool:
+        """Whether the window may close now. Else the user is asked, and it may close by itself after that."""
+        jobs = self._session.jobs()
+        if not jobs or self._logging_off:
+            return True
+        if self._quit and all(self._session.is_stopping(task.key) for task in jobs):
+            return False  # asked and answered: it closes when they have saved
+        self._ask(jobs, _("Save, stop and quit"), self._stop_and_quit, self._window.showMinimized)
+        return False
+
+    @Slot()
+    def _stop_and_quit(self) -> None:
+        self._quit = True
+        self._session.stop_all()
+        self._on_ended("")
+
+    @Slot()
+    def log_off(self) -> None:
+        """The system ends its session and soon all programs: save at once, and ask nothing."""
+        self._logging_off = self._quit = True
+        self._session.leaving.emit()
+        self._session.flush_settings()
+        self._session.stop_all()
+        self._session.wait(_PATIENCE)
+
+    def end_all(self) -> None:
+        """Let all threads end."""
+        self._session.end(_PATIENCE)
+
+    def _ask(
+        self,
+        jobs: "list[BackgroundJob]",
+        stop: str,
+        stopped: Callable[[], None],
+        kept: Callable[[], None] | None = None,
+    ) -> None:
+        """Ask what becomes of the running jobs: keep going, stop and save, or cancel. One such question at a time."""
+        if self.question is not None:
+            self.question.raise_()
+            return
+        titles = ", ".join(task.title for task in jobs)
+        box = self.question = QMessageBox(self._window)
+        box.setWindowTitle("LLM Studio")
+        box.setText(_("Still running: {jobs}.").format(jobs=titles))
+        saved = _("Stopping saves it; you can resume exactly there.")
+        box.setInformativeText(saved if self._session.is_running(TRAINING) else _("Unfinished work is lost."))
+        keep = box.addButton(_("Keep going"), QMessageBox.ButtonRole.AcceptRole)
+        stop_button = box.addButton(stop, QMessageBox.ButtonRole.DestructiveRole)
+        box.setEscapeButton(box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole))
+        box.setDefaultButton(keep)
+        self._answers = {stop_button: stopped, keep: kept}
+        box.finished.connect(self._on_answer)
+        box.open()
+
+    @Slot()
+    def _on_answer(self) -> None:
+        if self.question is None:
+            return
+        box, self.question = self.question, None
+        answer = self._answers.get(box.clickedButton())
+        self._window.begin_anew = self._window.begin_anew and answer == self._stop_and_quit
+        box.deleteLater()
+        if answer is not None:
+            answer()
+
+    @Slot(str)
+    def _on_ended(self, _key: str) -> None:
+        if self._quit:
+            if not self._session.jobs():
+                QTimer.singleShot(0, self, self._close_when_told)
+        elif self._leaving and not self._jobs_of_project():
+            self._leaving = False
+            self._session.open(self._next)
+
+    @Slot()
+    def _close_when_told(self) -> None:
+        """Close, but not before the user has read what went wrong at the end."""
+        dialog = self._window.problems.dialog
+        if dialog is None:
+            self._window.close()
+        else:
+            dialog.finished.connect(self._close_when_told, Qt.ConnectionType.QueuedConnection)

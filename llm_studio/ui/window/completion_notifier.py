@@ -1,0 +1,62 @@
+"""Telling someone who looks elsewhere that a long job has ended."""
+
+import time
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QApplication, QStyle, QSystemTrayIcon, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.tasks import BackgroundJob, Task
+from llm_studio.ui.window.session import Session
+
+_LONG = 20.0
+"""Seconds: who waits for less is still there."""
+_SHOWN = 10_000
+
+
+class CompletionNotifier(QObject):
+    """Marks the window in the taskbar, and shows the system's notification where there is such a thing."""
+
+    def __init__(self, session: Session, window: QWidget) -> None:
+        super().__init__(window)
+        self._window = window
+        self._begun: dict[str, tuple[str, float]] = {}
+        self._failed = False
+        self._tray: QSystemTrayIcon | None = None
+        self.last = ""
+        """The last notification."""
+        session.started.connect(self._on_started)
+        session.failed.connect(self._on_failed)
+        session.ended.connect(self._on_ended)
+
+    @Slot(object)
+    def _on_started(self, task: Task) -> None:
+        if isinstance(task, BackgroundJob):
+            self._begun[task.key] = (task.title, time.monotonic())
+            self._failed = False
+
+    @Slot(str, object)
+    def _on_failed(self, key: str, _error: object) -> None:
+        if key in self._begun:
+            self._failed = True
+
+    @Slot(str)
+    def _on_ended(self, key: str) -> None:
+        title, begun = self._begun.pop(key, ("", 0.0))
+        if title and time.monotonic() - begun >= _LONG and not self._window.isActiveWindow():
+            text = _("“{job}” has failed.") if self._failed else _("“{job}” is done.")
+            self._tell(text.format(job=title))
+
+    def _tell(self, text: str) -> None:
+        self.last = text
+        QApplication.alert(self._window, 0)
+        if not QSystemTrayIcon.isSystemTrayAvailable():
+            return
+        if self._tray is None:
+            icon = self._window.windowIcon()
+            if icon.isNull():
+                icon = self._window.style().standardIcon(QStyle.StandardPixmap.SP_ComputerIcon)
+            self._tray = QSystemTrayIcon(icon, self)
+            self._tray.messageClicked.connect(self._window.raise_)
+        self._tray.show()
+        self._tray.showMessage("LLM Studio", text, QSystemTrayIcon.MessageIcon.Information, _SHOWN)

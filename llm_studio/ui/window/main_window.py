@@ -1,0 +1,272 @@
+"""The main window: one session, the shell around it, and the commands of the menus."""
+
+import base64
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QByteArray, QEvent, QLocale, Signal, Slot
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QMainWindow, QPushButton
+
+from llm_studio import i18n
+from llm_studio.ui import tabs
+from llm_studio.ui.dialogs.problem import Problems
+from llm_studio.ui.page_context import Toast
+from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tasks import OVERVIEW, TRAINING, Query
+from llm_studio.ui.window.closing import Closing
+from llm_studio.ui.window.completion_notifier import CompletionNotifier
+from llm_studio.ui.window.keep_awake import Awake
+from llm_studio.ui.window.menus import fill_menu_bar, fill_project_menu
+from llm_studio.ui.window.session import Session
+from llm_studio.ui.window.shell import Shell
+from llm_studio.ui.window.start_page import StartPage
+from llm_studio.ui.window.taskbar import Taskbar
+from llm_studio.ui.window.unsaved import Unsaved
+
+if TYPE_CHECKING:
+    from llm_studio.ui.page import Page
+    from llm_studio.workflows.overview import Machine, Project
+
+_LOADING, _MACHINE = "loading", "machine"
+
+
+class MainWindow(QMainWindow):
+    """Holds what outlives a change of language: the session, the preferences, the dialogs."""
+
+    pages_made = Signal()
+    """All tabs are there, some moments after the start."""
+
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
+        self.preferences = preferences
+        self.session = Session(self)
+        self.problems = Problems(self)
+        self.closing = Closing(self)
+        self.unsaved = Unsaved(self)
+        self.awake = Awake(self.session, preferences, self)
+        self.completion_notifier = CompletionNotifier(self.session, self)
+        self.taskbar = Taskbar(self.session, self)
+        self.begin_anew = False
+        """Whether the program is started again when it has ended."""
+        self.machine: Machine | None = None
+        self._first, self._loaded = "", False
+        self.setWindowTitle("LLM Studio")
+        self.setMinimumSize(640, 420)
+        self.resize(1360, 860)
+        if preferences.geometry:
+            with contextlib.suppress(ValueError):  # what is kept is damaged: the window has its usual place
+                self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
+        self.problems.tab_requested.connect(self.go_to)
+        self.session.problem.connect(self.problems.tell)
+        self.session.project_changed.connect(self._on_project)
+        self.session.succeeded.connect(self._on_succeeded)
+        self._make_shell()
+
+    def _make_shell(self) -> None:
+        """Put a new inside into the window, in the language spoken now."""
+        self.setLocale(QLocale(i18n.language()))  # it took one when it was made, and all in it takes that
+        self.shell = Shell(self.session, self.preferences, self)
+        self.shell.pages_made.connect(self.pages_made)
+        self.shell.start_page.open_asked.connect(self.closing.open_folder)
+        self.shell.start_page.choose_asked.connect(self.closing.choose_folder)
+        self.shell.start_page.new_asked.connect(self.closing.new_project)
+        self.shell.restart_requested.connect(self.restart)
+        self.shell.header.language_chosen.connect(self.choose_language)
+        self.shell.header.theme_toggled.connect(self.toggle_theme)
+        self.shell.header.project_menu.aboutToShow.connect(self._fill_project_menu)
+        fill_menu_bar(self)
+        self.setCentralWidget(self.shell)  # the old one is deleted
+
+    @Slot()
+    def _fill_project_menu(self) -> None:
+        fill_project_menu(self, self.shell.header.project_menu)
+
+    def start(self, folder: str) -> None:
+        """Import what the tabs need in the background, then make them and open the project in `folder`; "" for none.
+
+        The window is on the screen already.
+        """
+        self._first = folder
+        self.session.start(Query(_LOADING, lambda job: tabs.preload(), outlives_project=True))
+
+    @property
+    def pages(self) -> "dict[str, Page]":
+        """The tabs that are made, by name."""
+        return self.shell.pages
+
+    # --- What the session tells -------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_project(self, project: "Project | None") -> None:
+        self.setWindowTitle(f"{project.root.name} – LLM Studio" if project else "LLM Studio")
+        if project is not None:
+            self.preferences.remember_project(project.root)
+            self.preferences.save()
+            self.shell.start_page.refresh()
+
+    @Slot(str, object)
+    def _on_succeeded(self, key: str, result: Any) -> None:
+        if key == _LOADING:
+            self._on_loaded()
+        elif key == _MACHINE:
+            self.machine = result
+            self.shell.show_machine(result)
+            if result.problem:
+                self.shell.say(Toast(result.problem))
+        elif key == StartPage.EXAMPLE:
+            self.closing.open_project(result)
+            self.go_to("training")
+
+    def _on_loaded(self) -> None:
+        from llm_studio.workflows import overview
+
+        overview.leave_cores(self.preferences.spare_threads)
+        self._loaded = True
+        self.shell.make_pages()
+        if self._first and self.session.project is None:  # the user may have opened another one meanwhile
+            self.closing.open_folder(self._first)
+        self._look_at_machine()
+
+    def _look_at_machine(self) -> None:
+        from llm_studio.workflows import overview
+
+        self.session.start(
+            Query(_MACHINE, lambda job: overview.machine(), page_shows_errors=True, outlives_project=True)
+        )
+
+    # --- Commands ---------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def go_to(self, name: str) -> None:
+        """Show a tab, or the start page."""
+        self.shell.go_to(name)
+
+    @Slot()
+    def do_primary(self) -> None:
+        """Press the main button of the page on the screen."""
+        page = self.shell.stack.currentWidget()
+        for made in page.findChildren(QPushButton) if page else ():
+            if made.property("role") == "primary" and made.isVisible() and made.isEnabled():
+                made.click()
+                return
+
+    @Slot()
+    def stop_current(self) -> None:
+        """Stop the oldest running job of the page on the screen, else the oldest of all, as Esc does.
+
+        On Generation it is a word to the writing alone: who has read enough must never stop a training by it.
+        """
+        jobs, shown = self.session.jobs(), self.shell.shown
+        here = [task for task in jobs if task.tab == shown]
+        for task in (here if here or shown == "generation" else jobs)[:1]:
+            self.shell.stop_job(task.key)
+
+    @Slot()
+    def save_checkpoint(self) -> None:
+        """Save a checkpoint of the running training."""
+        self.session.save_now(TRAINING)
+
+    @Slot()
+    def explain(self) -> None:
+        """Show the page of Understand that explains what is on the screen."""
+        self.shell.explain()
+
+    @Slot()
+    def restart(self) -> None:
+        """End the program, asking about running jobs, and start it again."""
+        self.begin_anew = True
+        self.close()
+
+    @Slot()
+    def toggle_full_screen(self) -> None:
+        """To the whole screen and back."""
+        if self.isFullScreen():
+            self.showNormal()
+        else:
+            self.showFullScreen()
+
+    @Slot()
+    def show_settings(self) -> None:
+        """The settings of the program."""
+        from llm_studio.ui.dialogs.settings import SettingsDialog
+
+        SettingsDialog(self.preferences, self).open()
+
+    @Slot()
+    def show_about(self) -> None:
+        """What the program is, and whose work is in it."""
+        from llm_studio.ui.dialogs.about import AboutDialog
+
+        AboutDialog(self).open()
+
+    @Slot()
+    def show_changes(self) -> None:
+        """The change log."""
+        from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
+
+        WhatsNewDialog(self).open()
+
+    @Slot(str)
+    def come_to_front(self, folder: str) -> None:
+        """The program was started a second time: show this window, and open the folder that was named."""
+        if self.isMinimized():
+            self.showNormal()
+        self.raise_()
+        self.activateWindow()
+        if folder:
+            self.closing.open_folder(folder)
+
+    # --- Language, theme, closing -----------------------------------------------------------------------------
+
+    @Slot(str)
+    def choose_language(self, code: str) -> None:
+        """Speak another language at once: all but the session is made anew, and running jobs go on."""
+        from llm_studio.ui.window.app import speak
+
+        self.preferences.language = code
+        self.preferences.save()
+        speak(code)
+        shown = self.shell.shown
+        self.shell.retire()
+        drafts = self.shell.drafts
+        self._make_shell()
+        self.shell.shown, self.shell.drafts = shown, drafts
+        if self.machine is not None:
+            self.shell.show_machine(self.machine)
+        if self._loaded:
+            self.shell.make_pages()
+            self._look_at_machine()  # it is told in a language
+
+    @Slot()
+    def toggle_theme(self) -> None:
+        """From light to dark or back."""
+        from llm_studio.ui import theme
+
+        self.choose_theme("light" if theme.is_dark() else "dark")
+
+    def choose_theme(self, name: str) -> None:
+        """Take a theme: "system", "light" or "dark"."""
+        from llm_studio.ui.window.app import apply_theme
+
+        self.preferences.theme = name
+        self.preferences.save()
+        apply_theme(name)
+        fill_menu_bar(self)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's
+        """Ask about what isn't saved and running jobs, remember where the window was, and let all threads end."""
+        if not self.unsaved.may_leave(self.close) or not self.closing.may_close():
+            event.ignore()
+            return
+        self.preferences.geometry = base64.b64encode(self.saveGeometry().data()).decode()
+        self.preferences.save()
+        self.closing.end_all()
+        event.accept()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's
+        """Look again when the user comes back: files may have been changed by hand or on the command line."""
+        came_back = event.type() == QEvent.Type.ActivationChange and self.isActiveWindow()
+        if came_back and not self.session.is_running(OVERVIEW):
+            self.session.refresh()
+        super().changeEvent(event)

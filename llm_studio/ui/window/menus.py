@@ -1,0 +1,133 @@
+"""The menu bar, with its shortcuts, and the menu of the project's pill."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence
+from PySide6.QtWidgets import QMenu
+
+from llm_studio import i18n
+from llm_studio.i18n import _
+from llm_studio.ui import tabs
+from llm_studio.ui.widgets.header import LANGUAGE_NAMES
+
+if TYPE_CHECKING:
+    from llm_studio.ui.window.main_window import MainWindow
+
+
+def fill_menu_bar(window: "MainWindow") -> None:
+    """All menus, in the language spoken now; those before are deleted, which the bar doesn't do by itself."""
+    bar = window.menuBar()
+    before = [action.menu() for action in bar.actions()]
+    bar.clear()
+    for menu in before:
+        if isinstance(menu, QMenu):
+            menu.deleteLater()
+    _file(window, bar.addMenu(_("&File")))
+    _tabs(window, bar.addMenu(_("&Tabs")))
+    _run(window, bar.addMenu(_("&Run")))
+    _view(window, bar.addMenu(_("&View")))
+    _help(window, bar.addMenu(_("&Help")))
+
+
+def fill_project_menu(window: "MainWindow", menu: QMenu) -> None:
+    """The project's pill: recent projects, and ways to others."""
+    menu.clear()
+    here = str(window.session.project.root) if window.session.project else ""
+    for path in window.preferences.recent:
+        if path != here:
+            _add(menu, _plain(Path(path).name), lambda path=path: window.closing.open_folder(path)).setToolTip(path)
+    menu.addSeparator()
+    _add(menu, _("New project…"), window.closing.new_project)
+    _add(menu, _("Open…"), window.closing.choose_folder)
+    if here:
+        _add(menu, _("Open the project's folder"), lambda: open_folder(here))
+        _add(menu, _("Close the project"), window.closing.close_project)
+
+
+def open_folder(path: str) -> None:
+    """Show a folder in the system's file manager."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(path))
+
+
+def _add(menu: QMenu, text: str, pressed: Callable[[], object], key: str = "") -> QAction:
+    action = QAction(text, menu)
+    if key:
+        action.setShortcut(QKeySequence(key))
+    action.triggered.connect(lambda _checked=False: pressed())
+    menu.addAction(action)
+    return action
+
+
+def _plain(name: str) -> str:
+    """A name as a menu shows it as it is: "&" would mark the letter of a key."""
+    return name.replace("&", "&&")
+
+
+def _file(window: "MainWindow", menu: QMenu) -> None:
+    _add(menu, _("New project…"), window.closing.new_project, "Ctrl+N")
+    _add(menu, _("Open…"), window.closing.choose_folder, "Ctrl+O")
+    recent = menu.addMenu(_("Recent projects"))
+    recent.aboutToShow.connect(lambda: _fill_recent(window, recent))
+    _add(menu, _("Open the project's folder"), lambda: _open_project_folder(window), "Ctrl+Shift+O")
+    _add(menu, _("Close the project"), window.closing.close_project, "Ctrl+W")
+    menu.addSeparator()
+    _add(menu, _("Settings…"), window.show_settings, "Ctrl+,")
+    menu.addSeparator()
+    _add(menu, _("Quit"), window.close, "Ctrl+Q")
+
+
+def _fill_recent(window: "MainWindow", menu: QMenu) -> None:
+    menu.clear()
+    for path in window.preferences.recent:
+        _add(menu, _plain(path), lambda path=path: window.closing.open_folder(path))
+    if not window.preferences.recent:
+        menu.addAction(_("(empty)")).setEnabled(False)
+
+
+def _open_project_folder(window: "MainWindow") -> None:
+    if window.session.project is not None:
+        open_folder(str(window.session.project.root))
+
+
+def _tabs(window: "MainWindow", menu: QMenu) -> None:
+    names = {**tabs.STEPS, **{key: name for key, (name, _sign) in tabs.OTHERS.items()}}
+    for number, (key, name) in enumerate(names.items(), start=1):
+        _add(menu, _(name), lambda key=key: window.go_to(key), f"Ctrl+{number}")
+    menu.addSeparator()
+    _add(menu, _("Start page"), lambda: window.go_to("start"), "Ctrl+0")
+
+
+def _run(window: "MainWindow", menu: QMenu) -> None:
+    _add(menu, _("Main action of this page"), window.do_primary, "F5")
+    _add(menu, _("Stop the running job"), window.stop_current, "Esc")
+    _add(menu, _("Save a checkpoint now"), window.save_checkpoint, "Ctrl+S")
+    _add(menu, _("Reload project"), window.session.refresh, "Ctrl+R")
+
+
+def _view(window: "MainWindow", menu: QMenu) -> None:
+    themes = QActionGroup(menu)
+    for key, text in {"system": _("Follow system"), "light": _("Light"), "dark": _("Dark")}.items():
+        action = _add(menu, text, lambda key=key: window.choose_theme(key))
+        action.setCheckable(True)
+        action.setChecked(window.preferences.theme == key)
+        themes.addAction(action)
+    menu.addSeparator()
+    languages = QActionGroup(menu)
+    for code in i18n.LANGUAGES:
+        action = _add(menu, LANGUAGE_NAMES[code], lambda code=code: window.choose_language(code))
+        action.setCheckable(True)
+        action.setChecked(i18n.language() == code)
+        languages.addAction(action)
+    menu.addSeparator()
+    _add(menu, _("Full screen"), window.toggle_full_screen, "F11")
+
+
+def _help(window: "MainWindow", menu: QMenu) -> None:
+    _add(menu, _("Explain this page"), window.explain, "F1")
+    _add(menu, _("Diagnostics"), lambda: window.go_to("diagnostics"))
+    menu.addSeparator()
+    _add(menu, _("What's new"), window.show_changes)
+    _add(menu, _("About LLM Studio"), window.show_about)

@@ -1,0 +1,278 @@
+"""All that is inside the main window: head, rail, pages, status bar. Made anew when the language changes."""
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from llm_studio.events import Event
+from llm_studio.i18n import _
+from llm_studio.ui import tabs
+from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tasks import BackgroundJob, Task
+from llm_studio.ui.widgets.footer import Footer
+from llm_studio.ui.widgets.header import Header
+from llm_studio.ui.widgets.rail import Rail
+from llm_studio.ui.widgets.toast import ToastBar
+from llm_studio.ui.window.rail_facts import RailFacts
+from llm_studio.ui.window.session import Session
+from llm_studio.ui.window.start_page import StartPage
+
+if TYPE_CHECKING:
+    from llm_studio.ui.page import Page
+    from llm_studio.ui.page_context import Toast
+    from llm_studio.workflows.overview import Machine, Overview, Project
+
+START = "start"
+
+
+class Shell(QWidget):
+    """Carries the wishes of the pages to the session and its answers to them; knows nothing of what they do."""
+
+    pages_made = Signal()
+    """All tabs are there."""
+    restart_requested = Signal()
+
+    def __init__(self, session: Session, preferences: Preferences, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._preferences = preferences
+        self.pages: dict[str, Page] = {}
+        self.shown = START
+        self._unmade = list(tabs.NAMES)
+        self._loaded = False
+        self.drafts: dict[str, object] = {}
+        """What was being written on the pages of the shell before, until they are made here."""
+        self.header, self.footer = Header(self), Footer(self)
+        others = {key: (_(name), sign) for key, (name, sign) in tabs.OTHERS.items()}
+        self.rail = Rail(self, {key: _(name) for key, name in tabs.STEPS.items()}, others)
+        self._facts = RailFacts(self.rail)
+        self.stack = QStackedWidget(self)
+        self.start_page = StartPage(preferences, self.stack)
+        self._places: dict[str, QScrollArea] = {}
+        self._place(START, self.start_page)
+        self._lay_out()
+        self.toasts = ToastBar(self)
+        self._connect()
+        self._catch_up()
+
+    def _lay_out(self) -> None:
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.rail)
+        middle.addWidget(self.stack, 1)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addWidget(self.header)
+        outer.addLayout(middle, 1)
+        outer.addWidget(self.footer)
+
+    def _connect(self) -> None:
+        self.rail.chosen.connect(self.go_to)
+        self.header.machine_pressed.connect(self._show_diagnostics)
+        self.footer.job_pressed.connect(self.go_to)
+        self.footer.stop_pressed.connect(self.stop_job)
+        self.toasts.undone.connect(self._session.start)
+        self.start_page.task_requested.connect(self._session.start)
+        session = self._session
+        self._connections = [
+            session.project_changed.connect(self._on_project),
+            session.leaving.connect(self._on_leaving),
+            session.overview_changed.connect(self._on_overview),
+            session.started.connect(self._on_started),
+            session.reported.connect(self._on_reported),
+            session.succeeded.connect(self._on_succeeded),
+            session.failed.connect(self._on_failed),
+            session.cancelled.connect(self._on_cancelled),
+            session.ended.connect(self._on_ended),
+        ]
+
+    def retire(self) -> None:
+        """Hear nothing more of the session: a shell in another language takes this one's place, and its drafts."""
+        for connection in self._connections:
+            QObject.disconnect(connection)
+        self._unmade.clear()
+        self.drafts |= {name: page.draft() for name, page in self.pages.items()}
+
+    def _catch_up(self) -> None:
+        """Show what is open and running already, after the language has changed."""
+        if self._session.project is not None:
+            self.header.show_project(self._session.project.root.name)
+        for task in self._session.jobs():
+            self._on_started(task)
+        if self._session.overview is not None:
+            self._on_overview(self._session.overview)
+
+    def _place(self, name: str, page: QWidget) -> None:
+        """Put a page into the stack, where it scrolls when the window is small."""
+        area = QScrollArea(self.stack)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(page)
+        self._places[name] = area
+        self.stack.addWidget(area)
+
+    # --- The pages --------------------------------------------------------------------------------------------
+
+    def make_pages(self) -> None:
+        """Make the page that is to be shown at once, the others one after the other when nothing else is to be done."""
+        self._loaded = True
+        self.go_to(self.shown)
+        self._make_next()
+
+    @Slot()
+    def _make_next(self) -> None:
+        """Import or make one page, then let the event loop handle what has arrived before the next one."""
+        if not self._unmade:
+            self.pages_made.emit()
+            return
+        name = self._unmade[0]
+        if tabs.is_imported(name):
+            self._make(name)
+        else:
+            tabs.import_page(name)
+        QTimer.singleShot(0, self, self._make_next)
+
+    def _make(self, name: str) -> None:
+        """Make the page of a tab and connect it; then tell it where everything stands."""
+        self._unmade.remove(name)
+        page = tabs.make(name, self.stack)
+        self.pages[name] = page
+        self._place(name, page)
+        session = self._session
+        page.context.task_requested.connect(session.start)
+        page.context.stop_requested.connect(self.stop_job)
+        page.context.save_requested.connect(session.save_now)
+        page.context.settings_requested.connect(session.change_settings)
+        page.context.tab_requested.connect(self._on_tab_asked)
+        page.context.checkpoint_requested.connect(self._on_checkpoint)
+        page.context.toast_requested.connect(self.say)
+        page.context.restart_requested.connect(self.restart_requested)
+        page.open_project(session.project)
+        if session.overview:
+            page.show_overview(session.overview)
+        for task in session.jobs():
+            page.context.listeners.task_started(task)
+        page.take_draft(self.drafts.pop(name, None))
+
+    # --- Going about ------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def go_to(self, name: str) -> None:
+        """Show a tab, or the start page; it also stands for the tabs that need a project while none is open."""
+        if name in self._unmade and self._loaded:
+            self._make(name)
+        self.shown = name
+        needs_project = name in tabs.STEPS or name == "export"
+        there = name in self.pages and (self._session.project is not None or not needs_project)
+        if name in tabs.NAMES:
+            self.rail.choose(name)
+            self._preferences.tab = name
+        self.stack.setCurrentWidget(self._places[name if there else START])
+
+    @Slot(str)
+    def _on_tab_asked(self, name: str) -> None:
+        if name == "understand":
+            self.explain()
+        else:
+            self.go_to(name)
+
+    @Slot()
+    def explain(self) -> None:
+        """Show the page of Understand that explains what is on the screen."""
+        shown = self.shown
+        self.go_to("understand")
+        if "understand" in self.pages:
+            self.pages["understand"].show_help(shown)
+
+    @Slot(str, int)
+    def _on_checkpoint(self, run: str, step: int) -> None:
+        self.go_to("generation")
+        self.pages["generation"].take_checkpoint(run, step)
+
+    @Slot()
+    def _show_diagnostics(self) -> None:
+        self.go_to("diagnostics")
+
+    @Slot(object)
+    def say(self, toast: "Toast") -> None:
+        """Show a short word at the foot of the window."""
+        self.toasts.say(toast.text, toast.undo)
+
+    @Slot(str)
+    def stop_job(self, key: str) -> None:
+        """Stop a job, and say so at once."""
+        self._session.stop(key)
+        self.footer.say_stopping(key)
+
+    def show_machine(self, machine: "Machine") -> None:
+        """Show what trainings run on."""
+        self.header.show_machine(machine.line, machine.why_no_gpu)
+
+    # --- What the session tells -------------------------------------------------------------------------------
+
+    @Slot()
+    def _on_leaving(self) -> None:
+        for page in self.pages.values():
+            page.leave_project()
+
+    @Slot(object)
+    def _on_project(self, project: "Project | None") -> None:
+        self._facts.forget()
+        self.toasts.forget()
+        self.drafts.clear()
+        self.header.show_project(project.root.name if project else "")
+        for page in self.pages.values():
+            page.open_project(project)
+        self.start_page.refresh()
+        self.go_to(START if project is None else self.shown if self.shown in tabs.STEPS else "data")
+
+    @Slot(object)
+    def _on_overview(self, overview: "Overview") -> None:
+        self._facts.show_overview(overview)
+        self.header.show_project(overview.settings.project.name or overview.project.root.name)
+        for page in list(self.pages.values()):
+            page.show_overview(overview)
+
+    @Slot(object)
+    def _on_started(self, task: Task) -> None:
+        self._facts.task_started(task)
+        if isinstance(task, BackgroundJob):
+            self.footer.add(task.key, task.title, task.tab)
+        if task.key == StartPage.EXAMPLE:
+            self.start_page.show_busy(True)
+        for page in list(self.pages.values()):
+            page.context.listeners.task_started(task)
+
+    @Slot(str, object)
+    def _on_reported(self, key: str, event: Any) -> None:
+        if isinstance(event, Event):
+            self.footer.take(key, event)
+            self._facts.task_reported(key, event)
+        for page in list(self.pages.values()):
+            page.context.listeners.task_reported(key, event)
+
+    @Slot(str, object)
+    def _on_succeeded(self, key: str, result: object) -> None:
+        for page in list(self.pages.values()):
+            page.context.listeners.task_succeeded(key, result)
+
+    @Slot(str, object)
+    def _on_failed(self, key: str, error: BaseException) -> None:
+        for page in list(self.pages.values()):
+            page.context.listeners.task_failed(key, error)
+
+    @Slot(str)
+    def _on_cancelled(self, key: str) -> None:
+        for page in list(self.pages.values()):
+            page.context.listeners.task_cancelled(key)
+
+    @Slot(str)
+    def _on_ended(self, key: str) -> None:
+        self.footer.remove(key)
+        self._facts.task_ended(key)
+        if key == StartPage.EXAMPLE:
+            self.start_page.show_busy(False)
+        for page in list(self.pages.values()):
+            page.context.listeners.task_ended(key)

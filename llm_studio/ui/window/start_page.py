@@ -1,0 +1,124 @@
+"""The first page: go on with a project, begin one, or try the example."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from llm_studio import i18n
+from llm_studio.i18n import _
+from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
+from llm_studio.ui.widgets.basics import Card, button, label, row
+
+if TYPE_CHECKING:
+    from llm_studio.jobs import Job
+
+
+class StartPage(QWidget):
+    """Recent projects at the right, ways to begin at the left."""
+
+    EXAMPLE = "example"
+    task_requested = Signal(object)
+    open_asked = Signal(str)
+    """The folder of a project."""
+    choose_asked = Signal()
+    new_asked = Signal()
+
+    def __init__(self, preferences: Preferences, parent: QWidget) -> None:
+        super().__init__(parent)
+        set_role(self, "page")
+        self._preferences = preferences
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(PAGE_MARGIN * 2, 30, PAGE_MARGIN * 2, 20)
+        inside.setSpacing(GAP)
+        inside.addWidget(label(_("Build a small language model from scratch"), self, "title", wrap=True))
+        inside.addWidget(label(
+            _("Collect texts, train a model on this computer, and let it write. Everything stays here, in one "
+              "folder of open files."), self, "muted", wrap=True))  # fmt: skip
+        inside.addSpacing(8)
+        columns = QHBoxLayout()
+        columns.setSpacing(GAP)
+        columns.addLayout(self._ways(), 3)
+        columns.addWidget(self._recent_card(), 4)
+        inside.addLayout(columns)
+        inside.addStretch(1)
+        self.refresh()
+
+    def _ways(self) -> QVBoxLayout:
+        ways = QVBoxLayout()
+        ways.setSpacing(GAP)
+        example = Card(self, _("Try the example"), "card-chosen")
+        example.content.addWidget(label(
+            _("A small project with built-in stories, ready to go: in two to five minutes your own model "
+              "writes its first stories."), self, "muted", wrap=True))  # fmt: skip
+        self.example = button(_("Try the example"), self, self._on_example, "primary")
+        example.content.addLayout(row(self.example, None))
+        new = Card(self, _("New project"))
+        new.content.addWidget(label(_("With your own texts, or any others."), self, "muted", wrap=True))
+        self.new = button(_("New project…"), self)
+        self.new.clicked.connect(self.new_asked)
+        new.content.addLayout(row(self.new, None))
+        opened = Card(self, _("Open a project"))
+        opened.content.addWidget(
+            label(_("A project made with LLM Studio, here or elsewhere."), self, "muted", wrap=True)
+        )
+        self.open = button(_("Open…"), self)
+        self.open.clicked.connect(self.choose_asked)
+        opened.content.addLayout(row(self.open, None))
+        for card in (example, new, opened):
+            ways.addWidget(card)
+        ways.addStretch(1)
+        return ways
+
+    def _recent_card(self) -> Card:
+        card = Card(self, _("Recent projects"))
+        self._none = label(_("None yet: the example is a good place to start."), self, "muted", wrap=True)
+        self._list = QListWidget(card)
+        self._list.setAccessibleName(_("Recent projects"))
+        self._list.setMinimumHeight(240)
+        self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._list.itemActivated.connect(self._on_item)
+        self._list.itemClicked.connect(self._on_item)
+        card.content.addWidget(self._none)
+        card.content.addWidget(self._list, 1)
+        card.content.addStretch()
+        return card
+
+    @Slot()
+    def refresh(self) -> None:
+        """Show the recent projects as they are remembered now."""
+        self._list.clear()
+        for path in self._preferences.recent:
+            item = QListWidgetItem(f"{Path(path).name}\n{path}", self._list)
+            item.setData(Qt.ItemDataRole.UserRole, path)
+            item.setToolTip(path)
+        self._none.setVisible(not self._preferences.recent)
+        self._list.setVisible(bool(self._preferences.recent))
+
+    def show_busy(self, busy: bool) -> None:
+        """While the example is being made, nothing else can be begun."""
+        for part in (self.example, self.new, self.open, self._list):
+            part.setEnabled(not busy)
+        self.example.setText(_("Preparing the example…") if busy else _("Try the example"))
+
+    @Slot(QListWidgetItem)
+    def _on_item(self, item: QListWidgetItem) -> None:
+        self.open_asked.emit(item.data(Qt.ItemDataRole.UserRole))
+
+    @Slot()
+    def _on_example(self) -> None:
+        folder, language = self._preferences.folder_for_projects(), i18n.language()
+        self.task_requested.emit(
+            BackgroundJob(
+                self.EXAMPLE, lambda job: _make_example(folder, language, job), _("Preparing the example"), "start"
+            )
+        )
+
+
+def _make_example(folder: Path, language: str, job: "Job") -> object:
+    from llm_studio.workflows.quickstart import example
+
+    return example(folder, language, job)

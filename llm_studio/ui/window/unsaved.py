@@ -1,0 +1,61 @@
+"""What is asked before something that the user has written and that can't be saved as it is would be lost."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QMessageBox, QPushButton
+
+from llm_studio.i18n import _
+
+if TYPE_CHECKING:
+    from llm_studio.ui.window.main_window import MainWindow
+
+
+class Unsaved(QObject):
+    """Asks the pages, and then the user, one question at a time."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self._window = window
+        self._question: QMessageBox | None = None
+        self._discard: QPushButton | None = None
+        self._page = ""
+        self._then: Callable[[], object] | None = None
+
+    def may_leave(self, then: Callable[[], object]) -> bool:
+        """Whether nothing would be lost. Else the user is asked, and `then` is called after "Discard"."""
+        if self._question is not None:
+            self._question.raise_()
+            return False
+        why = {name: told for name, page in self._window.pages.items() if (told := page.unsaved())}
+        if not why:
+            return True
+        self._page, told = next(iter(why.items()))
+        self._then = then
+        box = self._question = QMessageBox(self._window)
+        box.setWindowTitle("LLM Studio")
+        box.setText(told)
+        box.setInformativeText(_("What you have written there is not saved."))
+        keep = box.addButton(_("Keep editing"), QMessageBox.ButtonRole.RejectRole)
+        self._discard = box.addButton(_("Discard"), QMessageBox.ButtonRole.DestructiveRole)
+        box.setEscapeButton(keep)
+        box.setDefaultButton(keep)
+        box.finished.connect(self._on_answer)
+        box.open()
+        return False
+
+    @Slot()
+    def _on_answer(self) -> None:
+        box, self._question = self._question, None
+        then, self._then = self._then, None
+        if box is None or then is None:
+            return
+        discarded = box.clickedButton() is self._discard
+        box.deleteLater()
+        if discarded:
+            self._window.pages[self._page].discard_unsaved()
+            then()
+        else:
+            self._window.begin_anew = False
+            self._window.go_to(self._page)

@@ -1,0 +1,164 @@
+"""The documents stay true: paths exist, links lead somewhere, commands and labels are those of the program."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from babel.messages.pofile import read_po
+
+from llm_studio import __version__
+from tests.windows import package
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [
+    path
+    for path in [ROOT / "README.md", *sorted(ROOT.glob(".github/**/*.md")), *sorted(ROOT.glob("resources/docs/*/*.md"))]
+    if path.exists()
+]
+PLACES = ("llm_studio/", "resources/", "tests/", ".github/", ".ci/")
+"""A word in backticks that begins so is a path from the top of the repository."""
+MANUALS = sorted(ROOT.glob("resources/docs/*/manual.md"))
+CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def prose(path: Path) -> str:
+    """The text of a document without its blocks of code."""
+    return CODE.sub("", path.read_text(encoding="utf-8"))
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", prose(path), re.MULTILINE)
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip()) for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_paths_in_backticks_exist(path: Path) -> None:
+    for word in re.findall(r"`([^`\s]+)`", prose(path)):
+        if word.startswith(PLACES):
+            pattern = re.sub(r"<[^>]*>|NNNN", "*", word).rstrip("/")
+            assert any(ROOT.glob(pattern)), f"`{word}` doesn't exist"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_modules_that_are_run_exist(path: Path) -> None:
+    for module in re.findall(r"python -m ((?:tests|llm_studio)[\w.]*\w)", path.read_text(encoding="utf-8")):
+        place = ROOT.joinpath(*module.split("."))
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
+        if target.startswith("https://"):
+            continue
+        file, _hash, anchor = target.partition("#")
+        there = (path.parent / file).resolve() if file else path
+        assert there.exists(), target
+        if anchor:
+            assert anchor in anchors(there), target
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Each `llm-studio ...` in the blocks of code: the document and its words."""
+    for path in DOCUMENTS:
+        for block in CODE.findall(path.read_text(encoding="utf-8")):
+            for line in re.findall(r"^llm-studio .+$", block, re.MULTILINE):
+                if words := shlex.split(line, comments=True)[1:]:
+                    yield name(path), words
+
+
+def test_commands_and_their_options_exist() -> None:
+    from llm_studio.cli.app import build_app
+
+    group: Any = typer.main.get_command(build_app())
+    shown = list(commands())
+    assert len(shown) > 20
+    for path, (command, *arguments) in shown:
+        assert command in group.commands, f"{path}: {command}"
+        known = {option for parameter in group.commands[command].params for option in parameter.opts}
+        for word in arguments:
+            assert not word.startswith("--") or word in known, f"{path}: {command} {word}"
+
+
+@pytest.mark.parametrize("path", MANUALS, ids=name)
+def test_labels_in_the_manual_are_those_of_the_window(path: Path) -> None:
+    """In a manual, words in italics are labels; `›` leads from a menu to its entry."""
+    with (ROOT / "resources/i18n/fr/LC_MESSAGES/llm_studio.po").open("rb") as stream:
+        catalogue = read_po(stream)
+    french = path.parent.name == "fr"
+    shown = {str(message.string if french else message.id).replace("&", "") for message in catalogue if message.id}
+    labels = re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", prose(path))
+    assert labels
+    for label in labels:
+        for part in label.split(" › "):
+            assert part in shown, f"no label “{part}” in the window"
+
+
+def test_manuals_and_change_logs_have_the_same_structure_in_both_languages() -> None:
+    for document in ("manual.md", "changes.md"):
+        outlines: list[list[str]] = []
+        for language in ("en", "fr"):
+            text = (ROOT / "resources" / "docs" / language / document).read_text(encoding="utf-8")
+            outlines.append(re.findall(r"^(#+|- |\||```)", text, re.MULTILINE))
+        assert outlines[0] == outlines[1], document
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("resources/docs/fr/*.md")), ids=name)
+def test_french_has_its_no_break_spaces(path: Path) -> None:
+    words = re.sub(r"`[^`]*`|\]\([^)]*\)", "", prose(path))
+    assert not re.findall(r".*(?: [:;!?»]|« |\w[;!?»]|«[^\u00a0]|\d (?:(?:Mo|Go|ko|M|s|min|h)\b|%)).*", words)
+
+
+def test_the_change_log_begins_with_this_version() -> None:
+    for path in ROOT.glob("resources/docs/*/changes.md"):
+        heading = re.search(r"^## (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert heading and heading[1] == __version__, path
+
+
+def test_the_version_is_written_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in project["project"]
+    assert project["tool"]["hatch"]["version"] == {"path": "llm_studio/__init__.py"}
+    assert package.version() == __version__
+
+
+def test_decision_records_are_numbered_listed_and_complete() -> None:
+    folder = ROOT / ".github" / "decisions"
+    if not folder.exists():
+        pytest.skip("not a checkout")
+    records = sorted(folder.glob("[0-9]*.md"))
+    listed = re.findall(r"^- \[\d+\]\((.+?)\): (.+)$", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [record.name for record in records] == [file for file, _title in listed]
+    for number, (record, (_file, title)) in enumerate(zip(records, listed, strict=True), start=1):
+        lines = record.read_text(encoding="utf-8").splitlines()
+        assert record.name.startswith(f"{number:04d}-")
+        assert lines[0] == f"# {number}. {title}"
+        assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
+        assert len(lines) <= 40, f"{record.name} is no longer short"
+
+
+def test_github_can_read_its_forms_and_workflows() -> None:
+    for path in [*ROOT.glob(".github/**/*.yml"), *ROOT.glob(".pre-commit-config.yaml")]:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert isinstance(loaded, dict), path
+        if path.parent.name == "ISSUE_TEMPLATE" and path.name != "config.yml":
+            ids = [field["id"] for field in loaded["body"] if field["type"] != "markdown"]
+            assert loaded["name"] and loaded["description"] and len(ids) == len(set(ids)) > 0
+
+
+def test_the_test_command_can_be_found_in_the_readme() -> None:
+    """`.ci/run` extracts the block of code after the marker."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"<!-- test command -->\n```sh\n(.+?)```", text, re.DOTALL)
+    assert len(found) == 1 and "pytest" in found[0] and ".venv-test" in found[0]
