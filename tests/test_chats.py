@@ -30,7 +30,7 @@ def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 @pytest.fixture(scope="module")
-def writer(trained: Project) -> TextGenerator:
+def generator(trained: Project) -> TextGenerator:
     return load_generator(trained, Job())
 
 
@@ -99,14 +99,14 @@ def test_a_prompt_gets_the_space_that_it_needs(before: str, prompt: str, joined:
     assert chats.joined(before, prompt) == joined
 
 
-def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Project, writer: TextGenerator) -> None:
-    how = writer.settings_with({"max_tokens": 30, "seed": 3, "temperature": 1.5})
+def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Project, generator: TextGenerator) -> None:
+    sampling = generator.settings_with({"max_tokens": 30, "seed": 3, "temperature": 1.5})
     said: list[TokenWritten] = []
     job = Job(lambda event: said.append(event) if isinstance(event, TokenWritten) else None)
-    chat = answer(trained, writer, chats.new(), "Once", how, job)
+    chat = answer(trained, generator, chats.new(), "Once", sampling, job)
     (turn,) = chat.turns
-    assert turn.text == writer.write("Once", Job(), how) == "".join(token.text for token in turn.tokens)
-    assert (turn.count, turn.seed, turn.model) == (len(turn.tokens), 3, writer.name) and turn.seconds > 0
+    assert turn.text == generator.generate("Once", Job(), sampling) == "".join(token.text for token in turn.tokens)
+    assert (turn.count, turn.seed, turn.model) == (len(turn.tokens), 3, generator.name) and turn.seconds > 0
     assert [event.token for event in said] == [token.id for token in turn.tokens]
     assert chats.read(trained, chat.id).text == chat.text
     for token in turn.tokens:
@@ -115,44 +115,44 @@ def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Pro
         assert list(chances.values()) == sorted(chances.values(), reverse=True)
 
 
-def test_going_on_makes_the_last_answer_longer(trained: Project, writer: TextGenerator) -> None:
-    how = writer.settings_with({"max_tokens": 5, "seed": 3})
-    chat = answer(trained, writer, chats.new(), "Once", how, Job())
-    longer = answer(trained, writer, chat, None, how, Job())
+def test_going_on_makes_the_last_answer_longer(trained: Project, generator: TextGenerator) -> None:
+    sampling = generator.settings_with({"max_tokens": 5, "seed": 3})
+    chat = answer(trained, generator, chats.new(), "Once", sampling, Job())
+    longer = answer(trained, generator, chat, None, sampling, Job())
     (turn,) = longer.turns
     assert turn.text.startswith(chat.turns[0].text) and turn.count == 10 == len(turn.tokens)
-    assert turn.text[len(chat.turns[0].text) :] == writer.write(chat.text, Job(), how)
-    more = answer(trained, writer, longer, " And", how, Job())
-    assert more.turns[1].text == writer.write(longer.text + " And", Job(), how)
+    assert turn.text[len(chat.turns[0].text) :] == generator.generate(chat.text, Job(), sampling)
+    more = answer(trained, generator, longer, " And", sampling, Job())
+    assert more.turns[1].text == generator.generate(longer.text + " And", Job(), sampling)
 
 
-def test_what_is_stopped_is_kept(trained: Project, writer: TextGenerator) -> None:
+def test_what_is_stopped_is_kept(trained: Project, generator: TextGenerator) -> None:
     job = Job(lambda event: isinstance(event, TokenWritten) and job.request_stop())  # type: ignore[arg-type]
-    chat = answer(trained, writer, chats.new(), "Once", writer.settings_with({"seed": 3}), job)
+    chat = answer(trained, generator, chats.new(), "Once", generator.settings_with({"seed": 3}), job)
     assert chat.turns[0].count == 1 and chats.read(trained, chat.id).turns[0].count == 1
 
 
-def test_the_sampler_cuts_what_its_settings_say(trained: Project, writer: TextGenerator) -> None:
-    found = writer.next_token("Once upon")
-    plain = writer.settings_with({"temperature": 1.0, "top_k": 0, "top_p": 1.0})
-    free = found.under(plain)
+def test_the_sampler_cuts_what_its_settings_say(trained: Project, generator: TextGenerator) -> None:
+    found = generator.next_token("Once upon")
+    plain = generator.settings_with({"temperature": 1.0, "top_k": 0, "top_p": 1.0})
+    free = found.candidates(plain)
     assert free.kept == free.total == 400 and len(free.first) == 10
-    assert all(abs(c.own - c.drawn) < 1e-6 for c in free.first)
-    three = found.under(plain.model_copy(update={"top_k": 3}))
+    assert all(abs(c.model_prob - c.sampling_prob) < 1e-6 for c in free.first)
+    three = found.candidates(plain.model_copy(update={"top_k": 3}))
     assert three.kept == 3 and [c.kept for c in three.first] == [True] * 3 + [False] * 7
-    assert sum(c.drawn for c in three.first) == pytest.approx(1)
-    assert [c.own for c in three.first] == [c.own for c in free.first]
-    greedy = found.under(plain.model_copy(update={"temperature": 0.0}))
-    assert greedy.kept == 1 and greedy.first[0].drawn == 1
+    assert sum(c.sampling_prob for c in three.first) == pytest.approx(1)
+    assert [c.model_prob for c in three.first] == [c.model_prob for c in free.first]
+    greedy = found.candidates(plain.model_copy(update={"temperature": 0.0}))
+    assert greedy.kept == 1 and greedy.first[0].sampling_prob == 1
     for preset in PRESETS.values():
-        assert found.under(writer.settings_with({**preset, "top_k": int(preset["top_k"])})).kept >= 1
+        assert found.candidates(generator.settings_with({**preset, "top_k": int(preset["top_k"])})).kept >= 1
 
 
 def test_every_step_that_is_offered_can_be_loaded(trained: Project) -> None:
     (of_run,) = points(trained)
     assert of_run.run == "a" and of_run.last == 30 and {0, 1, 2, 30} <= set(of_run.steps)
-    how = load_generator(trained, Job()).settings_with({"max_tokens": 3, "seed": 1})
+    sampling = load_generator(trained, Job()).settings_with({"max_tokens": 3, "seed": 1})
     for step in of_run.steps:
-        writer = load_generator(trained, Job(), "a", str(step))
-        assert writer.name == f"a/step-{step:06d}"
-        writer.write("Once", Job(), how)
+        generator = load_generator(trained, Job(), "a", str(step))
+        assert generator.name == f"a/step-{step:06d}"
+        generator.generate("Once", Job(), sampling)

@@ -137,9 +137,9 @@ def test_writing_falls_back_on_an_intact_checkpoint_and_says_so(project: Project
     assert best
     (best.path / "model.safetensors").write_bytes(b"broken")
     said: list[Event] = []
-    writer = load_generator(project, Job(said.append))
+    generator = load_generator(project, Job(said.append))
     assert "is damaged" in notices(said) and "is used instead" in notices(said)
-    assert writer.write("Once", Job(), writer.settings_with({"max_tokens": 3}))
+    assert generator.generate("Once", Job(), generator.settings_with({"max_tokens": 3}))
     with pytest.raises(CheckpointError, match="damaged"):
         load_generator(project, Job(), "a", str(best.step))
 
@@ -161,8 +161,8 @@ def test_what_is_written_streams_without_half_characters_and_stops_when_asked(pr
     train(project, Job(), run="a")
     seen: list[str] = []
     job = Job(lambda event: (seen.append(getattr(event, "text", "")), len(seen) > 4 and job.request_stop()))
-    writer = load_generator(project, job)
-    text = writer.write("", job, writer.settings_with({"seed": 1}))
+    generator = load_generator(project, job)
+    text = generator.generate("", job, generator.settings_with({"seed": 1}))
     assert "".join(seen) == text and 4 < len(seen) < 10
 
 

@@ -1,16 +1,14 @@
 """Looking at what a model thinks: probabilities of single tokens, before and after the sampler. Ids in, numbers out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from llm_studio.config import GenerationSettings, ModelSettings
+from llm_studio.config import GenerationSettings
 from llm_studio.inference.sampling import distribution
-from llm_studio.model.embeddings import RotaryPositions, sinusoids
-from llm_studio.model.transformer import Transformer
 
 
 def no_gradients() -> AbstractContextManager[object]:
@@ -54,19 +52,3 @@ def choices(
     order = torch.where(drawn > 0, drawn + 2, own).topk(min(count, len(own))).indices
     rows = zip(order.tolist(), own[order].tolist(), drawn[order].tolist(), strict=True)
     return [TokenProbabilities(*row) for row in rows], int((drawn > 0).sum())
-
-
-def model_of(settings: ModelSettings, vocab_size: int, weights: Mapping[str, Tensor]) -> Transformer:
-    """A model with these weights, in float32, made without drawing from torch's global generator.
-
-    A training in another thread may be drawing from it: a number taken away would change that training.
-    """
-    with torch.device("meta"):
-        model = Transformer(settings, vocab_size)
-    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
-    # what isn't learned isn't among the weights
-    if model.rotary is not None:
-        model.rotary = RotaryPositions(settings)
-    if model.embeddings.waves is not None:
-        model.embeddings.waves = sinusoids(settings.max_seq_len, settings.d_model)
-    return model.eval()

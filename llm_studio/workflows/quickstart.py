@@ -65,9 +65,9 @@ def quickstart(
         trained = train(project, job, changes=_changes(max_steps) if max_steps else _affordable(project))
     job.check()
     say("generate")
-    writer = load_generator(project, job, trained.run.name, LAST)
+    generator = load_generator(project, job, trained.run.name, LAST)
     prompt = PROMPTS[language][0]
-    stories = tuple(_tale(writer, prompt, seed, job) for seed in range(_TALES))
+    stories = tuple(_tale(generator, prompt, seed, job) for seed in range(_TALES))
     unigram, bigram = _baselines(project)
     return QuickStart(project, trained.run, stories, unigram, bigram)
 
@@ -86,9 +86,9 @@ def example(folder: Path, language: str, job: Job) -> Project:
     return project
 
 
-def _tale(writer: TextGenerator, prompt: str, seed: int, job: Job) -> str:
+def _tale(generator: TextGenerator, prompt: str, seed: int, job: Job) -> str:
     job.report(TextWritten(f"\n{prompt}"))
-    return prompt + writer.write(prompt, job, writer.settings_with({"seed": seed}))
+    return prompt + generator.generate(prompt, job, generator.settings_with({"seed": seed}))
 
 
 def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:

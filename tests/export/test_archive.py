@@ -56,11 +56,11 @@ def test_an_unpacked_archive_writes_as_the_checkpoint_did(
     folder = tmp_path / "unpacked" / saved.name
     assert (folder / OPTIMIZER).exists() == with_training
     assert (folder / "model.safetensors").read_bytes() == (saved.path / "model.safetensors").read_bytes()
-    how = {"seed": 1, "max_tokens": 20}
+    sampling = {"seed": 1, "max_tokens": 20}
     texts = []
     for which in (str(folder), str(saved.path)):
-        writer = load_generator(trained, Job(), which=which)
-        texts.append(writer.write("Once", Job(), writer.settings_with(how)))
+        generator = load_generator(trained, Job(), checkpoint=which)
+        texts.append(generator.generate("Once", Job(), generator.settings_with(sampling)))
     assert texts[0] == texts[1]
     last = heard[-1]
     assert isinstance(last, Progress)

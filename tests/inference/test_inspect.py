@@ -1,13 +1,13 @@
-"""What is told of a model's choices agrees with the sampler, and a model is made without leaving a trace."""
+"""The probabilities that are shown of the next token agree with the sampler."""
 
 import pytest
 import torch
 
 from llm_studio.config import GenerationSettings
 from llm_studio.inference.generate import generate, generate_with_logits
-from llm_studio.inference.inspect import choices, model_of, most_likely
+from llm_studio.inference.inspect import choices, most_likely
 from llm_studio.inference.sampling import distribution
-from tests.model.builders import VOCABULARY, small_model, some_ids
+from tests.model.builders import small_model
 
 FREE = GenerationSettings(temperature=1.5, top_k=0, top_p=1.0, max_tokens=20, seed=7)
 
@@ -41,16 +41,3 @@ def test_choices_are_those_of_the_sampler(change: dict[str, float]) -> None:
     for one in found:
         assert one.sampling_prob == pytest.approx(float(expected[one.token]))
         assert one.model_prob == pytest.approx(float(logits.softmax(0)[one.token]))
-
-
-@pytest.mark.parametrize("positions", ["rope", "learned", "sinusoidal"])
-@torch.no_grad()
-def test_a_model_is_made_of_its_weights_without_touching_chance(positions: str) -> None:
-    model = small_model(positions=positions).eval()
-    before = torch.get_rng_state()
-    made = model_of(model.settings, VOCABULARY, model.state_dict())
-    assert torch.equal(torch.get_rng_state(), before)
-    ids = some_ids(1, 12)
-    assert torch.equal(made(ids), model(ids)) and not made.training
-    halves = {name: tensor.half() for name, tensor in model.state_dict().items()}
-    torch.testing.assert_close(model_of(model.settings, VOCABULARY, halves)(ids), model(ids), atol=0.02, rtol=0.02)

@@ -124,29 +124,29 @@ def chatting(based: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_it_answers_and_stops(chatting: Project) -> None:
     assert registry.read(chatting, "chat").conversations and not registry.read(chatting, "base").conversations
-    writer = load_generator(chatting, Job(), "chat")
-    how = writer.settings_with({"temperature": 0.0, "max_tokens": 60})
-    assert writer.chat
+    generator = load_generator(chatting, Job(), "chat")
+    sampling = generator.settings_with({"temperature": 0.0, "max_tokens": 60})
+    assert generator.conversations
     for question, form in (
         ("Who is Mia?", r"\w+ is a little \w+ \w+\."),
         ("Where is the red dog?", r"The \w+ \w+ is in the \w+\."),
     ):
-        text = writer.write(question, Job(), how, chat=True)
+        text = generator.generate(question, Job(), sampling, chat=True)
         assert re.fullmatch(form, text), text
-        turn = writer.write_tokens(question, Job(), how, chat=True)
+        turn = generator.generate_turn(question, Job(), sampling, chat=True)
         assert (turn.text, turn.question) == (text, True) and turn.count < 60
     base = load_generator(chatting, Job(), "base")
-    assert not base.chat and base.write("Who is Mia?", Job(), how, chat=True) != text
+    assert not base.conversations and base.generate("Who is Mia?", Job(), sampling, chat=True) != text
 
 
 def test_a_chat_of_questions_is_read_by_the_model_as_a_conversation(chatting: Project) -> None:
-    writer = load_generator(chatting, Job(), "chat")
-    how = writer.settings_with({"temperature": 0.0, "max_tokens": 40})
-    chat = answer(chatting, writer, chats.new(), " Who is Tom? ", how, Job(), question=True)
-    chat = answer(chatting, writer, chat, "Where is the red cat?", how, Job(), question=True)
+    generator = load_generator(chatting, Job(), "chat")
+    sampling = generator.settings_with({"temperature": 0.0, "max_tokens": 40})
+    chat = answer(chatting, generator, chats.new(), " Who is Tom? ", sampling, Job(), question=True)
+    chat = answer(chatting, generator, chat, "Where is the red cat?", sampling, Job(), question=True)
     assert chats.read(chatting, chat.id) == chat and [turn.question for turn in chat.turns] == [True, True]
     tokenizer = Tokenizer.load(chatting.tokenizer_file)
-    read = writer.next_token("Who is Tom?", chat=True)
+    read = generator.next_token("Who is Tom?", chat=True)
     user, assistant = tokenizer.markers[USER], tokenizer.markers[ASSISTANT]
     assert read._context == [user, *tokenizer.encode("Who is Tom?"), assistant]
     first, second = chat.turns
@@ -155,15 +155,17 @@ def test_a_chat_of_questions_is_read_by_the_model_as_a_conversation(chatting: Pr
     from llm_studio.inference.generate import generate
 
     stop = tuple(tokenizer.markers.values())
-    assert second.text == tokenizer.decode(list(generate(writer._model, ids, how, stop)))
+    assert second.text == tokenizer.decode(list(generate(generator._model, ids, sampling, stop)))
 
 
 def test_plain_writing_of_a_chatting_model_stops_at_a_turn_too(chatting: Project) -> None:
     """Whatever is drawn, no marker is written."""
-    writer = load_generator(chatting, Job(), "chat")
+    generator = load_generator(chatting, Job(), "chat")
     for seed in range(5):
-        how = writer.settings_with({"temperature": 2.0, "top_k": 0, "top_p": 1.0, "max_tokens": 60, "seed": seed})
-        text = writer.write("Tom is a little", Job(), how)
+        sampling = generator.settings_with(
+            {"temperature": 2.0, "top_k": 0, "top_p": 1.0, "max_tokens": 60, "seed": seed}
+        )
+        text = generator.generate("Tom is a little", Job(), sampling)
         assert USER not in text and END not in text
 
 

@@ -69,7 +69,7 @@ def test_what_differs_is_told(project: Project) -> None:
     assert (made.step, made.settings["model"]["d_model"]) == (9, 48)
     told = notices(said)
     assert any("“a” was trained on other tokens" in text for text in told)
-    assert any("“a” was changed on its way, first after step 4" in text for text in told)
+    assert any("settings of “a” were changed during the run, first after step 4" in text for text in told)
     assert any("2 threads instead of cpu" in text for text in told)
 
 

@@ -47,9 +47,9 @@ def generate(
         settings = generator.settings_with(changes)
         if chat is None:
             job.report(TextWritten(prompt))
-        elif not generator.chat:
+        elif not generator.conversations:
             job.report(Notice(_("This model was not trained on conversations: don't expect an answer."), "warning"))
-        written = generator.write(prompt, job, settings, chat=chat is not None)
+        written = generator.generate(prompt, job, settings, chat=chat is not None)
         job.report(Done("", "", {"checkpoint": generator.name, "prompt": prompt, "chat": chat is not None,
                                  "text": written}))  # fmt: skip
         if job.stop_requested:

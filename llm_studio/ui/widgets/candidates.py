@@ -35,7 +35,7 @@ class _Bar(QAbstractButton):
     def show_candidate(self, candidate: "Candidate", widest: float) -> None:
         """Show a candidate; the bar of the probability `widest` takes all the room."""
         self._candidate = candidate
-        probability = candidate.drawn if candidate.kept else candidate.own
+        probability = candidate.sampling_prob if candidate.kept else candidate.model_prob
         self._share = probability / widest if widest else 0.0
         self.setEnabled(candidate.writable)
         self.setCursor(Qt.CursorShape.PointingHandCursor if candidate.writable else Qt.CursorShape.ArrowCursor)
@@ -43,7 +43,7 @@ class _Bar(QAbstractButton):
         said = _("{token}, {share}, kept") if candidate.kept else _("{token}, {share}, cut by the sampler")
         self.setAccessibleName(said.format(token=word, share=figure))
         tip = _("Model alone: {own} · with these settings: {drawn}")
-        self.setToolTip(tip.format(own=percent(candidate.own), drawn=percent(candidate.drawn)))
+        self.setToolTip(tip.format(own=percent(candidate.model_prob), drawn=percent(candidate.sampling_prob)))
         self.show()
         self.update()
 
@@ -80,7 +80,7 @@ class _Bar(QAbstractButton):
         painter.drawRoundedRect(bar, 2, 2)
         painter.setFont(theme.font(12))
         painter.setPen(theme.color("text" if kept else "muted"))
-        figure = percent(self._candidate.drawn if kept else self._candidate.own)
+        figure = percent(self._candidate.sampling_prob if kept else self._candidate.model_prob)
         painter.drawText(
             QRectF(self.width() - _FIGURE, 0, _FIGURE - 3, self.height()),
             Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
@@ -108,7 +108,7 @@ class CandidateBars(QWidget):
 
     def show_candidates(self, candidates: Sequence["Candidate"], choosable: bool = True) -> None:
         """Show these; none clears. Where they aren't `choosable`, a click on one does nothing."""
-        widest = max((c.drawn if c.kept else c.own for c in candidates), default=0.0)
+        widest = max((c.sampling_prob if c.kept else c.model_prob for c in candidates), default=0.0)
         for index, bar in enumerate(self.bars):
             if index < len(candidates):
                 bar.show_candidate(candidates[index], widest)

@@ -1,7 +1,7 @@
-"""Chats with models, kept in the project: chats/<id>.json, one whole file each, with a format version.
+"""Chats with models, saved in the project: chats/<id>.json, one file each, written atomically, with a format version.
 
-A chat is a text that user and model write in turn: a turn's prompt and answer follow those before without anything
-in between. With a model that was trained on conversations a turn can be a question and its answer instead.
+A chat is a text that user and model write in turn: a turn's prompt and answer follow the previous ones directly. With
+a model that was trained on conversations a turn can be a question and its answer instead.
 """
 
 import datetime
@@ -18,10 +18,10 @@ from llm_studio.project import Project
 
 VERSION = 1
 MOST_TOKENS = 10_000
-"""Tokens of a chat that are kept one by one, with their probabilities; older turns keep their text alone."""
+"""Number of tokens of a chat that are saved one by one, with their probabilities; older turns keep only their text."""
 MOST_ALTERNATIVES = 5
 DECIMALS = 5
-"""Of a probability."""
+"""Of a saved probability."""
 _FOLDER = "chats"
 _TITLE = 60
 _ID = re.compile(r"chat-[0-9]{8}-[0-9]{6}-[0-9]{6}")
@@ -29,7 +29,7 @@ _ID = re.compile(r"chat-[0-9]{8}-[0-9]{6}-[0-9]{6}")
 
 @dataclass(frozen=True)
 class Token:
-    """One written token: the characters it completes, the model's own probability, the likeliest at its place."""
+    """A generated token: the characters it completes, its probability by the model, the most likely alternatives."""
 
     id: int
     text: str
@@ -39,10 +39,10 @@ class Token:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the user wrote, with the space before it, and what the model wrote after it.
+    """What the user wrote, with the space before it, and the text that the model generated after it.
 
-    `count` tokens were written in `seconds`; `tokens` are those same ones where they are kept. `question`: the prompt
-    was asked in the form of conversations, between <|user|> and <|assistant|>, not gone on with.
+    `count` tokens were generated in `seconds`; `tokens` are the same ones, if they are saved. `question`: the prompt
+    was asked in the form of conversations, between <|user|> and <|assistant|>, not continued.
     """
 
     prompt: str
@@ -58,32 +58,32 @@ class Turn:
 
 @dataclass(frozen=True)
 class Chat:
-    """A conversation; `id` is the name of its file."""
+    """A chat; `id` is the name of its file."""
 
     id: str
     turns: tuple[Turn, ...] = ()
 
     @property
     def text(self) -> str:
-        """All that was written: as the model reads it, but for questions, which stand in paragraphs of their own."""
-        return "".join(_told(turn) for turn in self.turns)
+        """The whole text as the model reads it, except that questions and answers are separate paragraphs."""
+        return "".join(_text(turn) for turn in self.turns)
 
     @property
     def title(self) -> str:
-        """Its beginning, in one line."""
+        """The start of its text, in one line."""
         beginning = " ".join(self.text[: 4 * _TITLE].split())
         return beginning if len(beginning) <= _TITLE else beginning[: _TITLE - 1].rstrip() + "…"
 
     def followed_by(self, turn: Turn) -> "Chat":
-        """This chat and one more turn."""
+        """This chat with one more turn."""
         return replace(self, turns=(*self.turns, turn))
 
     def before(self, index: int) -> "Chat":
-        """This chat up to the turn at `index`, which isn't in it."""
+        """This chat up to the turn at `index`, excluded."""
         return replace(self, turns=self.turns[:index])
 
     def marked(self, index: int, favourite: bool) -> "Chat":
-        """This chat with a turn made a favourite, or no longer."""
+        """This chat with a turn marked as a favourite, or unmarked."""
         marked = replace(self.turns[index], favourite=favourite)
         return replace(self, turns=(*self.turns[:index], marked, *self.turns[index + 1 :]))
 
@@ -95,23 +95,23 @@ class Summary:
     id: str
     title: str
     favourite: bool
-    """Whether one of its answers is."""
+    """Whether one of its answers is a favourite."""
 
 
 def new() -> Chat:
-    """A chat with nothing in it yet; it is on the disk once it is written."""
+    """An empty chat; it isn't on the disk until it is written."""
     return Chat(datetime.datetime.now(datetime.UTC).strftime("chat-%Y%m%d-%H%M%S-%f"))
 
 
 def joined(before: str, prompt: str) -> str:
-    """`prompt` with the space that it needs to follow the text `before`."""
+    """`prompt` with the space it needs after the text `before`."""
     starts_a_word = bool(prompt) and (prompt[0].isalnum() or prompt[0] in "«“\"'‘(–—")
     ends_a_word = bool(before) and not before[-1].isspace() and before[-1] not in "«“‘(’'"
     return f" {prompt}" if starts_a_word and ends_a_word else prompt
 
 
 def listed(project: Project) -> list[Summary]:
-    """The chats of a project, the last written first; files that hold none are passed over."""
+    """The chats of a project, last written first; unreadable files are skipped."""
     folder = project.root / _FOLDER
     found: list[tuple[float, Summary]] = []
     for path in folder.glob("chat-*.json") if folder.is_dir() else ():
@@ -124,13 +124,13 @@ def listed(project: Project) -> list[Summary]:
 
 
 def newest(project: Project) -> Chat | None:
-    """The chat that was written last."""
+    """The chat that was written last, if there is one."""
     found = listed(project)
     return read(project, found[0].id) if found else None
 
 
 def read(project: Project, chat_id: str) -> Chat:
-    """One chat. Raises ProjectError where it is gone or damaged, or a newer program wrote it."""
+    """Read one chat. Raises ProjectError if it is gone or damaged, or a newer program wrote it."""
     path = _path(project, chat_id)
     record = files.read_json(path)
     if record is None:
@@ -145,12 +145,12 @@ def read(project: Project, chat_id: str) -> Chat:
 
 
 def write(project: Project, chat: Chat) -> Chat:
-    """Keep a chat, whole. Raises BusyError, StorageError."""
+    """Save a chat. Raises BusyError, StorageError."""
     turns: list[dict[str, Any]] = []
-    room = MOST_TOKENS
+    left = MOST_TOKENS
     for turn in reversed(chat.turns):
-        room -= len(turn.tokens)
-        tokens = [_packed(token) for token in turn.tokens] if room >= 0 else []
+        left -= len(turn.tokens)
+        tokens = [_packed(token) for token in turn.tokens] if left >= 0 else []
         turns.append({**asdict(replace(turn, tokens=())), "tokens": tokens})
     record = {"version": VERSION, "turns": turns[::-1]}
     with project.writing(_FOLDER):
@@ -159,7 +159,7 @@ def write(project: Project, chat: Chat) -> Chat:
 
 
 def delete(project: Project, chat_id: str) -> Chat:
-    """Remove a chat; what is returned can be written again, to undo it.
+    """Delete a chat and return it: writing it again undoes the deletion.
 
     Raises ProjectError, BusyError, StorageError.
     """
@@ -181,7 +181,7 @@ def _packed(token: Token) -> list[object]:
     return [token.id, token.text, round(token.probability, DECIMALS), others]
 
 
-def _told(turn: Turn) -> str:
+def _text(turn: Turn) -> str:
     return f"{turn.prompt}\n\n{turn.text}\n\n" if turn.question else turn.prompt + turn.text
 
 

@@ -1,4 +1,4 @@
-"""Samples that the user likes, kept in the project for good, also when their run is deleted."""
+"""Samples that the user likes, saved in the project; they stay when their run is deleted."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Favourite:
-    """A text that a run's model wrote after `prompt` at a step, and its validation loss then."""
+    """A text that the model of a run wrote after `prompt` at a step, and the validation loss at that step."""
 
     run: str
     step: int
@@ -21,12 +21,12 @@ class Favourite:
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """What tells two of them apart."""
+        """What identifies it."""
         return self.run, self.step, self.prompt
 
 
 def listed(project: Project) -> tuple[Favourite, ...]:
-    """All favourites, in the order in which they were chosen."""
+    """All favourites, in the order in which they were added."""
     found: list[Favourite] = []
     records = (files.read_json(_file(project)) or {}).get("samples")
     for record in records if isinstance(records, list) else ():  # pyright: ignore[reportUnknownVariableType]
@@ -38,7 +38,7 @@ def listed(project: Project) -> tuple[Favourite, ...]:
 
 
 def change(project: Project, favourite: Favourite, kept: bool) -> tuple[Favourite, ...]:
-    """Keep a favourite, or no longer; returns those kept now. Raises StorageError, BusyError."""
+    """Add (`kept`) or remove a favourite; returns the new list. Raises StorageError, BusyError."""
     with project.writing("favourites"):
         others = [known for known in listed(project) if known.key != favourite.key]
         now = [*others, favourite] if kept else others

@@ -1,4 +1,4 @@
-"""The token that might follow, and how the sampler's settings change its chances."""
+"""The distribution of the next token, and how the sampler's settings change it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,29 +16,29 @@ PRESETS: dict[str, dict[str, float]] = {
     "balanced": {"temperature": 0.8, "top_k": 50, "top_p": 0.95, "min_p": 0.0, "repetition_penalty": 1.0},
     "creative": {"temperature": 1.2, "top_k": 200, "top_p": 0.98, "min_p": 0.02, "repetition_penalty": 1.1},
 }
-"""Settings of the sampler that go together, by name; "balanced" are the defaults."""
+"""Settings of the sampler that suit each other, by name; "balanced" are the defaults."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A token that might follow: the model's own probability, and the sampler's, 0 where it is cut."""
+    """A possible next token: its probability by the model, and after the sampler's filters, 0 if it is cut."""
 
     text: str
-    """For people: bytes that are no character as 0xC3."""
-    own: float
-    drawn: float
+    """For display: bytes that aren't a character as 0xC3."""
+    model_prob: float
+    sampling_prob: float
     writable: bool
-    """Whether it is a text that can be put after another."""
+    """Whether its text can be appended to another."""
 
     @property
     def kept(self) -> bool:
-        """Whether the sampler may draw it."""
-        return self.drawn > 0
+        """Whether the sampler can draw it."""
+        return self.sampling_prob > 0
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The first of the tokens that might follow; `kept` of all `total` can be drawn."""
+    """The first possible next tokens; of all `total` tokens, `kept` can be drawn."""
 
     first: tuple[Candidate, ...]
     kept: int
@@ -46,17 +46,17 @@ class Candidates:
 
 
 class NextToken:
-    """What a model thinks of the token after `text`, ready to be shown under any settings at once."""
+    """A model's logits for the token after `text`, from which the candidates under any settings follow at once."""
 
     def __init__(self, text: str, logits: "Tensor", context: list[int], tokenizer: "Tokenizer") -> None:
         self.text = text
         self._logits, self._context, self._tokenizer = logits, context, tokenizer
 
-    def under(self, how: GenerationSettings, count: int = 10) -> Candidates:
-        """The chances under these settings. Takes a few milliseconds: fit for the move of a slider."""
+    def candidates(self, sampling: GenerationSettings, count: int = 10) -> Candidates:
+        """The `count` first candidates with these settings. Takes a few milliseconds: fast enough for a slider."""
         from llm_studio.inference.inspect import choices
 
-        found, kept = choices(self._logits, self._context, how, count)
+        found, kept = choices(self._logits, self._context, sampling, count)
         first = tuple(
             Candidate(token_text(self._tokenizer, choice.token), choice.model_prob, choice.sampling_prob,
                       is_writable(self._tokenizer, choice.token))
@@ -66,7 +66,7 @@ class NextToken:
 
 
 def token_text(tokenizer: "Tokenizer", token: int) -> str:
-    """A token for people: its text; "(end)" for the end of a document; bytes that are no character as 0xC3 0xA9."""
+    """A token for display: its text; "(end)" for the end of a document; bytes that aren't a character as 0xC3 0xA9."""
     if token == tokenizer.end_of_text:
         return _("(end)")
     content = tokenizer.token_bytes(token)
@@ -77,7 +77,7 @@ def token_text(tokenizer: "Tokenizer", token: int) -> str:
 
 
 def is_writable(tokenizer: "Tokenizer", token: int) -> bool:
-    """Whether a token is a text that can be put after another: no marker, no part of a character."""
+    """Whether the text of a token can be appended to another: not a marker, not part of a character."""
     content = tokenizer.token_bytes(token)
     try:
         return content.decode("utf-8") not in SPECIAL_TOKENS

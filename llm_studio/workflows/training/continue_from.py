@@ -1,76 +1,43 @@
-"""Training further from another run's weights: which checkpoint is meant, and whether it fits the project."""
+"""Starting a run with the weights of another: finding the checkpoint, and checking that it fits the project."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio.config import ModelSettings, Settings
-from llm_studio.errors import CheckpointError, StudioError, TrainingError
+from llm_studio.errors import StudioError, TrainingError
 from llm_studio.events import Notice
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.runs.checkpoint import Checkpoint
+from llm_studio.runs.locate import locate
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
-    from llm_studio.runs.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The weights that a run begins with. `name`: RUN/step-000500, with its folder before it from another project."""
+    """The checkpoint whose weights a run starts with. `name`: RUN/step-000500, or its folder in another project."""
 
-    checkpoint: "Checkpoint"
+    checkpoint: Checkpoint
     name: str
 
 
-def find_origin(project: Project, which: str) -> Origin:
-    """The checkpoint that `which` names: RUN or RUN/step-000500 of this project, or the folder of either anywhere.
+def find_origin(project: Project, reference: str) -> Origin:
+    """The checkpoint that `reference` names, as in `runs/locate.py`, with its weights verified.
 
-    Of a run it is the best one. Raises CheckpointError where there is none, or it is damaged.
+    Never a snapshot: repeating the run must find the same weights, in full precision, whatever checkpoints were
+    removed since. Raises CheckpointError if there is none, or it is damaged.
     """
-    from llm_studio.runs import checkpoint
-
-    folder = _folder(project, which)
-    if folder is None:
-        raise CheckpointError(
-            _("“{which}” is neither a run of this project nor a checkpoint.").format(which=which),
-            _("Name a run, one of its checkpoints as in run-1/step-000500, or a checkpoint's folder. There are: "
-              "{names}.").format(names=", ".join(_checkpoints(project)) or _("none")),
-        )  # fmt: skip
-    saved = checkpoint.best(checkpoint.listed(folder)) if not (folder / "checkpoint.json").exists() else None
-    saved = saved or checkpoint.read(folder)
-    checkpoint.verify(saved)
-    folder = saved.path.resolve()
-    name = f"{folder.parent.name}/{folder.name}"
-    here = folder.parent.parent == project.checkpoints.resolve()
-    return Origin(saved, name if here else str(folder))
-
-
-def _folder(project: Project, which: str) -> Path | None:
-    for path in (project.checkpoints / which, Path(which)):
-        try:
-            found = path.expanduser()
-            if found.is_dir() and found.resolve() != project.checkpoints.resolve():
-                return found
-        except (OSError, RuntimeError, ValueError):  # a name too long, the home of no one, a NUL
-            continue
-    return None
-
-
-def _checkpoints(project: Project) -> list[str]:
-    from llm_studio.runs import checkpoint, registry
-
-    return [
-        f"{run.name}/{saved.path.name}"
-        for run in registry.listed(project)
-        for saved in checkpoint.listed(registry.folder(project, run.name))
-    ]
+    model = locate(project, reference, allow_snapshots=False)
+    assert model.checkpoint
+    return Origin(model.checkpoint, model.reference(project))
 
 
 def check_tokenizer(origin: Origin, tokenizer: "Tokenizer") -> None:
-    """Raise TrainingError where the weights were made with another tokenizer."""
+    """Raise TrainingError if the checkpoint was trained with another tokenizer."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
     try:
@@ -90,34 +57,34 @@ def check_tokenizer(origin: Origin, tokenizer: "Tokenizer") -> None:
 def fitting_settings(
     project: Project, origin: Origin, tokenizer: "Tokenizer", changes: Mapping[str, object], job: Job
 ) -> Settings:
-    """The settings of a run that begins with `origin`: the project's, with the checkpoint's model, and `changes`.
+    """The settings of a run that starts from `origin`: the project's, with the checkpoint's model, and `changes`.
 
-    Dropout isn't part of a model's shape: it is the project's. Raises TrainingError where the tokenizer is another
-    one, or `changes` ask for another shape.
+    Dropout isn't part of a model's shape: it is the project's. Raises TrainingError if the tokenizer is another one,
+    or `changes` would give the model another shape.
     """
-    here = project.settings()
+    own = project.settings()
     check_tokenizer(origin, tokenizer)
     model = origin.checkpoint.settings().model
-    begun = here.replaced({f"model.{name}": value for name, value in model.model_dump().items() if name != "dropout"})
-    wanted = begun.replaced(changes)
-    different = _differing(model, wanted.model)
+    inherited = {f"model.{name}": value for name, value in model.model_dump().items() if name != "dropout"}
+    settings = own.replaced(inherited).replaced(changes)
+    different = _differing(model, settings.model)
     if different:
         raise TrainingError(
             _("The model's shape is that of the checkpoint {name}: {changes} can't be changed.").format(
                 name=origin.name, changes=", ".join(f"model.{name}" for name in different)
             ),
-            _("Leave these settings out, or begin a new run without --continue-from."),
+            _("Leave these settings out, or start a new run without --continue-from."),
         )
-    taken = _differing(here.model, model)
-    if taken:
-        names = ", ".join(f"{name} = {getattr(model, name)}" for name in taken)
+    adopted = _differing(own.model, model)
+    if adopted:
+        names = ", ".join(f"{name} = {getattr(model, name)}" for name in adopted)
         job.report(Notice(
             _("The model has the shape of the checkpoint, not that of the project's settings: {names}.").format(
                 names=names)))  # fmt: skip
-    return wanted
+    return settings
 
 
 def _differing(one: ModelSettings, other: ModelSettings) -> list[str]:
-    """The names of the settings that make another shape; how many tokens were asked of the tokenizer is none."""
+    """The settings by which the shapes differ; `vocab_size` isn't one, it is what the tokenizer was asked for."""
     names = (name for name in ModelSettings.model_fields if name not in ("dropout", "vocab_size"))
     return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -1,4 +1,4 @@
-"""Repeating a run: a new one with all its settings, computed as it was, told where anything differs."""
+"""Repeating a run: a new one with the same settings, computed the same way; differences are reported."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,34 +12,32 @@ from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.runs import registry
+from llm_studio.runs.record import Run
+from llm_studio.workflows.training.continue_from import Origin, check_tokenizer, find_origin
 from llm_studio.workflows.training.resume import same_compute
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
-    from llm_studio.runs.record import Run
-    from llm_studio.workflows.training.continue_from import Origin
 
 
 @dataclass(frozen=True)
 class RepeatedRun:
-    """How a run is to be repeated; `origin`: what it began with, None where it began with new weights."""
+    """How to repeat a run; `origin`: the checkpoint it started with, None if it started with new weights."""
 
     settings: Settings
     compute: Compute
-    origin: "Origin | None"
+    origin: Origin | None
 
 
 def repetition(
     project: Project, like: str, tokenizer: "Tokenizer", data: str, changes: Mapping[str, object], job: Job
 ) -> RepeatedRun:
-    """What repeats the run `like` on the tokens with the fingerprint `data`, but for `changes` of its settings.
+    """What it takes to repeat the run `like` on the tokens with the fingerprint `data`, except for `changes`.
 
-    What keeps the result from being the same to the last bit is told. Raises ProjectError where there is no such run,
-    CheckpointError where what it began with is gone, TrainingError where that had another tokenizer.
+    Whatever keeps the result from being bit-identical is reported. Raises ProjectError if there is no such run,
+    CheckpointError if the checkpoint it started with is gone, TrainingError if that has another tokenizer.
     """
-    from llm_studio.runs import registry
-    from llm_studio.workflows.training.continue_from import check_tokenizer, find_origin
-
     run = registry.read(project, like)
     settings = Settings.from_dict(run.settings).replaced(changes)
     origin = find_origin(project, run.continued_from) if run.continued_from else None
@@ -54,8 +52,8 @@ def repetition(
                           "warning"))  # fmt: skip
     if run.history:
         job.report(Notice(
-            _("“{run}” was changed on its way, first after step {step}: it is repeated with the settings it had in "
-              "the end.").format(run=like, step=number(run.history[0]["step"])), "warning",
+            _("The settings of “{run}” were changed during the run, first after step {step}: it is repeated with "
+              "those it ended with.").format(run=like, step=number(run.history[0]["step"])), "warning",
         ))  # fmt: skip
     program = run.machine.get("program", __version__)
     if program != __version__:
@@ -64,13 +62,13 @@ def repetition(
     return RepeatedRun(settings, _compute(run, settings, job), origin)
 
 
-def _compute(run: "Run", settings: Settings, job: Job) -> Compute:
-    """What the run was computed with, as far as it is here."""
+def _compute(run: Run, settings: Settings, job: Job) -> Compute:
+    """The device, precision and threads of the run, as far as this machine has them."""
     import torch
 
     known, here = run.machine, choose(settings.training)
-    wanted = Compute(
+    recorded = Compute(
         known.get("device", here.device), known.get("precision", here.precision),
         int(known.get("threads", here.threads)),
     )  # fmt: skip
-    return same_compute(wanted, known.get("torch", torch.__version__), settings, job)
+    return same_compute(recorded, known.get("torch", torch.__version__), settings, job)

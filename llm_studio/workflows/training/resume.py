@@ -1,4 +1,4 @@
-"""Going on with a run: what may change in it, and what it is computed with."""
+"""Resuming a run: which settings may change, and what it is computed with."""
 
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
 
 def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, finished: bool, job: Job) -> None:
-    """Refuse what can't change in a run, and say what a change does. `finished`: as far as its record knows."""
+    """Raise TrainingError for changes that a run can't take, and report the effect of others.
+
+    `finished` is what the record of the run says.
+    """
     from llm_studio.training.optim.schedule import learning_rate
 
     if _shape(old.model) != _shape(new.model):
         raise TrainingError(_("The model's shape can't change within a run."), _("Start a new run with it."))
     if saved.state.data != data:
         raise TrainingError(_("The run was trained on other tokens than those of the project now."),
-                            _("Start a new run, or make the tokens as they were."))  # fmt: skip
+                            _("Start a new run, or prepare the same tokens again."))  # fmt: skip
     ended = saved.step == new.training.max_steps == old.training.max_steps
-    if saved.step >= new.training.max_steps and (finished or not ended):  # else that it has ended wasn't recorded
+    if saved.step >= new.training.max_steps and (finished or not ended):  # otherwise its end wasn't recorded
         if saved.step >= old.training.max_steps:
             what = _("The run is finished: {step} steps are done.")
         else:
@@ -42,46 +45,45 @@ def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, 
         ))  # fmt: skip
     others = [name for name in changed(old, new) if name != "training.max_steps"]
     if others:
-        job.report(Notice(_("From step {step} on, other settings hold: {names}.").format(
+        job.report(Notice(_("These settings change from step {step} on: {names}.").format(
             step=number(saved.step), names=", ".join(others))))  # fmt: skip
 
 
 def changed(old: Settings, new: Settings) -> dict[str, object]:
-    """The settings in which two differ, by dotted name, as they are in the second."""
+    """The values of `new` that differ from those of `old`, by dotted name."""
     before, after = old.to_dict(), new.to_dict()
     return {
-        f"{part}.{name}": after[part][name]
-        for part in before
-        for name in before[part]
-        if before[part][name] != after[part][name]
+        f"{section}.{name}": after[section][name]
+        for section in before
+        for name in before[section]
+        if before[section][name] != after[section][name]
     }
 
 
 def _shape(model: ModelSettings) -> ModelSettings:
-    """The settings that decide about the weights and their use; dropout may change on the way."""
+    """The settings that determine the weights and what they compute; dropout may change during a run."""
     return model.model_copy(update={"dropout": 0.0})
 
 
-def same_compute(wanted: Compute, torch_version: str, settings: Settings, job: Job) -> Compute:
-    """What a run was computed with, where this machine has it and the settings don't ask otherwise."""
+def same_compute(recorded: Compute, torch_version: str, settings: Settings, job: Job) -> Compute:
+    """What a run was computed with, as far as this machine has it and the settings don't say otherwise."""
     import torch
 
     here = choose(settings.training)
-    same_device = here.device == wanted.device
-    precision = wanted.precision if settings.training.precision == "auto" and same_device else here.precision
+    same_device = here.device == recorded.device
+    precision = recorded.precision if settings.training.precision == "auto" and same_device else here.precision
     if here.device == "cuda" and precision == "bfloat16" and not torch.cuda.is_bf16_supported(False):
-        precision = here.precision  # an older card would only pretend to have it, slowly
-    threads = wanted.threads if settings.training.threads == 0 and processes_here() == 1 else here.threads
+        precision = here.precision  # an older card only emulates it, slowly
+    threads = recorded.threads if settings.training.threads == 0 and processes_here() == 1 else here.threads
     chosen = Compute(here.device, precision, threads)
-    if chosen == wanted and torch_version != torch.__version__:
-        job.report(Notice(_("The run goes on with torch {here} instead of {before}: the result is as good, not the "
-                            "same to the last bit.").format(here=torch.__version__,
-                                                            before=torch_version), "warning"))  # fmt: skip
-    if chosen != wanted:
-        job.report(Notice(_("The run goes on with {here} instead of {before}: the result is as good, not the same to "
-                            "the last bit.").format(here=_told(chosen), before=_told(wanted)), "warning"))  # fmt: skip
+    if chosen == recorded and torch_version != torch.__version__:
+        text = _("The run now uses torch {here} instead of {before}: the result is as good, but not bit-identical.")
+        job.report(Notice(text.format(here=torch.__version__, before=torch_version), "warning"))
+    if chosen != recorded:
+        text = _("The run now uses {here} instead of {before}: the result is as good, but not bit-identical.")
+        job.report(Notice(text.format(here=_description(chosen), before=_description(recorded)), "warning"))
     return chosen
 
 
-def _told(compute: Compute) -> str:
+def _description(compute: Compute) -> str:
     return f"{compute.device}, {compute.precision}, {compute.threads} threads"

@@ -178,7 +178,7 @@ class GenerationPage(ChatsPage):
         mark = {"best": _(" (best)"), "last": _(" (last)")}.get(which, "")
         step = number(int(folder.removeprefix("step-")))
         self.subtitle.setText(_("Model {run} · step {step}{mark}").format(run=run, step=step, mark=mark))
-        self.talk.asking.offer(writer.chat)
+        self.talk.asking.offer(writer.conversations)
         self.talk.set_ready(True)
         self._ask_next()
 
