@@ -3,11 +3,12 @@
 import random
 from collections.abc import Iterator
 
-from llm_studio.data.sources.store import Chunk, write_source
-from llm_studio.data.tokens.turns import ASSISTANT, USER
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.conversations import ASSISTANT, USER
+from llm_studio.data.sources.store import write_source
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 
 NAMES = ("Tom", "Mia", "Ben", "Lily", "Sam", "Anna")
 ANIMALS = ("cat", "dog", "bird", "fish", "frog", "rabbit")
@@ -38,4 +39,4 @@ def add_talk(project: Project, count: int) -> None:
     """Add the source “chat” to a project with a tokenizer, and prepare its tokens anew."""
     pieces = (Chunk(text, True) for text in conversations(count))
     write_source(project.raw, "chat", "chat", pieces, Job(), conversations=True)
-    texts.prepare(project, Job())
+    prepare_tokens(project, Job())

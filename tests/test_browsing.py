@@ -6,14 +6,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import store
-from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import Cancelled, DataError, SourceError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import browsing, cleaning, texts
+from llm_studio.workflows.data import browsing, cleaning, sources
 
 
 @pytest.fixture
@@ -165,25 +165,25 @@ def test_a_removed_source_comes_back_whole_until_the_next_is_removed(empty: Proj
     put(empty, ["one"], "a")
     put(empty, ["two"], "b")
     before = store.sources(empty.raw)
-    texts.remove_source(empty, "a", undoable=True)
+    sources.remove_source(empty, "a", undoable=True)
     assert [source.name for source in store.sources(empty.raw)] == ["b"]
-    texts.restore_source(empty, "a")
+    sources.restore_source(empty, "a")
     assert store.sources(empty.raw) == before
-    texts.remove_source(empty, "a", undoable=True)
-    texts.remove_source(empty, "b", undoable=True)
+    sources.remove_source(empty, "a", undoable=True)
+    sources.remove_source(empty, "b", undoable=True)
     with pytest.raises(SourceError):
-        texts.restore_source(empty, "a")
-    texts.restore_source(empty, "b")
-    texts.remove_source(empty, "b")  # as the command line does: for good
+        sources.restore_source(empty, "a")
+    sources.restore_source(empty, "b")
+    sources.remove_source(empty, "b")  # as the command line does: for good
     assert not list((empty.root / "data" / ".trash").iterdir())
 
 
 def test_a_removed_source_stays_away_where_a_new_one_has_its_name(empty: Project) -> None:
     put(empty, ["one"], "a")
-    texts.remove_source(empty, "a", undoable=True)
+    sources.remove_source(empty, "a", undoable=True)
     put(empty, ["another"], "a")
     with pytest.raises(SourceError, match="again"):
-        texts.restore_source(empty, "a")
+        sources.restore_source(empty, "a")
     assert browsing.read_document(empty, "a", 0, Job()).text == "another"
 
 
@@ -194,9 +194,9 @@ def test_of_several_files_those_that_can_be_read_are_added(empty: Project, tmp_p
     last.write_text("The last text.", encoding="utf-8")
     events: list[Event] = []
     with pytest.raises(SourceError, match="1 of 3 could not be added"):
-        texts.add_several(empty, [good, bad, last], Job(events.append))
+        sources.add_several(empty, [good, bad, last], Job(events.append))
     assert [source.name for source in store.sources(empty.raw)] == ["good", "last"]
     told = [event for event in events if isinstance(event, Progress)]
     assert told[-1].done == told[-1].total == len("The last text.")
     with pytest.raises(SourceError, match="not text"):
-        texts.add_several(empty, [bad], Job())
+        sources.add_several(empty, [bad], Job())

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from llm_studio.cli.app import main
 from llm_studio.config import DataSettings, Settings
 from llm_studio.config.yaml_file import dump, parse, with_changes
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.corpus.corpus import Corpus
-from llm_studio.data.sources.store import Chunk, write_source
+from llm_studio.data.sources.store import write_source
 from llm_studio.errors import ConfigError, ProjectError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.data.statistics import known, measure, shares
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 
 NAMES = st.text(min_size=1, max_size=30).filter(lambda name: name.isprintable())
 WEIGHTS = st.dictionaries(NAMES, st.floats(0, 1e6), max_size=4)
@@ -71,16 +74,16 @@ def test_every_wrong_weight_is_told_with_its_line() -> None:
 def two_sources(root: Path) -> Project:
     project = projects.new_project(root, "nano", "en")
     projects.change_settings(project, {"model.vocab_size": 300, "model.max_seq_len": 32, "training.max_steps": 100})
-    texts.add_stories(project, "en", 200, Job())
-    texts.add_stories(project, "fr", 100, Job())
+    sources.add_stories(project, "en", 200, Job())
+    sources.add_stories(project, "fr", 100, Job())
     return project
 
 
 @pytest.fixture(scope="module")
 def prepared_two(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = two_sources(tmp_path_factory.mktemp("two") / "project")
-    texts.train_tokenizer(project, Job())
-    texts.prepare(project, Job())
+    train_tokenizer(project, Job())
+    prepare_tokens(project, Job())
     return project
 
 
@@ -89,9 +92,9 @@ def test_shares_are_estimated_first_and_exact_later(tmp_path: Path) -> None:
     first = shares(project)
     assert [(s.source, s.documents, s.exact, s.tokens, s.passes) for s in first] == [
         ("stories-en", 200, False, None, None), ("stories-fr", 100, False, None, None)]  # fmt: skip
-    texts.train_tokenizer(project, Job())
+    train_tokenizer(project, Job())
     second = shares(project)
-    texts.prepare(project, Job())
+    prepare_tokens(project, Job())
     third = shares(project)
     meta = json.loads(project.tokens_meta.read_text(encoding="utf-8"))
     assert [s.tokens for s in third] == [part["end"] - part["start"] for part in meta["sources"]]

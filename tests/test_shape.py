@@ -98,7 +98,7 @@ def test_the_top_level_is_as_agreed() -> None:
 def test_importing_any_module_does_nothing_heavy() -> None:
     """Neither the command line nor the workflows bring torch or another large library in before it is needed."""
     code = (
-        "import sys, llm_studio.cli.app, llm_studio.workflows.training.train, llm_studio.workflows.data.texts, "
+        "import sys, llm_studio.cli.app, llm_studio.workflows.training.train, llm_studio.workflows.data.sources, "
         "llm_studio.data.sources.hub.download, llm_studio.data.sources.hub.search, llm_studio.workflows.data.download, "
         "llm_studio.workflows.quickstart, llm_studio.workflows.generation.generate, "
         "llm_studio.workflows.machine.diagnosis\n"

@@ -14,10 +14,11 @@ from llm_studio.errors import BusyError, Cancelled, DataError, TokenizerError
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.tokenizer import figures as tokenizer_figures
 from llm_studio.workflows.tokenizer import lab as tokenizer_lab
 from llm_studio.workflows.tokenizer.lab import Lab, hexadecimal, open_bench, shown
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 
 _labs: dict[str, Lab] = {}
 
@@ -121,7 +122,7 @@ def test_counts_are_those_of_the_file(project: Project, lab: Lab, monkeypatch: p
 
 def test_figures_agree_with_those_of_the_training(project: Project, lab: Lab) -> None:
     figures = tokenizer_figures.measure(project, lab, Job())
-    trained = texts.train_tokenizer(project, Job())
+    trained = train_tokenizer(project, Job())
     assert figures.characters_per_token == pytest.approx(trained.characters_per_token, rel=0.02)
     assert figures.tokens_per_word == pytest.approx(trained.tokens_per_word, rel=0.02)
     assert figures.exact == figures.texts > 0
@@ -138,7 +139,7 @@ def test_figures_are_measured_once_for_the_same_texts_and_tokenizer(project: Pro
     seen.clear()
     assert tokenizer_figures.measure(project, lab, Job(seen.append)) == first
     assert not seen
-    texts.add_stories(project, "en", 320, Job())
+    sources.add_stories(project, "en", 320, Job())
     assert tokenizer_figures.measure(project, lab, Job(seen.append)) != first
     (project.processed / "tokenizer.figures.json").write_text('{"key": 3}', encoding="utf-8")
     assert tokenizer_figures.measure(project, lab, Job()).texts
@@ -157,9 +158,9 @@ def test_a_bench_says_what_is_out_of_date_and_why(project: Project) -> None:
     assert open_bench(project, bench.lab).lab is bench.lab
     projects.change_settings(project, {"tokenizer.min_frequency": 3})
     assert open_bench(project).reasons == ("The settings have changed since the tokenizer was trained.",)
-    texts.add_stories(project, "en", 320, Job())
+    sources.add_stories(project, "en", 320, Job())
     assert len(open_bench(project).reasons) == 2
-    texts.train_tokenizer(project, Job())
+    train_tokenizer(project, Job())
     after = open_bench(project, bench.lab)
     assert after.lab is not bench.lab
     assert after.tokens == ""
@@ -178,7 +179,7 @@ def test_settings_that_wait_are_written_before_the_training(project: Project) ->
 
 def test_an_imported_tokenizer_is_ready_and_its_tokens_are_to_be_made_anew(project: Project, tmp_path: Path) -> None:
     before = project.tokenizer_file.read_text(encoding="utf-8"), project.tokenizer_meta.read_text(encoding="utf-8")
-    texts.train_tokenizer(project, Job(), 300)
+    train_tokenizer(project, Job(), 300)
     other = tmp_path / "other.json"
     other.write_bytes(project.tokenizer_file.read_bytes())
     project.tokenizer_file.write_text(before[0], encoding="utf-8")

@@ -14,8 +14,10 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.runs import checkpoint
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.generation.generate import load_generator
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.train import train
 
 
@@ -26,9 +28,9 @@ def notices(events: list[Event]) -> str:
 def test_each_step_asks_for_the_one_before(tmp_path: Path) -> None:
     project = projects.new_project(tmp_path / "p", "nano")
     with pytest.raises(ProjectError, match=r"no texts yet.*download"):
-        texts.train_tokenizer(project, Job())
+        train_tokenizer(project, Job())
     with pytest.raises(ProjectError, match=r"no tokenizer yet.*train-tokenizer"):
-        texts.prepare(project, Job())
+        prepare_tokens(project, Job())
     with pytest.raises(ProjectError, match=r"no tokens yet.*prepare"):
         train(project, Job())
     with pytest.raises(ProjectError, match=r"no trained model yet.*train"):
@@ -41,7 +43,7 @@ def test_a_step_is_ready_until_something_before_it_changes(project: Project, tmp
     assert projects.steps(project) == projects.Steps(State.READY, State.READY, State.READY)
     shutil.copytree(project.root, tmp_path / "copy")
     assert projects.steps(Project.open(tmp_path / "copy")).tokens is State.READY
-    texts.add_stories(project, "fr", 50, Job())
+    sources.add_stories(project, "fr", 50, Job())
     assert projects.steps(project) == projects.Steps(State.READY, State.OUT_OF_DATE, State.OUT_OF_DATE)
     said: list[Event] = []
     train(project, Job(said.append), changes={"training.max_steps": 1})
@@ -55,26 +57,26 @@ def test_another_size_of_vocabulary_makes_the_tokenizer_out_of_date(project: Pro
 
 def test_an_old_tokenizer_serves_but_is_told(project: Project) -> None:
     said: list[Event] = []
-    texts.prepare(project, Job(said.append))
+    prepare_tokens(project, Job(said.append))
     assert not notices(said)
-    texts.add_stories(project, "fr", 50, Job())
-    texts.prepare(project, Job(said.append))
+    sources.add_stories(project, "fr", 50, Job())
+    prepare_tokens(project, Job(said.append))
     assert f"“llm-studio train-tokenizer {project.root}”" in notices(said)
 
 
 def test_a_tokenizer_that_can_not_be_trained_changes_no_settings(tmp_path: Path, project: Project) -> None:
     empty = projects.new_project(tmp_path / "p", "nano")
     with pytest.raises(ProjectError, match="no texts yet"):
-        texts.train_tokenizer(empty, Job(), 300)
+        train_tokenizer(empty, Job(), 300)
     with project.writing("tokenizer"), pytest.raises(BusyError):
-        texts.train_tokenizer(project, Job(), 300)
+        train_tokenizer(project, Job(), 300)
     assert empty.settings() == projects.load_preset("nano").replaced({"project.name": "p"})
     assert project.settings().model.vocab_size == 400
 
 
 def test_the_cost_counts_the_tokenizer_that_is_there_and_the_widest_numbers(project: Project) -> None:
     projects.change_settings(project, {"model.vocab_size": 5000})
-    texts.train_tokenizer(project, Job())
+    train_tokenizer(project, Job())
     settings = project.settings()
     auto = projects.model_cost(project, settings)
     wide, narrow = (
@@ -93,7 +95,7 @@ def test_the_cost_counts_the_tokenizer_that_is_there_and_the_widest_numbers(proj
 
 
 def test_tokens_of_another_tokenizer_are_refused(project: Project) -> None:
-    texts.train_tokenizer(project, Job(), 300)
+    train_tokenizer(project, Job(), 300)
     assert projects.steps(project).tokens is State.OUT_OF_DATE
     with pytest.raises(ProjectError, match=r"another tokenizer.*prepare"):
         train(project, Job())
@@ -113,20 +115,20 @@ def test_a_corpus_smaller_than_one_context_is_refused(project: Project) -> None:
 
 def test_two_programs_do_not_write_the_same_thing(project: Project) -> None:
     with project.writing("tokens"), pytest.raises(BusyError, match="Another window or command"):
-        texts.prepare(project, Job())
+        prepare_tokens(project, Job())
     with project.writing("tokenizer"), pytest.raises(BusyError):
-        texts.train_tokenizer(project, Job())
+        train_tokenizer(project, Job())
 
 
 def test_the_same_source_added_again_replaces_itself(project: Project) -> None:
-    texts.add_stories(project, "en", 40, Job())
+    sources.add_stories(project, "en", 40, Job())
     assert [p.name for p in project.raw.glob("*.parquet")] == ["stories-en.parquet"]
 
 
 def test_at_most_so_many_documents_are_taken(project: Project, tmp_path: Path) -> None:
     path = tmp_path / "lines.txt"
     path.write_text("\n\n".join(f"document {n} is here" for n in range(50)), encoding="utf-8")
-    source = texts.add_files(project, path, Job(), separator="blank", max_documents=7)
+    source = sources.add_files(project, path, Job(), separator="blank", max_documents=7)
     assert source.documents == 7
 
 
@@ -206,7 +208,7 @@ def test_a_full_disk_leaves_the_old_tokens(project: Project, small_disk: Path) -
     before = (crowded.processed / "train.bin").read_bytes()
     fill(small_disk)
     with pytest.raises(StorageError):
-        texts.prepare(crowded, Job())
+        prepare_tokens(crowded, Job())
     assert (crowded.processed / "train.bin").read_bytes() == before
     assert not list(crowded.processed.glob("*.partial"))
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 
 SETTINGS: dict[str, object] = {
     "model.vocab_size": 400, "model.d_model": 32, "model.n_heads": 2, "model.n_layers": 2, "model.d_ff": 64,
@@ -20,7 +22,7 @@ def project_with_tokens(root: Path, **changes: object) -> Project:
     """A new project at `root` on 300 English stories, ready to train. `changes` by name with __ for the dot."""
     project = projects.new_project(root, "nano", "en")
     projects.change_settings(project, {**SETTINGS, **{name.replace("__", "."): v for name, v in changes.items()}})
-    texts.add_stories(project, "en", 300, Job())
-    texts.train_tokenizer(project, Job())
-    texts.prepare(project, Job())
+    sources.add_stories(project, "en", 300, Job())
+    train_tokenizer(project, Job())
+    prepare_tokens(project, Job())
     return project

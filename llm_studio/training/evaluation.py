@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import torch
 
 from llm_studio.config import Settings
+from llm_studio.data.sources.conversations import ASSISTANT, USER
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens import batches
 from llm_studio.data.tokens.dataset import Tokens
-from llm_studio.data.tokens.turns import ASSISTANT, USER
 from llm_studio.device import Compute
 from llm_studio.errors import DataError
 from llm_studio.i18n import _

@@ -14,7 +14,7 @@ from llm_studio.project import Project, State
 from llm_studio.workflows.projects import Cost, Steps, model_cost, steps
 
 if TYPE_CHECKING:
-    from llm_studio.data.sources.store import Source
+    from llm_studio.data.sources.manifest import Source
     from llm_studio.runs.record import Run
 
 

@@ -10,8 +10,10 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_generator
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.train import PROMPTS, seconds_per_step, train
 
 if TYPE_CHECKING:
@@ -50,13 +52,13 @@ def quickstart(
     done = projects.steps(project)
     if done.data is State.TO_DO:
         say("download")
-        texts.add_stories(project, language, _STORIES, job)
+        sources.add_stories(project, language, _STORIES, job)
     if done.tokenizer is not State.READY:
         say("tokenizer")
-        texts.train_tokenizer(project, job)
+        train_tokenizer(project, job)
     if projects.steps(project).tokens is not State.READY:
         say("tokens")
-        texts.prepare(project, job)
+        prepare_tokens(project, job)
     say("train")
     interrupted = _interrupted_run(project)
     if interrupted:
@@ -79,9 +81,9 @@ def example(folder: Path, language: str, job: Job) -> Project:
     while (folder / name).exists():
         name, number = f"{wanted}-{number}", number + 1
     project = projects.new_project(folder / name, _PRESET, language)
-    texts.add_stories(project, language, _STORIES, job)
-    texts.train_tokenizer(project, job)
-    texts.prepare(project, job)
+    sources.add_stories(project, language, _STORIES, job)
+    train_tokenizer(project, job)
+    prepare_tokens(project, job)
     projects.change_settings(project, _affordable(project))
     return project
 

@@ -151,7 +151,8 @@ def documents(megabytes: float) -> Iterator[str]:
 
 def write(root: Path, megabytes: str) -> dict[str, Any]:
     """Write the texts to disk, as a reader would."""
-    from llm_studio.data.sources.store import Chunk, write_source
+    from llm_studio.data.chunks import Chunk
+    from llm_studio.data.sources.store import write_source
 
     source = write_source(Project.open(root).raw, "stories", "", (Chunk(t, True) for t in documents(float(megabytes))),
                           Job())  # fmt: skip
@@ -171,16 +172,16 @@ def plan(root: Path) -> dict[str, Any]:
 
 def tokenizer(root: Path) -> dict[str, Any]:
     """A tokenizer trained on the corpus, in the process that the program starts for it."""
-    from llm_studio.workflows.data.texts import train_tokenizer
+    from llm_studio.workflows.tokenizer.train import train_tokenizer
 
     return {"vocabulary": train_tokenizer(Project.open(root), Job(), VOCABULARY).vocab_size}
 
 
 def prepare(root: Path) -> dict[str, Any]:
     """The tokens, as the program makes them: a scan, then cleaning again, encoding and writing."""
-    from llm_studio.workflows.data import texts
+    from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 
-    return {"tokens": texts.prepare(Project.open(root), Job()).train_tokens}
+    return {"tokens": prepare_tokens(Project.open(root), Job()).train_tokens}
 
 
 def bare(root: Path) -> dict[str, Any]:

@@ -56,7 +56,9 @@ def prepare_and_tell(preset: str, folder: str) -> None:
     """Make a project with random words and print its forecast."""
     from llm_studio.jobs import Job
     from llm_studio.workflows import projects
-    from llm_studio.workflows.data import texts
+    from llm_studio.workflows.data import sources
+    from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+    from llm_studio.workflows.tokenizer.train import train_tokenizer
     from llm_studio.workflows.training import forecast
 
     project = projects.new_project(Path(folder) / "p", preset)  # type: ignore[arg-type]
@@ -67,9 +69,9 @@ def prepare_and_tell(preset: str, folder: str) -> None:
     words = ["".join(chance.choices(letters, k=chance.randint(2, 9))) for _ in range(2 * settings.model.vocab_size)]
     source = Path(folder) / "words.txt"
     source.write_text("\n\n".join(" ".join(chance.choices(words, k=300)) for _ in range(1200)), encoding="utf-8")
-    texts.add_files(project, source, Job(), separator="blank")
-    texts.train_tokenizer(project, Job())
-    texts.prepare(project, Job())
+    sources.add_files(project, source, Job(), separator="blank")
+    train_tokenizer(project, Job())
+    prepare_tokens(project, Job())
     first = forecast.forecast(project, settings)
     measured = forecast.measured(project, settings, Job())
     began = time.perf_counter()

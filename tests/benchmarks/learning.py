@@ -7,7 +7,9 @@ from llm_studio.data.tokens.baselines import bigram_loss
 from llm_studio.data.tokens.dataset import open_tokens
 from llm_studio.jobs import Job
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.train import train
 
 REAL_TEXTS = Path(__file__).parents[3] / "shared" / "data"
@@ -34,9 +36,9 @@ def learn(text: Path, vocabulary: int, steps: int, batch: int = 32) -> tuple[flo
         project = projects.new_project(Path(folder) / "p", "nano")
         # the texts as they came: so few steps end before or after the loss falls steeply, which any change can move
         projects.change_settings(project, {"data.tidy_spaces": False, "data.remove_invisible": False})
-        texts.add_files(project, text, Job())
-        texts.train_tokenizer(project, Job(), vocabulary)
-        texts.prepare(project, Job())
+        sources.add_files(project, text, Job())
+        train_tokenizer(project, Job(), vocabulary)
+        prepare_tokens(project, Job())
         changes = {"training.max_steps": steps, "training.batch_size": batch,
                    "training.warmup_steps": min(100, steps // 10), "training.eval_interval": max(1, steps // 4),
                    "training.checkpoint_interval": steps,

@@ -21,7 +21,9 @@ from llm_studio.data.tokens import dataset
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 
 STORIES = 20_000
 ROUNDS = 3
@@ -33,11 +35,11 @@ def main() -> None:
     """Print speeds and memory."""
     with tempfile.TemporaryDirectory() as folder:
         project = projects.new_project(Path(folder) / "p", "nano", "en")
-        texts.add_stories(project, "en", STORIES, Job())
-        texts.train_tokenizer(project, Job(), 4096)
+        sources.add_stories(project, "en", STORIES, Job())
+        train_tokenizer(project, Job(), 4096)
         _speed(project.root)
         for stories in (STORIES, 10 * STORIES):
-            texts.add_stories(project, "en", stories, Job())
+            sources.add_stories(project, "en", stories, Job())
             figures = _in_a_process("whole", project.root)
             print(f"prepare on {figures['megabytes']:6.0f} MB: peak memory {figures['peak_mb']:.0f} MB, "
                   f"{figures['megabytes'] / figures['seconds']:.1f} MB/s with the scan")  # fmt: skip
@@ -113,7 +115,7 @@ def ours(root: Path) -> dict[str, Any]:
 def whole(root: Path) -> dict[str, Any]:
     """The whole step as the program does it, with its peak memory."""
     began = time.perf_counter()
-    prepared = texts.prepare(Project.open(root), Job())
+    prepared = prepare_tokens(Project.open(root), Job())
     return {"seconds": time.perf_counter() - began, "peak_mb": peak_mb(), "megabytes": prepared.characters / 1e6}
 
 
@@ -124,9 +126,9 @@ def line(folder: Path) -> dict[str, Any]:
     base = peak_mb()
     seconds: dict[str, float] = {}
     for name, step in {
-        "download": lambda: texts.add_files(project, folder / "line.txt", Job()),
-        "train-tokenizer": lambda: texts.train_tokenizer(project, Job()),
-        "prepare": lambda: texts.prepare(project, Job()),
+        "download": lambda: sources.add_files(project, folder / "line.txt", Job()),
+        "train-tokenizer": lambda: train_tokenizer(project, Job()),
+        "prepare": lambda: prepare_tokens(project, Job()),
     }.items():
         began = time.perf_counter()
         step()

@@ -24,7 +24,9 @@ from llm_studio.data.tokens import batches
 from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.jobs import Job
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from tests.benchmarks.learner import Learner
 from tests.benchmarks.learning import REAL_TEXTS
 
@@ -103,11 +105,11 @@ def _tokens(preset: str, text: str) -> Iterator[tuple[Tokens, int]]:
     with tempfile.TemporaryDirectory() as folder:
         project = projects.new_project(Path(folder) / "p", preset)
         if text == "stories":
-            texts.add_stories(project, "en", 20_000, Job())
+            sources.add_stories(project, "en", 20_000, Job())
         else:
-            texts.add_files(project, REAL_TEXTS / text, Job())
-        vocabulary = texts.train_tokenizer(project, Job()).vocab_size
-        texts.prepare(project, Job())
+            sources.add_files(project, REAL_TEXTS / text, Job())
+        vocabulary = train_tokenizer(project, Job()).vocab_size
+        prepare_tokens(project, Job())
         with open_tokens(project.processed) as tokens:
             yield tokens, vocabulary
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from tests.windows.start import show, starts
 
 PAIRS, STEPS = 5, 200
@@ -34,9 +36,9 @@ def _project(root: Path) -> Project:
     project = projects.new_project(root, "nano", "en")
     projects.change_settings(project, {"training.eval_interval": 1000, "training.checkpoint_interval": 1000,
                                        "training.max_steps": STEPS, "training.warmup_steps": 10})  # fmt: skip
-    texts.add_stories(project, "en", 4000, Job())
-    texts.train_tokenizer(project, Job())
-    texts.prepare(project, Job())
+    sources.add_stories(project, "en", 4000, Job())
+    train_tokenizer(project, Job())
+    prepare_tokens(project, Job())
     return project
 
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
+from llm_studio.data.chunks import Chunk, in_chunks
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner, clean, pipeline
 from llm_studio.data.cleaning.lines import RepeatedLines, pattern
-from llm_studio.data.sources.store import Chunk, in_chunks
 
 OFF = DataSettings.model_validate(dict.fromkeys(TEXT_RULES, False))
 REPEATED = frozenset({"Page #", "HEADER", "a", "#"})

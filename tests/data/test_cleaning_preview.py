@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from llm_studio.config import DataSettings
+from llm_studio.data.chunks import CHUNK_CHARACTERS, Chunk
 from llm_studio.data.cleaning import TEXT_RULES
 from llm_studio.data.corpus import cleaning_preview
 from llm_studio.data.corpus.cleaning_preview import DOCUMENT_RULES, Preview, Previewer
 from llm_studio.data.corpus.corpus import Corpus
 from llm_studio.data.corpus.selection import Verdict
-from llm_studio.data.sources.store import CHUNK_CHARACTERS, Chunk, write_source
+from llm_studio.data.sources.store import write_source
 from llm_studio.errors import Cancelled
 from llm_studio.events import Event, Progress, RuleMeasured
 from llm_studio.jobs import Job

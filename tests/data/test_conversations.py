@@ -14,7 +14,7 @@ from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from tests.data.making import documents, parquet, written
 
 
@@ -87,15 +87,15 @@ def project(tmp_path: Path) -> Project:
 
 def test_a_source_of_conversations_says_so_in_its_manifest(project: Project, tmp_path: Path) -> None:
     lines = "".join(json.dumps(record) + "\n" for record in (CHAT, CHAT, {"messages": []}))
-    source = texts.add_files(project, written(tmp_path, "chat.jsonl", lines), Job())
+    source = sources.add_files(project, written(tmp_path, "chat.jsonl", lines), Job())
     assert (source.conversations, source.documents) == (True, 2)
     assert source.notes == ("chat.jsonl: 1 record is no conversation and was passed over.",)
-    assert texts.add_files(project, written(tmp_path, "a.txt", "Plain text."), Job()).conversations is False
+    assert sources.add_files(project, written(tmp_path, "a.txt", "Plain text."), Job()).conversations is False
     assert [(s.name, s.conversations) for s in store.sources(project.raw)] == [("a", False), ("chat", True)]
 
 
 def test_a_manifest_made_before_there_were_conversations_is_read(project: Project, tmp_path: Path) -> None:
-    source = texts.add_files(project, written(tmp_path, "a.txt", "Plain text."), Job())
+    source = sources.add_files(project, written(tmp_path, "a.txt", "Plain text."), Job())
     manifest = project.raw / "a.meta.json"
     content = json.loads(manifest.read_text(encoding="utf-8"))
     del content["conversations"]

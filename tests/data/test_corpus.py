@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.cleaning import clean
 from llm_studio.data.corpus import corpus
 from llm_studio.data.corpus.corpus import Corpus, Plan, Side, TextSpan, unit_end
-from llm_studio.data.sources.store import Chunk, write_source
+from llm_studio.data.sources.store import write_source
 from llm_studio.errors import Cancelled, DataError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job

@@ -10,8 +10,9 @@ import pytest
 
 from llm_studio import files
 from llm_studio.config import DataSettings, TokenizerSettings
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.corpus.corpus import Corpus, Plan, TextSpan
-from llm_studio.data.sources.store import Chunk, write_source
+from llm_studio.data.sources.store import write_source
 from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer
 from llm_studio.data.tokenizer.training import train_tokenizer

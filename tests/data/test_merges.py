@@ -73,10 +73,10 @@ def test_a_smaller_vocabulary_is_what_a_smaller_training_gives(project: Project)
     import tokenizers
 
     from llm_studio.jobs import Job
-    from llm_studio.workflows.data import texts
+    from llm_studio.workflows.tokenizer.train import train_tokenizer
 
     large = Tokenizer.load(project.tokenizer_file)
-    texts.train_tokenizer(project, Job(), 330)
+    train_tokenizer(project, Job(), 330)
     small = Tokenizer.load(project.tokenizer_file)
     merges = Merges(large)
     library = tokenizers.Tokenizer.from_str(large.to_json())

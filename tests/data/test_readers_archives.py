@@ -18,7 +18,7 @@ from llm_studio.errors import Cancelled, SourceError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from tests.data.making import documents, docx, epub, one_of_each, paragraph, rows, written, zipped
 
 sparse = pytest.mark.skipif(os.name == "nt", reason="Windows fills a file that is made longer")
@@ -247,8 +247,8 @@ def project(tmp_path: Path) -> Project:
 def test_what_was_left_out_is_in_the_notes_of_the_source(project: Project, tmp_path: Path) -> None:
     for n in range(count := 130):
         written(tmp_path, f"in/{n:03}.txt", "" if n else "text")
-    source = texts.add_files(project, tmp_path / "in", Job())
+    source = sources.add_files(project, tmp_path / "in", Job())
     assert source.documents == 1
     assert len(source.notes) == 101
     assert source.notes[-1] == f"{count - 101} more files were left out."
-    assert texts.add_files(project, written(tmp_path, "b.txt.gz", gzip.compress(b"text")), Job()).name == "b"
+    assert sources.add_files(project, written(tmp_path, "b.txt.gz", gzip.compress(b"text")), Job()).name == "b"

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.data.sources.readers.inspect import look
-from llm_studio.data.sources.readers.options import KINDS, ReadOptions
+from llm_studio.data.sources.readers.kinds import SUFFIXES
+from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
 from tests.data.making import documents, one_of_each, written
@@ -35,7 +36,7 @@ def read_or_refused(path: Path) -> None:
 
 
 @fuzz
-@given(st.sampled_from(KINDS), st.binary(max_size=400))
+@given(st.sampled_from(SUFFIXES), st.binary(max_size=400))
 def test_random_bytes_under_every_ending(tmp_path: Path, kind: str, content: bytes) -> None:
     if kind != ".pdf":
         path = written(tmp_path, f"a{kind}", content)

@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
+from llm_studio.data.chunks import CHUNK_CHARACTERS, Chunk
 from llm_studio.data.cleaning import TEXT_RULES, clean
 from llm_studio.data.corpus import text_stats as measures_module
 from llm_studio.data.corpus.corpus import Corpus, Plan, Side
 from llm_studio.data.corpus.selection import Verdict, draw, duplicates
 from llm_studio.data.corpus.text_stats import TextStats, TextStatsWriter
-from llm_studio.data.sources.store import CHUNK_CHARACTERS, Chunk, write_source
+from llm_studio.data.sources.store import write_source
 from llm_studio.errors import DataError
 from llm_studio.jobs import Job
 

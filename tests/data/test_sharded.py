@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import store
+from llm_studio.data.sources.manifest import Source
 from llm_studio.data.sources.sharded import ShardedSourceWriter, plans, write_plan
 from llm_studio.errors import SourceError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
 
 
-def grown(folder: Path, portions: Sequence[Sequence[str]]) -> store.Source:
+def grown(folder: Path, portions: Sequence[Sequence[str]]) -> Source:
     """A source to which portions of documents were appended, by as many calls."""
     done = 0
     for portion in portions:

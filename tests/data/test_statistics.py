@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.corpus.corpus import Corpus
 from llm_studio.data.corpus.statistics import Statistics, histogram, measure
 from llm_studio.data.corpus.word_counts import WordCounts, words_of
-from llm_studio.data.sources.store import Chunk, write_source
+from llm_studio.data.sources.store import write_source
 from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.errors import Cancelled
 from llm_studio.events import Progress

@@ -11,16 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.sources import store
-from llm_studio.data.sources.store import (
-    Chunk,
-    in_chunks,
-    read_chunks,
-    remove_source,
-    source_name,
-    sources,
-    write_source,
-)
+from llm_studio.data.chunks import Chunk, in_chunks
+from llm_studio.data.sources.manifest import Source
+from llm_studio.data.sources.store import read_chunks, remove_source, source_name, sources, write_source
 from llm_studio.errors import Cancelled, SourceError, StorageError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
@@ -29,7 +22,7 @@ documents = st.lists(st.text(max_size=60), min_size=1, max_size=20)
 anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 
 
-def written(folder: Path, texts: list[str], name: str = "texts") -> store.Source:
+def written(folder: Path, texts: list[str], name: str = "texts") -> Source:
     return write_source(folder, name, "a test", [Chunk(text, True) for text in texts], Job())
 
 
@@ -60,7 +53,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, texts: list[str]) -> None
 @given(st.lists(st.text(st.sampled_from("ab \n\t\r\x00é\u0301\u1100\u1161\u200d"), max_size=40), min_size=1), st.data())
 def test_pieces_depend_on_the_text_and_not_on_its_fragments(texts: list[str], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", 7)
+        patch.setattr("llm_studio.data.chunks.CHUNK_CHARACTERS", 7)
         whole = list(in_chunks(Chunk(text, True) for text in texts))
         fragments: list[Chunk] = []
         for text in texts:

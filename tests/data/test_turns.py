@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from llm_studio.config import TokenizerSettings
 from llm_studio.data.corpus.corpus import TextSpan
+from llm_studio.data.sources.conversations import ASSISTANT, END, USER
 from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer
 from llm_studio.data.tokenizer.training import train_tokenizer
 from llm_studio.data.tokens.dataset import open_tokens, prepare
-from llm_studio.data.tokens.turns import ASSISTANT, END, USER, questions
+from llm_studio.data.tokens.turns import questions
 from llm_studio.errors import DataError, TokenizerError
 from llm_studio.jobs import Job
 

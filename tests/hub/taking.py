@@ -2,6 +2,7 @@
 
 from llm_studio.data.sources import store
 from llm_studio.data.sources.hub.plan import DownloadRequest
+from llm_studio.data.sources.manifest import Source
 from llm_studio.events import Event, Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -21,11 +22,11 @@ def texts_in(project: Project, name: str = "tales") -> list[str]:
     return texts[:-1]
 
 
-def take(project: Project, wanted: DownloadRequest = TALES) -> store.Source:
+def take(project: Project, wanted: DownloadRequest = TALES) -> Source:
     return download(project, wanted, Job())
 
 
-def take_and_tell(project: Project, wanted: DownloadRequest = TALES) -> tuple[store.Source, list[str]]:
+def take_and_tell(project: Project, wanted: DownloadRequest = TALES) -> tuple[Source, list[str]]:
     """The source and the notices."""
     events: list[Event] = []
     source = download(project, wanted, Job(events.append))

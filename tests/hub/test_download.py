@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from llm_studio.data.sources import store
 from llm_studio.data.sources.hub import plan
 from llm_studio.data.sources.hub.plan import DownloadRequest
+from llm_studio.data.sources.manifest import manifest_path
 from llm_studio.errors import Cancelled, DownloadError, StorageError
 from llm_studio.events import Event, Fetched
+from llm_studio.files import read_json
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
@@ -146,7 +148,7 @@ def test_a_killed_download_goes_on_where_it_was(hub: Hub, empty: Project) -> Non
         "from llm_studio.workflows.data.download import download as take\n"
         "download.PART_BYTES = 100_000\ntold = []\n"
         "def report(event):\n    told.append(event)\n    len(told) == 4 and os._exit(9)\n"
-        "take(Project.open(Path(sys.argv[1])), plan.Wanted('me/tales'), Job(report))\n"
+        "take(Project.open(Path(sys.argv[1])), plan.DownloadRequest('me/tales'), Job(report))\n"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(empty.root)], check=False)
     assert killed.returncode == 9
@@ -232,7 +234,7 @@ def test_conversations_are_rendered(hub: Hub, empty: Project) -> None:
     hub.add("me/chats", {"train.parquet": sink.getvalue()})
     take(empty, DownloadRequest("me/chats"))
     assert texts_in(empty, "chats")[2] == "<|user|>What is 2?<|assistant|>A number."
-    assert store.read_json(store.manifest_of(empty.raw, "chats"))["conversations"] is True  # pyright: ignore
+    assert read_json(manifest_path(empty.raw, "chats"))["conversations"] is True  # pyright: ignore
 
 
 def test_records_without_text_are_passed_over(hub: Hub, empty: Project) -> None:

@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from llm_studio.data.sources.conversations import ASSISTANT, USER
 from llm_studio.data.tokens import batches
 from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
 from llm_studio.data.tokens.dataset import Tokens, open_tokens
-from llm_studio.data.tokens.turns import ASSISTANT, USER
 from llm_studio.device import Compute
 from llm_studio.errors import DataError
 from llm_studio.events import Notice

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import torch
 
+from llm_studio.data.sources.conversations import ASSISTANT, END, USER
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
-from llm_studio.data.tokens.turns import ASSISTANT, END, USER
 from llm_studio.errors import CheckpointError, ProjectError, TrainingError
 from llm_studio.events import Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, registry, snapshots
-from llm_studio.workflows.data import texts
 from llm_studio.workflows.generation import chats
 from llm_studio.workflows.generation.generate import answer, load_generator
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.train import train
 from tests.talk import add_talk
 from tests.training.test_resume import DieAt, StopAt, assert_same_weights
@@ -98,8 +99,8 @@ def test_what_does_not_fit_is_refused_in_a_sentence_and_leaves_nothing(base: Pro
     newest.write_bytes(newest.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="damaged"):
         train(base, Job(), run="a", continue_from="base/step-000012")
-    texts.train_tokenizer(base, Job(), 300)
-    texts.prepare(base, Job())
+    train_tokenizer(base, Job(), 300)
+    prepare_tokens(base, Job())
     with pytest.raises(TrainingError, match=r"another tokenizer.*tokenizer\.json"):
         train(base, Job(), run="a", continue_from="base/step-000010")
     assert not registry.exists(base, "a")

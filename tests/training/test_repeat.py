@@ -14,7 +14,8 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, registry
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 from llm_studio.workflows.training.train import train
 from tests.training.test_resume import StopAt, assert_same_weights, records
 
@@ -61,8 +62,8 @@ def test_the_record_holds_all_that_a_run_was_made_with(project: Project) -> None
 def test_what_differs_is_told(project: Project) -> None:
     train(project, StopAt(4).job, run="a", changes=UNUSUAL)
     train(project, Job(), run="a", resume=True, changes={"training.learning_rate": 1e-3})
-    texts.add_stories(project, "en", 50, Job())
-    texts.prepare(project, Job())
+    sources.add_stories(project, "en", 50, Job())
+    prepare_tokens(project, Job())
     said: list[Event] = []
     changes = {"training.max_steps": 9, "training.threads": 2}
     made = train(project, Job(said.append), like="a", changes=changes).run

@@ -16,7 +16,7 @@ from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.window.main_window import MainWindow
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from tests.ui.driver import Driver
 
 
@@ -56,14 +56,14 @@ def test_the_button_of_the_log_raises_nothing_where_its_folder_cant_be_made(
 def test_a_file_that_fails_unforeseen_is_told_of_and_the_others_are_looked_at(
     opened: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = texts.look
+    look = sources.look
 
     def fail_at_one(path: Path, job: Job, **how: Any) -> object:
         if path.name == "odd.csv":
             raise ValueError("a table of a new kind")
         return look(path, job, **how)
 
-    monkeypatch.setattr(texts, "look", fail_at_one)
+    monkeypatch.setattr(sources, "look", fail_at_one)
     for name in ("odd.csv", "right.csv"):
         (tmp_path / name).write_text("text\nOnce upon a time\n", encoding="utf-8")
     opened.page("data").own_files.take([tmp_path / "odd.csv", tmp_path / "right.csv"])

@@ -14,7 +14,7 @@ from llm_studio.ui.dialogs.cleaning import CleaningDialog
 from llm_studio.ui.dialogs.statistics import StatisticsDialog
 from llm_studio.ui.widgets.changes import Change, Changes
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from tests.ui.driver import LONG, Driver
 
 
@@ -22,7 +22,7 @@ from tests.ui.driver import LONG, Driver
 def mixed(driver: Driver, tmp_path: Path) -> Driver:
     """A project with stories and with pages full of what a model should not learn."""
     project = projects.new_project(tmp_path / "mixed", "nano", "en")
-    texts.add_stories(project, "en", 200, Job())
+    sources.add_stories(project, "en", 200, Job())
     pages = tmp_path / "pages"
     pages.mkdir()
     for n in range(12):
@@ -30,7 +30,7 @@ def mixed(driver: Driver, tmp_path: Path) -> Driver:
             f"<p>The fox number {n} went   home &amp; slept. It was a long and quiet night.</p>\n", encoding="utf-8"
         )
     (pages / "again.txt").write_text((pages / "3.txt").read_text(encoding="utf-8"), encoding="utf-8")
-    texts.add_files(project, pages, Job())
+    sources.add_files(project, pages, Job())
     driver.open(project)
     return driver
 

@@ -13,7 +13,7 @@ from llm_studio.project import Project
 from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 from llm_studio.ui.widgets.toast import ToastBar
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from tests.ui.driver import LONG, Driver
 
 COPY = Qt.DropAction.CopyAction
@@ -371,7 +371,7 @@ def test_another_project_leaves_nothing_of_the_one_before(opened: Driver, tmp_pa
     page = opened.page("data")
     page.preview.words.setText("Once")
     other = projects.new_project(tmp_path / "other", "nano", "fr")
-    texts.add_stories(other, "fr", 20, Job())
+    sources.add_stories(other, "fr", 20, Job())
     opened.open(other)
     assert names(page) == ["stories-fr"]
     assert page.preview.words.text() == ""

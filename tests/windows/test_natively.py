@@ -18,7 +18,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import registry
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.training.train import TrainResult, train
 from tests.tiny import project_with_tokens
 
@@ -101,7 +101,7 @@ def test_sources_that_differ_by_case_alone_are_two(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
     (tmp_path / "a" / "Tales.txt").write_text("Once upon a time.", encoding="utf-8")
     (tmp_path / "b" / "TALES.txt").write_text("There was a fox.", encoding="utf-8")
-    made = texts.add_several(project, [tmp_path / "a" / "Tales.txt", tmp_path / "b" / "TALES.txt"], Job())
+    made = sources.add_several(project, [tmp_path / "a" / "Tales.txt", tmp_path / "b" / "TALES.txt"], Job())
     assert len({source.name.lower() for source in made}) == 2
     assert len(list(project.raw.glob("*.parquet"))) == 2
 

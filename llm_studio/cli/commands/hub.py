@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm_studio.data.sources.hub.catalogue import Entry
     from llm_studio.data.sources.hub.plan import DownloadRequest
     from llm_studio.data.sources.hub.search import Found
-    from llm_studio.data.sources.store import Source
+    from llm_studio.data.sources.manifest import Source
 
 
 DatasetName = Annotated[

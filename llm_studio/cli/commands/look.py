@@ -11,7 +11,7 @@ from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.paths import quoted
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.readers.inspect import Inspection
@@ -35,7 +35,7 @@ def look(
     as_json: Json = False,
 ) -> None:
     with running(as_json) as job:
-        seen = texts.look(path, job, separator=separator, text_field=text_field)
+        seen = sources.look(path, job, separator=separator, text_field=text_field)
         field = f" --text-field {quoted(Path(seen.text_field))}" if seen.text_field and not seen.field_guessed else ""
         job.report(Done(
             "" if as_json else "\n".join(_lines(seen)),

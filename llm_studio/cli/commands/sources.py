@@ -14,10 +14,10 @@ from llm_studio.i18n import _, short_number, size
 from llm_studio.paths import quoted
 from llm_studio.project import Project
 from llm_studio.workflows.data import download as hub_workflow
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
 
 if TYPE_CHECKING:
-    from llm_studio.data.sources.store import Source
+    from llm_studio.data.sources.manifest import Source
 
 
 def register(app: typer.Typer) -> None:
@@ -46,12 +46,12 @@ def download(
     project = Project.open(folder)
     with running(as_json) as job:
         if dataset is None:
-            texts.remove_source(project, remove or "")
+            sources.remove_source(project, remove or "")
             job.report(Done(_("The source “{name}” has been removed.").format(name=remove)))
             return
-        if dataset == texts.STORIES:
+        if dataset == sources.STORIES:
             language = story_language(lang) or project.settings().project.language
-            source = texts.add_stories(project, language, max_samples or texts.DEFAULT_STORIES, job, seed)
+            source = sources.add_stories(project, language, max_samples or sources.DEFAULT_STORIES, job, seed)
         elif request := hub_workflow.wanted(
             dataset, lang=lang, split=split, text_field=text_field, max_documents=max_samples,
             max_megabytes=max_megabytes,
@@ -60,7 +60,7 @@ def download(
                      "max-samples": max_samples, "max-megabytes": max_megabytes}  # fmt: skip
             source = hub.fetch(project, request, options, job)
         else:
-            source = texts.add_files(project, Path(dataset), job, separator=separator, text_field=text_field,
+            source = sources.add_files(project, Path(dataset), job, separator=separator, text_field=text_field,
                                      max_documents=max_samples)  # fmt: skip
         job.report(_source_done(folder, source))
 

@@ -10,7 +10,8 @@ from llm_studio.events import Done
 from llm_studio.i18n import _, number
 from llm_studio.paths import quoted
 from llm_studio.project import Project
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer as train_project_tokenizer
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +27,7 @@ def train_tokenizer(
 ) -> None:
     project = Project.open(folder)
     with running(as_json) as job:
-        made = texts.train_tokenizer(project, job, vocab_size)
+        made = train_project_tokenizer(project, job, vocab_size)
         text = _("tokenizer.json: {n} tokens; {characters} characters per token, {tokens} tokens per word "
                  "on unseen text.").format(
             n=number(made.vocab_size), characters=number(made.characters_per_token, 2),
@@ -43,7 +44,7 @@ def train_tokenizer(
 def prepare(folder: Folder, as_json: Json = False) -> None:
     project = Project.open(folder)
     with running(as_json) as job:
-        made = texts.prepare(project, job)
+        made = prepare_tokens(project, job)
         job.report(Done(
             _("train.bin: {train} tokens; val.bin: {validation} tokens.").format(
                 train=number(made.train_tokens), validation=number(made.validation_tokens)),

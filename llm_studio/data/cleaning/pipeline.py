@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from llm_studio.config import DataSettings
+from llm_studio.data.chunks import before_white_space, safe_cut
 from llm_studio.data.cleaning.characters import normalize_unicode, remove_controls, remove_invisible
 from llm_studio.data.cleaning.html import remove_html
 from llm_studio.data.cleaning.lines import LineRemover
 from llm_studio.data.cleaning.spaces import Tidier
-from llm_studio.data.sources.store import before_white_space, safe_cut
 
 TEXT_RULES = (
     "remove_controls",

@@ -18,7 +18,8 @@ from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.near_duplicates import NearDuplicate
 from llm_studio.data.corpus.corpus import Corpus
 from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, duplicates
-from llm_studio.data.sources.store import Source, read_chunks, read_from
+from llm_studio.data.sources.manifest import Source
+from llm_studio.data.sources.store import read_chunks, read_from
 from llm_studio.events import CleaningExample, Progress, RuleMeasured
 from llm_studio.i18n import _
 from llm_studio.jobs import Job

@@ -15,12 +15,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.config import SPECIAL_TOKENS, DataSettings
+from llm_studio.config import DataSettings
+from llm_studio.data.chunks import before_white_space, safe_cut
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.lines import RepeatedLines
 from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, draw, too_little
 from llm_studio.data.corpus.text_stats import Choice, TextStats, TextStatsWriter
-from llm_studio.data.sources.store import Source, before_white_space, read_chunks, safe_cut, sources
+from llm_studio.data.sources.conversations import USER
+from llm_studio.data.sources.manifest import Source
+from llm_studio.data.sources.store import read_chunks, sources
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
 from llm_studio.files import fingerprint
@@ -33,7 +36,7 @@ LONGEST_UNIT = 8_000
 SHORTEST_UNIT = 400
 """Characters aimed at when a document is cut. Units are from half to twice as long; shorter documents stay whole."""
 _UNITS_WANTED = 5
-_END, _QUESTION, _ANSWER = SPECIAL_TOKENS
+
 _REPORT_EVERY = 4_000_000
 
 
@@ -243,8 +246,8 @@ def unit_end(text: str, start: int, size: int, conversation: bool = False) -> in
     """
     low, aim, high = start + size // 2, start + size, start + size * 3 // 2
     if conversation:
-        question = text.rfind(_QUESTION, low, aim)
-        question = text.find(_QUESTION, aim, high) if question < 0 else question
+        question = text.rfind(USER, low, aim)
+        question = text.find(USER, aim, high) if question < 0 else question
         if question > low:
             return question
     for mark in ("\n\n", "\n"):

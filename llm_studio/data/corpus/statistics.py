@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from llm_studio.data.corpus.languages import identify
 from llm_studio.data.corpus.word_counts import WordCounts, words_of
-from llm_studio.data.tokens.turns import without_markers
+from llm_studio.data.sources.conversations import without_markers
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job

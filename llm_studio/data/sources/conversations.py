@@ -6,12 +6,14 @@ What the system says stands before the next question, inside the user's turn. A 
 a message is written with a space in it, so that it can't be mistaken for a turn.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
 from llm_studio.config import SPECIAL_TOKENS
 
-_END, USER, ASSISTANT = SPECIAL_TOKENS
+END, USER, ASSISTANT = SPECIAL_TOKENS
+_MARKERS = re.compile(f"({re.escape(USER)}|{re.escape(ASSISTANT)})")
 _SYSTEM = "system"
 
 _LISTS = ("messages", "conversations", "conversation", "dialog", "dialogue")
@@ -67,6 +69,16 @@ def written_out(text: str) -> str:
         for token in SPECIAL_TOKENS:
             text = text.replace(token, f"<| {token[2:]}")
     return text
+
+
+def split_at_markers(text: str) -> list[str]:
+    """The text before the first marker, then each marker and the text after it, in turn."""
+    return _MARKERS.split(text)
+
+
+def without_markers(text: str) -> str:
+    """The text of a conversation with a line end in place of each marker."""
+    return _MARKERS.sub("\n", text)
 
 
 def _turns(record: Mapping[str, object]) -> list[_Turn]:

@@ -7,31 +7,27 @@ that someone may have open is ever replaced.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from llm_studio.data.chunks import Chunk
-from llm_studio.data.sources.store import MANIFEST_VERSION, Measure, Source, manifest_of, parquet_of, write_rows
+from llm_studio.data.sources.manifest import (
+    MANIFEST_VERSION,
+    Source,
+    SourcePart,
+    manifest_path,
+    parquet_path,
+    parts_in,
+)
+from llm_studio.data.sources.store import Measure, write_rows
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, read_json, remove_folder, translate_os_errors, write_json
 from llm_studio.jobs import Job
 
 PLAN = "_download.json"
 """What the source is made from, in its folder: readers of Parquet folders pass over names that begin with “_”."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a growing source. `end`: the place in the origin after its last document."""
-
-    documents: int
-    characters: int
-    bytes: int
-    sha256: str
-    file: int
-    end: tuple[int, int]
 
 
 class ShardedSourceWriter:
@@ -42,8 +38,8 @@ class ShardedSourceWriter:
         self.options = dict(options)
         self._folder = folder
         self._origin = origin
-        self._path = parquet_of(folder, name)
-        manifest = read_json(manifest_of(folder, name)) or {}
+        self._path = parquet_path(folder, name)
+        manifest = read_json(manifest_path(folder, name)) or {}
         self.parts = parts_in(manifest)
         self._created: str = manifest.get("created") or datetime.now(UTC).isoformat(timespec="seconds")
         self._extra = {key: manifest[key] for key in manifest.keys() & Source.__dataclass_fields__.keys()}
@@ -81,7 +77,7 @@ class ShardedSourceWriter:
         with atomic_write(path) as beside:
             write_rows(beside, pieces, measure, job, told)
         digest = measure.source("", "", (), None).sha256
-        part = Part(measure.documents, measure.characters, measure.bytes, digest, path.stat().st_size, end())
+        part = SourcePart(measure.documents, measure.characters, measure.bytes, digest, path.stat().st_size, end())
         self.parts.append(part)
         self.save()
 
@@ -98,7 +94,7 @@ class ShardedSourceWriter:
         if self.parts:
             self.save()
         else:
-            manifest_of(self._folder, self.name).unlink(missing_ok=True)
+            manifest_path(self._folder, self.name).unlink(missing_ok=True)
 
     def save(self) -> None:
         """Let the parts so far, and the options, be what the source is."""
@@ -110,7 +106,7 @@ class ShardedSourceWriter:
             "created": self._created, "notes": self._extra.get("notes", []), "options": self.options,
             "file": sum(part.file for part in self.parts), "parts": [asdict(part) for part in self.parts],
         }  # fmt: skip
-        write_json(manifest_of(self._folder, self.name), content)
+        write_json(manifest_path(self._folder, self.name), content)
 
     def set_field(self, name: str, value: object) -> None:
         """Set a further field of the manifest, written by the next `save`."""
@@ -124,7 +120,7 @@ class ShardedSourceWriter:
 
 def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     """Keep what the source `name` is to be made from. Raises StorageError."""
-    path = parquet_of(folder, name)
+    path = parquet_path(folder, name)
     with translate_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     write_json(path / PLAN, content)
@@ -135,17 +131,3 @@ def plans(folder: Path) -> dict[str, dict[str, Any]]:
     paths = sorted(folder.glob(f"*.parquet/{PLAN}")) if folder.is_dir() else []
     found = {path.parent.stem: read_json(path) for path in paths if not path.parent.name.startswith(".")}
     return {name: plan for name, plan in found.items() if plan is not None}
-
-
-def parts_in(manifest: Mapping[str, Any]) -> list[Part]:
-    """The parts that a manifest names."""
-    named: list[dict[str, Any]] = manifest.get("parts") or []
-    return [
-        Part(part["documents"], part["characters"], part["bytes"], part["sha256"], part["file"], tuple(part["end"]))
-        for part in named
-    ]
-
-
-def files_of(path: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, int]]:
-    """The files of the source in the folder `path` and the documents in each."""
-    return [(path / f"{n:05d}.parquet", part.documents) for n, part in enumerate(parts_in(manifest))]

@@ -1,6 +1,6 @@
 """Sources on the disk: `data/raw/<name>.parquet` with the texts, `<name>.meta.json`, the manifest, beside it.
 
-What comes from the hub comes in steps: there `<name>.parquet` is a folder of Parquet files, see `parts.py`.
+What comes from the hub comes in steps: there `<name>.parquet` is a folder of Parquet files, see `sharded.py`.
 
 A document is held as pieces that are cut where it is safe, so that a document of any length passes in bounded
 memory. No file stays open or mapped once its pieces are read.
@@ -10,13 +10,14 @@ import contextlib
 import hashlib
 import unicodedata
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_studio.data.chunks import CHUNK_CHARACTERS, CONTROLS, Chunk, before_white_space, in_chunks, safe_cut
+from llm_studio.data.chunks import CONTROLS, Chunk, in_chunks
+from llm_studio.data.sources.manifest import MANIFEST_VERSION, Source, manifest_path, parquet_path, part_files
 from llm_studio.errors import SourceError, StorageError
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, read_json, remove_folder, retry_while_locked, translate_os_errors, write_json
@@ -26,34 +27,10 @@ from llm_studio.jobs import Job
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-__all__ = ["CHUNK_CHARACTERS", "Chunk", "before_white_space", "in_chunks", "safe_cut"]  # from pieces.py, for all users
-
-MANIFEST_VERSION = 1
 _GROUP_BYTES = 1 << 20
 _GROUP_ROWS = 1 << 16
 """A row group ends when it holds as much: Arrow needs a dozen times that to write it."""
 _LONGEST_NAME = 80
-
-
-@dataclass(frozen=True)
-class Source:
-    """One origin of texts, as its manifest tells.
-
-    `bytes` is the size of the texts in UTF-8. `sha256` is of the documents, whatever the file that holds them and
-    the pieces they were cut into. `notes` are sentences for the user, `options` how the texts were read.
-    `conversations`: its texts are rendered by data/sources/conversations.py, with special tokens between the turns.
-    """
-
-    name: str
-    origin: str
-    documents: int
-    characters: int
-    bytes: int
-    sha256: str
-    created: str
-    notes: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
-    conversations: bool = False
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------
@@ -101,7 +78,7 @@ def write_source(
     SourceError where there is no text, Cancelled when the job is to stop.
     """
     measure = Measure()
-    with atomic_write(parquet_of(folder, name)) as beside:
+    with atomic_write(parquet_path(folder, name)) as beside:
         write_rows(beside, pieces, measure, job, progress or _written)
         if measure.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
@@ -154,18 +131,8 @@ def _groups(pieces: Iterable[Chunk], measure: Measure, job: Job) -> Iterator[tup
         yield texts, ends
 
 
-def parquet_of(folder: Path, name: str) -> Path:
-    """Where the texts of the source `name` are."""
-    return folder / f"{name}.parquet"
-
-
-def manifest_of(folder: Path, name: str) -> Path:
-    """Where the manifest of the source `name` is."""
-    return folder / f"{name}.meta.json"
-
-
 def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
-    write_json(manifest_of(folder, source.name), {"version": MANIFEST_VERSION, **asdict(source), "file": file_bytes})
+    write_json(manifest_path(folder, source.name), {"version": MANIFEST_VERSION, **asdict(source), "file": file_bytes})
 
 
 # --- Reading ----------------------------------------------------------------------------------------------------
@@ -179,13 +146,13 @@ def sources(folder: Path) -> list[Source]:
     """
     paths = sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else []
     paths = [path for path in paths if not path.name.startswith(".")]
-    paths = [path for path in paths if path.is_file() or manifest_of(folder, path.stem).exists()]
+    paths = [path for path in paths if path.is_file() or manifest_path(folder, path.stem).exists()]
     return [_read_manifest(path) or _adopted(path) for path in paths]
 
 
 def _read_manifest(path: Path) -> Source | None:
     """The manifest of the Parquet file at `path`, if there is one and it speaks of this file. Raises SourceError."""
-    content = read_json(manifest_of(path.parent, path.stem))
+    content = read_json(manifest_path(path.parent, path.stem))
     version = content.get("version") if content else None
     if isinstance(version, int) and version > MANIFEST_VERSION:
         raise SourceError(_("The texts {path} were made by a newer LLM Studio.").format(path=path),
@@ -204,10 +171,8 @@ def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
     """Bytes of the texts' file, or of the files that the manifest names."""
     if path.is_file():
         return path.stat().st_size
-    from llm_studio.data.sources.sharded import files_of
-
     with contextlib.suppress(OSError):
-        return sum(part.stat().st_size for part, _documents in files_of(path, manifest))
+        return sum(part.stat().st_size for part, _documents in part_files(path, manifest))
     return -1
 
 
@@ -227,12 +192,12 @@ def _adopted(path: Path) -> Source:
 
 def read_chunks(folder: Path, source: Source) -> Iterator[Chunk]:
     """The pieces of all documents of `source`, in order. Raises SourceError where the file can't be read."""
-    return _pieces_in(parquet_of(folder, source.name))
+    return _pieces_in(parquet_path(folder, source.name))
 
 
 def read_from(folder: Path, source: Source, document: int) -> Iterator[Chunk]:
     """The pieces of `source` from its document number `document` on, counted from 0; the texts before aren't read."""
-    return in_chunks(_rows(parquet_of(folder, source.name), document))
+    return in_chunks(_rows(parquet_path(folder, source.name), document))
 
 
 def _pieces_in(path: Path) -> Iterator[Chunk]:
@@ -241,9 +206,7 @@ def _pieces_in(path: Path) -> Iterator[Chunk]:
 
 def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
     if path.is_dir():
-        from llm_studio.data.sources.sharded import files_of
-
-        for part, documents in files_of(path, read_json(manifest_of(path.parent, path.stem)) or {}):
+        for part, documents in part_files(path, read_json(manifest_path(path.parent, path.stem)) or {}):
             if document < documents:
                 yield from _rows_of_file(part, document)
             document = max(0, document - documents)
@@ -344,7 +307,7 @@ def _find(folder: Path, name: str) -> Path:
     if name not in names:
         raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder),
                           _("The sources are: {names}.").format(names=", ".join(names) or _("none")))  # fmt: skip
-    return parquet_of(folder, name)
+    return parquet_path(folder, name)
 
 
 def remove_source(folder: Path, name: str) -> None:
@@ -355,7 +318,7 @@ def remove_source(folder: Path, name: str) -> None:
             remove_folder(path)
         else:
             retry_while_locked(path.unlink)
-        retry_while_locked(lambda: manifest_of(folder, name).unlink(missing_ok=True))
+        retry_while_locked(lambda: manifest_path(folder, name).unlink(missing_ok=True))
 
 
 def move_source(folder: Path, name: str, to: Path) -> None:
@@ -363,6 +326,6 @@ def move_source(folder: Path, name: str, to: Path) -> None:
     path = _find(folder, name)
     with translate_os_errors(to):
         to.mkdir(parents=True, exist_ok=True)
-        if manifest_of(folder, name).exists():
-            retry_while_locked(lambda: manifest_of(folder, name).replace(manifest_of(to, name)))
-        retry_while_locked(lambda: path.replace(parquet_of(to, name)))
+        if manifest_path(folder, name).exists():
+            retry_while_locked(lambda: manifest_path(folder, name).replace(manifest_path(to, name)))
+        retry_while_locked(lambda: path.replace(parquet_path(to, name)))

@@ -17,8 +17,8 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
+from llm_studio.data.sources.conversations import without_markers
 from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, split_safely
-from llm_studio.data.tokens.turns import without_markers
 from llm_studio.errors import TokenizerError
 from llm_studio.events import Progress
 from llm_studio.i18n import _, activate, language

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_studio.data.sources.conversations import END
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
-from llm_studio.data.tokens.turns import END, ConversationSplitter, Packer, Piece, unpacked
+from llm_studio.data.tokens.turns import ConversationSplitter, Packer, Piece, unpacked
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, fingerprint, read_json, require_space, retry_while_locked

@@ -6,7 +6,6 @@ the one that ends it, `<|user|>` or `<|endoftext|>`, so that a model learns to s
 markers before an answer. Other texts are learned whole.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,21 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.config import SPECIAL_TOKENS
+from llm_studio.data.sources.conversations import ASSISTANT, USER, split_at_markers
 from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, split_safely
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.corpus import TextSpan
 
-END, USER, ASSISTANT = SPECIAL_TOKENS
 _SHORT = 60
 """Tokens of a question that is shown as an example."""
-_MARKERS = re.compile(f"({re.escape(USER)}|{re.escape(ASSISTANT)})")
-
-
-def without_markers(text: str) -> str:
-    """The words of a conversation alone, a line end in place of each marker."""
-    return _MARKERS.sub("\n", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +54,7 @@ class ConversationSplitter:
                 yield Piece(stretch.source, text, False)
             yield Piece(stretch.source, texts[-1], stretch.ends)
             return
-        before, *turns = _MARKERS.split(stretch.text)
+        before, *turns = split_at_markers(stretch.text)
         parts = [("", before)] if before or not turns else []
         parts += zip(turns[::2], turns[1::2], strict=True)
         for number, (marker, text) in enumerate(parts, start=1):

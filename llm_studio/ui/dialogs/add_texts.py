@@ -13,7 +13,7 @@ from llm_studio.ui.widgets.basics import button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.data.texts import Inspection
+    from llm_studio.workflows.data.sources import Inspection
 
 _BETWEEN = "\n\n———\n\n"
 

@@ -16,7 +16,7 @@ from llm_studio.project import Project
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.statistics import Lengths
-    from llm_studio.data.sources.store import Source
+    from llm_studio.data.sources.manifest import Source
 
 EXCERPT = 20_000
 """Characters of a document that are shown at once."""

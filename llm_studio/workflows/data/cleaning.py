@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from llm_studio.config import DataSettings
-from llm_studio.errors import ProjectError
-from llm_studio.i18n import N_, _, ngettext, number
+from llm_studio.i18n import N_, ngettext, number
 from llm_studio.jobs import Job
-from llm_studio.paths import quoted
 from llm_studio.project import Project
+from llm_studio.workflows.data.corpus import open_corpus
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.cleaning_preview import Preview
@@ -56,15 +55,6 @@ def preview(
     Cancelled.
     """
     from llm_studio.data.corpus.cleaning_preview import Previewer
-    from llm_studio.data.corpus.corpus import Corpus
 
-    corpus = Corpus(project.raw, settings or project.settings().data)
-    if not corpus.sources:
-        raise ProjectError(
-            _("This project has no texts yet."),
-            _("Add some first: “llm-studio download {path} --dataset stories”, or name your own file.").format(
-                path=quoted(project.root)
-            ),
-            "data",
-        )
+    corpus = open_corpus(project, settings)
     return Previewer(corpus, job, sample_characters).run()

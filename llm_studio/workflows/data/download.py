@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llm_studio.data.sources.hub.catalogue import Entry
     from llm_studio.data.sources.hub.plan import DownloadPlan, DownloadRequest
     from llm_studio.data.sources.hub.search import Found, Preview
-    from llm_studio.data.sources.store import Source
+    from llm_studio.data.sources.manifest import Source
 
 HUB = "hf:"
 """What the name of a data set on the hub begins with."""

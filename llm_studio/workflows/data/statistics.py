@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.errors import ProjectError, StorageError
-from llm_studio.i18n import _
+from llm_studio.errors import StorageError
 from llm_studio.jobs import Job
-from llm_studio.paths import quoted
 from llm_studio.project import Project, State
+from llm_studio.workflows.data.corpus import open_corpus
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.statistics import Figures as Figures
@@ -24,18 +23,9 @@ def measure(project: Project, job: Job) -> "Statistics":
 
     Raises ProjectError where there are no texts, DataError where cleaning leaves none, Cancelled.
     """
-    from llm_studio.data.corpus.corpus import Corpus
     from llm_studio.data.corpus.statistics import measure as measure_plan
 
-    corpus = Corpus(project.raw, project.settings().data)
-    if not corpus.sources:
-        raise ProjectError(
-            _("This project has no texts yet."),
-            _("Add some first: “llm-studio download {path} --dataset stories”, or name your own file.").format(
-                path=quoted(project.root)
-            ),
-            "data",
-        )
+    corpus = open_corpus(project)
     known = _recalled(project, corpus.fingerprint())
     if known is not None:
         return known

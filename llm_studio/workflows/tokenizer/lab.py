@@ -14,8 +14,8 @@ from llm_studio.errors import ConfigError, TokenizerError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
-from llm_studio.workflows.data.texts import TrainedTokenizer, train_tokenizer
 from llm_studio.workflows.projects import change_settings, steps, tokenizer_inputs
+from llm_studio.workflows.tokenizer.train import TrainedTokenizer, train_tokenizer
 
 if TYPE_CHECKING:
     import numpy as np

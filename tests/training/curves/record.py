@@ -16,7 +16,9 @@ from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
 from llm_studio.data.tokens.dataset import open_tokens
 from llm_studio.jobs import Job
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training import curves
 from llm_studio.workflows.training.train import train
 
@@ -97,9 +99,9 @@ def record(name: str, case: Case) -> dict[str, object]:
         projects.change_settings(project, {**BASE, **case.changes})
         text = Path(folder) / case.text
         text.write_text((TEXTS / case.text).read_text(encoding="utf-8")[: case.characters], encoding="utf-8")
-        texts.add_files(project, text, Job())
-        texts.train_tokenizer(project, Job(), case.vocabulary)
-        texts.prepare(project, Job())
+        sources.add_files(project, text, Job())
+        train_tokenizer(project, Job(), case.vocabulary)
+        prepare_tokens(project, Job())
         run = train(project, Job()).run
         if case.then:
             run = train(project, Job(), run=run.name, resume=True, changes=case.then).run

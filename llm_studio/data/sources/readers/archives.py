@@ -8,11 +8,12 @@ import io
 import struct
 import zipfile
 from collections.abc import Callable, Generator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
-from llm_studio.data.sources.readers.items import Context, Item, Trap, damaged, explained, protected
-from llm_studio.data.sources.readers.options import KINDS
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import Trap, damaged, explained, protected
+from llm_studio.data.sources.readers.items import Item
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number, size
 
@@ -115,7 +116,7 @@ def printable(name: str) -> str:
 
 def in_gzip(item: Item) -> Member:
     """The one file in a .gz. Raises SourceError where archives are too deep in one another."""
-    _check_depth(item)
+    check_depth(item)
     name = item.file[:-3] if item.file.lower().endswith(".gz") else item.file
     return Member(
         item, PurePosixPath(name).name, item.size, _budget(item), lambda: cast("IO[bytes]", _Gunzipped(item.open()))
@@ -140,7 +141,7 @@ class _Gunzipped(gzip.GzipFile):
 @contextlib.contextmanager
 def opened_zip(item: Item, context: Context) -> Generator[tuple[zipfile.ZipFile, Budget]]:
     """An archive to look into. Raises SourceError where it is damaged, or a trap."""
-    with explained(item.name), item.seekable(context) as stream:
+    with explained(item.name), item.seekable(context.job) as stream:
         _check_directory(item, stream)
         try:
             archive = zipfile.ZipFile(stream)
@@ -148,23 +149,6 @@ def opened_zip(item: Item, context: Context) -> Generator[tuple[zipfile.ZipFile,
             raise damaged(item.name, error) from error
         with archive:
             yield archive, _budget(item)
-
-
-def members(item: Item, archive: zipfile.ZipFile, budget: Budget) -> list[Member]:
-    """The files in an archive that can be read, sorted by name; hidden ones are passed over."""
-    _check_depth(item)
-    found: dict[str, Member] = {}
-    for about in archive.infolist():
-        parts = PurePosixPath(about.filename.replace("\\", "/")).parts
-        if about.is_dir() or not parts or any(map(_is_hidden, parts)):
-            continue
-        if Path(parts[-1]).suffix.lower() in KINDS:
-            found.setdefault(about.filename, member(item, archive, about, budget))
-    return [found[name] for name in sorted(found)]
-
-
-def _is_hidden(part: str) -> bool:
-    return part == "__MACOSX" or (part[0] == "." and part not in ("..", "."))
 
 
 def member(item: Item, archive: zipfile.ZipFile, about: zipfile.ZipInfo, budget: Budget) -> Member:
@@ -207,7 +191,8 @@ def _budget(item: Item) -> Budget:
     return Budget(item.name, item.size, item.budget if isinstance(item, Member) else None)
 
 
-def _check_depth(item: Item) -> None:
+def check_depth(item: Item) -> None:
+    """Raise SourceError for an archive that is too deep inside others."""
     if item.depth >= DEEPEST:
         raise SourceError(
             _("{path} is an archive in an archive in an archive: only {n} deep are read.").format(

@@ -4,9 +4,11 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers.archives import member, opened_zip
-from llm_studio.data.sources.readers.items import Context, Item, damaged, explained, protected, too_large
-from llm_studio.data.sources.store import Chunk
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import damaged, explained, protected, too_large
+from llm_studio.data.sources.readers.items import Item
 from llm_studio.i18n import _
 
 _TYPES = "[Content_Types].xml"

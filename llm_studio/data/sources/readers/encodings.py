@@ -8,23 +8,13 @@ import io
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO, TextIO
 
-from llm_studio.data.sources.readers.items import CHUNK, Context, Item, empty
+from llm_studio.data.sources.readers.context import Context, Encoding
+from llm_studio.data.sources.readers.errors import empty
+from llm_studio.data.sources.readers.items import CHUNK, Item
 from llm_studio.errors import SourceError
 from llm_studio.i18n import N_, _, number
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Python's `codec`, the `name` for people, whether it was `guessed`, whether it surely fits every byte."""
-
-    codec: str
-    name: str
-    guessed: bool = False
-    exact: bool = False
-
 
 _MARKS = {  # the longer first: a mark of UTF-32 begins with one of UTF-16
     (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): Encoding("utf-32", "UTF-32"),

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import html
 from llm_studio.data.sources.readers.archives import Budget, member, opened_zip
-from llm_studio.data.sources.readers.items import Context, Item, damaged, explained, protected, too_large
-from llm_studio.data.sources.store import Chunk
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import damaged, explained, protected, too_large
+from llm_studio.data.sources.readers.items import Item
 from llm_studio.i18n import _
 
 _CONTAINER = "META-INF/container.xml"

@@ -1,12 +1,16 @@
 """Many files at once: those of a folder, or of an archive. One that fails doesn't hold up the rest."""
 
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from llm_studio.data.sources.readers.items import Context, DiskItem, Item, Position, Trap, explained
-from llm_studio.data.sources.readers.options import KINDS
-from llm_studio.data.sources.store import Chunk
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.readers.archives import Budget, Member, check_depth, member
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import Trap, explained
+from llm_studio.data.sources.readers.items import DiskItem, Item, Position
+from llm_studio.data.sources.readers.kinds import SUFFIXES
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
@@ -24,11 +28,28 @@ def files_in(folder: Path, job: Job) -> list[Path]:
         for root, folders, names in os.walk(folder):
             job.check()
             folders[:] = [name for name in folders if name[0] != "."]
-            found += [Path(root, name) for name in names if name[0] != "." and Path(name).suffix.lower() in KINDS]
+            found += [Path(root, name) for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
     found = [path for path in found if path.is_file()]
     if not found:
         raise nothing_to_read(str(folder))
     return sorted(found)
+
+
+def members(item: Item, archive: zipfile.ZipFile, budget: Budget) -> list[Member]:
+    """The files in an archive that can be read, sorted by name; hidden ones are passed over."""
+    check_depth(item)
+    found: dict[str, Member] = {}
+    for about in archive.infolist():
+        parts = PurePosixPath(about.filename.replace("\\", "/")).parts
+        if about.is_dir() or not parts or any(map(_is_hidden, parts)):
+            continue
+        if Path(parts[-1]).suffix.lower() in SUFFIXES:
+            found.setdefault(about.filename, member(item, archive, about, budget))
+    return [found[name] for name in sorted(found)]
+
+
+def _is_hidden(part: str) -> bool:
+    return part == "__MACOSX" or (part[0] == "." and part not in ("..", "."))
 
 
 def on_disk(paths: Sequence[Path], at: Position, refuse: Callable[[str, SourceError], None]) -> Iterator[Item]:
@@ -47,7 +68,7 @@ def on_disk(paths: Sequence[Path], at: Position, refuse: Callable[[str, SourceEr
 def nothing_to_read(name: str) -> SourceError:
     """A folder or an archive without a file of a kind that can be read."""
     return SourceError(
-        _("{folder} holds no texts: {kinds} files are read.").format(folder=name, kinds=", ".join(KINDS)),
+        _("{folder} holds no texts: {kinds} files are read.").format(folder=name, kinds=", ".join(SUFFIXES)),
         _("Choose another folder, or save the texts as one of these."),
     )
 

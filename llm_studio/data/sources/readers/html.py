@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Context, Item
-from llm_studio.data.sources.store import Chunk
+from llm_studio.data.sources.readers.items import Item
 
 _BLOCK = 1 << 15
 _LONGEST_FEED = 1 << 23

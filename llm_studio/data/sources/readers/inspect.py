@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from llm_studio.data.sources.readers.archives import members, opened_zip
-from llm_studio.data.sources.readers.folder import files_in, nothing_to_read, on_disk
-from llm_studio.data.sources.readers.items import Context, DiskItem, Item, Position, explained, silent
+from llm_studio.data.sources.readers.archives import opened_zip
+from llm_studio.data.sources.readers.context import Context, silent
+from llm_studio.data.sources.readers.errors import explained
+from llm_studio.data.sources.readers.folder import files_in, members, nothing_to_read, on_disk
+from llm_studio.data.sources.readers.items import DiskItem, Item, Position
 from llm_studio.data.sources.readers.options import ReadOptions
-from llm_studio.data.sources.readers.pdf import pages_of
 from llm_studio.data.sources.readers.read import choice_of, decide, pieces_of, unwrapped
 from llm_studio.data.sources.readers.records import Choice, Column
-from llm_studio.data.sources.readers.worker_process import WorkerProcess
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -62,7 +62,7 @@ class Inspection:
 def look(path: Path, options: ReadOptions, job: Job) -> Inspection:
     """What is at `path`. Raises SourceError where nothing can be read, Cancelled when the job is to stop."""
     notes: list[str] = []
-    context = Context(options, notes.append, job, WorkerProcess(pages_of), quick=True)
+    context = Context(options, notes.append, job, quick=True)
     name = str(path)
     try:
         with explained(name):
@@ -78,7 +78,7 @@ def look(path: Path, options: ReadOptions, job: Job) -> Inspection:
                 inner = unwrapped(item)
                 seen = _look_into_zip(path, inner, context) if inner.suffix == ".zip" else _look_at_one(item, context)
     finally:
-        context.apart.end()
+        context.workers.end()
     return replace(seen, path=path, notes=tuple(notes))
 
 

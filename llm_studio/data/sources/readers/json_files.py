@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import records
+from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Context, Item
+from llm_studio.data.sources.readers.items import Item
 from llm_studio.data.sources.readers.records import Choice, Record
-from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
 

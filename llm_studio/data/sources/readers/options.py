@@ -1,17 +1,10 @@
-"""How files are to be read, and which kinds of files there are."""
+"""How files are to be read."""
 
 from dataclasses import dataclass
 
 END_OF_TEXT = "<|endoftext|>"
 BLANK = "blank"
 """Separator: one blank line or several."""
-
-PLAIN = (".txt", ".md")
-RECORDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
-DOCUMENTS = (".html", ".htm", ".epub", ".docx", ".pdf", ".srt")
-ARCHIVES = (".zip", ".gz")
-KINDS = PLAIN + RECORDS + DOCUMENTS + ARCHIVES
-"""Endings of the files that can be read; a folder's or an archive's others are passed over."""
 
 
 @dataclass(frozen=True)

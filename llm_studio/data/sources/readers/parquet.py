@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import records
-from llm_studio.data.sources.readers.items import Context, Item, damaged
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import damaged
+from llm_studio.data.sources.readers.items import Item
 from llm_studio.data.sources.readers.records import Choice, Record
-from llm_studio.data.sources.store import Chunk
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def _rows(item: Item, context: Context, names: list[str] | None) -> Iterator[Rec
     """The rows with the columns `names`, or with all that can hold texts. Raises SourceError."""
     import pyarrow.parquet as pq
 
-    with _explained(item), item.seekable(context) as stream:
+    with _explained(item), item.seekable(context.job) as stream:
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BATCH_BYTES)
         schema = file.schema_arrow
         there = [name for name in names if name in schema.names] if names else _readable(schema)

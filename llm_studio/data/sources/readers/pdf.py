@@ -6,19 +6,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from llm_studio.data.sources.readers.items import (
-    CHUNK,
-    LARGEST_DOCUMENT,
-    Context,
-    DiskItem,
-    Item,
-    damaged,
-    empty,
-    protected,
-    too_large,
-)
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import damaged, empty, protected, too_large
+from llm_studio.data.sources.readers.items import CHUNK, LARGEST_DOCUMENT, DiskItem, Item
 from llm_studio.data.sources.readers.worker_process import Refused
-from llm_studio.data.sources.store import Chunk
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 
@@ -31,7 +23,7 @@ def read_pdf(item: Item, context: Context) -> Iterator[Chunk]:
     """The document's pages, a blank line between two of them."""
     found = False
     try:
-        for page in context.apart.parts(_source(item, context), item.name, context.job):
+        for page in context.workers.get(pages_of).parts(_source(item, context), item.name, context.job):
             text = flowing(page)
             if text:
                 yield Chunk(("\n\n" if found else "") + text, False)

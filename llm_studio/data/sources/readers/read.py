@@ -5,33 +5,27 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from llm_studio.data.sources.readers import delimited, docx, epub, html, json_files, parquet, pdf, subtitles
-from llm_studio.data.sources.readers import text as plain
-from llm_studio.data.sources.readers.archives import in_gzip, members, opened_zip
+from llm_studio.data.chunks import Chunk, in_chunks
+from llm_studio.data.sources.readers.archives import in_gzip, opened_zip
+from llm_studio.data.sources.readers.context import Context, silent
 from llm_studio.data.sources.readers.encodings import examine, tell_encoding
-from llm_studio.data.sources.readers.folder import files_in, nothing_to_read, on_disk, read_several, tell_the_rest
-from llm_studio.data.sources.readers.items import Context, DiskItem, Item, Position, empty, explained, silent
-from llm_studio.data.sources.readers.options import KINDS, RECORDS, ReadOptions
+from llm_studio.data.sources.readers.errors import empty, explained
+from llm_studio.data.sources.readers.folder import (
+    files_in,
+    members,
+    nothing_to_read,
+    on_disk,
+    read_several,
+    tell_the_rest,
+)
+from llm_studio.data.sources.readers.items import DiskItem, Item, Position
+from llm_studio.data.sources.readers.kinds import SUFFIXES, RecordKind, kind_of, record_kind
+from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.records import Choice
-from llm_studio.data.sources.readers.worker_process import WorkerProcess
-from llm_studio.data.sources.store import Chunk, in_chunks
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-_DOCUMENTS: dict[str, Callable[[Item, Context], Iterator[Chunk]]] = {
-    ".html": html.read_html, ".htm": html.read_html, ".epub": epub.read_epub, ".docx": docx.read_docx,
-    ".pdf": pdf.read_pdf, ".srt": subtitles.read_srt,
-}  # fmt: skip
-_Chooser = Callable[[Item, Context], Choice]
-_Reader = Callable[[Item, Context, Choice], Iterator[Chunk]]
-_RECORDS: dict[str, tuple[_Chooser, _Reader]] = {
-    ".jsonl": (json_files.choose_lines, json_files.read_lines),
-    ".json": (json_files.choose_values, json_files.read_values),
-    ".csv": (delimited.choose, delimited.read),
-    ".tsv": (delimited.choose, delimited.read),
-    ".parquet": (parquet.choose, parquet.read),
-}
 _PEEKED = 50
 """Files of records that are looked into to tell whether a folder is one of conversations."""
 
@@ -51,7 +45,7 @@ class Reading:
     def __init__(self, path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> None:
         self._path = path
         self._at = Position()
-        self._context = Context(options, notice, job, WorkerProcess(pdf.pages_of))
+        self._context = Context(options, notice, job)
 
     @property
     def bytes_read(self) -> int:
@@ -86,7 +80,7 @@ class Reading:
                 yield from self._folder()
             tell_the_rest(self._context)
         finally:
-            self._context.apart.end()
+            self._context.workers.end()
 
     def _folder(self) -> Iterator[Chunk]:
         paths = files_in(self._path, self._context.job)
@@ -109,8 +103,9 @@ def checked_pieces(item: Item, context: Context) -> Iterator[Chunk]:
     """The documents of a file among others: of one in which records are wrong nothing is taken."""
     with explained(item.name):
         inner = unwrapped(item)
-    if inner.suffix in RECORDS and inner.suffix != ".parquet":
-        unheard = replace(context, notice=silent, told=set(), refused=[])
+    kind = record_kind(inner.suffix)
+    if kind is not None and kind.read_twice:
+        unheard = replace(context, notice=silent, reported_fields=set(), refused=[])
         for _piece in pieces_of(inner, unheard):
             pass
     yield from pieces_of(inner, context)
@@ -134,7 +129,7 @@ def pieces_of(item: Item, context: Context) -> Iterator[Chunk]:
             inside = not ends
     if not found:
         raise empty(item.name)
-    if context.encoding is not None and inner.suffix not in (".zip", ".epub"):
+    if context.encoding is not None:
         tell_encoding(inner, context.encoding, replaced, context)
 
 
@@ -142,19 +137,19 @@ def _documents(item: Item, context: Context) -> Iterator[Chunk]:
     if item.suffix == ".zip":
         yield from _zip(item, context)
         return
-    if item.suffix in _RECORDS:
-        choose, read = _RECORDS[item.suffix]
-        choice = choose(item, context)
-        _agree(item, context, choice.conversations)
-        yield from read(item, context, choice)
-        return
-    if item.suffix and item.suffix not in KINDS:
+    kind = kind_of(item.suffix)
+    if kind is None:
         examine(item, context)
         what = _("{path} is of a kind that can't be read; {kinds} files are.")
-        raise SourceError(what.format(path=item.name, kinds=", ".join(KINDS)),
+        raise SourceError(what.format(path=item.name, kinds=", ".join(SUFFIXES)),
                           _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
-    _agree(item, context, False)
-    yield from _DOCUMENTS.get(item.suffix, plain.read_text)(item, context)
+    if isinstance(kind, RecordKind):
+        choice = kind.choose(item, context)
+        _agree(item, context, choice.conversations)
+        yield from kind.read(item, context, choice)
+    else:
+        _agree(item, context, False)
+        yield from kind.read(item, context)
 
 
 def _agree(item: Item, context: Context, conversations: bool) -> None:
@@ -174,22 +169,24 @@ def _zip(item: Item, context: Context) -> Iterator[Chunk]:
             raise nothing_to_read(item.name)
         decide(inside, context)
         yield from read_several(item.name, len(inside), iter(inside), context, checked_pieces)
+    context.encoding = None  # each file has reported its own
 
 
 def choice_of(item: Item, context: Context) -> Choice | None:
     """Where the documents in a file of records are; None for other kinds. Raises SourceError, Cancelled."""
     with explained(item.name):
         inner = unwrapped(item)
-        return _RECORDS[inner.suffix][0](inner, context) if inner.suffix in _RECORDS else None
+        kind = record_kind(inner.suffix)
+        return kind.choose(inner, context) if kind is not None else None
 
 
 def decide(items: Sequence[Item], context: Context) -> None:
     """Find out whether a source of several files is one of conversations: by the bytes of each kind."""
     if context.conversations is not None:
         return
-    quick = replace(context, quick=True, notice=silent, told=set())
+    quick = replace(context, quick=True, notice=silent, reported_fields=set())
     talks = others = 0
-    like_records = [item for item in items if item.suffix in RECORDS or item.file.lower().endswith(_PACKED)]
+    like_records = [item for item in items if _may_hold_records(item)]
     for item in islice(like_records, _PEEKED):
         context.job.check()
         try:
@@ -205,4 +202,7 @@ def decide(items: Sequence[Item], context: Context) -> None:
     context.conversations = talks > others if talks else None if not items else False
 
 
-_PACKED = tuple(f"{kind}.gz" for kind in RECORDS)
+def _may_hold_records(item: Item) -> bool:
+    """Whether a file, or the file in a .gz, is one of records, by its name."""
+    suffix = Path(item.file[:-3]).suffix.lower() if item.suffix == ".gz" else item.suffix
+    return record_kind(suffix) is not None

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import conversations
-from llm_studio.data.sources.readers.items import Context, Item
-from llm_studio.data.sources.store import Chunk
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.items import Item
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
@@ -124,8 +125,8 @@ def documents(
             ),
             _("Choose one with --text-field."),
         )
-    if chosen.guessed and chosen.field != "text" and chosen.field not in context.told and not context.quick:
-        context.told.add(chosen.field)
+    if chosen.guessed and chosen.field != "text" and chosen.field not in context.reported_fields and not context.quick:
+        context.reported_fields.add(chosen.field)
         context.notice(_("{file}: the texts were taken from the field “{field}”.").format(
             file=item.file, field=chosen.field))  # fmt: skip
     for record in rows():

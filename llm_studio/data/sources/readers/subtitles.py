@@ -7,9 +7,10 @@ better, and those there are hold the whole file.
 import re
 from collections.abc import Iterator
 
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Context, Item
-from llm_studio.data.sources.store import Chunk
+from llm_studio.data.sources.readers.items import Item
 
 _BLOCK = 1 << 16
 _TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]\d+\s*-->\s*\d+:\d+:\d+[,.]\d+")

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Context, Item
+from llm_studio.data.sources.readers.items import Item
 from llm_studio.data.sources.readers.options import BLANK, END_OF_TEXT
-from llm_studio.data.sources.store import Chunk
 
 BLOCK = 1 << 16
 """Characters read at once."""

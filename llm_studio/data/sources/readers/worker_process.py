@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from llm_studio.data.sources.readers.items import damaged
+from llm_studio.data.sources.readers.errors import damaged
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number, size
 from llm_studio.jobs import Job

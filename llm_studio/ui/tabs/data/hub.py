@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_studio.ui.dialogs.hub import HubDialog
     from llm_studio.ui.page import Page
     from llm_studio.workflows.data.download import DownloadRequest, Found, Preview, Unfinished
-    from llm_studio.workflows.data.texts import Source
+    from llm_studio.workflows.data.sources import Source
     from llm_studio.workflows.overview import Project
 
 _SEARCH, _LOOK, _UNFINISHED = "data/hub/search", "data/hub/look", "data/hub/unfinished"

@@ -11,13 +11,12 @@ from llm_studio.errors import StudioError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.ui.tasks import BackgroundJob, Query
-from llm_studio.workflows.data import texts
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.add_texts import AddTextsDialog
     from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.sources import FileOptions
-    from llm_studio.workflows.data.texts import Source
+    from llm_studio.workflows.data.sources import Source
     from llm_studio.workflows.overview import Project
 
 _LOOK = "data/look"
@@ -47,7 +46,7 @@ class OwnFiles(QObject):
     @Slot()
     def choose_files(self) -> None:
         """Ask for files."""
-        kinds = " ".join(f"*{kind}" for kind in texts.KINDS)
+        kinds = " ".join(f"*{kind}" for kind in sources.readable_suffixes())
         filters = [_("Texts ({kinds})").format(kinds=kinds), _("All files (*)")]
         self._choose(QFileDialog.FileMode.ExistingFiles, _("Add texts"), filters)
 
@@ -117,7 +116,7 @@ class OwnFiles(QObject):
 
         def work(job: Job) -> tuple[Path, Any]:
             try:
-                return path, texts.look(path, job, separator=separator, text_field=field or None)
+                return path, sources.look(path, job, separator=separator, text_field=field or None)
             except StudioError as error:
                 return path, error
 
@@ -158,6 +157,6 @@ class OwnFiles(QObject):
         title = several if len(paths) > 1 else _("Adding {name}").format(name=paths[0].name)
 
         def work(job: Job) -> "list[Source]":
-            return texts.add_several(project, paths, job, separator=separator, text_field=field, fields=fields)
+            return sources.add_several(project, paths, job, separator=separator, text_field=field, fields=fields)
 
         self._page.context.request(BackgroundJob(self._key, work, title, "data", changes_project=True))

@@ -26,10 +26,10 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
 from llm_studio.ui.window.menus import open_folder
-from llm_studio.workflows.data.texts import DEFAULT_STORIES
+from llm_studio.workflows.data.sources import DEFAULT_STORIES
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.data.texts import Source
+    from llm_studio.workflows.data.sources import Source
     from llm_studio.workflows.overview import Overview, Project
 
 ADD = "data/add"
@@ -175,8 +175,6 @@ class DataPage(Page):
         project = self.project
         if project is None:
             return
-
-        from llm_studio.workflows.data import texts
 
         self.context.request(BackgroundJob(ADD, lambda job: [texts.add_stories(project, language, count, job)],
                              _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip

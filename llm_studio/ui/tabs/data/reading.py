@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.preview import DocumentPreview
     from llm_studio.workflows.data.browsing import Document, Found
-    from llm_studio.workflows.data.texts import Source
+    from llm_studio.workflows.data.sources import Source
     from llm_studio.workflows.overview import Project
 
 PREVIEW, SEARCH = "data/preview", "data/search"

@@ -42,24 +42,24 @@ class SourceRemoval(QObject):
         if project is None or self._busy:
             return
 
-        from llm_studio.workflows.data import texts
+        from llm_studio.workflows.data import sources
 
         def work(job: Job) -> "tuple[Project, str]":
             del job
-            texts.remove_source(project, name, undoable=True)
+            sources.remove_source(project, name, undoable=True)
             return project, name
 
         self._busy = True
         self._page.context.request(Write(REMOVE, work, changes_project=True))
 
     def _removed(self, result: "tuple[Project, str]") -> None:
-        from llm_studio.workflows.data import texts
+        from llm_studio.workflows.data import sources
 
         project, name = result
 
         def work(job: Job) -> str:
             del job
-            texts.restore_source(project, name)
+            sources.restore_source(project, name)
             return name
 
         undo = Write(RESTORE, work, changes_project=True)

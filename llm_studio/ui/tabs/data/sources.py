@@ -8,7 +8,7 @@ from llm_studio.i18n import _
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.source_card import SourceCard
-from llm_studio.workflows.data.texts import DEFAULT_STORIES
+from llm_studio.workflows.data.sources import DEFAULT_STORIES
 
 _MOST_STORIES = 1_000_000
 _ROOMY = 900

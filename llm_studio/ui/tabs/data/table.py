@@ -14,11 +14,11 @@ from llm_studio.ui.tabs.data.adding_row import AddingRow
 from llm_studio.ui.tabs.data.weighing import SourceWeight
 from llm_studio.ui.widgets.basics import EmptyState, button
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows.data.texts import BYTES
+from llm_studio.workflows.data.sources import BYTES
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.download import Unfinished
-    from llm_studio.workflows.data.texts import Source
+    from llm_studio.workflows.data.sources import Source
 
 _REDRAW = 100
 _STATE = 4

@@ -16,14 +16,15 @@ from llm_studio.ui.tabs.tokenizer.settings import SettingsCard
 from llm_studio.ui.tasks import SETTINGS, BackgroundJob
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, button
-from llm_studio.workflows.data import texts
 from llm_studio.workflows.overview import State
 from llm_studio.workflows.tokenizer import lab
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.data.texts import Prepared, TrainedTokenizer
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.tokenizer.lab import Replaced
+    from llm_studio.workflows.tokenizer.prepare import Prepared
+    from llm_studio.workflows.tokenizer.train import TrainedTokenizer
 
 TRAIN, PREPARE, IMPORT, RESTORE = "tokenizer/train", "tokenizer/prepare", "tokenizer/import", "tokenizer/restore"
 _RIGHT = 282
@@ -198,7 +199,7 @@ class TokenizerPage(LookingPage):
             self.context.request(
                 BackgroundJob(
                     PREPARE,
-                    lambda job: texts.prepare(project, job),
+                    lambda job: prepare_tokens(project, job),
                     _("Preparing the tokens"),
                     tab="tokenizer",
                     changes_project=True,

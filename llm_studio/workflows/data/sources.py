@@ -1,36 +1,30 @@
-"""From texts to tokens: gathering sources, training the tokenizer, preparing the tokens."""
+"""The sources of a project: adding built-in stories, files and folders, and removing them."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio import files
-from llm_studio.data.sources.readers.options import KINDS as KINDS
-from llm_studio.errors import ProjectError, SourceError
+from llm_studio.errors import SourceError
 from llm_studio.events import Notice, Progress
 from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.jobs import Job
-from llm_studio.paths import quoted
-from llm_studio.project import Project, State
-from llm_studio.workflows.projects import steps, tokenizer_inputs
+from llm_studio.project import Project
 
 if TYPE_CHECKING:
+    from llm_studio.data.chunks import Chunk
+    from llm_studio.data.sources.manifest import Source
     from llm_studio.data.sources.readers.inspect import Inspection
-    from llm_studio.data.sources.store import Chunk, Source
-    from llm_studio.data.tokens.dataset import Prepared
 
 STORIES = "stories"
 DEFAULT_STORIES = 20_000
 BYTES = N_("bytes")
 """The unit of a Progress that counts bytes."""
-_HELD_OUT_CHARACTERS = 2_000_000
 
 
 def add_stories(project: Project, language: str, count: int, job: Job, seed: int = 0) -> "Source":
     """Add `count` of the built-in stories as a source; the same again replaces itself."""
-    from llm_studio.data.sources.store import Chunk
+    from llm_studio.data.chunks import Chunk
     from llm_studio.data.sources.stories.grammar import generate_stories
 
     pieces = (Chunk(story, ends=True) for story in generate_stories(language, count, seed))
@@ -125,11 +119,19 @@ def add_several(
     return added
 
 
+def readable_suffixes() -> tuple[str, ...]:
+    """Suffixes of the files that can be added, each with its dot."""
+    from llm_studio.data.sources.readers.kinds import SUFFIXES
+
+    return SUFFIXES
+
+
 def _size(path: Path) -> int:
     """Bytes to be read at `path`: what the progress of adding is measured by."""
+    suffixes = readable_suffixes()
     try:
         if path.is_dir():
-            return sum(file.stat().st_size for file in path.rglob("*") if file.suffix.lower() in KINDS)
+            return sum(file.stat().st_size for file in path.rglob("*") if file.suffix.lower() in suffixes)
         return path.stat().st_size
     except OSError:
         return 0
@@ -193,85 +195,3 @@ def restore_source(project: Project, name: str) -> None:
 
 def _trash(project: Project) -> Path:
     return project.raw.parent / ".trash"
-
-
-@dataclass(frozen=True)
-class TrainedTokenizer:
-    """What came out of a tokenizer training, measured on validation text."""
-
-    vocab_size: int
-    asked: int
-    characters_per_token: float
-    tokens_per_word: float
-
-
-def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -> TrainedTokenizer:
-    """Train the tokenizer on the corpus. A `vocab_size` given is kept in config.yaml. Raises TokenizerError."""
-    from llm_studio.data.tokenizer.training import quality
-    from llm_studio.data.tokenizer.training import train_tokenizer as train
-
-    with project.writing("tokenizer"):
-        corpus = _corpus(project)
-        if vocab_size is not None:
-            project.change_settings({"model.vocab_size": vocab_size})
-        settings = project.settings()
-        asked = settings.model.vocab_size
-        plan = corpus.plan(job)
-        tokenizer = train(plan, asked, settings.tokenizer, job)
-        measured = quality(tokenizer, (s.text for s in plan.texts("validation")), _HELD_OUT_CHARACTERS)
-        job.check()
-        result = TrainedTokenizer(tokenizer.vocab_size, asked, measured.characters_per_token, measured.tokens_per_word)
-        tokenizer.save(project.tokenizer_file)
-        files.write_json(project.tokenizer_meta, {
-            "version": 1, "asked": asked, "vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint,
-            "characters_per_token": result.characters_per_token, "tokens_per_word": result.tokens_per_word,
-            "inputs": tokenizer_inputs(settings, corpus.fingerprint()),
-        })  # fmt: skip
-    return result
-
-
-def prepare(project: Project, job: Job) -> "Prepared":
-    """Turn the corpus into `train.bin` and `val.bin`. Raises ProjectError where a step before is missing."""
-    from llm_studio.data.tokenizer.tokenizer import Tokenizer
-    from llm_studio.data.tokens import dataset
-
-    if not project.tokenizer_file.exists():
-        raise ProjectError(
-            _("This project has no tokenizer yet."),
-            _("Train one first: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
-            "tokenizer",
-        )
-    tokenizer = Tokenizer.load(project.tokenizer_file)
-    if steps(project).tokenizer is State.OUT_OF_DATE:
-        job.report(Notice(
-            _("The texts or the settings have changed since the tokenizer was trained: it serves, but a new one would "
-              "fit them better."),
-            "warning",
-            _("Make it with “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
-        ))  # fmt: skip
-    with project.writing("tokens"):
-        corpus = _corpus(project)
-        prepared = dataset.prepare(corpus.plan(job), tokenizer, project.processed, corpus.fingerprint(), job)
-    needed = project.settings().model.max_seq_len + 1
-    if prepared.train_tokens < needed:
-        job.report(Notice(
-            _("The training part has {tokens} tokens, less than one context of {context}: add texts, or set a smaller "
-              "model.max_seq_len.").format(tokens=number(prepared.train_tokens), context=number(needed - 1)),
-            "warning",
-        ))  # fmt: skip
-    return prepared
-
-
-def _corpus(project: Project):
-    from llm_studio.data.corpus.corpus import Corpus
-
-    corpus = Corpus(project.raw, project.settings().data)
-    if not corpus.sources:
-        raise ProjectError(
-            _("This project has no texts yet."),
-            _("Add some first: “llm-studio download {path} --dataset stories”, or name your own file.").format(
-                path=quoted(project.root)
-            ),
-            "data",
-        )
-    return corpus

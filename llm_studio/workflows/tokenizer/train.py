@@ -1,0 +1,46 @@
+"""Training the tokenizer of a project on its corpus."""
+
+from dataclasses import dataclass
+
+from llm_studio import files
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows.data.corpus import open_corpus
+from llm_studio.workflows.projects import tokenizer_inputs
+
+_HELD_OUT_CHARACTERS = 2_000_000
+
+
+@dataclass(frozen=True)
+class TrainedTokenizer:
+    """What came out of a tokenizer training, measured on validation text."""
+
+    vocab_size: int
+    asked: int
+    characters_per_token: float
+    tokens_per_word: float
+
+
+def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -> TrainedTokenizer:
+    """Train the tokenizer on the corpus. A `vocab_size` given is kept in config.yaml. Raises TokenizerError."""
+    from llm_studio.data.tokenizer.training import quality
+    from llm_studio.data.tokenizer.training import train_tokenizer as train
+
+    with project.writing("tokenizer"):
+        corpus = open_corpus(project)
+        if vocab_size is not None:
+            project.change_settings({"model.vocab_size": vocab_size})
+        settings = project.settings()
+        asked = settings.model.vocab_size
+        plan = corpus.plan(job)
+        tokenizer = train(plan, asked, settings.tokenizer, job)
+        measured = quality(tokenizer, (s.text for s in plan.texts("validation")), _HELD_OUT_CHARACTERS)
+        job.check()
+        result = TrainedTokenizer(tokenizer.vocab_size, asked, measured.characters_per_token, measured.tokens_per_word)
+        tokenizer.save(project.tokenizer_file)
+        files.write_json(project.tokenizer_meta, {
+            "version": 1, "asked": asked, "vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint,
+            "characters_per_token": result.characters_per_token, "tokens_per_word": result.tokens_per_word,
+            "inputs": tokenizer_inputs(settings, corpus.fingerprint()),
+        })  # fmt: skip
+    return result
