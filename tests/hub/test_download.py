@@ -293,9 +293,9 @@ def test_a_program_without_a_console_downloads_too(hub: Hub, empty: Project) -> 
     hub.add("me/tales", tales(shards=20, each=50))
     code = (
         "import sys\nsys.stdout = sys.stderr = None\nfrom pathlib import Path\n"
-        "from llm_studio.data.sources.hub.plan import Wanted\nfrom llm_studio.jobs import Job\n"
+        "from llm_studio.data.sources.hub.plan import DownloadRequest\nfrom llm_studio.jobs import Job\n"
         "from llm_studio.project import Project\nfrom llm_studio.workflows.data.download import download\n"
-        "done = download(Project.open(Path(sys.argv[1])), Wanted('me/tales'), Job())\n"
+        "done = download(Project.open(Path(sys.argv[1])), DownloadRequest('me/tales'), Job())\n"
         "sys.exit(0 if done.documents == 1000 else 1)\n"
     )
     ended = subprocess.run(
