@@ -11,6 +11,7 @@ from llm_studio.errors import StudioError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.ui.tasks import BackgroundJob, Query
+from llm_studio.workflows.data import sources
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.add_texts import AddTextsDialog

@@ -175,8 +175,9 @@ class DataPage(Page):
         project = self.project
         if project is None:
             return
+        from llm_studio.workflows.data import sources
 
-        self.context.request(BackgroundJob(ADD, lambda job: [texts.add_stories(project, language, count, job)],
+        self.context.request(BackgroundJob(ADD, lambda job: [sources.add_stories(project, language, count, job)],
                              _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip
 
     @Slot()
