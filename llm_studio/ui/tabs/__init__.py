@@ -38,7 +38,7 @@ _PAGES = {
 """Module and class of each page."""
 _WITHOUT_QT = (
     "difflib", "markdown_it", "llm_studio.workflows.data.cleaning", "llm_studio.workflows.data.download",
-    "llm_studio.workflows.data.texts", "llm_studio.workflows.generation.chats",
+    "llm_studio.workflows.data.sources", "llm_studio.workflows.generation.chats",
     "llm_studio.workflows.generation.favourites", "llm_studio.workflows.model_advice", "llm_studio.workflows.overview",
     "llm_studio.workflows.projects", "llm_studio.workflows.tokenizer.figures", "llm_studio.workflows.tokenizer.lab",
     "llm_studio.workflows.training.runs",
