@@ -1,7 +1,9 @@
 """The documents stay true: paths exist, links lead somewhere, commands and labels are those of the program."""
 
+import functools
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +148,52 @@ def test_decision_records_are_numbered_listed_and_complete() -> None:
         assert lines[0] == f"# {number}. {title}"
         assert [line for line in lines if line.startswith("## ")] == ["## Context", "## Decision", "## Consequences"]
         assert len(lines) <= 40, f"{record.name} is no longer short"
+
+
+@functools.cache
+def modules() -> dict[str, str]:
+    """The source of each module of the program."""
+    return {name(path): path.read_text(encoding="utf-8") for path in ROOT.glob("llm_studio/**/*.py")}
+
+
+def naming(pattern: str) -> set[str]:
+    """The modules of the program in which a regular expression occurs."""
+    return {module for module, source in modules().items() if re.search(pattern, source)}
+
+
+def test_a_preset_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_studio.config import presets
+
+    shutil.copytree(ROOT / "resources" / "presets", tmp_path / "presets")
+    text = (tmp_path / "presets" / "nano.yaml").read_text(encoding="utf-8").partition("\n")[2]
+    (tmp_path / "presets" / "pico.yaml").write_text("# Pico: made by a test.\n" + text, encoding="utf-8")
+    monkeypatch.setattr(presets, "resource", tmp_path.joinpath)
+    presets.presets.cache_clear()
+    try:
+        assert presets.presets()["pico"].about == "made by a test."
+        assert presets.load_preset("pico") == presets.load_preset("nano")
+    finally:
+        presets.presets.cache_clear()
+
+
+@pytest.mark.parametrize("sampler", ["top_p", "min_p", "repetition_penalty"])
+def test_a_sampler_is_two_modules(sampler: str) -> None:
+    """Besides its test and its translation. The named combinations of samplers may mention it, too."""
+    combinations = "llm_studio/workflows/generation/next_token.py"
+    used = naming(rf"\b{sampler}\b") - {combinations}
+    assert used == {"llm_studio/config/sections.py", "llm_studio/inference/sampling.py"}
+
+
+def test_a_reader_is_its_module_and_a_line() -> None:
+    """Beyond its module, a suffix is named in the table of kinds only; plain text has options of its own."""
+    from llm_studio.data.sources.readers.kinds import KINDS
+
+    table = "llm_studio/data/sources/readers/kinds.py"
+    assert naming(re.escape('".srt"')) == {table}
+    for kind in KINDS:
+        own = kind.read.__module__.replace(".", "/") + ".py"
+        for suffix in set(kind.suffixes) - {".txt", ".md"}:
+            assert naming(re.escape(f'"{suffix}"')) <= {table, own}
 
 
 def test_github_can_read_its_forms_and_workflows() -> None:
