@@ -32,19 +32,19 @@ def page(opened: Driver, project: Project) -> TrainingPage:
 def test_a_long_log_is_read_once_while_the_runs_are_looked_at(opened: Driver, page: TrainingPage) -> None:
     asked: list[str] = []
     opened.session.started.connect(lambda task: asked.append(task.key))
-    page._show_run("run-2")
-    while not page._known.has("run-2") and asked.count(tasks.CURVES) == 1:
+    page.curves.show_run("run-2")
+    while not page.curves.store.has("run-2") and asked.count(tasks.CURVES) == 1:
         opened.session.refresh()
         opened.qtbot.waitUntil(lambda: not opened.session.is_running(OVERVIEW), timeout=LONG)
     assert asked.count(OVERVIEW) > 2
-    assert page.card.curves is not None
-    assert (page.card.curves.run, page.card.curves.last_step) == ("run-2", STEPS)
+    assert page.view.card.curves is not None
+    assert (page.view.card.curves.run, page.view.card.curves.last_step) == ("run-2", STEPS)
 
 
 def test_another_run_is_shown_at_once_while_a_long_log_is_read(opened: Driver, page: TrainingPage) -> None:
-    page._known.forget("run-1")
-    page._show_run("run-2")
-    page._show_run("run-1")
-    opened.qtbot.waitUntil(lambda: page._known.has("run-1"), timeout=LONG)
-    assert page.card.curves is page._known.get("run-1")
-    assert not page._known.has("run-2")
+    page.curves.store.forget("run-1")
+    page.curves.show_run("run-2")
+    page.curves.show_run("run-1")
+    opened.qtbot.waitUntil(lambda: page.curves.store.has("run-1"), timeout=LONG)
+    assert page.view.card.curves is page.curves.store.get("run-1")
+    assert not page.curves.store.has("run-2")

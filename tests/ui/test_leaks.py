@@ -156,7 +156,7 @@ def test_a_question_about_a_run_goes_with_its_project(opened: Driver, tmp_path: 
     opened.session.refresh()
     opened.settle()
     page = opened.page("training")
-    page.runs.delete_action.trigger()
+    page.view.runs.delete_action.trigger()
     assert opened.dialog(QMessageBox)
     opened.window.closing.open_folder(str(other(tmp_path).root))
     opened.settle()

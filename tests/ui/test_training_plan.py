@@ -17,16 +17,16 @@ def test_the_doctor_says_what_is_wrong_and_its_button_mends_it(
     trained(project, 260, **{"training.learning_rate": 1e-7})
     opened.session.refresh()
     drawn(opened, page)
-    opened.qtbot.waitUntil(page.doctor.isVisible, timeout=LONG)
+    opened.qtbot.waitUntil(page.view.doctor.isVisible, timeout=LONG)
     assert shown(page, "Nothing is learned: after 260 steps")
-    opened.click("Start over with a rate of 3e-4", page.doctor)
+    opened.click("Start over with a rate of 3e-4", page.view.doctor)
     opened.running(TRAINING)
     drawn(opened, page)
     first, second = runs.listed(project)
     assert first.state == "finished"
     assert second.settings["training"]["learning_rate"] == 3e-4
     assert second.step == 260  # all else is as in the run that it replaces
-    assert not page.doctor.isVisible()
+    assert not page.view.doctor.isVisible()
 
 
 def test_a_training_that_goes_wrong_is_stopped_before_the_new_one_begins(
@@ -38,10 +38,12 @@ def test_a_training_that_goes_wrong_is_stopped_before_the_new_one_begins(
     opened.session.refresh()
     opened.settle()
     opened.click("Start training")
-    opened.qtbot.waitUntil(page.doctor.isVisible, timeout=LONG)
-    opened.click("Start over with a rate of 3e-4", page.doctor)
+    opened.qtbot.waitUntil(page.view.doctor.isVisible, timeout=LONG)
+    opened.click("Start over with a rate of 3e-4", page.view.doctor)
     opened.qtbot.waitUntil(lambda: len(runs.listed(project)) == 2, timeout=LONG)
-    opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.run == "run-2", timeout=LONG)
+    opened.qtbot.waitUntil(
+        lambda: page.view.card.curves is not None and page.view.card.curves.run == "run-2", timeout=LONG
+    )
     opened.click("Stop", page)
     drawn(opened, page)
     first, second = runs.listed(project)

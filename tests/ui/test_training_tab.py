@@ -53,12 +53,12 @@ def go_long(opened: Driver, project: Project) -> None:
 def drawn(opened: Driver, page: TrainingPage) -> None:
     """Wait until the page sleeps: all is drawn."""
     opened.settle()
-    opened.qtbot.waitUntil(lambda: not page._timer.isActive(), timeout=10_000)
+    opened.qtbot.waitUntil(lambda: not page.view.drawing.isActive(), timeout=10_000)
 
 
 def steps_drawn(page: TrainingPage) -> list[float]:
-    assert page.card.curves is not None
-    return page.card.curves.steps.column(0).tolist()
+    assert page.view.card.curves is not None
+    return page.view.card.curves.steps.column(0).tolist()
 
 
 def shown(page: TrainingPage, text: str) -> bool:
@@ -73,22 +73,24 @@ def test_a_training_from_the_first_click_to_the_last_step(opened: Driver, page: 
     assert opened.button("Stop", page).isEnabled()
     drawn(opened, page)
     assert steps_drawn(page) == list(range(1, 31))
-    assert page.card.curves is not None
-    assert page.card.curves.checkpoints[-1] == 30
+    assert page.view.card.curves is not None
+    assert page.view.card.curves.checkpoints[-1] == 30
     assert shown(page, "finished")
     assert shown(page, "perplexity")
-    assert page.samples.list.model().rowCount() == 6  # at each checkpoint
-    assert page.samples.current is not None
-    assert page.samples.current.step == 30
+    assert page.view.samples.list.model().rowCount() == 6  # at each checkpoint
+    assert page.view.samples.current is not None
+    assert page.view.samples.current.step == 30
     assert opened.button("Start a new run", page).isEnabled()
     assert not opened.told
-    assert "step 30: checkpoint saved" in page.log.lines.toPlainText()
+    assert "step 30: checkpoint saved" in page.view.log.lines.toPlainText()
 
 
 def test_pause_saves_and_resume_goes_on_where_it_was(opened: Driver, page: TrainingPage, project: Project) -> None:
     go_long(opened, project)
     opened.click("Start training")
-    opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > 3, timeout=LONG)
+    opened.qtbot.waitUntil(
+        lambda: page.view.card.curves is not None and page.view.card.curves.last_step > 3, timeout=LONG
+    )
     opened.click("Pause", page)
     assert shown(page, "Saving and stopping")
     drawn(opened, page)
@@ -97,13 +99,15 @@ def test_pause_saves_and_resume_goes_on_where_it_was(opened: Driver, page: Train
     assert shown(page, f"Paused at step {run.step}")
     last = steps_drawn(page)[-1]
     opened.click("Resume", page.offer)
-    opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > last + 3, timeout=LONG)
+    opened.qtbot.waitUntil(
+        lambda: page.view.card.curves is not None and page.view.card.curves.last_step > last + 3, timeout=LONG
+    )
     opened.click("Stop", page)
     drawn(opened, page)
     assert steps_drawn(page) == list(range(1, runs.listed(project)[0].step + 1))
     assert not page.offer.isVisible()  # who stops is offered a new one; the table can still resume it
     assert opened.button("Start a new run", page).isEnabled()
-    assert opened.button("Resume", page.runs).isEnabled()
+    assert opened.button("Resume", page.view.runs).isEnabled()
 
 
 def test_save_now_writes_a_checkpoint_and_goes_on(opened: Driver, page: TrainingPage, project: Project) -> None:
@@ -112,9 +116,11 @@ def test_save_now_writes_a_checkpoint_and_goes_on(opened: Driver, page: Training
         {"training.max_steps": 100_000, "training.checkpoint_interval": 90_000, "training.eval_interval": 90_000},
     )
     opened.click("Start training")
-    opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > 2, timeout=LONG)
+    opened.qtbot.waitUntil(
+        lambda: page.view.card.curves is not None and page.view.card.curves.last_step > 2, timeout=LONG
+    )
     opened.click("Save now", page)
-    opened.qtbot.waitUntil(lambda: bool(page.card.curves and page.card.curves.checkpoints), timeout=LONG)
+    opened.qtbot.waitUntil(lambda: bool(page.view.card.curves and page.view.card.curves.checkpoints), timeout=LONG)
     assert opened.session.is_running(TRAINING)
     opened.click("Stop", page)
     drawn(opened, page)
@@ -125,14 +131,16 @@ def test_a_page_made_anew_in_the_middle_of_a_training_misses_nothing(
 ) -> None:
     go_long(opened, project)
     opened.click("Start training")
-    opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.last_step > 5, timeout=LONG)
+    opened.qtbot.waitUntil(
+        lambda: page.view.card.curves is not None and page.view.card.curves.last_step > 5, timeout=LONG
+    )
     with opened.qtbot.waitSignal(opened.window.pages_made, timeout=LONG):
         opened.window.choose_language("fr")
     fresh = opened.page("training")
     assert fresh is not page
-    opened.qtbot.waitUntil(lambda: fresh.card.curves is not None and fresh._known.live == "run-1", timeout=LONG)
-    before = fresh.card.curves.last_step
-    opened.qtbot.waitUntil(lambda: fresh.card.curves.last_step > before + 5, timeout=LONG)
+    opened.qtbot.waitUntil(lambda: fresh.view.card.curves is not None and fresh.curves.live == "run-1", timeout=LONG)
+    before = fresh.view.card.curves.last_step
+    opened.qtbot.waitUntil(lambda: fresh.view.card.curves.last_step > before + 5, timeout=LONG)
     opened.session.stop(TRAINING)
     drawn(opened, fresh)
     assert steps_drawn(fresh) == list(range(1, runs.listed(project)[0].step + 1))
@@ -171,7 +179,7 @@ def test_without_fresh_tokens_the_page_shows_the_way(opened: Driver, page: Train
     opened.session.refresh()
     opened.settle()
     assert shown(page, "The tokens are out of date")
-    assert not page._start.isVisible()
+    assert not page.buttons.start.isVisible()
     (project.processed / "meta.json").unlink()
     opened.session.refresh()
     opened.settle()
@@ -206,14 +214,14 @@ def test_runs_are_drawn_over_each_other_renamed_compared_and_deleted(
     trained(project, 12, **{"training.seed": 3})
     opened.session.refresh()
     drawn(opened, page)
-    table = page.runs.table
+    table = page.view.runs.table
     opened.qtbot.mouseClick(
         table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualRect(table.model().index(1, 0)).center()
     )
     drawn(opened, page)
-    assert [curves.run for curves, _color in page.card.overlays] == ["run-1"]
+    assert [curves.run for curves, _color in page.view.card.overlays] == ["run-1"]
     table.selectRow(1)
-    page.runs.rename_action.trigger()
+    page.view.runs.rename_action.trigger()
     dialog = opened.dialog(QInputDialog)
     dialog.setTextValue("small one")
     dialog.accept()
@@ -225,7 +233,7 @@ def test_runs_are_drawn_over_each_other_renamed_compared_and_deleted(
     assert "training.seed" in names
     compared.accept()
     table.selectRow(1)
-    page.runs.delete_action.trigger()
+    page.view.runs.delete_action.trigger()
     box = opened.dialog(QMessageBox)
     assert "freeing" in box.informativeText()
     opened.click("Delete", box)
@@ -240,7 +248,7 @@ def test_curves_are_exported_as_picture_and_as_table(
     trained(project, 10)
     opened.session.refresh()
     drawn(opened, page)
-    for kind, action in (("png", page.card.controls.png_action), ("csv", page.card.controls.csv_action)):
+    for kind, action in (("png", page.view.card.controls.png_action), ("csv", page.view.card.controls.csv_action)):
         action.trigger()
         dialog = opened.dialog(QFileDialog)
         dialog.selectFile(str(tmp_path / f"out.{kind}"))
@@ -256,12 +264,12 @@ def test_the_samples_are_scrubbed_and_kept(opened: Driver, page: TrainingPage, p
     trained(project, 30)
     opened.session.refresh()
     drawn(opened, page)
-    page.samples.slider.setFocus()
-    page.samples.slider.setValue(0)
-    assert page.samples.current is not None
-    assert page.samples.current.step == 5
-    assert page.card.plot is not None
-    assert page.card.plot.cross_x() is not None
+    page.view.samples.slider.setFocus()
+    page.view.samples.slider.setValue(0)
+    assert page.view.samples.current is not None
+    assert page.view.samples.current.step == 5
+    assert page.view.card.plot is not None
+    assert page.view.card.plot.cross_x() is not None
     opened.click("Add this sample to the favourites", page)
     opened.settle()
     assert [kept.step for kept in favourites.listed(project)] == [5]
@@ -278,7 +286,7 @@ def test_the_crosshair_follows_the_keys_and_zoom_can_be_undone(
     trained(project, 30)
     opened.session.refresh()
     drawn(opened, page)
-    plot = page.card.plot
+    plot = page.view.card.plot
     assert plot is not None
     plot.setFocus()
     opened.qtbot.keyClick(plot, Qt.Key.Key_Home)
@@ -295,7 +303,7 @@ def test_the_crosshair_follows_the_keys_and_zoom_can_be_undone(
     for quantity in ("Learning rate", "Gradient norm", "Throughput"):
         opened.click(quantity, page)
     assert "tokens per second" in plot.accessibleDescription()
-    page.card.controls.logarithmic.setChecked(True)
+    page.view.card.controls.logarithmic.setChecked(True)
     opened.click("Loss", page)
     drawn(opened, page)
     picture = plot.grab().toImage()
@@ -336,12 +344,12 @@ def test_another_project_shows_nothing_of_the_one_before(
     trained(project, 10)
     opened.session.refresh()
     drawn(opened, page)
-    assert page.runs.isVisible()
+    assert page.view.runs.isVisible()
     opened.open(projects.new_project(tmp_path / "other", "nano", "en"))
     opened.page("training")
     drawn(opened, page)
-    assert page.card.curves is None
-    assert not page.runs.isVisible()
+    assert page.view.card.curves is None
+    assert not page.view.runs.isVisible()
     assert shown(page, "This project has no texts yet")
 
 
@@ -349,11 +357,11 @@ def test_the_plot_follows_the_theme(opened: Driver, page: TrainingPage, project:
     trained(project, 10)
     opened.session.refresh()
     drawn(opened, page)
-    assert page.card.plot is not None
-    corner = page.card.plot.grab().toImage().pixelColor(1, 1)
+    assert page.view.card.plot is not None
+    corner = page.view.card.plot.grab().toImage().pixelColor(1, 1)
     opened.window.toggle_theme()
     drawn(opened, page)
-    assert page.card.plot.grab().toImage().pixelColor(1, 1).lightness() < corner.lightness()
+    assert page.view.card.plot.grab().toImage().pixelColor(1, 1).lightness() < corner.lightness()
 
 
 def test_a_run_that_another_program_trains_is_followed(opened: Driver, project: Project) -> None:
@@ -364,15 +372,17 @@ def test_a_run_that_another_program_trains_is_followed(opened: Driver, project: 
         try:
             opened.qtbot.waitUntil(lambda: curves.running_run(project) == "far", timeout=LONG)
             opened.session.refresh()
-            opened.qtbot.waitUntil(lambda: page.card.curves is not None and page.card.curves.run == "far", timeout=LONG)
-            first = page.card.curves
+            opened.qtbot.waitUntil(
+                lambda: page.view.card.curves is not None and page.view.card.curves.run == "far", timeout=LONG
+            )
+            first = page.view.card.curves
             assert first is not None
             seen = first.last_step
             opened.qtbot.waitUntil(lambda: first.last_step > seen and len(first.evaluations) > 1, timeout=LONG)
-            assert page.card.curves is first, "they grow: what is zoomed into or pointed at stays"
+            assert page.view.card.curves is first, "they grow: what is zoomed into or pointed at stays"
         finally:
             other.kill()
     drawn(opened, page)
     assert steps_drawn(page) == list(range(1, first.last_step + 1))
-    lines = page.log.lines.toPlainText().splitlines()
+    lines = page.view.log.lines.toPlainText().splitlines()
     assert len(lines) == len(set(lines)) > 2

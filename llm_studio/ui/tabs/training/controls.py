@@ -22,8 +22,8 @@ class CurveControls(QWidget):
 
     changed = Signal()
     logarithmic_changed = Signal(bool)
-    whole_asked = Signal()
-    export_asked = Signal(str)
+    reset_requested = Signal()
+    export_requested = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -41,7 +41,7 @@ class CurveControls(QWidget):
         words.setBuddy(self.smoothing)
         self.logarithmic = QCheckBox(_("log scale"), self)
         self.logarithmic.toggled.connect(self.logarithmic_changed)
-        whole = icon_button("arrows-out", _("Show all again (double click)"), self, self.whole_asked.emit)
+        whole = icon_button("arrows-out", _("Show all again (double click)"), self, self.reset_requested.emit)
         self._bar = QGridLayout(self)
         self._bar.setContentsMargins(0, 0, 0, 0)
         self._bar.setHorizontalSpacing(_GAP)
@@ -92,8 +92,8 @@ class CurveControls(QWidget):
 
     @Slot()
     def _on_png(self) -> None:
-        self.export_asked.emit("png")
+        self.export_requested.emit("png")
 
     @Slot()
     def _on_csv(self) -> None:
-        self.export_asked.emit("csv")
+        self.export_requested.emit("csv")

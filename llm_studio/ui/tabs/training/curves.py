@@ -30,7 +30,7 @@ _COLUMNS = {LOSS_KEY: 1, RATE_KEY: 2, NORM_KEY: 3, SPEED_KEY: 4}
 class CurvesCard(Card):
     """Draws the run it is given, and others over it; `draw` does it, when the page says so."""
 
-    export_asked = Signal(str, str)
+    export_requested = Signal(str, str)
     """What ("png" or "csv") and the file."""
     stepped = Signal(float)
     """The step under the cross-hair, NaN for none."""
@@ -51,8 +51,8 @@ class CurvesCard(Card):
         self.controls = CurveControls(self)
         self.controls.changed.connect(self._on_change)
         self.controls.logarithmic_changed.connect(self._on_logarithmic)
-        self.controls.whole_asked.connect(self._on_whole)
-        self.controls.export_asked.connect(self._ask_file)
+        self.controls.reset_requested.connect(self._on_whole)
+        self.controls.export_requested.connect(self._ask_file)
         self.content.addWidget(self.controls)
         self._place = QWidget(self)
         let_shrink(self._place, 160)
@@ -272,7 +272,7 @@ class CurvesCard(Card):
     @Slot(str)
     def _on_file(self, path: str) -> None:
         sender = self.sender()
-        self.export_asked.emit(sender.objectName() if sender else Path(path).suffix[1:], path)
+        self.export_requested.emit(sender.objectName() if sender else Path(path).suffix[1:], path)
 
     def save_picture(self, path: str) -> bool:
         """Write the plot as it is on the screen, as PNG; whether it could be done."""

@@ -4,28 +4,29 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
-from llm_studio.ui.page import Page
+from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.tabs.training import tasks
 from llm_studio.workflows.training.runs import ACTIVE
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
 
-_EVERY = 3000
-"""Milliseconds from what one look has shown to the next."""
+_INTERVAL = 3000
+"""Milliseconds from one overview to the request for the next."""
 
 
 class ExternalRuns(QObject):
-    """Has the runs looked at again and again, as long as the page is seen and one of them goes on elsewhere."""
+    """Requests overviews regularly while one of these runs is active and the page is visible."""
 
-    def __init__(self, page: Page) -> None:
-        super().__init__(page)
-        self._page = page
-        self._timer = QTimer(self, interval=_EVERY, singleShot=True)
-        self._timer.timeout.connect(self._look)
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
+        self.visible = False
+        self._context = context
+        self._timer = QTimer(self, interval=_INTERVAL, singleShot=True)
+        self._timer.timeout.connect(self._refresh)
 
-    def going_on(self, overview: "Overview", live: str) -> list[str]:
-        """The runs that go on without this window, which trains the run `live`; from now on they are followed."""
+    def follow(self, overview: "Overview", live: str) -> list[str]:
+        """The runs trained outside this window, which trains the run `live`; they are followed from now on."""
         found = [run.name for run in overview.runs if run.state in ACTIVE and run.name != live]
         if found and not live:
             self._timer.start()
@@ -34,8 +35,8 @@ class ExternalRuns(QObject):
         return found
 
     @Slot()
-    def _look(self) -> None:
-        if self._page.isVisible() and self._page.project is not None:
-            self._page.context.request(tasks.overview(self._page.project))
+    def _refresh(self) -> None:
+        if self.visible and self._context.project is not None:
+            self._context.request(tasks.overview(self._context.project))
         else:
             self._timer.start()

@@ -13,20 +13,22 @@ class ResumeCard(Card):
     """A sentence with what to do about it."""
 
     accepted = Signal()
-    start_anew = Signal()
+    restart_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.offer: Offer | None = None
         self._title = label("", self, "heading", wrap=True)
         self._text = label("", self, "muted", wrap=True)
-        self._anew = button(_("Start over"), self, self._on_anew, tip=_("Start a new run; this one stays in the table"))
+        self._restart = button(
+            _("Start over"), self, self._on_restart, tip=_("Start a new run; this one stays in the table")
+        )
         self._accept = button("", self, self._on_accept, "primary")
         words = QVBoxLayout()
         words.setSpacing(4)
         words.addWidget(self._title)
         words.addWidget(self._text)
-        inside = row(words, self._anew, self._accept, spacing=10)
+        inside = row(words, self._restart, self._accept, spacing=10)
         inside.setStretch(0, 1)
         self.content.setContentsMargins(16, 12, 16, 12)
         self.content.addLayout(inside)
@@ -44,10 +46,10 @@ class ResumeCard(Card):
             self._title.setText(offer.title)
             self._text.setText(offer.text)
             self._accept.setText(offer.action)
-            self._anew.setVisible(bool(offer.run))
+            self._restart.setVisible(bool(offer.run))
 
     def _on_accept(self) -> None:
         self.accepted.emit()
 
-    def _on_anew(self) -> None:
-        self.start_anew.emit()
+    def _on_restart(self) -> None:
+        self.restart_requested.emit()

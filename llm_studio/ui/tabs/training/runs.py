@@ -38,13 +38,13 @@ class RunsPanel(QWidget):
 
     overlays_changed = Signal(dict)
     """The runs to be drawn over the main one: colours by name."""
-    main_asked = Signal(str)
+    main_requested = Signal(str)
     """A run to be the one that the page is about."""
-    resume_asked = Signal(str)
-    further_asked = Signal(str, int)
+    resume_requested = Signal(str)
+    keep_training_requested = Signal(str, int)
     """A finished run, and its new number of steps."""
-    rename_asked = Signal(str, str)
-    delete_asked = Signal(str)
+    rename_requested = Signal(str, str)
+    delete_requested = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -184,21 +184,21 @@ class RunsPanel(QWidget):
     @Slot(QModelIndex)
     def _on_double_click(self, index: QModelIndex) -> None:
         if index.column() not in (0, 7):
-            self.main_asked.emit(self._runs[index.row()].name)
+            self.main_requested.emit(self._runs[index.row()].name)
 
     def _on_show(self) -> None:
         run = self._one()
         if run:
-            self.main_asked.emit(run.name)
+            self.main_requested.emit(run.name)
 
     def _on_resume(self) -> None:
         run = self._one()
         if run and run.state == "finished":
-            self.ask_further(run)
+            self.ask_for_more_steps(run)
         elif run:
-            self.resume_asked.emit(run.name)
+            self.resume_requested.emit(run.name)
 
-    def ask_further(self, run: "Run") -> None:
+    def ask_for_more_steps(self, run: "Run") -> None:
         """Ask how many more steps a finished run is to be trained."""
         dialog = QInputDialog(self)
         dialog.setWindowTitle(_("Keep training"))
@@ -212,7 +212,7 @@ class RunsPanel(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def go(more: int) -> None:
-            self.further_asked.emit(run.name, run.step + more)
+            self.keep_training_requested.emit(run.name, run.step + more)
 
         dialog.intValueSelected.connect(go)
         dialog.open()
@@ -231,7 +231,7 @@ class RunsPanel(QWidget):
 
         def go(name: str) -> None:
             if name.strip() and name.strip() != run.name:
-                self.rename_asked.emit(run.name, name.strip())
+                self.rename_requested.emit(run.name, name.strip())
 
         dialog.textValueSelected.connect(go)
         dialog.open()
@@ -258,7 +258,7 @@ class RunsPanel(QWidget):
 
         def answered() -> None:
             if box.clickedButton() is delete:
-                self.delete_asked.emit(run.name)
+                self.delete_requested.emit(run.name)
 
         box.finished.connect(answered)
         box.open()

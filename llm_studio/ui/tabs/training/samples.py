@@ -159,7 +159,7 @@ class SamplesPane(Card):
     chosen = Signal(int)
     favourite_changed = Signal(object, bool)
     """A Favourite, and whether it is kept."""
-    talk_asked = Signal(str, int)
+    chat_requested = Signal(str, int)
     """Talk with a run's model as it was at a step."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -322,4 +322,4 @@ class SamplesPane(Card):
     def _on_talk(self) -> None:
         sample = self.current
         if sample is not None:
-            self.talk_asked.emit(sample.run, sample.step)
+            self.chat_requested.emit(sample.run, sample.step)

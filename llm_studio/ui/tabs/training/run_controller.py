@@ -1,0 +1,167 @@
+"""Starting, stopping and resuming runs, and whether one trains in this window."""
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+
+from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
+from llm_studio.i18n import _, size
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext, Toast
+from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tabs.training import tasks
+from llm_studio.ui.tasks import Task
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview, Project
+    from llm_studio.workflows.training.run_health import Finding
+
+_REFRESH_EVERY = 10.0
+"""Seconds between two overviews while a run trains."""
+
+
+class RunController(Controller):
+    """Requests everything that is done with runs, and knows the state of the one that trains in this window."""
+
+    changed = Signal()
+    """`running`, `stopping` or `stale` is different."""
+    started = Signal()
+    event_reported = Signal(object)
+    """An Event of the run that trains."""
+    ended = Signal()
+    renamed = Signal(str, str)
+    deleted = Signal(str)
+
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
+        self.running = False
+        self.stopping = False
+        """It was asked to save and stop."""
+        self.stale = False
+        """A run has just ended and the overview that follows isn't there yet."""
+        self._next: Task | None = None
+        """What to start once the run that trains has stopped."""
+        self._refreshed_at = 0.0
+        context.listen(TRAINING, started=self._on_started, reported=self._on_event, ended=self._on_ended)
+        context.listen(tasks.RENAME, succeeded=self._on_renamed)
+        context.listen(tasks.DELETE, succeeded=self._on_deleted)
+
+    def open_project(self, project: "Project | None") -> None:
+        """Nothing trains in another project yet."""
+        self.running, self.stopping, self.stale, self._next = False, False, False, None
+
+    def show_overview(self, overview: "Overview") -> None:
+        """What ended before is in this overview."""
+        self.stale = False
+
+    # --- What the user can do ---------------------------------------------------------------------------------
+
+    def start(self, changes: Mapping[str, object] = {}) -> None:
+        """Start a new run with the project's settings and these changes."""
+        if self.project is not None:
+            self.context.request(tasks.train(self.project, changes=changes))
+
+    @Slot(str)
+    def resume(self, run: str) -> None:
+        """Resume a run where it stopped."""
+        if self.project is not None:
+            self.context.request(tasks.train(self.project, run))
+
+    @Slot(str, int)
+    def keep_training(self, run: str, steps: int) -> None:
+        """Resume a run that is finished, up to `steps` in all."""
+        if self.project is not None:
+            self.context.request(tasks.train(self.project, run, {"training.max_steps": steps}))
+
+    @Slot(str, str)
+    def rename(self, old: str, new: str) -> None:
+        """Give a run another name."""
+        if self.project is not None:
+            self.context.request(tasks.rename(self.project, old, new))
+
+    @Slot(str)
+    def delete(self, run: str) -> None:
+        """Delete a run."""
+        if self.project is not None:
+            self.context.request(tasks.delete(self.project, run))
+
+    def save(self) -> None:
+        """Save a checkpoint now and continue."""
+        self.context.save_requested.emit(TRAINING)
+
+    def pause(self) -> None:
+        """Save and stop; the run is offered to be resumed."""
+        self.stopping = True
+        self.changed.emit()
+        self.context.stop_requested.emit(TRAINING)
+
+    def stop(self, run: str) -> None:
+        """Save and stop the run; it is not offered to be resumed."""
+        if self.project is not None and run:
+            self.context.request(tasks.set_aside(self.project, run))
+        self.pause()
+
+    def follow_advice(self, finding: "Finding", shown: str, live: str) -> None:
+        """Do what the curve doctor suggests for the run `shown`; if one trains, once it is saved and stopped."""
+        if finding.remedy == "texts":
+            self.context.tab_requested.emit("data")
+        elif self.project is not None:
+            if finding.remedy != "stop":
+                restart = finding.remedy == "anew"
+                self._next = tasks.train(
+                    self.project, "" if restart else shown, finding.changes, shown if restart else None
+                )
+            if self.running:
+                self.stop(live)
+            else:
+                self.start_next()
+
+    def start_next(self) -> None:
+        """Start what `follow_advice` has planned, if nothing trains."""
+        if self._next is not None and not self.running:
+            task, self._next = self._next, None
+            self.context.request(task)
+
+    def is_paused(self, run: str) -> bool:
+        """Whether a run was paused and is to be offered."""
+        from llm_studio.workflows.training import runs
+
+        overview = self.overview
+        found = next((known for known in overview.runs if known.name == run), None) if overview else None
+        return found is not None and self.project is not None and runs.offers_resume(self.project, found)
+
+    # --- The tasks --------------------------------------------------------------------------------------------
+
+    def _on_started(self, _task: Task) -> None:
+        self.running, self.stopping, self._refreshed_at = True, False, 0.0
+        self.started.emit()
+        self.changed.emit()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, RunStarted | CheckpointSaved):
+            self._refresh()
+        self.event_reported.emit(event)
+        if isinstance(event, Notice) and event.level == "warning":
+            self.context.toast_requested.emit(Toast(event.text))
+
+    def _refresh(self) -> None:
+        """Bring the table of runs up to date, but not too often."""
+        now = time.monotonic()
+        if self.project is not None and now - self._refreshed_at > _REFRESH_EVERY:
+            self._refreshed_at = now
+            self.context.request(tasks.overview(self.project))
+
+    def _on_ended(self) -> None:
+        self.running, self.stopping, self.stale = False, False, True
+        self.ended.emit()
+        self.changed.emit()
+
+    def _on_renamed(self, names: tuple[str, str]) -> None:
+        self.renamed.emit(*names)
+
+    def _on_deleted(self, answer: tuple[str, int]) -> None:
+        run, freed = answer
+        self.deleted.emit(run)
+        self.context.toast_requested.emit(Toast(_("“{run}” deleted: {size} freed.").format(run=run, size=size(freed))))

@@ -1,0 +1,124 @@
+"""All that is shown of a run: figures, curves with the curve doctor and the table of runs, samples, log."""
+
+import math
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from llm_studio.events import Event
+from llm_studio.i18n import _
+from llm_studio.ui.tabs.training.curves import CurvesCard
+from llm_studio.ui.tabs.training.doctor import DoctorLine
+from llm_studio.ui.tabs.training.drawing_timer import DrawingTimer
+from llm_studio.ui.tabs.training.figures import Figures
+from llm_studio.ui.tabs.training.log import LogPanel
+from llm_studio.ui.tabs.training.runs import RunsPanel
+from llm_studio.ui.tabs.training.samples import SamplesPane
+from llm_studio.ui.theme import GAP
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview
+    from llm_studio.workflows.training.curves import Curves
+
+_FIGURES_EVERY = 3
+"""Drawings of the curves between two updates of the figures."""
+
+
+class RunView(QWidget):
+    """Draws the curves of one run while they grow. Events only change arrays; `drawing` shows what is new."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.figures = Figures(self)
+        self.card, self.samples = CurvesCard(self), SamplesPane(self)
+        self.doctor = DoctorLine(self.card)
+        self.runs = RunsPanel(self.card)
+        self.log = LogPanel(self)
+        self.drawing = DrawingTimer(self, self._draw)
+        self._overview: Overview | None = None
+        self._live, self._running = "", False
+        self._lay_out()
+        self.card.stepped.connect(self._on_stepped)
+        self.samples.chosen.connect(self._on_sample)
+
+    def _lay_out(self) -> None:
+        self.card.content.addWidget(self.doctor)
+        self.card.content.addWidget(self.runs)
+        self.samples.setMinimumWidth(236)
+        self.samples.setMaximumWidth(330)
+        middle = QHBoxLayout()
+        middle.setSpacing(GAP)
+        middle.addWidget(self.card, 8)
+        middle.addWidget(self.samples, 3)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(GAP)
+        whole.addWidget(self.figures)
+        whole.addLayout(middle, 1)
+        whole.addWidget(self.log)
+
+    def show_state(self, overview: "Overview | None", running: bool, live: str) -> None:
+        """`running`: a run trains in this window; `live`: its name, as soon as it is known."""
+        self._overview, self._running, self._live = overview, running, live
+        self.drawing.wake()
+
+    def show_curves(self, curves: "Curves | None") -> None:
+        """Show the curves of the main run in all parts."""
+        if curves is not self.card.curves:
+            self.card.show_curves(curves)
+            self.samples.show_curves(curves)
+            self.log.show_past(curves)
+        if curves is None:
+            self.figures.show_nothing()
+            self.doctor.examine(None, None, None, False)
+        self.drawing.wake()
+
+    def show_overlays(self, overlays: "list[tuple[Curves, str]]") -> None:
+        """Draw curves over those of the main run, each in its colour."""
+        self.card.show_overlays(overlays)
+        self.drawing.wake()
+
+    @Slot(object)
+    def add_event(self, event: Event) -> None:
+        """The run that trains has reported something."""
+        self.log.take(event)
+        self.drawing.wake()
+
+    def _draw(self, count: int) -> bool:
+        """Draw what is new; whether more is to come."""
+        curves = self.card.curves
+        self.card.running = self._running and curves is not None and curves.run == self._live
+        drawn = self.card.draw()
+        self.log.draw()
+        if curves is not None and (count % _FIGURES_EVERY == 0 or not self._running or self.drawing.is_slow):
+            runs = self._overview.runs if self._overview else ()
+            shown = next((run for run in runs if run.name == curves.run), None)
+            self.figures.show_curves(curves, self.card.running, _(shown.state) if shown else "")
+            self.samples.follow(curves)
+            self.doctor.examine(curves, self._overview, self.card.baselines, self.card.running)
+        if self.card.plot is not None:
+            self.drawing.set_cost(self.card.plot.cost)
+        return drawn or self._running
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
+        """Draw again from now on."""
+        super().showEvent(event)
+        self.drawing.wake()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
+        """Stop drawing."""
+        super().hideEvent(event)
+        self.drawing.stop()
+
+    @Slot(float)
+    def _on_stepped(self, step: float) -> None:
+        if not math.isnan(step) and self.card.plot is not None and self.card.plot.hasFocus():
+            self.samples.choose_step(step)
+
+    @Slot(int)
+    def _on_sample(self, step: int) -> None:
+        if self.card.plot is not None and self.card.plot.hasFocus():  # the plot has chosen this sample
+            return
+        self.card.point(math.nan if step < 0 else float(step))
