@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.ui.page_context import Toast
-from llm_studio.ui.tabs.tokenizer.page import PREPARE, TRAIN, TokenizerPage
+from llm_studio.ui.tabs.tokenizer.controller import PREPARE, TRAIN
+from llm_studio.ui.tabs.tokenizer.page import TokenizerPage
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import sources
-from llm_studio.workflows.tokenizer.train import train_tokenizer
+from llm_studio.workflows.data import texts
 from tests.tiny import SETTINGS
 from tests.ui.driver import LONG, Driver
 
@@ -35,28 +35,28 @@ def primary(page: Any) -> str:
 
 
 def type_text(driver: Driver, page: Any, text: str) -> None:
-    page.playground.input.setFocus()
-    page.playground.input.selectAll()
-    driver.qtbot.keyClicks(page.playground.input, text)
+    page.columns.playground.input.setFocus()
+    page.columns.playground.input.selectAll()
+    driver.qtbot.keyClicks(page.columns.playground.input, text)
 
 
 def lab(page: Any) -> Any:
-    assert page.bench is not None
-    assert page.bench.lab is not None
-    return page.bench.lab
+    assert page.inspection.bench is not None
+    assert page.inspection.bench.lab is not None
+    return page.inspection.bench.lab
 
 
 def test_a_ready_project_shows_tokens_vocabulary_and_figures(opened: Driver) -> None:
     page = shown(opened)
     assert primary(page) == "Continue to the model →"
-    assert page.playground.text().startswith("Once upon a time")
-    count = len(lab(page).tokens(page.playground.text()))
-    assert page.playground.count.text().startswith(f"{count} tokens · ")
-    assert "is built" in page.merges.heading.text()
-    assert len(page.vocabulary.ids()) == lab(page).vocab_size
-    assert page.quality.values._values["exact"].text() == "100 %"
-    assert page.quality.values._values["tokens"].text() != "–"
-    assert page.curve.curve._points[-1][0] == lab(page).vocab_size
+    assert page.columns.playground.text().startswith("Once upon a time")
+    count = len(lab(page).tokens(page.columns.playground.text()))
+    assert page.columns.playground.count.text().startswith(f"{count} tokens · ")
+    assert "is built" in page.columns.merges.heading.text()
+    assert len(page.columns.vocabulary.ids()) == lab(page).vocab_size
+    assert page.columns.quality.values._values["exact"].text() == "100 %"
+    assert page.columns.quality.values._values["tokens"].text() != "–"
+    assert page.columns.curve.curve._points[-1][0] == lab(page).vocab_size
     opened.click("Continue to the model →")
     assert opened.window.pages["model"].isVisible()
 
@@ -64,45 +64,47 @@ def test_a_ready_project_shows_tokens_vocabulary_and_figures(opened: Driver) -> 
 def test_tokens_follow_the_typing_and_the_word_at_the_cursor_is_built(opened: Driver) -> None:
     page = shown(opened)
     type_text(opened, page, "the dragon")
-    assert page.playground.count.text().startswith(f"{len(lab(page).tokens('the dragon'))} tokens · 10 characters")
-    assert page.merges.heading.text() == "How “dragon” is built"
-    assert page.merges.steps.toPlainText().replace("\xa0", " ").startswith("␣ d r a g o n  →")
-    opened.qtbot.keyClick(page.playground.input, Qt.Key.Key_Home)
-    assert page.merges.heading.text() == "How “the” is built"
+    assert page.columns.playground.count.text().startswith(
+        f"{len(lab(page).tokens('the dragon'))} tokens · 10 characters"
+    )
+    assert page.columns.merges.heading.text() == "How “dragon” is built"
+    assert page.columns.merges.steps.toPlainText().replace("\xa0", " ").startswith("␣ d r a g o n  →")
+    opened.qtbot.keyClick(page.columns.playground.input, Qt.Key.Key_Home)
+    assert page.columns.merges.heading.text() == "How “the” is built"
     type_text(opened, page, " ")
-    opened.qtbot.keyClick(page.playground.input, Qt.Key.Key_Backspace)
-    assert page.playground.count.text() == "0 tokens · 0 characters"
+    opened.qtbot.keyClick(page.columns.playground.input, Qt.Key.Key_Backspace)
+    assert page.columns.playground.count.text() == "0 tokens · 0 characters"
 
 
 def test_each_token_tells_its_id_bytes_and_merges(opened: Driver) -> None:
     page = shown(opened)
     type_text(opened, page, "a the")
-    view = page.playground.pane.view
+    view = page.columns.playground.pane.view
     tokens = lab(page).tokens("a the")
     last = len(tokens) - 1
     view.setFocus()
     opened.qtbot.keyClick(view, Qt.Key.Key_End)
-    told = page.playground.hint.text()
+    told = page.columns.playground.hint.text()
     assert f"id {tokens[last].id}" in told
     assert tokens[last].bytes.hex(" ").upper() in told
     opened.qtbot.keyClick(view, Qt.Key.Key_Home)
-    assert "“a”" in page.playground.hint.text()
-    assert "no merge" in page.playground.hint.text()
+    assert "“a”" in page.columns.playground.hint.text()
+    assert "no merge" in page.columns.playground.hint.text()
     opened.qtbot.mouseMove(view, view.place(last).center().toPoint())
     view._look(view.at(view.place(last).center().x(), view.place(last).center().y()))
-    assert f"id {tokens[last].id}" in page.playground.hint.text()
+    assert f"id {tokens[last].id}" in page.columns.playground.hint.text()
     opened.qtbot.mouseClick(view, Qt.MouseButton.LeftButton, pos=view.place(last).center().toPoint())
-    assert page.merges.heading.text() == "How “the” is built"
+    assert page.columns.merges.heading.text() == "How “the” is built"
     opened.qtbot.keyClick(view, Qt.Key.Key_Home)
     opened.qtbot.keyClick(view, Qt.Key.Key_Return)
-    assert page.merges.heading.text() == "How “a” is built"
+    assert page.columns.merges.heading.text() == "How “a” is built"
     assert view.at(-5, -5) == -1
 
 
 def test_arrow_keys_go_through_the_lines_of_tokens(opened: Driver) -> None:
     page = shown(opened)
-    page.playground.input.setPlainText("Once upon a time there was a little dragon. " * 8)
-    view = page.playground.pane.view
+    page.columns.playground.input.setPlainText("Once upon a time there was a little dragon. " * 8)
+    view = page.columns.playground.pane.view
     opened.qtbot.keyClick(view, Qt.Key.Key_Home)
     opened.qtbot.keyClick(view, Qt.Key.Key_Down)
     below = view.current()
@@ -117,7 +119,7 @@ def test_arrow_keys_go_through_the_lines_of_tokens(opened: Driver) -> None:
 def test_merges_are_replayed_step_by_step(opened: Driver) -> None:
     page = shown(opened)
     type_text(opened, page, "the")
-    merges = page.merges
+    merges = page.columns.merges
     arrows = merges.steps.toPlainText().count("→")
     assert arrows == 3 - len(lab(page).tokens("the"))
     assert merges.said.text().startswith(f"Step {arrows} of {arrows}: ")
@@ -137,11 +139,11 @@ def test_merges_are_replayed_step_by_step(opened: Driver) -> None:
 
 def test_halves_of_characters_and_emoji_do_no_harm(opened: Driver) -> None:
     page = shown(opened)
-    page.playground.input.setFocus()
-    page.playground.input.setPlainText("a 👩\u200d👧 \ud83d b\n\n\tc")
-    page.playground.input.moveCursor(page.playground.input.textCursor().MoveOperation.End)
-    assert page.merges.heading.text() == "How “c” is built"
-    assert "⏎" in "".join(chip.text for chip in page.playground.pane.view._chips)
+    page.columns.playground.input.setFocus()
+    page.columns.playground.input.setPlainText("a 👩\u200d👧 \ud83d b\n\n\tc")
+    page.columns.playground.input.moveCursor(page.columns.playground.input.textCursor().MoveOperation.End)
+    assert page.columns.merges.heading.text() == "How “c” is built"
+    assert "⏎" in "".join(chip.text for chip in page.columns.playground.pane.view._chips)
     page.grab()
 
 
@@ -151,13 +153,13 @@ def test_the_work_of_a_key_grows_no_faster_than_the_text(opened: Driver, text: s
 
     def work(characters: int) -> float:
         """Seconds of the processor that a key takes, over as many as its clock needs (64 ticks a second on Windows)."""
-        page.playground.input.setPlainText((text * characters)[:characters])
-        page.playground.input.setFocus()
-        page.playground.pane.view.grab()
+        page.columns.playground.input.setPlainText((text * characters)[:characters])
+        page.columns.playground.input.setFocus()
+        page.columns.playground.pane.view.grab()
         begun, keys = time.thread_time(), 0
         while keys < 10 or time.thread_time() - begun < 0.3:
-            opened.qtbot.keyClicks(page.playground.input, "e" if keys % 2 else "h")
-            page.playground.repaint()
+            opened.qtbot.keyClicks(page.columns.playground.input, "e" if keys % 2 else "h")
+            page.columns.playground.repaint()
             keys += 1
         return (time.thread_time() - begun) / keys
 
@@ -166,8 +168,8 @@ def test_the_work_of_a_key_grows_no_faster_than_the_text(opened: Driver, text: s
 
 def test_the_vocabulary_is_searched_sorted_and_explained(opened: Driver) -> None:
     page = shown(opened)
-    card = page.vocabulary
-    counts = page._counts
+    card = page.columns.vocabulary
+    counts = page.inspection.counts
     assert counts is not None
     often = [int(counts.frequencies[token]) for token in card.ids()]
     assert often == sorted(often, reverse=True)
@@ -177,7 +179,7 @@ def test_the_vocabulary_is_searched_sorted_and_explained(opened: Driver) -> None
     opened.qtbot.waitUntil(lambda: len(card.ids()) < 50)
     assert all("the" in lab(page).shown(token).casefold() for token in card.ids())
     card.table.selectRow(0)
-    assert lab(page).shown(card.ids()[0]).strip("␣") in page.merges.heading.text()
+    assert lab(page).shown(card.ids()[0]).strip("␣") in page.columns.merges.heading.text()
     card.search.setText("nothing holds this")
     opened.qtbot.waitUntil(lambda: not card.ids())
     assert card.said.text() == "No token contains this."
@@ -186,16 +188,16 @@ def test_the_vocabulary_is_searched_sorted_and_explained(opened: Driver) -> None
 def test_settings_are_kept_and_make_the_training_the_next_thing(opened: Driver) -> None:
     page = shown(opened)
     assert opened.session.project is not None
-    page.settings.frequency.setValue(5)
-    opened.click(page.settings.digits)
-    page.settings.vocabulary._slider.setValue(200)
+    page.columns.settings.frequency.setValue(5)
+    opened.click(page.columns.settings.digits)
+    page.columns.settings.vocabulary._slider.setValue(200)
     opened.settle()
     settings = opened.session.project.settings()
     assert settings.tokenizer.min_frequency == 5
     assert not settings.tokenizer.split_digits
-    assert settings.model.vocab_size == page.settings.vocabulary.value() > 512
+    assert settings.model.vocab_size == page.columns.settings.vocabulary.value() > 512
     assert settings.model.vocab_size % 64 == 0
-    assert page.settings.waiting() == {}
+    assert page.columns.settings.waiting() == {}
     assert page.note.said.text() == "The settings have changed since the tokenizer was trained."
     assert page.note.isVisible()
     assert primary(page) == "Train the tokenizer"
@@ -205,7 +207,7 @@ def test_training_and_preparing_by_the_primary_button_make_all_ready(opened: Dri
     toasts: list[Toast] = []
     page = shown(opened)
     page.context.toast_requested.connect(toasts.append)
-    page.settings.vocabulary._box.setValue(300)
+    page.columns.settings.vocabulary._box.setValue(300)
     opened.click("Train the tokenizer")  # the setting is not even written yet
     opened.running(TRAIN)
     assert page.job.isVisible()
@@ -213,16 +215,16 @@ def test_training_and_preparing_by_the_primary_button_make_all_ready(opened: Dri
     primary(page)
     opened.settle()
     assert "300 tokens" in toasts[-1].text
-    assert len(page.vocabulary.ids()) == 300
+    assert len(page.columns.vocabulary.ids()) == 300
     assert page.note.said.text() == "The tokens were prepared with another tokenizer."
     assert primary(page) == "Prepare the tokens →"
-    assert page.quality.values._values["tokens"].text() == "–"
+    assert page.columns.quality.values._values["tokens"].text() == "–"
     opened.click("Prepare the tokens →")
     opened.running(PREPARE)
     opened.settle()
     assert primary(page) == "Continue to the model →"
     assert not page.note.isVisible()
-    assert page.quality.values._values["tokens"].text() != "–"
+    assert page.columns.quality.values._values["tokens"].text() != "–"
     assert not opened.told
 
 
@@ -245,13 +247,13 @@ def test_a_project_without_a_tokenizer_offers_to_train_one(driver: Driver, proje
     project.tokenizer_meta.unlink()
     driver.open(project)
     page = shown(driver)
-    assert page.no_tokenizer.isVisible()
-    assert not page.playground.isVisible()
+    assert page.columns.no_tokenizer.isVisible()
+    assert not page.columns.playground.isVisible()
     assert primary(page) == "Train the tokenizer"
     driver.click(page.train)
     driver.settle()
-    assert page.playground.isVisible()
-    assert page.playground.count.text()
+    assert page.columns.playground.isVisible()
+    assert page.columns.playground.count.text()
 
 
 def test_a_project_without_texts_leads_to_the_data(driver: Driver, tmp_path: Path) -> None:
@@ -266,13 +268,13 @@ def test_a_project_without_texts_leads_to_the_data(driver: Driver, tmp_path: Pat
 def test_the_example_is_in_the_language_of_the_texts(driver: Driver, tmp_path: Path) -> None:
     french = projects.new_project(tmp_path / "new", "nano", "fr")
     projects.change_settings(french, SETTINGS)
-    sources.add_stories(french, "fr", 100, Job())
-    train_tokenizer(french, Job())
+    texts.add_stories(french, "fr", 100, Job())
+    texts.train_tokenizer(french, Job())
     driver.open(french)
     page = shown(driver)
-    assert page.playground.text().startswith("Il était une fois")
+    assert page.columns.playground.text().startswith("Il était une fois")
     assert primary(page) == "Prepare the tokens →"
-    assert page.merges.heading.text() == "How “crachait” is built"
+    assert page.columns.merges.heading.text() == "How “crachait” is built"
 
 
 def test_an_import_is_taken_and_can_be_taken_back(opened: Driver, tmp_path: Path, project: Project) -> None:
@@ -281,16 +283,16 @@ def test_an_import_is_taken_and_can_be_taken_back(opened: Driver, tmp_path: Path
     other = tmp_path / "other"
     other_project = projects.new_project(other, "nano", "en")
     projects.change_settings(other_project, {**SETTINGS, "model.vocab_size": 290})
-    sources.add_stories(other_project, "en", 50, Job())
-    train_tokenizer(other_project, Job())
-    page.import_file(str(other_project.tokenizer_file))
+    texts.add_stories(other_project, "en", 50, Job())
+    texts.train_tokenizer(other_project, Job())
+    page.jobs.import_file(str(other_project.tokenizer_file))
     opened.settle()
-    assert len(page.vocabulary.ids()) == 290
+    assert len(page.columns.vocabulary.ids()) == 290
     assert projects.steps(project).tokenizer is State.READY
     assert primary(page) == "Prepare the tokens →"
     opened.click("Undo")
     opened.settle()
-    assert len(page.vocabulary.ids()) == size
+    assert len(page.columns.vocabulary.ids()) == size
     assert primary(page) == "Continue to the model →"
 
 
@@ -298,7 +300,7 @@ def test_a_file_that_is_no_tokenizer_is_refused_with_one_dialog(opened: Driver, 
     page = shown(opened)
     wrong = tmp_path / "wrong.json"
     wrong.write_text("[]", encoding="utf-8")
-    page.import_file(str(wrong))
+    page.jobs.import_file(str(wrong))
     opened.settle()
     assert len(opened.told) == 1
     assert "can't be used" in opened.problem().what.text()
@@ -309,29 +311,29 @@ def test_another_project_forgets_the_text_and_the_tokenizer(opened: Driver, tmp_
     page = shown(opened)
     type_text(opened, page, "a secret")
     opened.open(projects.new_project(tmp_path / "new", "nano", "fr"))
-    assert "secret" not in page.playground.text()
-    assert page.vocabulary.ids() == []
-    assert page.bench is None or page.bench.lab is None
+    assert "secret" not in page.columns.playground.text()
+    assert page.columns.vocabulary.ids() == []
+    assert page.inspection.bench is None or page.inspection.bench.lab is None
 
 
 def test_what_the_user_does_survives_a_new_look_at_the_project(opened: Driver) -> None:
     page = shown(opened)
     type_text(opened, page, "the dragon")
-    page.vocabulary.search.setText("the")
-    opened.qtbot.waitUntil(lambda: len(page.vocabulary.ids()) < 50, timeout=LONG)
-    page.vocabulary.table.selectRow(1)
-    heading = page.merges.heading.text()
+    page.columns.vocabulary.search.setText("the")
+    opened.qtbot.waitUntil(lambda: len(page.columns.vocabulary.ids()) < 50, timeout=LONG)
+    page.columns.vocabulary.table.selectRow(1)
+    heading = page.columns.merges.heading.text()
     opened.session.refresh()
     opened.settle()
-    assert page.playground.text() == "the dragon"
-    assert page.vocabulary.search.text() == "the"
-    assert page.vocabulary.table.chosen() == 1
-    assert page.merges.heading.text() == heading
+    assert page.columns.playground.text() == "the dragon"
+    assert page.columns.vocabulary.search.text() == "the"
+    assert page.columns.vocabulary.table.chosen() == 1
+    assert page.columns.merges.heading.text() == heading
 
 
 def test_the_curve_says_its_points(opened: Driver) -> None:
     page = shown(opened)
-    curve = page.curve.curve
+    curve = page.columns.curve.curve
     assert "characters per token" in curve.accessibleDescription()
     opened.qtbot.mouseMove(curve, QPoint(curve.width() - 20, curve.height() // 2))
     page.grab()
@@ -344,11 +346,11 @@ def test_a_damaged_tokenizer_is_said_and_can_be_trained_anew(driver: Driver, pro
     project.tokenizer_file.write_text("{}", encoding="utf-8")
     driver.session.refresh()
     driver.settle()
-    assert "can't be used" in page.untrained.findChildren(QLabel)[1].text()
+    assert "can't be used" in page.columns.untrained.findChildren(QLabel)[1].text()
     assert primary(page) == "Train the tokenizer"
     driver.click(page.train)
     driver.settle()
-    assert page.playground.isVisible()
+    assert page.columns.playground.isVisible()
 
 
 def test_the_page_fits_into_a_small_window(opened: Driver) -> None:
@@ -366,8 +368,16 @@ def test_tab_goes_through_the_page_as_it_is_read(opened: Driver) -> None:
     for _ in range(20):
         seen.append(opened.window.focusWidget())
         opened.qtbot.keyClick(seen[-1], Qt.Key.Key_Tab)
-    wanted = [page.bring, page.train, page.go, page.playground.input, page.playground.pane.view,
-              page.vocabulary.search, page.vocabulary.table, page.settings.frequency]  # fmt: skip
+    wanted = [
+        page.bring,
+        page.train,
+        page.go,
+        page.columns.playground.input,
+        page.columns.playground.pane.view,
+        page.columns.vocabulary.search,
+        page.columns.vocabulary.table,
+        page.columns.settings.frequency,
+    ]
     places = [seen.index(widget) for widget in wanted]
     assert places == sorted(places)
     assert all(widget.accessibleName() or widget.text() for widget in seen[:14])

@@ -1,0 +1,128 @@
+"""The jobs of the tab Tokenizer: training and importing a tokenizer, preparing the tokens; and what comes next."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from PySide6.QtCore import Signal, Slot
+
+from llm_studio.events import Event, Notice
+from llm_studio.i18n import _, number, short_number
+from llm_studio.jobs import Job
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext, Toast
+from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.workflows.data import texts
+from llm_studio.workflows.overview import State
+from llm_studio.workflows.tokenizer import lab
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.data.texts import Prepared, TrainedTokenizer
+    from llm_studio.workflows.overview import Project
+    from llm_studio.workflows.tokenizer.lab import Replaced
+
+TRAIN, PREPARE, IMPORT, RESTORE = "tokenizer/train", "tokenizer/prepare", "tokenizer/import", "tokenizer/restore"
+
+NextStep = Literal["texts", "train", "prepare", "model"]
+
+
+class TokenizerController(Controller):
+    """Requests the jobs and reports their beginning, events and end; only one runs at a time."""
+
+    started = Signal(str, str)
+    """Key and title of a job."""
+    event_reported = Signal(object)
+    """An Event of the job."""
+    ended = Signal(str)
+    """The key of a job."""
+    preparing = Signal(bool)
+    """The tokens are being written, or no longer."""
+
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
+        self.running = ""
+        """The key of the running job."""
+        self._notices: list[str] = []
+        self._listen(TRAIN, self._on_trained)
+        self._listen(PREPARE, self._on_prepared)
+        self._listen(IMPORT, self._on_imported)
+
+    def _listen(self, key: str, succeeded: Callable[[Any], None]) -> None:
+        self.context.listen(key, started=self._on_started, reported=self._on_reported, succeeded=succeeded,
+                            ended=lambda: self._on_ended(key))  # fmt: skip
+
+    def open_project(self, project: "Project | None") -> None:
+        """No job runs in another project yet."""
+        self.running = ""
+
+    def next_step(self) -> NextStep:
+        """The next sensible thing to do."""
+        overview = self.overview
+        if overview is None or (overview.tokenizer is None and overview.steps.data is State.READY):
+            return "train"
+        if overview.steps.data is not State.READY:
+            return "texts"
+        if overview.steps.tokenizer is not State.READY:
+            return "train"
+        return "model" if overview.steps.tokens is State.READY else "prepare"
+
+    def train(self, changes: dict[str, object]) -> None:
+        """Train the tokenizer, with settings that aren't written yet."""
+        project = self.project
+        if project is not None:
+            self._request(TRAIN, lambda job: lab.train_with(project, changes, job), _("Training the tokenizer"))
+
+    def prepare(self) -> None:
+        """Turn the texts into tokens."""
+        project = self.project
+        if project is not None:
+            self._request(PREPARE, lambda job: texts.prepare(project, job), _("Preparing the tokens"))
+
+    @Slot(str)
+    def import_file(self, path: str) -> None:
+        """Use this file as the project's tokenizer."""
+        project = self.project
+        if project is not None:
+            self._request(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)), _("Importing the tokenizer"))
+
+    def _request(self, key: str, work: Callable[[Job], object], title: str) -> None:
+        self.context.request(BackgroundJob(key, work, title, tab="tokenizer", changes_project=True))
+
+    def _on_started(self, task: BackgroundJob) -> None:
+        self._notices, self.running = [], task.key
+        self.preparing.emit(task.key == PREPARE)
+        self.started.emit(task.key, task.title)
+
+    def _on_reported(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self._notices.append(event.text)
+        self.event_reported.emit(event)
+
+    def _on_ended(self, key: str) -> None:
+        if key == self.running:
+            self.running = ""
+        if key == PREPARE:
+            self.preparing.emit(False)
+        self.ended.emit(key)
+
+    def _on_trained(self, trained: "TrainedTokenizer") -> None:
+        size = number(trained.vocab_size)
+        if trained.vocab_size < trained.asked:
+            text = _("The texts contain no more pairs worth merging: the tokenizer has {n} tokens instead of {asked}.")
+            text = text.format(n=size, asked=number(trained.asked))
+        else:
+            rate = number(trained.characters_per_token, 2)
+            text = _("The tokenizer has {n} tokens: {rate} characters per token.").format(n=size, rate=rate)
+        self.context.toast_requested.emit(Toast(text))
+
+    def _on_prepared(self, prepared: "Prepared") -> None:
+        total = short_number(prepared.train_tokens + prepared.validation_tokens)
+        self.context.toast_requested.emit(Toast(" ".join([_("{n} tokens are ready.").format(n=total), *self._notices])))
+
+    def _on_imported(self, before: "Replaced") -> None:
+        project = self.project
+        if project is not None:
+            undo = BackgroundJob(RESTORE, lambda job: lab.restore_tokenizer(project, before),
+                                 _("Undoing the import"), tab="tokenizer", changes_project=True)  # fmt: skip
+            text = _("The tokenizer was imported: {n} tokens.").format(n=number(before.vocab_size))
+            self.context.toast_requested.emit(Toast(text, undo))
