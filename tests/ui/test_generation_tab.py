@@ -47,7 +47,7 @@ def ready(driver: Driver, project: Project) -> Any:
 
 def next_token(driver: Driver, page: Any, text: str | None = None) -> Any:
     """Wait until the candidates are those of what stands there now; give them."""
-    wanted = page.talk.context() if text is None else text
+    wanted = page.talk.upcoming()[1] if text is None else text
 
     def shown() -> bool:
         return page.sampling._next is not None and page.sampling._next.text == wanted
@@ -308,6 +308,6 @@ def test_what_can_not_be_kept_comes_back_and_another_project_forgets_all(
     page.talk.box.clear()
     write(driver, page, "Once")
     driver.open(project)
-    assert not page.talk.turns.views and page.talk.box.toPlainText() == "" and page._writer is None
+    assert not page.talk.turns.views and page.talk.box.toPlainText() == "" and page.model.generator is None
     driver.page("generation")
     assert page.empty.isVisible()

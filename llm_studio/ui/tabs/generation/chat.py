@@ -29,11 +29,11 @@ _NARROW = 560
 class TurnView(QWidget):
     """A prompt and its answer, with what can be done with them."""
 
-    regenerate_asked = Signal()
-    continue_asked = Signal()
-    edit_asked = Signal(object)
+    regenerate_requested = Signal()
+    continue_requested = Signal()
+    edit_requested = Signal(object)
     """Of this view."""
-    branch_asked = Signal(object)
+    branch_requested = Signal(object)
     star_toggled = Signal(object)
 
     def __init__(self, parent: QWidget, turn: "Turn", tinted: bool) -> None:
@@ -70,9 +70,9 @@ class TurnView(QWidget):
 
     def _make_actions(self) -> None:
         self._again = self._action("arrow-clockwise", _("Regenerate"), _("Try again with a new seed"))
-        self._again.clicked.connect(self.regenerate_asked)
+        self._again.clicked.connect(self.regenerate_requested)
         self._more = self._action("arrow-right", _("Continue"), _("Let the model continue this text"))
-        self._more.clicked.connect(self.continue_asked)
+        self._more.clicked.connect(self.continue_requested)
         self._branch = self._action("git-branch", _("Branch from here"), _("A new chat that continues from here"))
         self._branch.clicked.connect(self._on_branch)
         self._copy = self._action("copy", _("Copy"), _("Copy this text"))
@@ -157,11 +157,11 @@ class TurnView(QWidget):
     # --- What the user does -----------------------------------------------------------------------------------
 
     def _on_edit(self) -> None:
-        self.edit_asked.emit(self)
+        self.edit_requested.emit(self)
 
     @Slot()
     def _on_branch(self) -> None:
-        self.branch_asked.emit(self)
+        self.branch_requested.emit(self)
 
     def _on_star(self) -> None:
         self.star_toggled.emit(self)
@@ -175,10 +175,10 @@ class TurnView(QWidget):
 class ChatView(QScrollArea):
     """All turns of a chat, from top to bottom. Stays at its end while text comes, unless the user looks elsewhere."""
 
-    regenerate_asked = Signal()
-    continue_asked = Signal()
-    edit_asked = Signal(int)
-    branch_asked = Signal(int)
+    regenerate_requested = Signal()
+    continue_requested = Signal()
+    edit_requested = Signal(int)
+    branch_requested = Signal(int)
     star_toggled = Signal(int)
 
     def __init__(self, parent: QWidget) -> None:
@@ -262,10 +262,10 @@ class ChatView(QScrollArea):
 
     def _add(self, turn: "Turn") -> None:
         view = TurnView(self._content, turn, self._tinted)
-        view.regenerate_asked.connect(self.regenerate_asked)
-        view.continue_asked.connect(self.continue_asked)
-        view.edit_asked.connect(self._on_edit)
-        view.branch_asked.connect(self._on_branch)
+        view.regenerate_requested.connect(self.regenerate_requested)
+        view.continue_requested.connect(self.continue_requested)
+        view.edit_requested.connect(self._on_edit)
+        view.branch_requested.connect(self._on_branch)
         view.star_toggled.connect(self._on_star)
         view.fit(self.viewport().width())
         self.views.append(view)
@@ -293,11 +293,11 @@ class ChatView(QScrollArea):
 
     @Slot(object)
     def _on_edit(self, view: TurnView) -> None:
-        self.edit_asked.emit(self.views.index(view))
+        self.edit_requested.emit(self.views.index(view))
 
     @Slot(object)
     def _on_branch(self, view: TurnView) -> None:
-        self.branch_asked.emit(self.views.index(view))
+        self.branch_requested.emit(self.views.index(view))
 
     @Slot(object)
     def _on_star(self, view: TurnView) -> None:

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 class ChatPanel(Card):
     """Shows a chat and what is written to it; asks for what the user wants."""
 
-    write_asked = Signal(object, object, bool, bool)
+    write_requested = Signal(object, object, bool, bool)
     """The chat to write in, the prompt or None to go on, whether it is in place of an answer and is a question."""
     stop_requested = Signal()
     text_changed = Signal()
     """The text that the model would go on with is another."""
-    keep_asked = Signal(object)
+    keep_requested = Signal(object)
     """A chat that is to be written."""
-    open_asked = Signal(str)
-    delete_asked = Signal(str)
+    open_requested = Signal(str)
+    delete_requested = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -66,17 +66,17 @@ class ChatPanel(Card):
         self._show_state()
 
     def _connect(self) -> None:
-        self.menu.new_asked.connect(self.start_new)
-        self.menu.open_asked.connect(self.open_asked)
-        self.menu.delete_asked.connect(self._on_delete)
+        self.menu.new_requested.connect(self.start_new)
+        self.menu.open_requested.connect(self.open_requested)
+        self.menu.delete_requested.connect(self._on_delete)
         self.box.sent.connect(self.send)
         self.box.textChanged.connect(self._on_typed)
         for heard in (self.box.expect, self.turns.expect, self._on_typed):
             self.asking.changed.connect(heard)
-        self.turns.regenerate_asked.connect(self._regenerate)
-        self.turns.continue_asked.connect(self._go_on)
-        self.turns.edit_asked.connect(self._edit)
-        self.turns.branch_asked.connect(self._branch)
+        self.turns.regenerate_requested.connect(self._regenerate)
+        self.turns.continue_requested.connect(self._continue)
+        self.turns.edit_requested.connect(self._edit)
+        self.turns.branch_requested.connect(self._branch)
         self.turns.star_toggled.connect(self._star)
 
     # --- What is shown ----------------------------------------------------------------------------------------
@@ -128,11 +128,6 @@ class ChatPanel(Card):
 
     # --- The prompt -------------------------------------------------------------------------------------------
 
-    def context(self) -> str:
-        """The text that the model would go on with."""
-        base = self._base()
-        return (base.text + self._written(base)).rstrip(" ")
-
     def _base(self) -> "Chat":
         """The chat that what is in the box follows."""
         return self.chat if self.editing is None else self.chat.before(self.editing)
@@ -154,6 +149,22 @@ class ChatPanel(Card):
     def _can_send(self) -> bool:
         nothing = not self.box.toPlainText().strip() and not self._base().turns
         return self._ready and not self.is_writing and not (nothing and self.asking.asks())
+
+    def draft(self) -> "tuple[Chat, str, int | None, bool] | None":
+        """The prompt that is being written, with its chat; None where the box is empty."""
+        text = self.box.toPlainText()
+        return (self.chat, text, self.editing, self.glued) if text else None
+
+    def take_draft(self, chat: "Chat", text: str, editing: int | None, glued: bool) -> bool:
+        """Continue with a draft; whether its chat is shown: while an answer is being written, that one's chat stays."""
+        shows = not self.is_writing
+        if shows:
+            self.chat, self.editing = chat, editing
+            self.show_chat(chat)
+        self.box.setPlainText(text)
+        self.box.moveCursor(QTextCursor.MoveOperation.End)
+        self.glued = glued
+        return shows
 
     @Slot(str)
     def append_token(self, text: str) -> None:
@@ -180,12 +191,12 @@ class ChatPanel(Card):
         base, asks = self._base(), self.asking.asks()
         prompt = self.box.toPlainText().strip() if asks else self._written(base)
         if not prompt and base.turns and self.editing is None:
-            self._go_on()
+            self._continue()
             return
         if self._is_branching():
             base = chats.Chat(chats.new().id, base.turns)  # what follows stays, in the chat before
         self.editing = None
-        self.write_asked.emit(base, prompt, False, asks)
+        self.write_requested.emit(base, prompt, False, asks)
 
     # --- While the model writes -------------------------------------------------------------------------------
 
@@ -228,16 +239,16 @@ class ChatPanel(Card):
 
     @Slot()
     def _on_delete(self) -> None:
-        self.delete_asked.emit(self.chat.id)
+        self.delete_requested.emit(self.chat.id)
 
     @Slot()
     def _regenerate(self) -> None:
         before, last = self.chat.before(len(self.chat.turns) - 1), self.chat.turns[-1]
-        self.write_asked.emit(before, last.prompt, True, last.question)
+        self.write_requested.emit(before, last.prompt, True, last.question)
 
     @Slot()
-    def _go_on(self) -> None:
-        self.write_asked.emit(self.chat, None, False, False)
+    def _continue(self) -> None:
+        self.write_requested.emit(self.chat, None, False, False)
 
     @Slot(int)
     def _edit(self, index: int) -> None:
@@ -257,10 +268,10 @@ class ChatPanel(Card):
 
     @Slot(int)
     def _branch(self, index: int) -> None:
-        self.keep_asked.emit(chats.Chat(chats.new().id, self.chat.turns[: index + 1]))
+        self.keep_requested.emit(chats.Chat(chats.new().id, self.chat.turns[: index + 1]))
 
     @Slot(int)
     def _star(self, index: int) -> None:
         marked = self.chat.marked(index, not self.chat.turns[index].favourite)
         self.show_chat(marked)  # at once: a second click before it is written is about the new state
-        self.keep_asked.emit(marked)
+        self.keep_requested.emit(marked)

@@ -1,4 +1,4 @@
-"""The tab Generation: a model of the project goes on with what the user writes, and shows how it chooses."""
+"""The tab Generation: a model of the project continues what the user writes, and shows how it chooses."""
 
 from typing import TYPE_CHECKING
 
@@ -6,101 +6,108 @@ from PySide6.QtCore import QTimer, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from llm_studio.errors import StudioError
-from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
-from llm_studio.ui.tabs.generation.chat_store import ChatsPage
+from llm_studio.ui.page import Page
+from llm_studio.ui.session import SETTINGS
+from llm_studio.ui.tabs.generation.chat_panel import ChatPanel
+from llm_studio.ui.tabs.generation.chats_controller import ChatsController
+from llm_studio.ui.tabs.generation.model_controller import ModelController
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
-from llm_studio.ui.tasks import SETTINGS, TRAINING, BackgroundJob, Query, Task
+from llm_studio.ui.tabs.generation.writing_controller import WritingController
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, Segmented, row
+from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
-    from llm_studio.config import GenerationSettings
-    from llm_studio.jobs import Job
     from llm_studio.workflows.generation.chats import Chat
     from llm_studio.workflows.generation.generate import RunPoints, TextGenerator
-    from llm_studio.workflows.generation.next_token import NextToken
     from llm_studio.workflows.overview import Overview, Project
 
-POINTS, LOAD, NEXT, WRITE = "generation/points", "generation/load", "generation/next", "generation/write"
 _PAUSE = 150
-"""Milliseconds without a further change before the next token is asked for."""
+"""Milliseconds without a further change before the next token is computed."""
 
 
-class GenerationPage(ChatsPage):
-    """Loads the model that is chosen when the tab is on the screen; keeps every chat in the project."""
+class GenerationPage(Page):
+    """Loads the chosen model when the tab is visible; every chat is kept in the project."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(_("Generation"), parent)
-        self._writer: TextGenerator | None = None
-        self._loaded: tuple[str, str, int] | None = None
-        """What the writer was loaded for, or is being, or could not be."""
-        self._undo: Chat | None = None
-        """The chat before the answer that is being replaced."""
+        super().__init__(_("Generation"), "", parent)
+        self.chats = ChatsController(self.context)
+        self.model = ModelController(self.context)
+        self.writing = WritingController(self.context, self.model, self.chats)
         self.choice = ModelChoice(self)
-        self.choice.chosen.connect(self._on_chosen)
         self.view = Segmented(self, {"text": _("Text"), "probabilities": _("Probabilities")}, _("What is shown"))
         self.head_buttons.addWidget(self.choice)
         self.head_buttons.addWidget(self.view)
         self.notice = NoticeBar(self)
-        self.notice.pressed.connect(self._load_again)
         self.body.addWidget(self.notice)
-        self.empty = EmptyState(self, "", "")
-        self.empty.pressed.connect(self._go_to_training)
-        self.view.chosen.connect(self.talk.show_view)
-        self.sampling = SamplingPanel(self)
         self._stack = QStackedWidget(self)
+        self.empty = EmptyState(self, "", "")
         content = QWidget(self._stack)
+        self.talk, self.sampling = ChatPanel(self), SamplingPanel(self)
         content.setLayout(row(self.talk, self.sampling, spacing=GAP))
         self._stack.addWidget(self.empty)
         self._stack.addWidget(content)
         self.body.addWidget(self._stack, 1)
         self._next_timer = QTimer(self, interval=_PAUSE, singleShot=True)
-        self._next_timer.timeout.connect(self._ask_next)
-        self._connect()
-        self._listen()
+        self._next_timer.timeout.connect(self._request_next)
+        self._connect_controllers()
+        self._connect_parts()
         self._show_points(())
 
-    def _connect(self) -> None:
-        talk = self.talk
-        talk.write_asked.connect(self._write)
-        talk.stop_requested.connect(self._stop)
-        talk.text_changed.connect(self._next_timer.start)
-        self.sampling.settings_requested.connect(self.context.settings_requested)
-        self.sampling.appended.connect(talk.append_token)
-
-    def _listen(self) -> None:
-        self.context.listen(POINTS, succeeded=self._show_points)
-        self.context.listen(
-            LOAD, reported=self._on_load_reported, succeeded=self._on_loaded, failed=self._on_load_failed
-        )
-        self.context.listen(NEXT, succeeded=self._on_next, failed=self._on_next_failed)
-        self.context.listen(WRITE, started=self._on_write_started, reported=self.talk.take, succeeded=self._on_written,
-                    failed=self._on_write_failed, ended=self._on_write_ended)  # fmt: skip
+    def _connect_controllers(self) -> None:
+        self.chats.listed.connect(self.talk.menu.show_chats)
+        self.chats.newest_read.connect(self._on_newest_read)
+        self.chats.opened.connect(self.talk.show_chat)
+        self.chats.deleted.connect(self._on_chat_deleted)
+        self.model.points_changed.connect(self._show_points)
+        self.model.loading.connect(self._on_loading)
+        self.model.loaded.connect(self._on_loaded)
+        self.model.failed.connect(self._on_load_failed)
+        self.model.notice.connect(self.notice.say)
+        self.model.next_token.connect(self.sampling.show_next)
+        self.model.next_failed.connect(self.sampling.say_waiting)
+        self.writing.started.connect(self._on_write_started)
+        self.writing.event_reported.connect(self.talk.take)
+        self.writing.written.connect(self.talk.show_chat)
+        self.writing.failed.connect(self.talk.take_back)
+        self.writing.ended.connect(self._on_write_ended)
         self.context.listen(SETTINGS, failed=self._on_settings_failed)
-        self.context.listen(TRAINING, reported=self._on_training)
+
+    def _connect_parts(self) -> None:
+        self.choice.chosen.connect(self._load)
+        self.view.chosen.connect(self.talk.show_view)
+        self.notice.pressed.connect(self._reload)
+        self.empty.pressed.connect(self._go_to_training)
+        self.talk.write_requested.connect(self._write)
+        self.talk.stop_requested.connect(self.writing.stop)
+        self.talk.text_changed.connect(self._next_timer.start)
+        self.talk.keep_requested.connect(self.chats.write)
+        self.talk.open_requested.connect(self.chats.open)
+        self.talk.delete_requested.connect(self.chats.delete)
+        self.sampling.settings_requested.connect(self.context.settings_requested)
+        self.sampling.appended.connect(self.talk.append_token)
 
     # --- The project ------------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget model, chat and all of the project before."""
+        """Forget everything about the previous project."""
         super().open_project(project)
         self._next_timer.stop()
-        self._writer, self._loaded, self._undo = None, None, None
+        self.talk.forget()
         self.notice.hide()
         self.sampling.forget()
         self._show_points(())
 
     def show_overview(self, overview: "Overview") -> None:
-        """Show the sampler's settings, and look which runs there are."""
+        """Show the sampling settings; the controllers list chats and checkpoints."""
         super().show_overview(overview)
         self.sampling.show_settings(overview.settings.generation)
-        self._ask_points()
 
     def leave_project(self) -> None:
         """Send the settings that a slider has just changed."""
+        super().leave_project()
         self.sampling.flush()
 
     def take_checkpoint(self, run: str, step: int) -> None:
@@ -108,8 +115,17 @@ class GenerationPage(ChatsPage):
         if self.choice.choose(run, step):
             self._load()
 
+    def draft(self) -> object:
+        """The prompt that is being written, with its chat."""
+        return self.talk.draft()
+
+    def take_draft(self, draft: "tuple[Chat, str, int | None, bool] | None") -> None:
+        """Continue with that prompt, in its chat."""
+        if draft is not None and self.talk.take_draft(*draft):
+            self.chats.list_chats(open_newest=False)
+
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """Only who looks at this tab needs a model."""
+        """The model is needed only now."""
         super().showEvent(event)
         self._load()
 
@@ -117,17 +133,19 @@ class GenerationPage(ChatsPage):
     def _go_to_training(self) -> None:
         self.context.tab_requested.emit("training")
 
+    @Slot(object)
+    def _on_newest_read(self, newest: "Chat") -> None:
+        if not self.talk.is_writing and not self.talk.chat.turns:
+            self.talk.show_chat(newest)
+
+    @Slot(object)
+    def _on_chat_deleted(self, chat: "Chat") -> None:
+        if chat.id == self.talk.chat.id:
+            self.talk.show_chat(chats.new())
+
     # --- The model --------------------------------------------------------------------------------------------
 
-    def _ask_points(self) -> None:
-        project = self.project
-        if project is not None:
-            self.context.request(Query(POINTS, lambda job: _points(project)))
-
-    def _on_training(self, event: Event) -> None:
-        if event.kind == "checkpoint":
-            self._ask_points()
-
+    @Slot(object)
     def _show_points(self, points: "tuple[RunPoints, ...]") -> None:
         self.choice.show_points(points)
         self._stack.setCurrentIndex(1 if points else 0)
@@ -138,72 +156,51 @@ class GenerationPage(ChatsPage):
             return
         self.subtitle.setText("")
         if self.overview is not None and self.overview.runs:
-            self.empty.say(_("No checkpoint yet"),
-                           _("The model can write as soon as the run has saved its first checkpoint."),
-                           _("Go to Training"))  # fmt: skip
+            title = _("No checkpoint yet")
+            text = _("The model can write as soon as the run has saved its first checkpoint.")
         else:
-            words = _("Here a model that you have trained continues your texts.")
-            self.empty.say(_("No trained model yet"), words, _("Go to Training"))
+            title = _("No trained model yet")
+            text = _("Here a model that you have trained continues your texts.")
+        self.empty.say(title, text, _("Go to Training"))
 
     @Slot()
-    def _on_chosen(self) -> None:
-        self._load()
-
-    @Slot()
-    def _load_again(self) -> None:
-        self._loaded = None
-        self._load()
-
     def _load(self) -> None:
-        """Load the model that is chosen, unless it is there, or nobody looks."""
-        wanted, project = self.choice.current(), self.project
-        if project is None or not wanted[0] or not self.isVisible() or self.talk.is_writing or wanted == self._loaded:
-            return
-        run, which, step = self._loaded = wanted
-        self._writer = None
+        """Load the chosen model, unless nobody sees it or the loaded one is writing."""
+        choice = self.choice.current()
+        if choice[0] and self.isVisible() and not self.talk.is_writing:
+            self.model.load(choice)
+
+    @Slot()
+    def _reload(self) -> None:
+        self.model.reload(self.choice.current())
+
+    @Slot(str, int)
+    def _on_loading(self, run: str, step: int) -> None:
         self.notice.hide()
         self.talk.set_ready(False)
         self.sampling.say_waiting(_("Loading the model…"))
         self.subtitle.setText(_("Loading {run}, step {step}…").format(run=run, step=number(step)))
-        self.context.request(Query(LOAD, lambda job: _load_writer(project, job, run, which), page_shows_errors=True))
 
-    def _on_load_reported(self, event: Event) -> None:
-        if isinstance(event, Notice):
-            self.notice.say(event.text)
-
-    def _on_loaded(self, writer: "TextGenerator") -> None:
-        self._writer = writer
-        run, _slash, folder = writer.name.partition("/")
-        which = self.choice.current()[1]
-        mark = {"best": _(" (best)"), "last": _(" (last)")}.get(which, "")
+    @Slot(object)
+    def _on_loaded(self, generator: "TextGenerator") -> None:
+        run, _slash, folder = generator.name.partition("/")
+        mark = {"best": _(" (best)"), "last": _(" (last)")}.get(self.choice.current()[1], "")
         step = number(int(folder.removeprefix("step-")))
         self.subtitle.setText(_("Model {run} · step {step}{mark}").format(run=run, step=step, mark=mark))
-        self.talk.asking.offer(writer.conversations)
+        self.talk.asking.offer(generator.chat)
         self.talk.set_ready(True)
-        self._ask_next()
+        self._request_next()
 
-    def _on_load_failed(self, error: BaseException) -> None:
-        what = str(error) if isinstance(error, StudioError) else _("The model could not be loaded: {reason}.").format(
-            reason=error)  # fmt: skip
-        self.notice.say(what, _("Try again"), bad=True)
+    @Slot(str)
+    def _on_load_failed(self, reason: str) -> None:
+        self.notice.say(reason, _("Try again"), bad=True)
         self.subtitle.setText(_("No model is loaded."))
         self.sampling.say_waiting(_("No model is loaded."))
 
-    # --- The next token ---------------------------------------------------------------------------------------
-
     @Slot()
-    def _ask_next(self) -> None:
-        writer = self._writer
-        if writer is not None and not self.talk.is_writing and self.isVisible():
-            before, text, asks = self.talk.upcoming()
-            self.context.request(Query(NEXT, lambda job: (writer.next_token(text, chat=asks, before=before), asks),
-                                 page_shows_errors=True))  # fmt: skip
-
-    def _on_next(self, found: "tuple[NextToken, bool]") -> None:
-        self.sampling.show_next(*found)
-
-    def _on_next_failed(self, error: BaseException) -> None:
-        self.sampling.say_waiting(error.what if isinstance(error, StudioError) else str(error))
+    def _request_next(self) -> None:
+        if not self.talk.is_writing and self.isVisible():
+            self.model.request_next(*self.talk.upcoming())
 
     def _on_settings_failed(self, _error: BaseException) -> None:
         self.sampling.settings_failed()
@@ -212,67 +209,25 @@ class GenerationPage(ChatsPage):
 
     @Slot(object, object, bool, bool)
     def _write(self, chat: "Chat", prompt: str | None, again: bool, asks: bool) -> None:
-        """Let the model write after `prompt`, or on; `again`: in place of an answer, with another seed."""
-        project, writer, how = self.project, self._writer, self.sampling.how()
-        if project is None or writer is None or self.talk.is_writing:
+        """Let the model write; `again`: replace an answer, with another seed."""
+        if not self.writing.is_possible or self.talk.is_writing:
             return
         self.sampling.flush()
-        if again or how.seed is None:
-            how = how.model_copy(update={"seed": random_seed()})
+        sampling = self.sampling.current()
+        if again or sampling.seed is None:
+            sampling = sampling.model_copy(update={"seed": random_seed()})
         old = self.talk.chat
-        self._undo = old if chat.id == old.id and len(chat.turns) < len(old.turns) else None
+        replaced = old if chat.id == old.id and len(chat.turns) < len(old.turns) else None
         self.talk.begin(chat, prompt)
-        self.context.request(
-            BackgroundJob(
-                WRITE,
-                lambda job: _answer(project, writer, chat, prompt, how, job, asks),
-                _("Writing"),
-                tab="generation",
-            )
-        )
+        self.writing.write(chat, prompt, asks, sampling, replaced)
 
     @Slot()
-    def _stop(self) -> None:
-        self.context.stop_requested.emit(WRITE)
-
-    def _on_write_started(self, _task: Task) -> None:
+    def _on_write_started(self) -> None:
         if not self.talk.is_writing:  # this page was made while the model writes
             self.talk.begin(self.talk.chat, "")
 
-    def _on_written(self, chat: "Chat") -> None:
-        if self.project is None:
-            return
-        self.talk.show_chat(chat)
-        self.ask_chats()
-        if self._undo is not None:
-            self.tell_replaced(_("The answer was replaced."), self._undo)
-
-    def _on_write_failed(self, _error: BaseException) -> None:
-        self.talk.take_back()
-
+    @Slot()
     def _on_write_ended(self) -> None:
-        self._undo = None
         self.talk.end()
         self._load()  # there may be a newer best one
-        self._ask_next()
-
-
-def _points(project: "Project") -> object:
-    from llm_studio.workflows.generation.generate import points
-
-    return points(project)
-
-
-def _load_writer(project: "Project", job: "Job", run: str, which: str) -> object:
-    from llm_studio.workflows.generation.generate import load_generator
-
-    return load_generator(project, job, run, which)
-
-
-def _answer(
-    project: "Project", writer: "TextGenerator", chat: "Chat", prompt: str | None, how: "GenerationSettings",
-    job: "Job", asks: bool,
-) -> object:  # fmt: skip
-    from llm_studio.workflows.generation.generate import answer
-
-    return answer(project, writer, chat, prompt, how, job, asks)
+        self._request_next()

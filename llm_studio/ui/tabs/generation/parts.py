@@ -100,9 +100,9 @@ class ModelChoice(QWidget):
 class ChatMenu(QWidget):
     """The line above the chat: which one it is, the earlier ones, a new one."""
 
-    new_asked = Signal()
-    open_asked = Signal(str)
-    delete_asked = Signal()
+    new_requested = Signal()
+    open_requested = Signal(str)
+    delete_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -116,8 +116,8 @@ class ChatMenu(QWidget):
         self.menu = QMenu(self.pill)
         self.menu.aboutToShow.connect(self._fill)
         self.pill.setMenu(self.menu)
-        self._delete = icon_button("trash", _("Delete this chat"), self, self.delete_asked.emit)
-        self._new = button(_("New chat"), self, self.new_asked.emit, "small")
+        self._delete = icon_button("trash", _("Delete this chat"), self, self.delete_requested.emit)
+        self._new = button(_("New chat"), self, self.new_requested.emit, "small")
         self.setLayout(row(self.pill, None, self._delete, self._new))
         self.show_title("", "")
 
@@ -160,7 +160,7 @@ class ChatMenu(QWidget):
     def _on_chosen(self) -> None:
         action = self.sender()
         if isinstance(action, QAction):
-            self.open_asked.emit(str(action.data()))
+            self.open_requested.emit(str(action.data()))
 
 
 class PromptBox(QPlainTextEdit):

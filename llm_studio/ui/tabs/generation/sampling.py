@@ -54,7 +54,7 @@ class SamplingPanel(QFrame):
         super().__init__(parent)
         set_role(self, "card")
         self.setFixedWidth(312)
-        self._how = GenerationSettings()
+        self._settings = GenerationSettings()
         self._waiting: dict[str, object] = {}
         """Changes that haven't gone out yet."""
         self._sent: dict[str, object] = {}
@@ -143,9 +143,9 @@ class SamplingPanel(QFrame):
 
     # --- The settings -----------------------------------------------------------------------------------------
 
-    def how(self) -> GenerationSettings:
+    def current(self) -> GenerationSettings:
         """The settings as they are shown."""
-        return self._how
+        return self._settings
 
     def forget(self) -> None:
         """Another project: nothing of the one before goes out any more."""
@@ -172,23 +172,23 @@ class SamplingPanel(QFrame):
             self._waiting = {}
             self.settings_requested.emit(changes)
 
-    def _take(self, how: GenerationSettings) -> None:
+    def _take(self, settings: GenerationSettings) -> None:
         """Show settings, without touching what shows them already: someone may be typing there."""
-        self._how = how
+        self._settings = settings
         for name, slider in self.rows.items():
-            value = float(getattr(how, name))
+            value = float(getattr(settings, name))
             if abs(slider.value() - value) > 0.005:
                 slider.set_value(value)
         typed = int(self.seed.text()) if self.seed.text() else None
-        if typed != how.seed:
-            self.seed.setText("" if how.seed is None else str(how.seed))
+        if typed != settings.seed:
+            self.seed.setText("" if settings.seed is None else str(settings.seed))
         self._show_preset()
         self._draw()
 
     def _change(self, changes: dict[str, object]) -> None:
         self._waiting |= changes
         self._timer.start()
-        self._take(self._how.model_copy(update=changes))
+        self._take(self._settings.model_copy(update=changes))
 
     @Slot(float)
     def _on_row(self, value: float) -> None:
@@ -215,7 +215,7 @@ class SamplingPanel(QFrame):
         from llm_studio.workflows.generation.next_token import PRESETS
 
         def holds(values: dict[str, float]) -> bool:
-            return all(abs(float(getattr(self._how, name)) - value) < 1e-9 for name, value in values.items())
+            return all(abs(float(getattr(self._settings, name)) - value) < 1e-9 for name, value in values.items())
 
         found = next((key for key, values in PRESETS.items() if holds(values)), "")
         self._preset.setText(_(_NAMES[found]) if found else _("Custom"))
@@ -238,7 +238,7 @@ class SamplingPanel(QFrame):
     def _draw(self) -> None:
         if self._next is None:
             return
-        found = self._next.candidates(self._how)
+        found = self._next.under(self._settings)
         text = " ".join(self._next.text[-3 * _TAIL :].split())
         shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
         after = _("“{text} ▁”") if shown else _("The beginning of a text")

@@ -1,0 +1,128 @@
+"""Which models can be chosen, the one that is loaded, and what it expects to follow a text."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+
+from llm_studio.errors import StudioError
+from llm_studio.events import Event, Notice
+from llm_studio.i18n import _
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext
+from llm_studio.ui.session import TRAINING
+from llm_studio.ui.tasks import Query
+
+if TYPE_CHECKING:
+    from llm_studio.jobs import Job
+    from llm_studio.workflows.generation.chats import Turn
+    from llm_studio.workflows.generation.generate import RunPoints, TextGenerator
+    from llm_studio.workflows.overview import Overview, Project
+
+POINTS, LOAD, NEXT = "generation/points", "generation/load", "generation/next"
+
+Choice = tuple[str, str, int]
+"""Run, checkpoint ("best", "last" or a step) and step."""
+
+
+class ModelController(Controller):
+    """Loads the chosen model; a choice is loaded once, until another one is made or `reload` is called."""
+
+    points_changed = Signal(object)
+    """A tuple of RunPoints."""
+    loading = Signal(str, int)
+    """Run and step of the model that is being loaded."""
+    loaded = Signal(object)
+    """The TextGenerator."""
+    failed = Signal(str)
+    """Why the model can't be loaded."""
+    notice = Signal(str)
+    """Something to know about the loaded model."""
+    next_token = Signal(object, bool)
+    """A NextToken, and whether it begins an answer."""
+    next_failed = Signal(str)
+
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
+        self.generator: TextGenerator | None = None
+        self._requested: Choice | None = None
+        """The choice that is loaded, or is being loaded, or could not be."""
+        context.listen(POINTS, succeeded=self._on_points)
+        context.listen(LOAD, reported=self._on_reported, succeeded=self._on_loaded, failed=self._on_failed)
+        context.listen(NEXT, succeeded=self._on_next, failed=self._on_next_failed)
+        context.listen(TRAINING, reported=self._on_training)
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the model."""
+        self.generator, self._requested = None, None
+        self.points_changed.emit(())
+
+    def show_overview(self, overview: "Overview") -> None:
+        """There may be other checkpoints."""
+        self._read_points()
+
+    def load(self, choice: Choice) -> None:
+        """Load this choice, unless it was requested before."""
+        project = self.project
+        if project is None or choice == self._requested:
+            return
+        run, checkpoint, step = self._requested = choice
+        self.generator = None
+        self.loading.emit(run, step)
+        self.context.request(Query(LOAD, lambda job: _load(project, job, run, checkpoint), page_shows_errors=True))
+
+    def reload(self, choice: Choice) -> None:
+        """Load this choice, whatever was requested before."""
+        self._requested = None
+        self.load(choice)
+
+    def request_next(self, before: "Sequence[Turn]", text: str, asks: bool) -> None:
+        """Find what might follow `text` after these turns; with `asks`, how its answer might begin."""
+        generator = self.generator
+        if generator is not None:
+            self.context.request(
+                Query(NEXT, lambda job: (generator.next_token(text, chat=asks, before=before), asks),
+                      page_shows_errors=True)
+            )  # fmt: skip
+
+    def _read_points(self) -> None:
+        project = self.project
+        if project is not None:
+            self.context.request(Query(POINTS, lambda job: _points(project)))
+
+    def _on_training(self, event: Event) -> None:
+        if event.kind == "checkpoint":
+            self._read_points()
+
+    def _on_points(self, points: "tuple[RunPoints, ...]") -> None:
+        self.points_changed.emit(points)
+
+    def _on_reported(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self.notice.emit(event.text)
+
+    def _on_loaded(self, generator: "TextGenerator") -> None:
+        self.generator = generator
+        self.loaded.emit(generator)
+
+    def _on_failed(self, error: BaseException) -> None:
+        reason = _("The model could not be loaded: {reason}.").format(reason=error)
+        self.failed.emit(str(error) if isinstance(error, StudioError) else reason)
+
+    def _on_next(self, found: tuple[object, bool]) -> None:
+        self.next_token.emit(*found)
+
+    def _on_next_failed(self, error: BaseException) -> None:
+        self.next_failed.emit(error.what if isinstance(error, StudioError) else str(error))
+
+
+def _points(project: "Project") -> object:
+    from llm_studio.workflows.generation.generate import points
+
+    return points(project)
+
+
+def _load(project: "Project", job: "Job", run: str, checkpoint: str) -> object:
+    from llm_studio.workflows.generation.generate import load_generator
+
+    return load_generator(project, job, run, checkpoint)
