@@ -14,7 +14,8 @@ from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.tokenizer.controller import PREPARE, TRAIN
 from llm_studio.ui.tabs.tokenizer.page import TokenizerPage
 from llm_studio.workflows import projects
-from llm_studio.workflows.data import texts
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from tests.tiny import SETTINGS
 from tests.ui.driver import LONG, Driver
 
@@ -268,8 +269,8 @@ def test_a_project_without_texts_leads_to_the_data(driver: Driver, tmp_path: Pat
 def test_the_example_is_in_the_language_of_the_texts(driver: Driver, tmp_path: Path) -> None:
     french = projects.new_project(tmp_path / "new", "nano", "fr")
     projects.change_settings(french, SETTINGS)
-    texts.add_stories(french, "fr", 100, Job())
-    texts.train_tokenizer(french, Job())
+    sources.add_stories(french, "fr", 100, Job())
+    train_tokenizer(french, Job())
     driver.open(french)
     page = shown(driver)
     assert page.columns.playground.text().startswith("Il était une fois")
@@ -283,8 +284,8 @@ def test_an_import_is_taken_and_can_be_taken_back(opened: Driver, tmp_path: Path
     other = tmp_path / "other"
     other_project = projects.new_project(other, "nano", "en")
     projects.change_settings(other_project, {**SETTINGS, "model.vocab_size": 290})
-    texts.add_stories(other_project, "en", 50, Job())
-    texts.train_tokenizer(other_project, Job())
+    sources.add_stories(other_project, "en", 50, Job())
+    train_tokenizer(other_project, Job())
     page.jobs.import_file(str(other_project.tokenizer_file))
     opened.settle()
     assert len(page.columns.vocabulary.ids()) == 290

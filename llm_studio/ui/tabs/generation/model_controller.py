@@ -10,8 +10,7 @@ from llm_studio.events import Event, Notice
 from llm_studio.i18n import _
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext
-from llm_studio.ui.session import TRAINING
-from llm_studio.ui.tasks import Query
+from llm_studio.ui.tasks import TRAINING, Query
 
 if TYPE_CHECKING:
     from llm_studio.jobs import Job

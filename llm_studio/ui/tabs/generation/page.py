@@ -8,13 +8,13 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from llm_studio.i18n import _, number
 from llm_studio.ui.page import Page
-from llm_studio.ui.session import SETTINGS
 from llm_studio.ui.tabs.generation.chat_panel import ChatPanel
 from llm_studio.ui.tabs.generation.chats_controller import ChatsController
 from llm_studio.ui.tabs.generation.model_controller import ModelController
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
 from llm_studio.ui.tabs.generation.writing_controller import WritingController
+from llm_studio.ui.tasks import SETTINGS
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, Segmented, row
 from llm_studio.workflows.generation import chats
@@ -187,7 +187,7 @@ class GenerationPage(Page):
         mark = {"best": _(" (best)"), "last": _(" (last)")}.get(self.choice.current()[1], "")
         step = number(int(folder.removeprefix("step-")))
         self.subtitle.setText(_("Model {run} · step {step}{mark}").format(run=run, step=step, mark=mark))
-        self.talk.asking.offer(generator.chat)
+        self.talk.asking.offer(generator.conversations)
         self.talk.set_ready(True)
         self._request_next()
 

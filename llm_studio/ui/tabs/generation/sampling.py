@@ -238,7 +238,7 @@ class SamplingPanel(QFrame):
     def _draw(self) -> None:
         if self._next is None:
             return
-        found = self._next.under(self._settings)
+        found = self._next.candidates(self._settings)
         text = " ".join(self._next.text[-3 * _TAIL :].split())
         shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
         after = _("“{text} ▁”") if shown else _("The beginning of a text")

@@ -12,14 +12,15 @@ from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
 from llm_studio.ui.tasks import BackgroundJob
-from llm_studio.workflows.data import texts
 from llm_studio.workflows.overview import State
 from llm_studio.workflows.tokenizer import lab
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.data.texts import Prepared, TrainedTokenizer
     from llm_studio.workflows.overview import Project
     from llm_studio.workflows.tokenizer.lab import Replaced
+    from llm_studio.workflows.tokenizer.prepare import Prepared
+    from llm_studio.workflows.tokenizer.train import TrainedTokenizer
 
 TRAIN, PREPARE, IMPORT, RESTORE = "tokenizer/train", "tokenizer/prepare", "tokenizer/import", "tokenizer/restore"
 
@@ -76,7 +77,7 @@ class TokenizerController(Controller):
         """Turn the texts into tokens."""
         project = self.project
         if project is not None:
-            self._request(PREPARE, lambda job: texts.prepare(project, job), _("Preparing the tokens"))
+            self._request(PREPARE, lambda job: prepare_tokens(project, job), _("Preparing the tokens"))
 
     @Slot(str)
     def import_file(self, path: str) -> None:

@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QAbstractSpinBox, QFileDialog, QPushButton, QSlide
 
 from llm_studio.i18n import _
 from llm_studio.ui.page import Page
-from llm_studio.ui.session import SETTINGS
 from llm_studio.ui.tabs.tokenizer.columns import TokenizerColumns
 from llm_studio.ui.tabs.tokenizer.controller import TokenizerController
 from llm_studio.ui.tabs.tokenizer.inspection_controller import InspectionController
 from llm_studio.ui.tabs.tokenizer.status_cards import JobCard, NoteCard
+from llm_studio.ui.tasks import SETTINGS
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, button
 from llm_studio.workflows.overview import State

@@ -10,9 +10,8 @@ from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
 from llm_studio.i18n import _, size
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
-from llm_studio.ui.session import TRAINING
 from llm_studio.ui.tabs.training import tasks
-from llm_studio.ui.tasks import Task
+from llm_studio.ui.tasks import TRAINING, Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
