@@ -221,8 +221,8 @@ def test_sliders_change_the_candidates_at_once_and_a_click_on_one_takes_it(drive
     driver.qtbot.keyClicks(box, "3")
     driver.qtbot.keyClick(box, Qt.Key.Key_Return)
     after = next_token(driver, page)
-    assert [c.kept for c in after] == [True] * 3 + [False] * 7 and [c.own for c in before][:3] == [
-        c.own for c in after
+    assert [c.kept for c in after] == [True] * 3 + [False] * 7 and [c.model_prob for c in before][:3] == [
+        c.model_prob for c in after
     ][:3]
     assert "3 possible tokens of 400" in page.sampling.caption.text()
     driver.qtbot.waitUntil(lambda: trained.settings().generation.top_k == 3, timeout=LONG)
