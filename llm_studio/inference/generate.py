@@ -13,7 +13,7 @@ from torch import Tensor
 
 from llm_studio.config import GenerationSettings
 from llm_studio.inference.sampling import distribution, draw, make_generator
-from llm_studio.model.attention import KeyValueCache
+from llm_studio.model.cache import KeyValueCache
 from llm_studio.model.transformer import Transformer
 
 

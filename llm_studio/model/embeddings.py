@@ -1,6 +1,6 @@
 """From token ids to vectors, and how the model knows the order of tokens.
 
-Attention alone sees a set of tokens, not a sequence. Three remedies, one per model:
+Attention alone sees a set of tokens, not a sequence. There are three remedies; a model has one of them:
 
 - learned: a vector per position, added to the token's (GPT-2);
 - sinusoidal: the same with fixed waves (Vaswani et al. 2017, section 3.5);
@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from llm_studio.config import ModelSettings
-from llm_studio.model.kernels.fused import Dropout, Rotate
+from llm_studio.model import kernels
+from llm_studio.model.dropout import Dropout
 
 
 class Embeddings(nn.Module):
-    """Token ids (B, T) to vectors (B, T, D): the token's row of a table, plus its position's where there is one."""
+    """Token ids (B, T) to vectors (B, T, D): the token's row of a table, plus the position's where it is added."""
 
     def __init__(self, settings: ModelSettings, vocab_size: int) -> None:
         super().__init__()
@@ -36,13 +37,13 @@ class Embeddings(nn.Module):
         self.d_model = settings.d_model
 
     def forward(self, ids: Tensor, start: int = 0) -> Tensor:
-        """`ids` (B, T) stand at the positions `start`, `start + 1`, ..."""
+        """The vectors of `ids` (B, T) at the positions `start`, `start + 1`, ..."""
         end = start + ids.shape[1]
         x = self.token(ids)  # (B, T, D)
         if self.position is not None:
-            x = x + self.position.weight[start:end]  # (T, D) for each of the batch
+            x = x + self.position.weight[start:end]  # (T, D), the same for each sequence of the batch
         elif self.waves is not None:
-            # The waves have amplitude 1 and new embeddings 0.02: without this factor the words would be drowned.
+            # The waves have amplitude 1 and new embeddings 0.02: without this factor they would drown the tokens.
             x = x * math.sqrt(self.d_model) + self.waves[start:end]
         return self.dropout(x)
 
@@ -55,14 +56,15 @@ def sinusoids(length: int, width: int) -> Tensor:
 
 
 class Rotation(NamedTuple):
-    """What `rotate` needs for T positions: both (T, 1, K), the axis of 1 for the heads."""
+    """Cosine and sine of the angles for T positions, both (T, 1, K), the axis of 1 for the heads."""
 
     cos: Tensor
     sin: Tensor
+    """Negative in its first half, see `rotate`."""
 
 
 class RotaryPositions(nn.Module):
-    """The angles of rotary positions. Column j of a head's width K turns by theta^(-2j/K) radians per position."""
+    """The angles of rotary positions: pair j of a head's K/2 pairs turns by theta^(-2j/K) radians per position."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
@@ -71,8 +73,6 @@ class RotaryPositions(nn.Module):
         angles = torch.arange(settings.max_seq_len)[:, None] * settings.rope_theta ** (-columns / width)  # (S, K/2)
         self.cos: Tensor
         self.sin: Tensor
-        # Each pair is (column j, column j + K/2), as in Llama. The first of a pair takes minus the sine:
-        # (a, b) becomes (a cos - b sin, b cos + a sin).
         self.register_buffer("cos", torch.cat([angles.cos(), angles.cos()], dim=-1), persistent=False)  # (S, K)
         self.register_buffer("sin", torch.cat([-angles.sin(), angles.sin()], dim=-1), persistent=False)  # (S, K)
 
@@ -83,7 +83,11 @@ class RotaryPositions(nn.Module):
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn each pair of columns of x (B, T, heads, K) by its angle."""
-    result = Rotate.apply(x, rotation.cos, rotation.sin)
-    assert isinstance(result, Tensor)
-    return result
+    """Rotate each pair of columns of x (B, T, heads, K): (a, b) becomes (a cos - b sin, b cos + a sin).
+
+    The pairs are the columns j and j + K/2, as in Llama. The minus is in the table of sines.
+    """
+    if kernels.apply_to(x):
+        return kernels.rotate(x, rotation.cos, rotation.sin)
+    swapped = x.roll(x.shape[-1] // 2, dims=-1)  # the halves exchanged: b, a
+    return x * rotation.cos + swapped * rotation.sin

@@ -13,31 +13,31 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from llm_studio.config import ModelSettings
-from llm_studio.model.attention import KeyValueCache
+from llm_studio.model.cache import KeyValueCache
 from llm_studio.model.embeddings import Embeddings, RotaryPositions
-from llm_studio.model.kernels.cross_entropy import linear_cross_entropy
+from llm_studio.model.kernels import compute_dtype
 from llm_studio.model.layers import Block, make_norm
-from llm_studio.model.norms import compute_dtype
+from llm_studio.model.loss import cross_entropy
 
 INIT_STD = 0.02
 """Standard deviation of new weights, as in GPT-2."""
 
 
 class Transformer(nn.Module):
-    """A language model of `vocab_size` tokens: the tokenizer's real size, whatever `settings.vocab_size` asked for."""
+    """A language model with `vocab_size` tokens: the trained tokenizer's, which may be fewer than the settings'."""
 
     def __init__(self, settings: ModelSettings, vocab_size: int) -> None:
         super().__init__()
         self.settings = settings
         self.vocab_size = vocab_size
         self.checkpoint_activations = False
-        """In training, forget what the blocks hold inside and compute it again on the way back: less memory, a
-        quarter to a third slower, and the same gradients to the last bit (Chen et al. 2016)."""
+        """In training, discard the activations inside the blocks and compute them again in the backward pass: less
+        memory, a quarter to a third slower, and the same gradients to the last bit (Chen et al. 2016)."""
         self.embeddings = Embeddings(settings, vocab_size)
         self.rotary = RotaryPositions(settings) if settings.positions == "rope" else None
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n_layers))
         self.final_norm = make_norm(settings)
-        # Tied, the table that reads tokens in also predicts them (Press and Wolf 2017), and is stored once.
+        # Tied, the table that embeds tokens also predicts them (Press and Wolf 2017), and is stored once.
         self.head = None if settings.tie_embeddings else nn.Linear(settings.d_model, vocab_size, bias=False)
         self.reset_parameters()
 
@@ -45,15 +45,15 @@ class Transformer(nn.Module):
     def reset_parameters(self) -> None:
         """Draw new weights from torch's global generator.
 
-        Each of the 2 x n_layers sublayers adds to the residual stream. Sums of n independent terms spread with
-        sqrt(n), so the matrices that write into the stream start smaller by that factor (GPT-2, section 2.3). With
-        `zero_init` they start at zero: each block begins as the identity and has to earn its say.
+        Each of the 2 x n_layers sublayers adds to the residual stream. The standard deviation of a sum of n independent
+        terms grows with sqrt(n), so the matrices that write into the stream start smaller by that factor (GPT-2,
+        section 2.3). With `zero_init` they start at zero, so that each block starts as the identity.
         """
-        into_stream = 0.0 if self.settings.zero_init else INIT_STD / math.sqrt(2 * self.settings.n_layers)
+        residual_std = 0.0 if self.settings.zero_init else INIT_STD / math.sqrt(2 * self.settings.n_layers)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
                 is_residual = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
-                nn.init.normal_(parameter, std=into_stream if is_residual else INIT_STD)
+                nn.init.normal_(parameter, std=residual_std if is_residual else INIT_STD)
             else:
                 nn.init.constant_(parameter, 0.0 if name.endswith("bias") else 1.0)
 
@@ -67,36 +67,36 @@ class Transformer(nn.Module):
         return self.logits(self.hidden(ids, cache))
 
     def hidden(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """The last vectors (B, T, D), normalised, from which the logits are made."""
+        """The last hidden states (B, T, D), normalised, from which the logits are computed."""
         start = 0 if cache is None else cache.length
         count = ids.shape[1]
         if start + count > self.settings.max_seq_len:
             raise ValueError(f"{start + count} tokens don't fit in a context of {self.settings.max_seq_len}")
         x = self.embeddings(ids, start)  # (B, T, D)
         rotation = None if self.rotary is None else self.rotary(start, count, compute_dtype(x))
-        again = self.checkpoint_activations and cache is None and torch.is_grad_enabled()
+        recompute = self.checkpoint_activations and cache is None and torch.is_grad_enabled()
         for layer, block in enumerate(self.blocks):
-            x = checkpoint(block, x, rotation, use_reentrant=False) if again else block(x, rotation, cache, layer)
+            x = checkpoint(block, x, rotation, use_reentrant=False) if recompute else block(x, rotation, cache, layer)
         if cache is not None:
             cache.advance(count)
         return self.final_norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores (..., V), one for each token of the vocabulary, from vectors (..., D)."""
+        """Scores (..., V), one for each token of the vocabulary, from hidden states (..., D)."""
         return F.linear(hidden, self.head_weight)
 
-    def loss(self, ids: Tensor, targets: Tensor, counted: Tensor | None = None) -> Tensor:
+    def loss(self, ids: Tensor, targets: Tensor, loss_mask: Tensor | None = None) -> Tensor:
         """Mean cross-entropy in nats per token of predicting `targets` (B, T), the token after each of `ids`.
 
-        With `counted` (B, T), bool, the mean is over the targets where it is true; 0 where none is. It may lie on the
-        processor while the rest is on a graphics card, which then need not be waited for to count them.
+        With `loss_mask` (B, T), bool, the mean is over the targets where it is true; 0 where none is. The mask may be
+        on the CPU while the rest is on a GPU: the CPU can then count its targets without waiting for the GPU.
         """
         hidden, targets = self.hidden(ids).flatten(0, 1), targets.flatten()  # (B x T, D), (B x T,)
-        if counted is not None:  # no logits are made of the others
-            where = counted.flatten().nonzero()[:, 0].to(hidden.device, non_blocking=True)
-            hidden, targets = hidden.index_select(0, where), targets.index_select(0, where)
-        return linear_cross_entropy(hidden, self.head_weight, targets, compute_dtype(hidden))
+        if loss_mask is not None:  # no logits are computed for the others
+            indices = loss_mask.flatten().nonzero()[:, 0].to(hidden.device, non_blocking=True)
+            hidden, targets = hidden.index_select(0, indices), targets.index_select(0, indices)
+        return cross_entropy(hidden, self.head_weight, targets)
 
     def parameter_count(self) -> int:
-        """How many numbers the model learns."""
+        """The number of parameters."""
         return sum(parameter.numel() for parameter in self.parameters())

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from llm_studio.model.attention import KeyValueCache
+from llm_studio.model.cache import KeyValueCache
+from llm_studio.model.dropout import Dropout
 from llm_studio.model.embeddings import sinusoids
-from llm_studio.model.kernels.fused import Dropout
 from llm_studio.model.layers import MLP
 from llm_studio.model.transformer import Transformer
 from tests.model.builders import VOCABULARY, small_model, small_settings, some_ids
@@ -88,6 +88,19 @@ def test_the_loss_is_the_cross_entropy_of_the_logits(kind: dict[str, Any]) -> No
     gradients = torch.autograd.grad(model.loss(ids, targets), list(model.parameters()))
     for gradient, wanted in zip(gradients, torch.autograd.grad(expected, list(model.parameters())), strict=True):
         torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-7)
+
+
+@each_kind
+def test_the_kernels_compute_what_the_formulas_say(kind: dict[str, Any]) -> None:
+    """In float64 the model is computed by the formulas alone, in float32 by the kernels."""
+    model, ids, targets = small_model(**kind), some_ids(3, 20), some_ids(3, 20, seed=2)
+    exact = small_model(**kind).double()
+    torch.testing.assert_close(model(ids).double(), exact(ids), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model.loss(ids, targets).double(), exact.loss(ids, targets), rtol=1e-6, atol=1e-6)
+    gradients = torch.autograd.grad(model.loss(ids, targets), list(model.parameters()))
+    expected = torch.autograd.grad(exact.loss(ids, targets), list(exact.parameters()))
+    for gradient, wanted in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient.double(), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_four_micro_batches_of_eight_equal_one_of_thirty_two() -> None:
@@ -170,9 +183,10 @@ def test_each_weight_is_stored_once() -> None:
         assert ("head.weight" in state) != tied
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["kernel", "formula"])
+def test_dropout_drops_a_fraction_p_and_keeps_the_mean(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    dropout, x = Dropout(0.3), torch.ones(1001, 999, requires_grad=True)
+    dropout, x = Dropout(0.3), torch.ones(1001, 999, dtype=dtype, requires_grad=True)
     y = dropout(x)
     assert (y == 0).float().mean().item() == pytest.approx(0.3, abs=0.003)
     assert y.unique().tolist() == pytest.approx([0, 1 / 0.7])

@@ -1,38 +1,31 @@
-"""Small formulas in few passes over memory, with their gradients written by hand.
+"""Elementwise formulas in few passes over memory, with their gradients written by hand.
 
-A small model on a CPU spends as long on these as on its matrix products, because each elementary operation
-reads and writes the whole tensor. The formulas are in the docstrings; on other devices PyTorch's own
-operations are as good, and used.
+A small model on a CPU spends as long on these as on its matrix products, because each elementary operation reads and
+writes the whole tensor. On other devices PyTorch's own operations are as good and used where it has them.
 """
 
+import contextlib
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from llm_studio.model.kernels.dtypes import compute_dtype
 
-class Dropout(nn.Module):
-    """Sets a `share` of the numbers to 0 and divides the rest by 1 - share, in training (Srivastava et al. 2014)."""
 
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x of any shape, to the same shape."""
-        if not self.training or self.share == 0:
-            return x
-        if x.device.type != "cpu":
-            return F.dropout(x, self.share)
-        # A random int64 costs as much to draw as a random bit, and is enough for four chances of 16 bits each.
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        chances = words.view(torch.int16)[: x.numel()].view(x.shape)  # uniform in [-32768, 32767]
-        kept = chances >= round(self.share * 65536) - 32768
-        result = MaskedScale.apply(x, kept, 1 / (1 - self.share))
-        assert isinstance(result, Tensor)
-        return result
+def dropout(x: Tensor, p: float) -> Tensor:
+    """x * kept / (1 - p), where each element of `kept` is 0 with probability p, else 1."""
+    if x.device.type != "cpu":
+        return F.dropout(x, p)
+    # A random int64 costs as much to draw as a random bit, and is enough for four random numbers of 16 bits each.
+    words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    uniform = words.view(torch.int16)[: x.numel()].view(x.shape)  # in [-32768, 32767]
+    kept = uniform >= round(p * 65536) - 32768
+    result = MaskedScale.apply(x, kept, 1 / (1 - p))
+    assert isinstance(result, Tensor)
+    return result
 
 
 class MaskedScale(torch.autograd.Function):
@@ -51,11 +44,15 @@ class MaskedScale(torch.autograd.Function):
         return torch.ops.aten.native_dropout_backward(grad, kept, ctx.scale), None, None
 
 
-class Rotate(torch.autograd.Function):
-    """y = x * cos + swap(x) * sin, where swap exchanges the halves of the last axis.
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """x * cos + swap(x) * sin, where swap exchanges the halves of the last axis and sin is negative in its first."""
+    result = Rotate.apply(x, cos, sin)
+    assert isinstance(result, Tensor)
+    return result
 
-    The sine is negative in its first half, so the gradient is the rotation back: cos, -sin.
-    """
+
+class Rotate(torch.autograd.Function):
+    """`rotate` with its gradient: the rotation back, by cos and -sin."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -69,16 +66,33 @@ class Rotate(torch.autograd.Function):
         return (grad * cos).addcmul_(grad.roll(grad.shape[-1] // 2, dims=-1), sin, value=-1), None, None
 
 
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """weight * x / sqrt(mean(x^2) + eps) over the last axis, in the dtype of matrix products on x."""
+    if x.device.type != "cpu":
+        with _without_autocast(x):
+            return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
+    result = RootMeanSquareNorm.apply(x, weight, eps, compute_dtype(x))
+    assert isinstance(result, Tensor)
+    return result
+
+
+def _without_autocast(x: Tensor) -> contextlib.AbstractContextManager[object]:
+    """Keep autocast away from a half-precision x on a GPU: from torch 2.12 on it would turn the result of a norm, and
+    everything computed from it, into float32. The sum of squares is accumulated in float32 anyway."""
+    half = x.is_cuda and x.dtype != torch.float32
+    return torch.autocast("cuda", enabled=False) if half else contextlib.nullcontext()
+
+
 class RootMeanSquareNorm(torch.autograd.Function):
-    """y = w * n in `dtype`, where n = x * s and s = 1 / sqrt(mean(x^2) + epsilon), over the last axis.
+    """y = w * n in `dtype`, where n = x * s and s = 1 / sqrt(mean(x^2) + eps), over the last axis.
 
     With g the gradient of y: dw = sum over rows of g * n, and dx = s * (g * w - n * mean(g * w * n)).
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=weight.dtype)  # (..., 1)
-        scale = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        scale = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
         y = torch.empty(x.shape, dtype=dtype, device=x.device)
         return torch.mul(x * scale, weight, out=y)
@@ -96,10 +110,17 @@ class RootMeanSquareNorm(torch.autograd.Function):
         return x_grad.to(x.dtype), weight_grad, None, None
 
 
-class GatedProduct(torch.autograd.Function):
-    """y = silu(gate) * up, where silu(a) = a * sigmoid(a) and `gate_up` (..., 2M) holds gate, then up.
+def silu_gate(gate_up: Tensor) -> Tensor:
+    """silu(gate) * up of gate and up side by side, (..., 2M) to (..., M), where silu(x) = x * sigmoid(x)."""
+    result = SiluGate.apply(gate_up)
+    assert isinstance(result, Tensor)
+    return result
 
-    silu(gate) isn't kept for the way back but made again, and the two gradients are written straight into one tensor.
+
+class SiluGate(torch.autograd.Function):
+    """`silu_gate` with its gradient.
+
+    silu(gate) is not stored for the backward pass but recomputed, and both gradients are written into one tensor.
     """
 
     @staticmethod
@@ -118,10 +139,3 @@ class GatedProduct(torch.autograd.Function):
         torch.mul(grad, F.silu(gate), out=up_grad)
         torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=gate_grad)
         return result
-
-
-def gated_product(gate_up: Tensor) -> Tensor:
-    """silu(gate) * up, from the two side by side: (..., 2M) to (..., M)."""
-    result = GatedProduct.apply(gate_up)
-    assert isinstance(result, Tensor)
-    return result
