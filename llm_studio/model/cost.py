@@ -1,4 +1,4 @@
-"""What a model costs, before it exists: parameters, operations, memory, time. Plain arithmetic, no torch.
+"""The cost of a model before it exists: parameters, operations, memory, time. Plain arithmetic, without torch.
 
 Letters as in the model: D = d_model, M = d_ff, V vocabulary, L = n_layers, T tokens of context.
 """
@@ -10,8 +10,8 @@ from llm_studio.config import ModelSettings
 
 
 @dataclass(frozen=True)
-class Parts:
-    """A count of numbers learned, by part of the model. A tied head costs nothing: it is the embedding."""
+class ParameterCounts:
+    """Numbers of parameters, by part of the model. A tied head has none: it is the embedding."""
 
     embedding: int
     positions: int
@@ -22,23 +22,23 @@ class Parts:
 
     @property
     def total(self) -> int:
-        """All parts together."""
+        """Of the whole model."""
         return self.embedding + self.positions + self.attention + self.feed_forward + self.norms + self.head
 
 
-def parameters(settings: ModelSettings, vocab_size: int) -> Parts:
-    """How many numbers the model learns, exactly."""
+def count_parameters(settings: ModelSettings, vocab_size: int) -> ParameterCounts:
+    """The exact number of parameters of each part of the model."""
     width, inner, layers = settings.d_model, settings.d_ff, settings.n_layers
     bias = 1 if settings.bias else 0
     head_norms = 2 * settings.head_width if settings.qk_norm else 0
-    rows = _qkv_width(settings)
-    first = 2 * inner if settings.activation == "swiglu" else inner
+    qkv_width = _qkv_width(settings)
+    up_width = 2 * inner if settings.activation == "swiglu" else inner
     norm = width * (1 + (bias if settings.norm == "layernorm" else 0))
-    return Parts(
+    return ParameterCounts(
         embedding=vocab_size * width,
         positions=settings.max_seq_len * width if settings.positions == "learned" else 0,
-        attention=layers * (rows * (width + bias) + width * (width + bias)),
-        feed_forward=layers * (first * (width + bias) + width * (inner + bias)),
+        attention=layers * (qkv_width * (width + bias) + width * (width + bias)),
+        feed_forward=layers * (up_width * (width + bias) + width * (inner + bias)),
         norms=layers * (2 * norm + head_norms) + norm,
         head=0 if settings.tie_embeddings else vocab_size * width,
     )
@@ -49,14 +49,14 @@ def _qkv_width(settings: ModelSettings) -> int:
 
 
 def flops_per_token(settings: ModelSettings, vocab_size: int, context: int | None = None) -> int:
-    """Floating-point operations to read one token, forward; training takes three times as many.
+    """Floating-point operations of the forward pass, per token; training takes three times as many.
 
-    PaLM (Chowdhery et al. 2022), appendix B: 2 for each weight of a matrix product, and 4 L D T for the scores of
-    attention and the mixing of values, full squares counted although causality masks half.
+    PaLM (Chowdhery et al. 2022), appendix B: 2 for each weight of a matrix product, and 4 L D T for attention's scores
+    and weighted sums of values, counted in full although causality masks half of them.
     """
-    parts = parameters(settings, vocab_size)
+    counts = count_parameters(settings, vocab_size)
     length = settings.max_seq_len if context is None else context
-    products = parts.attention + parts.feed_forward + vocab_size * settings.d_model
+    products = counts.attention + counts.feed_forward + vocab_size * settings.d_model
     return 2 * products + 4 * settings.n_layers * settings.d_model * length
 
 
@@ -68,39 +68,38 @@ class Memory:
     gradients: int
     optimizer: int
     activations: int
-    imported: int
-    saving: int
-    """Of the copy of weights and moments that is written while the training goes on, what finds no room beside."""
+    libraries: int
+    checkpoint_copy: int
+    """Of the copy of weights and moments that is written while training continues, what adds to the peak."""
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return self.weights + self.gradients + self.optimizer + self.activations + self.imported + self.saving
+        """Of everything."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.libraries + self.checkpoint_copy
 
 
-SCATTERED = {"cpu": 2.0, "cuda": 1.15}
-"""What activations really take, as a multiple of their bytes: freed memory comes back in pieces that don't fit.
+FRAGMENTATION = {"cpu": 2.0, "cuda": 1.15}
+"""Memory that activations really take, as a multiple of their bytes: freed blocks don't fit what is needed next.
 
-Measured for the processor as the growth of the process under Linux; assumed for graphics cards.
+Measured for the CPU as the growth of the process under Linux; assumed for GPUs.
 """
-IMPORTED = {"float32": 105_000_000, "bfloat16": 125_000_000, "float16": 125_000_000}
-"""What a process takes for a training beside the model, once torch is imported: most of it are torch's optimizers.
+LIBRARY_BYTES = {"float32": 105_000_000, "bfloat16": 125_000_000, "float16": 125_000_000}
+"""What training takes in addition to the model once torch is imported: mostly the modules of torch's optimizers.
 
-In half precision a processor's products are compiled when they are first made.
+In half precision a CPU's matrix products are compiled when they are first computed.
 """
 _LOGITS_COPIES = {"cpu": 5, "cuda": 3}
-"""Of a chunk of logits at once, in float32: scores, shares, their gradients, and what wasn't given back yet."""
+"""Of a chunk of logits in float32, held at once: logits, probabilities, their gradients, and memory not yet freed."""
 
-
-CHUNK_NUMBERS = 2**21
-FEWEST_ROWS = {"cpu": 256, "cuda": 1024}
-"""Rows in a chunk: as many as make `CHUNK_NUMBERS` logits, but never so few that the matrix products get slow, or that
-adding up the gradient of W takes longer than they do: it is read and written once for each chunk."""
+CHUNK_LOGITS = 2**21
+MIN_CHUNK_ROWS = {"cpu": 256, "cuda": 1024}
+"""A chunk has `CHUNK_LOGITS` logits, but never so few rows that its matrix products become slow, or take less time than
+accumulating the gradient of W, which is read and written once per chunk."""
 
 
 def chunk_rows(vocab_size: int, device: str) -> int:
-    """How many rows of logits are held at once, at most."""
-    return max(FEWEST_ROWS.get(device, FEWEST_ROWS["cuda"]), CHUNK_NUMBERS // vocab_size)
+    """The number of rows of logits that the loss holds at once, at most."""
+    return max(MIN_CHUNK_ROWS.get(device, MIN_CHUNK_ROWS["cuda"]), CHUNK_LOGITS // vocab_size)
 
 
 def training_bytes(
@@ -113,58 +112,60 @@ def training_bytes(
     checkpointing: bool = False,
     muon: bool = False,
 ) -> Memory:
-    """Memory that training takes at its peak, beside what the program held once torch was imported.
+    """Peak memory of training, in addition to what the program held once torch was imported.
 
-    Weights, gradients and moments are float32, and the weights are copied once more in half precision.
-    Activations are what the way back needs of the way forward, in the dtype of the products, the residual
-    stream in float32; with `checkpointing` of one layer, and of the others the residual stream alone.
+    Weights, gradients and moments are float32; in half precision the weights are copied once more. Activations are
+    what the forward pass stores for the backward pass, in the dtype of the matrix products, the residual stream in
+    float32; with `checkpointing`, those of one layer, and of the others the residual stream alone.
     """
-    parts = parameters(settings, vocab_size)
-    moments = optimizer_bytes(parts, muon)
+    counts = count_parameters(settings, vocab_size)
+    moments = optimizer_bytes(counts, muon)
     tokens = batch_size * (settings.max_seq_len if context is None else context)
-    width, number = settings.d_model, 4 if precision == "float32" else 2
+    width, itemsize = settings.d_model, 4 if precision == "float32" else 2
     mask = width if settings.dropout > 0 else 0  # one byte each
-    # Kept in each layer, per token: the inputs of two norms (float32) and their outputs; query, key, value and the
-    # mixed values; the feed-forward network's inner vectors; two masks of dropout.
+    # Stored in each layer, per token: the inputs of two norms (float32) and their outputs; query, key, value and the
+    # result of attention; the feed-forward network's inner vectors; two dropout masks.
     inner = (3 if settings.activation == "swiglu" else 2) * settings.d_ff
-    layer = 2 * 4 * width + number * (2 * width + 4 * width + inner) + 2 * mask
+    layer = 2 * 4 * width + itemsize * (2 * width + 4 * width + inner) + 2 * mask
     layers = layer + settings.n_layers * 4 * width if checkpointing else settings.n_layers * layer
-    outside = (4 + number + number) * width + mask  # the final norm's input and output, and the latter's gradient
+    outside = (4 + itemsize + itemsize) * width + mask  # the final norm's input and output, and the latter's gradient
     chunk = 4 * vocab_size * min(tokens, chunk_rows(vocab_size, device))  # of logits
-    activations = int(SCATTERED[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk
+    activations = int(FRAGMENTATION[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk
     return Memory(
-        weights=parts.total * (4 if number == 4 else 4 + number),
-        gradients=4 * parts.total + 4 * vocab_size * width,  # the head's, and its share of one chunk
+        weights=counts.total * (4 if itemsize == 4 else 4 + itemsize),
+        gradients=4 * counts.total + 4 * vocab_size * width,  # the head's, and one chunk's contribution to it
         optimizer=moments,
         activations=activations,
-        imported=IMPORTED[precision],
-        saving=saving_bytes(4 * parts.total + moments, activations) if device == "cpu" else 0,
+        libraries=LIBRARY_BYTES[precision],
+        checkpoint_copy=checkpoint_copy_bytes(4 * counts.total + moments, activations) if device == "cpu" else 0,
     )
 
 
-def saving_bytes(copy: int, activations: int) -> int:
-    """What the copy of a save adds to the peak: it is made where there are no activations yet, and a step that takes
-    long to fill the memory with them finds it written. A card's is copied into the computer's memory."""
-    return max(0, copy - activations // 2)
+def checkpoint_copy_bytes(size: int, activations: int) -> int:
+    """What a checkpoint's copy of `size` bytes adds to the peak.
+
+    It is made between two steps, when there are no activations, and is written and freed before a long step has filled
+    the memory with them. A GPU's weights are copied into the computer's memory.
+    """
+    return max(0, size - activations // 2)
 
 
-def optimizer_bytes(parts: Parts, muon: bool) -> int:
-    """Two moments for each number with AdamW; Muon has one for those of the blocks' matrices."""
-    return 8 * parts.total - (4 * (parts.attention + parts.feed_forward) if muon else 0)
+def optimizer_bytes(counts: ParameterCounts, muon: bool) -> int:
+    """Two moments for each parameter with AdamW; Muon has one for those of the blocks' matrices."""
+    return 8 * counts.total - (4 * (counts.attention + counts.feed_forward) if muon else 0)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a machine does in a second, as `training.speed` measures it.
+    """What a machine does per second, as measured by `training.speed`."""
 
-    `products`: operations of a product of all tokens with a matrix of the model's width, `squares`: the same of a batch
-    of square matrices, `shares`: numbers of which a softmax is made, `calls`: operations on tensors of a few numbers.
-    """
-
-    products: float
-    squares: float
-    shares: float
-    calls: float
+    matmul_flops: float
+    """Of products of all tokens with a matrix of the model's width."""
+    batched_matmul_flops: float
+    """Of products of a batch of square matrices."""
+    softmax_elements: float
+    op_calls: float
+    """Operations on tensors of a few elements."""
 
 
 @dataclass(frozen=True)
@@ -178,39 +179,39 @@ class StepSeconds:
 def step_seconds(
     settings: ModelSettings, vocab_size: int, batch_size: int, speed: Speed, muon: bool, checkpointing: bool = False
 ) -> StepSeconds:
-    """What a step takes: products at the speed of products, all else as so many numbers of a softmax, and calls.
+    """The time of a step: matrix products, everything else counted in elements of a softmax, and calls.
 
     The factors were fitted to the four small presets, in float32 and bfloat16, at two or three micro-batches each:
-    they tell a micro-batch within 17 % there, and an update, a small part of most steps, within 30 %.
+    there they predict a micro-batch within 17 %, and an update, a small part of most steps, within 30 %.
     """
-    parts = parameters(settings, vocab_size)
+    counts = count_parameters(settings, vocab_size)
     tokens, width, layers = batch_size * settings.max_seq_len, settings.d_model, settings.n_layers
-    inside = parts.attention + parts.feed_forward
-    again = (4 if checkpointing else 3) / 3
-    products = 2 * 3 * tokens * (1.2 * (again * inside + vocab_size * width)
-                                 + 0.95 * again * 2 * layers * width * settings.max_seq_len)  # fmt: skip
-    numbers = tokens * (9 * vocab_size + 7.5 * again * layers * (settings.d_ff + 8 * width))
-    work = products / speed.products + numbers / speed.shares
-    called = 700 * layers * again / speed.calls
-    made = 0.8 * _muon_flops(settings) / speed.squares if muon else 0.0
-    return StepSeconds(work + called, made + 14 * parts.total / speed.shares)
+    block_weights = counts.attention + counts.feed_forward
+    recompute = (4 if checkpointing else 3) / 3
+    products = 2 * 3 * tokens * (1.2 * (recompute * block_weights + vocab_size * width)
+                                 + 0.95 * recompute * 2 * layers * width * settings.max_seq_len)  # fmt: skip
+    elements = tokens * (9 * vocab_size + 7.5 * recompute * layers * (settings.d_ff + 8 * width))
+    arithmetic = products / speed.matmul_flops + elements / speed.softmax_elements
+    calls = 700 * layers * recompute / speed.op_calls
+    orthogonalization = 0.8 * _muon_flops(settings) / speed.batched_matmul_flops if muon else 0.0
+    return StepSeconds(arithmetic + calls, orthogonalization + 14 * counts.total / speed.softmax_elements)
 
 
 def _muon_flops(settings: ModelSettings) -> int:
-    """Operations to make all updates of the blocks orthogonal: five rounds of three products for each matrix."""
+    """Operations to orthogonalize all updates of the blocks: five iterations of three products for each matrix."""
     width, inner = settings.d_model, settings.d_ff
-    first = 2 * inner if settings.activation == "swiglu" else inner
-    sides = ((_qkv_width(settings), width), (width, width), (first, width), (inner, width))
-    pairs = [(min(pair), max(pair)) for pair in sides]
-    return settings.n_layers * sum(5 * (4 * low * low * high + 2 * low**3) for low, high in pairs)
+    up_width = 2 * inner if settings.activation == "swiglu" else inner
+    shapes = [(_qkv_width(settings), width), (width, width), (up_width, width), (inner, width)]
+    sides = [(min(shape), max(shape)) for shape in shapes]
+    return settings.n_layers * sum(5 * (4 * short * short * long + 2 * short**3) for short, long in sides)
 
 
 def snapshot_count(steps: int) -> int:
-    """How many snapshots a run of so many steps makes: of steps that grow by about a fifth each."""
+    """The number of snapshots of a run with `steps` steps, each at a step about a fifth later than the one before."""
     return 2 + int(math.log(max(1, steps), 1.2)) if steps > 1 else 1 + steps
 
 
-def generation_bytes(settings: ModelSettings, vocab_size: int, batch_size: int = 1, number: int = 4) -> int:
-    """Memory to generate: the weights and a full cache of keys and values, `number` bytes each."""
+def generation_bytes(settings: ModelSettings, vocab_size: int, batch_size: int = 1, itemsize: int = 4) -> int:
+    """Memory to generate: the weights, a full cache of keys and values, and the logits, `itemsize` bytes each."""
     cache = 2 * settings.n_layers * batch_size * settings.kv_heads * settings.max_seq_len * settings.head_width
-    return number * (parameters(settings, vocab_size).total + cache + batch_size * vocab_size)
+    return itemsize * (count_parameters(settings, vocab_size).total + cache + batch_size * vocab_size)

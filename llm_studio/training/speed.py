@@ -1,6 +1,6 @@
-"""How fast this machine does what a training consists of: products of matrices, exponentials and sums, calls.
+"""How fast this machine is at what training consists of: matrix products, softmax, calls.
 
-Measured in a fraction of a second, without a model: what `model.cost.step_seconds` reckons with.
+Measured in a fraction of a second, without a model: the input of `model.cost.step_seconds`.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from llm_studio.model.cost import Speed
 _ROWS = 1024
 """Of the product that is timed, as a micro-batch of so many tokens has."""
 _NUMBERS = 2**21
-"""Of which shares are made: of a chunk of logits, as in `model.loss`."""
+"""In a softmax: a chunk of logits, as in `model.loss`."""
 _CALLS = 100
 _TURNS, _ROUNDS = 3, 4
 """Each is done so often in a turn; the fastest counts, as other programs come and go."""
@@ -62,14 +62,14 @@ def _measure(width: int, layers: int, vocab_size: int, compute: Compute) -> Spee
         for _call in range(_CALLS):
             few.add(1.0)
 
-    products, squared, shares, called = _seconds(
+    matmul, batched, softmax, called = _seconds(
         compute, lambda: vectors @ matrix, lambda: squares @ squares, lambda: logits.softmax(-1), calls
     )
     return Speed(
-        products=2 * matrix.numel() * _ROWS / products,
-        squares=2 * squares.numel() * width / squared,
-        shares=logits.numel() / shares,
-        calls=_CALLS / called,
+        matmul_flops=2 * matrix.numel() * _ROWS / matmul,
+        batched_matmul_flops=2 * squares.numel() * width / batched,
+        softmax_elements=logits.numel() / softmax,
+        op_calls=_CALLS / called,
     )
 
 

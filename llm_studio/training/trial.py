@@ -12,7 +12,7 @@ import torch
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.jobs import Job
-from llm_studio.model.cost import saving_bytes
+from llm_studio.model.cost import checkpoint_copy_bytes
 from llm_studio.model.transformer import Transformer
 from llm_studio.training import memory
 from llm_studio.training.optim import optimizer
@@ -90,7 +90,7 @@ class Trial:
         weights = sum(parameter.nbytes for parameter in self._model.parameters())
         moments = optimizer.state_tensors(self._optimizer, self._model).values()
         copy = weights + sum(tensor.nbytes for tensor in moments)
-        return saving_bytes(copy, max(0, taken - copy - weights))  # the gradients are as many as the weights
+        return checkpoint_copy_bytes(copy, max(0, taken - copy - weights))  # the gradients are as many as the weights
 
     def _step(self, batch_size: int) -> tuple[float, float]:
         """Seconds of a micro-batch and of the update."""

@@ -107,7 +107,7 @@ class Cost:
     """What a model costs: counts, FLOPs, bytes. `vocab_size` is the tokenizer's real size where there is one."""
 
     vocab_size: int
-    parts: cost.Parts
+    parts: cost.ParameterCounts
     flops_per_token: float
     training_bytes: int
     generation_bytes: int
@@ -130,7 +130,7 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
               for precision in precisions]  # fmt: skip
     return Cost(
         vocab_size=vocab_size,
-        parts=cost.parameters(model, vocab_size),
+        parts=cost.count_parameters(model, vocab_size),
         flops_per_token=3 * cost.flops_per_token(model, vocab_size, model.max_seq_len),
         training_bytes=max(memory.total for memory in needed),
         generation_bytes=cost.generation_bytes(model, vocab_size),

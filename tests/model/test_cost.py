@@ -1,4 +1,4 @@
-"""The costs told before training are those met in training."""
+"""The costs computed before training are those met in training."""
 
 import math
 import subprocess
@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from llm_studio.config import ModelSettings, TrainingSettings
 from llm_studio.model.cost import (
     Speed,
+    count_parameters,
     flops_per_token,
     generation_bytes,
     optimizer_bytes,
-    parameters,
     step_seconds,
     training_bytes,
 )
@@ -51,14 +51,14 @@ def shapes(draw: st.DrawFn) -> ModelSettings:
 @given(shapes(), st.integers(1, 300))
 def test_parameters_are_counted_exactly(shape: ModelSettings, vocabulary: int) -> None:
     model = Transformer(shape, vocabulary)
-    parts = parameters(shape, vocabulary)
+    parts = count_parameters(shape, vocabulary)
     blocks = model.blocks.named_parameters()
     assert parts.total == model.parameter_count()
     assert parts.embedding == model.embeddings.token.weight.numel()
     assert parts.feed_forward == sum(p.numel() for name, p in blocks if ".feed_forward." in name)
 
 
-def test_the_products_counted_are_those_made() -> None:
+def test_the_operations_counted_are_those_computed() -> None:
     model = small_model(n_kv_heads=None)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # attention in products it counts
         model(some_ids(2, 24))
@@ -73,10 +73,10 @@ def test_memory_grows_with_the_batch_and_shrinks_with_half_precision() -> None:
     assert training_bytes(shape, VOCABULARY, 32, "float32").activations > 1.2 * one.activations
 
 
-def test_time_is_what_a_machine_makes_of_the_work() -> None:
+def test_time_is_work_divided_by_speed() -> None:
     shape = small_settings()
-    speed = Speed(products=1e11, squares=1e11, shares=1e9, calls=1e6)
-    twice = Speed(products=2e11, squares=2e11, shares=2e9, calls=2e6)
+    speed = Speed(matmul_flops=1e11, batched_matmul_flops=1e11, softmax_elements=1e9, op_calls=1e6)
+    twice = Speed(matmul_flops=2e11, batched_matmul_flops=2e11, softmax_elements=2e9, op_calls=2e6)
     slow, fast = (step_seconds(shape, VOCABULARY, 8, machine, muon=True) for machine in (speed, twice))
     assert slow.micro_batch == pytest.approx(2 * fast.micro_batch)
     assert slow.update == pytest.approx(2 * fast.update)
@@ -90,34 +90,34 @@ def test_time_is_what_a_machine_makes_of_the_work() -> None:
 
 @settings(deadline=None)
 @given(shapes())
-def test_the_products_of_muon_are_those_made(shape: ModelSettings) -> None:
+def test_the_operations_of_muon_are_those_computed(shape: ModelSettings) -> None:
     model = Transformer(shape, VOCABULARY)
     matrices = [p for name, p in model.blocks.named_parameters() if p.dim() == 2]
     for matrix in matrices:
         matrix.grad = torch.ones_like(matrix)
     with FlopCounterMode(display=False) as counter:
         Muon(matrices, 0.01, 0.95, 0.0, torch.bfloat16).step()
-    speed = Speed(products=math.inf, squares=1.0, shares=math.inf, calls=math.inf)
+    speed = Speed(matmul_flops=math.inf, batched_matmul_flops=1.0, softmax_elements=math.inf, op_calls=math.inf)
     assert 0.8 * counter.get_total_flops() == step_seconds(shape, VOCABULARY, 1, speed, muon=True).update
 
 
 @pytest.mark.parametrize("name", ["muon", "adamw"])
-def test_the_optimizer_holds_what_is_told(name: Literal["muon", "adamw"]) -> None:
+def test_the_optimizer_holds_what_is_computed(name: Literal["muon", "adamw"]) -> None:
     model = small_model()
     made = optimizer.build(model, TrainingSettings(optimizer=name))
     model.loss(some_ids(2, 8), some_ids(2, 8)).backward()
     made.step()
     held = sum(4 * tensor.numel() for tensor in optimizer.state_tensors(made, model).values() if tensor.dim())
-    assert held == optimizer_bytes(parameters(model.settings, VOCABULARY), name == "muon")
+    assert held == optimizer_bytes(count_parameters(model.settings, VOCABULARY), name == "muon")
 
 
 def test_generation_needs_the_weights_and_the_cache() -> None:
     shape = small_settings(n_kv_heads=2)
-    weights = 4 * parameters(shape, VOCABULARY).total
+    weights = 4 * count_parameters(shape, VOCABULARY).total
     cache = 4 * 2 * shape.n_layers * 2 * shape.max_seq_len * 8
     assert generation_bytes(shape, VOCABULARY) == weights + cache + 4 * VOCABULARY
 
 
-def test_costs_are_told_without_torch() -> None:
+def test_costs_are_computed_without_torch() -> None:
     code = "import sys, llm_studio.model.cost; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.config import SECTIONS, Settings
 from llm_studio.config.presets import load_preset, preset_names
-from llm_studio.model.cost import parameters
+from llm_studio.model.cost import count_parameters
 from llm_studio.project import Project
 from llm_studio.ui.tabs.model.blocks import INNER, blocks
 from llm_studio.ui.tabs.model.fields import WholeNumber
@@ -175,7 +175,7 @@ def test_the_blocks_together_have_all_parameters() -> None:
     for name in preset_names():
         for changes in ({}, {"model.tie_embeddings": False, "model.bias": True, "model.norm": "layernorm"}):
             model = load_preset(name).replaced(changes).model
-            parts = parameters(model, 5000)
+            parts = count_parameters(model, 5000)
             facts = blocks(model, parts, 5000)
             each = {key: block.count * (model.n_layers if key in INNER else 1) for key, block in facts.items()}
             assert sum(each.values()) == parts.total

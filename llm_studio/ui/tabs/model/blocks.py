@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from llm_studio.config import ModelSettings
 from llm_studio.i18n import _, number, short_number
-from llm_studio.model.cost import Parts
+from llm_studio.model.cost import ParameterCounts
 
 INNER = ("feed_forward", "feed_forward_norm", "attention", "attention_norm")
 """The blocks of each layer, from top to bottom."""
@@ -22,7 +22,7 @@ class BlockFacts:
     count: int
 
 
-def blocks(model: ModelSettings, parts: Parts, vocab_size: int) -> dict[str, BlockFacts]:
+def blocks(model: ModelSettings, parts: ParameterCounts, vocab_size: int) -> dict[str, BlockFacts]:
     """All blocks of the model by name; "positions" only where something is added to the embedding."""
     norm = model.d_model * (2 if model.norm == "layernorm" and model.bias else 1)
     found = {
@@ -48,7 +48,7 @@ def parameters_of(count: int) -> str:
     return _("{n} parameters").format(n=short_number(count))
 
 
-def _logits(model: ModelSettings, parts: Parts, vocab_size: int) -> BlockFacts:
+def _logits(model: ModelSettings, parts: ParameterCounts, vocab_size: int) -> BlockFacts:
     shared = _("weights shared with the embedding") if model.tie_embeddings else parameters_of(parts.head)
     what = _("Gives each token of the vocabulary a score: the higher, the more likely it comes next. Softmax "
              "turns the scores into probabilities.")  # fmt: skip
@@ -64,7 +64,7 @@ def _norm(model: ModelSettings, count: int, what: str) -> BlockFacts:
                       f"y = w · (x − mean(x)) / √(var(x) + ε){bias}", count)  # fmt: skip
 
 
-def _feed_forward(model: ModelSettings, parts: Parts) -> BlockFacts:
+def _feed_forward(model: ModelSettings, parts: ParameterCounts) -> BlockFacts:
     count = parts.feed_forward // model.n_layers
     sizes = f"{number(model.d_model)} → {number(model.d_ff)} → {number(model.d_model)}"
     what = _("The feed-forward network processes each token on its own, using what attention has gathered. "
@@ -76,7 +76,7 @@ def _feed_forward(model: ModelSettings, parts: Parts) -> BlockFacts:
     return BlockFacts(kind, f"{sizes} · {parameters_of(count)}", what, formula, count)
 
 
-def _attention(model: ModelSettings, parts: Parts, norm: int) -> BlockFacts:
+def _attention(model: ModelSettings, parts: ParameterCounts, norm: int) -> BlockFacts:
     head_norms = (parts.norms - norm) // model.n_layers - 2 * norm
     count = parts.attention // model.n_layers + head_norms
     details = [_("{heads} heads × {width}").format(heads=number(model.n_heads), width=number(model.head_width))]
@@ -91,7 +91,7 @@ def _attention(model: ModelSettings, parts: Parts, norm: int) -> BlockFacts:
                       f"softmax(Q Kᵀ / √{model.head_width}) V", count)  # fmt: skip
 
 
-def _positions(model: ModelSettings, parts: Parts) -> BlockFacts:
+def _positions(model: ModelSettings, parts: ParameterCounts) -> BlockFacts:
     size = f"{number(model.max_seq_len)} × {number(model.d_model)}"
     if model.positions == "learned":
         what = _("A learned vector for each position in the context is added to the token’s.")
@@ -104,7 +104,7 @@ def _positions(model: ModelSettings, parts: Parts) -> BlockFacts:
                       "P[t, 2i] = sin(t / 10000^(2i/D)),  P[t, 2i+1] = cos(…)", 0)  # fmt: skip
 
 
-def _embedding(model: ModelSettings, parts: Parts, vocab_size: int) -> BlockFacts:
+def _embedding(model: ModelSettings, parts: ParameterCounts, vocab_size: int) -> BlockFacts:
     size = f"{number(vocab_size)} × {number(model.d_model)}"
     what = _("A table with one row of numbers for each token of the vocabulary: its meaning, as learned by the model.")
     return BlockFacts(_("Embedding"), f"{size} · {parameters_of(parts.embedding)}", what, "x = E[token]",
