@@ -1,8 +1,8 @@
-"""Writing on from a beginning, token by token. Knows nothing about text: ids go in, ids come out.
+"""Autoregressive generation, token by token. Knows nothing about text: ids in, ids out.
 
-A model sees at most `max_seq_len` tokens. When these are used up, the last half of them is read again as a new
-beginning and writing goes on: what came before is forgotten, and the cost of reading again is paid once per half
-context instead of at each token.
+A model sees at most `max_seq_len` tokens. When the context is full, its last half is read again as a new one and
+generation continues: what came before is forgotten, and the cost of reading again is paid once per half context
+instead of at each token.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,9 +18,9 @@ from llm_studio.model.transformer import Transformer
 
 
 class Reader:
-    """A model and what it has read: `context`, of which the cache holds keys and values.
+    """A model and the tokens it has read: `context`, whose keys and values are in the cache.
 
-    Read with a model in eval mode; `generate` takes care of that.
+    The model has to be in eval mode; `generate` takes care of that.
     """
 
     def __init__(self, model: Transformer) -> None:
@@ -32,11 +32,11 @@ class Reader:
         self.context: list[int] = []
 
     def read(self, ids: Sequence[int]) -> Tensor:
-        """Read `ids` (at least one) after the context; the logits (V,), float32, of the token to follow."""
+        """Read `ids` (at least one) after the context and return the logits (V,), float32, of the next token."""
         new = list(ids)
         if len(self.context) + len(new) > self.length:
             everything = self.context + new
-            # A beginning longer than the context is used from its end; a context that got full keeps its last half.
+            # Of a prompt longer than the context, the end is used; of a context that became full, the last half.
             keep = self.length if not self.context else max(self.length // 2, 1)
             self.cache.clear()
             self.context, new = [], everything[-keep:]
@@ -53,7 +53,7 @@ def next_token_logits(model: Transformer, ids: Sequence[int], cache: KeyValueCac
 
 
 class SampledToken(NamedTuple):
-    """A token as it was drawn, and the model's own scores before the sampler: `logits` (V,), float32."""
+    """A sampled token and the model's logits (V,), float32, before the samplers."""
 
     token: int
     logits: Tensor
@@ -62,18 +62,18 @@ class SampledToken(NamedTuple):
 def generate(
     model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = ()
 ) -> Iterator[int]:
-    """The tokens that follow `prompt`, at most `settings.max_tokens`, each as soon as it is drawn.
+    """Yield the tokens that follow `prompt`, at most `settings.max_tokens`, each as soon as it is sampled.
 
-    Ends before a token of `stop`, which isn't given. The model is in eval mode while a token is made and in its
-    own mode in between, so that a training may ask for samples. Raises ValueError for an empty prompt.
+    Ends before a token of `stop`, which isn't yielded. The model is in eval mode while a token is computed and in its
+    previous mode in between, so that samples can be generated during training. Raises ValueError for an empty prompt.
     """
-    return (drawn.token for drawn in generate_with_logits(model, prompt, settings, stop))
+    return (sampled.token for sampled in generate_with_logits(model, prompt, settings, stop))
 
 
 def generate_with_logits(
     model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = ()
 ) -> Iterator[SampledToken]:
-    """As `generate`, each token with the scores that it was drawn from."""
+    """Like `generate`, each token with the logits that it was sampled from."""
     if not prompt:
         raise ValueError("the prompt is empty: generation needs at least one token to start from")
     return _tokens(model, list(prompt), settings, frozenset(stop))
@@ -85,15 +85,17 @@ def _tokens(
     reader = Reader(model)
     generator = make_generator(settings.seed, reader.device)
     for _ in range(settings.max_tokens):
-        drawn = _next(reader, new, settings, generator)
-        if drawn.token in stop:
+        sampled = _next_token(reader, new, settings, generator)
+        if sampled.token in stop:
             return
-        yield drawn
-        new = [drawn.token]
+        yield sampled
+        new = [sampled.token]
 
 
-def _next(reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator) -> SampledToken:
-    """Read `new` and draw the token after it. Grad mode belongs to the thread: it is as before when this returns."""
+def _next_token(
+    reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator
+) -> SampledToken:
+    """Read `new` and sample the token after it. Grad mode, which belongs to the thread, is restored on return."""
     was_training = reader.model.training
     reader.model.eval()
     try:

@@ -1,4 +1,4 @@
-"""Each filter does what its paper says, whatever the logits."""
+"""Each sampler does what its paper says, whatever the logits."""
 
 import math
 
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from llm_studio.config import GenerationSettings
 from llm_studio.inference.sampling import (
+    FILTERS,
+    PENALTIES,
     distribution,
     draw,
     make_generator,
@@ -22,7 +24,7 @@ from llm_studio.inference.sampling import (
 
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0}
 
-# No two alike, so that "the k likeliest" is one set.
+# No two alike, so that "the k most likely" is one set.
 logits_of_a_model = st.lists(st.integers(-400, 400), min_size=2, max_size=40, unique=True).map(
     lambda numbers: torch.tensor(numbers) / 40.0
 )
@@ -33,7 +35,7 @@ def kept(logits: Tensor) -> set[int]:
 
 
 @given(logits_of_a_model, st.integers(1, 50))
-def test_top_k_keeps_the_k_likeliest(logits: Tensor, k: int) -> None:
+def test_top_k_keeps_the_k_most_likely(logits: Tensor, k: int) -> None:
     ranked = sorted(range(len(logits)), key=lambda i: -logits[i])
     filtered = top_k(logits, k)
     assert kept(filtered) == set(ranked[:k])
@@ -51,15 +53,15 @@ def test_top_p_keeps_the_fewest_tokens_that_reach_p(logits: Tensor, p: float) ->
 
 
 @given(logits_of_a_model, st.floats(0.01, 1))
-def test_min_p_keeps_tokens_at_least_that_share_as_likely_as_the_best(logits: Tensor, share: float) -> None:
+def test_min_p_keeps_tokens_at_least_p_times_as_likely_as_the_best(logits: Tensor, p: float) -> None:
     ratios = (logits.double() - logits.double().max()).exp()
-    chosen = kept(min_p(logits, share))
-    assert all((ratios[i] >= share) == (i in chosen) for i in range(len(logits)) if abs(ratios[i] - share) > 1e-6)
+    chosen = kept(min_p(logits, p))
+    assert all((ratios[i] >= p) == (i in chosen) for i in range(len(logits)) if abs(ratios[i] - p) > 1e-6)
     assert int(logits.argmax()) in chosen
 
 
 @given(logits_of_a_model, st.floats(1.1, 3), st.data())
-def test_the_penalty_lowers_tokens_already_there_and_no_other(
+def test_the_penalty_lowers_tokens_of_the_context_and_no_other(
     logits: Tensor, penalty: float, data: st.DataObject
 ) -> None:
     seen = data.draw(st.lists(st.integers(0, len(logits) - 1), min_size=1))
@@ -95,7 +97,7 @@ def test_without_filters_the_distribution_is_the_softmax(logits: Tensor) -> None
 
 
 @given(logits_of_a_model, st.integers(0, 2**32))
-def test_temperature_zero_takes_the_likeliest_token(logits: Tensor, seed: int) -> None:
+def test_temperature_zero_takes_the_most_likely_token(logits: Tensor, seed: int) -> None:
     probabilities = distribution(logits, [], GenerationSettings(**(PLAIN | {"temperature": 0.0})))
     assert draw(probabilities, make_generator(seed)) == int(logits.argmax())
 
@@ -117,8 +119,20 @@ def test_top_k_comes_before_top_p() -> None:
     assert kept(distribution(logits, [], both).log()) == {0}
 
 
-def test_tokens_are_drawn_in_proportion() -> None:
+def test_tokens_are_drawn_in_proportion_to_their_probability() -> None:
     probabilities, generator = torch.tensor([0.1, 0.0, 0.9]), make_generator(5)
     counts = torch.tensor([draw(probabilities, generator) for _ in range(2000)]).bincount(minlength=3)
     assert counts[1] == 0
     assert counts[0].item() == pytest.approx(200, abs=60)
+
+
+def test_every_setting_but_length_and_seed_has_its_sampler() -> None:
+    assert {*PENALTIES, *FILTERS} == {*GenerationSettings.model_fields} - {"max_tokens", "seed"}
+
+
+@pytest.mark.parametrize("change", [{"repetition_penalty": 5.0}, {"temperature": 3.0}, {"top_k": 1}, {"top_p": 0.1},
+                                    {"min_p": 0.9}], ids=str)  # fmt: skip
+def test_every_sampler_takes_part(change: dict[str, float]) -> None:
+    logits = torch.tensor([2.0, 1.5, 1.0])
+    plain, changed = (distribution(logits, [0], GenerationSettings(**(PLAIN | one))) for one in ({}, change))
+    assert not torch.allclose(plain, changed)

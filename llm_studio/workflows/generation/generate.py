@@ -20,7 +20,7 @@ from llm_studio.workflows.generation import chats
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.inference.generate import SampledToken
-    from llm_studio.inference.inspect import TokenProb
+    from llm_studio.inference.probabilities import TokenProb
     from llm_studio.model.transformer import Transformer
     from llm_studio.workflows.generation.next_token import NextToken
 
@@ -71,7 +71,7 @@ class TextGenerator:
 
     def continue_chat(self, turns: Sequence[chats.Turn], job: Job, sampling: GenerationSettings) -> chats.Turn:
         """The last of `turns` with the text that follows all of them, generated as in `generate_turn`."""
-        from llm_studio.inference.inspect import most_likely
+        from llm_studio.inference.probabilities import most_likely
 
         began = time.perf_counter()
         tokens: list[chats.Token] = []
@@ -99,12 +99,10 @@ class TextGenerator:
     def next_token(self, text: str, *, chat: bool = False, before: Sequence[chats.Turn] = ()) -> "NextToken":
         """The distribution of the token after `text`, which follows the turns `before`; with `chat`, of its answer."""
         from llm_studio.inference.generate import Reader
-        from llm_studio.inference.inspect import no_gradients
         from llm_studio.workflows.generation.next_token import NextToken
 
         reader = Reader(self._model)
-        with no_gradients():
-            logits = reader.read(self._ids((*before, chats.Turn(text, question=chat)))).cpu()
+        logits = reader.read(self._ids((*before, chats.Turn(text, question=chat)))).cpu()
         return NextToken(text, logits, reader.context, self._tokenizer)
 
     def _ids(self, turns: Sequence[chats.Turn]) -> list[int]:

@@ -54,9 +54,9 @@ class NextToken:
 
     def candidates(self, sampling: GenerationSettings, count: int = 10) -> Candidates:
         """The `count` first candidates with these settings. Takes a few milliseconds: fast enough for a slider."""
-        from llm_studio.inference.inspect import choices
+        from llm_studio.inference.probabilities import token_probabilities
 
-        found, kept = choices(self._logits, self._context, sampling, count)
+        found, kept = token_probabilities(self._logits, self._context, sampling, count)
         first = tuple(
             Candidate(token_text(self._tokenizer, choice.token), choice.model_prob, choice.sampling_prob,
                       is_writable(self._tokenizer, choice.token))
