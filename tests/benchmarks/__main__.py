@@ -11,6 +11,7 @@ stories    speed, vocabulary and duplicates of the built-in stories; losses of c
 learning   validation losses on real texts, beside the bigram's (needs the real texts)
 window     time to a painted window; delays of the UI thread during a training; what the window costs a training
 starting   time of `llm-studio --help`
+starts     100 starts and closings of the window, some of them while it loads; the crashes counted
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 plotting   redraw of a run's curves of a million steps
 saving     what a checkpoint every two minutes costs a training
@@ -26,6 +27,7 @@ from pathlib import Path
 NAMES = (
     "starting",
     "window",
+    "starts",
     "training",
     "logits",
     "forecast",

@@ -22,6 +22,9 @@ from llm_studio.ui.window.app import make_application, speak
 from llm_studio.ui.window.garbage import Collector
 from llm_studio.ui.window.main_window import MainWindow
 from tests.ui.driver import Driver
+from tests.ui.imports import is_of_qt, watch
+
+_IMPORTS = watch()
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +32,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's folder of settings and logs, an empty one."""
     monkeypatch.setenv("LLM_STUDIO_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def qt_in_ui_thread() -> Iterator[None]:
+    """No worker imports a module that creates Qt classes, see `llm_studio/ui/tabs/__init__.py`."""
+    yield
+    wrong = [name for name in _IMPORTS.elsewhere if is_of_qt(name)]
+    _IMPORTS.elsewhere.clear()
+    assert not wrong
 
 
 @pytest.fixture(scope="session")

@@ -97,7 +97,7 @@ def test_the_keys_lead_to_all_tabs(opened: Driver) -> None:
 def test_language_and_theme_change_on_the_spot_and_a_training_goes_on(opened: Driver) -> None:
     start_training(opened)
     opened.window.choose_language("fr")
-    opened.qtbot.waitUntil(lambda: len(opened.window.pages) == len(tabs.NAMES))
+    opened.qtbot.waitUntil(lambda: len(opened.window.pages) == len(tabs.NAMES), timeout=LONG)
     opened.window.choose_theme("dark")
     assert opened.session.is_running("training")
     rail = opened.window.shell.rail
