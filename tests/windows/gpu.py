@@ -20,6 +20,10 @@ from tests.windows.check import Machine
 
 CARD = r"C:\windows\system32\nvml.dll"
 HOME = r"C:\gpu-test"
+DOWNLOADED = ("to download", "is installed")
+DAMAGED = ("can't be used",)
+REMOVED = ("PyTorch of the program is used",)
+"""What the program prints in each case. `tests/windows/test_check.py` compares it with the program's messages."""
 
 
 def main() -> int:
@@ -63,12 +67,12 @@ def walk(machine: Machine, program: str, version: str) -> list[str]:
         flat = " ".join(text.split())
         problems.extend(f"{' '.join(arguments)}: “{words}” was not printed" for words in says if words not in flat)
 
-    run("gpu", says=("to download", f"PyTorch {version}", "is installed"))
+    run("gpu", says=(*DOWNLOADED, f"PyTorch {version}"))
     run("doctor", says=(version,))
     for library in machine.path(HOME).rglob("torch_cpu.dll"):
         os.truncate(library, 1_000_000)
-    run("doctor", says=("can't be used",))
-    run("gpu", "--remove", says=("PyTorch of the program is used",))
+    run("doctor", says=DAMAGED)
+    run("gpu", "--remove", says=REMOVED)
     left = [str(path) for path in machine.path(HOME).rglob("torch_cpu.dll")]
     return problems + [f"left behind: {path}" for path in left]
 

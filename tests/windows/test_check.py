@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.windows import check
+from tests.catalogue import source_messages
+from tests.windows import check, gpu
 from tests.windows.check import Machine
 
 SHOW = "import os; print(os.environ.get('ONEDNN_MAX_CPU_ISA'), os.environ.get('DNNL_MAX_CPU_ISA'))"
@@ -107,3 +108,9 @@ def test_under_wine_onednn_keeps_from_amx(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert wine.stdout.split() == [b"AVX512_CORE_BF16"] * 2
     windows = Machine("env", "").run(sys.executable, "-c", SHOW)
     assert windows.stdout.split() == [b"None"] * 2, "a real Windows uses all that its processor has"
+
+
+def test_the_gpu_check_expects_what_the_program_prints() -> None:
+    messages = [str(message.id) for message in source_messages()]
+    for phrase in (*gpu.DOWNLOADED, *gpu.DAMAGED, *gpu.REMOVED):
+        assert any(phrase in message for message in messages), phrase
