@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -55,17 +55,27 @@ def setting_options(section: type[Section]) -> Callable[[_Command], _Command]:
     The command receives those that were given as its parameter `sampling`, values by name.
     """
 
+    return with_options("sampling", {name: _option(info) for name, info in section.model_fields.items()})
+
+
+def with_options(parameter: str, types: Mapping[str, Any]) -> Callable[[_Command], _Command]:
+    """Give a command the options `types`, annotated for Typer, by name.
+
+    The command receives those that were given as its argument `parameter`, values by name.
+    """
+
     def decorate(command: _Command) -> _Command:
         @functools.wraps(command)
         def wrapper(**arguments: Any) -> Any:
-            values = {name: arguments.pop(name) for name in section.model_fields}
-            return command(**arguments, sampling={name: value for name, value in values.items() if value is not None})
+            values = {name: arguments.pop(name) for name in types}
+            given = {name: value for name, value in values.items() if value is not None}
+            return command(**arguments, **{parameter: given})
 
         signature = inspect.signature(command)
-        own = [parameter for parameter in signature.parameters.values() if parameter.name != "sampling"]
+        own = [known for known in signature.parameters.values() if known.name != parameter]
         added = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(info))
-            for name, info in section.model_fields.items()
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+            for name, kind in types.items()
         ]
         wrapper.__signature__ = signature.replace(parameters=[*own, *added])  # pyright: ignore[reportAttributeAccessIssue]  read by inspect.signature
         wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *added)}

@@ -1,165 +1,153 @@
-"""Taking a trained model out of its project: a checkpoint as one zip file, whole or absent."""
+"""A checkpoint as one zip file. Its one folder is a checkpoint again when it is unpacked."""
 
 import hashlib
 import json
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_studio import __version__, files
 from llm_studio.errors import CheckpointError
 from llm_studio.events import Progress
-from llm_studio.i18n import _, number, size
+from llm_studio.export.format import Exported, Format, Option, Options
+from llm_studio.i18n import N_, _, number, size
 from llm_studio.jobs import Job
-from llm_studio.project import Project
+from llm_studio.runs.checkpoint import CONFIG, MODEL, OPTIMIZER, RECORD, TOKENIZER, Checkpoint, record_of
+from llm_studio.runs.locate import ModelRef
 
-RECORD, MODEL, OPTIMIZER, CONFIG, TOKENIZER = (
-    "checkpoint.json", "model.safetensors", "optimizer.safetensors", "config.yaml", "tokenizer.json",
-)  # fmt: skip
+_WITH_TRAINING = "with_training"
 _CHUNK = 1 << 20
 _SPARE_BYTES = 1_000_000
 _REPORTS = 200
-"""How often an export tells how far it is."""
+"""How many times an export reports its progress."""
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A checkpoint that can be exported. Losses are in nats per token, None where none was measured."""
-
-    run: str
-    step: int
-    path: Path
-    validation_loss: float | None
-    train_loss: float | None
-    is_best: bool
-    is_last: bool
-    sizes: dict[str, int]
-    """Bytes of its files by name, the optimizer's last."""
-
-    @property
-    def name(self) -> str:
-        """What its folder in the archive is called, and the archive itself but for its ending."""
-        return f"{self.run}-{self.path.name}"
-
-    def chosen(self, with_training: bool) -> dict[str, int]:
-        """The files that go into the archive, with their bytes. The optimizer's only where training is to go on."""
-        return {name: count for name, count in self.sizes.items() if with_training or name != OPTIMIZER}
+def folder_name(model: ModelRef) -> str:
+    """The name of the folder in the archive: run-1-step-000500."""
+    return model.name.replace("/", "-")
 
 
-def checkpoints(project: Project, run: str) -> list[Saved]:
-    """The readable checkpoints of a run, the newest first."""
-    from llm_studio.runs import checkpoint, registry
-
-    found = checkpoint.listed(registry.folder(project, run))
-    best = checkpoint.best(found)
-    return [
-        Saved(run, c.step, c.path, c.state.validation_loss, c.state.train_loss, c is best, c is found[-1],
-              _sizes(c.path))
-        for c in reversed(found)
-    ]  # fmt: skip
+def sizes(model: ModelRef, options: Options) -> dict[str, int]:
+    """Bytes of the files that go into the archive, by name; the optimizer's only to resume training."""
+    names = (MODEL, TOKENIZER, CONFIG, RECORD, *([OPTIMIZER] if options.get(_WITH_TRAINING) else []))
+    return {name: (model.path / name).stat().st_size for name in names if (model.path / name).is_file()}
 
 
-def _sizes(path: Path) -> dict[str, int]:
-    names = (MODEL, TOKENIZER, CONFIG, RECORD, OPTIMIZER)
-    return {name: (path / name).stat().st_size for name in names if (path / name).is_file()}
+def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported:
+    """Write a checkpoint into the zip file `target`, which is replaced at the very end if it exists.
 
-
-@dataclass(frozen=True)
-class Exported:
-    """An archive that was written."""
-
-    path: Path
-    bytes: int
-
-
-def export_zip(saved: Saved, target: Path, with_training: bool, job: Job) -> Exported:
-    """Write the checkpoint into the zip file `target`; what was there before is replaced at the very end.
-
-    The archive holds one folder, itself a checkpoint that `generate --checkpoint` reads; `with_training` adds the
-    optimizer's state. Raises Cancelled, StorageError, and CheckpointError where the checkpoint is damaged or gone.
+    Raises Cancelled, StorageError, and CheckpointError if the checkpoint is damaged or gone.
     """
-    record = files.read_json(saved.path / RECORD)
-    if record is None or not isinstance(record.get("files"), dict):
-        raise _gone(saved)
-    chosen = [name for name in saved.chosen(with_training) if name != RECORD]
-    total = sum(saved.sizes[name] for name in chosen)
+    saved, record = model.checkpoint, record_of(model.path)
+    if saved is None or record is None or not isinstance(record.get("files"), dict):
+        raise _gone(model)
+    chosen = sizes(model, options)
+    names = [name for name in chosen if name != RECORD]
+    total = sum(chosen[name] for name in names)
     with files.translate_os_errors(target):
-        files.require_space(_nearest(target.parent), total + _SPARE_BYTES)
-    with files.atomic_write(target) as beside:
-        with zipfile.ZipFile(beside, "w") as archive:
+        files.require_space(_existing_parent(target), total + _SPARE_BYTES)
+    with files.atomic_write(target) as partial:
+        with zipfile.ZipFile(partial, "w") as archive:
             done = 0
-            for name in chosen:
-                done = _add(archive, saved, name, record["files"].get(name), done, total, job)
-            archive.writestr(f"{saved.name}/{RECORD}", _record_of(record, chosen), zipfile.ZIP_DEFLATED)
-            archive.writestr(f"{saved.name}/README.txt", _readme(saved, with_training), zipfile.ZIP_DEFLATED)
+            for name in names:
+                done = _add(archive, model, name, record["files"].get(name), done, total, job)
+            folder = folder_name(model)
+            archive.writestr(f"{folder}/{RECORD}", _record_for(record, names), zipfile.ZIP_DEFLATED)
+            archive.writestr(f"{folder}/README.txt", _readme(model, saved, chosen), zipfile.ZIP_DEFLATED)
         job.check()
     return Exported(target, target.stat().st_size)
 
 
-def _add(archive: zipfile.ZipFile, saved: Saved, name: str, known: str | None, done: int, total: int, job: Job) -> int:
-    """Copy one file into the archive, look whether it is as it was written, and give back the bytes done so far."""
-    info = zipfile.ZipInfo.from_file(_existing(saved, name), f"{saved.name}/{name}")
-    # Weights are noise to a packer: they would take minutes and lose a twentieth.
+def _add(
+    archive: zipfile.ZipFile, model: ModelRef, name: str, sha256: str | None, done: int, total: int, job: Job
+) -> int:
+    """Copy one file into the archive and compare its hash; returns the bytes done so far."""
+    info = zipfile.ZipInfo.from_file(_existing(model, name), f"{folder_name(model)}/{name}")
+    # Weights are noise: compressing them would take minutes to save a twentieth.
     info.compress_type = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
     digest = hashlib.sha256()
-    task, told = _("Writing {file}").format(file=name), done
-    with archive.open(info, "w") as out, _existing(saved, name).open("rb") as source:
+    task, reported = _("Writing {file}").format(file=name), done
+    with archive.open(info, "w") as out, _existing(model, name).open("rb") as source:
         while chunk := source.read(_CHUNK):
             job.check()
             digest.update(chunk)
             out.write(chunk)
             done += len(chunk)
-            if done - told >= total / _REPORTS or done == total:
-                told = done
+            if done - reported >= total / _REPORTS or done == total:
+                reported = done
                 job.report(Progress(task, done, total, _("bytes")))
-    if known is not None and digest.hexdigest() != known:
+    if sha256 is not None and digest.hexdigest() != sha256:
         raise CheckpointError(
-            _("The checkpoint {name} is damaged ({files}).").format(name=saved.path.name, files=name),
+            _("The checkpoint {name} is damaged ({files}).").format(name=model.path.name, files=name),
             _("Export another one."),
         )
     return done
 
 
-def _existing(saved: Saved, name: str) -> Path:
-    path = saved.path / name
+def _existing(model: ModelRef, name: str) -> Path:
+    path = model.path / name
     if not path.is_file():
-        raise _gone(saved)
+        raise _gone(model)
     return path
 
 
-def _gone(saved: Saved) -> CheckpointError:
-    return CheckpointError(_("The checkpoint {name} is no longer there, or is damaged.").format(name=saved.path.name),
+def _gone(model: ModelRef) -> CheckpointError:
+    return CheckpointError(_("The checkpoint {name} is no longer there, or is damaged.").format(name=model.path.name),
                            _("Export another one."))  # fmt: skip
 
 
-def _nearest(folder: Path) -> Path:
-    return next((place for place in (folder, *folder.parents) if place.is_dir()), Path.cwd())
+def _existing_parent(target: Path) -> Path:
+    return next((folder for folder in target.parents if folder.is_dir()), Path.cwd())
 
 
-def _record_of(record: dict[str, Any], chosen: list[str]) -> str:
-    """The checkpoint's record for an archive that holds just the files `chosen`: their sums are right again."""
+def _record_for(record: dict[str, Any], names: list[str]) -> str:
+    """The checkpoint's record for an archive that holds only the files `names`, with a valid fingerprint."""
     kept = {"version": record.get("version"), "state": record.get("state"),
-            "files": {name: total for name, total in record["files"].items() if name in chosen}}  # fmt: skip
+            "files": {name: sum_ for name, sum_ in record["files"].items() if name in names}}  # fmt: skip
     return json.dumps({**kept, "fingerprint": files.fingerprint(kept)}, ensure_ascii=False, indent=1) + "\n"
 
 
-def _readme(saved: Saved, with_training: bool) -> str:
-    loss = _("not measured") if saved.validation_loss is None else number(saved.validation_loss, 3)
+def _readme(model: ModelRef, saved: Checkpoint, chosen: dict[str, int]) -> str:
+    validation_loss = saved.state.validation_loss
+    loss = _("not measured") if validation_loss is None else number(validation_loss, 3)
     lines = [
         _("A language model made with LLM Studio {version}.").format(version=__version__),
         "",
-        _("Run: {run}").format(run=saved.run),
-        _("Step: {step}").format(step=number(saved.step)),
+        _("Run: {run}").format(run=model.run),
+        _("Step: {step}").format(step=number(model.step)),
         _("Validation loss: {loss}").format(loss=loss),
         "",
-        _("model.safetensors: the weights, float32 ({size})").format(size=size(saved.sizes.get(MODEL, 0))),
+        _("model.safetensors: the weights, float32 ({size})").format(size=size(chosen.get(MODEL, 0))),
         _("tokenizer.json: the tokenizer, in the format of Hugging Face tokenizers"),
-        _("config.yaml: every setting of the model and of its training"),
-        _("checkpoint.json: step, losses, and the sums by which damage is found"),
+        _("config.yaml: all settings of the model and of its training"),
+        _("checkpoint.json: step, losses, and the checksums that reveal damage"),
     ]
-    if with_training:
-        lines.append(_("optimizer.safetensors: the state of the optimizer, to go on training"))
-    lines += ["", _("To let it write, unpack the archive and name its folder:"),
-              f'llm-studio generate PROJECT --checkpoint "{saved.name}" --prompt "..."', ""]  # fmt: skip
+    if OPTIMIZER in chosen:
+        lines.append(_("optimizer.safetensors: the state of the optimizer, to resume training"))
+    lines += ["", _("To generate text with it, unpack the archive and name its folder:"),
+              f'llm-studio generate PROJECT --checkpoint "{folder_name(model)}" --prompt "..."', ""]  # fmt: skip
     return "\n".join(lines)
+
+
+FORMAT = Format(
+    name="zip",
+    title=N_("zip"),
+    suffix=".zip",
+    note=N_("Open formats: safetensors weights and a Hugging Face tokenizer.json."),
+    files={
+        MODEL: N_("Weights of the model"),
+        TOKENIZER: N_("Tokenizer"),
+        CONFIG: N_("Settings"),
+        RECORD: N_("Step, losses, checksums"),
+        OPTIMIZER: N_("State of the optimizer"),
+    },
+    sizes=sizes,
+    write=write,
+    options=(
+        Option(
+            _WITH_TRAINING,
+            N_("Include what is needed to resume training"),
+            N_("Adds the optimizer state, which is twice the size of the weights."),
+        ),
+    ),
+)

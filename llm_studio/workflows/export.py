@@ -1,5 +1,65 @@
-"""Taking a trained model out of its project. The formats are in `export/`."""
+"""Exporting a trained model: which ones, in which formats, to which file."""
 
-from llm_studio.export.archive import OPTIMIZER, Exported, Saved, checkpoints, export_zip
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["OPTIMIZER", "Exported", "Saved", "checkpoints", "export_zip"]
+from llm_studio import files
+from llm_studio.export.format import Exported, Format, Option, Options, option_flag
+from llm_studio.export.formats import FORMATS, by_name
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.runs.checkpoint import best
+from llm_studio.runs.locate import BEST, ModelRef, listed, locate
+
+__all__ = [
+    "BEST", "FORMATS", "Candidate", "Exported", "Format", "Option", "Options", "candidates", "default_name", "export",
+    "option_flag",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint that can be exported. Losses are in nats per token, None where none was measured."""
+
+    model: ModelRef
+    validation_loss: float | None
+    train_loss: float | None
+    is_best: bool
+    is_last: bool
+    bytes: int
+    """Of all files in its folder."""
+
+
+def candidates(project: Project, run: str) -> list[Candidate]:
+    """The readable checkpoints of a run, newest first."""
+    found = [(ref, ref.checkpoint) for ref in listed(project, run) if ref.checkpoint]
+    best_saved = best([saved for _ref, saved in reversed(found)])
+    return [
+        Candidate(ref, saved.state.validation_loss, saved.state.train_loss, saved is best_saved, ref is found[0][0],
+                  files.folder_size(ref.path))
+        for ref, saved in found
+    ]  # fmt: skip
+
+
+def default_name(project: Project, model: ModelRef, form: Format) -> str:
+    """The name proposed for the exported file: PROJECT-run-1-step-000500.zip."""
+    return f"{project.root.name}-{model.name.replace('/', '-')}{form.suffix}"
+
+
+def export(
+    project: Project, job: Job, to: str, checkpoint: str = BEST, out: Path | None = None,
+    options: Mapping[str, bool | str] = {},
+) -> tuple[ModelRef, Exported]:  # fmt: skip
+    """Export the model that `checkpoint` names in the format `to`, whose `options` are given by name.
+
+    `out` is the file, or a folder for the default name; without it, that name in the current folder. A file that
+    exists is replaced. Raises CheckpointError, ProjectError, StorageError, Cancelled.
+    """
+    form = by_name(to)
+    form.check(options)
+    # the formats hash the files while they read them
+    model = locate(project, checkpoint, allow_snapshots=False, verify=False)
+    out = out or Path()
+    target = out / default_name(project, model, form) if out.is_dir() else out
+    return model, form.write(model, target, options, job)

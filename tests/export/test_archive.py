@@ -2,20 +2,25 @@
 
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from llm_studio.errors import Cancelled, CheckpointError, StorageError
 from llm_studio.events import Event, Progress
-from llm_studio.export import archive as export
-from llm_studio.export.archive import OPTIMIZER, Saved
+from llm_studio.export import archive
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.runs import checkpoint
+from llm_studio.runs.locate import ModelRef, locate
+from llm_studio.workflows.export import candidates, export
 from llm_studio.workflows.generation.generate import load_generator
 from llm_studio.workflows.machine import gauges, licences, report
 from llm_studio.workflows.machine.diagnosis import Finding
 from llm_studio.workflows.training.train import train
+
+WITH_TRAINING = {"with_training": True}
 
 
 @pytest.fixture(scope="module")
@@ -29,81 +34,90 @@ def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 @pytest.fixture
-def saved(trained: Project) -> Saved:
-    return export.checkpoints(trained, "first")[0]
+def model(trained: Project) -> ModelRef:
+    return locate(trained, "first/last")
 
 
 def test_checkpoints_come_newest_first_with_best_and_last_marked(trained: Project) -> None:
-    found = export.checkpoints(trained, "first")
-    assert [one.step for one in found] == sorted((one.step for one in found), reverse=True)
+    found = candidates(trained, "first")
+    assert [one.model.step for one in found] == sorted((one.model.step for one in found), reverse=True)
     assert [one.is_last for one in found] == [True] + [False] * (len(found) - 1)
     best = [one for one in found if one.is_best]
-    assert len(best) == 1
+    assert len(best) == 1 and best[0].model == locate(trained, "first/best")
     assert best[0].validation_loss == min(one.validation_loss or 99 for one in found)
-    assert export.checkpoints(trained, "none of this name") == []
+    assert candidates(trained, "none of this name") == []
 
 
 @pytest.mark.parametrize("with_training", [False, True])
-def test_an_unpacked_archive_writes_as_the_checkpoint_did(
-    trained: Project, saved: Saved, tmp_path: Path, with_training: bool
+def test_an_unpacked_archive_generates_what_the_checkpoint_does(
+    trained: Project, model: ModelRef, tmp_path: Path, with_training: bool
 ) -> None:
     heard: list[Event] = []
-    made = export.export_zip(saved, tmp_path / "été" / "out.zip", with_training, Job(heard.append))
+    options = {"with_training": with_training}
+    made = archive.write(model, tmp_path / "été" / "out.zip", options, Job(heard.append))
     assert made.bytes == made.path.stat().st_size
-    with zipfile.ZipFile(made.path) as archive:
-        assert archive.testzip() is None
-        archive.extractall(tmp_path / "unpacked")
-    folder = tmp_path / "unpacked" / saved.name
-    assert (folder / OPTIMIZER).exists() == with_training
-    assert (folder / "model.safetensors").read_bytes() == (saved.path / "model.safetensors").read_bytes()
-    sampling = {"seed": 1, "max_tokens": 20}
+    with zipfile.ZipFile(made.path) as packed:
+        assert packed.testzip() is None
+        packed.extractall(tmp_path / "unpacked")
+    folder = tmp_path / "unpacked" / "first-step-000010"
+    assert (folder / checkpoint.OPTIMIZER).exists() == with_training
+    assert (folder / checkpoint.MODEL).read_bytes() == (model.path / checkpoint.MODEL).read_bytes()
     texts = []
-    for which in (str(folder), str(saved.path)):
-        generator = load_generator(trained, Job(), checkpoint=which)
-        texts.append(generator.generate("Once", Job(), generator.settings_with(sampling)))
+    for reference in (str(folder), str(model.path)):
+        generator = load_generator(trained, Job(), checkpoint=reference)
+        texts.append(generator.generate("Once", Job(), generator.settings_with({"seed": 1, "max_tokens": 20})))
     assert texts[0] == texts[1]
     last = heard[-1]
     assert isinstance(last, Progress)
-    assert last.done == last.total == sum(n for name, n in saved.chosen(with_training).items()
-                                          if name != "checkpoint.json")  # fmt: skip
+    sizes = archive.sizes(model, options)
+    assert last.done == last.total == sum(sizes.values()) - sizes[checkpoint.RECORD]
 
 
-def test_a_cancelled_export_leaves_nothing_and_keeps_what_was_there(saved: Saved, tmp_path: Path) -> None:
+def test_a_cancelled_export_leaves_nothing_and_keeps_what_was_there(model: ModelRef, tmp_path: Path) -> None:
     target = tmp_path / "out.zip"
     target.write_bytes(b"before")
     job = Job(lambda event: job.request_stop())
     with pytest.raises(Cancelled):
-        export.export_zip(saved, target, True, job)
+        archive.write(model, target, WITH_TRAINING, job)
     assert target.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_damaged_checkpoint_is_not_exported(saved: Saved, tmp_path: Path) -> None:
-    copy = tmp_path / saved.path.name
-    shutil.copytree(saved.path, copy)
+def test_a_damaged_checkpoint_is_not_exported(model: ModelRef, tmp_path: Path) -> None:
+    copy = tmp_path / model.path.name
+    shutil.copytree(model.path, copy)
     weights = bytearray((copy / "model.safetensors").read_bytes())
     weights[-1] ^= 1
     (copy / "model.safetensors").write_bytes(weights)
-    damaged = Saved(**{**vars(saved), "path": copy})
+    damaged = replace(model, path=copy)
     with pytest.raises(CheckpointError, match="is damaged"):
-        export.export_zip(damaged, tmp_path / "out.zip", False, Job())
+        archive.write(damaged, tmp_path / "out.zip", {}, Job())
     shutil.rmtree(copy)
     with pytest.raises(CheckpointError, match="no longer there"):
-        export.export_zip(damaged, tmp_path / "out.zip", False, Job())
+        archive.write(damaged, tmp_path / "out.zip", {}, Job())
     assert not list(tmp_path.glob("out.zip*"))
 
 
-def test_too_little_room_is_said_before_writing(saved: Saved, tmp_path: Path) -> None:
-    huge = Saved(**{**vars(saved), "sizes": {**saved.sizes, "model.safetensors": 10**17}})
+def test_the_files_of_an_export_are_hashed_while_they_are_copied_and_not_before(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_studio.files.sha256_of", lambda path: pytest.fail(f"{path} is read twice"))
+    export(trained, Job(), "zip", "first/best", tmp_path / "out.zip", WITH_TRAINING)
+
+
+def test_too_little_room_is_said_before_writing(
+    model: ModelRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: type("Usage", (), {"free": 10})())
     with pytest.raises(StorageError, match="are needed"):
-        export.export_zip(huge, tmp_path / "out.zip", False, Job())
+        archive.write(model, tmp_path / "out.zip", {}, Job())
     assert not list(tmp_path.iterdir())
 
 
-def test_a_place_that_cannot_be_written_to_has_one_sentence(saved: Saved, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_to_has_one_sentence(model: ModelRef, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(StorageError):
-        export.export_zip(saved, tmp_path / "file" / "out.zip", False, Job())
+        archive.write(model, tmp_path / "file" / "out.zip", {}, Job())
 
 
 # --- Gauges, report, licences -----------------------------------------------------------------------------------

@@ -35,18 +35,21 @@ import importlib, sys
 from pathlib import Path
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+folder, run, target, with_training = sys.argv[1:]
+project, target, with_training = Project.open(Path(folder)), Path(target), with_training == "True"
 for name in ("workflows.export", "export.archive", "workflows.exporting", "export"):
     try:
         module = importlib.import_module(f"llm_studio.{name}")
         export_zip, checkpoints = module.export_zip, module.checkpoints
+        export_zip(checkpoints(project, run)[0], target, with_training, Job())
         break
     except (ImportError, AttributeError):
         continue
-folder, run, target, with_training = sys.argv[1:]
-newest = checkpoints(Project.open(Path(folder)), run)[0]
-export_zip(newest, Path(target), with_training == "True", Job())
+else:
+    from llm_studio.workflows.export import export
+    export(project, Job(), "zip", f"{run}/last", target, {"with_training": with_training})
 """
-"""Writes the archive of a run's newest checkpoint: by the function, since no command did when this was written."""
+"""Writes the archive of a run's newest checkpoint: by the function, since earlier commits have no command for it."""
 
 
 def train(studio: Studio) -> None:

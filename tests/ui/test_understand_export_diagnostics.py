@@ -12,16 +12,18 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 import llm_studio
 from llm_studio import i18n
+from llm_studio.export.formats import FORMATS
 from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
 from llm_studio.ui import theme
-from llm_studio.ui.tabs.export.controller import ZIP
+from llm_studio.ui.tabs.export.controller import EXPORT
 from llm_studio.ui.tabs.understand import page as understand
 from llm_studio.ui.tasks import Task
 from llm_studio.ui.widgets import markdown
 from llm_studio.ui.window.app import speak
 from llm_studio.workflows.training.train import train
+from tests.export.toy import TOY
 from tests.ui.driver import Driver
 
 PAGES = [(language, name) for language in i18n.LANGUAGES for name in understand.PAGES]
@@ -174,10 +176,10 @@ def test_a_checkpoint_is_exported_as_a_zip(trained: Driver, tmp_path: Path) -> N
     page = trained.page("export")
     trained.settle()
     assert page.checkpoints.chosen().is_best
-    trained.click(page.archive.with_training)
+    trained.click(page.file.panel.switches["with_training"])
     target = tmp_path / "modèle.zip"
     choose_file(trained, target)
-    trained.running(ZIP)
+    trained.running(EXPORT)
     trained.settle()
     with zipfile.ZipFile(target) as archive:
         names = {Path(name).name for name in archive.namelist()}
@@ -192,30 +194,54 @@ def test_a_checkpoint_is_exported_as_a_zip(trained: Driver, tmp_path: Path) -> N
 def test_the_archive_shows_what_will_be_in_it(trained: Driver) -> None:
     page = trained.page("export")
     trained.settle()
-    without = page.archive.files._values["total"].text()
-    assert page.archive.files._values["optimizer.safetensors"].text() == "left out"
-    trained.click(page.archive.with_training)
-    assert page.archive.files._values["total"].text() != without
+    without = page.file.panel.files._values["total"].text()
+    assert page.file.panel.files._values["optimizer.safetensors"].text() == "left out"
+    trained.click(page.file.panel.switches["with_training"])
+    assert page.file.panel.files._values["total"].text() != without
     page.checkpoints.table.selectRow(len(page.controller.checkpoints) - 1)
-    assert page.checkpoints.chosen().step == min(saved.step for saved in page.controller.checkpoints)
+    assert page.checkpoints.chosen().model.step == min(one.model.step for one in page.controller.checkpoints)
+
+
+@pytest.fixture
+def toy_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second format in the table; to be requested before the window is made."""
+    monkeypatch.setitem(FORMATS, TOY.name, TOY)
+
+
+def test_a_format_in_the_table_can_be_chosen_with_its_options(
+    toy_format: None, driver: Driver, with_run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(with_run, tmp_path / "with_run")
+    driver.open(Project.open(tmp_path / "with_run"))
+    page = driver.page("export")
+    driver.settle()
+    assert page.file.formats.isVisible() and page.primary.text() == "Export as zip…"
+    page.file.formats.setCurrentIndex(1)
+    assert page.primary.text() == "Export as Toy…" and "with_training" not in page.file.panel.switches
+    assert page.file.panel.files._values["total"].text() == "about 100 B"
+    page.file.panel.choices["case"].setCurrentIndex(1)
+    driver.click(page.file.panel.switches["loud"])
+    assert page.file.panel.files._values["total"].text() == "about 1.0 kB"
+    driver.click(page.primary)
+    dialog = driver.dialog(QFileDialog)
+    dialog.setDirectory(str(tmp_path))
+    dialog.selectFile("names")
+    dialog.accept()
+    driver.settle()
+    text = (tmp_path / "names.txt").read_text(encoding="utf-8")
+    assert "case=upper\nloud=True\n" in text and "embeddings.token.weight" in text
 
 
 def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> None:
     """The job is real; the weights are made larger, so that there is time to stop it."""
-    from dataclasses import replace
-
     from llm_studio.runs import checkpoint
 
     page = trained.page("export")
     trained.settle()
-    saved = page.checkpoints.chosen()
-    weights = saved.path / checkpoint._MODEL
-    with weights.open("r+b") as stream:
+    with (page.checkpoints.chosen().model.path / checkpoint.MODEL).open("r+b") as stream:
         stream.truncate(400_000_000)
-    larger = replace(saved, sizes={**saved.sizes, weights.name: 400_000_000})
-    page.controller.checkpoints[page.checkpoints.table.chosen()] = larger
     choose_file(trained, tmp_path / "out.zip")
-    trained.running(ZIP)
+    trained.running(EXPORT)
     trained.click("Stop the export", page)
     trained.settle()
     assert not list(tmp_path.glob("out.zip*"))
@@ -227,7 +253,7 @@ def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> Non
 def test_a_damaged_checkpoint_is_told_once(trained: Driver, tmp_path: Path) -> None:
     page = trained.page("export")
     trained.settle()
-    (page.checkpoints.chosen().path / "model.safetensors").write_bytes(b"nothing")
+    (page.checkpoints.chosen().model.path / "model.safetensors").write_bytes(b"nothing")
     choose_file(trained, tmp_path / "out.zip")
     trained.settle()
     assert "is damaged" in trained.problem().what.text()
@@ -239,10 +265,10 @@ def test_the_choice_survives_a_refresh_and_is_forgotten_with_the_project(trained
     page = trained.page("export")
     trained.settle()
     page.checkpoints.table.selectRow(len(page.controller.checkpoints) - 1)
-    step = page.checkpoints.chosen().step
+    step = page.checkpoints.chosen().model.step
     page.controller.refresh()
     trained.settle()
-    assert page.checkpoints.chosen().step == step
+    assert page.checkpoints.chosen().model.step == step
     trained.window.closing.close_project()
     trained.settle()
     assert page.checkpoints.chosen() is None

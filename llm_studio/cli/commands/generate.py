@@ -27,7 +27,12 @@ def generate(
         str | None, typer.Option(metavar="QUESTION", help=_("a question, for a model trained on conversations"))
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="NAME", help=_("the run; without it, the last one"))] = None,
-    checkpoint: Annotated[str, typer.Option(metavar="best|last|STEP|DIR", help=_("checkpoint of the run"))] = "best",
+    checkpoint: Annotated[
+        str,
+        typer.Option(
+            metavar="CHECKPOINT", help=_("best, last or a step; or as in run-1/best; or a checkpoint's folder")
+        ),
+    ] = "best",
     greedy: Annotated[
         bool, typer.Option("--greedy", help=_("always take the most likely token: temperature 0"))
     ] = False,

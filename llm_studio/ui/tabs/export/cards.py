@@ -1,19 +1,19 @@
-"""The cards of the tab Export: choice of a checkpoint, content of the archive, progress, result."""
+"""The cards of the tab Export: choice of a checkpoint, content of the exported file, progress, result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QCheckBox, QComboBox, QProgressBar, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, number, size
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.export import Exported, Saved
+    from llm_studio.workflows.export import Candidate, Exported, Format, Option
     from llm_studio.workflows.overview import Run
 
 _UNITS = 1000
@@ -28,7 +28,7 @@ class CheckpointCard(Card):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Which model"))
-        self._checkpoints: list[Saved] = []
+        self._checkpoints: list[Candidate] = []
         self.runs = QComboBox(self)
         self.runs.setAccessibleName(_("Run"))
         self.runs.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -57,21 +57,21 @@ class CheckpointCard(Card):
             self.runs.addItem(f"{run.name} · {steps} · {_(run.state)}", run.name)
         self.runs.setCurrentIndex(self.runs.findData(chosen))
 
-    def show_checkpoints(self, found: "list[Saved]", problem: str) -> None:
+    def show_checkpoints(self, found: "list[Candidate]", problem: str) -> None:
         """List checkpoints, or say why there are none. The same step stays chosen, else it is the best one."""
         before = self.chosen()
-        step = before.step if before and found and before.run == found[0].run else None
+        step = before.model.step if before and found and before.model.run == found[0].model.run else None
         self._checkpoints = found
         self.problem.setVisible(bool(problem))
         self.problem.setText(problem)
         self.table.show_rows([_row(saved) for saved in found])
-        same = [n for n, saved in enumerate(found) if saved.step == step]
+        same = [n for n, saved in enumerate(found) if saved.model.step == step]
         best = [n for n, saved in enumerate(found) if saved.is_best]
         for index in (same or best)[:1]:
             self.table.selectRow(index)
         self.checkpoint_changed.emit()
 
-    def chosen(self) -> "Saved | None":
+    def chosen(self) -> "Candidate | None":
         """The chosen checkpoint."""
         index = self.table.chosen()
         return self._checkpoints[index] if 0 <= index < len(self._checkpoints) else None
@@ -81,43 +81,107 @@ class CheckpointCard(Card):
         self.run_chosen.emit(self.runs.currentData())
 
 
-class ArchiveCard(Card):
-    """What will be in the archive, and whether the optimizer's state is part of it."""
+class FormatPanel(QWidget):
+    """The files that an export in one format will hold, and the options of the format."""
 
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("In the archive"))
+    changed = Signal()
+    """An option was changed."""
+
+    def __init__(self, parent: QWidget, form: "Format") -> None:
+        super().__init__(parent)
+        self.form = form
         self.files = KeyValues(self)
-        for key, name in {
-            "model.safetensors": _("Weights of the model"), "tokenizer.json": _("Tokenizer"),
-            "config.yaml": _("Settings"), "checkpoint.json": _("Step, losses, checksums"),
-            "optimizer.safetensors": _("State of the optimizer"), "total": _("Size of the archive"),
-        }.items():  # fmt: skip
-            self.files.add(key, name, "" if key == "total" else key)
-        self.with_training = QCheckBox(_("Include what is needed to resume training"), self)
-        self.with_training.setToolTip(_("Adds the optimizer state, which is twice the size of the weights."))
-        self.content.addWidget(self.files)
-        self.content.addSpacing(4)
-        self.content.addWidget(self.with_training)
-        words = _("Open formats: safetensors weights and a Hugging Face tokenizer.json.")
-        self.content.addWidget(label(words, self, "caption", wrap=True))
+        for name, title in form.files.items():
+            self.files.add(name, _(title), name)
+        self.files.add("total", _("Size of the exported file"))
+        self.switches: dict[str, QCheckBox] = {}
+        self.choices: dict[str, QComboBox] = {}
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.files)
+        inside.addSpacing(4)
+        for option in form.options:
+            inside.addLayout(self._choice(option) if option.choices else row(self._switch(option), None))
+        inside.addWidget(label(_(form.note), self, "caption", wrap=True))
 
-    def show_content(self, saved: "Saved | None") -> None:
-        """Show the files of a checkpoint, and how large the archive will be."""
-        included = saved.chosen(self.with_training.isChecked()) if saved else {}
-        for name in ("model.safetensors", "tokenizer.json", "config.yaml", "checkpoint.json", "optimizer.safetensors"):
-            left_out = _("left out") if saved and name in saved.sizes else "–"
-            self.files.show_value(name, size(included[name]) if name in included else left_out,
+    def _switch(self, option: "Option") -> QCheckBox:
+        made = self.switches[option.name] = QCheckBox(_(option.title), self)
+        made.setToolTip(_(option.help))
+        made.toggled.connect(self.changed)
+        return made
+
+    def _choice(self, option: "Option") -> QHBoxLayout:
+        title, made = label(_(option.title), self), QComboBox(self)
+        self.choices[option.name] = made
+        made.addItems(option.choices)
+        made.setToolTip(_(option.help))
+        made.setAccessibleName(_(option.title))
+        title.setBuddy(made)
+        made.currentIndexChanged.connect(self.changed)
+        return row(title, made, None)
+
+    def options(self) -> dict[str, bool | str]:
+        """The chosen values by name."""
+        switches = {name: switch.isChecked() for name, switch in self.switches.items()}
+        return {**switches, **{name: choice.currentText() for name, choice in self.choices.items()}}
+
+    def show_content(self, candidate: "Candidate | None") -> None:
+        """Show the files of a checkpoint, and how large the export will be."""
+        included = self.form.sizes(candidate.model, self.options()) if candidate else {}
+        for name in self.form.files:
+            absent = _("left out") if candidate else "–"
+            self.files.show_value(name, size(included[name]) if name in included else absent,
                                   "value" if name in included else "muted")  # fmt: skip
-        self.files.show_value("total", _("about {size}").format(size=size(sum(included.values()))) if saved else "–")
+        total = _("about {size}").format(size=size(sum(included.values())))
+        self.files.show_value("total", total if candidate else "–")
+
+
+class ContentCard(Card):
+    """Chooses a format and its options, and shows what the exported file will hold."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget, formats: "Iterable[Format]") -> None:
+        super().__init__(parent, _("In the exported file"))
+        self.panels = [FormatPanel(self, form) for form in formats]
+        self.formats = QComboBox(self)
+        self.formats.setAccessibleName(_("Format"))
+        self.formats.addItems([_(panel.form.title) for panel in self.panels])
+        self.formats.currentIndexChanged.connect(self._show_panel)
+        title = label(_("Format"), self)
+        title.setBuddy(self.formats)
+        chooser = QWidget(self)
+        chooser.setLayout(row(title, self.formats, None))
+        chooser.setVisible(len(self.panels) > 1)
+        self.content.addWidget(chooser)
+        for panel in self.panels:
+            panel.changed.connect(self.changed)
+            self.content.addWidget(panel)
+        self._show_panel()
+
+    @property
+    def panel(self) -> FormatPanel:
+        """The panel of the chosen format."""
+        return self.panels[self.formats.currentIndex()]
+
+    def show_content(self, candidate: "Candidate | None") -> None:
+        """Show the files of a checkpoint in the chosen format."""
+        self.panel.show_content(candidate)
+
+    @Slot()
+    def _show_panel(self) -> None:
+        for panel in self.panels:
+            panel.setVisible(panel is self.panel)
+        self.changed.emit()
 
 
 class ProgressCard(Card):
-    """How far the archive is written; hidden while none is."""
+    """The progress of an export; hidden while there is none."""
 
     stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("Writing the archive"))
+        super().__init__(parent, _("Exporting the model"))
         self.state = label("", self, "caption")
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
@@ -147,19 +211,19 @@ class ProgressCard(Card):
 
 
 class ResultCard(Card):
-    """Where the archive is; hidden until there is one."""
+    """Where the exported file is; hidden until there is one."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("The archive is ready"))
+        super().__init__(parent, _("The exported file is ready"))
         self._folder: Path | None = None
         self.path = label("", self, "caption", wrap=True, selectable=True)
-        self.path.setAccessibleName(_("Path of the archive"))
+        self.path.setAccessibleName(_("Path of the exported file"))
         self.content.addWidget(self.path)
         self.content.addLayout(row(button(_("Open the folder"), self, self._open_folder), None))
 
     @Slot(object)
     def show_result(self, exported: "Exported") -> None:
-        """Show the path of a complete archive."""
+        """Show the path of a complete file."""
         self._folder = exported.path.parent
         self.path.setText(_("{path}, {size}").format(path=exported.path, size=size(exported.bytes)))
         self.show()
@@ -169,13 +233,13 @@ class ResultCard(Card):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
 
 
-def _row(saved: "Saved") -> list[Cell | str]:
+def _row(saved: "Candidate") -> list[Cell | str]:
     marks = [mark for mark, true in ((_("best"), saved.is_best), (_("last"), saved.is_last)) if true]
-    name = _("step {step}").format(step=number(saved.step))
+    name = _("step {step}").format(step=number(saved.model.step))
     tip = _("Training loss: {loss}").format(loss=_loss(saved.train_loss))
     return [
         Cell(" · ".join([name, *marks]), bold=saved.is_best, tip=tip), Cell(_loss(saved.validation_loss), tip=tip),
-        Cell(size(sum(saved.sizes.values())), tip=tip),
+        Cell(size(saved.bytes), tip=tip),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the tab Export knows and requests: runs, the checkpoints of the chosen one, and the archive."""
+"""What the tab Export knows and requests: runs, the checkpoints of the chosen one, and the exported file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +14,15 @@ from llm_studio.ui.page_context import PageContext, Toast
 from llm_studio.ui.tasks import TRAINING, BackgroundJob, Query
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.export import Exported, Saved
+    from llm_studio.workflows.export import Candidate, Exported, Format, Options
     from llm_studio.workflows.overview import Overview, Project
 
-ZIP = "export/zip"
+EXPORT = "export/file"
 _CHECKPOINTS = "export/checkpoints"
 
 
 class ExportController(Controller):
-    """Reads the checkpoints of one run as soon as the page is visible, since reading them imports torch."""
+    """Reads the checkpoints of one run as soon as the page is visible."""
 
     runs_changed = Signal()
     """`overview.runs` or the chosen run are others."""
@@ -31,15 +31,15 @@ class ExportController(Controller):
     export_changed = Signal()
     """An export has begun or ended."""
     progressed = Signal(float, float)
-    """Bytes written of the archive, and of how many."""
+    """Bytes written, and their total."""
     exported = Signal(object)
-    """The Exported: the archive is complete."""
+    """The Exported: the file is complete."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
         self.run = ""
         """The chosen run, "" for none."""
-        self.checkpoints: list[Saved] = []
+        self.checkpoints: list[Candidate] = []
         """Those of the chosen run that can be read, the newest first."""
         self.problem = ""
         """Why there are no checkpoints, "" where there are some or they aren't known yet."""
@@ -49,7 +49,11 @@ class ExportController(Controller):
         self._signature: object = None
         context.listen(_CHECKPOINTS, succeeded=self._on_checkpoints, failed=self._on_failed)
         context.listen(
-            ZIP, started=self._on_started, reported=self._on_progress, succeeded=self._on_exported, ended=self._on_ended
+            EXPORT,
+            started=self._on_started,
+            reported=self._on_progress,
+            succeeded=self._on_exported,
+            ended=self._on_ended,
         )
         context.listen(TRAINING, reported=self._on_training)
 
@@ -89,26 +93,24 @@ class ExportController(Controller):
         if not self._stale and project is not None and run:
             self.context.request(Query(_CHECKPOINTS, lambda job: _checkpoints(project, run), page_shows_errors=True))
 
-    def export(self, saved: "Saved", target: Path, with_training: bool) -> None:
-        """Write the archive of a checkpoint. `with_training`: with the optimizer's state."""
+    def export(self, chosen: "Candidate", form: "Format", target: Path, options: "Options") -> None:
+        """Write a checkpoint in a format to the file `target`."""
 
         def work(job: Job) -> "Exported":
-            from llm_studio.workflows.export import export_zip
+            return form.write(chosen.model, target, options, job)
 
-            return export_zip(saved, target, with_training, job)
-
-        self.context.request(BackgroundJob(ZIP, work, _("Export"), "export"))
+        self.context.request(BackgroundJob(EXPORT, work, _("Export"), "export"))
 
     def stop(self) -> None:
         """Stop the export."""
-        self.context.stop_requested.emit(ZIP)
+        self.context.stop_requested.emit(EXPORT)
 
     def _on_training(self, event: Event) -> None:
         if isinstance(event, CheckpointSaved):
             self.refresh()
 
-    def _on_checkpoints(self, found: "list[Saved]") -> None:
-        if found and found[0].run != self.run:
+    def _on_checkpoints(self, found: "list[Candidate]") -> None:
+        if found and found[0].model.run != self.run:
             return
         self.checkpoints = found
         self.problem = "" if found else _("This run has no readable checkpoint. Choose another one.")
@@ -136,7 +138,7 @@ class ExportController(Controller):
         self.export_changed.emit()
 
 
-def _checkpoints(project: "Project", run: str) -> "list[Saved]":
-    from llm_studio.workflows.export import checkpoints
+def _checkpoints(project: "Project", run: str) -> "list[Candidate]":
+    from llm_studio.workflows.export import candidates
 
-    return checkpoints(project, run)
+    return candidates(project, run)

@@ -1,4 +1,4 @@
-"""The page of the tab Export: choose a run and a checkpoint, see what will be in the archive, and write it."""
+"""The page of the tab Export: choose a checkpoint and a format, see what will be in the file, and write it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,23 +9,24 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.page import Page
-from llm_studio.ui.tabs.export.cards import ArchiveCard, CheckpointCard, ProgressCard, ResultCard
+from llm_studio.ui.tabs.export.cards import CheckpointCard, ContentCard, ProgressCard, ResultCard
 from llm_studio.ui.tabs.export.controller import ExportController
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, button
+from llm_studio.workflows import export
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
 
 
 class ExportPage(Page):
-    """Checkpoints at the left, the archive at the right."""
+    """Checkpoints at the left, the format and the exported file at the right."""
 
     def __init__(self, parent: QWidget) -> None:
         subtitle = _("A trained model as a single file, to keep, to share, or to take to another computer.")
         super().__init__(_("Export"), subtitle, parent)
         self.controller = ExportController(self.context)
-        self.primary = button(_("Export as zip…"), self, self._choose_file, "primary")
+        self.primary = button("", self, self._choose_file, "primary")
         self.head_buttons.addWidget(self.primary)
         self.empty = EmptyState(
             self, _("Nothing to export yet"),
@@ -33,7 +34,7 @@ class ExportPage(Page):
         )  # fmt: skip
         self._content = QWidget(self)
         self.checkpoints = CheckpointCard(self._content)
-        self.archive = ArchiveCard(self._content)
+        self.file = ContentCard(self._content, export.FORMATS.values())
         self.progress = ProgressCard(self._content)
         self.result = ResultCard(self._content)
         self._lay_out()
@@ -46,7 +47,7 @@ class ExportPage(Page):
         columns.setSpacing(GAP)
         right = QVBoxLayout()
         right.setSpacing(GAP)
-        for card in (self.archive, self.progress, self.result):
+        for card in (self.file, self.progress, self.result):
             right.addWidget(card)
         right.addStretch(1)
         columns.addWidget(self.checkpoints, 3)
@@ -63,8 +64,8 @@ class ExportPage(Page):
         controller.exported.connect(self.result.show_result)
         self.empty.pressed.connect(self._go_to_training)
         self.checkpoints.run_chosen.connect(controller.choose_run)
-        self.checkpoints.checkpoint_changed.connect(self._show_archive)
-        self.archive.with_training.toggled.connect(self._show_archive)
+        self.checkpoints.checkpoint_changed.connect(self._show_file)
+        self.file.changed.connect(self._show_file)
         self.progress.stop_requested.connect(controller.stop)
 
     def open_project(self, project: "Project | None") -> None:
@@ -102,8 +103,8 @@ class ExportPage(Page):
         self.checkpoints.show_checkpoints(self.controller.checkpoints, self.controller.problem)
 
     @Slot()
-    def _show_archive(self) -> None:
-        self.archive.show_content(self.checkpoints.chosen())
+    def _show_file(self) -> None:
+        self.file.show_content(self.checkpoints.chosen())
         self._show_state()
 
     @Slot()
@@ -119,6 +120,7 @@ class ExportPage(Page):
         has_run = bool(self.controller.run)
         self.empty.setVisible(not has_run)
         self._content.setVisible(has_run)
+        self.primary.setText(_("Export as {format}…").format(format=_(self.file.panel.form.title)))
         self.primary.setVisible(has_run)
         self.primary.setEnabled(self.checkpoints.chosen() is not None and not self.controller.is_exporting)
 
@@ -129,21 +131,22 @@ class ExportPage(Page):
         self.context.tab_requested.emit("training")
 
     def _choose_file(self) -> None:
-        """Ask where to write the archive; a name without a suffix gets one."""
-        saved = self.checkpoints.chosen()
-        if saved is None or self.project is None:
+        """Ask where to write the file; a name without a suffix gets one."""
+        chosen, form = self.checkpoints.chosen(), self.file.panel.form
+        if chosen is None or self.project is None:
             return
         documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-        dialog = QFileDialog(self, _("Export the model"), documents, _("Zip archives (*.zip)"))
+        kind = _("{format} files").format(format=_(form.title))
+        dialog = QFileDialog(self, _("Export the model"), documents, f"{kind} (*{form.suffix})")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("zip")
-        dialog.selectFile(f"{self.project.root.name}-{saved.name}.zip")
+        dialog.setDefaultSuffix(form.suffix.removeprefix("."))
+        dialog.selectFile(export.default_name(self.project, chosen.model, form))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self._export)
         dialog.open()
 
     @Slot(str)
     def _export(self, target: str) -> None:
-        saved = self.checkpoints.chosen()
-        if saved is not None:
-            self.controller.export(saved, Path(target), self.archive.with_training.isChecked())
+        chosen, panel = self.checkpoints.chosen(), self.file.panel
+        if chosen is not None:
+            self.controller.export(chosen, panel.form, Path(target), panel.options())

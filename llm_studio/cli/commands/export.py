@@ -1,0 +1,51 @@
+"""The command `export`. The formats and their options follow from the table in `export/formats.py`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from llm_studio.cli.options import Folder, Json, with_options
+from llm_studio.cli.runner import running
+from llm_studio.events import Done
+from llm_studio.i18n import _, size
+from llm_studio.project import Project
+from llm_studio.workflows import export as workflow
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`, with an option for each option of a format."""
+    types = {option.name: _type_of(option) for form in workflow.FORMATS.values() for option in form.options}
+    app.command(help=_("Export a trained model to a file."))(with_options("options", types)(export))
+
+
+def _type_of(option: workflow.Option) -> Any:
+    """The type of an option of a format, None when it isn't given."""
+    flag, title = workflow.option_flag(option.name), _(option.title)
+    title = title[0].lower() + title[1:]
+    if option.choices:
+        return Annotated[str | None, typer.Option(flag, metavar="|".join(option.choices), help=title)]
+    return Annotated[bool | None, typer.Option(flag, help=title, show_default=False)]
+
+
+def export(
+    folder: Folder,
+    to: Annotated[str, typer.Option(metavar="|".join(workflow.FORMATS), help=_("the format"), show_default=False)],
+    checkpoint: Annotated[
+        str, typer.Option(metavar="CHECKPOINT", help=_("best, last, a run, or as in run-1/best or run-1/500"))
+    ] = workflow.BEST,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help=_("the file, or a folder for it; by default, in the current folder")),
+    ] = None,
+    as_json: Json = False,
+    options: dict[str, Any] = {},  # noqa: B006  filled in by `with_options`
+) -> None:
+    project = Project.open(folder)
+    with running(as_json) as job:
+        model, exported = workflow.export(project, job, to, checkpoint, out, options)
+        text = _("The model {name} is exported to {path} ({size}).").format(
+            name=model.name, path=exported.path, size=size(exported.bytes)
+        )
+        figures = {"format": to, "checkpoint": model.name, "path": str(exported.path), "bytes": exported.bytes}
+        job.report(Done(text, "", figures))

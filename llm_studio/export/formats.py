@@ -1,0 +1,22 @@
+"""The formats in which a model can be exported, declared once: window and command line list them from here.
+
+To add one: a module that declares its `FORMAT`, that name in `FORMATS`, and a test.
+"""
+
+from llm_studio.errors import ProjectError
+from llm_studio.export import archive
+from llm_studio.export.format import Format
+from llm_studio.i18n import _
+
+FORMATS: dict[str, Format] = {found.name: found for found in (archive.FORMAT,)}
+"""By name, in the order in which they are listed."""
+
+
+def by_name(name: str) -> Format:
+    """The format called `name`. Raises ProjectError."""
+    if name not in FORMATS:
+        raise ProjectError(
+            _("There is no export format “{name}”.").format(name=name),
+            _("The formats are: {names}.").format(names=", ".join(FORMATS)),
+        )
+    return FORMATS[name]
