@@ -54,7 +54,7 @@ def test_documents_before_the_one_wanted_are_not_read(empty: Project) -> None:
     """The texts of all row groups but the last are overwritten with rubbish: they can't have been read."""
     put_rows(empty, [(f"{n} " + "x" * 2000, True) for n in range(400)], 100)
     path = empty.raw / "texts.parquet"
-    list(store.sources(empty.raw))  # makes the manifest
+    list(store.list_sources(empty.raw))  # makes the manifest
     column = pq.ParquetFile(path).metadata.row_group(0).column(0)
     start = min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset)
     content = bytearray(path.read_bytes())
@@ -164,11 +164,11 @@ def test_what_cleaning_leaves_out_follows_the_settings(empty: Project, monkeypat
 def test_a_removed_source_comes_back_whole_until_the_next_is_removed(empty: Project) -> None:
     put(empty, ["one"], "a")
     put(empty, ["two"], "b")
-    before = store.sources(empty.raw)
+    before = store.list_sources(empty.raw)
     sources.remove_source(empty, "a", undoable=True)
-    assert [source.name for source in store.sources(empty.raw)] == ["b"]
+    assert [source.name for source in store.list_sources(empty.raw)] == ["b"]
     sources.restore_source(empty, "a")
-    assert store.sources(empty.raw) == before
+    assert store.list_sources(empty.raw) == before
     sources.remove_source(empty, "a", undoable=True)
     sources.remove_source(empty, "b", undoable=True)
     with pytest.raises(SourceError):
@@ -195,7 +195,7 @@ def test_of_several_files_those_that_can_be_read_are_added(empty: Project, tmp_p
     events: list[Event] = []
     with pytest.raises(SourceError, match="1 of 3 could not be added"):
         sources.add_several(empty, [good, bad, last], Job(events.append))
-    assert [source.name for source in store.sources(empty.raw)] == ["good", "last"]
+    assert [source.name for source in store.list_sources(empty.raw)] == ["good", "last"]
     told = [event for event in events if isinstance(event, Progress)]
     assert told[-1].done == told[-1].total == len("The last text.")
     with pytest.raises(SourceError, match="not text"):

@@ -31,7 +31,7 @@ def safe_cut(text: str, start: int, end: int) -> int:
     """
     latest = max(text.rfind(mark, start, end + 1) for mark in " \n\t")
     if latest > start:
-        cut = before_white_space(text, start, latest)
+        cut = white_space_start(text, start, latest)
         if cut > start:
             return cut
     for cut in range(end, max(start, end - 100), -1):
@@ -40,7 +40,7 @@ def safe_cut(text: str, start: int, end: int) -> int:
     return end
 
 
-def before_white_space(text: str, start: int, place: int) -> int:
+def white_space_start(text: str, start: int, place: int) -> int:
     """Where the white space around `place` begins, not before `start`."""
     return start + len(text[start:place].rstrip(_WHITE))
 
@@ -51,7 +51,7 @@ def _separable(before: str, after: str) -> bool:
     return not joined and unicodedata.category(after)[0] != "M" and not "\u1160" <= after <= "\u11ff"
 
 
-def in_chunks(fragments: Iterable[Chunk]) -> Iterator[Chunk]:
+def rechunk(fragments: Iterable[Chunk]) -> Iterator[Chunk]:
     """The same documents in pieces of the right length, from fragments of any length.
 
     A document's pieces depend on its text alone, not on its fragments.

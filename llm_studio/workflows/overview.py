@@ -88,7 +88,7 @@ def overview(project: Project) -> Overview:
         settings=settings,
         settings_problem=problem,
         steps=standing,
-        sources=tuple(store.sources(project.raw)),
+        sources=tuple(store.list_sources(project.raw)),
         tokenizer=_tokenizer(project),
         tokens=token_facts(project),
         cost=model_cost(project, settings),
@@ -100,7 +100,7 @@ def _what_is_there(project: Project) -> Steps:
     """The steps by their outputs alone: whether they are out of date, only the settings can tell."""
     from llm_studio.data.sources import store
 
-    there = (bool(store.sources(project.raw)), project.tokenizer_file.exists(), project.tokens_meta.exists())
+    there = (bool(store.list_sources(project.raw)), project.tokenizer_file.exists(), project.tokens_meta.exists())
     return Steps(*(State.READY if done else State.TO_DO for done in there))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llm_studio.data.sources.readers.options import ReadOptions
-from llm_studio.data.sources.readers.read import Reading
+from llm_studio.data.sources.readers.read import SourceReader
 from llm_studio.jobs import Job
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -18,9 +18,9 @@ WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 def documents(path: Path, notices: list[str] | None = None, job: Job | None = None, **options: str) -> list[str]:
     """The documents in `path`."""
     said: list[str] = []
-    reading = Reading(path, ReadOptions(**options), (said if notices is None else notices).append, job or Job())
+    reading = SourceReader(path, ReadOptions(**options), (said if notices is None else notices).append, job or Job())
     out, text = [], ""
-    for piece in reading.pieces():
+    for piece in reading.chunks():
         text += piece.text
         if piece.ends:
             out.append(text)

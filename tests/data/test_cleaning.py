@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.config import DataSettings
-from llm_studio.data.chunks import Chunk, in_chunks
+from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner, clean, pipeline
 from llm_studio.data.cleaning.lines import RepeatedLines, pattern
 
@@ -63,7 +63,7 @@ def test_cleaning_twice_changes_nothing_more_for_every_combination_of_rules() ->
 def test_cleaning_pieces_equals_cleaning_the_whole(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
-        pieces = list(in_chunks([Chunk(text, True)]))
+        pieces = list(rechunk([Chunk(text, True)]))
     cleaner = Cleaner(chosen, REPEATED)
     for _again in range(2):  # nothing of one document stays for the next
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
@@ -74,7 +74,7 @@ def test_cleaning_pieces_equals_cleaning_the_whole(text: str, chosen: DataSettin
 def test_the_rules_one_after_the_other_are_all_rules(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
-        pieces = list(in_chunks([Chunk(text, True)]))
+        pieces = list(rechunk([Chunk(text, True)]))
     whole = clean(text, chosen, REPEATED)
     for name in TEXT_RULES:
         cleaner = Cleaner(chosen, REPEATED, only=(name,))
@@ -91,7 +91,7 @@ def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
         patch.setattr(pipeline, "_LONG_LINE", 100)
-        pieces = list(in_chunks([Chunk(text, True)]))
+        pieces = list(rechunk([Chunk(text, True)]))
         cleaner = Cleaner(chosen, REPEATED)
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
     assert "".join(parts) == clean(text, chosen, REPEATED)
@@ -102,7 +102,7 @@ def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings
 def test_parts_end_where_a_token_does(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", 12)
-        pieces = list(in_chunks([Chunk(text + " and\n\n more\n" * 5, True)]))
+        pieces = list(rechunk([Chunk(text + " and\n\n more\n" * 5, True)]))
     for rules in (["remove_html"], ["tidy_spaces"], ["normalize_unicode"], ["remove_html", "tidy_spaces"]):
         cleaner = Cleaner(only("remove_controls", "remove_invisible", *rules))
         parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]

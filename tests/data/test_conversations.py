@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llm_studio.config import SPECIAL_TOKENS
 from llm_studio.data.sources import store
-from llm_studio.data.sources.conversations import ASSISTANT, USER, recognised, render
+from llm_studio.data.sources.conversations import ASSISTANT, USER, is_conversation, render
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -42,7 +42,7 @@ CHAT = said(("user", " Who?\r\n"), ("assistant", "Me."), ("user", "Why?"), ("ass
     ],
 )  # fmt: skip
 def test_a_conversation_is_recognised_and_rendered(record: dict[str, object], text: str) -> None:
-    assert recognised(record)
+    assert is_conversation(record)
     assert render(record) == text
 
 
@@ -55,7 +55,7 @@ def test_a_conversation_is_recognised_and_rendered(record: dict[str, object], te
     ],
 )  # fmt: skip
 def test_what_is_no_conversation_is_not_taken_for_one(record: dict[str, object]) -> None:
-    assert not recognised(record)
+    assert not is_conversation(record)
     with pytest.raises(ValueError, match="not a conversation"):
         render(record)
 
@@ -77,7 +77,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 def test_any_json_is_recognised_or_not_without_a_fault(content: object) -> None:
     for name in ("messages", "conversations", "prompt", "text"):
         record = {name: content, "response": content}
-        assert not recognised(record) or render(record)
+        assert not is_conversation(record) or render(record)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_source_of_conversations_says_so_in_its_manifest(project: Project, tmp
     assert (source.conversations, source.documents) == (True, 2)
     assert source.notes == ("chat.jsonl: 1 record is no conversation and was passed over.",)
     assert sources.add_files(project, written(tmp_path, "a.txt", "Plain text."), Job()).conversations is False
-    assert [(s.name, s.conversations) for s in store.sources(project.raw)] == [("a", False), ("chat", True)]
+    assert [(s.name, s.conversations) for s in store.list_sources(project.raw)] == [("a", False), ("chat", True)]
 
 
 def test_a_manifest_made_before_there_were_conversations_is_read(project: Project, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_manifest_made_before_there_were_conversations_is_read(project: Projec
     content = json.loads(manifest.read_text(encoding="utf-8"))
     del content["conversations"]
     manifest.write_text(json.dumps(content), encoding="utf-8")
-    assert store.sources(project.raw) == [source]
+    assert store.list_sources(project.raw) == [source]
 
 
 def test_conversations_come_from_json_and_parquet_too(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.data.sources.readers import archives
-from llm_studio.data.sources.readers.inspect import SHORTENED, look
+from llm_studio.data.sources.readers.inspect import MAX_SHOWN, inspect_path
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import Cancelled, SourceError
 from llm_studio.jobs import Job
@@ -181,7 +181,7 @@ def test_a_member_can_be_stopped_while_it_is_unpacked(tmp_path: Path) -> None:
 
 
 def seen(path: Path, **options: str):
-    return look(path, ReadOptions(**options), Job())
+    return inspect_path(path, ReadOptions(**options), Job())
 
 
 def test_a_look_at_a_table_shows_its_columns_and_the_chosen_one(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_look_at_a_folder_and_an_archive_counts_and_names_what_fails(tmp_path:
         assert (shown.files, shown.tried, dict(shown.counts)) == (4, 4, {".txt": 2, ".jsonl": 1, ".md": 1})
         assert [name.endswith("b.txt") for name, _reason in shown.refused] == [True]
         assert "not text" in shown.refused[0][1]
-        assert shown.documents == ("one", "two words", "x" * (SHORTENED - 1) + "…")
+        assert shown.documents == ("one", "two words", "x" * (MAX_SHOWN - 1) + "…")
         assert shown.text_field == "story"
 
 

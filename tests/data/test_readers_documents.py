@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.data.sources.readers import worker_process
-from llm_studio.data.sources.readers.pdf import flowing
+from llm_studio.data.sources.readers.pdf import reflow
 from llm_studio.data.sources.readers.worker_process import WorkerProcess
 from llm_studio.errors import Cancelled, SourceError
 from llm_studio.jobs import Job
@@ -131,13 +131,13 @@ def test_the_pages_of_a_pdf_are_one_document(tmp_path: Path) -> None:
 
 
 def test_lines_that_are_short_or_begin_a_sentence_stay_lines() -> None:
-    assert flowing(
+    assert reflow(
         "Chapter\nIt was a long and dark night in the wood.\n12\nThe end of it came soon enough, said he."
     ) == ("Chapter\nIt was a long and dark night in the wood.\n12\nThe end of it came soon enough, said he.")
-    assert flowing("Roses are\nred and\nviolets are of a very much bluer blue") == (
+    assert reflow("Roses are\nred and\nviolets are of a very much bluer blue") == (
         "Roses are\nred and\nviolets are of a very much bluer blue"
     )
-    assert flowing("1914-\n1918") == "1914-\n1918"
+    assert reflow("1914-\n1918") == "1914-\n1918"
 
 
 def test_a_scanned_pdf_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
@@ -183,22 +183,22 @@ def test_a_library_that_hangs_grows_dies_or_raises_costs_only_its_file(monkeypat
     )  # a process starts slowly there
     other = WorkerProcess(misbehave)
     try:
-        assert list(other.parts(b"fine", "a", Job())) == ["first", "last"]
+        assert list(other.results(b"fine", "a", Job())) == ["first", "last"]
         for source, what in ((b"hang", "takes too long"), (b"die", "broke off"), (b"raise", "too deep")):
             with pytest.raises(SourceError, match=what):
-                list(other.parts(source, "a", Job()))
+                list(other.results(source, "a", Job()))
         monkeypatch.setattr(worker_process, "LONGEST", 20.0)
         monkeypatch.setattr(worker_process, "MOST_MEMORY", 500_000_000)
         with pytest.raises(SourceError, match="too much memory"):
-            list(other.parts(b"grow", "a", Job()))
-        assert list(other.parts(b"fine", "a", Job())) == ["first", "last"]
+            list(other.results(b"grow", "a", Job()))
+        assert list(other.results(b"fine", "a", Job())) == ["first", "last"]
     finally:
         other.end()
 
 
 def test_a_file_that_hangs_can_be_stopped_at_once() -> None:
     other, job = WorkerProcess(misbehave), Job()
-    parts = other.parts(b"hang", "a", job)
+    parts = other.results(b"hang", "a", job)
     assert next(parts) == "first"
     job.request_stop()
     began = time.monotonic()

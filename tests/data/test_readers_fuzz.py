@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.sources.readers.inspect import look
+from llm_studio.data.sources.readers.inspect import inspect_path
 from llm_studio.data.sources.readers.kinds import SUFFIXES
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import SourceError
@@ -27,7 +27,7 @@ def read_or_refused(path: Path) -> None:
     for _ in range(2):
         try:
             assert all(documents(path, notices=[]))
-            look(path, ReadOptions(), Job())
+            inspect_path(path, ReadOptions(), Job())
         except SourceError as error:
             assert path.stem in error.what
             assert error.what.endswith(".")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import store
 from llm_studio.data.sources.manifest import Source
-from llm_studio.data.sources.sharded import ShardedSourceWriter, plans, write_plan
+from llm_studio.data.sources.sharded import ShardedSourceWriter, read_plans, write_plan
 from llm_studio.errors import SourceError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
@@ -27,7 +27,7 @@ def grown(folder: Path, portions: Sequence[Sequence[str]]) -> Source:
         done += len(portion)
         pieces = (Chunk(text, True) for text in portion)
         source.append(pieces, lambda: (0, done), Job(), lambda _n, _b: Progress("", 0, None, ""))  # noqa: B023
-    return store.sources(folder)[0]
+    return store.list_sources(folder)[0]
 
 
 def texts(pieces) -> list[str]:  # pyright: ignore
@@ -56,13 +56,13 @@ def test_every_program_reads_it_as_one_table(tmp_path: Path) -> None:
     write_plan(tmp_path, "grown", {"version": 1})
     grown(tmp_path, [["one", "two"], ["three"]])
     assert pq.read_table(tmp_path / "grown.parquet")["text"].to_pylist() == ["one", "two", "three"]
-    assert plans(tmp_path) == {"grown": {"version": 1}}
+    assert read_plans(tmp_path) == {"grown": {"version": 1}}
 
 
 def test_a_part_that_the_manifest_doesnt_name_isnt_there(tmp_path: Path) -> None:
     source = grown(tmp_path, [["one", "two"], ["three"]])
     (tmp_path / "grown.parquet" / "00002.parquet").write_bytes(b"written when the power went")
-    assert store.sources(tmp_path) == [source]
+    assert store.list_sources(tmp_path) == [source]
     assert texts(store.read_chunks(tmp_path, source)) == ["one", "two", "three"]
     assert grown(tmp_path / "other", [["x"]]).sha256 != source.sha256
 
@@ -71,18 +71,18 @@ def test_a_lost_part_is_told(tmp_path: Path) -> None:
     grown(tmp_path, [["one", "two"], ["three"]])
     (tmp_path / "grown.parquet" / "00001.parquet").unlink()
     with pytest.raises(SourceError, match="Remove this source and download it again"):
-        store.sources(tmp_path)
+        store.list_sources(tmp_path)
 
 
 def test_it_is_moved_removed_and_dropped_like_any_other(tmp_path: Path) -> None:
     source = grown(tmp_path, [["one"], ["two"]])
     store.move_source(tmp_path, "grown", tmp_path / "aside")
-    assert store.sources(tmp_path) == []
-    assert store.sources(tmp_path / "aside") == [source]
+    assert store.list_sources(tmp_path) == []
+    assert store.list_sources(tmp_path / "aside") == [source]
     again = ShardedSourceWriter(tmp_path / "aside", "grown", "somewhere", {})
     again.drop_after(0)
     again.remove_if_empty()
-    assert store.sources(tmp_path / "aside") == []
+    assert store.list_sources(tmp_path / "aside") == []
     grown(tmp_path, [["one"]])
     store.remove_source(tmp_path, "grown")
     assert not [path for path in tmp_path.iterdir() if path.name != "aside"]

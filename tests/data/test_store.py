@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_studio.data.chunks import Chunk, in_chunks
+from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.sources.manifest import Source
-from llm_studio.data.sources.store import read_chunks, remove_source, source_name, sources, write_source
+from llm_studio.data.sources.store import list_sources, read_chunks, remove_source, unused_name, write_source
 from llm_studio.errors import Cancelled, SourceError, StorageError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
@@ -47,20 +47,20 @@ def test_what_is_written_is_read_again(tmp_path: Path, texts: list[str]) -> None
     assert source.documents == len(texts)
     assert source.characters == sum(map(len, texts))
     assert source.bytes == sum(len(text.encode()) for text in texts)
-    assert sources(tmp_path) == [source]
+    assert list_sources(tmp_path) == [source]
 
 
 @given(st.lists(st.text(st.sampled_from("ab \n\t\r\x00é\u0301\u1100\u1161\u200d"), max_size=40), min_size=1), st.data())
 def test_pieces_depend_on_the_text_and_not_on_its_fragments(texts: list[str], data: st.DataObject) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("llm_studio.data.chunks.CHUNK_CHARACTERS", 7)
-        whole = list(in_chunks(Chunk(text, True) for text in texts))
+        whole = list(rechunk(Chunk(text, True) for text in texts))
         fragments: list[Chunk] = []
         for text in texts:
             cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
             parts = [text[a:b] for a, b in itertools.pairwise([0, *cuts, len(text)])]
             fragments += [Chunk(part, False) for part in parts] + [Chunk("", True)]
-        in_fragments = list(in_chunks(fragments))
+        in_fragments = list(rechunk(fragments))
         assert in_fragments == whole
         assert joined(iter(whole)) == texts
         assert all(len(piece.text) <= 7 for piece in whole)
@@ -68,7 +68,7 @@ def test_pieces_depend_on_the_text_and_not_on_its_fragments(texts: list[str], da
 
 def test_a_long_text_is_cut_right_before_a_word() -> None:
     text = "word " * 200_000
-    pieces = list(in_chunks([Chunk(text, True)]))
+    pieces = list(rechunk([Chunk(text, True)]))
     assert len(pieces) == 3
     assert all(piece.text.startswith(" word") and piece.text.endswith("word") for piece in pieces[1:-1])
     assert pieces[0].text.endswith("word")
@@ -76,13 +76,13 @@ def test_a_long_text_is_cut_right_before_a_word() -> None:
 
 def test_a_cut_leaves_white_space_together() -> None:
     text = "a" * 499_998 + "  b"
-    assert [piece.text for piece in in_chunks([Chunk(text, True)])] == ["a" * 499_998, "  b"]
+    assert [piece.text for piece in rechunk([Chunk(text, True)])] == ["a" * 499_998, "  b"]
 
 
 @pytest.mark.parametrize("together", ["\r\n", "e\u0301", "\u1100\u1161", "👩\u200d🔬"])
 def test_a_run_without_white_space_is_cut_beside_what_belongs_together(together: str) -> None:
     text = "x" * 499_999 + together + "y" * 10
-    first, second = in_chunks([Chunk(text, True)])
+    first, second = rechunk([Chunk(text, True)])
     assert first.text + second.text == text
     assert len(first.text) <= 500_000
     assert together in second.text or together in first.text
@@ -123,7 +123,7 @@ def test_notes_gathered_while_reading_are_in_the_manifest(tmp_path: Path) -> Non
         notes.append("read as Mac Roman")
 
     write_source(tmp_path, "noted", "a.txt", pieces(), Job(), notes, {"separator": "blank"})
-    (source,) = sources(tmp_path)
+    (source,) = list_sources(tmp_path)
     assert source.notes == ("read as Mac Roman",)
     assert source.options == {"separator": "blank"}
 
@@ -137,7 +137,7 @@ def test_writing_reports_documents(tmp_path: Path) -> None:
 def test_a_source_of_the_same_name_is_replaced(tmp_path: Path) -> None:
     written(tmp_path, ["old"])
     new = written(tmp_path, ["new", "newer"])
-    assert sources(tmp_path) == [new]
+    assert list_sources(tmp_path) == [new]
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", " \n\t", "\u3000"]])
@@ -176,24 +176,24 @@ def test_a_parquet_file_dropped_in_is_accepted(tmp_path: Path) -> None:
     pq.write_table(
         pa.table({"id": [1, 2, 3, 4], "text": pa.array(texts, pa.large_string())}), tmp_path / "mine.parquet"
     )
-    (source,) = sources(tmp_path)
+    (source,) = list_sources(tmp_path)
     assert (source.name, source.documents) == ("mine", 4)
     assert joined(read_chunks(tmp_path, source)) == ["one", "", "x" * 1_200_000, "trois é"]
     assert all(len(piece.text) <= 500_000 for piece in read_chunks(tmp_path, source))
     assert (tmp_path / "mine.meta.json").exists()
-    assert sources(tmp_path) == [source]
+    assert list_sources(tmp_path) == [source]
 
 
 def test_a_dictionary_encoded_column_is_read(tmp_path: Path) -> None:
     table = pa.table({"text": pa.array(["a", "b", "a"]).dictionary_encode()})
     pq.write_table(table, tmp_path / "mine.parquet")
-    assert joined(read_chunks(tmp_path, sources(tmp_path)[0])) == ["a", "b", "a"]
+    assert joined(read_chunks(tmp_path, list_sources(tmp_path)[0])) == ["a", "b", "a"]
 
 
 def test_a_file_that_replaced_another_gets_a_manifest_of_its_own(tmp_path: Path) -> None:
     written(tmp_path, ["old"])
     pq.write_table(pa.table({"text": ["new", "newer"]}), tmp_path / "texts.parquet")
-    assert sources(tmp_path)[0].documents == 2
+    assert list_sources(tmp_path)[0].documents == 2
 
 
 def test_texts_of_a_newer_program_are_refused_not_overwritten(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_texts_of_a_newer_program_are_refused_not_overwritten(tmp_path: Path) ->
     newer = manifest.read_text(encoding="utf-8").replace('"version": 1', '"version": 2')
     manifest.write_text(newer, encoding="utf-8")
     with pytest.raises(SourceError, match="newer LLM Studio"):
-        sources(tmp_path)
+        list_sources(tmp_path)
     assert manifest.read_text(encoding="utf-8") == newer
 
 
@@ -218,7 +218,7 @@ def test_only_a_source_is_removed(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_made_again(tmp_path: Path, manifest: str) -> None:
     source = written(tmp_path, ["text"])
     (tmp_path / "texts.meta.json").write_text(manifest)
-    assert sources(tmp_path)[0].sha256 == source.sha256
+    assert list_sources(tmp_path)[0].sha256 == source.sha256
 
 
 def test_sources_are_sorted_and_strangers_are_passed_over(tmp_path: Path) -> None:
@@ -226,15 +226,15 @@ def test_sources_are_sorted_and_strangers_are_passed_over(tmp_path: Path) -> Non
         written(tmp_path, [name], name)
     for name in ("c.parquet.partial", "lonely.meta.json", "notes.txt", ".hidden.parquet"):
         (tmp_path / name).write_text("{}")
-    assert [source.name for source in sources(tmp_path)] == ["a", "b", "à"]
-    assert sources(tmp_path / "absent") == []
+    assert [source.name for source in list_sources(tmp_path)] == ["a", "b", "à"]
+    assert list_sources(tmp_path / "absent") == []
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all" * 100])
 def test_a_file_that_is_not_parquet_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "wrong.parquet").write_bytes(content)
     with pytest.raises(SourceError, match=r"wrong\.parquet"):
-        sources(tmp_path)
+        list_sources(tmp_path)
 
 
 def test_a_truncated_or_damaged_file_is_named(tmp_path: Path) -> None:
@@ -253,13 +253,13 @@ def test_a_truncated_or_damaged_file_is_named(tmp_path: Path) -> None:
 def test_columns_that_hold_no_texts_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"content": ["a"], "id": [1]}), tmp_path / "a.parquet")
     with pytest.raises(SourceError, match="no column “text”; its columns are: content, id"):
-        sources(tmp_path)
+        list_sources(tmp_path)
     pq.write_table(pa.table({"text": [["a", "list"]]}), tmp_path / "a.parquet")
     with pytest.raises(SourceError, match=r"a\.parquet"):
-        sources(tmp_path)
+        list_sources(tmp_path)
     pq.write_table(pa.table({"text": pa.array([b"\xff\xfe"], pa.binary())}), tmp_path / "a.parquet")
     with pytest.raises(SourceError, match=r"a\.parquet"):
-        sources(tmp_path)
+        list_sources(tmp_path)
 
 
 def test_no_file_stays_open_after_reading(tmp_path: Path) -> None:
@@ -300,12 +300,12 @@ def test_a_source_that_is_not_there_cannot_be_removed(tmp_path: Path) -> None:
     ],
 )
 def test_names_are_fit_for_every_system(tmp_path: Path, wanted: str, name: str) -> None:
-    assert source_name(tmp_path, wanted) == name
+    assert unused_name(tmp_path, wanted) == name
     written(tmp_path, ["text"], name)
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
     written(tmp_path, ["a"], "Novel")
-    assert source_name(tmp_path, "novel") == "novel-2"
+    assert unused_name(tmp_path, "novel") == "novel-2"
     written(tmp_path, ["a"], "novel-2")
-    assert source_name(tmp_path, "Novel") == "Novel-3"
+    assert unused_name(tmp_path, "Novel") == "Novel-3"

@@ -13,7 +13,7 @@ TALES = DownloadRequest("me/tales")
 
 def texts_in(project: Project, name: str = "tales") -> list[str]:
     """The documents that a source holds now."""
-    source = next((source for source in store.sources(project.raw) if source.name == name), None)
+    source = next((source for source in store.list_sources(project.raw) if source.name == name), None)
     texts = [""]
     for piece in store.read_chunks(project.raw, source) if source else ():
         texts[-1] += piece.text

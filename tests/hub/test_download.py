@@ -269,7 +269,7 @@ def test_a_removed_source_begins_anew(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     take(empty, DownloadRequest("me/tales", max_documents=10))
     store.remove_source(empty.raw, "tales")
-    assert not plan.kept(empty.raw) and not store.sources(empty.raw)
+    assert not plan.load_plans(empty.raw) and not store.list_sources(empty.raw)
     assert take(empty, DownloadRequest("me/tales", max_documents=5)).documents == 5
 
 

@@ -87,7 +87,7 @@ def test_the_catalogue_is_complete_and_in_both_languages() -> None:
         assert entry.max_documents or not large or (entry.documents or 10**9) < 200_000, entry.key
         assert isinstance(wanted(entry.key), DownloadRequest)
     i18n.activate("fr")
-    assert "histoires" in entries[0].sentence
+    assert "histoires" in entries[0].description
 
 
 def test_the_commands(hub: Hub, empty: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from llm_studio.project import Project
 if TYPE_CHECKING:
     from llm_studio.data.sources.hub.catalogue import Entry
     from llm_studio.data.sources.hub.plan import DownloadRequest
-    from llm_studio.data.sources.hub.search import Found
+    from llm_studio.data.sources.hub.search import SearchResult
     from llm_studio.data.sources.manifest import Source
 
 
@@ -50,7 +50,7 @@ def datasets(as_json: Json = False) -> None:
 
     entries = catalogue()
     with running(as_json) as job:
-        rows = [{**asdict(entry), "about": entry.sentence} for entry in entries]
+        rows = [{**asdict(entry), "about": entry.description} for entry in entries]
         text = "" if as_json else "\n".join(map(_entry_text, entries))
         job.report(Done(text, "llm-studio download DIR --dataset tinystories --max-samples 10000", {"datasets": rows}))
 
@@ -64,7 +64,7 @@ def _entry_text(entry: "Entry") -> str:
         entry.licence or _("licence not stated"),
         _("conversations") if entry.conversations else "",
     ]
-    return f"{entry.key:<20}{entry.sentence}\n{'':<20}{' · '.join(fact for fact in facts if fact)}"
+    return f"{entry.key:<20}{entry.description}\n{'':<20}{' · '.join(fact for fact in facts if fact)}"
 
 
 def search(
@@ -81,7 +81,7 @@ def search(
         job.report(Done("" if as_json else text, follow, {"found": json.loads(json.dumps([asdict(f) for f in found]))}))
 
 
-def _found_text(found: "Found") -> str:
+def _found_text(found: "SearchResult") -> str:
     facts = [
         _("{n} downloads").format(n=short_number(found.downloads)),
         size(found.size) if found.size else "",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from llm_studio.config import DataSettings
-from llm_studio.data.chunks import before_white_space, safe_cut
+from llm_studio.data.chunks import safe_cut, white_space_start
 from llm_studio.data.cleaning.characters import normalize_unicode, remove_controls, remove_invisible
 from llm_studio.data.cleaning.html import remove_html
 from llm_studio.data.cleaning.lines import LineRemover
@@ -172,7 +172,7 @@ class _KeptBack:
         self._waiting = ""
         if ends:
             return text
-        cut = before_white_space(text, 0, len(text))
+        cut = white_space_start(text, 0, len(text))
         if len(text) - cut > _MOST_KEPT:
             cut = len(text)
         self._waiting = text[cut:]

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.config import DataSettings
-from llm_studio.data.chunks import before_white_space, safe_cut
+from llm_studio.data.chunks import safe_cut, white_space_start
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.lines import RepeatedLines
 from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, draw, too_little
 from llm_studio.data.corpus.text_stats import Choice, TextStats, TextStatsWriter
 from llm_studio.data.sources.conversations import USER
 from llm_studio.data.sources.manifest import Source
-from llm_studio.data.sources.store import read_chunks, sources
+from llm_studio.data.sources.store import list_sources, read_chunks
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
 from llm_studio.files import fingerprint
@@ -55,7 +55,7 @@ class Corpus:
     def __init__(self, folder: Path, settings: DataSettings) -> None:
         self.folder = folder
         self.settings = settings
-        self.sources: list[Source] = sources(folder)
+        self.sources: list[Source] = list_sources(folder)
 
     def fingerprint(self) -> str:
         """Changes with the content or the name of a source and with the settings that matter."""
@@ -254,7 +254,7 @@ def unit_end(text: str, start: int, size: int, conversation: bool = False) -> in
         place = text.rfind(mark, low, aim)
         if place < 0:
             place = text.find(mark, aim, high)
-        cut = before_white_space(text, start, place) if place >= 0 else start
+        cut = white_space_start(text, start, place) if place >= 0 else start
         if cut >= low:
             return cut
     sentence = _SENTENCE_END.search(text, aim, high) or _SENTENCE_END.search(text, low, high)

@@ -37,7 +37,7 @@ _SYSTEMS = ("system", "system_prompt")
 _Turn = tuple[str, str]
 
 
-def recognised(record: Mapping[str, object]) -> bool:
+def is_conversation(record: Mapping[str, object]) -> bool:
     """Whether `record` is a conversation: turns of a user and an assistant, or a question with its answer.
 
     A record with a field “text” is not: there somebody has written the text as it is to be.
@@ -52,7 +52,7 @@ def render(record: Mapping[str, object]) -> str:
         raise ValueError("not a conversation")
     text, last, before = "", "", ""
     for role, content in turns:
-        said = written_out(content.strip().replace("\r\n", "\n").replace("\r", "\n"))
+        said = escape_markers(content.strip().replace("\r\n", "\n").replace("\r", "\n"))
         if role == _SYSTEM:
             before = f"{before}\n\n{said}".strip()
             continue
@@ -63,7 +63,7 @@ def render(record: Mapping[str, object]) -> str:
     return text
 
 
-def written_out(text: str) -> str:
+def escape_markers(text: str) -> str:
     """`text` without anything that could be mistaken for a special token: with “<| user|>” for “<|user|>”."""
     if "<|" in text:
         for token in SPECIAL_TOKENS:

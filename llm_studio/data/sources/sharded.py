@@ -21,7 +21,7 @@ from llm_studio.data.sources.manifest import (
     parquet_path,
     parts_in,
 )
-from llm_studio.data.sources.store import Measure, write_rows
+from llm_studio.data.sources.store import SourceTotals, write_rows
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, read_json, remove_folder, translate_os_errors, write_json
 from llm_studio.jobs import Job
@@ -60,14 +60,14 @@ class ShardedSourceWriter:
         return self.parts[-1].end if self.parts else (0, 0)
 
     def append(
-        self, pieces: Iterable[Chunk], end: Callable[[], tuple[int, int]], job: Job,
+        self, chunks: Iterable[Chunk], end: Callable[[], tuple[int, int]], job: Job,
         progress: Callable[[int, int], Progress],
     ) -> None:  # fmt: skip
         """Write whole documents as one more part; `end` is asked when all have been read. Raises StorageError.
 
         Who stops the job must end `pieces`: a part that Cancelled interrupts is lost.
         """
-        measure = Measure()
+        measure = SourceTotals()
         path = self._path / f"{len(self.parts):05d}.parquet"
         before = self.documents, self.bytes
 
@@ -75,8 +75,8 @@ class ShardedSourceWriter:
             return progress(before[0] + documents, before[1] + size)
 
         with atomic_write(path) as beside:
-            write_rows(beside, pieces, measure, job, told)
-        digest = measure.source("", "", (), None).sha256
+            write_rows(beside, chunks, measure, job, told)
+        digest = measure.to_source("", "", (), None).sha256
         part = SourcePart(measure.documents, measure.characters, measure.bytes, digest, path.stat().st_size, end())
         self.parts.append(part)
         self.save()
@@ -126,7 +126,7 @@ def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     write_json(path / PLAN, content)
 
 
-def plans(folder: Path) -> dict[str, dict[str, Any]]:
+def read_plans(folder: Path) -> dict[str, dict[str, Any]]:
     """What each growing source in `folder` is made from, by its name."""
     paths = sorted(folder.glob(f"*.parquet/{PLAN}")) if folder.is_dir() else []
     found = {path.parent.stem: read_json(path) for path in paths if not path.parent.name.startswith(".")}

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_studio.data.chunks import CONTROLS, Chunk, in_chunks
+from llm_studio.data.chunks import CONTROLS, Chunk, rechunk
 from llm_studio.data.sources.manifest import MANIFEST_VERSION, Source, manifest_path, parquet_path, part_files
 from llm_studio.errors import SourceError, StorageError
 from llm_studio.events import Progress
@@ -36,7 +36,7 @@ _LONGEST_NAME = 80
 # --- Writing ----------------------------------------------------------------------------------------------------
 
 
-class Measure:
+class SourceTotals:
     """Counts and hashes what passes."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Measure:
         if ends:
             self._hash.update(b"\xff")  # a byte that UTF-8 never holds: "ab", "c" differs from "a", "bc"
 
-    def source(self, name: str, origin: str, notes: Iterable[str], options: Mapping[str, Any] | None) -> Source:
+    def to_source(self, name: str, origin: str, notes: Iterable[str], options: Mapping[str, Any] | None) -> Source:
         """The manifest of what has passed."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return Source(name, origin, self.documents, self.characters, self.bytes, self._hash.hexdigest(), now,
@@ -64,7 +64,7 @@ def write_source(
     folder: Path,
     name: str,
     origin: str,
-    pieces: Iterable[Chunk],
+    chunks: Iterable[Chunk],
     job: Job,
     notes: Iterable[str] = (),
     options: Mapping[str, Any] | None = None,
@@ -77,19 +77,19 @@ def write_source(
     function for the same reason. `progress` makes an event of the documents and bytes written so far. Raises
     SourceError where there is no text, Cancelled when the job is to stop.
     """
-    measure = Measure()
+    measure = SourceTotals()
     with atomic_write(parquet_path(folder, name)) as beside:
-        write_rows(beside, pieces, measure, job, progress or _written)
+        write_rows(beside, chunks, measure, job, progress or _written)
         if measure.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
-        source = replace(measure.source(name, origin, notes, options),
+        source = replace(measure.to_source(name, origin, notes, options),
                          conversations=conversations() if callable(conversations) else conversations)  # fmt: skip
         _write_manifest(folder, source, beside.stat().st_size)
     return source
 
 
 def write_rows(
-    path: Path, pieces: Iterable[Chunk], measure: Measure, job: Job, progress: Callable[[int, int], Progress]
+    path: Path, chunks: Iterable[Chunk], totals: SourceTotals, job: Job, progress: Callable[[int, int], Progress]
 ) -> None:
     """Write a Parquet file at `path`; `measure` takes what passes. Raises Cancelled when the job is to stop."""
     import pyarrow as pa
@@ -98,16 +98,16 @@ def write_rows(
     schema = pa.schema([("text", pa.string()), ("ends", pa.bool_())])
     # Python's own file object, so that a full disk raises an OSError with its number
     with path.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:
-        for texts, ends in _groups(in_chunks(pieces), measure, job):
+        for texts, ends in _groups(rechunk(chunks), totals, job):
             writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
-            job.report(progress(measure.documents, measure.bytes))
+            job.report(progress(totals.documents, totals.bytes))
 
 
 def _written(documents: int, _bytes: int) -> Progress:
     return Progress(_("Writing the texts"), documents, None, _("documents"))
 
 
-def _groups(pieces: Iterable[Chunk], measure: Measure, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
+def _groups(pieces: Iterable[Chunk], measure: SourceTotals, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
     """The pieces as columns, about a megabyte at a time."""
     texts: list[bytes] = []
     ends: list[bool] = []
@@ -138,7 +138,7 @@ def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
 # --- Reading ----------------------------------------------------------------------------------------------------
 
 
-def sources(folder: Path) -> list[Source]:
+def list_sources(folder: Path) -> list[Source]:
     """The sources in `folder`, sorted by name.
 
     A Parquet file without a manifest, or with that of another file, was put there by the user: it is read through
@@ -181,10 +181,10 @@ def _adopted(path: Path) -> Source:
     if path.is_dir():
         raise SourceError(_("The texts in {path} are not those that its manifest tells of.").format(path=path),
                           _("Remove this source and download it again."))  # fmt: skip
-    measure = Measure()
+    measure = SourceTotals()
     for piece in _pieces_in(path):
         measure.add(piece.text, piece.text.encode(), piece.ends)
-    source = measure.source(path.stem, path.name, (), None)
+    source = measure.to_source(path.stem, path.name, (), None)
     with contextlib.suppress(StorageError):  # a project that may only be read is made again each time
         _write_manifest(path.parent, source, path.stat().st_size)
     return source
@@ -197,11 +197,11 @@ def read_chunks(folder: Path, source: Source) -> Iterator[Chunk]:
 
 def read_from(folder: Path, source: Source, document: int) -> Iterator[Chunk]:
     """The pieces of `source` from its document number `document` on, counted from 0; the texts before aren't read."""
-    return in_chunks(_rows(parquet_path(folder, source.name), document))
+    return rechunk(_rows(parquet_path(folder, source.name), document))
 
 
 def _pieces_in(path: Path) -> Iterator[Chunk]:
-    return in_chunks(_rows(path))  # a file from elsewhere may hold rows of any length
+    return rechunk(_rows(path))  # a file from elsewhere may hold rows of any length
 
 
 def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
@@ -289,7 +289,7 @@ _FORBIDDEN = str.maketrans(dict.fromkeys('<>:"/\\|?*' + CONTROLS + "\x7f", " "))
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
 
 
-def source_name(folder: Path, wanted: str) -> str:
+def unused_name(folder: Path, wanted: str) -> str:
     """A name made of `wanted` that every system takes for a file and no source in `folder` has yet."""
     plain = unicodedata.normalize("NFC", wanted.encode("utf-8", "ignore").decode())
     plain = " ".join(plain.translate(_FORBIDDEN).split()).encode()[:_LONGEST_NAME].decode("utf-8", "ignore")

@@ -13,7 +13,7 @@ from llm_studio.ui.widgets.basics import Segmented, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.data.download import Entry, Found
+    from llm_studio.workflows.data.download import Entry, SearchResult
 
 _TYPING = 300
 """Milliseconds without a key after which the hub is asked."""
@@ -31,7 +31,7 @@ class HubDialog(QDialog):
         self.resize(1000, 640)
         self._entries = entries
         self._shown: list[Entry] = []
-        self._found: Sequence[Found] = ()
+        self._found: Sequence[SearchResult] = ()
         self._typing = QTimer(self, singleShot=True, interval=_TYPING)
         self._typing.timeout.connect(self._search)
         self.choice = DatasetChoice(self)
@@ -91,13 +91,13 @@ class HubDialog(QDialog):
     @Slot()
     def _show_entries(self) -> None:
         wanted = self.filter.current()
-        self._shown = [e for e in self._entries if not wanted or e.every_language or wanted in e.languages]
+        self._shown = [e for e in self._entries if not wanted or e.any_language or wanted in e.languages]
         self.catalogue.rows.show_rows([
-            (Cell(e.name, tip=e.sentence), _languages(e.languages), size(e.size * MEGABYTE) if e.size else "–")
+            (Cell(e.name, tip=e.description), _languages(e.languages), size(e.size * MEGABYTE) if e.size else "–")
             for e in self._shown
         ])  # fmt: skip
 
-    def show_found(self, found: "Sequence[Found]") -> None:
+    def show_found(self, found: "Sequence[SearchResult]") -> None:
         """The hub has answered."""
         self._found = found
         self.state.setText("" if found else _("Nothing found. Try fewer or other words."))

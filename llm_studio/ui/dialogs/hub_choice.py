@@ -14,7 +14,7 @@ from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.workflows.data.download import HUB
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.data.download import Entry, Found, Preview
+    from llm_studio.workflows.data.download import Entry, Preview, SearchResult
 
 MEGABYTE = 1_000_000
 _MOST_DOCUMENTS, _MOST_MEGABYTES = 1_000_000_000, 10_000_000
@@ -97,14 +97,14 @@ class DatasetChoice(Card):
     def choose_entry(self, entry: "Entry") -> None:
         """Show a data set of the catalogue."""
         self._entry = entry
-        self._choose(entry.dataset, entry.name, entry.sentence, entry.max_documents)
+        self._choose(entry.dataset, entry.name, entry.description, entry.max_documents)
         self._facts = [
             _("{n} documents").format(n=short_number(entry.documents)) if entry.documents else "",
             size(entry.size * MEGABYTE) if entry.size else "", entry.licence or _("licence not stated"),
             _("conversations") if entry.conversations else "",
         ]  # fmt: skip
         self._say()
-        if entry.every_language:
+        if entry.any_language:
             self.language.clear()
             codes = dict.fromkeys((i18n.language(), *(c for c in entry.languages if c != "*"), *_COMMON))
             self.language.addItems(list(codes))
@@ -114,11 +114,11 @@ class DatasetChoice(Card):
     def _look_at_entry(self) -> None:
         entry = self._entry
         if entry is not None:
-            wanted = entry.wanted(self.language.currentText() if entry.every_language else None)
+            wanted = entry.request(self.language.currentText() if entry.any_language else None)
             self._field = wanted.text_field or ""
             self.look_asked.emit(wanted.dataset, wanted.config or "", wanted.split or "")
 
-    def choose_found(self, found: "Found") -> None:
+    def choose_found(self, found: "SearchResult") -> None:
         """Show a data set that a search found."""
         self._entry, self._field = None, ""
         gated = _("Its authors require you to accept their conditions on its page first.") if found.gated else ""

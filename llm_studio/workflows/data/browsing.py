@@ -71,7 +71,7 @@ def _excerpt(project: Project, source: "Source", number: int, start: int, job: J
 def _source(project: Project, name: str) -> "Source":
     from llm_studio.data.sources import store
 
-    for source in store.sources(project.raw):
+    for source in store.list_sources(project.raw):
         if source.name == name:
             return source
     raise SourceError(_("The source “{name}” is no longer there.").format(name=name), _("Choose another one."))
@@ -153,7 +153,7 @@ def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> "L
     from llm_studio.data.corpus.statistics import Lengths, histogram
     from llm_studio.data.sources import store
 
-    sources = store.sources(project.raw)
+    sources = store.list_sources(project.raw)
     key = files.fingerprint(sorted((source.name, source.sha256) for source in sources))
     known = _recall(project, "lengths", key)
     if known:

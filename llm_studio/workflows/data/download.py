@@ -12,7 +12,7 @@ from llm_studio.project import Project
 if TYPE_CHECKING:
     from llm_studio.data.sources.hub.catalogue import Entry
     from llm_studio.data.sources.hub.plan import DownloadPlan, DownloadRequest
-    from llm_studio.data.sources.hub.search import Found, Preview
+    from llm_studio.data.sources.hub.search import Preview, SearchResult
     from llm_studio.data.sources.manifest import Source
 
 HUB = "hf:"
@@ -41,7 +41,7 @@ def catalogue() -> "tuple[Entry, ...]":
     return entries()
 
 
-def search(text: str, job: Job, limit: int = 20) -> "list[Found]":
+def search(text: str, job: Job, limit: int = 20) -> "list[SearchResult]":
     """The data sets on the hub whose names hold these words. Raises DownloadError, Cancelled."""
     from llm_studio.data.sources.hub.search import search as ask
 
@@ -76,7 +76,7 @@ def wanted(
         entry = find(name, lang)
         if entry is None:
             return None
-        found = entry.wanted(lang)
+        found = entry.request(lang)
     max_bytes = None if max_megabytes is None else max_megabytes * 1_000_000
     return replace(found, split=split or found.split, max_documents=max_documents, max_bytes=max_bytes,
                    text_field=found.text_field if text_field is None else text_field)  # fmt: skip
@@ -104,15 +104,15 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
     from llm_studio.data.sources.hub.download import Download
 
     with project.writing("data"):
-        kept = {name: found for name, found in plan.kept(project.raw).items() if found.is_for(wanted)}
+        kept = {name: found for name, found in plan.load_plans(project.raw).items() if found.matches(wanted)}
         name = next(iter(kept), None)
         if name is not None and (there := _nothing_to_do(project, name, kept[name], wanted, job)):
             return there
         requests.require_connection(job)
         if name is None:
-            made = plan.make(wanted, job)
-            name = store.source_name(project.raw, _name(made))
-            plan.save(project.raw, name, made)
+            made = plan.make_plan(wanted, job)
+            name = store.unused_name(project.raw, _name(made))
+            plan.save_plan(project.raw, name, made)
         else:
             made = kept[name]
             _tell_of_changes(made, job)
@@ -151,7 +151,7 @@ def unfinished(project: Project) -> list[Unfinished]:
     from llm_studio.data.sources.hub import plan
 
     found: list[Unfinished] = []
-    for name, made in plan.kept(project.raw).items():
+    for name, made in plan.load_plans(project.raw).items():
         source = _source(project, name)
         reached = state(source) if source else plan.INCOMPLETE
         if reached != plan.COMPLETE:
@@ -190,7 +190,7 @@ def _name(made: "DownloadPlan") -> str:
 def _source(project: Project, name: str) -> "Source | None":
     from llm_studio.data.sources import store
 
-    return next((source for source in store.sources(project.raw) if source.name == name), None)
+    return next((source for source in store.list_sources(project.raw) if source.name == name), None)
 
 
 def _nothing_to_do(
@@ -222,7 +222,7 @@ def _tell_of_changes(made: "DownloadPlan", job: Job) -> None:
     """Say where the data set has a newer version than the one that the source was begun with."""
     from llm_studio.data.sources.hub import resolve
 
-    newest = resolve.newest(made.dataset, made.converted, job)
+    newest = resolve.latest_revision(made.dataset, made.converted, job)
     if newest != made.revision:
         job.report(Notice(
             _("“{name}” has changed on the hub since. The source goes on with the version it was begun with ({old})."

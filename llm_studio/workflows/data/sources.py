@@ -47,7 +47,7 @@ def add_files(
     can't be read are told, and listed in the source's notes. Raises SourceError where none can.
     """
     from llm_studio.data.sources.readers.options import ReadOptions
-    from llm_studio.data.sources.readers.read import Reading
+    from llm_studio.data.sources.readers.read import SourceReader
 
     notes: list[str] = []
 
@@ -56,7 +56,7 @@ def add_files(
         job.report(Notice(text, "warning"))
 
     path = _existing(path)
-    reading = Reading(path, ReadOptions(separator=separator, text_field=text_field or None), notice, job)
+    reading = SourceReader(path, ReadOptions(separator=separator, text_field=text_field or None), notice, job)
     total = _size(path) if max_documents is None else 0
     name = path.name
 
@@ -68,17 +68,17 @@ def add_files(
     options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
     origin = path.resolve()
     wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
-    with contextlib.closing(reading.pieces()) as pieces:
+    with contextlib.closing(reading.chunks()) as pieces:
         return _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
                     lambda: reading.conversations)  # fmt: skip
 
 
 def look(path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None) -> "Inspection":
     """A first look at a file, an archive or a folder: quick, whatever its size. Raises SourceError."""
-    from llm_studio.data.sources.readers.inspect import look
+    from llm_studio.data.sources.readers.inspect import inspect_path
     from llm_studio.data.sources.readers.options import ReadOptions
 
-    return look(_existing(path), ReadOptions(separator=separator, text_field=text_field or None), job)
+    return inspect_path(_existing(path), ReadOptions(separator=separator, text_field=text_field or None), job)
 
 
 def _existing(path: Path) -> Path:
@@ -158,8 +158,8 @@ def _add(
     from llm_studio.data.sources import store
 
     with project.writing("data"):
-        same = (s.name for s in store.sources(project.raw) if s.origin == origin)
-        name = next(same, None) or store.source_name(project.raw, wanted)
+        same = (s.name for s in store.list_sources(project.raw) if s.origin == origin)
+        name = next(same, None) or store.unused_name(project.raw, wanted)
         return store.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
                                 progress=progress, conversations=conversations)  # fmt: skip
 
@@ -188,7 +188,7 @@ def restore_source(project: Project, name: str) -> None:
 
     trash = _trash(project)
     with project.writing("data"):
-        if any(source.name == name for source in store.sources(project.raw)):
+        if any(source.name == name for source in store.list_sources(project.raw)):
             raise SourceError(_("There is a source “{name}” again: the removed one stays away.").format(name=name))
         store.move_source(trash, name, project.raw)
 

@@ -90,7 +90,7 @@ def shares(project: Project, settings: Settings | None = None) -> list[Share]:
     from llm_studio.data.sources import store
 
     settings = settings or project.settings()
-    sources = store.sources(project.raw)
+    sources = store.list_sources(project.raw)
     tokens = _exact_tokens(project)
     exact = tokens is not None
     if tokens is None:

@@ -36,21 +36,21 @@ class Entry:
     in_languages: dict[str, str]
 
     @property
-    def sentence(self) -> str:
+    def description(self) -> str:
         """What it is, in the user's language."""
         return self.about.get(language()) or self.about["en"]
 
     @property
-    def page(self) -> str:
+    def url(self) -> str:
         """Its page for people."""
         return f"https://huggingface.co/datasets/{self.dataset}"
 
     @property
-    def every_language(self) -> bool:
+    def any_language(self) -> bool:
         """Whether any language may be asked for."""
         return _EVERY in self.languages
 
-    def wanted(self, lang: str | None = None) -> DownloadRequest:
+    def request(self, lang: str | None = None) -> DownloadRequest:
         """What to download, in a language where there is a choice. Raises DownloadError."""
         config = self.config
         if config is not None and "{lang}" in config:
@@ -74,7 +74,7 @@ def find(key: str, lang: str | None = None) -> Entry | None:
     """The entry `key`, or its counterpart in another language. Raises DownloadError where there is none in it."""
     known = {entry.key: entry for entry in entries()}
     entry = known.get(key)
-    if entry is None or lang is None or entry.every_language or lang in entry.languages:
+    if entry is None or lang is None or entry.any_language or lang in entry.languages:
         return entry
     if lang in entry.in_languages:
         return known[entry.in_languages[lang]]

@@ -22,9 +22,9 @@ from llm_studio.files import require_space, translate_os_errors
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-PART_BYTES = 64_000_000
+MAX_PART_BYTES = 64_000_000
 """Text in one part at most."""
-PART_SECONDS = 10.0
+MAX_PART_SECONDS = 10.0
 """Time after which what has come is put on the disk."""
 _MARGIN = 200_000_000
 """Bytes that are left free on the disk."""
@@ -35,12 +35,12 @@ _WINDOW = 8.0
 class Download:
     """One call of the download of one source. `run` does it."""
 
-    def __init__(self, folder: Path, name: str, plan: DownloadPlan, wanted: DownloadRequest, job: Job) -> None:
+    def __init__(self, folder: Path, name: str, plan: DownloadPlan, request: DownloadRequest, job: Job) -> None:
         self._folder = folder
         self._plan = plan
-        self._wanted = wanted
+        self._wanted = request
         self._job = job
-        caps = {"max_documents": wanted.max_documents, "max_bytes": wanted.max_bytes}
+        caps = {"max_documents": request.max_documents, "max_bytes": request.max_bytes}
         self._source = ShardedSourceWriter(folder, name, plan.origin, plan.options | caps)
         self._source.set_field("conversations", plan.conversations)
         self._place = self._source.end
@@ -93,12 +93,12 @@ class Download:
         first = next(pieces, None)
         if first is None:
             return
-        require_space(self._folder, 2 * PART_BYTES)
+        require_space(self._folder, 2 * MAX_PART_BYTES)
         unstoppable = Job(self._job.report)  # what has come is written: `pieces` ends when the job is to stop
         self._source.append(_chained(first, pieces), lambda: self._place, unstoppable, self._progress)
 
     def _pieces(self, rows: "Iterator[tuple[tuple[int, int], str | None]]") -> Iterator[Chunk]:
-        size, limit = 0, time.monotonic() + PART_SECONDS
+        size, limit = 0, time.monotonic() + MAX_PART_SECONDS
         try:
             for place, text in rows:
                 if text is not None:
@@ -109,7 +109,12 @@ class Download:
                     yield Chunk(text, True)
                 shard_ends = self._plan.kind != "parquet" and place[0] > self._place[0]  # then its checksum was right
                 self._place = place
-                if (size and shard_ends) or self._full() or size >= PART_BYTES or (size and time.monotonic() > limit):
+                if (
+                    (size and shard_ends)
+                    or self._full()
+                    or size >= MAX_PART_BYTES
+                    or (size and time.monotonic() > limit)
+                ):
                     return
             self._over = True
         except (StudioError, Cancelled) as trouble:
@@ -121,11 +126,11 @@ class Download:
         columns = plan.columns()
         start, after = self._place
         for shard in range(start, len(plan.shards)):
-            rows = records.rows(plan.place, plan.shards[shard], plan.kind, plan.reading, self._job, after=after,
-                                columns=columns, came=self._came)  # fmt: skip
+            rows = records.rows(plan.dataset_revision, plan.shards[shard], plan.kind, plan.reading, self._job, after=after,
+                                columns=columns, on_bytes=self._came)  # fmt: skip
             with contextlib.closing(rows):  # pyright: ignore[reportArgumentType]  a generator
                 for row in rows:
-                    self._share = row.share
+                    self._share = row.fraction
                     text = fields.text_of(row.record, plan.field, plan.conversations)
                     yield (shard, row.number), None if text is None or text.isspace() else text
             after, self._share = 0, 0.0

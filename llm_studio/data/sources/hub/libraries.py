@@ -38,7 +38,7 @@ def token() -> str | None:
     return get_token()
 
 
-def without_token(text: str) -> str:
+def mask_token(text: str) -> str:
     """`text` without the token, should a library or a server have put it there."""
     secret = token()
     return text.replace(secret, "…") if secret else text

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_studio.data.sources.hub import fields, records, resolve
-from llm_studio.data.sources.hub.remote_file import Place, Shard
-from llm_studio.data.sources.hub.resolve import Resolved
-from llm_studio.data.sources.sharded import plans, write_plan
+from llm_studio.data.sources.hub.remote_file import DatasetRevision, Shard
+from llm_studio.data.sources.hub.resolve import ResolvedSplit
+from llm_studio.data.sources.sharded import read_plans, write_plan
 from llm_studio.errors import DownloadError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -50,9 +50,9 @@ class DownloadPlan:
     converted: bool
 
     @property
-    def place(self) -> Place:
+    def dataset_revision(self) -> DatasetRevision:
         """The data set at its version."""
-        return Place(self.dataset, self.revision)
+        return DatasetRevision(self.dataset, self.revision)
 
     @property
     def origin(self) -> str:
@@ -74,63 +74,63 @@ class DownloadPlan:
             return None
         return [self.field.split(".")[0]]
 
-    def is_for(self, wanted: DownloadRequest) -> bool:
+    def matches(self, request: DownloadRequest) -> bool:
         """Whether the same is wanted."""
         return (
-            self.dataset == wanted.dataset
-            and wanted.config in (self.asked_config, self.config)
-            and wanted.split in (self.asked_split, self.split)
+            self.dataset == request.dataset
+            and request.config in (self.asked_config, self.config)
+            and request.split in (self.asked_split, self.split)
         )
 
 
-def make(wanted: DownloadRequest, job: Job, conversations: bool | None = None) -> DownloadPlan:
+def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = None) -> DownloadPlan:
     """Find out all that a download needs. Raises HubError, DownloadError, Cancelled."""
-    resolved = resolve.resolve(wanted.dataset, wanted.config, wanted.split, job)
+    resolved = resolve.resolve(request.dataset, request.config, request.split, job)
     if not resolved.shards:
-        raise DownloadError(_("“{name}” has no files.").format(name=wanted.dataset), _("Choose another data set."))
+        raise DownloadError(_("“{name}” has no files.").format(name=request.dataset), _("Choose another data set."))
     sample = first_records(resolved, job)
-    field = wanted.text_field
+    field = request.text_field
     if field is None:
-        field, conversations = fields.guessed(sample)
+        field, conversations = fields.guess_field(sample)
     elif field == fields.WHOLE_RECORD:
         conversations = True
     elif conversations is None and sample:
-        value = fields.inside(sample[0], field)
+        value = fields.value_of(sample[0], field)
         conversations = isinstance(value, list) and fields.is_conversation({"messages": value})
     if field is None:
         raise DownloadError(
-            _("None of the columns of “{name}” looks like texts.").format(name=wanted.dataset),
-            fields.names_of(sample[0]) if sample else "",
+            _("None of the columns of “{name}” looks like texts.").format(name=request.dataset),
+            fields.list_fields(sample[0]) if sample else "",
         )
     for record in sample:
         fields.text_of(record, field, bool(conversations))  # raises where it can't be one
     return DownloadPlan(
-        wanted.dataset, resolved.place.revision, wanted.config, wanted.split, resolved.config, resolved.split,
+        request.dataset, resolved.revision.revision, request.config, request.split, resolved.config, resolved.split,
         resolved.kind, dict(resolved.options), field, bool(conversations), resolved.shards, resolved.documents,
         resolved.licence, resolved.converted,
     )  # fmt: skip
 
 
-def first_records(resolved: Resolved, job: Job, count: int = fields.SAMPLE) -> list[Mapping[str, Any]]:
+def first_records(resolved: ResolvedSplit, job: Job, count: int = fields.SAMPLE) -> list[Mapping[str, Any]]:
     """The first records of a split, of its first file."""
     found: list[Mapping[str, Any]] = []
     for shard in resolved.shards[:1]:
-        for row in records.rows(resolved.place, shard, resolved.kind, resolved.options, job, few=True):
+        for row in records.rows(resolved.revision, shard, resolved.kind, resolved.options, job, preview=True):
             found.append(row.record)
             if len(found) == count:
                 break
     return found
 
 
-def save(folder: Path, name: str, plan: DownloadPlan) -> None:
+def save_plan(folder: Path, name: str, plan: DownloadPlan) -> None:
     """Keep the plan of the source `name`."""
     write_plan(folder, name, {"version": _VERSION, **asdict(plan)})
 
 
-def kept(folder: Path) -> dict[str, DownloadPlan]:
+def load_plans(folder: Path) -> dict[str, DownloadPlan]:
     """The plans of the sources in `folder`, by their name."""
     found: dict[str, DownloadPlan] = {}
-    for name, content in plans(folder).items():
+    for name, content in read_plans(folder).items():
         if content.pop("version", None) == _VERSION:
             shards = tuple(Shard(**shard) for shard in content.pop("shards"))
             found[name] = DownloadPlan(shards=shards, **content)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from llm_studio.data.sources.hub import libraries
-from llm_studio.data.sources.hub.remote_file import Place, RemoteFile, Shard, damaged
+from llm_studio.data.sources.hub.remote_file import DatasetRevision, RemoteFile, Shard, damaged
 from llm_studio.jobs import Job
 
 _AT_ONCE = 1 << 24
@@ -33,14 +33,14 @@ class Row:
     """One record. `number` counts from 1 in its shard, `share` is how much of the shard lies before its end."""
 
     number: int
-    share: float
+    fraction: float
     record: Mapping[str, Any]
 
 
 def rows(
-    place: Place, shard: Shard, kind: str, options: Mapping[str, Any], job: Job, *,
-    after: int = 0, columns: Sequence[str] | None = None, came: Callable[[int], None] = lambda _bytes: None,
-    few: bool = False,
+    place: DatasetRevision, shard: Shard, kind: str, options: Mapping[str, Any], job: Job, *,
+    after: int = 0, columns: Sequence[str] | None = None, on_bytes: Callable[[int], None] = lambda _bytes: None,
+    preview: bool = False,
 ) -> Iterator[Row]:  # fmt: skip
     """The records of `shard` after row number `after`. `few`: only the first will be wanted.
 
@@ -50,10 +50,10 @@ def rows(
 
     try:
         if kind == "parquet":
-            with RemoteFile(place, shard, job, came, _FEW if few else None) as file:
-                yield from _parquet_rows(file, after, columns, few)
+            with RemoteFile(place, shard, job, on_bytes, _FEW if preview else None) as file:
+                yield from _parquet_rows(file, after, columns, preview)
         else:
-            yield from _other_rows(place, shard, kind, options, job, after, came)
+            yield from _other_rows(place, shard, kind, options, job, after, on_bytes)
     except (pa.ArrowException, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
         raise damaged(shard.path, place.dataset) from error
     except (OSError, ValueError) as error:  # Arrow's own errors are often one of these
@@ -104,7 +104,7 @@ def _largest(about: Any, columns: Sequence[str] | None) -> int:
 
 
 def _other_rows(
-    place: Place, shard: Shard, kind: str, options: Mapping[str, Any], job: Job, after: int,
+    place: DatasetRevision, shard: Shard, kind: str, options: Mapping[str, Any], job: Job, after: int,
     came: Callable[[int], None],
 ) -> Iterator[Row]:  # fmt: skip
     libraries.set_up_datasets()

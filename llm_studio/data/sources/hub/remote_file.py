@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_studio.data.sources.hub import libraries, requests
-from llm_studio.data.sources.hub.requests import Trouble, explained, pause, trouble_of, trouble_of_answer
+from llm_studio.data.sources.hub.requests import (
+    RequestFailure,
+    failure_of,
+    failure_of_response,
+    hub_error,
+    wait_before_retry,
+)
 from llm_studio.errors import DownloadError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -33,7 +39,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Place:
+class DatasetRevision:
     """A data set on the hub, at one version of it for good."""
 
     dataset: str
@@ -52,7 +58,7 @@ class Place:
 class _Broken(Exception):  # noqa: N818  not an error yet
     """The connection broke or never came about: worth another try."""
 
-    def __init__(self, trouble: Trouble) -> None:
+    def __init__(self, trouble: RequestFailure) -> None:
         super().__init__(trouble.reason)
         self.trouble = trouble
 
@@ -68,14 +74,14 @@ class RemoteFile(io.RawIOBase):
     """
 
     def __init__(
-        self, place: Place, shard: Shard, job: Job, came: Callable[[int], None] = lambda _bytes: None,
+        self, dataset: DatasetRevision, shard: Shard, job: Job, on_bytes: Callable[[int], None] = lambda _bytes: None,
         window: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self._place = place
+        self._place = dataset
         self._shard = shard
         self._job = job
-        self._came = came
+        self._came = on_bytes
         self._window = window
         self._position = 0
         self._chunks: Generator[bytes] | None = None
@@ -166,7 +172,7 @@ class RemoteFile(io.RawIOBase):
                         self._came(len(chunk))
                         yield chunk
                 if start < self._end(before):
-                    raise _Broken(Trouble(0, _("the connection was cut")))
+                    raise _Broken(RequestFailure(0, _("the connection was cut")))
                 tries = 0
             except _Broken as broken:
                 tries = 1 if start > before else tries + 1
@@ -174,10 +180,10 @@ class RemoteFile(io.RawIOBase):
                     requests.require_connection(self._job)
                     first_trouble = False
                 if broken.trouble.status == 404:
-                    raise gone(self._shard.path, self._place.dataset) from broken
-                if tries > len(requests.PAUSES) or not broken.trouble.passing:
-                    raise explained(broken.trouble, self._place.dataset) from broken
-                pause(self._job, broken.trouble, tries - 1)
+                    raise file_gone(self._shard.path, self._place.dataset) from broken
+                if tries > len(requests.RETRY_DELAYS) or not broken.trouble.transient:
+                    raise hub_error(broken.trouble, self._place.dataset) from broken
+                wait_before_retry(self._job, broken.trouble, tries - 1)
 
     def _end(self, start: int) -> int:
         """Where a connection that begins at `start` ends."""
@@ -201,7 +207,7 @@ class RemoteFile(io.RawIOBase):
         def put(item: bytes | BaseException) -> None:
             while not over.is_set():
                 with contextlib.suppress(queue.Full):
-                    arrived.put(item, timeout=requests.LOOK_EVERY)
+                    arrived.put(item, timeout=requests.POLL_SECONDS)
                     return
 
         def read() -> None:
@@ -217,13 +223,13 @@ class RemoteFile(io.RawIOBase):
             while True:
                 self._job.check()
                 try:
-                    item = arrived.get(timeout=requests.LOOK_EVERY)
+                    item = arrived.get(timeout=requests.POLL_SECONDS)
                 except queue.Empty:
                     continue
                 if isinstance(item, _Broken | DamagedError):
                     raise item
                 if isinstance(item, BaseException):
-                    raise _Broken(trouble_of(item)) from item
+                    raise _Broken(failure_of(item)) from item
                 if not item:
                     return
                 yield item
@@ -240,12 +246,12 @@ class RemoteFile(io.RawIOBase):
         headers |= {"Range": f"bytes={start}-{last}", "Accept-Encoding": "identity"}
         url = self._place.url(self._shard.path)
         with get_session().stream(
-            "GET", url, headers=headers, timeout=requests.SILENCE, follow_redirects=True
+            "GET", url, headers=headers, timeout=requests.READ_TIMEOUT, follow_redirects=True
         ) as answer:
             if answer.status_code == 416:
                 raise damaged(self._shard.path, self._place.dataset)
             if answer.status_code not in (200, 206):
-                raise _Broken(trouble_of_answer(answer.status_code, answer.headers))
+                raise _Broken(failure_of_response(answer.status_code, answer.headers))
             skip = start if answer.status_code == 200 else 0  # a server that always begins at the beginning
             self._require_size(answer.headers)
             for chunk in answer.iter_raw():
@@ -262,7 +268,7 @@ class RemoteFile(io.RawIOBase):
             raise damaged(self._shard.path, self._place.dataset)
 
 
-def gone(path: str, dataset: str) -> DownloadError:
+def file_gone(path: str, dataset: str) -> DownloadError:
     """The sentence for a file that was there once: its authors have rewritten the history of the data set."""
     return DownloadError(
         _("“{path}” of “{name}” is no longer on the hub in the version that this source was begun with.").format(

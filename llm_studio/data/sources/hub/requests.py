@@ -16,11 +16,11 @@ from llm_studio.errors import DownloadError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-PAUSES = (1.0, 3.0, 10.0, 30.0)
+RETRY_DELAYS = (1.0, 3.0, 10.0, 30.0)
 """Seconds before each further try."""
-SILENCE = 20.0
+READ_TIMEOUT = 20.0
 """Seconds without a byte after which a connection is made anew."""
-LOOK_EVERY = 0.2
+POLL_SECONDS = 0.2
 _LONGEST_WAIT = 300.0
 _CONNECTION_TEST = 3.0
 _ANSWER_TIME = 120.0
@@ -30,15 +30,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class RequestFailure:
     """What went wrong with a request: an HTTP status (0: none came), in words; seconds that the hub asks to wait."""
 
     status: int
     reason: str
-    wait: float = 0.0
+    retry_after: float = 0.0
 
     @property
-    def passing(self) -> bool:
+    def transient(self) -> bool:
         """Whether another try may help."""
         return self.status in (0, 408, 429) or self.status >= 500
 
@@ -51,7 +51,7 @@ class HubError(DownloadError):
         self.status = status
 
 
-def in_thread(job: Job, action: Callable[[], T], seconds: float = _ANSWER_TIME) -> T:
+def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _ANSWER_TIME) -> T:
     """What `action` gives, while the job stays ready to stop. Raises TimeoutError, Cancelled, what `action` raises."""
     answer: queue.SimpleQueue[tuple[bool, T | None, BaseException | None]] = queue.SimpleQueue()
 
@@ -66,7 +66,7 @@ def in_thread(job: Job, action: Callable[[], T], seconds: float = _ANSWER_TIME) 
     while True:
         job.check()
         try:
-            done, value, error = answer.get(timeout=LOOK_EVERY)
+            done, value, error = answer.get(timeout=POLL_SECONDS)
         except queue.Empty:
             if time.monotonic() > limit:
                 raise TimeoutError(_("no answer came")) from None
@@ -77,7 +77,7 @@ def in_thread(job: Job, action: Callable[[], T], seconds: float = _ANSWER_TIME) 
         raise error
 
 
-def ask(job: Job, what: str, action: Callable[[], T], seconds: float = _ANSWER_TIME) -> T:
+def call(job: Job, what: str, action: Callable[[], T], seconds: float = _ANSWER_TIME) -> T:
     """The answer to a question about the data set `what`, asked again where the trouble is a passing one.
 
     Raises HubError, Cancelled.
@@ -85,22 +85,27 @@ def ask(job: Job, what: str, action: Callable[[], T], seconds: float = _ANSWER_T
     tries = 0
     while True:
         try:
-            return in_thread(job, action, seconds)
+            return run_in_thread(job, action, seconds)
         except (OSError, *_http_errors()) as error:
-            trouble = trouble_of(error)
+            trouble = failure_of(error)
             if isinstance(error, TimeoutError):  # the time was long enough for many tries
-                raise explained(trouble, what) from error
+                raise hub_error(trouble, what) from error
             if trouble.status == 0 and tries == 1:
                 require_connection(job)
-            if not trouble.passing or tries >= len(PAUSES):
-                raise explained(trouble, what) from error
-            pause(job, trouble, tries)
+            if not trouble.transient or tries >= len(RETRY_DELAYS):
+                raise hub_error(trouble, what) from error
+            wait_before_retry(job, trouble, tries)
             tries += 1
 
 
-def pause(job: Job, trouble: Trouble, tries: int) -> None:
+def wait_before_retry(job: Job, trouble: RequestFailure, tries: int) -> None:
     """Wait before try number `tries` + 1, as long as the hub asks for where it does."""
-    job.wait(min(_LONGEST_WAIT, max(PAUSES[min(tries, len(PAUSES) - 1)] if not trouble.wait else 0, trouble.wait)))
+    job.wait(
+        min(
+            _LONGEST_WAIT,
+            max(RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)] if not trouble.retry_after else 0, trouble.retry_after),
+        )
+    )
 
 
 def _http_errors() -> tuple[type[BaseException], ...]:
@@ -111,28 +116,28 @@ def _http_errors() -> tuple[type[BaseException], ...]:
     return tuple(kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError")
 
 
-def trouble_of(error: BaseException) -> Trouble:
+def failure_of(error: BaseException) -> RequestFailure:
     """What an error of the libraries means. The status may be that of an error that it was raised from."""
     inner: BaseException | None = error
     seen: list[BaseException] = []
     while inner is not None and inner not in seen:
         response = getattr(inner, "response", None)
         if response is not None:
-            return trouble_of_answer(response.status_code, response.headers)
+            return failure_of_response(response.status_code, response.headers)
         seen.append(inner)
         inner = inner.__cause__ or inner.__context__
     first = str(error).strip().splitlines()
-    return Trouble(0, libraries.without_token(first[0] if first else type(error).__name__))
+    return RequestFailure(0, libraries.mask_token(first[0] if first else type(error).__name__))
 
 
-def trouble_of_answer(status: int, headers: "object") -> Trouble:
+def failure_of_response(status: int, headers: "object") -> RequestFailure:
     """What an answer of the hub that isn't the content means."""
     get: Callable[[str], str | None] = getattr(headers, "get", lambda _name: None)
     after = get("retry-after") or ""
-    return Trouble(status, f"HTTP {status}", float(after) if after.isdigit() else 0.0)
+    return RequestFailure(status, f"HTTP {status}", float(after) if after.isdigit() else 0.0)
 
 
-def explained(trouble: Trouble, what: str) -> HubError:
+def hub_error(trouble: RequestFailure, what: str) -> HubError:
     """The sentence for the user. `what`: the data set, or what else was asked for."""
     page = f"{libraries.endpoint()}/datasets/{what}"
     if trouble.status in (401, 403):
@@ -173,7 +178,7 @@ def require_connection(job: Job) -> None:
     try:
         if constants.is_offline_mode():
             raise OSError("HF_HUB_OFFLINE")
-        in_thread(job, knock, _CONNECTION_TEST)
+        run_in_thread(job, knock, _CONNECTION_TEST)
     except (OSError, *_http_errors()) as error:
         raise HubError(
             _("{address} can't be reached: this computer seems to be offline.").format(address=libraries.endpoint()),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_studio.data.sources.hub import libraries, requests
-from llm_studio.data.sources.hub.remote_file import Place, Shard
+from llm_studio.data.sources.hub.remote_file import DatasetRevision, Shard
 from llm_studio.data.sources.hub.requests import T
 from llm_studio.errors import DownloadError
 from llm_studio.i18n import _
@@ -28,13 +28,13 @@ _AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedSplit:
     """One split of one configuration, at one version. `documents`: how many, as the authors say.
 
     `converted`: it is the hub's own conversion to Parquet.
     """
 
-    place: Place
+    revision: DatasetRevision
     config: str
     split: str
     configs: tuple[str, ...]
@@ -47,22 +47,22 @@ class Resolved:
     converted: bool
 
 
-def information(dataset: str, job: Job, revision: str | None = None) -> "DatasetInfo":
+def dataset_info(dataset: str, job: Job, revision: str | None = None) -> "DatasetInfo":
     """What the hub tells of a data set. Raises HubError."""
 
     def get() -> "DatasetInfo":
-        return libraries.api().dataset_info(dataset, revision=revision, timeout=requests.SILENCE)
+        return libraries.api().dataset_info(dataset, revision=revision, timeout=requests.READ_TIMEOUT)
 
-    return requests.ask(job, dataset, get)
+    return requests.call(job, dataset, get)
 
 
-def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Resolved:
+def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> ResolvedSplit:
     """Find the files of a split; the first where none is named and there is no “train”.
 
     Raises HubError, DownloadError with the names to choose from where one isn't there, Cancelled.
     """
     libraries.set_up_datasets()
-    about = information(dataset, job)
+    about = dataset_info(dataset, job)
     if about.gated:
         _require_access(dataset, job)
     licence = licence_of(about)
@@ -70,7 +70,7 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
     if converted:
         about = _conversion(dataset, job)
     revision = about.sha or "main"
-    place = Place(dataset, revision)
+    place = DatasetRevision(dataset, revision)
     configs = _configs(place, job)
     config = _chosen(dataset, config, configs)
     builder = _library(place, job, lambda: _builder(place, config))
@@ -88,7 +88,7 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
         raise DownloadError(_("“{name}” has no split “{split}”.").format(name=dataset, split=split),
                             _("Its splits are: {names}.").format(names=", ".join(splits)))  # fmt: skip
     figures = (builder.info.splits or {}).get(split)
-    return Resolved(
+    return ResolvedSplit(
         place, builder.config.name, split, configs, splits, kind, _options(builder.config),
         _shards(place, files[split], job), getattr(figures, "num_examples", None) or None,
         licence, converted,
@@ -97,7 +97,7 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
 
 def _require_access(dataset: str, job: Job) -> None:
     """Raise HubError where the hub wants its conditions accepted first: `datasets` hides that behind other errors."""
-    requests.ask(job, dataset, lambda: libraries.api().auth_check(dataset, repo_type="dataset"))
+    requests.call(job, dataset, lambda: libraries.api().auth_check(dataset, repo_type="dataset"))
 
 
 def licence_of(about: "DatasetInfo") -> str:
@@ -111,15 +111,15 @@ def _has_script(dataset: str, about: "DatasetInfo") -> bool:
     return any(file.rfilename == script for file in about.siblings or [])
 
 
-def newest(dataset: str, converted: bool, job: Job) -> str:
+def latest_revision(dataset: str, converted: bool, job: Job) -> str:
     """The version that the hub has now. Raises HubError."""
-    return information(dataset, job, CONVERTED if converted else None).sha or ""
+    return dataset_info(dataset, job, CONVERTED if converted else None).sha or ""
 
 
 def _conversion(dataset: str, job: Job) -> "DatasetInfo":
     """The hub's own conversion of a data set that is a script. Raises DownloadError where there is none."""
     try:
-        return information(dataset, job, CONVERTED)
+        return dataset_info(dataset, job, CONVERTED)
     except requests.HubError as error:
         if error.status != 404:
             raise
@@ -130,21 +130,21 @@ def _conversion(dataset: str, job: Job) -> "DatasetInfo":
         ) from error  # fmt: skip
 
 
-def _library(place: Place, job: Job, action: Callable[[], T]) -> T:
+def _library(place: DatasetRevision, job: Job, action: Callable[[], T]) -> T:
     """A call of `datasets`, its many kinds of refusal in one sentence."""
     from datasets.exceptions import DatasetsError
 
     try:
-        return requests.ask(job, place.dataset, action)
+        return requests.call(job, place.dataset, action)
     except (DatasetsError, ValueError, RuntimeError, KeyError, ImportError) as error:
-        reason = libraries.without_token(str(error).strip().split("\n")[0]) or type(error).__name__
+        reason = libraries.mask_token(str(error).strip().split("\n")[0]) or type(error).__name__
         raise DownloadError(
             _("“{name}” can't be read: {reason}").format(name=place.dataset, reason=reason),
             _("Choose another data set, or name one of its configurations after a colon: hf:owner/name:config."),
         ) from error
 
 
-def _configs(place: Place, job: Job) -> tuple[str, ...]:
+def _configs(place: DatasetRevision, job: Job) -> tuple[str, ...]:
     def get() -> list[str]:
         from datasets import get_dataset_config_names
 
@@ -167,7 +167,7 @@ def _chosen(dataset: str, config: str | None, configs: Sequence[str]) -> str:
         name=dataset, config=configs[0] if configs else "default", names=shown))  # fmt: skip
 
 
-def _builder(place: Place, config: str) -> "DatasetBuilder":
+def _builder(place: DatasetRevision, config: str) -> "DatasetBuilder":
     from datasets import load_dataset_builder
 
     return load_dataset_builder(place.dataset, config, revision=place.revision, cache_dir=str(libraries.cache_folder()))
@@ -186,7 +186,7 @@ def _options(config: Any) -> dict[str, Any]:
     return {name: value for name, value in changed.items() if isinstance(value, str | int | list)}
 
 
-def _shards(place: Place, addresses: Sequence[str], job: Job) -> tuple[Shard, ...]:
+def _shards(place: DatasetRevision, addresses: Sequence[str], job: Job) -> tuple[Shard, ...]:
     """The files with their sizes and checksums, in the order of `datasets`."""
     if any("::" in address for address in addresses):
         raise DownloadError(_("“{name}” keeps its texts in ZIP archives, which can't be read bit by bit.").format(
@@ -202,7 +202,7 @@ def _shards(place: Place, addresses: Sequence[str], job: Job) -> tuple[Shard, ..
                 libraries.api().get_paths_info(place.dataset, some, revision=place.revision, repo_type="dataset")
             )
 
-        for file in requests.ask(job, place.dataset, get):
+        for file in requests.call(job, place.dataset, get):
             lfs = getattr(file, "lfs", None)
             found[file.path] = Shard(file.path, getattr(file, "size", 0), lfs.sha256 if lfs else "")
     return tuple(found[path] for path in paths if path in found and found[path].size)

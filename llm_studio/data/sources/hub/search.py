@@ -15,7 +15,7 @@ _LONGEST_LIST = 20
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """A data set that a search found. `size`: bytes of its files, None where the hub doesn't tell.
 
     `documents`: how many records it holds, as the hub groups them ("1M<n<10M"). `gated`: it is given to who has
@@ -57,7 +57,7 @@ class Preview:
     texts: dict[str, tuple[str, ...]]
 
 
-def search(text: str, job: Job, limit: int = 20) -> list[Found]:
+def search(text: str, job: Job, limit: int = 20) -> list[SearchResult]:
     """The data sets whose names hold these words, the most downloaded first. Raises HubError, Cancelled."""
     if not text.strip():
         return []
@@ -69,10 +69,10 @@ def search(text: str, job: Job, limit: int = 20) -> list[Found]:
         return list(found)
 
     requests.require_connection(job)
-    return [_found(about) for about in requests.ask(job, text.strip(), get, seconds=30.0)]
+    return [_found(about) for about in requests.call(job, text.strip(), get, seconds=30.0)]
 
 
-def _found(about: Any) -> Found:
+def _found(about: Any) -> SearchResult:
     tags: Sequence[str] = about.tags or []
 
     def tagged(kind: str) -> list[str]:
@@ -80,7 +80,7 @@ def _found(about: Any) -> Found:
 
     size = getattr(about, "main_size", None) or getattr(about, "mainSize", None)
     changed = getattr(about, "last_modified", None)
-    return Found(
+    return SearchResult(
         about.id, about.downloads or 0, about.likes or 0, size if isinstance(size, int) else None,
         ", ".join(tagged("size_categories")), ", ".join(tagged("license")), tuple(tagged("language")),
         bool(about.gated), changed.date().isoformat() if changed else "",
@@ -92,13 +92,13 @@ def first_rows(dataset: str, config: str | None, split: str | None, job: Job, co
     requests.require_connection(job)
     resolved = resolve.resolve(dataset, config, split, job)
     records = plan.first_records(resolved, job, max(count, fields.SAMPLE))
-    field, conversations = fields.guessed(records)
+    field, conversations = fields.guess_field(records)
     text = fields.text_of(records[0], field, conversations) if records and field is not None else ""
     return Preview(
         dataset, resolved.config, resolved.split, resolved.configs, resolved.splits,
         {name: _kind([record.get(name) for record in records]) for name in (records[0] if records else ())},
-        tuple({name: shortened(value) for name, value in record.items()} for record in records[:count]),
-        field, conversations, shortened(text or "", 4 * _SHOWN), resolved.documents,
+        tuple({name: shorten(value) for name, value in record.items()} for record in records[:count]),
+        field, conversations, shorten(text or "", 4 * _SHOWN), resolved.documents,
         sum(shard.size for shard in resolved.shards), resolved.licence, _texts(records[:count], field, conversations),
     )  # fmt: skip
 
@@ -109,11 +109,11 @@ def _texts(
     """The first documents by the fields that can be taken as texts, the guessed one first."""
     named = [guessed] if guessed is not None else []
     found: dict[str, tuple[str, ...]] = {}
-    for name in [*named, *(name for name in fields.flat(records[0]) if name != guessed)] if records else []:
+    for name in [*named, *(name for name in fields.flatten(records[0]) if name != guessed)] if records else []:
         talk = conversations and name == guessed
         with contextlib.suppress(DownloadError):  # it holds something else
             texts = (fields.text_of(record, name, talk) for record in records)
-            found[name] = tuple(shortened(text, 2 * _SHOWN) for text in texts if text)
+            found[name] = tuple(shorten(text, 2 * _SHOWN) for text in texts if text)
     return {name: texts for name, texts in found.items() if texts}
 
 
@@ -122,7 +122,7 @@ def _kind(values: Sequence[object]) -> str:
     return next((type(value).__name__ for value in values if value is not None), "")
 
 
-def shortened(value: object, length: int = _SHOWN) -> str:
+def shorten(value: object, length: int = _SHOWN) -> str:
     """A value as text of at most so many characters."""
     if isinstance(value, bytes):
         return f"… {len(value)}"

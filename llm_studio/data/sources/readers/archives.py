@@ -12,21 +12,21 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import Trap, damaged, explained, protected
-from llm_studio.data.sources.readers.items import Item
+from llm_studio.data.sources.readers.errors import ArchiveBomb, damaged, password_protected, translate_read_errors
+from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number, size
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-MOST_TIMES = 200
+MAX_RATIO = 200
 """How many times larger than an archive that which is in it may be: texts come to 3 or 4 times, tables to 20."""
 FREE_BYTES = 1 << 26
 """... but as much is always allowed."""
-MOST_UNPACKED = 1 << 40
+MAX_UNPACKED = 1 << 40
 """Bytes that all members of an archive may have together."""
-DEEPEST = 2
+MAX_DEPTH = 2
 """Archives inside one another."""
 _LARGEST_DIRECTORY = 1 << 26
 _BETWEEN = " › "
@@ -35,17 +35,17 @@ _BETWEEN = " › "
 class Budget:
     """How much may be unpacked from an archive and from those inside it, and how much has been."""
 
-    def __init__(self, name: str, packed: int, around: "Budget | None" = None) -> None:
+    def __init__(self, name: str, packed: int, outer: "Budget | None" = None) -> None:
         self._name = name
-        self._most = min(MOST_UNPACKED, max(FREE_BYTES, packed * MOST_TIMES))
-        self._around = around
+        self._most = min(MAX_UNPACKED, max(FREE_BYTES, packed * MAX_RATIO))
+        self._around = outer
         self._spent = 0
 
     def spend(self, count: int) -> None:
         """`count` bytes more were unpacked. Raises SourceError where it is too much."""
         self._spent += count
         if self._spent > self._most:
-            raise Trap(
+            raise ArchiveBomb(
                 self._name,
                 _("{path} was left at {size}: it unpacks to far more than its own size, as only a trap does.").format(
                     path=self._name, size=size(self._most)
@@ -56,7 +56,7 @@ class Budget:
             self._around.spend(count)
 
 
-class Unpacked(io.RawIOBase):
+class CountingReader(io.RawIOBase):
     """A member's bytes, counted: those that are read again only once. Can jump about, slowly."""
 
     def __init__(self, stream: IO[bytes], spend: Callable[[int], None]) -> None:
@@ -88,17 +88,19 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
-class Member(Item):
+class ArchiveMember(InputFile):
     """A file in an archive. `budget` is the archive's."""
 
-    def __init__(self, around: Item, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]]) -> None:
+    def __init__(
+        self, around: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]]
+    ) -> None:
         super().__init__(around.name + _BETWEEN + printable(file), printable(file), size, around.depth + 1)
         self.budget = budget
         self._unpacked = unpacked
         self._counted = 0
 
     def open(self) -> BinaryIO:
-        return io.BufferedReader(Unpacked(self._unpacked(), self._spend), 1 << 16)
+        return io.BufferedReader(CountingReader(self._unpacked(), self._spend), 1 << 16)
 
     def _spend(self, position: int) -> None:
         if position > self._counted:
@@ -114,11 +116,11 @@ def printable(name: str) -> str:
 # --- .gz ---------------------------------------------------------------------------------------------------------
 
 
-def in_gzip(item: Item) -> Member:
+def gzip_member(item: InputFile) -> ArchiveMember:
     """The one file in a .gz. Raises SourceError where archives are too deep in one another."""
     check_depth(item)
-    name = item.file[:-3] if item.file.lower().endswith(".gz") else item.file
-    return Member(
+    name = item.basename[:-3] if item.basename.lower().endswith(".gz") else item.basename
+    return ArchiveMember(
         item, PurePosixPath(name).name, item.size, _budget(item), lambda: cast("IO[bytes]", _Gunzipped(item.open()))
     )
 
@@ -139,9 +141,9 @@ class _Gunzipped(gzip.GzipFile):
 
 
 @contextlib.contextmanager
-def opened_zip(item: Item, context: Context) -> Generator[tuple[zipfile.ZipFile, Budget]]:
+def open_zip(item: InputFile, context: Context) -> Generator[tuple[zipfile.ZipFile, Budget]]:
     """An archive to look into. Raises SourceError where it is damaged, or a trap."""
-    with explained(item.name), item.seekable(context.job) as stream:
+    with translate_read_errors(item.name), item.seekable(context.job) as stream:
         _check_directory(item, stream)
         try:
             archive = zipfile.ZipFile(stream)
@@ -151,22 +153,22 @@ def opened_zip(item: Item, context: Context) -> Generator[tuple[zipfile.ZipFile,
             yield archive, _budget(item)
 
 
-def member(item: Item, archive: zipfile.ZipFile, about: zipfile.ZipInfo, budget: Budget) -> Member:
+def member(item: InputFile, archive: zipfile.ZipFile, about: zipfile.ZipInfo, budget: Budget) -> ArchiveMember:
     """One file of an archive."""
     name = item.name + _BETWEEN + printable(about.filename)
 
     def unpacked() -> IO[bytes]:
         if about.flag_bits & 1:
-            raise protected(name)
+            raise password_protected(name)
         try:
             return archive.open(about)
         except (RuntimeError, ValueError, OverflowError) as error:
             raise damaged(name, error) from error
 
-    return Member(item, about.filename, about.file_size, budget, unpacked)
+    return ArchiveMember(item, about.filename, about.file_size, budget, unpacked)
 
 
-def _check_directory(item: Item, stream: BinaryIO) -> None:
+def _check_directory(item: InputFile, stream: BinaryIO) -> None:
     """Raise SourceError where the list of members alone would take too much memory."""
     end = stream.seek(0, io.SEEK_END)
     start = max(0, end - (1 << 16) - 22)
@@ -187,16 +189,16 @@ def _check_directory(item: Item, stream: BinaryIO) -> None:
         )
 
 
-def _budget(item: Item) -> Budget:
-    return Budget(item.name, item.size, item.budget if isinstance(item, Member) else None)
+def _budget(item: InputFile) -> Budget:
+    return Budget(item.name, item.size, item.budget if isinstance(item, ArchiveMember) else None)
 
 
-def check_depth(item: Item) -> None:
+def check_depth(item: InputFile) -> None:
     """Raise SourceError for an archive that is too deep inside others."""
-    if item.depth >= DEEPEST:
+    if item.depth >= MAX_DEPTH:
         raise SourceError(
             _("{path} is an archive in an archive in an archive: only {n} deep are read.").format(
-                path=item.name, n=number(DEEPEST)
+                path=item.name, n=number(MAX_DEPTH)
             ),
             _("Unpack the outer one yourself and add the folder."),
         )

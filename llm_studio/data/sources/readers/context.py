@@ -54,8 +54,8 @@ class Context:
     conversations: bool | None = None
     encoding: Encoding | None = None
     reported_fields: set[str] = field(default_factory=set[str])
-    refused: list[tuple[str, SourceError]] = field(default_factory=list[tuple[str, SourceError]])
+    skipped: list[tuple[str, SourceError]] = field(default_factory=list[tuple[str, SourceError]])
 
 
-def silent(*_about: object) -> None:
+def ignore_notice(*_about: object) -> None:
     """A `notice` that discards its message."""

@@ -12,13 +12,13 @@ from typing import Literal, TextIO
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Item
-from llm_studio.data.sources.readers.records import Choice, Record
+from llm_studio.data.sources.readers.encodings import open_text
+from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.records import FieldChoice, Record
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
-LONGEST_FIELD = 1 << 26
+MAX_FIELD = 1 << 26
 """Characters of a field, and of a line."""
 _SAMPLE = 1 << 16
 _TITLE = 80
@@ -43,22 +43,22 @@ class Dialect:
         return csv.reader(lines, delimiter=self.delimiter, doublequote=escape is None, escapechar=escape)
 
 
-def choose(item: Item, context: Context) -> Choice:
+def choose(item: InputFile, context: Context) -> FieldChoice:
     """Which column of the table holds the text."""
-    return records.choose(_rows(item, context, quiet=True), context.options.text_field)
+    return records.choose_field(_rows(item, context, quiet=True), context.options.text_field)
 
 
-def read(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each row."""
     return records.documents(item, context, lambda: _rows(item, context), choice, _("{path}, row {line}:"))
 
 
-def _rows(item: Item, context: Context, quiet: bool = False) -> Iterator[Record]:
+def _rows(item: InputFile, context: Context, quiet: bool = False) -> Iterator[Record]:
     """The rows as records, the header left out; those with too few fields lack the last of them and are told."""
-    csv.field_size_limit(LONGEST_FIELD)  # of the whole process, which reads no other tables
-    with opened_text(item, context) as stream:
-        dialect = sniff(stream.read(_SAMPLE), item.suffix == ".tsv" or item.file.lower().endswith(".tsv.gz"))
-    with opened_text(item, context) as stream:
+    csv.field_size_limit(MAX_FIELD)  # of the whole process, which reads no other tables
+    with open_text(item, context) as stream:
+        dialect = sniff(stream.read(_SAMPLE), item.suffix == ".tsv" or item.basename.lower().endswith(".tsv.gz"))
+    with open_text(item, context) as stream:
         names: list[str] = []
         short = place = 0
         try:
@@ -82,18 +82,18 @@ def _rows(item: Item, context: Context, quiet: bool = False) -> Iterator[Record]
         context.notice(ngettext(
             "{file}: {n} row has fewer fields than there are columns.",
             "{file}: {n} rows have fewer fields than there are columns.", short,
-        ).format(file=item.file, n=number(short)))  # fmt: skip
+        ).format(file=item.basename, n=number(short)))  # fmt: skip
 
 
 def _lines(stream: TextIO, context: Context) -> Iterator[str]:
     done = 0
-    while line := stream.readline(LONGEST_FIELD):
+    while line := stream.readline(MAX_FIELD):
         done += len(line)
         if done > _SAMPLE:
             context.job.check()
             done = 0
-        if len(line) == LONGEST_FIELD:
-            raise csv.Error(f"field larger than field limit ({LONGEST_FIELD})")
+        if len(line) == MAX_FIELD:
+            raise csv.Error(f"field larger than field limit ({MAX_FIELD})")
         yield line
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_studio.data.chunks import Chunk
-from llm_studio.data.sources.readers.archives import member, opened_zip
+from llm_studio.data.sources.readers.archives import member, open_zip
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import damaged, explained, protected, too_large
-from llm_studio.data.sources.readers.items import Item
+from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
+from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.i18n import _
 
 _TYPES = "[Content_Types].xml"
@@ -18,20 +18,20 @@ _LONGEST_PARAGRAPH = 1 << 26
 _OLD = b"\xd0\xcf\x11\xe0"
 
 
-def read_docx(item: Item, context: Context) -> Iterator[Chunk]:
+def read_docx(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The document's text: an empty line between paragraphs, none between the points of a list and rows of a table."""
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
 
     with item.open() as stream:
         if stream.read(4) == _OLD:  # Word keeps a document with a password in its old container
-            raise protected(item.name)
-    with opened_zip(item, context) as (archive, budget):
+            raise password_protected(item.name)
+    with open_zip(item, context) as (archive, budget):
         name = _document(item, archive)
         part = member(item, archive, archive.getinfo(name), budget)
-        written = _Written()
+        written = _DocumentText()
         parser: Any = etree.XMLParser(target=written, resolve_entities=False, no_network=True, load_dtd=False)
         try:
-            with explained(item.name), part.open() as stream:
+            with translate_read_errors(item.name), part.open() as stream:
                 while block := stream.read(_BLOCK):
                     context.job.check()
                     parser.feed(block)
@@ -39,14 +39,14 @@ def read_docx(item: Item, context: Context) -> Iterator[Chunk]:
                         raise damaged(item.name, _("it declares XML types of its own, which no document does"))
                     if written.held > _LONGEST_PARAGRAPH:
                         raise too_large(item.name, _LONGEST_PARAGRAPH)
-                    yield Chunk(written.taken(), False)
+                    yield Chunk(written.take(), False)
             parser.close()
         except etree.LxmlError as error:
             raise damaged(item.name, error) from error
-        yield Chunk(written.taken(), True)
+        yield Chunk(written.take(), True)
 
 
-def _document(item: Item, archive: zipfile.ZipFile) -> str:
+def _document(item: InputFile, archive: zipfile.ZipFile) -> str:
     names = archive.namelist()
     if _DOCUMENT in names:
         return _DOCUMENT
@@ -56,7 +56,7 @@ def _document(item: Item, archive: zipfile.ZipFile) -> str:
     return others[0]
 
 
-class _Written:
+class _DocumentText:
     """What is written in a document, gathered from the parser's events."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Written:
         self.held = 0  # characters of the paragraph, or of the row of a table
         self._begun = False
 
-    def taken(self) -> str:
+    def take(self) -> str:
         """The text that is certain by now, each part once."""
         text = "".join(self._out)
         self._out.clear()

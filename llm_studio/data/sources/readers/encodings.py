@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import BinaryIO, TextIO
 
 from llm_studio.data.sources.readers.context import Context, Encoding
-from llm_studio.data.sources.readers.errors import empty
-from llm_studio.data.sources.readers.items import CHUNK, Item
+from llm_studio.data.sources.readers.errors import no_text
+from llm_studio.data.sources.readers.items import CHUNK, InputFile
 from llm_studio.errors import SourceError
 from llm_studio.i18n import N_, _, number
 
@@ -32,12 +32,12 @@ _NOT_CONTROL = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n
 _SAMPLE = 1 << 15
 
 
-def examine(item: Item, context: Context) -> Encoding:
+def detect_encoding(item: InputFile, context: Context) -> Encoding:
     """The encoding of a file. Raises SourceError where it is empty or holds no text."""
     with item.open() as stream:
         head = stream.read(_SAMPLE)
         if not head:
-            raise empty(item.name)
+            raise no_text(item.name)
         for kind, signatures in _SIGNATURES.items():
             if head.startswith(signatures):
                 raise SourceError(
@@ -92,9 +92,9 @@ def _first_wrong_byte(chunk: bytes, stream: BinaryIO, name: str, context: Contex
 
 
 @contextmanager
-def opened_text(item: Item, context: Context, declared: str | None = None) -> Generator[TextIO]:
+def open_text(item: InputFile, context: Context, declared: str | None = None) -> Generator[TextIO]:
     """The characters of a file. `declared`: the codec that the file itself names, used where it isn't Unicode."""
-    encoding = examine(item, context)
+    encoding = detect_encoding(item, context)
     if declared and encoding.guessed:
         encoding = Encoding(declared, declared.upper())
     context.encoding = encoding
@@ -102,9 +102,9 @@ def opened_text(item: Item, context: Context, declared: str | None = None) -> Ge
         yield stream
 
 
-def tell_encoding(item: Item, encoding: Encoding, replaced: int, context: Context) -> None:
+def report_encoding(item: InputFile, encoding: Encoding, replaced: int, context: Context) -> None:
     """Say how a file was read, where it wasn't plain."""
-    text = _("{file} was read as {encoding}.").format(file=item.file, encoding=encoding.name)
+    text = _("{file} was read as {encoding}.").format(file=item.basename, encoding=encoding.name)
     if replaced:
         text += " " + _("Characters that could not be read, and became �: {count}.").format(count=number(replaced))
     if encoding.guessed or replaced:
@@ -119,19 +119,19 @@ _SYMBOL_IN_WORD = re.compile("[A-Za-zÀ-ÿ][‚„†‡ˆ‰‹›•˜™¡¢�
 _NAMES = {"mac_roman": "Mac Roman", "iso8859_15": "ISO 8859-15", "koi8_r": "KOI8-R", "shift_jis": "Shift JIS"}
 
 
-def _guess(item: Item, wrong: int) -> Encoding:
+def _guess(item: InputFile, wrong: int) -> Encoding:
     """The likeliest encoding of a text that is not UTF-8 at byte `wrong`."""
     with item.open() as stream:
         sample = b" ".join(_sample(stream, start) for start in sorted({0, max(0, wrong - _SAMPLE // 2)}))
     as_utf8 = sample.decode("utf-8", "replace")
     if _beyond_ascii(as_utf8) > 5 * as_utf8.count("\ufffd"):
         return Encoding("utf-8-sig", "UTF-8", guessed=True)  # with a few damaged bytes
-    codec = _likeliest(sample)
+    codec = _most_likely(sample)
     name = _NAMES.get(codec, codec.upper().replace("_", "-").replace("CP125", "Windows-125"))
     return Encoding(codec, name, guessed=True)
 
 
-def _likeliest(sample: bytes) -> str:
+def _most_likely(sample: bytes) -> str:
     """The codec that charset-normalizer finds likeliest; Windows-1252 where it fits as well.
 
     Left alone it takes a short French text for Baltic. Symbols inside words betray what is not Western European:

@@ -13,10 +13,10 @@ from urllib.parse import unquote
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import html
-from llm_studio.data.sources.readers.archives import Budget, member, opened_zip
+from llm_studio.data.sources.readers.archives import Budget, member, open_zip
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import damaged, explained, protected, too_large
-from llm_studio.data.sources.readers.items import Item
+from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
+from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.i18n import _
 
 _CONTAINER = "META-INF/container.xml"
@@ -28,9 +28,9 @@ _VOID = frozenset(b"area base br col embed hr img input link meta param source t
 _BLOCK = 1 << 15
 
 
-def read_epub(item: Item, context: Context) -> Iterator[Chunk]:
+def read_epub(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The book as one document, an empty line between chapters."""
-    with opened_zip(item, context) as (archive, budget):
+    with open_zip(item, context) as (archive, budget):
         book = _Book(item, context, archive, budget)
         begun = False
         for chapter in book.spine():
@@ -45,7 +45,7 @@ def read_epub(item: Item, context: Context) -> Iterator[Chunk]:
 class _Book:
     """The parts of a book."""
 
-    def __init__(self, item: Item, context: Context, archive: zipfile.ZipFile, budget: Budget) -> None:
+    def __init__(self, item: InputFile, context: Context, archive: zipfile.ZipFile, budget: Budget) -> None:
         self._item = item
         self._context = context
         self._archive = archive
@@ -82,7 +82,7 @@ class _Book:
                 unquote(e.get("URI", "")) for e in self._xml(_ENCRYPTION).iter() if _local(e) == "CipherReference"
             }
             if locked & chapters:
-                raise protected(self._item.name)
+                raise password_protected(self._item.name)
 
     def text(self, name: str) -> Iterator[str]:
         """What is seen of a chapter, part by part."""
@@ -92,14 +92,14 @@ class _Book:
             encoding = "utf-16"
         page = page.decode(encoding or "utf-8-sig", "replace").encode()
         page = _CLOSED_AT_ONCE.sub(_with_an_end, page)
-        seen = html.Seen(of_the_web=False)
+        seen = html.VisibleText(web_page=False)
         feed = html.parser(seen)
         for start in range(0, len(page), _BLOCK):
             self._context.job.check()
             feed.feed(page[start : start + _BLOCK])
-            yield seen.taken()
+            yield seen.take()
         html.finish(feed)
-        yield seen.taken()
+        yield seen.take()
 
     def _xml(self, name: str) -> Any:
         """The root of one of the small files that describe the book."""
@@ -118,7 +118,7 @@ class _Book:
 
     def _bytes(self, name: str) -> bytes:
         part = member(self._item, self._archive, self._names[name], self._budget)
-        with explained(part.name), part.open() as stream:
+        with translate_read_errors(part.name), part.open() as stream:
             content = stream.read(_LARGEST_CHAPTER + 1)
         self._context.job.check()
         if len(content) > _LARGEST_CHAPTER:

@@ -12,7 +12,7 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import _, size
 
 
-class Trap(SourceError):  # noqa: N818
+class ArchiveBomb(SourceError):  # noqa: N818
     """An archive, `name`, that unpacks to too much: nothing more is read of it."""
 
     def __init__(self, name: str, what: str, to_do: str) -> None:
@@ -20,7 +20,7 @@ class Trap(SourceError):  # noqa: N818
         self.name = name
 
 
-def empty(name: str) -> SourceError:
+def no_text(name: str) -> SourceError:
     """There is no text in the file."""
     return SourceError(_("There is no text in {path}.").format(path=name), _("Choose another file."))
 
@@ -42,7 +42,7 @@ def damaged(name: str, reason: object) -> SourceError:
     )
 
 
-def protected(name: str) -> SourceError:
+def password_protected(name: str) -> SourceError:
     """A file that asks for a password."""
     return SourceError(
         _("{path} is protected by a password or by encryption.").format(path=name),
@@ -51,7 +51,7 @@ def protected(name: str) -> SourceError:
 
 
 @contextlib.contextmanager
-def explained(name: str) -> Generator[None]:
+def translate_read_errors(name: str) -> Generator[None]:
     """Turn the operating system's refusals to read, and what archives say when damaged, into a SourceError."""
     try:
         yield

@@ -8,8 +8,8 @@ from typing import Any
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Item
+from llm_studio.data.sources.readers.encodings import open_text
+from llm_studio.data.sources.readers.items import InputFile
 
 _BLOCK = 1 << 15
 _LONGEST_FEED = 1 << 23
@@ -50,10 +50,10 @@ _LONGEST_LINK = 100
 _DECLARED = re.compile(r"""<(?:\?xml|meta)[^>]{0,200}?(?:encoding|charset)\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I)
 
 
-def read_html(item: Item, context: Context) -> Iterator[Chunk]:
+def read_html(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The page as one document."""
-    with opened_text(item, context, _declared(item)) as stream:
-        seen = Seen(of_the_web=True)
+    with open_text(item, context, _declared(item)) as stream:
+        seen = VisibleText(web_page=True)
         feed, fed = parser(seen), 0
         while block := stream.read(_BLOCK):
             context.job.check()
@@ -63,12 +63,12 @@ def read_html(item: Item, context: Context) -> Iterator[Chunk]:
             if fed > _LONGEST_FEED and (place := _new_part(block, fed)) is not None:
                 feed.feed(block[:place].encode("utf-8", "replace"))
                 finish(feed)
-                seen.begin_anew()
+                seen.restart()
                 feed, fed, block = parser(seen), 0, block[place:]
             feed.feed(block.encode("utf-8", "replace"))
-            yield Chunk(seen.taken(), False)
+            yield Chunk(seen.take(), False)
         finish(feed)
-        yield Chunk(seen.taken(), True)
+        yield Chunk(seen.take(), True)
 
 
 def _new_part(block: str, fed: int) -> int | None:
@@ -79,7 +79,7 @@ def _new_part(block: str, fed: int) -> int | None:
     return block.find(" ") + 1
 
 
-def _declared(item: Item) -> str | None:
+def _declared(item: InputFile) -> str | None:
     """The encoding that a page names itself, if Python knows it."""
     with item.open() as stream:
         return declared_encoding(stream.read(4096))
@@ -99,7 +99,7 @@ def declared_encoding(head: bytes) -> str | None:
     return None if name.startswith("utf") or not known._is_text_encoding else name  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
 
-def parser(target: "Seen") -> Any:
+def parser(target: "VisibleText") -> Any:
     """A parser of HTML that is fed bytes of UTF-8 and tells `target` what it meets; it builds no tree."""
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
 
@@ -114,15 +114,15 @@ def finish(feed: Any) -> None:
         feed.close()
 
 
-class Seen:
+class VisibleText:
     """What a reader sees of a page, gathered from the parser's events.
 
     `of_the_web`: short blocks that are links, several in a row, are navigation, and so is what stands beside the text.
     """
 
-    def __init__(self, of_the_web: bool) -> None:
-        self._of_the_web = of_the_web
-        self._unseen = _UNSEEN | _BESIDE if of_the_web else _UNSEEN
+    def __init__(self, web_page: bool) -> None:
+        self._of_the_web = web_page
+        self._unseen = _UNSEEN | _BESIDE if web_page else _UNSEEN
         self._out: list[str] = []
         self._block: list[str] = []
         self._length = self._linked = 0  # characters of the block, and of those in links
@@ -132,13 +132,13 @@ class Seen:
         self._begun = self._within = False  # something is out; a part of this block is out
         self._waiting: list[tuple[int, str]] = []  # blocks that are links: navigation, if there are several
 
-    def taken(self) -> str:
+    def take(self) -> str:
         """The text that is certain by now, each part once."""
         text = "".join(self._out)
         self._out.clear()
         return text
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Another parser goes on with the page."""
         self._depth = self._hidden_at = self._links = self._as_written = 0
 

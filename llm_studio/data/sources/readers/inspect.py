@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from llm_studio.data.sources.readers.archives import opened_zip
-from llm_studio.data.sources.readers.context import Context, silent
-from llm_studio.data.sources.readers.errors import explained
-from llm_studio.data.sources.readers.folder import files_in, members, nothing_to_read, on_disk
-from llm_studio.data.sources.readers.items import DiskItem, Item, Position
+from llm_studio.data.sources.readers.archives import open_zip
+from llm_studio.data.sources.readers.context import Context, ignore_notice
+from llm_studio.data.sources.readers.errors import translate_read_errors
+from llm_studio.data.sources.readers.folder import disk_files, list_files, members, no_readable_files
+from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
 from llm_studio.data.sources.readers.options import ReadOptions
-from llm_studio.data.sources.readers.read import choice_of, decide, pieces_of, unwrapped
-from llm_studio.data.sources.readers.records import Choice, Column
+from llm_studio.data.sources.readers.read import chunks_of, decompressed, detect_conversations, field_choice_of
+from llm_studio.data.sources.readers.records import Column, FieldChoice
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 FIRST_DOCUMENTS = 5
-SHORTENED = 1000
+MAX_SHOWN = 1000
 """Characters shown of a document."""
 _MOST_READ = 1_000_000
 _PATIENCE = 2.0
@@ -59,33 +59,33 @@ class Inspection:
     notes: tuple[str, ...] = ()
 
 
-def look(path: Path, options: ReadOptions, job: Job) -> Inspection:
+def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
     """What is at `path`. Raises SourceError where nothing can be read, Cancelled when the job is to stop."""
     notes: list[str] = []
     context = Context(options, notes.append, job, quick=True)
     name = str(path)
     try:
-        with explained(name):
+        with translate_read_errors(name):
             if not path.exists():
                 raise SourceError(_("{path} does not exist.").format(path=name),
                                   _("Check the name, or choose it again."))  # fmt: skip
             if path.is_dir():
-                found = files_in(path, job)
-                items = list(on_disk(found, Position(), silent))
+                found = list_files(path, job)
+                items = list(disk_files(found, ReadProgress(), ignore_notice))
                 seen = _look_at_several(path, "folder", items, context)
             else:
-                item = DiskItem(path)
-                inner = unwrapped(item)
+                item = DiskFile(path)
+                inner = decompressed(item)
                 seen = _look_into_zip(path, inner, context) if inner.suffix == ".zip" else _look_at_one(item, context)
     finally:
         context.workers.end()
     return replace(seen, path=path, notes=tuple(notes))
 
 
-def _look_at_one(item: Item, context: Context) -> Inspection:
+def _look_at_one(item: InputFile, context: Context) -> Inspection:
     """What is in one file. Raises SourceError where it can't be read."""
-    inner = unwrapped(item)
-    choice = choice_of(inner, context)
+    inner = decompressed(item)
+    choice = field_choice_of(inner, context)
     documents: tuple[str, ...] = ()
     problem = ""
     try:
@@ -102,26 +102,26 @@ def _look_at_one(item: Item, context: Context) -> Inspection:
     ), choice)  # fmt: skip
 
 
-def _with_choice(seen: Inspection, choice: Choice | None) -> Inspection:
+def _with_choice(seen: Inspection, choice: FieldChoice | None) -> Inspection:
     if choice is None:
         return seen
     return replace(seen, columns=choice.columns, text_field=choice.field, field_guessed=choice.guessed,
                    conversations=choice.conversations)  # fmt: skip
 
 
-def _look_into_zip(path: Path, item: Item, context: Context) -> Inspection:
+def _look_into_zip(path: Path, item: InputFile, context: Context) -> Inspection:
     with ExitStack() as stack:
-        archive, budget = stack.enter_context(opened_zip(item, context))
+        archive, budget = stack.enter_context(open_zip(item, context))
         inside = members(item, archive, budget)
         if not inside:
-            raise nothing_to_read(item.name)
+            raise no_readable_files(item.name)
         return _look_at_several(path, "zip", inside, context)
 
 
-def _look_at_several(path: Path, kind: str, items: Sequence[Item], context: Context) -> Inspection:
+def _look_at_several(path: Path, kind: str, items: Sequence[InputFile], context: Context) -> Inspection:
     """What is in the files of a folder or an archive, as many as can be looked into in a moment."""
     began = time.monotonic()
-    decide(items, context)
+    detect_conversations(items, context)
     documents: list[str] = []
     refused: list[tuple[str, str]] = []
     best: Inspection | None = None
@@ -152,10 +152,10 @@ def _look_at_several(path: Path, kind: str, items: Sequence[Item], context: Cont
     )  # fmt: skip
 
 
-def _look_inside(item: Item, context: Context, wanted: int) -> Inspection:
+def _look_inside(item: InputFile, context: Context, wanted: int) -> Inspection:
     """What is in one of several files; its first `wanted` documents, or whether there are any."""
     context.encoding = None
-    choice = choice_of(item, context)
+    choice = field_choice_of(item, context)
     documents = tuple(_first_documents(item, context, max(1, wanted)))
     encoding = context.encoding
     return _with_choice(Inspection(
@@ -164,15 +164,15 @@ def _look_inside(item: Item, context: Context, wanted: int) -> Inspection:
     ), choice)  # fmt: skip
 
 
-def _first_documents(item: Item, context: Context, count: int) -> Iterator[str]:
+def _first_documents(item: InputFile, context: Context, count: int) -> Iterator[str]:
     """The first documents, shortened; fewer where they are long."""
     text, read = "", 0
-    for piece in islice(pieces_of(item, context), 10_000):
+    for piece in islice(chunks_of(item, context), 10_000):
         read += len(piece.text)
-        if len(text) <= SHORTENED:
-            text += piece.text[: SHORTENED + 1]
+        if len(text) <= MAX_SHOWN:
+            text += piece.text[: MAX_SHOWN + 1]
         if piece.ends or read > _MOST_READ:
-            yield text if len(text) <= SHORTENED else text[: SHORTENED - 1] + "…"
+            yield text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
             text = ""
             count -= 1
             if count <= 0 or read > _MOST_READ:

@@ -19,13 +19,13 @@ _IN_MEMORY = 1 << 24
 _LARGEST_COPY = 1 << 32
 
 
-class Item(ABC):
+class InputFile(ABC):
     """One file. `name` is for people, `file` its last part, `size` its bytes as far as known, `depth` the number of
     archives around it."""
 
     def __init__(self, name: str, file: str, size: int, depth: int = 0) -> None:
         self.name = name
-        self.file = file
+        self.basename = file
         self.suffix = Path(file).suffix.lower()
         self.size = size
         self.depth = depth
@@ -47,18 +47,18 @@ class Item(ABC):
             yield copy  # pyright: ignore[reportReturnType]  it has all that a BinaryIO has
 
 
-class DiskItem(Item):
+class DiskFile(InputFile):
     """A file on the disk."""
 
-    def __init__(self, path: Path, at: "Position | None" = None) -> None:
+    def __init__(self, path: Path, progress: "ReadProgress | None" = None) -> None:
         super().__init__(str(path), path.name, path.stat().st_size)
         self.path = path
-        self._at = at
+        self._at = progress
 
     def open(self) -> BinaryIO:
         stream = self.path.open("rb")
         if self._at is not None:
-            self._at.follow(stream)
+            self._at.track(stream)
         return stream
 
     @contextlib.contextmanager
@@ -67,23 +67,23 @@ class DiskItem(Item):
             yield stream
 
 
-class Position:
+class ReadProgress:
     """How many bytes of the files on the disk have been gone through."""
 
     def __init__(self) -> None:
         self._before = 0
         self._stream: BinaryIO | None = None
 
-    def follow(self, stream: BinaryIO) -> None:
+    def track(self, stream: BinaryIO) -> None:
         """`stream` is what is read now."""
         self._stream = stream
 
-    def passed(self, size: int) -> None:
+    def finish(self, size: int) -> None:
         """A file of `size` bytes is done with."""
         self._before += size
         self._stream = None
 
-    def now(self) -> int:
+    def bytes_read(self) -> int:
         """Bytes so far."""
         try:
             return self._before + (self._stream.tell() if self._stream is not None else 0)

@@ -10,13 +10,13 @@ from typing import Any, TextIO, cast
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Item
-from llm_studio.data.sources.readers.records import Choice, Record
+from llm_studio.data.sources.readers.encodings import open_text
+from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.records import FieldChoice, Record
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
 
-LONGEST_RECORD = 1 << 26
+MAX_RECORD = 1 << 26
 """Characters."""
 _BLOCK = 1 << 16
 _HOLDERS = ("data", "rows", "records", "items", "examples", "documents", "texts", "entries", "articles", "stories",
@@ -28,27 +28,27 @@ _decode = json.JSONDecoder().raw_decode
 # --- .jsonl ------------------------------------------------------------------------------------------------------
 
 
-def choose_lines(item: Item, context: Context) -> Choice:
+def choose_lines(item: InputFile, context: Context) -> FieldChoice:
     """Where the documents of a .jsonl are, from its first lines."""
-    return records.choose(_lines(item, context), context.options.text_field)
+    return records.choose_field(_lines(item, context), context.options.text_field)
 
 
-def read_lines(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+def read_lines(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each line; lines that are empty, and fields that are null, are passed over."""
     return records.documents(item, context, lambda: _lines(item, context), choice, _("{path}, line {line}:"))
 
 
-def _lines(item: Item, context: Context) -> Iterator[Record]:
-    with opened_text(item, context) as stream:
+def _lines(item: InputFile, context: Context) -> Iterator[Record]:
+    with open_text(item, context) as stream:
         place = 0
-        while line := stream.readline(LONGEST_RECORD):
+        while line := stream.readline(MAX_RECORD):
             place += 1
             if place % 1000 == 0 or len(line) > _BLOCK:
                 context.job.check()
             if line.isspace():
                 continue
             try:
-                if len(line) == LONGEST_RECORD and not line.endswith("\n"):
+                if len(line) == MAX_RECORD and not line.endswith("\n"):
                     raise _too_long()
                 yield Record(place, _object(json.loads(line)))
             except (ValueError, RecursionError) as error:
@@ -66,19 +66,19 @@ def _object(content: object) -> dict[str, object]:
 # --- .json -------------------------------------------------------------------------------------------------------
 
 
-def choose_values(item: Item, context: Context) -> Choice:
+def choose_values(item: InputFile, context: Context) -> FieldChoice:
     """Where the documents of a .json are, from its first records."""
-    return records.choose(_values(item, context), context.options.text_field)
+    return records.choose_field(_values(item, context), context.options.text_field)
 
 
-def read_values(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+def read_values(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each record."""
     return records.documents(item, context, lambda: _values(item, context), choice, _("{path}, record {line}:"))
 
 
-def _values(item: Item, context: Context) -> Iterator[Record]:
+def _values(item: InputFile, context: Context) -> Iterator[Record]:
     done = 0
-    with opened_text(item, context) as stream:
+    with open_text(item, context) as stream:
         try:
             for value in _Json(stream, context).records():
                 yield Record(done + 1, {"text": value} if isinstance(value, str) else _object(value))
@@ -146,7 +146,7 @@ class _Json:
                 before = len(self._text) - self._place
                 record[str(name)] = self._value()
                 length += max(0, before - len(self._text) + self._place)
-                if length > LONGEST_RECORD:
+                if length > MAX_RECORD:
                     raise _too_long()
             if self._after(",}") == "}":
                 break
@@ -191,7 +191,7 @@ class _Json:
                     raise _not_json(error) from error
             except (ValueError, RecursionError) as error:
                 raise _not_json(error) from error
-            if len(self._text) - self._place > LONGEST_RECORD:
+            if len(self._text) - self._place > MAX_RECORD:
                 raise _too_long()
             self._more(size)
             size *= 2
@@ -215,7 +215,7 @@ def _is_list(value: object) -> bool:
 # --- Sentences ---------------------------------------------------------------------------------------------------
 
 
-def _wrong(item: Item, place: str, line: int, error: SourceError) -> SourceError:
+def _wrong(item: InputFile, place: str, line: int, error: SourceError) -> SourceError:
     return SourceError(f"{place.format(path=item.name, line=line)} {error.what}", error.to_do)
 
 
@@ -234,6 +234,6 @@ def _not_an_object(what: str) -> SourceError:
 
 def _too_long() -> SourceError:
     return SourceError(
-        _("this record has more than {n} characters.").format(n=number(LONGEST_RECORD)),
+        _("this record has more than {n} characters.").format(n=number(MAX_RECORD)),
         _("Split it, or save the texts as plain text (.txt)."),
     )

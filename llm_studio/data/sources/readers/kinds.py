@@ -16,8 +16,8 @@ from llm_studio.data.sources.readers import (
     text,
 )  # fmt: skip
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.items import Item
-from llm_studio.data.sources.readers.records import Choice
+from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.records import FieldChoice
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Kind:
     """Files with one of these suffixes, and the function that reads the documents in one."""
 
     suffixes: tuple[str, ...]
-    read: Callable[[Item, Context], Iterator[Chunk]]
+    read: Callable[[InputFile, Context], Iterator[Chunk]]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class RecordKind:
     """
 
     suffixes: tuple[str, ...]
-    choose: Callable[[Item, Context], Choice]
-    read: Callable[[Item, Context, Choice], Iterator[Chunk]]
+    choose: Callable[[InputFile, Context], FieldChoice]
+    read: Callable[[InputFile, Context, FieldChoice], Iterator[Chunk]]
     read_twice: bool = True
 
 

@@ -8,8 +8,8 @@ from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged
-from llm_studio.data.sources.readers.items import Item
-from llm_studio.data.sources.readers.records import Choice, Record
+from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.records import FieldChoice, Record
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
@@ -21,18 +21,18 @@ _MOST_ROWS = 256
 _PEEKED_ROWS = 16
 
 
-def choose(item: Item, context: Context) -> Choice:
+def choose(item: InputFile, context: Context) -> FieldChoice:
     """Which column holds the text."""
-    return records.choose(_rows(item, context, None), context.options.text_field)
+    return records.choose_field(_rows(item, context, None), context.options.text_field)
 
 
-def read(item: Item, context: Context, choice: Choice) -> Iterator[Chunk]:
+def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each row."""
     names = [choice.field] if choice.field is not None else None
     return records.documents(item, context, lambda: _rows(item, context, names), choice, _("{path}, row {line}:"))
 
 
-def _rows(item: Item, context: Context, names: list[str] | None) -> Iterator[Record]:
+def _rows(item: InputFile, context: Context, names: list[str] | None) -> Iterator[Record]:
     """The rows with the columns `names`, or with all that can hold texts. Raises SourceError."""
     import pyarrow.parquet as pq
 
@@ -88,7 +88,7 @@ def _values(column: Any) -> list[object]:
 
 
 @contextlib.contextmanager
-def _explained(item: Item) -> Generator[None]:
+def _explained(item: InputFile) -> Generator[None]:
     """Turn what can be wrong with a Parquet file into a SourceError."""
     import pyarrow as pa
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import damaged, empty, protected, too_large
-from llm_studio.data.sources.readers.items import CHUNK, LARGEST_DOCUMENT, DiskItem, Item
+from llm_studio.data.sources.readers.errors import damaged, no_text, password_protected, too_large
+from llm_studio.data.sources.readers.items import CHUNK, LARGEST_DOCUMENT, DiskFile, InputFile
 from llm_studio.data.sources.readers.worker_process import Refused
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
@@ -19,17 +19,17 @@ _HYPHENS = "-\u2010\xad"
 _LONG_LINE = 0.6
 
 
-def read_pdf(item: Item, context: Context) -> Iterator[Chunk]:
+def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The document's pages, a blank line between two of them."""
     found = False
     try:
-        for page in context.workers.get(pages_of).parts(_source(item, context), item.name, context.job):
-            text = flowing(page)
+        for page in context.workers.get(pages_of).results(_source(item, context), item.name, context.job):
+            text = reflow(page)
             if text:
                 yield Chunk(("\n\n" if found else "") + text, False)
                 found = True
     except Refused:
-        raise protected(item.name) from None
+        raise password_protected(item.name) from None
     if not found:
         raise SourceError(
             _("{path} holds no text, only pictures of pages: it was scanned.").format(path=item.name),
@@ -38,15 +38,15 @@ def read_pdf(item: Item, context: Context) -> Iterator[Chunk]:
     yield Chunk("", True)
 
 
-def _source(item: Item, context: Context) -> Path | bytes:
+def _source(item: InputFile, context: Context) -> Path | bytes:
     """What the other process can open: the file itself, or the bytes of a member of an archive."""
     with item.open() as stream:
         head = stream.read(1024)
         if not head:
-            raise empty(item.name)
+            raise no_text(item.name)
         if b"%PDF-" not in head:
             raise damaged(item.name, _("it doesn't begin like a PDF document"))
-        if isinstance(item, DiskItem):
+        if isinstance(item, DiskFile):
             return item.path
         chunks, length = [head], len(head)
         while chunk := stream.read(CHUNK):
@@ -58,7 +58,7 @@ def _source(item: Item, context: Context) -> Path | bytes:
         return b"".join(chunks)
 
 
-def flowing(page: str) -> str:
+def reflow(page: str) -> str:
     """The lines of a page, with words that were divided at their ends made whole, and sentences that go on in the
     next line joined. Short lines (titles, page numbers, verses) stay lines."""
     lines = [line.strip() for line in page.replace("\r\n", "\n").replace("\r", "\n").split("\n")]

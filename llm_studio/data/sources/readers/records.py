@@ -9,7 +9,7 @@ from typing import NamedTuple
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import conversations
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.items import Item
+from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
@@ -41,7 +41,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Choice:
+class FieldChoice:
     """Where the documents of some records are. `field` is None where they are conversations or nothing was found;
     `guessed`: nobody named it."""
 
@@ -51,7 +51,7 @@ class Choice:
     columns: tuple[Column, ...]
 
 
-def choose(records: Iterable[Record], wanted: str | None) -> Choice:
+def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
     """The field that holds the text, found from the first of `records` unless one is `wanted`."""
     sample: list[Mapping[str, object]] = []
     characters = 0
@@ -61,13 +61,13 @@ def choose(records: Iterable[Record], wanted: str | None) -> Choice:
         if characters > _SAMPLE_CHARACTERS:
             break
     columns = _columns(sample)
-    talks = sum(map(conversations.recognised, sample)) * 2 > len(sample)
-    if wanted is not None:
-        holds_turns = talks and any(isinstance(fields.get(wanted), (list, tuple)) for fields in sample)
-        return Choice(None if holds_turns else wanted, False, holds_turns, columns)
+    talks = sum(map(conversations.is_conversation, sample)) * 2 > len(sample)
+    if name is not None:
+        holds_turns = talks and any(isinstance(fields.get(name), (list, tuple)) for fields in sample)
+        return FieldChoice(None if holds_turns else name, False, holds_turns, columns)
     if talks:
-        return Choice(None, True, True, columns)
-    return Choice(_likeliest(columns, len(sample)), True, False, columns)
+        return FieldChoice(None, True, True, columns)
+    return FieldChoice(_most_likely(columns, len(sample)), True, False, columns)
 
 
 def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
@@ -86,7 +86,7 @@ def _short(value: object) -> str:
     return text if len(text) <= _EXAMPLE_CHARACTERS else text[: _EXAMPLE_CHARACTERS - 1] + "…"
 
 
-def _likeliest(columns: tuple[Column, ...], records: int) -> str | None:
+def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
     """The field with a telling name, or else the one with the longest texts that are made of words."""
     textual = [column for column in columns if column.texts * 2 >= min(records, 2) and column.texts > 0]
     longest = max((column.characters for column in textual), default=0)
@@ -106,32 +106,32 @@ def _likeliest(columns: tuple[Column, ...], records: int) -> str | None:
 
 
 def documents(
-    item: Item, context: Context, rows: Callable[[], Iterator[Record]], chosen: Choice, place: str,
+    item: InputFile, context: Context, rows: Callable[[], Iterator[Record]], choice: FieldChoice, place: str,
 ) -> Iterator[Chunk]:  # fmt: skip
     """The documents of the records that `rows` begins to read.
 
     `place` names one in a sentence: "{path}, line {line}:". Records that are empty are passed over.
     """
-    if chosen.conversations:
+    if choice.conversations:
         yield from _conversations(item, context, rows())
         return
-    if not chosen.columns and chosen.field is None:
+    if not choice.columns and choice.field is None:
         return
-    if chosen.field is None:
-        known = ", ".join(column.name for column in chosen.columns[:12])
+    if choice.field is None:
+        known = ", ".join(column.name for column in choice.columns[:12])
         raise SourceError(
             _("{path} holds no field of texts; its fields are: {known}.").format(
                 path=item.name, known=known or _("none")
             ),
             _("Choose one with --text-field."),
         )
-    if chosen.guessed and chosen.field != "text" and chosen.field not in context.reported_fields and not context.quick:
-        context.reported_fields.add(chosen.field)
+    if choice.guessed and choice.field != "text" and choice.field not in context.reported_fields and not context.quick:
+        context.reported_fields.add(choice.field)
         context.notice(_("{file}: the texts were taken from the field “{field}”.").format(
-            file=item.file, field=chosen.field))  # fmt: skip
+            file=item.basename, field=choice.field))  # fmt: skip
     for record in rows():
         try:
-            text = text_of(record.fields, chosen.field)
+            text = text_of(record.fields, choice.field)
         except SourceError as error:
             where = place.format(path=item.name, line=record.place)
             raise SourceError(f"{where} {error.what}", error.to_do) from error
@@ -153,10 +153,10 @@ def text_of(fields: Mapping[str, object], name: str) -> str:
     raise SourceError(_("the field “{name}” is not a text.").format(name=name), _("Choose one with --text-field."))
 
 
-def _conversations(item: Item, context: Context, rows: Iterator[Record]) -> Iterator[Chunk]:
+def _conversations(item: InputFile, context: Context, rows: Iterator[Record]) -> Iterator[Chunk]:
     passed_over = 0
     for record in rows:
-        if conversations.recognised(record.fields):
+        if conversations.is_conversation(record.fields):
             yield Chunk(conversations.render(record.fields), True)
         else:
             passed_over += 1
@@ -164,4 +164,4 @@ def _conversations(item: Item, context: Context, rows: Iterator[Record]) -> Iter
         context.notice(ngettext(
             "{file}: {n} record is no conversation and was passed over.",
             "{file}: {n} records are no conversations and were passed over.", passed_over,
-        ).format(file=item.file, n=number(passed_over)))  # fmt: skip
+        ).format(file=item.basename, n=number(passed_over)))  # fmt: skip

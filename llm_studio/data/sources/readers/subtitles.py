@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Item
+from llm_studio.data.sources.readers.encodings import open_text
+from llm_studio.data.sources.readers.items import InputFile
 
 _BLOCK = 1 << 16
 _TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]\d+\s*-->\s*\d+:\d+:\d+[,.]\d+")
@@ -18,11 +18,11 @@ _MARKS = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|c|v)\b[^<>\n]{0,200}>|\{\\[^{}\
 _SENTENCE_ENDS = '.?!…:;。？！"”»♪)]'
 
 
-def read_srt(item: Item, context: Context) -> Iterator[Chunk]:
+def read_srt(item: InputFile, context: Context) -> Iterator[Chunk]:
     """All that is spoken, as one document: a sentence that goes on in the next subtitle stays one line."""
     before = ""
     number = ""  # a line of digits alone, which is spoken unless times follow
-    with opened_text(item, context) as stream:
+    with open_text(item, context) as stream:
         while line := stream.readline(_BLOCK):
             context.job.check()
             if _TIMES.match(line):

@@ -5,17 +5,17 @@ from typing import TextIO
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.encodings import opened_text
-from llm_studio.data.sources.readers.items import Item
+from llm_studio.data.sources.readers.encodings import open_text
+from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.data.sources.readers.options import BLANK, END_OF_TEXT
 
 BLOCK = 1 << 16
 """Characters read at once."""
 
 
-def read_text(item: Item, context: Context) -> Iterator[Chunk]:
+def read_text(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The documents between separators, without the line ends around them; the whole file where there is none."""
-    with opened_text(item, context) as stream:
+    with open_text(item, context) as stream:
         yield from _documents(stream, context.options.separator)
 
 

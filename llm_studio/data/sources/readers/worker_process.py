@@ -22,9 +22,9 @@ from llm_studio.jobs import Job
 
 _LOOK = 0.1
 """Seconds between two looks at the job and at the process."""
-LONGEST = 30.0
+TIMEOUT = 30.0
 """Seconds that one part of a file (a page) may take."""
-MOST_MEMORY = 2_000_000_000
+MAX_MEMORY = 2_000_000_000
 """Bytes that the process may hold."""
 
 _Message = tuple[Literal["part", "refused", "failed"], str] | tuple[Literal["end"], None]
@@ -51,7 +51,7 @@ class WorkerProcess:
         self._process: BaseProcess | None = None
         self._connection: _Connection | None = None
 
-    def parts(self, source: Path | bytes, name: str, job: Job) -> Iterator[str]:
+    def results(self, source: Path | bytes, name: str, job: Job) -> Iterator[str]:
         """What the function gives for `source`, the file `name`. Raises SourceError, Refused, Cancelled."""
         connection, process = self._started()
         whole = False
@@ -79,10 +79,10 @@ class WorkerProcess:
         began = time.monotonic()
         while not _has_come(connection):
             job.check()
-            if time.monotonic() - began > LONGEST:
+            if time.monotonic() - began > TIMEOUT:
                 raise SourceError(
                     _("{path} takes too long to be read: more than {n} seconds for one page.").format(
-                        path=name, n=number(LONGEST)
+                        path=name, n=number(TIMEOUT)
                     ),
                     _("Save it as plain text (.txt) in its own program."),
                 )
@@ -90,10 +90,10 @@ class WorkerProcess:
                 memory = psutil.Process(process.pid).memory_info().rss
             except psutil.Error:  # it has died: its connection tells
                 continue
-            if memory > MOST_MEMORY:
+            if memory > MAX_MEMORY:
                 raise SourceError(
                     _("{path} takes too much memory to be read: more than {size}.").format(
-                        path=name, size=size(MOST_MEMORY)
+                        path=name, size=size(MAX_MEMORY)
                     ),
                     _("Save it as plain text (.txt) in its own program."),
                 )

@@ -15,7 +15,7 @@ from llm_studio.workflows.data import download as hub
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.hub import HubDialog
     from llm_studio.ui.page import Page
-    from llm_studio.workflows.data.download import DownloadRequest, Found, Preview, Unfinished
+    from llm_studio.workflows.data.download import DownloadRequest, Preview, SearchResult, Unfinished
     from llm_studio.workflows.data.sources import Source
     from llm_studio.workflows.overview import Project
 
@@ -80,7 +80,7 @@ class Downloads(QObject):
             Query(_SEARCH, lambda job: (words, hub.search(words, job)), page_shows_errors=True, outlives_project=True)
         )
 
-    def _show_found(self, answer: "tuple[str, list[Found]]") -> None:
+    def _show_found(self, answer: "tuple[str, list[SearchResult]]") -> None:
         words, found = answer
         if self._dialog is not None and self._dialog.words.text().strip() == words:
             self._dialog.show_found(found)
