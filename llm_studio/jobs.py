@@ -1,16 +1,21 @@
-"""What a running job may do: report, and ask whether to stop or to save.
+"""The context of a running job: it reports events and checks whether to stop or to save.
 
-A job is a plain function that gets a `Job`. The command line runs it in place, the window in a thread, a test
-with `events.append`. Requests come from another thread or a signal handler; the job looks at safe points.
+A job is a plain function that receives a `Job`. The command line runs it in place, the window in a thread, a test
+with `events.append`. Requests come from another thread or a signal handler; the job checks for them at safe points.
 """
 
 import contextlib
+import queue
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 from llm_studio.errors import Cancelled
 from llm_studio.events import Event
+
+_T = TypeVar("_T")
+_POLL_SECONDS = 0.2
 
 
 def _ignore(event: Event) -> None:
@@ -27,33 +32,72 @@ class Job:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the job should end soon, keeping what it can."""
+        """Whether the job should end soon and keep what it can."""
         return self._stop.is_set()
 
     def request_stop(self) -> None:
-        """Ask the job to end. Safe from any thread and from a signal handler."""
+        """Request that the job ends. Safe from any thread and from a signal handler."""
         self._stop.set()
 
     def request_save(self) -> None:
-        """Ask a training to save a checkpoint now and go on."""
+        """Request that a training run saves a checkpoint now and continues."""
         self._save.set()
 
     def take_save_request(self) -> bool:
-        """Whether a save was asked for since the last call."""
+        """Whether a save was requested since the last call."""
         if not self._save.is_set():
             return False
         self._save.clear()
         return True
 
     def check(self) -> None:
-        """Raise Cancelled if the job should end: for jobs that have nothing to keep yet."""
+        """Raise Cancelled if the job should end: for jobs with nothing to keep yet."""
         if self.stop_requested:
             raise Cancelled
 
     def wait(self, seconds: float) -> None:
-        """Do nothing for so long. Raises Cancelled as soon as the job should end."""
+        """Sleep. Raises Cancelled as soon as the job should end."""
         self._stop.wait(seconds)
         self.check()
+
+
+def iterate_in_thread(job: Job, produce: Callable[[threading.Event], Iterator[_T]]) -> Generator[_T]:
+    """Yield what `produce` yields in a thread, so that the job can be stopped while that waits for the network.
+
+    `produce` gets an event that is set once nobody waits for further items. Raises what it raises, and Cancelled.
+    """
+    items: queue.Queue[tuple[_T] | BaseException | None] = queue.Queue(maxsize=4)
+    abandoned = threading.Event()
+
+    def put(item: tuple[_T] | BaseException | None) -> None:
+        while not abandoned.is_set():
+            with contextlib.suppress(queue.Full):
+                items.put(item, timeout=_POLL_SECONDS)
+                return
+
+    def run() -> None:
+        try:
+            for item in produce(abandoned):
+                put((item,))
+            put(None)
+        except BaseException as error:  # raised where the items are awaited
+            put(error)
+
+    threading.Thread(target=run, name="iterate", daemon=True).start()
+    try:
+        while True:
+            job.check()
+            try:
+                item = items.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item[0]
+    finally:
+        abandoned.set()
 
 
 _CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001
@@ -61,9 +105,9 @@ _CONTINUOUS, _SYSTEM_REQUIRED = 0x80000000, 0x00000001
 
 
 def hold_awake(wanted: bool) -> None:
-    """Ask Windows not to fall asleep, or no longer; the screen may go dark. Does nothing elsewhere.
+    """Keep Windows from going to sleep, or allow it again; the screen may turn off. Does nothing on other systems.
 
-    The wish belongs to the thread that has it, and ends with it.
+    The request belongs to the calling thread and ends with it.
     """
     if sys.platform == "win32":
         import ctypes
@@ -74,7 +118,7 @@ def hold_awake(wanted: bool) -> None:
 
 @contextlib.contextmanager
 def awake() -> Generator[None]:
-    """Windows is held awake while the block runs, in its thread."""
+    """Keep Windows awake while the block runs, in the current thread."""
     hold_awake(True)
     try:
         yield

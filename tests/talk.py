@@ -37,6 +37,6 @@ def conversations(count: int, seed: int = 0) -> Iterator[str]:
 
 def add_talk(project: Project, count: int) -> None:
     """Add the source “chat” to a project with a tokenizer, and prepare its tokens anew."""
-    pieces = (Chunk(text, True) for text in conversations(count))
-    write_source(project.raw, "chat", "chat", pieces, Job(), conversations=True)
+    chunks = (Chunk(text, True) for text in conversations(count))
+    write_source(project.raw, "chat", "chat", chunks, Job(), conversations=True)
     prepare_tokens(project, Job())

@@ -33,13 +33,13 @@ def put_rows(project: Project, rows: list[tuple[str, bool]], group: int, name: s
 
 
 def test_every_document_is_found_by_its_number_wherever_the_rows_are_cut(empty: Project) -> None:
-    documents = [[f"d{n}p{piece} " for piece in range(1 + n % 4)] for n in range(40)]
-    rows = [(text, place == len(pieces) - 1) for pieces in documents for place, text in enumerate(pieces)]
+    documents = [[f"d{n}p{chunk} " for chunk in range(1 + n % 4)] for n in range(40)]
+    rows = [(text, place == len(chunks) - 1) for chunks in documents for place, text in enumerate(chunks)]
     for group in (1, 3, 7, 1000):
         put_rows(empty, rows, group)
-        for number, pieces in enumerate(documents):
+        for number, chunks in enumerate(documents):
             found = browsing.read_document(empty, "texts", number, Job())
-            assert (found.text, found.number, found.of, found.goes_on) == ("".join(pieces), number, 40, False)
+            assert (found.text, found.number, found.of, found.goes_on) == ("".join(chunks), number, 40, False)
     assert browsing.read_document(empty, "texts", 999, Job()).number == 39
 
 

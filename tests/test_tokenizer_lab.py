@@ -59,7 +59,7 @@ def test_a_word_ends_in_the_tokens_of_the_text(text: str, data: st.DataObject) -
     assert built is not None
     assert built.start <= tokens[index].start < built.end
     inside = [token for token in tokens if built.start <= token.start < built.end]
-    assert list(built.steps[-1].pieces) == [token.bytes for token in inside]
+    assert list(built.steps[-1].symbols) == [token.bytes for token in inside]
     for place, token in enumerate(inside):
         steps = built.steps_of(place)
         assert len(steps) == len(token.bytes) - 1
@@ -80,7 +80,7 @@ def test_every_token_of_the_vocabulary_is_built_from_its_bytes(lab: Lab) -> None
     for token in range(lab.vocab_size):
         built = lab.token_built(token)
         if built.steps:
-            assert built.steps[-1].pieces == (lab.bytes_of(token),)
+            assert built.steps[-1].symbols == (lab.bytes_of(token),)
     assert sum(bool(lab.token_built(token).steps) for token in range(lab.vocab_size)) == lab.vocab_size - 3
 
 

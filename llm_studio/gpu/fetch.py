@@ -1,13 +1,12 @@
-"""Fetching one large file: goes on where it was cut off, checks what came, can be stopped at any moment."""
+"""Download of one large file: it resumes where it was interrupted, verifies the checksum and can be stopped."""
 
 import contextlib
 import hashlib
-import queue
 import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -20,29 +19,28 @@ from llm_studio.errors import DownloadError
 from llm_studio.events import Progress
 from llm_studio.files import flush_to_disk, require_space, retry_while_locked, translate_os_errors
 from llm_studio.i18n import _
-from llm_studio.jobs import Job
+from llm_studio.jobs import Job, iterate_in_thread
 
-_CHUNK = 1 << 20
-_SILENCE = 30.0
-"""Seconds without a byte after which the connection is made anew."""
-_PAUSES = (1.0, 3.0, 10.0, 30.0)
-"""Seconds before each further try."""
-_LOOK_EVERY = 0.25
+_BLOCK = 1 << 20
+_READ_TIMEOUT = 30.0
+"""Seconds without a byte after which the connection is reopened."""
+_RETRY_DELAYS = (1.0, 3.0, 10.0, 30.0)
+"""Seconds before each retry."""
 _PARTIAL = ".partial"
-_LONGEST_PAGE = 20_000_000
+_MAX_PAGE_BYTES = 20_000_000
 
 
-class _Broken(Exception):  # noqa: N818  not an error yet
-    """The connection broke or never came about: worth another try."""
+class _ConnectionBroken(Exception):  # noqa: N818  not an error yet
+    """The connection broke or could not be opened: a retry may help."""
 
 
 def read_page(url: str) -> str | None:
-    """The text at `url`, None where there is none. Raises DownloadError where the server can't be reached."""
+    """The text at `url`, None if there is none. Raises DownloadError where the server can't be reached."""
     try:
         with _open(url, 0) as response:
-            return response.read(_LONGEST_PAGE).decode("utf-8", "replace")
+            return response.read(_MAX_PAGE_BYTES).decode("utf-8", "replace")
     except urllib.error.HTTPError as error:
-        if error.code in (403, 404):  # what is asked for isn't there: download.pytorch.org says 403
+        if error.code in (403, 404):  # not found: download.pytorch.org answers 403
             return None
         raise _unreachable(url, f"HTTP {error.code}") from error
     except (OSError, HTTPException) as error:
@@ -50,7 +48,7 @@ def read_page(url: str) -> str | None:
 
 
 def size_of(url: str) -> int:
-    """Bytes of the file at `url`, 0 where the server doesn't tell."""
+    """Bytes of the file at `url`, 0 where the server doesn't say."""
     try:
         with _open(url, 0, "HEAD") as response:
             return int(response.headers.get("Content-Length") or 0)
@@ -59,17 +57,17 @@ def size_of(url: str) -> int:
 
 
 def here_already(target: Path) -> int:
-    """Bytes of `target` that an earlier, interrupted call has fetched."""
+    """Bytes of `target` that an earlier, interrupted call has downloaded."""
     with contextlib.suppress(OSError):
         return _partial(target).stat().st_size
     return 0
 
 
 def fetch(url: str, target: Path, sha256: str, job: Job, task: str) -> None:
-    """Fetch `url` into `target`, which is whole or absent; `sha256` is checked unless it is "".
+    """Download `url` to `target`, which appears only when complete; `sha256` is verified unless it is "".
 
-    What has come stays beside it and is gone on with at the next call. Raises DownloadError when the server can't be
-    reached again and again or what came isn't what was promised, StorageError for the disk, Cancelled when stopped.
+    An interrupted download is kept next to it and resumed by the next call. Raises DownloadError when the server can't
+    be reached after several tries or the checksum differs, StorageError for the disk, Cancelled when stopped.
     """
     if target.exists():
         return
@@ -82,16 +80,16 @@ def fetch(url: str, target: Path, sha256: str, job: Job, task: str) -> None:
             try:
                 _append(url, partial, before, job, task)
                 break
-            except _Broken as broken:
+            except _ConnectionBroken as broken:
                 tries = 1 if here_already(target) > before else tries + 1
-                if tries > len(_PAUSES):
+                if tries > len(_RETRY_DELAYS):
                     raise _unreachable(url, str(broken)) from broken
-                job.wait(_PAUSES[tries - 1])
+                job.wait(_RETRY_DELAYS[tries - 1])
         if sha256 and sha256_of(partial, job) != sha256:
             partial.unlink()
             raise DownloadError(
-                _("What came from {url} is damaged: its checksum isn't the one that was promised.").format(url=url),
-                _("Nothing of it is kept. Start again; if it happens twice, something on the way alters it."),
+                _("The download from {url} is damaged: its checksum is wrong.").format(url=url),
+                _("It was deleted. Start again; if it happens twice, something on the network alters the file."),
             )
         flush_to_disk(partial)
         retry_while_locked(lambda: partial.replace(target))
@@ -105,38 +103,38 @@ def sha256_of(path: Path, job: Job) -> str:
     """SHA-256 of a large file, in hexadecimal."""
     digest, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
+        while block := stream.read(_BLOCK):
             job.check()
-            digest.update(chunk)
-            done += len(chunk)
-            job.report(Progress(_("Checking what came"), done / 1e6, total / 1e6, _("MB")))
+            digest.update(block)
+            done += len(block)
+            job.report(Progress(_("Verifying the download"), done / 1e6, total / 1e6, _("MB")))
     return digest.hexdigest()
 
 
 def _append(url: str, partial: Path, done: int, job: Job, task: str) -> None:
-    """One connection: write what is still missing after `done` bytes. Raises _Broken when it ends too early."""
-    with _answer(url, done) as response:
+    """Write the rest of the file after `done` bytes, over one connection. Raises _ConnectionBroken."""
+    with _response(url, done) as response:
         if response is None:  # nothing is missing
             return
-        if response.status != HTTPStatus.PARTIAL_CONTENT:  # a server that can't begin in the middle
+        if response.status != HTTPStatus.PARTIAL_CONTENT:  # the server ignored the range
             done = 0
         length = response.headers.get("Content-Length")
         total = done + int(length) if length else None
         if total is not None:
             require_space(partial.parent, total - done)
         with partial.open("ab" if done else "wb") as stream:
-            for chunk in _chunks(response, job):
-                stream.write(chunk)
-                stream.flush()  # what has come is kept, however this process ends
-                done += len(chunk)
+            for block in _content(response, job):
+                stream.write(block)
+                stream.flush()  # what was downloaded is kept, however this process ends
+                done += len(block)
                 job.report(Progress(task, done / 1e6, total / 1e6 if total else None, _("MB")))
         if total is not None and done < total:
-            raise _Broken(_("the connection was cut"))
+            raise _ConnectionBroken(_("the connection was cut"))
 
 
 @contextlib.contextmanager
-def _answer(url: str, start: int) -> Generator[HTTPResponse | None]:
-    """The server's answer from byte `start` on; None when there is nothing after it."""
+def _response(url: str, start: int) -> Generator[HTTPResponse | None]:
+    """The server's response from byte `start` on; None when there is nothing after it."""
     try:
         response = _open(url, start)
     except urllib.error.HTTPError as error:
@@ -144,11 +142,11 @@ def _answer(url: str, start: int) -> Generator[HTTPResponse | None]:
             yield None
             return
         if error.code in (408, 429) or error.code >= 500:
-            raise _Broken(f"HTTP {error.code}") from error
+            raise _ConnectionBroken(f"HTTP {error.code}") from error
         raise _unreachable(url, f"HTTP {error.code}") from error
     except (OSError, HTTPException) as error:
-        raise _Broken(_reason(error)) from error
-    yield response  # who reads it closes it
+        raise _ConnectionBroken(_reason(error)) from error
+    yield response  # its reader closes it
 
 
 def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
@@ -156,47 +154,26 @@ def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
     if start:
         headers["Range"] = f"bytes={start}-"
     request = urllib.request.Request(url, headers=headers, method=method)
-    # Windows fetches the roots of certificates when they are asked for: Python's own list knows those of before
+    # Windows downloads root certificates on demand: Python's list only has those downloaded before
     trust = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("https:") else None
-    return cast("HTTPResponse", urllib.request.urlopen(request, timeout=_SILENCE, context=trust))
+    return cast("HTTPResponse", urllib.request.urlopen(request, timeout=_READ_TIMEOUT, context=trust))
 
 
-def _chunks(response: HTTPResponse, job: Job) -> Generator[bytes]:
-    """What comes, as it comes. A thread waits for the network, so that the job can be stopped during a silence.
+def _content(response: HTTPResponse, job: Job) -> Generator[bytes]:
+    """The content as it arrives. Raises _ConnectionBroken, Cancelled.
 
-    The thread closes the answer: to close it from here would wait for the end of the silence.
+    The thread that waits for the network closes the response: closing it from here would wait for its timeout.
     """
-    arrived: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=8)
-    over = threading.Event()
 
-    def put(item: bytes | BaseException) -> None:
-        while not over.is_set():
-            with contextlib.suppress(queue.Full):
-                arrived.put(item, timeout=_LOOK_EVERY)
-                return
+    def read(abandoned: threading.Event) -> Iterator[bytes]:
+        with response:
+            while (block := response.read1(_BLOCK)) and not abandoned.is_set():
+                yield block
 
-    def read() -> None:
-        try:
-            with response:
-                while (chunk := response.read1(_CHUNK)) and not over.is_set():
-                    put(chunk)
-            put(b"")
-        except (OSError, HTTPException) as error:
-            put(error)
-
-    threading.Thread(target=read, name="fetch", daemon=True).start()
     try:
-        while True:
-            job.check()
-            with contextlib.suppress(queue.Empty):
-                item = arrived.get(timeout=_LOOK_EVERY)
-                if isinstance(item, BaseException):
-                    raise _Broken(_reason(item)) from item
-                if not item:
-                    return
-                yield item
-    finally:
-        over.set()
+        yield from iterate_in_thread(job, read)
+    except (OSError, HTTPException) as error:
+        raise _ConnectionBroken(_reason(error)) from error
 
 
 def _reason(error: BaseException) -> str:
@@ -207,5 +184,5 @@ def _reason(error: BaseException) -> str:
 def _unreachable(url: str, reason: str) -> DownloadError:
     return DownloadError(
         _("{url} can't be reached: {reason}.").format(url=url, reason=reason),
-        _("Look at the connection, then start again: what has come is kept."),
+        _("Check the connection, then start again: what was downloaded is kept."),
     )

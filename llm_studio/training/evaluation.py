@@ -57,10 +57,10 @@ def sequences(tokens: Tokens, settings: Settings) -> tuple[torch.Tensor, torch.T
     Raises DataError where nothing can be measured.
     """
     which = (tokens, settings.training.eval_sequences, settings.model.max_seq_len, settings.data.weights)
-    drawn = torch.from_numpy(batches.evaluation(*which))
+    drawn = torch.from_numpy(batches.evaluation_sequences(*which))
     if settings.training.loss_on == "all" or not tokens.has_conversations:
         return drawn, None
-    counted = torch.from_numpy(batches.evaluation_answers(*which))
+    counted = torch.from_numpy(batches.evaluation_answer_mask(*which))
     if not counted.any():
         raise DataError(_("No answer was kept aside to measure what the model has learned."),
                         _("Add conversations, raise training.eval_sequences, or set training.loss_on to “all”."),

@@ -15,7 +15,7 @@ from llm_studio.data.tokens.dataset import Tokens
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """Which sequences: `sequences` of them, each `length` + 1 tokens; see `batches.draw`."""
+    """Which sequences: `sequences` of them, each `length` + 1 tokens; see `batches.draw_sequences`."""
 
     seed: int
     step: int
@@ -64,8 +64,8 @@ class BatchPrefetcher:
 
     def _draw(self, wanted: BatchRequest) -> Batch:
         which = (self._tokens, wanted.seed, wanted.step, wanted.sequences, wanted.length, wanted.weights)
-        ids = torch.from_numpy(batches.draw(*which))
-        counted = torch.from_numpy(batches.draw_answers(*which)) if self.answers_only else None
+        ids = torch.from_numpy(batches.draw_sequences(*which))
+        counted = torch.from_numpy(batches.draw_answer_mask(*which)) if self.answers_only else None
         if not self._pinned:
             return Batch(ids, counted)
         return Batch(ids.pin_memory(), None if counted is None else counted.pin_memory())

@@ -32,7 +32,7 @@ def measure(tokens: Tokens, vocab_size: int, settings: Settings, compute: Comput
         began = time.perf_counter()
         for _micro_batch in range(done):
             job.check()
-            drawn = batches.draw(tokens, training.seed, step, training.batch_size, length)
+            drawn = batches.draw_sequences(tokens, training.seed, step, training.batch_size, length)
             ids = torch.from_numpy(drawn).to(compute.device)
             with compute.autocast():
                 loss = model.loss(ids[:, :-1], ids[:, 1:])

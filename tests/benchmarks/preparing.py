@@ -108,7 +108,7 @@ def ours(root: Path) -> dict[str, Any]:
     began = time.perf_counter()
     plan = corpus.plan(Job())
     scanned = time.perf_counter()
-    dataset.prepare(plan, tokenizer, project.processed, corpus.fingerprint(), Job())
+    dataset.write_tokens(plan, tokenizer, project.processed, corpus.fingerprint(), Job())
     return {"scan": scanned - began, "seconds": time.perf_counter() - scanned}
 
 

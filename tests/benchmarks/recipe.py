@@ -116,10 +116,10 @@ def _tokens(preset: str, text: str) -> Iterator[tuple[Tokens, int]]:
 
 def _curve(settings: Settings, tokens: Tokens, vocabulary: int, steps: int) -> list[tuple[int, float]]:
     learner, training, length = Learner(settings, vocabulary), settings.training, settings.model.max_seq_len
-    measured = batches.evaluation(tokens, training.eval_sequences, length)
+    measured = batches.evaluation_sequences(tokens, training.eval_sequences, length)
     curve: list[tuple[int, float]] = []
     for step in range(steps):
-        learner.learn(batches.draw(tokens, training.seed, step, training.batch_size, length))
+        learner.learn(batches.draw_sequences(tokens, training.seed, step, training.batch_size, length))
         if (step + 1) % max(1, steps // POINTS) == 0 or step + 1 == steps:
             curve.append((step + 1, learner.loss(measured)))
     return curve

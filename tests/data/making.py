@@ -20,9 +20,9 @@ def documents(path: Path, notices: list[str] | None = None, job: Job | None = No
     said: list[str] = []
     reading = SourceReader(path, ReadOptions(**options), (said if notices is None else notices).append, job or Job())
     out, text = [], ""
-    for piece in reading.chunks():
-        text += piece.text
-        if piece.ends:
+    for chunk in reading.chunks():
+        text += chunk.text
+        if chunk.ends:
             out.append(text)
             text = ""
     assert text == ""

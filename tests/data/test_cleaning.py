@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llm_studio.config import DataSettings
 from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner, clean, pipeline
-from llm_studio.data.cleaning.lines import RepeatedLines, pattern
+from llm_studio.data.cleaning.lines import RepeatedLineFinder, pattern
 
 OFF = DataSettings.model_validate(dict.fromkeys(TEXT_RULES, False))
 REPEATED = frozenset({"Page #", "HEADER", "a", "#"})
@@ -62,24 +62,24 @@ def test_cleaning_twice_changes_nothing_more_for_every_combination_of_rules() ->
 @given(texts, st.sampled_from(COMBINATIONS), st.integers(8, 24))
 def test_cleaning_pieces_equals_cleaning_the_whole(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
-        pieces = list(rechunk([Chunk(text, True)]))
+        patch.setattr("llm_studio.data.chunks.CHUNK_CHARACTERS", longest)
+        chunks = list(rechunk([Chunk(text, True)]))
     cleaner = Cleaner(chosen, REPEATED)
     for _again in range(2):  # nothing of one document stays for the next
-        parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
+        parts = [cleaner.feed(chunk.text, chunk.ends) for chunk in chunks]
         assert "".join(parts) == clean(text, chosen, REPEATED)
 
 
 @given(texts, st.sampled_from(COMBINATIONS), st.integers(8, 24))
 def test_the_rules_one_after_the_other_are_all_rules(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
-        pieces = list(rechunk([Chunk(text, True)]))
+        patch.setattr("llm_studio.data.chunks.CHUNK_CHARACTERS", longest)
+        chunks = list(rechunk([Chunk(text, True)]))
     whole = clean(text, chosen, REPEATED)
     for name in TEXT_RULES:
         cleaner = Cleaner(chosen, REPEATED, only=(name,))
-        pieces = [Chunk(cleaner.feed(piece.text, piece.ends), piece.ends) for piece in pieces]
-    assert "".join(piece.text for piece in pieces) == whole
+        chunks = [Chunk(cleaner.feed(chunk.text, chunk.ends), chunk.ends) for chunk in chunks]
+    assert "".join(chunk.text for chunk in chunks) == whole
 
 
 words = st.sampled_from(["word", "<b>bold</b>", "&amp;", "a < b", "<a href='x y'>link</a>", "x\xa0!", "  ", "&nbsp;"])
@@ -89,11 +89,11 @@ words = st.sampled_from(["word", "<b>bold</b>", "&amp;", "a < b", "<a href='x y'
 @given(st.lists(words, min_size=20, max_size=120).map(" ".join), st.sampled_from(COMBINATIONS), st.integers(30, 60))
 def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings, longest: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", longest)
+        patch.setattr("llm_studio.data.chunks.CHUNK_CHARACTERS", longest)
         patch.setattr(pipeline, "_LONG_LINE", 100)
-        pieces = list(rechunk([Chunk(text, True)]))
+        chunks = list(rechunk([Chunk(text, True)]))
         cleaner = Cleaner(chosen, REPEATED)
-        parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
+        parts = [cleaner.feed(chunk.text, chunk.ends) for chunk in chunks]
     assert "".join(parts) == clean(text, chosen, REPEATED)
     assert len(text) < 600 or any(parts[:-1])  # not all waits for the end
 
@@ -101,11 +101,11 @@ def test_one_long_line_is_cleaned_in_parts_alike(text: str, chosen: DataSettings
 @given(texts)
 def test_parts_end_where_a_token_does(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("llm_studio.data.chunks.PIECE_CHARACTERS", 12)
-        pieces = list(rechunk([Chunk(text + " and\n\n more\n" * 5, True)]))
+        patch.setattr("llm_studio.data.chunks.CHUNK_CHARACTERS", 12)
+        chunks = list(rechunk([Chunk(text + " and\n\n more\n" * 5, True)]))
     for rules in (["remove_html"], ["tidy_spaces"], ["normalize_unicode"], ["remove_html", "tidy_spaces"]):
         cleaner = Cleaner(only("remove_controls", "remove_invisible", *rules))
-        parts = [cleaner.feed(piece.text, piece.ends) for piece in pieces]
+        parts = [cleaner.feed(chunk.text, chunk.ends) for chunk in chunks]
         before = [part for part in parts[:-1] if part]
         assert all(not part[-1].isspace() for part in before)
 
@@ -200,11 +200,11 @@ def test_french_spaces_stay_and_others_become_plain() -> None:
 
 
 def found(documents: list[str]) -> frozenset[str]:
-    lines = RepeatedLines()
+    lines = RepeatedLineFinder()
     for text in documents:
         for start in range(0, len(text), 1000):
             lines.add(text[start : start + 1000], start + 1000 >= len(text))
-    return lines.found()
+    return lines.patterns()
 
 
 def book(pages: int, header: str = "THE BOOK") -> str:

@@ -8,7 +8,7 @@ from llm_studio.config import DataSettings
 from llm_studio.data.chunks import CHUNK_CHARACTERS, Chunk
 from llm_studio.data.cleaning import TEXT_RULES
 from llm_studio.data.corpus import cleaning_preview
-from llm_studio.data.corpus.cleaning_preview import DOCUMENT_RULES, Preview, Previewer
+from llm_studio.data.corpus.cleaning_preview import DOCUMENT_RULES, CleaningPreview, CleaningPreviewer
 from llm_studio.data.corpus.corpus import Corpus
 from llm_studio.data.corpus.selection import Verdict
 from llm_studio.data.sources.store import write_source
@@ -31,10 +31,10 @@ def measured(
     settings: DataSettings,
     sample: int | None = None,
     job: Job | None = None,
-) -> tuple[Preview, dict[str, RuleMeasured]]:
+) -> tuple[CleaningPreview, dict[str, RuleMeasured]]:
     for name, texts in sources.items():
         write_source(folder, name, "", [Chunk(text, True) for text in texts], Job())
-    found = Previewer(Corpus(folder, settings), job or Job(), sample).run()
+    found = CleaningPreviewer(Corpus(folder, settings), job or Job(), sample).run()
     return found, {rule.rule: rule for rule in found.rules}
 
 

@@ -14,7 +14,7 @@ from llm_studio.config import DataSettings
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.cleaning import clean
 from llm_studio.data.corpus import corpus
-from llm_studio.data.corpus.corpus import Corpus, Plan, Side, TextSpan, unit_end
+from llm_studio.data.corpus.corpus import Corpus, CorpusPlan, Split, TextSpan, unit_end
 from llm_studio.data.sources.store import write_source
 from llm_studio.errors import Cancelled, DataError
 from llm_studio.events import Progress
@@ -24,18 +24,18 @@ anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max
 SHORT = DataSettings(min_characters=1)
 
 
-def plan_of(folder: Path, sources: dict[str, list[str]], settings: DataSettings = SHORT) -> Plan:
+def plan_of(folder: Path, sources: dict[str, list[str]], settings: DataSettings = SHORT) -> CorpusPlan:
     for name, texts in sources.items():
         write_source(folder, name, "a test", [Chunk(text, True) for text in texts], Job())
     return Corpus(folder, settings).plan(Job())
 
 
-def side(plan: Plan, name: Side) -> list[str]:
+def texts_in(plan: CorpusPlan, name: Split) -> list[str]:
     """The texts of one side, joined until they end."""
     out, text = [], ""
-    for stretch in plan.texts(name):
-        text += stretch.text
-        if stretch.ends:
+    for span in plan.texts(name):
+        text += span.text
+        if span.ends:
             out.append(text)
             text = ""
     assert text == ""
@@ -81,7 +81,7 @@ def test_both_sides_together_are_every_kept_document(
             expected.append(text)
     assume(len(set(expected)) > 1)
     plan = plan_of(tmp_path, sources, settings)
-    train, validation = side(plan, "train"), side(plan, "validation")
+    train, validation = texts_in(plan, "train"), texts_in(plan, "validation")
 
     assert sum(map(len, train)) == plan.train_characters
     assert sum(map(len, validation)) == plan.validation_characters > 0
@@ -94,7 +94,7 @@ def test_both_sides_together_are_every_kept_document(
     assert_reassembled(plan, expected)
 
 
-def assert_reassembled(plan: Plan, expected: list[str]) -> None:
+def assert_reassembled(plan: CorpusPlan, expected: list[str]) -> None:
     """Each document is made of texts of the two sides, taken from their fronts."""
     sides = [list(plan.texts("train")), list(plan.texts("validation"))]
     at = [0, 0]
@@ -104,13 +104,9 @@ def assert_reassembled(plan: Plan, expected: list[str]) -> None:
             return not rest or fits(rest[0], rest[1:], at)
         for which in (0, 1):
             if at[which] < len(sides[which]):
-                stretch = sides[which][at[which]]
+                span = sides[which][at[which]]
                 after = [at[0] + (which == 0), at[1] + (which == 1)]
-                if (
-                    stretch.text
-                    and document.startswith(stretch.text)
-                    and fits(document[len(stretch.text) :], rest, after)
-                ):
+                if span.text and document.startswith(span.text) and fits(document[len(span.text) :], rest, after):
                     return True
         return False
 
@@ -121,7 +117,7 @@ def test_the_same_result_on_every_run(tmp_path: Path) -> None:
     sources = {"a": [sentences(9, seed) for seed in range(300)], "b": [sentences(2000, 999)]}
     first = plan_of(tmp_path, sources)
     again = Corpus(tmp_path, SHORT).plan(Job())
-    for name in get_args(Side):
+    for name in get_args(Split):
         assert list(first.texts(name)) == list(again.texts(name))
 
 
@@ -129,13 +125,13 @@ def test_the_order_of_the_sources_changes_no_side(tmp_path: Path) -> None:
     texts = [sentences(9, seed) for seed in range(400)] + [sentences(3000, 999)]
     one = plan_of(tmp_path / "one", {"a": texts[:100], "b": texts[100:]})
     other = plan_of(tmp_path / "other", {"a": texts[:99:-1], "z": texts[:100]})
-    assert sorted(side(one, "validation")) == sorted(side(other, "validation"))
+    assert sorted(texts_in(one, "validation")) == sorted(texts_in(other, "validation"))
 
 
 def test_a_document_and_its_duplicates_are_on_one_side(tmp_path: Path) -> None:
     texts = [sentences(9, seed) for seed in range(400)]
     plan = plan_of(tmp_path, {"a": texts, "b": texts}, DataSettings(remove_duplicates=False))
-    train, validation = side(plan, "train"), side(plan, "validation")
+    train, validation = texts_in(plan, "train"), texts_in(plan, "validation")
     assert len(train) + len(validation) == 800
     assert not set(train) & set(validation)
 
@@ -166,23 +162,23 @@ def test_a_novel_gives_validation_its_share(real_text: Path, tmp_path: Path) -> 
     plan = plan_of(tmp_path, {"verne": [text]}, DataSettings())
     assert plan.cut
     assert 0.04 <= plan.validation_characters / plan.characters <= 0.06
-    assert len(side(plan, "validation")) >= 4
+    assert len(texts_in(plan, "validation")) >= 4
 
 
 def test_neighbouring_units_of_one_side_are_one_text(tmp_path: Path) -> None:
     text = sentences(5000)
     plan = plan_of(tmp_path, {"a": [text]})
     train, validation = list(plan.texts("train")), list(plan.texts("validation"))
-    assert any(not stretch.ends for stretch in train)
+    assert any(not span.ends for span in train)
     assert_reassembled(plan, [text])
-    for whole in side(plan, "train") + side(plan, "validation"):
+    for whole in texts_in(plan, "train") + texts_in(plan, "validation"):
         assert whole in text
-    assert len(side(plan, "train")) <= len(validation) + 1
+    assert len(texts_in(plan, "train")) <= len(validation) + 1
 
 
 def test_units_begin_at_paragraphs(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, {"a": [sentences(5000)]})
-    begins = [stretch.text[:2] for stretch in plan.texts("validation")]
+    begins = [span.text[:2] for span in plan.texts("validation")]
     assert begins.count("\n\n") >= len(begins) - 1
 
 
@@ -228,9 +224,9 @@ def test_a_text_of_one_line_is_cut_too(tmp_path: Path) -> None:
         assert_characters(plan)
 
 
-def assert_characters(plan: Plan) -> None:
+def assert_characters(plan: CorpusPlan) -> None:
     for name, expected in (("train", plan.train_characters), ("validation", plan.validation_characters)):
-        assert sum(len(stretch.text) for stretch in plan.texts(name)) == expected
+        assert sum(len(span.text) for span in plan.texts(name)) == expected
 
 
 def test_a_tiny_text_gives_a_few_pieces(tmp_path: Path) -> None:
@@ -242,14 +238,14 @@ def test_a_tiny_text_gives_a_few_pieces(tmp_path: Path) -> None:
 
 def test_two_short_documents_can_be_split(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, {"a": ["a short one", "another, longer one"]})
-    assert side(plan, "validation") == ["a short one"]
-    assert side(plan, "train") == ["another, longer one"]
+    assert texts_in(plan, "validation") == ["a short one"]
+    assert texts_in(plan, "train") == ["another, longer one"]
 
 
 @pytest.mark.parametrize("texts", [["one short text"], ["the same text", "the same text"]])
 def test_one_short_text_cannot_be_split(tmp_path: Path, texts: list[str]) -> None:
     for unique in (True, False):
-        with pytest.raises(DataError, match=r"Nothing can be kept aside.*Add more text"):
+        with pytest.raises(DataError, match=r"Nothing can be set aside.*Add more text"):
             plan_of(tmp_path, {"a": texts}, DataSettings(min_characters=1, remove_duplicates=unique))
 
 
@@ -292,7 +288,7 @@ def test_texts_that_changed_since_the_scan_are_noticed(tmp_path: Path) -> None:
 
 
 def test_a_scan_reports_and_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "_REPORT_EVERY", 10_000)
+    monkeypatch.setattr(corpus, "_REPORT_CHARACTERS", 10_000)
     plan_of(tmp_path, {"a": [sentences(9, seed) for seed in range(200)]})
     events: list[Progress] = []
     Corpus(tmp_path, SHORT).plan(Job(events.append))

@@ -11,20 +11,20 @@ import pytest
 from llm_studio import files
 from llm_studio.config import DataSettings, TokenizerSettings
 from llm_studio.data.chunks import Chunk
-from llm_studio.data.corpus.corpus import Corpus, Plan, TextSpan
+from llm_studio.data.corpus.corpus import Corpus, CorpusPlan, TextSpan
 from llm_studio.data.sources.store import write_source
 from llm_studio.data.sources.stories.grammar import generate_stories
-from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer
+from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer
 from llm_studio.data.tokenizer.training import train_tokenizer
 from llm_studio.data.tokens import dataset
-from llm_studio.data.tokens.dataset import SourceRange, open_tokens, prepare
+from llm_studio.data.tokens.dataset import SourceRange, open_tokens, write_tokens
 from llm_studio.errors import Cancelled, DataError, SourceError, StorageError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> CorpusPlan:
     """Two sources, one of them with a long document."""
     folder = tmp_path_factory.mktemp("raw")
     stories = [Chunk(text, True) for text in generate_stories("en", 200)]
@@ -36,7 +36,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(plan: Plan) -> Tokenizer:
+def tokenizer(plan: CorpusPlan) -> Tokenizer:
     return train_tokenizer(plan, 600, TokenizerSettings(), Job())
 
 
@@ -62,21 +62,21 @@ class Texts:
 
 
 def write(texts: Texts, tokenizer: Tokenizer, folder: Path, job: Job | None = None) -> None:
-    prepare(texts, tokenizer, folder, "corpus", job or Job())  # type: ignore[arg-type]
+    write_tokens(texts, tokenizer, folder, "corpus", job or Job())  # type: ignore[arg-type]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def documents(plan: Plan, side: str) -> list[tuple[str, str]]:
-    """The source and the text of each document, put together from its stretches."""
+def documents(plan: CorpusPlan, side: str) -> list[tuple[str, str]]:
+    """The source and the text of each document, put together from its spans."""
     found: list[tuple[str, str]] = []
     begun = ""
-    for stretch in plan.texts(side):  # type: ignore[arg-type]
-        begun += stretch.text
-        if stretch.ends:
-            found.append((stretch.source, begun))
+    for span in plan.texts(side):  # type: ignore[arg-type]
+        begun += span.text
+        if span.ends:
+            found.append((span.source, begun))
             begun = ""
     assert begun == ""
     return found
@@ -93,8 +93,10 @@ def split(ids: np.ndarray, end: int) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("side", ["train", "validation"])
-def test_the_ids_on_the_disk_are_the_documents(plan: Plan, tokenizer: Tokenizer, tmp_path: Path, side: str) -> None:
-    prepared = prepare(plan, tokenizer, tmp_path / "données", "corpus", Job())
+def test_the_ids_on_the_disk_are_the_documents(
+    plan: CorpusPlan, tokenizer: Tokenizer, tmp_path: Path, side: str
+) -> None:
+    prepared = write_tokens(plan, tokenizer, tmp_path / "données", "corpus", Job())
     with open_tokens(tmp_path / "données") as tokens:
         ids = np.array(tokens.train if side == "train" else tokens.validation)
         assert (len(tokens.train), len(tokens.validation)) == (prepared.train_tokens, prepared.validation_tokens)
@@ -104,12 +106,12 @@ def test_the_ids_on_the_disk_are_the_documents(plan: Plan, tokenizer: Tokenizer,
     assert found == [tokenizer.encode_many([text])[0].tolist() for text in expected], "cutting changed the ids"
 
 
-def test_long_documents_are_among_those_tested(plan: Plan) -> None:
-    assert max(len(text) for _source, text in documents(plan, "train")) > 2 * PIECE
+def test_long_documents_are_among_those_tested(plan: CorpusPlan) -> None:
+    assert max(len(text) for _source, text in documents(plan, "train")) > 2 * SEGMENT_CHARACTERS
 
 
-def test_each_source_is_where_the_meta_data_say(plan: Plan, tokenizer: Tokenizer, tmp_path: Path) -> None:
-    prepare(plan, tokenizer, tmp_path, "corpus", Job())
+def test_each_source_is_where_the_meta_data_say(plan: CorpusPlan, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    write_tokens(plan, tokenizer, tmp_path, "corpus", Job())
     everything = documents(plan, "train")
     with open_tokens(tmp_path) as tokens:
         assert [source.name for source in tokens.sources] == list(dict.fromkeys(name for name, _text in everything))
@@ -122,9 +124,9 @@ def test_each_source_is_where_the_meta_data_say(plan: Plan, tokenizer: Tokenizer
 
 
 def test_the_meta_data_tell_all_that_is_needed_to_read_the_files(
-    plan: Plan, tokenizer: Tokenizer, tmp_path: Path
+    plan: CorpusPlan, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    prepare(plan, tokenizer, tmp_path, "of the corpus", Job())
+    write_tokens(plan, tokenizer, tmp_path, "of the corpus", Job())
     meta = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
     assert (meta["version"], meta["dtype"], meta["vocab_size"]) == (1, "uint16", tokenizer.vocab_size)
     assert (meta["tokenizer"], meta["corpus"]) == (tokenizer.fingerprint, "of the corpus")
@@ -153,9 +155,9 @@ def test_a_large_vocabulary_takes_four_bytes_a_token(tokenizer: Tokenizer, tmp_p
         assert 70_000 in tokens.train.tolist()
 
 
-def test_progress_counts_the_characters_of_both_sides(plan: Plan, tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_progress_counts_the_characters_of_both_sides(plan: CorpusPlan, tokenizer: Tokenizer, tmp_path: Path) -> None:
     events: list[Event] = []
-    prepared = prepare(plan, tokenizer, tmp_path, "corpus", Job(events.append))
+    prepared = write_tokens(plan, tokenizer, tmp_path, "corpus", Job(events.append))
     last = events[-1]
     assert isinstance(last, Progress)
     assert last.done == last.total == prepared.characters == plan.characters
@@ -271,7 +273,7 @@ def test_damaged_tokens_are_refused_with_what_to_do(tokenizer: Tokenizer, tmp_pa
     DAMAGE[sentence](tmp_path)
     with pytest.raises(DataError, match=sentence) as raised:
         open_tokens(tmp_path)
-    assert "prepare" in raised.value.to_do
+    assert "write_tokens" in raised.value.to_do
 
 
 def test_closed_tokens_let_go_of_the_file(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.data.tokenizer.merges import LONGEST_WORD, Merges
+from llm_studio.data.tokenizer.merges import MAX_WORD_BYTES, Merges
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.project import Project
 
@@ -36,19 +36,19 @@ def test_the_last_step_is_what_the_library_gives(text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     for word in words(tokenizer, text):
         steps = merges.replay(word.encode())
-        if len(word.encode()) <= LONGEST_WORD:
-            assert [merges.id_of(piece) for piece in steps[-1].pieces] == tokenizer.encode(word)
+        if len(word.encode()) <= MAX_WORD_BYTES:
+            assert [merges.id_of(piece) for piece in steps[-1].symbols] == tokenizer.encode(word)
 
 
 @given(st.text("the onceupa", min_size=1, max_size=60))
 def test_each_step_joins_two_neighbours_of_the_one_before(word: str) -> None:
     _tokenizer, merges = _made["it"]
     steps = merges.replay(word.encode())
-    assert steps[0].pieces == tuple(bytes([byte]) for byte in word.encode())
+    assert steps[0].symbols == tuple(bytes([byte]) for byte in word.encode())
     for before, after in pairwise(steps):
         place = after.merged
-        joined = before.pieces[place] + before.pieces[place + 1]
-        assert after.pieces == (*before.pieces[:place], joined, *before.pieces[place + 2 :])
+        joined = before.symbols[place] + before.symbols[place + 1]
+        assert after.symbols == (*before.symbols[:place], joined, *before.symbols[place + 2 :])
         assert after.rank >= 0
 
 
@@ -58,14 +58,14 @@ def test_all_merges_give_the_whole_tokenizer_and_fewer_give_more_tokens(tools: t
     tokenizer, merges = tools
     library = tokenizers.Tokenizer.from_str(tokenizer.to_json())
     text = "Once upon a time, a little dragon lost 12 things in the forest."
-    whole, size = merges.first(len(merges), library)
-    half, half_size = merges.first(len(merges) // 2, library)
-    none, none_size = merges.first(0, library)
+    whole, size = merges.truncated(len(merges), library)
+    half, half_size = merges.truncated(len(merges) // 2, library)
+    none, none_size = merges.truncated(0, library)
     ids = [len(made.encode(text, add_special_tokens=False).ids) for made in (whole, half, none)]
     assert ids[0] == len(tokenizer.encode(text))
     assert ids[0] < ids[1] < ids[2] == len(text.encode())
     assert size == tokenizer.vocab_size
-    assert none_size == merges.smallest() < half_size < size
+    assert none_size == merges.base_vocabulary_size() < half_size < size
 
 
 def test_a_smaller_vocabulary_is_what_a_smaller_training_gives(project: Project) -> None:
@@ -80,7 +80,7 @@ def test_a_smaller_vocabulary_is_what_a_smaller_training_gives(project: Project)
     small = Tokenizer.load(project.tokenizer_file)
     merges = Merges(large)
     library = tokenizers.Tokenizer.from_str(large.to_json())
-    cut, size = merges.first(330 - merges.smallest(), library)
+    cut, size = merges.truncated(330 - merges.base_vocabulary_size(), library)
     assert size == small.vocab_size == 330
     text = "Once upon a time, a little dragon lost 12 things in the forest."
     pieces = [piece.replace("\u0120", " ") for piece in cut.encode(text, add_special_tokens=False).tokens]

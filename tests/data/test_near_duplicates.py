@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_studio.data.cleaning import near_duplicates
-from llm_studio.data.cleaning.near_duplicates import NearDuplicate, NearDuplicates
-from llm_studio.data.corpus.text_stats import Part, TextStatsWriter
+from llm_studio.data.cleaning.near_duplicates import NearDuplicate, NearDuplicateIndex
+from llm_studio.data.corpus.text_stats import TextStats, TextStatsWriter
 from llm_studio.errors import Cancelled
 from llm_studio.jobs import Job
 
@@ -19,18 +19,18 @@ WORDS = [f"{a}{b}" for a in ("ba", "ce", "di", "fo", "gu", "ha", "ki") for b in 
 
 
 def found(texts: list[str], similarity: float = 0.8, job: Job | None = None) -> list[NearDuplicate]:
-    measures = measured(texts)
-    with NearDuplicates(similarity) as compared:
+    stats = measured(texts)
+    with NearDuplicateIndex(similarity) as compared:
         for number, text in enumerate(texts):
             compared.add(number, text)
-        return compared.found(measures.hashes, measures.lengths, np.ones(len(texts), np.bool_), job or Job())
+        return compared.find(stats.hashes, stats.lengths, np.ones(len(texts), np.bool_), job or Job())
 
 
-def measured(texts: Iterable[str]) -> Part:
-    with TextStatsWriter() as scale:
-        for text in texts:
-            scale.add(text, True)
-        return scale.measures().whole()
+def measured(texts: Iterable[str]) -> TextStats:
+    writer = TextStatsWriter()
+    for text in texts:
+        writer.add(text, True)
+    return writer.stats()
 
 
 def text_of(words: int, seed: int) -> list[str]:
@@ -126,12 +126,12 @@ def test_no_two_that_stay_are_similar() -> None:
 
 def test_only_allowed_documents_count() -> None:
     texts = ["one two three four five six seven"] * 3
-    measures = measured(texts)
-    with NearDuplicates(0.8) as compared:
+    stats = measured(texts)
+    with NearDuplicateIndex(0.8) as compared:
         compared.add(1, texts[1])
         compared.add(2, texts[2])
         allowed = np.array([True, True, False])
-        assert compared.found(measures.hashes, measures.lengths, allowed, Job()) == []
+        assert compared.find(stats.hashes, stats.lengths, allowed, Job()) == []
 
 
 def test_comparing_can_be_stopped() -> None:
@@ -149,13 +149,14 @@ def test_many_documents_need_little_memory_for_each(monkeypatch: pytest.MonkeyPa
     peaks: list[int] = []
     for count in (2_000, 8_000):
         texts = (" ".join(text_of(30, seed)) for seed in range(count))
+        writer = TextStatsWriter()
         tracemalloc.start()
-        with NearDuplicates(0.8) as compared, TextStatsWriter() as scale:
+        with NearDuplicateIndex(0.8) as compared:
             for number, text in enumerate(texts):
-                scale.add(text, True)
+                writer.add(text, True)
                 compared.add(number, text)
-            measures = scale.measures().whole()
-            assert compared.found(measures.hashes, measures.lengths, np.ones(count, np.bool_), Job()) == []
+            stats = writer.stats()
+            assert compared.find(stats.hashes, stats.lengths, np.ones(count, np.bool_), Job()) == []
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 6_000 * 150

@@ -33,9 +33,9 @@ def read(
     """The documents in `path`. A notice that isn't expected fails the test."""
     said: list[str] = []
     out, text = [], ""
-    for piece in read_path(path, ReadOptions(separator, field), (said if notices is None else notices).append, Job()):
-        text += piece.text
-        if piece.ends:
+    for chunk in read_path(path, ReadOptions(separator, field), (said if notices is None else notices).append, Job()):
+        text += chunk.text
+        if chunk.ends:
             out.append(text)
             text = ""
     assert text == ""
@@ -120,21 +120,21 @@ def test_one_endless_line_passes_in_bounded_memory(tmp_path: Path) -> None:
             stream.write("été word " * 10_000)
     tracemalloc.start()
     try:
-        pieces = sum(1 for _ in read_path(path, ReadOptions(BLANK), print, Job()))
+        chunks = sum(1 for _ in read_path(path, ReadOptions(BLANK), print, Job()))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert pieces == 37
+    assert chunks == 37
     assert peak < 12_000_000
 
 
 def test_reading_can_be_stopped(tmp_path: Path) -> None:
     job = Job()
-    pieces = read_path(file(tmp_path, "word " * 500_000), ReadOptions(), print, job)
-    next(pieces)
+    chunks = read_path(file(tmp_path, "word " * 500_000), ReadOptions(), print, job)
+    next(chunks)
     job.request_stop()
     with pytest.raises(Cancelled):
-        next(pieces)
+        next(chunks)
 
 
 # --- Encodings ---------------------------------------------------------------------------------------------------

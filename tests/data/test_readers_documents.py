@@ -179,7 +179,7 @@ def misbehave(source: Path | bytes) -> Iterator[str]:
 
 def test_a_library_that_hangs_grows_dies_or_raises_costs_only_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        worker_process, "LONGEST", 8.0 if sys.platform == "win32" else 3.0
+        worker_process, "TIMEOUT", 8.0 if sys.platform == "win32" else 3.0
     )  # a process starts slowly there
     other = WorkerProcess(misbehave)
     try:
@@ -187,8 +187,8 @@ def test_a_library_that_hangs_grows_dies_or_raises_costs_only_its_file(monkeypat
         for source, what in ((b"hang", "takes too long"), (b"die", "broke off"), (b"raise", "too deep")):
             with pytest.raises(SourceError, match=what):
                 list(other.results(source, "a", Job()))
-        monkeypatch.setattr(worker_process, "LONGEST", 20.0)
-        monkeypatch.setattr(worker_process, "MOST_MEMORY", 500_000_000)
+        monkeypatch.setattr(worker_process, "TIMEOUT", 20.0)
+        monkeypatch.setattr(worker_process, "MAX_MEMORY", 500_000_000)
         with pytest.raises(SourceError, match="too much memory"):
             list(other.results(b"grow", "a", Job()))
         assert list(other.results(b"fine", "a", Job())) == ["first", "last"]

@@ -121,7 +121,7 @@ def test_wrong_json_is_named_with_its_place(tmp_path: Path, content: str, what: 
 
 
 def test_a_record_longer_than_memory_allows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_files, "LONGEST_RECORD", 2_000_000)
+    monkeypatch.setattr(json_files, "MAX_RECORD", 2_000_000)
     for name in ("a.json", "a.jsonl"):
         with pytest.raises(SourceError, match="more than 2,000,000 characters"):
             documents(written(tmp_path, name, '{"text": "' + "x" * 5_000_000))
@@ -160,7 +160,7 @@ def test_rows_that_are_too_short_are_told(tmp_path: Path) -> None:
 
 
 def test_an_open_quotation_mark_does_not_swallow_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "LONGEST_FIELD", 1 << 17)
+    monkeypatch.setattr(delimited, "MAX_FIELD", 1 << 17)
     with pytest.raises(SourceError, match=r"row 2: this can't be read as a table .*quotation mark"):
         documents(written(tmp_path, "a.csv", 'id,text\n1,"never closed ' + "a line, and more\n" * 20_000))
 

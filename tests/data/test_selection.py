@@ -15,23 +15,23 @@ from hypothesis import strategies as st
 from llm_studio.config import DataSettings
 from llm_studio.data.chunks import CHUNK_CHARACTERS, Chunk
 from llm_studio.data.cleaning import TEXT_RULES, clean
-from llm_studio.data.corpus import text_stats as measures_module
-from llm_studio.data.corpus.corpus import Corpus, Plan, Side
-from llm_studio.data.corpus.selection import Verdict, draw, duplicates
-from llm_studio.data.corpus.text_stats import TextStats, TextStatsWriter
+from llm_studio.data.corpus import text_stats
+from llm_studio.data.corpus.corpus import Corpus, CorpusPlan, Split
+from llm_studio.data.corpus.selection import Verdict, draw_validation, find_duplicates
+from llm_studio.data.corpus.text_stats import TextStats
 from llm_studio.data.sources.store import write_source
 from llm_studio.errors import DataError
 from llm_studio.jobs import Job
 
-from .test_corpus import plan_of, sentences, side
+from .test_corpus import plan_of, sentences, texts_in
 from .test_languages import SENTENCES
 
 anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 ALL = dict.fromkeys((*TEXT_RULES, "remove_duplicates", "remove_near_duplicates"), True)
 
 
-def both(plan: Plan) -> list[str]:
-    return [text for name in get_args(Side) for text in side(plan, name)]
+def both(plan: CorpusPlan) -> list[str]:
+    return [text for name in get_args(Split) for text in texts_in(plan, name)]
 
 
 def test_long_documents_are_left_out(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_no_document_nor_its_duplicate_is_on_both_sides(tmp_path: Path, texts: l
         plan = plan_of(tmp_path, {"a": texts, "b": texts[::2]}, chosen)
     except DataError:
         return  # nothing left, or all alike
-    train, validation = set(side(plan, "train")), set(side(plan, "validation"))
+    train, validation = set(texts_in(plan, "train")), set(texts_in(plan, "validation"))
     if not plan.cut:
         assert not train & validation
         assert train | validation <= {clean(text, chosen) for text in texts}
@@ -99,26 +99,25 @@ spread_hashes = st.sampled_from([n << bits for bits in (0, 20, 58, 61) for n in 
 @given(st.lists(st.tuples(spread_hashes, st.integers(1, 50), st.booleans()), max_size=40), st.floats(0.01, 0.5),
        st.sampled_from([1, 3, 7, 1000]))  # fmt: skip
 def test_what_is_decided_is_what_one_pass_in_the_order_of_the_hashes_decides(
-    documents: list[tuple[int, int, bool]], share: float, rows: int
+    documents: list[tuple[int, int, bool]], share: float, bucket: int
 ) -> None:
-    with mock.patch.object(measures_module, "_ROWS", rows), TextStatsWriter() as scale:
-        for value, length, _may in documents:
-            scale.put(value, length)
-        check_decisions(documents, share, scale.measures())
+    hashes, lengths = (np.array([row[n] for row in documents], kind) for n, kind in ((0, np.uint64), (1, np.uint32)))
+    with mock.patch.object(text_stats, "_BUCKET", bucket):
+        check_decisions(documents, share, TextStats(hashes, lengths))
 
 
-def check_decisions(documents: list[tuple[int, int, bool]], share: float, measures: TextStats) -> None:
+def check_decisions(documents: list[tuple[int, int, bool]], share: float, stats: TextStats) -> None:
     hashes = [row[0] for row in documents]
     allowed = np.array([row[2] for row in documents], np.bool_)
     seen: set[int] = set()
     again = [
         place for place, (value, _length, may) in enumerate(documents) if may and (value in seen or seen.add(value))
     ]
-    assert sorted(duplicates(measures, allowed)) == again
-    some = measures.only(allowed)
-    assert (measures.count, measures.total) == (len(documents), sum(row[1] for row in documents))
-    assert some.whole().hashes.tolist() == [row[0] for row in documents if row[2]]
-    assert some.total == sum(row[1] for row in documents if row[2]) == measures.characters(allowed)
+    assert sorted(find_duplicates(stats, allowed)) == again
+    some = stats.select(allowed)
+    assert (stats.count, stats.total) == (len(documents), sum(row[1] for row in documents))
+    assert some.hashes.tolist() == [row[0] for row in documents if row[2]]
+    assert some.total == sum(row[1] for row in documents if row[2]) == stats.characters(allowed)
     assert some.longest == max((row[1] for row in documents if row[2]), default=0)
 
     aside: set[int] = set()
@@ -131,21 +130,21 @@ def check_decisions(documents: list[tuple[int, int, bool]], share: float, measur
     if len(lengths) > 1 and not aside:
         aside = {min(lengths, key=lambda value: lengths[value])}
     expected = [len(lengths) > 1 and value in aside for value in hashes]
-    assert draw(measures, share).tolist() == expected
+    assert draw_validation(stats, share).tolist() == expected
 
 
 @pytest.mark.parametrize("chosen", [DataSettings(), DataSettings.model_validate(ALL)])
 def test_no_near_duplicate_is_on_both_sides_and_the_order_of_sources_changes_nothing(
     tmp_path: Path, chosen: DataSettings
 ) -> None:
-    draw = random.Random(3)
+    draw_validation = random.Random(3)
     texts = [sentences(12, seed) for seed in range(300)]
-    texts += [text.replace("garden", "yard", draw.randrange(2)) for text in texts[:150]]
+    texts += [text.replace("garden", "yard", draw_validation.randrange(2)) for text in texts[:150]]
     sides = []
-    for number, order in enumerate((texts, texts[::-1], draw.sample(texts, len(texts)))):
+    for number, order in enumerate((texts, texts[::-1], draw_validation.sample(texts, len(texts)))):
         names = ["a", "b"] if number % 2 else ["z", "c"]
         plan = plan_of(tmp_path / str(number), {names[0]: order[:200], names[1]: order[200:]}, chosen)
-        sides.append([sorted(side(plan, name)) for name in get_args(Side)])
+        sides.append([sorted(texts_in(plan, name)) for name in get_args(Split)])
     assert sides[0] == sides[1] == sides[2]
     if chosen.remove_near_duplicates:
         train, validation = ({frozenset(text.split(". ")) for text in texts} for texts in sides[0])
@@ -196,7 +195,7 @@ def test_a_project_of_before_keeps_its_fingerprint(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_said_when_nothing_is_left(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"of 2 documents 1 are too short, 0 too long and 1 in another language"):
+    with pytest.raises(DataError, match=r"of 2, 1 too short, 0 too long, 1 in another language"):
         plan_of(tmp_path, {"a": ["short", SENTENCES["en"]]}, DataSettings(languages=("fr",)))
 
 

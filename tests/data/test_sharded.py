@@ -25,13 +25,13 @@ def grown(folder: Path, portions: Sequence[Sequence[str]]) -> Source:
         source = ShardedSourceWriter(folder, "grown", "somewhere", {"state": "incomplete"})
         assert source.end == (0, done)
         done += len(portion)
-        pieces = (Chunk(text, True) for text in portion)
-        source.append(pieces, lambda: (0, done), Job(), lambda _n, _b: Progress("", 0, None, ""))  # noqa: B023
+        chunks = (Chunk(text, True) for text in portion)
+        source.append(chunks, lambda: (0, done), Job(), lambda _n, _b: Progress("", 0, None, ""))  # noqa: B023
     return store.list_sources(folder)[0]
 
 
-def texts(pieces) -> list[str]:  # pyright: ignore
-    return [piece.text for piece in pieces]
+def texts(chunks) -> list[str]:  # pyright: ignore
+    return [chunk.text for chunk in chunks]
 
 
 DOCUMENTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)

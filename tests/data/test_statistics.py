@@ -24,8 +24,8 @@ def statistics_of(
     folder: Path, sources: dict[str, list[str]], talks: tuple[str, ...] = (), **changes: object
 ) -> Statistics:
     for name, documents in sources.items():
-        pieces = (Chunk(text, True) for text in documents)
-        write_source(folder, name, "test", pieces, Job(), conversations=name in talks)
+        chunks = (Chunk(text, True) for text in documents)
+        write_source(folder, name, "test", chunks, Job(), conversations=name in talks)
     corpus = Corpus(folder, DataSettings.model_validate({"min_characters": 1, **changes}))
     return measure(corpus.plan(Job()), Job())
 

@@ -26,12 +26,12 @@ def written(folder: Path, texts: list[str], name: str = "texts") -> Source:
     return write_source(folder, name, "a test", [Chunk(text, True) for text in texts], Job())
 
 
-def joined(pieces: Iterator[Chunk]) -> list[str]:
-    """The documents that the pieces are of."""
+def joined(chunks: Iterator[Chunk]) -> list[str]:
+    """The documents that the chunks are of."""
     out, text = [], ""
-    for piece in pieces:
-        text += piece.text
-        if piece.ends:
+    for chunk in chunks:
+        text += chunk.text
+        if chunk.ends:
             out.append(text)
             text = ""
     assert text == ""
@@ -63,20 +63,20 @@ def test_pieces_depend_on_the_text_and_not_on_its_fragments(texts: list[str], da
         in_fragments = list(rechunk(fragments))
         assert in_fragments == whole
         assert joined(iter(whole)) == texts
-        assert all(len(piece.text) <= 7 for piece in whole)
+        assert all(len(chunk.text) <= 7 for chunk in whole)
 
 
 def test_a_long_text_is_cut_right_before_a_word() -> None:
     text = "word " * 200_000
-    pieces = list(rechunk([Chunk(text, True)]))
-    assert len(pieces) == 3
-    assert all(piece.text.startswith(" word") and piece.text.endswith("word") for piece in pieces[1:-1])
-    assert pieces[0].text.endswith("word")
+    chunks = list(rechunk([Chunk(text, True)]))
+    assert len(chunks) == 3
+    assert all(chunk.text.startswith(" word") and chunk.text.endswith("word") for chunk in chunks[1:-1])
+    assert chunks[0].text.endswith("word")
 
 
 def test_a_cut_leaves_white_space_together() -> None:
     text = "a" * 499_998 + "  b"
-    assert [piece.text for piece in rechunk([Chunk(text, True)])] == ["a" * 499_998, "  b"]
+    assert [chunk.text for chunk in rechunk([Chunk(text, True)])] == ["a" * 499_998, "  b"]
 
 
 @pytest.mark.parametrize("together", ["\r\n", "e\u0301", "\u1100\u1161", "👩\u200d🔬"])
@@ -118,11 +118,11 @@ def test_a_document_left_open_ends_with_its_source(tmp_path: Path) -> None:
 def test_notes_gathered_while_reading_are_in_the_manifest(tmp_path: Path) -> None:
     notes: list[str] = []
 
-    def pieces() -> Iterator[Chunk]:
+    def chunks() -> Iterator[Chunk]:
         yield Chunk("text", True)
         notes.append("read as Mac Roman")
 
-    write_source(tmp_path, "noted", "a.txt", pieces(), Job(), notes, {"separator": "blank"})
+    write_source(tmp_path, "noted", "a.txt", chunks(), Job(), notes, {"separator": "blank"})
     (source,) = list_sources(tmp_path)
     assert source.notes == ("read as Mac Roman",)
     assert source.options == {"separator": "blank"}
@@ -150,13 +150,13 @@ def test_a_source_without_text_is_refused_and_leaves_nothing(tmp_path: Path, tex
 def test_a_stopped_job_leaves_nothing(tmp_path: Path) -> None:
     job = Job()
 
-    def pieces() -> Iterator[Chunk]:
+    def chunks() -> Iterator[Chunk]:
         yield from [Chunk("x" * 100_000, True)] * 60
         job.request_stop()
         yield Chunk("more", True)
 
     with pytest.raises(Cancelled):
-        write_source(tmp_path, "stopped", "", pieces(), job)
+        write_source(tmp_path, "stopped", "", chunks(), job)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,7 +179,7 @@ def test_a_parquet_file_dropped_in_is_accepted(tmp_path: Path) -> None:
     (source,) = list_sources(tmp_path)
     assert (source.name, source.documents) == ("mine", 4)
     assert joined(read_chunks(tmp_path, source)) == ["one", "", "x" * 1_200_000, "trois é"]
-    assert all(len(piece.text) <= 500_000 for piece in read_chunks(tmp_path, source))
+    assert all(len(chunk.text) <= 500_000 for chunk in read_chunks(tmp_path, source))
     assert (tmp_path / "mine.meta.json").exists()
     assert list_sources(tmp_path) == [source]
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
 from llm_studio.data.corpus.corpus import TextSpan
 from llm_studio.data.sources.stories.grammar import generate_stories
-from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, is_safe_cut, split_safely
-from llm_studio.data.tokenizer.training import quality, train_tokenizer, training_texts
+from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer, is_safe_cut, split_safely
+from llm_studio.data.tokenizer.training import measure_quality, sample_texts, train_tokenizer
 from llm_studio.errors import Cancelled, SourceError, TokenizerError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
@@ -143,21 +143,21 @@ def test_a_safe_cut_separates_what_the_pre_tokenizer_separates(digits: bool, tex
 
 @given(text=DIFFICULT, limit=st.integers(1, 12))
 def test_pieces_are_short_whole_and_cut_safely_where_that_is_possible(text: str, limit: int) -> None:
-    pieces = list(split_safely(text, limit))
-    assert "".join(pieces) == text
+    segments = list(split_safely(text, limit))
+    assert "".join(segments) == text
     position = 0
-    for piece in pieces[:-1]:
-        assert 0 < len(piece) <= limit
-        end = position + len(piece)
+    for segment in segments[:-1]:
+        assert 0 < len(segment) <= limit
+        end = position + len(segment)
         possible = [cut for cut in range(position + 1, position + limit + 1) if is_safe_cut(text, cut)]
         assert end == (possible[-1] if possible else position + limit)
         position = end
-    assert len(pieces[-1]) <= limit
+    assert len(segments[-1]) <= limit
 
 
 def test_a_long_text_has_the_ids_of_the_whole(tokenizer: Tokenizer) -> None:
     text = "\n".join(generate_stories("en", 300, seed=1))
-    assert len(text) > 5 * PIECE
+    assert len(text) > 5 * SEGMENT_CHARACTERS
     assert tokenizer.encode(text) == tokenizer.encode_many([text])[0].tolist()
 
 
@@ -270,8 +270,8 @@ def test_a_small_corpus_gives_a_small_vocabulary() -> None:
 
 @pytest.mark.parametrize("megabytes", [1, 2, 100])
 def test_the_texts_read_are_spread_evenly_within_the_limit(megabytes: int) -> None:
-    stretches = [TextSpan("source", f"é{index % 10}" * 50_000, True) for index in range(40)]  # 4 M characters, 6 MB
-    chosen = list(training_texts(stretches, 4_000_000, megabytes))
+    spans = [TextSpan("source", f"é{index % 10}" * 50_000, True) for index in range(40)]  # 4 M characters, 6 MB
+    chosen = list(sample_texts(spans, 4_000_000, megabytes))
     size = sum(len(text.encode()) for text in chosen)
     wanted = min(megabytes * 1_000_000, 6_000_000)
     assert 0.97 * wanted < size <= wanted
@@ -280,7 +280,7 @@ def test_the_texts_read_are_spread_evenly_within_the_limit(megabytes: int) -> No
 
 
 def test_quality_counts_tokens_words_and_characters_up_to_the_limit(tokenizer: Tokenizer) -> None:
-    measured = quality(tokenizer, ["Once upon a time", " there was", " never read"], limit=26)
+    measured = measure_quality(tokenizer, ["Once upon a time", " there was", " never read"], limit=26)
     assert (measured.characters, measured.words) == (26, 6)
     assert measured.tokens == len(tokenizer.encode("Once upon a time")) + len(tokenizer.encode(" there was"))
     assert measured.characters_per_token == 26 / measured.tokens

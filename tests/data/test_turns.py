@@ -13,10 +13,10 @@ from llm_studio.config import TokenizerSettings
 from llm_studio.data.corpus.corpus import TextSpan
 from llm_studio.data.sources.conversations import ASSISTANT, END, USER
 from llm_studio.data.sources.stories.grammar import generate_stories
-from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer
+from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer
 from llm_studio.data.tokenizer.training import train_tokenizer
-from llm_studio.data.tokens.dataset import open_tokens, prepare
-from llm_studio.data.tokens.turns import questions
+from llm_studio.data.tokens.dataset import open_tokens, write_tokens
+from llm_studio.data.tokens.turns import example_questions
 from llm_studio.errors import DataError, TokenizerError
 from llm_studio.jobs import Job
 
@@ -25,13 +25,13 @@ from llm_studio.jobs import Job
 class Texts:
     """Stands for a corpus whose source “chat” holds conversations, and “tales” none."""
 
-    stretches: list[TextSpan]
+    spans: list[TextSpan]
     conversations: frozenset[str] = frozenset({"chat"})
     train_characters: int = 1
     validation_characters: int = 1
 
     def texts(self, side: str) -> Iterator[TextSpan]:
-        yield from self.stretches if side == "train" else [TextSpan("tales", "hello", True)]
+        yield from self.spans if side == "train" else [TextSpan("tales", "hello", True)]
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def tokenizer() -> Tokenizer:
     return train_tokenizer(texts, 400, TokenizerSettings(), Job())  # type: ignore[arg-type]
 
 
-def tokens_of(stretches: list[TextSpan], tokenizer: Tokenizer, folder: Path) -> tuple[list[int], list[bool]]:
+def tokens_of(spans: list[TextSpan], tokenizer: Tokenizer, folder: Path) -> tuple[list[int], list[bool]]:
     """The training ids and what counts of them."""
-    prepare(Texts(stretches), tokenizer, folder, "corpus", Job())  # type: ignore[arg-type]
+    write_tokens(Texts(spans), tokenizer, folder, "corpus", Job())  # type: ignore[arg-type]
     with open_tokens(folder) as tokens:
         ids = tokens.train.tolist()
-        counted = tokens.answers("train", np.arange(len(ids))).tolist()
+        counted = tokens.in_answer("train", np.arange(len(ids))).tolist()
         assert len(ids) == len(counted) == tokens.sources[-1].end
         assert [source.conversations for source in tokens.sources] == [s.name == "chat" for s in tokens.sources]
     return ids, counted
@@ -78,21 +78,21 @@ def test_the_mask_fits_the_tokens_of_any_conversation(
     documents: list[list[tuple[str, str]] | str], tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     """Conversations and tales in any order, of any number of turns by anyone."""
-    stretches: list[TextSpan] = []
+    spans: list[TextSpan] = []
     ids: list[int] = []
     counted: list[bool] = []
     for document in documents:
         if isinstance(document, str):
-            stretches.append(TextSpan("tales", document, True))
+            spans.append(TextSpan("tales", document, True))
             words = tokenizer.encode(document)
             ids += [*words, tokenizer.end_of_text]
             counted += [True] * (len(words) + 1)
         else:
-            stretches.append(TextSpan("chat", "".join(marker + text for marker, text in document), True))
+            spans.append(TextSpan("chat", "".join(marker + text for marker, text in document), True))
             more = expected(document, tokenizer)
             ids += more[0]
             counted += more[1]
-    assert tokens_of(stretches, tokenizer, tmp_path) == (ids, counted)
+    assert tokens_of(spans, tokenizer, tmp_path) == (ids, counted)
 
 
 @pytest.mark.parametrize("mark", [" ", "", "。"])
@@ -100,7 +100,7 @@ def test_long_turns_in_several_stretches_are_those_of_the_whole(
     mark: str, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     """Longer than what is encoded at once, without a space to cut at, and cut by the reader within an answer."""
-    answer = mark.join(["dog"] * (PIECE // 2))
+    answer = mark.join(["dog"] * (SEGMENT_CHARACTERS // 2))
     turns = [(USER, "long?"), (ASSISTANT, answer), (USER, answer), (ASSISTANT, "end")]
     text = "".join(marker + words for marker, words in turns)
     cut = text.index(" dog", 2000) if mark == " " else len(USER + "long?")
@@ -124,10 +124,10 @@ def test_without_conversations_there_is_no_mask_and_an_old_one_goes(tokenizer: T
     before = open_tokens(tmp_path)
     plain = Texts([TextSpan("tales", "a", True)], conversations=frozenset())
     before.close()
-    prepare(plain, tokenizer, tmp_path, "corpus", Job())  # type: ignore[arg-type]
+    write_tokens(plain, tokenizer, tmp_path, "corpus", Job())  # type: ignore[arg-type]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["meta.json", "train.bin", "val.bin"]
     with open_tokens(tmp_path) as tokens:
-        assert not tokens.has_conversations and tokens.answers("train", np.arange(2)).all()
+        assert not tokens.has_conversations and tokens.in_answer("train", np.arange(2)).all()
         assert tokens.fingerprint != before.fingerprint
 
 
@@ -161,5 +161,5 @@ def test_questions_are_found_among_tokens(tokenizer: Tokenizer, tmp_path: Path) 
     asked = ["Who is it?", "long " * 200, "Where?", "Who is it?"]
     texts = [*(f"{USER}{question}{ASSISTANT}The cat." for question in asked), f"{USER}no answer"]
     ids, _counted = tokens_of([TextSpan("chat", text, True) for text in texts], tokenizer, tmp_path)
-    assert questions(np.array(ids), tokenizer, 5) == ("Who is it?", "Where?")
-    assert questions(np.array(ids), tokenizer, 1) == ("Who is it?",)
+    assert example_questions(np.array(ids), tokenizer, 5) == ("Who is it?", "Where?")
+    assert example_questions(np.array(ids), tokenizer, 1) == ("Who is it?",)

@@ -19,7 +19,7 @@ SUM = hashlib.sha256(CONTENT).hexdigest()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(fetch, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(fetch, "_RETRY_DELAYS", (0.01, 0.01))
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "torch+cu130-.whl").write_bytes(CONTENT)
     return tmp_path / "served"

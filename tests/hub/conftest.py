@@ -17,9 +17,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(requests, "PAUSES", (0.01, 0.02, 0.05))
-    monkeypatch.setattr(requests, "_CONNECTION_TEST", 20.0)  # seconds: a busy machine answers slowly
-    monkeypatch.setattr(download, "PART_BYTES", 100_000)
+    monkeypatch.setattr(requests, "RETRY_DELAYS", (0.01, 0.02, 0.05))
+    monkeypatch.setattr(requests, "_CONNECTION_TIMEOUT", 20.0)  # seconds: a busy machine answers slowly
+    monkeypatch.setattr(download, "MAX_PART_BYTES", 100_000)
     with serving() as running:
         monkeypatch.setenv("HF_ENDPOINT", running.address)
         yield running

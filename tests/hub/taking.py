@@ -15,9 +15,9 @@ def texts_in(project: Project, name: str = "tales") -> list[str]:
     """The documents that a source holds now."""
     source = next((source for source in store.list_sources(project.raw) if source.name == name), None)
     texts = [""]
-    for piece in store.read_chunks(project.raw, source) if source else ():
-        texts[-1] += piece.text
-        if piece.ends:
+    for chunk in store.read_chunks(project.raw, source) if source else ():
+        texts[-1] += chunk.text
+        if chunk.ends:
             texts.append("")
     return texts[:-1]
 

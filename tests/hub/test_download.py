@@ -284,7 +284,7 @@ def test_names_of_data_sets_are_understood() -> None:
     for wrong in ("hf:", "hf:me", "hf:me/", "hf:a/b/c", "hf:a b/c"):
         with pytest.raises(DownloadError, match="not the name of a data set"):
             wanted(wrong)
-    with pytest.raises(DownloadError, match="isn't there in the language “de”"):
+    with pytest.raises(DownloadError, match="isn't available in the language “de”"):
         wanted("dolly", lang="de")
 
 

@@ -58,8 +58,8 @@ def tokens(talking: Project) -> Iterator[Tokens]:
 def test_the_loss_is_cross_entropy_over_what_counts(talking: Project, tokens: Tokens) -> None:
     torch.manual_seed(0)
     model = Transformer(talking.settings().model, tokens.vocab_size).eval()
-    ids = torch.from_numpy(batches.draw(tokens, 0, 0, 8, 32, {"stories-en": 0.0}))
-    counted = torch.from_numpy(batches.draw_answers(tokens, 0, 0, 8, 32, {"stories-en": 0.0}))
+    ids = torch.from_numpy(batches.draw_sequences(tokens, 0, 0, 8, 32, {"stories-en": 0.0}))
+    counted = torch.from_numpy(batches.draw_answer_mask(tokens, 0, 0, 8, 32, {"stories-en": 0.0}))
     assert 0 < counted.sum() < counted.numel()
     targets = ids[:, 1:].masked_fill(~counted, -100)
     wanted = F.cross_entropy(model(ids[:, :-1]).flatten(0, 1), targets.flatten())
@@ -94,12 +94,12 @@ def test_the_result_does_not_depend_on_the_size_of_the_micro_batch(talking: Proj
 
 def test_a_step_of_questions_alone_gives_no_nonsense(talking: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = losses_of_micro_batches(monkeypatch)
-    real = batches.draw_answers
+    real = batches.draw_answer_mask
 
     def none_in_the_second_step(tokens: Tokens, seed: int, step: int, *rest: Any) -> Any:
         return real(tokens, seed, step, *rest) & (step != 1)
 
-    monkeypatch.setattr(batches, "draw_answers", none_in_the_second_step)
+    monkeypatch.setattr(batches, "draw_answer_mask", none_in_the_second_step)
     weights = train_steps(talking, "a", 3, TALK_ONLY)
     steps = [r for r in log.read(talking.log_file("a")) if r["event"] == "step"]
     assert losses[1] == 0 and steps[1]["loss"] == pytest.approx(steps[0]["loss"])
@@ -136,8 +136,8 @@ def test_the_validation_loss_is_the_mean_over_what_counts(talking: Project, toke
     settings = talking.settings().replaced({"training.eval_sequences": 500, "training.loss_on": "answers"})
     torch.manual_seed(1)
     model = Transformer(settings.model, tokens.vocab_size)
-    rows = torch.from_numpy(batches.evaluation(tokens, 500, 32))
-    counted = torch.from_numpy(batches.evaluation_answers(tokens, 500, 32))
+    rows = torch.from_numpy(batches.evaluation_sequences(tokens, 500, 32))
+    counted = torch.from_numpy(batches.evaluation_answer_mask(tokens, 500, 32))
     assert not counted.all()
     with torch.no_grad():
         targets = rows[:, 1:].masked_fill(~counted, -100)
@@ -150,23 +150,25 @@ def test_what_is_left_out_of_training_is_left_out_of_validation(talking: Project
     """Else a model made to chat would seem to get worse as it forgets the stories, and its first steps the best."""
     chat, stories = tokens.validation_sources
     assert (chat.name, chat.start, stories.end) == ("chat", 0, len(tokens.validation)) and chat.conversations
-    only = batches.evaluation(tokens, 10_000, 32, {"stories-en": 0.0})
+    only = batches.evaluation_sequences(tokens, 10_000, 32, {"stories-en": 0.0})
     places = np.linspace(0, chat.end - 33, len(only)).astype(int)
     assert len(only) == (chat.end - 1) // 32 and (only == tokens.validation[places[:, None] + np.arange(33)]).all()
-    rest = batches.evaluation(tokens, 1, 32, {"chat": 0.0})[0]
+    rest = batches.evaluation_sequences(tokens, 1, 32, {"chat": 0.0})[0]
     assert rest.tolist() == tokens.validation[stories.start : stories.start + 33].tolist()
     for weights in ({}, {"chat": 7.0}, {"chat": 0.0, "stories-en": 0.0}):
-        assert (batches.evaluation(tokens, 9, 32, weights) == batches.evaluation(tokens, 9, 32)).all()
+        assert (
+            batches.evaluation_sequences(tokens, 9, 32, weights) == batches.evaluation_sequences(tokens, 9, 32)
+        ).all()
 
 
 def test_the_baselines_are_of_the_same_tokens_as_the_loss(tokens: Tokens) -> None:
     ids, places = np.array(tokens.validation), np.arange(1, len(tokens.validation))
-    counts = np.bincount(np.array(tokens.train)[1:][tokens.answers("train", np.arange(1, len(tokens.train)))],
+    counts = np.bincount(np.array(tokens.train)[1:][tokens.in_answer("train", np.arange(1, len(tokens.train)))],
                          minlength=tokens.vocab_size)  # fmt: skip
     probability = (counts + 1) / (counts.sum() + tokens.vocab_size)
-    asked = ids[1:][tokens.answers("validation", places)]
+    asked = ids[1:][tokens.in_answer("validation", places)]
     assert unigram_loss(tokens, answers=True) == pytest.approx(-np.log(probability[asked]).mean())
-    assert bigram_loss(tokens, answers=True) < unigram_loss(tokens, answers=True)
+    assert bigram_loss(tokens, answers=True) < unigram_loss(tokens, in_answer=True)
     assert bigram_loss(tokens, answers=True) != bigram_loss(tokens)
     assert tokens.fingerprint_for("answers") != tokens.fingerprint_for("all") == tokens.fingerprint
 

@@ -51,7 +51,7 @@ def some_model(settings: Settings, tokenizer: Tokenizer, seed: int = 0) -> Trans
 def test_the_validation_loss_is_the_mean_over_all_tokens_without_dropout(settings, tokens, tokenizer) -> None:
     model = some_model(settings, tokenizer)
     measured = evaluation.validation_loss(model, tokens, settings, COMPUTE, Job())
-    rows = torch.from_numpy(batches.evaluation(tokens, 13, 32))
+    rows = torch.from_numpy(batches.evaluation_sequences(tokens, 13, 32))
     assert rows.shape == (13, 33) and model.training
     with torch.no_grad():
         expected = F.cross_entropy(model.eval()(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())

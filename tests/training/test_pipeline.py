@@ -182,7 +182,7 @@ def test_a_feed_gives_what_was_drawn_for_a_step_in_whatever_order_they_are_asked
         try:
             for number in steps:
                 drawn = feed.take(BatchRequest(7, number, 4, 16, {}))
-                expected = batches.draw(tokens, 7, number, 4, 16)
+                expected = batches.draw_sequences(tokens, 7, number, 4, 16)
                 assert drawn.ids.tolist() == expected.tolist() and drawn.counted is None
         finally:
             feed.__exit__()
@@ -192,13 +192,13 @@ def test_a_feed_gives_what_was_drawn_for_a_step_in_whatever_order_they_are_asked
 
 def test_a_feed_draws_the_next_step_meanwhile(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
-    real = batches.draw
+    real = batches.draw_sequences
 
     def noted(*which: Any) -> Any:
         drawn.append(which[2])
         return real(*which)
 
-    monkeypatch.setattr(batches, "draw", noted)
+    monkeypatch.setattr(batches, "draw_sequences", noted)
     with BatchPrefetcher(tokens, answers_only=False, pinned=False) as feed:
         for number in (3, 4, 5):
             feed.take(BatchRequest(7, number, 4, 16, {}))
@@ -208,14 +208,14 @@ def test_a_feed_draws_the_next_step_meanwhile(tokens: Tokens, monkeypatch: pytes
 def test_what_goes_wrong_in_the_feeds_thread_is_told_to_who_takes(
     tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = batches.draw
+    real = batches.draw_sequences
 
     def damaged(*which: Any) -> Any:
         if which[2] == 4:
             raise DataError("damaged", "", "data")
         return real(*which)
 
-    monkeypatch.setattr(batches, "draw", damaged)
+    monkeypatch.setattr(batches, "draw_sequences", damaged)
     with BatchPrefetcher(tokens, answers_only=False, pinned=False) as feed:
         feed.take(BatchRequest(7, 3, 4, 16, {}))
         with pytest.raises(DataError, match="damaged"):

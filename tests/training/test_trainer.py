@@ -95,7 +95,7 @@ def test_the_first_step_is_the_one_computed_by_hand(project: Project, tokens: To
     """Loss, norm before clipping, clipping, AdamW's first step and its decay; at 1e-6, where its epsilon counts."""
     training = project.settings().training
     model = fresh_model(project, tokens)
-    loss = plain_loss(model, batches.draw(tokens, training.seed, 0, training.batch_size, 32))
+    loss = plain_loss(model, batches.draw_sequences(tokens, training.seed, 0, training.batch_size, 32))
     loss.backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     norm = math.sqrt(sum(g.double().square().sum().item() for g in gradients.values()))
@@ -121,7 +121,7 @@ def test_each_step_has_its_own_sequences_and_its_own_gradients(project: Project,
     for saved in checkpoint.listed(registry.folder(project, "a"))[:2]:
         model.load_state_dict(saved.weights())
         model.zero_grad()
-        loss = plain_loss(model, batches.draw(tokens, seed, saved.step, size, 32))
+        loss = plain_loss(model, batches.draw_sequences(tokens, seed, saved.step, size, 32))
         loss.backward()
         norm = math.sqrt(sum(p.grad.square().sum().item() for p in model.parameters() if p.grad is not None))
         assert logged[saved.step]["loss"] == pytest.approx(loss.item(), rel=1e-5)
@@ -157,12 +157,12 @@ def test_without_room_for_snapshots_there_are_none(project: Project) -> None:
 @pytest.fixture
 def same_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every micro-batch is of the very same sequences: what differs between losses is dropout."""
-    real = batches.draw
+    real = batches.draw_sequences
 
     def drawn(tokens: Tokens, _seed: int, _step: int, sequences: int, length: int, _weights: Any) -> Any:
         return np.tile(real(tokens, 0, 0, 8, length), (sequences // 8, 1))
 
-    monkeypatch.setattr(batches, "draw", drawn)
+    monkeypatch.setattr(batches, "draw_sequences", drawn)
 
 
 @pytest.mark.usefixtures("same_batch")
@@ -208,7 +208,7 @@ def test_the_validation_loss_is_plain_cross_entropy_of_the_weights_of_that_step(
     changes = {"training.precision": "float32", "training.eval_sequences": 13}  # batches of 8 don't divide 13
     train_steps(project, "a", 30, changes)
     measured = {r["step"]: r for r in records(project, "a", "evaluation")}
-    rows, model = batches.evaluation(tokens, 13, 32), fresh_model(project, tokens).eval()
+    rows, model = batches.evaluation_sequences(tokens, 13, 32), fresh_model(project, tokens).eval()
     saved = checkpoint.listed(registry.folder(project, "a"))
     assert len(saved) >= 3
     for one in saved:

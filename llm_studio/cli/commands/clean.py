@@ -14,7 +14,7 @@ from llm_studio.paths import quoted
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.cleaning_preview import Preview
+    from llm_studio.data.corpus.cleaning_preview import CleaningPreview
 
 _WIDTH = 100
 """Characters of an example on the screen."""
@@ -51,7 +51,7 @@ def clean(
         ))  # fmt: skip
 
 
-def _as_text(found: "Preview", examples: int) -> str:
+def _as_text(found: "CleaningPreview", examples: int) -> str:
     from llm_studio.workflows.data.cleaning import NAMES
 
     rows = [(_("Rule"), _("Setting"), "", _("Documents"), _("Characters"))]
@@ -78,7 +78,7 @@ def _as_text(found: "Preview", examples: int) -> str:
     return "\n".join(lines)
 
 
-def _left(found: "Preview") -> str:
+def _left(found: "CleaningPreview") -> str:
     return _("With the rules that are on, {kept} of {documents} documents and {characters} of {before} characters "
              "are left.").format(
         kept=number(found.kept_documents), documents=number(found.documents),

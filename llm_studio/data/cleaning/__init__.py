@@ -1,22 +1,22 @@
-"""Cleaning a text: what a model should never have to learn.
+"""Cleaning of texts: removal of what a model should not have to learn.
 
-The rules in their fixed order, each a setting that can be switched off again; the texts on the disk stay as they came.
+The rules are applied in a fixed order, and each is a setting; the texts on the disk are never changed.
 
 Within a document, one module each:
 1. `remove_controls`, `remove_invisible`, `normalize_unicode` (characters.py): characters first, so that all later rules
-   see each character written in one way.
-2. `remove_html` (html.py): before lines and spaces, for a tag may end a line and an entity may be a space.
-3. `remove_repeated_lines` (lines.py): before spaces, for a removed line leaves blank lines behind.
+   see one spelling of each character.
+2. `remove_html` (html.py): before lines and spaces, because a tag can end a line and an entity can be a space.
+3. `remove_repeated_lines` (lines.py): before spaces, because a removed line leaves blank lines behind.
 4. `tidy_spaces` (spaces.py).
 
-Between documents, by the corpus (corpus.py), on the texts cleaned so far: lengths and language first, which cost least;
-then exact duplicates; then near duplicates (near.py), of which there are fewer to compare.
+Between documents (data/corpus), on the cleaned texts: length and language first, which cost least; then exact
+duplicates; then near duplicates (near_duplicates.py), when fewer documents are left to compare.
 
-What is on without being asked for takes nothing from a text that a model could learn from: control characters, NFC,
+The rules that are on by default remove nothing that a model could learn from: control characters, NFC normalisation,
 exact duplicates, documents under 50 characters, and in new projects (the presets) invisible characters and white space.
-These two are off where a config.yaml doesn't name them: it is older than they are, and its corpus stays the same.
-The rest is off, for somebody wants what it removes: texts about HTML have tags, songs have refrains, collections have
-versions of one text; and a language or a longest length is a choice.
+The last two are off where config.yaml doesn't name them: such a file is older than they are, and its corpus must stay
+the same. The other rules are off because what they remove can be wanted: texts about HTML have tags, songs have
+refrains, collections have several versions of a text; and a language or a maximum length is a choice.
 """
 
 from llm_studio.data.cleaning.pipeline import TEXT_RULES, Cleaner, clean

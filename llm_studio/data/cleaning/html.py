@@ -1,7 +1,7 @@
-"""Remains of HTML: tags and entities left in a text by what extracted it.
+"""Leftover HTML: tags and entities that an extraction program has left in a text.
 
-Only what is surely HTML goes: elements that exist, with attributes that have values. “a < b”, `List<String>`, “<unk>”
-and “<me@home.org>” stay. A tag is looked for within one line. Whole pages are the readers' business, not this rule's.
+Only what is certainly HTML is removed: existing elements, whose attributes have values. “a < b”, `List<String>`,
+“<unk>” and “<me@home.org>” are kept. A tag must be within one line. Whole web pages are handled by the readers.
 """
 
 import re
@@ -13,7 +13,7 @@ _BLOCKS = (
     "h3 h4 h5 h6 head header hr html li main nav noscript ol option p pre section select table tbody tfoot thead title "
     "tr ul"
 )
-"""Elements that begin a line."""
+"""Elements that start a new line."""
 _CELLS = "td th"
 _INLINE = (
     "a abbr acronym audio b bdi bdo big button cite code col colgroup data del details dfn em embed font i iframe img "
@@ -35,31 +35,31 @@ _MARKUP = re.compile(
 _ROUNDS = 8
 
 
-def remove_html(text: str, settle: Callable[[str], str]) -> str:
-    """Whole lines without tags and with the characters that entities stand for.
+def remove_html(text: str, normalize: Callable[[str], str]) -> str:
+    """Remove tags and replace entities in `text`, which consists of complete lines.
 
-    Elements that begin a line give a line end. `settle` are the rules before this one, for what entities bring. What
-    comes out holds no markup any more, even where markup hid in other markup.
+    Elements that start a new line become a line end. `normalize` applies the earlier rules to characters that come from
+    entities. The result contains no markup, even where markup was nested in other markup.
     """
     if "<" not in text and "&" not in text:
         return text
-    once = _without(text, settle)
-    if once == text or not ("<" in once or "&" in once) or _without(once, settle) == once:
+    once = _remove_once(text, normalize)
+    if once == text or not ("<" in once or "&" in once) or _remove_once(once, normalize) == once:
         return once
-    return "\n".join(_settled(line, settle) for line in text.split("\n"))
+    return "\n".join(_remove_nested(line, normalize) for line in text.split("\n"))
 
 
-def _without(text: str, settle: Callable[[str], str]) -> str:
+def _remove_once(text: str, normalize: Callable[[str], str]) -> str:
     changed = _MARKUP.sub(_replacement, text)
-    return settle(changed) if changed != text else text
+    return normalize(changed) if changed != text else text
 
 
-def _settled(line: str, settle: Callable[[str], str]) -> str:
+def _remove_nested(line: str, normalize: Callable[[str], str]) -> str:
     for _round in range(_ROUNDS):
-        line, before = _without(line, settle), line
+        line, before = _remove_once(line, normalize), line
         if line == before:
             return line
-    return settle(line.replace("<", "").replace("&", ""))  # hidden deeper than any honest text
+    return normalize(line.replace("<", "").replace("&", ""))  # nested deeper than in any real text
 
 
 def _replacement(found: "re.Match[str]") -> str:
@@ -73,7 +73,7 @@ def _replacement(found: "re.Match[str]") -> str:
     code = int(entity[2:], 16) if entity[1] in "xX" else int(entity[1:])
     if code in (9, 10):
         return chr(code)
-    if 0x80 <= code < 0xA0:  # meant as Windows-1252, whatever the standard says
+    if 0x80 <= code < 0xA0:  # browsers read these as Windows-1252
         return bytes([code]).decode("cp1252", "ignore")
     if code < 32 or code == 0x7F or 0xD800 <= code < 0xE000 or code > 0x10FFFF:
         return ""

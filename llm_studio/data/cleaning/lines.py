@@ -1,43 +1,43 @@
-"""Lines that recur on many pages: headers, footers, page numbers, the menu of a web site.
+"""Lines repeated on many pages: headers, footers, page numbers, the menu of a web site.
 
-Two signs tell them from what an author repeats. Within a long document they come as regularly as the pages do, measured
-in characters, or count the pages. Across a source they stand in many of its documents. The names of a play's speakers
-do neither, nor does a refrain. Numbers in a line count as one: “Page 12 of 300” is the same line on each page.
+Two signs distinguish them from repetitions by the author. Within a long document they recur as regularly as the pages,
+measured in characters, or count the pages. Across a source they occur in many documents. The speakers' names of a play
+do neither, nor does a refrain. Numbers in a line are ignored: “Page 12 of 300” is the same line on each page.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-LONGEST_LINE = 100
-"""Characters of a line that may be a header."""
-LEAST_DOCUMENTS = 10
-LEAST_SHARE = 0.1
-"""A line stands in so many documents of a source and in such a share of them to be removed."""
-_LEAST_LINES, _LONGEST_DOCUMENT = 3, 20_000
-"""Lines, and characters, of a document that is a page of its source: in forty novels “— Yes.” stands ten times."""
-_LEAST_PAGES = 8
-"""Times that a line recurs in one document."""
-_PAGE = (500, 8_000)
-"""Characters from one header to the next, on average."""
-_IRREGULAR, _IRREGULAR_NUMBERED = 0.35, 0.5
-"""Most deviation of these distances, as a share of their mean. Lines at random places have 1, numbered chapters 0.6."""
-_MOST_KNOWN = 100_000
-"""Different lines remembered at once; when there are more, those seen once are forgotten."""
-_MOST_REMOVED = 10_000
+MAX_HEADER_LENGTH = 100
+"""Length limit of a header, in characters."""
+MIN_DOCUMENTS = 10
+MIN_DOCUMENT_FRACTION = 0.1
+"""A line is removed if it occurs in at least this number and this fraction of the documents of a source."""
+_MIN_LINES, _MAX_PAGE_CHARACTERS = 3, 20_000
+"""Size of a document that counts as a page of its source: in forty novels, “— Yes.” occurs ten times."""
+_MIN_PAGES = 8
+"""Minimum number of occurrences of a header in one document."""
+_PAGE_CHARACTERS = (500, 8_000)
+"""Range of the mean distance between two headers, in characters."""
+_MAX_DEVIATION, _MAX_DEVIATION_NUMBERED = 0.35, 0.5
+"""Relative standard deviation of these distances. Lines at random positions have 1, numbered chapters 0.6."""
+_MAX_TRACKED = 100_000
+"""Different lines tracked at once; beyond that, those seen once are dropped."""
+_MAX_REMOVED = 10_000
 
 _DIGITS = re.compile(r"\d+")
 _SEEN_ONCE = 1
 
 
 def pattern(line: str) -> str:
-    """What `line` has in common with its likes on other pages, or "" where it can't be a header."""
-    if len(line) > 2 * LONGEST_LINE:
+    """The part of `line` that is the same on other pages, or "" where it can't be a header."""
+    if len(line) > 2 * MAX_HEADER_LENGTH:
         return ""
-    plain = _DIGITS.sub("#", " ".join(line.split()))
-    if len(plain) > LONGEST_LINE or not ("#" in plain or any(map(str.isalpha, plain))):
+    key = _DIGITS.sub("#", " ".join(line.split()))
+    if len(key) > MAX_HEADER_LENGTH or not ("#" in key or any(map(str.isalpha, key))):
         return ""
-    return plain
+    return key
 
 
 class LineRemover:
@@ -50,85 +50,85 @@ class LineRemover:
             self._first.update("0123456789")
         self._any_digit = "#" in self._first
 
-    def __call__(self, text: str, goes_on: bool, continues: bool) -> str:
-        """`text` without these lines.
+    def __call__(self, text: str, starts_mid_line: bool, ends_mid_line: bool) -> str:
+        """Return `text` without these lines.
 
-        `goes_on`: it begins within a line, `continues`: it ends within one, that is too long for a header.
+        `starts_mid_line`, `ends_mid_line`: its first or last line is part of a line that is too long for a header.
         """
         lines = text.split("\n")
         last = len(lines) - 1
-        inside = {0} if goes_on else set[int]()
-        if continues:
-            inside.add(last)
-        gone = {n for n, line in enumerate(lines) if line and n not in inside and self._has(line)}
-        if not gone:
+        incomplete = {0} if starts_mid_line else set[int]()
+        if ends_mid_line:
+            incomplete.add(last)
+        removed = {n for n, line in enumerate(lines) if line and n not in incomplete and self._is_repeated(line)}
+        if not removed:
             return text
-        out = [line for n, line in enumerate(lines) if n not in gone]
-        if last in gone and out:
-            out.append("")  # the end of the line before stays
-        return "\n".join(out)
+        kept = [line for n, line in enumerate(lines) if n not in removed]
+        if last in removed and kept:
+            kept.append("")  # the end of the previous line is kept
+        return "\n".join(kept)
 
-    def _has(self, line: str) -> bool:
-        first = line.lstrip()[:1]  # most lines begin in another way
+    def _is_repeated(self, line: str) -> bool:
+        first = line.lstrip()[:1]  # rules out most lines quickly
         return (first in self._first or (self._any_digit and first.isdecimal())) and pattern(line) in self._repeated
 
 
 @dataclass(slots=True)
 class _Recurrence:
-    """Where one line has been seen in a document."""
+    """The occurrences of one line in a document."""
 
     last: int
     number: int
     count: int = 1
     gaps: int = 0
     squares: int = 0
-    counted_on: int = 0
+    counting: int = 0
 
-    def again(self, place: int, number: int) -> None:
-        gap = place - self.last
+    def add(self, position: int, number: int) -> None:
+        gap = position - self.last
         self.count += 1
         self.gaps += gap
         self.squares += gap * gap
-        self.counted_on += 1 <= number - self.number <= 2
-        self.last, self.number = place, number
+        self.counting += 1 <= number - self.number <= 2
+        self.last, self.number = position, number
 
-    def is_a_header(self) -> bool:
+    def is_header(self) -> bool:
         times = self.count - 1
-        if self.count < _LEAST_PAGES or not _PAGE[0] <= self.gaps / times <= _PAGE[1]:
+        if self.count < _MIN_PAGES or not _PAGE_CHARACTERS[0] <= self.gaps / times <= _PAGE_CHARACTERS[1]:
             return False
         mean = self.gaps / times
-        irregular = max(0.0, self.squares / times - mean * mean) ** 0.5 / mean
-        if self.counted_on >= 0.8 * times:
-            return irregular <= _IRREGULAR_NUMBERED
-        return irregular <= _IRREGULAR
+        deviation = max(0.0, self.squares / times - mean * mean) ** 0.5 / mean
+        if self.counting >= 0.8 * times:
+            return deviation <= _MAX_DEVIATION_NUMBERED
+        return deviation <= _MAX_DEVIATION
 
 
 @dataclass
-class RepeatedLines:
-    """Finds the repeated lines of one source, remembering at most so many different ones."""
+class RepeatedLineFinder:
+    """Finds the repeated lines of one source. The number of lines that it tracks is limited."""
 
     _documents: int = 0
     _in_documents: dict[str, int] = field(default_factory=dict[str, int])
     _headers: set[str] = field(default_factory=set[str])
     _open: dict[str, _Recurrence] = field(default_factory=dict[str, _Recurrence])
     _rest: str = ""
-    _place: int = 0
+    _position: int = 0
     _lines: int = 0
 
     def add(self, text: str, ends: bool) -> None:
-        """The next part of a document, cleaned by the rules before."""
+        """Add the next chunk of a document, cleaned by the earlier rules."""
         lines = (self._rest + text).split("\n")
         self._rest = "" if ends else lines.pop()
-        if len(self._rest) > 2 * LONGEST_LINE:  # no header, however it ends
-            self._place += len(self._rest) - 2 * LONGEST_LINE - 1
-            self._rest = self._rest[: 2 * LONGEST_LINE + 1]
+        if len(self._rest) > 2 * MAX_HEADER_LENGTH:  # not a header, however it ends
+            self._position += len(self._rest) - 2 * MAX_HEADER_LENGTH - 1
+            self._rest = self._rest[: 2 * MAX_HEADER_LENGTH + 1]
         for line in lines:
             self._line(line)
         if ends:
             self._close()
 
     def _line(self, line: str) -> None:
-        self._place += len(line) + 1
+        self._position += len(line) + 1
         if not line or line.isspace():
             return
         self._lines += 1
@@ -137,38 +137,38 @@ class RepeatedLines:
         number = _DIGITS.search(line) if "#" in key else None
         value = int(number.group()[:18]) if number else 0
         if (seen := self._open.get(key)) is not None:
-            seen.again(self._place, value)
+            seen.add(self._position, value)
             return
-        if len(self._open) >= _MOST_KNOWN:
+        if len(self._open) >= _MAX_TRACKED:
             self._open = {key: seen for key, seen in self._open.items() if seen.count > _SEEN_ONCE}
-        if len(self._open) < _MOST_KNOWN:
-            self._open[key] = _Recurrence(self._place, value)
+        if len(self._open) < _MAX_TRACKED:
+            self._open[key] = _Recurrence(self._position, value)
 
     def _close(self) -> None:
         for key, seen in self._open.items():
-            if seen.count >= _LEAST_PAGES and seen.is_a_header() and len(self._headers) < _MOST_REMOVED:
+            if seen.count >= _MIN_PAGES and seen.is_header() and len(self._headers) < _MAX_REMOVED:
                 self._headers.add(key)
-        if self._lines >= _LEAST_LINES and self._place <= _LONGEST_DOCUMENT:
+        if self._lines >= _MIN_LINES and self._position <= _MAX_PAGE_CHARACTERS:
             self._documents += 1
             self._count()
-        self._open, self._rest, self._place, self._lines = {}, "", 0, 0
+        self._open, self._rest, self._position, self._lines = {}, "", 0, 0
 
     def _count(self) -> None:
         counts = self._in_documents
         for key in self._open:
             counts[key] = counts.get(key, 0) + 1
-        if len(counts) > 2 * _MOST_KNOWN:
-            least = _SEEN_ONCE  # forgotten lines may come again: a line in a tenth of the documents survives
-            while len(counts) > _MOST_KNOWN:
-                counts = {key: count for key, count in counts.items() if count > least}
-                least += 1
+        if len(counts) > 2 * _MAX_TRACKED:
+            limit = _SEEN_ONCE  # dropped lines may come again: a line in a tenth of the documents survives
+            while len(counts) > _MAX_TRACKED:
+                counts = {key: count for key, count in counts.items() if count > limit}
+                limit += 1
             self._in_documents = counts
 
-    def found(self) -> frozenset[str]:
+    def patterns(self) -> frozenset[str]:
         """The patterns of the lines to remove."""
-        least = max(LEAST_DOCUMENTS, LEAST_SHARE * self._documents)
-        return frozenset(self._headers.union(self._most(least)))
+        min_count = max(MIN_DOCUMENTS, MIN_DOCUMENT_FRACTION * self._documents)
+        return frozenset(self._headers.union(self._most_frequent(min_count)))
 
-    def _most(self, least: float) -> Iterator[str]:
-        often = [(-count, key) for key, count in self._in_documents.items() if count >= least]
-        return (key for _count, key in sorted(often)[:_MOST_REMOVED])
+    def _most_frequent(self, min_count: float) -> Iterator[str]:
+        frequent = [(-count, key) for key, count in self._in_documents.items() if count >= min_count]
+        return (key for _count, key in sorted(frequent)[:_MAX_REMOVED])

@@ -1,7 +1,7 @@
-"""The rules for texts, one after the other, over a document that comes in parts.
+"""The rules for texts, applied in order to a document that comes in chunks.
 
-Cleaning the parts gives what cleaning the whole gives: rules that look at lines are given whole lines, and a very long
-line is cut where no rule sees the difference. Whatever waits is short.
+Cleaning the chunks gives the same result as cleaning the whole: rules that look at lines get complete lines, and a very
+long line is cut where it makes no difference to any rule. What is held back is short.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from llm_studio.data.chunks import safe_cut, white_space_start
 from llm_studio.data.cleaning.characters import normalize_unicode, remove_controls, remove_invisible
 from llm_studio.data.cleaning.html import remove_html
 from llm_studio.data.cleaning.lines import LineRemover
-from llm_studio.data.cleaning.spaces import Tidier
+from llm_studio.data.cleaning.spaces import SpaceCleaner
 
 TEXT_RULES = (
     "remove_controls",
@@ -25,23 +25,23 @@ TEXT_RULES = (
 """The rules that change texts, in order, by the names of their settings."""
 
 _LONG_LINE = 100_000
-"""Characters of a line that has to end before it is cleaned."""
-_LONGEST_ENTITY = 64
-_MOST_KEPT = 1_000_000
-"""White space that waits for what follows it."""
+"""Lines up to this many characters are cleaned as a whole."""
+_MAX_ENTITY = 64
+_MAX_HELD_BACK = 1_000_000
+"""Limit of the white space that is held back until more text follows."""
 
 
 class _Stage(Protocol):
     def __call__(self, text: str, ends: bool) -> str:
-        """The next part of a document, cleaned, with what had waited for it; at the end, with all that waited."""
+        """Return the next chunk cleaned, with what was held back before; at the end of the document, all of it."""
         ...
 
 
 class Cleaner:
-    """Cleans one document after the other, each in parts that were cut at safe places.
+    """Cleans one document after the other, each in chunks cut at safe positions.
 
-    `repeated` are the patterns of the repeated lines of the documents' source. `only` are the names of the rules to
-    apply where they are set; None: all.
+    `repeated`: the patterns of the repeated lines of the documents' source. `only`: the names of the rules to apply if
+    they are on; None for all.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Cleaner:
         rules = [name for name in TEXT_RULES if getattr(settings, name) and (only is None or name in only)]
         self._stages = [_stage(name, settings, repeated) for name in rules]
         if any(isinstance(stage, _Lines) for stage in self._stages) and "tidy_spaces" not in rules:
-            self._stages.append(_KeptBack())
+            self._stages.append(_HeldBackSpace())
 
     def feed(self, text: str, ends: bool) -> str:
-        """The next part of a document, cleaned; `ends`: the last one. Each part can be followed by a token's end."""
+        """Return the next chunk cleaned; `ends`: it is the last one. Each result ends where a token can end."""
         for stage in self._stages:
             text = stage(text, ends)
         return text
 
 
 def clean(text: str, settings: DataSettings, repeated: frozenset[str] = frozenset()) -> str:
-    """A whole text, cleaned by all rules that are set. Doing it twice changes nothing more."""
+    """Clean a whole text by all rules that are on. Idempotent."""
     return Cleaner(settings, repeated).feed(text, True)
 
 
@@ -74,64 +74,64 @@ def _stage(name: str, settings: DataSettings, repeated: frozenset[str]) -> _Stag
         case "remove_invisible":
             return lambda text, ends: remove_invisible(text)
         case "normalize_unicode":
-            if settings.remove_invisible:  # what was cut apart may now belong together
-                return _Lines(lambda text, goes_on, continues: normalize_unicode(text))
+            if settings.remove_invisible:  # characters that were separated may now combine
+                return _Lines(lambda text, starts_mid_line, ends_mid_line: normalize_unicode(text))
             return lambda text, ends: normalize_unicode(text)
         case "remove_html":
-            settle = _settling(settings)
-            return _Lines(lambda text, goes_on, continues: remove_html(text, settle))
+            normalize = _character_rules(settings)
+            return _Lines(lambda text, starts_mid_line, ends_mid_line: remove_html(text, normalize))
         case "remove_repeated_lines":
             return _Lines(LineRemover(repeated)) if repeated else lambda text, ends: text
         case _:
-            tidier = Tidier()
-            return lambda text, ends: tidier.part(text, not text.endswith("\n"), ends)
+            cleaner = SpaceCleaner()
+            return lambda text, ends: cleaner.feed(text, not text.endswith("\n"), ends)
 
 
-def _settling(settings: DataSettings) -> Callable[[str], str]:
-    """The rules for characters, for what the entities of HTML bring in."""
+def _character_rules(settings: DataSettings) -> Callable[[str], str]:
+    """The rules for characters, to be applied to those that come from HTML entities."""
 
-    def settle(text: str) -> str:
+    def normalize(text: str) -> str:
         if settings.remove_invisible:
             text = remove_invisible(text)
         return normalize_unicode(text) if settings.normalize_unicode else text
 
-    return settle
+    return normalize
 
 
 class _Lines:
-    """Gives a rule whole lines. A line that is too long is given in parts.
+    """Passes complete lines to a rule; a very long line is passed in parts.
 
-    The rule is told whether its text begins within a line, and whether it ends within one.
+    The arguments of the rule are the text, whether it starts within a line, and whether it ends within one.
     """
 
     def __init__(self, rule: Callable[[str, bool, bool], str]) -> None:
         self._rule = rule
-        self._waiting = ""
-        self._within = False
+        self._pending = ""
+        self._mid_line = False
 
     def __call__(self, text: str, ends: bool) -> str:
-        if self._waiting:
-            text = self._waiting + text
-            self._waiting = ""
+        if self._pending:
+            text = self._pending + text
+            self._pending = ""
         if ends:
-            within, self._within = self._within, False
-            return self._rule(text, within, False)
+            starts_mid_line, self._mid_line = self._mid_line, False
+            return self._rule(text, starts_mid_line, False)
         end = text.rfind("\n") + 1
-        continues = len(text) - end > _LONG_LINE
-        if continues:
-            end = _quiet_cut(text, end)
-        self._waiting = text[end:]
+        ends_mid_line = len(text) - end > _LONG_LINE
+        if ends_mid_line:
+            end = _cut_outside_markup(text, end)
+        self._pending = text[end:]
         if not end:
             return ""
-        within, self._within = self._within, continues
-        return self._rule(text[:end], within, continues)
+        starts_mid_line, self._mid_line = self._mid_line, ends_mid_line
+        return self._rule(text[:end], starts_mid_line, ends_mid_line)
 
 
-def _quiet_cut(text: str, start: int) -> int:
-    """A place within the long last line of `text`, from `start` on, where no tag and no entity is cut apart."""
+def _cut_outside_markup(text: str, start: int) -> int:
+    """A position in the long last line of `text`, after `start`, that is not inside a tag or an entity."""
     first = cut = safe_cut(text, start, len(text) - 1)
     for _try in range(100):
-        opening = _opened(text, start, cut)
+        opening = _open_markup(text, start, cut)
         if opening < 0:
             return cut
         if opening <= start:
@@ -140,40 +140,40 @@ def _quiet_cut(text: str, start: int) -> int:
     return first
 
 
-def _opened(text: str, start: int, cut: int) -> int:
-    """Where a tag or an entity begins that a cut would leave open, or -1."""
+def _open_markup(text: str, start: int, cut: int) -> int:
+    """The start of a tag or an entity that is open at `cut`, or -1."""
     opening = text.rfind("<", start, cut)
     if opening >= 0 and text.find(">", opening, cut) < 0 and not text[opening + 1 : opening + 2].isspace():
         return opening
-    opening = text.rfind("&", max(start, cut - _LONGEST_ENTITY), cut)
+    opening = text.rfind("&", max(start, cut - _MAX_ENTITY), cut)
     return opening if opening >= 0 and not any(mark in text[opening:cut] for mark in "; ") else -1
 
 
 class _Controls:
-    """Removes control characters. A CR waits for the LF that may follow it."""
+    """Removes control characters. A CR is held back until the next character is known: it may be LF."""
 
     def __init__(self) -> None:
-        self._waiting = ""
+        self._pending = ""
 
     def __call__(self, text: str, ends: bool) -> str:
-        text = self._waiting + text
-        self._waiting = "\r" if text.endswith("\r") and not ends else ""
-        return remove_controls(text[: len(text) - len(self._waiting)])
+        text = self._pending + text
+        self._pending = "\r" if text.endswith("\r") and not ends else ""
+        return remove_controls(text[: len(text) - len(self._pending)])
 
 
-class _KeptBack:
-    """Keeps white space back until something follows it, so that a part ends where a token does."""
+class _HeldBackSpace:
+    """Holds white space back until something follows it, so that a chunk ends where a token can end."""
 
     def __init__(self) -> None:
-        self._waiting = ""
+        self._pending = ""
 
     def __call__(self, text: str, ends: bool) -> str:
-        text = self._waiting + text
-        self._waiting = ""
+        text = self._pending + text
+        self._pending = ""
         if ends:
             return text
         cut = white_space_start(text, 0, len(text))
-        if len(text) - cut > _MOST_KEPT:
+        if len(text) - cut > _MAX_HELD_BACK:
             cut = len(text)
-        self._waiting = text[cut:]
+        self._pending = text[cut:]
         return text[:cut]

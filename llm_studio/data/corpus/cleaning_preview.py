@@ -1,7 +1,7 @@
-"""What each rule of cleaning does to the corpus, before it is applied.
+"""Preview of the effect of each cleaning rule on the corpus.
 
-Each rule is measured on what the rules before it leave. A rule that is not set is measured too, to tell what it would
-do, but its result goes no further. Duplicates are looked for among all documents; what the rules for texts do can be
+Each rule is measured on the result of the rules before it. A rule that is off is measured too, to show what it would
+do, but its result is discarded. Duplicates are searched among all documents; the effect of the rules for texts can be
 estimated from a sample.
 """
 
@@ -17,7 +17,7 @@ from llm_studio.config import DataSettings
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
 from llm_studio.data.cleaning.near_duplicates import NearDuplicate
 from llm_studio.data.corpus.corpus import Corpus
-from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, duplicates
+from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, find_duplicates
 from llm_studio.data.sources.manifest import Source
 from llm_studio.data.sources.store import read_chunks, read_from
 from llm_studio.events import CleaningExample, Progress, RuleMeasured
@@ -25,11 +25,11 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 EXAMPLES = 3
-"""Shown of each rule."""
+"""Number of examples for each rule."""
 SNIPPET = 160
-"""Characters of an example."""
-_BEFORE = 40
-"""Characters before a change that are shown."""
+"""Length of an example, in characters."""
+_CONTEXT = 40
+"""Characters shown before a change."""
 _REPORT_SECONDS = 0.5
 
 DOCUMENT_RULES = {
@@ -39,12 +39,12 @@ DOCUMENT_RULES = {
     Verdict.DUPLICATE: "remove_duplicates",
     Verdict.NEAR_DUPLICATE: "remove_near_duplicates",
 }
-"""The setting that leads to each verdict, in order."""
+"""The setting that causes each verdict, in order."""
 
 
 @dataclass(frozen=True)
-class Preview:
-    """What all rules do. `documents` and `characters` are of the texts as they came, the others of what is left."""
+class CleaningPreview:
+    """The effect of all rules. `documents` and `characters` count the original texts, the others what is left."""
 
     documents: int
     characters: int
@@ -56,7 +56,7 @@ class Preview:
 
 @dataclass
 class _Effect:
-    """What one rule has done so far."""
+    """The effect of one rule so far."""
 
     rule: str
     on: bool
@@ -66,60 +66,60 @@ class _Effect:
     examples: list[CleaningExample] = field(default_factory=list[CleaningExample])
 
     def measured(self, scale: float, final: bool) -> RuleMeasured:
-        """`scale`: documents there are for each that was looked at."""
+        """The event for this rule. `scale`: the number of documents for each one in the sample."""
         documents, characters = round(self.documents * scale), round(self.characters * scale)
         return RuleMeasured(self.rule, self.on, self.removes, documents, characters, scale > 1, final,
                             tuple(self.examples))  # fmt: skip
 
 
 class _TextRule:
-    """Applies one rule to the texts of one source and looks at what it does."""
+    """Applies one rule to the texts of one source and measures its effect."""
 
     def __init__(self, effect: _Effect, settings: DataSettings, repeated: frozenset[str], source: str) -> None:
         self.effect = effect
-        set_alone = settings.model_copy(update={effect.rule: True})
-        self._cleaner = Cleaner(set_alone, repeated, only=(effect.rule,))
+        enabled = settings.model_copy(update={effect.rule: True})
+        self._cleaner = Cleaner(enabled, repeated, only=(effect.rule,))
         self._source = source
-        self._parts = 0
+        self._chunks = 0
         self._sums = [0, 0]
         self._lengths = [0, 0]
 
     def feed(self, text: str, ends: bool, measure: bool) -> str:
-        """The next part of a document, cleaned; `measure`: it counts."""
+        """Return the next chunk cleaned; `measure`: it is part of the sample."""
         out = self._cleaner.feed(text, ends)
         if measure:
-            self._look(text, out, ends)
+            self._measure(text, out, ends)
         return out
 
-    def _look(self, text: str, out: str, ends: bool) -> None:
-        if self._parts == 0 and len(self.effect.examples) < EXAMPLES and text != out:
-            self._show(text, out)
-        if self._parts == 0 and ends:
-            changed, fewer = text != out, len(text) - len(out)
-        else:  # what waits in the cleaner makes the parts differ
-            for n, part in enumerate((text, out)):
-                self._sums[n] = zlib.crc32(part.encode("utf-8", "surrogatepass"), self._sums[n])
-                self._lengths[n] += len(part)
-            self._parts += 1
+    def _measure(self, text: str, out: str, ends: bool) -> None:
+        if self._chunks == 0 and len(self.effect.examples) < EXAMPLES and text != out:
+            self._add_example(text, out)
+        if self._chunks == 0 and ends:
+            changed, removed = text != out, len(text) - len(out)
+        else:  # what the cleaner holds back makes the chunks differ: compare whole documents
+            for n, chunk in enumerate((text, out)):
+                self._sums[n] = zlib.crc32(chunk.encode("utf-8", "surrogatepass"), self._sums[n])
+                self._lengths[n] += len(chunk)
+            self._chunks += 1
             if not ends:
                 return
             changed = self._sums[0] != self._sums[1]
-            fewer = self._lengths[0] - self._lengths[1]
-            self._parts, self._sums, self._lengths = 0, [0, 0], [0, 0]
+            removed = self._lengths[0] - self._lengths[1]
+            self._chunks, self._sums, self._lengths = 0, [0, 0], [0, 0]
         self.effect.documents += changed
-        self.effect.characters += fewer
+        self.effect.characters += removed
 
-    def _show(self, text: str, out: str) -> None:
-        place = first_difference(text, out)
-        if place < len(out) or len(text) - len(out) < SNIPPET:  # not only something that waits
-            start = max(0, place - _BEFORE)
+    def _add_example(self, text: str, out: str) -> None:
+        position = first_difference(text, out)
+        if position < len(out) or len(text) - len(out) < SNIPPET:  # not only text that is held back
+            start = max(0, position - _CONTEXT)
             self.effect.examples.append(
                 CleaningExample(self._source, text[start : start + SNIPPET], out[start : start + SNIPPET])
             )
 
 
 def first_difference(left: str, right: str) -> int:
-    """The first place where two texts differ, or the end of the shorter one."""
+    """The first position where two texts differ, or the end of the shorter one."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2
@@ -130,11 +130,11 @@ def first_difference(left: str, right: str) -> int:
     return low
 
 
-class Previewer:
+class CleaningPreviewer:
     """Measures the rules on all texts of a corpus."""
 
     def __init__(self, corpus: Corpus, job: Job, sample_characters: int | None) -> None:
-        """Of `sample_characters`, if there are more, the effect of the rules for texts is estimated."""
+        """The effect of the rules for texts is estimated from about `sample_characters`; None: measured on all."""
         self._corpus, self._job, self._settings = corpus, job, corpus.settings
         total = sum(source.characters for source in corpus.sources)
         self._every = max(1, -(-total // sample_characters)) if sample_characters else 1
@@ -149,46 +149,46 @@ class Previewer:
         self._documents = {verdict: _Effect(name, on[verdict], True) for verdict, name in DOCUMENT_RULES.items()}
         self._last_report = 0.0
 
-    def run(self) -> Preview:
+    def run(self) -> CleaningPreview:
         """Read everything and measure. Raises Cancelled."""
-        measured = {"remove_repeated_lines": True}
-        looking = Corpus(self._corpus.folder, self._settings.model_copy(update=measured))
-        self._repeated = looking.repeated_lines(self._job)
-        with DocumentFilter(self._settings.model_copy(update={"remove_near_duplicates": True})) as judge:
+        with_repeated_lines = self._settings.model_copy(update={"remove_repeated_lines": True})
+        self._repeated = Corpus(self._corpus.folder, with_repeated_lines).repeated_lines(self._job)
+        with_near_duplicates = self._settings.model_copy(update={"remove_near_duplicates": True})
+        with DocumentFilter(with_near_duplicates) as document_filter:
             for source in self._corpus.sources:
-                self._read_source(source, judge)
-            judged = judge.alone()
+                self._read_source(source, document_filter)
+            result = document_filter.single_verdicts()
             self._report(final=Verdict.OTHER_LANGUAGE)
-            self._find_duplicates(judged, judge)
-            kept = judged.kept
-            characters = judged.measures.characters(kept)
+            self._find_duplicates(result, document_filter)
+            kept = result.kept
+            characters = result.stats.characters(kept)
         rules = self._report(final=Verdict.NEAR_DUPLICATE)
-        return Preview(self._seen, self._total, int(kept.sum()), characters, self._sampled, tuple(rules))
+        return CleaningPreview(self._seen, self._total, int(kept.sum()), characters, self._sampled, tuple(rules))
 
-    # --- Texts, and documents by themselves -------------------------------------------------------------------
+    # --- Texts and single documents ---------------------------------------------------------------------------
 
-    def _read_source(self, source: Source, judge: DocumentFilter) -> None:
+    def _read_source(self, source: Source, document_filter: DocumentFilter) -> None:
         repeated = self._repeated.get(source.name, frozenset())
         rules = [_TextRule(effect, self._settings, repeated, source.name) for effect in self._texts]
         before, head, length = self._seen, "", 0
-        for piece in read_chunks(self._corpus.folder, source):
+        for chunk in read_chunks(self._corpus.folder, source):
             self._job.check()
             sampled = self._seen % self._every == 0
-            text = piece.text
+            text = chunk.text
             for rule in rules:
                 if rule.effect.on or sampled:
-                    out = rule.feed(text, piece.ends, sampled)
+                    out = rule.feed(text, chunk.ends, sampled)
                     text = out if rule.effect.on else text
             length += len(text)
             head = head if len(head) >= SNIPPET else (head + text)[:SNIPPET]
-            verdict = judge.add(text, piece.ends)
+            verdict = document_filter.add(text, chunk.ends)
             if verdict is not None:
                 if verdict in self._documents:
                     self._removed(self._documents[verdict], length, CleaningExample(source.name, head, ""))
                 self._seen += 1
                 self._sampled += sampled
                 head, length = "", 0
-            self._tell(len(piece.text))
+            self._report_progress(len(chunk.text))
         self._counts.append(self._seen - before)
 
     @staticmethod
@@ -198,16 +198,16 @@ class Previewer:
         if len(effect.examples) < EXAMPLES:
             effect.examples.append(example)
 
-    def _tell(self, characters: int) -> None:
+    def _report_progress(self, characters: int) -> None:
         self._read += characters
         now = time.monotonic()
         if now - self._last_report >= _REPORT_SECONDS:
             self._last_report = now
-            self._job.report(Progress(_("Trying the rules of cleaning"), self._read, self._total, _("characters")))
+            self._job.report(Progress(_("Trying the cleaning rules"), self._read, self._total, _("characters")))
             self._report(final=None)
 
     def _report(self, final: Verdict | None) -> list[RuleMeasured]:
-        """Tell what is known; the rules up to that of `final` are done."""
+        """Report what is known so far; the rules up to that of `final` are finished."""
         scale = self._seen / max(self._sampled, 1) if self._every > 1 else 1.0
         rules = [effect.measured(max(scale, 1.0), final is not None) for effect in self._texts]
         rules += [effect.measured(1.0, final is not None and verdict <= final)
@@ -216,49 +216,49 @@ class Previewer:
             self._job.report(rule)
         return rules
 
-    # --- Documents beside others ------------------------------------------------------------------------------
+    # --- Comparisons between documents ------------------------------------------------------------------------
 
-    def _find_duplicates(self, judged: FilterResult, judge: DocumentFilter) -> None:
+    def _find_duplicates(self, result: FilterResult, document_filter: DocumentFilter) -> None:
         effect = self._documents[Verdict.DUPLICATE]
-        places = duplicates(judged.measures, judged.kept)
-        self._count(effect, places, judged)
+        documents = find_duplicates(result.stats, result.kept)
+        self._count(effect, documents, result)
         effect.examples += [
-            CleaningExample(source, text[:SNIPPET], "") for source, text in map(self._beginning, places[:EXAMPLES])
+            CleaningExample(source, text[:SNIPPET], "") for source, text in map(self._beginning, documents[:EXAMPLES])
         ]
         if effect.on:
-            judged.verdicts[places] = Verdict.DUPLICATE
+            result.verdicts[documents] = Verdict.DUPLICATE
         self._report(final=Verdict.DUPLICATE)
         effect = self._documents[Verdict.NEAR_DUPLICATE]
-        pairs = judge.near_duplicates(judged, self._job)
-        self._count(effect, np.array([pair.removed for pair in pairs], np.intp), judged)
+        pairs = document_filter.near_duplicates(result, self._job)
+        self._count(effect, np.array([pair.removed for pair in pairs], np.intp), result)
         effect.examples += list(self._pairs(pairs))
         if effect.on:
-            judged.verdicts[[pair.removed for pair in pairs]] = Verdict.NEAR_DUPLICATE
+            result.verdicts[[pair.removed for pair in pairs]] = Verdict.NEAR_DUPLICATE
 
     @staticmethod
-    def _count(effect: _Effect, places: NDArray[np.intp], judged: FilterResult) -> None:
-        removed = np.zeros(len(judged.verdicts), np.bool_)
-        removed[places] = True
-        effect.documents, effect.characters = len(places), judged.measures.characters(removed)
+    def _count(effect: _Effect, documents: NDArray[np.intp], result: FilterResult) -> None:
+        removed = np.zeros(len(result.verdicts), np.bool_)
+        removed[documents] = True
+        effect.documents, effect.characters = len(documents), result.stats.characters(removed)
 
     def _pairs(self, pairs: list[NearDuplicate]) -> Iterator[CleaningExample]:
         """The least similar pair, one in between and the most similar one, around their first difference."""
         pairs = sorted(pairs, key=lambda pair: pair.similarity)
-        for place in sorted({0, len(pairs) // 2, len(pairs) - 1}) if pairs else ():
-            source, removed = self._beginning(pairs[place].removed)
-            _other, kept = self._beginning(pairs[place].kept)
-            start = max(0, first_difference(removed, kept) - _BEFORE)
+        for index in sorted({0, len(pairs) // 2, len(pairs) - 1}) if pairs else ():
+            source, removed = self._beginning(pairs[index].removed)
+            _other, kept = self._beginning(pairs[index].kept)
+            start = max(0, first_difference(removed, kept) - _CONTEXT)
             yield CleaningExample(source, removed[start : start + SNIPPET], kept[start : start + SNIPPET])
 
     def _beginning(self, document: int) -> tuple[str, str]:
-        """The source and the first part of a document, by its number in the corpus, cleaned."""
+        """The source and the cleaned beginning of a document, by its number in the corpus."""
         document = int(document)
         for source, count in zip(self._corpus.sources, self._counts, strict=True):
             if document < count:
                 cleaner = Cleaner(self._settings, self._repeated.get(source.name, frozenset()))
-                for piece in read_from(self._corpus.folder, source, document):
+                for chunk in read_from(self._corpus.folder, source, document):
                     self._job.check()
-                    if (text := cleaner.feed(piece.text, piece.ends)) or piece.ends:
+                    if (text := cleaner.feed(chunk.text, chunk.ends)) or chunk.ends:
                         return source.name, text
             document -= count
         return "", ""

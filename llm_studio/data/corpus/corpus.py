@@ -1,9 +1,8 @@
-"""The corpus: one cleaned stream of documents, read alike by the tokenizer and by the tokens.
+"""The corpus: one cleaned stream of documents, from which both the tokenizer is trained and the tokens are made.
 
-A scan decides which documents are kept and on which side each is, from the texts alone (choosing.py): the same
-whatever the order of the sources, and the same for equal texts. Where too little would be kept aside for
-validation (one novel is one document), long documents are cut into units at paragraph breaks, and it is the
-units that are shared out.
+A scan decides which documents are kept and which are for training or validation, from the texts alone (selection.py):
+independent of the order of the sources, and the same for equal texts. Where there would be too little validation text
+(one novel is one document), long documents are cut into units at paragraph breaks, and the units are divided instead.
 """
 
 import re
@@ -18,9 +17,15 @@ from numpy.typing import NDArray
 from llm_studio.config import DataSettings
 from llm_studio.data.chunks import safe_cut, white_space_start
 from llm_studio.data.cleaning import TEXT_RULES, Cleaner
-from llm_studio.data.cleaning.lines import RepeatedLines
-from llm_studio.data.corpus.selection import DocumentFilter, FilterResult, Verdict, draw, too_little
-from llm_studio.data.corpus.text_stats import Choice, TextStats, TextStatsWriter
+from llm_studio.data.cleaning.lines import RepeatedLineFinder
+from llm_studio.data.corpus.selection import (
+    DocumentFilter,
+    FilterResult,
+    Verdict,
+    draw_validation,
+    too_little_validation,
+)
+from llm_studio.data.corpus.text_stats import DocumentMask, TextStats, TextStatsWriter
 from llm_studio.data.sources.conversations import USER
 from llm_studio.data.sources.manifest import Source
 from llm_studio.data.sources.store import list_sources, read_chunks
@@ -30,19 +35,18 @@ from llm_studio.files import fingerprint
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 
-Side = Literal["train", "validation"]
+Split = Literal["train", "validation"]
 
-LONGEST_UNIT = 8_000
-SHORTEST_UNIT = 400
-"""Characters aimed at when a document is cut. Units are from half to twice as long; shorter documents stay whole."""
-_UNITS_WANTED = 5
-
-_REPORT_EVERY = 4_000_000
+MAX_UNIT = 8_000
+MIN_UNIT = 400
+"""Limits of the length to aim for, in characters. Units are half to twice as long; shorter documents stay whole."""
+_VALIDATION_UNITS = 5
+_REPORT_CHARACTERS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class TextSpan:
-    """Consecutive stretches until `ends` are one text, which <|endoftext|> follows."""
+    """A span of text. Consecutive spans up to one that `ends` are one text, followed by <|endoftext|>."""
 
     source: str
     text: str
@@ -50,7 +54,7 @@ class TextSpan:
 
 
 class Corpus:
-    """All documents of a project. Making one reads only the manifests of its sources."""
+    """All documents of a project. Creating it reads only the manifests of the sources."""
 
     def __init__(self, folder: Path, settings: DataSettings) -> None:
         self.folder = folder
@@ -58,134 +62,142 @@ class Corpus:
         self.sources: list[Source] = list_sources(folder)
 
     def fingerprint(self) -> str:
-        """Changes with the content or the name of a source and with the settings that matter."""
-        told = [(source.name, source.sha256, *(["chat"] if source.conversations else [])) for source in self.sources]
-        return fingerprint(told, _that_matter(self.settings))
+        """Changes with the content or the name of a source and with the settings that affect the corpus."""
+        contents = [(source.name, source.sha256, *(["chat"] if source.conversations else []))
+                    for source in self.sources]  # fmt: skip
+        return fingerprint(contents, _relevant_settings(self.settings))
 
-    def plan(self, job: Job) -> "Plan":
-        """Read all texts, once more to find repeated lines or where documents must be cut, and decide which are kept
-        and on which side.
+    def plan(self, job: Job) -> "CorpusPlan":
+        """Read all texts and decide which documents are kept, and which are for training or validation.
 
-        Raises DataError where nothing is left, or nothing can be kept aside.
+        Finding repeated lines and cutting documents take another pass each. Raises DataError where nothing is left or
+        nothing can be used for validation.
         """
         if not self.sources:
             raise DataError(_("This project has no texts yet."), _("Add some first."))
         repeated = self.repeated_lines(job)
-        with DocumentFilter(self.settings) as judge, TextStatsWriter() as cut_texts:
-            judged = self._judged(judge, repeated, job)
-            texts = _Texts(self.folder, tuple(self.sources), self.settings, repeated, Choice.of(judged.kept))
-            return self._shared_out(judged, texts, cut_texts, job)
+        with DocumentFilter(self.settings) as document_filter:
+            result = self._filter(document_filter, repeated, job)
+        texts = _KeptTexts(self.folder, tuple(self.sources), self.settings, repeated, DocumentMask.of(result.kept))
+        return self._split(result, texts, job)
 
-    def _shared_out(self, judged: FilterResult, texts: "_Texts", scale: TextStatsWriter, job: Job) -> "Plan":
-        """The plan: which of the texts that are kept are for validation. `scale` takes units where they are cut."""
-        kept = judged.kept
+    def _split(self, result: FilterResult, texts: "_KeptTexts", job: Job) -> "CorpusPlan":
+        """Decide which of the kept texts are for validation."""
+        kept = result.kept
         if not kept.any():
-            raise _nothing_left(judged, self.settings)
-        share = self.settings.validation_share
-        units = judged.measures.only(kept)
-        validation = draw(units, share)
-        size = max(SHORTEST_UNIT, min(LONGEST_UNIT, int(units.total * share / _UNITS_WANTED)))
-        cut = too_little(units, validation, share) and units.longest >= 2 * size
+            raise _nothing_left(result, self.settings)
+        fraction = self.settings.validation_share
+        units = result.stats.select(kept)
+        validation = draw_validation(units, fraction)
+        size = max(MIN_UNIT, min(MAX_UNIT, int(units.total * fraction / _VALIDATION_UNITS)))
+        cut = too_little_validation(units, validation, fraction) and units.longest >= 2 * size
         if cut:
-            units = _scan_units(texts, size, units.total, scale, job)
-            validation = draw(units, share)
+            units = _scan_units(texts, size, units.total, job)
+            validation = draw_validation(units, fraction)
         if not validation.any():
             raise DataError(
-                _(
-                    "Nothing can be kept aside for validation: the texts are one piece of {characters} characters."
-                ).format(characters=number(units.total)),
-                _("Add more text: a few pages are the least, a megabyte is a good start."),
+                _("Nothing can be set aside for validation: there is a single text of {characters} characters.").format(
+                    characters=number(units.total)
+                ),
+                _("Add more text: at least a few pages; a megabyte is a good start."),
             )
-        removed = {verdict: judged.count(verdict) for verdict in Verdict if verdict is not Verdict.KEPT}
-        aside = units.characters(validation)
-        return Plan(len(judged.verdicts) - sum(removed.values()), removed, units.total, units.total - aside, aside, cut,
-                    texts, Choice.of(validation), size)  # fmt: skip
+        removed = {verdict: result.count(verdict) for verdict in Verdict if verdict is not Verdict.KEPT}
+        validation_characters = units.characters(validation)
+        return CorpusPlan(
+            documents=len(result.verdicts) - sum(removed.values()), removed=removed, characters=units.total,
+            train_characters=units.total - validation_characters, validation_characters=validation_characters, cut=cut,
+            _kept=texts, _validation=DocumentMask.of(validation), _size=size,
+        )  # fmt: skip
 
     def repeated_lines(self, job: Job) -> dict[str, frozenset[str]]:
-        """The patterns of the repeated lines of each source; none where they are not to be removed."""
+        """The patterns of the repeated lines of each source; none where the rule is off."""
         if not self.settings.remove_repeated_lines:
             return {}
         found: dict[str, frozenset[str]] = {}
         before = TEXT_RULES[: TEXT_RULES.index("remove_repeated_lines")]
         report = self._reporter(job, _("Looking for repeated lines"))
         for source in self.sources:
-            cleaner, lines = Cleaner(self.settings, only=before), RepeatedLines()
-            for piece in read_chunks(self.folder, source):
-                lines.add(cleaner.feed(piece.text, piece.ends), piece.ends)
-                report(len(piece.text))
-            found[source.name] = lines.found()
+            cleaner, lines = Cleaner(self.settings, only=before), RepeatedLineFinder()
+            for chunk in read_chunks(self.folder, source):
+                lines.add(cleaner.feed(chunk.text, chunk.ends), chunk.ends)
+                report(len(chunk.text))
+            found[source.name] = lines.patterns()
         return found
 
-    def _judged(self, judge: DocumentFilter, repeated: dict[str, frozenset[str]], job: Job) -> FilterResult:
+    def _filter(self, document_filter: DocumentFilter, repeated: dict[str, frozenset[str]], job: Job) -> FilterResult:
         report = self._reporter(job, _("Reading the texts"))
         for source in self.sources:
             cleaner = Cleaner(self.settings, repeated.get(source.name, frozenset()))
-            for piece in read_chunks(self.folder, source):
-                judge.add(cleaner.feed(piece.text, piece.ends), piece.ends)
-                report(len(piece.text))
-        return judge.verdicts(job)
+            for chunk in read_chunks(self.folder, source):
+                document_filter.add(cleaner.feed(chunk.text, chunk.ends), chunk.ends)
+                report(len(chunk.text))
+        return document_filter.verdicts(job)
 
     def _reporter(self, job: Job, task: str) -> Callable[[int], None]:
         return _reporter(job, task, sum(source.characters for source in self.sources))
 
 
-_SINCE_THE_BEGINNING = ("normalize_unicode", "remove_duplicates", "min_characters", "validation_share")
-"""Settings that were in each fingerprint before there were others."""
+_FIRST_SETTINGS = ("normalize_unicode", "remove_duplicates", "min_characters", "validation_share")
+"""Settings of the first version, which are part of every fingerprint."""
 
 
-def _that_matter(settings: DataSettings) -> dict[str, object]:
-    """The settings by which the corpus would be another. Those that came later count where they do something."""
-    matter: dict[str, object] = {name: getattr(settings, name) for name in _SINCE_THE_BEGINNING}
+def _relevant_settings(settings: DataSettings) -> dict[str, object]:
+    """The settings that affect the corpus. Later settings are included only where they have an effect.
+
+    So the fingerprints of projects made before these settings existed stay valid.
+    """
+    relevant: dict[str, object] = {name: getattr(settings, name) for name in _FIRST_SETTINGS}
     for name in ("remove_invisible", "remove_html", "remove_repeated_lines", "tidy_spaces"):
         if getattr(settings, name):
-            matter[name] = True
+            relevant[name] = True
     if not settings.remove_controls:
-        matter["remove_controls"] = False
+        relevant["remove_controls"] = False
     if settings.max_characters:
-        matter["max_characters"] = settings.max_characters
+        relevant["max_characters"] = settings.max_characters
     if settings.languages:
-        matter["languages"] = sorted(set(settings.languages))
+        relevant["languages"] = sorted(set(settings.languages))
     if settings.remove_near_duplicates:
-        matter["near_duplicates"] = settings.near_duplicate_similarity
-    return matter
+        relevant["near_duplicates"] = settings.near_duplicate_similarity
+    return relevant
 
 
-def _nothing_left(judged: FilterResult, settings: DataSettings) -> DataError:
-    documents, short = len(judged.verdicts), judged.count(Verdict.TOO_SHORT)
+def _nothing_left(result: FilterResult, settings: DataSettings) -> DataError:
+    documents, short = len(result.verdicts), result.count(Verdict.TOO_SHORT)
     if short == documents:
         return DataError(
-            _("Nothing is left: all {documents} documents are shorter than {limit} characters.").format(
+            _("No document is left: all {documents} are shorter than {limit} characters.").format(
                 documents=number(documents), limit=number(max(1, settings.min_characters))
             ),
             _("Add longer texts, or lower “min_characters”."),
         )
     return DataError(
-        _("Nothing is left: of {documents} documents {short} are too short, {long} too long and {other} in another "
+        _("No document is left: of {documents}, {short} too short, {long} too long, {other} in another "
           "language.").format(documents=number(documents), short=number(short),
-                              long=number(judged.count(Verdict.TOO_LONG)),
-                              other=number(judged.count(Verdict.OTHER_LANGUAGE))),
-        _("Add other texts, or change the rules of cleaning: “llm-studio clean” shows what each removes."),
+                              long=number(result.count(Verdict.TOO_LONG)),
+                              other=number(result.count(Verdict.OTHER_LANGUAGE))),
+        _("Add other texts, or change the cleaning rules: “llm-studio clean” shows what each one removes."),
     )  # fmt: skip
 
 
-def _scan_units(texts: "_Texts", size: int, total: int, scale: TextStatsWriter, job: Job) -> TextStats:
+def _scan_units(texts: "_KeptTexts", size: int, total: int, job: Job) -> TextStats:
     """The hash and length of each unit of the kept documents."""
     report = _reporter(job, _("Cutting the long texts"), total)
+    writer = TextStatsWriter()
     for _source, text, _last in texts.units(size):
-        scale.add(text, True)
+        writer.add(text, True)
         report(len(text))
-    return scale.measures()
+    return writer.stats()
 
 
 def _reporter(job: Job, task: str, total: int) -> Callable[[int], None]:
-    """A function to be told the characters that were read: it reports now and then, and raises Cancelled."""
+    """Return a function to call with the number of characters read: it reports progress and raises Cancelled."""
     done = reported = 0
 
     def read(characters: int) -> None:
         nonlocal done, reported
         job.check()
         done += characters
-        if done - reported >= _REPORT_EVERY or reported == 0:
+        if done - reported >= _REPORT_CHARACTERS or reported == 0:
             reported = done
             job.report(Progress(task, done, total, _("characters")))
 
@@ -198,24 +210,24 @@ _SENTENCE_END = re.compile(r"""[.!?…]+(?:\s?[»”"’')\]])*(?=[ \t\n])""")
 
 
 @dataclass(frozen=True, eq=False)
-class _Texts:
-    """The cleaned texts of the documents that are kept."""
+class _KeptTexts:
+    """The cleaned texts of the kept documents."""
 
     folder: Path
     sources: tuple[Source, ...]
     settings: DataSettings
     repeated: dict[str, frozenset[str]]
-    kept: Choice
+    kept: DocumentMask
 
-    def pieces(self, chosen: NDArray[np.bool_]) -> Iterator[TextSpan]:
-        """The pieces of the chosen documents, cleaned. Raises DataError if there are not as many as expected."""
-        choice, count, document = chosen.tobytes() + b"\0", len(chosen), 0
+    def spans(self, selected: NDArray[np.bool_]) -> Iterator[TextSpan]:
+        """The selected documents, cleaned. Raises DataError if the number of documents has changed."""
+        flags, count, document = selected.tobytes() + b"\0", len(selected), 0
         for source in self.sources:
             cleaner = Cleaner(self.settings, self.repeated.get(source.name, frozenset()))
-            for piece in read_chunks(self.folder, source):
-                if choice[document]:
-                    yield TextSpan(source.name, cleaner.feed(piece.text, piece.ends), piece.ends)
-                if piece.ends:
+            for chunk in read_chunks(self.folder, source):
+                if flags[document]:
+                    yield TextSpan(source.name, cleaner.feed(chunk.text, chunk.ends), chunk.ends)
+                if chunk.ends:
                     document += 1
                     if document > count:
                         raise _changed()
@@ -223,25 +235,24 @@ class _Texts:
             raise _changed()
 
     def units(self, size: int) -> Iterator[tuple[str, str, bool]]:
-        """(source, text, whether its document ends) of each unit of the kept documents."""
-        waiting, conversations = "", frozenset(source.name for source in self.sources if source.conversations)
-        for piece in self.pieces(self.kept.mask()):
-            text, start = waiting + piece.text, 0
-            talks = piece.source in conversations
+        """(source, text, whether the document ends) of each unit of the kept documents."""
+        pending, conversations = "", frozenset(source.name for source in self.sources if source.conversations)
+        for span in self.spans(self.kept.mask()):
+            text, start = pending + span.text, 0
             while len(text) - start >= 2 * size:
-                cut = unit_end(text, start, size, talks)
-                yield piece.source, text[start:cut], False
+                cut = unit_end(text, start, size, span.source in conversations)
+                yield span.source, text[start:cut], False
                 start = cut
-            waiting = text[start:]
-            if piece.ends:
-                yield piece.source, waiting, True
-                waiting = ""
+            pending = text[start:]
+            if span.ends:
+                yield span.source, pending, True
+                pending = ""
 
 
 def unit_end(text: str, start: int, size: int, conversation: bool = False) -> int:
-    """Where a unit of about `size` characters that begins at `start` ends; at least twice as many must be there.
+    """The end of a unit of about `size` characters that begins at `start`; at least twice as many must follow.
 
-    At a blank line, else at the end of a line, of a sentence, of a word: each time before the white space. In a
+    It is at a blank line, else at the end of a line, a sentence or a word, always before the white space; in a
     conversation before a question, where there is one.
     """
     low, aim, high = start + size // 2, start + size, start + size * 3 // 2
@@ -251,10 +262,10 @@ def unit_end(text: str, start: int, size: int, conversation: bool = False) -> in
         if question > low:
             return question
     for mark in ("\n\n", "\n"):
-        place = text.rfind(mark, low, aim)
-        if place < 0:
-            place = text.find(mark, aim, high)
-        cut = white_space_start(text, start, place) if place >= 0 else start
+        position = text.rfind(mark, low, aim)
+        if position < 0:
+            position = text.find(mark, aim, high)
+        cut = white_space_start(text, start, position) if position >= 0 else start
         if cut >= low:
             return cut
     sentence = _SENTENCE_END.search(text, aim, high) or _SENTENCE_END.search(text, low, high)
@@ -264,15 +275,15 @@ def unit_end(text: str, start: int, size: int, conversation: bool = False) -> in
 
 
 def _changed() -> DataError:
-    return DataError(_("The texts changed while they were read."), _("Start again."))
+    return DataError(_("The texts changed while they were being read."), _("Start again."))
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What a scan of the corpus found: which documents are kept, and the side of each. Small; can be pickled.
+class CorpusPlan:
+    """The result of a scan of the corpus: which documents are kept, and the split of each. Small; can be pickled.
 
-    `documents` and `characters` are of what is kept, `removed` counts the other documents. `cut`: documents were cut to
-    have enough for validation.
+    `documents` and `characters` count what is kept, `removed` the other documents. `cut`: documents were cut to have
+    enough validation text.
     """
 
     documents: int
@@ -281,13 +292,13 @@ class Plan:
     train_characters: int
     validation_characters: int
     cut: bool
-    _kept: _Texts
-    _validation: Choice
+    _kept: _KeptTexts
+    _validation: DocumentMask
     _size: int
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many documents are left out, by reason: the names of the verdicts, in small letters."""
+        """Number of documents left out, by reason: the names of the verdicts in lower case."""
         return {verdict.name.lower(): count for verdict, count in self.removed.items()}
 
     @property
@@ -305,32 +316,32 @@ class Plan:
         """The names of the sources whose texts are conversations."""
         return frozenset(source.name for source in self._kept.sources if source.conversations)
 
-    def documents_whole(self) -> Iterator[TextSpan]:
-        """The documents that are kept, both sides of them and none cut, in the order of the sources."""
-        return self._kept.pieces(self._kept.kept.mask())
+    def whole_documents(self) -> Iterator[TextSpan]:
+        """All kept documents, uncut, in the order of the sources."""
+        return self._kept.spans(self._kept.kept.mask())
 
-    def texts(self, side: Side) -> Iterator[TextSpan]:
-        """The texts of one side, in the order of the sources. Raises DataError if they have changed since the scan."""
-        aside = self._validation.mask()
-        wanted = aside if side == "validation" else ~aside
+    def texts(self, split: Split) -> Iterator[TextSpan]:
+        """The texts of one split, in the order of the sources. Raises DataError if they have changed since the scan."""
+        validation = self._validation.mask()
+        in_split = validation if split == "validation" else ~validation
         if self.cut:
-            yield from self._units(wanted)
+            yield from self._units(in_split)
             return
-        chosen = self._kept.kept.mask()
-        chosen[chosen] = wanted
-        for stretch in self._kept.pieces(chosen):
-            if stretch.text or stretch.ends:
-                yield stretch
+        selected = self._kept.kept.mask()
+        selected[selected] = in_split
+        for span in self._kept.spans(selected):
+            if span.text or span.ends:
+                yield span
 
-    def _units(self, wanted: NDArray[np.bool_]) -> Iterator[TextSpan]:
-        """A text goes on over neighbouring units of one document, and ends where the other side begins."""
-        choice, count = wanted.tobytes() + b"\0", len(wanted)
+    def _units(self, selected: NDArray[np.bool_]) -> Iterator[TextSpan]:
+        """Neighbouring units of one document are one text, which ends where a unit of the other split begins."""
+        flags, count = selected.tobytes() + b"\0", len(selected)
         unit = 0
         for source, text, last in self._kept.units(self._size):
             if unit >= count:
                 raise _changed()
-            if choice[unit]:
-                yield TextSpan(source, text, last or not choice[unit + 1])
+            if flags[unit]:
+                yield TextSpan(source, text, last or not flags[unit + 1])
             unit += 1
         if unit != count:
             raise _changed()

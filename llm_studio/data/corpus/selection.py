@@ -1,7 +1,7 @@
-"""Which documents stay, and which of them are kept aside for validation.
+"""Which documents are kept, and which of those are for validation.
 
-All is decided from hashes and lengths of the cleaned texts: the same whatever the order of the documents, and the same
-for equal ones. They lie on disk (measures.py); in memory is a byte for the verdict on each document.
+Everything is decided from hashes and lengths of the cleaned texts: independent of the order of the documents, and the
+same for equal documents.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.config import DataSettings
-from llm_studio.data.cleaning.near_duplicates import LONGEST, NearDuplicate, NearDuplicates
+from llm_studio.data.cleaning.near_duplicates import MAX_CHARACTERS, NearDuplicate, NearDuplicateIndex
 from llm_studio.data.corpus.languages import identify
 from llm_studio.data.corpus.text_stats import TextStats, TextStatsWriter
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-LEAST_VALIDATION = 16_384
-"""Characters wanted for validation: about eight contexts of 512 tokens."""
+MIN_VALIDATION_CHARACTERS = 16_384
+"""Characters of validation text to aim for: about eight contexts of 512 tokens."""
 
 
 class Verdict(IntEnum):
-    """Whether a document stays, and if not, the rule that removed it, in the order of the rules."""
+    """Whether a document is kept, and if not, the rule that removed it, in the order of the rules."""
 
     KEPT = 0
     TOO_SHORT = 1
@@ -38,18 +38,19 @@ class Verdict(IntEnum):
 
 
 class DocumentFilter:
-    """Sees the cleaned documents one after the other, then gives a verdict on each.
+    """Receives the cleaned documents one after the other, then gives a verdict on each.
 
-    It holds temporary files: use it as a context, for as long as its measures are read.
+    The index of near duplicates holds a temporary file: use the filter as a context manager.
     """
 
     def __init__(self, settings: DataSettings) -> None:
         self._settings = settings
-        self._least = max(1, settings.min_characters)
-        self._scale = TextStatsWriter()
+        self._min_characters = max(1, settings.min_characters)
+        self._stats = TextStatsWriter()
         self._verdicts = bytearray()
         self._head = ""
-        self._near = NearDuplicates(settings.near_duplicate_similarity) if settings.remove_near_duplicates else None
+        """Beginning of the current document, where the language or near duplicates need it."""
+        self._near = NearDuplicateIndex(settings.near_duplicate_similarity) if settings.remove_near_duplicates else None
         self._needs_head = bool(settings.languages) or self._near is not None
 
     def __enter__(self) -> "DocumentFilter":
@@ -58,127 +59,126 @@ class DocumentFilter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._scale.close()
         if self._near is not None:
             self._near.close()
 
     def add(self, text: str, ends: bool) -> Verdict | None:
-        """The next part of a document. At its end, what can be said of it alone."""
-        length = self._scale.add(text, ends)
-        if self._needs_head and len(self._head) < LONGEST:
+        """Add the next chunk of a document; at its end, return the verdict that doesn't depend on other documents."""
+        length = self._stats.add(text, ends)
+        if self._needs_head and len(self._head) < MAX_CHARACTERS:
             self._head = self._head + text if self._head else text
         if not ends:
             return None
-        verdict = self._alone(length)
+        verdict = self._single_verdict(length)
         if self._near is not None and verdict == Verdict.KEPT:
-            self._near.add(len(self._verdicts), self._head[:LONGEST])
+            self._near.add(len(self._verdicts), self._head[:MAX_CHARACTERS])
         self._verdicts.append(verdict)
         self._head = ""
         return verdict
 
-    def _alone(self, length: int) -> Verdict:
-        if length < self._least:
+    def _single_verdict(self, length: int) -> Verdict:
+        if length < self._min_characters:
             return Verdict.TOO_SHORT
         if 0 < self._settings.max_characters < length:
             return Verdict.TOO_LONG
-        if self._settings.languages and identify(self._head[:LONGEST]) not in ("", *self._settings.languages):
+        if self._settings.languages and identify(self._head[:MAX_CHARACTERS]) not in ("", *self._settings.languages):
             return Verdict.OTHER_LANGUAGE
         return Verdict.KEPT
 
     def verdicts(self, job: Job) -> "FilterResult":
-        """The verdicts on all documents seen. Raises Cancelled."""
-        judged = self.alone()
+        """The verdicts on all documents. Raises Cancelled."""
+        result = self.single_verdicts()
         if self._settings.remove_duplicates:
-            judged.verdicts[duplicates(judged.measures, judged.kept)] = Verdict.DUPLICATE
+            result.verdicts[find_duplicates(result.stats, result.kept)] = Verdict.DUPLICATE
         if self._near is not None:
-            near = self.near_duplicates(judged, job)
-            judged.verdicts[[pair.removed for pair in near]] = Verdict.NEAR_DUPLICATE
-        return judged
+            near = self.near_duplicates(result, job)
+            result.verdicts[[pair.removed for pair in near]] = Verdict.NEAR_DUPLICATE
+        return result
 
-    def alone(self) -> "FilterResult":
-        """The verdicts so far, of each document by itself."""
-        return FilterResult(self._scale.measures(), np.frombuffer(self._verdicts, np.uint8).copy())
+    def single_verdicts(self) -> "FilterResult":
+        """The verdicts that don't depend on other documents."""
+        return FilterResult(self._stats.stats(), np.frombuffer(self._verdicts, np.uint8).copy())
 
-    def near_duplicates(self, judged: "FilterResult", job: Job) -> list[NearDuplicate]:
-        """The near duplicates among those that are kept so far. Raises Cancelled."""
+    def near_duplicates(self, result: "FilterResult", job: Job) -> list[NearDuplicate]:
+        """The near duplicates among the documents that are kept so far. Raises Cancelled."""
         if self._near is None:
             return []
         job.report(Progress(_("Comparing the documents"), 0, None, _("documents")))
-        whole = judged.measures.whole()
-        return self._near.found(whole.hashes, whole.lengths, judged.kept, job)
+        return self._near.find(result.stats.hashes, result.stats.lengths, result.kept, job)
 
 
 @dataclass(frozen=True)
 class FilterResult:
     """All documents with the verdict on each."""
 
-    measures: TextStats
+    stats: TextStats
     verdicts: NDArray[np.uint8]
 
     @property
     def kept(self) -> NDArray[np.bool_]:
+        """Which documents are kept."""
         return self.verdicts == Verdict.KEPT
 
     def count(self, verdict: Verdict) -> int:
-        """Documents with this verdict."""
+        """Number of documents with this verdict."""
         return int((self.verdicts == verdict).sum())
 
 
-def duplicates(documents: TextStats, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """The places of those `allowed` documents that are equal to an earlier one of them."""
+def find_duplicates(documents: TextStats, candidates: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The indices of those `candidates` that are equal to an earlier one of them."""
     found = [np.zeros(0, np.intp)]
-    for part in documents.in_parts():
-        may = allowed[part.places]
-        places = part.places[may]
-        others = np.ones(len(places), np.bool_)
-        others[np.unique(part.hashes[may], return_index=True)[1]] = False
-        found.append(places[others])
+    for bucket in documents.hash_buckets():
+        indices = bucket[candidates[bucket]]
+        repeated = np.ones(len(indices), np.bool_)
+        repeated[np.unique(documents.hashes[indices], return_index=True)[1]] = False
+        found.append(indices[repeated])
     return np.concatenate(found)
 
 
 # --- Validation -------------------------------------------------------------------------------------------------
 
 
-def draw(units: TextStats, share: float) -> NDArray[np.bool_]:
-    """Which units are kept aside: in the order of their hashes each that still fits into `share` of all characters.
+def draw_validation(units: TextStats, fraction: float) -> NDArray[np.bool_]:
+    """Select units for validation, up to `fraction` of all characters.
 
-    Equal units stay together. Where none fits, the shortest is taken; where all are equal, none.
+    They are taken in the order of their hashes, each that still fits. Equal units stay together. Where none fits, the
+    shortest is taken; where all are equal, none.
     """
-    room, different = int(units.total * share), 0
-    aside = np.zeros(units.count, np.bool_)
-    least, shortest = np.iinfo(np.int64).max, np.zeros(0, np.intp)
-    for part in units.in_parts():
-        sorting = np.argsort(part.hashes, kind="stable")
-        order, hashes = part.places[sorting], part.hashes[sorting]
+    room, distinct = int(units.total * fraction), 0
+    validation = np.zeros(units.count, np.bool_)
+    min_length, shortest = np.iinfo(np.int64).max, np.zeros(0, np.intp)
+    for bucket in units.hash_buckets():
+        order = bucket[np.argsort(units.hashes[bucket], kind="stable")]
+        hashes = units.hashes[order]
         starts = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]))
-        lengths = np.add.reduceat(part.lengths[sorting], starts, dtype=np.int64)
+        lengths = np.add.reduceat(units.lengths[order], starts, dtype=np.int64)
         taken = _fill(lengths, room)
-        aside[order] = np.repeat(taken, np.diff(starts, append=len(order)))
+        validation[order] = np.repeat(taken, np.diff(starts, append=len(order)))
         room -= int(lengths[taken].sum())
-        different += len(starts)
+        distinct += len(starts)
         first = int(lengths.argmin())
-        if lengths[first] < least:
-            least, shortest = int(lengths[first]), order[starts[first] : np.append(starts, len(order))[first + 1]]
-    if different > 1 and not aside.any():
-        aside[shortest] = True
-    return aside if different > 1 else np.zeros_like(aside)
+        if lengths[first] < min_length:
+            min_length, shortest = int(lengths[first]), order[starts[first] : np.append(starts, len(order))[first + 1]]
+    if distinct > 1 and not validation.any():
+        validation[shortest] = True
+    return validation if distinct > 1 else np.zeros_like(validation)
 
 
 def _fill(lengths: NDArray[np.int64], room: int) -> NDArray[np.bool_]:
-    """Which of `lengths` are taken by one who walks along them and takes what still fits into `room`."""
+    """Go through `lengths` in order and take each that still fits into `room`."""
     taken = np.zeros(len(lengths), np.bool_)
-    places = np.flatnonzero(lengths <= room)
-    while len(places):
-        filled = np.cumsum(lengths[places])
+    candidates = np.flatnonzero(lengths <= room)
+    while len(candidates):
+        filled = np.cumsum(lengths[candidates])
         fitting = int(np.searchsorted(filled, room, "right"))  # at least one: each alone fits
-        taken[places[:fitting]] = True
+        taken[candidates[:fitting]] = True
         room -= int(filled[fitting - 1])
-        places = places[fitting:]
-        places = places[lengths[places] <= room]
+        candidates = candidates[fitting:]
+        candidates = candidates[lengths[candidates] <= room]
     return taken
 
 
-def too_little(units: TextStats, validation: NDArray[np.bool_], share: float) -> bool:
-    """Whether so little is kept aside that long documents should be cut."""
-    aside = units.characters(validation)
-    return aside < max(LEAST_VALIDATION, min(0.01, share / 5) * units.total)
+def too_little_validation(units: TextStats, validation: NDArray[np.bool_], fraction: float) -> bool:
+    """Whether there is so little validation text that long documents should be cut."""
+    characters = units.characters(validation)
+    return characters < max(MIN_VALIDATION_CHARACTERS, min(0.01, fraction / 5) * units.total)

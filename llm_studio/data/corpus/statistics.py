@@ -1,6 +1,6 @@
-"""What a corpus is made of, measured in one pass: how long its documents are, their words, their languages.
+"""Statistics of a corpus, measured in one pass: the lengths of its documents, their words and their languages.
 
-Memory doesn't grow with the text: sixteen bytes for each document, and what word_counts.py says for the words.
+Memory use: sixteen bytes for each document, and a bounded table of words (word_counts.py).
 """
 
 from array import array
@@ -22,22 +22,22 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.corpus import Plan, TextSpan
+    from llm_studio.data.corpus.corpus import CorpusPlan, TextSpan
 
 FREQUENT = 50
-"""Words that are listed."""
+"""Number of frequent words that are listed."""
 _BARS = 24
 _EXACT_LENGTH = 10_000
-_REPORT_EVERY = 1_000_000
+_REPORT_CHARACTERS = 1_000_000
 _SENTENCE_ENDS = str.maketrans(dict.fromkeys("!?…。！？", "."))
 
 
-# --- How long documents are --------------------------------------------------------------------------------------
+# --- Lengths -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long the documents are, in characters: `counts[i]` of them from `edges[i]` to less than `edges[i + 1]`."""
+    """A histogram of document lengths in characters: `counts[i]` from `edges[i]` to less than `edges[i + 1]`."""
 
     documents: int
     median: int
@@ -48,8 +48,9 @@ class Lengths:
 
 
 def histogram(values: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> Lengths:
-    """Of lengths, or of different lengths with how often each occurs. At least one; bars of equal width, or of widths
-    that grow where some are very much longer than most.
+    """The histogram of lengths, at least one, or of distinct lengths with their counts.
+
+    The bars have equal widths, or growing ones where some documents are very much longer than most.
     """
     counts = np.ones(len(values), np.int64) if counts is None else counts
     order = np.argsort(values, kind="stable")
@@ -70,24 +71,24 @@ def histogram(values: NDArray[np.int64], counts: NDArray[np.int64] | None = None
 
 
 def _rounded(length: int) -> int:
-    """A length as it is counted: those above ten thousand to three digits, so that few differ."""
+    """A length above ten thousand is rounded to three digits, so that there are few distinct ones."""
     if length < _EXACT_LENGTH:
         return length
     unit = 10 ** (len(str(length)) - 3)
     return round(length / unit) * unit
 
 
-# --- The figures -------------------------------------------------------------------------------------------------
+# --- Figures -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of a source or of the whole corpus, as cleaned.
+    """The figures of a source or of the whole corpus, after cleaning.
 
-    `distinct_words` is an estimate unless `distinct_exact`, and then the counts of `frequent` may be short by at most
-    `frequent_error`. `duplicates` are equal to a document before, `near_duplicates` have the words of one before in
-    the same order, with other capitals, punctuation or spaces. `languages`: characters of the documents in each, by
-    its code, "" where it isn't sure. `word_length` is in letters, `sentence_length` in words.
+    `distinct_words` is an estimate unless `distinct_exact`; then the counts in `frequent` may be too small by at most
+    `frequent_error`. `duplicates` are equal to an earlier document; `near_duplicates` have the same words in the same
+    order as one, with other capitals, punctuation or spaces. `languages`: characters of the documents in each language,
+    by its code, "" where it is uncertain. `word_length` is in letters, `sentence_length` in words.
     """
 
     documents: int
@@ -107,12 +108,12 @@ class Figures:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Of the documents that cleaning keeps: together, and by source. The others are counted in `left_out`."""
+    """The figures of the documents that cleaning keeps: all together, and by source. `left_out` counts the others."""
 
     corpus: Figures
     sources: dict[str, Figures]
     left_out: dict[str, int]
-    """How many documents cleaning leaves out, by the reason, as in `Plan.left_out`."""
+    """How many documents cleaning leaves out, by the reason, as in `CorpusPlan.left_out`."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -136,33 +137,33 @@ def _figures(values: dict[str, Any]) -> Figures:
     return Figures(**read)
 
 
-def measure(plan: "Plan", job: Job) -> Statistics:
-    """Read all that cleaning keeps, once. Raises Cancelled."""
+def measure(plan: "CorpusPlan", job: Job) -> Statistics:
+    """Measure the documents that cleaning keeps, in one pass. Raises Cancelled."""
     whole, figures = _Meter(), dict[str, Figures]()
-    done = told = 0
-    # a source's stretches follow one another, so that no more than one is being measured
-    for name, stretches in groupby(_worded(plan.documents_whole(), plan.conversations), key=itemgetter(0)):
+    done = reported = 0
+    # the spans of a source are contiguous, so that only one meter is needed at a time
+    for name, spans in groupby(_without_markers(plan.whole_documents(), plan.conversations), key=itemgetter(0)):
         meter = _Meter()
-        for _name, text, ends in stretches:
+        for _name, text, ends in spans:
             job.check()
             meter.add(text, ends)
             done += len(text)
-            if done - told >= _REPORT_EVERY or told == 0:
-                told = done
+            if done - reported >= _REPORT_CHARACTERS or reported == 0:
+                reported = done
                 job.report(Progress(_("Counting words"), min(done, plan.characters), plan.characters, _("characters")))
         figures[name] = meter.figures()
         whole.merge(meter)
     return Statistics(whole.figures(), figures, plan.left_out)
 
 
-def _worded(stretches: "Iterable[TextSpan]", conversations: frozenset[str]) -> Iterable[tuple[str, str, bool]]:
-    for stretch in stretches:
-        talks = stretch.source in conversations
-        yield stretch.source, without_markers(stretch.text) if talks else stretch.text, stretch.ends
+def _without_markers(spans: "Iterable[TextSpan]", conversations: frozenset[str]) -> Iterable[tuple[str, str, bool]]:
+    for span in spans:
+        text = without_markers(span.text) if span.source in conversations else span.text
+        yield span.source, text, span.ends
 
 
 class _Meter:
-    """Measures documents that come in pieces."""
+    """Measures documents that come in chunks."""
 
     def __init__(self) -> None:
         self._words = WordCounts()
@@ -170,16 +171,16 @@ class _Meter:
         self._languages: Counter[str] = Counter()
         self._lengths: Counter[int] = Counter()
         self._texts, self._wordings = array("q"), array("q")
-        """A hash of each document, and one of its words: of this process alone."""
-        self._begin_document()
+        """A hash of each document, and one of its words; they are valid in this process only."""
+        self._start_document()
 
-    def _begin_document(self) -> None:
+    def _start_document(self) -> None:
         self._length = self._ends = 0
         self._language: str | None = None
         self._text_hash = self._wording_hash = 0
 
     def add(self, text: str, ends: bool) -> None:
-        """Measure the next piece."""
+        """Measure the next chunk."""
         words = words_of(text)
         self._words.add(words)
         self._length += len(text)
@@ -195,10 +196,10 @@ class _Meter:
             self._lengths[_rounded(self._length)] += 1
             self._texts.append(self._text_hash)
             self._wordings.append(self._wording_hash)
-            self._begin_document()
+            self._start_document()
 
     def merge(self, other: "_Meter") -> None:
-        """Measure all that `other` has measured."""
+        """Add what `other` has measured."""
         self._words.merge(other._words)
         self._characters += other._characters
         self._sentences += other._sentences
@@ -208,7 +209,7 @@ class _Meter:
         self._wordings.extend(other._wordings)
 
     def figures(self) -> Figures:
-        """What was found; at least one document must have ended."""
+        """The figures; at least one document must have ended."""
         documents = len(self._texts)
         same_text, same_words = (documents - len(np.unique(np.frombuffer(hashes, np.int64)))
                                  for hashes in (self._texts, self._wordings))  # fmt: skip
@@ -232,6 +233,6 @@ class _Meter:
 
 
 def _sentence_ends(text: str) -> int:
-    """About how many sentences end in `text`: runs of marks that end one, before white space or the end."""
+    """The approximate number of sentences that end in `text`: terminal marks before white space or the end."""
     marked = text if text.isascii() and "!" not in text and "?" not in text else text.translate(_SENTENCE_ENDS)
     return marked.count(". ") + marked.count(".\n") + marked.endswith(".")

@@ -1,154 +1,103 @@
-"""A hash and a length of each of many texts, on disk: however many there are, they take no memory.
+"""A hash and a length of each of many texts.
 
-What is asked of them is answered in passes over the file, a block at a time.
+Twelve bytes of memory for each text; operations on the hashes work on one bucket of them at a time. (A file on the disk
+instead, read in one pass for each bucket, took 52 MB and 112 s for 8.4 million texts, where this takes 155 MB and 8 s.)
 """
 
 import hashlib
-import tempfile
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.files import close_quietly, translate_temporary_errors
-
-_RECORD = np.dtype([("hash", "<u8"), ("length", "<u4")])
-_ROWS = 1 << 15
-"""Records read or written at once."""
-_MOST_BITS = 8
-"""Hashes are gone through in at most 2^8 parts, of `_ROWS` on average where they are so few."""
+_BUCKET = 1 << 15
+"""Average number of texts in a bucket, where 256 buckets are enough."""
+_MAX_BITS = 8
+"""Hashes are divided into at most 2^8 buckets."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which of `count` texts, a bit for each: small in memory, and on its way to another process."""
+class DocumentMask:
+    """A selection of `count` documents, one bit for each: small in memory and when pickled for another process."""
 
     bits: bytes
     count: int
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_]) -> "Choice":
-        """From a truth value for each."""
+    def of(cls, mask: NDArray[np.bool_]) -> "DocumentMask":
+        """The selection given by a boolean for each document."""
         return cls(np.packbits(mask).tobytes(), len(mask))
 
     def mask(self) -> NDArray[np.bool_]:
-        """A truth value for each."""
+        """A boolean for each document."""
         return np.unpackbits(np.frombuffer(self.bits, np.uint8), count=self.count).view(np.bool_)
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some texts, by their places among all: their hashes and lengths."""
+class TextStats:
+    """Hashes and lengths of texts."""
 
-    places: NDArray[np.intp]
     hashes: NDArray[np.uint64]
     lengths: NDArray[np.uint32]
 
+    @property
+    def count(self) -> int:
+        """Number of texts."""
+        return len(self.hashes)
 
-class TextStats:
-    """Hashes and lengths of texts. `Scale` makes them, and closes their file."""
+    @property
+    def total(self) -> int:
+        """Characters of all texts."""
+        return int(self.lengths.sum(dtype=np.int64))
 
-    def __init__(self, file: "tempfile.SpooledTemporaryFile[bytes]", chosen: NDArray[np.bool_]) -> None:
-        """`chosen`: which records of the file are meant. Places count these alone."""
-        self._file, self._chosen = file, chosen
-        self.count = int(chosen.sum())
-        self.total, self.longest = 0, 0
-        for block in self.blocks():
-            self.total += int(block.lengths.sum(dtype=np.int64))
-            self.longest = max(self.longest, int(block.lengths.max(initial=0)))
+    @property
+    def longest(self) -> int:
+        """Characters of the longest text."""
+        return int(self.lengths.max(initial=0))
 
-    def only(self, chosen: NDArray[np.bool_]) -> "TextStats":
-        """Some of these."""
-        among = self._chosen.copy()
-        among[among] = chosen
-        return TextStats(self._file, among)
+    def select(self, mask: NDArray[np.bool_]) -> "TextStats":
+        """The stats of some of these texts."""
+        return TextStats(self.hashes[mask], self.lengths[mask])
 
-    def blocks(self) -> Iterator[Part]:
-        """All of them in their order, some at a time."""
-        done = 0
-        for start in range(0, len(self._chosen), _ROWS):
-            chosen = self._chosen[start : start + _ROWS]
-            with translate_temporary_errors():
-                self._file.seek(start * _RECORD.itemsize)
-                read = self._file.read(len(chosen) * _RECORD.itemsize)
-            records: NDArray[Any] = np.frombuffer(read, _RECORD)[chosen]
-            yield Part(np.arange(done, done + len(records)), records["hash"], records["length"])
-            done += len(records)
+    def characters(self, mask: NDArray[np.bool_]) -> int:
+        """Characters of some of these texts."""
+        return int(self.lengths.sum(where=mask, dtype=np.int64))
 
-    def in_parts(self) -> Iterator[Part]:
-        """All of them by the highest bits of their hashes, the lowest hashes first: each part can be sorted alone."""
-        bits = min(_MOST_BITS, max(1, (self.count // _ROWS).bit_length()))
-        for highest in range(1 << bits):
-            found: list[Part] = []
-            for block in self.blocks():
-                here = (block.hashes >> np.uint64(64 - bits)) == highest
-                found.append(Part(block.places[here], block.hashes[here], block.lengths[here]))
-            part = _joined(found)
-            if len(part.places):
-                yield part
+    def hash_buckets(self) -> Iterator[NDArray[np.intp]]:
+        """The indices of the texts, in buckets by the highest bits of their hashes, lowest hashes first.
 
-    def characters(self, chosen: NDArray[np.bool_]) -> int:
-        """The length of some of them together."""
-        return sum(int(block.lengths[chosen[block.places]].sum(dtype=np.int64)) for block in self.blocks())
-
-    def whole(self) -> Part:
-        """All of them, in memory."""
-        return _joined(list(self.blocks()))
-
-
-def _joined(parts: list[Part]) -> Part:
-    if not parts:
-        return Part(np.zeros(0, np.intp), np.zeros(0, np.uint64), np.zeros(0, np.uint32))
-    return Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("places", "hashes", "lengths")))
+        Equal texts are in one bucket, and sorting each bucket sorts all texts.
+        """
+        bits = min(_MAX_BITS, max(1, (self.count // _BUCKET).bit_length()))
+        highest = (self.hashes >> np.uint64(64 - bits)).astype(np.uint8)
+        for bucket in range(1 << bits):
+            indices = np.flatnonzero(highest == bucket)
+            if len(indices):
+                yield indices
 
 
 class TextStatsWriter:
-    """Measures texts one by one. Holds a temporary file: use it as a context."""
+    """Collects the stats of texts that come one after the other, each in chunks."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_ROWS * _RECORD.itemsize)  # noqa: SIM115  closed with this object
-        self._waiting: list[tuple[int, int]] = []
-        self._count = 0
-        self._open = hashlib.blake2b(digest_size=8)
+        self._hashes, self._lengths = array("Q"), array("I")
+        self._digest = hashlib.blake2b(digest_size=8)
         self._length = 0
 
-    def __enter__(self) -> "TextStatsWriter":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the file back: its measures can't be read any more."""
-        close_quietly(self._file)
-
     def add(self, text: str, ends: bool) -> int:
-        """The next part of a text; its length in characters so far."""
-        self._open.update(text.encode())
+        """Add the next chunk of a text; return the length of the text so far, in characters."""
+        self._digest.update(text.encode())
         self._length += len(text)
         length = self._length
         if ends:
-            self.put(int.from_bytes(self._open.digest(), "little"), length)
-            self._open = hashlib.blake2b(digest_size=8)
+            self._hashes.append(int.from_bytes(self._digest.digest(), "little"))
+            self._lengths.append(min(length, 2**32 - 1))  # such a document is cut, and counted in units
+            self._digest = hashlib.blake2b(digest_size=8)
             self._length = 0
         return length
 
-    def put(self, hash_value: int, length: int) -> None:
-        """A text of which both are known."""
-        self._waiting.append((hash_value, min(length, 2**32 - 1)))  # one so long is cut, and counted in units
-        self._count += 1
-        if len(self._waiting) == _ROWS:
-            self._write()
-
-    def _write(self) -> None:
-        with translate_temporary_errors():
-            self._file.seek(0, 2)
-            self._file.write(np.array(self._waiting, _RECORD).tobytes())
-        self._waiting = []
-
-    def measures(self) -> TextStats:
-        """Of all texts so far."""
-        self._write()
-        return TextStats(self._file, np.ones(self._count, np.bool_))
+    def stats(self) -> TextStats:
+        """The stats of all texts so far."""
+        return TextStats(np.array(self._hashes, np.uint64), np.array(self._lengths, np.uint32))

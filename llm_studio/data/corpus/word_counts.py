@@ -1,9 +1,9 @@
-"""Counting words in bounded memory: exactly while they are not too many, honestly estimated beyond.
+"""Word counts in bounded memory: exact up to a number of distinct words, estimated beyond.
 
-When there are more than MOST different words, the rarest half is forgotten, as often as needed: a word that is among
-the frequent ones is never lost, but one that comes back was counted short by at most `error` (Manku and Motwani 2002,
-lossy counting). How many different ones there were is then estimated from their hashes (Flajolet et al. 2007,
-HyperLogLog, with a standard error of 0.8 %).
+Whenever there are more than MAX_WORDS distinct words, the rarest half is dropped: a frequent word is never lost, but
+the count of a word that was dropped before is too small by at most `error` (lossy counting, Manku and Motwani 2002).
+The number of distinct words is then estimated from their hashes (HyperLogLog, Flajolet et al. 2007, with a standard
+error of 0.8 %).
 """
 
 import hashlib
@@ -13,13 +13,13 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 400_000
-"""Different words that are counted one by one; some 40 MB."""
+MAX_WORDS = 400_000
+"""Distinct words that are counted exactly: about 40 MB."""
 _BITS = 14
 _REGISTERS = 1 << _BITS
 
 _ELIDED = r"(?:[cdjlmnst]|(?:jus|lors|puis|quel)?qu)['’]"
-"""French words that lose their last vowel before another: l’arbre is two words, don’t and aujourd’hui are one."""
+"""French words with an elided vowel: l’arbre is two words, don’t and aujourd’hui are one."""
 _WORD = re.compile(rf"{_ELIDED}|[^\W_]+(?:['’][^\W_]+)*")
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _UNSPACED = re.compile(f"[{_CJK}]")
@@ -27,7 +27,7 @@ _WORD_OR_SIGN = re.compile(rf"[{_CJK}]|{_ELIDED}|(?:(?![{_CJK}])[^\W_])+(?:['’
 
 
 def words_of(text: str) -> list[str]:
-    """The words of `text` in lower case. Chinese and Japanese put no spaces: there each character is a word."""
+    """The words of `text` in lower case. In Chinese and Japanese, which have no spaces, each character is a word."""
     text = text.lower()
     if not text.isascii() and _UNSPACED.search(text):
         return _WORD_OR_SIGN.findall(text)
@@ -35,14 +35,14 @@ def words_of(text: str) -> list[str]:
 
 
 class WordCounts:
-    """How often each word occurs."""
+    """Counts how often each word occurs."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MAX_WORDS) -> None:
         self.total = 0
-        """Words, counted each time."""
+        """Number of words, repetitions included."""
         self.letters = 0
         self.error = 0
-        """By how much a count may be too small."""
+        """Upper bound of the amount by which a count is too small."""
         self._most = most
         self._counts: Counter[str] = Counter()
         self._registers: NDArray[np.uint8] | None = None
@@ -53,10 +53,10 @@ class WordCounts:
         self.letters += sum(map(len, words))
         self._counts.update(words)
         if len(self._counts) > self._most:
-            self._forget_rare()
+            self._drop_rare()
 
     def merge(self, other: "WordCounts") -> None:
-        """Count all that `other` has counted."""
+        """Add the counts of `other`."""
         self.total += other.total
         self.letters += other.letters
         self.error += other.error
@@ -65,34 +65,35 @@ class WordCounts:
             mine = self._registers
             self._registers = other._registers if mine is None else np.maximum(mine, other._registers)
         if len(self._counts) > self._most:
-            self._forget_rare()
+            self._drop_rare()
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was ever forgotten."""
+        """Whether no word was ever dropped."""
         return self._registers is None
 
     @property
     def distinct(self) -> int:
-        """How many different words there are; an estimate where that isn't `exact`."""
+        """Number of distinct words; an estimate unless `exact`."""
         if self._registers is None:
             return len(self._counts)
         return max(len(self._counts), round(_estimate(np.maximum(self._registers, _registers(self._counts)))))
 
     def frequent(self, count: int) -> tuple[tuple[str, int], ...]:
-        """The words that occur most, with how often; equally frequent ones by the alphabet."""
+        """The most frequent words with their counts; equally frequent ones in alphabetical order."""
         return tuple(sorted(self._counts.items(), key=lambda entry: (-entry[1], entry[0]))[:count])
 
-    def _forget_rare(self) -> None:
-        here = _registers(self._counts)
-        self._registers = here if self._registers is None else np.maximum(self._registers, here)
+    def _drop_rare(self) -> None:
+        registers = _registers(self._counts)
+        self._registers = registers if self._registers is None else np.maximum(self._registers, registers)
         limit = sorted(self._counts.values())[len(self._counts) // 2]
         self._counts = Counter({word: count for word, count in self._counts.items() if count > limit})
         self.error += limit
 
 
 def _registers(words: Counter[str]) -> NDArray[np.uint8]:
-    """HyperLogLog's table for these words: for each first 14 bits of a hash the longest run of zeros after them."""
+    """The HyperLogLog registers of these words: for each value of a hash's first 14 bits, the longest run of zeros
+    after them."""
     digests = b"".join(hashlib.blake2b(word.encode("utf-8", "replace"), digest_size=8).digest() for word in words)
     hashes = np.frombuffer(digests, "<u8")
     places = (hashes >> np.uint64(64 - _BITS)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Which column of a table holds the text."""
+"""Detection of the column of a table that holds the text."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -12,13 +12,13 @@ _UNLIKELY = {
     "meta", "metadata", "label", "language", "lang", "hash", "author", "auteur", "license", "licence", "dump", "prompt",
     "instruction", "timestamp", "category", "repo_name", "summary",
 }  # fmt: skip
-_LONGEST = 4000
+_MAX_LENGTH = 4000
 
 
 def guess_text_column(columns: Mapping[str, Sequence[object]]) -> str | None:
-    """The column that most looks like texts, from some values of each; None where none does.
+    """The column that looks most like text, judging by some values of each; None where none does.
 
-    A column of lists of strings (lines, paragraphs) counts as text. Names speak where lengths are alike.
+    A column of lists of strings (lines, paragraphs) counts as text. The names decide between similar lengths.
     """
     scores = {name: _score(name, values) for name, values in columns.items()}
     best = max(scores, key=lambda name: scores[name], default=None)
@@ -26,14 +26,14 @@ def guess_text_column(columns: Mapping[str, Sequence[object]]) -> str | None:
 
 
 def _score(name: str, values: Sequence[object]) -> float:
-    there = [value for value in values if value is not None and value != ""]
-    texts = [text for value in there if (text := _as_text(value)) is not None]
-    if not texts or len(texts) * 2 < len(there):
+    present = [value for value in values if value is not None and value != ""]
+    texts = [text for value in present if (text := _as_text(value)) is not None]
+    if not texts or len(texts) * 2 < len(present):
         return 0.0
-    length = sum(min(len(text), _LONGEST) for text in texts) / len(texts)
+    length = sum(min(len(text), _MAX_LENGTH) for text in texts) / len(texts)
     words = sum(any(map(str.isspace, text)) for text in texts) / len(texts)
-    plain = name.rpartition(".")[2].lower()
-    weight = 5.0 if plain in _LIKELY else 0.1 if plain in _UNLIKELY else 1.0
+    simple_name = name.rpartition(".")[2].lower()
+    weight = 5.0 if simple_name in _LIKELY else 0.1 if simple_name in _UNLIKELY else 1.0
     return length * (0.02 + words) * weight
 
 

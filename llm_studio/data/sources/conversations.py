@@ -1,9 +1,9 @@
-"""Conversations: recognised among records of other kinds, and written as one text each.
+"""Conversations: how they are recognised among records, and rendered as one text each.
 
     <|user|>What is a cat?<|assistant|>An animal that sleeps.<|user|>And then?<|assistant|>It eats.
 
-What the system says stands before the next question, inside the user's turn. A special token that someone wrote in
-a message is written with a space in it, so that it can't be mistaken for a turn.
+A system message is put before the next question, inside the user's turn. A special token in the text of a message is
+written with a space in it, so that it can't be mistaken for a turn.
 """
 
 import re
@@ -17,7 +17,7 @@ _MARKERS = re.compile(f"({re.escape(USER)}|{re.escape(ASSISTANT)})")
 _SYSTEM = "system"
 
 _LISTS = ("messages", "conversations", "conversation", "dialog", "dialogue")
-"""Fields that hold the turns of a conversation: {"role", "content"}, or ShareGPT's {"from", "value"}."""
+"""Fields that hold the turns of a conversation: {"role", "content"}, or {"from", "value"} as in ShareGPT."""
 _ROLES = {
     "user": USER, "human": USER, "prompter": USER,
     "assistant": ASSISTANT, "gpt": ASSISTANT, "bot": ASSISTANT, "model": ASSISTANT, "chatgpt": ASSISTANT,
@@ -32,39 +32,39 @@ _PAIRS = (
     ("question", "response", None),
     ("question", "answer", None),
 )
-"""Question, answer, and what the question is about, as the well-known data sets call them."""
-_SYSTEMS = ("system", "system_prompt")
+"""Names of the question, the answer and the context of the question in well-known data sets."""
+_SYSTEM_FIELDS = ("system", "system_prompt")
 _Turn = tuple[str, str]
 
 
 def is_conversation(record: Mapping[str, object]) -> bool:
     """Whether `record` is a conversation: turns of a user and an assistant, or a question with its answer.
 
-    A record with a field “text” is not: there somebody has written the text as it is to be.
+    A record with a field “text” is not a conversation: it already holds the text as its author wants it.
     """
     return bool(_turns(record))
 
 
 def render(record: Mapping[str, object]) -> str:
-    """The conversation as one text. Raises ValueError where the record is none."""
+    """Render the conversation as one text. Raises ValueError where the record isn't a conversation."""
     turns = _turns(record)
     if not turns:
         raise ValueError("not a conversation")
-    text, last, before = "", "", ""
+    text, previous_role, system = "", "", ""
     for role, content in turns:
-        said = escape_markers(content.strip().replace("\r\n", "\n").replace("\r", "\n"))
+        message = escape_markers(content.strip().replace("\r\n", "\n").replace("\r", "\n"))
         if role == _SYSTEM:
-            before = f"{before}\n\n{said}".strip()
+            system = f"{system}\n\n{message}".strip()
             continue
-        if role == USER and before:
-            said, before = f"{before}\n\n{said}".strip(), ""
-        text += f"\n\n{said}" if role == last else role + said
-        last = role
+        if role == USER and system:
+            message, system = f"{system}\n\n{message}".strip(), ""
+        text += f"\n\n{message}" if role == previous_role else role + message
+        previous_role = role
     return text
 
 
 def escape_markers(text: str) -> str:
-    """`text` without anything that could be mistaken for a special token: with “<| user|>” for “<|user|>”."""
+    """Return `text` without anything that could be mistaken for a special token: “<|user|>” becomes “<| user|>”."""
     if "<|" in text:
         for token in SPECIAL_TOKENS:
             text = text.replace(token, f"<| {token[2:]}")
@@ -82,7 +82,7 @@ def without_markers(text: str) -> str:
 
 
 def _turns(record: Mapping[str, object]) -> list[_Turn]:
-    """Who says what; empty where `record` is no conversation."""
+    """The turns of the conversation; empty where `record` isn't one."""
     for name in _LISTS:
         turns = record.get(name)
         if isinstance(turns, Sequence) and not isinstance(turns, (str, bytes)):
@@ -93,10 +93,10 @@ def _turns(record: Mapping[str, object]) -> list[_Turn]:
 
 
 def _checked(turns: list[_Turn | None]) -> list[_Turn]:
-    """The turns, if all are understood and both sides say something."""
-    known = [turn for turn in turns if turn is not None]
-    said = {role for role, content in known if content.strip()}
-    return known if len(known) == len(turns) and {USER, ASSISTANT} <= said else []
+    """The turns, if all are valid and both sides say something."""
+    valid = [turn for turn in turns if turn is not None]
+    speakers = {role for role, content in valid if content.strip()}
+    return valid if len(valid) == len(turns) and {USER, ASSISTANT} <= speakers else []
 
 
 def _turn(turn: object) -> _Turn | None:
@@ -110,7 +110,7 @@ def _turn(turn: object) -> _Turn | None:
 
 
 def _content(content: object) -> str | None:
-    """The text of a message, also where it is a list of parts that are all texts."""
+    """The text of a message; a list of parts counts if all of them are texts."""
     if isinstance(content, str):
         return content
     if isinstance(content, Sequence) and not isinstance(content, bytes):
@@ -122,14 +122,14 @@ def _content(content: object) -> str | None:
 
 
 def _pair(record: Mapping[str, object]) -> list[_Turn]:
-    for question, answer, about in _PAIRS:
-        asked, answered = record.get(question), record.get(answer)
-        if isinstance(asked, str) and isinstance(answered, str):
-            if not asked.strip() or not answered.strip():
+    for question_field, answer_field, context_field in _PAIRS:
+        question, answer = record.get(question_field), record.get(answer_field)
+        if isinstance(question, str) and isinstance(answer, str):
+            if not question.strip() or not answer.strip():
                 return []
-            extra = record.get(about) if about else None
-            if isinstance(extra, str) and extra.strip():
-                asked = f"{asked.strip()}\n\n{extra.strip()}"
-            systems = [record[name] for name in _SYSTEMS if isinstance(record.get(name), str)]
-            return [*((_SYSTEM, str(said)) for said in systems[:1]), (USER, asked), (ASSISTANT, answered)]
+            context = record.get(context_field) if context_field else None
+            if isinstance(context, str) and context.strip():
+                question = f"{question.strip()}\n\n{context.strip()}"
+            system = [record[name] for name in _SYSTEM_FIELDS if isinstance(record.get(name), str)]
+            return [*((_SYSTEM, str(prompt)) for prompt in system[:1]), (USER, question), (ASSISTANT, answer)]
     return []

@@ -1,8 +1,8 @@
-"""A source that grows: a folder of Parquet files, `<name>.parquet/00000.parquet` ..., and its manifest beside it.
+"""A source written in parts: a folder of Parquet files, `<name>.parquet/00000.parquet` ..., and its manifest.
 
-The manifest names the files that count, and is replaced as a whole after each: a power cut at any moment leaves the
-source as it was after the last of them, usable, and the place to go on from. Nothing is written twice, and no file
-that someone may have open is ever replaced.
+The manifest lists the valid parts and is replaced as a whole after each: a power cut at any moment leaves a usable
+source with the parts written so far, and the position to resume from. Nothing is written twice, and no file that
+another program may have open is ever replaced.
 """
 
 import hashlib
@@ -27,11 +27,11 @@ from llm_studio.files import atomic_write, read_json, remove_folder, translate_o
 from llm_studio.jobs import Job
 
 PLAN = "_download.json"
-"""What the source is made from, in its folder: readers of Parquet folders pass over names that begin with “_”."""
+"""File with the download plan, in the source's folder: readers of Parquet folders ignore names that start with “_”."""
 
 
 class ShardedSourceWriter:
-    """The source `name` in `folder`, to be appended to, by one writer at a time."""
+    """Appends parts to the source `name` in `folder`. Only one writer at a time."""
 
     def __init__(self, folder: Path, name: str, origin: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -51,44 +51,44 @@ class ShardedSourceWriter:
 
     @property
     def bytes(self) -> int:
-        """Bytes of their texts in UTF-8."""
+        """Bytes of all texts in UTF-8."""
         return sum(part.bytes for part in self.parts)
 
     @property
     def end(self) -> tuple[int, int]:
-        """The place in the origin to go on from."""
+        """The position in the origin to resume from."""
         return self.parts[-1].end if self.parts else (0, 0)
 
     def append(
         self, chunks: Iterable[Chunk], end: Callable[[], tuple[int, int]], job: Job,
         progress: Callable[[int, int], Progress],
     ) -> None:  # fmt: skip
-        """Write whole documents as one more part; `end` is asked when all have been read. Raises StorageError.
+        """Write complete documents as a new part; `end` is called after all have been read. Raises StorageError.
 
-        Who stops the job must end `pieces`: a part that Cancelled interrupts is lost.
+        To stop the job, end `chunks`: a part that is interrupted by Cancelled is lost.
         """
-        measure = SourceTotals()
+        totals = SourceTotals()
         path = self._path / f"{len(self.parts):05d}.parquet"
-        before = self.documents, self.bytes
+        previous = self.documents, self.bytes
 
-        def told(documents: int, size: int) -> Progress:
-            return progress(before[0] + documents, before[1] + size)
+        def total_progress(documents: int, size: int) -> Progress:
+            return progress(previous[0] + documents, previous[1] + size)
 
-        with atomic_write(path) as beside:
-            write_rows(beside, chunks, measure, job, told)
-        digest = measure.to_source("", "", (), None).sha256
-        part = SourcePart(measure.documents, measure.characters, measure.bytes, digest, path.stat().st_size, end())
+        with atomic_write(path) as partial:
+            write_rows(partial, chunks, totals, job, total_progress)
+        digest = totals.to_source("", "", (), None).sha256
+        part = SourcePart(totals.documents, totals.characters, totals.bytes, digest, path.stat().st_size, end())
         self.parts.append(part)
         self.save()
 
     def move_end(self, end: tuple[int, int]) -> None:
-        """Go on from another place, after records that held no text."""
+        """Set the position to resume from, after records without text."""
         if self.parts and self.parts[-1].end != end:
             self.parts[-1] = replace(self.parts[-1], end=end)
             self.save()
 
     def drop_after(self, shard: int) -> None:
-        """Forget the parts that end inside shard number `shard` or after it."""
+        """Drop the parts that end in shard number `shard` or after it."""
         while self.parts and self.parts[-1].end > (shard, 0):
             self.parts.pop()
         if self.parts:
@@ -97,7 +97,7 @@ class ShardedSourceWriter:
             manifest_path(self._folder, self.name).unlink(missing_ok=True)
 
     def save(self) -> None:
-        """Let the parts so far, and the options, be what the source is."""
+        """Write the manifest with the parts so far and the options."""
         shas = [part.sha256 for part in self.parts]
         total = shas[0] if len(shas) == 1 else hashlib.sha256("\n".join(shas).encode()).hexdigest()
         content = self._extra | {
@@ -113,13 +113,13 @@ class ShardedSourceWriter:
         self._extra[name] = value
 
     def remove_if_empty(self) -> None:
-        """Leave nothing behind where nothing came."""
+        """Remove the folder if no part was written."""
         if not self.parts:
             remove_folder(self._path)
 
 
 def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
-    """Keep what the source `name` is to be made from. Raises StorageError."""
+    """Write the download plan of the source `name`. Raises StorageError."""
     path = parquet_path(folder, name)
     with translate_os_errors(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
 
 
 def read_plans(folder: Path) -> dict[str, dict[str, Any]]:
-    """What each growing source in `folder` is made from, by its name."""
+    """The download plan of each sharded source in `folder`, by its name."""
     paths = sorted(folder.glob(f"*.parquet/{PLAN}")) if folder.is_dir() else []
     found = {path.parent.stem: read_json(path) for path in paths if not path.parent.name.startswith(".")}
     return {name: plan for name, plan in found.items() if plan is not None}

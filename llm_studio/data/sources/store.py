@@ -1,9 +1,9 @@
-"""Sources on the disk: `data/raw/<name>.parquet` with the texts, `<name>.meta.json`, the manifest, beside it.
+"""Sources on the disk: `data/raw/<name>.parquet` holds the texts, `<name>.meta.json` the manifest.
 
-What comes from the hub comes in steps: there `<name>.parquet` is a folder of Parquet files, see `sharded.py`.
+Downloads from the hub are written in steps: there `<name>.parquet` is a folder of Parquet files, see `sharded.py`.
 
-A document is held as pieces that are cut where it is safe, so that a document of any length passes in bounded
-memory. No file stays open or mapped once its pieces are read.
+A document is stored as chunks cut at safe positions, so that a document of any length is processed in bounded memory.
+No file stays open or mapped once its chunks are read.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 _GROUP_BYTES = 1 << 20
 _GROUP_ROWS = 1 << 16
-"""A row group ends when it holds as much: Arrow needs a dozen times that to write it."""
-_LONGEST_NAME = 80
+"""Size of a row group: Arrow needs a dozen times as much memory to write it."""
+_MAX_NAME_BYTES = 80
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------
 
 
 class SourceTotals:
-    """Counts and hashes what passes."""
+    """Counts and hashes the texts that are written or read."""
 
     def __init__(self) -> None:
         self.documents = self.characters = self.bytes = 0
@@ -51,10 +51,10 @@ class SourceTotals:
         self.blank = self.blank and (not text or text.isspace())
         self._hash.update(encoded)
         if ends:
-            self._hash.update(b"\xff")  # a byte that UTF-8 never holds: "ab", "c" differs from "a", "bc"
+            self._hash.update(b"\xff")  # never a byte of UTF-8: "ab", "c" differs from "a", "bc"
 
     def to_source(self, name: str, origin: str, notes: Iterable[str], options: Mapping[str, Any] | None) -> Source:
-        """The manifest of what has passed."""
+        """The manifest of these texts."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return Source(name, origin, self.documents, self.characters, self.bytes, self._hash.hexdigest(), now,
                       tuple(notes), dict(options or {}))  # fmt: skip
@@ -71,58 +71,58 @@ def write_source(
     progress: Callable[[int, int], Progress] | None = None,
     conversations: bool | Callable[[], bool] = False,
 ) -> Source:
-    """Write the source `name`, whole or not at all, and return its manifest. A source of that name is replaced.
+    """Write the source `name` atomically and return its manifest. A source with that name is replaced.
 
-    `notes` is read when all pieces have been: it may be a list that their reader adds to, `conversations` may be a
-    function for the same reason. `progress` makes an event of the documents and bytes written so far. Raises
-    SourceError where there is no text, Cancelled when the job is to stop.
+    `notes` is read after all chunks: it may be a list that their reader appends to, and `conversations` may be a
+    function for the same reason. `progress` turns the documents and bytes written so far into an event. Raises
+    SourceError where there is no text, Cancelled when the job should stop.
     """
-    measure = SourceTotals()
-    with atomic_write(parquet_path(folder, name)) as beside:
-        write_rows(beside, chunks, measure, job, progress or _written)
-        if measure.blank:
+    totals = SourceTotals()
+    with atomic_write(parquet_path(folder, name)) as partial:
+        write_rows(partial, chunks, totals, job, progress or _progress)
+        if totals.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
-        source = replace(measure.to_source(name, origin, notes, options),
+        source = replace(totals.to_source(name, origin, notes, options),
                          conversations=conversations() if callable(conversations) else conversations)  # fmt: skip
-        _write_manifest(folder, source, beside.stat().st_size)
+        _write_manifest(folder, source, partial.stat().st_size)
     return source
 
 
 def write_rows(
     path: Path, chunks: Iterable[Chunk], totals: SourceTotals, job: Job, progress: Callable[[int, int], Progress]
 ) -> None:
-    """Write a Parquet file at `path`; `measure` takes what passes. Raises Cancelled when the job is to stop."""
+    """Write the chunks to a Parquet file at `path` and add them to `totals`. Raises Cancelled."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pa.schema([("text", pa.string()), ("ends", pa.bool_())])
-    # Python's own file object, so that a full disk raises an OSError with its number
+    # a Python file object, so that a full disk raises an OSError with its errno
     with path.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False) as writer:
         for texts, ends in _groups(rechunk(chunks), totals, job):
             writer.write_table(pa.table([pa.array(texts, pa.string()), pa.array(ends)], schema=schema))
             job.report(progress(totals.documents, totals.bytes))
 
 
-def _written(documents: int, _bytes: int) -> Progress:
+def _progress(documents: int, _bytes: int) -> Progress:
     return Progress(_("Writing the texts"), documents, None, _("documents"))
 
 
-def _groups(pieces: Iterable[Chunk], measure: SourceTotals, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
-    """The pieces as columns, about a megabyte at a time."""
+def _groups(chunks: Iterable[Chunk], totals: SourceTotals, job: Job) -> Iterator[tuple[list[bytes], list[bool]]]:
+    """Yield the chunks as columns, about a megabyte at a time."""
     texts: list[bytes] = []
     ends: list[bool] = []
     size = 0
-    for piece in pieces:
+    for chunk in chunks:
         job.check()
-        text = piece.text
+        text = chunk.text
         try:
             encoded = text.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair, as JSON can hold one
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON allows
             text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             encoded = text.encode()
-        measure.add(text, encoded, piece.ends)
+        totals.add(text, encoded, chunk.ends)
         texts.append(encoded)
-        ends.append(piece.ends)
+        ends.append(chunk.ends)
         size += len(encoded)
         if size >= _GROUP_BYTES or len(texts) >= _GROUP_ROWS:
             yield texts, ends
@@ -141,17 +141,20 @@ def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
 def list_sources(folder: Path) -> list[Source]:
     """The sources in `folder`, sorted by name.
 
-    A Parquet file without a manifest, or with that of another file, was put there by the user: it is read through
-    once and gets its manifest. Raises SourceError where a file can't be read.
+    A Parquet file without a manifest, or with the manifest of another file, was put there by the user: it is read once
+    to write its manifest. Raises SourceError where a file can't be read.
     """
     paths = sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else []
     paths = [path for path in paths if not path.name.startswith(".")]
     paths = [path for path in paths if path.is_file() or manifest_path(folder, path.stem).exists()]
-    return [_read_manifest(path) or _adopted(path) for path in paths]
+    return [_read_manifest(path) or _make_manifest(path) for path in paths]
 
 
 def _read_manifest(path: Path) -> Source | None:
-    """The manifest of the Parquet file at `path`, if there is one and it speaks of this file. Raises SourceError."""
+    """The manifest of the Parquet file at `path`, None without one or if it describes another file.
+
+    Raises SourceError.
+    """
     content = read_json(manifest_path(path.parent, path.stem))
     version = content.get("version") if content else None
     if isinstance(version, int) and version > MANIFEST_VERSION:
@@ -168,7 +171,7 @@ def _read_manifest(path: Path) -> Source | None:
 
 
 def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
-    """Bytes of the texts' file, or of the files that the manifest names."""
+    """Bytes of the Parquet file, or of all files that the manifest lists."""
     if path.is_file():
         return path.stat().st_size
     with contextlib.suppress(OSError):
@@ -176,32 +179,32 @@ def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
     return -1
 
 
-def _adopted(path: Path) -> Source:
-    """The manifest of a Parquet file that came without one."""
+def _make_manifest(path: Path) -> Source:
+    """Write and return the manifest of a Parquet file that came without one."""
     if path.is_dir():
-        raise SourceError(_("The texts in {path} are not those that its manifest tells of.").format(path=path),
+        raise SourceError(_("The texts in {path} don't match their manifest.").format(path=path),
                           _("Remove this source and download it again."))  # fmt: skip
-    measure = SourceTotals()
-    for piece in _pieces_in(path):
-        measure.add(piece.text, piece.text.encode(), piece.ends)
-    source = measure.to_source(path.stem, path.name, (), None)
-    with contextlib.suppress(StorageError):  # a project that may only be read is made again each time
+    totals = SourceTotals()
+    for chunk in _chunks_in(path):
+        totals.add(chunk.text, chunk.text.encode(), chunk.ends)
+    source = totals.to_source(path.stem, path.name, (), None)
+    with contextlib.suppress(StorageError):  # in a read-only project this is repeated each time
         _write_manifest(path.parent, source, path.stat().st_size)
     return source
 
 
 def read_chunks(folder: Path, source: Source) -> Iterator[Chunk]:
-    """The pieces of all documents of `source`, in order. Raises SourceError where the file can't be read."""
-    return _pieces_in(parquet_path(folder, source.name))
+    """The chunks of all documents of `source`, in order. Raises SourceError where the file can't be read."""
+    return _chunks_in(parquet_path(folder, source.name))
 
 
 def read_from(folder: Path, source: Source, document: int) -> Iterator[Chunk]:
-    """The pieces of `source` from its document number `document` on, counted from 0; the texts before aren't read."""
+    """The chunks of `source` from document number `document` on, counted from 0; earlier texts aren't read."""
     return rechunk(_rows(parquet_path(folder, source.name), document))
 
 
-def _pieces_in(path: Path) -> Iterator[Chunk]:
-    return rechunk(_rows(path))  # a file from elsewhere may hold rows of any length
+def _chunks_in(path: Path) -> Iterator[Chunk]:
+    return rechunk(_rows(path))  # a file from elsewhere can hold rows of any length
 
 
 def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
@@ -217,7 +220,7 @@ def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
 def _rows_of_file(path: Path, document: int) -> Iterator[Chunk]:
     import pyarrow.parquet as pq
 
-    with _explained_reading(path), path.open("rb") as stream:
+    with _translate_parquet_errors(path), path.open("rb") as stream:
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
         names: list[str] = file.schema_arrow.names
         if "text" not in names:
@@ -231,33 +234,33 @@ def _rows_of_file(path: Path, document: int) -> Iterator[Chunk]:
 
 
 def _row_of(file: "pq.ParquetFile", document: int) -> int:
-    """The row in which a document begins, from the column “ends” alone, mostly from its statistics."""
+    """The row where a document begins, from the column “ends” only, mostly from its statistics."""
     row = 0
     for group in range(file.num_row_groups):
-        about = file.metadata.row_group(group)
-        ends = next(c for n in range(about.num_columns) if (c := about.column(n)).path_in_schema == "ends")
+        metadata = file.metadata.row_group(group)
+        ends = next(c for n in range(metadata.num_columns) if (c := metadata.column(n)).path_in_schema == "ends")
         if ends.is_stats_set and ends.statistics.has_min_max and ends.statistics.min is True:
-            places: Sequence[int] = range(about.num_rows)
+            last_rows: Sequence[int] = range(metadata.num_rows)
         else:
             flags: list[bool | None] = file.read_row_group(group, ["ends"], use_threads=False)["ends"].to_pylist()
-            places = [place for place, flag in enumerate(flags) if flag is not False]
-        if document <= len(places):
-            return row + places[document - 1] + 1
-        document -= len(places)
-        row += about.num_rows
+            last_rows = [place for place, flag in enumerate(flags) if flag is not False]
+        if document <= len(last_rows):
+            return row + last_rows[document - 1] + 1
+        document -= len(last_rows)
+        row += metadata.num_rows
     return row
 
 
 def _columns(file: "pq.ParquetFile", names: list[str], first: int) -> Iterator[tuple[list[str], list[bool]]]:
-    """The texts of a file from row `first` on and whether each ends its document, about a megabyte at a time."""
+    """Yield the texts from row `first` on and whether each ends its document, about a megabyte at a time."""
     import pyarrow as pa
 
     for group in range(file.num_row_groups):
-        about = file.metadata.row_group(group)
-        if first >= about.num_rows:
-            first -= about.num_rows
+        metadata = file.metadata.row_group(group)
+        if first >= metadata.num_rows:
+            first -= metadata.num_rows
             continue
-        rows = max(1, about.num_rows * _GROUP_BYTES // max(about.total_byte_size, _GROUP_BYTES))
+        rows = max(1, metadata.num_rows * _GROUP_BYTES // max(metadata.total_byte_size, _GROUP_BYTES))
         for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names, use_threads=False):
             if first >= batch.num_rows:
                 first -= batch.num_rows
@@ -270,8 +273,8 @@ def _columns(file: "pq.ParquetFile", names: list[str], first: int) -> Iterator[t
 
 
 @contextlib.contextmanager
-def _explained_reading(path: Path) -> Generator[None]:
-    """Turn what can be wrong with a Parquet file into a SourceError."""
+def _translate_parquet_errors(path: Path) -> Generator[None]:
+    """Translate the errors of a Parquet file that can't be read into SourceError."""
     import pyarrow as pa
 
     try:
@@ -289,21 +292,21 @@ _FORBIDDEN = str.maketrans(dict.fromkeys('<>:"/\\|?*' + CONTROLS + "\x7f", " "))
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³")}
 
 
-def unused_name(folder: Path, wanted: str) -> str:
-    """A name made of `wanted` that every system takes for a file and no source in `folder` has yet."""
-    plain = unicodedata.normalize("NFC", wanted.encode("utf-8", "ignore").decode())
-    plain = " ".join(plain.translate(_FORBIDDEN).split()).encode()[:_LONGEST_NAME].decode("utf-8", "ignore")
-    plain = plain.strip(" .") or _("texts")
-    if plain.split(".")[0].strip().lower() in _RESERVED:
-        plain = f"_{plain}"
-    taken = {path.stem.lower() for path in folder.glob("*.parquet")} if folder.is_dir() else set[str]()
-    names = (plain if n == 1 else f"{plain}-{n}" for n in count(1))
-    return next(name for name in names if name.lower() not in taken)
+def unused_name(folder: Path, suggestion: str) -> str:
+    """A source name based on `suggestion` that is a valid file name on every system and unused in `folder`."""
+    valid = unicodedata.normalize("NFC", suggestion.encode("utf-8", "ignore").decode())
+    valid = " ".join(valid.translate(_FORBIDDEN).split()).encode()[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
+    valid = valid.strip(" .") or _("texts")
+    if valid.split(".")[0].strip().lower() in _RESERVED:
+        valid = f"_{valid}"
+    used = {path.stem.lower() for path in folder.glob("*.parquet")} if folder.is_dir() else set[str]()
+    names = (valid if n == 1 else f"{valid}-{n}" for n in count(1))
+    return next(name for name in names if name.lower() not in used)
 
 
 def _find(folder: Path, name: str) -> Path:
-    """The file of the source `name`. Raises SourceError if there is none."""
-    names = sorted(there.stem for there in folder.glob("*.parquet"))
+    """The path of the source `name`. Raises SourceError if there is none."""
+    names = sorted(path.stem for path in folder.glob("*.parquet"))
     if name not in names:
         raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=folder),
                           _("The sources are: {names}.").format(names=", ".join(names) or _("none")))  # fmt: skip
@@ -321,11 +324,11 @@ def remove_source(folder: Path, name: str) -> None:
         retry_while_locked(lambda: manifest_path(folder, name).unlink(missing_ok=True))
 
 
-def move_source(folder: Path, name: str, to: Path) -> None:
-    """Move the source `name` to another folder of the same disk. Raises SourceError if there is none."""
+def move_source(folder: Path, name: str, target: Path) -> None:
+    """Move the source `name` to the folder `target` on the same disk. Raises SourceError if there is none."""
     path = _find(folder, name)
-    with translate_os_errors(to):
-        to.mkdir(parents=True, exist_ok=True)
+    with translate_os_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
         if manifest_path(folder, name).exists():
-            retry_while_locked(lambda: manifest_path(folder, name).replace(manifest_path(to, name)))
-        retry_while_locked(lambda: path.replace(parquet_path(to, name)))
+            retry_while_locked(lambda: manifest_path(folder, name).replace(manifest_path(target, name)))
+        retry_while_locked(lambda: path.replace(parquet_path(target, name)))

@@ -1,8 +1,7 @@
-"""Text to token ids and back: byte-level BPE, in the Hugging Face `tokenizers` format.
+"""Text to token ids and back: byte-level BPE in the Hugging Face `tokenizers` format.
 
-A token is a string of bytes, so every text can be written and read back exactly. Special tokens are markers
-between texts, never part of one: where a text spells `<|endoftext|>`, it is encoded as those thirteen characters.
-How a tokenizer is learned is in `tokenizer_training.py`.
+A token is a string of bytes, so every text can be encoded and decoded exactly. Special tokens are markers between
+texts, never part of one: if a text contains `<|endoftext|>`, it is encoded as those thirteen characters.
 """
 
 import codecs
@@ -22,25 +21,25 @@ from llm_studio.i18n import _
 if TYPE_CHECKING:
     import tokenizers
 
-PIECE = 16_384
-"""Characters of the pieces in which long texts are encoded: the library slows down on longer ones."""
+SEGMENT_CHARACTERS = 16_384
+"""Long texts are encoded in segments of this many characters: the library slows down on longer ones."""
 
-# --- Cutting long texts --------------------------------------------------------------------------------------
+# --- Splitting long texts ------------------------------------------------------------------------------------
 
 _SPACES = frozenset(" \t\n\r\u3000")
 
 
 def is_safe_cut(text: str, position: int) -> bool:
-    """Whether the two parts of `text`, encoded one by one, give the ids of the whole: right before white space.
+    """Whether the two parts of `text`, encoded separately, give the same ids as the whole: right before white space.
 
-    GPT-2's pre-tokenizer never joins a character that isn't white space to white space after it. Python counts
-    a few more characters as white space than the library does: the rule leaves out what they don't agree on.
+    The pre-tokenizer of GPT-2 never joins another character to the white space after it. Python counts a few more
+    characters as white space than the library: the rule excludes those.
     """
     return text[position] in _SPACES and not text[position - 1].isspace()
 
 
 def split_safely(text: str, limit: int) -> Iterator[str]:
-    """`text` in pieces of at most `limit` characters, cut at safe places; anywhere where there is none."""
+    """Split `text` into segments of at most `limit` characters, at safe positions where there are any."""
     start = 0
     while len(text) - start > limit:
         stop = start + limit
@@ -50,29 +49,29 @@ def split_safely(text: str, limit: int) -> Iterator[str]:
     yield text[start:]
 
 
-# --- Bytes and the characters that stand for them ------------------------------------------------------------
+# --- Bytes and the characters that represent them ------------------------------------------------------------
 
 
 def _byte_of_character() -> dict[str, int]:
-    """GPT-2's alphabet: a printable byte is written as itself, each other as the next character from U+0100 on."""
+    """The byte alphabet of GPT-2: a printable byte is itself, each other one the next character from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
 
 
 class StreamDecoder:
-    """Turns ids into text one at a time: never half a character, U+FFFD only for bytes that can't become one."""
+    """Decodes ids one at a time: never half a character, and U+FFFD only for invalid bytes."""
 
     def __init__(self, token_bytes: Callable[[int], bytes]) -> None:
         self._token_bytes = token_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
     def push(self, token: int) -> str:
-        """The characters that `token` completes, often none or several."""
+        """Return the characters that `token` completes: often none, or several."""
         return self._decoder.decode(self._token_bytes(token))
 
     def finish(self) -> str:
-        """What is left when no token follows: U+FFFD for the beginning of a character, else nothing."""
+        """Return what is left when no token follows: U+FFFD for an incomplete character, else nothing."""
         return self._decoder.decode(b"", final=True)
 
 
@@ -80,12 +79,12 @@ class StreamDecoder:
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer that gives back every text exactly. Made by `load`, `from_json` or training."""
+    """A byte-level BPE tokenizer that reproduces every text exactly. Created by `load`, `from_json` or training."""
 
     def __init__(self, content: dict[str, Any]) -> None:
         """`content` is the object of a `tokenizer.json`. Raises TokenizerError."""
         try:
-            # Settings for making batches or noise, that other programs leave in the file: they would change the ids.
+            # Settings for batches or BPE dropout that other programs leave in the file would change the ids.
             content = {**content, "truncation": None, "padding": None, "model": {**content["model"], "dropout": None}}
             added = {str(token["content"]): int(token["id"]) for token in content.get("added_tokens") or []}
             vocabulary = _checked_vocabulary(content, added)
@@ -100,13 +99,13 @@ class Tokenizer:
         self.end_of_text = vocabulary[SPECIAL_TOKENS[0]]
         """Id of `<|endoftext|>`, which follows each document."""
         self.markers = {name: vocabulary[name] for name in SPECIAL_TOKENS if name in vocabulary}
-        """Ids of the special tokens: a tokenizer from elsewhere may have no `<|user|>` and `<|assistant|>`."""
+        """Ids of the special tokens: an imported tokenizer may have no `<|user|>` and `<|assistant|>`."""
         self.fingerprint = fingerprint(content)
         """Two tokenizers with the same fingerprint give the same ids."""
 
     @staticmethod
     def load(path: Path) -> "Tokenizer":
-        """The tokenizer in a `tokenizer.json`. Raises TokenizerError when absent or one that can't be used."""
+        """Load a `tokenizer.json`. Raises TokenizerError where it is absent or can't be used."""
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError as error:
@@ -126,7 +125,7 @@ class Tokenizer:
 
     @staticmethod
     def from_json(text: str) -> "Tokenizer":
-        """The tokenizer whose `tokenizer.json` is `text`. Raises TokenizerError."""
+        """The tokenizer with this content of `tokenizer.json`. Raises TokenizerError."""
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -139,24 +138,24 @@ class Tokenizer:
         return json.dumps(self._content, ensure_ascii=False, indent=1) + "\n"
 
     def save(self, path: Path) -> None:
-        """Write `tokenizer.json`, whole or not at all."""
+        """Write `tokenizer.json` atomically."""
         write_text(path, self.to_json())
 
     def encode(self, text: str) -> list[int]:
-        """The ids of `text`, of any length. Raises TokenizerError for half a surrogate pair: no bytes hold it."""
-        pieces = list(split_safely(text, PIECE))
-        return [token for encoding in self._encode(pieces) for token in encoding.ids]
+        """The ids of `text`, of any length. Raises TokenizerError for half a surrogate pair: it isn't valid UTF-8."""
+        segments = list(split_safely(text, SEGMENT_CHARACTERS))
+        return [token for encoding in self._encode(segments) for token in encoding.ids]
 
     def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
-        """The ids of each text, on all processor cores; the texts should be short, or cut by `split_safely`."""
+        """The ids of each text, computed on all cores; the texts should be short, or segments of `split_safely`."""
         return [np.array(encoding.ids, dtype=np.uint32) for encoding in self._encode(texts)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of `ids`, special tokens by name; bytes that aren't UTF-8 become U+FFFD."""
+        """The text of `ids`, with special tokens by name; invalid UTF-8 becomes U+FFFD."""
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")
 
     def require_markers(self, conversations: Collection[str]) -> None:
-        """Raise TokenizerError where there are conversations (the names of their sources) and no tokens for them."""
+        """Raise TokenizerError if there are `conversations` (names of sources) but no special tokens for them."""
         missing = [name for name in SPECIAL_TOKENS if name not in self.markers]
         if conversations and missing:
             raise TokenizerError(
@@ -168,11 +167,11 @@ class Tokenizer:
             )
 
     def stream(self) -> StreamDecoder:
-        """A decoder for ids that come one by one."""
+        """A decoder for ids that are generated one by one."""
         return StreamDecoder(self.token_bytes)
 
     def token_bytes(self, token: int) -> bytes:
-        """The bytes that `token` stands for; for a special token, those of its name. Raises IndexError."""
+        """The bytes of `token`; for a special token, those of its name. Raises IndexError."""
         if token < 0:
             raise IndexError(token)
         return self._bytes[token]
@@ -186,7 +185,7 @@ class Tokenizer:
             raise
 
     def _require_round_trip(self, vocabulary: dict[str, int]) -> None:
-        """Whatever the parts of a foreign file are called, it must give back texts that are hard to give back."""
+        """Test with difficult texts that decoding inverts encoding, whatever the components of an imported file."""
         probes = (
             "a  b\t\r\n\n  ",
             "É e\u0301 ﬁ Ⅳ ½ ٣ 12345",
@@ -197,48 +196,48 @@ class Tokenizer:
         )
         for probe in probes:
             ids = self.encode(probe)
-            _require(self.decode(ids) == probe, _("it doesn't give back “{text}”").format(text=probe))
+            _require(self.decode(ids) == probe, _("it doesn't reproduce “{text}”").format(text=probe))
             _require(
                 vocabulary[SPECIAL_TOKENS[0]] not in ids,
-                _("it takes the name of a special token, written in a text, for the token"),
+                _("it mistakes the name of a special token in a text for the token"),
             )
 
 
-# --- What makes a tokenizer usable ---------------------------------------------------------------------------
+# --- Requirements --------------------------------------------------------------------------------------------
 
 
 def _advice() -> str:
-    return _("Train one here, or take a byte-level BPE tokenizer such as GPT-2's.")
+    return _("Train one here, or import a byte-level BPE tokenizer such as that of GPT-2.")
 
 
 def _unusable(reason: str) -> TokenizerError:
     return TokenizerError(_("This tokenizer can't be used: {reason}.").format(reason=reason), _advice())
 
 
-def _require(fulfilled: bool, otherwise: str) -> None:
-    if not fulfilled:
-        raise _unusable(otherwise)
+def _require(condition: bool, reason: str) -> None:
+    if not condition:
+        raise _unusable(reason)
 
 
 def _checked_vocabulary(content: dict[str, Any], added: dict[str, int]) -> dict[str, int]:
-    """Every token with its id, if the file is byte-level BPE that loses nothing. Raises TokenizerError."""
+    """Every token with its id, if the file describes lossless byte-level BPE. Raises TokenizerError."""
     model: dict[str, Any] = content["model"]
     _require(model.get("type") == "BPE", _("its model is “{kind}”, not BPE").format(kind=model.get("type")))
-    _require(not content.get("normalizer"), _("it changes texts before it encodes them (normalizer)"))
+    _require(not content.get("normalizer"), _("it changes texts before encoding them (normalizer)"))
     _require(
         not (model.get("continuing_subword_prefix") or model.get("end_of_word_suffix")),
-        _("it marks the ends of words, so spaces are lost"),
+        _("it marks the ends of words, so that spaces are lost"),
     )
     outer = content.get("pre_tokenizer") or {}
     steps = [step for step in [outer, *(outer.get("pretokenizers") or [])] if step.get("type") == "ByteLevel"]
     _require(len(steps) == 1, _("it doesn't work on bytes"))
-    _require(not steps[0].get("add_prefix_space"), _("it puts a space before each text"))
+    _require(not steps[0].get("add_prefix_space"), _("it adds a space before each text"))
     greedy = [token for token in content.get("added_tokens") or [] if token.get("lstrip") or token.get("rstrip")]
-    _require(all(token.get("special") for token in greedy), _("some of its tokens swallow the spaces beside them"))
+    _require(all(token.get("special") for token in greedy), _("some of its tokens absorb the spaces next to them"))
     tokens: dict[str, int] = {**model["vocab"], **added}
-    _require(all(byte in tokens for byte in _byte_of_character()), _("some bytes have no token, so texts are lost"))
-    _require(sorted(tokens.values()) == list(range(len(tokens))), _("its token ids have holes or serve twice"))
-    _require(SPECIAL_TOKENS[0] in tokens, _("it lacks the token {token}").format(token=SPECIAL_TOKENS[0]))
+    _require(all(byte in tokens for byte in _byte_of_character()), _("some bytes have no token, so that text is lost"))
+    _require(sorted(tokens.values()) == list(range(len(tokens))), _("its token ids have gaps or repetitions"))
+    _require(SPECIAL_TOKENS[0] in tokens, _("the token {token} is missing").format(token=SPECIAL_TOKENS[0]))
     return tokens
 
 
@@ -269,8 +268,8 @@ def _refuse_surrogates(text: str, cause: Exception) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise TokenizerError(
-            _("This text holds half of a character (U+{code:04X}, at position {position}).").format(
+            _("This text contains half of a character (U+{code:04X}, at position {position}).").format(
                 code=ord(error.object[error.start]), position=error.start
             ),
-            _("Read its file again in the right encoding, or delete this character."),
+            _("Add its file again with the right encoding, or delete this character."),
         ) from cause

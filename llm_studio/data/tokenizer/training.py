@@ -1,7 +1,7 @@
-"""Learning a tokenizer from the corpus: which strings of bytes deserve a token of their own.
+"""Training of a byte-level BPE tokenizer on the corpus.
 
-The library that counts and merges can't be interrupted, so it works in a process of its own, which a cancel ends.
-A frozen program must call `multiprocessing.freeze_support()` first thing. The tokenizer never sees validation text.
+The library can't be interrupted, so it runs in a separate process that is ended when the job is cancelled. A frozen
+program must call `multiprocessing.freeze_support()` first. The tokenizer never sees validation text.
 """
 
 import multiprocessing
@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
 from llm_studio.data.sources.conversations import without_markers
-from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, split_safely
+from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer, split_safely
 from llm_studio.errors import TokenizerError
 from llm_studio.events import Progress
 from llm_studio.i18n import _, activate, language
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.corpus import Plan, TextSpan
+    from llm_studio.data.corpus.corpus import CorpusPlan, TextSpan
 
-_LOOK = 0.25
-"""Seconds between two looks at whether to stop, and between two signs of life."""
+_POLL_SECONDS = 0.25
+"""Interval for checking whether to stop, and for progress messages."""
 
-_Message = tuple[Literal["read"], int] | tuple[Literal["made"], str] | tuple[Literal["failed"], Exception]
-"""What the other process says: how many characters it has gone through, the tokenizer's JSON, or what went wrong."""
+_Message = tuple[Literal["read"], int] | tuple[Literal["trained"], str] | tuple[Literal["failed"], Exception]
+"""A message of the process: the number of characters read, the JSON of the tokenizer, or an error."""
 
 
 class _Connection(Protocol):
@@ -42,32 +42,32 @@ class _Connection(Protocol):
     def send(self, obj: Any) -> None: ...
 
 
-def train_tokenizer(plan: "Plan", vocab_size: int, settings: TokenizerSettings, job: Job) -> Tokenizer:
-    """A byte-level BPE tokenizer for the training texts of the corpus. Raises Cancelled or a StudioError.
+def train_tokenizer(plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, job: Job) -> Tokenizer:
+    """Train a byte-level BPE tokenizer on the training texts of the corpus. Raises Cancelled or a StudioError.
 
-    It has fewer than `vocab_size` tokens where the texts hold fewer pairs worth merging.
+    It has fewer than `vocab_size` tokens if the texts don't contain enough frequent pairs.
     """
     job.report(Progress(_("Reading the texts"), 0, plan.train_characters, _("characters")))
-    spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside a window's threads
+    spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with the threads of the window
     receiver, sender = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_learn, args=(sender, plan, vocab_size, settings, language()), daemon=True)
+    process = spawn.Process(target=_run, args=(sender, plan, vocab_size, settings, language()), daemon=True)
     with receiver:
-        with sender:  # closed here, it ends with the process: then `receiver` tells of its death
+        with sender:  # closed here, it is closed when the process ends, and `receiver` notices
             process.start()
         try:
-            return Tokenizer.from_json(_followed(receiver, process, plan.train_characters, settings, job))
+            return Tokenizer.from_json(_wait_for(receiver, process, plan.train_characters, settings, job))
         finally:
             _end(process)
 
 
-def _followed(receiver: _Connection, process: BaseProcess, total: int, settings: TokenizerSettings, job: Job) -> str:
-    """The JSON that the process makes; reports meanwhile what it does."""
+def _wait_for(receiver: _Connection, process: BaseProcess, total: int, settings: TokenizerSettings, job: Job) -> str:
+    """Wait for the JSON of the tokenizer and report the progress."""
     merging_since = 0.0
     while True:
         job.check()
-        if _has_come(receiver):
-            message = _received(receiver, process, settings)
-            if message[0] == "made":
+        if _has_message(receiver):
+            message = _receive(receiver, process, settings)
+            if message[0] == "trained":
                 return message[1]
             if message[0] == "failed":
                 raise message[1]
@@ -79,21 +79,21 @@ def _followed(receiver: _Connection, process: BaseProcess, total: int, settings:
             job.report(Progress(_("Merging frequent pairs"), passed, None, _("seconds")))
 
 
-def _has_come(receiver: _Connection) -> bool:
-    """Whether there is something to receive, the end of the other process too, after a moment of waiting."""
+def _has_message(receiver: _Connection) -> bool:
+    """Wait a moment for a message or the end of the process."""
     try:
-        return receiver.poll(_LOOK)
-    except OSError:  # Windows says so at once when the other process has died
+        return receiver.poll(_POLL_SECONDS)
+    except OSError:  # on Windows, when the other process has died
         return True
 
 
-def _received(receiver: _Connection, process: BaseProcess, settings: TokenizerSettings) -> _Message:
+def _receive(receiver: _Connection, process: BaseProcess, settings: TokenizerSettings) -> _Message:
     try:
         return receiver.recv()
     except (EOFError, OSError):
         process.join()
         raise TokenizerError(
-            _("The training of the tokenizer broke off (code {code}), most often for want of memory.").format(
+            _("The training of the tokenizer ended unexpectedly (code {code}), probably for lack of memory.").format(
                 code=process.exitcode
             ),
             _("Close other programs, or set tokenizer.max_megabytes to less than {now}, and start again.").format(
@@ -114,15 +114,17 @@ def _end(process: BaseProcess) -> None:
 # --- In the other process ------------------------------------------------------------------------------------
 
 
-def _learn(sender: _Connection, plan: "Plan", vocab_size: int, settings: TokenizerSettings, user_language: str) -> None:
-    """Learn a tokenizer and send it. Whatever happens here is told to `sender`, or seen from its silence."""
+def _run(
+    sender: _Connection, plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, user_language: str
+) -> None:
+    """Train a tokenizer and send it. Errors are sent too; a crash closes `sender`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()
     activate(user_language)
     try:
-        stretches = _told(_worded(plan), plan.train_characters, sender)
-        texts = training_texts(stretches, plan.train_characters, settings.max_megabytes)
-        sender.send(("made", _learned(texts, vocab_size, settings)))
+        spans = _report_progress(_without_markers(plan), plan.train_characters, sender)
+        texts = sample_texts(spans, plan.train_characters, settings.max_megabytes)
+        sender.send(("trained", _train(texts, vocab_size, settings)))
     except MemoryError:
         raise
     except Exception as error:
@@ -137,33 +139,33 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _worded(plan: "Plan") -> "Iterator[TextSpan]":
-    """The training texts; of conversations the words alone, since their markers become tokens without learning."""
-    for stretch in plan.texts("train"):
-        if stretch.source in plan.conversations:
-            yield replace(stretch, text=without_markers(stretch.text))
+def _without_markers(plan: "CorpusPlan") -> "Iterator[TextSpan]":
+    """The training texts; conversations without their markers, which become special tokens."""
+    for span in plan.texts("train"):
+        if span.source in plan.conversations:
+            yield replace(span, text=without_markers(span.text))
         else:
-            yield stretch
+            yield span
 
 
-def _told(stretches: "Iterator[TextSpan]", characters: int, sender: _Connection) -> "Iterator[TextSpan]":
-    """`stretches`; sends now and then how many characters have passed, and at the end that all have."""
+def _report_progress(spans: "Iterator[TextSpan]", characters: int, sender: _Connection) -> "Iterator[TextSpan]":
+    """Yield `spans` and send the number of characters read, from time to time and at the end."""
     seen, last = 0, time.monotonic()
-    for stretch in stretches:
-        yield stretch
-        seen += len(stretch.text)
-        if time.monotonic() - last >= _LOOK:
+    for span in spans:
+        yield span
+        seen += len(span.text)
+        if time.monotonic() - last >= _POLL_SECONDS:
             last = time.monotonic()
             sender.send(("read", min(seen, characters)))
     sender.send(("read", characters))
 
 
-def training_texts(stretches: "Iterable[TextSpan]", characters: int, max_megabytes: int) -> Iterator[str]:
-    """Parts of the texts, evenly spread over all `characters` of them, of at most `max_megabytes` together."""
+def sample_texts(spans: "Iterable[TextSpan]", characters: int, max_megabytes: int) -> Iterator[str]:
+    """Sample segments evenly from texts of `characters` in all, with a total size of at most `max_megabytes`."""
     bytes_per_character = max_megabytes * 1_000_000 / max(characters, 1)
     seen = taken = 0
-    for stretch in stretches:
-        for text in split_safely(stretch.text, PIECE):
+    for span in spans:
+        for text in split_safely(span.text, SEGMENT_CHARACTERS):
             seen += len(text)
             size = len(text.encode())
             if taken + size <= bytes_per_character * seen:
@@ -171,8 +173,8 @@ def training_texts(stretches: "Iterable[TextSpan]", characters: int, max_megabyt
                 yield text
 
 
-def _learned(texts: Iterator[str], vocab_size: int, settings: TokenizerSettings) -> str:
-    """The JSON of a tokenizer learned from `texts`. Can't be interrupted."""
+def _train(texts: Iterator[str], vocab_size: int, settings: TokenizerSettings) -> str:
+    """Train a tokenizer on `texts` and return its JSON. Can't be interrupted."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     words = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -194,12 +196,12 @@ def _learned(texts: Iterator[str], vocab_size: int, settings: TokenizerSettings)
     return library.to_str()
 
 
-# --- How good it is ------------------------------------------------------------------------------------------
+# --- Quality -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How briefly a tokenizer writes some texts. A word is what stands between white space."""
+    """The compression that a tokenizer achieves on some texts. Words are separated by white space."""
 
     characters_per_token: float
     tokens_per_word: float
@@ -208,8 +210,8 @@ class Quality:
     words: int
 
 
-def quality(tokenizer: Tokenizer, texts: Iterable[str], limit: int) -> Quality:
-    """Measure `tokenizer` on the first `limit` characters of texts that it has not seen in its training."""
+def measure_quality(tokenizer: Tokenizer, texts: Iterable[str], limit: int) -> Quality:
+    """Measure `tokenizer` on the first `limit` characters of texts that it was not trained on."""
     tokens = characters = words = 0
     for text in texts:
         part = text[: limit - characters]

@@ -1,9 +1,9 @@
-"""What a loss is worth: the losses of two models that only count.
+"""Baselines for a loss: the losses of a unigram and a bigram model.
 
-A model that doesn't beat the bigram loss has learned less than which token follows which. Both are in nats per
-token of the validation text, learned on the training text, and comparable with the loss of a training on the same
-tokens; with `answers` on those alone that count when only answers are learned. At most 16 million training and
-4 million validation tokens are counted, in blocks spread evenly.
+A model that doesn't beat the bigram loss has learned less than which token follows which. Both are in nats per token of
+the validation text, estimated on the training text, and comparable with the loss of a run on the same tokens; with
+`answers`, with a loss on answers only. At most 16 million training and 4 million validation tokens are counted, in
+evenly spaced blocks.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.data.corpus.corpus import Side
+from llm_studio.data.corpus.corpus import Split
 from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.errors import DataError
 from llm_studio.i18n import _
@@ -27,17 +27,17 @@ _Integers = NDArray[np.int64]
 
 
 def unigram_loss(tokens: Tokens, answers: bool = False) -> float:
-    """The loss of guessing each token by how often it occurs: p(w) = (c(w) + 1) / (N + V)."""
+    """The loss of predicting each token by its frequency: p(w) = (c(w) + 1) / (N + V)."""
     _require_enough(tokens)
     counts = _token_counts(tokens, "train", answers)
     probability = (counts + 1) / (counts.sum() + tokens.vocab_size)
-    asked = _token_counts(tokens, "validation", answers)
-    _require_some(asked)
-    return float(-(asked * np.log(probability)).sum() / asked.sum())
+    targets = _token_counts(tokens, "validation", answers)
+    _require_some(targets)
+    return float(-(targets * np.log(probability)).sum() / targets.sum())
 
 
 def bigram_loss(tokens: Tokens, answers: bool = False) -> float:
-    """The loss of guessing each token from the one before it: interpolated Kneser-Ney (Chen and Goodman 1998, § 2.7).
+    """The loss of predicting each token from the previous one: interpolated Kneser-Ney (Chen and Goodman 1998, § 2.7).
 
     p(w | v) = max(c(v w) - D, 0) / c(v) + D · t(v) / c(v) · q(w), where t(v) is the number of different tokens seen
     after v, q(w) = (s(w) + 1) / (pairs + V) with s(w) the number of different tokens seen before w, and
@@ -53,16 +53,16 @@ def bigram_loss(tokens: Tokens, answers: bool = False) -> float:
     once, twice = np.count_nonzero(seen.counts == 1), np.count_nonzero(seen.counts == 2)
     discount = (once + 1) / (once + 2 * twice + 2)
 
-    asked = _count_pairs(tokens, "validation", answers)
+    targets = _count_pairs(tokens, "validation", answers)
     _require_some(seen.counts)
-    _require_some(asked.counts)
-    before, after = np.divmod(asked.codes, size)
+    _require_some(targets.counts)
+    before, after = np.divmod(targets.codes, size)
     known = occurrences[before] > 0
     total = np.where(known, occurrences[before], 1)
-    direct = np.maximum(seen.count_of(asked.codes) - discount, 0) / total
+    direct = np.maximum(seen.count_of(targets.codes) - discount, 0) / total
     rest = np.where(known, discount * followers[before] / total, 1)
     probability = direct + rest * continuation[after]
-    return float(-(asked.counts * np.log(probability)).sum() / asked.counts.sum())
+    return float(-(targets.counts * np.log(probability)).sum() / targets.counts.sum())
 
 
 def _require_enough(tokens: Tokens) -> None:
@@ -76,53 +76,55 @@ def _require_some(counts: _Integers) -> None:
 
 
 def _too_few() -> DataError:
-    return DataError(_("There are too few tokens to compare with."), _("Add texts, then prepare them again."))
+    return DataError(_("There are too few tokens to compute the baselines."), _("Add texts, then prepare them again."))
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Pairs of neighbours, each written as the number first × V + second, ascending, with how often they occur."""
+    """Pairs of neighbouring tokens, each coded as first × V + second, in ascending order, with their counts."""
 
     codes: _Integers
     counts: _Integers
 
     def count_of(self, codes: _Integers) -> _Integers:
-        """How often each of `codes` occurs, 0 for those that don't."""
+        """The count of each of `codes`, 0 for those that don't occur."""
         places = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
         return np.where(self.codes[places] == codes, self.counts[places], 0)
 
     def plus(self, other: "_Pairs") -> "_Pairs":
-        """Both tables in one."""
+        """The sum of both tables."""
         codes, counts = np.concatenate([self.codes, other.codes]), np.concatenate([self.counts, other.counts])
-        order = np.argsort(codes, kind="stable")  # a merge, as both halves are in order
+        order = np.argsort(codes, kind="stable")  # a merge: both halves are sorted
         codes, counts = codes[order], counts[order]
         firsts = np.flatnonzero(np.diff(codes, prepend=-1))
         return _Pairs(codes[firsts], np.add.reduceat(counts, firsts))
 
 
-def _token_counts(tokens: Tokens, side: Side, answers: bool) -> _Integers:
+def _token_counts(tokens: Tokens, split: Split, answers: bool) -> _Integers:
     counts = np.zeros(tokens.vocab_size, dtype=np.int64)
-    for block, places in _blocks(tokens, side):
+    for block, places in _blocks(tokens, split):
         after = block[1:]
-        counts += np.bincount(after[tokens.answers(side, places)] if answers else after, minlength=tokens.vocab_size)
+        counts += np.bincount(after[tokens.in_answer(split, places)] if answers else after, minlength=tokens.vocab_size)
     return counts
 
 
-def _count_pairs(tokens: Tokens, side: Side, answers: bool) -> _Pairs:
+def _count_pairs(tokens: Tokens, split: Split, answers: bool) -> _Pairs:
     total = _Pairs(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-    for block, places in _blocks(tokens, side):
+    for block, places in _blocks(tokens, split):
         all_codes = block[:-1].astype(np.int64) * tokens.vocab_size + block[1:]
-        codes, counts = np.unique(all_codes[tokens.answers(side, places)] if answers else all_codes, return_counts=True)
+        codes, counts = np.unique(
+            all_codes[tokens.in_answer(split, places)] if answers else all_codes, return_counts=True
+        )
         total = total.plus(_Pairs(codes, counts))
     return total
 
 
-def _blocks(tokens: Tokens, side: Side) -> Iterator[tuple[_Ids, _Integers]]:
-    """Blocks, evenly spread over the ids, that together hold each pair of neighbours once if they can.
+def _blocks(tokens: Tokens, split: Split) -> Iterator[tuple[_Ids, _Integers]]:
+    """Evenly spaced blocks of the ids, which cover each pair of neighbours once if there are few enough.
 
-    Each with the places of its ids but the first.
+    Each comes with the indices of its ids except the first.
     """
-    ids, most = (tokens.train, _TRAIN_BLOCKS) if side == "train" else (tokens.validation, _VALIDATION_BLOCKS)
+    ids, most = (tokens.train, _TRAIN_BLOCKS) if split == "train" else (tokens.validation, _VALIDATION_BLOCKS)
     count = min(most, -(-(len(ids) - 1) // _BLOCK))
     for index in range(count):
         start = (len(ids) - 1) * index // count

@@ -1,12 +1,12 @@
-"""The corpus as token ids on the disk, and its way back into memory.
+"""The corpus as token ids on the disk: writing and memory-mapping them.
 
-`train.bin` and `val.bin` hold nothing but ids, little-endian, each document followed by `<|endoftext|>`: the
-common research format. `meta.json` says how to read them and what they were made from; it is written last, so
-where it is, the rest is whole.
+`train.bin` and `val.bin` hold only ids, little-endian, each document followed by `<|endoftext|>`: the common research
+format. `meta.json` says how to read them and what they were made from; it is written last, so where it exists, the
+other files are complete.
 
-Where there are conversations, `train.mask` and `val.mask` stand beside them: a bit for each id, the lowest bit of a
-byte first, 1 where the loss counts it when only answers are learned (`turns.py`). That is a sixteenth of the size of
-ids in uint16.
+With conversations there are also `train.mask` and `val.mask`: one bit for each id, the lowest bit of a byte first, 1
+where the id is a target when the loss is on answers only (`turns.py`). That takes a sixteenth of the space of the ids
+in uint16.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from llm_studio.data.sources.conversations import END
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
-from llm_studio.data.tokens.turns import ConversationSplitter, Packer, Piece, unpacked
+from llm_studio.data.tokens.turns import ConversationSplitter, MaskPacker, Segment, unpack_mask
 from llm_studio.errors import DataError
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, fingerprint, read_json, require_space, retry_while_locked
@@ -34,7 +34,7 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.corpus import Plan, Side, TextSpan
+    from llm_studio.data.corpus.corpus import CorpusPlan, Split, TextSpan
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -44,14 +44,14 @@ TRAIN_FILE, VALIDATION_FILE, META_FILE = "train.bin", "val.bin", "meta.json"
 TRAIN_MASK, VALIDATION_MASK = "train.mask", "val.mask"
 
 _BATCH = 500_000
-"""Characters encoded in one call, on all cores: the library needs some 50 bytes for each."""
-_CHECKED = 32_000_000
-"""Ids of a file that are checked when it is opened; whatever is drawn later is checked in its turn."""
+"""Characters encoded in one call, on all cores: the library needs about 50 bytes for each."""
+_CHECKED_IDS = 32_000_000
+"""Number of ids that are checked when a file is opened; batches are checked when they are drawn."""
 
 
 @dataclass(frozen=True)
 class SourceRange:
-    """The tokens of one source, `start` to `end` in `train.bin`; drawn in proportion to their number × `weight`.
+    """The tokens of one source, from `start` to `end` in `train.bin`; sampled in proportion to their number × `weight`.
 
     The settings (`data.weights`) multiply this weight.
     """
@@ -64,8 +64,8 @@ class SourceRange:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What `prepare` has written."""
+class PreparedTokens:
+    """The size of what `write_tokens` has written."""
 
     train_tokens: int
     validation_tokens: int
@@ -76,10 +76,12 @@ class Prepared:
 # --- Writing -------------------------------------------------------------------------------------------------
 
 
-def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint: str, job: Job) -> Prepared:
-    """Write the tokens of the corpus to `folder`, whole or not at all. Raises Cancelled or a StudioError.
+def write_tokens(
+    plan: "CorpusPlan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint: str, job: Job
+) -> PreparedTokens:
+    """Write the tokens of the corpus to `folder` atomically. Raises Cancelled or a StudioError.
 
-    The tokens that were there stay until the new ones are complete.
+    Existing tokens are kept until the new ones are complete.
     """
     tokenizer.require_markers(plan.conversations)
     writer = _Writer(plan.train_characters + plan.validation_characters, plan.conversations, tokenizer, folder, job)
@@ -87,14 +89,14 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
     with atomic_write(meta_file) as meta_path:
         with (
             atomic_write(folder / VALIDATION_FILE) as validation_path,
-            contextlib.ExitStack() as beside,
+            contextlib.ExitStack() as stack,
             _described_by(meta_file, folder / TRAIN_FILE),
             atomic_write(folder / TRAIN_FILE) as train_path,
         ):
-            mask_paths = [beside.enter_context(atomic_write(mask)) if plan.conversations else None for mask in masks]
+            mask_paths = [stack.enter_context(atomic_write(mask)) if plan.conversations else None for mask in masks]
             train = writer.write(plan.texts("train"), train_path, mask_paths[0])
             validation = writer.write(plan.texts("validation"), validation_path, mask_paths[1])
-            # From here on the files belong to the new tokens: an end of the program leaves none, not a mixture.
+            # From here on the files are of the new tokens: if the program ends now, no tokens are left, not a mixture.
             meta_file.unlink(missing_ok=True)
         if not plan.conversations:
             for mask in masks:
@@ -111,11 +113,11 @@ def prepare(plan: "Plan", tokenizer: Tokenizer, folder: Path, corpus_fingerprint
             "validation_sources": [_source_record(source) for source in validation.sources],
         }
         meta_path.write_text(json.dumps(meta, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
-    return Prepared(train.tokens, validation.tokens, tokenizer.vocab_size, writer.done)
+    return PreparedTokens(train.tokens, validation.tokens, tokenizer.vocab_size, writer.done)
 
 
 def _source_record(source: SourceRange) -> dict[str, object]:
-    """As it stands in `meta.json`: what an older program doesn't know is there only where it must be."""
+    """The entry of `meta.json`: a key unknown to older versions is written only where it is needed."""
     record = asdict(source)
     if not source.conversations:
         del record["conversations"]
@@ -124,20 +126,20 @@ def _source_record(source: SourceRange) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _described_by(meta: Path, file: Path) -> Generator[None]:
-    """Put `meta` back where the block fails and `file` is as it was: Windows replaces no file that a training maps."""
+    """Restore `meta` if the block fails and `file` is unchanged: Windows can't replace a file that a run has mapped."""
     content = meta.read_bytes() if meta.exists() else None
-    before = file.stat() if file.exists() else None
+    stat = file.stat() if file.exists() else None
     try:
         yield
     except BaseException:
-        if content is not None and before and file.exists() and os.path.samestat(before, file.stat()):
+        if content is not None and stat and file.exists() and os.path.samestat(stat, file.stat()):
             meta.write_bytes(content)
         raise
 
 
 @dataclass(frozen=True)
 class _Written:
-    """One file of ids and, where there are conversations, its mask: the sum of that, and how many ids it counts."""
+    """One file of ids and, with conversations, the checksum of its mask and the number of ids in answers."""
 
     tokens: int
     sha256: str
@@ -146,21 +148,21 @@ class _Written:
     counted: int = 0
 
     def record(self) -> dict[str, object]:
-        """As it stands in `meta.json`."""
+        """The entry of `meta.json`."""
         record: dict[str, object] = {"tokens": self.tokens, "sha256": self.sha256}
         return record | ({"mask_sha256": self.mask_sha256, "counted": self.counted} if self.mask_sha256 else {})
 
 
 class _Encoded(NamedTuple):
-    """A batch as ids, the parts of them that come from each source, and what counts where there are conversations."""
+    """The ids of a batch, their ranges by source, and with conversations whether each is in an answer."""
 
     ids: NDArray[np.uint32]
     sources: list[SourceRange]
-    counts: NDArray[np.bool_] | None
+    in_answer: NDArray[np.bool_] | None
 
 
 class _Writer:
-    """Encodes texts into files and reports the characters done of all that there are."""
+    """Encodes texts into files and reports the progress in characters."""
 
     def __init__(
         self, characters: int, conversations: Collection[str], tokenizer: Tokenizer, folder: Path, job: Job
@@ -173,22 +175,22 @@ class _Writer:
         self._folder = folder
         self._job = job
 
-    def write(self, stretches: "Iterable[TextSpan]", path: Path, mask_path: Path | None) -> _Written:
-        """Write the ids of the texts to `path`, and what counts of them to `mask_path`. Raises Cancelled."""
+    def write(self, spans: "Iterable[TextSpan]", path: Path, mask_path: Path | None) -> _Written:
+        """Write the ids of the texts to `path`, and the answer mask to `mask_path`. Raises Cancelled."""
         digest, mask_digest = hashlib.sha256(), hashlib.sha256()
         sources: list[SourceRange] = []
         tokens = 0
-        packer = Packer()
+        packer = MaskPacker()
         with path.open("wb") as stream, mask_path.open("wb") if mask_path else contextlib.nullcontext() as mask:
-            for batch, encoded in _with_results(self._encode, _batches(stretches, self._conversations)):
+            for batch, encoded in _map_ahead(self._encode, _batches(spans, self._conversations)):
                 self._job.check()
                 if self.done == 0:
                     self._require_space(len(encoded.ids), batch)
                 content = encoded.ids.astype(self.dtype).tobytes()
                 digest.update(content)
                 stream.write(content)
-                if mask and encoded.counts is not None:
-                    bits = packer.add(encoded.counts)
+                if mask and encoded.in_answer is not None:
+                    bits = packer.add(encoded.in_answer)
                     mask_digest.update(bits)
                     mask.write(bits)
                 _extend(sources, encoded.sources, tokens)
@@ -202,38 +204,38 @@ class _Writer:
         return _Written(tokens, digest.hexdigest(), sources, mask_digest.hexdigest() if mask_path else "",
                         packer.counted)  # fmt: skip
 
-    def _encode(self, batch: list[Piece]) -> _Encoded:
-        """The ids of a batch, with the parts of them that come from each source."""
-        parts: list[NDArray[np.uint32]] = []
-        counts: list[tuple[bool, int]] = []
+    def _encode(self, batch: list[Segment]) -> _Encoded:
+        """The ids of a batch, with their ranges by source."""
+        arrays: list[NDArray[np.uint32]] = []
+        in_answer: list[tuple[bool, int]] = []
         sources: list[SourceRange] = []
         position = 0
         special = {name: np.array([index], dtype=np.uint32) for name, index in self._tokenizer.markers.items()}
-        for piece, ids in zip(batch, self._tokenizer.encode_many([piece.text for piece in batch]), strict=True):
-            end = position + len(ids) + piece.ends
-            if piece.marker:
-                parts.append(special[piece.marker])
-                counts.append((piece.marker_counts, 1))
+        for segment, ids in zip(batch, self._tokenizer.encode_many([s.text for s in batch]), strict=True):
+            end = position + len(ids) + segment.ends
+            if segment.marker:
+                arrays.append(special[segment.marker])
+                in_answer.append((segment.marker_in_answer, 1))
                 end += 1
-            parts += [ids, special[END]] if piece.ends else [ids]
-            counts.append((piece.counts, len(ids) + piece.ends))
-            _extend(sources, [SourceRange(piece.source, position, end)], 0)
+            arrays += [ids, special[END]] if segment.ends else [ids]
+            in_answer.append((segment.in_answer, len(ids) + segment.ends))
+            _extend(sources, [SourceRange(segment.source, position, end)], 0)
             position = end
-        mask = np.repeat([c for c, _n in counts], [n for _c, n in counts]) if self._conversations else None
-        return _Encoded(np.concatenate(parts), sources, mask)
+        mask = np.repeat([a for a, _n in in_answer], [n for _a, n in in_answer]) if self._conversations else None
+        return _Encoded(np.concatenate(arrays), sources, mask)
 
-    def _require_space(self, tokens: int, batch: list[Piece]) -> None:
-        """Refuse to begin what the disk can't hold, judging by the first batch."""
+    def _require_space(self, tokens: int, batch: list[Segment]) -> None:
+        """Raise DiskFullError if the disk is too small, extrapolating from the first batch."""
         needed = tokens / max(_characters(batch), 1) * self._characters * self.dtype.itemsize
         require_space(self._folder, round(needed))
 
 
-def _characters(batch: list[Piece]) -> int:
-    return sum(len(piece.marker) + len(piece.text) for piece in batch)
+def _characters(batch: list[Segment]) -> int:
+    return sum(len(segment.marker) + len(segment.text) for segment in batch)
 
 
 def _extend(sources: list[SourceRange], more: list[SourceRange], offset: int) -> None:
-    """Append ranges that begin at `offset`; one that goes on with the last source makes that one longer."""
+    """Append ranges, shifted by `offset`; a range of the same source as the last one extends it."""
     for source in more:
         start, end = source.start + offset, source.end + offset
         if sources and sources[-1].name == source.name:
@@ -241,13 +243,13 @@ def _extend(sources: list[SourceRange], more: list[SourceRange], offset: int) ->
         sources.append(SourceRange(source.name, start, end))
 
 
-def _batches(stretches: "Iterable[TextSpan]", conversations: Collection[str]) -> Iterator[list[Piece]]:
-    cutter = ConversationSplitter(conversations)
-    batch: list[Piece] = []
+def _batches(spans: "Iterable[TextSpan]", conversations: Collection[str]) -> Iterator[list[Segment]]:
+    splitter = ConversationSplitter(conversations)
+    batch: list[Segment] = []
     size = 0
-    for stretch in stretches:
-        batch += cutter.pieces(stretch)
-        size += len(stretch.text)
+    for span in spans:
+        batch += splitter.segments(span)
+        size += len(span.text)
         if size >= _BATCH:
             yield batch
             batch, size = [], 0
@@ -255,18 +257,18 @@ def _batches(stretches: "Iterable[TextSpan]", conversations: Collection[str]) ->
         yield batch
 
 
-def _with_results(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], in_flight: int = 3
+def _map_ahead(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], in_flight: int = 3
 ) -> Iterator[tuple[_Item, _Result]]:
-    """Each item with what `work` makes of it, in order. The next items are read and worked on meanwhile."""
-    with ThreadPoolExecutor(2) as workers:  # while one turns ids into an array, the other keeps the cores busy
-        begun: deque[tuple[_Item, Future[_Result]]] = deque()
+    """Yield each item with the result of `function`, in order; the next items are processed meanwhile."""
+    with ThreadPoolExecutor(2) as workers:  # while one converts ids to an array, the other keeps the cores busy
+        running: deque[tuple[_Item, Future[_Result]]] = deque()
         for item in items:
-            begun.append((item, workers.submit(work, item)))
-            if len(begun) == in_flight:
-                oldest, future = begun.popleft()
+            running.append((item, workers.submit(function, item)))
+            if len(running) == in_flight:
+                oldest, future = running.popleft()
                 yield oldest, future.result()
-        for item, future in begun:
+        for item, future in running:
             yield item, future.result()
 
 
@@ -274,13 +276,13 @@ def _with_results(
 
 
 def fingerprint_of(meta: dict[str, Any]) -> str:
-    """That of the tokens which the content of `meta.json` describes. Raises KeyError, TypeError where it is damaged."""
-    sides = [meta["train"], meta["validation"]]
-    return fingerprint(*(side[name] for name in ("sha256", "mask_sha256") for side in sides if name in side))
+    """The fingerprint of the tokens that `meta.json` describes. Raises KeyError, TypeError where it is damaged."""
+    splits = [meta["train"], meta["validation"]]
+    return fingerprint(*(split[name] for name in ("sha256", "mask_sha256") for split in splits if name in split))
 
 
 class Tokens:
-    """The prepared tokens of a project, mapped from the disk. Close them before the files are to be replaced."""
+    """The prepared tokens of a project, memory-mapped. Close them before the files are replaced."""
 
     def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
         """`meta` is the content of `meta.json`, of this version. Raises DataError; use `open_tokens`."""
@@ -288,17 +290,17 @@ class Tokens:
             dtype = np.dtype({"uint16": "<u2", "uint32": "<u4"}[meta["dtype"]])
             self.vocab_size = int(meta["vocab_size"])
             self.tokenizer = str(meta["tokenizer"])
-            """Fingerprint of the tokenizer that made the ids."""
+            """Fingerprint of the tokenizer that encoded them."""
             self.corpus = str(meta["corpus"])
             """Fingerprint of the corpus."""
             self.sources = [SourceRange(**source) for source in meta["sources"]]
             self.validation_sources = [SourceRange(**source) for source in meta.get("validation_sources", [])]
-            """The same of the validation tokens; none in what older programs wrote."""
-            sides = [meta["train"], meta["validation"]]
+            """The same for the validation tokens; empty in files of older versions."""
+            splits = [meta["train"], meta["validation"]]
             self.fingerprint = fingerprint_of(meta)
-            """Of the ids themselves and of what counts of them."""
-            counts = [int(side["tokens"]) for side in sides]
-            masked = all("mask_sha256" in side for side in sides)
+            """Fingerprint of the ids and of the masks."""
+            counts = [int(split["tokens"]) for split in splits]
+            masked = all("mask_sha256" in split for split in splits)
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(META_FILE) from error
         self.train = self._checked(_mapped(folder / TRAIN_FILE, dtype, counts[0]))
@@ -314,43 +316,43 @@ class Tokens:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files. Slices taken before keep them mapped, which Windows minds, until they are gone."""
+        """Release the files. Existing slices keep them mapped: on Windows they can't be replaced until then."""
         self.train = self.validation = np.empty(0, dtype=np.uint16)
         self._train_mask = self._validation_mask = None
 
     @property
     def has_conversations(self) -> bool:
-        """Whether some of the tokens are of conversations, so that answers can be told from the rest."""
+        """Whether some of the tokens are from conversations, so that there are masks for the answers."""
         return self._train_mask is not None
 
     def fingerprint_for(self, loss_on: str) -> str:
-        """Of what is learned from: losses can be compared where it is the same."""
+        """Fingerprint of the targets of the loss: losses are comparable where it is the same."""
         return (
             fingerprint(self.fingerprint, loss_on) if loss_on != "all" and self.has_conversations else self.fingerprint
         )
 
-    def answers(self, side: "Side", places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether the loss counts the tokens at `places` when only answers are learned; plain texts always count."""
-        bits = self._train_mask if side == "train" else self._validation_mask
-        return np.ones(places.shape, dtype=np.bool_) if bits is None else unpacked(bits, places)
+    def in_answer(self, split: "Split", places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the tokens at `places` are targets when the loss is on answers only; plain text always is."""
+        bits = self._train_mask if split == "train" else self._validation_mask
+        return np.ones(places.shape, dtype=np.bool_) if bits is None else unpack_mask(bits, places)
 
     def require_in_vocabulary(self, ids: NDArray[np.integer[Any]]) -> None:
-        """Raise DataError for an id that the tokenizer doesn't have: the model would fail on it, obscurely."""
+        """Raise DataError for an id outside the vocabulary: the model would fail with an obscure error."""
         if ids.size and int(ids.max()) >= self.vocab_size:
             raise DataError(
-                _("The tokens hold ids beyond the vocabulary: the files are damaged."), _prepare_again(), "tokens"
+                _("The tokens contain ids outside the vocabulary: the files are damaged."), _prepare_again(), "tokens"
             )
 
     def _checked(self, ids: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
-        """`ids`, of which so many are looked at as takes no time to speak of."""
-        blocks = max(1, min(16, len(ids) * 16 // _CHECKED))
-        for start in np.linspace(0, max(0, len(ids) - _CHECKED // blocks), blocks).astype(int):
-            self.require_in_vocabulary(ids[start : start + _CHECKED // blocks])
+        """Return `ids` after checking as many of them as takes hardly any time."""
+        blocks = max(1, min(16, len(ids) * 16 // _CHECKED_IDS))
+        for start in np.linspace(0, max(0, len(ids) - _CHECKED_IDS // blocks), blocks).astype(int):
+            self.require_in_vocabulary(ids[start : start + _CHECKED_IDS // blocks])
         return ids
 
 
 def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
-    """The `count` numbers in a file, mapped from the disk. Raises DataError."""
+    """The `count` numbers in a file, memory-mapped. Raises DataError."""
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, 2)
@@ -367,16 +369,17 @@ def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
 
 
 def open_tokens(folder: Path) -> Tokens:
-    """The tokens that `prepare` wrote to `folder`. Raises DataError when absent, incomplete, damaged or too new."""
+    """The tokens in `folder`. Raises DataError where they are absent, incomplete, damaged or too new."""
     if not (folder / META_FILE).exists():
-        raise DataError(_("The corpus has not been turned into tokens yet."), _("Run “llm-studio prepare”."),
+        raise DataError(_("The tokens of this project have not been prepared yet."), _("Run “llm-studio prepare”."),
                         "tokens")  # fmt: skip
     meta = read_json(folder / META_FILE)
     if meta is None or not isinstance(meta.get("version"), int):
         raise _damaged(META_FILE)
     if meta["version"] > VERSION:
         raise DataError(
-            _("These tokens were made by a newer LLM Studio."), _("Update the program, or prepare the tokens again.")
+            _("These tokens were made by a newer LLM Studio."),
+            _("Update the program, or prepare the tokens again."),
         )
     return Tokens(folder, meta)
 

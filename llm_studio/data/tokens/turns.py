@@ -1,9 +1,9 @@
-"""Conversations on their way to tokens: where the markers stand, and which tokens are learned from answers only.
+"""Encoding of conversations: the markers, and the mask of the tokens in answers.
 
 A conversation is `<|user|>question<|assistant|>answer<|user|>...`, one document. Its two markers become the special
-tokens of the same name, in conversations alone: elsewhere they are text. Learned from an answer are its tokens and
-the one that ends it, `<|user|>` or `<|endoftext|>`, so that a model learns to stop; not what was asked, and not the
-markers before an answer. Other texts are learned whole.
+tokens of the same name; in other texts they are plain text. When the loss is on answers only, the targets are the
+tokens of an answer and the token that ends it, `<|user|>` or `<|endoftext|>`, so that the model learns to stop; not the
+question, and not the marker before the answer. All tokens of other texts are targets.
 """
 
 from collections.abc import Collection, Iterator
@@ -14,101 +14,102 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.data.sources.conversations import ASSISTANT, USER, split_at_markers
-from llm_studio.data.tokenizer.tokenizer import PIECE, Tokenizer, split_safely
+from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer, split_safely
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.corpus import TextSpan
 
-_SHORT = 60
-"""Tokens of a question that is shown as an example."""
+_MAX_EXAMPLE_TOKENS = 60
+"""Length limit of a question that is shown as an example."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a stretch, short enough to be encoded at once: `marker`, `text` and, where it `ends`, <|endoftext|>.
+class Segment:
+    """Part of a text span, short enough to be encoded at once: `marker`, `text` and, where it `ends`, <|endoftext|>.
 
-    `counts`: the tokens of the text and its end are learned from answers only; `marker_counts`: the marker is.
+    `in_answer`, `marker_in_answer`: the text and its end, or the marker, are targets when the loss is on answers only.
     """
 
     source: str
     text: str
     ends: bool
     marker: str = ""
-    counts: bool = True
-    marker_counts: bool = False
+    in_answer: bool = True
+    marker_in_answer: bool = False
 
 
 class ConversationSplitter:
-    """Cuts stretches into pieces. Conversations are known by the names of their sources."""
+    """Splits text spans into segments. Conversations are known by the names of their sources."""
 
     def __init__(self, conversations: Collection[str]) -> None:
         self._conversations = frozenset(conversations)
-        self._answers = False
-        """Whether an answer is being given where the last stretch of this document ended."""
+        self._in_answer = False
+        """Whether the last span of this document ended within an answer."""
 
-    def pieces(self, stretch: "TextSpan") -> Iterator[Piece]:
-        """The pieces of the next stretch."""
-        if stretch.source not in self._conversations:
-            texts = list(split_safely(stretch.text, PIECE))
+    def segments(self, span: "TextSpan") -> Iterator[Segment]:
+        """The segments of the next span."""
+        if span.source not in self._conversations:
+            texts = list(split_safely(span.text, SEGMENT_CHARACTERS))
             for text in texts[:-1]:
-                yield Piece(stretch.source, text, False)
-            yield Piece(stretch.source, texts[-1], stretch.ends)
+                yield Segment(span.source, text, False)
+            yield Segment(span.source, texts[-1], span.ends)
             return
-        before, *turns = split_at_markers(stretch.text)
-        parts = [("", before)] if before or not turns else []
-        parts += zip(turns[::2], turns[1::2], strict=True)
-        for number, (marker, text) in enumerate(parts, start=1):
-            yield from self._turn(stretch.source, marker, text, stretch.ends and number == len(parts))
-        if stretch.ends:
-            self._answers = False
+        before, *marked = split_at_markers(span.text)
+        turns = [("", before)] if before or not marked else []
+        turns += zip(marked[::2], marked[1::2], strict=True)
+        for number, (marker, text) in enumerate(turns, start=1):
+            yield from self._turn(span.source, marker, text, span.ends and number == len(turns))
+        if span.ends:
+            self._in_answer = False
 
-    def _turn(self, source: str, marker: str, text: str, ends: bool) -> Iterator[Piece]:
-        """One turn, or the rest of one that began in the stretch before."""
-        ends_answer = marker == USER and self._answers
-        self._answers = marker == ASSISTANT if marker else self._answers
-        texts = list(split_safely(text, PIECE))
-        for number, part in enumerate(texts, start=1):
+    def _turn(self, source: str, marker: str, text: str, ends: bool) -> Iterator[Segment]:
+        """One turn, or the rest of one that began in the previous span."""
+        ends_answer = marker == USER and self._in_answer
+        self._in_answer = marker == ASSISTANT if marker else self._in_answer
+        texts = list(split_safely(text, SEGMENT_CHARACTERS))
+        for number, segment in enumerate(texts, start=1):
             first, last = number == 1, number == len(texts)
-            yield Piece(source, part, ends and last, marker if first else "", self._answers, ends_answer and first)
+            yield Segment(source, segment, ends and last, marker if first else "", self._in_answer,
+                          ends_answer and first)  # fmt: skip
 
 
-def questions(ids: NDArray[np.integer[Any]], tokenizer: Tokenizer, count: int) -> tuple[str, ...]:
-    """The texts of the first short questions among `ids`, at most `count`, each once."""
+def example_questions(ids: NDArray[np.integer[Any]], tokenizer: Tokenizer, count: int) -> tuple[str, ...]:
+    """The texts of the first short questions in `ids`, at most `count`, without repetitions."""
     user, assistant = tokenizer.markers[USER], tokenizer.markers[ASSISTANT]
     marks = np.flatnonzero(np.isin(ids, list(tokenizer.markers.values())))
     found: dict[str, None] = {}
     for start, end in zip(marks[:-1].tolist(), marks[1:].tolist(), strict=True):
         if len(found) == count:
             break
-        if ids[start] == user and ids[end] == assistant and end - start <= _SHORT:
+        if ids[start] == user and ids[end] == assistant and end - start <= _MAX_EXAMPLE_TOKENS:
             found[tokenizer.decode(ids[start + 1 : end].tolist())] = None
     return tuple(found)
 
 
-# --- Masks: a bit for each token, the lowest bit of a byte first ---------------------------------------------
+# --- Masks: one bit for each token, the lowest bit of a byte first -------------------------------------------
 
 
-class Packer:
-    """Packs what is counted into bytes, whatever the lengths of the arrays it comes in."""
+class MaskPacker:
+    """Packs a mask into bytes, given in arrays of any length."""
 
     def __init__(self) -> None:
         self.counted = 0
-        """How many tokens are learned from so far."""
+        """Number of tokens in answers so far."""
         self._rest = np.empty(0, dtype=np.bool_)
 
-    def add(self, counts: NDArray[np.bool_]) -> bytes:
-        """The bytes that are complete now."""
-        self.counted += int(counts.sum())
-        waiting = np.concatenate([self._rest, counts])
-        whole = len(waiting) // 8 * 8
-        self._rest = waiting[whole:]
-        return np.packbits(waiting[:whole], bitorder="little").tobytes()
+    def add(self, in_answer: NDArray[np.bool_]) -> bytes:
+        """Add flags and return the bytes that are complete."""
+        self.counted += int(in_answer.sum())
+        pending = np.concatenate([self._rest, in_answer])
+        complete = len(pending) // 8 * 8
+        self._rest = pending[complete:]
+        return np.packbits(pending[:complete], bitorder="little").tobytes()
 
     def finish(self) -> bytes:
-        """The last byte, filled up with zeros, if one is begun."""
+        """The last byte, padded with zeros, if it is incomplete."""
         return np.packbits(self._rest, bitorder="little").tobytes()
 
 
-def unpacked(bits: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether the tokens at `places`, of any shape, are learned from, in the same shape."""
+def unpack_mask(bits: NDArray[np.uint8], places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The flags of the tokens at `places`, in the same shape."""
     return ((bits[places >> 3] >> (places & 7).astype(np.uint8)) & 1).astype(np.bool_)

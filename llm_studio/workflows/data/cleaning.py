@@ -11,7 +11,7 @@ from llm_studio.project import Project
 from llm_studio.workflows.data.corpus import open_corpus
 
 if TYPE_CHECKING:
-    from llm_studio.data.corpus.cleaning_preview import Preview
+    from llm_studio.data.corpus.cleaning_preview import CleaningPreview
 
 SAMPLE = 50_000_000
 """Characters that give a good estimate in a minute."""
@@ -47,14 +47,14 @@ def left_out(counts: Mapping[str, int]) -> str:
 
 def preview(
     project: Project, settings: DataSettings | None, job: Job, sample_characters: int | None = None
-) -> "Preview":
+) -> "CleaningPreview":
     """What each rule would do to the texts with these settings, None: the project's own. Changes nothing.
 
     Reports Progress, and RuleMeasured for each rule again and again. With `sample_characters` the effect of the rules
     that change texts is estimated from so many, spread over the corpus. Raises ProjectError where there are no texts,
     Cancelled.
     """
-    from llm_studio.data.corpus.cleaning_preview import Previewer
+    from llm_studio.data.corpus.cleaning_preview import CleaningPreviewer
 
     corpus = open_corpus(project, settings)
-    return Previewer(corpus, job, sample_characters).run()
+    return CleaningPreviewer(corpus, job, sample_characters).run()

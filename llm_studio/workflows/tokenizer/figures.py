@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llm_studio.data.corpus.corpus import Plan
+    from llm_studio.data.corpus.corpus import CorpusPlan
     from llm_studio.workflows.tokenizer.lab import Lab
 
 _SAMPLE = 300_000
@@ -117,7 +117,7 @@ def _known(content: dict[str, Any] | None, key: str) -> Figures | None:
         return None
 
 
-def _sample(plan: "Plan", job: Job) -> Iterator[str]:
+def _sample(plan: "CorpusPlan", job: Job) -> Iterator[str]:
     """Validation texts, evenly spread over all of them, of about _SAMPLE characters."""
     seen = taken = 0
     share = _SAMPLE / max(plan.validation_characters, 1)
@@ -147,14 +147,14 @@ def figures_of(lab: "Lab", texts: Sequence[str], job: Job) -> Figures:
 def _curve(lab: "Lab", texts: Sequence[str], characters: int, job: Job) -> Iterator[tuple[int, float]]:
     """Merges are learned in order: the first N of them are what a smaller vocabulary would have got."""
     whole = len(lab.merges)
-    base = lab.merges.smallest()
+    base = lab.merges.base_vocabulary_size()
     ratio = ((base + whole) / base) ** (1 / (_POINTS - 1))
     counts = sorted({round(base * ratio**point) - base for point in range(_POINTS - 1)})
     for done, count in enumerate(counts):
         job.report(Progress(_("Measuring smaller vocabularies"), done, len(counts), ""))
         if count >= whole:
             continue
-        library, size = lab.merges.first(count, lab.library)
+        library, size = lab.merges.truncated(count, lab.library)
         tokens = 0
         for start in range(0, len(texts), 64):
             job.check()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llm_studio.data.tokenizer.merges import Step
+    from llm_studio.data.tokenizer.merges import MergeStep
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 _MARKS = str.maketrans({" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽", "\x7f": "␡"}
@@ -62,21 +62,21 @@ class Built:
     text: str
     start: int
     end: int
-    steps: "tuple[Step, ...]"
+    steps: "tuple[MergeStep, ...]"
 
     def joined(self, step: int) -> tuple[bytes, bytes]:
         """The two pieces that a step, not the first, has joined."""
-        before, place = self.steps[step - 1].pieces, self.steps[step].merged
+        before, place = self.steps[step - 1].symbols, self.steps[step].merged
         return before[place], before[place + 1]
 
     def steps_of(self, token: int) -> list[int]:
         """The steps that made the token of this number in the word, in their order."""
         if not self.steps:
             return []
-        pieces = self.steps[-1].pieces
+        pieces = self.steps[-1].symbols
         start = sum(map(len, pieces[:token]))
         end = start + len(pieces[token])
-        places = [sum(map(len, step.pieces[: max(0, step.merged)])) for step in self.steps]
+        places = [sum(map(len, step.symbols[: max(0, step.merged)])) for step in self.steps]
         return [number for number, place in enumerate(places) if number and start <= place < end]
 
 
@@ -144,7 +144,7 @@ class Lab:
     def token_built(self, token: int) -> Built:
         """How a token of the vocabulary is built from its bytes."""
         replayed = self.merges.replay(self._bytes[token])
-        ends_well = replayed and replayed[-1].pieces == (self._bytes[token],)
+        ends_well = replayed and replayed[-1].symbols == (self._bytes[token],)
         return Built(self._shown[token], 0, 0, tuple(replayed) if ends_well else ())
 
     def search(self, wanted: str) -> "NDArray[np.int64]":
@@ -174,7 +174,7 @@ class Lab:
 
     def _built(self, word: str, start: int, end: int) -> Built:
         replayed = tuple(self.merges.replay(word.encode()))
-        if replayed and list(replayed[-1].pieces) != [self._bytes[token] for token in self.tokenizer.encode(word)]:
+        if replayed and list(replayed[-1].symbols) != [self._bytes[token] for token in self.tokenizer.encode(word)]:
             replayed = ()  # a foreign tokenizer that knows this word without merges
         return Built(word, start, end, replayed)
 

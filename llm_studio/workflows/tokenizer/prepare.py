@@ -12,10 +12,10 @@ from llm_studio.workflows.data.corpus import open_corpus
 from llm_studio.workflows.projects import steps
 
 if TYPE_CHECKING:
-    from llm_studio.data.tokens.dataset import Prepared as Prepared
+    from llm_studio.data.tokens.dataset import PreparedTokens as PreparedTokens
 
 
-def prepare_tokens(project: Project, job: Job) -> "Prepared":
+def prepare_tokens(project: Project, job: Job) -> "PreparedTokens":
     """Turn the corpus into `train.bin` and `val.bin`. Raises ProjectError where a step before is missing."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.data.tokens import dataset
@@ -36,7 +36,7 @@ def prepare_tokens(project: Project, job: Job) -> "Prepared":
         ))  # fmt: skip
     with project.writing("tokens"):
         corpus = open_corpus(project)
-        prepared = dataset.prepare(corpus.plan(job), tokenizer, project.processed, corpus.fingerprint(), job)
+        prepared = dataset.write_tokens(corpus.plan(job), tokenizer, project.processed, corpus.fingerprint(), job)
     needed = project.settings().model.max_seq_len + 1
     if prepared.train_tokens < needed:
         job.report(Notice(

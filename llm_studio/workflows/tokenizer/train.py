@@ -23,7 +23,7 @@ class TrainedTokenizer:
 
 def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -> TrainedTokenizer:
     """Train the tokenizer on the corpus. A `vocab_size` given is kept in config.yaml. Raises TokenizerError."""
-    from llm_studio.data.tokenizer.training import quality
+    from llm_studio.data.tokenizer.training import measure_quality
     from llm_studio.data.tokenizer.training import train_tokenizer as train
 
     with project.writing("tokenizer"):
@@ -34,7 +34,7 @@ def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -
         asked = settings.model.vocab_size
         plan = corpus.plan(job)
         tokenizer = train(plan, asked, settings.tokenizer, job)
-        measured = quality(tokenizer, (s.text for s in plan.texts("validation")), _HELD_OUT_CHARACTERS)
+        measured = measure_quality(tokenizer, (s.text for s in plan.texts("validation")), _HELD_OUT_CHARACTERS)
         job.check()
         result = TrainedTokenizer(tokenizer.vocab_size, asked, measured.characters_per_token, measured.tokens_per_word)
         tokenizer.save(project.tokenizer_file)

@@ -290,12 +290,12 @@ def _trainer(
 
 def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tuple[str, ...]:
     """What the model goes on with where the settings name nothing: beginnings, or questions where it learns answers."""
-    from llm_studio.data.tokens.turns import questions
+    from llm_studio.data.tokens.turns import example_questions
 
     beginnings = PROMPTS[settings.project.language]
     if settings.training.loss_on == "all" or not tokens.has_conversations:
         return beginnings
-    return questions(tokens.validation[:_SOME], tokenizer, len(beginnings))
+    return example_questions(tokens.validation[:_SOME], tokenizer, len(beginnings))
 
 
 def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: Job | None = None) -> float:

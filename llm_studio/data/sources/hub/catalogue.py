@@ -1,4 +1,4 @@
-"""The catalogue: data sets of the hub that are worth a try, from `resources/datasets.yaml`."""
+"""The catalogue: recommended data sets of the hub, from `resources/datasets.yaml`."""
 
 import functools
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _EVERY = "*"
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set. `documents` and `size` (megabytes of text) are rounded, None where they aren't known.
+    """One data set. `documents` and `size` (megabytes of text) are rounded, None where unknown.
 
-    `field` "" means a conversation whose question and answer are columns of their own. `about` is one sentence by
-    language. `max_documents` is a sensible first portion, None where all of it is.
+    An empty `field` means conversations with the question and the answer in separate columns. `about` is a one-sentence
+    description by language. `max_documents` is the suggested size of a first download, None for the whole data set.
     """
 
     key: str
@@ -37,21 +37,21 @@ class Entry:
 
     @property
     def description(self) -> str:
-        """What it is, in the user's language."""
+        """The description in the user's language."""
         return self.about.get(language()) or self.about["en"]
 
     @property
     def url(self) -> str:
-        """Its page for people."""
+        """The web page of the data set."""
         return f"https://huggingface.co/datasets/{self.dataset}"
 
     @property
     def any_language(self) -> bool:
-        """Whether any language may be asked for."""
+        """Whether it is available in any language."""
         return _EVERY in self.languages
 
     def request(self, lang: str | None = None) -> DownloadRequest:
-        """What to download, in a language where there is a choice. Raises DownloadError."""
+        """The download request, for a language where there is a choice. Raises DownloadError."""
         config = self.config
         if config is not None and "{lang}" in config:
             config = config.format(lang=lang or self.languages[0])
@@ -71,7 +71,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def find(key: str, lang: str | None = None) -> Entry | None:
-    """The entry `key`, or its counterpart in another language. Raises DownloadError where there is none in it."""
+    """The entry `key`, or its counterpart in the language `lang`. Raises DownloadError where there is none."""
     known = {entry.key: entry for entry in entries()}
     entry = known.get(key)
     if entry is None or lang is None or entry.any_language or lang in entry.languages:
@@ -79,7 +79,7 @@ def find(key: str, lang: str | None = None) -> Entry | None:
     if lang in entry.in_languages:
         return known[entry.in_languages[lang]]
     raise DownloadError(
-        _("“{name}” isn't there in the language “{language}”.").format(name=entry.name, language=lang),
-        _("Its languages: {names}. Look for others with “llm-studio search”.").format(
+        _("“{name}” isn't available in the language “{language}”.").format(name=entry.name, language=lang),
+        _("Its languages: {names}. Find other data sets with “llm-studio search”.").format(
             names=", ".join(entry.languages) or _("none")),
     )  # fmt: skip

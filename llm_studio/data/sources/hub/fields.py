@@ -1,30 +1,22 @@
-"""The text in a record: a column of texts, of lines, of conversations; a field inside another is named with a dot."""
+"""The text in a record: a field with a text, lines or a conversation. Nested fields are named with a dot."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from llm_studio.data.sources.columns import guess_text_column
+from llm_studio.data.sources.conversations import is_conversation, render
 from llm_studio.errors import DownloadError
 from llm_studio.i18n import _
 
 WHOLE_RECORD = ""
-"""The field of a conversation whose question and answer are columns of their own."""
+"""The field name for conversations with the question and the answer in separate columns."""
 SAMPLE = 20
-"""Records from which the column is guessed."""
-
-
-def is_conversation(record: Mapping[str, Any]) -> bool:
-    """Whether the record is a conversation that can be rendered."""
-    from llm_studio.data.sources.conversations import is_conversation
-
-    return is_conversation(record)
+"""Number of records from which the text field is guessed."""
 
 
 def text_of(record: Mapping[str, Any], field: str, conversations: bool) -> str | None:
-    """The record's text, None where it has none. Raises DownloadError where `field` holds something else."""
+    """The text of the record, None where it has none. Raises DownloadError where `field` holds something else."""
     if conversations:
-        from llm_studio.data.sources.conversations import render
-
         value = record.get(field)
         record = {"messages": value} if isinstance(value, list) else record
         return render(record) if is_conversation(record) else None
@@ -37,7 +29,7 @@ def text_of(record: Mapping[str, Any], field: str, conversations: bool) -> str |
 
 
 def value_of(record: Mapping[str, Any], field: str) -> Any:
-    """The value of a field, by its dotted name. Raises DownloadError where there is none."""
+    """The value of a field by its dotted name. Raises DownloadError where there is none."""
     if field in record:
         return record[field]
     value: Any = record
@@ -53,12 +45,12 @@ def value_of(record: Mapping[str, Any], field: str) -> Any:
 
 
 def list_fields(record: Mapping[str, Any]) -> str:
-    """A sentence that names a record's fields."""
-    return _("Choose one with --text-field; there are: {names}.").format(names=", ".join(flatten(record)))
+    """A message that lists the fields of a record."""
+    return _("Choose one of these with --text-field: {names}.").format(names=", ".join(flatten(record)))
 
 
 def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record and of the records in it, by dotted name."""
+    """The fields of a record and of nested records, by dotted name."""
     found: dict[str, Any] = {}
     for name, value in record.items():
         if isinstance(value, Mapping):
@@ -70,7 +62,7 @@ def flatten(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def guess_field(records: Sequence[Mapping[str, Any]]) -> tuple[str | None, bool]:
-    """The field that holds the texts, and whether they are conversations, from some records."""
+    """Guess from some records which field holds the texts, and whether they are conversations."""
     for record in records[:1]:
         for name, value in record.items():
             if isinstance(value, list) and is_conversation({"messages": value}):

@@ -1,6 +1,6 @@
-"""The hub's two libraries, set up once: no telemetry, no progress bars, no cache of their own, the endpoint of now.
+"""Set-up of the two Hugging Face libraries: no telemetry, no progress bars, a temporary cache, the current endpoint.
 
-A token is read when a request is made, goes into that request's header and nowhere else.
+The access token is read when a request is made; it is sent in the header of that request and used nowhere else.
 """
 
 import atexit
@@ -26,12 +26,12 @@ _DEFAULT = "https://huggingface.co"
 
 
 def endpoint() -> str:
-    """The hub's address: HF_ENDPOINT where it is set."""
+    """The address of the hub: HF_ENDPOINT where it is set."""
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or _DEFAULT
 
 
 def token() -> str | None:
-    """The token of the hub's own login, or of HF_TOKEN."""
+    """The access token from `hf auth login` or HF_TOKEN."""
     set_up()
     from huggingface_hub import get_token
 
@@ -39,28 +39,28 @@ def token() -> str | None:
 
 
 def mask_token(text: str) -> str:
-    """`text` without the token, should a library or a server have put it there."""
+    """Return `text` without the access token, in case a library or a server put it there."""
     secret = token()
     return text.replace(secret, "…") if secret else text
 
 
 def set_up() -> None:
-    """Import the hub's client, silenced. It reads its settings from the environment when it is imported.
+    """Import the hub client without its output. It reads its settings from the environment on import.
 
-    A later change of HF_ENDPOINT is brought to it here.
+    Later changes of HF_ENDPOINT are passed on to it here.
     """
     os.environ.update(_QUIET)
     import huggingface_hub.constants as constants
     from huggingface_hub.utils import logging
 
-    logging.set_verbosity_error()  # what goes wrong is told in our words
+    logging.set_verbosity_error()  # problems are reported by our own messages
     address = endpoint()
     if address != constants.ENDPOINT:
         constants.ENDPOINT = address
         constants.HUGGINGFACE_CO_URL_TEMPLATE = address + "/{repo_id}/resolve/{revision}/{filename}"
     constants.HF_HUB_DISABLE_TELEMETRY = True
     constants.HF_HUB_DISABLE_XET = True
-    constants.HF_HUB_DISABLE_SYMLINKS = True  # Windows allows them to some, and not in every folder
+    constants.HF_HUB_DISABLE_SYMLINKS = True  # Windows allows them for some users only, and not in every folder
     constants.HF_HUB_DISABLE_PROGRESS_BARS = True
     constants.HF_HUB_CACHE = str(cache_folder())
     _keep_client_open()
@@ -68,10 +68,10 @@ def set_up() -> None:
 
 @functools.cache
 def _keep_client_open() -> None:
-    """One HTTP client for as long as the program runs.
+    """Keep one HTTP client open for as long as the program runs.
 
-    Whenever a connection fails, the hub's library closes the client that all threads share, beneath those which are in
-    the middle of an answer; questions left alone go on failing long after somebody stopped waiting for them.
+    Whenever a connection fails, the hub library closes the client that all threads share, even while others are reading
+    a response; abandoned requests keep failing long after their job was stopped.
     """
     from huggingface_hub import get_session, set_client_factory
 
@@ -82,7 +82,7 @@ def _keep_client_open() -> None:
 
 
 def set_up_datasets() -> None:
-    """Import `datasets`, silenced: it takes two seconds and brings pandas."""
+    """Import `datasets` without its output: it takes two seconds and imports pandas."""
     set_up()
     import datasets
     from datasets import config
@@ -93,7 +93,7 @@ def set_up_datasets() -> None:
 
 
 def api() -> "HfApi":
-    """The hub's API client for the endpoint of now."""
+    """The API client of the hub for the current endpoint."""
     set_up()
     from huggingface_hub import HfApi
 
@@ -102,7 +102,7 @@ def api() -> "HfApi":
 
 @functools.cache
 def cache_folder() -> Path:
-    """Where the libraries keep the READMEs that they read, until the program ends. The texts never pass through it."""
+    """The libraries' cache for README files, removed when the program ends. Texts are never stored in it."""
     folder = tempfile.mkdtemp(prefix="llm-studio-hub-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

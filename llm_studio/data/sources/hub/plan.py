@@ -1,4 +1,4 @@
-"""What a source is downloaded from, kept beside it: the version, the files, the field. It never changes afterwards."""
+"""The download plan of a source, stored with it: the revision, the files, the text field. It never changes."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,13 +14,13 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 COMPLETE, CAPPED, INCOMPLETE = "complete", "capped", "incomplete"
-"""How far a source is: all there is; all that was asked for; stopped before."""
+"""State of a source: everything downloaded; everything requested downloaded; stopped before that."""
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """What to download. `config` and `text_field` None: to be found out. Caps are for the whole source."""
+    """What to download. None for `config` and `text_field`: to be detected. The limits are for the whole source."""
 
     dataset: str
     config: str | None = None
@@ -32,7 +32,7 @@ class DownloadRequest:
 
 @dataclass(frozen=True)
 class DownloadPlan:
-    """Where the documents come from. `asked_config`, `asked_split`: as the user named them."""
+    """Where the documents come from. `asked_config`, `asked_split`: as the user gave them."""
 
     dataset: str
     revision: str
@@ -51,31 +51,31 @@ class DownloadPlan:
 
     @property
     def dataset_revision(self) -> DatasetRevision:
-        """The data set at its version."""
+        """The data set at its revision."""
         return DatasetRevision(self.dataset, self.revision)
 
     @property
     def origin(self) -> str:
-        """How the manifest names where the source comes from."""
+        """The origin of the source as the manifest names it."""
         config = "" if self.config == "default" else f":{self.config}"
         return f"hf:{self.dataset}{config} ({self.split})"
 
     @property
     def options(self) -> dict[str, Any]:
-        """How the texts were read, for the manifest."""
+        """The options the texts are read with, for the manifest."""
         return {
             "dataset": self.dataset, "config": self.config, "split": self.split, "text_field": self.field,
             "revision": self.revision, "licence": self.licence,
         }  # fmt: skip
 
     def columns(self) -> list[str] | None:
-        """The columns to be fetched; None for all."""
+        """The columns to download; None for all."""
         if self.field == fields.WHOLE_RECORD:
             return None
         return [self.field.split(".")[0]]
 
     def matches(self, request: DownloadRequest) -> bool:
-        """Whether the same is wanted."""
+        """Whether this plan is for the same data set, configuration and split."""
         return (
             self.dataset == request.dataset
             and request.config in (self.asked_config, self.config)
@@ -84,7 +84,7 @@ class DownloadPlan:
 
 
 def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = None) -> DownloadPlan:
-    """Find out all that a download needs. Raises HubError, DownloadError, Cancelled."""
+    """Resolve the request into a plan. Raises HubError, DownloadError, Cancelled."""
     resolved = resolve.resolve(request.dataset, request.config, request.split, job)
     if not resolved.shards:
         raise DownloadError(_("“{name}” has no files.").format(name=request.dataset), _("Choose another data set."))
@@ -99,11 +99,11 @@ def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = N
         conversations = isinstance(value, list) and fields.is_conversation({"messages": value})
     if field is None:
         raise DownloadError(
-            _("None of the columns of “{name}” looks like texts.").format(name=request.dataset),
+            _("None of the columns of “{name}” looks like text.").format(name=request.dataset),
             fields.list_fields(sample[0]) if sample else "",
         )
     for record in sample:
-        fields.text_of(record, field, bool(conversations))  # raises where it can't be one
+        fields.text_of(record, field, bool(conversations))  # raises for a field that isn't text
     return DownloadPlan(
         request.dataset, resolved.revision.revision, request.config, request.split, resolved.config, resolved.split,
         resolved.kind, dict(resolved.options), field, bool(conversations), resolved.shards, resolved.documents,
@@ -112,7 +112,7 @@ def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = N
 
 
 def first_records(resolved: ResolvedSplit, job: Job, count: int = fields.SAMPLE) -> list[Mapping[str, Any]]:
-    """The first records of a split, of its first file."""
+    """The first records of a split, from its first file."""
     found: list[Mapping[str, Any]] = []
     for shard in resolved.shards[:1]:
         for row in records.rows(resolved.revision, shard, resolved.kind, resolved.options, job, preview=True):
@@ -123,12 +123,12 @@ def first_records(resolved: ResolvedSplit, job: Job, count: int = fields.SAMPLE)
 
 
 def save_plan(folder: Path, name: str, plan: DownloadPlan) -> None:
-    """Keep the plan of the source `name`."""
+    """Write the plan of the source `name`. Raises StorageError."""
     write_plan(folder, name, {"version": _VERSION, **asdict(plan)})
 
 
 def load_plans(folder: Path) -> dict[str, DownloadPlan]:
-    """The plans of the sources in `folder`, by their name."""
+    """The plans of the sources in `folder`, by name."""
     found: dict[str, DownloadPlan] = {}
     for name, content in read_plans(folder).items():
         if content.pop("version", None) == _VERSION:

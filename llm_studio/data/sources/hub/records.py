@@ -1,9 +1,9 @@
 """The records of one shard, from any row on.
 
-Parquet is read by pyarrow, one group of rows after the other: what comes before the row isn't fetched again, and of
-the columns only those that are wanted. That is why Parquet isn't read by `datasets`, which goes on from a row by
-reading the file from its start. The other kinds (JSON lines, CSV, text, compressed or not) can't be entered in the
-middle anyway: their readers are those of `datasets`, over our own connection.
+Parquet is read by pyarrow, row group by row group: rows before the first one aren't downloaded again, and only the
+requested columns are. Parquet isn't read by `datasets` because that resumes at a row by reading the file from its
+start. The other kinds (JSON lines, CSV, text, compressed or not) can't be read from the middle anyway: they are read
+by `datasets`, over our own connection.
 """
 
 import bz2
@@ -19,8 +19,8 @@ from llm_studio.data.sources.hub import libraries
 from llm_studio.data.sources.hub.remote_file import DatasetRevision, RemoteFile, Shard, damaged
 from llm_studio.jobs import Job
 
-_AT_ONCE = 1 << 24
-"""Bytes of a row group's columns that are fetched as a whole; of larger ones, page by page."""
+_WHOLE_GROUP = 1 << 24
+"""Columns of a row group up to this many bytes are downloaded as a whole, larger ones page by page."""
 _BATCH = 1 << 20
 _FEW = 1 << 20
 _PROTOCOL = "llmstudio"
@@ -30,7 +30,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Row:
-    """One record. `number` counts from 1 in its shard, `share` is how much of the shard lies before its end."""
+    """One record. `number` counts from 1 in its shard, `fraction` is the part of the shard read up to its end."""
 
     number: int
     fraction: float
@@ -42,7 +42,7 @@ def rows(
     after: int = 0, columns: Sequence[str] | None = None, on_bytes: Callable[[int], None] = lambda _bytes: None,
     preview: bool = False,
 ) -> Iterator[Row]:  # fmt: skip
-    """The records of `shard` after row number `after`. `few`: only the first will be wanted.
+    """The records of `shard` after row number `after`. `preview`: only the first ones will be needed.
 
     Raises HubError, DamagedError, Cancelled.
     """
@@ -56,7 +56,7 @@ def rows(
             yield from _other_rows(place, shard, kind, options, job, after, on_bytes)
     except (pa.ArrowException, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
         raise damaged(shard.path, place.dataset) from error
-    except (OSError, ValueError) as error:  # Arrow's own errors are often one of these
+    except (OSError, ValueError) as error:  # Arrow's errors are often one of these
         raise damaged(shard.path, place.dataset) from error
 
 
@@ -67,18 +67,20 @@ def _parquet_rows(remote: RemoteFile, after: int, columns: Sequence[str] | None,
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(cast("Any", remote), pre_buffer=False, page_checksum_verification=True)
-    about = file.metadata
-    if few or _largest(about, columns) > _AT_ONCE:
-        file = pq.ParquetFile(cast("Any", remote), metadata=about, pre_buffer=False, buffer_size=1 << 18,
+    metadata = file.metadata
+    if few or _largest_group(metadata, columns) > _WHOLE_GROUP:
+        file = pq.ParquetFile(cast("Any", remote), metadata=metadata, pre_buffer=False, buffer_size=1 << 18,
                               page_checksum_verification=True)  # fmt: skip
-    total, number = max(1, about.num_rows), 0
+    total, number = max(1, metadata.num_rows), 0
     names = list(columns) if columns is not None else None
-    for group in range(about.num_row_groups):
-        group_rows = about.row_group(group).num_rows
+    for group in range(metadata.num_row_groups):
+        group_rows = metadata.row_group(group).num_rows
         if after >= number + group_rows:
             number += group_rows
             continue
-        batch_rows = 32 if few else max(1, group_rows * _BATCH // max(_BATCH, about.row_group(group).total_byte_size))
+        batch_rows = (
+            32 if few else max(1, group_rows * _BATCH // max(_BATCH, metadata.row_group(group).total_byte_size))
+        )
         for batch in file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=names, use_threads=False):
             if after >= number + batch.num_rows:
                 number += batch.num_rows
@@ -90,13 +92,13 @@ def _parquet_rows(remote: RemoteFile, after: int, columns: Sequence[str] | None,
                 yield Row(number, number / total, record)
 
 
-def _largest(about: Any, columns: Sequence[str] | None) -> int:
-    """Bytes that the largest row group takes in the file, of the wanted columns."""
+def _largest_group(metadata: Any, columns: Sequence[str] | None) -> int:
+    """Bytes of these columns in the largest row group of the file."""
     largest = 0
-    for group in (about.row_group(n) for n in range(about.num_row_groups)):
-        parts = (group.column(n) for n in range(group.num_columns))
-        wanted = [part for part in parts if columns is None or part.path_in_schema.split(".")[0] in columns]
-        largest = max(largest, sum(part.total_compressed_size for part in wanted))
+    for group in (metadata.row_group(n) for n in range(metadata.num_row_groups)):
+        stored = (group.column(n) for n in range(group.num_columns))
+        selected = [column for column in stored if columns is None or column.path_in_schema.split(".")[0] in columns]
+        largest = max(largest, sum(column.total_compressed_size for column in selected))
     return largest
 
 
@@ -124,11 +126,11 @@ def _other_rows(
     for ending in _COMPRESSED:
         name = name.removesuffix(ending)
     try:
-        found = load_dataset(
+        dataset = load_dataset(
             kind, data_files={"train": [f"{_PROTOCOL}://{ticket}/{name}"]}, split="train", streaming=True,
             cache_dir=str(libraries.cache_folder()), **options,
         )  # fmt: skip
-        for number, record in enumerate(cast("Iterator[dict[str, Any]]", iter(cast("Any", found))), 1):
+        for number, record in enumerate(cast("Iterator[dict[str, Any]]", iter(cast("Any", dataset))), 1):
             job.check()
             if number > after:
                 yield Row(number, min(1.0, remote[-1].tell() / shard.size) if remote else 0.0, record)
@@ -157,12 +159,12 @@ def _decompressed(remote: RemoteFile, path: str) -> io.BufferedIOBase:
 
 
 def _register() -> None:
-    """Let `datasets` open our shards: addresses llmstudio://TICKET/NAME lead to `_tickets`."""
+    """Let `datasets` open our shards: URLs llmstudio://TICKET/NAME are looked up in `_tickets`."""
     import fsspec
     from fsspec.spec import AbstractFileSystem
 
     class Shards(AbstractFileSystem):
-        """Shards that are being read now."""
+        """The shards that are being read."""
 
         protocol = _PROTOCOL
         cachable = False
@@ -177,8 +179,8 @@ def _register() -> None:
             return [self.info(path) if detail else path]
 
         def glob(self, path: str, maxdepth: int | None = None, **more: Any) -> Any:
-            found = self.info(path)
-            return {found["name"]: found} if more.get("detail") else [found["name"]]
+            dataset = self.info(path)
+            return {dataset["name"]: dataset} if more.get("detail") else [dataset["name"]]
 
         def _open(self, path: str, *_how: Any, **_more: Any) -> Any:
             return _tickets[str(self._strip_protocol(path)).split("/")[0]]()

@@ -1,7 +1,7 @@
-"""Asking the hub: every question can be stopped at once, is asked again where that helps, and ends in one sentence.
+"""Requests to the hub: they can be stopped at any moment, are retried where that helps, and fail with one message.
 
-The libraries' own calls can't be interrupted. They run in a thread of their own, which is left alone when the job is
-to stop; it ends by itself when its time is over.
+The calls of the libraries can't be interrupted. They run in a thread, which is abandoned when the job should stop and
+ends when its timeout is over.
 """
 
 import queue
@@ -17,21 +17,21 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 RETRY_DELAYS = (1.0, 3.0, 10.0, 30.0)
-"""Seconds before each further try."""
+"""Seconds before each retry."""
 READ_TIMEOUT = 20.0
-"""Seconds without a byte after which a connection is made anew."""
+"""Seconds without a byte after which a connection is reopened."""
 POLL_SECONDS = 0.2
-_LONGEST_WAIT = 300.0
-_CONNECTION_TEST = 3.0
-_ANSWER_TIME = 120.0
-"""Seconds that a library's whole call may take."""
+_MAX_WAIT = 300.0
+_CONNECTION_TIMEOUT = 3.0
+_CALL_TIMEOUT = 120.0
+"""Seconds that a whole call of a library may take."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RequestFailure:
-    """What went wrong with a request: an HTTP status (0: none came), in words; seconds that the hub asks to wait."""
+    """Why a request failed: the HTTP status (0: no response), a reason, and the seconds the hub asks to wait."""
 
     status: int
     reason: str
@@ -39,37 +39,40 @@ class RequestFailure:
 
     @property
     def transient(self) -> bool:
-        """Whether another try may help."""
+        """Whether a retry may help."""
         return self.status in (0, 408, 429) or self.status >= 500
 
 
 class HubError(DownloadError):
-    """A DownloadError that knows the HTTP status behind it (0: none)."""
+    """A DownloadError with the HTTP status that caused it (0: no response)."""
 
     def __init__(self, what: str, to_do: str, status: int) -> None:
         super().__init__(what, to_do)
         self.status = status
 
 
-def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _ANSWER_TIME) -> T:
-    """What `action` gives, while the job stays ready to stop. Raises TimeoutError, Cancelled, what `action` raises."""
-    answer: queue.SimpleQueue[tuple[bool, T | None, BaseException | None]] = queue.SimpleQueue()
+def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _CALL_TIMEOUT) -> T:
+    """Return what `action` returns; the job can be stopped meanwhile.
+
+    Raises TimeoutError, Cancelled, and what `action` raises.
+    """
+    result: queue.SimpleQueue[tuple[bool, T | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            answer.put((True, action(), None))
-        except BaseException as error:  # it is raised where the answer is awaited
-            answer.put((False, None, error))
+            result.put((True, action(), None))
+        except BaseException as error:  # raised where the result is awaited
+            result.put((False, None, error))
 
     threading.Thread(target=run, name="hub", daemon=True).start()
     limit = time.monotonic() + seconds
     while True:
         job.check()
         try:
-            done, value, error = answer.get(timeout=POLL_SECONDS)
+            done, value, error = result.get(timeout=POLL_SECONDS)
         except queue.Empty:
             if time.monotonic() > limit:
-                raise TimeoutError(_("no answer came")) from None
+                raise TimeoutError(_("no response")) from None
             continue
         if done:
             return value  # pyright: ignore[reportReturnType]  the action's own
@@ -77,8 +80,8 @@ def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _ANSWER_TI
         raise error
 
 
-def call(job: Job, what: str, action: Callable[[], T], seconds: float = _ANSWER_TIME) -> T:
-    """The answer to a question about the data set `what`, asked again where the trouble is a passing one.
+def call(job: Job, what: str, action: Callable[[], T], seconds: float = _CALL_TIMEOUT) -> T:
+    """Return what `action`, a request about the data set `what`, returns. Transient failures are retried.
 
     Raises HubError, Cancelled.
     """
@@ -87,29 +90,29 @@ def call(job: Job, what: str, action: Callable[[], T], seconds: float = _ANSWER_
         try:
             return run_in_thread(job, action, seconds)
         except (OSError, *_http_errors()) as error:
-            trouble = failure_of(error)
-            if isinstance(error, TimeoutError):  # the time was long enough for many tries
-                raise hub_error(trouble, what) from error
-            if trouble.status == 0 and tries == 1:
+            failure = failure_of(error)
+            if isinstance(error, TimeoutError):  # the timeout was long enough for several tries
+                raise hub_error(failure, what) from error
+            if failure.status == 0 and tries == 1:
                 require_connection(job)
-            if not trouble.transient or tries >= len(RETRY_DELAYS):
-                raise hub_error(trouble, what) from error
-            wait_before_retry(job, trouble, tries)
+            if not failure.transient or tries >= len(RETRY_DELAYS):
+                raise hub_error(failure, what) from error
+            wait_before_retry(job, failure, tries)
             tries += 1
 
 
-def wait_before_retry(job: Job, trouble: RequestFailure, tries: int) -> None:
-    """Wait before try number `tries` + 1, as long as the hub asks for where it does."""
+def wait_before_retry(job: Job, failure: RequestFailure, tries: int) -> None:
+    """Wait before try number `tries` + 1, for as long as the hub asks if it does."""
     job.wait(
         min(
-            _LONGEST_WAIT,
-            max(RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)] if not trouble.retry_after else 0, trouble.retry_after),
+            _MAX_WAIT,
+            max(RETRY_DELAYS[min(tries, len(RETRY_DELAYS) - 1)] if not failure.retry_after else 0, failure.retry_after),
         )
     )
 
 
 def _http_errors() -> tuple[type[BaseException], ...]:
-    """The base of all errors of the HTTP library under the hub's client, which has changed its name before."""
+    """The base class of the errors of the hub client's HTTP library, whose module has changed before."""
     libraries.set_up()
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -117,7 +120,7 @@ def _http_errors() -> tuple[type[BaseException], ...]:
 
 
 def failure_of(error: BaseException) -> RequestFailure:
-    """What an error of the libraries means. The status may be that of an error that it was raised from."""
+    """The failure behind an error of the libraries; the status can be that of the error it was raised from."""
     inner: BaseException | None = error
     seen: list[BaseException] = []
     while inner is not None and inner not in seen:
@@ -131,38 +134,38 @@ def failure_of(error: BaseException) -> RequestFailure:
 
 
 def failure_of_response(status: int, headers: "object") -> RequestFailure:
-    """What an answer of the hub that isn't the content means."""
+    """The failure that a response without content means."""
     get: Callable[[str], str | None] = getattr(headers, "get", lambda _name: None)
     after = get("retry-after") or ""
     return RequestFailure(status, f"HTTP {status}", float(after) if after.isdigit() else 0.0)
 
 
-def hub_error(trouble: RequestFailure, what: str) -> HubError:
-    """The sentence for the user. `what`: the data set, or what else was asked for."""
+def hub_error(failure: RequestFailure, what: str) -> HubError:
+    """The error for the user. `what`: the data set, or what else was requested."""
     page = f"{libraries.endpoint()}/datasets/{what}"
-    if trouble.status in (401, 403):
+    if failure.status in (401, 403):
         if libraries.token():
             return HubError(
-                _("The hub doesn't give “{name}” to this login: it is private, or its conditions haven't been accepted."
-                  ).format(name=what),
-                _("Look at {page}, accept its conditions there, then try again.").format(page=page), trouble.status,
+                _("The hub denies this account access to “{name}”: it is private, or you haven't accepted its "
+                  "conditions.").format(name=what),
+                _("Open {page} and accept the conditions there, then try again.").format(page=page), failure.status,
             )  # fmt: skip
         return HubError(
-            _("The hub gives “{name}” only to who is logged in, or there is no such data set.").format(name=what),
-            _("Look at {page}. With an account, log in with “hf auth login”, or set HF_TOKEN; then try again.").format(
-                page=page),
-            trouble.status,
+            _("“{name}” is only available when you are logged in, or it doesn't exist.").format(name=what),
+            _("Open {page}. If you have an account, log in with “hf auth login” or set HF_TOKEN, then try again."
+              ).format(page=page),
+            failure.status,
         )  # fmt: skip
-    if trouble.status == 404:
+    if failure.status == 404:
         return HubError(_("There is no data set “{name}” on the hub.").format(name=what),
-                        _("Look for it with “llm-studio search”."), trouble.status)  # fmt: skip
-    if trouble.status == 429:
-        return HubError(_("The hub asks for patience: too many requests have come from this connection."),
-                        _("Try again in some minutes: what has come is kept."), trouble.status)  # fmt: skip
+                        _("Search for it with “llm-studio search”."), failure.status)  # fmt: skip
+    if failure.status == 429:
+        return HubError(_("The hub received too many requests from this connection."),
+                        _("Try again in a few minutes: what was downloaded is kept."), failure.status)  # fmt: skip
     return HubError(
-        _("The hub can't give “{name}” at the moment: {reason}.").format(name=what, reason=trouble.reason),
-        _("Look at the connection, then start again: what has come is kept, and it goes on from there."),
-        trouble.status,
+        _("The hub can't provide “{name}” at the moment: {reason}.").format(name=what, reason=failure.reason),
+        _("Check the connection, then start again: what was downloaded is kept, and the download will resume."),
+        failure.status,
     )
 
 
@@ -172,13 +175,13 @@ def require_connection(job: Job) -> None:
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
 
-    def knock() -> None:
-        get_session().head(libraries.endpoint(), timeout=_CONNECTION_TEST, follow_redirects=False)
+    def head() -> None:
+        get_session().head(libraries.endpoint(), timeout=_CONNECTION_TIMEOUT, follow_redirects=False)
 
     try:
         if constants.is_offline_mode():
             raise OSError("HF_HUB_OFFLINE")
-        run_in_thread(job, knock, _CONNECTION_TEST)
+        run_in_thread(job, head, _CONNECTION_TIMEOUT)
     except (OSError, *_http_errors()) as error:
         raise HubError(
             _("{address} can't be reached: this computer seems to be offline.").format(address=libraries.endpoint()),

@@ -1,7 +1,7 @@
-"""What a data set on the hub is made of: its version, configurations, splits and files.
+"""The structure of a data set on the hub: its revision, configurations, splits and files.
 
-`datasets` finds them as it does for everyone: from the README, else from the names of the files. It runs no code of
-the data set; where there is only a script, the hub's own conversion to Parquet is taken, if there is one.
+The library `datasets` finds them from the README or from the file names. No code of the data set is ever run; for a
+data set that is only a script, the Parquet conversion made by the hub is used, if there is one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from huggingface_hub import DatasetInfo
 
 CONVERTED = "refs/convert/parquet"
-"""Where the hub keeps what it has converted to Parquet by itself."""
+"""The branch with the hub's automatic Parquet conversion."""
 READABLE = ("parquet", "json", "csv", "text", "arrow")
-"""Kinds of files that hold texts; other kinds are images, sounds, archives."""
+"""Kinds of files that hold texts; other kinds are images, audio, archives."""
 _OPTIONS = {"sep", "delimiter", "quotechar", "encoding", "field", "header", "names", "column_names", "skiprows"}
-_AT_ONCE = 500
+_PATHS_PER_REQUEST = 500
 
 
 @dataclass(frozen=True)
 class ResolvedSplit:
-    """One split of one configuration, at one version. `documents`: how many, as the authors say.
+    """One split of one configuration, at one revision. `documents`: their number according to the authors.
 
-    `converted`: it is the hub's own conversion to Parquet.
+    `converted`: the files are the hub's Parquet conversion.
     """
 
     revision: DatasetRevision
@@ -48,7 +48,7 @@ class ResolvedSplit:
 
 
 def dataset_info(dataset: str, job: Job, revision: str | None = None) -> "DatasetInfo":
-    """What the hub tells of a data set. Raises HubError."""
+    """The hub's metadata of a data set. Raises HubError."""
 
     def get() -> "DatasetInfo":
         return libraries.api().dataset_info(dataset, revision=revision, timeout=requests.READ_TIMEOUT)
@@ -57,9 +57,9 @@ def dataset_info(dataset: str, job: Job, revision: str | None = None) -> "Datase
 
 
 def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> ResolvedSplit:
-    """Find the files of a split; the first where none is named and there is no “train”.
+    """Find the files of a split: “train” where none is named, or the first split.
 
-    Raises HubError, DownloadError with the names to choose from where one isn't there, Cancelled.
+    Raises HubError, DownloadError that lists the valid names where a name doesn't exist, Cancelled.
     """
     libraries.set_up_datasets()
     about = dataset_info(dataset, job)
@@ -68,19 +68,19 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
     licence = licence_of(about)
     converted = _has_script(dataset, about)
     if converted:
-        about = _conversion(dataset, job)
+        about = _parquet_conversion(dataset, job)
     revision = about.sha or "main"
     place = DatasetRevision(dataset, revision)
     configs = _configs(place, job)
-    config = _chosen(dataset, config, configs)
-    builder = _library(place, job, lambda: _builder(place, config))
+    config = _choose_config(dataset, config, configs)
+    builder = _call_datasets(place, job, lambda: _builder(place, config))
     kind = _kind(builder)
     files: Mapping[str, Sequence[str]] = {
         str(name): list(paths) for name, paths in (builder.config.data_files or {}).items()
     }
     splits = tuple(files)
     if kind not in READABLE or not splits:
-        raise DownloadError(_("“{name}” holds no texts that can be read: its files are of the kind “{kind}”.").format(
+        raise DownloadError(_("“{name}” holds no readable texts: its files are of the kind “{kind}”.").format(
             name=dataset, kind=kind), _("Choose another data set."))  # fmt: skip
     if split is None:
         split = "train" if "train" in splits else splits[0]
@@ -96,12 +96,12 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
 
 
 def _require_access(dataset: str, job: Job) -> None:
-    """Raise HubError where the hub wants its conditions accepted first: `datasets` hides that behind other errors."""
+    """Raise HubError where the user must accept conditions first: `datasets` hides that behind other errors."""
     requests.call(job, dataset, lambda: libraries.api().auth_check(dataset, repo_type="dataset"))
 
 
 def licence_of(about: "DatasetInfo") -> str:
-    """The licence that the authors name, as the hub abbreviates it; "" where they name none."""
+    """The licence given by the authors, as the hub abbreviates it; "" where there is none."""
     names = [tag.partition(":")[2] for tag in about.tags or [] if tag.startswith("license:")]
     return ", ".join(names)
 
@@ -112,26 +112,26 @@ def _has_script(dataset: str, about: "DatasetInfo") -> bool:
 
 
 def latest_revision(dataset: str, converted: bool, job: Job) -> str:
-    """The version that the hub has now. Raises HubError."""
+    """The current revision on the hub. Raises HubError."""
     return dataset_info(dataset, job, CONVERTED if converted else None).sha or ""
 
 
-def _conversion(dataset: str, job: Job) -> "DatasetInfo":
-    """The hub's own conversion of a data set that is a script. Raises DownloadError where there is none."""
+def _parquet_conversion(dataset: str, job: Job) -> "DatasetInfo":
+    """The hub's Parquet conversion of a data set that is a script. Raises DownloadError where there is none."""
     try:
         return dataset_info(dataset, job, CONVERTED)
     except requests.HubError as error:
         if error.status != 404:
             raise
         raise DownloadError(
-            _("“{name}” can only be had by running a program of its authors, which LLM Studio never does.").format(
+            _("“{name}” can only be loaded by running code of its authors, which LLM Studio never does.").format(
                 name=dataset),
-            _("Choose another data set, or one that holds the same as Parquet files."),
+            _("Choose another data set, or one with the same content as Parquet files."),
         ) from error  # fmt: skip
 
 
-def _library(place: DatasetRevision, job: Job, action: Callable[[], T]) -> T:
-    """A call of `datasets`, its many kinds of refusal in one sentence."""
+def _call_datasets(place: DatasetRevision, job: Job, action: Callable[[], T]) -> T:
+    """Call `datasets` and translate its many kinds of errors into a DownloadError."""
     from datasets.exceptions import DatasetsError
 
     try:
@@ -150,10 +150,10 @@ def _configs(place: DatasetRevision, job: Job) -> tuple[str, ...]:
 
         return get_dataset_config_names(place.dataset, revision=place.revision, cache_dir=str(libraries.cache_folder()))
 
-    return tuple(_library(place, job, get))
+    return tuple(_call_datasets(place, job, get))
 
 
-def _chosen(dataset: str, config: str | None, configs: Sequence[str]) -> str:
+def _choose_config(dataset: str, config: str | None, configs: Sequence[str]) -> str:
     if config is None and (len(configs) == 1 or "default" in configs):
         return "default" if "default" in configs else configs[0]
     if config is not None and config in configs:
@@ -179,27 +179,27 @@ def _kind(builder: "DatasetBuilder") -> str:
 
 
 def _options(config: Any) -> dict[str, Any]:
-    """How the files are to be read, where the authors say so."""
-    usual = type(config)()
+    """The options that the authors give for reading the files."""
+    default = type(config)()
     values = {name: getattr(config, name) for name in _OPTIONS if hasattr(config, name)}
-    changed = {name: value for name, value in values.items() if value != getattr(usual, name, None)}
+    changed = {name: value for name, value in values.items() if value != getattr(default, name, None)}
     return {name: value for name, value in changed.items() if isinstance(value, str | int | list)}
 
 
 def _shards(place: DatasetRevision, addresses: Sequence[str], job: Job) -> tuple[Shard, ...]:
-    """The files with their sizes and checksums, in the order of `datasets`."""
+    """The files with their sizes and checksums, in the order that `datasets` gives."""
     if any("::" in address for address in addresses):
-        raise DownloadError(_("“{name}” keeps its texts in ZIP archives, which can't be read bit by bit.").format(
+        raise DownloadError(_("“{name}” stores its texts in ZIP archives, which can't be streamed.").format(
             name=place.dataset), _("Choose another data set."))  # fmt: skip
     paths = [address.partition(f"@{place.revision}/")[2] or address.rpartition("@")[2].partition("/")[2]
              for address in addresses]  # fmt: skip
     found: dict[str, Shard] = {}
-    for start in range(0, len(paths), _AT_ONCE):
-        some = paths[start : start + _AT_ONCE]
+    for start in range(0, len(paths), _PATHS_PER_REQUEST):
+        batch = paths[start : start + _PATHS_PER_REQUEST]
 
-        def get(some: list[str] = some) -> list[Any]:
+        def get(batch: list[str] = batch) -> list[Any]:
             return list(
-                libraries.api().get_paths_info(place.dataset, some, revision=place.revision, repo_type="dataset")
+                libraries.api().get_paths_info(place.dataset, batch, revision=place.revision, repo_type="dataset")
             )
 
         for file in requests.call(job, place.dataset, get):

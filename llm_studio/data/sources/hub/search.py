@@ -1,4 +1,4 @@
-"""Looking around on the hub: a search by words, and the first rows of a data set before taking any."""
+"""Search on the hub, and a preview of the first rows of a data set."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,17 @@ from llm_studio.data.sources.hub import fields, libraries, plan, requests, resol
 from llm_studio.errors import DownloadError
 from llm_studio.jobs import Job
 
-_SHOWN = 600
-"""Characters of a value that a preview shows."""
-_LONGEST_LIST = 20
+_SHOWN_CHARACTERS = 600
+"""Length limit of a value in a preview."""
+_MAX_LIST_ITEMS = 20
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """A data set that a search found. `size`: bytes of its files, None where the hub doesn't tell.
+    """A data set found by a search. `size`: bytes of its files, None where the hub doesn't give it.
 
-    `documents`: how many records it holds, as the hub groups them ("1M<n<10M"). `gated`: it is given to who has
-    accepted its conditions only.
+    `documents`: the number of records as the hub groups them ("1M<n<10M"). `gated`: only available to users who have
+    accepted its conditions.
     """
 
     dataset: str
@@ -35,10 +35,10 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Preview:
-    """The first rows of a split. `columns`: their names and kinds; `field`: the column that looks like the text.
+    """The first rows of a split. `columns`: their names and types; `field`: the detected text column.
 
-    `rows` hold shortened values. `text`: the first document, shortened, as it would be taken. `texts`: by each field
-    that can be taken, a field in a field with a dot, the first documents as they would be taken, shortened.
+    The values in `rows` are shortened. `text`: the first document as it would be downloaded, shortened. `texts`: for
+    each field that can be used (nested ones with a dot), the first documents as they would be downloaded, shortened.
     """
 
     dataset: str
@@ -58,21 +58,21 @@ class Preview:
 
 
 def search(text: str, job: Job, limit: int = 20) -> list[SearchResult]:
-    """The data sets whose names hold these words, the most downloaded first. Raises HubError, Cancelled."""
+    """The data sets whose names contain these words, the most downloaded first. Raises HubError, Cancelled."""
     if not text.strip():
         return []
 
     def get() -> list[Any]:
-        wanted = ["downloads", "likes", "gated", "tags", "lastModified", "mainSize"]
+        properties = ["downloads", "likes", "gated", "tags", "lastModified", "mainSize"]
         found = libraries.api().list_datasets(search=text.strip(), sort="downloads", limit=limit,
-                                              expand=cast("Any", wanted))  # fmt: skip
+                                              expand=cast("Any", properties))  # fmt: skip
         return list(found)
 
     requests.require_connection(job)
-    return [_found(about) for about in requests.call(job, text.strip(), get, seconds=30.0)]
+    return [_search_result(about) for about in requests.call(job, text.strip(), get, seconds=30.0)]
 
 
-def _found(about: Any) -> SearchResult:
+def _search_result(about: Any) -> SearchResult:
     tags: Sequence[str] = about.tags or []
 
     def tagged(kind: str) -> list[str]:
@@ -98,7 +98,7 @@ def first_rows(dataset: str, config: str | None, split: str | None, job: Job, co
         dataset, resolved.config, resolved.split, resolved.configs, resolved.splits,
         {name: _kind([record.get(name) for record in records]) for name in (records[0] if records else ())},
         tuple({name: shorten(value) for name, value in record.items()} for record in records[:count]),
-        field, conversations, shorten(text or "", 4 * _SHOWN), resolved.documents,
+        field, conversations, shorten(text or "", 4 * _SHOWN_CHARACTERS), resolved.documents,
         sum(shard.size for shard in resolved.shards), resolved.licence, _texts(records[:count], field, conversations),
     )  # fmt: skip
 
@@ -106,29 +106,28 @@ def first_rows(dataset: str, config: str | None, split: str | None, job: Job, co
 def _texts(
     records: Sequence[Mapping[str, Any]], guessed: str | None, conversations: bool
 ) -> dict[str, tuple[str, ...]]:
-    """The first documents by the fields that can be taken as texts, the guessed one first."""
-    named = [guessed] if guessed is not None else []
+    """The first documents for each field that can be used as text, the guessed one first."""
+    first = [guessed] if guessed is not None else []
     found: dict[str, tuple[str, ...]] = {}
-    for name in [*named, *(name for name in fields.flatten(records[0]) if name != guessed)] if records else []:
-        talk = conversations and name == guessed
-        with contextlib.suppress(DownloadError):  # it holds something else
-            texts = (fields.text_of(record, name, talk) for record in records)
-            found[name] = tuple(shorten(text, 2 * _SHOWN) for text in texts if text)
+    for name in [*first, *(name for name in fields.flatten(records[0]) if name != guessed)] if records else []:
+        with contextlib.suppress(DownloadError):  # the field holds something else
+            texts = (fields.text_of(record, name, conversations and name == guessed) for record in records)
+            found[name] = tuple(shorten(text, 2 * _SHOWN_CHARACTERS) for text in texts if text)
     return {name: texts for name, texts in found.items() if texts}
 
 
 def _kind(values: Sequence[object]) -> str:
-    """A Python name of the kind of a column's values."""
+    """The name of the Python type of a column's values."""
     return next((type(value).__name__ for value in values if value is not None), "")
 
 
-def shorten(value: object, length: int = _SHOWN) -> str:
-    """A value as text of at most so many characters."""
+def shorten(value: object, length: int = _SHOWN_CHARACTERS) -> str:
+    """A value as text of at most `length` characters."""
     if isinstance(value, bytes):
         return f"… {len(value)}"
     if isinstance(value, list):
-        value = cast("list[object]", value)[:_LONGEST_LIST]
+        value = cast("list[object]", value)[:_MAX_LIST_ITEMS]
     elif isinstance(value, Mapping):
-        value = dict(list(cast("Mapping[str, object]", value).items())[:_LONGEST_LIST])
+        value = dict(list(cast("Mapping[str, object]", value).items())[:_MAX_LIST_ITEMS])
     text = value if isinstance(value, str) else "" if value is None else str(value)
     return text if len(text) <= length else text[: length - 1] + "…"

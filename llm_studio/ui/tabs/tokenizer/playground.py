@@ -292,7 +292,7 @@ class MergesCard(Card):
 
 def _html(built: "Built", number_of_step: int) -> str:
     step = built.steps[number_of_step]
-    pieces = [html.escape(shown(piece)) for piece in step.pieces]
+    pieces = [html.escape(shown(piece)) for piece in step.symbols]
     if step.merged >= 0:
         pieces[step.merged] = f"<b>{pieces[step.merged]}</b>"
     return "&nbsp;".join(pieces)

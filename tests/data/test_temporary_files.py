@@ -1,4 +1,4 @@
-"""Hashes and lengths on disk: where the disk is full, one clear sentence."""
+"""The temporary file of the near-duplicate index: problems with the disk are one clear message."""
 
 import subprocess
 import sys
@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llm_studio.data.corpus.text_stats import TextStatsWriter
+from llm_studio.data.cleaning.near_duplicates import NearDuplicateIndex
 from llm_studio.errors import DiskFullError, StorageError
+from llm_studio.jobs import Job
 
-MANY = 40_000
-"""More texts than are kept in memory."""
+COUNT = 1_000
+"""Documents whose signatures don't fit on the small disk."""
 
 
-def measured() -> int:
-    with TextStatsWriter() as scale:
-        for number in range(MANY):
-            scale.put(number << 40, 10)
-        return scale.measures().total
+def compare_documents() -> None:
+    with NearDuplicateIndex(0.8) as index:
+        for number in range(COUNT):
+            index.add(number, f"Story number {number} is about {number * 7919} small foxes.")
+        index.find(np.arange(COUNT, dtype=np.uint64), np.full(COUNT, 50, np.uint32), np.ones(COUNT, np.bool_), Job())
 
 
 @pytest.fixture
@@ -39,20 +40,16 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told(small_disk: Path) -> None:
+def test_a_full_disk_is_reported(small_disk: Path) -> None:
     with pytest.raises(DiskFullError, match="The disk is full"):
-        measured()
+        compare_documents()
 
 
-def test_no_folder_for_temporary_files_is_told_and_few_texts_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_for_temporary_files_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_arguments: Any) -> str:
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_get_default_tempdir", none)
     with pytest.raises(StorageError, match="no folder for temporary files"):
-        measured()
-    with TextStatsWriter() as scale:
-        scale.add("a few words", True)
-        assert scale.measures().whole().lengths.tolist() == [11]
-        assert np.unique(scale.measures().whole().hashes).size == 1
+        compare_documents()
