@@ -250,7 +250,7 @@ def test_one_short_text_cannot_be_split(tmp_path: Path, texts: list[str]) -> Non
 
 
 def test_nothing_left_is_said_with_counts(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="all 3 documents are shorter than 50 characters"):
+    with pytest.raises(DataError, match="all 3 are shorter than 50 characters"):
         plan_of(tmp_path, {"a": ["one", "two", "two"]}, DataSettings())
 
 

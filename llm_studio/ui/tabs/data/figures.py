@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from llm_studio.ui.dialogs.statistics import StatisticsDialog
     from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.cleaning import CleaningCard
-    from llm_studio.workflows.data.cleaning import Preview
+    from llm_studio.workflows.data.cleaning import CleaningPreview
     from llm_studio.workflows.data.statistics import Share, Statistics
     from llm_studio.workflows.overview import Overview, Project
 
@@ -33,7 +33,7 @@ class Figures(QObject):
         self._overview: Overview | None = None
         self._cleaning: CleaningDialog | None = None
         self._statistics: StatisticsDialog | None = None
-        self._preview: Preview | None = None
+        self._preview: CleaningPreview | None = None
         page.context.listen(
             _CLEANING,
             reported=self._take_rule,
@@ -141,11 +141,11 @@ class Figures(QObject):
         if self._cleaning is not None:
             self._cleaning.take(event)
 
-    def _cleaning_known(self, found: "Preview") -> None:
+    def _cleaning_known(self, found: "CleaningPreview") -> None:
         self._preview = found
         self._show_preview(found)
 
-    def _show_preview(self, found: "Preview") -> None:
+    def _show_preview(self, found: "CleaningPreview") -> None:
         for rule in found.rules:
             self._rules.show_effect(rule)
         if self._cleaning is None:
