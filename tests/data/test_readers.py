@@ -302,7 +302,7 @@ def test_bad_files_in_a_folder_are_left_out_whole_with_their_reasons(tmp_path: P
     notices: list[str] = []
     assert read(tmp_path, notices=notices) == ["good", "good too"]
     assert len(notices) == 3
-    assert all(notice.startswith("Left out: ") for notice in notices)
+    assert all(notice.startswith("Skipped: ") for notice in notices)
     assert [name in notice for name, notice in zip(("b.txt", "c.txt", "d.jsonl"), notices, strict=True)] == [True] * 3
 
 

@@ -184,7 +184,7 @@ def test_a_library_that_hangs_grows_dies_or_raises_costs_only_its_file(monkeypat
     other = WorkerProcess(misbehave)
     try:
         assert list(other.results(b"fine", "a", Job())) == ["first", "last"]
-        for source, what in ((b"hang", "takes too long"), (b"die", "broke off"), (b"raise", "too deep")):
+        for source, what in ((b"hang", "takes too long"), (b"die", "reading it failed"), (b"raise", "too deep")):
             with pytest.raises(SourceError, match=what):
                 list(other.results(source, "a", Job()))
         monkeypatch.setattr(worker_process, "TIMEOUT", 20.0)

@@ -95,7 +95,7 @@ def test_another_field_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_records_without_any_text_are_refused_with_their_fields(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no field of texts; its fields are: a, b"):
+    with pytest.raises(SourceError, match=r"contains text; its fields are: a, b"):
         documents(written(tmp_path, "a.jsonl", '{"a": 1, "b": [2]}\n' * 3))
     with pytest.raises(SourceError, match="no text"):
         documents(written(tmp_path, "b.csv", "id,text\n1,\n2,\n"))
@@ -123,7 +123,7 @@ def test_wrong_json_is_named_with_its_place(tmp_path: Path, content: str, what: 
 def test_a_record_longer_than_memory_allows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_files, "MAX_RECORD", 2_000_000)
     for name in ("a.json", "a.jsonl"):
-        with pytest.raises(SourceError, match="more than 2,000,000 characters"):
+        with pytest.raises(SourceError, match="longer than 2,000,000 characters"):
             documents(written(tmp_path, name, '{"text": "' + "x" * 5_000_000))
 
 

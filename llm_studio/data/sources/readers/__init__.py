@@ -1,15 +1,14 @@
-"""The user's files: what is in them becomes documents, whatever their kind and their encoding.
+"""Readers: the user's files become documents, whatever their kind and their encoding.
 
-    options.py     how files are to be read, which kinds there are
-    items.py       one file, on the disk or inside an archive, and what can be wrong with it
-    encodings.py   from bytes to characters
-    plain.py       .txt and .md; subtitles.py .srt
-    records.py     which field of many records is the text; json_files.py .jsonl and .json; tables.py .csv and .tsv;
-                   columns.py .parquet
-    markup.py      .html; books.py .epub; office.py .docx; pages.py .pdf, in a process of its own (apart.py)
-    archives.py    .zip and .gz; folder.py many files at once
-    reading.py     all of them behind one door; looking.py a first look
+    kinds.py       the table of kinds: suffixes and functions. A new kind is a reader module and its line there
+    text.py        .txt and .md; subtitles.py .srt; html.py; epub.py; docx.py; pdf.py, in a worker process
+    records.py     detection of the text field; json_files.py .jsonl and .json; delimited.py .csv and .tsv; parquet.py
+    archives.py    .zip and .gz; folder.py many files of a folder or an archive
+    read.py        all kinds of files as documents; inspect.py a preview of them
+    items.py       one file, on the disk or inside an archive; errors.py the problems it can have
+    context.py     what the readers of one source share; options.py options of the user
+    encodings.py   detection of text encodings; worker_process.py a process for libraries that may hang
 
-Everything streams: a file of any size passes in bounded memory. Nothing is ever unpacked but into a temporary file
+Everything is streamed: a file of any size is read in bounded memory. Files are only ever unpacked into a temporary file
 without a name.
 """

@@ -1,5 +1,5 @@
-"""Archives (.zip, .gz): their members are read as they lie there. Nothing is unpacked into a folder, so that names in
-an archive can't lead anywhere; what would unpack to a bomb is refused while it is read.
+"""Archives (.zip, .gz): their members are read directly. Nothing is unpacked into a folder, so that paths in an archive
+can't point outside it; an archive bomb is detected while it is read.
 """
 
 import contextlib
@@ -21,43 +21,43 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 MAX_RATIO = 200
-"""How many times larger than an archive that which is in it may be: texts come to 3 or 4 times, tables to 20."""
+"""Limit of the compression ratio of an archive: texts reach 3 or 4, tables 20."""
 FREE_BYTES = 1 << 26
-"""... but as much is always allowed."""
+"""Unpacked bytes that are allowed whatever the ratio."""
 MAX_UNPACKED = 1 << 40
-"""Bytes that all members of an archive may have together."""
+"""Limit of the unpacked bytes of an archive."""
 MAX_DEPTH = 2
-"""Archives inside one another."""
-_LARGEST_DIRECTORY = 1 << 26
-_BETWEEN = " › "
+"""Limit of nested archives."""
+_MAX_DIRECTORY = 1 << 26
+_SEPARATOR = " › "
 
 
 class Budget:
-    """How much may be unpacked from an archive and from those inside it, and how much has been."""
+    """Limits what is unpacked from an archive and from the archives inside it."""
 
     def __init__(self, name: str, packed: int, outer: "Budget | None" = None) -> None:
         self._name = name
-        self._most = min(MAX_UNPACKED, max(FREE_BYTES, packed * MAX_RATIO))
-        self._around = outer
+        self._limit = min(MAX_UNPACKED, max(FREE_BYTES, packed * MAX_RATIO))
+        self._outer = outer
         self._spent = 0
 
     def spend(self, count: int) -> None:
-        """`count` bytes more were unpacked. Raises SourceError where it is too much."""
+        """Count unpacked bytes. Raises ArchiveBomb beyond the limit."""
         self._spent += count
-        if self._spent > self._most:
+        if self._spent > self._limit:
             raise ArchiveBomb(
                 self._name,
-                _("{path} was left at {size}: it unpacks to far more than its own size, as only a trap does.").format(
-                    path=self._name, size=size(self._most)
-                ),
+                _(
+                    "{path} unpacks to far more than its size, like an archive bomb: reading stopped at {size}."
+                ).format(path=self._name, size=size(self._limit)),
                 _("If you trust it, unpack it yourself and add the folder."),
             )
-        if self._around is not None:
-            self._around.spend(count)
+        if self._outer is not None:
+            self._outer.spend(count)
 
 
 class CountingReader(io.RawIOBase):
-    """A member's bytes, counted: those that are read again only once. Can jump about, slowly."""
+    """Counts the bytes of a member, those that are read again only once. Seeking is slow."""
 
     def __init__(self, stream: IO[bytes], spend: Callable[[int], None]) -> None:
         self._stream = stream
@@ -76,9 +76,9 @@ class CountingReader(io.RawIOBase):
         return self._stream.tell()
 
     def readinto(self, buffer: "Buffer", /) -> int:
-        room = memoryview(buffer).cast("B")
-        data = self._stream.read(len(room))
-        room[: len(data)] = data
+        target = memoryview(buffer).cast("B")
+        data = self._stream.read(len(target))
+        target[: len(data)] = data
         self._spend(self._stream.tell())
         return len(data)
 
@@ -89,12 +89,12 @@ class CountingReader(io.RawIOBase):
 
 
 class ArchiveMember(InputFile):
-    """A file in an archive. `budget` is the archive's."""
+    """A file in the archive `outer`, with the budget of that archive."""
 
     def __init__(
-        self, around: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]]
+        self, outer: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]]
     ) -> None:
-        super().__init__(around.name + _BETWEEN + printable(file), printable(file), size, around.depth + 1)
+        super().__init__(outer.name + _SEPARATOR + printable(file), printable(file), size, outer.depth + 1)
         self.budget = budget
         self._unpacked = unpacked
         self._counted = 0
@@ -109,7 +109,7 @@ class ArchiveMember(InputFile):
 
 
 def printable(name: str) -> str:
-    """The name of a member without what would disturb a sentence."""
+    """The name of a member without unprintable characters, shortened."""
     return "".join(character if character.isprintable() else "�" for character in name)[:200]
 
 
@@ -117,7 +117,7 @@ def printable(name: str) -> str:
 
 
 def gzip_member(item: InputFile) -> ArchiveMember:
-    """The one file in a .gz. Raises SourceError where archives are too deep in one another."""
+    """The file in a .gz. Raises SourceError where archives are nested too deeply."""
     check_depth(item)
     name = item.basename[:-3] if item.basename.lower().endswith(".gz") else item.basename
     return ArchiveMember(
@@ -126,7 +126,7 @@ def gzip_member(item: InputFile) -> ArchiveMember:
 
 
 class _Gunzipped(gzip.GzipFile):
-    """What is in a .gz; closes the file under it too."""
+    """The content of a .gz; it also closes the compressed file."""
 
     def __init__(self, packed: BinaryIO) -> None:
         super().__init__(fileobj=packed, mode="rb")
@@ -142,7 +142,7 @@ class _Gunzipped(gzip.GzipFile):
 
 @contextlib.contextmanager
 def open_zip(item: InputFile, context: Context) -> Generator[tuple[zipfile.ZipFile, Budget]]:
-    """An archive to look into. Raises SourceError where it is damaged, or a trap."""
+    """Open an archive, with the budget for its content. Raises SourceError where it is damaged or too large."""
     with translate_read_errors(item.name), item.seekable(context.job) as stream:
         _check_directory(item, stream)
         try:
@@ -153,36 +153,36 @@ def open_zip(item: InputFile, context: Context) -> Generator[tuple[zipfile.ZipFi
             yield archive, _budget(item)
 
 
-def member(item: InputFile, archive: zipfile.ZipFile, about: zipfile.ZipInfo, budget: Budget) -> ArchiveMember:
-    """One file of an archive."""
-    name = item.name + _BETWEEN + printable(about.filename)
+def member(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> ArchiveMember:
+    """A file of an archive."""
+    name = item.name + _SEPARATOR + printable(info.filename)
 
     def unpacked() -> IO[bytes]:
-        if about.flag_bits & 1:
+        if info.flag_bits & 1:
             raise password_protected(name)
         try:
-            return archive.open(about)
+            return archive.open(info)
         except (RuntimeError, ValueError, OverflowError) as error:
             raise damaged(name, error) from error
 
-    return ArchiveMember(item, about.filename, about.file_size, budget, unpacked)
+    return ArchiveMember(item, info.filename, info.file_size, budget, unpacked)
 
 
 def _check_directory(item: InputFile, stream: BinaryIO) -> None:
-    """Raise SourceError where the list of members alone would take too much memory."""
+    """Raise SourceError where the list of members would take too much memory."""
     end = stream.seek(0, io.SEEK_END)
     start = max(0, end - (1 << 16) - 22)
     stream.seek(start)
     tail = stream.read()
     stream.seek(0)
-    place = tail.rfind(b"PK\x05\x06")
-    if place < 0 or len(tail) < place + 22:
+    position = tail.rfind(b"PK\x05\x06")
+    if position < 0 or len(tail) < position + 22:
         raise damaged(item.name, _("its list of files is missing"))
-    (length,) = struct.unpack_from("<L", tail, place + 12)
+    (length,) = struct.unpack_from("<L", tail, position + 12)
     if length == 0xFFFFFFFF:
-        wide = tail.rfind(b"PK\x06\x06")
-        length = struct.unpack_from("<Q", tail, wide + 40)[0] if 0 <= wide <= len(tail) - 48 else length
-    if length > _LARGEST_DIRECTORY:
+        zip64 = tail.rfind(b"PK\x06\x06")
+        length = struct.unpack_from("<Q", tail, zip64 + 40)[0] if 0 <= zip64 <= len(tail) - 48 else length
+    if length > _MAX_DIRECTORY:
         raise SourceError(
             _("{path} holds too many files, or is damaged.").format(path=item.name),
             _("If you trust it, unpack it yourself and add the folder."),
@@ -194,10 +194,10 @@ def _budget(item: InputFile) -> Budget:
 
 
 def check_depth(item: InputFile) -> None:
-    """Raise SourceError for an archive that is too deep inside others."""
+    """Raise SourceError for an archive that is nested too deeply in others."""
     if item.depth >= MAX_DEPTH:
         raise SourceError(
-            _("{path} is an archive in an archive in an archive: only {n} deep are read.").format(
+            _("{path} is an archive in an archive in an archive: only {n} levels are read.").format(
                 path=item.name, n=number(MAX_DEPTH)
             ),
             _("Unpack the outer one yourself and add the folder."),

@@ -1,4 +1,4 @@
-"""Tables as text (.csv, .tsv): how one is written is found out from its beginning, then a row is a record."""
+"""Tables as text (.csv, .tsv): the dialect is detected from the beginning, then each row is a record."""
 
 import contextlib
 import csv
@@ -19,17 +19,17 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
 MAX_FIELD = 1 << 26
-"""Characters of a field, and of a line."""
+"""Length limit of a field and of a line, in characters."""
 _SAMPLE = 1 << 16
-_TITLE = 80
+_MAX_HEADER = 80
+"""Length limit of a column name."""
 _DELIMITERS = ",;\t|"
 _Quoting = Literal["doubled", "escaped", "none"]
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a table is written: what stands between fields, how quotes inside quoted fields are marked, whether the
-    first row names the columns."""
+    """The format of a table: the delimiter, how quotes in quoted fields are marked, and whether there is a header."""
 
     delimiter: str
     quoting: _Quoting
@@ -44,7 +44,7 @@ class Dialect:
 
 
 def choose(item: InputFile, context: Context) -> FieldChoice:
-    """Which column of the table holds the text."""
+    """Find the column that holds the text."""
     return records.choose_field(_rows(item, context, quiet=True), context.options.text_field)
 
 
@@ -54,15 +54,15 @@ def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chu
 
 
 def _rows(item: InputFile, context: Context, quiet: bool = False) -> Iterator[Record]:
-    """The rows as records, the header left out; those with too few fields lack the last of them and are told."""
-    csv.field_size_limit(MAX_FIELD)  # of the whole process, which reads no other tables
+    """The rows as records, without the header; rows with too few fields are filled up and reported."""
+    csv.field_size_limit(MAX_FIELD)  # for the whole process, which reads no other tables
     with open_text(item, context) as stream:
         dialect = sniff(stream.read(_SAMPLE), item.suffix == ".tsv" or item.basename.lower().endswith(".tsv.gz"))
     with open_text(item, context) as stream:
         names: list[str] = []
-        short = place = 0
+        short = position = 0
         try:
-            for place, row in enumerate(dialect.rows(_lines(stream, context)), 1):
+            for position, row in enumerate(dialect.rows(_lines(stream, context)), 1):
                 if not row:
                     continue
                 if not names:
@@ -70,13 +70,13 @@ def _rows(item: InputFile, context: Context, quiet: bool = False) -> Iterator[Re
                     if dialect.header:
                         continue
                 short += 0 < len(row) < len(names)
-                yield Record(place, dict(zip_longest(names, row[: len(names)], fillvalue="")))
+                yield Record(position, dict(zip_longest(names, row[: len(names)], fillvalue="")))
         except csv.Error as error:
             raise SourceError(
                 _("{path}, row {line}: this can't be read as a table ({reason}).").format(
-                    path=item.name, line=place + 1, reason=error
+                    path=item.name, line=position + 1, reason=error
                 ),
-                _("Is a quotation mark left open there?"),
+                _("Check whether a quotation mark is missing there."),
             ) from error
     if short and not quiet and not context.quick:
         context.notice(ngettext(
@@ -98,28 +98,28 @@ def _lines(stream: TextIO, context: Context) -> Iterator[str]:
 
 
 def _unique(names: list[str]) -> list[str]:
-    """The names of the columns, each once; one without a name has its number, which is the same in all languages."""
+    """The names of the columns, made unique; a column without a name has its number, the same in all languages."""
     found: list[str] = []
-    for place, name in enumerate(names, 1):
-        plain = name.strip() or str(place)
-        found.append(plain if plain not in found else f"{plain} ({place})")
+    for column, header in enumerate(names, 1):
+        name = header.strip() or str(column)
+        found.append(name if name not in found else f"{name} ({column})")
     return found
 
 
-# --- How it is written ---------------------------------------------------------------------------------------------
+# --- Detection of the dialect --------------------------------------------------------------------------------------
 
 
 def sniff(sample: str, tabs: bool) -> Dialect:
-    """How the table that begins with `sample` is written. `tabs`: its name says that tabs stand between fields."""
+    """Detect the dialect of the table that begins with `sample`. `tabs`: its name says that it is separated by tabs."""
     cut = len(sample) >= _SAMPLE
-    best, best_worth = Dialect("\t" if tabs else ",", "doubled"), 0.0
+    best, best_score = Dialect("\t" if tabs else ",", "doubled"), 0.0
     for delimiter in "\t" if tabs else _DELIMITERS:
         for quoting in _quotings(sample, delimiter):
             dialect = Dialect(delimiter, quoting)
-            worth = _worth(_sampled(dialect, sample, cut))
-            if worth > best_worth * 1.01:
-                best, best_worth = dialect, worth
-    rows = _sampled(best, sample, cut)
+            score = _score(_sample_rows(dialect, sample, cut))
+            if score > best_score * 1.01:
+                best, best_score = dialect, score
+    rows = _sample_rows(best, sample, cut)
     return Dialect(best.delimiter, best.quoting, _has_header(rows))
 
 
@@ -130,8 +130,8 @@ def _quotings(sample: str, delimiter: str) -> tuple[_Quoting, ...]:
     return (*quoted, "none") if delimiter == "\t" else quoted
 
 
-def _sampled(dialect: Dialect, sample: str, cut: bool) -> list[list[str]]:
-    """The rows in the sample, without the last where it may be cut off."""
+def _sample_rows(dialect: Dialect, sample: str, cut: bool) -> list[list[str]]:
+    """The rows in the sample, without the last one if it may be cut off."""
     rows: list[list[str]] = []
     with contextlib.suppress(csv.Error):
         rows += dialect.rows(io.StringIO(sample))
@@ -139,25 +139,25 @@ def _sampled(dialect: Dialect, sample: str, cut: bool) -> list[list[str]]:
     return rows[:-1] if cut and len(rows) > 1 else rows
 
 
-def _worth(rows: list[list[str]]) -> float:
-    """How surely these are rows of one table: the share of them that are as long as the first, more for more columns.
+def _score(rows: list[list[str]]) -> float:
+    """How likely these are the rows of a table: the fraction with as many fields as the first, more for more columns.
 
-    A delimiter that doesn't occur gives one column: believed only where no other does better.
+    A delimiter that doesn't occur gives one column: a low score.
     """
     if not rows:
         return 0
     width = len(rows[0])
-    share = Counter(map(len, rows))[width] / len(rows)
+    same_width = Counter(map(len, rows))[width] / len(rows)
     broken = sum('"' in field for row in rows for field in row[1:-1] if field.count('"') % 2) / len(rows)
-    return share * (1 - min(broken, 0.5)) * (1 if width > 1 else 0.4) * (1 + min(width, 20) / 100)
+    return same_width * (1 - min(broken, 0.5)) * (1 if width > 1 else 0.4) * (1 + min(width, 20) / 100)
 
 
 def _has_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names the columns: short, all different, no numbers, and not like what is below."""
+    """Whether the first row is a header: short names, all different, no numbers."""
     if not rows:
         return True
     first = [name.strip() for name in rows[0]]
-    if any(len(name) > _TITLE or "\n" in name or _is_number(name) for name in first):
+    if any(len(name) > _MAX_HEADER or "\n" in name or _is_number(name) for name in first):
         return False
     named = [name for name in first if name]
     if len(set(named)) != len(named) or len(named) < len(first) - 1 or not named:

@@ -1,4 +1,4 @@
-"""Word documents (.docx): their paragraphs and tables, read as a stream from the XML inside."""
+"""Word documents (.docx): their paragraphs and tables, streamed from the XML inside."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -14,36 +14,36 @@ from llm_studio.i18n import _
 _TYPES = "[Content_Types].xml"
 _DOCUMENT = "word/document.xml"
 _BLOCK = 1 << 15
-_LONGEST_PARAGRAPH = 1 << 26
-_OLD = b"\xd0\xcf\x11\xe0"
+_MAX_PARAGRAPH = 1 << 26
+_OLE_SIGNATURE = b"\xd0\xcf\x11\xe0"
 
 
 def read_docx(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The document's text: an empty line between paragraphs, none between the points of a list and rows of a table."""
+    """The text of the document: paragraphs are separated by a blank line, list items and table rows by a line end."""
     from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
 
     with item.open() as stream:
-        if stream.read(4) == _OLD:  # Word keeps a document with a password in its old container
+        if stream.read(4) == _OLE_SIGNATURE:  # Word stores a document with a password in its old container format
             raise password_protected(item.name)
     with open_zip(item, context) as (archive, budget):
         name = _document(item, archive)
         part = member(item, archive, archive.getinfo(name), budget)
-        written = _DocumentText()
-        parser: Any = etree.XMLParser(target=written, resolve_entities=False, no_network=True, load_dtd=False)
+        document = _DocumentText()
+        parser: Any = etree.XMLParser(target=document, resolve_entities=False, no_network=True, load_dtd=False)
         try:
             with translate_read_errors(item.name), part.open() as stream:
                 while block := stream.read(_BLOCK):
                     context.job.check()
                     parser.feed(block)
-                    if written.has_types:
+                    if document.has_types:
                         raise damaged(item.name, _("it declares XML types of its own, which no document does"))
-                    if written.held > _LONGEST_PARAGRAPH:
-                        raise too_large(item.name, _LONGEST_PARAGRAPH)
-                    yield Chunk(written.take(), False)
+                    if document.held > _MAX_PARAGRAPH:
+                        raise too_large(item.name, _MAX_PARAGRAPH)
+                    yield Chunk(document.take(), False)
             parser.close()
         except etree.LxmlError as error:
             raise damaged(item.name, error) from error
-        yield Chunk(written.take(), True)
+        yield Chunk(document.take(), True)
 
 
 def _document(item: InputFile, archive: zipfile.ZipFile) -> str:
@@ -57,7 +57,7 @@ def _document(item: InputFile, archive: zipfile.ZipFile) -> str:
 
 
 class _DocumentText:
-    """What is written in a document, gathered from the parser's events."""
+    """Collects the text of a document from the parser's events."""
 
     def __init__(self) -> None:
         self.has_types = False
@@ -68,21 +68,21 @@ class _DocumentText:
         self._in_text = False
         self._in_list = self._after_list = False
         self._tables = self._skipped = 0
-        self.held = 0  # characters of the paragraph, or of the row of a table
+        self.held = 0  # characters of the current paragraph or table row
         self._begun = False
 
     def take(self) -> str:
-        """The text that is certain by now, each part once."""
+        """Return the text that is complete and forget it."""
         text = "".join(self._out)
         self._out.clear()
         return text
 
     def doctype(self, *_about: object) -> None:
-        """A document type: only a trap has one."""
+        """A document type: only malicious files have one."""
         self.has_types = True
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element begins."""
+        """An element starts."""
         del attributes
         name = tag.rpartition("}")[2]
         if name in ("Fallback", "del", "moveFrom") or self._skipped:
@@ -97,7 +97,7 @@ class _DocumentText:
             self._paragraph.append("\u2011")
         elif name == "tbl":
             self._tables += 1
-            self._after_list = self._after_list and self._tables > 1  # between a list and a table there is a gap
+            self._after_list = self._after_list and self._tables > 1  # a blank line between a list and a table
         elif name == "numPr":
             self._in_list = True
 
@@ -115,7 +115,7 @@ class _DocumentText:
             self._row.append(" ".join(self._cell))
             self._cell.clear()
         elif name == "tr" and self._tables == 1:
-            self._let_out("\t".join(self._row).strip(), True)
+            self._emit("\t".join(self._row).strip(), True)
             self._row.clear()
         elif name == "tbl":
             self._tables = max(0, self._tables - 1)
@@ -138,10 +138,10 @@ class _DocumentText:
             if text:
                 self._cell.append(text)
         else:
-            self._let_out(text, self._in_list)
+            self._emit(text, self._in_list)
         self._in_list = False
 
-    def _let_out(self, text: str, close_to_next: bool) -> None:
+    def _emit(self, text: str, close_to_next: bool) -> None:
         self.held = 0
         if text:
             gap = "\n" if close_to_next and self._after_list else "\n\n"

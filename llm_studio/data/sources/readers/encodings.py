@@ -1,6 +1,6 @@
-"""From bytes to characters: which encoding a text is in, and what is no text at all.
+"""Text encodings: detecting the encoding of a file, and files that aren't text.
 
-Lines end with LF in what is read, also where the file has CR LF or CR.
+Line ends (CR LF, CR) are read as LF.
 """
 
 import codecs
@@ -12,11 +12,11 @@ from typing import BinaryIO, TextIO
 
 from llm_studio.data.sources.readers.context import Context, Encoding
 from llm_studio.data.sources.readers.errors import no_text
-from llm_studio.data.sources.readers.items import CHUNK, InputFile
+from llm_studio.data.sources.readers.items import BLOCK, InputFile
 from llm_studio.errors import SourceError
 from llm_studio.i18n import N_, _, number
 
-_MARKS = {  # the longer first: a mark of UTF-32 begins with one of UTF-16
+_BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): Encoding("utf-32", "UTF-32"),
     (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE): Encoding("utf-16", "UTF-16"),
 }
@@ -33,7 +33,7 @@ _SAMPLE = 1 << 15
 
 
 def detect_encoding(item: InputFile, context: Context) -> Encoding:
-    """The encoding of a file. Raises SourceError where it is empty or holds no text."""
+    """Detect the encoding of a file. Raises SourceError where it is empty or isn't text."""
     with item.open() as stream:
         head = stream.read(_SAMPLE)
         if not head:
@@ -42,17 +42,17 @@ def detect_encoding(item: InputFile, context: Context) -> Encoding:
             if head.startswith(signatures):
                 raise SourceError(
                     _("{path} is not text but {kind}.").format(path=item.name, kind=_(kind)),
-                    _("Give it the ending of its kind, or save it in its own program as plain text (.txt)."),
+                    _("Give it the right file extension, or save it as plain text (.txt) with its usual program."),
                 )
-        for marks, encoding in _MARKS.items():
+        for marks, encoding in _BYTE_ORDER_MARKS.items():
             if head.startswith(marks):
                 if _is_binary(head.decode(encoding.codec, "replace")):
                     raise _not_text(item.name)
                 return encoding
-        wrong = _first_wrong_byte(head, stream, item.name, context)
-        if wrong is None:
+        invalid = _first_invalid_byte(head, stream, item.name, context)
+        if invalid is None:
             return Encoding("utf-8-sig", "UTF-8", exact=not context.quick)
-    return _guess(item, wrong)
+    return _guess(item, invalid)
 
 
 def _is_binary(text: str) -> bool:
@@ -61,39 +61,41 @@ def _is_binary(text: str) -> bool:
 
 def _not_text(name: str) -> SourceError:
     return SourceError(
-        _("{path} is not text: it holds bytes that no text has.").format(path=name),
-        _("If it is a text after all, open it in an editor and save it as UTF-8."),
+        _("{path} is not a text file: it contains binary data.").format(path=name),
+        _("If it is text after all, open it in an editor and save it as UTF-8."),
     )
 
 
-def _first_wrong_byte(chunk: bytes, stream: BinaryIO, name: str, context: Context) -> int | None:
-    """Where a stream that begins with `chunk` is not UTF-8; None if it is, all through, or in its first megabyte where
-    a quick look is wanted. Raises SourceError where it is not text at all."""
+def _first_invalid_byte(block: bytes, stream: BinaryIO, name: str, context: Context) -> int | None:
+    """The position of the first byte that isn't UTF-8 in a stream that begins with `block`; None without any.
+
+    In a quick preview, only the first megabyte is checked. Raises SourceError where the stream isn't text.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    wrong: int | None = None
+    invalid: int | None = None
     position = controls = 0
     ended = False
     while not ended:
         context.job.check()
-        ended = not chunk
-        controls += len(chunk.translate(None, _NOT_CONTROL))
-        if b"\0" in chunk or controls * 20 > position + len(chunk):
+        ended = not block
+        controls += len(block.translate(None, _NOT_CONTROL))
+        if b"\0" in block or controls * 20 > position + len(block):
             raise _not_text(name)
-        if wrong is None:
+        if invalid is None:
             try:
-                decoder.decode(chunk, final=ended)
+                decoder.decode(block, final=ended)
             except UnicodeDecodeError as error:
-                wrong = position + error.start
-        position += len(chunk)
-        if context.quick and position >= CHUNK:
+                invalid = position + error.start
+        position += len(block)
+        if context.quick and position >= BLOCK:
             break
-        chunk = stream.read(CHUNK)
-    return wrong
+        block = stream.read(BLOCK)
+    return invalid
 
 
 @contextmanager
 def open_text(item: InputFile, context: Context, declared: str | None = None) -> Generator[TextIO]:
-    """The characters of a file. `declared`: the codec that the file itself names, used where it isn't Unicode."""
+    """Open a text file. `declared`: the codec that the file itself specifies, used where it isn't Unicode."""
     encoding = detect_encoding(item, context)
     if declared and encoding.guessed:
         encoding = Encoding(declared, declared.upper())
@@ -103,10 +105,10 @@ def open_text(item: InputFile, context: Context, declared: str | None = None) ->
 
 
 def report_encoding(item: InputFile, encoding: Encoding, replaced: int, context: Context) -> None:
-    """Say how a file was read, where it wasn't plain."""
+    """Report the encoding of a file if it was guessed, or if characters were replaced."""
     text = _("{file} was read as {encoding}.").format(file=item.basename, encoding=encoding.name)
     if replaced:
-        text += " " + _("Characters that could not be read, and became �: {count}.").format(count=number(replaced))
+        text += " " + _("Unreadable characters, replaced by �: {count}.").format(count=number(replaced))
     if encoding.guessed or replaced:
         context.notice(text)
 
@@ -119,10 +121,10 @@ _SYMBOL_IN_WORD = re.compile("[A-Za-zÀ-ÿ][‚„†‡ˆ‰‹›•˜™¡¢�
 _NAMES = {"mac_roman": "Mac Roman", "iso8859_15": "ISO 8859-15", "koi8_r": "KOI8-R", "shift_jis": "Shift JIS"}
 
 
-def _guess(item: InputFile, wrong: int) -> Encoding:
-    """The likeliest encoding of a text that is not UTF-8 at byte `wrong`."""
+def _guess(item: InputFile, invalid: int) -> Encoding:
+    """The most likely encoding of a text that is not UTF-8 at byte `invalid`."""
     with item.open() as stream:
-        sample = b" ".join(_sample(stream, start) for start in sorted({0, max(0, wrong - _SAMPLE // 2)}))
+        sample = b" ".join(_sample(stream, start) for start in sorted({0, max(0, invalid - _SAMPLE // 2)}))
     as_utf8 = sample.decode("utf-8", "replace")
     if _beyond_ascii(as_utf8) > 5 * as_utf8.count("\ufffd"):
         return Encoding("utf-8-sig", "UTF-8", guessed=True)  # with a few damaged bytes
@@ -132,10 +134,10 @@ def _guess(item: InputFile, wrong: int) -> Encoding:
 
 
 def _most_likely(sample: bytes) -> str:
-    """The codec that charset-normalizer finds likeliest; Windows-1252 where it fits as well.
+    """The codec that charset-normalizer finds most likely; Windows-1252 where it fits as well.
 
-    Left alone it takes a short French text for Baltic. Symbols inside words betray what is not Western European:
-    the Polish ł that becomes ³, the é of MS-DOS that becomes ‚.
+    On its own, charset-normalizer takes a short French text for Baltic. Symbols inside words show that a text isn't
+    Western European: the Polish ł that becomes ³, the é of MS-DOS that becomes ‚.
     """
     from charset_normalizer import from_bytes
 
@@ -153,7 +155,7 @@ def _beyond_ascii(text: str) -> int:
 
 
 def _sample(stream: BinaryIO, start: int) -> bytes:
-    """Some bytes from about `start`, whole words so that no character is cut."""
+    """Some bytes from about `start`, complete words so that no character is cut."""
     stream.seek(start)
     sample = stream.read(_SAMPLE)
     words = sample.split()

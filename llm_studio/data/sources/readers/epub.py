@@ -1,7 +1,7 @@
-"""Electronic books (.epub): the chapters in the order of reading, as one document a book.
+"""E-books (.epub): the chapters in reading order, each book as one document.
 
-A book is one document so that a context can span the end of a chapter; what is too long for one side of the split
-is cut there.
+A book is one document so that a context can span the end of a chapter; a book that is too long for the split into
+training and validation is cut there.
 """
 
 import posixpath
@@ -22,43 +22,43 @@ from llm_studio.i18n import _
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
-_LARGEST_CHAPTER = 1 << 26
-_CLOSED_AT_ONCE = re.compile(rb"<([A-Za-z][\w:.-]*)(\s[^<>]*?)?/>")
+_MAX_CHAPTER = 1 << 26
+_SELF_CLOSING = re.compile(rb"<([A-Za-z][\w:.-]*)(\s[^<>]*?)?/>")
 _VOID = frozenset(b"area base br col embed hr img input link meta param source track wbr".split())
 _BLOCK = 1 << 15
 
 
 def read_epub(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The book as one document, an empty line between chapters."""
+    """The book as one document, with a blank line between chapters."""
     with open_zip(item, context) as (archive, budget):
         book = _Book(item, context, archive, budget)
-        begun = False
+        started = False
         for chapter in book.spine():
-            within = False
+            in_chapter = False
             for text in book.text(chapter):
                 if text:
-                    yield Chunk(text if within or not begun else "\n\n" + text, False)
-                    begun = within = True
+                    yield Chunk(text if in_chapter or not started else "\n\n" + text, False)
+                    started = in_chapter = True
         yield Chunk("", True)
 
 
 class _Book:
-    """The parts of a book."""
+    """The files of a book."""
 
     def __init__(self, item: InputFile, context: Context, archive: zipfile.ZipFile, budget: Budget) -> None:
         self._item = item
         self._context = context
         self._archive = archive
         self._budget = budget
-        self._names = {about.filename: about for about in archive.infolist()}
+        self._names = {info.filename: info for info in archive.infolist()}
 
     def spine(self) -> list[str]:
-        """The names of the chapters, in order. Raises SourceError where there are none, or where they are locked."""
+        """The names of the chapters, in order. Raises SourceError where there are none, or where they are encrypted."""
         container = self._xml(_CONTAINER)
         packages = [e.get("full-path", "") for e in container.iter() if _local(e) == "rootfile"]
         package = next((name for name in packages if name in self._names), None)
         if package is None:
-            raise damaged(self._item.name, _("it doesn't tell where its chapters are"))
+            raise damaged(self._item.name, _("its list of chapters is missing"))
         content = self._xml(package)
         folder = posixpath.dirname(package)
         listed = {e.get("id", ""): e for e in content.iter() if _local(e) == "item"}
@@ -72,34 +72,34 @@ class _Book:
                 names.append(name)
         names = list(dict.fromkeys(names))
         if not names:
-            raise damaged(self._item.name, _("it doesn't tell where its chapters are"))
-        self._check_locks(set(names))
+            raise damaged(self._item.name, _("its list of chapters is missing"))
+        self._check_encryption(set(names))
         return names
 
-    def _check_locks(self, chapters: set[str]) -> None:
+    def _check_encryption(self, chapters: set[str]) -> None:
         if _ENCRYPTION in self._names:
-            locked = {
+            encrypted = {
                 unquote(e.get("URI", "")) for e in self._xml(_ENCRYPTION).iter() if _local(e) == "CipherReference"
             }
-            if locked & chapters:
+            if encrypted & chapters:
                 raise password_protected(self._item.name)
 
     def text(self, name: str) -> Iterator[str]:
-        """What is seen of a chapter, part by part."""
+        """The visible text of a chapter, in parts."""
         page = self._bytes(name)
         encoding = html.declared_encoding(page[:4096])
         if page.startswith((b"\xff\xfe", b"\xfe\xff")):
             encoding = "utf-16"
         page = page.decode(encoding or "utf-8-sig", "replace").encode()
-        page = _CLOSED_AT_ONCE.sub(_with_an_end, page)
-        seen = html.VisibleText(web_page=False)
-        feed = html.parser(seen)
+        page = _SELF_CLOSING.sub(_with_end_tag, page)
+        visible = html.VisibleText(web_page=False)
+        feed = html.parser(visible)
         for start in range(0, len(page), _BLOCK):
             self._context.job.check()
             feed.feed(page[start : start + _BLOCK])
-            yield seen.take()
+            yield visible.take()
         html.finish(feed)
-        yield seen.take()
+        yield visible.take()
 
     def _xml(self, name: str) -> Any:
         """The root of one of the small files that describe the book."""
@@ -119,10 +119,10 @@ class _Book:
     def _bytes(self, name: str) -> bytes:
         part = member(self._item, self._archive, self._names[name], self._budget)
         with translate_read_errors(part.name), part.open() as stream:
-            content = stream.read(_LARGEST_CHAPTER + 1)
+            content = stream.read(_MAX_CHAPTER + 1)
         self._context.job.check()
-        if len(content) > _LARGEST_CHAPTER:
-            raise too_large(part.name, _LARGEST_CHAPTER)
+        if len(content) > _MAX_CHAPTER:
+            raise too_large(part.name, _MAX_CHAPTER)
         return content
 
 
@@ -130,8 +130,8 @@ def _local(element: Any) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def _with_an_end(found: re.Match[bytes]) -> bytes:
-    """An element closed at once, as XHTML has it, written so that HTML understands it."""
+def _with_end_tag(found: re.Match[bytes]) -> bytes:
+    """A self-closing element of XHTML, written as HTML."""
     if found[1].lower() in _VOID:
         return found[0]
     return b"<%b%b></%b>" % (found[1], found[2] or b"", found[1])

@@ -1,4 +1,4 @@
-"""What can be wrong with a file that is read, as errors for the user."""
+"""Problems of files that are read, as errors for the user."""
 
 import contextlib
 import io
@@ -13,7 +13,7 @@ from llm_studio.i18n import _, size
 
 
 class ArchiveBomb(SourceError):  # noqa: N818
-    """An archive, `name`, that unpacks to too much: nothing more is read of it."""
+    """The archive `name` unpacks to too much: nothing more is read from it."""
 
     def __init__(self, name: str, what: str, to_do: str) -> None:
         super().__init__(what, to_do)
@@ -21,12 +21,12 @@ class ArchiveBomb(SourceError):  # noqa: N818
 
 
 def no_text(name: str) -> SourceError:
-    """There is no text in the file."""
+    """The file contains no text."""
     return SourceError(_("There is no text in {path}.").format(path=name), _("Choose another file."))
 
 
 def too_large(name: str, limit: int) -> SourceError:
-    """A file that would have to be held as a whole, and can't."""
+    """The file would have to be held in memory as a whole."""
     return SourceError(
         _("{path} is too large to be read: more than {size}.").format(path=name, size=size(limit)),
         _("Split it into smaller ones, or save it as plain text (.txt)."),
@@ -34,30 +34,32 @@ def too_large(name: str, limit: int) -> SourceError:
 
 
 def damaged(name: str, reason: object) -> SourceError:
-    """A file that isn't what its name says, or was cut off."""
+    """The file isn't what its suffix says, or was cut off."""
     text = " ".join(str(reason).split())[:200].rstrip(".")
     return SourceError(
-        _("{path} is damaged or not what its name says: {reason}.").format(path=name, reason=text or _("cut off")),
+        _("{path} is damaged, or not of the kind that its name says: {reason}.").format(
+            path=name, reason=text or _("cut off")
+        ),
         _("Download or save it again; check that it opens in its usual program."),
     )
 
 
 def password_protected(name: str) -> SourceError:
-    """A file that asks for a password."""
+    """The file requires a password."""
     return SourceError(
-        _("{path} is protected by a password or by encryption.").format(path=name),
-        _("Save a copy without protection in its own program, and add that."),
+        _("{path} is encrypted or protected by a password.").format(path=name),
+        _("Save an unprotected copy with the program it was made with, and add that."),
     )
 
 
 @contextlib.contextmanager
 def translate_read_errors(name: str) -> Generator[None]:
-    """Turn the operating system's refusals to read, and what archives say when damaged, into a SourceError."""
+    """Translate errors of the operating system and of damaged archives into SourceError."""
     try:
         yield
     except PermissionError as error:
         raise SourceError(
-            _("{path} may not be read.").format(path=name),
+            _("There is no permission to read {path}.").format(path=name),
             _("Close the program that uses it, or ask its owner for permission."),
         ) from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, struct.error, NotImplementedError) as error:
@@ -67,7 +69,7 @@ def translate_read_errors(name: str) -> Generator[None]:
     except io.UnsupportedOperation as error:
         raise damaged(name, error) from error
     except OSError as error:
-        if error.errno is None:  # not the system but a library: a wrong checksum, a wrong first byte
+        if error.errno is None:  # not from the system but from a library: a wrong checksum or signature
             raise damaged(name, error) from error
         raise SourceError(
             _("{path} can't be read: {reason}.").format(path=name, reason=error.strerror or error),

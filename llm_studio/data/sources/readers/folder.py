@@ -1,4 +1,4 @@
-"""Many files at once: those of a folder, or of an archive. One that fails doesn't hold up the rest."""
+"""The files of a folder or an archive. If one can't be read, the others still are."""
 
 import os
 import zipfile
@@ -16,15 +16,17 @@ from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
 
 MAX_REPORTED = 100
-"""So many files that were left out are told one by one."""
+"""Number of skipped files that are reported one by one."""
 
 
 def list_files(folder: Path, job: Job) -> list[Path]:
-    """The files of a folder and its subfolders that can be read, sorted; hidden ones are passed over. Raises
-    SourceError where there are none."""
+    """The readable files of a folder and its subfolders, sorted; hidden ones are skipped.
+
+    Raises SourceError where there are none.
+    """
     found: list[Path] = []
     with translate_read_errors(str(folder)):
-        os.listdir(folder)  # noqa: PTH208  says why, where walking is silent
+        os.listdir(folder)  # noqa: PTH208  raises an error where os.walk is silent
         for root, folders, names in os.walk(folder):
             job.check()
             folders[:] = [name for name in folders if name[0] != "."]
@@ -36,15 +38,15 @@ def list_files(folder: Path, job: Job) -> list[Path]:
 
 
 def members(item: InputFile, archive: zipfile.ZipFile, budget: Budget) -> list[ArchiveMember]:
-    """The files in an archive that can be read, sorted by name; hidden ones are passed over."""
+    """The readable files in an archive, sorted by name; hidden ones are skipped."""
     check_depth(item)
     found: dict[str, ArchiveMember] = {}
-    for about in archive.infolist():
-        parts = PurePosixPath(about.filename.replace("\\", "/")).parts
-        if about.is_dir() or not parts or any(map(_is_hidden, parts)):
+    for info in archive.infolist():
+        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+        if info.is_dir() or not parts or any(map(_is_hidden, parts)):
             continue
         if Path(parts[-1]).suffix.lower() in SUFFIXES:
-            found.setdefault(about.filename, member(item, archive, about, budget))
+            found.setdefault(info.filename, member(item, archive, info, budget))
     return [found[name] for name in sorted(found)]
 
 
@@ -53,53 +55,55 @@ def _is_hidden(part: str) -> bool:
 
 
 def disk_files(
-    paths: Sequence[Path], at: ReadProgress, refuse: Callable[[str, SourceError], None]
+    paths: Sequence[Path], progress: ReadProgress, skip: Callable[[str, SourceError], None]
 ) -> Iterator[InputFile]:
-    """The files at `paths`; one that has gone meanwhile is refused."""
+    """The files at `paths`; those that have disappeared meanwhile are passed to `skip`."""
     for path in paths:
         try:
             with translate_read_errors(str(path)):
-                item = DiskFile(path, at)
+                item = DiskFile(path, progress)
         except SourceError as error:
-            refuse(str(path), error)
+            skip(str(path), error)
             continue
         yield item
-        at.finish(item.size)
+        progress.finish(item.size)
 
 
 def no_readable_files(name: str) -> SourceError:
-    """A folder or an archive without a file of a kind that can be read."""
+    """The folder or archive contains no file of a readable kind."""
     return SourceError(
-        _("{folder} holds no texts: {kinds} files are read.").format(folder=name, kinds=", ".join(SUFFIXES)),
-        _("Choose another folder, or save the texts as one of these."),
+        _("There are no texts in {folder}. Files that can be read: {kinds}.").format(
+            folder=name, kinds=", ".join(SUFFIXES)
+        ),
+        _("Choose another folder, or save the texts in one of these formats."),
     )
 
 
 def read_many(
     name: str, count: int, items: Iterator[InputFile], context: Context,
-    pieces: Callable[[InputFile, Context], Iterator[Chunk]],
+    chunks_of: Callable[[InputFile, Context], Iterator[Chunk]],
 ) -> Iterator[Chunk]:  # fmt: skip
     """The documents of all `items`, the `count` files of the folder or archive `name`.
 
-    A file that can't be read is left out and told. Raises SourceError where none can.
+    A file that can't be read is skipped and reported. Raises SourceError where none can be read.
     """
-    before, good = len(context.skipped), 0
+    skipped_before, read = len(context.skipped), 0
     for item in items:
-        ended, some = True, False
+        ended, started = True, False
         try:
-            for piece in pieces(item, context):
-                yield piece
-                ended, some = piece.ends, True
+            for chunk in chunks_of(item, context):
+                yield chunk
+                ended, started = chunk.ends, True
         except SourceError as error:
             if isinstance(error, ArchiveBomb) and error.name == name:
                 raise
-            skip_file(item.name, error, some, context)
+            skip_file(item.name, error, started, context)
             if not ended:  # the disk failed in the middle of a document
                 yield Chunk("", True)
         else:
-            good += 1
-    if not good and len(context.skipped) > before:
-        first = context.skipped[before][1]
+            read += 1
+    if not read and len(context.skipped) > skipped_before:
+        first = context.skipped[skipped_before][1]
         raise SourceError(
             ngettext(
                 "The only file in {folder} can't be read. {reason}",
@@ -109,17 +113,17 @@ def read_many(
         )  # fmt: skip
 
 
-def skip_file(name: str, error: SourceError, begun: bool, context: Context) -> None:
-    """Note that a file is left out, or what comes after its beginning; tell the first ones."""
+def skip_file(name: str, error: SourceError, started: bool, context: Context) -> None:
+    """Record that a file, or the rest of it, is skipped; the first ones are reported."""
     context.skipped.append((name, error))
     if len(context.skipped) <= MAX_REPORTED:
-        text = _("Only the beginning was read: {reason}") if begun else _("Left out: {reason}")
+        text = _("Only the beginning was read: {reason}") if started else _("Skipped: {reason}")
         context.notice(text.format(reason=error))
 
 
 def report_remaining(context: Context) -> None:
-    """Say how many more files were left out than were told."""
+    """Report the number of skipped files that were not reported one by one."""
     more = len(context.skipped) - MAX_REPORTED
     if more > 0:
-        context.notice(ngettext("{n} more file was left out.", "{n} more files were left out.", more).format(
+        context.notice(ngettext("{n} more file was skipped.", "{n} more files were skipped.", more).format(
             n=number(more)))  # fmt: skip

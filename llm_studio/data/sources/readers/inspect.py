@@ -1,4 +1,4 @@
-"""A first look at a file, an archive or a folder before it is added: quick, whatever its size."""
+"""A preview of a file, an archive or a folder before it is added: quick, whatever its size."""
 
 import time
 from collections import Counter
@@ -23,22 +23,22 @@ from llm_studio.jobs import Job
 FIRST_DOCUMENTS = 5
 MAX_SHOWN = 1000
 """Characters shown of a document."""
-_MOST_READ = 1_000_000
-_PATIENCE = 2.0
-"""Seconds after which no other file of a folder is looked into."""
+_MAX_READ = 1_000_000
+_TIME_LIMIT = 2.0
+"""Seconds after which no other file of a folder is inspected."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What there is to be seen of a path before it is added.
+    """The preview of a path.
 
-    `kind` is a file's ending without the dot, "folder" or "zip". `encoding` is its name, "" where the kind has none
-    of its own; `encoding_guessed`: nothing in the file tells it. `columns` are those of a file of records, `text_field`
-    the one that would be taken, `field_guessed` when nobody named it; None in a source of `conversations`.
-    `documents` are the first ones, at most SHORTENED characters each. `problem` says why there are none.
+    `kind` is the suffix of a file without the dot, "folder" or "zip". `encoding` is the name of the encoding, "" for
+    kinds without one; `encoding_guessed`: the file doesn't specify it. `columns` are those of a file of records,
+    `text_field` the one with the text, None for `conversations`; `field_guessed`: the user didn't name it.
+    `documents` are the first ones, at most MAX_SHOWN characters each. `problem` says why there are none.
 
-    Of a folder or an archive: `files` that can be read by their kind, `bytes` in all, how many were `tried`, those
-    `refused` with their reasons, `counts` by kind. What is seen of columns is of the first file that has any.
+    For a folder or an archive: the number of readable `files` and their `bytes`, how many were `tried`, those that were
+    `refused` with the reasons, `counts` by suffix. The columns are those of the first file that has any.
     """
 
     path: Path
@@ -60,7 +60,7 @@ class Inspection:
 
 
 def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
-    """What is at `path`. Raises SourceError where nothing can be read, Cancelled when the job is to stop."""
+    """Inspect `path`. Raises SourceError where nothing can be read, Cancelled."""
     notes: list[str] = []
     context = Context(options, notes.append, job, quick=True)
     name = str(path)
@@ -72,18 +72,20 @@ def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
             if path.is_dir():
                 found = list_files(path, job)
                 items = list(disk_files(found, ReadProgress(), ignore_notice))
-                seen = _look_at_several(path, "folder", items, context)
+                inspection = _inspect_many(path, "folder", items, context)
             else:
                 item = DiskFile(path)
                 inner = decompressed(item)
-                seen = _look_into_zip(path, inner, context) if inner.suffix == ".zip" else _look_at_one(item, context)
+                inspection = (
+                    _inspect_zip(path, inner, context) if inner.suffix == ".zip" else _inspect_file(item, context)
+                )
     finally:
         context.workers.end()
-    return replace(seen, path=path, notes=tuple(notes))
+    return replace(inspection, path=path, notes=tuple(notes))
 
 
-def _look_at_one(item: InputFile, context: Context) -> Inspection:
-    """What is in one file. Raises SourceError where it can't be read."""
+def _inspect_file(item: InputFile, context: Context) -> Inspection:
+    """Inspect a single file. Raises SourceError where it can't be read."""
     inner = decompressed(item)
     choice = field_choice_of(inner, context)
     documents: tuple[str, ...] = ()
@@ -102,25 +104,25 @@ def _look_at_one(item: InputFile, context: Context) -> Inspection:
     ), choice)  # fmt: skip
 
 
-def _with_choice(seen: Inspection, choice: FieldChoice | None) -> Inspection:
+def _with_choice(inspection: Inspection, choice: FieldChoice | None) -> Inspection:
     if choice is None:
-        return seen
-    return replace(seen, columns=choice.columns, text_field=choice.field, field_guessed=choice.guessed,
+        return inspection
+    return replace(inspection, columns=choice.columns, text_field=choice.field, field_guessed=choice.guessed,
                    conversations=choice.conversations)  # fmt: skip
 
 
-def _look_into_zip(path: Path, item: InputFile, context: Context) -> Inspection:
+def _inspect_zip(path: Path, item: InputFile, context: Context) -> Inspection:
     with ExitStack() as stack:
         archive, budget = stack.enter_context(open_zip(item, context))
-        inside = members(item, archive, budget)
-        if not inside:
+        inner_files = members(item, archive, budget)
+        if not inner_files:
             raise no_readable_files(item.name)
-        return _look_at_several(path, "zip", inside, context)
+        return _inspect_many(path, "zip", inner_files, context)
 
 
-def _look_at_several(path: Path, kind: str, items: Sequence[InputFile], context: Context) -> Inspection:
-    """What is in the files of a folder or an archive, as many as can be looked into in a moment."""
-    began = time.monotonic()
+def _inspect_many(path: Path, kind: str, items: Sequence[InputFile], context: Context) -> Inspection:
+    """Inspect as many files of a folder or an archive as the time limit allows."""
+    start = time.monotonic()
     detect_conversations(items, context)
     documents: list[str] = []
     refused: list[tuple[str, str]] = []
@@ -128,17 +130,17 @@ def _look_at_several(path: Path, kind: str, items: Sequence[InputFile], context:
     tried = 0
     for item in items:
         context.job.check()
-        if tried and time.monotonic() - began > _PATIENCE:
+        if tried and time.monotonic() - start > _TIME_LIMIT:
             break
         tried += 1
         try:
-            seen = _look_inside(item, context, FIRST_DOCUMENTS - len(documents))
+            inspection = _inspect_one_of_many(item, context, FIRST_DOCUMENTS - len(documents))
         except SourceError as error:
             refused.append((item.name, str(error)))
             continue
-        documents += seen.documents
-        if best is None or (seen.columns and not best.columns):
-            best = seen
+        documents += inspection.documents
+        if best is None or (inspection.columns and not best.columns):
+            best = inspection
     if best is None and tried == len(items):
         raise SourceError(
             _("None of the files in {folder} can be read. The first: {reason}").format(
@@ -152,28 +154,28 @@ def _look_at_several(path: Path, kind: str, items: Sequence[InputFile], context:
     )  # fmt: skip
 
 
-def _look_inside(item: InputFile, context: Context, wanted: int) -> Inspection:
-    """What is in one of several files; its first `wanted` documents, or whether there are any."""
+def _inspect_one_of_many(item: InputFile, context: Context, count: int) -> Inspection:
+    """Inspect one of several files: its first `count` documents, or at least whether there are any."""
     context.encoding = None
     choice = field_choice_of(item, context)
-    documents = tuple(_first_documents(item, context, max(1, wanted)))
+    documents = tuple(_first_documents(item, context, max(1, count)))
     encoding = context.encoding
     return _with_choice(Inspection(
         Path(item.name), item.suffix.lstrip("."), encoding.name if encoding else "",
-        encoding.guessed if encoding else False, documents=documents[: max(0, wanted)],
+        encoding.guessed if encoding else False, documents=documents[: max(0, count)],
     ), choice)  # fmt: skip
 
 
 def _first_documents(item: InputFile, context: Context, count: int) -> Iterator[str]:
-    """The first documents, shortened; fewer where they are long."""
+    """The first documents, shortened; fewer if they are long."""
     text, read = "", 0
-    for piece in islice(chunks_of(item, context), 10_000):
-        read += len(piece.text)
+    for chunk in islice(chunks_of(item, context), 10_000):
+        read += len(chunk.text)
         if len(text) <= MAX_SHOWN:
-            text += piece.text[: MAX_SHOWN + 1]
-        if piece.ends or read > _MOST_READ:
+            text += chunk.text[: MAX_SHOWN + 1]
+        if chunk.ends or read > _MAX_READ:
             yield text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
             text = ""
             count -= 1
-            if count <= 0 or read > _MOST_READ:
+            if count <= 0 or read > _MAX_READ:
                 return

@@ -10,39 +10,42 @@ from typing import BinaryIO
 from llm_studio.data.sources.readers.errors import too_large
 from llm_studio.jobs import Job
 
-CHUNK = 1 << 20
+BLOCK = 1 << 20
 """Bytes read at once."""
 
-LARGEST_DOCUMENT = 1 << 28
-"""Bytes of the largest document that is read as a whole, not as a stream (.pdf from an archive, a book's chapter)."""
+MAX_DOCUMENT = 1 << 28
+"""Size limit of a document that is read as a whole, not as a stream (a .pdf in an archive)."""
 _IN_MEMORY = 1 << 24
-_LARGEST_COPY = 1 << 32
+_MAX_COPY = 1 << 32
 
 
 class InputFile(ABC):
-    """One file. `name` is for people, `file` its last part, `size` its bytes as far as known, `depth` the number of
-    archives around it."""
+    """One file to read.
 
-    def __init__(self, name: str, file: str, size: int, depth: int = 0) -> None:
+    `name` is its path for messages, `basename` the last part of it, `size` its bytes as far as known, `depth` the
+    number of archives it is nested in.
+    """
+
+    def __init__(self, name: str, basename: str, size: int, depth: int = 0) -> None:
         self.name = name
-        self.basename = file
-        self.suffix = Path(file).suffix.lower()
+        self.basename = basename
+        self.suffix = Path(basename).suffix.lower()
         self.size = size
         self.depth = depth
 
     @abstractmethod
     def open(self) -> BinaryIO:
-        """A stream from the file's beginning; several may be asked for, one after the other."""
+        """A stream from the beginning of the file; it can be opened several times, one after the other."""
 
     @contextlib.contextmanager
     def seekable(self, job: Job) -> Generator[BinaryIO]:
-        """A stream in which to jump about: a member of an archive is first copied into a temporary file."""
+        """A seekable stream: a member of an archive is first copied to a temporary file."""
         with self.open() as stream, tempfile.SpooledTemporaryFile(_IN_MEMORY) as copy:
-            while chunk := stream.read(CHUNK):
+            while block := stream.read(BLOCK):
                 job.check()
-                if copy.tell() + len(chunk) > _LARGEST_COPY:
-                    raise too_large(self.name, _LARGEST_COPY)
-                copy.write(chunk)
+                if copy.tell() + len(block) > _MAX_COPY:
+                    raise too_large(self.name, _MAX_COPY)
+                copy.write(block)
             copy.seek(0)
             yield copy  # pyright: ignore[reportReturnType]  it has all that a BinaryIO has
 
@@ -53,12 +56,12 @@ class DiskFile(InputFile):
     def __init__(self, path: Path, progress: "ReadProgress | None" = None) -> None:
         super().__init__(str(path), path.name, path.stat().st_size)
         self.path = path
-        self._at = progress
+        self._progress = progress
 
     def open(self) -> BinaryIO:
         stream = self.path.open("rb")
-        if self._at is not None:
-            self._at.track(stream)
+        if self._progress is not None:
+            self._progress.track(stream)
         return stream
 
     @contextlib.contextmanager
@@ -68,24 +71,24 @@ class DiskFile(InputFile):
 
 
 class ReadProgress:
-    """How many bytes of the files on the disk have been gone through."""
+    """Counts the bytes read from the files on the disk."""
 
     def __init__(self) -> None:
-        self._before = 0
+        self._finished = 0
         self._stream: BinaryIO | None = None
 
     def track(self, stream: BinaryIO) -> None:
-        """`stream` is what is read now."""
+        """Set the stream that is being read."""
         self._stream = stream
 
     def finish(self, size: int) -> None:
-        """A file of `size` bytes is done with."""
-        self._before += size
+        """Count a file of `size` bytes as read."""
+        self._finished += size
         self._stream = None
 
     def bytes_read(self) -> int:
-        """Bytes so far."""
+        """The number of bytes so far."""
         try:
-            return self._before + (self._stream.tell() if self._stream is not None else 0)
+            return self._finished + (self._stream.tell() if self._stream is not None else 0)
         except (OSError, ValueError):  # closed
-            return self._before
+            return self._finished

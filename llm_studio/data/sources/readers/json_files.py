@@ -1,6 +1,6 @@
-"""Lines of JSON (.jsonl) and JSON (.json): a list of records, one after the other, or an object that holds such a list.
+"""JSON lines (.jsonl) and JSON (.json): a list of records, consecutive records, or an object with such a list.
 
-Only one record is held at a time, and none longer than LONGEST_RECORD.
+Only one record is in memory at a time, and none longer than MAX_RECORD.
 """
 
 import json
@@ -17,11 +17,11 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
 
 MAX_RECORD = 1 << 26
-"""Characters."""
+"""Length limit of a record, in characters."""
 _BLOCK = 1 << 16
-_HOLDERS = ("data", "rows", "records", "items", "examples", "documents", "texts", "entries", "articles", "stories",
+_LIST_FIELDS = ("data", "rows", "records", "items", "examples", "documents", "texts", "entries", "articles", "stories",
             "train", "results")  # fmt: skip
-"""Fields of an object that hold the list of records."""
+"""Fields of an object that contain the list of records."""
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -29,32 +29,32 @@ _decode = json.JSONDecoder().raw_decode
 
 
 def choose_lines(item: InputFile, context: Context) -> FieldChoice:
-    """Where the documents of a .jsonl are, from its first lines."""
+    """Find the field that holds the text, from the first lines."""
     return records.choose_field(_lines(item, context), context.options.text_field)
 
 
 def read_lines(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each line; lines that are empty, and fields that are null, are passed over."""
+    """A document from each line; empty lines and null fields are skipped."""
     return records.documents(item, context, lambda: _lines(item, context), choice, _("{path}, line {line}:"))
 
 
 def _lines(item: InputFile, context: Context) -> Iterator[Record]:
     with open_text(item, context) as stream:
-        place = 0
+        position = 0
         while line := stream.readline(MAX_RECORD):
-            place += 1
-            if place % 1000 == 0 or len(line) > _BLOCK:
+            position += 1
+            if position % 1000 == 0 or len(line) > _BLOCK:
                 context.job.check()
             if line.isspace():
                 continue
             try:
                 if len(line) == MAX_RECORD and not line.endswith("\n"):
                     raise _too_long()
-                yield Record(place, _object(json.loads(line)))
+                yield Record(position, _object(json.loads(line)))
             except (ValueError, RecursionError) as error:
-                raise _wrong(item, _("{path}, line {line}:"), place, _not_json(error)) from error
+                raise _error_at(item, _("{path}, line {line}:"), position, _not_json(error)) from error
             except SourceError as error:
-                raise _wrong(item, _("{path}, line {line}:"), place, error) from error
+                raise _error_at(item, _("{path}, line {line}:"), position, error) from error
 
 
 def _object(content: object) -> dict[str, object]:
@@ -67,7 +67,7 @@ def _object(content: object) -> dict[str, object]:
 
 
 def choose_values(item: InputFile, context: Context) -> FieldChoice:
-    """Where the documents of a .json are, from its first records."""
+    """Find the field that holds the text, from the first records."""
     return records.choose_field(_values(item, context), context.options.text_field)
 
 
@@ -84,21 +84,21 @@ def _values(item: InputFile, context: Context) -> Iterator[Record]:
                 yield Record(done + 1, {"text": value} if isinstance(value, str) else _object(value))
                 done += 1
         except SourceError as error:
-            raise _wrong(item, _("{path}, record {line}:"), done + 1, error) from error
+            raise _error_at(item, _("{path}, record {line}:"), done + 1, error) from error
 
 
 class _Json:
-    """Goes through JSON of any length, value by value."""
+    """Parses JSON of any length, value by value."""
 
     def __init__(self, stream: TextIO, context: Context) -> None:
         self._stream = stream
         self._job = context.job
         self._text = ""
-        self._place = 0
+        self._position = 0
         self._ended = False
 
     def records(self) -> Iterator[object]:
-        """The records, as they stand in lists, in an object's list, or one after the other."""
+        """The records in lists, in the list of an object, or one after the other."""
         while mark := self._next():
             if mark == "[":
                 yield from self._elements()
@@ -108,9 +108,9 @@ class _Json:
                 raise _not_an_object(_("this is not JSON, or JSON without records."))
 
     def _elements(self) -> Iterator[object]:
-        self._place += 1
+        self._position += 1
         if self._next() == "]":
-            self._place += 1
+            self._position += 1
             return
         while True:
             yield self._value()
@@ -118,15 +118,15 @@ class _Json:
                 return
 
     def _members(self) -> Iterator[object]:
-        """The records in the list that an object holds, or the object itself."""
+        """The records in the list of an object, or the object itself."""
         self._fill(1 << 20)
         try:
-            value, end = cast("tuple[dict[str, Any], int]", _decode(self._text, self._place))
+            value, end = cast("tuple[dict[str, Any], int]", _decode(self._text, self._position))
         except (ValueError, RecursionError):
             yield from self._members_one_by_one()
             return
-        self._place = end
-        name = next((name for name in _HOLDERS if _is_list(value.get(name))), None)
+        self._position = end
+        name = next((name for name in _LIST_FIELDS if _is_list(value.get(name))), None)
         if name is None or isinstance(value.get("text"), str):
             yield value
         else:
@@ -134,56 +134,56 @@ class _Json:
 
     def _members_one_by_one(self) -> Iterator[object]:
         record: dict[str, object] = {}
-        held, length = False, 0
-        self._place += 1
+        has_list, length = False, 0
+        self._position += 1
         while self._next() != "}":
             name = self._value()
             self._after(":")
-            if name in _HOLDERS and self._next() == "[":
-                held = True
+            if name in _LIST_FIELDS and self._next() == "[":
+                has_list = True
                 yield from self._elements()
             else:
-                before = len(self._text) - self._place
+                before = len(self._text) - self._position
                 record[str(name)] = self._value()
-                length += max(0, before - len(self._text) + self._place)
+                length += max(0, before - len(self._text) + self._position)
                 if length > MAX_RECORD:
                     raise _too_long()
             if self._after(",}") == "}":
                 break
         else:
-            self._place += 1
-        if not held:
+            self._position += 1
+        if not has_list:
             yield record
 
     def _next(self) -> str:
-        """The next character that is no white space, empty at the end. It is not passed."""
+        """The next character that isn't white space, empty at the end. It is not consumed."""
         while True:
-            while self._place < len(self._text):
-                mark = self._text[self._place]
+            while self._position < len(self._text):
+                mark = self._text[self._position]
                 if mark not in " \t\n\r":
                     return mark
-                self._place += 1
+                self._position += 1
             if self._ended:
                 return ""
-            self._more(_BLOCK)
+            self._read_more(_BLOCK)
 
     def _after(self, expected: str) -> str:
-        """Pass the next character, which must be one of `expected`."""
+        """Consume the next character, which must be one of `expected`."""
         mark = self._next()
         if not mark or mark not in expected:
             raise _not_json_here(_("“{mark}” is missing").format(mark=expected[0]))
-        self._place += 1
+        self._position += 1
         return mark
 
     def _value(self) -> object:
-        """The value that begins here, passed."""
+        """Consume the value that begins here."""
         self._next()
         size = _BLOCK
         while True:
             try:
-                value, end = _decode(self._text, self._place)
-                if end < len(self._text) or self._ended:  # a number at the end may go on
-                    self._place = end
+                value, end = _decode(self._text, self._position)
+                if end < len(self._text) or self._ended:  # a number at the end may continue
+                    self._position = end
                     return value
             except json.JSONDecodeError as error:
                 cut_off = error.pos + 100 > len(self._text) or error.msg.startswith("Unterminated string")
@@ -191,31 +191,31 @@ class _Json:
                     raise _not_json(error) from error
             except (ValueError, RecursionError) as error:
                 raise _not_json(error) from error
-            if len(self._text) - self._place > MAX_RECORD:
+            if len(self._text) - self._position > MAX_RECORD:
                 raise _too_long()
-            self._more(size)
+            self._read_more(size)
             size *= 2
 
     def _fill(self, size: int) -> None:
-        while not self._ended and len(self._text) - self._place < size:
-            self._more(size)
+        while not self._ended and len(self._text) - self._position < size:
+            self._read_more(size)
 
-    def _more(self, size: int) -> None:
+    def _read_more(self, size: int) -> None:
         self._job.check()
         block = self._stream.read(size)
         self._ended = not block
-        self._text = self._text[self._place :] + block
-        self._place = 0
+        self._text = self._text[self._position :] + block
+        self._position = 0
 
 
 def _is_list(value: object) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], (dict, str))
 
 
-# --- Sentences ---------------------------------------------------------------------------------------------------
+# --- Errors ------------------------------------------------------------------------------------------------------
 
 
-def _wrong(item: InputFile, place: str, line: int, error: SourceError) -> SourceError:
+def _error_at(item: InputFile, place: str, line: int, error: SourceError) -> SourceError:
     return SourceError(f"{place.format(path=item.name, line=line)} {error.what}", error.to_do)
 
 
@@ -234,6 +234,6 @@ def _not_an_object(what: str) -> SourceError:
 
 def _too_long() -> SourceError:
     return SourceError(
-        _("this record has more than {n} characters.").format(n=number(MAX_RECORD)),
+        _("this record is longer than {n} characters.").format(n=number(MAX_RECORD)),
         _("Split it, or save the texts as plain text (.txt)."),
     )

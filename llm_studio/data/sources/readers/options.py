@@ -1,4 +1,4 @@
-"""How files are to be read."""
+"""Options for reading files."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ BLANK = "blank"
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How files become documents.
+    """Options for turning files into documents.
 
-    `separator` is what stands between two documents of a text file: BLANK lines, END_OF_TEXT anywhere, a line of
-    the user's choice, or None where a file is one document. `text_field` is the field, or column, that holds the text
-    of a record; None where it is to be found by itself.
+    `separator` separates the documents of a text file: BLANK lines, END_OF_TEXT anywhere, a line chosen by the user, or
+    None where each file is one document. `text_field` is the field, or column, that holds the text of a record; None
+    to detect it.
     """
 
     separator: str | None = None

@@ -1,4 +1,4 @@
-"""Parquet files: one column of them holds the texts, or the turns of conversations."""
+"""Parquet files: one column holds the texts, or the turns of conversations."""
 
 import contextlib
 from collections.abc import Generator, Iterator
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _BATCH_BYTES = 1 << 20
-_MOST_ROWS = 256
-"""At most so many rows at once: what repeats takes little room in the file and all of it in memory."""
-_PEEKED_ROWS = 16
+_MAX_ROWS = 256
+"""Limit of the rows read at once: repeated values take little space in the file, but all of it in memory."""
+_PREVIEW_ROWS = 16
 
 
 def choose(item: InputFile, context: Context) -> FieldChoice:
-    """Which column holds the text."""
+    """Find the column that holds the text."""
     return records.choose_field(_rows(item, context, None), context.options.text_field)
 
 
@@ -33,38 +33,38 @@ def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chu
 
 
 def _rows(item: InputFile, context: Context, names: list[str] | None) -> Iterator[Record]:
-    """The rows with the columns `names`, or with all that can hold texts. Raises SourceError."""
+    """The rows with the columns `names`, or with all that can contain text. Raises SourceError."""
     import pyarrow.parquet as pq
 
-    with _explained(item), item.seekable(context.job) as stream:
+    with _translate_errors(item), item.seekable(context.job) as stream:
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BATCH_BYTES)
         schema = file.schema_arrow
-        there = [name for name in names if name in schema.names] if names else _readable(schema)
-        if names and not there:
-            yield Record(1, dict.fromkeys(schema.names))  # whoever looks for the column tells which there are
+        present = [name for name in names if name in schema.names] if names else _readable(schema)
+        if names and not present:
+            yield Record(1, dict.fromkeys(schema.names))  # for the error message about the missing column
             return
-        place = 1
-        for batch in _batches(file, there, few=names is None and context.quick):
+        position = 1
+        for batch in _batches(file, present, preview=names is None and context.quick):
             context.job.check()
-            columns = [_values(batch.column(name)) for name in there]
-            if len(there) == 1:  # nearly always: the one with the text
-                yield from (Record(n, {there[0]: value}) for n, value in enumerate(columns[0], place))
+            columns = [_values(batch.column(name)) for name in present]
+            if len(present) == 1:  # the usual case: the column with the text
+                yield from (Record(n, {present[0]: value}) for n, value in enumerate(columns[0], position))
             else:
-                rows = (dict(zip(there, values, strict=True)) for values in zip(*columns, strict=True))
-                yield from (Record(n, row) for n, row in enumerate(rows, place))
-            place += batch.num_rows
+                rows = (dict(zip(present, values, strict=True)) for values in zip(*columns, strict=True))
+                yield from (Record(n, row) for n, row in enumerate(rows, position))
+            position += batch.num_rows
 
 
-def _batches(file: "pq.ParquetFile", names: list[str], few: bool) -> Iterator[Any]:
+def _batches(file: "pq.ParquetFile", names: list[str], preview: bool) -> Iterator[Any]:
     for group in range(file.num_row_groups):
-        about = file.metadata.row_group(group)
-        rows = max(1, about.num_rows * _BATCH_BYTES // max(about.total_byte_size, _BATCH_BYTES))
-        most = _PEEKED_ROWS if few else _MOST_ROWS
-        yield from file.iter_batches(batch_size=min(rows, most), row_groups=[group], columns=names, use_threads=False)
+        metadata = file.metadata.row_group(group)
+        rows = max(1, metadata.num_rows * _BATCH_BYTES // max(metadata.total_byte_size, _BATCH_BYTES))
+        limit = _PREVIEW_ROWS if preview else _MAX_ROWS
+        yield from file.iter_batches(batch_size=min(rows, limit), row_groups=[group], columns=names, use_threads=False)
 
 
 def _readable(schema: Any) -> list[str]:
-    """The columns to be shown: all but those of bytes, which are pictures and sounds."""
+    """The columns to show: all except those with bytes, which are images and audio."""
     return [field.name for field in schema if not _holds_bytes(field.type)]
 
 
@@ -80,16 +80,16 @@ def _values(column: Any) -> list[object]:
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
-        values = column.dictionary.to_pylist()  # each once, however often it stands in the rows
-        return [None if place is None else values[place] for place in column.indices.to_pylist()]
+        values = column.dictionary.to_pylist()  # each value once, however often it occurs
+        return [None if index is None else values[index] for index in column.indices.to_pylist()]
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        column = column.cast(pa.string())  # bytes that the user named as the text
+        column = column.cast(pa.string())  # bytes that the user chose as the text
     return column.to_pylist()
 
 
 @contextlib.contextmanager
-def _explained(item: InputFile) -> Generator[None]:
-    """Turn what can be wrong with a Parquet file into a SourceError."""
+def _translate_errors(item: InputFile) -> Generator[None]:
+    """Translate the errors of a damaged Parquet file into SourceError."""
     import pyarrow as pa
 
     try:

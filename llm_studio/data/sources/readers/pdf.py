@@ -1,4 +1,4 @@
-"""PDF documents: their text page by page, read in a process of its own since a hostile one can hang the library."""
+"""PDF documents: their text page by page, read in a worker process because a malformed file can hang the library."""
 
 import io
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, no_text, password_protected, too_large
-from llm_studio.data.sources.readers.items import CHUNK, LARGEST_DOCUMENT, DiskFile, InputFile
+from llm_studio.data.sources.readers.items import BLOCK, MAX_DOCUMENT, DiskFile, InputFile
 from llm_studio.data.sources.readers.worker_process import Refused
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _
@@ -17,10 +17,11 @@ from llm_studio.i18n import _
 _PROTECTED = "protected"
 _HYPHENS = "-\u2010\xad"
 _LONG_LINE = 0.6
+"""Lines of at least this fraction of the longest one can continue in the next line."""
 
 
 def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The document's pages, a blank line between two of them."""
+    """The pages as one document, separated by blank lines."""
     found = False
     try:
         for page in context.workers.get(pages_of).results(_source(item, context), item.name, context.job):
@@ -32,44 +33,46 @@ def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
         raise password_protected(item.name) from None
     if not found:
         raise SourceError(
-            _("{path} holds no text, only pictures of pages: it was scanned.").format(path=item.name),
-            _("Let a program for text recognition (OCR) make a text of it first."),
+            _("{path} contains no text, only images of pages: it was scanned.").format(path=item.name),
+            _("Convert it to text with an OCR program first."),
         )
     yield Chunk("", True)
 
 
 def _source(item: InputFile, context: Context) -> Path | bytes:
-    """What the other process can open: the file itself, or the bytes of a member of an archive."""
+    """What the worker process can open: the path of a file, or the bytes of a member of an archive."""
     with item.open() as stream:
         head = stream.read(1024)
         if not head:
             raise no_text(item.name)
         if b"%PDF-" not in head:
-            raise damaged(item.name, _("it doesn't begin like a PDF document"))
+            raise damaged(item.name, _("it doesn't start like a PDF document"))
         if isinstance(item, DiskFile):
             return item.path
-        chunks, length = [head], len(head)
-        while chunk := stream.read(CHUNK):
+        blocks, length = [head], len(head)
+        while block := stream.read(BLOCK):
             context.job.check()
-            chunks.append(chunk)
-            length += len(chunk)
-            if length > LARGEST_DOCUMENT:
-                raise too_large(item.name, LARGEST_DOCUMENT)
-        return b"".join(chunks)
+            blocks.append(block)
+            length += len(block)
+            if length > MAX_DOCUMENT:
+                raise too_large(item.name, MAX_DOCUMENT)
+        return b"".join(blocks)
 
 
 def reflow(page: str) -> str:
-    """The lines of a page, with words that were divided at their ends made whole, and sentences that go on in the
-    next line joined. Short lines (titles, page numbers, verses) stay lines."""
+    """Join the lines of a page where a word is hyphenated or a sentence continues in the next line.
+
+    Short lines (titles, page numbers, verses) are kept.
+    """
     lines = [line.strip() for line in page.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     longest = max(map(len, lines), default=0)
     out: list[str] = []
-    last = ""  # the line before, as it was printed
+    last = ""  # the previous line as printed
     for line in lines:
-        goes_on = bool(out) and bool(last) and bool(line) and line[0].islower()
-        if goes_on and last[-1] in _HYPHENS and last[-2:-1].isalpha():
+        continues = bool(out) and bool(last) and bool(line) and line[0].islower()
+        if continues and last[-1] in _HYPHENS and last[-2:-1].isalpha():
             out[-1] = out[-1][:-1] + line
-        elif goes_on and len(last) >= longest * _LONG_LINE:
+        elif continues and len(last) >= longest * _LONG_LINE:
             out[-1] += " " + line
         else:
             out.append(line)
@@ -78,7 +81,7 @@ def reflow(page: str) -> str:
 
 
 def pages_of(source: Path | bytes) -> Iterator[str]:
-    """In the other process: the text of each page. Raises Refused where a password is asked for."""
+    """Yield the text of each page; runs in the worker process. Raises Refused where a password is required."""
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, FileNotDecryptedError, WrongPasswordError
 

@@ -1,4 +1,4 @@
-"""All kinds of files behind one door: a path goes in, documents come out."""
+"""Reading files of all kinds as documents."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
@@ -26,31 +26,31 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-_PEEKED = 50
-"""Files of records that are looked into to tell whether a folder is one of conversations."""
+_SAMPLED_FILES = 50
+"""Number of record files that are inspected to determine whether a folder contains conversations."""
 
 
 def read_path(path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> Iterator[Chunk]:
-    """The documents of a file, an archive, or all files in a folder and its subfolders: see Reading."""
+    """The documents of a file, an archive, or all files in a folder and its subfolders: see SourceReader."""
     return SourceReader(path, options, notice, job).chunks()
 
 
 class SourceReader:
-    """The reading of a file, an archive, or all files in a folder and its subfolders, sorted; hidden ones are skipped.
+    """Reads a file, an archive, or all files in a folder and its subfolders, sorted; hidden ones are skipped.
 
-    `notice` gets a sentence for each file whose encoding was guessed, for each that was left out, and for each column
-    that was chosen by itself.
+    `notice` receives a message for each file whose encoding was guessed, for each file that was skipped, and for each
+    text field that was detected.
     """
 
     def __init__(self, path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> None:
         self._path = path
-        self._at = ReadProgress()
+        self._progress = ReadProgress()
         self._context = Context(options, notice, job)
 
     @property
     def bytes_read(self) -> int:
-        """How many bytes of the files on the disk have been gone through."""
-        return self._at.bytes_read()
+        """Number of bytes read from the files on the disk."""
+        return self._progress.bytes_read()
 
     @property
     def conversations(self) -> bool:
@@ -59,23 +59,24 @@ class SourceReader:
 
     @property
     def skipped(self) -> list[tuple[str, SourceError]]:
-        """The files left out so far, with the reasons."""
+        """The files skipped so far, with the reasons."""
         return self._context.skipped
 
     def chunks(self) -> Generator[Chunk]:
-        """The documents, once. Raises SourceError where the file, or all files of the folder, can't be read;
-        Cancelled when the job is to stop."""
+        """Read the documents, once.
+
+        Raises SourceError where the file, or all files of the folder, can't be read; Cancelled.
+        """
         name = str(self._path)
         try:
             with translate_read_errors(name):
                 if not self._path.exists():
                     raise SourceError(_("{path} does not exist.").format(path=name),
                                       _("Check the name, or choose it again."))  # fmt: skip
-                folder = self._path.is_dir()
-                item = None if folder else DiskFile(self._path, self._at)
+                item = None if self._path.is_dir() else DiskFile(self._path, self._progress)
             if item is not None:
                 yield from chunks_of(item, self._context)
-                self._at.finish(item.size)
+                self._progress.finish(item.size)
             else:
                 yield from self._folder()
             report_remaining(self._context)
@@ -86,47 +87,47 @@ class SourceReader:
         paths = list_files(self._path, self._context.job)
 
         def items() -> Iterator[InputFile]:
-            return disk_files(paths, self._at, lambda name, error: self._context.skipped.append((name, error)))
+            return disk_files(paths, self._progress, lambda name, error: self._context.skipped.append((name, error)))
 
         detect_conversations(list(disk_files(paths[:10_000], ReadProgress(), ignore_notice)), self._context)
         yield from read_many(str(self._path), len(paths), items(), self._context, verified_chunks)
 
 
 def decompressed(item: InputFile) -> InputFile:
-    """The file in a .gz, in several if need be; any other as it is."""
+    """The file in a .gz, which can be nested; any other file as it is."""
     while item.suffix == ".gz":
         item = gzip_member(item)
     return item
 
 
 def verified_chunks(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The documents of a file among others: of one in which records are wrong nothing is taken."""
+    """The documents of one of several files; nothing is taken from a file with damaged records."""
     with translate_read_errors(item.name):
         inner = decompressed(item)
     kind = record_kind(inner.suffix)
     if kind is not None and kind.read_twice:
-        unheard = replace(context, notice=ignore_notice, reported_fields=set(), refused=[])
-        for _piece in chunks_of(inner, unheard):
+        silent = replace(context, notice=ignore_notice, reported_fields=set(), skipped=[])
+        for _chunk in chunks_of(inner, silent):
             pass
     yield from chunks_of(inner, context)
 
 
 def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The documents of one file, without those that are only white space. Raises SourceError, Cancelled."""
-    replaced, found, inside = 0, False, False
+    """The documents of one file, except those with only white space. Raises SourceError, Cancelled."""
+    replaced, found, in_document = 0, False, False
     context.encoding = None
     with translate_read_errors(item.name):
         inner = decompressed(item)
         check = context.job.check
-        for piece in rechunk(_documents(inner, context)):
+        for chunk in rechunk(_documents(inner, context)):
             check()
-            text, ends = piece.text, piece.ends
+            text, ends = chunk.text, chunk.ends
             if context.encoding is not None and not context.encoding.exact:
                 replaced += text.count("\ufffd")
-            if inside or not ends or (text and not text.isspace()):
+            if in_document or not ends or (text and not text.isspace()):
                 found = True
-                yield piece
-            inside = not ends
+                yield chunk
+            in_document = not ends
     if not found:
         raise no_text(item.name)
     if context.encoding is not None:
@@ -140,40 +141,40 @@ def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
     kind = kind_of(item.suffix)
     if kind is None:
         detect_encoding(item, context)
-        what = _("{path} is of a kind that can't be read; {kinds} files are.")
+        what = _("{path} is of a kind that can't be read. Files that can be read: {kinds}.")
         raise SourceError(what.format(path=item.name, kinds=", ".join(SUFFIXES)),
                           _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
     if isinstance(kind, RecordKind):
         choice = kind.choose(item, context)
-        _agree(item, context, choice.conversations)
+        _require_same_type(item, context, choice.conversations)
         yield from kind.read(item, context, choice)
     else:
-        _agree(item, context, False)
+        _require_same_type(item, context, False)
         yield from kind.read(item, context)
 
 
-def _agree(item: InputFile, context: Context, conversations: bool) -> None:
-    """Raise SourceError where a file holds conversations and the others of its source don't, or the other way."""
+def _require_same_type(item: InputFile, context: Context, conversations: bool) -> None:
+    """Raise SourceError if a file contains conversations and the other files of its source don't, or vice versa."""
     if context.conversations is None:
         context.conversations = conversations
     elif context.conversations != conversations:
-        what = _("{path} holds conversations, the others don’t.") if conversations else _(
-            "{path} holds no conversations, the others do.")  # fmt: skip
-        raise SourceError(what.format(path=item.name), _("Add it on its own, as another source."))
+        what = _("{path} contains conversations, the other files don’t.") if conversations else _(
+            "{path} contains no conversations, the other files do.")  # fmt: skip
+        raise SourceError(what.format(path=item.name), _("Add it separately, as another source."))
 
 
 def _zip(item: InputFile, context: Context) -> Iterator[Chunk]:
     with open_zip(item, context) as (archive, budget):
-        inside = members(item, archive, budget)
-        if not inside:
+        inner_files = members(item, archive, budget)
+        if not inner_files:
             raise no_readable_files(item.name)
-        detect_conversations(inside, context)
-        yield from read_many(item.name, len(inside), iter(inside), context, verified_chunks)
+        detect_conversations(inner_files, context)
+        yield from read_many(item.name, len(inner_files), iter(inner_files), context, verified_chunks)
     context.encoding = None  # each file has reported its own
 
 
 def field_choice_of(item: InputFile, context: Context) -> FieldChoice | None:
-    """Where the documents in a file of records are; None for other kinds. Raises SourceError, Cancelled."""
+    """The text field of a file of records; None for other kinds. Raises SourceError, Cancelled."""
     with translate_read_errors(item.name):
         inner = decompressed(item)
         kind = record_kind(inner.suffix)
@@ -181,28 +182,28 @@ def field_choice_of(item: InputFile, context: Context) -> FieldChoice | None:
 
 
 def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
-    """Find out whether a source of several files is one of conversations: by the bytes of each kind."""
+    """Determine whether a source of several files consists of conversations: by the bytes of both types."""
     if context.conversations is not None:
         return
     quick = replace(context, quick=True, notice=ignore_notice, reported_fields=set())
-    talks = others = 0
-    like_records = [item for item in items if _may_hold_records(item)]
-    for item in islice(like_records, _PEEKED):
+    conversations = others = 0
+    record_files = [item for item in items if _may_hold_records(item)]
+    for item in islice(record_files, _SAMPLED_FILES):
         context.job.check()
         try:
             choice = field_choice_of(item, quick)
         except SourceError:
             continue
         if choice is not None and choice.conversations:
-            talks += item.size
+            conversations += item.size
         else:
             others += item.size
-    if talks:
-        others += sum(item.size for item in items if item not in like_records)
-    context.conversations = talks > others if talks else None if not items else False
+    if conversations:
+        others += sum(item.size for item in items if item not in record_files)
+    context.conversations = conversations > others if conversations else None if not items else False
 
 
 def _may_hold_records(item: InputFile) -> bool:
-    """Whether a file, or the file in a .gz, is one of records, by its name."""
+    """Whether a file, or the file in a .gz, contains records, by its name."""
     suffix = Path(item.basename[:-3]).suffix.lower() if item.suffix == ".gz" else item.suffix
     return record_kind(suffix) is not None

@@ -1,4 +1,4 @@
-"""Records (lines of JSON, rows of a table): which of their fields is the text, and the documents in them."""
+"""Records (lines of JSON, rows of a table): detection of the text field, and the documents in it."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,21 +18,24 @@ _SAMPLE_CHARACTERS = 4_000_000
 _EXAMPLES, _EXAMPLE_CHARACTERS = 3, 200
 _NAMES = ("text", "texte", "content", "contents", "contenu", "document", "article", "body", "story", "passage",
           "paragraph", "abstract", "maintext", "raw_content", "page_content")  # fmt: skip
-"""What the field that holds the text is mostly called."""
+"""Usual names of the field that holds the text."""
 _WORD = re.compile(r"\w+")
 
 
 class Record(NamedTuple):
-    """One record and the place where it stands, for sentences: a line or a row, counted from 1."""
+    """One record with its position for messages: a line or row number, counted from 1."""
 
-    place: int
+    position: int
     fields: Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One field of the records. `texts`: how many of the sampled records hold something with letters in it;
-    `characters`: their mean length; `examples`: the first values, shortened."""
+    """One field of the records.
+
+    `texts`: number of sampled records with a value that contains letters; `characters`: the mean length of these;
+    `examples`: the first values, shortened.
+    """
 
     name: str
     texts: int
@@ -42,8 +45,8 @@ class Column:
 
 @dataclass(frozen=True)
 class FieldChoice:
-    """Where the documents of some records are. `field` is None where they are conversations or nothing was found;
-    `guessed`: nobody named it."""
+    """The field that holds the text: None for conversations, or where none was found. `guessed`: the user didn't name
+    it."""
 
     field: str | None
     guessed: bool
@@ -52,7 +55,7 @@ class FieldChoice:
 
 
 def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
-    """The field that holds the text, found from the first of `records` unless one is `wanted`."""
+    """The field that holds the text: `name` if given, else detected from the first of `records`."""
     sample: list[Mapping[str, object]] = []
     characters = 0
     for record in islice(records, SAMPLE_RECORDS):
@@ -61,11 +64,11 @@ def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
         if characters > _SAMPLE_CHARACTERS:
             break
     columns = _columns(sample)
-    talks = sum(map(conversations.is_conversation, sample)) * 2 > len(sample)
+    has_conversations = sum(map(conversations.is_conversation, sample)) * 2 > len(sample)
     if name is not None:
-        holds_turns = talks and any(isinstance(fields.get(name), (list, tuple)) for fields in sample)
-        return FieldChoice(None if holds_turns else name, False, holds_turns, columns)
-    if talks:
+        has_turns = has_conversations and any(isinstance(fields.get(name), (list, tuple)) for fields in sample)
+        return FieldChoice(None if has_turns else name, False, has_turns, columns)
+    if has_conversations:
         return FieldChoice(None, True, True, columns)
     return FieldChoice(_most_likely(columns, len(sample)), True, False, columns)
 
@@ -75,32 +78,32 @@ def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
     for name in dict.fromkeys(name for fields in sample for name in fields):
         values = [fields.get(name) for fields in sample]
         texts = [value for value in values if isinstance(value, str) and any(map(str.isalpha, value))]
-        examples = [_short(value) for value in values if value is not None and value != ""][:_EXAMPLES]
+        examples = [_shorten(value) for value in values if value is not None and value != ""][:_EXAMPLES]
         mean = sum(map(len, texts)) / len(texts) if texts else 0.0
         found.append(Column(name, len(texts), mean, tuple(examples)))
     return tuple(found)
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     text = " ".join((value if isinstance(value, str) else repr(value))[: 2 * _EXAMPLE_CHARACTERS].split())
     return text if len(text) <= _EXAMPLE_CHARACTERS else text[: _EXAMPLE_CHARACTERS - 1] + "…"
 
 
 def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
-    """The field with a telling name, or else the one with the longest texts that are made of words."""
+    """The field with a usual name, or else the one with the longest texts that consist of words."""
     textual = [column for column in columns if column.texts * 2 >= min(records, 2) and column.texts > 0]
     longest = max((column.characters for column in textual), default=0)
-    for wanted in _NAMES:
+    for name in _NAMES:
         for column in textual:
-            same = column.name.strip().lower() == wanted
-            if same and (wanted == "text" or column.characters * 10 >= longest):
+            same = column.name.strip().lower() == name
+            if same and (name == "text" or column.characters * 10 >= longest):
                 return column.name
 
-    def worth(column: Column) -> float:
+    def score(column: Column) -> float:
         words = [len(_WORD.findall(example)) for example in column.examples]
         return column.characters * column.texts / records * (1 if max(words, default=0) > 1 else 0.01)
 
-    best = max(textual, key=worth, default=None)
+    best = max(textual, key=score, default=None)
     blank = (column.name for column in columns if not column.examples and column.name.strip().lower() in _NAMES)
     return best.name if best else next(blank, None)
 
@@ -108,9 +111,9 @@ def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
 def documents(
     item: InputFile, context: Context, rows: Callable[[], Iterator[Record]], choice: FieldChoice, place: str,
 ) -> Iterator[Chunk]:  # fmt: skip
-    """The documents of the records that `rows` begins to read.
+    """The documents of the records that `rows` reads.
 
-    `place` names one in a sentence: "{path}, line {line}:". Records that are empty are passed over.
+    `place` is the template of a position in messages: "{path}, line {line}:". Empty records are skipped.
     """
     if choice.conversations:
         yield from _conversations(item, context, rows())
@@ -120,27 +123,27 @@ def documents(
     if choice.field is None:
         known = ", ".join(column.name for column in choice.columns[:12])
         raise SourceError(
-            _("{path} holds no field of texts; its fields are: {known}.").format(
+            _("No field of {path} contains text; its fields are: {known}.").format(
                 path=item.name, known=known or _("none")
             ),
             _("Choose one with --text-field."),
         )
     if choice.guessed and choice.field != "text" and choice.field not in context.reported_fields and not context.quick:
         context.reported_fields.add(choice.field)
-        context.notice(_("{file}: the texts were taken from the field “{field}”.").format(
+        context.notice(_("{file}: the field “{field}” was used as the text.").format(
             file=item.basename, field=choice.field))  # fmt: skip
     for record in rows():
         try:
             text = text_of(record.fields, choice.field)
         except SourceError as error:
-            where = place.format(path=item.name, line=record.place)
+            where = place.format(path=item.name, line=record.position)
             raise SourceError(f"{where} {error.what}", error.to_do) from error
         if text:
             yield Chunk(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
 
 
 def text_of(fields: Mapping[str, object], name: str) -> str:
-    """The text in one record, empty where there is none. Raises SourceError with what is wrong in it."""
+    """The text of one record, empty where there is none. Raises SourceError with the problem."""
     if name not in fields:
         known = ", ".join(islice(fields, 12))
         raise SourceError(
@@ -154,14 +157,14 @@ def text_of(fields: Mapping[str, object], name: str) -> str:
 
 
 def _conversations(item: InputFile, context: Context, rows: Iterator[Record]) -> Iterator[Chunk]:
-    passed_over = 0
+    skipped = 0
     for record in rows:
         if conversations.is_conversation(record.fields):
             yield Chunk(conversations.render(record.fields), True)
         else:
-            passed_over += 1
-    if passed_over and not context.quick:
+            skipped += 1
+    if skipped and not context.quick:
         context.notice(ngettext(
-            "{file}: {n} record is no conversation and was passed over.",
-            "{file}: {n} records are no conversations and were passed over.", passed_over,
-        ).format(file=item.basename, n=number(passed_over)))  # fmt: skip
+            "{file}: {n} record isn't a conversation and was skipped.",
+            "{file}: {n} records aren't conversations and were skipped.", skipped,
+        ).format(file=item.basename, n=number(skipped)))  # fmt: skip

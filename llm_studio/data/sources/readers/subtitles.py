@@ -1,7 +1,7 @@
-"""Subtitles (.srt): what is spoken, without numbers, times and marks of style.
+"""Subtitles (.srt): the spoken text, without numbers, times and style tags.
 
-The format is lines of text between a line of times and a blank line: there is nothing that a library would do
-better, and those there are hold the whole file.
+The format is lines of text between a line of times and a blank line: a library would do nothing better, and the
+existing ones load the whole file.
 """
 
 import re
@@ -14,35 +14,35 @@ from llm_studio.data.sources.readers.items import InputFile
 
 _BLOCK = 1 << 16
 _TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]\d+\s*-->\s*\d+:\d+:\d+[,.]\d+")
-_MARKS = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|c|v)\b[^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}", re.I)
+_TAGS = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|c|v)\b[^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}", re.I)
 _SENTENCE_ENDS = '.?!…:;。？！"”»♪)]'
 
 
 def read_srt(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """All that is spoken, as one document: a sentence that goes on in the next subtitle stays one line."""
+    """The spoken text as one document: a sentence that continues in the next subtitle is one line."""
     before = ""
-    number = ""  # a line of digits alone, which is spoken unless times follow
+    number = ""  # a line of digits only, which is spoken text unless times follow
     with open_text(item, context) as stream:
         while line := stream.readline(_BLOCK):
             context.job.check()
             if _TIMES.match(line):
                 number = ""
                 continue
-            said, number = number, ""
+            held_back, number = number, ""
             if line.strip().isdigit():
                 number = line
                 line = ""
-            for spoken in (said, line):
-                text = " ".join(_MARKS.sub("", spoken).split(" ")).strip()
+            for spoken in (held_back, line):
+                text = " ".join(_TAGS.sub("", spoken).split(" ")).strip()
                 if text:
-                    yield Chunk(_between(before, text) + text, False)
+                    yield Chunk(_separator(before, text) + text, False)
                     before = text
     if number.strip() and before:
-        yield Chunk(_between(before, number) + number.strip(), False)
+        yield Chunk(_separator(before, number) + number.strip(), False)
     yield Chunk("", True)
 
 
-def _between(before: str, text: str) -> str:
+def _separator(before: str, text: str) -> str:
     if not before:
         return ""
     return "\n" if before[-1] in _SENTENCE_ENDS or text[0] in "-–—♪([" else " "

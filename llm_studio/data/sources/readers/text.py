@@ -1,4 +1,4 @@
-"""Text files (.txt, .md): documents between separators. Lines of any length pass in bounded memory."""
+"""Text files (.txt, .md): documents between separators. Lines of any length are read in bounded memory."""
 
 from collections.abc import Callable, Iterator
 from typing import TextIO
@@ -14,7 +14,7 @@ BLOCK = 1 << 16
 
 
 def read_text(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The documents between separators, without the line ends around them; the whole file where there is none."""
+    """The documents between separators, without the line ends around them; without a separator, the whole file."""
     with open_text(item, context) as stream:
         yield from _documents(stream, context.options.separator)
 
@@ -37,15 +37,15 @@ def _whole(stream: TextIO) -> Iterator[Chunk]:
 
 
 def _split_at(stream: TextIO, mark: str) -> Iterator[Chunk]:
-    waiting = ""
+    pending = ""
     while block := stream.read(BLOCK):
-        *documents, waiting = (waiting + block).split(mark)
+        *documents, pending = (pending + block).split(mark)
         for text in documents:
             yield Chunk(text, True)
-        certain = max(0, len(waiting) - len(mark) + 1)  # half of a mark may be at the end
-        yield Chunk(waiting[:certain], False)
-        waiting = waiting[certain:]
-    yield Chunk(waiting, True)
+        certain = max(0, len(pending) - len(mark) + 1)  # part of a mark may be at the end
+        yield Chunk(pending[:certain], False)
+        pending = pending[certain:]
+    yield Chunk(pending, True)
 
 
 def _split_lines(stream: TextIO, separates: Callable[[str], bool]) -> Iterator[Chunk]:
@@ -65,10 +65,10 @@ def _split_lines(stream: TextIO, separates: Callable[[str], bool]) -> Iterator[C
 
 
 def _trimmed(fragments: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The documents without line ends before and after them, and without empty ones."""
-    held, started = 0, False  # line ends that are kept only if something follows
+    """The documents without line ends before and after them, and without empty documents."""
+    held, started = 0, False  # number of line ends that are kept only if something follows
     for fragment in fragments:
-        if fragment.ends and not started:  # a whole document: nearly all
+        if fragment.ends and not started:  # a complete document: the usual case
             held = 0
             if kept := fragment.text.strip("\n"):
                 yield Chunk(kept, True)

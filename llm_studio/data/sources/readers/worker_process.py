@@ -1,7 +1,7 @@
-"""A process of its own for what may hang or take too much memory: it is watched, and ended when it does.
+"""A worker process for libraries that may hang or take too much memory: it is watched, and ended when it does.
 
-It is started with the first file that needs it and serves all that follow. A frozen program must call
-`multiprocessing.freeze_support()` first thing.
+It is started for the first file that needs it and used for all that follow. A frozen program must call
+`multiprocessing.freeze_support()` first.
 """
 
 import multiprocessing
@@ -20,14 +20,14 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number, size
 from llm_studio.jobs import Job
 
-_LOOK = 0.1
-"""Seconds between two looks at the job and at the process."""
+_POLL_SECONDS = 0.1
+"""Interval for checking the job and the process."""
 TIMEOUT = 30.0
-"""Seconds that one part of a file (a page) may take."""
+"""Seconds that one result (a page) may take."""
 MAX_MEMORY = 2_000_000_000
 """Bytes that the process may hold."""
 
-_Message = tuple[Literal["part", "refused", "failed"], str] | tuple[Literal["end"], None]
+_Message = tuple[Literal["result", "refused", "failed"], str] | tuple[Literal["end"], None]
 
 
 class _Connection(Protocol):
@@ -39,12 +39,12 @@ class _Connection(Protocol):
     def close(self) -> None: ...
 
 
-class Refused(Exception):  # noqa: N818  not an error: an answer
-    """A reader's reason, raised in the process, told to the user by the caller."""
+class Refused(Exception):  # noqa: N818  not an error: a reply
+    """Raised in the process by a reader that can't read a file, and again in the calling process."""
 
 
 class WorkerProcess:
-    """The process. `read(source)`, a function at the top of a module, gives the parts of a file one by one."""
+    """Runs `read(source)`, a function at the top level of a module that yields strings, in another process."""
 
     def __init__(self, read: Callable[[Path | bytes], Iterator[str]]) -> None:
         self._read = read
@@ -52,47 +52,47 @@ class WorkerProcess:
         self._connection: _Connection | None = None
 
     def results(self, source: Path | bytes, name: str, job: Job) -> Iterator[str]:
-        """What the function gives for `source`, the file `name`. Raises SourceError, Refused, Cancelled."""
-        connection, process = self._started()
-        whole = False
+        """Yield what the function yields for `source`, the file `name`. Raises SourceError, Refused, Cancelled."""
+        connection, process = self._start()
+        finished = False
         try:
             connection.send(source)
             while True:
                 message = self._next(connection, process, name, job)
-                if message[0] == "part":
+                if message[0] == "result":
                     yield message[1]
                 elif message[0] == "end":
-                    whole = True
+                    finished = True
                     return
                 else:
-                    whole = True
+                    finished = True
                     raise Refused(message[1]) if message[0] == "refused" else damaged(name, message[1])
         except (BrokenPipeError, EOFError, ConnectionError) as error:
-            raise damaged(name, _("its reading broke off")) from error
+            raise damaged(name, _("reading it failed")) from error
         finally:
-            if not whole:  # it is in the middle of this file
+            if not finished:  # the process is in the middle of this file
                 self.end()
 
     def _next(self, connection: _Connection, process: BaseProcess, name: str, job: Job) -> _Message:
         import psutil
 
-        began = time.monotonic()
-        while not _has_come(connection):
+        start = time.monotonic()
+        while not _has_message(connection):
             job.check()
-            if time.monotonic() - began > TIMEOUT:
+            if time.monotonic() - start > TIMEOUT:
                 raise SourceError(
-                    _("{path} takes too long to be read: more than {n} seconds for one page.").format(
+                    _("{path} takes too long to read: more than {n} seconds for one page.").format(
                         path=name, n=number(TIMEOUT)
                     ),
                     _("Save it as plain text (.txt) in its own program."),
                 )
             try:
                 memory = psutil.Process(process.pid).memory_info().rss
-            except psutil.Error:  # it has died: its connection tells
+            except psutil.Error:  # it has died: reading from its connection will fail
                 continue
             if memory > MAX_MEMORY:
                 raise SourceError(
-                    _("{path} takes too much memory to be read: more than {size}.").format(
+                    _("{path} takes too much memory to read: more than {size}.").format(
                         path=name, size=size(MAX_MEMORY)
                     ),
                     _("Save it as plain text (.txt) in its own program."),
@@ -100,13 +100,13 @@ class WorkerProcess:
         job.check()
         return connection.recv()
 
-    def _started(self) -> tuple[_Connection, BaseProcess]:
+    def _start(self) -> tuple[_Connection, BaseProcess]:
         if self._process is None or self._connection is None or not self._process.is_alive():
             self.end()
-            spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside a window's threads
+            spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with the window's threads
             ours, theirs = spawn.Pipe()
             process = spawn.Process(target=_serve, args=(theirs, self._read), daemon=True)
-            with theirs:  # closed here, it ends with the process: then ours tells of its death
+            with theirs:  # closed here, it is closed when the process ends, and `ours` notices
                 process.start()
             self._connection, self._process = ours, process
         return self._connection, self._process
@@ -123,11 +123,11 @@ class WorkerProcess:
             self._process = None
 
 
-def _has_come(connection: _Connection) -> bool:
-    """Whether there is something to receive, the end of the other process too, after a moment of waiting."""
+def _has_message(connection: _Connection) -> bool:
+    """Wait a moment for a message or the end of the process."""
     try:
-        return connection.poll(_LOOK)
-    except OSError:  # Windows says so at once when the other process has died
+        return connection.poll(_POLL_SECONDS)
+    except OSError:  # on Windows, when the other process has died
         return True
 
 
@@ -135,7 +135,7 @@ def _has_come(connection: _Connection) -> bool:
 
 
 def _serve(connection: _Connection, read: Callable[[Path | bytes], Iterator[str]]) -> None:
-    """Read one file after the other. Whatever happens here is told, or seen from the connection's end."""
+    """Read one file after the other. Errors are sent too; a crash closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()
     while True:
@@ -144,14 +144,14 @@ def _serve(connection: _Connection, read: Callable[[Path | bytes], Iterator[str]
         except (EOFError, OSError):
             return
         try:
-            for part in read(source):
-                connection.send(("part", part))
-            answer = ("end", None)
+            for result in read(source):
+                connection.send(("result", result))
+            reply = ("end", None)
         except Refused as refused:
-            answer = ("refused", str(refused))
-        except Exception as error:  # a library that meets a damaged file can raise anything
-            answer = ("failed", f"{type(error).__name__}: {error}"[:300])
-        connection.send(answer)
+            reply = ("refused", str(refused))
+        except Exception as error:  # a library can raise anything on a damaged file
+            reply = ("failed", f"{type(error).__name__}: {error}"[:300])
+        connection.send(reply)
 
 
 def _die_with_parent() -> None:
