@@ -89,7 +89,7 @@ def test_a_source_of_conversations_says_so_in_its_manifest(project: Project, tmp
     lines = "".join(json.dumps(record) + "\n" for record in (CHAT, CHAT, {"messages": []}))
     source = sources.add_files(project, written(tmp_path, "chat.jsonl", lines), Job())
     assert (source.conversations, source.documents) == (True, 2)
-    assert source.notes == ("chat.jsonl: 1 record is no conversation and was passed over.",)
+    assert source.notes == ("chat.jsonl: 1 record isn't a conversation and was skipped.",)
     assert sources.add_files(project, written(tmp_path, "a.txt", "Plain text."), Job()).conversations is False
     assert [(s.name, s.conversations) for s in store.list_sources(project.raw)] == [("a", False), ("chat", True)]
 
@@ -119,10 +119,10 @@ def test_conversations_and_texts_are_not_mixed_in_one_source(tmp_path: Path) -> 
     notices: list[str] = []
     assert documents(tmp_path / "in", notices) == [render(CHAT)] * 9
     assert len(notices) == 1
-    assert "README.md holds no conversations, the others do" in notices[0]
+    assert "README.md contains no conversations, the other files do" in notices[0]
     for n in range(50):
         written(tmp_path, f"in/{n}.txt", "A plain text, longer than all the conversations. " * 9)
     assert len(documents(tmp_path / "in", notices := [])) == 51
-    assert "train.jsonl holds conversations, the others don’t" in notices[0]
+    assert "train.jsonl contains conversations, the other files don’t" in notices[0]
     with pytest.raises(SourceError, match="no field"):
         documents(tmp_path / "in" / "train.jsonl", text_field="ghost")

@@ -180,13 +180,13 @@ def test_a_few_damaged_bytes_do_not_change_the_encoding(tmp_path: Path) -> None:
     notices: list[str] = []
     content = FRENCH.encode() + b"\xe9\xff " + FRENCH.encode() + b"\xc3"
     assert read(file(tmp_path, content), notices=notices) == [FRENCH + "�� " + FRENCH + "�"]
-    assert notices == ["a.txt was read as UTF-8. Characters that could not be read, and became �: 3."]
+    assert notices == ["a.txt was read as UTF-8. Unreadable characters, replaced by �: 3."]
 
 
 def test_a_damaged_utf16_file_is_read_with_a_word(tmp_path: Path) -> None:
     notices: list[str] = []
     read(file(tmp_path, FRENCH.encode("utf-16") + b"x"), notices=notices)
-    assert notices == ["a.txt was read as UTF-16. Characters that could not be read, and became �: 1."]
+    assert notices == ["a.txt was read as UTF-16. Unreadable characters, replaced by �: 1."]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
@@ -259,7 +259,7 @@ def test_what_is_not_text_is_refused(tmp_path: Path, content: bytes, what: str) 
 
 
 def test_a_kind_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert "is of a kind that can't be read; .txt, .md, .jsonl" in refusal(file(tmp_path, "a,b\n1,2", "a.xls")).what
+    assert "is of a kind that can't be read. Files that can be read: .txt, .md, .jsonl" in refusal(file(tmp_path, "a,b\n1,2", "a.xls")).what
 
 
 @pytest.mark.parametrize(

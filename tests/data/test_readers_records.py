@@ -81,7 +81,7 @@ def test_the_field_with_the_text_is_found(tmp_path: Path, record: dict[str, obje
     notices: list[str] = []
     path = written(tmp_path, "a.jsonl", "".join(json.dumps(record) + "\n" for _ in range(20)))
     assert documents(path, notices) == [record[field]] * 20
-    assert notices == ([] if field == "text" else [f"a.jsonl: the texts were taken from the field “{field}”."])
+    assert notices == ([] if field == "text" else [f"a.jsonl: the field “{field}” was used as the text."])
 
 
 def test_another_field_can_be_chosen(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_table_without_names_gets_numbered_columns(tmp_path: Path) -> None:
     notices: list[str] = []
     content = "".join(f"{n},A fox ran over hill number {n}.\n" for n in range(9))
     assert documents(written(tmp_path, "a.csv", content), notices)[0] == "A fox ran over hill number 0."
-    assert notices == ["a.csv: the texts were taken from the field “2”."]
+    assert notices == ["a.csv: the field “2” was used as the text."]
 
 
 def test_rows_that_are_too_short_are_told(tmp_path: Path) -> None:
