@@ -19,7 +19,7 @@ from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
     from llm_studio.workflows.tokenizer.lab import Replaced
-    from llm_studio.workflows.tokenizer.prepare import Prepared
+    from llm_studio.workflows.tokenizer.prepare import PreparedTokens
     from llm_studio.workflows.tokenizer.train import TrainedTokenizer
 
 TRAIN, PREPARE, IMPORT, RESTORE = "tokenizer/train", "tokenizer/prepare", "tokenizer/import", "tokenizer/restore"
@@ -116,7 +116,7 @@ class TokenizerController(Controller):
             text = _("The tokenizer has {n} tokens: {rate} characters per token.").format(n=size, rate=rate)
         self.context.toast_requested.emit(Toast(text))
 
-    def _on_prepared(self, prepared: "Prepared") -> None:
+    def _on_prepared(self, prepared: "PreparedTokens") -> None:
         total = short_number(prepared.train_tokens + prepared.validation_tokens)
         self.context.toast_requested.emit(Toast(" ".join([_("{n} tokens are ready.").format(n=total), *self._notices])))
 
