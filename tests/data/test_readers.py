@@ -259,7 +259,10 @@ def test_what_is_not_text_is_refused(tmp_path: Path, content: bytes, what: str) 
 
 
 def test_a_kind_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    assert "is of a kind that can't be read. Files that can be read: .txt, .md, .jsonl" in refusal(file(tmp_path, "a,b\n1,2", "a.xls")).what
+    assert (
+        "is of a kind that can't be read. Files that can be read: .txt, .md, .jsonl"
+        in refusal(file(tmp_path, "a,b\n1,2", "a.xls")).what
+    )
 
 
 @pytest.mark.parametrize(

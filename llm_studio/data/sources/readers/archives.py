@@ -47,9 +47,9 @@ class Budget:
         if self._spent > self._limit:
             raise ArchiveBomb(
                 self._name,
-                _(
-                    "{path} unpacks to far more than its size, like an archive bomb: reading stopped at {size}."
-                ).format(path=self._name, size=size(self._limit)),
+                _("{path} unpacks to far more than its size, like an archive bomb: reading stopped at {size}.").format(
+                    path=self._name, size=size(self._limit)
+                ),
                 _("If you trust it, unpack it yourself and add the folder."),
             )
         if self._outer is not None:
