@@ -37,7 +37,7 @@ def test_an_archive_is_downloaded_with_its_column_and_its_failures_told(
     assert main(["new", root, "--preset", "nano"]) == 0
     path = written(tmp_path, "a.zip", zipped({"a.csv": rows(TEXTS, names=["title", "id", "tale"]), "b.txt": b"\0"}))
     assert main(["download", root, "--dataset", str(path), "--text-field", "tale"]) == 0
-    assert "b.txt is not text" in capsys.readouterr().err
+    assert "b.txt is not a text file" in capsys.readouterr().err
     (source,) = store.list_sources(tmp_path / "p" / "data" / "raw")
     assert (source.name, source.documents, source.options["text_field"]) == ("a", 20, "tale")
     assert any("b.txt" in note for note in source.notes)

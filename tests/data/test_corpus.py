@@ -283,7 +283,7 @@ def test_texts_that_changed_since_the_scan_are_noticed(tmp_path: Path) -> None:
         plan = plan_of(tmp_path, {"a": texts})
         for changed in ([*texts, sentences(3000, 7)], ["one"]):
             write_source(tmp_path, "a", "", [Chunk(text, True) for text in changed], Job())
-            with pytest.raises(DataError, match="changed while they were read"):
+            with pytest.raises(DataError, match="changed while they were being read"):
                 list(plan.texts("train"))
 
 

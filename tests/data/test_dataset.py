@@ -256,11 +256,11 @@ def put_a_foreign_id(folder: Path) -> None:
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    "not been turned into tokens": lambda folder: (folder / "meta.json").unlink(),
+    "have not been prepared yet": lambda folder: (folder / "meta.json").unlink(),
     "train.bin is incomplete": cut,
     "val.bin is missing": lambda folder: (folder / "val.bin").unlink(),
     "newer LLM Studio": change_meta(version=2),
-    "beyond the vocabulary": put_a_foreign_id,
+    "outside the vocabulary": put_a_foreign_id,
     "meta.json is damaged": change_meta(dtype="float64"),
     "meta.json is damag": change_meta(sources=[{"name": "x"}]),
     "meta.json is dam": lambda folder: (folder / "meta.json").write_text("{", encoding="utf-8"),

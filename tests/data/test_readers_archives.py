@@ -205,7 +205,7 @@ def test_a_look_at_a_folder_and_an_archive_counts_and_names_what_fails(tmp_path:
         shown = seen(path)
         assert (shown.files, shown.tried, dict(shown.counts)) == (4, 4, {".txt": 2, ".jsonl": 1, ".md": 1})
         assert [name.endswith("b.txt") for name, _reason in shown.refused] == [True]
-        assert "not text" in shown.refused[0][1]
+        assert "not a text file" in shown.refused[0][1]
         assert shown.documents == ("one", "two words", "x" * (MAX_SHOWN - 1) + "…")
         assert shown.text_field == "story"
 
@@ -250,5 +250,5 @@ def test_what_was_left_out_is_in_the_notes_of_the_source(project: Project, tmp_p
     source = sources.add_files(project, tmp_path / "in", Job())
     assert source.documents == 1
     assert len(source.notes) == 101
-    assert source.notes[-1] == f"{count - 101} more files were left out."
+    assert source.notes[-1] == f"{count - 101} more files were skipped."
     assert sources.add_files(project, written(tmp_path, "b.txt.gz", gzip.compress(b"text")), Job()).name == "b"

@@ -211,12 +211,12 @@ FOREIGN = {
     "ends of words": change("model.end_of_word_suffix", "</w>"),
     "bytes": change("pre_tokenizer", {"type": "Whitespace"}),
     "space before each text": change("pre_tokenizer.pretokenizers", [{"type": "ByteLevel", "add_prefix_space": True}]),
-    "give back": lambda content: content["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "WhitespaceSplit"}),
+    "reproduce": lambda content: content["pre_tokenizer"]["pretokenizers"].insert(0, {"type": "WhitespaceSplit"}),
     "bytes have no token": lambda content: content["model"]["vocab"].pop("a"),
-    "holes": change("model.vocab.a", 10**9),
-    "lacks the token": rename_end_of_text,
+    "gaps": change("model.vocab.a", 10**9),
+    "is missing": rename_end_of_text,
     "name of a special token": lambda content: content["added_tokens"][0].update(special=False),
-    "swallow": lambda content: content["added_tokens"][1].update(special=False, rstrip=True),
+    "absorb": lambda content: content["added_tokens"][1].update(special=False, rstrip=True),
     "damaged": change("model.vocab", "text"),
     "no such token": change("model.merges", [["a", "no such token"]]),
 }
@@ -324,7 +324,7 @@ def test_a_cancel_while_merging_ends_at_once_and_leaves_no_process() -> None:
 
 
 def test_a_process_that_dies_is_explained() -> None:
-    with pytest.raises(TokenizerError, match="for want of memory") as raised:
+    with pytest.raises(TokenizerError, match="for lack of memory") as raised:
         learned(slow_to_merge(), 200_000, Merging(psutil.Process.kill), max_megabytes=37)
     assert "less than 37" in raised.value.to_do
     assert not multiprocessing.active_children()

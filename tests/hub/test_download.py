@@ -146,7 +146,7 @@ def test_a_killed_download_goes_on_where_it_was(hub: Hub, empty: Project) -> Non
         "import os, sys\nfrom pathlib import Path\nfrom llm_studio.data.sources.hub import download, plan\n"
         "from llm_studio.jobs import Job\nfrom llm_studio.project import Project\n"
         "from llm_studio.workflows.data.download import download as take\n"
-        "download.PART_BYTES = 100_000\ntold = []\n"
+        "download.MAX_PART_BYTES = 100_000\ntold = []\n"
         "def report(event):\n    told.append(event)\n    len(told) == 4 and os._exit(9)\n"
         "take(Project.open(Path(sys.argv[1])), plan.DownloadRequest('me/tales'), Job(report))\n"
     )
@@ -217,7 +217,7 @@ def test_configurations_must_be_named_where_there_are_several(hub: Hub, empty: P
 def test_a_data_set_that_is_a_program_is_refused_and_its_conversion_taken(hub: Hub, empty: Project) -> None:
     script = {"tales.py": b"raise SystemExit('never run')", "README.md": readme()}
     repository = hub.add("me/tales", script)
-    with pytest.raises(DownloadError, match=r"running a program of its authors, which LLM Studio never does"):
+    with pytest.raises(DownloadError, match=r"running code of its authors, which LLM Studio never does"):
         take(empty)
     repository.commit({"default/train/0000.parquet": parquet(stories(0, 40))}, "refs/convert/parquet")
     take(empty)

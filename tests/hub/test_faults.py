@@ -55,7 +55,7 @@ def test_a_server_error_that_passes_goes_unnoticed(hub: Hub, empty: Project) -> 
     assert texts_in(empty) == stories(0, 2000)
 
 
-@pytest.mark.parametrize(("status", "sentence"), [(500, r"HTTP 500.*goes on from there"), (429, "asks for patience")])
+@pytest.mark.parametrize(("status", "sentence"), [(500, r"HTTP 500.*download will resume"), (429, "too many requests")])
 def test_one_that_stays_is_told_and_the_second_call_goes_on(
     hub: Hub, empty: Project, status: int, sentence: str
 ) -> None:
@@ -73,7 +73,7 @@ def test_a_connection_that_is_cut_for_good_keeps_what_came_through(hub: Hub, emp
     begun(empty)
     hub.faults.cut_after = [0, 20_000]  # the footer comes, and some of the texts
     hub.faults.errors = [0, 0, *[500] * 10]
-    with pytest.raises(DownloadError, match="goes on from there"):
+    with pytest.raises(DownloadError, match="download will resume"):
         take(empty)
     before = len(texts_in(empty))
     assert before > 300
@@ -220,10 +220,10 @@ def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
     caplog.set_level(logging.DEBUG)
     hub.add("me/secret", tales(), token=TOKEN, gated=True)
     secret = DownloadRequest("me/secret")
-    with pytest.raises(DownloadError, match=r"only to who is logged in.*hf auth login"):
+    with pytest.raises(DownloadError, match=r"only available when you are logged in.*hf auth login"):
         take(empty, secret)
     monkeypatch.setenv("HF_TOKEN", TOKEN + "x")
-    with pytest.raises(DownloadError, match="its conditions haven't been accepted") as refusal:
+    with pytest.raises(DownloadError, match="you haven't accepted its conditions") as refusal:
         take(empty, secret)
     assert TOKEN not in str(refusal.value)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -238,7 +238,7 @@ def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
 
 
 def test_a_data_set_that_doesnt_exist_is_told(empty: Project) -> None:
-    with pytest.raises(DownloadError, match="there is no such data set"):  # the hub says 401 to who isn't logged in
+    with pytest.raises(DownloadError, match="it doesn't exist"):  # the hub says 401 to who isn't logged in
         take(empty, DownloadRequest("me/nothing"))
 
 

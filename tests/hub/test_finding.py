@@ -105,5 +105,5 @@ def test_the_commands(hub: Hub, empty: Project, capsys: pytest.CaptureFixture[st
     assert main([*command, "--max-megabytes", "1"]) == DONE
     assert texts_in(empty) == stories(0, 2000), "there is less than a megabyte"
     assert main(["download", root, "--dataset", "hf:me/nothing"]) == PROBLEM
-    assert "no such data set" in capsys.readouterr().err
+    assert "it doesn't exist" in capsys.readouterr().err
     assert main(["download", root, "--dataset", "stories", "--lang", "de"]) == WRONG_USAGE
