@@ -70,8 +70,8 @@ def silu_gate(gate_up: Tensor) -> Tensor:
 class MLP(nn.Module):
     """down(f(up(x))) with one of two functions f.
 
-    gelu: GPT-2's, in its tanh form (Hendrycks and Gimpel 2016). relu2: max(0, x)^2, the cheapest, with which most
-    features are exactly 0 (So et al. 2021, "Primer").
+    gelu: GPT-2's, x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 (Hendrycks and Gimpel 2016).
+    relu2: max(0, x)^2, the cheapest, with which most features are exactly 0 (So et al. 2021, "Primer").
     """
 
     def __init__(self, settings: ModelSettings) -> None:

@@ -34,4 +34,8 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., width) to the same shape."""
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, EPS)
+        if kernels.apply_to(x):
+            return F.layer_norm(x, self.weight.shape, self.weight, self.bias, EPS)
+        centered = x - x.mean(dim=-1, keepdim=True)
+        y = self.weight * centered / torch.sqrt(centered.square().mean(dim=-1, keepdim=True) + EPS)
+        return y if self.bias is None else y + self.bias

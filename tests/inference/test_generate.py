@@ -52,7 +52,7 @@ def test_without_a_seed_each_time_is_different() -> None:
 
 
 def test_generation_leaves_no_trace() -> None:
-    """Neither in torch's chance, nor in grad mode between tokens, nor in the model's own mode."""
+    """Torch's global generator, grad mode between tokens and the model's mode are as before."""
     model = small_model(dropout=0.5).train()
     state = torch.get_rng_state()
     tokens = generate(model, [1, 2], FREE)

@@ -51,11 +51,11 @@ def shapes(draw: st.DrawFn) -> ModelSettings:
 @given(shapes(), st.integers(1, 300))
 def test_parameters_are_counted_exactly(shape: ModelSettings, vocabulary: int) -> None:
     model = Transformer(shape, vocabulary)
-    parts = count_parameters(shape, vocabulary)
+    counts = count_parameters(shape, vocabulary)
     blocks = model.blocks.named_parameters()
-    assert parts.total == model.parameter_count()
-    assert parts.embedding == model.embeddings.token.weight.numel()
-    assert parts.feed_forward == sum(p.numel() for name, p in blocks if ".feed_forward." in name)
+    assert counts.total == model.parameter_count()
+    assert counts.embedding == model.embeddings.token.weight.numel()
+    assert counts.feed_forward == sum(p.numel() for name, p in blocks if ".feed_forward." in name)
 
 
 def test_the_operations_counted_are_those_computed() -> None:
@@ -104,10 +104,10 @@ def test_the_operations_of_muon_are_those_computed(shape: ModelSettings) -> None
 @pytest.mark.parametrize("name", ["muon", "adamw"])
 def test_the_optimizer_holds_what_is_computed(name: Literal["muon", "adamw"]) -> None:
     model = small_model()
-    made = optimizer.build(model, TrainingSettings(optimizer=name))
+    built = optimizer.build(model, TrainingSettings(optimizer=name))
     model.loss(some_ids(2, 8), some_ids(2, 8)).backward()
-    made.step()
-    held = sum(4 * tensor.numel() for tensor in optimizer.state_tensors(made, model).values() if tensor.dim())
+    built.step()
+    held = sum(4 * tensor.numel() for tensor in optimizer.state_tensors(built, model).values() if tensor.dim())
     assert held == optimizer_bytes(count_parameters(model.settings, VOCABULARY), name == "muon")
 
 

@@ -41,22 +41,22 @@ def test_a_later_token_never_changes_an_earlier_output(kind: dict[str, Any]) -> 
 
 @each_kind
 def test_the_order_of_tokens_matters(kind: dict[str, Any]) -> None:
-    """In one layer, where the last token sees the others as a set but for their positions."""
+    """In one layer, where the last token sees the others as a set, apart from their positions."""
     model, ids = small_model(**kind, n_layers=1), some_ids(1, 12)
     swapped = ids[:, [1, 0, *range(2, 12)]]
     assert (model(ids)[:, -1] - model(swapped)[:, -1]).abs().max() > 1e-3
 
 
 @each_kind
-@pytest.mark.parametrize("pieces", [[1] * 24, [24], [5, 7, 1, 11], [1, 23]], ids=str)
+@pytest.mark.parametrize("chunks", [[1] * 24, [24], [5, 7, 1, 11], [1, 23]], ids=str)
 @torch.no_grad()
-def test_decoding_with_the_cache_equals_one_full_pass(kind: dict[str, Any], pieces: list[int]) -> None:
+def test_decoding_with_the_cache_equals_one_full_pass(kind: dict[str, Any], chunks: list[int]) -> None:
     model, ids = small_model(**kind), some_ids(2, 24)
     cache = new_cache(model, 2)
-    for _ in range(2):  # a cleared cache is as good as a new one
+    for _ in range(2):  # a cleared cache works like a new one
         cache.clear()
-        piecewise = torch.cat([model(piece, cache) for piece in ids.split(pieces, dim=1)], dim=1)
-        torch.testing.assert_close(piecewise, model(ids), atol=1e-5, rtol=0)
+        chunkwise = torch.cat([model(chunk, cache) for chunk in ids.split(chunks, dim=1)], dim=1)
+        torch.testing.assert_close(chunkwise, model(ids), atol=1e-5, rtol=0)
     assert cache.length == 24
 
 
@@ -86,8 +86,10 @@ def test_the_loss_is_the_cross_entropy_of_the_logits(kind: dict[str, Any]) -> No
     expected = F.cross_entropy(model(ids).flatten(0, 1), targets.flatten())
     torch.testing.assert_close(model.loss(ids, targets), expected, rtol=1e-6, atol=1e-6)
     gradients = torch.autograd.grad(model.loss(ids, targets), list(model.parameters()))
-    for gradient, wanted in zip(gradients, torch.autograd.grad(expected, list(model.parameters())), strict=True):
-        torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-7)
+    for gradient, expected_gradient in zip(
+        gradients, torch.autograd.grad(expected, list(model.parameters())), strict=True
+    ):
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-4, atol=1e-7)
 
 
 @each_kind
@@ -99,8 +101,8 @@ def test_the_kernels_compute_what_the_formulas_say(kind: dict[str, Any]) -> None
     torch.testing.assert_close(model.loss(ids, targets).double(), exact.loss(ids, targets), rtol=1e-6, atol=1e-6)
     gradients = torch.autograd.grad(model.loss(ids, targets), list(model.parameters()))
     expected = torch.autograd.grad(exact.loss(ids, targets), list(exact.parameters()))
-    for gradient, wanted in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(gradient.double(), wanted, rtol=1e-4, atol=1e-6)
+    for gradient, expected_gradient in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(gradient.double(), expected_gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_four_micro_batches_of_eight_equal_one_of_thirty_two() -> None:
@@ -108,8 +110,8 @@ def test_four_micro_batches_of_eight_equal_one_of_thirty_two() -> None:
     model.loss(ids, targets).backward()
     whole = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
-    for part in range(0, 32, 8):
-        (model.loss(ids[part : part + 8], targets[part : part + 8]) / 4).backward()
+    for start in range(0, 32, 8):
+        (model.loss(ids[start : start + 8], targets[start : start + 8]) / 4).backward()
     assert whole
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, whole[name], rtol=1e-4, atol=1e-6)
@@ -157,7 +159,7 @@ def test_matrices_that_write_into_the_stream_start_smaller() -> None:
             assert tensor.std().item() == pytest.approx(0.02 / 4 if residual else 0.02, rel=0.1), name
 
 
-def test_begun_at_zero_the_blocks_change_nothing_and_learn_all_the_same() -> None:
+def test_with_zero_init_the_blocks_start_as_the_identity_and_learn() -> None:
     torch.manual_seed(0)
     model = Transformer(small_settings(zero_init=True), VOCABULARY)
     ids = some_ids(2, 20)
@@ -205,12 +207,12 @@ def test_dropout_is_on_only_in_training() -> None:
 
 @each_kind
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=str)
-def test_activations_computed_again_give_the_same_gradients(kind: dict[str, Any], precision: torch.dtype) -> None:
-    """To the last bit, with the very same dropout; and the random numbers that follow are the same too."""
+def test_recomputed_activations_give_the_same_gradients(kind: dict[str, Any], precision: torch.dtype) -> None:
+    """To the last bit, with the same dropout, and the random numbers drawn afterwards are the same, too."""
     model, ids = small_model(**kind, dropout=0.2).train(), some_ids(2, 20)
     found: list[list[torch.Tensor]] = []
-    for again in (False, True):
-        model.checkpoint_activations = again
+    for recompute in (False, True):
+        model.checkpoint_activations = recompute
         torch.manual_seed(5)
         with torch.autocast("cpu", precision, enabled=precision != torch.float32):
             loss = model.loss(ids[:, :-1], ids[:, 1:])
@@ -223,11 +225,11 @@ def test_activations_computed_again_give_the_same_gradients(kind: dict[str, Any]
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
-def test_activations_computed_again_are_not_kept() -> None:
-    kept: list[int] = []
-    for again in (False, True):
+def test_recomputed_activations_are_not_stored() -> None:
+    stored: list[int] = []
+    for recompute in (False, True):
         model, ids, count = small_model(n_layers=3), some_ids(2, 20), 0
-        model.checkpoint_activations = again
+        model.checkpoint_activations = recompute
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
             nonlocal count
@@ -236,5 +238,5 @@ def test_activations_computed_again_are_not_kept() -> None:
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             model.loss(ids[:, :-1], ids[:, 1:])
-        kept.append(count)
-    assert kept[1] < kept[0] / 3
+        stored.append(count)
+    assert stored[1] < stored[0] / 3
