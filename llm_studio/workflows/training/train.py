@@ -296,18 +296,3 @@ def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tu
     if settings.training.loss_on == "all" or not tokens.has_conversations:
         return beginnings
     return questions(tokens.validation[:_SOME], tokenizer, len(beginnings))
-
-
-def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: Job | None = None) -> float:
-    """Measured time of an optimizer update with these settings on this machine; nothing is kept. Takes seconds.
-
-    Raises Cancelled when `job` is asked to stop.
-    """
-    from llm_studio.training import memory
-    from llm_studio.training.probe import measure
-    from llm_studio.training.threads import compute_for
-
-    job = job or Job()
-    with open_training_data(project) as (tokens, tokenizer, _data), memory.translate_memory_errors():
-        compute = compute_for(settings, tokenizer.vocab_size, job)
-        return measure(tokens, tokenizer.vocab_size, settings, compute, steps, job)
