@@ -19,6 +19,7 @@ from llm_studio.runs.tensors import Copy
 from llm_studio.training import distributed, memory
 from llm_studio.training.distributed import ALONE, DistributedModel, ProcessGroup
 from llm_studio.training.optim import optimizer
+from llm_studio.training.optim.sharding import full_tensor
 from llm_studio.training.prefetch import Batch, BatchRequest, BatchSource
 
 _T = TypeVar("_T")
@@ -167,7 +168,7 @@ class Updater:
         """Whole tensors as they are now, of which this process may hold a part; nothing where it writes nothing."""
         made = Copy({})
         for name, tensor in tensors.items():
-            whole = distributed.whole(tensor)  # one at a time: together they may not fit
+            whole = full_tensor(tensor)  # one at a time: together they may not fit
             if self._group.first:
                 made.add(name, whole)
         return made
@@ -203,7 +204,7 @@ class Updater:
         """Clip the gradients; what `Gradients` wants to know."""
         limit = self.settings.training.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        return torch.stack([*losses, distributed.whole(norm)]).double()
+        return torch.stack([*losses, full_tensor(norm)]).double()
 
     def whole_step(self, ids: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
         """A step on ids (sequences, length + 1) at this learning rate, all of it done by the device alone: what a graph
