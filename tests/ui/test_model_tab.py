@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.config import SECTIONS, Settings
 from llm_studio.config.presets import load_preset, preset_names
+from llm_studio.gpu.why import why_no_gpu
 from llm_studio.model.cost import count_parameters
 from llm_studio.project import Project
 from llm_studio.ui.tabs.model.blocks import INNER, blocks
@@ -320,8 +321,10 @@ def test_what_cannot_be_measured_says_why(opened: Driver, qtbot: QtBot) -> None:
     opened.settle()
     assert opened.session.project is not None
     page._change({"training.device": "cuda"})
-    opened.settle()
-    qtbot.waitUntil(lambda: "graphics card" in page.facts.cost._note.text(), timeout=LONG)
+    page._preview(page._shown.replaced({"training.device": "cuda"}))
+    reason = why_no_gpu()
+    assert reason is not None
+    qtbot.waitUntil(lambda: reason.what in page.facts.cost._note.text(), timeout=LONG)
     opened.settle()
     assert not opened.told
 
