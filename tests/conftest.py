@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def english() -> Iterator[None]:
     i18n.activate("en")
     yield
     i18n.activate("en")
+
+
+@pytest.fixture(autouse=True)
+def nothing_measured() -> None:
+    """No forecast remembers what was measured in an earlier test."""
+    forecast = sys.modules.get("llm_studio.workflows.training.forecast")
+    if forecast is not None:
+        forecast._measurements.clear()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from llm_studio.project import Project
 from llm_studio.workflows import projects
 from llm_studio.workflows.model_advice import Advice, Plan, advice
 from llm_studio.workflows.overview import Overview, TokenFacts, overview
-from llm_studio.workflows.training.train import seconds_per_step
+from llm_studio.workflows.training.forecast import seconds_per_step
 
 
 @pytest.fixture
@@ -98,11 +98,11 @@ def test_a_text_is_written_whole_or_not_at_all(project: Project) -> None:
 def test_a_measurement_takes_many_micro_batches_into_account_and_can_be_stopped(project: Project) -> None:
     settings = project.settings()
     many = settings.replaced({"training.gradient_accumulation_steps": 400})
-    assert seconds_per_step(project, many, steps=1) > 20 * seconds_per_step(project, settings, steps=3)
+    assert seconds_per_step(project, many, Job(), steps=1) > 20 * seconds_per_step(project, settings, Job(), steps=3)
     job = Job()
     job.request_stop()
     with pytest.raises(Cancelled):
-        seconds_per_step(project, settings, job=job)
+        seconds_per_step(project, settings, job)
 
 
 def test_the_presets_cost_what_their_names_say() -> None:

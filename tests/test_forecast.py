@@ -94,10 +94,10 @@ def test_a_fit_and_a_measurement_can_be_stopped(project: Project) -> None:
 
 
 def test_a_process_ended_for_want_of_memory_is_an_attempt_that_does_not_fit(project: Project) -> None:
-    with SubprocessTrial(project.settings(), 400, Compute("cpu", "float32", 1)) as trial:
-        assert trial.attempt(1, False, 1, Job()).fits
+    with SubprocessTrial(project.settings(), 400, Compute("cpu", "float32", 1), Job()) as trial:
+        assert trial.attempt(1, 1, False, 1).fits
         trial.process.kill()
-        assert not trial.attempt(2, False, 1, Job()).fits
+        assert not trial.attempt(2, 1, False, 1).fits
 
 
 def test_train_fit_records_what_it_took_and_leaves_the_settings_alone(
@@ -127,3 +127,36 @@ def test_the_commands_tell_scripts_the_figures(project: Project, capsys: pytest.
     found = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
     assert found["finding"]["key"] == "stuck" and found["finding"]["changes"] == {"training.learning_rate": 3e-4}
     assert found["baselines"]["bigram"] < found["baselines"]["unigram"] < found["baselines"]["chance"]
+
+
+def test_what_was_measured_is_the_forecast_of_every_run_with_the_same_steps_and_of_no_other(project: Project) -> None:
+    settings = project.settings().replaced({"training.gradient_accumulation_steps": 2, "model.dropout": 0.123})
+    assert not forecast.forecast(project, settings).measured
+    told = forecast.measured(project, settings, Job())
+    longer = settings.replaced({"training.max_steps": 600, "training.learning_rate": 1e-3, "training.seed": 2})
+    again = forecast.forecast(project, longer)
+    assert told.measured and again.measured
+    assert (again.seconds_per_step, again.memory) == (told.seconds_per_step, told.memory)
+    assert again.seconds == pytest.approx(600 / settings.training.max_steps * told.seconds)
+    for name, value in (("optimizer", "muon"), ("activation_checkpointing", True), ("batch_size", 4)):
+        assert not forecast.forecast(project, settings.replaced({f"training.{name}": value})).measured, name
+
+
+def test_a_fit_is_the_forecast_of_the_run_that_it_proposes(project: Project) -> None:
+    settings = project.settings().replaced({"training.gradient_accumulation_steps": 6})
+    found, told = forecast.fit_and_tell(project, settings, Job())
+    assert told.measured and told == forecast.forecast(project, settings.replaced(found.changes))
+    tokens = 6 * 8 * settings.model.max_seq_len
+    assert told.seconds_per_step == pytest.approx(tokens / found.tokens_per_second)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("training.optimizer", "muon"), ("training.activation_checkpointing", True), ("training.loss_on", "answers"),
+     ("training.precision", "float32"), ("training.threads", 3), ("training.batch_size", 7), ("model.dropout", 0.3),
+     ("training.gradient_accumulation_steps", 5), ("model.n_kv_heads", 2), ("training.cuda_graphs", None)],
+)  # fmt: skip
+def test_the_time_of_a_step_depends_on(name: str, value: object) -> None:
+    settings = Settings()
+    value = not settings.training.cuda_graphs if value is None else value
+    assert forecast.step_key(settings.replaced({name: value})) != forecast.step_key(settings)

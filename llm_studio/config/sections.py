@@ -307,7 +307,7 @@ class TrainingSettings(Section):
     )
     cuda_graphs: bool = Field(
         title=N_("CUDA graphs"),
-        default=True,
+        default=False,
         description=N_("on an NVIDIA card: run a small model's whole step as one CUDA graph, where that works"),
     )
     sharded: bool = Field(

@@ -110,7 +110,9 @@ class GraphedSteps:
 
     def _is_worth_it(self) -> bool:
         settings, update = self._update.settings, self._update
-        fixed = not (settings.model.dropout or update.feed.answers_only or settings.training.activation_checkpointing)
+        fixed = not (
+            settings.model.dropout or update.batches.answers_only or settings.training.activation_checkpointing
+        )
         flops = flops_per_token(settings.model, update.model.vocab_size) * update.tokens_per_step
         return settings.training.cuda_graphs and fixed and flops < LARGEST
 

@@ -32,6 +32,7 @@ from llm_studio.errors import TrainingError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
+from llm_studio.training.optim.sharding import shard_like
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
@@ -283,24 +284,8 @@ class DistributedModel:
         yield
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """All of a tensor of which each process may hold a part; every process must call it."""
-    full = getattr(tensor, "full_tensor", None)  # of a DTensor
-    return full() if callable(full) else tensor  # pyright: ignore[reportReturnType]  a Tensor
-
-
-def part_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """The part of a whole tensor that this process holds where it holds a part of `like`."""
-    if not hasattr(like, "full_tensor"):
-        return tensor
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
-    assert isinstance(like, DTensor)
-    return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
-
-
 @torch.no_grad()
 def load(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Give a model whole weights, or its part of each."""
-    parts = {name: part_like(weights[name], tensor) for name, tensor in model.state_dict().items() if name in weights}
-    model.load_state_dict(parts)
+    """Load full weights into a model, or into the shards of it that this process holds."""
+    shards = {name: shard_like(weights[name], tensor) for name, tensor in model.state_dict().items() if name in weights}
+    model.load_state_dict(shards)

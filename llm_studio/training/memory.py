@@ -2,8 +2,12 @@
 
 import contextlib
 import gc
+import re
+import sys
 from collections.abc import Generator
+from pathlib import Path
 
+import psutil
 import torch
 
 from llm_studio.errors import TrainingError
@@ -63,3 +67,20 @@ def keep_within_card(device: str) -> None:
     if device == "cuda":
         free_now, total = torch.cuda.mem_get_info()
         torch.cuda.set_per_process_memory_fraction(fraction(free_now, total, torch.cuda.memory_reserved()))
+
+
+def resident_bytes() -> int:
+    """The memory of this process now."""
+    return psutil.Process().memory_info().rss
+
+
+def peak_bytes() -> int:
+    """The highest memory of this process so far."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    if sys.platform == "linux":  # getrusage also counts what the parent had when it started this process
+        found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
+        return 1024 * int(found[1]) if found else resident_bytes()
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

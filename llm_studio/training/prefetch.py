@@ -6,6 +6,7 @@ What is drawn is a function of the seed and the step, whoever draws it and when.
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 
@@ -30,6 +31,17 @@ class Batch:
 
     ids: torch.Tensor
     counted: torch.Tensor | None
+
+
+class BatchSource(Protocol):
+    """Where the sequences of steps come from."""
+
+    answers_only: bool
+    """Whether batches say which targets count."""
+
+    def take(self, request: BatchRequest, /) -> Batch:
+        """The sequences of a step. Raises DataError where there are too few tokens, or they are damaged."""
+        ...
 
 
 class BatchPrefetcher:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from llm_studio.config import Settings
-from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.device import Compute
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
@@ -20,7 +19,8 @@ from llm_studio.runs.tensors import Copy
 from llm_studio.training import distributed, memory
 from llm_studio.training.distributed import ALONE, DistributedModel, ProcessGroup
 from llm_studio.training.optim import optimizer
-from llm_studio.training.prefetch import Batch, BatchPrefetcher, BatchRequest
+from llm_studio.training.optim.sharding import full_tensor
+from llm_studio.training.prefetch import Batch, BatchRequest, BatchSource
 
 _T = TypeVar("_T")
 
@@ -101,7 +101,7 @@ class Updater:
 
     def __init__(
         self,
-        tokens: Tokens,
+        batches: BatchSource,
         vocab_size: int,
         settings: Settings,
         compute: Compute,
@@ -118,8 +118,7 @@ class Updater:
         self._job = job
         self.optimizer = optimizer.build(self.model, settings.training, compute.dtype)
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "float16")
-        answers_only = settings.training.loss_on == "answers" and tokens.has_conversations
-        self.feed = BatchPrefetcher(tokens, answers_only, pinned=compute.device == "cuda")
+        self.batches = batches
         self._loads = 0
 
     @property
@@ -169,7 +168,7 @@ class Updater:
         """Whole tensors as they are now, of which this process may hold a part; nothing where it writes nothing."""
         made = Copy({})
         for name, tensor in tensors.items():
-            whole = distributed.whole(tensor)  # one at a time: together they may not fit
+            whole = full_tensor(tensor)  # one at a time: together they may not fit
             if self._group.first:
                 made.add(name, whole)
         return made
@@ -205,7 +204,7 @@ class Updater:
         """Clip the gradients; what `Gradients` wants to know."""
         limit = self.settings.training.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        return torch.stack([*losses, distributed.whole(norm)]).double()
+        return torch.stack([*losses, full_tensor(norm)]).double()
 
     def whole_step(self, ids: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
         """A step on ids (sequences, length + 1) at this learning rate, all of it done by the device alone: what a graph
@@ -253,7 +252,7 @@ class Updater:
         """What this step learns from, in all processes."""
         settings = self.settings.training
         sequences = settings.batch_size * settings.gradient_accumulation_steps
-        return self.feed.take(
+        return self.batches.take(
             BatchRequest(settings.seed, step, sequences, self.settings.model.max_seq_len, self.settings.data.weights)
         )
 

@@ -7,24 +7,19 @@ process. A cancel ends it too. A frozen program must call `multiprocessing.freez
 import contextlib
 import multiprocessing
 import os
-import re
 import signal
-import sys
 import threading
 import traceback
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-import psutil
 
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
-    from llm_studio.training.trial import Attempt
+    from llm_studio.training.measure import Attempt
 
 _LOOK = 0.1
 """Seconds between two looks at whether to stop."""
@@ -42,7 +37,8 @@ class _Connection(Protocol):
 class SubprocessTrial:
     """A `Trial` in another process, with the same attempts. Use it as a context: it ends with it."""
 
-    def __init__(self, settings: Settings, vocab_size: int, compute: Compute) -> None:
+    def __init__(self, settings: Settings, vocab_size: int, compute: Compute, job: Job) -> None:
+        self._job = job
         spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside a window's threads
         self._connection: _Connection
         self._connection, theirs = spawn.Pipe()
@@ -61,14 +57,16 @@ class SubprocessTrial:
         self.process.join()
         self.process.close()
 
-    def attempt(self, batch_size: int, checkpointing: bool, steps: int, job: Job, enough: float = 8.0) -> "Attempt":
+    def attempt(
+        self, batch_size: int, micro_batches: int, checkpointing: bool, steps: int, seconds: float | None = None
+    ) -> "Attempt":
         """As `Trial.attempt`. A process that the system ended had no memory. Raises Cancelled."""
-        from llm_studio.training.trial import Attempt
+        from llm_studio.training.measure import SECONDS, Attempt
 
         try:
-            self._connection.send((batch_size, checkpointing, steps, enough))
+            self._connection.send((batch_size, micro_batches, checkpointing, steps, seconds or SECONDS))
             while not self._has_come():
-                job.check()
+                self._job.check()
             answer = self._connection.recv()
         except (EOFError, OSError):
             return Attempt(batch_size, checkpointing, fits=False)
@@ -83,40 +81,22 @@ class SubprocessTrial:
             return True
 
 
-def resident_bytes() -> int:
-    """The memory that this process has now."""
-    return psutil.Process().memory_info().rss
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has had so far."""
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    if sys.platform == "linux":  # getrusage also counts what the parent had when it started this process
-        found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
-        return 1024 * int(found[1]) if found else resident_bytes()
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 # --- In the other process -----------------------------------------------------------------------------------
 
 
 def _serve(connection: _Connection, settings: dict[str, Any], vocab_size: int, compute: Compute) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    import torch
+    from llm_studio.training.memory import resident_bytes  # imports torch, which isn't the model's memory
 
-    before = resident_bytes() if torch.__version__ else 0
-    from llm_studio.training.trial import Trial
+    before = resident_bytes()
+    from llm_studio.training.measure import Trial
 
     with contextlib.suppress(EOFError, OSError):  # the parent has what it wanted
         try:
-            trial = Trial(Settings.from_dict(settings), vocab_size, compute, before)
+            trial = Trial(Settings.from_dict(settings), vocab_size, compute, Job(), before)
             while True:
-                batch_size, checkpointing, steps, enough = connection.recv()
-                connection.send(trial.attempt(batch_size, checkpointing, steps, Job(), enough))
+                connection.send(trial.attempt(*connection.recv()))
         except MemoryError:
             raise
         except (EOFError, OSError):

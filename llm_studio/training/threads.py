@@ -8,6 +8,7 @@ run that goes on takes what its checkpoint says. With one or two cores there is 
 import statistics
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -16,8 +17,8 @@ from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import StorageError
 from llm_studio.jobs import Job
-from llm_studio.model.transformer import Transformer
 from llm_studio.paths import data_folder
+from llm_studio.training.measure import StepTimer
 
 SECONDS = 2.0
 LARGE = 0.3
@@ -27,22 +28,41 @@ WORTH = 0.95
 
 
 def compute_for(settings: Settings, vocab_size: int, job: Job) -> Compute:
-    """What a new run is computed with. Raises TrainingError where a wish can't be met, Cancelled."""
+    """What a new run is computed with. Raises TrainingError where a setting can't be met, Cancelled."""
     compute = device.choose(settings.training)
-    if settings.training.threads or compute.device != "cpu" or compute.threads <= 2:
+    if not _is_open(settings, compute):
         return compute
-    memory = data_folder() / "threads.json"
-    key = _key(settings, vocab_size, compute)
-    known = files.read_json(memory) or {}
-    found = known.get(key)
-    if not (isinstance(found, int) and 1 <= found <= compute.threads):
+    found = _remembered(settings, vocab_size, compute)
+    if found is None:
         found = fastest(settings, vocab_size, compute, job)
+        path = _file()
         try:
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            files.write_json(memory, known | {key: found})
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write_json(path, (files.read_json(path) or {}) | {_key(settings, vocab_size, compute): found})
         except (OSError, StorageError):
-            return compute  # it couldn't be remembered, and an equal run may find another: all cores are no guess
+            return compute  # it couldn't be stored, and an equal run may find another: all cores are no guess
     return replace(compute, threads=found)
+
+
+def known_compute(settings: Settings, vocab_size: int) -> Compute:
+    """The same without trying anything: all cores where the best number of threads isn't known yet."""
+    compute = device.choose(settings.training)
+    found = _remembered(settings, vocab_size, compute) if _is_open(settings, compute) else None
+    return replace(compute, threads=found or compute.threads)
+
+
+def _is_open(settings: Settings, compute: Compute) -> bool:
+    """Whether there is a number of threads to find."""
+    return not settings.training.threads and compute.device == "cpu" and compute.threads > 2
+
+
+def _remembered(settings: Settings, vocab_size: int, compute: Compute) -> int | None:
+    found = (files.read_json(_file()) or {}).get(_key(settings, vocab_size, compute))
+    return found if isinstance(found, int) and 1 <= found <= compute.threads else None
+
+
+def _file() -> Path:
+    return data_folder() / "threads.json"
 
 
 def _key(settings: Settings, vocab_size: int, compute: Compute) -> str:
@@ -60,33 +80,20 @@ def candidates(threads: int) -> list[int]:
 
 
 def fastest(settings: Settings, vocab_size: int, compute: Compute, job: Job) -> int:
-    """The number of threads with which a micro-batch takes the least time, tried in turns. Raises Cancelled."""
-    model = Transformer(settings.model, vocab_size)
-    shape = (settings.training.batch_size, settings.model.max_seq_len + 1)
-    ids = torch.randint(vocab_size, shape, generator=torch.Generator().manual_seed(0))
-    before = torch.get_num_threads()
+    """The number of threads with which a step of one micro-batch is fastest, tried in turns. Raises Cancelled."""
+    timer = StepTimer(settings.replaced({"training.gradient_accumulation_steps": 1}), vocab_size, compute, job)
     times: dict[int, list[float]] = {count: [] for count in candidates(compute.threads)}
-    try:
-        for count in times:  # each once to wake its threads
-            if _seconds(model, ids, compute, count) > LARGE and count == compute.threads:
-                return count
-        began = time.perf_counter()
-        while time.perf_counter() - began < SECONDS:
-            for count, kept in times.items():
-                job.check()
-                kept.append(_seconds(model, ids, compute, count))
-    finally:
-        torch.set_num_threads(before)
-    medians = {count: statistics.median(kept) for count, kept in times.items()}
+    for count in times:  # each once to start its threads
+        if _seconds(timer, count) > LARGE and count == compute.threads:
+            return count
+    start = time.perf_counter()
+    while time.perf_counter() - start < SECONDS:
+        for count, measured in times.items():
+            measured.append(_seconds(timer, count))
+    medians = {count: statistics.median(measured) for count, measured in times.items()}
     best = min(medians, key=lambda count: medians[count])
     return best if medians[best] <= WORTH * medians[compute.threads] else compute.threads
 
 
-def _seconds(model: Transformer, ids: torch.Tensor, compute: Compute, threads: int) -> float:
-    torch.set_num_threads(threads)
-    began = time.perf_counter()
-    with compute.autocast():
-        loss = model.loss(ids[:, :-1], ids[:, 1:])
-    loss.backward()
-    model.zero_grad()
-    return time.perf_counter() - began
+def _seconds(timer: StepTimer, threads: int) -> float:
+    return timer.time(1, warm_up=0, threads=threads).of_step(1)

@@ -24,6 +24,7 @@ from llm_studio.training import evaluation, memory, pipeline
 from llm_studio.training.health import recovery
 from llm_studio.training.health.recovery import Verdict
 from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.training.prefetch import BatchPrefetcher
 from llm_studio.training.progress import TrainingProgress
 from llm_studio.training.reporter import StepReporter
 from llm_studio.training.saving import CheckpointSaver, RunContext, learns_conversations
@@ -46,7 +47,9 @@ class Trainer:
         vocab_size = material.tokenizer.vocab_size
         self._group = material.group
         self._inner_job = job if self._group.count == 1 else Job()  # several stop together, between two steps
-        self._update = Updater(material.tokens, vocab_size, settings, compute, self._inner_job, self._group)
+        answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
+        self._batches = BatchPrefetcher(material.tokens, answers_only, pinned=compute.device == "cuda")
+        self._update = Updater(self._batches, vocab_size, settings, compute, self._inner_job, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
         self._teller = StepReporter(material.keeper, job, vocab_size, settings, compute)
         self._now = TrainingProgress()
@@ -123,7 +126,7 @@ class Trainer:
         what was saved before stays.
         """
         try:
-            with self._update.feed, self._keeper:
+            with self._batches, self._keeper:
                 self.tell_begun()
                 self._train()
                 self._keeper.finish()
@@ -271,7 +274,7 @@ class Trainer:
         self._keeper.tell(Evaluated(self.step, loss, best))
         writer, texts = self._update.writer(), self._material
         if writer is not None and not evaluation.say_samples(
-            writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._update.feed.answers_only,
+            writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._batches.answers_only,
             lambda prompt, text: self._keeper.tell(SampleWritten(self.step, prompt, text)),
         ):  # fmt: skip
             self._job.report(Notice(_("There was not enough memory to let the model write."), "warning"))

@@ -14,7 +14,8 @@ from llm_studio.workflows.data import sources
 from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_generator
 from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 from llm_studio.workflows.tokenizer.train import train_tokenizer
-from llm_studio.workflows.training.train import PROMPTS, seconds_per_step, train
+from llm_studio.workflows.training.forecast import seconds_per_step
+from llm_studio.workflows.training.train import PROMPTS, train
 
 if TYPE_CHECKING:
     from llm_studio.runs.record import Run
@@ -64,7 +65,7 @@ def quickstart(
     if interrupted:
         trained = train(project, job, run=interrupted, resume=True)
     else:
-        trained = train(project, job, changes=_changes(max_steps) if max_steps else _affordable(project))
+        trained = train(project, job, changes=_changes(max_steps) if max_steps else _affordable(project, job))
     job.check()
     say("generate")
     generator = load_generator(project, job, trained.run.name, LAST)
@@ -84,7 +85,7 @@ def example(folder: Path, language: str, job: Job) -> Project:
     sources.add_stories(project, language, _STORIES, job)
     train_tokenizer(project, job)
     prepare_tokens(project, job)
-    projects.change_settings(project, _affordable(project))
+    projects.change_settings(project, _affordable(project, job))
     return project
 
 
@@ -126,7 +127,7 @@ def _changes(steps: int) -> dict[str, object]:
     }
 
 
-def _affordable(project: Project) -> dict[str, object]:
+def _affordable(project: Project, job: Job) -> dict[str, object]:
     """The settings of a run that this machine does in less than two minutes, a slow one in a bit more.
 
     Many steps on few sequences teach a small model more than few on many: on a slow machine batches are smaller.
@@ -134,7 +135,7 @@ def _affordable(project: Project) -> dict[str, object]:
     settings = project.settings()
     batch = settings.training.batch_size
     while True:
-        seconds = seconds_per_step(project, settings.replaced({"training.batch_size": batch}))
+        seconds = seconds_per_step(project, settings.replaced({"training.batch_size": batch}), job)
         steps = int(_TRAINING_SECONDS / seconds)
         if steps >= _ENOUGH_STEPS or batch <= _SMALLEST_BATCH:
             break

@@ -99,7 +99,7 @@ def train_here(preset: str, folder: str) -> None:
     from llm_studio.events import Event, StepDone
     from llm_studio.jobs import Job
     from llm_studio.project import Project
-    from llm_studio.training.subprocess_trial import peak_bytes
+    from llm_studio.training.memory import peak_bytes
     from llm_studio.workflows.training.train import train
 
     times: list[float] = []

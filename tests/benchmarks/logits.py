@@ -16,7 +16,7 @@ from torch import Tensor
 from llm_studio.config.presets import load_preset
 from llm_studio.device import choose
 from llm_studio.model.transformer import Transformer
-from llm_studio.training.subprocess_trial import peak_bytes, resident_bytes
+from llm_studio.training.memory import peak_bytes, resident_bytes
 
 STEPS, ROUNDS = 2, 3
 SEQUENCES = 32

@@ -21,6 +21,7 @@ from llm_studio.config.presets import load_preset
 from llm_studio.device import choose
 from llm_studio.jobs import Job
 from llm_studio.runs import checkpoint
+from llm_studio.training.measure import RandomBatches
 from llm_studio.training.progress import TrainingProgress
 from llm_studio.training.step import Updater
 from tests.benchmarks.training import BATCH
@@ -32,19 +33,14 @@ EVERY = 120.0
 """Seconds between two saves."""
 
 
-class _NoTokens:
-    """What is learned doesn't matter here."""
-
-    has_conversations = False
-
-
 def main() -> None:
     """Print the share of the throughput that saving takes."""
     settings = load_preset("mini").replaced({"training.batch_size": BATCH["mini"]})
     compute = choose(settings.training)
     torch.set_num_threads(compute.threads)
-    update = Updater(_NoTokens(), settings.model.vocab_size, settings, compute, Job())  # pyright: ignore[reportArgumentType]
-    ids = torch.randint(0, settings.model.vocab_size, (BATCH["mini"], settings.model.max_seq_len + 1))
+    vocab_size = settings.model.vocab_size
+    update = Updater(RandomBatches(vocab_size), vocab_size, settings, compute, Job())
+    ids = torch.randint(0, vocab_size, (BATCH["mini"], settings.model.max_seq_len + 1))
 
     def step() -> None:
         with compute.autocast():

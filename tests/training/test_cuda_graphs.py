@@ -25,7 +25,7 @@ from tests.training.test_memory import OUT_OF_MEMORY, room  # noqa: F401  a fixt
 from tests.training.test_recovery import LONG, poison  # noqa: F401  a fixture
 from tests.training.test_resume import StopAt, assert_same_weights, records
 
-EXACT = {"training.precision": "float32"}
+EXACT = {"training.precision": "float32", "training.cuda_graphs": True}
 
 
 class Again:
@@ -240,7 +240,7 @@ def test_a_try_that_took_the_program_down_is_not_repeated(project: Project, reco
     [{"model.dropout": 0.1}, {"training.cuda_graphs": False}, {"training.activation_checkpointing": True}],
 )
 def test_what_no_graph_can_hold_is_done_without(project: Project, recording: Any, changes: dict[str, Any]) -> None:
-    changes = {"model.dropout": 0.0, **changes}
+    changes = {"model.dropout": 0.0, "training.cuda_graphs": True, **changes}
     train(project, Job(), run="plain", changes=changes)
     recorder = Again()
     recording(recorder)
@@ -253,5 +253,5 @@ def test_a_large_step_is_done_without(project: Project, recording: Any, monkeypa
     monkeypatch.setattr(cuda_graphs, "LARGEST", 1e6)
     recorder = Again()
     recording(recorder)
-    train(project, Job(), run="graph", changes={"model.dropout": 0.0})
+    train(project, Job(), run="graph", changes={"model.dropout": 0.0, "training.cuda_graphs": True})
     assert not recorder.recorded and not remembered()

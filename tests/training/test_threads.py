@@ -31,7 +31,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Three threads are twice as fast as the others here; gives the counts in the order in which they were tried."""
     seen: list[int] = []
 
-    def seconds(_model: object, _ids: object, _compute: object, count: int) -> float:
+    def seconds(_timer: object, count: int) -> float:
         seen.append(count)
         return 0.01 if count == 3 else 0.02
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_remembered_is_not_taken(tried: list[int], tmp_path: Path
 
 
 def test_a_large_model_takes_all_cores_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_seconds", lambda _model, _ids, _compute, _count: 1.0)
+    monkeypatch.setattr(threads, "_seconds", lambda _timer, _count: 1.0)
     assert compute().threads == 4
 
 

@@ -3,18 +3,20 @@
 import re
 from typing import Any
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextCursor
 from pytestqt.qtbot import QtBot
 
 from llm_studio.config import SECTIONS, Settings
 from llm_studio.config.presets import load_preset, preset_names
+from llm_studio.gpu.why import why_no_gpu
 from llm_studio.model.cost import count_parameters
 from llm_studio.project import Project
 from llm_studio.ui.tabs.model.blocks import INNER, blocks
 from llm_studio.ui.tabs.model.fields import WholeNumber
 from llm_studio.ui.widgets.architecture import Architecture
-from tests.ui.driver import Driver
+from tests.ui.driver import LONG, Driver
 
 
 def write(driver: Driver, path: str, text: str, *, leave: bool = True) -> None:
@@ -263,26 +265,66 @@ def test_a_file_broken_by_hand_opens_with_its_errors_marked(driver: Driver, proj
 def test_the_time_is_measured_by_itself_and_again_after_a_change(opened: Driver, qtbot: QtBot) -> None:
     page = opened.page("model")
     shown = page.facts.cost.values._values["time"]
-    qtbot.waitUntil(lambda: shown.text().startswith("≈"), timeout=60_000)
-    assert page.step_time.seconds > 0
-    write(opened, "training.max_steps", "50", leave=False)  # other steps: no need to measure again
+    qtbot.waitUntil(lambda: page.step_time.measured_seconds is not None, timeout=LONG)
+    assert shown.text().startswith("≈") and not page.facts.cost._note.isVisible()
+    write(opened, "training.max_steps", "50", leave=False)  # more steps of the same kind: no need to measure again
     assert shown.text().startswith("≈")
     write(opened, "model.n_layers", "3", leave=False)
     assert shown.text() == "–"
     opened.click("Measure")
-    qtbot.waitUntil(lambda: shown.text().startswith("≈"), timeout=60_000)
+    qtbot.waitUntil(lambda: page.step_time.measured_seconds is not None, timeout=LONG)
     opened.settle()
     assert not opened.told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("training.optimizer", "muon"), ("training.activation_checkpointing", True)]
+)
+def test_the_time_of_another_kind_of_step_is_not_that_of_the_one_before(
+    opened: Driver, qtbot: QtBot, name: str, value: object
+) -> None:
+    page = opened.page("model")
+    qtbot.waitUntil(lambda: page.step_time.measured_seconds is not None, timeout=LONG)
+    page._change({name: value})
+    page._preview(page._shown.replaced({name: value}))
+    assert page.step_time.forecast is None
+    qtbot.waitUntil(lambda: page.step_time.measured_seconds is not None, timeout=LONG)
+
+
+def test_the_tabs_model_and_training_show_one_forecast(opened: Driver, qtbot: QtBot) -> None:
+    """An estimate by both or, as soon as either has measured, what was measured by both."""
+    write(opened, "training.max_steps", "60000")
+    model, training = opened.page("model"), opened.window.pages["training"]
+
+    def times() -> tuple[str, str]:
+        opened.settle()
+        shown = model.facts.cost.values._values["time"].text().removeprefix("≈ ")
+        return shown, training.plan._text.text()
+
+    qtbot.waitUntil(lambda: model.step_time.measured_seconds is not None, timeout=LONG)
+    shown, planned = times()
+    assert f"about {shown} for" in planned
+    write(opened, "training.gradient_accumulation_steps", "9000", leave=True)  # too long to be measured unasked
+    opened.page("training")
+    opened.settle()
+    assert "estimate" in training.plan._text.text()
+    opened.click("Measure", training.plan)
+    opened.settle()
+    opened.page("model")
+    qtbot.waitUntil(lambda: model.step_time.measured_seconds is not None, timeout=LONG)
+    shown, planned = times()
+    assert f"about {shown} for" in planned
 
 
 def test_what_cannot_be_measured_says_why(opened: Driver, qtbot: QtBot) -> None:
     page = opened.page("model")
     opened.settle()
     assert opened.session.project is not None
-    opened.session.project.tokenizer_file.unlink()
-    write(opened, "model.n_layers", "3", leave=False)
-    page.step_time.begin()
-    qtbot.waitUntil(lambda: "tokenizer of this project is gone" in page.facts.cost._note.text(), timeout=60_000)
+    page._change({"training.device": "cuda"})
+    page._preview(page._shown.replaced({"training.device": "cuda"}))
+    reason = why_no_gpu()
+    assert reason is not None
+    qtbot.waitUntil(lambda: reason.what in page.facts.cost._note.text(), timeout=LONG)
     opened.settle()
     assert not opened.told
 
@@ -297,7 +339,7 @@ def test_a_job_stops_a_measurement(opened: Driver) -> None:
     assert opened.session.is_running("model/probe")
     opened.session.start(BackgroundJob("other", lambda job: None, "Something else"))
     opened.settle()
-    assert page.step_time.seconds is None or not opened.session.is_running("model/probe")
+    assert page.step_time.measured_seconds is None or not opened.session.is_running("model/probe")
     assert not opened.told
 
 

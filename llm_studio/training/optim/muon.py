@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from llm_studio.training.distributed import part_like, whole
+from llm_studio.training.optim.sharding import full_tensor, is_sharded, shard_like
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the polynomial in `orthogonal`: they bring small singular values up fast, and all to between 0.7 and 1.2."""
@@ -55,7 +55,7 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_lerp_(momenta, gradients, 1 - memory)
             ahead = torch._foreach_lerp(gradients, momenta, memory)  # where the momentum will be (Nesterov)
             torch._foreach_mul_(weights, kept)
-            for alike in _by_shape(weights, 1 if hasattr(weights[0], "full_tensor") else len(weights)):
+            for alike in _by_shape(weights, 1 if is_sharded(weights[0]) else len(weights)):
                 self._update([weights[i] for i in alike], [ahead[i] for i in alike], rate)
 
     def _momentum_of(self, weight: Tensor) -> Tensor:
@@ -67,12 +67,12 @@ class Muon(torch.optim.Optimizer):
     def _update(self, weights: list[Tensor], updates: list[Tensor], rate: float | Tensor) -> None:
         """Move weights of one shape against their updates, made orthogonal in one batch of products."""
         high = len(weights[0]) > weights[0].shape[1]  # the products are smaller where a matrix is wider than high
-        wholes = [u.t() if high else u for u in map(whole, updates)]
+        wholes = [u.t() if high else u for u in map(full_tensor, updates)]
         stacked = torch.stack(wholes).to(self._dtype)  # (count, rows, columns)
         made = orthogonal(stacked).to(weights[0].dtype)
         made = made if self.fine is None else made * self.fine
         scale = 0.2 * math.sqrt(made.shape[2])
-        parts = [part_like(m.t() if high else m, w) for m, w in zip(made.unbind(), weights, strict=True)]
+        parts = [shard_like(m.t() if high else m, w) for m, w in zip(made.unbind(), weights, strict=True)]
         if isinstance(rate, Tensor):
             torch._foreach_mul_(parts, rate * -scale)
             torch._foreach_add_(weights, parts)

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from llm_studio.config import TrainingSettings
-from llm_studio.training import distributed
 from llm_studio.training.optim.muon import Muon
+from llm_studio.training.optim.sharding import shard_like
 
 _KEPT: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
     torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
@@ -110,4 +110,4 @@ def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str
 
 def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """What belongs to a parameter's numbers is shared out as they are; a counter of steps is not."""
-    return distributed.part_like(tensor, parameter) if tensor.shape == parameter.shape else tensor
+    return shard_like(tensor, parameter) if tensor.shape == parameter.shape else tensor

@@ -14,12 +14,13 @@ from llm_studio.errors import ProjectError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows.training.open_data import open_training_data
+from llm_studio.workflows.training.request import TrainRequest, TrainResult
 
 if TYPE_CHECKING:
     from llm_studio.runs.checkpoint import Checkpoint
     from llm_studio.training.distributed import ProcessGroup
     from llm_studio.workflows.training.continue_from import Origin
-    from llm_studio.workflows.training.train import TrainRequest, TrainResult
 
 
 def is_first() -> bool:
@@ -37,15 +38,14 @@ def is_distributed() -> bool:
 
 
 def train_distributed(
-    project: Project, job: Job, how: "TrainRequest", train: Callable[["TrainRequest"], "TrainResult"]
-) -> "TrainResult":
+    project: Project, job: Job, how: TrainRequest, train: Callable[[TrainRequest], TrainResult]
+) -> TrainResult:
     """`train` in the first process, its part of it in the others. Raises TrainingError where one of them has ended.
 
     Where the launcher begins again after a process had ended, the run goes on that it had begun.
     """
     from llm_studio.runs import registry
     from llm_studio.training import distributed
-    from llm_studio.workflows.training.train import TrainResult
 
     with distributed.joined(job) as group:
         if not group.first:
@@ -80,13 +80,12 @@ def _nothing(_state: object, _settings: object) -> None:
     """The first process keeps the record."""
 
 
-def _follow(project: Project, job: Job, group: "ProcessGroup") -> "TrainResult":
+def _follow(project: Project, job: Job, group: "ProcessGroup") -> TrainResult:
     from llm_studio.runs import checkpoint, log, record, registry
     from llm_studio.training import distributed, memory
     from llm_studio.training.saving import RunContext
     from llm_studio.training.trainer import Trainer
     from llm_studio.training.writer import NullRunWriter
-    from llm_studio.workflows.training.train import TrainResult, open_training_data
 
     plan = group.told()
     if plan.get("finished"):

@@ -1,7 +1,8 @@
-"""What a training will take, told before it starts: memory, time and disk; and settings that fit this machine.
+"""What a run will take, before it starts: memory, time and disk; and settings that fit this machine.
 
-First by arithmetic, for which the machine's speed is measured in a moment; then from a few real steps on a model that
-is thrown away.
+First an estimate by arithmetic, for which the machine's speed is measured in a moment; then from a few real steps on a
+model that is discarded. What was measured is remembered as long as the program runs: whoever asks for the forecast of
+the same step, be it the tab Model or Training, gets the same answer.
 """
 
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llm_studio.config import Settings
-from llm_studio.device import Compute, choose, memory_bytes
+from llm_studio.device import Compute, memory_bytes
 from llm_studio.errors import TrainingError
 from llm_studio.events import Progress
 from llm_studio.i18n import _
@@ -20,8 +21,8 @@ from llm_studio.project import Project
 from llm_studio.workflows.projects import model_cost
 
 if TYPE_CHECKING:
+    from llm_studio.training.measure import Attempt, Trial
     from llm_studio.training.subprocess_trial import SubprocessTrial
-    from llm_studio.training.trial import Attempt, Trial
 
 STEPS = 5
 _CHECKPOINTS = 4
@@ -36,11 +37,19 @@ _WORTH = 1.04
 """Times as many tokens per second that make a larger micro-batch worth its memory."""
 
 
+_NO_MATTER = frozenset((
+    "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "max_steps", "gradient_clip", "schedule",
+    "final_learning_rate_ratio", "decay_share", "weight_decay", "beta1", "beta2", "eval_interval", "eval_sequences",
+    "checkpoint_interval", "checkpoint_minutes", "snapshot_megabytes", "sample_prompts", "seed",
+))  # fmt: skip
+"""The settings of the training on which neither the time nor the memory of a step depends."""
+
+
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes and seconds. `memory` is the peak beside what the program itself holds, `free` what a training may use.
+    """Bytes and seconds. `memory` is the peak in addition to what the program itself holds, `free` what a run may use.
 
-    `measured`: memory and time are those of real steps. `passes` over the training tokens, None where there are none.
+    `measured`: time and memory come from real steps. `passes` over the training tokens, None where there are none.
     """
 
     memory: int
@@ -77,12 +86,45 @@ class Fit:
     tried: "tuple[Attempt, ...]"
 
 
+@dataclass(frozen=True)
+class _Measurement:
+    """Seconds of a step and bytes at its peak; None where those weren't measured."""
+
+    seconds: float
+    memory: int | None
+
+
+_measurements: dict[tuple[str, int, Compute], _Measurement] = {}
+
+
+def step_key(settings: Settings) -> str:
+    """What the time and the memory of a step depend on: equal for settings whose steps cost the same."""
+    return repr((settings.model, settings.training.model_dump(exclude=set(_NO_MATTER))))
+
+
+def _remember(settings: Settings, vocab_size: int, compute: Compute, seconds: float, memory: int | None = None) -> None:
+    _measurements[step_key(settings), vocab_size, compute] = _Measurement(seconds, memory)
+
+
 def forecast(project: Project, settings: Settings) -> Forecast:
-    """What a training with these settings will take, by arithmetic. Imports torch, for the machine's sake."""
+    """What a run with these settings will take: as measured before, otherwise by arithmetic. Imports torch."""
+    from llm_studio.training.threads import known_compute
+
+    vocab_size = model_cost(project, settings).vocab_size
+    compute = known_compute(settings, vocab_size)
+    estimate = _estimate(project, settings, compute)
+    known = _measurements.get((step_key(settings), vocab_size, compute))
+    if known is None:
+        return estimate
+    memory = estimate.memory if known.memory is None else known.memory
+    return replace(estimate, memory=memory, seconds_per_step=known.seconds, measured=True)
+
+
+def _estimate(project: Project, settings: Settings, compute: Compute) -> Forecast:
     from llm_studio.training import speed
     from llm_studio.workflows.overview import token_facts
 
-    compute, cost, training = choose(settings.training), model_cost(project, settings), settings.training
+    cost, training = model_cost(project, settings), settings.training
     sequences = training.batch_size * training.gradient_accumulation_steps
     tokens = sequences * settings.model.max_seq_len * training.max_steps
     here = token_facts(project)
@@ -113,55 +155,49 @@ def _by_formula(settings: Settings, vocab_size: int, compute: Compute, batch_siz
 
 
 def measured(project: Project, settings: Settings, job: Job) -> Forecast:
-    """The same from a few real steps; takes seconds. Raises Cancelled, TrainingError where memory runs out."""
+    """The same from a few real steps, in seconds. Raises Cancelled, TrainingError where memory runs out."""
     from llm_studio.training import memory
+    from llm_studio.training.threads import compute_for
 
-    first, compute = forecast(project, settings), choose(settings.training)
-    training = settings.training
-    with memory.translate_memory_errors(), _trial(settings, model_cost(project, settings).vocab_size, compute) as trial:
-        found = trial.attempt(training.batch_size, training.activation_checkpointing, STEPS, job)
+    training, vocab_size = settings.training, model_cost(project, settings).vocab_size
+    micro_batches = training.gradient_accumulation_steps
+    compute = compute_for(settings, vocab_size, job)
+    with memory.translate_memory_errors(), _trial(settings, vocab_size, compute, job) as trial:
+        found = trial.attempt(training.batch_size, micro_batches, training.activation_checkpointing, STEPS)
     if not found.fits:
         raise TrainingError(_("There is not enough memory for this training."),
                             _("“llm-studio train --fit” finds what fits, or take a smaller preset."))  # fmt: skip
-    # a processor's memory creeps up over some more steps than are done here, which the formula knows of
-    peak = found.memory if compute.device == "cuda" else max(found.memory, first.memory)
-    return replace(first, memory=peak, measured=True,
-                   seconds_per_step=found.step_seconds(training.gradient_accumulation_steps))  # fmt: skip
+    peak = _peak(found, _by_formula(settings, vocab_size, compute, training.batch_size, found.checkpointing), compute)
+    _remember(settings, vocab_size, compute, found.step_seconds(micro_batches), peak)
+    return forecast(project, settings)
 
 
-def _trial(settings: Settings, vocab_size: int, compute: Compute) -> "_InPlace | SubprocessTrial":
-    """On a graphics card in this process, whose share of the card would be taken twice otherwise."""
+def _peak(found: "Attempt", by_formula: int, compute: Compute) -> int:
+    """A processor's memory creeps up over some more steps than an attempt does, which the formula knows of."""
+    return found.memory if compute.device == "cuda" else max(found.memory, by_formula)
+
+
+def seconds_per_step(project: Project, settings: Settings, job: Job, steps: int = STEPS) -> float:
+    """Measured seconds of a step, without its memory: quicker than `measured`. Raises Cancelled, TrainingError."""
+    from llm_studio.training import memory
+    from llm_studio.training.measure import StepTimer
+    from llm_studio.training.threads import compute_for
+
+    vocab_size = model_cost(project, settings).vocab_size
+    with memory.translate_memory_errors():
+        compute = compute_for(settings, vocab_size, job)
+        timed = StepTimer(settings, vocab_size, compute, job).time(steps)
+    seconds = timed.of_step(settings.training.gradient_accumulation_steps)
+    _remember(settings, vocab_size, compute, seconds)
+    return seconds
+
+
+def _trial(settings: Settings, vocab_size: int, compute: Compute, job: Job) -> "Trial | SubprocessTrial":
+    """On a graphics card in this process, which would take its part of the card twice otherwise."""
+    from llm_studio.training.measure import Trial
     from llm_studio.training.subprocess_trial import SubprocessTrial
 
-    if compute.device == "cuda":
-        return _InPlace(settings, vocab_size, compute)
-    return SubprocessTrial(settings, vocab_size, compute)
-
-
-class _InPlace:
-    """A `Trial` here, that gives its memory back at the end."""
-
-    def __init__(self, settings: Settings, vocab_size: int, compute: Compute) -> None:
-        self._what = (settings, vocab_size, compute)
-
-        self._trial: Trial | None = None
-
-    def __enter__(self) -> "_InPlace":
-        from llm_studio.training.trial import Trial
-
-        self._trial = Trial(*self._what)
-        return self
-
-    def attempt(self, batch_size: int, checkpointing: bool, steps: int, job: Job, enough: float = 8.0) -> "Attempt":
-        """As that of a `Trial`."""
-        assert self._trial, "use it in a with statement"
-        return self._trial.attempt(batch_size, checkpointing, steps, job, enough)
-
-    def __exit__(self, *exception: object) -> None:
-        from llm_studio.training import memory
-
-        self._trial = None
-        memory.free("cuda")
+    return (Trial if compute.device == "cuda" else SubprocessTrial)(settings, vocab_size, compute, job)
 
 
 def fit(project: Project, settings: Settings, job: Job, free: int | None = None) -> Fit:
@@ -173,9 +209,10 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
     Cancelled, TrainingError where nothing fits.
     """
     from llm_studio.training import memory
+    from llm_studio.training.threads import known_compute
 
-    compute, training = choose(settings.training), settings.training
-    vocab_size = model_cost(project, settings).vocab_size
+    training, vocab_size = settings.training, model_cost(project, settings).vocab_size
+    compute = known_compute(settings, vocab_size)
     sequences = training.batch_size * training.gradient_accumulation_steps
     free = memory_bytes(compute.device) if free is None else free
     wanted = dict.fromkeys((training.activation_checkpointing, True))
@@ -187,19 +224,23 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
         if told(1) > free:  # not even tried: a system that lends what it hasn't would come to a standstill
             continue
         began = time.monotonic()
-        with memory.translate_memory_errors(), _trial(settings, vocab_size, compute) as trial:
+        with memory.translate_memory_errors(), _trial(settings, vocab_size, compute, job) as trial:
             tried, ended = _try_up(trial, told, settings, checkpointing, int(_ROOMY * free), began, job)
         best = _best(tried)
         if best is not None and ended == "time" and best.batch_size < training.batch_size:
             best = _as_it_is(best, training.batch_size, told, int(_ROOMY * free))
         if best is not None:
-            return _fitted(settings, best, sequences, tried)
+            found = _fitted(settings, best, sequences, tried)
+            peak = _peak(best, told(best.batch_size), compute)
+            seconds = best.step_seconds(found.micro_batches)
+            _remember(settings.replaced(found.changes), vocab_size, compute, seconds, peak)
+            return found
     raise TrainingError(_("This model doesn't fit into the memory here, not even one sequence at a time."),
                         _("Take a smaller preset, or set model.max_seq_len lower."))  # fmt: skip
 
 
 def _try_up(
-    trial: "_InPlace | SubprocessTrial", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
+    trial: "Trial | SubprocessTrial", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
     began: float, job: Job,
 ) -> "tuple[list[Attempt], str]":  # fmt: skip
     """Attempts with more and more sequences, and what ended them: no "memory", no "use", no "time", or "all" done."""
@@ -215,7 +256,7 @@ def _try_up(
         if tried and spent + 2 * batch_size / tried[-1].batch_size * tried[-1].seconds > _ENOUGH:
             return tried, "time"
         job.report(Progress(_("Finding what fits"), min(spent, _ENOUGH), _ENOUGH, _("seconds")))
-        found = trial.attempt(batch_size, checkpointing, STEPS, job, enough=_MICRO_BATCH_SECONDS)
+        found = trial.attempt(batch_size, 1, checkpointing, STEPS, seconds=_MICRO_BATCH_SECONDS)
         if not found.fits:
             return tried, "memory"
         tried.append(found)
@@ -257,7 +298,4 @@ def _fitted(settings: Settings, best: "Attempt", sequences: int, tried: "list[At
 def fit_and_tell(project: Project, settings: Settings, job: Job) -> tuple[Fit, Forecast]:
     """A fit, and what a training with it will take, as measured on the way."""
     found = fit(project, settings, job)
-    first = forecast(project, settings.replaced(found.changes))
-    tokens = first.tokens / max(1, first.steps)
-    peak = found.memory if first.device == "cuda" else max(found.memory, first.memory)
-    return found, replace(first, memory=peak, measured=True, seconds_per_step=tokens / found.tokens_per_second)
+    return found, forecast(project, settings.replaced(found.changes))

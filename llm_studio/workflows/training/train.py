@@ -1,8 +1,7 @@
 """Training a model: starting a run, going on with one, and what became of it."""
 
 import contextlib
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from llm_studio.config import Settings
@@ -14,15 +13,17 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project, State
+from llm_studio.workflows.training.distributed import plan_of, train_distributed
+from llm_studio.workflows.training.open_data import open_training_data
 from llm_studio.workflows.training.recorder import RunRecorder
 from llm_studio.workflows.training.repeat import repetition
+from llm_studio.workflows.training.request import TrainRequest, TrainResult
 from llm_studio.workflows.training.resume import changed, check_changes, same_compute
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.data.tokens.dataset import Tokens
     from llm_studio.runs.checkpoint import Checkpoint
-    from llm_studio.runs.record import Run
     from llm_studio.training.saving import RunContext
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.training.continue_from import Origin
@@ -34,25 +35,6 @@ PROMPTS = {
 """What the model goes on with at each evaluation, unless the settings say otherwise."""
 _SOME = 500_000
 """Tokens searched for questions to ask."""
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """How a training ended. `finished`: its last step was reached; else it was stopped, and saved."""
-
-    run: "Run"
-    finished: bool
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What is asked of a training: see `train`."""
-
-    run: str | None
-    resume: bool
-    changes: Mapping[str, object]
-    continue_from: str | None
-    like: str | None
 
 
 def train(
@@ -67,7 +49,6 @@ def train(
     many kinds; what the run had saved before is kept.
     """
     from llm_studio.training import distributed, memory
-    from llm_studio.workflows.training.distributed import train_distributed
 
     how = TrainRequest(run, resume, changes, continue_from, like)
     try:
@@ -78,7 +59,7 @@ def train(
         memory.release()
 
 
-def _train(project: Project, job: Job, how: "TrainRequest") -> TrainResult:
+def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
     from llm_studio.runs import registry
 
     run, resume, changes, continue_from, like = how.run, how.resume, how.changes, how.continue_from, how.like
@@ -110,32 +91,6 @@ def _last_run(project: Project) -> str:
     if not existing:
         raise ProjectError(_("There is no run to go on with."), _("Start one: leave --resume out."))
     return existing[-1].name
-
-
-@contextlib.contextmanager
-def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
-    """The tokens, the tokenizer that made them, and the tokens' fingerprint."""
-    from llm_studio.data.tokenizer.tokenizer import Tokenizer
-    from llm_studio.data.tokens.dataset import open_tokens
-
-    again = _("Make them anew: “llm-studio prepare {path}”.").format(path=quoted(project.root))
-    if not project.tokens_meta.exists():
-        raise ProjectError(
-            _("This project has no tokens yet."),
-            _("Make them first: “llm-studio prepare {path}”.").format(path=quoted(project.root)),
-            "tokens",
-        )
-    if not project.tokenizer_file.exists():
-        raise ProjectError(
-            _("The tokenizer of this project is gone."),
-            _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
-            "tokenizer",
-        )
-    tokenizer = Tokenizer.load(project.tokenizer_file)
-    with open_tokens(project.processed) as tokens:
-        if tokens.tokenizer != tokenizer.fingerprint:
-            raise ProjectError(_("The tokens were made with another tokenizer."), again, "tokens")
-        yield tokens, tokenizer, tokens.fingerprint
 
 
 def _start(
@@ -218,7 +173,6 @@ def _run(
     from llm_studio.training.saving import RunContext
     from llm_studio.training.writer import RunWriter
     from llm_studio.workflows.training.continue_from import Origin
-    from llm_studio.workflows.training.distributed import plan_of
 
     saved, origin = (None, begin) if isinstance(begin, Origin) else (begin, None)
     recorder = RunRecorder(project, name, settings, data, compute, origin.name if origin else None)
@@ -296,18 +250,3 @@ def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tu
     if settings.training.loss_on == "all" or not tokens.has_conversations:
         return beginnings
     return example_questions(tokens.validation[:_SOME], tokenizer, len(beginnings))
-
-
-def seconds_per_step(project: Project, settings: Settings, steps: int = 4, job: Job | None = None) -> float:
-    """Measured time of an optimizer update with these settings on this machine; nothing is kept. Takes seconds.
-
-    Raises Cancelled when `job` is asked to stop.
-    """
-    from llm_studio.training import memory
-    from llm_studio.training.probe import measure
-    from llm_studio.training.threads import compute_for
-
-    job = job or Job()
-    with open_training_data(project) as (tokens, tokenizer, _data), memory.translate_memory_errors():
-        compute = compute_for(settings, tokenizer.vocab_size, job)
-        return measure(tokens, tokenizer.vocab_size, settings, compute, steps, job)

@@ -1,6 +1,7 @@
 """The cards beside the form: what the model costs, where its parameters lie, and what there is to say about it."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
@@ -14,6 +15,9 @@ from llm_studio.ui.widgets.column import Column
 from llm_studio.ui.widgets.share_bar import Share, ShareBar
 from llm_studio.workflows.model_advice import Advice, Plan, advice
 from llm_studio.workflows.projects import Cost
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.training.forecast import Forecast
 
 _FULL = 0.9
 """Share of the memory above which the bar warns."""
@@ -78,11 +82,12 @@ class CostCard(Card):
         name = _("memory of the card: {share} %") if has_gpu else _("free memory: {share} %")
         self._under.setText(f"{name.format(share=number(max(1, 100 * share)))} · {batch}")
 
-    def show_time(self, steps: int, seconds: float | None, note: str, may_measure: bool) -> None:
-        """Show the time for all steps, from the measured `seconds` of one; `note` says why there is none."""
+    def show_time(self, steps: int, forecast: "Forecast | None", note: str, may_measure: bool) -> None:
+        """Show the time for all steps; `note` says why there is none, or only an estimate."""
         self.values.rename("time", _("Time for {steps} steps").format(steps=number(steps)))
-        measured = seconds is not None
-        self.values.show_value("time", f"≈ {duration(seconds * steps)}" if seconds is not None else "–")
+        measured = forecast is not None and forecast.measured
+        seconds = forecast.seconds_per_step * steps if forecast else 0.0
+        self.values.show_value("time", f"≈ {duration(max(1.0, seconds))}" if forecast else "–")
         self._note.setText(note)
         self._note.setVisible(bool(note) and not measured)
         self._measure.setVisible(may_measure and not measured)
@@ -161,7 +166,7 @@ class FactsColumn(Column):
     def show_plan(self, plan: Plan, time: StepTime, *, has_gpu: bool) -> None:
         """Show what is planned, and what there is to say about it."""
         self.cost.show_cost(plan.settings, plan.cost, plan.memory, has_gpu)
-        self.cost.show_time(plan.settings.training.max_steps, time.seconds, time.note, time.may_measure)
+        self.cost.show_time(plan.settings.training.max_steps, time.forecast, time.note, time.may_measure)
         self.shares.show_cost(plan.cost)
         self.advice.show_advice(advice(plan))
 

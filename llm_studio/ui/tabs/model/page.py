@@ -14,7 +14,7 @@ from llm_studio.jobs import Job
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
-from llm_studio.ui.tabs.model.probe import PROBE, StepTime
+from llm_studio.ui.tabs.model.probe import FORECAST, PROBE, StepTime
 from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
 from llm_studio.ui.tasks import SETTINGS, BackgroundJob, Query, Task
@@ -86,6 +86,7 @@ class ModelPage(FilePage):
         self.context.listen(PRESET, succeeded=writer.preset_applied)
         self.context.listen(_MACHINE, succeeded=self._machine_known)
         self.context.listen(SETTINGS, started=self._settings_started, ended=self._settings_ended)
+        self.context.listen(FORECAST, succeeded=time.estimated, failed=time.failed)
         self.context.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
         self.context.listeners.listen_to_all(started=self._task_started, ended=time.job_ended)
 
@@ -174,7 +175,7 @@ class ModelPage(FilePage):
         same_vocabulary = self._shown.model.vocab_size == here.settings.model.vocab_size
         vocab_size = here.cost.vocab_size if same_vocabulary else self._shown.model.vocab_size
         memory = self._machine.memory if self._machine else None
-        return Plan(here, self._shown, cost_of(self._shown, vocab_size), memory, self.step_time.seconds)
+        return Plan(here, self._shown, cost_of(self._shown, vocab_size), memory, self.step_time.measured_seconds)
 
     @Slot()
     def _show_plan(self) -> None:

@@ -1,4 +1,4 @@
-"""How long a step takes with the settings of the form: measured here, by itself where that is quick."""
+"""The forecast of a run with the settings of the form; a step is measured unasked where that is quick."""
 
 from typing import TYPE_CHECKING
 
@@ -7,15 +7,18 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from llm_studio.config import Settings
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.ui import forecasts
 from llm_studio.ui.tasks import Query
+from llm_studio.workflows.training.forecast import step_key
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Machine, Overview
     from llm_studio.workflows.projects import Cost
+    from llm_studio.workflows.training.forecast import Forecast
 
-PROBE = "model/probe"
+FORECAST, PROBE = forecasts.MODEL_FORECAST, forecasts.MODEL_PROBE
 _PAUSE = 1000
-"""Milliseconds without a change after which a quick measurement begins by itself."""
+"""Milliseconds without a change after which the forecast is requested."""
 _QUICK = 2e11
 """Floating-point operations of a step that any processor does within a second or two."""
 _ROOMY = 0.8
@@ -23,17 +26,17 @@ _ROOMY = 0.8
 
 
 class StepTime(QObject):
-    """Measures, and remembers what was measured for which settings while the project is open."""
+    """Requests forecasts and measurements, and keeps the forecasts while the project is open."""
 
     task_requested = Signal(object)
     """A Task that measures."""
     stop_requested = Signal(str)
     changed = Signal()
-    """There is another time, or another reason why there is none."""
+    """There is another forecast, or another reason why there is none."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._known: dict[str, float] = {}
+        self._known: dict[str, Forecast] = {}
         self._failed: dict[str, str] = {}
         self._here: Overview | None = None
         self._settings = Settings()
@@ -42,7 +45,7 @@ class StepTime(QObject):
         self._on_screen = self._measuring = False
         self._jobs: set[str] = set()
         self._timer = QTimer(self, interval=_PAUSE, singleShot=True)
-        self._timer.timeout.connect(self._begin_by_itself)
+        self._timer.timeout.connect(self._request_forecast)
 
     def forget(self) -> None:
         """Another project is open."""
@@ -53,7 +56,7 @@ class StepTime(QObject):
 
     def plan(self, here: "Overview", settings: Settings, cost: "Cost", machine: "Machine | None") -> None:
         """These are the settings now."""
-        same = self._here is not None and _what(self._settings) == _what(settings) and machine is self._machine
+        same = self._here is not None and step_key(self._settings) == step_key(settings) and machine is self._machine
         if here.tokens != (self._here.tokens if self._here else None):
             self._known.clear()
             self._failed.clear()
@@ -80,9 +83,14 @@ class StepTime(QObject):
             self._plan_again()
 
     @property
-    def seconds(self) -> float | None:
+    def forecast(self) -> "Forecast | None":
+        """What is known of a run whose steps are as these settings say, None where nothing is."""
+        return self._known.get(step_key(self._settings))
+
+    @property
+    def measured_seconds(self) -> float | None:
         """Of one step, None where it isn't measured."""
-        return self._known.get(_what(self._settings))
+        return self.forecast.seconds_per_step if self.forecast and self.forecast.measured else None
 
     @property
     def may_measure(self) -> bool:
@@ -96,7 +104,8 @@ class StepTime(QObject):
             return _("measuring the time of a step…")
         if not self._has_tokens():
             return _("Time: measured once the tokens are prepared.")
-        return self._failed.get(_what(self._settings), _("Time: not measured yet"))
+        estimated = _("Time: estimated, not measured yet") if self.forecast else _("Time: not measured yet")
+        return self._failed.get(step_key(self._settings), estimated)
 
     def _has_tokens(self) -> bool:
         here = self._here
@@ -107,9 +116,18 @@ class StepTime(QObject):
             self._timer.start()
 
     @Slot()
-    def _begin_by_itself(self) -> None:
-        what, cost, machine = _what(self._settings), self._cost, self._machine
-        if cost is None or machine is None or what in self._known or what in self._failed:
+    def _request_forecast(self) -> None:
+        here, settings, key = self._here, self._settings, step_key(self._settings)
+        if here is None or not self._has_tokens() or key in self._failed:
+            return
+        project = here.project
+        task = Query(FORECAST, lambda job: (key, forecasts.forecast(project, settings)), page_shows_errors=True)
+        self.task_requested.emit(task)
+
+    def _measure_if_quick(self) -> None:
+        key, cost, machine = step_key(self._settings), self._cost, self._machine
+        known = self.forecast
+        if cost is None or machine is None or known is None or known.measured or key in self._failed:
             return
         training = self._settings.training
         tokens = training.batch_size * self._settings.model.max_seq_len * training.gradient_accumulation_steps
@@ -120,41 +138,39 @@ class StepTime(QObject):
     @Slot()
     def begin(self) -> None:
         """Measure now."""
-        here, settings, what = self._here, self._settings, _what(self._settings)
+        here, settings, key = self._here, self._settings, step_key(self._settings)
         if here is None or not self.may_measure:
             return
         project = here.project
 
-        def work(job: Job) -> tuple[str, float]:
-            from llm_studio.workflows.training.train import seconds_per_step
-
-            return what, seconds_per_step(project, settings, job=job)
+        def work(job: Job) -> "tuple[str, Forecast]":
+            return key, forecasts.timed(project, settings, job)
 
         self._timer.stop()
-        self._failed.pop(what, None)
+        self._failed.pop(key, None)
         self._measuring = True
         self.changed.emit()
         self.task_requested.emit(Query(PROBE, work, page_shows_errors=True))
 
     # --- What comes of it -------------------------------------------------------------------------------------
 
-    def measured(self, result: tuple[str, float]) -> None:
-        """A measurement has ended well."""
+    def estimated(self, result: "tuple[str, Forecast]") -> None:
+        """There is a forecast, perhaps measured already on another tab."""
+        self.measured(result)
+        self.changed.emit()
+        self._measure_if_quick()
+
+    def measured(self, result: "tuple[str, Forecast]") -> None:
+        """A measurement has succeeded."""
         self._known[result[0]] = result[1]
 
     def failed(self, error: BaseException) -> None:
-        """A measurement has failed: the reason stands where the time would."""
-        self._failed[_what(self._settings)] = str(error)
+        """A forecast or a measurement has failed: the reason is shown in place of the time."""
+        self._failed[step_key(self._settings)] = str(error)
+        self.changed.emit()
 
     def ended(self) -> None:
         """A measurement is over. For settings changed meanwhile another follows."""
         self._measuring = False
         self._plan_again()
         self.changed.emit()
-
-
-def _what(settings: Settings) -> str:
-    """All that the time of a step depends on."""
-    training = settings.training
-    return repr((settings.model, training.batch_size, training.gradient_accumulation_steps, training.device,
-                 training.precision, training.threads))  # fmt: skip

@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal, Slot
 
 from llm_studio.i18n import _
 from llm_studio.ui.controller import Controller
+from llm_studio.ui.forecasts import MODEL_PROBE
 from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.tabs.training import tasks
 
@@ -34,6 +35,7 @@ class ForecastController(Controller):
         context.listen(tasks.FORECAST, succeeded=self._on_forecast)
         context.listen(tasks.PROBE, succeeded=self._on_forecast, ended=self._on_ended)
         context.listen(tasks.FIT, succeeded=self._on_fit, ended=self._on_ended)
+        context.listen(MODEL_PROBE, succeeded=self._on_measured_elsewhere)
 
     @property
     def changes(self) -> Mapping[str, object]:
@@ -53,10 +55,15 @@ class ForecastController(Controller):
         if inputs == self._inputs:
             return
         self._inputs, self.forecast, self.fit, self.activity = inputs, None, None, ""
-        if overview is not None and overview.settings_problem is None:
-            self._requested = inputs
-            self.context.request(tasks.forecast(overview.project, overview.settings))
+        self.refresh()
         self.changed.emit()
+
+    def refresh(self) -> None:
+        """Request the forecast again: it may have been measured on the tab Model since."""
+        overview = self.overview
+        if overview is not None and overview.settings_problem is None and not self.activity:
+            self._requested = self._inputs
+            self.context.request(tasks.forecast(overview.project, overview.settings.replaced(self.changes)))
 
     @Slot()
     def measure(self) -> None:
@@ -86,6 +93,9 @@ class ForecastController(Controller):
         if self._requested == self._inputs:
             self.forecast = found
             self.changed.emit()
+
+    def _on_measured_elsewhere(self, _found: object) -> None:
+        self.refresh()
 
     def _on_fit(self, found: "tuple[Fit, Forecast]") -> None:
         if self._requested == self._inputs:

@@ -139,6 +139,8 @@ class TrainingPage(Page):
         """Follow external runs again from now on."""
         super().showEvent(event)
         self.curves.set_visible(True)
+        if not self.plan.isHidden():
+            self.forecast.refresh()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
         """Stop following external runs."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.ui import forecasts
 from llm_studio.ui.tabs.training import curve_store
 from llm_studio.ui.tasks import OVERVIEW, TRAINING, BackgroundJob, Query, Task, Write
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.train import TrainResult
 
 CURVES, BASELINES, FAVOURITES = "training/curves", "training/baselines", "training/favourites"
-FORECAST, PROBE, FIT = "training/forecast", "training/probe", "training/fit"
+FORECAST, PROBE, FIT = forecasts.TRAINING_FORECAST, forecasts.TRAINING_PROBE, "training/fit"
 RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/export", "training/aside"
 
 
@@ -77,25 +78,14 @@ def _baselines(project: "Project", job: Job) -> "Baselines | None":
 
 
 def forecast(project: "Project", settings: "Settings") -> Task:
-    """What a training will take, by arithmetic. Where it can't be told, nobody misses it."""
-    return Query(FORECAST, lambda job: _forecast(project, settings), page_shows_errors=True)
-
-
-def _forecast(project: "Project", settings: "Settings") -> "Forecast":
-    from llm_studio.workflows.training import forecast
-
-    return forecast.forecast(project, settings)
+    """What a run will take. Where it can't be said, nobody misses it."""
+    return Query(FORECAST, lambda job: forecasts.forecast(project, settings), page_shows_errors=True)
 
 
 def probe(project: "Project", settings: "Settings") -> Task:
     """The same from a few real steps."""
-    return BackgroundJob(PROBE, lambda job: _probe(project, settings, job), _("Measuring a few steps"), tab="training")
-
-
-def _probe(project: "Project", settings: "Settings", job: Job) -> "Forecast":
-    from llm_studio.workflows.training import forecast
-
-    return forecast.measured(project, settings, job)
+    return BackgroundJob(PROBE, lambda job: forecasts.measured(project, settings, job), _("Measuring a few steps"),
+                         tab="training")  # fmt: skip
 
 
 def fit(project: "Project", settings: "Settings") -> Task:

@@ -1,0 +1,40 @@
+"""The tokens of a project, opened for training."""
+
+import contextlib
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from llm_studio.errors import ProjectError
+from llm_studio.i18n import _
+from llm_studio.paths import quoted
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.data.tokens.dataset import Tokens
+
+
+@contextlib.contextmanager
+def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
+    """The tokens, the tokenizer that made them, and the tokens' fingerprint."""
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.data.tokens.dataset import open_tokens
+
+    again = _("Make them anew: “llm-studio prepare {path}”.").format(path=quoted(project.root))
+    if not project.tokens_meta.exists():
+        raise ProjectError(
+            _("This project has no tokens yet."),
+            _("Make them first: “llm-studio prepare {path}”.").format(path=quoted(project.root)),
+            "tokens",
+        )
+    if not project.tokenizer_file.exists():
+        raise ProjectError(
+            _("The tokenizer of this project is gone."),
+            _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
+            "tokenizer",
+        )
+    tokenizer = Tokenizer.load(project.tokenizer_file)
+    with open_tokens(project.processed) as tokens:
+        if tokens.tokenizer != tokenizer.fingerprint:
+            raise ProjectError(_("The tokens were made with another tokenizer."), again, "tokens")
+        yield tokens, tokenizer, tokens.fingerprint
