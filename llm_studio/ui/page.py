@@ -108,8 +108,5 @@ class Page(QWidget):
     def take_draft(self, draft: Any) -> None:
         """Continue with the draft of the page that this one replaces; None if it had none."""
 
-    def take_checkpoint(self, run: str, step: int) -> None:
-        """Another tab wants to chat with the model of `run` at `step`; Generation does it."""
-
-    def show_help(self, name: str) -> None:
-        """The tab `name` is to be explained; Understand does it."""
+    def show_target(self, target: Any) -> None:
+        """Show what another tab requested: an object of a type that the package of this tab declares."""

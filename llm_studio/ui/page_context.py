@@ -35,8 +35,8 @@ class PageContext(QObject):
     """Settings of the project are to be changed, by dotted name."""
     tab_requested = Signal(str)
     """Another tab is to be shown."""
-    checkpoint_requested = Signal(str, int)
-    """Generation is to be shown with a run's model as it was at a step."""
+    target_requested = Signal(str, object)
+    """Another tab is to be shown with something that its page understands, see `Page.show_target`."""
     toast_requested = Signal(object)
     """A Toast is to be shown."""
     restart_requested = Signal()

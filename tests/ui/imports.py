@@ -56,12 +56,12 @@ def main(project: str) -> None:
     app = make_application()
     speak("en")
     window = MainWindow(Preferences())
-    wanted = list(tabs.NAMES)
+    wanted = [tab.name for tab in tabs.TABS]
     recorded.in_ui_thread.clear()
 
     @Slot()
     def show_next() -> None:
-        if not window.session.is_idle() or set(tabs.NAMES) - set(window.pages):
+        if not window.session.is_idle() or {tab.name for tab in tabs.TABS} - set(window.pages):
             return
         if wanted:
             window.go_to(wanted.pop())

@@ -116,7 +116,7 @@ class MainWindow(QMainWindow):
                 self.shell.say(Toast(result.problem))
         elif key == StartPage.EXAMPLE:
             self.closing.open_project(result)
-            self.go_to("training")
+            self.go_to(tabs.TRAINING.name)
 
     def _on_loaded(self) -> None:
         from llm_studio.workflows import overview
@@ -153,13 +153,11 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def stop_current(self) -> None:
-        """Stop the oldest running job of the page on the screen, else the oldest of all, as Esc does.
-
-        On Generation it is a word to the writing alone: who has read enough must never stop a training by it.
-        """
-        jobs, shown = self.session.jobs(), self.shell.shown
-        here = [task for task in jobs if task.tab == shown]
-        for task in (here if here or shown == "generation" else jobs)[:1]:
+        """Stop the oldest running job of the tab on the screen, else the oldest of all, as Esc does."""
+        jobs, shown = self.session.jobs(), tabs.find(self.shell.shown)
+        own = [task for task in jobs if shown is not None and task.tab == shown.name]
+        only_own = shown is not None and shown.escape_stops_only_own_jobs
+        for task in (own if own or only_own else jobs)[:1]:
             self.shell.stop_job(task.key)
 
     @Slot()

@@ -12,6 +12,7 @@ from llm_studio import i18n
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
 from llm_studio.ui.widgets.header import LANGUAGE_NAMES
+from llm_studio.ui.window.start_page import START
 
 if TYPE_CHECKING:
     from llm_studio.ui.window.main_window import MainWindow
@@ -93,11 +94,10 @@ def _open_project_folder(window: "MainWindow") -> None:
 
 
 def _tabs(window: "MainWindow", menu: QMenu) -> None:
-    names = {**tabs.STEPS, **{key: name for key, (name, _sign) in tabs.OTHERS.items()}}
-    for number, (key, name) in enumerate(names.items(), start=1):
-        _add(menu, _(name), lambda key=key: window.go_to(key), f"Ctrl+{number}")
+    for number, tab in enumerate(tabs.TABS, start=1):
+        _add(menu, _(tab.title), lambda name=tab.name: window.go_to(name), f"Ctrl+{number}" if number < 10 else "")
     menu.addSeparator()
-    _add(menu, _("Start page"), lambda: window.go_to("start"), "Ctrl+0")
+    _add(menu, _("Start page"), lambda: window.go_to(START), "Ctrl+0")
 
 
 def _run(window: "MainWindow", menu: QMenu) -> None:
@@ -127,7 +127,7 @@ def _view(window: "MainWindow", menu: QMenu) -> None:
 
 def _help(window: "MainWindow", menu: QMenu) -> None:
     _add(menu, _("Explain this page"), window.explain, "F1")
-    _add(menu, _("Diagnostics"), lambda: window.go_to("diagnostics"))
+    _add(menu, _(tabs.MACHINE.title), window.shell.show_machine_tab)
     menu.addSeparator()
     _add(menu, _("What's new"), window.show_changes)
     _add(menu, _("About LLM Studio"), window.show_about)

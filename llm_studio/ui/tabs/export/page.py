@@ -8,6 +8,7 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
+from llm_studio.ui import tabs
 from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.export.cards import ArchiveCard, CheckpointCard, ProgressCard, ResultCard
 from llm_studio.ui.tabs.export.controller import ExportController
@@ -126,7 +127,7 @@ class ExportPage(Page):
 
     @Slot()
     def _go_to_training(self) -> None:
-        self.context.tab_requested.emit("training")
+        self.context.tab_requested.emit(tabs.TRAINING.name)
 
     def _choose_file(self) -> None:
         """Ask where to write the archive; a name without a suffix gets one."""

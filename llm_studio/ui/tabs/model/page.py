@@ -11,6 +11,7 @@ from llm_studio.config.presets import presets
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, short_number
 from llm_studio.jobs import Job
+from llm_studio.ui import tabs
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
@@ -241,12 +242,12 @@ class ModelPage(FilePage):
 
     @Slot()
     def _read_more(self) -> None:
-        self.context.tab_requested.emit("understand")
+        self.context.target_requested.emit(tabs.HELP.name, tabs.MODEL.lesson)
 
     def _train(self) -> None:
         self.form.take()
         self.file.save()
-        self.context.tab_requested.emit("training")
+        self.context.tab_requested.emit(tabs.TRAINING.name)
 
 
 def _size_of(settings: Settings) -> str:
