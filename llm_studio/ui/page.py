@@ -80,19 +80,16 @@ class Page(QWidget):
         self.context.project, self.context.overview = project, None
         for dialog in self.findChildren(QDialog):  # it is about the previous project
             dialog.reject()
-        for controller in self.context.controllers:
-            controller.open_project(project)
+        self.context.project_opened.emit(project)
 
     def leave_project(self) -> None:
         """The project or the program is about to be closed: request whatever the user changed and isn't written yet."""
-        for controller in self.context.controllers:
-            controller.leave_project()
+        self.context.project_closing.emit()
 
     def show_overview(self, overview: "Overview") -> None:
         """The project has this overview: called after opening and whenever something has changed."""
         self.context.overview = overview
-        for controller in self.context.controllers:
-            controller.show_overview(overview)
+        self.context.overview_changed.emit(overview)
 
     def unsaved(self) -> str:
         """Why something that the user has written can't be saved when the page is left now, "" if nothing is lost."""

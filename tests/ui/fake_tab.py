@@ -3,7 +3,7 @@
 from PySide6.QtWidgets import QLabel, QWidget
 
 from llm_studio.ui.page import Page
-from llm_studio.ui.tabs.tab import Tab
+from llm_studio.ui.tab import Tab
 
 
 class FakePage(Page):

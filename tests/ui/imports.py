@@ -49,12 +49,13 @@ def main(project: str) -> None:
     from PySide6.QtCore import QTimer, Slot
 
     from llm_studio.ui import tabs
+    from llm_studio.ui.language import set_language
     from llm_studio.ui.preferences import Preferences
-    from llm_studio.ui.window.app import make_application, speak
+    from llm_studio.ui.window.app import make_application
     from llm_studio.ui.window.main_window import MainWindow
 
     app = make_application()
-    speak("en")
+    set_language("en")
     window = MainWindow(Preferences())
     wanted = [tab.name for tab in tabs.TABS]
     recorded.in_ui_thread.clear()

@@ -16,11 +16,11 @@ from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
 from llm_studio.ui import tabs, theme
+from llm_studio.ui.language import set_language
 from llm_studio.ui.tabs.export.controller import ZIP
 from llm_studio.ui.tabs.understand import page as understand
 from llm_studio.ui.tasks import Task
 from llm_studio.ui.widgets import markdown
-from llm_studio.ui.window.app import speak
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
 
@@ -31,7 +31,7 @@ PAGES = [(language, name) for language in i18n.LANGUAGES for name in tabs.lesson
 
 @pytest.mark.parametrize(("language", "name"), PAGES)
 def test_every_page_is_there_and_every_link_leads_somewhere(qapp: QApplication, language: str, name: str) -> None:
-    speak(language)
+    set_language(language)
     text = resource("learn", language, f"{name}.md").read_text(encoding="utf-8")
     assert 400 <= len(text.split()) <= 900
     links = re.findall(r"\]\(([^)]+)\)", text)
@@ -49,7 +49,7 @@ def test_both_languages_explain_the_same(qapp: QApplication) -> None:
     for name in tabs.lessons():
         outlines = []
         for language in i18n.LANGUAGES:
-            speak(language)
+            set_language(language)
             outlines.append([level for level, _anchor, _text in understand._page(name).headings])
         assert outlines[0] == outlines[1], name
 

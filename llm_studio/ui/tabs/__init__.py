@@ -12,12 +12,12 @@ use them; `tests/ui/test_loading.py` checks it.
 
 import importlib
 
+from llm_studio.ui.tab import Tab
 from llm_studio.ui.tabs.data import TAB as DATA
 from llm_studio.ui.tabs.diagnostics import TAB as DIAGNOSTICS
 from llm_studio.ui.tabs.export import TAB as EXPORT
 from llm_studio.ui.tabs.generation import TAB as GENERATION
 from llm_studio.ui.tabs.model import TAB as MODEL
-from llm_studio.ui.tabs.tab import Tab
 from llm_studio.ui.tabs.tokenizer import TAB as TOKENIZER
 from llm_studio.ui.tabs.training import TAB as TRAINING
 from llm_studio.ui.tabs.understand import TAB as UNDERSTAND

@@ -1,17 +1,15 @@
 """The rail of tabs at the left: each of the steps with its state and one line about it."""
 
-from typing import Literal
-
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from llm_studio.i18n import N_, _
 from llm_studio.ui import theme
+from llm_studio.ui.tab import StepState
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import line
 
-StepState = Literal["to do", "ready", "running", "out of date"]
 _STATE_NAMES: dict[StepState, str] = {
     "to do": N_("to do"), "ready": N_("ready"), "running": N_("running"), "out of date": N_("out of date"),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from llm_studio.events import RunStarted, StepDone
 from llm_studio.ui import tabs
-from llm_studio.ui.tabs.tab import step_of
+from llm_studio.ui.tab import step_of
 from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.rail import Rail
 

@@ -9,7 +9,7 @@ from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.tabs.tab import Tab
+from llm_studio.ui.tab import Tab
 from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.footer import Footer
 from llm_studio.ui.widgets.header import Header

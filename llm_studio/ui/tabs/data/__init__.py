@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from llm_studio.i18n import N_, _, ngettext, number, size
-from llm_studio.ui.tabs.tab import Fact, Tab, step_state
+from llm_studio.ui.tab import Fact, Tab, step_state
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview

@@ -1,7 +1,7 @@
 """The tab Diagnostics."""
 
 from llm_studio.i18n import N_
-from llm_studio.ui.tabs.tab import Tab
+from llm_studio.ui.tab import Tab
 
 TAB = Tab(
     name="diagnostics",

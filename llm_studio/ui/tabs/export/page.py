@@ -8,10 +8,10 @@ from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui import tabs
 from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.export.cards import ArchiveCard, CheckpointCard, ProgressCard, ResultCard
 from llm_studio.ui.tabs.export.controller import ExportController
+from llm_studio.ui.tabs.training import TAB as TRAINING
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, button
 
@@ -127,7 +127,7 @@ class ExportPage(Page):
 
     @Slot()
     def _go_to_training(self) -> None:
-        self.context.tab_requested.emit(tabs.TRAINING.name)
+        self.context.tab_requested.emit(TRAINING.name)
 
     def _choose_file(self) -> None:
         """Ask where to write the archive; a name without a suffix gets one."""

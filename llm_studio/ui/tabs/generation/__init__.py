@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_studio.i18n import N_, _
-from llm_studio.ui.tabs.tab import Fact, Tab
+from llm_studio.ui.tab import Fact, Tab
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from llm_studio.i18n import N_, _, number
-from llm_studio.ui.tabs.tab import Fact, Tab, step_state
+from llm_studio.ui.tab import Fact, StepState, Tab, step_state
 
 if TYPE_CHECKING:
-    from llm_studio.ui.widgets.rail import StepState
     from llm_studio.workflows.overview import Overview
 
 
@@ -14,7 +13,7 @@ def _fact(overview: "Overview") -> Fact:
     return _state(overview), _text(overview)
 
 
-def _state(overview: "Overview") -> "StepState":
+def _state(overview: "Overview") -> StepState:
     """The tab makes tokenizer and tokens: the state of the one that is further behind."""
     order: tuple[StepState, ...] = ("to do", "out of date", "ready")
     states = step_state(overview.steps.tokenizer), step_state(overview.steps.tokens)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from llm_studio.i18n import N_, _
-from llm_studio.ui.tabs.tab import Fact, Tab, step_of
+from llm_studio.ui.tab import Fact, Tab, step_of
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview

@@ -4,7 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from llm_studio.i18n import _, number
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from llm_studio.ui.page import Page
-    from llm_studio.ui.widgets.rail import StepState
     from llm_studio.workflows.overview import Overview, State
 
-Fact = tuple["StepState", str]
+StepState = Literal["to do", "ready", "running", "out of date"]
+Fact = tuple[StepState, str]
 """A step's state and one line about it."""
 
 
@@ -65,9 +65,9 @@ class Tab:
         return cast("Page", getattr(importlib.import_module(module), page)(parent))
 
 
-def step_state(state: "State") -> "StepState":
+def step_state(state: "State") -> StepState:
     """The state of a step that the rail shows."""
-    return cast("StepState", state.value)
+    return cast(StepState, state.value)
 
 
 def step_of(step: int, max_steps: int) -> str:
