@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 class Controller(QObject):
     """Holds the state of a page or of one concern of it; see `ui/page.py` for how the two work together.
 
-    A controller joins the context it is given: it learns of projects and overviews before its page does. It registers
+    It learns of projects and overviews before its page does. It registers
     its listeners with `context.listen` in its constructor and reports changes by signals of its own.
     """
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
         self.context = context
-        context.controllers.append(self)
+        context.project_opened.connect(self.open_project)
+        context.project_closing.connect(self.leave_project)
+        context.overview_changed.connect(self.show_overview)
 
     @property
     def project(self) -> "Project | None":

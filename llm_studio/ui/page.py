@@ -80,19 +80,16 @@ class Page(QWidget):
         self.context.project, self.context.overview = project, None
         for dialog in self.findChildren(QDialog):  # it is about the previous project
             dialog.reject()
-        for controller in self.context.controllers:
-            controller.open_project(project)
+        self.context.project_opened.emit(project)
 
     def leave_project(self) -> None:
         """The project or the program is about to be closed: request whatever the user changed and isn't written yet."""
-        for controller in self.context.controllers:
-            controller.leave_project()
+        self.context.project_closing.emit()
 
     def show_overview(self, overview: "Overview") -> None:
         """The project has this overview: called after opening and whenever something has changed."""
         self.context.overview = overview
-        for controller in self.context.controllers:
-            controller.show_overview(overview)
+        self.context.overview_changed.emit(overview)
 
     def unsaved(self) -> str:
         """Why something that the user has written can't be saved when the page is left now, "" if nothing is lost."""
@@ -108,8 +105,5 @@ class Page(QWidget):
     def take_draft(self, draft: Any) -> None:
         """Continue with the draft of the page that this one replaces; None if it had none."""
 
-    def take_checkpoint(self, run: str, step: int) -> None:
-        """Another tab wants to chat with the model of `run` at `step`; Generation does it."""
-
-    def show_help(self, name: str) -> None:
-        """The tab `name` is to be explained; Understand does it."""
+    def show_target(self, target: Any) -> None:
+        """Show what another tab requested: an object of a type that the package of this tab declares."""

@@ -9,7 +9,6 @@ from llm_studio.ui.task_listeners import TaskListeners
 from llm_studio.ui.tasks import Task
 
 if TYPE_CHECKING:
-    from llm_studio.ui.controller import Controller
     from llm_studio.workflows.overview import Overview, Project
 
 
@@ -23,8 +22,14 @@ class Toast:
 
 
 class PageContext(QObject):
-    """One per page. The shell connects its signals to the session; page and controllers emit them."""
+    """One per page. Page and controllers emit the requests, which the shell connects to the session."""
 
+    project_opened = Signal(object)
+    """Another project is open, or None."""
+    project_closing = Signal()
+    """The project is about to be closed."""
+    overview_changed = Signal(object)
+    """The project has this Overview."""
     task_requested = Signal(object)
     """A Task is to be started."""
     stop_requested = Signal(str)
@@ -35,8 +40,8 @@ class PageContext(QObject):
     """Settings of the project are to be changed, by dotted name."""
     tab_requested = Signal(str)
     """Another tab is to be shown."""
-    checkpoint_requested = Signal(str, int)
-    """Generation is to be shown with a run's model as it was at a step."""
+    target_requested = Signal(str, object)
+    """Another tab is to be shown with something that its page understands, see `Page.show_target`."""
     toast_requested = Signal(object)
     """A Toast is to be shown."""
     restart_requested = Signal()
@@ -49,7 +54,6 @@ class PageContext(QObject):
         """The project's last overview; None until the first one of a project is known."""
         self.listeners = TaskListeners()
         self.listen = self.listeners.listen
-        self.controllers: list[Controller] = []
 
     def request(self, task: Task) -> None:
         """Ask the window to start a task."""

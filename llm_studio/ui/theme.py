@@ -5,15 +5,13 @@ Widgets name roles ("primary", "card", "muted"), never colours; those that paint
 
 from dataclasses import dataclass, fields
 from string import Template
-from typing import Literal
+from typing import cast
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette
 from PySide6.QtWidgets import QApplication, QWidget
 
 from llm_studio.paths import resource
-
-ThemeName = Literal["system", "light", "dark"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,8 @@ class _Theme(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.colors = LIGHT
+        self.name = "system"
+        """"light", "dark" or "system"."""
 
 
 _theme: _Theme | None = None
@@ -114,18 +114,26 @@ def is_dark() -> bool:
     return colors() is DARK
 
 
-def apply(app: QApplication, wanted: ThemeName) -> None:
-    """Give the whole program a theme; "system" follows the system's setting. The one it has costs nothing."""
+def set_theme(name: str) -> None:
+    """Give the whole program a theme: "light", "dark", or "system", which follows the system's setting from now on."""
+    notifier().name = name
+    app = cast("QApplication", QApplication.instance())
     scheme = app.styleHints().colorScheme()
-    dark = wanted == "dark" or (wanted == "system" and scheme == Qt.ColorScheme.Dark)
+    dark = name == "dark" or (name == "system" and scheme == Qt.ColorScheme.Dark)
     chosen = DARK if dark else LIGHT
     sheet = stylesheet(chosen)
-    if notifier().colors is chosen and app.styleSheet() == sheet:
+    if notifier().colors is chosen and app.styleSheet() == sheet:  # styling all widgets again takes long
         return
     notifier().colors = chosen
     app.setPalette(_palette(chosen))
     app.setStyleSheet(sheet)
     notifier().changed.emit()
+
+
+@Slot()
+def on_system_theme_changed() -> None:
+    """The system has another theme: follow it, if the program should."""
+    set_theme(notifier().name)
 
 
 def font(points_of_pixels: int = 13, *, bold: bool = False, fixed: bool = False) -> QFont:

@@ -21,7 +21,7 @@ def main() -> None:
     from llm_studio.workflows.training.curves import LOSS, STEP, Curves
 
     app = make_application()
-    theme.apply(app, "light")
+    theme.set_theme("light")
     curves = Curves("long")
     losses = 2 + 7 * np.exp(-np.arange(_STEPS) / 50_000) + np.random.default_rng(0).normal(0, 0.1, _STEPS)
     for step, loss in enumerate(losses.tolist(), 1):

@@ -183,7 +183,7 @@ def _open_window(way: str, number: int, project: str) -> None:
             self._styles, self._restyle_until = 0, 0.0
             self._restyle = QTimer(self, interval=0)
             self._restyle.timeout.connect(self._change_style)
-            self._shown = [*tabs.NAMES]
+            self._shown = [tab.name for tab in tabs.TABS]
             chance.shuffle(self._shown)
             self._show = QTimer(self, interval=40)
             self._show.timeout.connect(self._show_next)

@@ -81,14 +81,15 @@ def _train_in_window(root: str, name: str) -> list[tuple[str, float]]:
     from PySide6.QtCore import Qt, QTimer
 
     from llm_studio.events import StepDone
+    from llm_studio.ui.language import set_language
     from llm_studio.ui.preferences import Preferences
     from llm_studio.ui.tasks import BackgroundJob
-    from llm_studio.ui.window.app import make_application, speak
+    from llm_studio.ui.window.app import make_application
     from llm_studio.ui.window.main_window import MainWindow
     from llm_studio.workflows.training.train import train
 
     app = make_application()
-    speak("en")
+    set_language("en")
     window = MainWindow(Preferences())
     delays: list[tuple[str, float]] = []
     phase = ["loading"]

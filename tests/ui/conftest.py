@@ -17,8 +17,9 @@ from pytestqt.qtbot import QtBot
 
 from llm_studio.project import Project
 from llm_studio.ui import theme
+from llm_studio.ui.language import set_language
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.window.app import make_application, speak
+from llm_studio.ui.window.app import make_application
 from llm_studio.ui.window.garbage import Collector
 from llm_studio.ui.window.main_window import MainWindow
 from tests.ui.driver import Driver
@@ -62,8 +63,8 @@ def collector(application: QApplication) -> Iterator[Collector]:
 @pytest.fixture(autouse=True)
 def light(application: QApplication, qapp: QApplication, collector: Collector) -> None:
     """Every test begins in English, in the light theme; no garbage is collected while Qt styles all widgets anew."""
-    speak("en")
-    theme.apply(qapp, "light")
+    set_language("en")
+    theme.set_theme("light")
 
 
 @pytest.fixture

@@ -49,19 +49,20 @@ def main(project: str) -> None:
     from PySide6.QtCore import QTimer, Slot
 
     from llm_studio.ui import tabs
+    from llm_studio.ui.language import set_language
     from llm_studio.ui.preferences import Preferences
-    from llm_studio.ui.window.app import make_application, speak
+    from llm_studio.ui.window.app import make_application
     from llm_studio.ui.window.main_window import MainWindow
 
     app = make_application()
-    speak("en")
+    set_language("en")
     window = MainWindow(Preferences())
-    wanted = list(tabs.NAMES)
+    wanted = [tab.name for tab in tabs.TABS]
     recorded.in_ui_thread.clear()
 
     @Slot()
     def show_next() -> None:
-        if not window.session.is_idle() or set(tabs.NAMES) - set(window.pages):
+        if not window.session.is_idle() or {tab.name for tab in tabs.TABS} - set(window.pages):
             return
         if wanted:
             window.go_to(wanted.pop())

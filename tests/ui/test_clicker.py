@@ -76,7 +76,7 @@ class Monkey:
             self._use(target)
 
     def _go_elsewhere(self) -> None:
-        name = self.chance.choice([*tabs.NAMES, "start", "theme", "language"])
+        name = self.chance.choice([*(tab.name for tab in tabs.TABS), "start", "theme", "language"])
         self.done.append(f"go to {name}")
         if name == "theme":
             self.window.toggle_theme()

@@ -6,9 +6,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDoubleSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
+from llm_studio.ui.language import set_language
 from llm_studio.ui.tabs.model.fields import FreeNumber
 from llm_studio.ui.widgets.decimal_box import DecimalBox
-from llm_studio.ui.window.app import speak
 from tests.ui.driver import Driver
 
 
@@ -26,7 +26,7 @@ def type_into(box: QWidget, text: str) -> None:
      ("en", "0,125", 0.125), ("en", "12,5", 12.5), ("fr", "-2.5", -2.5)],
 )  # fmt: skip
 def test_point_and_comma_mean_the_same(qtbot: QtBot, language: str, typed: str, meant: float, grouped: bool) -> None:
-    speak(language)
+    set_language(language)
     box = DecimalBox()
     qtbot.addWidget(box)
     box.setRange(-5000, 5000)
@@ -53,7 +53,7 @@ def test_english_thousands_stay_thousands(qtbot: QtBot, decimals: int) -> None:
 
 @pytest.mark.parametrize(("language", "typed"), [("fr", "0.1"), ("fr", "0,1"), ("en", "0,1"), ("en", "0.1")])
 def test_a_free_number_takes_both_signs(qtbot: QtBot, language: str, typed: str) -> None:
-    speak(language)
+    set_language(language)
     parent = QWidget()
     qtbot.addWidget(parent)
     box = FreeNumber(parent)

@@ -63,7 +63,7 @@ def test_nothing_is_collected_while_all_widgets_are_given_another_style(qtbot: Q
 
     gc.callbacks.append(note)
     try:
-        theme.apply(qapp, "dark")
+        theme.set_theme("dark")
     finally:
         gc.callbacks.remove(note)
     assert widget.changes and not collected

@@ -125,10 +125,10 @@ def test_the_program_begins_anew_only_if_the_user_lets_it_end(driver: Driver, mo
 
     driver.session.start(BackgroundJob("long", wait_for_stop, "Something long"))
     driver.running("long")
-    window.restart()
-    assert window.begin_anew and window.closing.question is not None
+    window.closing.restart()
+    assert window.closing.will_restart and window.closing.question is not None
     driver.click("Cancel", window.closing.question)
-    assert not window.begin_anew
+    assert not window.closing.will_restart
     assert window.isVisible()
 
 

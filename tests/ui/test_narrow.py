@@ -13,9 +13,9 @@ def test_no_tab_scrolls_sideways(opened: Driver, language: str) -> None:
     window.choose_language(language)
     opened.settle()
     window.resize(1024, 700)
-    opened.qtbot.waitUntil(lambda: set(tabs.NAMES) <= set(window.pages) and window.width() == 1024)
+    opened.qtbot.waitUntil(lambda: {tab.name for tab in tabs.TABS} <= set(window.pages) and window.width() == 1024)
     wide: list[str] = []
-    for name in tabs.NAMES:
+    for name in (tab.name for tab in tabs.TABS):
         page = opened.page(name)
         opened.settle()
         area = page.parent().parent()

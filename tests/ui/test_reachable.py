@@ -50,7 +50,7 @@ def spoken(widget: QWidget) -> str:
     return next((label.text() for label in page.findChildren(QLabel) if label.buddy() is widget), "")
 
 
-@pytest.mark.parametrize("name", tabs.NAMES)
+@pytest.mark.parametrize("name", [tab.name for tab in tabs.TABS])
 def test_every_control_has_a_name_and_is_reached_by_tab(opened: Driver, name: str) -> None:
     page = opened.page(name)
     opened.settle()
@@ -95,9 +95,9 @@ def texts(root: QWidget) -> dict[str, list[str]]:
 
 def test_a_window_switched_to_french_says_what_one_begun_in_french_says(opened: Driver) -> None:
     opened.window.choose_language("fr")
-    opened.qtbot.waitUntil(lambda: len(opened.window.pages) == len(tabs.NAMES))
+    opened.qtbot.waitUntil(lambda: len(opened.window.pages) == len(tabs.TABS))
     opened.settle()
-    for name in tabs.NAMES:
+    for name in (tab.name for tab in tabs.TABS):
         opened.window.go_to(name)
         opened.settle()
     there = {w for kind in texts(opened.window).values() for w in kind}

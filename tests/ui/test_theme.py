@@ -51,5 +51,5 @@ def test_the_theme_that_holds_is_not_given_again(qapp: QApplication) -> None:
     told: list[bool] = []
     theme.notifier().changed.connect(lambda: told.append(theme.is_dark()))
     for wanted in ("light", "dark", "dark", "light"):  # it begins light
-        theme.apply(qapp, wanted)  # type: ignore[arg-type]
+        theme.set_theme(wanted)  # type: ignore[arg-type]
     assert told == [True, False]

@@ -25,6 +25,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs.registry import write
 from llm_studio.ui.dialogs.compare_runs import CompareRuns
+from llm_studio.ui.tabs.generation import CheckpointTarget
 from llm_studio.ui.tabs.training.page import TrainingPage
 from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows import projects
@@ -273,10 +274,10 @@ def test_the_samples_are_scrubbed_and_kept(opened: Driver, page: TrainingPage, p
     opened.click("Add this sample to the favourites", page)
     opened.settle()
     assert [kept.step for kept in favourites.listed(project)] == [5]
-    asked: list[tuple[str, int]] = []
-    page.context.checkpoint_requested.connect(lambda run, step: asked.append((run, step)))
+    asked: list[tuple[str, object]] = []
+    page.context.target_requested.connect(lambda tab, target: asked.append((tab, target)))
     opened.click("Try this version", page)
-    assert asked == [("run-1", 5)]
+    assert asked == [("generation", CheckpointTarget("run-1", 5))]
     assert opened.window.shell.shown == "generation"
 
 

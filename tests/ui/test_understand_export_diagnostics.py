@@ -16,24 +16,24 @@ from llm_studio.export.formats import FORMATS
 from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
-from llm_studio.ui import theme
+from llm_studio.ui import tabs, theme
+from llm_studio.ui.language import set_language
 from llm_studio.ui.tabs.export.controller import EXPORT
 from llm_studio.ui.tabs.understand import page as understand
 from llm_studio.ui.tasks import Task
 from llm_studio.ui.widgets import markdown
-from llm_studio.ui.window.app import speak
 from llm_studio.workflows.training.train import train
 from tests.export.toy import TOY
 from tests.ui.driver import Driver
 
-PAGES = [(language, name) for language in i18n.LANGUAGES for name in understand.PAGES]
+PAGES = [(language, name) for language in i18n.LANGUAGES for name in tabs.lessons()]
 
 # --- Understand -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("language", "name"), PAGES)
 def test_every_page_is_there_and_every_link_leads_somewhere(qapp: QApplication, language: str, name: str) -> None:
-    speak(language)
+    set_language(language)
     text = resource("learn", language, f"{name}.md").read_text(encoding="utf-8")
     assert 400 <= len(text.split()) <= 900
     links = re.findall(r"\]\(([^)]+)\)", text)
@@ -48,10 +48,10 @@ def test_every_page_is_there_and_every_link_leads_somewhere(qapp: QApplication, 
 
 
 def test_both_languages_explain_the_same(qapp: QApplication) -> None:
-    for name in understand.PAGES:
+    for name in tabs.lessons():
         outlines = []
         for language in i18n.LANGUAGES:
-            speak(language)
+            set_language(language)
             outlines.append([level for level, _anchor, _text in understand._page(name).headings])
         assert outlines[0] == outlines[1], name
 
@@ -62,14 +62,17 @@ def test_headings_of_the_same_words_have_anchors_of_their_own() -> None:
 
 
 def test_help_opens_the_page_of_each_tab(driver: Driver) -> None:
-    for name in understand.PAGES:
-        driver.window.go_to("understand")
-        page = driver.page("understand")
-        page.show_help(name)
-        assert page.pages.currentItem().data(Qt.ItemDataRole.UserRole) == name
-    page.show_help("start")
+    page = driver.page("understand")
+    for tab in tabs.TABS:
+        driver.window.go_to(tab.name)
+        driver.window.explain()
+        assert page.isVisible()
+        if tab.lesson:
+            assert page.pages.currentItem().data(Qt.ItemDataRole.UserRole) == tab.lesson
+    driver.window.go_to("start")
+    driver.window.explain()
     assert page.browser.toPlainText().startswith("Data: what the model learns from")
-    page.show_help("understand")
+    driver.window.explain()  # there is no lesson about the tab itself
     assert page.browser.toPlainText().startswith("Data:")
 
 
@@ -114,7 +117,7 @@ def test_web_links_open_in_the_browser(driver: Driver) -> None:
 
 def test_search_finds_every_occurrence_and_goes_round(driver: Driver) -> None:
     page = driver.page("understand")
-    page.show_help("model")
+    page.show_target("model")
     driver.qtbot.keyClicks(page.search, "residual")
     count = page.browser.toPlainText().lower().count("residual")
     assert page.found.text() == f"1 of {count}"

@@ -74,9 +74,9 @@ def test_closing_asks_before_a_config_yaml_that_cant_be_saved_is_lost(opened: Dr
     before = project.config_file.read_text(encoding="utf-8")
     write_wrong(opened)
     opened.window.go_to("data")
-    opened.window.restart()
+    opened.window.closing.restart()
     opened.click("Keep editing", opened.dialog(QMessageBox))
-    assert opened.window.isVisible() and not opened.window.begin_anew
+    assert opened.window.isVisible() and not opened.window.closing.will_restart
     page = opened.window.pages["model"]
     assert page.isVisible() and page.file.text.toPlainText().endswith(WRONG)  # type: ignore[attr-defined]
     assert not opened.window.close()

@@ -32,7 +32,7 @@ def start_training(opened: Driver) -> None:
 
 
 def test_without_a_project_the_steps_show_the_start_page(driver: Driver) -> None:
-    for name in tabs.STEPS:
+    for name in (tab.name for tab in tabs.TABS if tab.is_step):
         driver.window.go_to(name)
         assert driver.window.shell.start_page.isVisible()
     driver.window.go_to("diagnostics")
@@ -86,7 +86,7 @@ def test_the_rail_says_where_each_step_stands(opened: Driver) -> None:
 
 def test_the_keys_lead_to_all_tabs(opened: Driver) -> None:
     opened.window.activateWindow()
-    for number, name in enumerate(tabs.NAMES, start=1):
+    for number, name in enumerate((tab.name for tab in tabs.TABS), start=1):
         key = getattr(Qt.Key, f"Key_{number}")
         opened.qtbot.keyClick(opened.window, key, Qt.KeyboardModifier.ControlModifier)
         assert opened.window.pages[name].isVisible(), name
@@ -97,7 +97,7 @@ def test_the_keys_lead_to_all_tabs(opened: Driver) -> None:
 def test_language_and_theme_change_on_the_spot_and_a_training_goes_on(opened: Driver) -> None:
     start_training(opened)
     opened.window.choose_language("fr")
-    opened.qtbot.waitUntil(lambda: len(opened.window.pages) == len(tabs.NAMES), timeout=LONG)
+    opened.qtbot.waitUntil(lambda: len(opened.window.pages) == len(tabs.TABS), timeout=LONG)
     opened.window.choose_theme("dark")
     assert opened.session.is_running("training")
     rail = opened.window.shell.rail

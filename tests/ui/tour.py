@@ -64,16 +64,17 @@ class Tour:
     """One window in one look, and the pictures taken of it."""
 
     def __init__(self, look: Look, project: Path, out: Path, only: str) -> None:
+        from llm_studio.ui.language import set_language
         from llm_studio.ui.preferences import Preferences
-        from llm_studio.ui.window.app import make_application, speak
+        from llm_studio.ui.window.app import make_application
         from llm_studio.ui.window.main_window import MainWindow
 
         self.look, self.out, self.only = look, out, only
         self.app = make_application()
-        speak(look.language)
+        set_language(look.language)
         from llm_studio.ui import theme
 
-        theme.apply(self.app, look.theme)  # type: ignore[arg-type]
+        theme.set_theme(look.theme)
         self.folder = Path(tempfile.mkdtemp())
         self.project = self.folder / ("mon-llm" if look.language == "fr" else "my-llm")
         shutil.copytree(project, self.project)

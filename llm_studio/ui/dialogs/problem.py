@@ -1,17 +1,16 @@
 """The one dialog for what went wrong: what happened, what to do, and a way to copy the details."""
 
-import contextlib
 import time
 import traceback
 
-from PySide6.QtCore import QObject, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from llm_studio import __version__
 from llm_studio.errors import ConfigError, StudioError
 from llm_studio.i18n import N_, _
-from llm_studio.paths import log_folder
+from llm_studio.ui.desktop import open_log_folder
 from llm_studio.ui.widgets.basics import button, label, row
 
 _AGAIN_AFTER = 3.0
@@ -48,7 +47,7 @@ class Problems(QObject):
         """When each of the last problems was there, by its words."""
 
     @Slot(object)
-    def tell(self, error: BaseException) -> None:
+    def show(self, error: BaseException) -> None:
         """Tell a problem, now or after the one that is on the screen."""
         told, now = _words(error), time.monotonic()
         self._seen = {words: when for words, when in self._seen.items() if now - when < _AGAIN_AFTER}
@@ -132,14 +131,6 @@ def details(error: BaseException) -> str:
     """All that helps to find the cause."""
     trace = "".join(traceback.format_exception(error))
     return f"LLM Studio {__version__}\n{error}\n\n{trace}"
-
-
-@Slot()
-def open_log_folder() -> None:
-    """Show the folder of the log in the system's file manager."""
-    with contextlib.suppress(OSError):  # it can't be made: there is nothing to show
-        log_folder().mkdir(parents=True, exist_ok=True)
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(log_folder())))
 
 
 def _sentences(error: BaseException) -> tuple[str, str]:

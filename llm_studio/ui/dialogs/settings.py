@@ -1,18 +1,14 @@
 """The settings of the program: each takes effect at once and is kept; there is nothing to confirm."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from llm_studio import i18n
 from llm_studio.i18n import _, ngettext
 from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, line, row
-
-if TYPE_CHECKING:
-    from llm_studio.ui.window.main_window import MainWindow
 
 _LANGUAGES = {"en": "English", "fr": "Français"}
 """Each in its own language: who doesn't read the present one must find theirs."""
@@ -21,9 +17,12 @@ _LANGUAGES = {"en": "English", "fr": "Français"}
 class SettingsDialog(QDialog):
     """Changes the preferences. The window is made anew for another language; the dialog stays, in that language."""
 
-    def __init__(self, preferences: Preferences, window: "MainWindow") -> None:
-        super().__init__(window)
-        self._preferences, self._main = preferences, window
+    language_chosen = Signal(str)
+    theme_chosen = Signal(str)
+
+    def __init__(self, preferences: Preferences, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
         self.setMinimumWidth(520)
         self._outer = QVBoxLayout(self)
         self._outer.setContentsMargins(0, 0, 0, 0)
@@ -118,14 +117,14 @@ class SettingsDialog(QDialog):
         code: str = self.language.currentData()
         if code == self._preferences.language:
             return
-        self._main.choose_language(code or i18n.system_language())
+        self.language_chosen.emit(code or i18n.system_language())
         self._preferences.language = code  # the window has written the language that the system means
         self._preferences.save()
         self._build()
 
     @Slot(int)
     def _choose_theme(self, _index: int) -> None:
-        self._main.choose_theme(self.theme.currentData())
+        self.theme_chosen.emit(self.theme.currentData())
 
     @Slot()
     def _browse(self) -> None:

@@ -1,4 +1,6 @@
-"""The tabs. Each module has one page; they are imported when the window is already on the screen.
+"""The tabs, each declared in the `__init__` of its package; pages are imported when the window is on the screen.
+
+A new tab is a package with its `TAB` and its page, a name in `TABS`, and a lesson.
 
 **Qt classes and their subclasses are created in the UI thread only.** With Python before 3.12, PySide6 keeps what it
 knows about each class in a hash table without a lock (`PepType_SOTP` in shiboken6/libshiboken/pep384impl.cpp). While
@@ -9,60 +11,41 @@ use them; `tests/ui/test_loading.py` checks it.
 """
 
 import importlib
-import sys
-from typing import TYPE_CHECKING, cast
 
-from llm_studio.i18n import N_
+from llm_studio.ui.tab import Tab
+from llm_studio.ui.tabs.data import TAB as DATA
+from llm_studio.ui.tabs.diagnostics import TAB as DIAGNOSTICS
+from llm_studio.ui.tabs.export import TAB as EXPORT
+from llm_studio.ui.tabs.generation import TAB as GENERATION
+from llm_studio.ui.tabs.model import TAB as MODEL
+from llm_studio.ui.tabs.tokenizer import TAB as TOKENIZER
+from llm_studio.ui.tabs.training import TAB as TRAINING
+from llm_studio.ui.tabs.understand import TAB as UNDERSTAND
 
-if TYPE_CHECKING:
-    from PySide6.QtWidgets import QWidget
+TABS: tuple[Tab, ...] = (DATA, TOKENIZER, MODEL, TRAINING, GENERATION, UNDERSTAND, EXPORT, DIAGNOSTICS)
+"""In the order of rail, menu and shortcuts: first the steps, then the others."""
+FIRST, HELP, MACHINE = DATA, UNDERSTAND, DIAGNOSTICS
+"""Where a project begins; where lessons are read; what is known about this computer."""
 
-    from llm_studio.ui.page import Page
+_PRELOAD = ("llm_studio.workflows.overview",)
 
-STEPS = {
-    "data": N_("Data"), "tokenizer": N_("Tokenizer"), "model": N_("Model"), "training": N_("Training"),
-    "generation": N_("Generation"),
-}  # fmt: skip
-OTHERS = {"understand": (N_("Understand"), "?"), "export": (N_("Export"), "↗"), "diagnostics": (N_("Diagnostics"), "⚙")}
-NAMES = (*STEPS, *OTHERS)
-_PAGES = {
-    "data": ("llm_studio.ui.tabs.data.page", "DataPage"),
-    "tokenizer": ("llm_studio.ui.tabs.tokenizer.page", "TokenizerPage"),
-    "model": ("llm_studio.ui.tabs.model.page", "ModelPage"),
-    "training": ("llm_studio.ui.tabs.training.page", "TrainingPage"),
-    "generation": ("llm_studio.ui.tabs.generation.page", "GenerationPage"),
-    "understand": ("llm_studio.ui.tabs.understand.page", "UnderstandPage"),
-    "export": ("llm_studio.ui.tabs.export.page", "ExportPage"),
-    "diagnostics": ("llm_studio.ui.tabs.diagnostics.page", "DiagnosticsPage"),
-}
-"""Module and class of each page."""
-_WITHOUT_QT = (
-    "difflib", "markdown_it", "llm_studio.workflows.data.cleaning", "llm_studio.workflows.data.download",
-    "llm_studio.workflows.data.sources", "llm_studio.workflows.generation.chats",
-    "llm_studio.workflows.generation.favourites", "llm_studio.workflows.model_advice", "llm_studio.workflows.overview",
-    "llm_studio.workflows.projects", "llm_studio.workflows.tokenizer.figures", "llm_studio.workflows.tokenizer.lab",
-    "llm_studio.workflows.training.runs",
-)  # fmt: skip
-"""What the pages import besides Qt and their own modules: most of the time that importing them takes."""
+
+def find(name: str) -> Tab | None:
+    """The tab of this name."""
+    return next((tab for tab in TABS if tab.name == name), None)
+
+
+def lessons() -> dict[str, str]:
+    """The titles of all lessons by name, untranslated."""
+    found: dict[str, str] = {}
+    for tab in TABS:
+        if tab.lesson:
+            found[tab.lesson] = tab.title
+        found |= tab.more_lessons
+    return found
 
 
 def preload() -> None:
     """Import what the pages need that doesn't use Qt. Runs in a worker."""
-    for name in _WITHOUT_QT:
+    for name in (*_PRELOAD, *(module for tab in TABS for module in tab.preload)):
         importlib.import_module(name)
-
-
-def is_imported(name: str) -> bool:
-    """Whether the module of a page has been imported."""
-    return _PAGES[name][0] in sys.modules
-
-
-def import_page(name: str) -> None:
-    """Import the module of a page. Call it in the UI thread."""
-    importlib.import_module(_PAGES[name][0])
-
-
-def make(name: str, parent: "QWidget") -> "Page":
-    """Create the page of a tab, importing its module if necessary. Call it in the UI thread."""
-    module, page = _PAGES[name]
-    return cast("Page", getattr(importlib.import_module(module), page)(parent))

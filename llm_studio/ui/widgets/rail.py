@@ -1,6 +1,4 @@
-"""The rail of tabs at the left: each of the five steps with its state and one line of fact."""
-
-from typing import Literal
+"""The rail of tabs at the left: each of the steps with its state and one line about it."""
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
@@ -8,18 +6,18 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QFrame, QScrollArea
 
 from llm_studio.i18n import N_, _
 from llm_studio.ui import theme
+from llm_studio.ui.tab import StepState
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import line
 
-Standing = Literal["to do", "ready", "running", "out of date"]
-STANDINGS: dict[Standing, str] = {
+_STATE_NAMES: dict[StepState, str] = {
     "to do": N_("to do"), "ready": N_("ready"), "running": N_("running"), "out of date": N_("out of date"),
 }  # fmt: skip
 _TICK = (QPointF(-4, 0.5), QPointF(-1, 3.5), QPointF(4.5, -3))
 
 
 class RailItem(QAbstractButton):
-    """One tab: a round sign, its name, a line of fact."""
+    """One tab: a round sign, its title, a line about it."""
 
     def __init__(self, parent: QWidget, name: str, sign: str, is_step: bool) -> None:
         super().__init__(parent)
@@ -29,21 +27,21 @@ class RailItem(QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._sign, self._is_step = sign, is_step
-        self._standing: Standing = "to do"
+        self._state: StepState = "to do"
         self._fact = ""
         self._speak()
         theme.notifier().changed.connect(self.update)
 
-    def show_standing(self, standing: Standing, fact: str) -> None:
-        """Show where the step stands, and one line of fact."""
-        if (standing, fact) != (self._standing, self._fact):
-            self._standing, self._fact = standing, fact
+    def show_state(self, state: StepState, fact: str) -> None:
+        """Show the state of the step, and one line about it."""
+        if (state, fact) != (self._state, self._fact):
+            self._state, self._fact = state, fact
             self.updateGeometry()
             self._speak()
             self.update()
 
     def _speak(self) -> None:
-        words = [self.text(), *([_(STANDINGS[self._standing])] if self._is_step else []), self._fact]
+        words = [self.text(), *([_(_STATE_NAMES[self._state])] if self._is_step else []), self._fact]
         self.setAccessibleName(", ".join(word for word in words if word))
         self.setToolTip(self._fact)
 
@@ -69,25 +67,25 @@ class RailItem(QAbstractButton):
         painter.drawText(QRectF(left, top, width, 20), Qt.AlignmentFlag.AlignVCenter, self.text())
         if self._fact:
             painter.setFont(theme.font(12))
-            painter.setPen(theme.color("warn" if self._standing == "out of date" else "muted"))
+            painter.setPen(theme.color("warn" if self._state == "out of date" else "muted"))
             fact = painter.fontMetrics().elidedText(self._fact, Qt.TextElideMode.ElideRight, width)
             painter.drawText(QRectF(left, middle, width, 18), Qt.AlignmentFlag.AlignVCenter, fact)
 
     def _draw_sign(self, painter: QPainter, place: QRectF) -> None:
         grounds = {"to do": "sunken", "ready": "ok", "running": "accent", "out of date": "warn"}
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.color(grounds[self._standing]))
+        painter.setBrush(theme.color(grounds[self._state]))
         painter.drawEllipse(place)
-        if self._standing == "running":
+        if self._state == "running":
             painter.setBrush(theme.color("on_accent"))
             painter.drawEllipse(place.center(), 4.5, 4.5)
             return
-        painter.setPen(QPen(theme.color("muted" if self._standing == "to do" else "on_accent"), 1.8))
-        if self._standing == "ready":
+        painter.setPen(QPen(theme.color("muted" if self._state == "to do" else "on_accent"), 1.8))
+        if self._state == "ready":
             painter.drawPolyline([place.center() + point for point in _TICK])
             return
-        painter.setFont(theme.font(12, bold=self._standing != "to do"))
-        sign = "!" if self._standing == "out of date" else self._sign
+        painter.setFont(theme.font(12, bold=self._state != "to do"))
+        sign = "!" if self._state == "out of date" else self._sign
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, sign)
 
 

@@ -1,4 +1,4 @@
-"""The way into the window: the application, its log, its hooks, its language and theme."""
+"""The entry point of the window: the application, its log, its hooks."""
 
 import logging
 import logging.handlers
@@ -12,28 +12,27 @@ from typing import NoReturn, cast
 
 from PySide6.QtCore import (
     QEvent,
-    QLibraryInfo,
-    QLocale,
     QMessageLogContext,
     QObject,
     QProcess,
     Qt,
     QTimer,
     QtMsgType,
-    QTranslator,
     Signal,
     qInstallMessageHandler,
 )
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from llm_studio import i18n
 from llm_studio.paths import log_folder, packaged, resource
 from llm_studio.ui import theme
+from llm_studio.ui.language import set_language
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.window import self_test
 from llm_studio.ui.window.garbage import Collector
 from llm_studio.ui.window.main_window import MainWindow
+from llm_studio.ui.window.session import Session
 from llm_studio.ui.window.single_instance import claim
 
 logger = logging.getLogger("llm_studio")
@@ -59,12 +58,12 @@ def main(arguments: Sequence[str] = ()) -> int:
     if instance is None:  # another window is open: it has come to the front
         return 0
     preferences = Preferences.load()
-    speak(preferences.language or i18n.system_language())
-    theme.apply(app, cast("theme.ThemeName", preferences.theme))
+    set_language(preferences.language or i18n.system_language())
+    theme.set_theme(preferences.theme)
     window = MainWindow(preferences)
     instance.raised.connect(window.come_to_front)
     app.commitDataRequest.connect(window.closing.log_off, Qt.ConnectionType.DirectConnection)
-    install_hooks(window)
+    install_hooks(window, window.session)
     collector = Collector(app)
     collector.start()
     window.pages_made.connect(collector.leave_out_what_is_there, Qt.ConnectionType.SingleShotConnection)
@@ -76,7 +75,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     status = app.exec()
     collector.stop()
     instance.end()
-    if window.begin_anew:
+    if window.closing.will_restart:
         _start_again()
     status = status if test is None else test.status
     if not window.session.wait(0):
@@ -127,7 +126,7 @@ def make_application() -> QApplication:
     app.setStyle("Fusion")
     app.setWindowIcon(QIcon(str(resource("icons", "app.ico"))))
     _take_place_in_taskbar()
-    app.styleHints().colorSchemeChanged.connect(_on_system_theme)
+    app.styleHints().colorSchemeChanged.connect(theme.on_system_theme_changed)
     return app
 
 
@@ -138,35 +137,6 @@ def _take_place_in_taskbar() -> None:
         import ctypes
 
         ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID("LLM-Studio")
-
-
-_translator: QTranslator | None = None
-
-
-def speak(language: str) -> None:
-    """Speak a language from now on, Qt's own dialogs too."""
-    global _translator
-    i18n.activate(language)
-    QLocale.setDefault(QLocale(language))
-    app = QApplication.instance()
-    if app is None:
-        return
-    if _translator is not None:
-        app.removeTranslator(_translator)
-    _translator = QTranslator(app)
-    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
-    if language != "en" and _translator.load(f"qtbase_{language}", folder):
-        app.installTranslator(_translator)
-
-
-def apply_theme(name: str) -> None:
-    """Give the whole program a theme: "system", "light" or "dark"."""
-    theme.apply(cast("QApplication", QApplication.instance()), cast("theme.ThemeName", name))
-
-
-def _on_system_theme() -> None:
-    name = next((w.preferences.theme for w in QApplication.topLevelWidgets() if isinstance(w, MainWindow)), "system")
-    apply_theme(name)
 
 
 def _start_log() -> None:
@@ -182,24 +152,24 @@ def _start_log() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def install_hooks(window: MainWindow) -> None:
-    """Whatever goes wrong unforeseen, in a slot or a thread, is logged and told once; the program goes on."""
+def install_hooks(window: QWidget, session: Session) -> None:
+    """Log and show every unexpected error in a slot or a thread once, and keep the program running."""
 
-    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def handle(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             window.close()
             return
-        logger.error("unforeseen", exc_info=(kind, error, trace))
-        window.session.problem.emit(error)
+        logger.error("unexpected", exc_info=(kind, error, trace))
+        session.problem.emit(error)
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
-            tell(args.exc_type, args.exc_value, args.exc_traceback)
+            handle(args.exc_type, args.exc_value, args.exc_traceback)
 
     def from_qt(level: QtMsgType, _context: QMessageLogContext, message: str) -> None:
         logging.getLogger("qt").log(_LEVELS.get(level, logging.WARNING), "%s", message)
 
-    sys.excepthook = tell
+    sys.excepthook = handle
     threading.excepthook = in_thread
     if "LLM_STUDIO_QT_MESSAGES" not in os.environ:
         qInstallMessageHandler(from_qt)

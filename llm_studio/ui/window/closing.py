@@ -5,16 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, QTimer, Slot
-from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMessageBox, QWidget
 
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _
-from llm_studio.ui.tasks import TRAINING
+from llm_studio.ui.dialogs.problem import Problems
+from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tasks import TRAINING, BackgroundJob
+from llm_studio.ui.window.session import Session
+from llm_studio.ui.window.unsaved import Unsaved
 
 if TYPE_CHECKING:
-    from llm_studio.ui.tasks import BackgroundJob
-    from llm_studio.ui.window.main_window import MainWindow
     from llm_studio.workflows.overview import Project
 
 _PATIENCE = 20_000
@@ -24,10 +26,17 @@ _PATIENCE = 20_000
 class Closing(QObject):
     """Leaves nothing running unasked, and nothing unsaved."""
 
-    def __init__(self, window: "MainWindow") -> None:
+    recent_changed = Signal()
+    """A project is no longer among the recent ones."""
+
+    def __init__(
+        self, session: Session, preferences: Preferences, problems: Problems, unsaved: Unsaved, window: QWidget
+    ) -> None:
         super().__init__(window)
+        self._session, self._preferences, self._problems, self._unsaved = session, preferences, problems, unsaved
         self._window = window
-        self._session = window.session
+        self.will_restart = False
+        """Whether the program is started again when it has ended."""
         self._next: Project | None = None
         self._leaving = False
         self._quit = False
@@ -48,9 +57,9 @@ class Closing(QObject):
             project = open_project(Path(folder))
         except StudioError as error:
             if os.path.isdir(Path(folder).parent):  # else its drive or its share is away for now  # noqa: PTH112
-                self._window.preferences.forget_project(folder)
-                self._window.shell.start_page.refresh()
-            self._window.problems.tell(error)
+                self._preferences.forget_project(folder)
+                self.recent_changed.emit()
+            self._problems.show(error)
             return
         self.open_project(project)
 
@@ -58,7 +67,7 @@ class Closing(QObject):
     def choose_folder(self) -> None:
         """Ask for the folder of a project and open it."""
         folder = QFileDialog.getExistingDirectory(
-            self._window, _("Open a project"), str(self._window.preferences.folder_for_projects())
+            self._window, _("Open a project"), str(self._preferences.folder_for_projects())
         )
         if folder:
             self.open_folder(folder)
@@ -68,7 +77,7 @@ class Closing(QObject):
         """Ask for name, place and language of a new project, make and open it."""
         from llm_studio.ui.dialogs.new_project import NewProjectDialog
 
-        dialog = NewProjectDialog(self._window.preferences, self._window)
+        dialog = NewProjectDialog(self._preferences, self._window)
         dialog.made.connect(self.open_project)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -87,7 +96,7 @@ class Closing(QObject):
             self._session.refresh()
 
     def _leave(self, project: "Project | None") -> None:
-        if not self._window.unsaved.may_leave(lambda: self._leave(project)):
+        if not self._unsaved.may_leave(lambda: self._leave(project)):
             return
         self._next = project
         jobs = self._jobs_of_project()
@@ -96,7 +105,7 @@ class Closing(QObject):
         else:
             self._ask(jobs, _("Save, stop and change project"), self._stop_and_leave)
 
-    def _jobs_of_project(self) -> "list[BackgroundJob]":
+    def _jobs_of_project(self) -> list[BackgroundJob]:
         """The running jobs that leaving the project ends; those of the program go on."""
         return [task for task in self._session.jobs() if not task.outlives_project]
 
@@ -108,6 +117,12 @@ class Closing(QObject):
         self._on_ended("")
 
     # --- Closing ----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def restart(self) -> None:
+        """End the program, asking about running jobs, and start it again."""
+        self.will_restart = True
+        self._window.close()
 
     def may_close(self) -> bool:
         """Whether the window may close now. Else the user is asked, and it may close by itself after that."""
@@ -140,7 +155,7 @@ class Closing(QObject):
 
     def _ask(
         self,
-        jobs: "list[BackgroundJob]",
+        jobs: list[BackgroundJob],
         stop: str,
         stopped: Callable[[], None],
         kept: Callable[[], None] | None = None,
@@ -169,7 +184,7 @@ class Closing(QObject):
             return
         box, self.question = self.question, None
         answer = self._answers.get(box.clickedButton())
-        self._window.begin_anew = self._window.begin_anew and answer == self._stop_and_quit
+        self.will_restart = self.will_restart and answer == self._stop_and_quit
         box.deleteLater()
         if answer is not None:
             answer()
@@ -186,7 +201,7 @@ class Closing(QObject):
     @Slot()
     def _close_when_told(self) -> None:
         """Close, but not before the user has read what went wrong at the end."""
-        dialog = self._window.problems.dialog
+        dialog = self._problems.dialog
         if dialog is None:
             self._window.close()
         else:

@@ -9,8 +9,9 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow, QPushButton
 
 from llm_studio import i18n
-from llm_studio.ui import tabs
+from llm_studio.ui import tabs, theme
 from llm_studio.ui.dialogs.problem import Problems
+from llm_studio.ui.language import set_language
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tasks import OVERVIEW, TRAINING, Query
@@ -42,13 +43,11 @@ class MainWindow(QMainWindow):
         self.preferences = preferences
         self.session = Session(self)
         self.problems = Problems(self)
-        self.closing = Closing(self)
-        self.unsaved = Unsaved(self)
+        self.unsaved = Unsaved(lambda: self.shell.pages, self)
+        self.closing = Closing(self.session, preferences, self.problems, self.unsaved, self)
         self.awake = Awake(self.session, preferences, self)
         self.completion_notifier = CompletionNotifier(self.session, self)
         self.taskbar = Taskbar(self.session, self)
-        self.begin_anew = False
-        """Whether the program is started again when it has ended."""
         self.machine: Machine | None = None
         self._first, self._loaded = "", False
         self.setWindowTitle("LLM Studio")
@@ -58,7 +57,9 @@ class MainWindow(QMainWindow):
             with contextlib.suppress(ValueError):  # what is kept is damaged: the window has its usual place
                 self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
         self.problems.tab_requested.connect(self.go_to)
-        self.session.problem.connect(self.problems.tell)
+        self.session.problem.connect(self.problems.show)
+        self.unsaved.kept.connect(self._on_kept)
+        self.closing.recent_changed.connect(self._on_recent_changed)
         self.session.project_changed.connect(self._on_project)
         self.session.succeeded.connect(self._on_succeeded)
         self._make_shell()
@@ -71,7 +72,7 @@ class MainWindow(QMainWindow):
         self.shell.start_page.open_asked.connect(self.closing.open_folder)
         self.shell.start_page.choose_asked.connect(self.closing.choose_folder)
         self.shell.start_page.new_asked.connect(self.closing.new_project)
-        self.shell.restart_requested.connect(self.restart)
+        self.shell.restart_requested.connect(self.closing.restart)
         self.shell.header.language_chosen.connect(self.choose_language)
         self.shell.header.theme_toggled.connect(self.toggle_theme)
         self.shell.header.project_menu.aboutToShow.connect(self._fill_project_menu)
@@ -105,6 +106,16 @@ class MainWindow(QMainWindow):
             self.preferences.save()
             self.shell.start_page.refresh()
 
+    @Slot(str)
+    def _on_kept(self, tab: str) -> None:
+        """Back to the page whose text isn't saved."""
+        self.closing.will_restart = False
+        self.go_to(tab)
+
+    @Slot()
+    def _on_recent_changed(self) -> None:
+        self.shell.start_page.refresh()
+
     @Slot(str, object)
     def _on_succeeded(self, key: str, result: Any) -> None:
         if key == _LOADING:
@@ -116,7 +127,7 @@ class MainWindow(QMainWindow):
                 self.shell.say(Toast(result.problem))
         elif key == StartPage.EXAMPLE:
             self.closing.open_project(result)
-            self.go_to("training")
+            self.go_to(tabs.TRAINING.name)
 
     def _on_loaded(self) -> None:
         from llm_studio.workflows import overview
@@ -153,13 +164,11 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def stop_current(self) -> None:
-        """Stop the oldest running job of the page on the screen, else the oldest of all, as Esc does.
-
-        On Generation it is a word to the writing alone: who has read enough must never stop a training by it.
-        """
-        jobs, shown = self.session.jobs(), self.shell.shown
-        here = [task for task in jobs if task.tab == shown]
-        for task in (here if here or shown == "generation" else jobs)[:1]:
+        """Stop the oldest running job of the tab on the screen, else the oldest of all, as Esc does."""
+        jobs, shown = self.session.jobs(), tabs.find(self.shell.shown)
+        own = [task for task in jobs if shown is not None and task.tab == shown.name]
+        only_own = shown is not None and shown.escape_stops_only_own_jobs
+        for task in (own if own or only_own else jobs)[:1]:
             self.shell.stop_job(task.key)
 
     @Slot()
@@ -171,12 +180,6 @@ class MainWindow(QMainWindow):
     def explain(self) -> None:
         """Show the page of Understand that explains what is on the screen."""
         self.shell.explain()
-
-    @Slot()
-    def restart(self) -> None:
-        """End the program, asking about running jobs, and start it again."""
-        self.begin_anew = True
-        self.close()
 
     @Slot()
     def toggle_full_screen(self) -> None:
@@ -191,7 +194,10 @@ class MainWindow(QMainWindow):
         """The settings of the program."""
         from llm_studio.ui.dialogs.settings import SettingsDialog
 
-        SettingsDialog(self.preferences, self).open()
+        dialog = SettingsDialog(self.preferences, self)
+        dialog.language_chosen.connect(self.choose_language)
+        dialog.theme_chosen.connect(self.choose_theme)
+        dialog.open()
 
     @Slot()
     def show_about(self) -> None:
@@ -222,11 +228,9 @@ class MainWindow(QMainWindow):
     @Slot(str)
     def choose_language(self, code: str) -> None:
         """Speak another language at once: all but the session is made anew, and running jobs go on."""
-        from llm_studio.ui.window.app import speak
-
         self.preferences.language = code
         self.preferences.save()
-        speak(code)
+        set_language(code)
         shown = self.shell.shown
         self.shell.retire()
         drafts = self.shell.drafts
@@ -241,17 +245,14 @@ class MainWindow(QMainWindow):
     @Slot()
     def toggle_theme(self) -> None:
         """From light to dark or back."""
-        from llm_studio.ui import theme
-
         self.choose_theme("light" if theme.is_dark() else "dark")
 
+    @Slot(str)
     def choose_theme(self, name: str) -> None:
         """Take a theme: "system", "light" or "dark"."""
-        from llm_studio.ui.window.app import apply_theme
-
         self.preferences.theme = name
         self.preferences.save()
-        apply_theme(name)
+        theme.set_theme(name)
         fill_menu_bar(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's

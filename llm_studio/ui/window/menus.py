@@ -2,22 +2,49 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QUrl
-from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence
-from PySide6.QtWidgets import QMenu
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar
 
 from llm_studio import i18n
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
+from llm_studio.ui.desktop import open_folder
 from llm_studio.ui.widgets.header import LANGUAGE_NAMES
+from llm_studio.ui.window.start_page import START
 
 if TYPE_CHECKING:
-    from llm_studio.ui.window.main_window import MainWindow
+    from llm_studio.ui.preferences import Preferences
+    from llm_studio.ui.window.closing import Closing
+    from llm_studio.ui.window.session import Session
+    from llm_studio.ui.window.shell import Shell
 
 
-def fill_menu_bar(window: "MainWindow") -> None:
+class MenuWindow(Protocol):
+    """What the menus show of the main window and do with it."""
+
+    session: "Session"
+    preferences: "Preferences"
+    closing: "Closing"
+    shell: "Shell"
+
+    def menuBar(self) -> QMenuBar: ...  # noqa: N802
+    def close(self) -> bool: ...
+    def go_to(self, name: str) -> None: ...
+    def explain(self) -> None: ...
+    def do_primary(self) -> None: ...
+    def stop_current(self) -> None: ...
+    def save_checkpoint(self) -> None: ...
+    def choose_theme(self, name: str) -> None: ...
+    def choose_language(self, code: str) -> None: ...
+    def toggle_full_screen(self) -> None: ...
+    def show_settings(self) -> None: ...
+    def show_changes(self) -> None: ...
+    def show_about(self) -> None: ...
+
+
+def fill_menu_bar(window: MenuWindow) -> None:
     """All menus, in the language spoken now; those before are deleted, which the bar doesn't do by itself."""
     bar = window.menuBar()
     before = [action.menu() for action in bar.actions()]
@@ -32,7 +59,7 @@ def fill_menu_bar(window: "MainWindow") -> None:
     _help(window, bar.addMenu(_("&Help")))
 
 
-def fill_project_menu(window: "MainWindow", menu: QMenu) -> None:
+def fill_project_menu(window: MenuWindow, menu: QMenu) -> None:
     """The project's pill: recent projects, and ways to others."""
     menu.clear()
     here = str(window.session.project.root) if window.session.project else ""
@@ -45,11 +72,6 @@ def fill_project_menu(window: "MainWindow", menu: QMenu) -> None:
     if here:
         _add(menu, _("Open the project's folder"), lambda: open_folder(here))
         _add(menu, _("Close the project"), window.closing.close_project)
-
-
-def open_folder(path: str) -> None:
-    """Show a folder in the system's file manager."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
 
 def _add(menu: QMenu, text: str, pressed: Callable[[], object], key: str = "") -> QAction:
@@ -66,7 +88,7 @@ def _plain(name: str) -> str:
     return name.replace("&", "&&")
 
 
-def _file(window: "MainWindow", menu: QMenu) -> None:
+def _file(window: MenuWindow, menu: QMenu) -> None:
     _add(menu, _("New project…"), window.closing.new_project, "Ctrl+N")
     _add(menu, _("Open…"), window.closing.choose_folder, "Ctrl+O")
     recent = menu.addMenu(_("Recent projects"))
@@ -79,7 +101,7 @@ def _file(window: "MainWindow", menu: QMenu) -> None:
     _add(menu, _("Quit"), window.close, "Ctrl+Q")
 
 
-def _fill_recent(window: "MainWindow", menu: QMenu) -> None:
+def _fill_recent(window: MenuWindow, menu: QMenu) -> None:
     menu.clear()
     for path in window.preferences.recent:
         _add(menu, _plain(path), lambda path=path: window.closing.open_folder(path))
@@ -87,27 +109,26 @@ def _fill_recent(window: "MainWindow", menu: QMenu) -> None:
         menu.addAction(_("(empty)")).setEnabled(False)
 
 
-def _open_project_folder(window: "MainWindow") -> None:
+def _open_project_folder(window: MenuWindow) -> None:
     if window.session.project is not None:
-        open_folder(str(window.session.project.root))
+        open_folder(window.session.project.root)
 
 
-def _tabs(window: "MainWindow", menu: QMenu) -> None:
-    names = {**tabs.STEPS, **{key: name for key, (name, _sign) in tabs.OTHERS.items()}}
-    for number, (key, name) in enumerate(names.items(), start=1):
-        _add(menu, _(name), lambda key=key: window.go_to(key), f"Ctrl+{number}")
+def _tabs(window: MenuWindow, menu: QMenu) -> None:
+    for number, tab in enumerate(tabs.TABS, start=1):
+        _add(menu, _(tab.title), lambda name=tab.name: window.go_to(name), f"Ctrl+{number}" if number < 10 else "")
     menu.addSeparator()
-    _add(menu, _("Start page"), lambda: window.go_to("start"), "Ctrl+0")
+    _add(menu, _("Start page"), lambda: window.go_to(START), "Ctrl+0")
 
 
-def _run(window: "MainWindow", menu: QMenu) -> None:
+def _run(window: MenuWindow, menu: QMenu) -> None:
     _add(menu, _("Main action of this page"), window.do_primary, "F5")
     _add(menu, _("Stop the running job"), window.stop_current, "Esc")
     _add(menu, _("Save a checkpoint now"), window.save_checkpoint, "Ctrl+S")
     _add(menu, _("Reload project"), window.session.refresh, "Ctrl+R")
 
 
-def _view(window: "MainWindow", menu: QMenu) -> None:
+def _view(window: MenuWindow, menu: QMenu) -> None:
     themes = QActionGroup(menu)
     for key, text in {"system": _("Follow system"), "light": _("Light"), "dark": _("Dark")}.items():
         action = _add(menu, text, lambda key=key: window.choose_theme(key))
@@ -125,9 +146,9 @@ def _view(window: "MainWindow", menu: QMenu) -> None:
     _add(menu, _("Full screen"), window.toggle_full_screen, "F11")
 
 
-def _help(window: "MainWindow", menu: QMenu) -> None:
+def _help(window: MenuWindow, menu: QMenu) -> None:
     _add(menu, _("Explain this page"), window.explain, "F1")
-    _add(menu, _("Diagnostics"), lambda: window.go_to("diagnostics"))
+    _add(menu, _(tabs.MACHINE.title), window.shell.show_machine_tab)
     menu.addSeparator()
     _add(menu, _("What's new"), window.show_changes)
     _add(menu, _("About LLM Studio"), window.show_about)

@@ -125,21 +125,23 @@ class SelfTest(QObject):
         self._window.session.change_settings(_SETTINGS)
         yield from self._settled("new project")
         yield from self._gather()
-        for key, name in (("tokenizer", "tokenizer"), ("tokenizer", "tokens"), ("model", ""), ("training", "training")):
-            yield from self._primary(key, name)
+        for tab, name in (
+            (tabs.TOKENIZER, "tokenizer"), (tabs.TOKENIZER, "tokens"), (tabs.MODEL, ""), (tabs.TRAINING, "training")
+        ):  # fmt: skip
+            yield from self._primary(tab.name, name)
         yield from self._generate()
-        for name in ("data", "tokenizer", "model", "training", "generation", *tabs.OTHERS):
-            self._window.go_to(name)
-            yield from self._settled(name, picture=True)
+        for tab in tabs.TABS:
+            self._window.go_to(tab.name)
+            yield from self._settled(tab.name, picture=True)
         yield from self._about()
         yield from self._changes()
         self._window.choose_language("fr" if self._window.preferences.language != "fr" else "en")
         self._window.choose_theme("dark")
-        self._window.go_to("training")
+        self._window.go_to(tabs.TRAINING.name)
         yield from self._settled("dark", picture=True)
 
     def _gather(self) -> Generator[Ready]:
-        page: Any = self._page("data")
+        page: Any = self._page(tabs.DATA.name)
         page.cards.count.setValue(STORIES)
         page.cards.add.click()
         yield from self._settled("stories")
@@ -162,11 +164,11 @@ class SelfTest(QObject):
     def _generate(self) -> Generator[Ready]:
         runs = self._overview().runs
         self._expect(len(runs) == 1 and runs[0].state == "finished", f"the training has not ended well: {runs}")
-        page: Any = self._page("generation")
+        page: Any = self._page(tabs.GENERATION.name)
         yield page.talk.go.isEnabled
         page.talk.box.setPlainText("Once upon a time")
         yield from self._settled("prompt")
-        yield from self._primary("generation", "generation")
+        yield from self._primary(tabs.GENERATION.name, "generation")
         self._expect(bool(self._text), "nothing was written")
 
     def _about(self) -> Generator[Ready]:

@@ -9,6 +9,7 @@ from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tab import Tab
 from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.footer import Footer
 from llm_studio.ui.widgets.header import Header
@@ -16,14 +17,12 @@ from llm_studio.ui.widgets.rail import Rail
 from llm_studio.ui.widgets.toast import ToastBar
 from llm_studio.ui.window.rail_facts import RailFacts
 from llm_studio.ui.window.session import Session
-from llm_studio.ui.window.start_page import StartPage
+from llm_studio.ui.window.start_page import START, StartPage
 
 if TYPE_CHECKING:
     from llm_studio.ui.page import Page
     from llm_studio.ui.page_context import Toast
     from llm_studio.workflows.overview import Machine, Overview, Project
-
-START = "start"
 
 
 class Shell(QWidget):
@@ -39,13 +38,14 @@ class Shell(QWidget):
         self._preferences = preferences
         self.pages: dict[str, Page] = {}
         self.shown = START
-        self._unmade = list(tabs.NAMES)
+        self._unmade = [tab.name for tab in tabs.TABS]
         self._loaded = False
         self.drafts: dict[str, object] = {}
         """What was being written on the pages of the shell before, until they are made here."""
         self.header, self.footer = Header(self), Footer(self)
-        others = {key: (_(name), sign) for key, (name, sign) in tabs.OTHERS.items()}
-        self.rail = Rail(self, {key: _(name) for key, name in tabs.STEPS.items()}, others)
+        steps = {tab.name: _(tab.title) for tab in tabs.TABS if tab.is_step}
+        others = {tab.name: (_(tab.title), tab.icon) for tab in tabs.TABS if not tab.is_step}
+        self.rail = Rail(self, steps, others)
         self._facts = RailFacts(self.rail)
         self.stack = QStackedWidget(self)
         self.start_page = StartPage(preferences, self.stack)
@@ -70,7 +70,7 @@ class Shell(QWidget):
 
     def _connect(self) -> None:
         self.rail.chosen.connect(self.go_to)
-        self.header.machine_pressed.connect(self._show_diagnostics)
+        self.header.machine_pressed.connect(self.show_machine_tab)
         self.footer.job_pressed.connect(self.go_to)
         self.footer.stop_pressed.connect(self.stop_job)
         self.toasts.undone.connect(self._session.start)
@@ -127,26 +127,27 @@ class Shell(QWidget):
         if not self._unmade:
             self.pages_made.emit()
             return
-        name = self._unmade[0]
-        if tabs.is_imported(name):
-            self._make(name)
+        tab = tabs.find(self._unmade[0])
+        assert tab is not None
+        if tab.is_imported:
+            self._make(tab)
         else:
-            tabs.import_page(name)
+            tab.import_page()
         QTimer.singleShot(0, self, self._make_next)
 
-    def _make(self, name: str) -> None:
-        """Make the page of a tab and connect it; then tell it where everything stands."""
-        self._unmade.remove(name)
-        page = tabs.make(name, self.stack)
-        self.pages[name] = page
-        self._place(name, page)
+    def _make(self, tab: Tab) -> None:
+        """Make the page of a tab and connect it; then show it what is open and running."""
+        self._unmade.remove(tab.name)
+        page = tab.make_page(self.stack)
+        self.pages[tab.name] = page
+        self._place(tab.name, page)
         session = self._session
         page.context.task_requested.connect(session.start)
         page.context.stop_requested.connect(self.stop_job)
         page.context.save_requested.connect(session.save_now)
         page.context.settings_requested.connect(session.change_settings)
-        page.context.tab_requested.connect(self._on_tab_asked)
-        page.context.checkpoint_requested.connect(self._on_checkpoint)
+        page.context.tab_requested.connect(self.go_to)
+        page.context.target_requested.connect(self.show_target)
         page.context.toast_requested.connect(self.say)
         page.context.restart_requested.connect(self.restart_requested)
         page.open_project(session.project)
@@ -154,46 +155,40 @@ class Shell(QWidget):
             page.show_overview(session.overview)
         for task in session.jobs():
             page.context.listeners.task_started(task)
-        page.take_draft(self.drafts.pop(name, None))
+        page.take_draft(self.drafts.pop(tab.name, None))
 
     # --- Going about ------------------------------------------------------------------------------------------
 
     @Slot(str)
     def go_to(self, name: str) -> None:
-        """Show a tab, or the start page; it also stands for the tabs that need a project while none is open."""
-        if name in self._unmade and self._loaded:
-            self._make(name)
+        """Show a tab, or the start page, which also replaces the tabs that need a project while none is open."""
+        tab = tabs.find(name)
+        if tab is not None and name in self._unmade and self._loaded:
+            self._make(tab)
         self.shown = name
-        needs_project = name in tabs.STEPS or name == "export"
-        there = name in self.pages and (self._session.project is not None or not needs_project)
-        if name in tabs.NAMES:
+        has_all = self._session.project is not None or (tab is not None and not tab.needs_project)
+        if tab is not None:
             self.rail.choose(name)
             self._preferences.tab = name
-        self.stack.setCurrentWidget(self._places[name if there else START])
+        self.stack.setCurrentWidget(self._places[name if name in self.pages and has_all else START])
 
-    @Slot(str)
-    def _on_tab_asked(self, name: str) -> None:
-        if name == "understand":
-            self.explain()
-        else:
-            self.go_to(name)
+    @Slot(str, object)
+    def show_target(self, name: str, target: object) -> None:
+        """Show a tab, with something that its page understands."""
+        self.go_to(name)
+        if name in self.pages:
+            self.pages[name].show_target(target)
 
     @Slot()
     def explain(self) -> None:
-        """Show the page of Understand that explains what is on the screen."""
-        shown = self.shown
-        self.go_to("understand")
-        if "understand" in self.pages:
-            self.pages["understand"].show_help(shown)
-
-    @Slot(str, int)
-    def _on_checkpoint(self, run: str, step: int) -> None:
-        self.go_to("generation")
-        self.pages["generation"].take_checkpoint(run, step)
+        """Show the lesson about the tab on the screen; on the start page, about the first step."""
+        shown = tabs.find(self.shown) or tabs.FIRST
+        self.show_target(tabs.HELP.name, shown.lesson)
 
     @Slot()
-    def _show_diagnostics(self) -> None:
-        self.go_to("diagnostics")
+    def show_machine_tab(self) -> None:
+        """Show what is known about this computer."""
+        self.go_to(tabs.MACHINE.name)
 
     @Slot(object)
     def say(self, toast: "Toast") -> None:
@@ -226,7 +221,9 @@ class Shell(QWidget):
         for page in self.pages.values():
             page.open_project(project)
         self.start_page.refresh()
-        self.go_to(START if project is None else self.shown if self.shown in tabs.STEPS else "data")
+        shown = tabs.find(self.shown)
+        keeps_tab = shown is not None and shown.is_step
+        self.go_to(START if project is None else self.shown if keeps_tab else tabs.FIRST.name)
 
     @Slot(object)
     def _on_overview(self, overview: "Overview") -> None:

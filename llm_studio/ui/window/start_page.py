@@ -16,6 +16,9 @@ from llm_studio.ui.widgets.basics import Card, button, label, row
 if TYPE_CHECKING:
     from llm_studio.jobs import Job
 
+START = "start"
+"""Its name among those of the tabs."""
+
 
 class StartPage(QWidget):
     """Recent projects at the right, ways to begin at the left."""
@@ -113,7 +116,7 @@ class StartPage(QWidget):
         folder, language = self._preferences.folder_for_projects(), i18n.language()
         self.task_requested.emit(
             BackgroundJob(
-                self.EXAMPLE, lambda job: _make_example(folder, language, job), _("Preparing the example"), "start"
+                self.EXAMPLE, lambda job: _make_example(folder, language, job), _("Preparing the example"), START
             )
         )
 

@@ -1,23 +1,27 @@
 """What is asked before something that the user has written and that can't be saved as it is would be lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
-from PySide6.QtWidgets import QMessageBox, QPushButton
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
-    from llm_studio.ui.window.main_window import MainWindow
+    from llm_studio.ui.page import Page
 
 
 class Unsaved(QObject):
     """Asks the pages, and then the user, one question at a time."""
 
-    def __init__(self, window: "MainWindow") -> None:
+    kept = Signal(str)
+    """The user keeps what is written on the page of this tab: nothing is left."""
+
+    def __init__(self, pages: "Callable[[], Mapping[str, Page]]", window: QWidget) -> None:
+        """`pages`: gives the present pages by the names of their tabs; they are made again with another language."""
         super().__init__(window)
-        self._window = window
+        self._pages, self._window = pages, window
         self._question: QMessageBox | None = None
         self._discard: QPushButton | None = None
         self._page = ""
@@ -28,7 +32,7 @@ class Unsaved(QObject):
         if self._question is not None:
             self._question.raise_()
             return False
-        why = {name: told for name, page in self._window.pages.items() if (told := page.unsaved())}
+        why = {name: told for name, page in self._pages().items() if (told := page.unsaved())}
         if not why:
             return True
         self._page, told = next(iter(why.items()))
@@ -54,8 +58,7 @@ class Unsaved(QObject):
         discarded = box.clickedButton() is self._discard
         box.deleteLater()
         if discarded:
-            self._window.pages[self._page].discard_unsaved()
+            self._pages()[self._page].discard_unsaved()
             then()
         else:
-            self._window.begin_anew = False
-            self._window.go_to(self._page)
+            self.kept.emit(self._page)

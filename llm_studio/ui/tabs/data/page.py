@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QHBoxLayout, QLineEd
 
 from llm_studio import i18n
 from llm_studio.i18n import _, ngettext, number
+from llm_studio.ui.desktop import open_folder
 from llm_studio.ui.page import Page
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
@@ -25,7 +26,6 @@ from llm_studio.ui.tasks import SETTINGS, BackgroundJob
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.drop_veil import DropVeil
-from llm_studio.ui.window.menus import open_folder
 from llm_studio.workflows.data.sources import DEFAULT_STORIES
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class DataPage(Page):
     @Slot()
     def _on_folder(self) -> None:
         if self.project is not None:
-            open_folder(str(self.project.raw))
+            open_folder(self.project.raw)
 
     @Slot()
     def _on_statistics(self) -> None:

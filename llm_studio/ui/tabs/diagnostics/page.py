@@ -8,7 +8,8 @@ from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, number, size
-from llm_studio.ui.dialogs.problem import details, open_log_folder
+from llm_studio.ui.desktop import open_log_folder
+from llm_studio.ui.dialogs.problem import details
 from llm_studio.ui.page import Page
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.diagnostics.gpu_card import GpuCard

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, number, size
+from llm_studio.ui.desktop import open_folder
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
@@ -230,7 +230,7 @@ class ResultCard(Card):
 
     def _open_folder(self) -> None:
         if self._folder is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder)))
+            open_folder(self._folder)
 
 
 def _row(saved: "Candidate") -> list[Cell | str]:

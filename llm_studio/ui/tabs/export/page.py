@@ -11,6 +11,7 @@ from llm_studio.i18n import _
 from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.export.cards import CheckpointCard, ContentCard, ProgressCard, ResultCard
 from llm_studio.ui.tabs.export.controller import ExportController
+from llm_studio.ui.tabs.training import TAB as TRAINING
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import EmptyState, button
 from llm_studio.workflows import export
@@ -128,7 +129,7 @@ class ExportPage(Page):
 
     @Slot()
     def _go_to_training(self) -> None:
-        self.context.tab_requested.emit("training")
+        self.context.tab_requested.emit(TRAINING.name)
 
     def _choose_file(self) -> None:
         """Ask where to write the file; a name without a suffix gets one."""

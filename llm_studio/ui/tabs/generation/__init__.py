@@ -1,1 +1,37 @@
-"""The tab Generation. Its page is in `page.py`; the other modules are parts of it."""
+"""The tab Generation."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_studio.i18n import N_, _
+from llm_studio.ui.tab import Fact, Tab
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview
+
+
+@dataclass(frozen=True)
+class CheckpointTarget:
+    """Asks the page to load the model of a run as it was at a step (see `Page.show_target`)."""
+
+    run: str
+    step: int
+
+
+def _fact(overview: "Overview") -> Fact:
+    evaluated = [run for run in overview.runs if run.best_loss is not None]
+    best = min(evaluated, key=lambda run: run.best_loss or 0, default=None)
+    text = _("best: {run}").format(run=best.name) if best else _("no model yet")
+    return "ready" if overview.runs else "to do", text
+
+
+TAB = Tab(
+    name="generation",
+    title=N_("Generation"),
+    page="llm_studio.ui.tabs.generation.page:GenerationPage",
+    lesson="generation",
+    fact=_fact,
+    needs_project=True,
+    escape_stops_only_own_jobs=True,  # who has read enough of a text must never stop a training run by it
+    preload=("llm_studio.workflows.generation.chats", "llm_studio.workflows.generation.favourites"),
+)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from llm_studio.i18n import _, number
 from llm_studio.ui.page import Page
+from llm_studio.ui.tabs.generation import CheckpointTarget
 from llm_studio.ui.tabs.generation.chat_panel import ChatPanel
 from llm_studio.ui.tabs.generation.chats_controller import ChatsController
 from llm_studio.ui.tabs.generation.model_controller import ModelController
@@ -110,9 +111,9 @@ class GenerationPage(Page):
         super().leave_project()
         self.sampling.flush()
 
-    def take_checkpoint(self, run: str, step: int) -> None:
+    def show_target(self, target: CheckpointTarget) -> None:
         """Choose the model of a run at a step, or the nearest that is kept."""
-        if self.choice.choose(run, step):
+        if self.choice.choose(target.run, target.step):
             self._load()
 
     def draft(self) -> object:

@@ -11,12 +11,15 @@ from llm_studio.config.presets import presets
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, short_number
 from llm_studio.jobs import Job
+from llm_studio.ui.tabs.model import TAB
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
 from llm_studio.ui.tabs.model.probe import FORECAST, PROBE, StepTime
 from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
+from llm_studio.ui.tabs.training import TAB as TRAINING
+from llm_studio.ui.tabs.understand import TAB as UNDERSTAND
 from llm_studio.ui.tasks import SETTINGS, BackgroundJob, Query, Task
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Segmented, button
@@ -242,12 +245,12 @@ class ModelPage(FilePage):
 
     @Slot()
     def _read_more(self) -> None:
-        self.context.tab_requested.emit("understand")
+        self.context.target_requested.emit(UNDERSTAND.name, TAB.lesson)
 
     def _train(self) -> None:
         self.form.take()
         self.file.save()
-        self.context.tab_requested.emit("training")
+        self.context.tab_requested.emit(TRAINING.name)
 
 
 def _size_of(settings: Settings) -> str:

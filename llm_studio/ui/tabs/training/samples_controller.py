@@ -6,6 +6,8 @@ from PySide6.QtCore import Signal, Slot
 
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext
+from llm_studio.ui.tabs.generation import TAB as GENERATION
+from llm_studio.ui.tabs.generation import CheckpointTarget
 from llm_studio.ui.tabs.training import tasks
 
 if TYPE_CHECKING:
@@ -44,4 +46,4 @@ class SamplesController(Controller):
     @Slot(str, int)
     def chat(self, run: str, step: int) -> None:
         """Show Generation with the model of a run as it was at a step."""
-        self.context.checkpoint_requested.emit(run, step)
+        self.context.target_requested.emit(GENERATION.name, CheckpointTarget(run, step))

@@ -18,17 +18,13 @@ from PySide6.QtWidgets import (
 
 import llm_studio
 from llm_studio import i18n
-from llm_studio.i18n import N_, _
+from llm_studio.i18n import _
 from llm_studio.paths import resource
-from llm_studio.ui import theme
+from llm_studio.ui import tabs, theme
 from llm_studio.ui.page import Page
 from llm_studio.ui.widgets import markdown
 from llm_studio.ui.widgets.basics import Card, icon_button, label, row
 
-PAGES = {
-    "data": N_("Data"), "tokenizer": N_("Tokenizer"), "model": N_("Model"), "training": N_("Training"),
-    "recipe": N_("Recipes"), "generation": N_("Generation"), "export": N_("Export"), "diagnostics": N_("Diagnostics"),
-}  # fmt: skip
 _INDEX_WIDTH, _HEADING_WIDTH = 224, 160
 """Of the list at the left, and of a heading in it, beside padding and scroll bar."""
 _SOURCE = "source:"
@@ -41,6 +37,7 @@ class UnderstandPage(Page):
     def __init__(self, parent: QWidget) -> None:
         subtitle = _("How each step works, what the figures on the screen mean, and where the code is.")
         super().__init__(_("Understand"), subtitle, parent)
+        self._lessons = tabs.lessons()
         self._name = ""
         self._before: list[tuple[str, int]] = []
         columns = QHBoxLayout()
@@ -49,7 +46,7 @@ class UnderstandPage(Page):
         columns.addWidget(self._make_reader(), 1)
         self.body.addLayout(columns, 1)
         theme.notifier().changed.connect(self._repaint)
-        self.show_help("data")
+        self.show_target(tabs.FIRST.lesson)
 
     # --- Building ---------------------------------------------------------------------------------------------
 
@@ -58,10 +55,10 @@ class UnderstandPage(Page):
         card.setFixedWidth(_INDEX_WIDTH)
         self.pages = QListWidget(card)
         self.pages.setAccessibleName(_("Pages"))
-        for name, title in PAGES.items():
+        for name, title in self._lessons.items():
             item = QListWidgetItem(_(title), self.pages)
             item.setData(Qt.ItemDataRole.UserRole, name)
-        self.pages.setFixedHeight(self.pages.sizeHintForRow(0) * len(PAGES) + 8)
+        self.pages.setFixedHeight(self.pages.sizeHintForRow(0) * len(self._lessons) + 8)
         self.pages.currentItemChanged.connect(self._on_page_chosen)
         self.headings = QListWidget(card)
         self.headings.setAccessibleName(_("On this page"))
@@ -105,11 +102,10 @@ class UnderstandPage(Page):
 
     # --- Which page -------------------------------------------------------------------------------------------
 
-    def show_help(self, name: str) -> None:
-        """Show the page of a tab; a tab without one shows what is open already, the start page that of Data."""
-        wanted = "data" if name == "start" else name
-        if wanted in PAGES:
-            self._open(wanted, "")
+    def show_target(self, target: str) -> None:
+        """Show the lesson of this name; "" keeps what is open already."""
+        if target in self._lessons:
+            self._open(target, "")
 
     def _open(self, name: str, anchor: str, *, remember: bool = True) -> None:
         """Show a page or a source file, from an anchor on."""
@@ -122,7 +118,7 @@ class UnderstandPage(Page):
         if anchor:
             self.browser.scrollToAnchor(anchor)
         self.back.setEnabled(bool(self._before))
-        row_ = list(PAGES).index(name) if name in PAGES else -1
+        row_ = list(self._lessons).index(name) if name in self._lessons else -1
         self.pages.blockSignals(True)
         self.pages.setCurrentRow(row_)
         self.pages.blockSignals(False)
@@ -168,7 +164,7 @@ class UnderstandPage(Page):
             self._open(target, "")
         else:
             name = url.path().removesuffix(".md") or self._name
-            if name in PAGES or name == self._name:
+            if name in self._lessons or name == self._name:
                 self._open(name, url.fragment())
 
     @Slot()
