@@ -116,7 +116,7 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     (["generate", "PROJECT", "--checkpoint", "²"], "“²” is neither a run of this project nor a checkpoint"),
     (["generate", "PROJECT", "--prompt", "\udcff"], "half of a character"),
     (["runs", "PROJECT", "--rename", "first", "second"], "already a run"),
-    (["train", "x" * 300], "no project" if WINDOWS else "unreadable"),
+    (["train", "x" * 300], "no project" if WINDOWS else "can't be read"),
     (["new", "x" * 300], "too long for Windows" if WINDOWS else "refuses this name"),
     (["config", "PROJECT", "--set", "model.d_model=" + "9" * 5000], "must be a whole number"),
     (["config", "PROJECT", "--set", "model.d_model={{x}: 3}"], "must be a whole number"),
@@ -217,7 +217,7 @@ def test_interrupting_a_training_saves_it_and_is_130(trained: Path, number: sign
 
 def test_runs_are_listed_compared_renamed_and_deleted(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     root = str(project.root)
-    assert main(["runs", root]) == DONE and "No training yet" in capsys.readouterr().out
+    assert main(["runs", root]) == DONE and "No runs yet" in capsys.readouterr().out
     for name, rate in (("a", "1e-2"), ("b", "1e-3")):
         assert main(["train", root, "--run", name, "--set", f"training.learning_rate={rate}"]) == DONE
     capsys.readouterr()

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QWidget
 from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui.tabs.generation.chat import ChatView
-from llm_studio.ui.tabs.generation.parts import ChatMenu, Legend, PromptBox
+from llm_studio.ui.tabs.generation.parts import ChatMenu, EditingNote, Legend, PromptBox
 from llm_studio.ui.tabs.generation.question_toggle import QuestionToggle, following, upcoming
 from llm_studio.ui.tabs.generation.token_buffer import TokenBuffer
-from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.ui.widgets.basics import Card, button, row
 from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class ChatPanel(Card):
         self.legend.hide()
         self.turns = ChatView(self)
         self._arriving = TokenBuffer(self, self.turns.append)
-        self._note = label("", self, "caption", wrap=True)
-        self._cancel = button(_("Cancel"), self, self.cancel_editing, "link")
+        self._note = EditingNote(self)
+        self._note.cancelled.connect(self.cancel_editing)
         self.asking = QuestionToggle(self)
         self.box = PromptBox(self)
         self.go = button(_("Generate"), self, self.send, "primary")
@@ -57,9 +57,7 @@ class ChatPanel(Card):
         self.content.addWidget(self.menu)
         self.content.addWidget(self.turns, 1)
         self.content.addWidget(self.legend)
-        editing = row(self._note, self._cancel)
-        editing.setStretch(0, 1)
-        self.content.addLayout(editing)
+        self.content.addWidget(self._note)
         self.content.addWidget(self.asking)
         self.content.addLayout(row(self.box, self.go, self.stop, spacing=12))
         self._connect()
@@ -116,12 +114,7 @@ class ChatPanel(Card):
         self.go.setEnabled(self._can_send())
         self.stop.setVisible(busy)
         self.stop.setEnabled(True)
-        self._note.setVisible(self.editing is not None)
-        self._note.setText(
-            _("You are editing a prompt: the new answer starts a new chat.") if self._is_branching()
-            else _("You are editing this prompt: its answer will be rewritten.")
-        )  # fmt: skip
-        self._cancel.setVisible(self.editing is not None)
+        self._note.show_editing(self.editing is not None, self._is_branching())
         self.menu.show_title(self.chat.id, self.chat.title)
         self.menu.set_busy(busy, bool(self.chat.turns))
         self.turns.set_busy(busy or not self._ready)

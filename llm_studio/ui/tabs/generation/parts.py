@@ -213,6 +213,28 @@ class PromptBox(QPlainTextEdit):
         self.setFixedHeight(lines * self.fontMetrics().lineSpacing() + 20)
 
 
+class EditingNote(QWidget):
+    """What becomes of the answer to a prompt that is being edited; hidden while none is."""
+
+    cancelled = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._text = label("", self, "caption", wrap=True)
+        inside = row(self._text, button(_("Cancel"), self, self.cancelled.emit, "link"))
+        inside.setStretch(0, 1)
+        inside.setContentsMargins(0, 0, 0, 0)
+        self.setLayout(inside)
+
+    def show_editing(self, editing: bool, branching: bool) -> None:
+        """`branching`: turns follow the edited one, and stay in the chat as it is."""
+        self.setVisible(editing)
+        self._text.setText(
+            _("You are editing a prompt: the new answer starts a new chat.") if branching
+            else _("You are editing this prompt: its answer will be rewritten.")
+        )  # fmt: skip
+
+
 class NoticeBar(QFrame):
     """One sentence about what is not as it should be, and often a button that helps."""
 
