@@ -1,4 +1,4 @@
-"""The language of the code: the field's words (see the glossary in .github/CONTRIBUTING.md), none of a private dialect."""
+"""The language of the code: the field's words (glossary: .github/CONTRIBUTING.md), none of a private dialect."""
 
 import io
 import re

@@ -38,8 +38,7 @@ class Trainer:
     """Trains one model."""
 
     def __init__(self, material: RunContext, settings: Settings, compute: Compute, job: Job) -> None:
-        self._material = material
-        self._keeper = material.keeper
+        self._material, self._keeper = material, material.keeper
         self._compute = compute
         self._job = job
         torch.set_num_threads(compute.threads)
@@ -109,11 +108,10 @@ class Trainer:
 
     def tell_begun(self) -> None:
         """Say from where it goes on."""
-        fingerprint = self._material.tokens.fingerprint_for(self.settings.training.loss_on)
-        compute = self._compute
+        compute, training = self._compute, self.settings.training
         self._keeper.tell(RunStarted(
-            self._material.folder.name, self.step, self.settings.training.max_steps, self.parameters,
-            compute.device, compute.precision, compute.threads, fingerprint,
+            self._material.folder.name, self.step, training.max_steps, self.parameters, compute.device,
+            compute.precision, compute.threads, self._material.tokens.fingerprint_for(training.loss_on),
         ))  # fmt: skip
 
     # --- The loop --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
-    from llm_studio.project import Project
+    from llm_studio.workflows.overview import Project
     from llm_studio.workflows.training.forecast import Forecast
 
 MODEL_FORECAST, MODEL_PROBE = "model/forecast", "model/probe"

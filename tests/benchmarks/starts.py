@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.tiny import project_with_tokens
 
@@ -166,16 +167,22 @@ def _busy(count: int) -> Generator[None]:
 
 def _open_window(way: str, number: int, project: str) -> None:
     """Run the program itself; its window then does what the way says."""
+    from llm_studio import __main__ as program
+    from llm_studio.ui.window import app
+
+    app.MainWindow = _driven_window(way, random.Random(number))  # pyright: ignore[reportPrivateImportUsage]
+    sys.argv = ["llm-studio", *([project] if project else [])]
+    program.main()
+
+
+def _driven_window(way: str, rng: random.Random) -> Any:
+    """A main window that closes itself in one of several ways."""
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
-    from llm_studio import __main__ as program
     from llm_studio.ui import tabs
     from llm_studio.ui.preferences import Preferences
-    from llm_studio.ui.window import app
     from llm_studio.ui.window.main_window import MainWindow
-
-    chance = random.Random(number)
 
     class DrivenWindow(MainWindow):
         def __init__(self, preferences: Preferences) -> None:
@@ -184,7 +191,7 @@ def _open_window(way: str, number: int, project: str) -> None:
             self._restyle = QTimer(self, interval=0)
             self._restyle.timeout.connect(self._change_style)
             self._shown = [tab.name for tab in tabs.TABS]
-            chance.shuffle(self._shown)
+            rng.shuffle(self._shown)
             self._show = QTimer(self, interval=40)
             self._show.timeout.connect(self._show_next)
             self.pages_made.connect(self._on_made)
@@ -195,7 +202,7 @@ def _open_window(way: str, number: int, project: str) -> None:
                 self._restyle_until = time.monotonic() + LONGEST_LOADING
                 self._restyle.start()
             elif way == "loading":
-                QTimer.singleShot(round(1000 * chance.uniform(0, LONGEST_LOADING)), self, self.close)
+                QTimer.singleShot(round(1000 * rng.uniform(0, LONGEST_LOADING)), self, self.close)
 
         def _on_made(self) -> None:
             self._restyle.stop()
@@ -220,9 +227,7 @@ def _open_window(way: str, number: int, project: str) -> None:
                 self._show.stop()
                 self.close()
 
-    app.MainWindow = DrivenWindow  # pyright: ignore[reportPrivateImportUsage]
-    sys.argv = ["llm-studio", *([project] if project else [])]
-    program.main()
+    return DrivenWindow
 
 
 if __name__ == "__main__":

@@ -51,8 +51,7 @@ class Session(QObject):
         """Whether an overview follows the one under way."""
         self._changes: list[tuple[Project, dict[str, object]]] = []
         """What is to be written, each with its project: another may be opened before its turn comes."""
-        self._over = False
-        self._absent = False
+        self._over, self._absent = False, False
         """Its folder was gone at the last look, and the user was told so."""
         self._settings_timer = QTimer(self, interval=_SETTINGS_DELAY, singleShot=True)
         self._settings_timer.timeout.connect(self._write_settings)

@@ -15,6 +15,7 @@ from llm_studio.ui.tabs.model import TAB
 from llm_studio.ui.tabs.model.blocks import blocks
 from llm_studio.ui.tabs.model.cost import FactsColumn
 from llm_studio.ui.tabs.model.drawing import ArchitectureCard
+from llm_studio.ui.tabs.model.pending import PendingSettings
 from llm_studio.ui.tabs.model.probe import FORECAST, PROBE, StepTime
 from llm_studio.ui.tabs.model.settings_card import FILE, FORM, FilePage
 from llm_studio.ui.tabs.model.writer import PRESET, SAVE, TEXT, ConfigWriter
@@ -39,8 +40,7 @@ class ModelPage(FilePage):
         super().__init__(_("Model"), _("A decoder-only Transformer. Each setting immediately shows its cost."), parent)
         self._machine: Machine | None = None
         self._shown = Settings()
-        self._unwritten: dict[str, object] = {}
-        self._writing: dict[str, object] = {}
+        self._pending = PendingSettings()
         self.writer = ConfigWriter(self)
         self.step_time = StepTime(self)
         names = {name: f"{_(preset.title)} {_size_of(preset.settings)}" for name, preset in presets().items()}
@@ -88,7 +88,7 @@ class ModelPage(FilePage):
         self.context.listen(SAVE, succeeded=self.file.saved, ended=writer.save_ended)
         self.context.listen(PRESET, succeeded=writer.preset_applied)
         self.context.listen(_MACHINE, succeeded=self._machine_known)
-        self.context.listen(SETTINGS, started=self._settings_started, ended=self._settings_ended)
+        self.context.listen(SETTINGS, started=self._settings_started, ended=self._pending.end_write)
         self.context.listen(FORECAST, succeeded=time.estimated, failed=time.failed)
         self.context.listen(PROBE, succeeded=time.measured, failed=time.failed, ended=time.ended)
         self.context.listeners.listen_to_all(started=self._task_started, ended=time.job_ended)
@@ -98,7 +98,7 @@ class ModelPage(FilePage):
     def open_project(self, project: "Project | None") -> None:
         """Forget the old project."""
         super().open_project(project)
-        self._unwritten, self._writing = {}, {}
+        self._pending.forget()
         self.writer.open_project(project)
         self.form.forget()
         self.file.forget()
@@ -120,7 +120,7 @@ class ModelPage(FilePage):
         if overview.settings_problem is not None:
             self.show_file_view()
             self.form.forget()
-        settings = self._with_pending(overview.settings)
+        settings = self._pending.applied_to(overview.settings)
         known = overview.tokenizer.vocab_size if overview.tokenizer else 0
         self.form.show_settings(settings, known)
         broken = overview.settings_problem is not None  # then its settings are only the defaults
@@ -129,13 +129,6 @@ class ModelPage(FilePage):
         else:
             self._preview(self._shown)
         self._show_standing()
-
-    def _with_pending(self, settings: Settings) -> Settings:
-        """These settings with what was changed here and isn't in the file yet."""
-        try:
-            return settings.replaced({**self._writing, **self._unwritten})
-        except ConfigError:
-            return settings
 
     def _task_started(self, task: Task) -> None:
         if isinstance(task, BackgroundJob):  # it stops a measurement
@@ -217,15 +210,12 @@ class ModelPage(FilePage):
 
     @Slot(dict)
     def _change(self, changes: dict[str, object]) -> None:
-        self._unwritten.update(changes)
+        self._pending.add(changes)
         self.context.settings_requested.emit(changes)
         self._show_standing()
 
-    def _settings_started(self, task: Task) -> None:
-        self._writing, self._unwritten = self._unwritten, {}
-
-    def _settings_ended(self) -> None:
-        self._writing = {}
+    def _settings_started(self, _task: Task) -> None:
+        self._pending.begin_write()
 
     @Slot(str)
     def _apply_preset(self, name: str) -> None:
@@ -237,7 +227,7 @@ class ModelPage(FilePage):
     def _take_advice(self, piece: Advice) -> None:
         if piece.changes:
             self._change(dict(piece.changes))
-            settings = self._with_pending(self._shown)
+            settings = self._pending.applied_to(self._shown)
             self.form.show_settings(settings)
             self._preview(settings)
         elif piece.tab:
