@@ -100,8 +100,7 @@ def cpu_has_fast_bfloat16() -> bool:
 
 
 def memory_bytes(device: str) -> int:
-    """Memory that a training may use: what is free of the GPU's or kept by torch for later, or what the computer has to
-    spare."""
+    """Memory that a training run may use: free GPU memory, with what torch keeps for later, or free RAM."""
     if device == "cuda":
         import torch
 

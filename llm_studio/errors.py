@@ -1,4 +1,4 @@
-"""What can go wrong in a way that the user can mend.
+"""What can go wrong in a way that the user can fix.
 
 StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
@@ -6,7 +6,7 @@ StudioError
 ├── SourceError        texts that can't be read
 ├── TokenizerError     a tokenizer that can't be trained, read or used
 ├── DataError          tokens that can't be made or used
-├── TrainingError      a training that can't start or go on
+├── TrainingError      a training run that can't start or go on
 ├── CheckpointError    a checkpoint that can't be read
 │   └── NewerCheckpointError    ... since a newer program made it
 ├── DownloadError      something that can't be fetched, or came damaged
@@ -49,7 +49,7 @@ class Problem:
     line: int | None = None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """The setting and what is wrong with it."""
         return _("{setting}: {problem}").format(setting=self.path, problem=self.message)
 
@@ -86,7 +86,7 @@ class DataError(StudioError):
 
 
 class TrainingError(StudioError):
-    """A training that can't start or go on."""
+    """A training run that can't start or go on."""
 
 
 class CheckpointError(StudioError):

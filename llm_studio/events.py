@@ -110,7 +110,7 @@ class RuleMeasured(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """A training begins or goes on after `step` steps. `data` is the fingerprint of its tokens."""
+    """A training run begins or goes on after `step` steps. `data` is the fingerprint of its tokens."""
 
     kind: ClassVar[str] = "run"
     run: str
@@ -200,7 +200,7 @@ class TextWritten(Event):
 class TokenWritten(Event):
     """One token of a generated text: `text` holds the characters that it completes, often none or several.
 
-    `probability` is the model's own, before the sampler; `alternatives` are the likeliest tokens at this place with
+    `probability` is the model's own, before the sampler; `alternatives` are the most likely tokens at this place with
     theirs.
     """
 

@@ -102,7 +102,7 @@ class Project:
             return load(self.config_file)
 
     def replace_settings(self, settings: Settings) -> None:
-        """Write config.yaml anew, as a preset does. Raises BusyError."""
+        """Write config.yaml again, as a preset does. Raises BusyError."""
         with self.writing("config"):
             files.write_text(self.config_file, dump(settings))
 

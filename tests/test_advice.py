@@ -50,9 +50,9 @@ def test_what_the_button_changes_mends_what_is_said(
     settings = load_preset("nano").replaced(changes)
     piece = given(plan(here, settings, train, memory, seconds), key)
     assert piece is not None and piece.action and piece.changes
-    mended = settings.replaced(piece.changes)
-    assert given(plan(here, mended, train, memory, seconds), key) is None
-    assert given(plan(here, mended, train, memory, seconds), "warm-up") is None
+    fixed = settings.replaced(piece.changes)
+    assert given(plan(here, fixed, train, memory, seconds), key) is None
+    assert given(plan(here, fixed, train, memory, seconds), "warm-up") is None
 
 
 def test_fewer_sequences_at_a_time_make_the_same_step(here: Overview) -> None:

@@ -196,7 +196,7 @@ def test_of_several_files_those_that_can_be_read_are_added(empty: Project, tmp_p
     with pytest.raises(SourceError, match="1 of 3 could not be added"):
         sources.add_several(empty, [good, bad, last], Job(events.append))
     assert [source.name for source in store.list_sources(empty.raw)] == ["good", "last"]
-    told = [event for event in events if isinstance(event, Progress)]
-    assert told[-1].done == told[-1].total == len("The last text.")
+    summary = [event for event in events if isinstance(event, Progress)]
+    assert summary[-1].done == summary[-1].total == len("The last text.")
     with pytest.raises(SourceError, match="not text"):
         sources.add_several(empty, [bad], Job())

@@ -199,7 +199,7 @@ def test_a_preset_names_all_settings_that_its_weights_depend_on(name: str) -> No
         assert section == "generation" or f"  {setting}:" in text, setting
 
 
-def test_the_problems_are_told_in_french() -> None:
+def test_the_problems_are_reported_in_french() -> None:
     i18n.activate("fr")
     with pytest.raises(ConfigError, match="vouliez-vous dire"):
         parse("model: {n_layer: 3}")

@@ -44,7 +44,7 @@ def taken(events: list[Event]) -> curves.Curves:
     return made
 
 
-def told(known: curves.Curves) -> object:
+def summary(known: curves.Curves) -> object:
     return (
         [known.steps.column(index).tolist() for index in range(6)],
         known.evaluations.column(0).tolist(), known.checkpoints, known.samples, known.max_steps, known.data,
@@ -55,7 +55,7 @@ def test_a_log_read_tells_the_same_as_the_events_heard(project: Project) -> None
     lines = "\n".join(to_json(event) for event in story())
     project.logs.mkdir(exist_ok=True)
     project.log_file("a").write_text(lines + '\n{"v": 1, "event": "st', encoding="utf-8")  # torn by a crash
-    assert told(curves.read(project, "a", Job())) == told(taken(story()))
+    assert summary(curves.read(project, "a", Job())) == summary(taken(story()))
     assert taken(story()).best_loss == 3.0
     assert taken(story()).validation_at(5) == 3.5
     assert taken(story()).validation_at(6) is None
@@ -85,12 +85,12 @@ def test_a_log_that_grows_is_read_from_where_it_was(project: Project) -> None:
         with log.open("a", encoding="utf-8") as stream:
             stream.write(part)
         taken_in.append(read_further(project, known))
-    assert told(known) == told(taken(story()))
+    assert summary(known) == summary(taken(story()))
     assert taken_in[2] == 0
     assert sum(count or 0 for count in taken_in) + parts[0].count("\n") == len(story()), "no line is read twice"
 
 
-def test_a_log_that_was_cut_or_is_another_one_is_read_anew(project: Project) -> None:
+def test_a_log_that_was_cut_or_is_another_one_is_read_again(project: Project) -> None:
     project.logs.mkdir(exist_ok=True)
     log = project.log_file("a")
     log.write_text("".join(to_json(step(number)) + "\n" for number in range(1, 51)), encoding="utf-8")
@@ -109,7 +109,7 @@ def test_a_log_that_was_cut_or_is_another_one_is_read_anew(project: Project) -> 
     assert read_further(project, known) is None, "there is nothing yet to go on from"
 
 
-def test_where_much_was_added_a_log_is_read_anew(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_much_was_added_a_log_is_read_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(curves, "_MUCH", 1000)
     project.logs.mkdir(exist_ok=True)
     with project.log_file("a").open("w", encoding="utf-8") as log:
@@ -124,7 +124,7 @@ def test_what_is_heard_twice_counts_once() -> None:
     known = taken(story())
     for event in story()[4:]:
         known.take(event)
-    assert told(known) == told(taken(story()))
+    assert summary(known) == summary(taken(story()))
 
 
 def test_a_resume_takes_later_steps_back() -> None:
@@ -228,12 +228,12 @@ def test_a_stopped_run_waits_unless_it_was_set_aside(project: Project) -> None:
     assert curves.read(project, run.name, Job()).last_step == run.step
 
 
-def test_the_memory_of_this_process_is_told() -> None:
+def test_the_memory_of_this_process_is_reported() -> None:
     taken_now = footprint("cpu")
     assert 1_000_000 < taken_now.used <= taken_now.peak < taken_now.total
 
 
-def test_the_energy_is_told_where_a_card_reports_it_and_absent_otherwise() -> None:
+def test_the_energy_is_reported_where_a_card_reports_it_and_absent_otherwise() -> None:
     from llm_studio.workflows.machine.gauges import energy_joules, look
 
     first = energy_joules()

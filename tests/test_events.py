@@ -28,7 +28,7 @@ def test_each_event_has_a_kind_of_its_own_and_is_frozen() -> None:
         events.Notice("a").text = "b"  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_a_save_is_asked_for_once_and_a_stop_stays() -> None:
+def test_a_save_is_requested_for_once_and_a_stop_stays() -> None:
     job = Job()
     job.check()
     job.request_save()

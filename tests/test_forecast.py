@@ -22,22 +22,22 @@ LONG = {"model.max_seq_len": 1024, "model.d_model": 64, "model.n_heads": 2, "mod
 
 def test_a_forecast_tells_what_the_training_then_does(project: Project) -> None:
     settings = project.settings().replaced({"training.gradient_accumulation_steps": 3, "training.max_steps": 20})
-    told = forecast.measured(project, settings, Job())
+    summary = forecast.measured(project, settings, Job())
     trained = train(project, Job(), changes={"training.gradient_accumulation_steps": 3, "training.max_steps": 20})
-    assert told.steps == trained.run.step == 20
-    assert told.tokens == 20 * 3 * 8 * 32 == run_health.run_health(project, Job()).tokens_seen
-    assert told.passes == run_health.run_health(project, Job()).passes
-    assert 0 < told.seconds < 60
+    assert summary.steps == trained.run.step == 20
+    assert summary.tokens == 20 * 3 * 8 * 32 == run_health.run_health(project, Job()).tokens_seen
+    assert summary.passes == run_health.run_health(project, Job()).passes
+    assert 0 < summary.seconds < 60
     folder = project.checkpoints / "run-1"
     weights = sum(path.stat().st_size for path in (folder / "step-000020").glob("*.safetensors"))
-    assert told.checkpoints == pytest.approx(4 * weights, rel=0.2)
+    assert summary.checkpoints == pytest.approx(4 * weights, rel=0.2)
     kept = sum(path.stat().st_size for path in (folder / "snapshots").iterdir())
-    assert 0.8 * kept < told.snapshots < 1.6 * kept
+    assert 0.8 * kept < summary.snapshots < 1.6 * kept
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 @pytest.mark.parametrize("again", [False, True])
-def test_the_model_and_its_training_are_told_to_need_the_same_memory(
+def test_the_model_and_its_training_are_reported_to_need_the_same_memory(
     project: Project, optimizer: str, again: bool
 ) -> None:
     settings = project.settings().replaced({
@@ -114,10 +114,10 @@ def test_train_fit_records_what_it_took_and_leaves_the_settings_alone(
     assert main(["train", str(project.root), "--fit", "--resume"]) == 2
 
 
-def test_the_commands_tell_scripts_the_figures(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_report_scripts_the_figures(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forecast", str(project.root), "--quick", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
-    assert 0 < told["seconds"] < 60 and told["memory"] > 10_000_000 and told["tokens"] == 30 * 8 * 32
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert 0 < summary["seconds"] < 60 and summary["memory"] > 10_000_000 and summary["tokens"] == 30 * 8 * 32
     assert main(["curve", str(project.root)]) == 1  # nothing trained yet
     changes = ["--set", "training.learning_rate=1e-7", "--set", "training.max_steps=260"]
     assert main(["train", str(project.root), *changes]) == 0
@@ -132,22 +132,22 @@ def test_the_commands_tell_scripts_the_figures(project: Project, capsys: pytest.
 def test_what_was_measured_is_the_forecast_of_every_run_with_the_same_steps_and_of_no_other(project: Project) -> None:
     settings = project.settings().replaced({"training.gradient_accumulation_steps": 2, "model.dropout": 0.123})
     assert not forecast.forecast(project, settings).measured
-    told = forecast.measured(project, settings, Job())
+    summary = forecast.measured(project, settings, Job())
     longer = settings.replaced({"training.max_steps": 600, "training.learning_rate": 1e-3, "training.seed": 2})
     again = forecast.forecast(project, longer)
-    assert told.measured and again.measured
-    assert (again.seconds_per_step, again.memory) == (told.seconds_per_step, told.memory)
-    assert again.seconds == pytest.approx(600 / settings.training.max_steps * told.seconds)
+    assert summary.measured and again.measured
+    assert (again.seconds_per_step, again.memory) == (summary.seconds_per_step, summary.memory)
+    assert again.seconds == pytest.approx(600 / settings.training.max_steps * summary.seconds)
     for name, value in (("optimizer", "muon"), ("activation_checkpointing", True), ("batch_size", 4)):
         assert not forecast.forecast(project, settings.replaced({f"training.{name}": value})).measured, name
 
 
 def test_a_fit_is_the_forecast_of_the_run_that_it_proposes(project: Project) -> None:
     settings = project.settings().replaced({"training.gradient_accumulation_steps": 6})
-    found, told = forecast.fit_and_tell(project, settings, Job())
-    assert told.measured and told == forecast.forecast(project, settings.replaced(found.changes))
+    found, summary = forecast.fit_and_forecast(project, settings, Job())
+    assert summary.measured and summary == forecast.forecast(project, settings.replaced(found.changes))
     tokens = 6 * 8 * settings.model.max_seq_len
-    assert told.seconds_per_step == pytest.approx(tokens / found.tokens_per_second)
+    assert summary.seconds_per_step == pytest.approx(tokens / found.tokens_per_second)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_a_look_at_what_is_not_there_is_explained(tmp_path: Path, capsys: pytest
     assert "ghost.csv" in capsys.readouterr().err
 
 
-def test_an_archive_is_downloaded_with_its_column_and_its_failures_told(
+def test_an_archive_is_downloaded_with_its_column_and_its_failures_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = str(tmp_path / "p")

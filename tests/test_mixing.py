@@ -55,7 +55,7 @@ def test_comments_stay_when_a_weight_changes() -> None:
     assert "# and\n  min_characters: 6" in whole and parse(whole).data.weights == {"x": 1.0}
 
 
-def test_every_wrong_weight_is_told_with_its_line() -> None:
+def test_every_wrong_weight_is_reported_with_its_line() -> None:
     with pytest.raises(ConfigError) as caught:
         parse("data:\n  weights:\n    a: -1\n    b: much\n    c: .nan\n    d: 2\n")
     assert [(p.path, p.line, p.message) for p in caught.value.problems] == [

@@ -177,7 +177,7 @@ def test_settings_that_wait_are_written_before_the_training(project: Project) ->
     assert trained.vocab_size == 300 == project.settings().model.vocab_size
 
 
-def test_an_imported_tokenizer_is_ready_and_its_tokens_are_to_be_made_anew(project: Project, tmp_path: Path) -> None:
+def test_an_imported_tokenizer_is_ready_and_its_tokens_are_to_be_made_again(project: Project, tmp_path: Path) -> None:
     before = project.tokenizer_file.read_text(encoding="utf-8"), project.tokenizer_meta.read_text(encoding="utf-8")
     train_tokenizer(project, Job(), 300)
     other = tmp_path / "other.json"

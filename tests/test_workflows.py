@@ -55,7 +55,7 @@ def test_another_size_of_vocabulary_makes_the_tokenizer_out_of_date(project: Pro
     assert projects.steps(project).tokenizer is State.OUT_OF_DATE
 
 
-def test_an_old_tokenizer_serves_but_is_told(project: Project) -> None:
+def test_an_old_tokenizer_serves_but_is_reported(project: Project) -> None:
     said: list[Event] = []
     prepare_tokens(project, Job(said.append))
     assert not notices(said)
@@ -146,7 +146,7 @@ def test_writing_falls_back_on_an_intact_checkpoint_and_says_so(project: Project
         load_generator(project, Job(), "a", str(best.step))
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_told(project: Project) -> None:
+def test_a_run_whose_checkpoints_are_all_damaged_is_reported(project: Project) -> None:
     for name in ("a", "b"):
         train(project, Job(), run=name, changes={"training.max_steps": 2})
     (saved,) = checkpoint.listed(project.checkpoints / "b")
@@ -159,7 +159,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_told(project: Project) -> No
             load_generator(project, Job(), "b")
 
 
-def test_what_is_written_streams_without_half_characters_and_stops_when_asked(project: Project) -> None:
+def test_what_is_written_streams_without_half_characters_and_stops_when_requested(project: Project) -> None:
     train(project, Job(), run="a")
     seen: list[str] = []
     job = Job(lambda event: (seen.append(getattr(event, "text", "")), len(seen) > 4 and job.request_stop()))
@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_the_old_tokens(project: Project, small_disk: Path) -
     assert not list(crowded.processed.glob("*.partial"))
 
 
-def test_a_gpu_pack_that_fails_is_told_before_a_training(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_pack_that_fails_is_reported_before_a_training(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     from llm_studio.gpu import pack
 
     monkeypatch.setattr(pack, "installed", lambda: pack.Pack("2.13.0+cu130", "nowhere", "", "OSError: c10.dll"))

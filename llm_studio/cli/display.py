@@ -75,7 +75,7 @@ class JsonDisplay:
 
 
 class _Amount(ProgressColumn):
-    """What is done, what there is in all, and how long it may take still."""
+    """What is done, the total, and how long it may take still."""
 
     def render(self, task: Task) -> Text:
         return Text(task.fields.get("amount", ""), style="dim")

@@ -50,7 +50,7 @@ class Pack:
     """Why it can't be used, "" where it can."""
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Why it isn't used, as a sentence; "" where nothing is in the way."""
         if not self.problem:
             return ""
@@ -119,7 +119,7 @@ def _put(file: Path, job: Job) -> Pack:
         if pack.problem:
             raise PackError(
                 _("This torch doesn't run on this computer: {reason}").format(reason=pack.problem),
-                _("Nothing has changed: LLM Studio goes on with the torch it had."),
+                _("Nothing has changed: LLM Studio continues with the torch it had."),
             )
         _write(pack)
     except BaseException:

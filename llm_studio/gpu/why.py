@@ -13,7 +13,7 @@ from llm_studio.paths import packaged, quoted
 
 
 class Reason(StrEnum):
-    """What keeps trainings from a graphics card."""
+    """What keeps training runs from a graphics card."""
 
     NO_CARD = "no card"
     NO_DRIVER = "no driver"

@@ -2,7 +2,7 @@
 
 A small model's step is about a thousand operations of some microseconds each, and the processor can't ask for them as
 fast as the card does them. A graph holds all of them, with the memory that they read and write; to replay it is one
-call. So it is recorded anew where the optimizer's state lies elsewhere, or a step has other micro-batches.
+call. So it is recorded again where the optimizer's state lies elsewhere, or a step has other micro-batches.
 
 A graph is used only where it has shown that it does what the step does: one step is done both ways and compared.
 What became of that is remembered, so that a driver which can't is asked only once, even if it takes the program down.
@@ -130,7 +130,7 @@ class GraphedSteps:
     def _first(self, step: int, rate: float) -> PendingGradients | None:
         """Do the step both ways. What the plain way made of it holds, where the other fails."""
         update, device = self._update, self._compute.device
-        ids, told = update.sequences(step).ids.to(device), torch.tensor(rate, device=device)
+        ids, summary = update.sequences(step).ids.to(device), torch.tensor(rate, device=device)
         moments = optimizer.state_tensors(update.optimizer, update.model)
         changing = [*map(torch.Tensor.detach, update.model.parameters()), *moments.values()]
         made_of_it: list[Tensor] = []
@@ -138,18 +138,18 @@ class GraphedSteps:
         self._remember(_TRYING)
         try:
             made_of_it = before = _copies(changing)  # for which there may be no room
-            figures = self._recorder.warm(lambda: update.whole_step(ids, told))
+            figures = self._recorder.warm(lambda: update.whole_step(ids, summary))
             if not figures.isfinite().all():  # it has changed nothing, and shows nothing
                 self._remember(_UNKNOWN)
                 return PendingGradients(figures)
             made_of_it = _copies(changing)
             _put(before, changing)
-            replay, result = self._recorder.record(lambda: update.whole_step(ids, told))
+            replay, result = self._recorder.record(lambda: update.whole_step(ids, summary))
             replay()
             works = torch.allclose(figures, result, rtol=_FIGURES) and _alike(
                 before, made_of_it, changing, len(moments)
             )
-            self._graph = _Graph(replay, ids, told, result, update.memory) if works else None
+            self._graph = _Graph(replay, ids, summary, result, update.memory) if works else None
         except (MemoryError, RuntimeError):  # of whatever kind: what can't be recorded is done without
             self._graph = None
         update.forget()
@@ -202,4 +202,4 @@ def _change_is_alike(group: list[tuple[Tensor, Tensor, Tensor]]) -> bool:
     """Whether old tensors together became others as they became the new ones, in length and direction."""
     off = sum((other - new).double().square().sum() for _old, new, other in group)
     change = sum((new - old).double().square().sum() for old, new, _other in group)
-    return bool(off <= _CHANGE**2 * change)  # never where one is no number
+    return bool(off <= _CHANGE**2 * change)  # never where one is not a number

@@ -58,7 +58,7 @@ def is_first() -> bool:
 
 
 class ProcessGroup:
-    """The processes of a training; a group of one does nothing but what a lone process does."""
+    """The processes of a training run; a group of one does nothing but what a lone process does."""
 
     def __init__(self, rank: int = 0, count: int = 1, store: "Store | None" = None) -> None:
         self.rank = rank
@@ -85,24 +85,24 @@ class ProcessGroup:
         """Each of the flags, true where it is in any process."""
         if self.count == 1:
             return list(flags)
-        told = torch.tensor(flags, dtype=torch.int32)
-        dist.all_reduce(told, dist.ReduceOp.MAX)
-        return [bool(flag) for flag in told.tolist()]
+        summary = torch.tensor(flags, dtype=torch.int32)
+        dist.all_reduce(summary, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in summary.tolist()]
 
     def sum_of(self, values: Tensor) -> Tensor:
         """The sums of numbers over all processes, (n,) float64 on the processor."""
         if self.count == 1:
             return values
-        told = values.clone()
-        dist.all_reduce(told)
-        return told
+        summary = values.clone()
+        dist.all_reduce(summary)
+        return summary
 
     def wait_for_all(self) -> None:
         """Return when every process has come here."""
         if self.count > 1:
             self.any_of(False)
 
-    def told(self, plan: dict[str, Any] | None = None) -> dict[str, Any]:
+    def summary(self, plan: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the first process says, a value of JSON, in every process."""
         if self.count == 1:
             return plan or {}

@@ -49,7 +49,7 @@ def free(device: str) -> None:
 
 
 def release() -> None:
-    """Let other programs, and what this one measures, have what a training on a graphics card has taken."""
+    """Let other programs, and what this one measures, have what a training run on a graphics card has taken."""
     if torch.cuda.is_initialized():
         free("cuda")
 

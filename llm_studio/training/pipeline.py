@@ -1,7 +1,7 @@
 """Where the device computes beside this program, as a graphics card does, it should never wait for this program.
 
 To know a step's loss is to wait until it is computed. So the next step is begun before the loss of the last one is
-read: no weight changes where the loss is no number, which the device sees to by itself, and all other decisions can
+read: no weight changes where the loss is not a number, which the device sees to by itself, and all other decisions can
 wait for one step.
 """
 
@@ -14,7 +14,7 @@ from llm_studio.training.step import PendingGradients, StepOutcome, Updater
 
 
 def steps(update: Updater, compute: Compute, group: ProcessGroup) -> "StepPipeline":
-    """The steps of a training, as they are best done there."""
+    """The steps of a training run, as they are best done there."""
     late = reads_late(compute, group)
     return StepPipeline(update, late, GraphedSteps(update, compute) if late else None)
 
@@ -28,7 +28,7 @@ def reads_late(compute: Compute, group: ProcessGroup) -> bool:
 
 
 class StepPipeline:
-    """Has steps computed. `late`: the weights have changed already when an outcome is known, unless it is no number."""
+    """Computes steps. `late`: the weights have already changed when an outcome is known, unless it is NaN."""
 
     def __init__(self, update: Updater, late: bool, graphs: GraphedSteps | None = None) -> None:
         self._update, self._late, self._graphs = update, late, graphs

@@ -1,4 +1,4 @@
-"""Where a training stands: all but the weights that changes from step to step."""
+"""Where a training run stands: all but the weights that changes from step to step."""
 
 import math
 import time

@@ -1,14 +1,14 @@
-"""What a training says of each step: to the log, to whoever follows it, and to the user where something is odd."""
+"""What a training run says of each step: to the log, to whoever follows it, and to the user where something is odd."""
 
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.events import Notice, RolledBack, StepDone, StepSkipped
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.training.health.recovery import told_back
+from llm_studio.training.health.recovery import rollback_notice
 from llm_studio.training.health.watch import LossMonitor, SpeedMonitor
 from llm_studio.training.progress import TrainingProgress
-from llm_studio.training.step import StepOutcome, told_halved
+from llm_studio.training.step import StepOutcome, smaller_batch_notice
 from llm_studio.training.throughput import Throughput
 from llm_studio.training.writer import RunWriter
 
@@ -16,8 +16,8 @@ from llm_studio.training.writer import RunWriter
 class StepReporter:
     """Speaks for one training."""
 
-    def __init__(self, keeper: RunWriter, job: Job, vocab_size: int, settings: Settings, compute: Compute) -> None:
-        self._keeper, self._job = keeper, job
+    def __init__(self, writer: RunWriter, job: Job, vocab_size: int, settings: Settings, compute: Compute) -> None:
+        self._writer, self._job = writer, job
         self._watch = LossMonitor(vocab_size, settings.training.warmup_steps)
         self._pace = SpeedMonitor(compute.device)
         self._throughput = Throughput()
@@ -28,25 +28,25 @@ class StepReporter:
         self._throughput.add(tokens, seconds)
         left = (steps - now.step) * self._throughput.seconds_per_step
         speed = self._throughput.tokens_per_second
-        self._keeper.tell(StepDone(now.step, loss, rate, outcome.norm, now.tokens, speed, left))
+        self._writer.report(StepDone(now.step, loss, rate, outcome.norm, now.tokens, speed, left))
         for warning in (self._watch.warning(now.step, loss), self._pace.warning(seconds)):
             if warning:
                 self._job.report(Notice(warning, "warning"))
 
     def skipped(self, step: int, loss: float, norm: float) -> None:
         """The gradients of this step were no numbers."""
-        self._keeper.tell(StepSkipped(step, loss, norm))
+        self._writer.report(StepSkipped(step, loss, norm))
         text = _("At step {step} the loss is no longer a number: the step is skipped.").format(step=number(step))
         self._job.report(Notice(text, "warning"))
 
     def gone_back(self, now: TrainingProgress, diverged_at: int) -> None:
         """The training stands at an earlier step again."""
         factor = now.recovery.rate_factor
-        self._keeper.cut_log(now.step, now.evaluated)
-        self._keeper.tell(RolledBack(now.step, diverged_at, factor))
-        self._job.report(told_back(diverged_at, now.step, factor))
+        self._writer.cut_log(now.step, now.evaluated)
+        self._writer.report(RolledBack(now.step, diverged_at, factor))
+        self._job.report(rollback_notice(diverged_at, now.step, factor))
 
     def halved(self, smaller: Settings, step: int) -> None:
         """From this step on micro-batches are smaller."""
-        self._pace.begin_anew()
-        self._job.report(told_halved(smaller, step))
+        self._pace.reset()
+        self._job.report(smaller_batch_notice(smaller, step))

@@ -31,7 +31,7 @@ class RunContext:
     fingerprint: str
     prompts: tuple[str, ...]
     folder: Path
-    keeper: RunWriter
+    writer: RunWriter
     saved: Callable[[LoopState, Settings], object]
     from_nothing: bool = True
     group: ProcessGroup = ALONE
@@ -48,7 +48,7 @@ class CheckpointSaver:
 
     def __init__(self, material: RunContext) -> None:
         self._material = material
-        self._keeper = material.keeper
+        self._writer = material.writer
         self._copied_at = time.monotonic()
         self.step = 0
         self.whole: LoopState | None = None
@@ -59,22 +59,22 @@ class CheckpointSaver:
 
     def time_is_up(self, minutes: float) -> bool:
         """Whether the last save is `minutes` ago, if they aren't 0; by a clock that nobody can set."""
-        return minutes > 0 and not self._keeper.busy and time.monotonic() - self._copied_at >= 60 * minutes
+        return minutes > 0 and not self._writer.busy and time.monotonic() - self._copied_at >= 60 * minutes
 
     def checkpoint(self, update: Updater, state: LoopState, needed: frozenset[int]) -> None:
         """Copy all that is needed to go on, and have it written; checkpoints of the `needed` steps are kept.
 
         Waits for what is still being written, so that there is never more than one copy.
         """
-        self._keeper.finish()
+        self._writer.finish()
         weights, moments = update.copies()
-        self._keeper.write(partial(self._write_checkpoint, state, update.settings, weights, moments, needed))
+        self._writer.write(partial(self._write_checkpoint, state, update.settings, weights, moments, needed))
         self.step, self._copied_at = state.step, time.monotonic()
 
     def _write_checkpoint(
         self, state: LoopState, settings: Settings, weights: Copy, moments: Copy, needed: frozenset[int]
     ) -> CheckpointSaved:
-        self._keeper.log_to_disk()
+        self._writer.log_to_disk()
         saved = checkpoint.save(
             self._material.folder, state, settings, self._material.tokenizer.to_json(), weights.wait(), moments.wait(),
             learns_conversations(self._material.tokens, settings), needed,
@@ -87,7 +87,7 @@ class CheckpointSaver:
         """The newest checkpoint whose sums are right, of no later step than `latest`: the same in every process."""
         folder, group = self._material.folder, self._material.group
         found = checkpoint.newest_intact(folder, latest)[0] if group.first else None
-        name = group.told({"name": found.path.name if found else ""})["name"]
+        name = group.summary({"name": found.path.name if found else ""})["name"]
         return checkpoint.read(folder / name) if name else None
 
     def snapshot(self, update: Updater, step: int) -> None:
@@ -95,9 +95,9 @@ class CheckpointSaver:
         limit = update.settings.training.snapshot_megabytes * 1_000_000
         if not limit:
             return
-        self._keeper.finish()
+        self._writer.finish()
         halves = update.copy_of({name: tensor.detach().half() for name, tensor in update.model.state_dict().items()})
-        self._keeper.write(partial(self._write_snapshot, step, halves, limit, update.settings))
+        self._writer.write(partial(self._write_snapshot, step, halves, limit, update.settings))
 
     def _write_snapshot(self, step: int, halves: Copy, limit: int, settings: Settings) -> None:
         tokenizer_json = self._material.tokenizer.to_json()

@@ -1,4 +1,4 @@
-"""One step of a training: the gradients of its micro-batches, added up, then the optimizer's update."""
+"""One step of a training run: the gradients of its micro-batches, added up, then the optimizer's update."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -40,8 +40,8 @@ class StepOutcome:
     @property
     def to_judge(self) -> float | None:
         """The loss as `Recovery.judge` wants it."""
-        told = self.loss if self.is_number else math.nan
-        return told if self.learned else None
+        summary = self.loss if self.is_number else math.nan
+        return summary if self.learned else None
 
 
 class PendingGradients:
@@ -312,7 +312,7 @@ def halved(settings: Settings) -> Settings | None:
     return settings.replaced(smaller)
 
 
-def told_halved(smaller: Settings, step: int) -> Notice:
+def smaller_batch_notice(smaller: Settings, step: int) -> Notice:
     """Says that from this step on micro-batches are smaller."""
     training = smaller.training
     text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "

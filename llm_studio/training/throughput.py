@@ -1,4 +1,4 @@
-"""How fast a training goes, over its last steps."""
+"""How fast a training run goes, over its last steps."""
 
 from dataclasses import dataclass
 

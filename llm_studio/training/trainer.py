@@ -38,7 +38,7 @@ class Trainer:
     """Trains one model."""
 
     def __init__(self, material: RunContext, settings: Settings, compute: Compute, job: Job) -> None:
-        self._material, self._keeper = material, material.keeper
+        self._material, self._writer = material, material.writer
         self._compute = compute
         self._job = job
         torch.set_num_threads(compute.threads)
@@ -50,7 +50,7 @@ class Trainer:
         self._batches = BatchPrefetcher(material.tokens, answers_only, pinned=compute.device == "cuda")
         self._update = Updater(self._batches, vocab_size, settings, compute, self._inner_job, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
-        self._teller = StepReporter(material.keeper, job, vocab_size, settings, compute)
+        self._reporter = StepReporter(material.writer, job, vocab_size, settings, compute)
         self._now = TrainingProgress()
         self._saves = CheckpointSaver(material)
         self._save_soon = self._stopping = False
@@ -106,10 +106,10 @@ class Trainer:
         self._update.first_batch()
         evaluation.sequences(self._material.tokens, self.settings)
 
-    def tell_begun(self) -> None:
+    def report_start(self) -> None:
         """Say from where it goes on."""
         compute, training = self._compute, self.settings.training
-        self._keeper.tell(RunStarted(
+        self._writer.report(RunStarted(
             self._material.folder.name, self.step, training.max_steps, self.parameters, compute.device,
             compute.precision, compute.threads, self._material.tokens.fingerprint_for(training.loss_on),
         ))  # fmt: skip
@@ -124,10 +124,10 @@ class Trainer:
         what was saved before stays.
         """
         try:
-            with self._batches, self._keeper:
-                self.tell_begun()
+            with self._batches, self._writer:
+                self.report_start()
                 self._train()
-                self._keeper.finish()
+                self._writer.finish()
         except NotSavedError:
             step = number(self.last_saved.step if self.last_saved else 0)
             text = _("Stopped while nothing could be saved: what was done after step {step} is lost.").format(step=step)
@@ -139,7 +139,7 @@ class Trainer:
         if self.step == 0:
             self._saves.snapshot(self._update, 0)
             if not self._material.from_nothing:
-                self.save()  # so that the run can be gone on with whatever becomes of its origin
+                self.save()  # so that the run can be resumed whatever becomes of its origin
         self._catch_up()
         while self.step < self.settings.training.max_steps and not self._stopping:
             before = self.step
@@ -147,7 +147,7 @@ class Trainer:
                 break
             if self.step > before:
                 self._after_step()
-            self._keeper.look()
+            self._writer.look()
         if self._saves.step < self.step:
             self.save()
 
@@ -159,16 +159,18 @@ class Trainer:
     def _after_step(self) -> None:
         settings = self.settings.training
         last = self.step == settings.max_steps
-        asked = self._job.take_save_request() or self._save_soon or self._saves.time_is_up(settings.checkpoint_minutes)
+        requested = (
+            self._job.take_save_request() or self._save_soon or self._saves.time_is_up(settings.checkpoint_minutes)
+        )
         if self._steps.ahead:  # a save waits until the step is known that has changed the weights already
-            self._save_soon = asked
+            self._save_soon = requested
             return
-        self._stopping, asked = self._group.any_of(self._job.stop_requested, asked)
+        self._stopping, requested = self._group.any_of(self._job.stop_requested, requested)
         best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
         if last or snapshots.is_due(self.step):
             self._saves.snapshot(self._update, self.step)
         by_step = best or last or self.step % settings.checkpoint_interval == 0
-        if by_step or asked:
+        if by_step or requested:
             self.save(by_step)
 
     def _one_step(self) -> bool:
@@ -214,18 +216,18 @@ class Trainer:
         loss = outcome.loss if outcome.learned or self._now.train_loss is None else self._now.train_loss
         tokens = self._update.tokens_per_step
         self._now.count(tokens, loss)
-        self._teller.step(self._now, loss, rate, outcome, tokens, seconds, self.settings.training.max_steps)
+        self._reporter.step(self._now, loss, rate, outcome, tokens, seconds, self.settings.training.max_steps)
 
     # --- Trouble ---------------------------------------------------------------------------------------------------
 
     def _skip(self, loss: float, norm: float) -> None:
         self._now.count(self._update.tokens_per_step, None)
-        self._teller.skipped(self.step, loss, norm)
+        self._reporter.skipped(self.step, loss, norm)
 
     def _go_back(self) -> None:
         """Go on from the last good checkpoint, at half the rate."""
         self._steps.drop()
-        self._keeper.finish()
+        self._writer.finish()
         self._group.wait_for_all()  # what the first process has saved can be read by all
         before, folder = self._now, self._material.folder
         diverged_at = self.step + 1
@@ -243,8 +245,8 @@ class Trainer:
         if self._group.first:
             checkpoint.remove_after(folder, self.step)
             snapshots.remove_after(folder, self.step)
-        self._teller.gone_back(self._now, diverged_at)
-        self.tell_begun()
+        self._reporter.gone_back(self._now, diverged_at)
+        self.report_start()
         self._catch_up()
 
     def _fitting(self, action: Callable[[], _T], step: int) -> _T:
@@ -255,7 +257,7 @@ class Trainer:
         def halved(smaller: Settings) -> None:
             self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
             self._now.note(batch_size=smaller.training.batch_size)
-            self._teller.halved(smaller, step + 1)
+            self._reporter.halved(smaller, step + 1)
 
         return fitting(self._update, self._compute.device, action, halved)
 
@@ -269,11 +271,11 @@ class Trainer:
         if loss is None:
             return False
         best = self._now.measured(loss)
-        self._keeper.tell(Evaluated(self.step, loss, best))
+        self._writer.report(Evaluated(self.step, loss, best))
         writer, texts = self._update.writer(), self._material
         if writer is not None and not evaluation.say_samples(
             writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._batches.answers_only,
-            lambda prompt, text: self._keeper.tell(SampleWritten(self.step, prompt, text)),
+            lambda prompt, text: self._writer.report(SampleWritten(self.step, prompt, text)),
         ):  # fmt: skip
             self._job.report(Notice(_("There was not enough memory to let the model write."), "warning"))
         return best

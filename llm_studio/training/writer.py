@@ -70,7 +70,7 @@ class RunWriter:
         finally:
             self._thread.shutdown()
 
-    def tell(self, event: Event) -> None:
+    def report(self, event: Event) -> None:
         """Write an event to the log, and report it."""
         try:
             self._log.write(event)
@@ -125,7 +125,7 @@ class RunWriter:
         finally:
             self._written = self._task = None
         if event:
-            self.tell(event)
+            self.report(event)
 
     def _try_again(self, error: StorageError, action: Callable[[], _T]) -> _T:
         """Do `action` as soon as the disk lets it.
@@ -134,14 +134,14 @@ class RunWriter:
         """
         full = isinstance(error, DiskFullError)
         if _is_for_good(error):
-            return action()  # once more: the folder may have been renamed in the midst of it
+            return action()  # once more: the folder may have been renamed during it
         to_do = (
             _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save.")
             if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(
                 n=number(round(_PATIENCE)))
         )  # fmt: skip
         self._job.report(Notice(_("The training waits: {reason}").format(reason=error.what), "warning", to_do))
-        self._tell_waiting(True)
+        self._report_waiting(True)
         until = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -155,14 +155,14 @@ class RunWriter:
                 continue
             except Cancelled:
                 raise NotSavedError(error) from error
-            self._tell_waiting(False)
+            self._report_waiting(False)
             self._job.report(Notice(
                 _("There is room on the disk again: the training goes on.") if full else
                 _("The disk can be written to again: the training goes on.")
             ))  # fmt: skip
             return done
 
-    def _tell_waiting(self, waits: bool) -> None:
+    def _report_waiting(self, waits: bool) -> None:
         with contextlib.suppress(StorageError):  # the record may have no room either
             self._waiting(waits)
 
@@ -176,9 +176,9 @@ def _is_for_good(error: StorageError) -> bool:
 
 
 class NullRunWriter(RunWriter):
-    """Writes nothing, in the processes of a training that aren't the first."""
+    """Writes nothing, in the processes of a training run that aren't the first."""
 
-    def tell(self, event: Event) -> None:
+    def report(self, event: Event) -> None:
         """The first process tells."""
 
     def cut_log(self, step: int, evaluated: bool) -> None:

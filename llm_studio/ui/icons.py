@@ -91,7 +91,7 @@ def _drawn(name: str, color: str, disabled: str) -> QIcon:
 
 
 class _Painter(QObject):
-    """Paints the icon of its parent anew when the theme changes."""
+    """Paints the icon of its parent again when the theme changes."""
 
     def __init__(self, target: "QAbstractButton | QAction", name: str, color: str) -> None:
         super().__init__(target)

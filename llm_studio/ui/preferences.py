@@ -25,7 +25,7 @@ class Preferences:
     geometry: str = ""
     """Where the window was, as Qt writes it, in base 64."""
     spare_threads: int = 0
-    """Processor cores that a training leaves to the window and other programs."""
+    """Processor cores that a training run leaves to the window and other programs."""
     keep_awake: bool = True
     tab: str = "data"
 

@@ -1,4 +1,4 @@
-"""Advice on a model before it is trained: what doesn't fit together, in plain words, and what would mend it.
+"""Advice on a model before it is trained: what doesn't fit together, in plain words, and what would fix it.
 
 The limits are rules of thumb from experiments: about 20 tokens for each parameter make the best use of a computation
 (Hoffmann et al. 2022); text seen again teaches nearly as much up to four passes and next to nothing after sixteen
@@ -47,7 +47,7 @@ class Plan:
     settings: Settings
     cost: Cost
     memory: int | None = None
-    """Bytes that a training may use."""
+    """Bytes that a training run may use."""
     seconds_per_step: float | None = None
 
     @property
@@ -69,7 +69,7 @@ class Plan:
 
 
 def advice(plan: Plan) -> list[Advice]:
-    """What there is to say, the most important first."""
+    """What can be said, the most important first."""
     found = (rule(plan) for rule in _RULES)
     return [piece for piece in found if piece is not None]
 
@@ -123,7 +123,7 @@ def _material(plan: Plan) -> Advice | None:
                       _("Add texts"), tab="data")  # fmt: skip
     if standing.tokenizer.value == "out of date":
         return Advice("tokenizer", _("The vocabulary, the texts or the tokenizer's settings have changed: the "
-                                     "tokenizer should be trained anew before the model."),
+                                     "tokenizer should be retrained before the model."),
                       _("Go to Tokenizer"), tab="tokenizer")  # fmt: skip
     if plan.here.tokens is None or standing.tokens.value != "ready":
         return Advice("tokens", _("The tokens aren't prepared yet. With them the time can be measured here."),
@@ -176,13 +176,13 @@ def _few_texts(plan: Plan) -> Advice | None:
 
 
 def _vocabulary(plan: Plan) -> Advice | None:
-    asked, times = plan.settings.model.vocab_size, plan.tokens / plan.cost.vocab_size
+    requested, times = plan.settings.model.vocab_size, plan.tokens / plan.cost.vocab_size
     fitting = 2 ** int(math.log2(max(_SMALLEST_VOCABULARY, plan.tokens / TIMES_PER_TOKEN)))
-    if not plan.tokens or times >= TIMES_PER_TOKEN / 2 or fitting >= min(asked, plan.cost.vocab_size):
+    if not plan.tokens or times >= TIMES_PER_TOKEN / 2 or fitting >= min(requested, plan.cost.vocab_size):
         return None
     share = plan.cost.parts.embedding / plan.cost.parts.total
     text = _("A vocabulary of {size} is large for these texts: each token comes only {times} times on average, and the "
-             "embedding takes {share} of all parameters. The tokenizer is then to be trained anew.")  # fmt: skip
+             "embedding takes {share} of all parameters. The tokenizer is then to be retrained.")  # fmt: skip
     text = text.format(size=number(plan.cost.vocab_size), times=number(times), share=f"{number(100 * share)} %")
     return Advice("vocabulary", text, _("Ask for {size} tokens").format(size=number(fitting)),
                   {"model.vocab_size": fitting})  # fmt: skip
@@ -195,7 +195,7 @@ def _time(plan: Plan) -> Advice | None:
     if seconds <= LONG_SECONDS:
         return None
     text = _("At the speed measured here the training takes {time}. A shorter one shows sooner whether all is well; "
-             "a run can be gone on with.").format(time=duration(seconds))  # fmt: skip
+             "a run can be resumed.").format(time=duration(seconds))  # fmt: skip
     return _with_steps("time", text, plan, EVENING_SECONDS / plan.seconds_per_step)
 
 

@@ -133,20 +133,20 @@ def token_facts(project: Project) -> TokenFacts | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """What trainings run on here, in a line for the window's head."""
+    """What training runs run on here, in a line for the window's head."""
 
     line: str
     has_gpu: bool
     why_no_gpu: str
     memory: int
-    """Bytes that a training may use now."""
+    """Bytes that a training run may use now."""
     cores: int
     problem: str = ""
     """Why the torch that was fetched for the graphics card isn't used, "" where nothing is in the way."""
 
 
 def leave_cores(count: int) -> None:
-    """Let trainings that begin from now on leave so many cores to the window and to other programs."""
+    """Let training runs that begin from now on leave so many cores to the window and to other programs."""
     device.leave_cores(count)
 
 
@@ -170,5 +170,5 @@ def machine() -> Machine:
     processor = _("Processor")
     why = f"{reason.what} {reason.cure}" if reason else ""
     found = pack.installed()
-    problem = found.told if found else ""
+    problem = found.summary if found else ""
     return Machine(f"{processor} · {count} · {short}", False, why, memory, cores, problem)

@@ -88,8 +88,8 @@ def steps(project: Project) -> Steps:
 
 def tokenizer_inputs(settings: Settings, corpus: str) -> dict[str, str]:
     """Fingerprints of what a tokenizer is trained from."""
-    asked = settings.tokenizer.model_dump() | {"vocab_size": settings.model.vocab_size}
-    return {"corpus": corpus, "settings": files.fingerprint(asked)}
+    requested = settings.tokenizer.model_dump() | {"vocab_size": settings.model.vocab_size}
+    return {"corpus": corpus, "settings": files.fingerprint(requested)}
 
 
 def _tokenizer_fingerprint(project: Project) -> str | None:
@@ -137,11 +137,11 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
     )
 
 
-def _real_vocab_size(project: Project, asked: int) -> int:
-    """How many tokens the tokenizer has that was trained for `asked` of them; `asked` where there is none."""
+def _real_vocab_size(project: Project, requested: int) -> int:
+    """How many tokens the tokenizer has that was trained for `requested` of them; `requested` where there is none."""
     recorded = files.read_json(project.tokenizer_meta) or {}
     size = recorded.get("vocab_size")
-    if recorded.get("asked") != asked or not isinstance(size, int):
-        return asked
+    if recorded.get("asked") != requested or not isinstance(size, int):
+        return requested
     here = files.read_json(project.tokenizer_file)
-    return size if here and recorded.get("fingerprint") == files.fingerprint(here) else asked
+    return size if here and recorded.get("fingerprint") == files.fingerprint(here) else requested

@@ -42,11 +42,11 @@ class QuickStart:
 def quickstart(
     root: Path, language: str, job: Job, say: Callable[[str], None], max_steps: int | None = None
 ) -> QuickStart:
-    """Make the project at `root`, or go on with it, from stories to a model that writes.
+    """Make the project at `root`, or continue with it, from stories to a model that writes.
 
     `say` is told each step by name ("new", "download", "tokenizer", "tokens", "train", "generate") as it begins.
     Where `max_steps` isn't given, so many are trained as this machine does in less than two minutes. A project that
-    is there keeps its language, and its last run is gone on with if it was interrupted.
+    is there keeps its language, and its last run is resumed if it was interrupted.
     """
     project = _project(root, language, say)
     language = project.settings().project.language
@@ -102,7 +102,7 @@ def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:
 
 
 def _interrupted_run(project: Project) -> str | None:
-    """The last run, if it can be gone on with on the tokens that are there."""
+    """The last run, if it can be resumed on the tokens that are there."""
     from llm_studio.data.tokens.dataset import open_tokens
     from llm_studio.runs import checkpoint, registry
 

@@ -65,9 +65,9 @@ def _written(folder: Path, megabytes: float) -> tuple[Project, int, float]:
 def _memory(project: Project, documents: int, megabytes: float, name: str, rules: dict[str, object]) -> None:
     projects.change_settings(project, {**rules, "tokenizer.max_megabytes": 50})
     steps = [_in_a_process(step, project.root) for step in ("plan", "tokenizer", "prepare")]
-    told = ", ".join(f"{step['name']} {step['peak_mb']:.0f} MB in {step['seconds']:.0f} s" for step in steps)
+    summary = ", ".join(f"{step['name']} {step['peak_mb']:.0f} MB in {step['seconds']:.0f} s" for step in steps)
     speed, each = megabytes / steps[0]["seconds"], steps[0]["plan_bytes"] / documents
-    print(f"{megabytes:.0f} MB, {name}: peak memory {told}; plan {speed:.1f} MB/s, {each:.1f} bytes a document, "
+    print(f"{megabytes:.0f} MB, {name}: peak memory {summary}; plan {speed:.1f} MB/s, {each:.1f} bytes a document, "
           f"{steps[0]['kept']} kept", flush=True)  # fmt: skip
 
 

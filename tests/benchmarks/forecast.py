@@ -34,9 +34,9 @@ def main() -> None:
             ("time, formula", "seconds_formula", seconds, "s/step"),
             ("time, probe", "seconds", seconds, "s/step"),
         ):
-            told = found[key] / 1e6 if unit == "MB" else found[key]
-            print(f"{preset:6} {name:16} {told:9.3f} {unit:6} measured {real:9.3f}  {100 * (told / real - 1):+.0f} %",
-                  flush=True)  # fmt: skip
+            summary = found[key] / 1e6 if unit == "MB" else found[key]
+            error = 100 * (summary / real - 1)
+            print(f"{preset:6} {name:16} {summary:9.3f} {unit:6} measured {real:9.3f}  {error:+.0f} %", flush=True)
         print(f"{preset:6} fit: {found['fit']}", flush=True)
 
 
@@ -52,7 +52,7 @@ def _apart(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
-def prepare_and_tell(preset: str, folder: str) -> None:
+def prepare_and_report(preset: str, folder: str) -> None:
     """Make a project with random words and print its forecast."""
     from llm_studio.jobs import Job
     from llm_studio.workflows import projects
@@ -123,4 +123,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 3:
         train_here(*sys.argv[1:3])
     else:
-        prepare_and_tell(*sys.argv[1:3])
+        prepare_and_report(*sys.argv[1:3])

@@ -132,9 +132,9 @@ def _run_peer(peer: Path, data: Path, options: dict, threads: int) -> Ran:
 def _run_ours(data: Path, options: dict, threads: int) -> Ran:
     command = [sys.executable, "-m", "tests.benchmarks.ours", str(data), json.dumps(options)]
     output, memory = _run(command, ROOT, threads)
-    told = json.loads(output.splitlines()[-1])
-    losses = {int(step): loss for step, loss in told["losses"].items()}
-    return Ran(told["seconds"], losses, memory, told["parameters"] / 1e6)
+    summary = json.loads(output.splitlines()[-1])
+    losses = {int(step): loss for step, loss in summary["losses"].items()}
+    return Ran(summary["seconds"], losses, memory, summary["parameters"] / 1e6)
 
 
 def _run(command: list[str], folder: Path, threads: int) -> tuple[str, int]:

@@ -19,5 +19,5 @@ LONG = "A long text with many words in it. " * 20
     ({"text": [None, None], "content": [LONG, None]}, "content"),
     ({"id": [1], "label": [0.5]}, None), ({}, None), ({"text": []}, None),
 ])  # fmt: skip
-def test_the_likeliest_column_is_taken(columns: Mapping[str, Sequence[object]], guess: str | None) -> None:
+def test_the_most_likely_column_is_taken(columns: Mapping[str, Sequence[object]], guess: str | None) -> None:
     assert guess_text_column(columns) == guess

@@ -20,7 +20,7 @@ from llm_studio.errors import Cancelled, DataError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
 
-anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+second = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 SHORT = DataSettings(min_characters=1)
 
 
@@ -67,7 +67,7 @@ data_settings = st.builds(
 )
 
 
-@anew
+@second
 @given(st.lists(documents, min_size=1, max_size=3), data_settings)
 def test_both_sides_together_are_every_kept_document(
     tmp_path: Path, lists: list[list[str]], settings: DataSettings

@@ -123,7 +123,7 @@ def test_each_source_is_where_the_meta_data_say(plan: CorpusPlan, tokenizer: Tok
             assert [tokenizer.decode(ids) for ids in part] == [t for name, t in everything if name == source.name]
 
 
-def test_the_meta_data_tell_all_that_is_needed_to_read_the_files(
+def test_the_meta_data_report_all_that_is_needed_to_read_the_files(
     plan: CorpusPlan, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     write_tokens(plan, tokenizer, tmp_path, "of the corpus", Job())
@@ -217,11 +217,11 @@ def test_a_disk_that_is_too_small_is_noticed_before_anything_is_written(
     tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = Texts(["once upon a time " * 10_000] * 12)  # two million characters
-    asked: list[int] = []
-    monkeypatch.setattr(dataset, "require_space", lambda _folder, needed: asked.append(needed))
+    requested: list[int] = []
+    monkeypatch.setattr(dataset, "require_space", lambda _folder, needed: requested.append(needed))
     write(texts, tokenizer, tmp_path)
     written = sum((tmp_path / name).stat().st_size for name in ("train.bin", "val.bin"))
-    assert asked == [pytest.approx(written, rel=0.01)]
+    assert requested == [pytest.approx(written, rel=0.01)]
 
     def refuse(_folder: Path, _needed: int) -> None:
         assert (tmp_path / "train.bin.partial").stat().st_size == 0

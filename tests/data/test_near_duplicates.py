@@ -67,7 +67,7 @@ def test_pairs_above_the_similarity_are_found_and_pairs_below_are_not(similarity
     assert not surely_not & removed
 
 
-def test_the_similarity_that_is_told_is_that_of_the_texts() -> None:
+def test_the_similarity_that_is_reported_is_that_of_the_texts() -> None:
     words = text_of(2000, 1)
     other = changed(words, 30)
     [pair] = found([" ".join(words), " ".join(other)], 0.6)

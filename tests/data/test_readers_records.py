@@ -21,10 +21,10 @@ from tests.data.making import documents, parquet, rows, written
 STORIES = [f'Story {n}: the fox; it said, "hello"\nand ran.' for n in range(30)]
 CHARACTERS = st.characters(exclude_categories=("Cs", "Cc"), include_characters="\n\t")
 TEXTS = st.lists(st.text(CHARACTERS, min_size=1, max_size=60).filter(lambda text: not text.isspace()), min_size=1)
-anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+again = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 
 
-@anew
+@again
 @given(TEXTS)
 def test_what_is_written_in_any_format_is_read_again(tmp_path: Path, texts: list[str]) -> None:
     records = [{"id": n, "text": text} for n, text in enumerate(texts)]
@@ -45,7 +45,7 @@ def test_what_is_written_in_any_format_is_read_again(tmp_path: Path, texts: list
         assert documents(written(tmp_path, name, content), text_field="text") == texts, name
 
 
-@anew
+@again
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=30)), st.integers(1, 40))
 def test_json_is_the_same_whatever_the_blocks_it_is_read_in(tmp_path: Path, texts: list[str], block: int) -> None:
     records = [{"text": f"x{text}", "n": 12, "more": {"a": [text]}} for text in texts] + [{"text": "z"}]
@@ -153,7 +153,7 @@ def test_a_table_without_names_gets_numbered_columns(tmp_path: Path) -> None:
     assert notices == ["a.csv: the field “2” was used as the text."]
 
 
-def test_rows_that_are_too_short_are_told(tmp_path: Path) -> None:
+def test_rows_that_are_too_short_are_reported(tmp_path: Path) -> None:
     notices: list[str] = []
     assert documents(written(tmp_path, "a.csv", "id,text\n1,one fox\n2\n\n3,two,more\n"), notices) == ["one fox", "two"]
     assert notices == ["a.csv: 1 row has fewer fields than there are columns."]
@@ -172,7 +172,7 @@ def test_huge_fields_are_read(tmp_path: Path) -> None:
     csv.field_size_limit(limit)
 
 
-def test_a_table_in_another_encoding_is_read_and_told(tmp_path: Path) -> None:
+def test_a_table_in_another_encoding_is_read_and_reported(tmp_path: Path) -> None:
     notices: list[str] = []
     texts = [f"L'été à l'école, où êtes-vous, élève n° {n} ?" for n in range(9)]
     stream = io.BytesIO(rows(texts, ";", ["id", "texte"]).encode("cp1252"))

@@ -26,7 +26,7 @@ from llm_studio.jobs import Job
 from .test_corpus import plan_of, sentences, texts_in
 from .test_languages import SENTENCES
 
-anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+second = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 ALL = dict.fromkeys((*TEXT_RULES, "remove_duplicates", "remove_near_duplicates"), True)
 
 
@@ -76,7 +76,7 @@ chosen_settings = st.fixed_dictionaries({name: st.booleans() for name in ALL}).m
 )
 
 
-@anew
+@second
 @given(texts_lists, chosen_settings)
 def test_no_document_nor_its_duplicate_is_on_both_sides(tmp_path: Path, texts: list[str], chosen: DataSettings) -> None:
     assume(any(text.strip() for text in texts[::2]))  # a source without text is refused

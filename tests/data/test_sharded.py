@@ -67,7 +67,7 @@ def test_a_part_that_the_manifest_doesnt_name_isnt_there(tmp_path: Path) -> None
     assert grown(tmp_path / "other", [["x"]]).sha256 != source.sha256
 
 
-def test_a_lost_part_is_told(tmp_path: Path) -> None:
+def test_a_lost_part_is_reported(tmp_path: Path) -> None:
     grown(tmp_path, [["one", "two"], ["three"]])
     (tmp_path / "grown.parquet" / "00001.parquet").unlink()
     with pytest.raises(SourceError, match="Remove this source and download it again"):

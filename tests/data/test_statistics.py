@@ -67,7 +67,7 @@ def test_the_figures_are_those_of_a_simple_count(tmp_path: Path) -> None:
     assert Statistics.from_json(found.to_json()) == found
 
 
-def test_duplicates_and_near_ones_are_told_apart(tmp_path: Path) -> None:
+def test_duplicates_and_near_ones_are_reported_apart(tmp_path: Path) -> None:
     texts = ["A cat sat.", "A dog ran.", "A cat sat.", "a  cat, sat!", "A cat sat. Down."]
     found = statistics_of(tmp_path / "1", {"a": texts, "b": ["A dog ran", "Else."]}, remove_duplicates=False)
     assert (found.sources["a"].duplicates, found.sources["a"].near_duplicates) == (1, 1)

@@ -19,7 +19,7 @@ from llm_studio.events import Progress
 from llm_studio.jobs import Job
 
 documents = st.lists(st.text(max_size=60), min_size=1, max_size=20)
-anew = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+again = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 
 
 def written(folder: Path, texts: list[str], name: str = "texts") -> Source:
@@ -38,7 +38,7 @@ def joined(chunks: Iterator[Chunk]) -> list[str]:
     return out
 
 
-@anew
+@again
 @given(documents)
 def test_what_is_written_is_read_again(tmp_path: Path, texts: list[str]) -> None:
     texts = [*texts, "a text that isn't blank"]

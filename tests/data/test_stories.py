@@ -50,7 +50,7 @@ plots:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_plot_can_be_told_and_has_a_fitting_length(language: str) -> None:
+def test_every_plot_can_be_reported_and_has_a_fitting_length(language: str) -> None:
     grammar = load_grammar(language)
     assert len(grammar.plots) >= 60
     assert len({plot.name for plot in grammar.plots}) == len(grammar.plots)

@@ -287,7 +287,7 @@ def test_quality_counts_tokens_words_and_characters_up_to_the_limit(tokenizer: T
     assert measured.tokens_per_word == measured.tokens / 6
 
 
-def test_what_goes_wrong_with_the_texts_is_told_as_it_is() -> None:
+def test_what_goes_wrong_with_the_texts_is_reported_as_it_is() -> None:
     with pytest.raises(SourceError, match="The file is damaged") as raised:
         learned(BrokenTexts(("hello",)))
     assert raised.value.to_do == "Add it again."

@@ -158,8 +158,8 @@ def test_a_tokenizer_without_the_markers_is_refused_before_anything_is_written(
 
 
 def test_questions_are_found_among_tokens(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    asked = ["Who is it?", "long " * 200, "Where?", "Who is it?"]
-    texts = [*(f"{USER}{question}{ASSISTANT}The cat." for question in asked), f"{USER}no answer"]
+    requested = ["Who is it?", "long " * 200, "Where?", "Who is it?"]
+    texts = [*(f"{USER}{question}{ASSISTANT}The cat." for question in requested), f"{USER}no answer"]
     ids, _counted = tokens_of([TextSpan("chat", text, True) for text in texts], tokenizer, tmp_path)
     assert example_questions(np.array(ids), tokenizer, 5) == ("Who is it?", "Where?")
     assert example_questions(np.array(ids), tokenizer, 1) == ("Who is it?",)

@@ -79,9 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(faults.errors.pop(0))
             return
         content, start = file.read_bytes(), 0
-        asked = self.headers.get("Range")
-        if asked and not faults.no_ranges:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
+        requested = self.headers.get("Range")
+        if requested and not faults.no_ranges:
+            start = int(requested.removeprefix("bytes=").rstrip("-"))
             if start >= len(content):
                 self.send_error(416)
                 return

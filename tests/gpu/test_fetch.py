@@ -30,7 +30,7 @@ def get(index: Index, target: Path, sha256: str = SUM, job: Job | None = None) -
 
 
 def ranges(index: Index) -> list[str]:
-    return [asked for method, _path, asked in index.requests if method == "GET"]
+    return [requested for method, _path, requested in index.requests if method == "GET"]
 
 
 def test_a_file_arrives_with_progress(folder: Path, tmp_path: Path) -> None:
@@ -38,8 +38,8 @@ def test_a_file_arrives_with_progress(folder: Path, tmp_path: Path) -> None:
     with serving(folder) as index:
         get(index, tmp_path / "here", job=Job(events.append))
     assert (tmp_path / "here").read_bytes() == CONTENT
-    told = [event for event in events if isinstance(event, Progress) and event.task == "Fetching"]
-    assert told[-1].done == told[-1].total == pytest.approx(len(CONTENT) / 1e6)
+    summary = [event for event in events if isinstance(event, Progress) and event.task == "Fetching"]
+    assert summary[-1].done == summary[-1].total == pytest.approx(len(CONTENT) / 1e6)
     assert [path.name for path in tmp_path.iterdir()] == ["served", "here"] or len(list(tmp_path.iterdir())) == 2
 
 
@@ -50,7 +50,7 @@ def test_cut_connections_are_gone_on_with(folder: Path, tmp_path: Path) -> None:
     assert ranges(index) == ["", "bytes=1000000-", "bytes=1500000-", "bytes=1500007-"]
 
 
-def test_a_server_that_begins_anew_each_time_gives_a_whole_file_too(folder: Path, tmp_path: Path) -> None:
+def test_a_server_that_begins_again_each_time_gives_a_whole_file_too(folder: Path, tmp_path: Path) -> None:
     with serving(folder, Faults(cut_after=[1_000_000], no_ranges=True)) as index:
         get(index, tmp_path / "here")
     assert (tmp_path / "here").read_bytes() == CONTENT

@@ -184,7 +184,7 @@ def test_a_fetch_that_was_stopped_goes_on_from_there(served: Path, monkeypatch: 
         offered = workflow.offer(Job())
         assert offered.here_already == 100
         workflow.install(offered, Job())
-        assert ("bytes=100-") in [asked for _method, _path, asked in index.requests]
+        assert ("bytes=100-") in [requested for _method, _path, requested in index.requests]
     assert start()[1] is True
 
 

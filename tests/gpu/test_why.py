@@ -43,7 +43,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch) -> None:
     (replace(NOTHING, cuda=(13, 0), driver=AMPERE), Reason.NO_ANSWER, "581.29 is new enough",
      ("Restart", "CUDA_VISIBLE_DEVICES"), False),
 ])  # fmt: skip
-def test_each_reason_is_told_with_its_cure(
+def test_each_reason_is_reported_with_its_cure(
     packaged: None, facts: Facts, reason: Reason, said: str, steps: tuple[str, str], pack: bool
 ) -> None:
     found = explain(facts)
@@ -114,7 +114,7 @@ def test_a_card_on_the_bus_is_seen_without_a_driver(tmp_path: Path, vendor: str,
     assert card._is_nvidia_display(tmp_path) == found
 
 
-def test_the_driver_is_asked_through_nvidias_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_driver_is_requested_through_nvidias_library(monkeypatch: pytest.MonkeyPatch) -> None:
     import pynvml
 
     monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)

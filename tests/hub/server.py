@@ -149,8 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(repository.tree(sha, inner, query.get("recursive", "").lower() in ("true", "1")))
         else:
             kind = self.headers.get("Content-Type", "")
-            asked: Any = json.loads(body) if "json" in kind else urllib.parse.parse_qs(body.decode())
-            self._json([entry for path in asked["paths"] if (entry := repository.entry(sha, path))])
+            requested: Any = json.loads(body) if "json" in kind else urllib.parse.parse_qs(body.decode())
+            self._json([entry for path in requested["paths"] if (entry := repository.entry(sha, path))])
 
     def _version(self, name: str, revision: str, card: bool = False) -> tuple[Repository, str] | None:
         """The data set at a revision, if it may be had; else the refusal is sent."""

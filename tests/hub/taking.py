@@ -26,7 +26,7 @@ def take(project: Project, wanted: DownloadRequest = TALES) -> Source:
     return download(project, wanted, Job())
 
 
-def take_and_tell(project: Project, wanted: DownloadRequest = TALES) -> tuple[Source, list[str]]:
+def take_and_report(project: Project, wanted: DownloadRequest = TALES) -> tuple[Source, list[str]]:
     """The source and the notices."""
     events: list[Event] = []
     source = download(project, wanted, Job(events.append))
@@ -35,12 +35,12 @@ def take_and_tell(project: Project, wanted: DownloadRequest = TALES) -> tuple[So
 
 def stopping_after(reports: int) -> Job:
     """A job that the user stops when it has told so much."""
-    told = 0
+    summary = 0
 
     def report(_event: Event) -> None:
-        nonlocal told
-        told += 1
-        if told == reports:
+        nonlocal summary
+        summary += 1
+        if summary == reports:
             job.request_stop()
 
     job = Job(report)

@@ -24,7 +24,7 @@ from llm_studio.project import Project
 from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, squeezed, stories, tales, zipped
-from tests.hub.taking import TALES, stopping_after, take, take_and_tell, texts_in
+from tests.hub.taking import TALES, stopping_after, take, take_and_report, texts_in
 
 
 def test_all_documents_come_once_and_in_order(hub: Hub, empty: Project) -> None:
@@ -56,9 +56,9 @@ def test_what_has_come_isnt_fetched_again(hub: Hub, empty: Project) -> None:
     fetched = {path for method, path, _ in hub.requests if method == "GET" and "/cdn/" in path}
     assert len(fetched) == 1 and "train-00001" in fetched.pop()
     hub.requests.clear()
-    _, told = take_and_tell(empty)
+    _, summary = take_and_report(empty)
     assert not hub.requests, "all is there"
-    assert "there already" in told[0]
+    assert "there already" in summary[0]
 
 
 def test_some_articles_dont_fetch_the_whole_dump(hub: Hub, empty: Project) -> None:
@@ -159,17 +159,17 @@ def test_a_killed_download_goes_on_where_it_was(hub: Hub, empty: Project) -> Non
     assert texts_in(empty) == stories(0, 2000)
 
 
-def test_a_newer_version_on_the_hub_is_told_and_the_old_one_gone_on_with(hub: Hub, empty: Project) -> None:
+def test_a_newer_version_on_the_hub_is_reported_and_the_old_one_gone_on_with(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     take(empty, DownloadRequest("me/tales", max_documents=100))
     hub.add("me/tales", {"train.parquet": parquet(["all", "different"])})
-    source, told = take_and_tell(empty)
-    assert "has changed on the hub since" in told[0]
+    source, summary = take_and_report(empty)
+    assert "has changed on the hub since" in summary[0]
     assert texts_in(empty) == stories(0, 2000)
     assert source.documents == 2000
 
 
-def test_a_version_that_the_hub_has_no_longer_is_told(hub: Hub, empty: Project) -> None:
+def test_a_version_that_the_hub_has_no_longer_is_reported(hub: Hub, empty: Project) -> None:
     repository = hub.add("me/tales", tales())
     take(empty, DownloadRequest("me/tales", max_documents=100))
     old = repository.sha
@@ -184,14 +184,14 @@ def test_progress_tells_documents_bytes_speed_and_time(hub: Hub, empty: Project)
     hub.add("me/tales", tales())
     events: list[Event] = []
     download(empty, DownloadRequest("me/tales", max_documents=1200), Job(events.append))
-    told = [event for event in events if isinstance(event, Fetched)]
-    assert [event.documents for event in told] == sorted(event.documents for event in told)
-    last = told[-1]
+    summary = [event for event in events if isinstance(event, Fetched)]
+    assert [event.documents for event in summary] == sorted(event.documents for event in summary)
+    last = summary[-1]
     assert (last.done, last.total, last.unit) == (1200, 1200, "documents")
     assert last.bytes > 100_000 and last.speed > 0 and last.seconds_left is not None
 
 
-def test_the_column_is_guessed_or_named_and_wrong_names_are_told(hub: Hub, empty: Project) -> None:
+def test_the_column_is_guessed_or_named_and_wrong_names_are_reported(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", {"train.parquet": parquet(stories(0, 30), column="story")})
     with pytest.raises(DownloadError, match=r"no field “text”.*id, story"):
         take(empty, DownloadRequest("me/tales", text_field="text"))
@@ -245,7 +245,7 @@ def test_records_without_text_are_passed_over(hub: Hub, empty: Project) -> None:
     assert texts_in(empty) == [text for n, text in enumerate(stories(0, 90)) if n % 3]
 
 
-def test_a_disk_without_room_is_told_before_and_keeps_what_came(
+def test_a_disk_without_room_is_reported_before_and_keeps_what_came(
     hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.add("me/tales", tales())
@@ -265,7 +265,7 @@ def test_a_disk_without_room_is_told_before_and_keeps_what_came(
     assert texts_in(empty) == stories(0, 2000)
 
 
-def test_a_removed_source_begins_anew(hub: Hub, empty: Project) -> None:
+def test_a_removed_source_begins_again(hub: Hub, empty: Project) -> None:
     hub.add("me/tales", tales())
     take(empty, DownloadRequest("me/tales", max_documents=10))
     store.remove_source(empty.raw, "tales")

@@ -56,7 +56,7 @@ def test_a_server_error_that_passes_goes_unnoticed(hub: Hub, empty: Project) -> 
 
 
 @pytest.mark.parametrize(("status", "sentence"), [(500, r"HTTP 500.*download will resume"), (429, "too many requests")])
-def test_one_that_stays_is_told_and_the_second_call_goes_on(
+def test_one_that_stays_is_reported_and_the_second_call_goes_on(
     hub: Hub, empty: Project, status: int, sentence: str
 ) -> None:
     begun(empty)
@@ -82,7 +82,7 @@ def test_a_connection_that_is_cut_for_good_keeps_what_came_through(hub: Hub, emp
     assert texts_in(empty) == stories(0, 2000)
 
 
-def test_a_truncated_file_is_told(hub: Hub, empty: Project) -> None:
+def test_a_truncated_file_is_reported(hub: Hub, empty: Project) -> None:
     begun(empty)
     hub.faults.truncated = 20_000
     with pytest.raises(DownloadError, match="doesn't match its checksum"):
@@ -93,14 +93,14 @@ def test_a_truncated_file_is_told(hub: Hub, empty: Project) -> None:
     assert texts_in(empty) == stories(0, 2000)
 
 
-def test_a_damaged_page_is_fetched_again_and_told_if_it_stays(hub: Hub, empty: Project) -> None:
+def test_a_damaged_page_is_fetched_again_and_reported_if_it_stays(hub: Hub, empty: Project) -> None:
     begun(empty)
     hub.faults.damaged = [12_000]
     take(empty)
     assert texts_in(empty) == stories(0, 2000)
 
 
-def test_damage_that_stays_is_told_and_what_came_before_is_kept(hub: Hub, empty: Project) -> None:
+def test_damage_that_stays_is_reported_and_what_came_before_is_kept(hub: Hub, empty: Project) -> None:
     content = bytearray(parquet(stories(0, 1000)))
     column = pq.ParquetFile(io.BytesIO(bytes(content))).metadata.row_group(5).column(1)
     content[column.file_offset or column.dictionary_page_offset or column.data_page_offset + 200] ^= 0xFF
@@ -139,10 +139,10 @@ def test_a_silence_is_ended_by_a_new_connection(hub: Hub, empty: Project, monkey
 
 def quickly_stopped(action) -> float:  # pyright: ignore
     """Seconds from the user's wish to the end of the job."""
-    job, asked = Job(), []
+    job, requested = Job(), []
 
     def stop() -> None:
-        asked.append(time.monotonic())
+        requested.append(time.monotonic())
         job.request_stop()
 
     timer = threading.Timer(0.7, stop)
@@ -151,7 +151,7 @@ def quickly_stopped(action) -> float:  # pyright: ignore
         action(job)
     finally:
         timer.join()
-    return time.monotonic() - asked[0]
+    return time.monotonic() - requested[0]
 
 
 def test_a_download_can_be_stopped_during_a_silence(hub: Hub, empty: Project) -> None:
@@ -237,7 +237,7 @@ def test_a_private_data_set_needs_the_token_which_is_shown_nowhere(
     assert TOKEN.encode() not in written
 
 
-def test_a_data_set_that_doesnt_exist_is_told(empty: Project) -> None:
+def test_a_data_set_that_doesnt_exist_is_reported(empty: Project) -> None:
     with pytest.raises(DownloadError, match="it doesn't exist"):  # the hub says 401 to who isn't logged in
         take(empty, DownloadRequest("me/nothing"))
 

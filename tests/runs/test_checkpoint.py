@@ -181,7 +181,7 @@ def test_losses_of_other_texts_are_not_compared(tmp_path: Path) -> None:
     assert best and best.step == 15
 
 
-def test_damaged_later_checkpoints_stay_until_the_run_has_saved_anew(tmp_path: Path) -> None:
+def test_damaged_later_checkpoints_stay_until_the_run_has_saved_again(tmp_path: Path) -> None:
     for step in (1, 2, 9):
         save(tmp_path, step)
     (checkpoint.folder(tmp_path, 9) / "checkpoint.json").unlink()

@@ -42,7 +42,7 @@ def test_runs_are_listed_oldest_first_and_other_folders_are_none(project: Projec
     assert names(project) == ["c", "a", "b"]
 
 
-def test_an_unknown_run_is_told_with_those_that_are_there(project: Project) -> None:
+def test_an_unknown_run_is_reported_with_those_that_are_there(project: Project) -> None:
     with pytest.raises(ProjectError, match=r"no run “x” here.*none"):
         registry.read(project, "x")
     made(project, "a", "2030-01-01")

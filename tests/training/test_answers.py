@@ -166,8 +166,8 @@ def test_the_baselines_are_of_the_same_tokens_as_the_loss(tokens: Tokens) -> Non
     counts = np.bincount(np.array(tokens.train)[1:][tokens.in_answer("train", np.arange(1, len(tokens.train)))],
                          minlength=tokens.vocab_size)  # fmt: skip
     probability = (counts + 1) / (counts.sum() + tokens.vocab_size)
-    asked = ids[1:][tokens.in_answer("validation", places)]
-    assert unigram_loss(tokens, answers=True) == pytest.approx(-np.log(probability[asked]).mean())
+    requested = ids[1:][tokens.in_answer("validation", places)]
+    assert unigram_loss(tokens, answers=True) == pytest.approx(-np.log(probability[requested]).mean())
     assert bigram_loss(tokens, answers=True) < unigram_loss(tokens, in_answer=True)
     assert bigram_loss(tokens, answers=True) != bigram_loss(tokens)
     assert tokens.fingerprint_for("answers") != tokens.fingerprint_for("all") == tokens.fingerprint

@@ -148,7 +148,7 @@ def test_losses_without_a_number_are_skipped_and_gone_back_from(
     assert recorder.recorded == (2 if len(bad) == 2 else 1)  # after a step back the optimizer's state lies elsewhere
 
 
-def test_smaller_micro_batches_are_recorded_anew(project: Project, recording: Any, room: Any) -> None:  # noqa: F811
+def test_smaller_micro_batches_are_recorded_again(project: Project, recording: Any, room: Any) -> None:  # noqa: F811
     changes = {**EXACT, "model.dropout": 0.0, "training.max_steps": 20, "training.eval_interval": 10}
     train(project, Job(), run="plain", changes=changes)
     recorder = Again()

@@ -68,8 +68,8 @@ def same(one: list[float], other: list[float]) -> bool:
 
 def test_the_curve_is_the_same_whatever_the_number_of_processes(project: Project) -> None:
     train(project, Job(), run="one")
-    told = launched(project, 2, "--name", "two")
-    assert told.count("is finished: 24 steps") == 1  # one process speaks
+    summary = launched(project, 2, "--name", "two")
+    assert summary.count("is finished: 24 steps") == 1  # one process speaks
     launched(project, 4, "--name", "four", "--set", "training.sharded=true")
     whole = curve(project, "one")
     assert whole[23] < whole[0] - 0.5
@@ -101,10 +101,10 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
         until_step(log, 6, process)
         workers = [p for p in psutil.Process(process.pid).children() if p.environ().get("RANK") == "1"]
         workers[0].kill()
-        _out, told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, told
+        _out, summary = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, summary
     assert registry.read(project, name).state == "finished" and registry.read(project, "older").step == 3
-    assert "Another process of this training has ended" in told
+    assert "Another process of this training has ended" in summary
     train(project, Job(), run="calm", changes={"training.max_steps": 160})
     assert same(curve(project, "calm", 160)[:100], curve(project, name, 160)[:100])  # rounding grows from step to step
 
@@ -124,11 +124,11 @@ def test_two_servers_go_on_when_a_process_of_one_is_killed(project: Project) -> 
         until_step(project.log_file("servers"), 6, servers[0])
         workers = [p for server in servers for p in psutil.Process(server.pid).children()]
         next(p for p in workers if p.environ().get("RANK") == "1").kill()
-        told = [server.communicate(timeout=PATIENCE)[1] for server in servers]
+        summary = [server.communicate(timeout=PATIENCE)[1] for server in servers]
     finally:
         for server in servers:
             server.kill()
-    assert [server.returncode for server in servers] == [0, 0], told
+    assert [server.returncode for server in servers] == [0, 0], summary
     assert registry.read(project, "servers").state == "finished" and len(curve(project, "servers", 40)) > 40
 
 
@@ -188,7 +188,7 @@ def test_processes_find_each_other_whatever_those_before_them_left_and_their_lau
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_a_process_that_waits_for_others_ends_when_asked_to(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_waits_for_others_ends_when_requested_to(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     launched_as = {"RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
                    "TORCHELASTIC_USE_AGENT_STORE": "True"}  # fmt: skip

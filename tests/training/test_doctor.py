@@ -72,7 +72,7 @@ def test_a_healthy_curve_is_left_in_peace_all_along(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_went_wrong_is_told_and_nothing_else(name: str) -> None:
+def test_what_went_wrong_is_reported_and_nothing_else(name: str) -> None:
     spoken = said(name)
     also = {"overfitting": {"few texts"}, "wild": {"stuck"}}.get(name, set[str]())
     assert {found.key for _step, found in spoken} - also == {WRONG[name]}
@@ -178,7 +178,7 @@ def test_a_run_extended_after_its_rate_had_fallen_is_left_in_peace() -> None:
         assert verdict(grown, replace(FACTS, changed_at=2000)) is None
 
 
-def test_a_trouble_after_the_settings_changed_is_told() -> None:
+def test_a_trouble_after_the_settings_changed_is_reported() -> None:
     curve = falling(4, 3000, 0.05, 0.01, 0.0)
     curve.losses[2500:] += np.linspace(0, 3, 500)
     found = verdict(curve, replace(FACTS, changed_at=2000))

@@ -63,8 +63,8 @@ def test_it_trains_as_if_it_had_been_in_smaller_parts_from_the_start(
     made = train(project, Job(said.append), run="large", changes=changes)
     assert made.finished
     assert_same_weights(project, "small", "large")
-    told = [text for text in notices(said) if "Memory ran out" in text]
-    assert len(told) == 2 and "4 parts of 2 sequences" in told[1]
+    summary = [text for text in notices(said) if "Memory ran out" in text]
+    assert len(summary) == 2 and "4 parts of 2 sequences" in summary[1]
     # what fits is recorded in the run, and in no settings of the project
     assert project.config_file.read_text(encoding="utf-8") == config
     newest = checkpoint.listed(registry.folder(project, "large"))[-1]

@@ -80,7 +80,7 @@ def test_a_run_may_go_on_with_another_optimizer(before: TrainingSettings, after:
 
 
 @both
-def test_without_its_state_it_begins_anew(settings: TrainingSettings) -> None:
+def test_without_its_state_it_begins_again(settings: TrainingSettings) -> None:
     fresh, used = model(), model()
     one, other = optimizer.build(fresh, settings), optimizer.build(used, settings)
     step(used, other, 5)

@@ -172,7 +172,7 @@ def tokens(project: Project) -> Iterator[Tokens]:
         yield found
 
 
-def test_a_feed_gives_what_was_drawn_for_a_step_in_whatever_order_they_are_asked_for(tokens: Tokens) -> None:
+def test_a_feed_gives_what_was_drawn_for_a_step_in_whatever_order_they_are_requested_for(tokens: Tokens) -> None:
     @settings(max_examples=25, deadline=None)
     @given(st.lists(st.integers(0, 5), max_size=12), st.booleans())
     def run(steps: list[int], ahead: bool) -> None:
@@ -205,7 +205,7 @@ def test_a_feed_draws_the_next_step_meanwhile(tokens: Tokens, monkeypatch: pytes
     assert drawn in ([3, 4, 5, 6], [3, 4, 5])  # the last may be called off
 
 
-def test_what_goes_wrong_in_the_feeds_thread_is_told_to_who_takes(
+def test_what_goes_wrong_in_the_feeds_thread_is_reported_to_who_takes(
     tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = batches.draw_sequences

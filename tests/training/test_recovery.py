@@ -52,7 +52,7 @@ def test_one_step_without_a_number_is_skipped_and_another_soon_after_is_gone_bac
     assert verdicts(nan + nan, warmup=100) == [(1, skip), (2, back)]
 
 
-def test_an_explosion_is_told_after_a_few_steps_and_not_after_one() -> None:
+def test_an_explosion_is_reported_after_a_few_steps_and_not_after_one() -> None:
     steady = falling(500)
     assert not verdicts([*steady, *[9.0] * (PATIENCE - 1), *steady[-50:]])
     assert verdicts([*steady, *[9.0] * 30]) == [(500 + PATIENCE, Verdict.GO_BACK)]
@@ -151,7 +151,7 @@ def of_kind(events: list[Event], kind: type[Event]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def test_a_poisoned_step_changes_no_weight_and_is_told(project: Project, poison: Any) -> None:
+def test_a_poisoned_step_changes_no_weight_and_is_reported(project: Project, poison: Any) -> None:
     train(project, Job(), run="clean", changes={"training.max_steps": 12})
     poison({13})
     said: list[Event] = []
@@ -242,8 +242,8 @@ def test_a_rate_far_too_high_is_lowered_three_times_then_given_up_with_advice(pr
     with pytest.raises(TrainingError, match=r"diverged 4 times.*lower training\.learning_rate"):
         train(project, Job(said.append), run="a", changes={**DIVERGING, "training.learning_rate": 10.0})
     assert [event.rate_factor for event in of_kind(said, RolledBack)] == [0.5, 0.25, 0.125]
-    told = [e.text for e in of_kind(said, Notice) if "diverged" in e.text]
-    assert len(told) == 3 and "goes back to step 0, and on with 0.125 times" in told[2]
+    summary = [e.text for e in of_kind(said, Notice) if "diverged" in e.text]
+    assert len(summary) == 3 and "goes back to step 0, and on with 0.125 times" in summary[2]
     assert registry.read(project, "a").state == "failed"
 
 

@@ -59,7 +59,7 @@ def test_the_record_holds_all_that_a_run_was_made_with(project: Project) -> None
     assert run.data and [r["step"] for r in records(project, "a", "step")] == list(range(1, 9))
 
 
-def test_what_differs_is_told(project: Project) -> None:
+def test_what_differs_is_reported(project: Project) -> None:
     train(project, StopAt(4).job, run="a", changes=UNUSUAL)
     train(project, Job(), run="a", resume=True, changes={"training.learning_rate": 1e-3})
     sources.add_stories(project, "en", 50, Job())
@@ -68,10 +68,10 @@ def test_what_differs_is_told(project: Project) -> None:
     changes = {"training.max_steps": 9, "training.threads": 2}
     made = train(project, Job(said.append), like="a", changes=changes).run
     assert (made.step, made.settings["model"]["d_model"]) == (9, 48)
-    told = notices(said)
-    assert any("“a” was trained on other tokens" in text for text in told)
-    assert any("settings of “a” were changed during the run, first after step 4" in text for text in told)
-    assert any("2 threads instead of cpu" in text for text in told)
+    summary = notices(said)
+    assert any("“a” was trained on other tokens" in text for text in summary)
+    assert any("settings of “a” were changed during the run, first after step 4" in text for text in summary)
+    assert any("2 threads instead of cpu" in text for text in summary)
 
 
 def test_one_that_began_with_another_s_weights_begins_with_them_again(project: Project) -> None:

@@ -170,7 +170,7 @@ def test_a_damaged_checkpoint_is_left_out_and_said(project: Project) -> None:
     assert_same_weights(project, "a", "b")
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_told(project: Project) -> None:
+def test_a_run_whose_checkpoints_are_all_damaged_is_reported(project: Project) -> None:
     train(project, StopAt(4).job, run="a")
     for saved in checkpoint.listed(project.checkpoints / "a"):
         (saved.path / "model.safetensors").unlink()
@@ -178,7 +178,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_told(project: Project) -> No
         train(project, Job(), run="a", resume=True)
 
 
-def test_a_finished_run_trains_further_when_asked_and_says_what_becomes_of_the_schedule(project: Project) -> None:
+def test_a_finished_run_trains_further_when_requested_and_says_what_becomes_of_the_schedule(project: Project) -> None:
     train(project, Job(), run="a")
     with pytest.raises(TrainingError, match=r"is finished: 30 steps.*training.max_steps=60"):
         train(project, Job(), run="a", resume=True)

@@ -85,8 +85,8 @@ def test_the_training_goes_on_while_a_checkpoint_is_written(project: Project, mo
     changes = {"training.max_steps": 10, "training.snapshot_megabytes": 0}
     assert train(project, Job(report), run="a", changes=changes).finished
     assert threading.main_thread() not in threads
-    told = [(e.kind, e.step) for e in said if isinstance(e, StepDone | CheckpointSaved)]
-    assert told.index(("step", 9)) < told.index(("checkpoint", 5)) < told.index(("checkpoint", 10))
+    summary = [(e.kind, e.step) for e in said if isinstance(e, StepDone | CheckpointSaved)]
+    assert summary.index(("step", 9)) < summary.index(("checkpoint", 5)) < summary.index(("checkpoint", 10))
     # what is written is what was there at that step, whatever was trained since
     train(project, StopAt(5).job, run="five", changes=changes)
     five, late = (checkpoint.read(checkpoint.folder(registry.folder(project, run), 5)) for run in ("five", "a"))
@@ -124,8 +124,8 @@ def test_what_the_disk_refuses_for_a_moment_is_written_later(project: Project, m
     monkeypatch.setattr(tensors, "write", sometimes)
     said: list[Event] = []
     assert train(project, Job(said.append), run="a", changes={"training.snapshot_megabytes": 0}).finished
-    told = [event.text for event in said if isinstance(event, Notice)]
-    assert any("The training waits" in text for text in told) and any("written to again" in text for text in told)
+    summary = [event.text for event in said if isinstance(event, Notice)]
+    assert any("The training waits" in text for text in summary) and any("written to again" in text for text in summary)
     assert [saved.step for saved in checkpoint.listed(project.checkpoints / "a")][-1] == 30
 
 
@@ -182,7 +182,7 @@ class Filler:
         self._file.unlink(missing_ok=True)
 
     @property
-    def told(self) -> list[str]:
+    def summary(self) -> list[str]:
         return [event.text for event in self.said if isinstance(event, Notice)]
 
 
@@ -198,8 +198,8 @@ def test_a_training_waits_for_room_on_the_disk_and_then_goes_on(project: Project
 
     filler = Filler(small_disk, 12, then)
     assert train(there, Job(filler), run="full").finished
-    waits = [text for text in filler.told if text.startswith("The training waits: The disk is full")]
-    assert waits and len([text for text in filler.told if "room on the disk again" in text]) == len(waits)
+    waits = [text for text in filler.summary if text.startswith("The training waits: The disk is full")]
+    assert waits and len([text for text in filler.summary if "room on the disk again" in text]) == len(waits)
     assert states[0] in ("running", "waiting")  # the record itself may have had no room
     assert [r["step"] for r in records(there, "full", "step")] == list(range(1, 31))
     one, other = (checkpoint.listed(p.checkpoints / run)[-1] for p, run in ((project, "whole"), (there, "full")))
@@ -223,7 +223,7 @@ def test_a_stop_while_the_disk_is_full_takes_effect_at_once_and_says_what_is_los
     made = train(there, job, run="full")
     assert time.monotonic() - stopped < 20
     assert not made.finished and (made.run.state, made.run.step) == ("stopped", 10)
-    assert "Stopped while nothing could be saved: what was done after step 10 is lost." in filler.told
+    assert "Stopped while nothing could be saved: what was done after step 10 is lost." in filler.summary
     filler.make_room()
     assert train(there, Job(), run="full", resume=True).finished
     assert [r["step"] for r in records(there, "full", "step")] == list(range(1, 31))
@@ -275,14 +275,14 @@ def test_a_log_keeps_what_a_full_disk_refuses(tmp_path: Path) -> None:
     waited: list[bool] = []
     written = log.RunLog(tmp_path / "a.jsonl")
     events = [StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0) for step in range(1, 5)]
-    with written, RunWriter(written, job, waited.append) as keeper:
-        keeper.tell(events[0])
+    with written, RunWriter(written, job, waited.append) as writer:
+        writer.report(events[0])
         assert written._stream
         disk = Full(written._stream, 30)
         written._stream = disk  # pyright: ignore[reportAttributeAccessIssue]
         threading.Timer(0.3, lambda: setattr(disk, "room", 10**6)).start()
         for event in events[1:]:
-            keeper.tell(event)
+            writer.report(event)
     assert waited == [True, False]
     assert [record["step"] for record in log.read(tmp_path / "a.jsonl")] == [1, 2, 3, 4]
     assert [event for event in said if isinstance(event, StepDone)] == events
@@ -294,22 +294,22 @@ def test_a_log_waits_for_room_to_be_cut(small_disk: Path) -> None:
 
     filler = Filler(small_disk, 40, then)
     written = log.RunLog(small_disk / "a.jsonl")
-    with written, RunWriter(written, Job(filler)) as keeper:
+    with written, RunWriter(written, Job(filler)) as writer:
         for step in range(1, 41):
-            keeper.tell(StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0))
-        keeper.cut_log(30, evaluated=True)
-        keeper.tell(StepDone(31, 3.0, 0.1, 1.0, 31, 1.0, 1.0))
+            writer.report(StepDone(step, 3.0, 0.1, 1.0, step, 1.0, 1.0))
+        writer.cut_log(30, evaluated=True)
+        writer.report(StepDone(31, 3.0, 0.1, 1.0, 31, 1.0, 1.0))
     assert [record["step"] for record in log.read(small_disk / "a.jsonl")] == list(range(1, 32))
-    assert len(filler.told) == 2 and "room on the disk again" in filler.told[1]
+    assert len(filler.summary) == 2 and "room on the disk again" in filler.summary[1]
 
 
-def test_what_waits_to_be_written_when_a_stop_comes_is_told_as_lost(tmp_path: Path) -> None:
+def test_what_waits_to_be_written_when_a_stop_comes_is_reported_as_lost(tmp_path: Path) -> None:
     def full() -> None:
         raise DiskFullError("The disk is full.")
 
     job = Job()
-    with log.RunLog(tmp_path / "a.jsonl") as written, pytest.raises(NotSavedError), RunWriter(written, job) as keeper:
-        keeper.write(full)
+    with log.RunLog(tmp_path / "a.jsonl") as written, pytest.raises(NotSavedError), RunWriter(written, job) as writer:
+        writer.write(full)
         threading.Timer(0.2, job.request_stop).start()
 
 

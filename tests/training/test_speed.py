@@ -18,5 +18,5 @@ def test_a_processor_that_was_busy_is_measured_again(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(speed, "_FRESH", -1.0)
     again = speed.of_this_machine(settings, 500, compute)
     assert all(now >= before for now, before in zip(astuple(again), astuple(first), strict=True))
-    told = [step_seconds(settings.model, 500, 8, figures, muon=True) for figures in (first, again)]
-    assert told[1].micro_batch <= told[0].micro_batch
+    summary = [step_seconds(settings.model, 500, 8, figures, muon=True) for figures in (first, again)]
+    assert summary[1].micro_batch <= summary[0].micro_batch

@@ -51,7 +51,7 @@ def test_the_fastest_is_taken_and_an_equal_run_takes_it_untried(tried: list[int]
     assert tried == []
 
 
-def test_another_model_is_tried_anew(tried: list[int]) -> None:
+def test_another_model_is_tried_again(tried: list[int]) -> None:
     compute()
     tried.clear()
     assert compute(**{"model.d_ff": 64}).threads == 3

@@ -16,13 +16,13 @@ def sentences(losses: list[float], warmup: int = 100) -> list[tuple[int, str]]:
     return [(step, text) for step, text in said if text]
 
 
-def test_a_loss_that_stays_at_chance_is_told_once() -> None:
+def test_a_loss_that_stays_at_chance_is_reported_once() -> None:
     noise = random.Random(1)
     found = sentences([math.log(1000) + noise.gauss(0, 0.05) for _ in range(2000)])
     assert len(found) == 1 and found[0][0] == 300 and "Nothing is learned" in found[0][1]
 
 
-def test_a_loss_that_falls_is_not_told() -> None:
+def test_a_loss_that_falls_is_not_reported() -> None:
     noise = random.Random(1)
     assert not sentences([4 + 3 * math.exp(-step / 200) + noise.gauss(0, 0.1) for step in range(2000)])
 
@@ -38,14 +38,14 @@ def paces(seconds: list[float], device: str = "cpu") -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("device, word", [("cpu", "processor"), ("cuda", "graphics card")])
-def test_steps_that_suddenly_take_many_times_as_long_are_told_once(device: str, word: str) -> None:
+def test_steps_that_suddenly_take_many_times_as_long_are_reported_once(device: str, word: str) -> None:
     chance = random.Random(2)
     found = paces([chance.uniform(0.9, 1.1) for _ in range(100)] + [chance.uniform(18, 22) for _ in range(300)], device)
     assert [step for step, _ in found] == [120]
     assert word in found[0][1] and any(f"take {times} times" in found[0][1] for times in (18, 19, 20, 21, 22))
 
 
-def test_steps_that_are_slow_again_after_a_recovery_are_told_again() -> None:
+def test_steps_that_are_slow_again_after_a_recovery_are_reported_again() -> None:
     assert [step for step, _ in paces(3 * ([1.0] * 40 + [5.0] * 40))] == [60, 140, 220]
 
 
@@ -54,8 +54,8 @@ def test_uneven_steps_and_short_pauses_are_left_in_peace(seconds: list[float], p
     assert not paces(seconds + [100.0] * pause + [1.0] * 30)
 
 
-def test_steps_done_in_another_way_are_measured_anew() -> None:
+def test_steps_done_in_another_way_are_measured_again() -> None:
     pace = SpeedMonitor("cpu")
     said = [pace.warning(1.0) for _ in range(50)]
-    pace.begin_anew()
+    pace.reset()
     assert not any(said + [pace.warning(10.0) for _ in range(50)])

@@ -76,8 +76,8 @@ def driver(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[Driver]
     window.pages_made.connect(lambda: there.append(True))
     window.show()
     window.start("")
-    qtbot.waitUntil(lambda: bool(there or made.told), timeout=60_000)
-    assert not made.told, made.told
+    qtbot.waitUntil(lambda: bool(there or made.summary), timeout=60_000)
+    assert not made.summary, made.summary
     made.settle()
     yield made
     made.end()

@@ -21,9 +21,9 @@ class Driver:
 
     def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
         self.window, self.qtbot, self.session = window, qtbot, window.session
-        self.told: list[BaseException] = []
+        self.summary: list[BaseException] = []
         self.results: dict[str, Any] = {}
-        self.session.problem.connect(self.told.append)
+        self.session.problem.connect(self.summary.append)
         self.session.succeeded.connect(self._keep)
 
     def _keep(self, key: str, result: object) -> None:

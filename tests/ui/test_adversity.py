@@ -28,7 +28,7 @@ def test_a_damaged_place_of_the_window_is_passed_over(qtbot: QtBot, geometry: st
     assert (window.width(), window.height()) == (1360, 860)
 
 
-def test_an_error_that_goes_on_is_told_once(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_goes_on_is_reported_once(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problem, "_AGAIN_AFTER", 0.0)  # every one comes long after the one before
     for _again in range(5):
         driver.session.problem.emit(RuntimeError("in a timer"))
@@ -53,7 +53,7 @@ def test_the_button_of_the_log_raises_nothing_where_its_folder_cant_be_made(
     driver.click("Close", driver.problem())
 
 
-def test_a_file_that_fails_unforeseen_is_told_of_and_the_others_are_looked_at(
+def test_a_file_that_fails_unforeseen_is_reported_of_and_the_others_are_looked_at(
     opened: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = sources.look
@@ -83,11 +83,11 @@ def test_a_place_with_the_home_of_nobody_is_taken_as_it_stands(driver: Driver) -
     assert dialog.root().parent.name == "~nobody-of-this-name"
     dialog.reject()
     driver.window.show_settings()
-    asked = driver.dialog(SettingsDialog)
-    asked.folder.setText("~nobody-of-this-name")
-    asked.folder.editingFinished.emit()
-    assert asked.problem.isVisible()
-    asked.reject()
+    requested = driver.dialog(SettingsDialog)
+    requested.folder.setText("~nobody-of-this-name")
+    requested.folder.editingFinished.emit()
+    assert requested.problem.isVisible()
+    requested.reject()
 
 
 def test_a_new_project_can_be_made_elsewhere_while_the_folder_of_projects_is_away(

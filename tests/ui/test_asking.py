@@ -49,7 +49,9 @@ def send(driver: Driver, page: Any, text: str) -> chats.Turn:
     return page.talk.chat.turns[-1]
 
 
-def test_a_model_of_conversations_is_asked_unless_the_switch_says_otherwise(driver: Driver, talker: Project) -> None:
+def test_a_model_of_conversations_is_requested_unless_the_switch_says_otherwise(
+    driver: Driver, talker: Project
+) -> None:
     page = ready(driver, talker)
     assert page.talk.asking.asks() and not page.talk.go.isEnabled(), "nothing is asked yet"
     driver.qtbot.keyClick(page.talk.box, Qt.Key.Key_Return)

@@ -35,7 +35,7 @@ def test_a_disk_that_takes_nothing(opened: Driver, monkeypatch: pytest.MonkeyPat
     opened.session.change_settings({"training.seed": 99})
     opened.settle()
     monkeypatch.undo()
-    assert len(opened.told) == 1
+    assert len(opened.summary) == 1
     said = f"{opened.problem().what.text()} {opened.problem().to_do.text()}"
     assert words in said.lower() or "written" in said
     assert opened.session.project.config_file.read_text(encoding="utf-8") == before  # type: ignore[union-attr]
@@ -52,7 +52,7 @@ def test_memory_that_runs_out(opened: Driver) -> None:
     works(opened)
 
 
-def test_an_exception_in_a_slot_or_a_thread_is_told_once(
+def test_an_exception_in_a_slot_or_a_thread_is_reported_once(
     driver: Driver, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
@@ -81,7 +81,7 @@ def test_a_project_deleted_while_its_training_runs(opened: Driver) -> None:
     opened.session.refresh()
     opened.settle()
     assert opened.session.project is None
-    assert len({str(error) for error in opened.told}) == len(opened.told), "nothing is told twice"
+    assert len({str(error) for error in opened.summary}) == len(opened.summary), "nothing is told twice"
 
 
 def test_another_command_that_trains_the_same_run(opened: Driver) -> None:

@@ -110,7 +110,7 @@ def test_a_switch_in_the_card_is_written_and_shown_again(mixed: Driver) -> None:
     rules.languages.editingFinished.emit()
     mixed.settle()
     assert list(page.project.settings().data.languages) == ["en", "fr"]
-    assert mixed.told, "an unknown language is told"
+    assert mixed.summary, "an unknown language is told"
 
 
 def test_a_weight_changes_the_share_in_training(mixed: Driver) -> None:

@@ -144,6 +144,6 @@ def test_two_thousand_random_actions_break_nothing(
         dialog.close()
     opened.session.stop_all()
     opened.settle()
-    bugs = [error for error in opened.told if not isinstance(error, StudioError)]
+    bugs = [error for error in opened.summary if not isinstance(error, StudioError)]
     assert not bugs, (bugs, monkey.done[-15:])
     assert opened.session.is_idle()

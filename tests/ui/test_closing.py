@@ -43,7 +43,7 @@ def test_a_second_close_waits_for_the_save_as_the_first_does(driver: Driver) -> 
     driver.qtbot.waitUntil(lambda: not driver.window.isVisible(), timeout=LONG)
 
 
-def test_a_job_that_began_after_the_answer_is_asked_about(driver: Driver) -> None:
+def test_a_job_that_began_after_the_answer_is_requested_about(driver: Driver) -> None:
     saved = threading.Event()
     driver.session.start(BackgroundJob("training", until_stopped(lambda: saved.wait(20)), "Training"))
     quit_and_save(driver)
@@ -53,7 +53,7 @@ def test_a_job_that_began_after_the_answer_is_asked_about(driver: Driver) -> Non
     driver.qtbot.waitUntil(lambda: not driver.window.isVisible(), timeout=LONG)
 
 
-def test_a_save_that_failed_is_told_before_the_window_closes(driver: Driver) -> None:
+def test_a_save_that_failed_is_reported_before_the_window_closes(driver: Driver) -> None:
     def fail() -> None:
         raise StorageError("The disk is full.", "Make room.")
 

@@ -164,10 +164,10 @@ def test_a_source_being_added_is_a_row_with_its_progress_and_can_be_stopped(fres
     assert names(page) == []
     assert page.sources.empty.isVisible()
     assert page.add.isEnabled()
-    assert not fresh.told
+    assert not fresh.summary
 
 
-def test_a_page_made_anew_while_texts_are_added_shows_it(fresh: Driver) -> None:
+def test_a_page_made_again_while_texts_are_added_shows_it(fresh: Driver) -> None:
     page = fresh.page("data")
     page.cards.count.setValue(1_000_000)
     fresh.click(page.cards.add)
@@ -190,25 +190,25 @@ def test_a_file_that_holds_no_text_is_refused_in_one_sentence(
     path = tmp_path / "bad.txt"
     path.write_bytes(content)
     drop(fresh, page, [path])
-    assert len(fresh.told) == 1
-    assert said in str(fresh.told[0]) or said == "is empty"
+    assert len(fresh.summary) == 1
+    assert said in str(fresh.summary[0]) or said == "is empty"
     assert str(path) in fresh.problem().what.text()
     assert page.sources.empty.isVisible()
     assert page.add.isEnabled()
 
 
-def test_a_folder_that_cant_be_written_to_is_told(fresh: Driver, tmp_path: Path) -> None:
+def test_a_folder_that_cant_be_written_to_is_reported(fresh: Driver, tmp_path: Path) -> None:
     page = fresh.page("data")
     raw = fresh.session.project.raw  # type: ignore[union-attr]
     raw.rmdir()
     raw.write_text("a file where the folder belongs", encoding="utf-8")
     drop(fresh, page, files(tmp_path, a="A text."))
     assert str(raw) in fresh.problem().what.text()
-    assert len(fresh.told) == 1
+    assert len(fresh.summary) == 1
     assert page.add.isEnabled()
 
 
-def test_a_guessed_encoding_is_told_in_the_row(fresh: Driver, tmp_path: Path) -> None:
+def test_a_guessed_encoding_is_reported_in_the_row(fresh: Driver, tmp_path: Path) -> None:
     page = fresh.page("data")
     path = tmp_path / "old.txt"
     path.write_bytes("Déjà vu, très élégant, à côté de la forêt.".encode("cp1252"))
@@ -234,7 +234,7 @@ def test_a_removed_source_comes_back_by_undo(opened: Driver, tmp_path: Path) -> 
     opened.click(page.sources.remove)
     opened.settle()
     assert names(page) == ["stories-en"]
-    assert not opened.told
+    assert not opened.summary
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support (raise|grabbing)", extend=True)
@@ -336,7 +336,7 @@ def test_cleaning_says_at_once_what_it_leaves_out(fresh: Driver, tmp_path: Path)
     page.cleaning.rules.least.setValue(5000)
     fresh.settle()
     assert "Nothing is left" in page.cleaning.outcome.text()
-    assert not fresh.told
+    assert not fresh.summary
     assert page.cleaning.histogram.isVisible()
     assert "47 documents" in page.cleaning.histogram.accessibleDescription()
 
@@ -362,7 +362,7 @@ def test_settings_that_cant_be_written_go_back_to_what_they_are(opened: Driver) 
     with project.writing("config"):
         page.cleaning.rules.least.setValue(77)
         opened.settle()
-    assert len(opened.told) == 1
+    assert len(opened.summary) == 1
     assert page.cleaning.rules.least.value() == 50
     opened.problem().reject()
 

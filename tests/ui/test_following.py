@@ -30,13 +30,13 @@ def page(opened: Driver, project: Project) -> TrainingPage:
 
 
 def test_a_long_log_is_read_once_while_the_runs_are_looked_at(opened: Driver, page: TrainingPage) -> None:
-    asked: list[str] = []
-    opened.session.started.connect(lambda task: asked.append(task.key))
+    requested: list[str] = []
+    opened.session.started.connect(lambda task: requested.append(task.key))
     page.curves.show_run("run-2")
-    while not page.curves.store.has("run-2") and asked.count(tasks.CURVES) == 1:
+    while not page.curves.store.has("run-2") and requested.count(tasks.CURVES) == 1:
         opened.session.refresh()
         opened.qtbot.waitUntil(lambda: not opened.session.is_running(OVERVIEW), timeout=LONG)
-    assert asked.count(OVERVIEW) > 2
+    assert requested.count(OVERVIEW) > 2
     assert page.view.card.curves is not None
     assert (page.view.card.curves.run, page.view.card.curves.last_step) == ("run-2", STEPS)
 

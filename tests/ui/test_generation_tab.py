@@ -123,7 +123,7 @@ def test_stop_keeps_what_is_there(driver: Driver, trained: Project) -> None:
     driver.qtbot.waitUntil(lambda: len(page.talk.turns.views[-1].text.toPlainText()) > 20, timeout=LONG)
     driver.click(page.talk.stop)
     stopped = wait(driver, page)
-    assert 0 < stopped.count < 100_000 and shown(page) == [plain(stopped.text)] and not driver.told
+    assert 0 < stopped.count < 100_000 and shown(page) == [plain(stopped.text)] and not driver.summary
     assert page.talk.go.isVisible()
 
 
@@ -248,7 +248,9 @@ def test_sliders_change_the_candidates_at_once_and_a_click_on_one_takes_it(drive
     assert wait(driver, page).prompt == chosen.rstrip(" ")
 
 
-def test_another_step_is_loaded_and_a_damaged_or_absent_one_is_told_inline(driver: Driver, trained: Project) -> None:
+def test_another_step_is_loaded_and_a_damaged_or_absent_one_is_reported_inline(
+    driver: Driver, trained: Project
+) -> None:
     page = ready(driver, trained)
     page.choice.run_box.setCurrentIndex(page.choice.run_box.findData("a"))
     page.choice.run_box.activated.emit(page.choice.run_box.currentIndex())
@@ -260,7 +262,7 @@ def test_another_step_is_loaded_and_a_damaged_or_absent_one_is_told_inline(drive
     page.choice.step_box.activated.emit(page.choice.step_box.currentIndex())
     driver.settle()
     assert page.notice.isVisible() and "step-000025 is damaged" in page.notice.text.text()
-    assert not page.talk.go.isEnabled() and not driver.told
+    assert not page.talk.go.isEnabled() and not driver.summary
     driver.click("Try again", page)
     driver.settle()
     assert page.notice.isVisible()
@@ -276,7 +278,7 @@ def test_another_step_is_loaded_and_a_damaged_or_absent_one_is_told_inline(drive
     page.choice.step_box.setCurrentIndex(page.choice.step_box.findData("25"))
     page.choice.step_box.activated.emit(page.choice.step_box.currentIndex())
     driver.settle()
-    assert "no checkpoint of step 25" in page.notice.text.text() and not driver.told
+    assert "no checkpoint of step 25" in page.notice.text.text() and not driver.summary
 
 
 def test_it_writes_while_a_training_runs_and_finds_its_checkpoints(driver: Driver, trained: Project) -> None:
@@ -291,7 +293,7 @@ def test_it_writes_while_a_training_runs_and_finds_its_checkpoints(driver: Drive
     assert page.talk.chat.turns[0].model.startswith("b/") and driver.session.is_running("training")
     driver.session.stop("training")
     driver.settle()
-    assert not driver.told
+    assert not driver.summary
 
 
 def test_what_can_not_be_kept_comes_back_and_another_project_forgets_all(
@@ -303,7 +305,7 @@ def test_what_can_not_be_kept_comes_back_and_another_project_forgets_all(
         driver.qtbot.keyClick(page.talk.box, Qt.Key.Key_Return)
         driver.qtbot.waitUntil(lambda: not page.talk.is_writing, timeout=LONG)
     assert page.talk.box.toPlainText() == "Once" and not page.talk.turns.views
-    assert len(driver.told) == 1
+    assert len(driver.summary) == 1
     driver.problem().accept()
     page.talk.box.clear()
     write(driver, page, "Once")

@@ -101,7 +101,7 @@ def test_a_file_that_is_no_torch_is_refused_in_the_card(driver: Driver, served: 
     driver.settle()
     assert "isn't a wheel of torch for this program" in shown.pack.text()
     assert shown.choose.isVisible()
-    assert not driver.told
+    assert not driver.summary
 
 
 def test_a_server_that_fails_leaves_the_way_by_a_file(driver: Driver, served: Index) -> None:
@@ -116,7 +116,7 @@ def test_a_server_that_fails_leaves_the_way_by_a_file(driver: Driver, served: In
     assert shown.enable.isVisible() and shown.choose.isVisible()
 
 
-def test_the_program_begins_anew_only_if_the_user_lets_it_end(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_begins_again_only_if_the_user_lets_it_end(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     window = driver.window
 
     def wait_for_stop(job: Job) -> None:
@@ -148,7 +148,9 @@ def test_the_taskbar_follows_the_running_job(driver: Driver) -> None:
     assert -1 in states
 
 
-def test_a_pack_that_fails_is_told_once_the_window_is_there(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pack_that_fails_is_reported_once_the_window_is_there(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from llm_studio.workflows import overview
 
     broken = pack.Pack("2.13.0+cu130", "nowhere", "", "OSError: c10.dll")

@@ -169,7 +169,7 @@ def test_config_yaml_can_be_written_after_a_project_was_left_while_it_was_writte
     page, second = opened.page("model"), other(tmp_path)
     page.writer.save("not: mine", "what the file doesn't hold")  # its answer is heard by nobody, its failure is told
     opened.open(second)
-    assert opened.told
+    assert opened.summary
     opened.click("config.yaml", page)
     opened.qtbot.waitUntil(lambda: "max_steps" in page.file.text.toPlainText())
     opened.qtbot.keyClicks(page.file.text, "# mine ")
@@ -199,7 +199,7 @@ def test_two_stars_in_a_moment_are_both_kept(opened: Driver) -> None:
         page.talk._star(index)
     opened.settle()
     assert [turn.favourite for turn in chats.read(project, chat.id).turns] == [True, True]
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_closing_during_the_start(qtbot: QtBot, tmp_path: Path, project: Project) -> None:

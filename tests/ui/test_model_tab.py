@@ -85,7 +85,7 @@ def test_a_change_in_the_form_is_written_and_comments_stay(opened: Driver, proje
     assert "# mine" in file.read_text(encoding="utf-8")
     assert page.form.fields["training.learning_rate"].editor.text() == "3e-4"
     assert "n_layers: 3" in page.file.text.toPlainText()
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_every_wrong_field_is_marked_and_nothing_wrong_is_written(opened: Driver) -> None:
@@ -119,17 +119,17 @@ def test_a_wrong_setting_among_the_folded_ones_unfolds_them(opened: Driver) -> N
     assert field.isVisible() and "less than 1" in field.message.text()
 
 
-def test_nothing_is_asked_when_an_overview_comes(opened: Driver) -> None:
+def test_nothing_is_requested_when_an_overview_comes(opened: Driver) -> None:
     page = opened.page("model")
-    asked: list[object] = []
-    page.context.settings_requested.connect(asked.append)
+    requested: list[object] = []
+    page.context.settings_requested.connect(requested.append)
     for _time in range(3):
         opened.session.refresh()
         opened.settle()
     page.form.take()
     page.file.save()
     opened.settle()
-    assert asked == []
+    assert requested == []
 
 
 def test_what_is_being_typed_survives_an_overview(opened: Driver) -> None:
@@ -221,7 +221,7 @@ def test_the_file_is_checked_marked_and_saved(opened: Driver, qtbot: QtBot) -> N
     assert re.search(r"max_steps: 36 +# best", page.file.text.toPlainText())
 
 
-def test_two_hands_on_the_file_are_told_and_neither_is_lost(opened: Driver, project: Project) -> None:
+def test_two_hands_on_the_file_are_reported_and_neither_is_lost(opened: Driver, project: Project) -> None:
     page = opened.page("model")
     opened.click("config.yaml", page)
     opened.settle()
@@ -274,7 +274,7 @@ def test_the_time_is_measured_by_itself_and_again_after_a_change(opened: Driver,
     opened.click("Measure")
     qtbot.waitUntil(lambda: page.step_time.measured_seconds is not None, timeout=LONG)
     opened.settle()
-    assert not opened.told
+    assert not opened.summary
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_what_cannot_be_measured_says_why(opened: Driver, qtbot: QtBot) -> None:
     assert reason is not None
     qtbot.waitUntil(lambda: reason.what in page.facts.cost._note.text(), timeout=LONG)
     opened.settle()
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_a_job_stops_a_measurement(opened: Driver) -> None:
@@ -340,7 +340,7 @@ def test_a_job_stops_a_measurement(opened: Driver) -> None:
     opened.session.start(BackgroundJob("other", lambda job: None, "Something else"))
     opened.settle()
     assert page.step_time.measured_seconds is None or not opened.session.is_running("model/probe")
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_advice_acts(opened: Driver) -> None:

@@ -135,7 +135,7 @@ def test_questions_that_write_are_all_done(qtbot: QtBot, qapp: object) -> None:
     assert written == list(range(9))
 
 
-def test_overviews_asked_for_one_after_the_other_are_shown_in_between(
+def test_overviews_requested_for_one_after_the_other_are_shown_in_between(
     opened: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gates, at_once, shown = [threading.Event() for _n in range(2)], [0, 0], list[object]()
@@ -215,7 +215,7 @@ def test_a_project_that_vanishes_is_closed_with_one_sentence(opened: Driver, tmp
     opened.session.refresh()
     opened.settle()
     assert opened.session.project is None
-    assert len(opened.told) == 1
+    assert len(opened.summary) == 1
     assert "There is no project in" in opened.problem().what.text()
 
 
@@ -234,7 +234,7 @@ def test_a_project_that_is_gone_for_a_moment_stays_open_while_a_job_runs(
     opened.session.refresh()
     opened.qtbot.waitUntil(lambda: looks[0] > 2, timeout=LONG)
     assert opened.session.project is project
-    assert len(opened.told) == 1
+    assert len(opened.summary) == 1
     away.rename(project.root)
     shown: list[object] = []
     opened.session.overview_changed.connect(shown.append)

@@ -48,8 +48,8 @@ def test_the_stylesheet_names_every_colour_by_its_role() -> None:
 
 
 def test_the_theme_that_holds_is_not_given_again(qapp: QApplication) -> None:
-    told: list[bool] = []
-    theme.notifier().changed.connect(lambda: told.append(theme.is_dark()))
+    summary: list[bool] = []
+    theme.notifier().changed.connect(lambda: summary.append(theme.is_dark()))
     for wanted in ("light", "dark", "dark", "light"):  # it begins light
         theme.set_theme(wanted)  # type: ignore[arg-type]
-    assert told == [True, False]
+    assert summary == [True, False]

@@ -85,9 +85,9 @@ def test_each_token_tells_its_id_bytes_and_merges(opened: Driver) -> None:
     last = len(tokens) - 1
     view.setFocus()
     opened.qtbot.keyClick(view, Qt.Key.Key_End)
-    told = page.columns.playground.hint.text()
-    assert f"id {tokens[last].id}" in told
-    assert tokens[last].bytes.hex(" ").upper() in told
+    summary = page.columns.playground.hint.text()
+    assert f"id {tokens[last].id}" in summary
+    assert tokens[last].bytes.hex(" ").upper() in summary
     opened.qtbot.keyClick(view, Qt.Key.Key_Home)
     assert "“a”" in page.columns.playground.hint.text()
     assert "no merge" in page.columns.playground.hint.text()
@@ -226,7 +226,7 @@ def test_training_and_preparing_by_the_primary_button_make_all_ready(opened: Dri
     assert primary(page) == "Continue to the model →"
     assert not page.note.isVisible()
     assert page.columns.quality.values._values["tokens"].text() != "–"
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_a_training_that_is_stopped_changes_nothing(opened: Driver) -> None:
@@ -240,7 +240,7 @@ def test_a_training_that_is_stopped_changes_nothing(opened: Driver) -> None:
     assert opened.session.project.tokenizer_file.read_bytes() == before
     assert not page.job.isVisible()
     assert page.train.isEnabled()
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_a_project_without_a_tokenizer_offers_to_train_one(driver: Driver, project: Project) -> None:
@@ -303,7 +303,7 @@ def test_a_file_that_is_no_tokenizer_is_refused_with_one_dialog(opened: Driver, 
     wrong.write_text("[]", encoding="utf-8")
     page.jobs.import_file(str(wrong))
     opened.settle()
-    assert len(opened.told) == 1
+    assert len(opened.summary) == 1
     assert "can't be used" in opened.problem().what.text()
     assert primary(page) == "Continue to the model →"
 
@@ -341,7 +341,7 @@ def test_the_curve_says_its_points(opened: Driver) -> None:
     assert curve.toolTip().startswith(f"{lab(page).vocab_size} tokens: ")
 
 
-def test_a_damaged_tokenizer_is_said_and_can_be_trained_anew(driver: Driver, project: Project) -> None:
+def test_a_damaged_tokenizer_is_said_and_can_be_trained_again(driver: Driver, project: Project) -> None:
     driver.open(project)
     page = shown(driver)
     project.tokenizer_file.write_text("{}", encoding="utf-8")

@@ -51,7 +51,7 @@ def test_a_training_that_goes_wrong_is_stopped_before_the_new_one_begins(
     assert second.settings["training"]["learning_rate"] == 3e-4
 
 
-def test_what_a_training_will_take_is_told_and_it_can_be_made_to_fit(
+def test_what_a_training_will_take_is_reported_and_it_can_be_made_to_fit(
     opened: Driver, page: TrainingPage, project: Project
 ) -> None:
     opened.settle()
@@ -70,4 +70,4 @@ def test_what_a_training_will_take_is_told_and_it_can_be_made_to_fit(
     plan = runs.listed(project)[0].settings["training"]
     assert plan["batch_size"] * plan["gradient_accumulation_steps"] == 8
     assert page.plan.isVisible()
-    assert not opened.told
+    assert not opened.summary

@@ -82,7 +82,7 @@ def test_a_training_from_the_first_click_to_the_last_step(opened: Driver, page: 
     assert page.view.samples.current is not None
     assert page.view.samples.current.step == 30
     assert opened.button("Start a new run", page).isEnabled()
-    assert not opened.told
+    assert not opened.summary
     assert "step 30: checkpoint saved" in page.view.log.lines.toPlainText()
 
 
@@ -127,7 +127,7 @@ def test_save_now_writes_a_checkpoint_and_goes_on(opened: Driver, page: Training
     drawn(opened, page)
 
 
-def test_a_page_made_anew_in_the_middle_of_a_training_misses_nothing(
+def test_a_page_made_again_in_the_middle_of_a_training_misses_nothing(
     opened: Driver, page: TrainingPage, project: Project
 ) -> None:
     go_long(opened, project)
@@ -189,15 +189,15 @@ def test_without_fresh_tokens_the_page_shows_the_way(opened: Driver, page: Train
     assert opened.window.shell.shown == "tokenizer"
 
 
-def test_a_failure_is_told_once_and_the_run_can_go_on(opened: Driver, page: TrainingPage, project: Project) -> None:
+def test_a_failure_is_reported_once_and_the_run_can_go_on(opened: Driver, page: TrainingPage, project: Project) -> None:
     obstacle = project.checkpoints / "run-1" / "snapshots"
     obstacle.parent.mkdir(parents=True)
     obstacle.write_text("a file where a folder must be")
     opened.click("Start training")
     opened.running(TRAINING)
     drawn(opened, page)
-    assert len(opened.told) == 1
-    assert isinstance(opened.told[0], StudioError)
+    assert len(opened.summary) == 1
+    assert isinstance(opened.summary[0], StudioError)
     opened.problem().accept()
     assert shown(page, "“run-1” ended with a problem.")
     obstacle.unlink()
@@ -274,10 +274,10 @@ def test_the_samples_are_scrubbed_and_kept(opened: Driver, page: TrainingPage, p
     opened.click("Add this sample to the favourites", page)
     opened.settle()
     assert [kept.step for kept in favourites.listed(project)] == [5]
-    asked: list[tuple[str, object]] = []
-    page.context.target_requested.connect(lambda tab, target: asked.append((tab, target)))
+    requested: list[tuple[str, object]] = []
+    page.context.target_requested.connect(lambda tab, target: requested.append((tab, target)))
     opened.click("Try this version", page)
-    assert asked == [("generation", CheckpointTarget("run-1", 5))]
+    assert requested == [("generation", CheckpointTarget("run-1", 5))]
     assert opened.window.shell.shown == "generation"
 
 
@@ -335,7 +335,7 @@ def test_a_training_stopped_before_its_first_step_leaves_nothing(
     opened.click("Stop", page)
     drawn(opened, page)
     assert runs.listed(project) == []
-    assert not opened.told
+    assert not opened.summary
     assert opened.button("Start training", page).isEnabled()
 
 

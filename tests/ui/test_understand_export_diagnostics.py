@@ -131,7 +131,7 @@ def test_search_finds_every_occurrence_and_goes_round(driver: Driver) -> None:
     assert not page.following.isEnabled()
 
 
-def test_the_page_is_painted_anew_with_the_theme_at_the_same_place(driver: Driver) -> None:
+def test_the_page_is_painted_again_with_the_theme_at_the_same_place(driver: Driver) -> None:
     page = driver.page("understand")
     page.browser.verticalScrollBar().setValue(100)
     driver.window.choose_theme("dark")
@@ -191,7 +191,7 @@ def test_a_checkpoint_is_exported_as_a_zip(trained: Driver, tmp_path: Path) -> N
     assert str(target) in page.result.path.text()
     assert page.primary.isEnabled()
     assert trained.button("Open the folder", page).isVisible()
-    assert not trained.told
+    assert not trained.summary
 
 
 def test_the_archive_shows_what_will_be_in_it(trained: Driver) -> None:
@@ -250,17 +250,17 @@ def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("out.zip*"))
     assert page.progress.isHidden()
     assert page.primary.isEnabled()
-    assert not trained.told
+    assert not trained.summary
 
 
-def test_a_damaged_checkpoint_is_told_once(trained: Driver, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_once(trained: Driver, tmp_path: Path) -> None:
     page = trained.page("export")
     trained.settle()
     (page.checkpoints.chosen().model.path / "model.safetensors").write_bytes(b"nothing")
     choose_file(trained, tmp_path / "out.zip")
     trained.settle()
     assert "is damaged" in trained.problem().what.text()
-    assert len(trained.told) == 1
+    assert len(trained.summary) == 1
     assert not (tmp_path / "out.zip").exists()
 
 
@@ -305,10 +305,10 @@ def test_the_gauges_move_only_while_they_are_seen(opened: Driver) -> None:
     assert "free" in page.disk.value.text()
     opened.window.go_to("understand")
     assert not page._timer.isActive()
-    asked: list[Task] = []
-    opened.session.started.connect(asked.append)
+    requested: list[Task] = []
+    opened.session.started.connect(requested.append)
     opened.settle()
-    assert not asked
+    assert not requested
     opened.window.go_to("diagnostics")
     assert page._timer.isActive()
     opened.window.go_to("data")

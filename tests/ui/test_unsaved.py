@@ -34,7 +34,7 @@ def test_a_wrong_config_yaml_outlives_another_language_and_is_saved_once_it_is_r
     opened.window.go_to("data")
     opened.settle()
     assert project.config_file.read_text(encoding="utf-8") == text
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_a_right_config_yaml_is_saved_when_the_language_changes_while_it_is_written(
@@ -49,7 +49,7 @@ def test_a_right_config_yaml_is_saved_when_the_language_changes_while_it_is_writ
     page = opened.page("model")
     assert project.config_file.read_text(encoding="utf-8") == page.file.text.toPlainText()
     assert "# mine" in page.file.text.toPlainText() and not page.file.is_changed
-    assert not opened.told
+    assert not opened.summary
 
 
 def test_a_prompt_being_written_stays_in_its_chat_in_another_language(opened: Driver, project: Project) -> None:
@@ -59,7 +59,7 @@ def test_a_prompt_being_written_stays_in_its_chat_in_another_language(opened: Dr
     older = chats.read(project, chats.listed(project)[-1].id)
     talk = opened.page("generation").talk
     talk.show_chat(older)
-    talk.turns.edit_asked.emit(0)
+    talk.turns.edit_requested.emit(0)
     talk.box.setPlainText("There was a dragon")
     opened.window.choose_language("fr")
     opened.window.choose_language("en")  # before all pages are made
@@ -85,7 +85,7 @@ def test_closing_asks_before_a_config_yaml_that_cant_be_saved_is_lost(opened: Dr
     assert project.config_file.read_text(encoding="utf-8") == before
 
 
-def test_nothing_is_asked_where_all_can_be_saved(opened: Driver, project: Project) -> None:
+def test_nothing_is_requested_where_all_can_be_saved(opened: Driver, project: Project) -> None:
     page = opened.page("model")
     opened.click("config.yaml", page)
     opened.settle()

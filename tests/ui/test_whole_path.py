@@ -58,4 +58,4 @@ def test_from_a_new_project_to_generated_text(driver: Driver, tmp_path: Path) ->
     assert chat is not None
     assert chat.turns[0].prompt == "Once upon a time"
     assert 0 < len(chat.turns[0].tokens) <= 10
-    assert not driver.told
+    assert not driver.summary

@@ -146,7 +146,7 @@ def test_one_cause_has_one_dialog_and_further_ones_wait(driver: Driver) -> None:
     assert driver.window.shell.shown == "data"
 
 
-def test_a_bug_is_told_calmly_with_its_details_to_copy(driver: Driver, qapp) -> None:  # type: ignore[no-untyped-def]
+def test_a_bug_is_reported_calmly_with_its_details_to_copy(driver: Driver, qapp) -> None:  # type: ignore[no-untyped-def]
     driver.session.start(BackgroundJob("bug", lambda job: 1 / 0, "A bug"))
     driver.settle()
     dialog = driver.problem()

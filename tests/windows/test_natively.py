@@ -56,9 +56,9 @@ def test_a_text_that_another_program_holds_is_explained(tmp_path: Path) -> None:
     path.write_text("Il était une fois.", encoding="utf-8")
     process = hold(path, 60)
     try:
-        with pytest.raises(SourceError, match="no permission to read") as told:
+        with pytest.raises(SourceError, match="no permission to read") as summary:
             list(read_path(path, ReadOptions(), lambda _: None, Job()))
-        assert "Close the program that uses it" in str(told.value.to_do)
+        assert "Close the program that uses it" in str(summary.value.to_do)
     finally:
         end(process)
 

@@ -43,7 +43,7 @@ def forecast(
     with running(as_json) as job:
         found = None
         if fit:
-            found, predicted = workflow.fit_and_tell(project, settings, job)
+            found, predicted = workflow.fit_and_forecast(project, settings, job)
         else:
             predicted = workflow.forecast(project, settings) if quick else workflow.measured(project, settings, job)
         text = _text(predicted) if found is None else f"{_text(predicted)}\n\n{_fit_text(found)}"

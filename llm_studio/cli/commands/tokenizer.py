@@ -32,9 +32,9 @@ def train_tokenizer(
                  "on unseen text.").format(
             n=number(made.vocab_size), characters=number(made.characters_per_token, 2),
             tokens=number(made.tokens_per_word, 2))  # fmt: skip
-        if made.vocab_size < made.asked:
+        if made.vocab_size < made.requested:
             text += " " + _("The texts yielded no more than that, {asked} were requested.").format(
-                asked=number(made.asked)
+                requested=number(made.requested)
             )
         figures = {"vocab_size": made.vocab_size, "characters_per_token": made.characters_per_token,
                    "tokens_per_word": made.tokens_per_word}  # fmt: skip

@@ -93,7 +93,7 @@ class Diagnosis:
 
 
 def verdict(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """What there is to say about a run; None where all is well, or nothing is sure yet."""
+    """What can be said about a run; None where all is well, or nothing is sure yet."""
     record = _that_counts(record, facts.changed_at)
     if len(record.steps) < _FEWEST:
         return None
@@ -184,7 +184,7 @@ def _overfitting(record: Record, facts: RunFacts) -> Diagnosis | None:
     best = int(losses.argmin())
     if count - best < 4:
         return None
-    # about the best, since the lowest of many values that only scatter is too low by chance
+    # about the best, since the lowest of many values that only scatter is too low at random
     lowest = float(losses[max(0, best - 1) : best + 2].mean())
     after = losses[max(0, best - 1) :]  # before, its fall bends, which would be taken for scatter
     scatter = float(np.sqrt(np.mean(np.diff(after, 2) ** 2) / 6))  # a straight line has none

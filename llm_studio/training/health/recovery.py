@@ -1,6 +1,6 @@
-"""What is done about a loss that is no number or explodes. Pure: the same losses make the same decisions.
+"""What is done about a loss that is not a number or explodes. Pure: the same losses make the same decisions.
 
-A step whose loss or gradient is no number changes nothing and is skipped. When it comes again soon, or the loss
+A step whose loss or gradient is not a number changes nothing and is skipped. When it comes again soon, or the loss
 stays far above what it was, the training goes back to a checkpoint from before the trouble, and on from there at half
 the rate. The state is kept in checkpoints, so that a run which was killed and resumed decides as one never killed.
 
@@ -26,7 +26,7 @@ AGAIN = 10
 LOOKBACK = 20
 """Steps that a checkpoint must be older than the discovery of the trouble, so as not to hold some of it."""
 MOST = 3
-"""Times that a training goes back; at the next trouble it is given up."""
+"""Times that a training run goes back; at the next trouble it is given up."""
 FORGIVEN = 1000
 """Steps after the last trouble for which it no longer counts."""
 _WINDOW = 100
@@ -41,7 +41,7 @@ _MARGIN_AT_FIRST = 1.0
 
 _RATES = {f"training.{name}" for name in ("learning_rate", "muon_learning_rate", "optimizer", "schedule",
                                            "warmup_steps", "final_learning_rate_ratio", "decay_share")}  # fmt: skip
-"""Settings with which the user chooses the rate anew."""
+"""Settings with which the user chooses the rate again."""
 _LOSSES = {"model.dropout", "data.weights", "training.loss_on", "training.seed"}
 """Settings with which a step learns from other texts, or its loss means something else."""
 
@@ -80,7 +80,7 @@ class Recovery:
     def judge(self, step: int, loss: float | None, warmup: int, chance: float) -> Verdict:
         """What to do about step number `step`, given its loss.
 
-        NaN stands for a gradient that is no number too, None for a loss that says nothing.
+        NaN stands for a gradient that is not a number too, None for a loss that says nothing.
 
         `chance` is the loss of guessing at random.
         """
@@ -158,7 +158,7 @@ class Recovery:
         return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
 
 
-def told_back(diverged: int, step: int, factor: float) -> Notice:
+def rollback_notice(diverged: int, step: int, factor: float) -> Notice:
     """Says that the training goes back to `step`."""
     text = _("The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the "
              "learning rate.")  # fmt: skip

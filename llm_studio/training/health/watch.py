@@ -1,4 +1,4 @@
-"""Looks at losses and times as they come, and says early when a training goes nowhere or slows down."""
+"""Looks at losses and times as they come, and says early when a training run goes nowhere or slows down."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ _TIMES = 200
 """Steps whose usual time is remembered."""
 _SLOW_STEPS = 20
 _SLOW = 4.0
-"""So many times the usual, in each of so many steps in a row, is a training that has slowed down."""
+"""So many times the usual, in each of so many steps in a row, is a training run that has slowed down."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class SpeedMonitor:
                      "the memory, or the computer is saving power.")  # fmt: skip
         return text.format(times=number(seconds / usual))
 
-    def begin_anew(self) -> None:
+    def reset(self) -> None:
         """Forget the usual time: steps are about to be done in another way."""
         self._usual.clear()
         self._slow = 0

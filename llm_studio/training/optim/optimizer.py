@@ -54,7 +54,7 @@ class Optimizer(torch.optim.Optimizer):
 def build(model: nn.Module, settings: TrainingSettings, dtype: torch.dtype = torch.float32) -> Optimizer:
     """The optimizer that the settings ask for, over the model's parameters.
 
-    Norms' gains and biases are not pulled towards zero. The learning rate is set anew at every step by the trainer.
+    Norms' gains and biases are not pulled towards zero. The learning rate is set again at every step by the trainer.
     One fused kernel updates all tensors of AdamW. `dtype` is that of the model's products, and of Muon's.
     """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -95,7 +95,7 @@ def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Ten
 
 def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     """The inverse of `state_tensors`. What another kind of optimizer has left is no use, and left out."""
-    optimizer.state.clear()  # what is in no file, as at step 0, begins anew
+    optimizer.state.clear()  # what is in no file, as at step 0, starts over
     names = {id(p): name for name, p in model.named_parameters()}
     for part in optimizer.parts:
         for parameter in (p for group in part.param_groups for p in group["params"]):

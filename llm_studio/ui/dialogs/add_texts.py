@@ -21,9 +21,9 @@ _BETWEEN = "\n\n———\n\n"
 class AddTextsDialog(QDialog):
     """At the left the files, at the right a look at the chosen one. `ui/tabs/data/own_files.py` looks and adds."""
 
-    look_asked = Signal(object, str)
+    look_requested = Signal(object, str)
     """A path, and the column chosen for its text, "" where it is to be found."""
-    add_asked = Signal(object)
+    add_requested = Signal(object)
     """The column chosen for each path where one was: dict[Path, str]."""
 
     def __init__(self, paths: Sequence[Path], parent: QWidget) -> None:
@@ -129,11 +129,11 @@ class AddTextsDialog(QDialog):
         path = self._path()
         self._fields[path] = self.field.currentText()
         self.preview.setPlainText(_("Reading…"))
-        self.look_asked.emit(path, self._fields[path])
+        self.look_requested.emit(path, self._fields[path])
 
     @Slot()
     def _on_add(self) -> None:
-        self.add_asked.emit(dict(self._fields))
+        self.add_requested.emit(dict(self._fields))
         self.accept()
 
     def done(self, result: int) -> None:

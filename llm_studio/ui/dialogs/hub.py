@@ -23,7 +23,7 @@ _LANGUAGES_SHOWN = 4
 class HubDialog(QDialog):
     """What it asks, `ui/tabs/data/hub.py` finds out, and gives it to `show_found` and to the `choice`."""
 
-    search_asked = Signal(str)
+    search_requested = Signal(str)
 
     def __init__(self, entries: "Sequence[Entry]", parent: QWidget) -> None:
         super().__init__(parent)
@@ -35,7 +35,7 @@ class HubDialog(QDialog):
         self._typing = QTimer(self, singleShot=True, interval=_TYPING)
         self._typing.timeout.connect(self._search)
         self.choice = DatasetChoice(self)
-        self.choice.download_asked.connect(self.accept)
+        self.choice.download_requested.connect(self.accept)
         self.choice.cancel.clicked.connect(self.reject)
         inside = QHBoxLayout(self)
         inside.setContentsMargins(16, 14, 16, 14)
@@ -86,7 +86,7 @@ class HubDialog(QDialog):
 
     @Slot()
     def _search(self) -> None:
-        self.search_asked.emit(self.words.text().strip())
+        self.search_requested.emit(self.words.text().strip())
 
     @Slot()
     def _show_entries(self) -> None:

@@ -28,9 +28,9 @@ _COMMON = (
 class DatasetChoice(Card):
     """One data set at a time, from the catalogue or found on the hub."""
 
-    look_asked = Signal(str, str, str)
+    look_requested = Signal(str, str, str)
     """A data set, a configuration and a split, "" where they are to be found."""
-    download_asked = Signal(dict)
+    download_requested = Signal(dict)
     """Arguments of `workflows.download.wanted`."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -116,7 +116,7 @@ class DatasetChoice(Card):
         if entry is not None:
             wanted = entry.request(self.language.currentText() if entry.any_language else None)
             self._field = wanted.text_field or ""
-            self.look_asked.emit(wanted.dataset, wanted.config or "", wanted.split or "")
+            self.look_requested.emit(wanted.dataset, wanted.config or "", wanted.split or "")
 
     def choose_found(self, found: "SearchResult") -> None:
         """Show a data set that a search found."""
@@ -126,7 +126,7 @@ class DatasetChoice(Card):
         self._facts = ["", size(found.size) if found.size else "", found.licence or _("licence not stated"),
                        _("{n} downloads").format(n=short_number(found.downloads))]  # fmt: skip
         self._say()
-        self.look_asked.emit(found.dataset, "", "")
+        self.look_requested.emit(found.dataset, "", "")
 
     def _choose(self, dataset: str, title: str, about: str, portion: int | None) -> None:
         self._dataset = dataset
@@ -185,7 +185,7 @@ class DatasetChoice(Card):
     def _on_part(self) -> None:
         self._forget_rows()
         sender_is_config = self.sender() is self.config
-        self.look_asked.emit(self._dataset, self.config.currentText(),
+        self.look_requested.emit(self._dataset, self.config.currentText(),
                              "" if sender_is_config else self.split.currentText())  # fmt: skip
 
     def _forget_rows(self) -> None:
@@ -206,7 +206,7 @@ class DatasetChoice(Card):
     def _on_download(self) -> None:
         config = self.config.currentText()
         field = self._entry.field if self._entry is not None and self.field.count() == 0 else self.field.currentText()
-        self.download_asked.emit({
+        self.download_requested.emit({
             "name": f"{HUB}{self._dataset}" + (f":{config}" if config else ""),
             "split": self.split.currentText() or None, "text_field": field or None,
             "max_documents": self.documents.value() or None, "max_megabytes": self.megabytes.value() or None,

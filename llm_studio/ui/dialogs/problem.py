@@ -49,11 +49,11 @@ class Problems(QObject):
     @Slot(object)
     def show(self, error: BaseException) -> None:
         """Tell a problem, now or after the one that is on the screen."""
-        told, now = _words(error), time.monotonic()
+        summary, now = _words(error), time.monotonic()
         self._seen = {words: when for words, when in self._seen.items() if now - when < _AGAIN_AFTER}
         untold = [*self._waiting, *([self._dialog.error] if self._dialog is not None else [])]
-        is_known = told in self._seen or told in map(_words, untold)
-        self._seen[told] = now
+        is_known = summary in self._seen or summary in map(_words, untold)
+        self._seen[summary] = now
         if not is_known:
             self._waiting.append(error)
             self._next()
@@ -81,7 +81,7 @@ class Problems(QObject):
 
 
 class ProblemDialog(QDialog):
-    """One problem. What the user can mend has a sentence and often a button; a bug has its details."""
+    """One problem. What the user can fix has a sentence and often a button; a bug has its details."""
 
     tab_requested = Signal(str)
 
@@ -135,7 +135,7 @@ def details(error: BaseException) -> str:
 
 def _sentences(error: BaseException) -> tuple[str, str]:
     if isinstance(error, ConfigError):
-        lines = [problem.told for problem in error.problems]
+        lines = [problem.summary for problem in error.problems]
         return error.what, "\n".join(lines)
     if isinstance(error, StudioError):
         return error.what, _(ACTIONS[error.action][0]) if error.action in ACTIONS else error.to_do

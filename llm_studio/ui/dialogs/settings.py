@@ -15,7 +15,7 @@ _LANGUAGES = {"en": "English", "fr": "Français"}
 
 
 class SettingsDialog(QDialog):
-    """Changes the preferences. The window is made anew for another language; the dialog stays, in that language."""
+    """Changes the preferences. The window is made again for another language; the dialog stays, in that language."""
 
     language_chosen = Signal(str)
     theme_chosen = Signal(str)

@@ -89,7 +89,7 @@ class _Bar(QAbstractButton):
 
 
 class CandidateBars(QWidget):
-    """About ten candidates, the likeliest first. A click on one asks to put it after the text."""
+    """About ten candidates, the most likely first. A click on one asks to put it after the text."""
 
     chosen = Signal(str)
     """The text of a token."""

@@ -75,7 +75,7 @@ class Header(QFrame):
         self._project.setAccessibleName(_("Project: {name}").format(name=name or _("none")))
 
     def show_machine(self, text: str, tip: str) -> None:
-        """Show what trainings run on; `tip` tells more."""
+        """Show what training runs run on; `tip` tells more."""
         self._machine.setText(f"● {text}")
         self._machine.setToolTip(tip)
         self._machine.setAccessibleName(_("This computer: {what}").format(what=text))

@@ -116,7 +116,7 @@ def _figure(value: float, spacing: float) -> str:
 class _View(pg.ViewBox):
     """Zooms along the steps with the wheel and by drawing a frame."""
 
-    asked_for_all = Signal()
+    reset_requested = Signal()
     moved_by_hand = Signal()
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class _View(pg.ViewBox):
     def mouseDoubleClickEvent(self, ev: Any) -> None:  # noqa: N802
         """Show all again."""
         ev.accept()
-        self.asked_for_all.emit()
+        self.reset_requested.emit()
 
 
 class Plot(pg.PlotWidget):
@@ -174,7 +174,7 @@ class Plot(pg.PlotWidget):
         for item in (self._mark_item, self._cross):
             self.addItem(item)
         self._view.sigRangeChanged.connect(self._on_range)
-        self._view.asked_for_all.connect(self.show_all)
+        self._view.reset_requested.connect(self.show_all)
         self._view.moved_by_hand.connect(self._on_hand)
         theme.notifier().changed.connect(self._paint_theme)
         self._paint_theme()

@@ -38,9 +38,9 @@ class ShareBar(QWidget):
         """Show these shares, from left to right."""
         whole = sum(share.amount for share in shares)
         self._shares = [share for share in shares if share.amount > 0.005 * whole]
-        told = "\n".join(f"{share.name}: {self._percent(share)} {share.words}".rstrip() for share in self._shares)
-        self.setAccessibleDescription(told)
-        self.setToolTip(told)
+        summary = "\n".join(f"{share.name}: {self._percent(share)} {share.words}".rstrip() for share in self._shares)
+        self.setAccessibleDescription(summary)
+        self.setToolTip(summary)
         self._fit()
         self.update()
 

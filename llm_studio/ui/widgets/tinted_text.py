@@ -149,11 +149,11 @@ class TintedText(QTextEdit):
     def event(self, event: QEvent) -> bool:
         """Tell of the token under the mouse."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            self._tell(event.pos(), event.globalPos())
+            self._report(event.pos(), event.globalPos())
             return True
         return super().event(event)
 
-    def _tell(self, at: QPoint, shown_at: QPoint) -> None:
+    def _report(self, at: QPoint, shown_at: QPoint) -> None:
         position = (
             self.document()
             .documentLayout()
@@ -190,14 +190,14 @@ class TintedText(QTextEdit):
 
 
 def describe(token: "Token") -> str:
-    """A token with its probability, and the likeliest at its place, as rich text."""
+    """A token with its probability, and the most likely at its place, as rich text."""
     head = _("Probability: {share}").format(share=percent(token.probability))
     rows = "".join(
         f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{percent(p)}</td></tr>"
         for text, p in token.alternatives
     )
-    likeliest = _("Most likely here:")
+    most_likely = _("Most likely here:")
     return (
         f"<p><b><code>{escape(visible(token.text) or '…')}</code></b><br>{head}</p>"
-        f"<p>{likeliest}</p><table cellspacing=2>{rows}</table>"
+        f"<p>{most_likely}</p><table cellspacing=2>{rows}</table>"
     )

@@ -110,7 +110,7 @@ class TokenView(QWidget):
         self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Wrap anew where the width has changed."""
+        """Wrap again where the width has changed."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._lay_out()

@@ -91,7 +91,7 @@ def _end_at_once(status: int) -> NoReturn:
 
 
 def _start_again() -> None:
-    """Start the program anew, now that this one has let go of everything."""
+    """Start the program again, now that this one has let go of everything."""
     command = [sys.executable] if packaged() else [sys.executable, "-m", "llm_studio"]
     QProcess.startDetached(command[0], command[1:])
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
 
 _PATIENCE = 20_000
-"""Milliseconds for threads to end: a training saves a checkpoint in this time."""
+"""Milliseconds for threads to end: a training run saves a checkpoint in this time."""
 
 
 class Closing(QObject):
@@ -193,16 +193,16 @@ class Closing(QObject):
     def _on_ended(self, _key: str) -> None:
         if self._quit:
             if not self._session.jobs():
-                QTimer.singleShot(0, self, self._close_when_told)
+                QTimer.singleShot(0, self, self._close_when_done)
         elif self._leaving and not self._jobs_of_project():
             self._leaving = False
             self._session.open(self._next)
 
     @Slot()
-    def _close_when_told(self) -> None:
+    def _close_when_done(self) -> None:
         """Close, but not before the user has read what went wrong at the end."""
         dialog = self._problems.dialog
         if dialog is None:
             self._window.close()
         else:
-            dialog.finished.connect(self._close_when_told, Qt.ConnectionType.QueuedConnection)
+            dialog.finished.connect(self._close_when_done, Qt.ConnectionType.QueuedConnection)

@@ -45,9 +45,9 @@ class CompletionNotifier(QObject):
         title, begun = self._begun.pop(key, ("", 0.0))
         if title and time.monotonic() - begun >= _LONG and not self._window.isActiveWindow():
             text = _("“{job}” has failed.") if self._failed else _("“{job}” is done.")
-            self._tell(text.format(job=title))
+            self._report(text.format(job=title))
 
-    def _tell(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self.last = text
         QApplication.alert(self._window, 0)
         if not QSystemTrayIcon.isSystemTrayAvailable():

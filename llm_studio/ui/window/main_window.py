@@ -69,9 +69,9 @@ class MainWindow(QMainWindow):
         self.setLocale(QLocale(i18n.language()))  # it took one when it was made, and all in it takes that
         self.shell = Shell(self.session, self.preferences, self)
         self.shell.pages_made.connect(self.pages_made)
-        self.shell.start_page.open_asked.connect(self.closing.open_folder)
-        self.shell.start_page.choose_asked.connect(self.closing.choose_folder)
-        self.shell.start_page.new_asked.connect(self.closing.new_project)
+        self.shell.start_page.open_requested.connect(self.closing.open_folder)
+        self.shell.start_page.choose_requested.connect(self.closing.choose_folder)
+        self.shell.start_page.new_requested.connect(self.closing.new_project)
         self.shell.restart_requested.connect(self.closing.restart)
         self.shell.header.language_chosen.connect(self.choose_language)
         self.shell.header.theme_toggled.connect(self.toggle_theme)
@@ -227,7 +227,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def choose_language(self, code: str) -> None:
-        """Speak another language at once: all but the session is made anew, and running jobs go on."""
+        """Speak another language at once: all but the session is made again, and running jobs go on."""
         self.preferences.language = code
         self.preferences.save()
         set_language(code)

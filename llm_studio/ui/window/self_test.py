@@ -1,7 +1,7 @@
 """`--self-test OUT`: the program goes through all its steps by itself, as packaged, and says whether they work.
 
-It drives the real window by its real buttons: a new project on built-in stories, tokenizer, tokens, a training of a few
-steps in its thread, a generated text, every tab; then it closes. Into the folder OUT go pictures and `result.json`.
+It drives the real window by its real buttons: a new project on built-in stories, tokenizer, tokens, a short training
+run in its thread, a generated text, every tab; then it closes. Into the folder OUT go pictures and `result.json`.
 Settings and logs are kept there too, so that the user's own stay untouched. The exit status is 0 when all went well.
 """
 

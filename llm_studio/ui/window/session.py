@@ -73,7 +73,7 @@ class Session(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Read anew where the project stands."""
+        """Read again where the project stands."""
         self._again = False
         if self.project is not None:
             project = self.project
@@ -137,7 +137,7 @@ class Session(QObject):
 
     @Slot(str)
     def save_now(self, key: str) -> None:
-        """Ask a training to save a checkpoint and go on."""
+        """Ask a training run to save a checkpoint and go on."""
         if key in self._current:
             self._current[key].job.request_save()
 
@@ -263,14 +263,14 @@ class Session(QObject):
 
         A drive or a share may be gone for a moment only; the training would go on without a page.
         """
-        told = self._absent
+        summary = self._absent
         if isinstance(error, ProjectError):
             if any(not task.outlives_project for task in self.jobs()):
                 self._absent = True
                 QTimer.singleShot(_LOOK_AGAIN, self, self.refresh)
             else:
                 self.open(None)
-        if not told:
+        if not summary:
             self.problem.emit(error)
 
 

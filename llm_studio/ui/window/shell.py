@@ -1,4 +1,4 @@
-"""All that is inside the main window: head, rail, pages, status bar. Made anew when the language changes."""
+"""All that is inside the main window: head, rail, pages, status bar. Made again when the language changes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +202,7 @@ class Shell(QWidget):
         self.footer.say_stopping(key)
 
     def show_machine(self, machine: "Machine") -> None:
-        """Show what trainings run on."""
+        """Show what training runs run on."""
         self.header.show_machine(machine.line, machine.why_no_gpu)
 
     # --- What the session tells -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The first page: go on with a project, begin one, or try the example."""
+"""The first page: continue with a project, begin one, or try the example."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +25,10 @@ class StartPage(QWidget):
 
     EXAMPLE = "example"
     task_requested = Signal(object)
-    open_asked = Signal(str)
+    open_requested = Signal(str)
     """The folder of a project."""
-    choose_asked = Signal()
-    new_asked = Signal()
+    choose_requested = Signal()
+    new_requested = Signal()
 
     def __init__(self, preferences: Preferences, parent: QWidget) -> None:
         super().__init__(parent)
@@ -62,14 +62,14 @@ class StartPage(QWidget):
         new = Card(self, _("New project"))
         new.content.addWidget(label(_("With your own texts, or any others."), self, "muted", wrap=True))
         self.new = button(_("New project…"), self)
-        self.new.clicked.connect(self.new_asked)
+        self.new.clicked.connect(self.new_requested)
         new.content.addLayout(row(self.new, None))
         opened = Card(self, _("Open a project"))
         opened.content.addWidget(
             label(_("A project made with LLM Studio, here or elsewhere."), self, "muted", wrap=True)
         )
         self.open = button(_("Open…"), self)
-        self.open.clicked.connect(self.choose_asked)
+        self.open.clicked.connect(self.choose_requested)
         opened.content.addLayout(row(self.open, None))
         for card in (example, new, opened):
             ways.addWidget(card)
@@ -109,7 +109,7 @@ class StartPage(QWidget):
 
     @Slot(QListWidgetItem)
     def _on_item(self, item: QListWidgetItem) -> None:
-        self.open_asked.emit(item.data(Qt.ItemDataRole.UserRole))
+        self.open_requested.emit(item.data(Qt.ItemDataRole.UserRole))
 
     @Slot()
     def _on_example(self) -> None:

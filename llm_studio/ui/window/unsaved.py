@@ -32,14 +32,14 @@ class Unsaved(QObject):
         if self._question is not None:
             self._question.raise_()
             return False
-        why = {name: told for name, page in self._pages().items() if (told := page.unsaved())}
+        why = {name: summary for name, page in self._pages().items() if (summary := page.unsaved())}
         if not why:
             return True
-        self._page, told = next(iter(why.items()))
+        self._page, summary = next(iter(why.items()))
         self._then = then
         box = self._question = QMessageBox(self._window)
         box.setWindowTitle("LLM Studio")
-        box.setText(told)
+        box.setText(summary)
         box.setInformativeText(_("What you have written there is not saved."))
         keep = box.addButton(_("Keep editing"), QMessageBox.ButtonRole.RejectRole)
         self._discard = box.addButton(_("Discard"), QMessageBox.ButtonRole.DestructiveRole)

@@ -112,14 +112,14 @@ def search(project: Project, name: str, words: str, number: int, start: int, job
 
 
 def _first_match(
-    project: Project, source: "Source", words: str, begin: tuple[int, int], asked: tuple[int, bool], job: Job
+    project: Project, source: "Source", words: str, begin: tuple[int, int], requested: tuple[int, bool], job: Job
 ) -> tuple[int, int] | None:
-    """(document, character) of the first match after `begin`; of a search that goes on from the start, to `asked`."""
+    """(document, character) of the first match after `begin`; a search that wraps around ends at `requested`."""
     from llm_studio.data.sources.store import read_from
 
     wanted, reach = pattern(words), 4 * len(words)
     number, skip = begin
-    first, wrapped = asked
+    first, wrapped = requested
     last = first if wrapped else source.documents - 1
     tail, place = "", 0
     for piece in read_from(project.raw, source, number):
@@ -172,7 +172,7 @@ def _all_lengths(folder: Path, sources: "list[Source]", total: int, job: Job) ->
     from llm_studio.data.sources.store import read_chunks
 
     found = array("Q")
-    length = done = told = 0
+    length = done = summary = 0
     for source in sources:
         for piece in read_chunks(folder, source):
             length += len(piece.text)
@@ -181,8 +181,8 @@ def _all_lengths(folder: Path, sources: "list[Source]", total: int, job: Job) ->
                 done += length
                 found.append(length)
                 length = 0
-                if done - told > QUICK // 10:
-                    told = done
+                if done - summary > QUICK // 10:
+                    summary = done
                     job.report(Progress(_("Measuring the documents"), done, total, _("characters")))
     return found
 

@@ -1,4 +1,4 @@
-"""Texts from the Hugging Face hub: what there is, a look at it, the download and going on with one."""
+"""Texts from the Hugging Face hub: the datasets, a look at one, the download and resuming one."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ HUB = "hf:"
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A source that can be gone on with. `documents` and `bytes` (of text) so far; `known`: how many there are in all.
+    """A source that can be resumed. `documents` and `bytes` (of text) so far; `known`: how many there are in all.
 
     `state` is "incomplete" where it was stopped, "capped" where all that was asked for is there.
     """
@@ -82,7 +82,7 @@ def wanted(
                    text_field=found.text_field if text_field is None else text_field)  # fmt: skip
 
 
-def asked(
+def requested(
     dataset: str, config: str | None, split: str | None, text_field: str | None, max_documents: int | None,
     max_megabytes: int | None,
 ) -> "DownloadRequest":  # fmt: skip
@@ -94,7 +94,7 @@ def asked(
 
 
 def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
-    """Fetch documents into a source of the project, or go on with it where it was. The caps count from its start.
+    """Fetch documents into a source of the project, or continue with it where it was. The caps count from its start.
 
     What has come is kept whatever happens. A source that the job was asked to stop is returned with the state
     "incomplete" among its options; Cancelled is raised where nothing had come. Raises DownloadError, StorageError.
@@ -115,7 +115,7 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
             plan.save_plan(project.raw, name, made)
         else:
             made = kept[name]
-            _tell_of_changes(made, job)
+            _report_changes(made, job)
         try:
             Download(project.raw, name, made, wanted, job).run()
         except Cancelled:
@@ -133,7 +133,7 @@ def go_on(
     project: Project, name: str, job: Job, *, max_documents: int | None = None, max_bytes: int | None = None,
     everything: bool = False,
 ) -> "Source":  # fmt: skip
-    """Go on with the source `name`: up to new caps, or without any where `everything` is wanted.
+    """Continue with the source `name`: up to new caps, or without any where `everything` is wanted.
 
     None of these: up to the caps that it was begun with. Raises DownloadError, StorageError, Cancelled.
     """
@@ -218,14 +218,14 @@ def _nothing_to_do(
     return source
 
 
-def _tell_of_changes(made: "DownloadPlan", job: Job) -> None:
+def _report_changes(made: "DownloadPlan", job: Job) -> None:
     """Say where the data set has a newer version than the one that the source was begun with."""
     from llm_studio.data.sources.hub import resolve
 
     newest = resolve.latest_revision(made.dataset, made.converted, job)
     if newest != made.revision:
         job.report(Notice(
-            _("“{name}” has changed on the hub since. The source goes on with the version it was begun with ({old})."
+            _("“{name}” has changed on the hub since. The source continues with the version it was begun with ({old})."
               ).format(name=made.dataset, old=made.revision[:8]),
             "info", _("To have the new one, remove the source and download it again."),
         ))  # fmt: skip

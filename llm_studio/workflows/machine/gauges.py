@@ -56,7 +56,7 @@ def look(folder: Path, before: Reading | None = None) -> Reading:
 
 
 def cores() -> int:
-    """The processor's cores that a training may use."""
+    """The processor's cores that a training run may use."""
     return device.all_cores()
 
 

@@ -105,7 +105,7 @@ def _no_build(driver: card.Driver | None) -> tuple[str, str]:
 def install(offered: Offer, job: Job) -> Pack:
     """Fetch what was offered and put it in place; it is used from the next start on.
 
-    A download that was cut off or stopped is gone on with. Raises StorageError where there isn't room enough.
+    A download that was cut off or stopped is resumed. Raises StorageError where there isn't room enough.
     """
     target = _target(offered.wheel)
     with translate_os_errors(target):

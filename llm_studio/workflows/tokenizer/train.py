@@ -16,7 +16,7 @@ class TrainedTokenizer:
     """What came out of a tokenizer training, measured on validation text."""
 
     vocab_size: int
-    asked: int
+    requested: int
     characters_per_token: float
     tokens_per_word: float
 
@@ -31,15 +31,17 @@ def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -
         if vocab_size is not None:
             project.change_settings({"model.vocab_size": vocab_size})
         settings = project.settings()
-        asked = settings.model.vocab_size
+        requested = settings.model.vocab_size
         plan = corpus.plan(job)
-        tokenizer = train(plan, asked, settings.tokenizer, job)
+        tokenizer = train(plan, requested, settings.tokenizer, job)
         measured = measure_quality(tokenizer, (s.text for s in plan.texts("validation")), _HELD_OUT_CHARACTERS)
         job.check()
-        result = TrainedTokenizer(tokenizer.vocab_size, asked, measured.characters_per_token, measured.tokens_per_word)
+        result = TrainedTokenizer(
+            tokenizer.vocab_size, requested, measured.characters_per_token, measured.tokens_per_word
+        )
         tokenizer.save(project.tokenizer_file)
         files.write_json(project.tokenizer_meta, {
-            "version": 1, "asked": asked, "vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint,
+            "version": 1, "asked": requested, "vocab_size": tokenizer.vocab_size, "fingerprint": tokenizer.fingerprint,
             "characters_per_token": result.characters_per_token, "tokens_per_word": result.tokens_per_word,
             "inputs": tokenizer_inputs(settings, corpus.fingerprint()),
         })  # fmt: skip

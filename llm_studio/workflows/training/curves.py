@@ -30,7 +30,7 @@ _SHORT = 24
 _LOOK = 5000
 """Lines of a log between two looks at whether the job should end."""
 _MUCH = 2_000_000
-"""Bytes more in a log from which it is read anew rather than further."""
+"""Bytes more in a log from which it is read again rather than further."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Curves:
         self.cut_after(event.step)
         self.max_steps, self.device, self.data = event.max_steps, event.device, event.data
         self.seconds_left = None
-        self._tell(event)
+        self._report(event)
 
     def _add_step(self, step: int, *figures: float) -> None:
         if step > self.last_step:
@@ -164,9 +164,9 @@ class Curves:
         elif len(known) and known[-1] > event.step:
             return
         self.evaluations.add(event.step, event.loss)
-        self._tell(event)
+        self._report(event)
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         if event not in self.story[-16:]:  # heard while the log was read, which tells it too
             self.story.append(event)
 
@@ -264,7 +264,7 @@ def read(project: Project, run: str, job: Job) -> Curves:
 
 
 def news(project: Project, run: str, place: Place, job: Job) -> News | None:
-    """What a log tells after `place`. None where it is to be read anew: much was added, or it is another one.
+    """What a log tells after `place`. None where it is to be read again: much was added, or it is another one.
 
     A log that was cut has other lines there, since each tells how fast its step was. Raises Cancelled.
     """

@@ -1,4 +1,4 @@
-"""A training by several processes: the first does all that a lone one does, the others follow its plan.
+"""A training run by several processes: the first does all that a lone one does, the others follow its plan.
 
 They need the same project folder, on one machine or shared between several.
 """
@@ -55,7 +55,7 @@ def train_distributed(
             return train(how)
         run = registry.read(project, before)
         if run.state == "finished":
-            group.told({"run": before, "finished": True})
+            group.summary({"run": before, "finished": True})
             return TrainResult(run, True)
         return train(replace(how, run=before, resume=True, continue_from=None, like=None))
 
@@ -87,7 +87,7 @@ def _follow(project: Project, job: Job, group: "ProcessGroup") -> TrainResult:
     from llm_studio.training.trainer import Trainer
     from llm_studio.training.writer import NullRunWriter
 
-    plan = group.told()
+    plan = group.summary()
     if plan.get("finished"):
         return TrainResult(registry.read(project, str(plan["run"])), True)
     settings, compute, name = Settings.from_dict(plan["settings"]), Compute(**plan["compute"]), str(plan["run"])
@@ -97,8 +97,8 @@ def _follow(project: Project, job: Job, group: "ProcessGroup") -> TrainResult:
             raise ProjectError(_("The processes of this training have different tokens."),
                                _("Give all of them the same project folder."))  # fmt: skip
         distributed.take_card(compute.device)
-        keeper = NullRunWriter(log.RunLog(project.log_file(name)), job)
-        material = RunContext(tokens, tokenizer, data, tuple(plan["prompts"]), folder, keeper, _nothing,
+        writer = NullRunWriter(log.RunLog(project.log_file(name)), job)
+        material = RunContext(tokens, tokenizer, data, tuple(plan["prompts"]), folder, writer, _nothing,
                             bool(plan["from_nothing"]), group)  # fmt: skip
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()

@@ -28,7 +28,7 @@ STEPS = 5
 _CHECKPOINTS = 4
 """The last three and the best are kept."""
 _ROOMY = 0.9
-"""Share of the free memory that a training may take."""
+"""Share of the free memory that a training run may take."""
 _MICRO_BATCH_SECONDS = 1.5
 """A fit tries a micro-batch for about so long, and begins with one of so many tokens; `_ENOUGH` seconds in all."""
 _FIRST_TOKENS = 256
@@ -218,20 +218,20 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
     wanted = dict.fromkeys((training.activation_checkpointing, True))
     for checkpointing in wanted:
 
-        def told(batch_size: int, again: bool = checkpointing) -> int:
+        def summary(batch_size: int, again: bool = checkpointing) -> int:
             return _by_formula(settings, vocab_size, compute, batch_size, again)
 
-        if told(1) > free:  # not even tried: a system that lends what it hasn't would come to a standstill
+        if summary(1) > free:  # not even tried: a system that lends what it hasn't would come to a standstill
             continue
         began = time.monotonic()
         with memory.translate_memory_errors(), _trial(settings, vocab_size, compute, job) as trial:
-            tried, ended = _try_up(trial, told, settings, checkpointing, int(_ROOMY * free), began, job)
+            tried, ended = _try_up(trial, summary, settings, checkpointing, int(_ROOMY * free), began, job)
         best = _best(tried)
         if best is not None and ended == "time" and best.batch_size < training.batch_size:
-            best = _as_it_is(best, training.batch_size, told, int(_ROOMY * free))
+            best = _as_it_is(best, training.batch_size, summary, int(_ROOMY * free))
         if best is not None:
             found = _fitted(settings, best, sequences, tried)
-            peak = _peak(best, told(best.batch_size), compute)
+            peak = _peak(best, summary(best.batch_size), compute)
             seconds = best.step_seconds(found.micro_batches)
             _remember(settings.replaced(found.changes), vocab_size, compute, seconds, peak)
             return found
@@ -240,7 +240,7 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
 
 
 def _try_up(
-    trial: "Trial | SubprocessTrial", told: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
+    trial: "Trial | SubprocessTrial", summary: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
     began: float, job: Job,
 ) -> "tuple[list[Attempt], str]":  # fmt: skip
     """Attempts with more and more sequences, and what ended them: no "memory", no "use", no "time", or "all" done."""
@@ -248,9 +248,9 @@ def _try_up(
     ratio, sequences = 1.0, settings.training.batch_size * settings.training.gradient_accumulation_steps
     sizes = [size for size in range(1, sequences + 1) if sequences % size == 0]
     few = max(1, _FIRST_TOKENS // settings.model.max_seq_len)
-    first = next((place for place, size in enumerate(sizes) if size >= few and told(size) <= room), 0)
+    first = next((place for place, size in enumerate(sizes) if size >= few and summary(size) <= room), 0)
     for batch_size in sizes[first:]:
-        if tried and ratio * told(batch_size) > room:
+        if tried and ratio * summary(batch_size) > room:
             return tried, "memory"
         spent = time.monotonic() - began
         if tried and spent + 2 * batch_size / tried[-1].batch_size * tried[-1].seconds > _ENOUGH:
@@ -260,15 +260,15 @@ def _try_up(
         if not found.fits:
             return tried, "memory"
         tried.append(found)
-        ratio = max(ratio, found.memory / told(batch_size))
+        ratio = max(ratio, found.memory / summary(batch_size))
         if len(tried) > 2 and _speed(found) < _WORTH * _speed(tried[-3]):
             return tried, "use"
     return tried, "all"
 
 
-def _as_it_is(best: "Attempt", batch_size: int, told: Callable[[int], int], room: int) -> "Attempt":
+def _as_it_is(best: "Attempt", batch_size: int, summary: Callable[[int], int], room: int) -> "Attempt":
     """The micro-batch of the settings, where there was no time to try it and it should fit."""
-    memory = round(told(batch_size) * max(1.0, best.memory / told(best.batch_size)))
+    memory = round(summary(batch_size) * max(1.0, best.memory / summary(best.batch_size)))
     if memory > room:
         return best
     return replace(best, batch_size=batch_size, memory=memory, seconds=best.seconds * batch_size / best.batch_size)
@@ -295,7 +295,7 @@ def _fitted(settings: Settings, best: "Attempt", sequences: int, tried: "list[At
                tokens / best.step_seconds(micro_batches), tuple(tried))  # fmt: skip
 
 
-def fit_and_tell(project: Project, settings: Settings, job: Job) -> tuple[Fit, Forecast]:
-    """A fit, and what a training with it will take, as measured on the way."""
+def fit_and_forecast(project: Project, settings: Settings, job: Job) -> tuple[Fit, Forecast]:
+    """A fit, and what a training run with it will take, as measured on the way."""
     found = fit(project, settings, job)
     return found, forecast(project, settings.replaced(found.changes))

@@ -20,7 +20,7 @@ def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, 
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.data.tokens.dataset import open_tokens
 
-    again = _("Make them anew: “llm-studio prepare {path}”.").format(path=quoted(project.root))
+    again = _("Prepare them again: “llm-studio prepare {path}”.").format(path=quoted(project.root))
     if not project.tokens_meta.exists():
         raise ProjectError(
             _("This project has no tokens yet."),
@@ -30,7 +30,7 @@ def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, 
     if not project.tokenizer_file.exists():
         raise ProjectError(
             _("The tokenizer of this project is gone."),
-            _("Train it anew: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
+            _("Train it again: “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
             "tokenizer",
         )
     tokenizer = Tokenizer.load(project.tokenizer_file)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunRecorder:
-    """Writes the record of the run `name`, new or gone on with; from the training's thread and the one that saves."""
+    """Writes the record of the run `name`, new or resumed; from the training's thread and the one that saves."""
 
     def __init__(
         self, project: Project, name: str, settings: Settings, data: str, compute: Compute, origin: str | None

@@ -25,9 +25,9 @@ Remedy = Literal["stop", "anew", "go on", "texts"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What there is to say about a run, in one sentence or two, and the one thing to do.
+    """What can be said about a run, in one sentence or two, and the one thing to do.
 
-    `remedy`: end it now, its best checkpoint is kept; begin a new run with `changes`; go on with this one with
+    `remedy`: end it now, its best checkpoint is kept; begin a new run with `changes`; continue with this one with
     `changes`; add texts. `action` says so on a button.
     """
 

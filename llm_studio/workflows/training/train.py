@@ -1,4 +1,4 @@
-"""Training a model: starting a run, going on with one, and what became of it."""
+"""Training a model: starting a run, resuming one, and what became of it."""
 
 import contextlib
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ PROMPTS = {
     "en": ("Once upon a time", "The little girl"),
     "fr": ("Il était une fois", "La petite fille"),
 }
-"""What the model goes on with at each evaluation, unless the settings say otherwise."""
+"""The prompts that the model continues at each evaluation, unless the settings say otherwise."""
 _SOME = 500_000
 """Tokens searched for questions to ask."""
 
@@ -41,7 +41,7 @@ def train(
     project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
     continue_from: str | None = None, like: str | None = None,
 ) -> TrainResult:  # fmt: skip
-    """Train a new run, or with `resume` go on with one (the last, where none is named).
+    """Train a new run, or with `resume` continue with one (the last, where none is named).
 
     `changes` are settings by dotted name, for this run alone. `continue_from` names a checkpoint (RUN,
     RUN/step-000500, or a folder of any project): a new run begins with its weights, at step 0, with a new optimizer
@@ -67,17 +67,17 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
         raise ProjectError(_("A run that is repeated begins as that one did."),
                            _("Leave out either --like or --resume and --continue-from."))  # fmt: skip
     if resume and continue_from is not None:
-        raise ProjectError(_("A run that is gone on with has its own weights."),
+        raise ProjectError(_("A run that is resumed has its own weights."),
                            _("Leave out either --resume or --continue-from."))  # fmt: skip
     name = (run or _last_run(project)) if resume else (registry.check_name(run) if run else registry.new_name(project))
-    _tell_of_pack(job)
+    _report_pack(job)
     with project.writing(registry.lock_name(name)), open_training_data(project) as (tokens, tokenizer, data):
         if resume:
             registry.read(project, name)
             return _go_on(project, name, tokens, tokenizer, data, changes, job)
         if registry.exists(project, name):
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
-                               _("Go on with it with --resume, or choose another name."))  # fmt: skip
+                               _("Resume it with --resume, or choose another name."))  # fmt: skip
         if like is not None:
             again = repetition(project, like, tokenizer, data, changes, job)
             return _run(project, name, again.settings, again.compute, again.origin, tokens, tokenizer, data, job)
@@ -89,7 +89,7 @@ def _last_run(project: Project) -> str:
 
     existing = registry.listed(project)
     if not existing:
-        raise ProjectError(_("There is no run to go on with."), _("Start one: leave --resume out."))
+        raise ProjectError(_("There is no run to resume."), _("Start one: leave --resume out."))
     return existing[-1].name
 
 
@@ -156,11 +156,11 @@ def _go_on(
     return _run(project, name, settings, compute, saved, tokens, tokenizer, data, job, made_other)
 
 
-def _tell_of_pack(job: Job) -> None:
+def _report_pack(job: Job) -> None:
     """Say why the torch that was fetched for the graphics card isn't used, where it isn't."""
     found = pack.installed()
-    if found and found.told:
-        job.report(Notice(found.told, "warning"))
+    if found and found.summary:
+        job.report(Notice(found.summary, "warning"))
 
 
 def _run(
@@ -179,14 +179,14 @@ def _run(
     folder, log_file = registry.folder(project, name), project.log_file(name)
     prompts = settings.training.sample_prompts or _prompts(settings, tokens, tokenizer)
     run_log = log.RunLog(log_file)
-    keeper = RunWriter(run_log, job, recorder.waiting)
+    writer = RunWriter(run_log, job, recorder.waiting)
     group = distributed.current()
     material = RunContext(
-        tokens, tokenizer, data, prompts, folder, keeper, recorder.saved, not recorder.continued, group
+        tokens, tokenizer, data, prompts, folder, writer, recorder.saved, not recorder.continued, group
     )
     if group.count > 1:
         distributed.take_card(compute.device)
-        group.told(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
+        group.summary(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
     trainer = _trainer(material, settings, compute, begin, job)
     if changed:
         trainer.note_changes(dict(changed))
@@ -208,7 +208,7 @@ def _run(
 
 
 def _ended(recorder: RunRecorder, trainer: "Trainer", finished: bool, begun_before: bool) -> TrainResult:
-    """What became of a training that reached its end, or was stopped. `begun_before`: not in this session."""
+    """What became of a training run that reached its end, or was stopped. `begun_before`: not in this session."""
     state, saved = trainer.state(), trainer.last_saved
     if not state.step and (saved is None or not (begun_before or state.history)):  # stopped before its first step
         recorder.discard()
@@ -227,7 +227,7 @@ def _ended(recorder: RunRecorder, trainer: "Trainer", finished: bool, begun_befo
 def _trainer(
     material: "RunContext", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
 ) -> "Trainer":
-    """A trainer with the weights that it begins or goes on with. Raises StudioError where it couldn't do a step."""
+    """A trainer with the weights that it begins or continues with. Raises StudioError where it couldn't do a step."""
     from llm_studio.training import memory
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.training.continue_from import Origin
@@ -243,7 +243,7 @@ def _trainer(
 
 
 def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tuple[str, ...]:
-    """What the model goes on with where the settings name nothing: beginnings, or questions where it learns answers."""
+    """The prompts of samples where the settings name none: beginnings, or questions where answers are learned."""
     from llm_studio.data.tokens.turns import example_questions
 
     beginnings = PROMPTS[settings.project.language]

@@ -24,16 +24,16 @@ _SIGN_AFTER = 300
 class CleaningCard(Card):
     """The rules, and what they do to this corpus."""
 
-    examples_asked = Signal(str)
+    examples_requested = Signal(str)
     """What a rule does, with examples; "": all of them."""
-    measure_asked = Signal()
+    measure_requested = Signal()
     """Read all texts, however many there are."""
     stop_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Cleaning"))
         self.rules = Rules(self)
-        self.rules.examples_asked.connect(self.examples_asked)
+        self.rules.examples_requested.connect(self.examples_requested)
         self.content.addWidget(self.rules)
         self.examples = button(_("What each rule does…"), self, self._on_examples, "small")
         self.examples.setToolTip(_("Your texts are not modified: each rule can be switched off again."))
@@ -44,13 +44,13 @@ class CleaningCard(Card):
 
     @Slot()
     def _on_examples(self) -> None:
-        self.examples_asked.emit("")
+        self.examples_requested.emit("")
 
     def _make_outcome(self) -> None:
         self.outcome = label("", self, "muted", wrap=True)
         self.kept = label("", self, "caption", wrap=True)
         self.measure = button(_("Scan all texts"), self, None, "small")
-        self.measure.clicked.connect(self.measure_asked)
+        self.measure.clicked.connect(self.measure_requested)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
         self.bar.setAccessibleName(_("Scanning the texts"))

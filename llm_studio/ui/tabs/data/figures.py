@@ -54,7 +54,7 @@ class Figures(QObject):
         self._forget()
 
     def show_overview(self, overview: "Overview") -> None:
-        """Texts or settings may have changed: what is known of others is forgotten, an open dialog looks anew."""
+        """Texts or settings may have changed: what is known of others is forgotten, an open dialog looks again."""
         self._overview = overview
         if self._tried is not None and self._tried != self._now():
             self._tried = self._preview = None
@@ -80,10 +80,10 @@ class Figures(QObject):
         return tuple((source.name, source.sha256) for source in here.sources), tuple(rules.items())
 
     @Slot(bool)
-    def measure_rules(self, asked: bool) -> None:
-        """Try the rules, if there isn't much to read or the user has `asked`."""
+    def measure_rules(self, requested: bool) -> None:
+        """Try the rules, if there isn't much to read or the user has `requested`."""
         here = self._overview
-        if here is not None and (asked or not _much(here)):
+        if here is not None and (requested or not _much(here)):
             self._measure_rules()
 
     # --- Cleaning -------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class Figures(QObject):
     def _cleaning_failed(self, error: BaseException) -> None:
         self._tried = None
         if self._cleaning is not None:
-            self._cleaning.end(_told(error))
+            self._cleaning.end(_reported(error))
 
     # --- Statistics -----------------------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Figures(QObject):
 
     def _count_failed(self, error: BaseException) -> None:
         if self._statistics is not None:
-            self._statistics.show_problem(_told(error))
+            self._statistics.show_problem(_reported(error))
 
     def _show_shares(self, shares: "list[Share]") -> None:
         if self._statistics is not None:
@@ -216,5 +216,5 @@ def _much(overview: "Overview") -> bool:
     return overview.characters > browsing.QUICK // 2
 
 
-def _told(error: BaseException) -> str:
+def _reported(error: BaseException) -> str:
     return str(error) if isinstance(error, StudioError) else _("The texts can't be read.")

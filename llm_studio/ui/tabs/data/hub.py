@@ -1,4 +1,4 @@
-"""Downloads for the Data tab: what the dialog of data sets asks, the download itself, and going on with one."""
+"""Downloads for the Data tab: what the dialog of data sets asks, the download itself, and resuming one."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ class Downloads(QObject):
     """Asks through the page; `key` is that of the task that adds texts, of which only one runs at a time."""
 
     unfinished = Signal(list)
-    """The sources that can be gone on with."""
+    """The sources that can be resumed."""
 
     def __init__(self, page: "Page", key: str) -> None:
         super().__init__(page)
@@ -62,9 +62,9 @@ class Downloads(QObject):
         from llm_studio.ui.dialogs.hub import HubDialog
 
         self._dialog = dialog = HubDialog(hub.catalogue(), self._page)
-        dialog.search_asked.connect(self._search)
-        dialog.choice.look_asked.connect(self._look)
-        dialog.choice.download_asked.connect(self.begin)
+        dialog.search_requested.connect(self._search)
+        dialog.choice.look_requested.connect(self._look)
+        dialog.choice.download_requested.connect(self.begin)
         dialog.finished.connect(self._on_closed)
         dialog.open()
 
@@ -87,7 +87,7 @@ class Downloads(QObject):
 
     def _search_failed(self, error: BaseException) -> None:
         if self._dialog is not None:
-            self._dialog.show_search_problem(_told(error))
+            self._dialog.show_search_problem(_reported(error))
 
     @Slot(str, str, str)
     def _look(self, dataset: str, config: str, split: str) -> None:
@@ -100,24 +100,24 @@ class Downloads(QObject):
 
     def _look_failed(self, error: BaseException) -> None:
         if self._dialog is not None:
-            self._dialog.choice.show_look_problem(_told(error))
+            self._dialog.choice.show_look_problem(_reported(error))
 
     # --- Downloading ----------------------------------------------------------------------------------------------
 
     @Slot(dict)
-    def begin(self, asked: dict[str, Any]) -> None:
+    def begin(self, requested: dict[str, Any]) -> None:
         """Download what is asked for: arguments of `workflows.download.wanted`."""
         try:
-            wanted = hub.wanted(**asked)
+            wanted = hub.wanted(**requested)
         except StudioError as error:
-            self._page.context.toast_requested.emit(Toast(_told(error)))
+            self._page.context.toast_requested.emit(Toast(_reported(error)))
             return
         if wanted is not None:
             self._fetch(wanted)
 
     @Slot(str)
     def go_on(self, name: str) -> None:
-        """Go on with a source where it was stopped; one that has all that was asked for gets as much again."""
+        """Continue with a source where it was stopped; one that has all that was asked for gets as much again."""
         left, project = self._left.get(name), self._project
         if left is None or project is None:
             return
@@ -152,7 +152,7 @@ def kept(source: "Source") -> str | None:
     )
 
 
-def _told(error: BaseException) -> str:
+def _reported(error: BaseException) -> str:
     return (
         str(error) if isinstance(error, StudioError) else _("The hub can't be reached: {reason}").format(reason=error)
     )

@@ -32,7 +32,7 @@ class TextMeasures(QObject):
         self._lengths_of: object = None
         self._plan_of: object = None
         self._everything = False
-        card.measure_asked.connect(self._on_measure)
+        card.measure_requested.connect(self._on_measure)
         card.stop_requested.connect(self._on_stop)
         page.context.listen(LENGTHS, reported=card.take, succeeded=self._show_lengths, failed=self._failed,
                     cancelled=self._stopped, ended=self._lengths_ended)  # fmt: skip
@@ -52,7 +52,7 @@ class TextMeasures(QObject):
         self._card.show_outcome(None)
 
     def show_overview(self, overview: "Overview") -> None:
-        """Ask anew for what has changed."""
+        """Ask again for what has changed."""
         self._texts = tuple((source.name, source.sha256) for source in overview.sources)
         self._settings = overview.settings.data if overview.settings_problem is None else None
         self._everything = False

@@ -91,8 +91,8 @@ class OwnFiles(QObject):
         self._paths = list(paths)
         self._waiting = [(path, "") for path in paths]
         self._dialog = dialog = AddTextsDialog(paths, self._page)
-        dialog.look_asked.connect(self._look_anew)
-        dialog.add_asked.connect(self._on_add)
+        dialog.look_requested.connect(self._inspect_again)
+        dialog.add_requested.connect(self._on_add)
         dialog.finished.connect(self._on_closed)
         dialog.open()
         self._look_at_next()
@@ -104,7 +104,7 @@ class OwnFiles(QObject):
         self._page.context.stop_requested.emit(_LOOK)
 
     @Slot(object, str)
-    def _look_anew(self, path: Path, field: str) -> None:
+    def _inspect_again(self, path: Path, field: str) -> None:
         idle = not self._waiting
         self._waiting.append((path, field))
         if idle:

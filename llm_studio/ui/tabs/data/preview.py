@@ -34,9 +34,9 @@ _TICKS = 1000
 class DocumentPreview(QWidget):
     """One document at a time. It asks for documents and passages, and shows those it is given."""
 
-    document_asked = Signal(int)
+    document_requested = Signal(int)
     """A number, counted from 0."""
-    search_asked = Signal(str, int, int)
+    search_requested = Signal(str, int, int)
     """Words, and the document and character from which on."""
     stop_requested = Signal()
 
@@ -134,7 +134,7 @@ class DocumentPreview(QWidget):
         self._enable()
         if self._documents:
             self._late.start()
-            self.document_asked.emit(place)
+            self.document_requested.emit(place)
 
     def _enable(self) -> None:
         self.previous.setEnabled(self._wanted > 0)
@@ -259,7 +259,7 @@ class DocumentPreview(QWidget):
                 start = shown.start + len(shown.text)
             else:
                 place, start = (place + 1) % self._documents, 0
-        self.search_asked.emit(words, place, start)
+        self.search_requested.emit(words, place, start)
 
     @Slot()
     def _on_previous(self) -> None:

@@ -26,8 +26,8 @@ class FileReading(QObject):
         self._project: Project | None = None
         self._chosen = ("", "")
         self._words = ""
-        preview.document_asked.connect(self._read)
-        preview.search_asked.connect(self._search)
+        preview.document_requested.connect(self._read)
+        preview.search_requested.connect(self._search)
         preview.stop_requested.connect(self._on_stop)
         page.context.listen(PREVIEW, succeeded=self._show, failed=self._failed)
         page.context.listen(SEARCH, started=self._search_started, reported=preview.take, succeeded=self._found,

@@ -28,7 +28,7 @@ class SourceRemoval(QObject):
         self._page = page
         self._project: Project | None = None
         self._busy = False
-        sources.remove_asked.connect(self._remove)
+        sources.remove_requested.connect(self._remove)
         page.context.listen(REMOVE, succeeded=self._removed, ended=self._ended)
         page.context.listen(RESTORE, succeeded=self.restored.emit)
 

@@ -48,7 +48,7 @@ class Rules(QWidget):
     """The settings of cleaning, each sent as it is changed. The rarer ones unfold."""
 
     changed = Signal(dict)
-    examples_asked = Signal(str)
+    examples_requested = Signal(str)
     """Examples of what a rule does."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -153,7 +153,7 @@ class Rules(QWidget):
             self._rare[name] = holder
         if name not in NAMES:
             return
-        effect = button("", holder, partial(self.examples_asked.emit, name), "effect")
+        effect = button("", holder, partial(self.examples_requested.emit, name), "effect")
         effect.hide()
         self._effects[name] = effect
         below = row(effect, None)
@@ -172,7 +172,7 @@ class Rules(QWidget):
     def show_effect(self, seen: "RuleMeasured") -> None:
         """What a rule does, or would do: said below it, unless that is nothing."""
         if seen.rule in self._stale and not seen.final:
-            return  # what stands there stays until all is known anew: nothing jumps under the pointer
+            return  # what stands there stays until all is known again: nothing jumps under the pointer
         self._stale.discard(seen.rule)
         self._seen[seen.rule] = seen
         self._show_effects()
@@ -184,7 +184,7 @@ class Rules(QWidget):
         self._show_effects()
 
     def doubt_effects(self) -> None:
-        """Texts or rules are others: what is known holds no more, and is about to be known anew."""
+        """Texts or rules are others: what is known holds no more, and is about to be known again."""
         self._stale = set(self._seen)
         self._show_effects()
 

@@ -29,13 +29,13 @@ LANGUAGES = {
 class SourceCards(QWidget):
     """Cards side by side, one for each origin of texts."""
 
-    stories_asked = Signal(str, int)
+    stories_requested = Signal(str, int)
     """A language, and how many."""
-    files_asked = Signal()
-    folder_asked = Signal()
-    hub_asked = Signal(dict)
+    files_requested = Signal()
+    folder_requested = Signal()
+    hub_requested = Signal(dict)
     """A download: arguments of `workflows.download.wanted`."""
-    search_asked = Signal()
+    search_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -116,7 +116,7 @@ class SourceCards(QWidget):
         card = SourceCard(self, "Hugging Face", _("any text dataset"))
         self.search = button(_("Search…"), card, None, "small")
         self.search.setAccessibleName(_("Search for datasets"))
-        self.search.clicked.connect(self.search_asked)
+        self.search.clicked.connect(self.search_requested)
         card.content.addLayout(row(self.search, None))
         return card
 
@@ -125,8 +125,8 @@ class SourceCards(QWidget):
         self.browse = button(_("Browse…"), card, None, "small")
         self.browse.setAccessibleName(_("Choose files or a folder to add"))
         menu = QMenu(self.browse)
-        menu.addAction(_("Files…")).triggered.connect(self.files_asked)
-        menu.addAction(_("Folder…")).triggered.connect(self.folder_asked)
+        menu.addAction(_("Files…")).triggered.connect(self.files_requested)
+        menu.addAction(_("Folder…")).triggered.connect(self.folder_requested)
         self.browse.setMenu(menu)
         self.more = button(_("Options"), card, self._on_options, "link")
         self.more.setCheckable(True)
@@ -147,16 +147,16 @@ class SourceCards(QWidget):
 
     @Slot()
     def _on_tales(self) -> None:
-        self.hub_asked.emit({"name": "tinystories", "max_documents": self.tales.value()})
+        self.hub_requested.emit({"name": "tinystories", "max_documents": self.tales.value()})
 
     @Slot()
     def _on_articles(self) -> None:
         lang = str(self.wiki.currentData())
-        self.hub_asked.emit({"name": "wikipedia", "lang": lang, "max_documents": self.articles.value()})
+        self.hub_requested.emit({"name": "wikipedia", "lang": lang, "max_documents": self.articles.value()})
 
     @Slot()
     def _on_add(self) -> None:
-        self.stories_asked.emit(str(self.language.currentData()), self.count.value())
+        self.stories_requested.emit(str(self.language.currentData()), self.count.value())
 
     @Slot()
     def _on_options(self) -> None:

@@ -29,15 +29,15 @@ class SourcesTable(QWidget):
     """The table, or a word where there are no sources. `chosen` gives the name of a source, "" for none."""
 
     chosen = Signal(str)
-    remove_asked = Signal(str)
+    remove_requested = Signal(str)
     stop_requested = Signal()
-    folder_asked = Signal()
-    stories_asked = Signal()
-    go_on_asked = Signal(str)
-    """A download should be gone on with."""
-    weight_asked = Signal(str, float)
+    folder_requested = Signal()
+    stories_requested = Signal()
+    resume_requested = Signal(str)
+    """A download should be resumed."""
+    weight_requested = Signal(str, float)
     """A source should be drawn so many times as often as its size says."""
-    notes_asked = Signal(str)
+    notes_requested = Signal(str)
     """What was told while a source was read should be shown."""
 
     def __init__(self, parent: QWidget) -> None:
@@ -76,7 +76,7 @@ class SourcesTable(QWidget):
               "built-in stories."),
             _("Add the built-in stories"),
         )  # fmt: skip
-        self.empty.pressed.connect(self.stories_asked)
+        self.empty.pressed.connect(self.stories_requested)
         self.empty.setMinimumHeight(150)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
@@ -104,7 +104,7 @@ class SourcesTable(QWidget):
         self._fill()
 
     def show_unfinished(self, found: "list[Unfinished]") -> None:
-        """Which downloads can be gone on with."""
+        """Which downloads can be resumed."""
         self._unfinished = {one.name: one for one in found}
         self._fill()
 
@@ -227,20 +227,20 @@ class SourcesTable(QWidget):
     @Slot(float)
     def _on_weight(self, weight: float) -> None:
         if self._current:
-            self.weight_asked.emit(self._current, weight)
+            self.weight_requested.emit(self._current, weight)
 
     @Slot()
     def _on_go_on(self) -> None:
-        self.go_on_asked.emit(self._current)
+        self.resume_requested.emit(self._current)
 
     @Slot()
     def _on_notes(self) -> None:
-        self.notes_asked.emit(self._current)
+        self.notes_requested.emit(self._current)
 
     @Slot()
     def _on_remove(self) -> None:
         if self._current and self.remove.isEnabled():
-            self.remove_asked.emit(self._current)
+            self.remove_requested.emit(self._current)
 
     @Slot(QPoint)
     def _on_menu(self, place: QPoint) -> None:
@@ -258,7 +258,7 @@ class SourcesTable(QWidget):
                 action = menu.addAction(made.text())
                 action.setEnabled(made.isEnabled())
                 action.triggered.connect(made.click)
-        menu.addAction(_("Open the folder")).triggered.connect(self.folder_asked)
+        menu.addAction(_("Open the folder")).triggered.connect(self.folder_requested)
         menu.popup(self.table.viewport().mapToGlobal(place))
 
 

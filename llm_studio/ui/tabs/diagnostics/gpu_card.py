@@ -185,7 +185,7 @@ def _words(standing: "GpuStatus") -> str:
     if pack is None:
         return ""
     if pack.problem:
-        return pack.told
+        return pack.summary
     if standing.used:
         return _("The GPU pack (PyTorch {version}) is in use.").format(version=pack.version)
     return _("The GPU pack (PyTorch {version}) is installed; it is used from the next start on.").format(

@@ -125,7 +125,7 @@ class TurnView(QWidget):
         self._show_actions()
 
     def set_last(self, last: bool) -> None:
-        """Whether it is the last turn: only that one can be written anew."""
+        """Whether it is the last turn: only that one can be written again."""
         self._last = last
         self._show_actions()
 
@@ -221,7 +221,7 @@ class ChatView(QScrollArea):
             same += 1
         for view in self.views[:same]:
             view.end_writing()
-        # marked or gone on with, a turn stays where it is and only shows more
+        # marked or resumed, a turn stays where it is and only shows more
         if same < min(len(self.views), len(chat.turns)) and self.views[same].turn.prompt == chat.turns[same].prompt:
             self.views[same].end_writing()
             self.views[same].show_turn(chat.turns[same])

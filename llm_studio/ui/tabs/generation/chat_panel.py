@@ -26,7 +26,7 @@ class ChatPanel(Card):
     """The chat to write in, the prompt or None to go on, whether it is in place of an answer and is a question."""
     stop_requested = Signal()
     text_changed = Signal()
-    """The text that the model would go on with is another."""
+    """The text that the model would continue with is another."""
     keep_requested = Signal(object)
     """A chat that is to be written."""
     open_requested = Signal(str)
@@ -47,7 +47,7 @@ class ChatPanel(Card):
         self.legend = Legend(self)
         self.legend.hide()
         self.turns = ChatView(self)
-        self._arriving = TokenBuffer(self, self.turns.append)
+        self._buffer = TokenBuffer(self, self.turns.append)
         self._note = EditingNote(self)
         self._note.cancelled.connect(self.cancel_editing)
         self.asking = QuestionToggle(self)
@@ -92,7 +92,7 @@ class ChatPanel(Card):
         if chat.id != self.chat.id:
             self.editing = None
         self.chat = chat
-        self._arriving.forget()
+        self._buffer.forget()
         self.turns.show_chat(chat)
         self._show_state()
         self.text_changed.emit()
@@ -178,7 +178,7 @@ class ChatPanel(Card):
 
     @Slot()
     def send(self) -> None:
-        """Let the model go on with what is in the box; with nothing in it, with its own text."""
+        """Let the model continue with what is in the box; with nothing in it, with its own text."""
         if not self._can_send():
             return
         base, asks = self._base(), self.asking.asks()
@@ -201,12 +201,12 @@ class ChatPanel(Card):
         self.turns.begin(None if prompt is None and chat.turns else chats.Turn(prompt or ""))
         if prompt is not None and prompt.strip() == self.box.toPlainText().strip():
             self.box.clear()
-        self._arriving.begin()
+        self._buffer.begin()
         self._show_state()
 
     def take(self, event: Event) -> None:
         """A token was written: it is shown a moment later."""
-        self._arriving.take(event)
+        self._buffer.take(event)
 
     def take_back(self) -> None:
         """Nothing came of it: show the chat as it was, and what was written in the box."""
@@ -216,7 +216,7 @@ class ChatPanel(Card):
 
     def end(self) -> None:
         """The model has ended."""
-        self._arriving.end()
+        self._buffer.end()
         self._prompt = None
         self.is_writing = False
         self._show_state()

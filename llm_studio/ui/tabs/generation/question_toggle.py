@@ -44,7 +44,7 @@ class QuestionToggle(Segmented):
         return self._offered and self.current() == _ASK
 
     def set_asks(self, asks: bool) -> None:
-        """Ask, or go on with a text, as the prompt that is edited did."""
+        """Ask, or continue with a text, as the prompt that is edited did."""
         if self._offered and asks != self.asks():
             self.choose(_ASK if asks else _TEXT)
             self.changed.emit(self.asks())
@@ -55,7 +55,7 @@ class QuestionToggle(Segmented):
 
 
 def following(base: "Chat", text: str) -> str:
-    """`text`, to be gone on with, with the space that it needs after all that is in the chat."""
+    """`text`, to be resumed, with the space that it needs after all that is in the chat."""
     last = base.turns[-1] if base.turns else None
     return chats.joined(last.text if last is not None and last.question else base.text, text)
 

@@ -60,7 +60,7 @@ class SamplingPanel(QFrame):
         self._sent: dict[str, object] = {}
         """Changes that the project doesn't have yet."""
         self._next: NextToken | None = None
-        self._asked = False
+        self._requested = False
         """Whether what might follow is the answer to a question."""
         self._timer = QTimer(self, interval=_QUIET, singleShot=True)
         self._timer.timeout.connect(self.flush)
@@ -224,9 +224,9 @@ class SamplingPanel(QFrame):
 
     # --- The next token ---------------------------------------------------------------------------------------
 
-    def show_next(self, found: "NextToken", asked: bool = False) -> None:
-        """What might follow is known: it follows the sliders from now on. `asked`: it begins an answer."""
-        self._next, self._asked = found, asked
+    def show_next(self, found: "NextToken", requested: bool = False) -> None:
+        """What might follow is known: it follows the sliders from now on. `requested`: it begins an answer."""
+        self._next, self._requested = found, requested
         self._draw()
 
     def say_waiting(self, text: str) -> None:
@@ -242,16 +242,16 @@ class SamplingPanel(QFrame):
         text = " ".join(self._next.text[-3 * _TAIL :].split())
         shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
         after = _("“{text} ▁”") if shown else _("The beginning of a text")
-        after = (_("The answer to “{text}”") if self._asked else after).format(text=shown)
+        after = (_("The answer to “{text}”") if self._requested else after).format(text=shown)
         kept = ngettext(
             "{n} possible token of {total} with these settings",
             "{n} possible tokens of {total} with these settings",
             found.kept,
         )
         self.caption.setText(f"{after} — {kept.format(n=number(found.kept), total=number(found.total))}")
-        self.bars.show_candidates(found.first, choosable=not self._asked)
+        self.bars.show_candidates(found.first, choosable=not self._requested)
 
 
 def random_seed() -> int:
-    """A seed by chance, short enough to be read and typed."""
+    """A seed at random, short enough to be read and typed."""
     return random.randrange(_MOST_SEED)

@@ -1,4 +1,4 @@
-"""The cards beside the form: what the model costs, where its parameters lie, and what there is to say about it."""
+"""The cards beside the form: what the model costs, where its parameters lie, and what can be said about it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -55,17 +55,17 @@ class CostCard(Card):
         self.content.addWidget(self._under)
 
     def show_cost(self, settings: Settings, cost: Cost, memory: int | None, has_gpu: bool) -> None:
-        """Show the cost. `memory`: what a training may use here, None where it isn't known yet."""
+        """Show the cost. `memory`: what a training run may use here, None where it isn't known yet."""
         show = self.values.show_value
         show("parameters", short_number(cost.parts.total))
         needed = size(cost.training_bytes, short=True)
         fits = memory is None or cost.training_bytes <= memory
-        told = needed
+        summary = needed
         if memory is not None:
             figure, _space, unit = needed.partition(" ")
             free = size(memory, short=True)
-            told = _("{needed} of {free}").format(needed=figure if free.endswith(f" {unit}") else needed, free=free)
-        show("memory", told, "value" if fits else "bad")
+            summary = _("{needed} of {free}").format(needed=figure if free.endswith(f" {unit}") else needed, free=free)
+        show("memory", summary, "value" if fits else "bad")
         show("compute", f"{short_number(cost.flops_per_token)}FLOP")
         show("file", size(_EXPORTED_BYTES * cost.parts.total))
         training = settings.training
@@ -117,7 +117,7 @@ class SharesCard(Card):
 
 
 class AdviceCard(Card):
-    """What doesn't fit together, each with a button that mends it."""
+    """What doesn't fit together, each with a button that fixes it."""
 
     taken = Signal(object)
     """The Advice whose button was pressed."""
@@ -164,7 +164,7 @@ class FactsColumn(Column):
         self.content.addStretch(1)
 
     def show_plan(self, plan: Plan, time: StepTime, *, has_gpu: bool) -> None:
-        """Show what is planned, and what there is to say about it."""
+        """Show what is planned, and what can be said about it."""
         self.cost.show_cost(plan.settings, plan.cost, plan.memory, has_gpu)
         self.cost.show_time(plan.settings.training.max_steps, time.forecast, time.note, time.may_measure)
         self.shares.show_cost(plan.cost)

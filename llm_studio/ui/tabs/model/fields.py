@@ -156,7 +156,7 @@ class Choice(QComboBox):
         super().__init__(parent)
         names: dict[str, str] = next((found.names for found in info.metadata if isinstance(found, Choices)), {})
         for choice in get_args(info.annotation):
-            self.addItem(_(names.get(choice, choice)), choice)
+            self.addItem(_(names[choice]) if choice in names else choice, choice)
         self.activated.connect(self._on_activated)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -45,7 +45,7 @@ class FilePage(Page):
         return self.file.draft()
 
     def take_draft(self, draft: "tuple[str, str | None] | None") -> None:
-        """Go on with that text."""
+        """Continue with that text."""
         if draft is not None:
             self.show_file_view()
             self.file.take_draft(*draft)

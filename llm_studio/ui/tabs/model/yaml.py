@@ -135,7 +135,7 @@ class YamlEditor(QWidget):
         return (self.text.toPlainText(), self._file) if self.is_changed else None
 
     def take_draft(self, text: str, file: str | None) -> None:
-        """Go on with such a text. It is written when the user goes on with it, or goes elsewhere."""
+        """Continue with such a text. It is written when the user continues with it, or goes elsewhere."""
         self._file = file
         self._replace(text)
         self.text.document().setModified(True)
@@ -281,7 +281,7 @@ class YamlEditor(QWidget):
     def _show_list(self, problems: Sequence[Problem]) -> None:
         self.list.clear()
         for problem in problems:
-            text = problem.message if problem.path in ("yaml", "config.yaml") else problem.told
+            text = problem.message if problem.path in ("yaml", "config.yaml") else problem.summary
             if problem.line:
                 text = _("line {line}: {text}").format(line=problem.line, text=text)
             item = QListWidgetItem(text, self.list)

@@ -108,9 +108,9 @@ class TokenizerController(Controller):
 
     def _on_trained(self, trained: "TrainedTokenizer") -> None:
         size = number(trained.vocab_size)
-        if trained.vocab_size < trained.asked:
+        if trained.vocab_size < trained.requested:
             text = _("The texts contain no more pairs worth merging: the tokenizer has {n} tokens instead of {asked}.")
-            text = text.format(n=size, asked=number(trained.asked))
+            text = text.format(n=size, requested=number(trained.requested))
         else:
             rate = number(trained.characters_per_token, 2)
             text = _("The tokenizer has {n} tokens: {rate} characters per token.").format(n=size, rate=rate)

@@ -105,7 +105,7 @@ class TokenizerPage(Page):
         self.columns.show_counts(self.inspection.counts)
 
     def _update(self) -> None:
-        """Show what there is, hide what can't be used yet, and mark the one primary button."""
+        """Show what is available, hide what can't be used yet, and mark the one primary button."""
         overview, step = self.overview, self.jobs.next_step()
         usable = overview is not None and overview.settings_problem is None
         free = usable and not self.jobs.running

@@ -131,12 +131,12 @@ class Playground(Card):
     @Slot()
     def _say(self) -> None:
         index = self.pane.view.current()
-        told = self.details(index).replace("\n", " · ")
-        self.hint.setText(told or _("Point at a token to see its id, its bytes, and the merges that built it."))
-        self.pane.view.setAccessibleDescription(told)
+        summary = self.details(index).replace("\n", " · ")
+        self.hint.setText(summary or _("Point at a token to see its id, its bytes, and the merges that built it."))
+        self.pane.view.setAccessibleDescription(summary)
 
     def details(self, index: int) -> str:
-        """What there is to know of a token of the text, line by line; "" where there is none."""
+        """What is known about a token of the text, line by line; "" where there is none."""
         if self._lab is None or not 0 <= index < len(self._tokens):
             return ""
         token = self._tokens[index]
@@ -218,11 +218,11 @@ class MergesCard(Card):
             )  # fmt: skip
         else:
             self.steps.setHtml("&nbsp; → &nbsp;".join(_html(built, step) for step in range(last + 1)))
-            self.said.setText(self._told(built, last, count))
+            self.said.setText(self._reported(built, last, count))
         self._fit()
 
     @staticmethod
-    def _told(built: "Built", last: int, count: int) -> str:
+    def _reported(built: "Built", last: int, count: int) -> str:
         if last == 0:
             return _("It starts as single bytes.") if count > 1 else _("A single byte: there is nothing to merge.")
         rank = number(built.steps[last].rank + 1)

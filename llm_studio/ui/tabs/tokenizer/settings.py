@@ -20,7 +20,7 @@ SIZE, FREQUENCY, DIGITS = "model.vocab_size", "tokenizer.min_frequency", "tokeni
 
 
 class SettingsCard(Card):
-    """What a training of the tokenizer asks for."""
+    """What a training run of the tokenizer asks for."""
 
     changed = Signal(dict)
     """A setting by its dotted name, changed by the user."""

@@ -73,7 +73,7 @@ class CurveStore:
         return name in self._curves
 
     def begin(self) -> None:
-        """A training begins, or runs already: what it tells is kept until its log was read."""
+        """A training run begins, or runs already: what it tells is kept until its log was read."""
         self.live, self._heard, self._being_read = "", [], None
 
     def end(self) -> None:

@@ -288,18 +288,18 @@ def values_at(
     corpus: int = 0,
 ) -> list[tuple[str, str]]:
     """What is known at a step, in words, each with the colour of its curve. `corpus`: the tokens to learn from."""
-    told = [(_("step {n}").format(n=number(step)), "text"), (_tokens_at(curves, step, corpus), "muted")]
+    summary = [(_("step {n}").format(n=number(step)), "text"), (_tokens_at(curves, step, corpus), "muted")]
     if key != LOSS_KEY:
         value = float(curves.steps.column(_COLUMNS[key])[_nearest(curves.steps.column(0), step)])
-        return [*told, (_value(key, value), "accent")]
-    told.append((_("training {loss}").format(loss=_loss_at(curves, weight, step)), "accent"))
+        return [*summary, (_value(key, value), "accent")]
+    summary.append((_("training {loss}").format(loss=_loss_at(curves, weight, step)), "accent"))
     measured = curves.evaluations.column(0)
     before = int(measured.searchsorted(step, "right")) - 1
     if before >= 0:
         validation = number(float(curves.evaluations.column(1)[before]), 2)
-        told.append((_("validation {loss}").format(loss=validation), "validation"))
+        summary.append((_("validation {loss}").format(loss=validation), "validation"))
     others = ((other, color) for other, color in overlays if len(other.steps))
-    return told + [(f"{other.run} {_loss_at(other, weight, step)}", color) for other, color in others]
+    return summary + [(f"{other.run} {_loss_at(other, weight, step)}", color) for other, color in others]
 
 
 def _tokens_at(curves: "Curves", step: float, corpus: int) -> str:

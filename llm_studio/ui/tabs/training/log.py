@@ -64,11 +64,11 @@ class LogPanel(Card):
 
     def add_past(self, events: Iterable[Event]) -> None:
         """What a log tells further."""
-        self._waiting.extend(text for event in events if (text := _told(event)))
+        self._waiting.extend(text for event in events if (text := _reported(event)))
 
     def take(self, event: Event) -> None:
         """Something happened now; it is shown at the next `draw`."""
-        text = _told(event)
+        text = _reported(event)
         if text:
             self._waiting.append(f"{time.strftime('%H:%M:%S')}  {text}")
 
@@ -80,7 +80,7 @@ class LogPanel(Card):
             self._waiting.clear()
 
 
-def _told(event: Event) -> str:
+def _reported(event: Event) -> str:
     """An event in a line; "" for those that the log leaves out."""
     if isinstance(event, RunStarted):
         began = (
@@ -88,10 +88,10 @@ def _told(event: Event) -> str:
         )
         return began.format(run=event.run, step=number(event.step), steps=number(event.max_steps))
     if isinstance(event, Evaluated):
-        told = _("step {step}: validation loss {loss}, the best so far") if event.best else _(
+        summary = _("step {step}: validation loss {loss}, the best so far") if event.best else _(
             "step {step}: validation loss {loss}"
         )  # fmt: skip
-        return told.format(step=number(event.step), loss=number(event.loss, 3))
+        return summary.format(step=number(event.step), loss=number(event.loss, 3))
     if isinstance(event, CheckpointSaved):
         return _("step {step}: checkpoint saved ({size})").format(step=number(event.step), size=size(event.bytes))
     if isinstance(event, Notice):

@@ -1,4 +1,4 @@
-"""The card above the figures: what is missing, or the training that waits to be gone on with."""
+"""The card above the figures: what is missing, or the training that waits to be resumed."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget

@@ -1,4 +1,4 @@
-"""What the page says before a training can start, and what it offers after one has ended."""
+"""What the page says before a training run can start, and what it offers after one has ended."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Offer:
-    """A card above the figures. `tab`: where its button goes; else `run`: the run that its buttons go on with."""
+    """A card above the figures. `tab`: where its button goes; else `run`: the run that its buttons continue with."""
 
     title: str
     text: str
@@ -32,7 +32,7 @@ def blocked(overview: "Overview") -> Offer | None:
     steps = overview.steps
     if overview.settings_problem is not None:
         first = overview.settings_problem.problems[:1]
-        text = first[0].told if first else str(overview.settings_problem)
+        text = first[0].summary if first else str(overview.settings_problem)
         return Offer(_("The settings of this project can't be used"), text, _("Fix the settings"), "model")
     if steps.tokens.value == "to do":
         if not overview.sources:
@@ -48,7 +48,7 @@ def blocked(overview: "Overview") -> Offer | None:
 
 
 def unfinished(overview: "Overview", paused: bool) -> Offer | None:
-    """What to offer for the newest run where it waits to be gone on with."""
+    """What to offer for the newest run where it waits to be resumed."""
     run = overview.interrupted
     if run is not None:
         title = _("Your training stopped at step {step}").format(step=number(run.step))

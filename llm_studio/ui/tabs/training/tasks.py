@@ -24,7 +24,7 @@ RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/
 
 
 def train(project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None) -> Task:
-    """A new training, with the settings of the run `like` where it is given; or with `run` going on with one."""
+    """A new training, with the settings of the run `like` where it is given; or with `run` resuming one."""
     return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, job), _("Training"), tab="training",
                 changes_project=True, keep_awake=True)  # fmt: skip
 
@@ -51,7 +51,7 @@ def _overview(project: "Project") -> "Overview":
 
 
 def set_aside(project: "Project", run: str) -> Task:
-    """Note that a run needn't be offered to be gone on with."""
+    """Note that a run needn't be offered to be resumed."""
     return Write(ASIDE, lambda job: _set_aside(project, run))
 
 
@@ -89,14 +89,14 @@ def probe(project: "Project", settings: "Settings") -> Task:
 
 
 def fit(project: "Project", settings: "Settings") -> Task:
-    """What fits this machine, and the forecast of a training with it."""
+    """What fits this machine, and the forecast of a training run with it."""
     return BackgroundJob(FIT, lambda job: _fit(project, settings, job), _("Finding what fits"), tab="training")
 
 
 def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Forecast]":
     from llm_studio.workflows.training import forecast
 
-    return forecast.fit_and_tell(project, settings, job)
+    return forecast.fit_and_forecast(project, settings, job)
 
 
 def favourites(project: "Project") -> Task:

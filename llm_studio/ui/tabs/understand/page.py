@@ -124,7 +124,7 @@ class UnderstandPage(Page):
         self.pages.blockSignals(False)
 
     def _show(self) -> None:
-        """Make the text of the page anew, in the colours of the theme."""
+        """Make the text of the page again, in the colours of the theme."""
         document = _source(self._name) if self._name.startswith(_SOURCE) else _page(self._name)
         markdown.show(document, self.browser)
         self.headings.clear()
