@@ -15,7 +15,7 @@ def write_wrong(driver: Driver) -> None:
     driver.click("config.yaml", page)
     driver.settle()
     page.file.text.appendPlainText(WRONG)
-    driver.qtbot.waitUntil(lambda: "mend" in page.file.state.text())
+    driver.qtbot.waitUntil(lambda: "fix the marked" in page.file.state.text())
 
 
 def test_a_wrong_config_yaml_outlives_another_language_and_is_saved_once_it_is_right(
