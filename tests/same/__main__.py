@@ -69,8 +69,11 @@ def main() -> int:
 def differences(lines: Mapping[str, str], earlier: Path) -> int:
     """List on stderr the lines that differ from those in the file `earlier`; returns the exit code."""
     before = dict(line.rsplit(" ", 1) for line in earlier.read_text(encoding="utf-8").splitlines())
-    names = [name for name in {**before, **lines} if before.get(name) != lines.get(name)]
-    print("\n".join(f"DIFFERS: {name}" for name in names) or "the same", file=sys.stderr)
+    names = [name for name in {**before, **lines} if name != "all" and before.get(name) != lines.get(name)]
+    for name in names:
+        kind = "NEW" if name not in before else "MISSING" if name not in lines else "DIFFERS"
+        print(f"{kind}: {name}", file=sys.stderr)
+    print(f"{len(before | lines) - len(names) - 1} lines are the same", file=sys.stderr)
     return 1 if names else 0
 
 
