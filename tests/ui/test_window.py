@@ -160,7 +160,7 @@ def test_a_bug_is_reported_calmly_with_its_details_to_copy(driver: Driver, qapp)
 def test_closing_while_training_asks_and_each_answer_does_what_it_says(opened: Driver) -> None:
     start_training(opened)
     window = opened.window
-    for answer, stays_open in (("Cancel", True), ("Keep going", True)):
+    for answer, stays_open in (("Cancel", True), ("Minimise and continue", True)):
         assert not window.close()
         opened.click(answer, opened.dialog(QMessageBox))
         assert opened.session.is_running("training") and not opened.session.is_stopping("training")
@@ -181,7 +181,7 @@ def test_leaving_a_project_while_it_trains_asks(opened: Driver, tmp_path: Path) 
 
     other = new_project(tmp_path / "other")
     opened.window.closing.open_project(other)
-    opened.click("Keep going", opened.dialog(QMessageBox))
+    opened.click("Stay in this project", opened.dialog(QMessageBox))
     assert opened.session.project is first
     opened.window.closing.open_project(other)
     opened.click("Save, stop and change project", opened.dialog(QMessageBox))

@@ -160,19 +160,24 @@ class Closing(QObject):
         stopped: Callable[[], None],
         kept: Callable[[], None] | None = None,
     ) -> None:
-        """Ask what becomes of the running jobs: keep going, stop and save, or cancel. One such question at a time."""
+        """Ask what becomes of the running jobs. One such question at a time.
+
+        `kept`: what to do when they are to continue; without it there is nothing to do, and nothing else to cancel.
+        """
         if self.question is not None:
             self.question.raise_()
             return
         titles = ", ".join(task.title for task in jobs)
         box = self.question = QMessageBox(self._window)
         box.setWindowTitle("LLM Studio")
-        box.setText(_("Still running: {jobs}.").format(jobs=titles))
+        only_training = [task.key for task in jobs] == [TRAINING]
+        box.setText(_("Training is running.") if only_training else _("Still running: {jobs}.").format(jobs=titles))
         saved = _("Stopping saves it; you can resume exactly there.")
         box.setInformativeText(saved if self._session.is_running(TRAINING) else _("Unfinished work is lost."))
-        keep = box.addButton(_("Keep going"), QMessageBox.ButtonRole.AcceptRole)
+        staying = _("Stay in this project") if kept is None else _("Minimise and continue")
+        keep = box.addButton(staying, QMessageBox.ButtonRole.AcceptRole)
         stop_button = box.addButton(stop, QMessageBox.ButtonRole.DestructiveRole)
-        box.setEscapeButton(box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole))
+        box.setEscapeButton(keep if kept is None else box.addButton(_("Cancel"), QMessageBox.ButtonRole.RejectRole))
         box.setDefaultButton(keep)
         self._answers = {stop_button: stopped, keep: kept}
         box.finished.connect(self._on_answer)

@@ -151,7 +151,7 @@ class CurveCard(Card):
     """What a smaller vocabulary of the same training would have given."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("Vocabulary size and compression"))
+        super().__init__(parent, _("Vocabulary and compression"))
         self.heading.setToolTip(
             _("Characters per token with only the first merges of this tokenizer, measured on validation texts.")
         )

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QStackedLayout, QWidget
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui import theme
 from llm_studio.ui.tabs.training.controls import LOSS_KEY, NORM_KEY, RATE_KEY, SPEED_KEY, CurveControls
+from llm_studio.ui.tabs.training.plan import passes_text
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, let_shrink
 
@@ -306,7 +307,7 @@ def _tokens_at(curves: "Curves", step: float, corpus: int) -> str:
     """What was seen until a step."""
     seen = float(curves.steps.column(5)[_nearest(curves.steps.column(0), step)])
     text = _("{n} tokens").format(n=short_number(round(seen)))
-    return text + " " + _("({n} passes)").format(n=number(seen / corpus, 1)) if corpus else text
+    return f"{text} ({passes_text(seen / corpus)})" if corpus else text
 
 
 def _loss_at(curves: "Curves", weight: float, step: float) -> str:

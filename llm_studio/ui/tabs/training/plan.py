@@ -65,12 +65,19 @@ def _parts(forecast: "Forecast | None", fit: "Fit | None") -> list[str]:
         parts.append(_("Optimised for this computer: {batch}").format(batch=batch))
         if fit.checkpointing:
             parts.append(_("activations recomputed"))
-    parts.append(_("memory {needed} of {free} free").format(needed=size(forecast.memory), free=size(forecast.free)))
-    text = (_("about {time} for {steps} steps") if forecast.measured
-            else _("about {time} for {steps} steps (estimate)"))  # fmt: skip
+    text = (_("About {time} for {steps} steps") if forecast.measured
+            else _("About {time} for {steps} steps (estimate)"))  # fmt: skip
     parts.append(text.format(time=duration(max(1.0, forecast.seconds)), steps=number(forecast.steps)))
     tokens = _("{n} tokens").format(n=short_number(forecast.tokens))
     if forecast.passes is not None:
-        tokens += " " + _("({n} passes)").format(n=number(forecast.passes, 1 if forecast.passes < 10 else 0))
+        tokens += f" ({passes_text(forecast.passes)})"
     disk = forecast.checkpoints + forecast.snapshots
-    return [*parts, tokens, _("{size} on the disk").format(size=size(disk))]
+    memory = _("memory: {needed} of {free} free").format(needed=size(forecast.memory), free=size(forecast.free))
+    return [*parts, tokens, memory, _("{size} on the disk").format(size=size(disk))]
+
+
+def passes_text(passes: float) -> str:
+    """How often the texts are read: a percentage below one pass."""
+    if passes < 1:
+        return _("{percent} % of the texts read").format(percent=number(100 * passes))
+    return _("{n} passes").format(n=number(passes, 1 if passes < 10 else 0))
