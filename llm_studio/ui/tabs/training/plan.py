@@ -79,5 +79,5 @@ def _parts(forecast: "Forecast | None", fit: "Fit | None") -> list[str]:
 def passes_text(passes: float) -> str:
     """How often the texts are read: a percentage below one pass."""
     if passes < 1:
-        return _("{percent} % of the texts read").format(percent=number(100 * passes))
+        return _("{part} of the texts read").format(part=_("{n} %").format(n=number(100 * passes)))
     return _("{n} passes").format(n=number(passes, 1 if passes < 10 else 0))
