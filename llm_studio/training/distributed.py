@@ -102,7 +102,7 @@ class ProcessGroup:
         if self.count > 1:
             self.any_of(False)
 
-    def summary(self, plan: dict[str, Any] | None = None) -> dict[str, Any]:
+    def broadcast(self, plan: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the first process says, a value of JSON, in every process."""
         if self.count == 1:
             return plan or {}

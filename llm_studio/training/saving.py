@@ -87,7 +87,7 @@ class CheckpointSaver:
         """The newest checkpoint whose sums are right, of no later step than `latest`: the same in every process."""
         folder, group = self._material.folder, self._material.group
         found = checkpoint.newest_intact(folder, latest)[0] if group.first else None
-        name = group.summary({"name": found.path.name if found else ""})["name"]
+        name = group.broadcast({"name": found.path.name if found else ""})["name"]
         return checkpoint.read(folder / name) if name else None
 
     def snapshot(self, update: Updater, step: int) -> None:

@@ -39,8 +39,7 @@ class Trainer:
 
     def __init__(self, material: RunContext, settings: Settings, compute: Compute, job: Job) -> None:
         self._material, self._writer = material, material.writer
-        self._compute = compute
-        self._job = job
+        self._compute, self._job = compute, job
         torch.set_num_threads(compute.threads)
         memory.keep_within_card(compute.device)
         vocab_size = material.tokenizer.vocab_size
@@ -159,9 +158,8 @@ class Trainer:
     def _after_step(self) -> None:
         settings = self.settings.training
         last = self.step == settings.max_steps
-        requested = (
-            self._job.take_save_request() or self._save_soon or self._saves.time_is_up(settings.checkpoint_minutes)
-        )
+        time_is_up = self._saves.time_is_up(settings.checkpoint_minutes)
+        requested = self._job.take_save_request() or self._save_soon or time_is_up
         if self._steps.ahead:  # a save waits until the step is known that has changed the weights already
             self._save_soon = requested
             return

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tests.tiny import project_with_tokens
 
@@ -187,11 +187,10 @@ def _driven_window(way: str, rng: random.Random) -> Any:
     class DrivenWindow(MainWindow):
         def __init__(self, preferences: Preferences) -> None:
             super().__init__(preferences)
-            self._styles, self._restyle_until = 0, 0.0
+            self._restyle_until = 0.0
             self._restyle = QTimer(self, interval=0)
             self._restyle.timeout.connect(self._change_style)
-            self._shown = [tab.name for tab in tabs.TABS]
-            rng.shuffle(self._shown)
+            self._shown = rng.sample([tab.name for tab in tabs.TABS], len(tabs.TABS))
             self._show = QTimer(self, interval=40)
             self._show.timeout.connect(self._show_next)
             self.pages_made.connect(self._on_made)
@@ -214,18 +213,16 @@ def _driven_window(way: str, rng: random.Random) -> Any:
         def _change_style(self) -> None:
             if time.monotonic() > self._restyle_until:
                 self._restyle.stop()
-            application = QApplication.instance()
-            assert isinstance(application, QApplication)
-            self._styles += 1
+            application = cast(QApplication, QApplication.instance())
             old = application.styleSheet().split("\nQLabel#unused")[0]
-            application.setStyleSheet(f"{old}\nQLabel#unused{self._styles} {{ color: red; }}")
+            application.setStyleSheet(f"{old}\nQLabel#unused{rng.randrange(1_000_000)} {{ color: red; }}")
 
         def _show_next(self) -> None:
             if self._shown:
                 self.go_to(self._shown.pop())
-            else:
-                self._show.stop()
-                self.close()
+                return
+            self._show.stop()
+            self.close()
 
     return DrivenWindow
 

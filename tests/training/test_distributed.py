@@ -135,14 +135,14 @@ def test_two_servers_go_on_when_a_process_of_one_is_killed(project: Project) -> 
 JOINER = """
 import datetime, sys, time
 from llm_studio.jobs import Job
-from llm_studio.training import parallel
+from llm_studio.training import distributed
 
-parallel._JOINING = datetime.timedelta(seconds=float(sys.argv[1]))
+distributed._JOINING = datetime.timedelta(seconds=float(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
-with parallel.joined(Job()) as group:
+with distributed.joined(Job()) as group:
     time.sleep(float(sys.argv[2]) if group.first else 0)
-    print(group.told({"said": "hello"})["said"], flush=True)
+    print(group.broadcast({"said": "hello"})["said"], flush=True)
     sys.stdin.read()
 """
 

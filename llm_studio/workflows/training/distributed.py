@@ -55,7 +55,7 @@ def train_distributed(
             return train(how)
         run = registry.read(project, before)
         if run.state == "finished":
-            group.summary({"run": before, "finished": True})
+            group.broadcast({"run": before, "finished": True})
             return TrainResult(run, True)
         return train(replace(how, run=before, resume=True, continue_from=None, like=None))
 
@@ -87,7 +87,7 @@ def _follow(project: Project, job: Job, group: "ProcessGroup") -> TrainResult:
     from llm_studio.training.trainer import Trainer
     from llm_studio.training.writer import NullRunWriter
 
-    plan = group.summary()
+    plan = group.broadcast()
     if plan.get("finished"):
         return TrainResult(registry.read(project, str(plan["run"])), True)
     settings, compute, name = Settings.from_dict(plan["settings"]), Compute(**plan["compute"]), str(plan["run"])

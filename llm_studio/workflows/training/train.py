@@ -186,7 +186,7 @@ def _run(
     )
     if group.count > 1:
         distributed.take_card(compute.device)
-        group.summary(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
+        group.broadcast(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
     trainer = _trainer(material, settings, compute, begin, job)
     if changed:
         trainer.note_changes(dict(changed))
