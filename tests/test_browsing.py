@@ -157,7 +157,7 @@ def test_what_cleaning_leaves_out_follows_the_settings(empty: Project, monkeypat
     assert after is not None
     assert after.documents == 33 and not any(after.left_out.values())
     projects.change_settings(empty, {"data.min_characters": 5000})
-    with pytest.raises(DataError, match="Nothing is left"):
+    with pytest.raises(DataError, match="No document is left"):
         browsing.cleaned(empty, Job())
 
 
@@ -198,5 +198,5 @@ def test_of_several_files_those_that_can_be_read_are_added(empty: Project, tmp_p
     assert [source.name for source in store.list_sources(empty.raw)] == ["good", "last"]
     summary = [event for event in events if isinstance(event, Progress)]
     assert summary[-1].done == summary[-1].total == len("The last text.")
-    with pytest.raises(SourceError, match="not text"):
+    with pytest.raises(SourceError, match="not a text file"):
         sources.add_several(empty, [bad], Job())

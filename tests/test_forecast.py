@@ -1,6 +1,7 @@
 """What is told before a training, and the micro-batch that fits: measured by real steps in a process of their own."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -145,7 +146,8 @@ def test_what_was_measured_is_the_forecast_of_every_run_with_the_same_steps_and_
 def test_a_fit_is_the_forecast_of_the_run_that_it_proposes(project: Project) -> None:
     settings = project.settings().replaced({"training.gradient_accumulation_steps": 6})
     found, summary = forecast.fit_and_forecast(project, settings, Job())
-    assert summary.measured and summary == forecast.forecast(project, settings.replaced(found.changes))
+    again = forecast.forecast(project, settings.replaced(found.changes))
+    assert summary.measured and summary == replace(again, free=summary.free)  # other programs take memory meanwhile
     tokens = 6 * 8 * settings.model.max_seq_len
     assert summary.seconds_per_step == pytest.approx(tokens / found.tokens_per_second)
 

@@ -83,7 +83,7 @@ def test_a_name_that_no_system_takes_is_explained(tmp_path: Path, name: str) -> 
 
 def test_settings_that_can_not_be_read_are_explained(tmp_path: Path) -> None:
     (tmp_path / "config" / "config.yaml").mkdir(parents=True)
-    with pytest.raises(ConfigError, match="unreadable"):
+    with pytest.raises(ConfigError, match="can't be read"):
         Project.open(tmp_path).settings()
 
 

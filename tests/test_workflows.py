@@ -35,7 +35,7 @@ def test_each_step_asks_for_the_one_before(tmp_path: Path) -> None:
         train(project, Job())
     with pytest.raises(ProjectError, match=r"no trained model yet.*train"):
         load_generator(project, Job())
-    with pytest.raises(ProjectError, match="no run to go on with"):
+    with pytest.raises(ProjectError, match="no run to resume"):
         train(project, Job(), resume=True)
 
 

@@ -273,7 +273,7 @@ def test_damaged_tokens_are_refused_with_what_to_do(tokenizer: Tokenizer, tmp_pa
     DAMAGE[sentence](tmp_path)
     with pytest.raises(DataError, match=sentence) as raised:
         open_tokens(tmp_path)
-    assert "llm-studio prepare" in raised.value.to_do
+    assert "prepare" in raised.value.to_do
 
 
 def test_closed_tokens_let_go_of_the_file(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_without_a_network_it_says_so_at_once_and_what_works(empty: Project, mon
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     for action in (take, lambda _project: search("tales", Job())):
         began = time.monotonic()
-        with pytest.raises(DownloadError, match=r"offline.*built-in stories, and files of your own"):
+        with pytest.raises(DownloadError, match=r"offline.*built-in stories, and your own files"):
             action(empty)
         assert time.monotonic() - began < 3.5
     assert texts_in(empty) == stories(0, 300)

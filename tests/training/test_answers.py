@@ -168,7 +168,7 @@ def test_the_baselines_are_of_the_same_tokens_as_the_loss(tokens: Tokens) -> Non
     probability = (counts + 1) / (counts.sum() + tokens.vocab_size)
     requested = ids[1:][tokens.in_answer("validation", places)]
     assert unigram_loss(tokens, answers=True) == pytest.approx(-np.log(probability[requested]).mean())
-    assert bigram_loss(tokens, answers=True) < unigram_loss(tokens, in_answer=True)
+    assert bigram_loss(tokens, answers=True) < unigram_loss(tokens, answers=True)
     assert bigram_loss(tokens, answers=True) != bigram_loss(tokens)
     assert tokens.fingerprint_for("answers") != tokens.fingerprint_for("all") == tokens.fingerprint
 

@@ -182,7 +182,9 @@ def test_a_page_made_again_while_texts_are_added_shows_it(fresh: Driver) -> None
     assert page.add.isEnabled()
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"\0\1" * 50, "is not text"), (b"", "is empty"), (b"%PDF-1.7", "PDF")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"\0\1" * 50, "is not a text file"), (b"", "is empty"), (b"%PDF-1.7", "PDF")]
+)
 def test_a_file_that_holds_no_text_is_refused_in_one_sentence(
     fresh: Driver, tmp_path: Path, content: bytes, said: str
 ) -> None:
@@ -323,10 +325,10 @@ def test_cleaning_says_at_once_what_it_leaves_out(fresh: Driver, tmp_path: Path)
     path = files(tmp_path, tales="\n\n".join([*stories, *stories[:14], "one", "two", "three"]))[0]
     page.cards.options.between.setCurrentIndex(1)
     drop(fresh, page, [path])
-    assert page.cleaning.outcome.text() == "3 too short, 14 duplicates left out"
+    assert page.cleaning.outcome.text() == "Left out: 3 too short, 14 duplicates"
     fresh.click(page.cleaning.rules.duplicates)
     fresh.settle()
-    assert page.cleaning.outcome.text() == "3 too short left out"
+    assert page.cleaning.outcome.text() == "Left out: 3 too short"
     page.cleaning.rules.least.setValue(0)
     page.cleaning.rules.share.setValue(12.5)
     fresh.settle()
@@ -335,7 +337,7 @@ def test_cleaning_says_at_once_what_it_leaves_out(fresh: Driver, tmp_path: Path)
     assert (settings.remove_duplicates, settings.min_characters, settings.validation_share) == (False, 0, 0.125)
     page.cleaning.rules.least.setValue(5000)
     fresh.settle()
-    assert "Nothing is left" in page.cleaning.outcome.text()
+    assert "No document is left" in page.cleaning.outcome.text()
     assert not fresh.summary
     assert page.cleaning.histogram.isVisible()
     assert "47 documents" in page.cleaning.histogram.accessibleDescription()
