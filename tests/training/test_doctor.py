@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llm_studio.config import TrainingSettings
 from llm_studio.events import StepDone
 from llm_studio.project import Project
-from llm_studio.runs import record
+from llm_studio.runs.record import new as new_run
 from llm_studio.training.health.doctor import Diagnosis, Record, RunFacts, verdict
 from llm_studio.training.optim.schedule import learning_rate
 from llm_studio.workflows.training.curves import Curves
@@ -214,7 +214,7 @@ def test_the_doctor_hears_from_the_record_of_a_run_when_its_settings_were_change
     known = Curves("a")
     for step, loss in enumerate(curve["losses"][:600], 1):
         known.take(StepDone(step, loss, 3e-3, 1.0, step * 512, 1.0, 1.0))
-    run = record.new("a", project.settings(), curve["parameters"], "", "")
+    run = new_run("a", project.settings(), curve["parameters"], "", "")
     found = examine(known, run, None, None, curve["vocab_size"], running=True)
     assert found is not None and found.key == "diverging"
     history = [{"step": 300, "batch_size": 4}, {"step": 400, "settings": {"model.dropout": 0.5}},

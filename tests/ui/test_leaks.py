@@ -110,7 +110,7 @@ def test_opening_the_open_project_again_disturbs_nothing(opened: Driver) -> None
     opened.running("training")
     opened.window.closing.open_folder(str(opened.session.project.root))  # type: ignore[union-attr]
     opened.qtbot.waitUntil(lambda: not opened.session.is_running("overview"), timeout=LONG)
-    assert page._stop.isVisible()
+    assert page.buttons.stop.isVisible()
     assert not page._start.isVisible()
 
 
