@@ -17,7 +17,7 @@ from llm_studio.errors import BusyError, Cancelled, CheckpointError, DataError, 
 from llm_studio.events import Event, Notice, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.runs import checkpoint, registry, snapshots
+from llm_studio.runs import checkpoint, record, registry, snapshots
 from llm_studio.workflows.training.train import train
 
 KILLS = 5
@@ -212,7 +212,7 @@ def test_the_run_begun_last_is_the_last_whatever_the_clock_says(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(project, StopAt(5).job, run="b")
-    monkeypatch.setattr(registry, "now", lambda: "2001-01-01T00:00:00.000+00:00")
+    monkeypatch.setattr(record, "now", lambda: "2001-01-01T00:00:00.000+00:00")
     train(project, StopAt(5).job, run="a")
     assert [run.name for run in registry.listed(project)] == ["b", "a"]
 

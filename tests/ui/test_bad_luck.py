@@ -58,7 +58,7 @@ def test_an_exception_in_a_slot_or_a_thread_is_reported_once(
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr("threading.excepthook", lambda args: None)
     monkeypatch.setenv("LLM_STUDIO_QT_MESSAGES", "1")
-    app.install_hooks(driver.window)
+    app.install_hooks(driver.window, driver.session)
     error = RuntimeError("a bug")
     for _again in range(50):  # a slot of a timer fails ten times a second
         sys.excepthook(RuntimeError, error, None)

@@ -111,7 +111,7 @@ def test_opening_the_open_project_again_disturbs_nothing(opened: Driver) -> None
     opened.window.closing.open_folder(str(opened.session.project.root))  # type: ignore[union-attr]
     opened.qtbot.waitUntil(lambda: not opened.session.is_running("overview"), timeout=LONG)
     assert page.buttons.stop.isVisible()
-    assert not page._start.isVisible()
+    assert not page.buttons.start.isVisible()
 
 
 def test_a_project_opened_during_the_start_stays_open(qtbot: QtBot, tmp_path: Path, project: Project) -> None:

@@ -303,7 +303,7 @@ def test_the_tabs_model_and_training_show_one_forecast(opened: Driver, qtbot: Qt
 
     qtbot.waitUntil(lambda: model.step_time.measured_seconds is not None, timeout=LONG)
     shown, planned = times()
-    assert f"about {shown} for" in planned
+    assert f"About {shown} for" in planned
     write(opened, "training.gradient_accumulation_steps", "9000", leave=True)  # too long to be measured unasked
     opened.page("training")
     opened.settle()
@@ -313,7 +313,7 @@ def test_the_tabs_model_and_training_show_one_forecast(opened: Driver, qtbot: Qt
     opened.page("model")
     qtbot.waitUntil(lambda: model.step_time.measured_seconds is not None, timeout=LONG)
     shown, planned = times()
-    assert f"about {shown} for" in planned
+    assert f"About {shown} for" in planned
 
 
 def test_what_cannot_be_measured_says_why(opened: Driver, qtbot: QtBot) -> None:
