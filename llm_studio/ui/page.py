@@ -5,8 +5,9 @@ A page is a widget with one or more controllers:
 * The **page** (a subclass of `Page`, `tabs/<tab>/page.py`) makes and lays out widgets, shows what a controller
   reports and calls a controller when the user does something. It holds no state but that of its widgets.
 * A **controller** (a subclass of `Controller`, `tabs/<tab>/controller.py`) knows the project, requests tasks, listens
-  to their keys, holds the state and reports changes by its signals. It makes no widgets. A page with several concerns
-  has several controllers, each with its keys; one that needs another gets it in its constructor.
+  to their keys, holds the state and reports changes by its signals. It makes no widgets; only a dialog that shows what
+  it requests it may open itself, over the page. A page with several concerns has several controllers, each with its
+  keys; one that needs another gets it in its constructor.
 * Both share the page's `PageContext`: the open project, its last overview, the signals that leave the page
   (`context.tab_requested`, `toast_requested`, ...; `context.request(task)`) and the listeners to tasks
   (`context.listen(KEY, succeeded=...)`). A key has one listener in a page; a second one is refused.

@@ -103,11 +103,11 @@ def test_files_and_folders_dropped_anywhere_are_added_in_one_job(fresh: Driver, 
     started: list[str] = []
     fresh.session.started.connect(lambda task: started.append(task.key))
     assert drag(page, mime([first])).isAccepted()
-    assert page.veil.isVisible()
+    assert page.drop_zone.veil.isVisible()
     QApplication.sendEvent(page, QDragLeaveEvent())
-    assert not page.veil.isVisible()
+    assert not page.drop_zone.veil.isVisible()
     drop(fresh, page, [first, second, folder])
-    assert not page.veil.isVisible()
+    assert not page.drop_zone.veil.isVisible()
     assert names(page) == ["first", "more", "second"]
     assert started.count("data/add") == 1
     assert page.sources.current() == "first"
@@ -121,7 +121,7 @@ def test_what_is_no_file_of_this_computer_is_not_taken(fresh: Driver) -> None:
     far.setUrls([QUrl("https://example.org/text.txt")])
     for data in (words, far):
         assert not drag(page, data).isAccepted()
-        assert not page.veil.isVisible()
+        assert not page.drop_zone.veil.isVisible()
     assert all(not part.acceptDrops() for part in (page.preview.words, page.cards.count, page.cards.options.field))
 
 
@@ -157,7 +157,7 @@ def test_a_source_being_added_is_a_row_with_its_progress_and_can_be_stopped(fres
     assert not page.sources.remove.isEnabled()
     drop_now = mime([Path("/somewhere.txt")])
     drag(page, drop_now)
-    assert "Wait" in page.veil.accessibleName()
+    assert "Wait" in page.drop_zone.veil.accessibleName()
     QApplication.sendEvent(page, QDragLeaveEvent())
     fresh.click(fresh.button("Stop adding", page))
     fresh.settle()

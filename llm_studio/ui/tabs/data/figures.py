@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import Slot
 
 from llm_studio.errors import StudioError
 from llm_studio.events import RuleMeasured
 from llm_studio.i18n import _, number
+from llm_studio.ui.controller import Controller
 from llm_studio.ui.tasks import Query
 
 if TYPE_CHECKING:
@@ -21,20 +22,18 @@ if TYPE_CHECKING:
 _CLEANING, _STATISTICS, _SHARES = "data/cleaning", "data/statistics", "data/shares"
 
 
-class Figures(QObject):
-    """Opens the dialogs and asks, through the page, what they show, and what stands below each rule of the card."""
+class Figures(Controller):
+    """Opens the dialogs over the page and measures what they and the rules of the card show."""
 
     def __init__(self, page: "Page", card: "CleaningCard") -> None:
-        super().__init__(page)
+        super().__init__(page.context)
         self._page, self._card, self._rules = page, card, card.rules
         self._tried: object = None
         """The texts and settings of which the rules' effects are known, or are being looked for."""
-        self._project: Project | None = None
-        self._overview: Overview | None = None
         self._cleaning: CleaningDialog | None = None
         self._statistics: StatisticsDialog | None = None
         self._preview: CleaningPreview | None = None
-        page.context.listen(
+        self.context.listen(
             _CLEANING,
             reported=self._take_rule,
             succeeded=self._cleaning_known,
@@ -43,22 +42,20 @@ class Figures(QObject):
             ended=card.end_measuring,
         )
         card.stop_requested.connect(self._on_stop)
-        page.context.listen(
+        self.context.listen(
             _STATISTICS, reported=self._take_count, succeeded=self._show_statistics, failed=self._count_failed
         )
-        page.context.listen(_SHARES, succeeded=self._show_shares)
+        self.context.listen(_SHARES, succeeded=self._show_shares)
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the project before."""
-        self._project, self._overview = project, None
+        """Forget the effects of the rules on other texts."""
         self._forget()
 
     def show_overview(self, overview: "Overview") -> None:
         """Texts or settings may have changed: what is known of others is forgotten, an open dialog looks again."""
-        self._overview = overview
         if self._tried is not None and self._tried != self._now():
             self._tried = self._preview = None
-            self._page.context.stop_requested.emit(_CLEANING)
+            self.context.stop_requested.emit(_CLEANING)
             if overview.sources and not _much(overview):
                 self._rules.doubt_effects()
             else:
@@ -73,7 +70,7 @@ class Figures(QObject):
 
     def _now(self) -> object:
         """The texts and rules as they are."""
-        here = self._overview
+        here = self.overview
         if here is None or not here.sources or here.settings_problem is not None:
             return None
         rules = here.settings.data.model_dump(exclude={"weights", "validation_share"})
@@ -82,7 +79,7 @@ class Figures(QObject):
     @Slot(bool)
     def measure_rules(self, requested: bool) -> None:
         """Try the rules, if there isn't much to read or the user has `requested`."""
-        here = self._overview
+        here = self.overview
         if here is not None and (requested or not _much(here)):
             self._measure_rules()
 
@@ -91,13 +88,13 @@ class Figures(QObject):
     @Slot(str)
     def show_cleaning(self, rule: str = "") -> None:
         """What each rule does, that one first."""
-        if self._project is None or self._overview is None:
+        if self.project is None or self.overview is None:
             return
         from llm_studio.ui.dialogs.cleaning import CleaningDialog
 
         self._cleaning = dialog = CleaningDialog(self._page)
-        dialog.show_settings(self._overview.settings)
-        dialog.changed.connect(self._page.context.settings_requested)
+        dialog.show_settings(self.overview.settings)
+        dialog.changed.connect(self.context.settings_requested)
         dialog.finished.connect(self._cleaning_closed)
         if rule:
             dialog.show_rule(rule)
@@ -106,7 +103,7 @@ class Figures(QObject):
 
     def _measure_rules(self) -> None:
         """Unless their effects are known, or being looked for."""
-        project, now = self._project, self._now()
+        project, now = self.project, self._now()
         if project is None or now is None:
             return
         if self._preview is not None and self._tried == now:
@@ -121,18 +118,18 @@ class Figures(QObject):
         from llm_studio.workflows.data import cleaning
 
         self._tried = now
-        self._page.context.request(Query(_CLEANING, lambda job: cleaning.preview(project, None, job, cleaning.SAMPLE),
+        self.context.request(Query(_CLEANING, lambda job: cleaning.preview(project, None, job, cleaning.SAMPLE),
                                    page_shows_errors=True))  # fmt: skip
 
     @Slot()
     def _on_stop(self) -> None:
-        self._page.context.stop_requested.emit(_CLEANING)
+        self.context.stop_requested.emit(_CLEANING)
 
     @Slot()
     def _cleaning_closed(self) -> None:
         self._cleaning = None
-        if self._preview is None and self._overview is not None and _much(self._overview):
-            self._page.context.stop_requested.emit(_CLEANING)
+        if self._preview is None and self.overview is not None and _much(self.overview):
+            self.context.stop_requested.emit(_CLEANING)
 
     def _take_rule(self, event: object) -> None:
         self._card.take(event)
@@ -173,7 +170,7 @@ class Figures(QObject):
     @Slot()
     def show_statistics(self) -> None:
         """What the texts are made of."""
-        project = self._project
+        project = self.project
         if project is None:
             return
         from llm_studio.ui.dialogs.statistics import StatisticsDialog
@@ -182,15 +179,13 @@ class Figures(QObject):
         self._statistics = dialog = StatisticsDialog(self._page)
         dialog.finished.connect(self._statistics_closed)
         dialog.open()
-        self._page.context.request(Query(_SHARES, lambda job: statistics.shares(project), page_shows_errors=True))
-        self._page.context.request(
-            Query(_STATISTICS, lambda job: statistics.measure(project, job), page_shows_errors=True)
-        )
+        self.context.request(Query(_SHARES, lambda job: statistics.shares(project), page_shows_errors=True))
+        self.context.request(Query(_STATISTICS, lambda job: statistics.measure(project, job), page_shows_errors=True))
 
     @Slot()
     def _statistics_closed(self) -> None:
         self._statistics = None
-        self._page.context.stop_requested.emit(_STATISTICS)
+        self.context.stop_requested.emit(_STATISTICS)
 
     def _take_count(self, event: object) -> None:
         if self._statistics is not None:

@@ -3,52 +3,52 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import Signal, Slot
 
 from llm_studio.errors import StudioError
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import Toast
-from llm_studio.ui.tasks import BackgroundJob, Query
+from llm_studio.ui.tasks import Query
 from llm_studio.workflows.data import download as hub
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.hub import HubDialog
     from llm_studio.ui.page import Page
+    from llm_studio.ui.tabs.data.adding_controller import AddingController
     from llm_studio.workflows.data.download import DownloadRequest, Preview, SearchResult, Unfinished
     from llm_studio.workflows.data.sources import Source
-    from llm_studio.workflows.overview import Project
+    from llm_studio.workflows.overview import Overview, Project
 
 _SEARCH, _LOOK, _UNFINISHED = "data/hub/search", "data/hub/look", "data/hub/unfinished"
 _MORE = 2
 """Times as many documents as there are, where more of a source is asked for."""
 
 
-class Downloads(QObject):
-    """Asks through the page; `key` is that of the task that adds texts, of which only one runs at a time."""
+class Downloads(Controller):
+    """Opens the dialog over the page and adds what the user has chosen there; knows which sources aren't complete."""
 
     unfinished = Signal(list)
     """The sources that can be resumed."""
 
-    def __init__(self, page: "Page", key: str) -> None:
-        super().__init__(page)
-        self._page, self._key = page, key
-        self._project: Project | None = None
+    def __init__(self, page: "Page", adding: "AddingController") -> None:
+        super().__init__(page.context)
+        self._page, self._adding = page, adding
         self._dialog: HubDialog | None = None
         self._left: dict[str, Unfinished] = {}
-        page.context.listen(_SEARCH, succeeded=self._show_found, failed=self._search_failed)
-        page.context.listen(_LOOK, succeeded=self._show_preview, failed=self._look_failed)
-        page.context.listen(_UNFINISHED, succeeded=self._show_unfinished)
+        self.context.listen(_SEARCH, succeeded=self._show_found, failed=self._search_failed)
+        self.context.listen(_LOOK, succeeded=self._show_preview, failed=self._look_failed)
+        self.context.listen(_UNFINISHED, succeeded=self._show_unfinished)
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the project before."""
-        self._project, self._left = project, {}
+        """Forget the previous project's sources."""
+        self._left = {}
 
-    def look_for_unfinished(self) -> None:
-        """Ask which sources aren't complete."""
-        project = self._project
-        if project is not None:
-            self._page.context.request(Query(_UNFINISHED, lambda job: hub.unfinished(project), page_shows_errors=True))
+    def show_overview(self, overview: "Overview") -> None:
+        """Find out which sources aren't complete."""
+        project = overview.project
+        self.context.request(Query(_UNFINISHED, lambda job: hub.unfinished(project), page_shows_errors=True))
 
     def _show_unfinished(self, found: "list[Unfinished]") -> None:
         self._left = {one.name: one for one in found}
@@ -72,11 +72,11 @@ class Downloads(QObject):
     def _on_closed(self) -> None:
         self._dialog = None
         for key in (_SEARCH, _LOOK):
-            self._page.context.stop_requested.emit(key)
+            self.context.stop_requested.emit(key)
 
     @Slot(str)
     def _search(self, words: str) -> None:
-        self._page.context.request(
+        self.context.request(
             Query(_SEARCH, lambda job: (words, hub.search(words, job)), page_shows_errors=True, outlives_project=True)
         )
 
@@ -91,7 +91,7 @@ class Downloads(QObject):
 
     @Slot(str, str, str)
     def _look(self, dataset: str, config: str, split: str) -> None:
-        self._page.context.request(Query(_LOOK, lambda job: hub.preview(dataset, config or None, split or None, job),
+        self.context.request(Query(_LOOK, lambda job: hub.preview(dataset, config or None, split or None, job),
                                    page_shows_errors=True, outlives_project=True))  # fmt: skip
 
     def _show_preview(self, seen: "Preview") -> None:
@@ -110,7 +110,7 @@ class Downloads(QObject):
         try:
             wanted = hub.wanted(**requested)
         except StudioError as error:
-            self._page.context.toast_requested.emit(Toast(_reported(error)))
+            self.context.toast_requested.emit(Toast(_reported(error)))
             return
         if wanted is not None:
             self._fetch(wanted)
@@ -118,7 +118,7 @@ class Downloads(QObject):
     @Slot(str)
     def go_on(self, name: str) -> None:
         """Continue with a source where it was stopped; one that has all that was asked for gets as much again."""
-        left, project = self._left.get(name), self._project
+        left, project = self._left.get(name), self.project
         if left is None or project is None:
             return
         more = _MORE * left.documents if left.state == "capped" else None
@@ -129,7 +129,7 @@ class Downloads(QObject):
         self._ask(work, left.wanted)
 
     def _fetch(self, wanted: "DownloadRequest") -> None:
-        project = self._project
+        project = self.project
         if project is None:
             return
 
@@ -140,16 +140,7 @@ class Downloads(QObject):
 
     def _ask(self, work: "Callable[[Job], list[Source]]", wanted: "DownloadRequest") -> None:
         title = _("Downloading {name}").format(name=wanted.dataset.rpartition("/")[2])
-        self._page.context.request(BackgroundJob(self._key, work, title, "data", changes_project=True, keep_awake=True))
-
-
-def kept(source: "Source") -> str | None:
-    """What to say of a download that was stopped and kept something; None where it is complete."""
-    if not hub.is_incomplete(source):
-        return None
-    return _("Stopped. “{name}” has {n} documents so far; they can be used, and the download can be resumed.").format(
-        name=source.name, n=number(source.documents)
-    )
+        self._adding.add(work, title, keep_awake=True)
 
 
 def _reported(error: BaseException) -> str:

@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import Signal, Slot
 
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.tasks import Query
 
 if TYPE_CHECKING:
-    from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.cleaning import CleaningCard
     from llm_studio.workflows.data.browsing import Cleaned, Lengths
     from llm_studio.workflows.overview import Overview, Project
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
 LENGTHS, PLAN = "data/lengths", "data/plan"
 
 
-class TextMeasures(QObject):
+class TextMeasures(Controller):
     """Asks for both, one after the other, when the texts or the settings have changed; for much text by a button."""
 
     known = Signal(bool)
     """What cleaning leaves out is known, or there is too much text for that; whether the user has asked for it."""
 
-    def __init__(self, page: "Page", card: "CleaningCard") -> None:
-        super().__init__(page)
-        self._page, self._card = page, card
-        self._project: Project | None = None
+    def __init__(self, context: PageContext, card: "CleaningCard") -> None:
+        super().__init__(context)
+        self._card = card
         self._texts: object = ()
         self._settings: object = None
         self._lengths_of: object = None
@@ -34,14 +34,13 @@ class TextMeasures(QObject):
         self._everything = False
         card.measure_requested.connect(self._on_measure)
         card.stop_requested.connect(self._on_stop)
-        page.context.listen(LENGTHS, reported=card.take, succeeded=self._show_lengths, failed=self._failed,
+        context.listen(LENGTHS, reported=card.take, succeeded=self._show_lengths, failed=self._failed,
                     cancelled=self._stopped, ended=self._lengths_ended)  # fmt: skip
-        page.context.listen(PLAN, reported=card.take, succeeded=self._show_plan, failed=self._plan_failed,
+        context.listen(PLAN, reported=card.take, succeeded=self._show_plan, failed=self._plan_failed,
                     cancelled=self._stopped, ended=card.end_measuring)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the project before."""
-        self._project = project
+        """Nothing is known of this project."""
         self._texts, self._settings, self._lengths_of, self._plan_of = (), None, None, None
         self._clear()
 
@@ -57,8 +56,8 @@ class TextMeasures(QObject):
         self._settings = overview.settings.data if overview.settings_problem is None else None
         self._everything = False
         if not overview.sources:
-            self._page.context.stop_requested.emit(LENGTHS)
-            self._page.context.stop_requested.emit(PLAN)
+            self.context.stop_requested.emit(LENGTHS)
+            self.context.stop_requested.emit(PLAN)
             self._lengths_of = self._plan_of = ()
             self._clear()
         elif self._texts != self._lengths_of:
@@ -67,7 +66,7 @@ class TextMeasures(QObject):
             self._ask_plan()
 
     def _ask_lengths(self) -> None:
-        project, everything = self._project, self._everything
+        project, everything = self.project, self._everything
         if project is None:
             return
 
@@ -75,7 +74,7 @@ class TextMeasures(QObject):
 
         self._lengths_of = self._texts
         self._card.begin_measuring()
-        self._page.context.request(
+        self.context.request(
             Query(
                 LENGTHS,
                 lambda job: browsing.lengths(project, job, whatever_it_takes=everything),
@@ -85,7 +84,7 @@ class TextMeasures(QObject):
 
     def _ask_plan(self) -> None:
         """What cleaning leaves out, if that isn't known for these texts and settings."""
-        project, everything, wanted = self._project, self._everything, (self._texts, self._settings)
+        project, everything, wanted = self.project, self._everything, (self._texts, self._settings)
         if project is None or not self._texts or self._settings is None:
             return
         if wanted == self._plan_of:
@@ -96,7 +95,7 @@ class TextMeasures(QObject):
 
         self._plan_of = wanted
         self._card.begin_measuring()
-        self._page.context.request(Query(PLAN, lambda job: browsing.cleaned(project, job, whatever_it_takes=everything),
+        self.context.request(Query(PLAN, lambda job: browsing.cleaned(project, job, whatever_it_takes=everything),
                                    page_shows_errors=True))  # fmt: skip
 
     def _show_lengths(self, lengths: "Lengths | None") -> None:
@@ -132,5 +131,5 @@ class TextMeasures(QObject):
 
     @Slot()
     def _on_stop(self) -> None:
-        self._page.context.stop_requested.emit(LENGTHS)
-        self._page.context.stop_requested.emit(PLAN)
+        self.context.stop_requested.emit(LENGTHS)
+        self.context.stop_requested.emit(PLAN)

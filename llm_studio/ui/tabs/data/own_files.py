@@ -4,43 +4,39 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QFileDialog
 
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
-from llm_studio.ui.tasks import BackgroundJob, Query
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.tasks import Query
 from llm_studio.workflows.data import sources
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.add_texts import AddTextsDialog
     from llm_studio.ui.page import Page
+    from llm_studio.ui.tabs.data.adding_controller import AddingController
     from llm_studio.ui.tabs.data.sources import FileOptions
     from llm_studio.workflows.data.sources import Source
-    from llm_studio.workflows.overview import Project
 
 _LOOK = "data/look"
 _PLAIN = (".txt", ".md")
 """Nothing is to be asked about these."""
 
 
-class OwnFiles(QObject):
-    """Asks through the page; `key` is that of the task that adds texts, of which only one runs at a time."""
+class OwnFiles(Controller):
+    """Opens the dialogs over the page and adds what the user has chosen there, or dropped, with these options."""
 
-    def __init__(self, page: "Page", options: "FileOptions", key: str) -> None:
-        super().__init__(page)
-        self._page, self._options, self._key = page, options, key
-        self._project: Project | None = None
+    def __init__(self, page: "Page", options: "FileOptions", adding: "AddingController") -> None:
+        super().__init__(page.context)
+        self._page, self._options, self._adding = page, options, adding
         self._folder = ""
         self._dialog: AddTextsDialog | None = None
         self._paths: list[Path] = []
         self._waiting: list[tuple[Path, str]] = []
-        page.context.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
-
-    def open_project(self, project: "Project | None") -> None:
-        """Forget the project before."""
-        self._project = project
+        self.context.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
 
     # --- Choosing -------------------------------------------------------------------------------------------------
 
@@ -74,9 +70,10 @@ class OwnFiles(QObject):
             self._folder = str(paths[0].parent)
         self.take(paths)
 
+    @Slot(list)
     def take(self, paths: Sequence[Path]) -> None:
         """Add these: plain texts at once, others after a look at them."""
-        if self._project is None or not paths:
+        if self.project is None or not paths:
             return
         if all(path.suffix.lower() in _PLAIN for path in paths):
             self._add(paths, {})
@@ -101,7 +98,7 @@ class OwnFiles(QObject):
     def _on_closed(self) -> None:
         self._dialog = None
         self._waiting.clear()
-        self._page.context.stop_requested.emit(_LOOK)
+        self.context.stop_requested.emit(_LOOK)
 
     @Slot(object, str)
     def _inspect_again(self, path: Path, field: str) -> None:
@@ -121,7 +118,7 @@ class OwnFiles(QObject):
             except StudioError as error:
                 return path, error
 
-        self._page.context.request(Query(_LOOK, work, page_shows_errors=True, outlives_project=True))
+        self.context.request(Query(_LOOK, work, page_shows_errors=True, outlives_project=True))
 
     def _show_look(self, answer: "tuple[Path, Any]") -> None:
         path, seen = answer
@@ -150,7 +147,7 @@ class OwnFiles(QObject):
         self._add(self._paths, fields)
 
     def _add(self, paths: Sequence[Path], fields: Mapping[Path, str]) -> None:
-        project = self._project
+        project = self.project
         if project is None:
             return
         separator, field = self._options.separator(), self._options.text_field()
@@ -160,4 +157,4 @@ class OwnFiles(QObject):
         def work(job: Job) -> "list[Source]":
             return sources.add_several(project, paths, job, separator=separator, text_field=field, fields=fields)
 
-        self._page.context.request(BackgroundJob(self._key, work, title, "data", changes_project=True))
+        self._adding.add(work, title)

@@ -1,38 +1,35 @@
-"""The tab Data: gather texts, look at them, say how they are cleaned."""
+"""The page of the tab Data: gather texts, inspect them, choose how they are cleaned."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QLocale, QMimeData, Qt, Slot
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QBoxLayout, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtCore import QLocale, Signal, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QWidget
 
 from llm_studio import i18n
-from llm_studio.i18n import _, ngettext, number
+from llm_studio.i18n import _
 from llm_studio.ui.desktop import open_folder
 from llm_studio.ui.page import Page
-from llm_studio.ui.page_context import Toast
+from llm_studio.ui.tabs.data.adding_controller import AddingController
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
+from llm_studio.ui.tabs.data.drop_zone import DropZone
 from llm_studio.ui.tabs.data.figures import Figures
-from llm_studio.ui.tabs.data.hub import Downloads, kept
+from llm_studio.ui.tabs.data.hub import Downloads
 from llm_studio.ui.tabs.data.measures import TextMeasures
 from llm_studio.ui.tabs.data.own_files import OwnFiles
 from llm_studio.ui.tabs.data.preview import DocumentPreview
 from llm_studio.ui.tabs.data.reading import FileReading
-from llm_studio.ui.tabs.data.removing import SourceRemoval
+from llm_studio.ui.tabs.data.removal_controller import RemovalController
 from llm_studio.ui.tabs.data.sources import SourceCards
 from llm_studio.ui.tabs.data.table import SourcesTable
-from llm_studio.ui.tasks import SETTINGS, BackgroundJob
+from llm_studio.ui.tasks import SETTINGS
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
-from llm_studio.ui.widgets.drop_veil import DropVeil
-from llm_studio.workflows.data.sources import DEFAULT_STORIES
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Source
     from llm_studio.workflows.overview import Overview, Project
 
-ADD = "data/add"
 _RIGHT = 286
 """Pixels of the column at the right."""
 _NARROW = 880
@@ -46,54 +43,42 @@ class DataPage(Page):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Data"), _("The texts your model will learn from."), parent)
         self.setLocale(QLocale(i18n.language()))
-        self._adding = False
-        self._wanted = ""
         self.show_folder = button(_("Open the folder"), self, self._on_folder)
         self.add = button(_("+ Add texts"), self, self._choose_files, "primary")
-        self.head_buttons.addWidget(self.show_folder)
-        self.head_buttons.addWidget(self.add)
-        self.hint = self._make_hint()
+        self.hint = NextStepCard(self)
         self.cards = SourceCards(self)
         self.sources = SourcesTable(self)
         self.preview = DocumentPreview(self)
         self.cleaning = CleaningCard(self)
-        self.reading = FileReading(self, self.preview)
-        self.measures = TextMeasures(self, self.cleaning)
-        self.removing = SourceRemoval(self, self.sources)
-        self.downloads = Downloads(self, ADD)
-        self.figures = Figures(self, self.cleaning)
         self.statistics = button(_("Statistics…"), self, self._on_statistics, "small")
-        self.own_files = OwnFiles(self, self.cards.options, ADD)
+        self._lay_out()
+        self.drop_zone = DropZone(self)
+        self.adding = AddingController(self.context)
+        self.removal = RemovalController(self.context)
+        self.reading = FileReading(self.context, self.preview)
+        self.downloads = Downloads(self, self.adding)
+        self.own_files = OwnFiles(self, self.cards.options, self.adding)
+        self.figures = Figures(self, self.cleaning)
+        self.measures = TextMeasures(self.context, self.cleaning)
+        self._connect()
+
+    def _lay_out(self) -> None:
+        self.head_buttons.addWidget(self.show_folder)
+        self.head_buttons.addWidget(self.add)
+        sources = self.sources
         left = Card(self, _("Sources of the project"))
-        for made in (self.sources.weighing, self.sources.go_on, self.sources.notes, self.statistics,
-                     self.sources.remove):  # fmt: skip
-            left.head.addWidget(made)
-        left.content.addWidget(self.sources)
+        for part in (sources.weighing, sources.go_on, sources.notes, self.statistics, sources.remove):
+            left.head.addWidget(part)
+        left.content.addWidget(sources)
         left.content.addSpacing(4)
         left.content.addWidget(self.preview, 1)
         self.columns = QHBoxLayout()
         self.columns.setSpacing(GAP)
         self.columns.addWidget(left, 1)
         self.columns.addWidget(self.cleaning)
-        for part in (self.hint, self.cards):
-            self.body.addWidget(part)
+        self.body.addWidget(self.hint)
+        self.body.addWidget(self.cards)
         self.body.addLayout(self.columns, 1)
-        self.veil = DropVeil(self)
-        self.setAcceptDrops(True)
-        for part in (*self.findChildren(QLineEdit), *self.findChildren(QAbstractSpinBox)):
-            part.setAcceptDrops(False)  # a file dropped there isn't meant to become the name of itself
-        self._connect()
-
-    def _make_hint(self) -> Card:
-        hint = Card(self, role="card-chosen")
-        hint.content.setContentsMargins(16, 8, 10, 8)
-        self.go_on = button(_("Continue to Tokenizer"), hint, self._on_go_on)
-        words = label(_("Your texts are here. Next step: learning how to split them into tokens."), hint, wrap=True)
-        made = row(words, self.go_on)
-        made.setStretch(0, 1)
-        hint.content.addLayout(made)
-        hint.hide()
-        return hint
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """In a small window, cleaning comes below the texts instead of beside them."""
@@ -104,42 +89,43 @@ class DataPage(Page):
         self.cleaning.setMaximumWidth(_WIDEST if narrow else _RIGHT)
 
     def _connect(self) -> None:
-        self.cards.stories_requested.connect(self._add_stories)
-        self.cards.files_requested.connect(self.own_files.choose_files)
-        self.cards.folder_requested.connect(self.own_files.choose_folder)
-        self.cards.hub_requested.connect(self.downloads.begin)
-        self.cards.search_requested.connect(self.downloads.show_dialog)
-        self.downloads.unfinished.connect(self.sources.show_unfinished)
-        self.sources.resume_requested.connect(self.downloads.go_on)
-        self.sources.notes_requested.connect(self._on_notes)
-        self.sources.chosen.connect(self._on_chosen)
-        self.sources.stop_requested.connect(self._on_stop_adding)
-        self.sources.folder_requested.connect(self._on_folder)
-        self.sources.stories_requested.connect(self._on_first_stories)
+        cards, sources, adding = self.cards, self.sources, self.adding
+        cards.stories_requested.connect(adding.add_stories)
+        cards.files_requested.connect(self.own_files.choose_files)
+        cards.folder_requested.connect(self.own_files.choose_folder)
+        cards.hub_requested.connect(self.downloads.begin)
+        cards.search_requested.connect(self.downloads.show_dialog)
+        sources.stories_requested.connect(adding.add_default_stories)
+        sources.resume_requested.connect(self.downloads.go_on)
+        sources.remove_requested.connect(self.removal.remove)
+        sources.stop_requested.connect(sources.say_stopping)
+        sources.stop_requested.connect(adding.stop)
+        sources.chosen.connect(self._on_chosen)
+        sources.notes_requested.connect(self._on_notes)
+        sources.folder_requested.connect(self._on_folder)
+        sources.weight_requested.connect(self._on_weight)
+        adding.started.connect(self._on_adding_started)
+        adding.reported.connect(sources.take)
+        adding.added.connect(sources.choose_next)
+        adding.ended.connect(self._on_adding_ended)
+        self.removal.restored.connect(sources.choose_next)
+        self.downloads.unfinished.connect(sources.show_unfinished)
+        self.drop_zone.dropped.connect(self.own_files.take)
+        self.hint.pressed.connect(self._on_next_step)
         self.cleaning.rules.changed.connect(self.context.settings_requested)
         self.cleaning.examples_requested.connect(self.figures.show_cleaning)
         self.measures.known.connect(self.figures.measure_rules)
-        self.sources.weight_requested.connect(self._on_weight)
-        self.context.listen(
-            ADD, started=self._add_started, reported=self.sources.take, succeeded=self._added, ended=self._add_ended
-        )
-        self.removing.restored.connect(self._restored)
-        self.context.listen(SETTINGS, failed=self._settings_failed)
+        self.context.listen(SETTINGS, failed=self._on_settings_failed)
 
     # --- What is shown ------------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the project before."""
+        """Show nothing until the overview is known."""
         super().open_project(project)
-        self._wanted = ""
-        self.removing.open_project(project)
-        self.downloads.open_project(project)
-        self.figures.open_project(project)
-        self.own_files.open_project(project)
-        self.reading.open_project(project)
+        self.drop_zone.enabled = project is not None
         self.cleaning.rules.forget_changes()
-        self.measures.open_project(project)
         self.hint.hide()
+        self.sources.choose_next("")
         self.sources.show_sources(())
 
     def show_overview(self, overview: "Overview") -> None:
@@ -149,116 +135,44 @@ class DataPage(Page):
         if first:
             self.cards.choose_language(overview.settings.project.language)
         self.cleaning.rules.show_settings(overview.settings, overview.settings_problem is None)
-        wanted, self._wanted = self._wanted, ""
-        self.sources.show_sources(overview.sources, wanted)
+        self.sources.show_sources(overview.sources)
         self.sources.show_weights(overview.settings.data.weights)
-        self.downloads.look_for_unfinished()
-        self.figures.show_overview(overview)
         self.statistics.setEnabled(bool(overview.sources))
-        self.measures.show_overview(overview)
-        self._show_hint()
-
-    def _show_hint(self) -> None:
-        here = self.overview
-        ready = here is not None and bool(here.sources) and here.steps.tokenizer.value != "ready"
-        self.hint.setVisible(ready)
+        self.hint.setVisible(bool(overview.sources) and overview.steps.tokenizer.value != "ready")
 
     @Slot(str)
-    def _on_chosen(self, name: str) -> None:
-        source = next((s for s in (self.overview.sources if self.overview else ()) if s.name == name), None)
-        self.reading.open_source(source)
-
-    # --- Adding ---------------------------------------------------------------------------------------------------
-
-    @Slot(str, int)
-    def _add_stories(self, language: str, count: int) -> None:
-        project = self.project
-        if project is None:
-            return
-        from llm_studio.workflows.data import sources
-
-        self.context.request(BackgroundJob(ADD, lambda job: [sources.add_stories(project, language, count, job)],
-                             _("Adding the built-in stories"), "data", changes_project=True))  # fmt: skip
+    def _on_adding_started(self, title: str) -> None:
+        self.sources.begin(title)
+        self._show_adding(True)
 
     @Slot()
-    def _on_first_stories(self) -> None:
-        language = self.overview.settings.project.language if self.overview else "en"
-        self._add_stories(language, DEFAULT_STORIES)
-
-    def _add_started(self, task: BackgroundJob) -> None:
-        self._adding = True
-        self.sources.begin(task.title)
-        self._enable_adding(False)
-
-    def _enable_adding(self, enabled: bool) -> None:
-        self.cards.enable(enabled)
-        self.add.setEnabled(enabled)
-        self._show_hint()
-
-    def _added(self, sources: "list[Source]") -> None:
-        self._wanted = sources[0].name
-        stopped = kept(sources[0])
-        if stopped is not None:
-            self.context.toast_requested.emit(Toast(stopped))
-            return
-        if len(sources) > 1:
-            text = ngettext("{n} source added.", "{n} sources added.", len(sources)).format(n=number(len(sources)))
-        else:
-            documents = ngettext("{n} document", "{n} documents", sources[0].documents)
-            text = _("“{name}” added: {documents}.").format(
-                name=sources[0].name, documents=documents.format(n=number(sources[0].documents)))  # fmt: skip
-        self.context.toast_requested.emit(Toast(text))
-
-    def _add_ended(self) -> None:
-        self._adding = False
+    def _on_adding_ended(self) -> None:
         self.sources.end()
-        self._enable_adding(True)
+        self._show_adding(False)
 
-    @Slot()
-    def _choose_files(self) -> None:
-        self.own_files.choose_files()
+    def _show_adding(self, adding: bool) -> None:
+        self.cards.enable(not adding)
+        self.add.setEnabled(not adding)
+        self.drop_zone.busy = adding
 
-    @Slot()
-    def _on_stop_adding(self) -> None:
-        self.sources.say_stopping()
-        self.context.stop_requested.emit(ADD)
-
-    # --- Dropping files ---------------------------------------------------------------------------------------------
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802  Qt's
-        """Files and folders may be dropped anywhere here."""
-        if not _dropped(event.mimeData()) or self.project is None:
-            event.ignore()
-            return
-        self.veil.cover(
-            _("Wait until the other texts have been added") if self._adding else _("Drop to add these texts"),
-            not self._adding,
-        )
-        _accept_copies(event)
-
-    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: N802  Qt's
-        """They went elsewhere."""
-        self.veil.hide()
-        event.accept()
-
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  Qt's
-        """Add what was dropped, one after the other."""
-        self.veil.hide()
-        _accept_copies(event)
-        if not self._adding:
-            self.own_files.take(_dropped(event.mimeData()))
-
-    @Slot(str)
-    def _restored(self, name: str) -> None:
-        self._wanted = name
-
-    # --- Others -----------------------------------------------------------------------------------------------------
-
-    def _settings_failed(self, error: BaseException) -> None:
+    def _on_settings_failed(self, error: BaseException) -> None:
         del error
         self.cleaning.rules.forget_changes()
         if self.overview is not None:
             self.cleaning.rules.show_settings(self.overview.settings, self.overview.settings_problem is None)
+
+    # --- What the user does -------------------------------------------------------------------------------------
+
+    def _source(self, name: str) -> "Source | None":
+        return next((s for s in (self.overview.sources if self.overview else ()) if s.name == name), None)
+
+    @Slot(str)
+    def _on_chosen(self, name: str) -> None:
+        self.reading.open_source(self._source(name))
+
+    @Slot()
+    def _choose_files(self) -> None:
+        self.own_files.choose_files()
 
     @Slot()
     def _on_folder(self) -> None:
@@ -277,21 +191,27 @@ class DataPage(Page):
     def _on_notes(self, name: str) -> None:
         from llm_studio.ui.dialogs.notes import NotesDialog
 
-        source = next((s for s in (self.overview.sources if self.overview else ()) if s.name == name), None)
+        source = self._source(name)
         if source is not None:
             NotesDialog(_("“{name}”: warnings while reading").format(name=name), source.notes, self).open()
 
     @Slot()
-    def _on_go_on(self) -> None:
+    def _on_next_step(self) -> None:
         self.context.tab_requested.emit("tokenizer")
 
 
-def _dropped(data: QMimeData) -> list[Path]:
-    """The files and folders of this computer among what is dragged."""
-    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+class NextStepCard(Card):
+    """Says that there are texts, and leads on to the tokenizer; hidden at first."""
 
+    pressed = Signal()
 
-def _accept_copies(event: QDropEvent) -> None:
-    """Take files as copies, whatever key is held: a move that is accepted lets the file manager delete them."""
-    event.setDropAction(Qt.DropAction.CopyAction)
-    event.accept()
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, role="card-chosen")
+        self.content.setContentsMargins(16, 8, 10, 8)
+        go_on = button(_("Continue to Tokenizer"), self)
+        go_on.clicked.connect(self.pressed)
+        words = label(_("Your texts are here. Next step: learning how to split them into tokens."), self, wrap=True)
+        line = row(words, go_on)
+        line.setStretch(0, 1)
+        self.content.addLayout(line)
+        self.hide()

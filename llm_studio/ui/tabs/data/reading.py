@@ -1,14 +1,15 @@
-"""Fetches the documents that the preview of the Data tab shows, and searches for them."""
+"""Reads the documents that the preview of the Data tab shows, and searches for them."""
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import Slot
 
 from llm_studio.i18n import _
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.tasks import Query, Task
 
 if TYPE_CHECKING:
-    from llm_studio.ui.page import Page
     from llm_studio.ui.tabs.data.preview import DocumentPreview
     from llm_studio.workflows.data.browsing import Document, Found
     from llm_studio.workflows.data.sources import Source
@@ -17,25 +18,24 @@ if TYPE_CHECKING:
 PREVIEW, SEARCH = "data/preview", "data/search"
 
 
-class FileReading(QObject):
-    """Answers what the preview asks for, by tasks of its page."""
+class FileReading(Controller):
+    """Reads and searches what the preview requests, and shows the results there."""
 
-    def __init__(self, page: "Page", preview: "DocumentPreview") -> None:
-        super().__init__(page)
-        self._page, self._preview = page, preview
-        self._project: Project | None = None
+    def __init__(self, context: PageContext, preview: "DocumentPreview") -> None:
+        super().__init__(context)
+        self._preview = preview
         self._chosen = ("", "")
         self._words = ""
         preview.document_requested.connect(self._read)
         preview.search_requested.connect(self._search)
         preview.stop_requested.connect(self._on_stop)
-        page.context.listen(PREVIEW, succeeded=self._show, failed=self._failed)
-        page.context.listen(SEARCH, started=self._search_started, reported=preview.take, succeeded=self._found,
+        context.listen(PREVIEW, succeeded=self._show, failed=self._failed)
+        context.listen(SEARCH, started=self._search_started, reported=preview.take, succeeded=self._found,
                     failed=self._search_failed, cancelled=self._search_cancelled, ended=preview.end_search)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the project before."""
-        self._project, self._chosen = project, ("", "")
+        """Show no source."""
+        self._chosen = ("", "")
         self._preview.forget()
 
     def open_source(self, source: "Source | None") -> None:
@@ -48,13 +48,13 @@ class FileReading(QObject):
 
     @Slot(int)
     def _read(self, place: int) -> None:
-        project, name = self._project, self._chosen[0]
+        project, name = self.project, self._chosen[0]
         if project is None:
             return
 
         from llm_studio.workflows.data import browsing
 
-        self._page.context.request(Query(PREVIEW, lambda job: browsing.read_document(project, name, place, job)))
+        self.context.request(Query(PREVIEW, lambda job: browsing.read_document(project, name, place, job)))
 
     def _show(self, document: "Document") -> None:
         if document.source == self._chosen[0]:
@@ -66,14 +66,14 @@ class FileReading(QObject):
 
     @Slot(str, int, int)
     def _search(self, words: str, place: int, start: int) -> None:
-        project, name = self._project, self._chosen[0]
+        project, name = self.project, self._chosen[0]
         if project is None:
             return
 
         from llm_studio.workflows.data import browsing
 
         self._words = words
-        self._page.context.request(Query(SEARCH, lambda job: browsing.search(project, name, words, place, start, job)))
+        self.context.request(Query(SEARCH, lambda job: browsing.search(project, name, words, place, start, job)))
 
     def _search_started(self, task: Task) -> None:
         del task
@@ -92,4 +92,4 @@ class FileReading(QObject):
 
     @Slot()
     def _on_stop(self) -> None:
-        self._page.context.stop_requested.emit(SEARCH)
+        self.context.stop_requested.emit(SEARCH)

@@ -46,7 +46,7 @@ class SourcesTable(QWidget):
         self._shown: tuple[object, ...] = ()
         self._unfinished: dict[str, Unfinished] = {}
         self._weights: Mapping[str, float] = {}
-        self._current = ""
+        self._current = self._next = ""
         self._adding = ""
         self._progress: Progress | None = None
         self._begun = (0.0, 0.0)
@@ -87,10 +87,16 @@ class SourcesTable(QWidget):
 
     # --- What is shown ------------------------------------------------------------------------------------------
 
-    def show_sources(self, sources: "Sequence[Source]", wanted: str = "") -> None:
-        """Show the sources; the chosen one stays chosen, unless `wanted` names another that is there."""
+    @Slot(str)
+    def choose_next(self, name: str) -> None:
+        """Choose the source of this name as soon as sources are shown, if it is one of them."""
+        self._next = name
+
+    def show_sources(self, sources: "Sequence[Source]") -> None:
+        """Show the sources; the chosen one stays chosen, unless `choose_next` has named another."""
         self._sources = sources
         names = [source.name for source in sources]
+        wanted, self._next = self._next, ""
         if wanted in names:
             self._current = wanted
         elif self._current not in names:
@@ -161,12 +167,14 @@ class SourcesTable(QWidget):
 
     # --- Adding ---------------------------------------------------------------------------------------------------
 
+    @Slot(str)
     def begin(self, title: str) -> None:
         """Something is being added."""
         self._adding, self._progress, self._stopping = title, None, False
         self._fill()
         self._timer.start()
 
+    @Slot(object)
     def take(self, event: object) -> None:
         """The job that adds tells something; a timer shows it."""
         if isinstance(event, Progress):
@@ -174,11 +182,13 @@ class SourcesTable(QWidget):
                 self._begun = (time.monotonic(), event.done)
             self._progress = event
 
+    @Slot()
     def say_stopping(self) -> None:
         """The user wants no more of it."""
         self._stopping = True
         self._draw()
 
+    @Slot()
     def end(self) -> None:
         """Nothing is being added any more."""
         self._timer.stop()

@@ -1,0 +1,69 @@
+"""Files and folders that are dropped on the tab Data."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QMimeData, QObject, Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QAbstractSpinBox, QLineEdit, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.widgets.drop_veil import DropVeil
+
+
+class DropZone(QObject):
+    """Lets files and folders be dropped anywhere on a widget, its input fields included, while `enabled`.
+
+    Make it when the widget has all its input fields.
+    """
+
+    dropped = Signal(list)
+    """Paths of files and folders of this computer."""
+
+    def __init__(self, target: QWidget) -> None:
+        super().__init__(target)
+        self.enabled = False
+        """Whether anything can be dropped."""
+        self.busy = False
+        """Whether other texts are being added: the user is asked to wait, and what is dropped is ignored."""
+        self.veil = DropVeil(target)
+        target.setAcceptDrops(True)
+        target.installEventFilter(self)
+        for field in (*target.findChildren(QLineEdit), *target.findChildren(QAbstractSpinBox)):
+            field.setAcceptDrops(False)  # a file dropped there isn't meant to become the name of itself
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
+        """Handle the target's drag and drop events."""
+        if isinstance(event, QDragEnterEvent):
+            self._enter(event)
+        elif event.type() == QEvent.Type.DragLeave:
+            self.veil.hide()
+            event.accept()
+        elif event.type() == QEvent.Type.Drop and isinstance(event, QDropEvent):
+            self._drop(event)
+        else:
+            return super().eventFilter(watched, event)
+        return True
+
+    def _enter(self, event: QDragEnterEvent) -> None:
+        if not self.enabled or not _local_paths(event.mimeData()):
+            event.ignore()
+            return
+        text = _("Wait until the other texts have been added") if self.busy else _("Drop to add these texts")
+        self.veil.cover(text, not self.busy)
+        _accept_copies(event)
+
+    def _drop(self, event: QDropEvent) -> None:
+        self.veil.hide()
+        _accept_copies(event)
+        if not self.busy:
+            self.dropped.emit(_local_paths(event.mimeData()))
+
+
+def _local_paths(data: QMimeData) -> list[Path]:
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+
+
+def _accept_copies(event: QDropEvent) -> None:
+    """Take files as copies, whatever key is held: a move that is accepted lets the file manager delete them."""
+    event.setDropAction(Qt.DropAction.CopyAction)
+    event.accept()

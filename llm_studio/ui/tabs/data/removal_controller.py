@@ -1,0 +1,66 @@
+"""Removing sources from the project, with a way to have them back."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal, Slot
+
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext, Toast
+from llm_studio.ui.tasks import Write
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Project
+
+REMOVE, RESTORE = "data/remove", "data/restore"
+
+
+class RemovalController(Controller):
+    """Removes one source at a time; the message about it has an undo button."""
+
+    restored = Signal(str)
+    """The name of a source that is back."""
+
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
+        self._busy = False
+        context.listen(REMOVE, succeeded=self._on_removed, ended=self._on_ended)
+        context.listen(RESTORE, succeeded=self.restored.emit)
+
+    def open_project(self, project: "Project | None") -> None:
+        """No source of this project is being removed yet."""
+        self._busy = False
+
+    @Slot(str)
+    def remove(self, name: str) -> None:
+        """Remove the source of this name, unless another removal isn't done yet."""
+        project = self.project
+        if project is None or self._busy:
+            return
+
+        from llm_studio.workflows.data import sources
+
+        def work(job: Job) -> "tuple[Project, str]":
+            del job
+            sources.remove_source(project, name, undoable=True)
+            return project, name
+
+        self._busy = True
+        self.context.request(Write(REMOVE, work, changes_project=True))
+
+    def _on_removed(self, result: "tuple[Project, str]") -> None:
+        from llm_studio.workflows.data import sources
+
+        project, name = result
+
+        def work(job: Job) -> str:
+            del job
+            sources.restore_source(project, name)
+            return name
+
+        undo = Write(RESTORE, work, changes_project=True)
+        self.context.toast_requested.emit(Toast(_("“{name}” removed.").format(name=name), undo))
+
+    def _on_ended(self) -> None:
+        self._busy = False
