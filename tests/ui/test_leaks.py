@@ -167,7 +167,7 @@ def test_config_yaml_can_be_written_after_a_project_was_left_while_it_was_writte
     opened: Driver, tmp_path: Path
 ) -> None:
     page, second = opened.page("model"), other(tmp_path)
-    page.writer.save("not: mine", "what the file doesn't hold")  # its answer is heard by nobody, its failure is told
+    page.config.save("not: mine", "what the file doesn't hold")  # its answer is heard by nobody, its failure is told
     opened.open(second)
     assert opened.summary
     opened.click("config.yaml", page)

@@ -253,7 +253,7 @@ def test_a_file_broken_by_hand_opens_with_its_errors_marked(driver: Driver, proj
     write_yaml(driver, "n_layer:", "n_layers:")
     page.file.save()
     driver.settle()
-    assert page.views._buttons["form"].isEnabled() and page.train_button.isEnabled()
+    assert page.settings.views._buttons["form"].isEnabled() and page.train_button.isEnabled()
     driver.click("Form", page)
     assert page.form.fields["model.n_layers"].value() == 2
     project.config_file.write_bytes(b"model: \xff\xfe")
@@ -285,8 +285,8 @@ def test_the_time_of_another_kind_of_step_is_not_that_of_the_one_before(
 ) -> None:
     page = opened.page("model")
     qtbot.waitUntil(lambda: page.step_time.measured_seconds is not None, timeout=LONG)
-    page._change({name: value})
-    page._preview(page._shown.replaced({name: value}))
+    page.config.change({name: value})
+    page.plan.preview(page.plan.settings.replaced({name: value}))
     assert page.step_time.forecast is None
     qtbot.waitUntil(lambda: page.step_time.measured_seconds is not None, timeout=LONG)
 
@@ -320,8 +320,8 @@ def test_what_cannot_be_measured_says_why(opened: Driver, qtbot: QtBot) -> None:
     page = opened.page("model")
     opened.settle()
     assert opened.session.project is not None
-    page._change({"training.device": "cuda"})
-    page._preview(page._shown.replaced({"training.device": "cuda"}))
+    page.config.change({"training.device": "cuda"})
+    page.plan.preview(page.plan.settings.replaced({"training.device": "cuda"}))
     reason = why_no_gpu()
     assert reason is not None
     qtbot.waitUntil(lambda: reason.what in page.facts.cost._note.text(), timeout=LONG)

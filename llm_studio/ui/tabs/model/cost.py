@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
 from llm_studio.i18n import _, duration, number, short_number, size
-from llm_studio.ui.tabs.model.probe import StepTime
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, line, row
 from llm_studio.ui.widgets.column import Column
@@ -163,10 +162,9 @@ class FactsColumn(Column):
             self.content.addWidget(card)
         self.content.addStretch(1)
 
-    def show_plan(self, plan: Plan, time: StepTime, *, has_gpu: bool) -> None:
+    def show_plan(self, plan: Plan, *, has_gpu: bool) -> None:
         """Show what is planned, and what can be said about it."""
         self.cost.show_cost(plan.settings, plan.cost, plan.memory, has_gpu)
-        self.cost.show_time(plan.settings.training.max_steps, time.forecast, time.note, time.may_measure)
         self.shares.show_cost(plan.cost)
         self.advice.show_advice(advice(plan))
 

@@ -2,17 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QTimer, Signal, Slot
 
 from llm_studio.config import Settings
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.ui import forecasts
-from llm_studio.ui.tasks import Query
+from llm_studio.ui.controller import Controller
+from llm_studio.ui.page_context import PageContext
+from llm_studio.ui.tasks import BackgroundJob, Query, Task
 from llm_studio.workflows.training.forecast import step_key
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.overview import Machine, Overview
+    from llm_studio.workflows.overview import Machine, Overview, Project
     from llm_studio.workflows.projects import Cost
     from llm_studio.workflows.training.forecast import Forecast
 
@@ -25,17 +27,14 @@ _ROOMY = 0.8
 """Share of the free memory that a measurement which nobody asked for may take."""
 
 
-class StepTime(QObject):
+class StepTime(Controller):
     """Requests forecasts and measurements, and keeps the forecasts while the project is open."""
 
-    task_requested = Signal(object)
-    """A Task that measures."""
-    stop_requested = Signal(str)
     changed = Signal()
     """There is another forecast, or another reason why there is none."""
 
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, context: PageContext) -> None:
+        super().__init__(context)
         self._known: dict[str, Forecast] = {}
         self._failed: dict[str, str] = {}
         self._here: Overview | None = None
@@ -46,9 +45,12 @@ class StepTime(QObject):
         self._jobs: set[str] = set()
         self._timer = QTimer(self, interval=_PAUSE, singleShot=True)
         self._timer.timeout.connect(self._request_forecast)
+        context.listen(FORECAST, succeeded=self._on_estimated, failed=self._on_failed)
+        context.listen(PROBE, succeeded=self._on_measured, failed=self._on_failed, ended=self._on_ended)
+        context.listeners.listen_to_all(started=self._on_task_started, ended=self._on_task_ended)
 
-    def forget(self) -> None:
-        """Another project is open."""
+    def open_project(self, project: "Project | None") -> None:
+        """Forget the forecasts."""
         self._timer.stop()
         self._known.clear()
         self._failed.clear()
@@ -64,20 +66,19 @@ class StepTime(QObject):
         if not same:
             self._plan_again()
 
-    def show_page(self, on_screen: bool) -> None:
-        """Whether someone looks at the page: else nothing is measured by itself."""
-        self._on_screen = on_screen
+    def set_visible(self, visible: bool) -> None:
+        """Whether the page is on the screen: else nothing is measured unless requested."""
+        self._on_screen = visible
         self._plan_again()
 
-    def job_started(self, key: str) -> None:
-        """A job of the user's has begun: a measurement would disturb it and be wrong."""
-        self._jobs.add(key)
-        self._timer.stop()
-        if self._measuring:
-            self.stop_requested.emit(PROBE)
+    def _on_task_started(self, task: Task) -> None:
+        if isinstance(task, BackgroundJob):  # a measurement would disturb it and be wrong
+            self._jobs.add(task.key)
+            self._timer.stop()
+            if self._measuring:
+                self.context.stop_requested.emit(PROBE)
 
-    def job_ended(self, key: str) -> None:
-        """A job is over."""
+    def _on_task_ended(self, key: str) -> None:
         if key in self._jobs:
             self._jobs.discard(key)
             self._plan_again()
@@ -122,7 +123,7 @@ class StepTime(QObject):
             return
         project = here.project
         task = Query(FORECAST, lambda job: (key, forecasts.forecast(project, settings)), page_shows_errors=True)
-        self.task_requested.emit(task)
+        self.context.request(task)
 
     def _measure_if_quick(self) -> None:
         key, cost, machine = step_key(self._settings), self._cost, self._machine
@@ -150,26 +151,25 @@ class StepTime(QObject):
         self._failed.pop(key, None)
         self._measuring = True
         self.changed.emit()
-        self.task_requested.emit(Query(PROBE, work, page_shows_errors=True))
+        self.context.request(Query(PROBE, work, page_shows_errors=True))
 
     # --- What comes of it -------------------------------------------------------------------------------------
 
-    def estimated(self, result: "tuple[str, Forecast]") -> None:
+    def _on_estimated(self, result: "tuple[str, Forecast]") -> None:
         """There is a forecast, perhaps measured already on another tab."""
-        self.measured(result)
+        self._on_measured(result)
         self.changed.emit()
         self._measure_if_quick()
 
-    def measured(self, result: "tuple[str, Forecast]") -> None:
-        """A measurement has succeeded."""
+    def _on_measured(self, result: "tuple[str, Forecast]") -> None:
         self._known[result[0]] = result[1]
 
-    def failed(self, error: BaseException) -> None:
+    def _on_failed(self, error: BaseException) -> None:
         """A forecast or a measurement has failed: the reason is shown in place of the time."""
         self._failed[step_key(self._settings)] = str(error)
         self.changed.emit()
 
-    def ended(self) -> None:
+    def _on_ended(self) -> None:
         """A measurement is over. For settings changed meanwhile another follows."""
         self._measuring = False
         self._plan_again()

@@ -1,51 +1,62 @@
-"""The settings on the Model tab, as a form or as a file, and what becomes of a file's text that can't be saved."""
+"""The settings on the Model tab, as a form or as a file."""
 
-from PySide6.QtWidgets import QStackedWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.model.form import SettingsForm
 from llm_studio.ui.tabs.model.yaml import YamlEditor
 from llm_studio.ui.widgets.basics import Card, Segmented, row
 
-FORM, FILE = "form", "file"
+_FORM, _FILE = "form", "file"
 
 
-class FilePage(Page):
-    """A page with form and file. The file's text outlives another language, and isn't lost unasked."""
+class SettingsCard(Card):
+    """Shows the form or the file. What was written in one is taken before the other is shown."""
 
-    def _settings_card(self) -> Card:
-        card = Card(self)
-        card.setMinimumWidth(268)
-        card.content.setContentsMargins(16, 14, 8, 10)
-        self.views = Segmented(card, {FORM: _("Form"), FILE: "config.yaml"}, _("Show the settings as"))
-        card.content.addLayout(row(self.views, None))
-        self.stack = QStackedWidget(card)
-        self.form, self.file = SettingsForm(self.stack), YamlEditor(self.stack)
-        self.stack.addWidget(self.form)
-        self.stack.addWidget(self.file)
-        card.content.addWidget(self.stack, 1)
-        return card
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setMinimumWidth(268)
+        self.content.setContentsMargins(16, 14, 8, 10)
+        self.views = Segmented(self, {_FORM: _("Form"), _FILE: "config.yaml"}, _("Show the settings as"))
+        self.views.chosen.connect(self._on_view_chosen)
+        self._stack = QStackedWidget(self)
+        self.form, self.file = SettingsForm(self._stack), YamlEditor(self._stack)
+        self._stack.addWidget(self.form)
+        self._stack.addWidget(self.file)
+        self.content.addLayout(row(self.views, None))
+        self.content.addWidget(self._stack, 1)
 
-    def show_file_view(self) -> None:
+    def show_form(self) -> None:
+        """Show the form in place of the file."""
+        self.views.choose(_FORM)
+        self._stack.setCurrentWidget(self.form)
+
+    def show_file(self) -> None:
         """Show the file in place of the form."""
-        self.views.choose(FILE)
-        self.stack.setCurrentWidget(self.file)
+        self.views.choose(_FILE)
+        self._stack.setCurrentWidget(self.file)
 
-    def unsaved(self) -> str:
-        """Why config.yaml as it is written here can't be saved."""
-        return self.file.why_stuck() if self.project is not None else ""
+    def enable_form(self, enabled: bool, tip: str) -> None:
+        """Whether the form can be shown; `tip` says why not."""
+        self.views.enable(_FORM, enabled, tip)
 
-    def discard_unsaved(self) -> None:
-        """Back to what the file holds."""
-        self.file.discard()
+    def take(self) -> None:
+        """Take what was written in both, as far as it can be used."""
+        self.form.take()
+        self.file.save()
 
-    def draft(self) -> object:
-        """The text of config.yaml that isn't saved."""
-        return self.file.draft()
+    def forget(self) -> None:
+        """Another project: drop what was written, and show the form."""
+        self.form.forget()
+        self.file.forget()
+        self.show_form()
 
-    def take_draft(self, draft: "tuple[str, str | None] | None") -> None:
-        """Continue with that text."""
-        if draft is not None:
-            self.show_file_view()
-            self.file.take_draft(*draft)
+    @Slot(str)
+    def _on_view_chosen(self, view: str) -> None:
+        if view == _FILE:
+            self.form.take()
+            self.show_file()
+        else:
+            self.file.save()
+            self._stack.setCurrentWidget(self.form)
