@@ -19,7 +19,7 @@ from llm_studio.project import Project
 from llm_studio.ui import tabs, theme
 from llm_studio.ui.language import set_language
 from llm_studio.ui.tabs.export.controller import EXPORT
-from llm_studio.ui.tabs.understand import page as understand
+from llm_studio.ui.tabs.understand.documents import lesson
 from llm_studio.ui.tasks import Task
 from llm_studio.ui.widgets import markdown
 from llm_studio.workflows.training.train import train
@@ -43,7 +43,7 @@ def test_every_page_is_there_and_every_link_leads_somewhere(qapp: QApplication, 
             assert (Path(llm_studio.__file__).parent / link.removeprefix("source:")).is_file(), link
         elif not link.startswith("http"):
             page, _mark, anchor = link.partition("#")
-            document = understand._page(page.removesuffix(".md") or name)
+            document = lesson(page.removesuffix(".md") or name)
             assert not anchor or anchor in [known for _level, known, _text in document.headings], link
 
 
@@ -52,7 +52,7 @@ def test_both_languages_explain_the_same(qapp: QApplication) -> None:
         outlines = []
         for language in i18n.LANGUAGES:
             set_language(language)
-            outlines.append([level for level, _anchor, _text in understand._page(name).headings])
+            outlines.append([level for level, _anchor, _text in lesson(name).headings])
         assert outlines[0] == outlines[1], name
 
 
@@ -68,7 +68,7 @@ def test_help_opens_the_page_of_each_tab(driver: Driver) -> None:
         driver.window.explain()
         assert page.isVisible()
         if tab.lesson:
-            assert page.pages.currentItem().data(Qt.ItemDataRole.UserRole) == tab.lesson
+            assert page.index.pages.currentItem().data(Qt.ItemDataRole.UserRole) == tab.lesson
     driver.window.go_to("start")
     driver.window.explain()
     assert page.browser.toPlainText().startswith("Data: what the model learns from")
@@ -118,17 +118,17 @@ def test_web_links_open_in_the_browser(driver: Driver) -> None:
 def test_search_finds_every_occurrence_and_goes_round(driver: Driver) -> None:
     page = driver.page("understand")
     page.show_target("model")
-    driver.qtbot.keyClicks(page.search, "residual")
+    driver.qtbot.keyClicks(page.find_bar.search, "residual")
     count = page.browser.toPlainText().lower().count("residual")
-    assert page.found.text() == f"1 of {count}"
+    assert page.find_bar.found.text() == f"1 of {count}"
     for _times in range(count):
         driver.click("Next occurrence", page)
-    assert page.found.text() == f"1 of {count}"
+    assert page.find_bar.found.text() == f"1 of {count}"
     driver.click("Previous occurrence", page)
-    assert page.found.text() == f"{count} of {count}"
-    page.search.setText("no such words")
-    assert page.found.text() == "not found"
-    assert not page.following.isEnabled()
+    assert page.find_bar.found.text() == f"{count} of {count}"
+    page.find_bar.search.setText("no such words")
+    assert page.find_bar.found.text() == "not found"
+    assert not page.find_bar.following.isEnabled()
 
 
 def test_the_page_is_painted_again_with_the_theme_at_the_same_place(driver: Driver) -> None:
