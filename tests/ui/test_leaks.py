@@ -180,7 +180,7 @@ def test_config_yaml_can_be_written_after_a_project_was_left_while_it_was_writte
 
 def test_gauges_and_measurements_go_on_after_another_project_was_opened(opened: Driver, tmp_path: Path) -> None:
     page, model = opened.page("diagnostics"), opened.window.pages["model"]
-    page._look()
+    page.readings.read()
     model.step_time._measuring = True  # type: ignore[attr-defined]
     opened.open(other(tmp_path))
     opened.window.go_to("diagnostics")

@@ -3,6 +3,7 @@
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -284,9 +285,9 @@ def test_the_choice_survives_a_refresh_and_is_forgotten_with_the_project(trained
 def test_the_report_is_shown_and_copied_with_the_user_masked(opened: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     page = opened.page("diagnostics")
     opened.settle()
-    names = [finding.name for finding in page.findings]
+    names = [finding.name for finding in page.diagnosis.findings]
     assert {"Python", "torch", "Memory", "Disk"} <= set(names)
-    monkeypatch.setenv("HOME", str(Path(page.findings[1].value.split(", ")[1]).parent))
+    monkeypatch.setenv("HOME", str(Path(page.diagnosis.findings[1].value.split(", ")[1]).parent))
     opened.click("Copy everything", page)
     opened.settle()
     text = QGuiApplication.clipboard().text()
@@ -300,17 +301,17 @@ def test_the_report_is_shown_and_copied_with_the_user_masked(opened: Driver, mon
 
 def test_the_gauges_move_only_while_they_are_seen(opened: Driver) -> None:
     page = opened.page("diagnostics")
-    opened.qtbot.waitUntil(lambda: page.processor.value.text().endswith("%"), timeout=20_000)
-    assert "of" in page.memory.value.text()
-    assert "free" in page.disk.value.text()
+    opened.qtbot.waitUntil(lambda: page.gauges.processor.value.text().endswith("%"), timeout=20_000)
+    assert "of" in page.gauges.memory.value.text()
+    assert "free" in page.gauges.disk.value.text()
     opened.window.go_to("understand")
-    assert not page._timer.isActive()
+    assert not page.readings.is_active
     requested: list[Task] = []
     opened.session.started.connect(requested.append)
     opened.settle()
     assert not requested
     opened.window.go_to("diagnostics")
-    assert page._timer.isActive()
+    assert page.readings.is_active
     opened.window.go_to("data")
     opened.settle()
 
@@ -319,13 +320,13 @@ def test_a_graphics_card_has_gauges_of_its_own(opened: Driver) -> None:
     from llm_studio.workflows.machine.gauges import Gpu, look
 
     page = opened.page("diagnostics")
-    page._timer.stop()
+    page.readings.set_visible(False)
     opened.settle()
     reading = look(Path.home())
     for cards in ((Gpu("RTX 3060", 97.0, 7_900_000_000, 8_000_000_000, 71),), ()):
-        page._show_reading(type(reading)(**{**vars(reading), "gpus": cards}))
-        assert len(page._cards_of_gpus) == len(cards)
-        for use, memory in page._cards_of_gpus:
+        page.gauges.show_reading(replace(reading, gpus=cards), None)
+        assert len(page.gauges.gpus) == len(cards)
+        for use, memory in page.gauges.gpus:
             assert (use.name.text(), use.value.text(), use.note.text()) == ("RTX 3060", "97 %", "71 °C")
             assert memory.bar.property("role") == "warn"
             assert use.bar.property("role") != "warn"

@@ -1,50 +1,47 @@
-"""Parts of the tab: a gauge, and the lines of the report."""
+"""The card with the report about this computer."""
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.theme import set_role
-from llm_studio.ui.widgets.basics import label, line, row
+from llm_studio.ui.dialogs.problem import details
+from llm_studio.ui.widgets.basics import Card, label, line, row
 
 if TYPE_CHECKING:
     from llm_studio.workflows.machine.diagnosis import Finding
 
-_FULL = 90
-"""Percent from which a bar warns."""
 _NAME_WIDTH = 130
 
 
-class Gauge(QWidget):
-    """A name, a value and a bar."""
+class ReportCard(Card):
+    """A sentence about the whole, and the findings."""
 
-    def __init__(self, parent: QWidget, name: str) -> None:
-        super().__init__(parent)
-        self.name = label(name, self)
-        self.value = label("–", self, "value")
-        self.bar = QProgressBar(self)
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, 100)
-        self.bar.setAccessibleName(name)
-        self.note = label("", self, "caption", wrap=True)
-        self.note.hide()
-        inside = QVBoxLayout(self)
-        inside.setContentsMargins(0, 2, 0, 4)
-        inside.setSpacing(4)
-        inside.addLayout(row(self.name, None, self.value))
-        inside.addWidget(self.bar)
-        inside.addWidget(self.note)
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, _("This computer"))
+        self._state = label("", self, "muted", wrap=True)
+        self._list: FindingList | None = None
+        self.content.addWidget(self._state)
 
-    def show_share(self, text: str, percent: float | None, note: str = "", *, may_be_full: bool = False) -> None:
-        """Show a value, and how full the bar is; None: not known."""
-        self.value.setText(text)
-        self.bar.setValue(round(percent or 0))
-        self.bar.setAccessibleDescription(text)
-        set_role(self.bar, "warn" if percent is not None and percent >= _FULL and not may_be_full else "")
-        self.note.setText(note)
-        self.note.setVisible(bool(note))
+    def begin(self) -> None:
+        """The computer is being examined; the findings before stay meanwhile."""
+        self._state.setText(_("Examining this computer…"))
+
+    def show_findings(self, findings: "list[Finding]") -> None:
+        """Show these in place of those before."""
+        bad = sum(not finding.ok for finding in findings)
+        self._state.setText(_("Everything looks fine.") if not bad else _("A triangle marks what limits it."))
+        if self._list is not None:
+            self._list.hide()
+            self._list.deleteLater()
+        self._list = FindingList(self, findings)
+        self.content.addWidget(self._list)
+
+    def show_problem(self, error: BaseException) -> None:
+        """Say why the computer could not be examined."""
+        self._state.setText(_("This computer could not be examined: {reason}").format(reason=error))
+        self.setToolTip(details(error))
 
 
 class FindingList(QWidget):
