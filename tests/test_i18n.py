@@ -1,5 +1,7 @@
 """The catalogue is complete and fresh, and numbers follow the language."""
 
+import ast
+import string
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,41 @@ def test_plurals_follow_the_language() -> None:
     i18n.activate("fr")
     assert i18n.ngettext("{n} document", "{n} documents", 0).format(n=0) == "0 document"
     assert i18n.ngettext("{n} document", "{n} documents", 2).format(n=2) == "2 documents"
+
+
+def _literals(node: ast.expr) -> list[str]:
+    """The texts that an expression may be: `_("...")`, or either of a conditional one."""
+    if isinstance(node, ast.IfExp):
+        return [*_literals(node.body), *_literals(node.orelse)]
+    marked = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_" and node.args
+    if marked and isinstance(node.args[0], ast.Constant):  # type: ignore[attr-defined]
+        return [node.args[0].value]  # type: ignore[attr-defined]
+    return []
+
+
+def _unfilled(function: ast.AST) -> list[str]:
+    """Sentences in a function that are formatted without one of their placeholders."""
+    nodes = [node for node in ast.walk(function) if not isinstance(node, ast.Lambda)]
+    assigned: dict[str, list[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            assigned.setdefault(node.targets[0].id, []).extend(_literals(node.value))
+    found: list[str] = []
+    for node in nodes:
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format"):
+            continue
+        given, base = {keyword.arg for keyword in node.keywords}, node.func.value
+        texts = assigned.get(base.id, []) if isinstance(base, ast.Name) else _literals(base)
+        for text in texts if None not in given else []:
+            wanted = {name for _text, name, _spec, _conversion in string.Formatter().parse(text) if name}
+            found += [text] if wanted - given else []
+    return found
+
+
+def test_every_placeholder_is_filled() -> None:
+    found: list[str] = []
+    for path in sorted((Path(__file__).parents[1] / "llm_studio").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        found += [f"{path.name}: {text}" for function in functions for text in _unfilled(function)]
+    assert not found

@@ -33,7 +33,7 @@ def train_tokenizer(
             n=number(made.vocab_size), characters=number(made.characters_per_token, 2),
             tokens=number(made.tokens_per_word, 2))  # fmt: skip
         if made.vocab_size < made.requested:
-            text += " " + _("The texts yielded no more than that, {asked} were requested.").format(
+            text += " " + _("The texts yielded no more than that, {requested} were requested.").format(
                 requested=number(made.requested)
             )
         figures = {"vocab_size": made.vocab_size, "characters_per_token": made.characters_per_token,

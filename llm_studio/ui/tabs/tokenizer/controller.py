@@ -109,7 +109,9 @@ class TokenizerController(Controller):
     def _on_trained(self, trained: "TrainedTokenizer") -> None:
         size = number(trained.vocab_size)
         if trained.vocab_size < trained.requested:
-            text = _("The texts contain no more pairs worth merging: the tokenizer has {n} tokens instead of {asked}.")
+            text = _(
+                "The texts contain no more pairs worth merging: the tokenizer has {n} tokens instead of {requested}."
+            )
             text = text.format(n=size, requested=number(trained.requested))
         else:
             rate = number(trained.characters_per_token, 2)
