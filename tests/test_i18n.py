@@ -1,11 +1,17 @@
 """The catalogue is complete and fresh, and numbers follow the language."""
 
+import re
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 from llm_studio import i18n
+from llm_studio.paths import resource
 from tests.catalogue import catalogues, faults
+
+BREAKABLE = re.compile(r"\S [:;!?»](?=\s|$)|« |[\d}] (?=(?:%|Mo|Go|ko|ms|min|°C|Wh?)(?!\w))")
+"""A space that may break a line before a French mark or between a number and its unit."""
 
 
 @pytest.mark.parametrize("path", catalogues(), ids=lambda p: p.parts[-3])
@@ -15,6 +21,22 @@ def test_nothing_is_missing_fuzzy_stale_or_not_compiled(path: Path) -> None:
 
 def test_every_language_has_a_catalogue() -> None:
     assert {path.parts[-3] for path in catalogues()} == set(i18n.LANGUAGES) - {"en"}
+
+
+def french() -> list[str]:
+    """The French sentences of the catalogue, and the paragraphs of the lessons and documents without their code."""
+    with (resource("i18n") / "fr" / "LC_MESSAGES" / "llm_studio.po").open("rb") as stream:
+        found = [text for message in read_po(stream) if message.id for text in
+                 (message.string if isinstance(message.string, tuple) else [message.string])]  # fmt: skip
+    for folder in ("learn", "docs"):
+        for page in sorted((resource(folder) / "fr").glob("*.md")):
+            prose = re.sub(r"^```.*?^```|^\|[-:| ]+\|$", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+            found += re.sub(r"`[^`\n]*`", "`", prose).splitlines()
+    return found
+
+
+def test_french_marks_and_units_never_part_from_what_precedes_them() -> None:
+    assert [text for text in french() if BREAKABLE.search(text)] == []
 
 
 @pytest.mark.parametrize(
