@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Generator
 
-from llm_studio.errors import SourceError
+from llm_studio.errors import SourceError, reason_of
 from llm_studio.i18n import _, size
 
 
@@ -72,6 +72,6 @@ def translate_read_errors(name: str) -> Generator[None]:
         if error.errno is None:  # not from the system but from a library: a wrong checksum or signature
             raise damaged(name, error) from error
         raise SourceError(
-            _("{path} can't be read: {reason}.").format(path=name, reason=error.strerror or error),
+            _("{path} can't be read: {reason}.").format(path=name, reason=reason_of(error)),
             _("Copy it to another disk and try again."),
         ) from error
