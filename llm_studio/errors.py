@@ -4,6 +4,7 @@ StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
 ├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
 ├── SourceError        texts that can't be read
+│   └── DamagedFileError        ... since the file is damaged
 ├── TokenizerError     a tokenizer that can't be trained, read or used
 ├── DataError          tokens that can't be made or used
 ├── TrainingError      a training run that can't start or go on
@@ -107,6 +108,21 @@ class ProjectError(StudioError):
 
 class SourceError(StudioError):
     """Texts that can't be read."""
+
+
+class DamagedFileError(SourceError):
+    """The file `name` is not what its suffix says, or was cut off. `detail` is the technical reason."""
+
+    def __init__(self, what: str, to_do: str, name: str = "", detail: str = "") -> None:
+        super().__init__(what, to_do)
+        self.name = name
+        self.detail = detail
+        self.add_note(detail)
+
+    @property
+    def skipped(self) -> str:
+        """The problem in one sentence where other files are read without this one."""
+        return _("“{name}” is damaged and will be skipped.").format(name=self.name)
 
 
 class TokenizerError(StudioError):

@@ -27,7 +27,7 @@ def french() -> list[str]:
     """The French sentences of the catalogue, and the paragraphs of the lessons and documents without their code."""
     with (resource("i18n") / "fr" / "LC_MESSAGES" / "llm_studio.po").open("rb") as stream:
         found = [text for message in read_po(stream) if message.id for text in
-                 (message.string if isinstance(message.string, tuple) else [message.string])]  # fmt: skip
+                 (message.string if isinstance(message.string, tuple) else [str(message.string)])]  # fmt: skip
     for folder in ("learn", "docs"):
         for page in sorted((resource(folder) / "fr").glob("*.md")):
             prose = re.sub(r"^```.*?^```|^\|[-:| ]+\|$", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)

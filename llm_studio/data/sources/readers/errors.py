@@ -7,8 +7,9 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Generator
+from pathlib import PurePath
 
-from llm_studio.errors import SourceError, reason_of
+from llm_studio.errors import DamagedFileError, SourceError, reason_of
 from llm_studio.i18n import _, size
 
 
@@ -33,15 +34,22 @@ def too_large(name: str, limit: int) -> SourceError:
     )
 
 
-def damaged(name: str, reason: object) -> SourceError:
+def damaged(name: str, reason: object) -> DamagedFileError:
     """The file isn't what its suffix says, or was cut off."""
     text = " ".join(str(reason).split())[:200].rstrip(".")
-    return SourceError(
-        _("{path} is damaged, or not of the kind that its name says: {reason}.").format(
-            path=name, reason=text or _("cut off")
-        ),
-        _("Download or save it again; check that it opens in its usual program."),
+    return DamagedFileError(
+        _("“{name}” is damaged.").format(name=name), _how_to_check(name), name, text or _("cut off")
     )
+
+
+def _how_to_check(name: str) -> str:
+    """What to do about a damaged file, by its suffix."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix == ".pdf":
+        return _("Download or save it again, then check that it opens in your PDF reader.")
+    if suffix == ".epub":
+        return _("Download or save it again, then check that it opens in your e-book reader.")
+    return _("Download or save it again, then check that it opens normally.")
 
 
 def password_protected(name: str) -> SourceError:
