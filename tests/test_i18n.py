@@ -59,7 +59,8 @@ def test_numbers_sizes_and_times_are_written_for_people() -> None:
     assert [i18n.duration(s) for s in (42, 200, 3840)] == ["42 s", "3 min 20 s", "1 h 04 min"]
     assert [i18n.energy(j) for j in (180, 155_000, 4_320_000)] == ["0.1 Wh", "43.1 Wh", "1.2 kWh"]
     i18n.activate("fr")
-    assert [i18n.number(12400.5, 1), i18n.size(1_100_000)] == ["12\u202f400,5", "1,1 Mo"]
+    assert [i18n.number(12400.5, 1), i18n.size(1_100_000)] == ["12\u202f400,5", "1,1\u00a0Mo"]
+    assert [i18n.short_number(142_000), i18n.duration(200)] == ["142\u00a0k", "3\u00a0min\u00a020\u00a0s"]
 
 
 def test_plurals_follow_the_language() -> None:

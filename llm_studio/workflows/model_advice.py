@@ -183,7 +183,9 @@ def _vocabulary(plan: Plan) -> Advice | None:
     share = plan.cost.parts.embedding / plan.cost.parts.total
     text = _("A vocabulary of {size} is large for these texts: each token comes only {times} times on average, and the "
              "embedding takes {share} of all parameters. The tokenizer is then to be retrained.")  # fmt: skip
-    text = text.format(size=number(plan.cost.vocab_size), times=number(times), share=f"{number(100 * share)} %")
+    text = text.format(
+        size=number(plan.cost.vocab_size), times=number(times), share=_("{n} %").format(n=number(100 * share))
+    )
     return Advice("vocabulary", text, _("Ask for {size} tokens").format(size=number(fitting)),
                   {"model.vocab_size": fitting})  # fmt: skip
 

@@ -38,7 +38,7 @@ class NewProjectDialog(QDialog):
         self.name = QLineEdit(_free_name(preferences.folder_for_projects()), self)
         self.place = QLineEdit(str(preferences.folder_for_projects()), self)
         self.language = QComboBox(self)
-        for code, name in {"en": _("English"), "fr": _("French")}.items():
+        for code, name in i18n.LANGUAGE_NAMES.items():
             self.language.addItem(name, code)
         self.language.setCurrentIndex(self.language.findData(i18n.language()))
         self._path = label("", self, "caption", wrap=True)
