@@ -200,7 +200,7 @@ def _time(plan: Plan) -> Advice | None:
     seconds = plan.seconds_per_step * plan.settings.training.max_steps
     if seconds <= LONG_SECONDS:
         return None
-    text = _("At the speed measured here the training takes {time}. A shorter one shows sooner whether all is well; "
+    text = _("At the speed measured here, training takes {time}. A shorter one shows sooner whether all is well; "
              "a run can be resumed.").format(time=duration(seconds))  # fmt: skip
     return _with_steps("time", text, plan, EVENING_SECONDS / plan.seconds_per_step)
 

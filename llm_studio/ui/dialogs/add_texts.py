@@ -177,4 +177,4 @@ def _what_fails(seen: "Inspection") -> str:
 def _with_short_name(reason: str, path: str) -> str:
     """The reason why the file at `path` can't be read, with the name of the file once and without its folder."""
     name = PurePath(path).name
-    return reason.replace(path, name) if name in reason else f"{name}: {reason}"
+    return reason.replace(path, name) if name in reason else _("{name}: {value}").format(name=name, value=reason)

@@ -1,4 +1,4 @@
-"""Data sets: the catalogue, the hub searched as one types, and at the right the chosen one."""
+"""Datasets: the catalogue, the hub searched as one types, and at the right the chosen one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

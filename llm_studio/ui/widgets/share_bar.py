@@ -38,7 +38,8 @@ class ShareBar(QWidget):
         """Show these shares, from left to right."""
         whole = sum(share.amount for share in shares)
         self._shares = [share for share in shares if share.amount > 0.005 * whole]
-        summary = "\n".join(f"{share.name}: {self._percent(share)} {share.words}".rstrip() for share in self._shares)
+        lines = ((share.name, f"{self._percent(share)} {share.words}".rstrip()) for share in self._shares)
+        summary = "\n".join(_("{name}: {value}").format(name=name, value=value) for name, value in lines)
         self.setAccessibleDescription(summary)
         self.setToolTip(summary)
         self._fit()

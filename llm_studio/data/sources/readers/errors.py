@@ -7,7 +7,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Generator
-from pathlib import PurePath
 
 from llm_studio.errors import DamagedFileError, SourceError, reason_of
 from llm_studio.i18n import _, size
@@ -37,19 +36,8 @@ def too_large(name: str, limit: int) -> SourceError:
 def damaged(name: str, reason: object) -> DamagedFileError:
     """The file isn't what its suffix says, or was cut off."""
     text = " ".join(str(reason).split())[:200].rstrip(".")
-    return DamagedFileError(
-        _("“{name}” is damaged.").format(name=name), _how_to_check(name), name, text or _("cut off")
-    )
-
-
-def _how_to_check(name: str) -> str:
-    """What to do about a damaged file, by its suffix."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix == ".pdf":
-        return _("Download or save it again, then check that it opens in your PDF reader.")
-    if suffix == ".epub":
-        return _("Download or save it again, then check that it opens in your e-book reader.")
-    return _("Download or save it again, then check that it opens normally.")
+    what, to_do = _("“{name}” is damaged."), _("Download or save it again, then check that it opens normally.")
+    return DamagedFileError(what.format(name=name), to_do, name, text or _("cut off"))
 
 
 def password_protected(name: str) -> SourceError:
