@@ -4,6 +4,7 @@ StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
 ├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
 ├── SourceError        texts that can't be read
+│   └── DamagedFileError        ... since the file is damaged
 ├── TokenizerError     a tokenizer that can't be trained, read or used
 ├── DataError          tokens that can't be made or used
 ├── TrainingError      a training run that can't start or go on
@@ -18,9 +19,41 @@ StudioError
 Any other exception is a bug. Messages are written for the user, in their language.
 """
 
+import errno
+import socket
 from dataclasses import dataclass
 
-from llm_studio.i18n import _
+from llm_studio.i18n import N_, _
+
+_REASONS = {
+    "ENOENT": N_("no such file or folder"), "ENOTDIR": N_("not a folder"), "EISDIR": N_("it is a folder"),
+    "EEXIST": N_("it exists already"), "ENOTEMPTY": N_("the folder is not empty"), "ELOOP": N_("a link to itself"),
+    "EACCES": N_("permission denied"), "EPERM": N_("permission denied"), "EROFS": N_("the disk is read-only"),
+    "ENOSPC": N_("the disk is full"), "EDQUOT": N_("the disk is full"), "EFBIG": N_("too large for this disk"),
+    "ENAMETOOLONG": N_("the name is too long"), "EBUSY": N_("another program uses it"),
+    "EIO": N_("the disk reports an error"), "ENXIO": N_("the disk is absent"), "ENODEV": N_("the disk is absent"),
+    "EMFILE": N_("too many files are open"), "ENFILE": N_("too many files are open"),
+    "ENOMEM": N_("there is not enough memory"), "ESTALE": N_("the network drive is gone"),
+    "ETIMEDOUT": N_("no answer in time"), "ECONNREFUSED": N_("the connection was refused"),
+    "ECONNRESET": N_("the connection was closed"), "EHOSTDOWN": N_("the other computer is off or unreachable"),
+    "EHOSTUNREACH": N_("the other computer is off or unreachable"), "ENETUNREACH": N_("there is no network"),
+    "ENETDOWN": N_("there is no network"),
+}  # fmt: skip
+"""What the system's error numbers mean, by their names: not every system has all of them."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The reason for a system error in the user's language, to be put after a colon; of others, their own words."""
+    if isinstance(error, UnicodeError):
+        return _("not UTF-8 text")
+    if isinstance(error, socket.gaierror):
+        return _("its address was not found")
+    number = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno if isinstance(error, OSError) else 0
+    reason = _REASONS.get(errno.errorcode.get(number or 0, "").removeprefix("WSA"))
+    if reason:
+        return _(reason)
+    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")
 
 
 class StudioError(Exception):
@@ -75,6 +108,21 @@ class ProjectError(StudioError):
 
 class SourceError(StudioError):
     """Texts that can't be read."""
+
+
+class DamagedFileError(SourceError):
+    """The file `name` is not what its suffix says, or was cut off. `detail` is the technical reason."""
+
+    def __init__(self, what: str, to_do: str, name: str = "", detail: str = "") -> None:
+        super().__init__(what, to_do)
+        self.name = name
+        self.detail = detail
+        self.add_note(detail)
+
+    @property
+    def skipped(self) -> str:
+        """The problem in one sentence where other files are read without this one."""
+        return _("“{name}” is damaged and will be skipped.").format(name=self.name)
 
 
 class TokenizerError(StudioError):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from llm_studio.errors import BusyError, DiskFullError, StorageError
+from llm_studio.errors import BusyError, DiskFullError, StorageError, reason_of
 from llm_studio.i18n import _, size
 
 _BEING_WRITTEN = ".partial"
@@ -51,8 +51,9 @@ def translate_os_errors(path: Path) -> Generator[None]:
             ) from error
         if isinstance(error, BrokenPipeError):  # it is our output that has no reader
             raise
+        reason = _("folder not found") if error.errno == errno.ENOENT else reason_of(error)
         raise StorageError(
-            _("{path} could not be written: {reason}.").format(path=path, reason=error.strerror or error),
+            _("{path} could not be written: {reason}.").format(path=path, reason=reason),
             _("Check the disk and that location, or choose another folder."),
         ) from error
 

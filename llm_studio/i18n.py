@@ -11,7 +11,9 @@ import sys
 
 from llm_studio.paths import resource
 
-LANGUAGES = ("en", "fr")
+LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
+"""Each by its own name: who doesn't read the present language must find theirs."""
+LANGUAGES = tuple(LANGUAGE_NAMES)
 DOMAIN = "llm_studio"
 
 _language = "en"
@@ -77,7 +79,7 @@ def short_number(value: float) -> str:
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= 0.9995 * limit:
             scaled = value / limit
-            return f"{number(scaled, 0 if scaled >= 99.95 else 1)} {unit}"
+            return _with_unit(number(scaled, 0 if scaled >= 99.95 else 1), unit)
     return number(value, 0 if float(value).is_integer() else 1)
 
 
@@ -86,21 +88,26 @@ def size(count: float, short: bool = False) -> str:
     unit = _("B")
     for limit, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= limit:
-            return f"{number(count / limit, 0 if short and count >= 10 * limit else 1)} {prefix}{unit}"
-    return f"{number(count)} {unit}"
+            return _with_unit(number(count / limit, 0 if short and count >= 10 * limit else 1), prefix + unit)
+    return _with_unit(number(count), unit)
 
 
 def duration(seconds: float) -> str:
     """A length of time for people: 42 s, 3 min 20 s, 1 h 04 min."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return _with_unit(str(whole), "s")
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return _with_unit(str(whole // 60), "min", f"{whole % 60:02d}", "s")
+    return _with_unit(str(whole // 3600), "h", f"{whole % 3600 // 60:02d}", "min")
 
 
 def energy(joules: float) -> str:
     """An energy for people: 43.1 Wh, 1.2 kWh."""
     hours = joules / 3600
-    return f"{number(hours / 1000, 1)} kWh" if hours >= 1000 else f"{number(hours, 1)} Wh"
+    return _with_unit(number(hours / 1000, 1), "kWh") if hours >= 1000 else _with_unit(number(hours, 1), "Wh")
+
+
+def _with_unit(*parts: str) -> str:
+    """Numbers and their units; in French no line breaks between them."""
+    return ("\u00a0" if _language == "fr" else " ").join(parts)

@@ -12,7 +12,7 @@ from pathlib import Path
 from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import dump, load, with_changes
-from llm_studio.errors import ProjectError
+from llm_studio.errors import ProjectError, reason_of
 from llm_studio.i18n import N_, _
 from llm_studio.paths import quoted
 
@@ -72,7 +72,7 @@ class Project:
         try:
             there = project.config_file.exists()
         except OSError as error:
-            raise ProjectError(_("{path} can't be read: {reason}.").format(path=root, reason=error.strerror),
+            raise ProjectError(_("{path} can't be read: {reason}.").format(path=root, reason=reason_of(error)),
                                _("Name the folder of a project.")) from error  # fmt: skip
         if not there:
             raise ProjectError(
@@ -141,7 +141,8 @@ def _resolved(root: Path) -> Path:
         return root.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a NUL
         raise ProjectError(
-            _("{path} can't be read: {reason}.").format(path=root, reason=error), _("Name the folder of a project.")
+            _("{path} can't be read: {reason}.").format(path=root, reason=reason_of(error)),
+            _("Name the folder of a project."),
         ) from error
 
 

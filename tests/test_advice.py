@@ -74,6 +74,9 @@ def test_what_lacks_leads_to_its_tab(tmp_path: Path, here: Overview) -> None:
     assert given(Plan(now, now.settings, now.cost), "tokenizer") is not None
     few = given(plan(here, load_preset("nano"), 1_000_000), "texts")
     assert few is not None and few.tab == "data"
+    assert "smaller" not in few.text, "there is none"
+    large = given(plan(here, load_preset("mini"), 1_000_000), "texts")
+    assert large is not None and large.text.endswith("Add texts, or take a smaller model.")
 
 
 def test_a_plan_that_fits_gets_no_advice(here: Overview) -> None:

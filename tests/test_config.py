@@ -157,7 +157,7 @@ def test_limits_are_shown_as_people_write_them() -> None:
 
 
 def test_a_file_that_can_not_be_read_is_explained(tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"Is a directory|Permission denied"):
+    with pytest.raises(ConfigError, match=r"it is a folder|permission denied"):
         load(tmp_path)
 
 

@@ -57,9 +57,10 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number, said", [
     (errno.ENOSPC, "The disk is full"), (errno.EACCES, "may not be written"), (errno.EROFS, "may not be written"),
-    (errno.ENAMETOOLONG, "refuses this name"), (errno.EFBIG, "File too large"), (errno.EIO, "could not be written"),
-    (errno.ENOTDIR, "Not a directory"), (errno.EISDIR, "Is a directory"), (errno.EEXIST, "File exists"),
-    (errno.ENOENT, "No such file"),
+    (errno.ENAMETOOLONG, "refuses this name"), (errno.EFBIG, "too large for this disk"),
+    (errno.EIO, "could not be written"),
+    (errno.ENOTDIR, "not a folder"), (errno.EISDIR, "it is a folder"), (errno.EEXIST, "it exists already"),
+    (errno.ENOENT, "folder not found"),
 ])  # fmt: skip
 def test_the_systems_refusals_are_explained(tmp_path: Path, number: int, said: str) -> None:
     with pytest.raises(StorageError, match=said), files.translate_os_errors(tmp_path):

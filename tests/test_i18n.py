@@ -1,13 +1,19 @@
 """The catalogue is complete and fresh, and numbers follow the language."""
 
 import ast
+import re
 import string
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 from llm_studio import i18n
+from llm_studio.paths import resource
 from tests.catalogue import catalogues, faults
+
+BREAKABLE = re.compile(r"\S [:;!?»](?=\s|$)|« |[\d}] (?=(?:%|Mo|Go|ko|ms|min|°C|Wh?)(?!\w))")
+"""A space that may break a line before a French mark or between a number and its unit."""
 
 
 @pytest.mark.parametrize("path", catalogues(), ids=lambda p: p.parts[-3])
@@ -17,6 +23,22 @@ def test_nothing_is_missing_fuzzy_stale_or_not_compiled(path: Path) -> None:
 
 def test_every_language_has_a_catalogue() -> None:
     assert {path.parts[-3] for path in catalogues()} == set(i18n.LANGUAGES) - {"en"}
+
+
+def french() -> list[str]:
+    """The French sentences of the catalogue, and the paragraphs of the lessons and documents without their code."""
+    with (resource("i18n") / "fr" / "LC_MESSAGES" / "llm_studio.po").open("rb") as stream:
+        found = [text for message in read_po(stream) if message.id for text in
+                 (message.string if isinstance(message.string, tuple) else [str(message.string)])]  # fmt: skip
+    for folder in ("learn", "docs"):
+        for page in sorted((resource(folder) / "fr").glob("*.md")):
+            prose = re.sub(r"^```.*?^```|^\|[-:| ]+\|$", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+            found += re.sub(r"`[^`\n]*`", "`", prose).splitlines()
+    return found
+
+
+def test_french_marks_and_units_never_part_from_what_precedes_them() -> None:
+    assert [text for text in french() if BREAKABLE.search(text)] == []
 
 
 @pytest.mark.parametrize(
@@ -39,7 +61,8 @@ def test_numbers_sizes_and_times_are_written_for_people() -> None:
     assert [i18n.duration(s) for s in (42, 200, 3840)] == ["42 s", "3 min 20 s", "1 h 04 min"]
     assert [i18n.energy(j) for j in (180, 155_000, 4_320_000)] == ["0.1 Wh", "43.1 Wh", "1.2 kWh"]
     i18n.activate("fr")
-    assert [i18n.number(12400.5, 1), i18n.size(1_100_000)] == ["12\u202f400,5", "1,1 Mo"]
+    assert [i18n.number(12400.5, 1), i18n.size(1_100_000)] == ["12\u202f400,5", "1,1\u00a0Mo"]
+    assert [i18n.short_number(142_000), i18n.duration(200)] == ["142\u00a0k", "3\u00a0min\u00a020\u00a0s"]
 
 
 def test_plurals_follow_the_language() -> None:

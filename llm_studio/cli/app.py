@@ -29,7 +29,7 @@ from llm_studio.cli.commands import (
 )
 from llm_studio.cli.display import JsonDisplay, write_nowhere
 from llm_studio.cli.runner import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, Interrupted, ReaderGone
-from llm_studio.errors import Cancelled, StudioError
+from llm_studio.errors import Cancelled, DamagedFileError, StudioError
 from llm_studio.events import Failed
 from llm_studio.i18n import DOMAIN, N_, _, language
 from llm_studio.paths import resource
@@ -133,3 +133,5 @@ def _explain(error: StudioError, as_json: bool) -> None:
         JsonDisplay().report(Failed(type(error).__name__, str(error)))
     else:
         typer.secho(str(error), fg="red", err=True)
+        if isinstance(error, DamagedFileError):
+            typer.secho(error.detail, dim=True, err=True)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import yaml
 
 from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problems, split_path
-from llm_studio.errors import ConfigError, Problem
+from llm_studio.errors import ConfigError, Problem, reason_of
 from llm_studio.i18n import _
 
 _LONGEST_NUMBER = 128
@@ -77,7 +77,7 @@ def load(path: Path) -> Settings:
         raise ConfigError(_("{path} is not UTF-8 text.").format(path=path), [],
                           _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
     except OSError as error:
-        raise ConfigError(_("{path} can't be read: {reason}.").format(path=path, reason=error.strerror), [],
+        raise ConfigError(_("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)), [],
                           _("It must be a file that you may read.")) from error  # fmt: skip
     except ConfigError as error:
         raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error

@@ -15,7 +15,7 @@ from typing import cast
 import truststore
 
 from llm_studio import __version__
-from llm_studio.errors import DownloadError
+from llm_studio.errors import DownloadError, reason_of
 from llm_studio.events import Progress
 from llm_studio.files import flush_to_disk, require_space, retry_while_locked, translate_os_errors
 from llm_studio.i18n import _
@@ -178,7 +178,7 @@ def _content(response: HTTPResponse, job: Job) -> Generator[bytes]:
 
 def _reason(error: BaseException) -> str:
     inner = error.reason if isinstance(error, urllib.error.URLError) else error
-    return str(inner) or type(inner).__name__
+    return reason_of(inner) if isinstance(inner, BaseException) else str(inner)
 
 
 def _unreachable(url: str, reason: str) -> DownloadError:

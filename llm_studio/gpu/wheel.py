@@ -102,4 +102,4 @@ def _is_needed(entry: zipfile.ZipInfo) -> bool:
 
 
 def _damaged(wheel: Path) -> PackError:
-    return PackError(_("{path} is damaged.").format(path=wheel), _("Fetch it again: nothing of it was put into use."))
+    return PackError(_("{path} is damaged.").format(path=wheel), _("Download it again: none of it was installed."))

@@ -127,8 +127,8 @@ def _no_card() -> WhyNoGpu:
         Reason.NO_CARD,
         _("There is no NVIDIA card in this computer."),
         (_("Train on the processor, with the preset nano or mini: they are made for it."),
-         _("If there is one after all, see whether Windows' device manager lists it; cards of other makers can't be "
-           "used.") if sys.platform == "win32" else
+         _("If you have one, check that Device Manager lists it; cards of other makers can't be used.")
+         if sys.platform == "win32" else
          _("If you have one, check that “lspci” lists it; cards of other makers can't be used.")),
     )  # fmt: skip
 

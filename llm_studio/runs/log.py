@@ -1,5 +1,6 @@
 """A run's log: one JSON line for each event, the same lines that `--json` prints."""
 
+import contextlib
 import json
 import math
 import os
@@ -72,6 +73,16 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             record = _record(line)
             if record is not None:
                 yield record
+
+
+def last_step(path: Path) -> int:
+    """The last step in a log, 0 where there is none or it can't be read. Only the end of the file is read."""
+    with contextlib.suppress(OSError), path.open("rb") as log:
+        for _start, line in _reversed_lines(log):
+            record = _record(line)
+            if record is not None and record.get("event") == StepDone.kind:
+                return int(record.get("step", 0))
+    return 0
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

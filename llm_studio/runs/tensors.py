@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from llm_studio.errors import CheckpointError
+from llm_studio.errors import CheckpointError, reason_of
 from llm_studio.i18n import _
 
 Tensors: TypeAlias = dict[str, torch.Tensor]
@@ -22,7 +22,7 @@ def read(path: Path) -> Tensors:
         # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
         return safetensors.torch.load(path.read_bytes())
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=error)) from error
+        raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=reason_of(error))) from error
 
 
 def write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:

@@ -227,8 +227,8 @@ def _loss_explained() -> Generator[None]:
 def _lost() -> TrainingError:
     return TrainingError(
         _("Another process of this training has ended."),
-        _("What it said before tells why. “--resume” goes on from the last checkpoint; with torchrun "
-          "--max-restarts it goes on by itself."),
+        _("Its earlier messages say why. “--resume” continues from the last checkpoint; torchrun --max-restarts "
+          "does so automatically."),
     )  # fmt: skip
 
 

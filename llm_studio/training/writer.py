@@ -136,7 +136,7 @@ class RunWriter:
         if _is_for_good(error):
             return action()  # once more: the folder may have been renamed during it
         to_do = (
-            _("Make room on the disk: then it goes on by itself. A stop loses what was done since the last save.")
+            _("Make room on the disk; training then continues by itself. A stop loses the steps since the last save.")
             if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(
                 n=number(round(_PATIENCE)))
         )  # fmt: skip
@@ -157,8 +157,8 @@ class RunWriter:
                 raise NotSavedError(error) from error
             self._report_waiting(False)
             self._job.report(Notice(
-                _("There is room on the disk again: the training goes on.") if full else
-                _("The disk can be written to again: the training goes on.")
+                _("There is room on the disk again: training continues.") if full else
+                _("The disk can be written to again: training continues.")
             ))  # fmt: skip
             return done
 

@@ -119,8 +119,8 @@ def _shape(preset: Settings) -> dict[str, object]:
 def _material(plan: Plan) -> Advice | None:
     standing = plan.here.steps
     if standing.data.value == "to do":
-        return Advice("data", _("There are no texts yet. How large a model they support is told when they are there."),
-                      _("Add texts"), tab="data")  # fmt: skip
+        text = _("There are no texts yet. Once you add some, the size of model they support is shown here.")
+        return Advice("data", text, _("Add texts"), tab="data")
     if standing.tokenizer.value == "out of date":
         return Advice("tokenizer", _("The vocabulary, the texts or the tokenizer's settings have changed: the "
                                      "tokenizer should be retrained before the model."),
@@ -136,7 +136,7 @@ def _warm_up(plan: Plan) -> Advice | None:
     if training.warmup_steps * 2 < training.max_steps or training.warmup_steps < 2:
         return None
     shorter = max(1, training.max_steps // 10)
-    text = _("The learning rate would rise for {warmup} of {steps} steps: it hardly ever reaches its height.")
+    text = _("The learning rate would rise for {warmup} of {steps} steps: it would hardly ever reach its maximum.")
     return Advice("warm-up", text.format(warmup=number(training.warmup_steps), steps=number(training.max_steps)),
                   _("Warm up for {steps} steps").format(steps=number(shorter)),
                   {"training.warmup_steps": shorter})  # fmt: skip
@@ -169,8 +169,12 @@ def _few_texts(plan: Plan) -> Advice | None:
     parameters = plan.cost.parts.total
     if not plan.tokens or plan.tokens >= FEW_TOKENS_PER_PARAMETER * parameters:
         return None
-    text = _("Your texts hold {ratio} tokens for each parameter. About {best} make the most of a model: add texts, or "
-             "take a smaller model.")  # fmt: skip
+    smallest = cost_of(load_preset(preset_names()[0]), plan.cost.vocab_size).parts.total
+    if parameters > smallest:
+        text = _("Your texts hold {ratio} tokens for each parameter; about {best} is ideal. Add texts, or take a "
+                 "smaller model.")  # fmt: skip
+    else:
+        text = _("Your texts hold {ratio} tokens for each parameter; about {best} is ideal. Add texts.")
     return Advice("texts", text.format(ratio=number(plan.tokens / parameters, 1), best=BEST_TOKENS_PER_PARAMETER),
                   _("Add texts"), tab="data")  # fmt: skip
 
@@ -182,9 +186,11 @@ def _vocabulary(plan: Plan) -> Advice | None:
         return None
     share = plan.cost.parts.embedding / plan.cost.parts.total
     text = _("A vocabulary of {size} is large for these texts: each token comes only {times} times on average, and the "
-             "embedding takes {share} of all parameters. The tokenizer is then to be retrained.")  # fmt: skip
-    text = text.format(size=number(plan.cost.vocab_size), times=number(times), share=f"{number(100 * share)} %")
-    return Advice("vocabulary", text, _("Ask for {size} tokens").format(size=number(fitting)),
+             "embedding takes {share} of all parameters. The tokenizer then needs retraining.")  # fmt: skip
+    text = text.format(
+        size=number(plan.cost.vocab_size), times=number(times), share=_("{n} %").format(n=number(100 * share))
+    )
+    return Advice("vocabulary", text, _("Use {size} tokens").format(size=number(fitting)),
                   {"model.vocab_size": fitting})  # fmt: skip
 
 
@@ -194,7 +200,7 @@ def _time(plan: Plan) -> Advice | None:
     seconds = plan.seconds_per_step * plan.settings.training.max_steps
     if seconds <= LONG_SECONDS:
         return None
-    text = _("At the speed measured here the training takes {time}. A shorter one shows sooner whether all is well; "
+    text = _("At the speed measured here, training takes {time}. A shorter one shows sooner whether all is well; "
              "a run can be resumed.").format(time=duration(seconds))  # fmt: skip
     return _with_steps("time", text, plan, EVENING_SECONDS / plan.seconds_per_step)
 

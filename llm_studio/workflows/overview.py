@@ -1,5 +1,6 @@
 """One look at a whole project: what the window shows in its rail, and what its tabs start from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ class Overview:
     tokens: TokenFacts | None
     cost: Cost
     runs: "tuple[Run, ...]"
+    interrupted_at: int = 0
+    """The step that the interrupted run had reached, by its log: later than its last checkpoint. 0: not known."""
 
     @property
     def characters(self) -> int:
@@ -61,8 +64,12 @@ class Overview:
     @property
     def interrupted(self) -> "Run | None":
         """The newest run, if it ended without being stopped: by a crash, a power cut, a full disk."""
-        newest = max(self.runs, key=lambda run: run.created, default=None)
-        return newest if newest and newest.state in ("interrupted", "failed") else None
+        return _interrupted(self.runs)
+
+
+def _interrupted(runs: "Iterable[Run]") -> "Run | None":
+    newest = max(runs, key=lambda run: run.created, default=None)
+    return newest if newest and newest.state in ("interrupted", "failed") else None
 
 
 def open_project(root: Path) -> Project:
@@ -73,10 +80,13 @@ def open_project(root: Path) -> Project:
 def overview(project: Project) -> Overview:
     """Read where `project` stands. Raises ProjectError where its folder is gone."""
     from llm_studio.data.sources import store
+    from llm_studio.runs import log
     from llm_studio.runs import registry as runs
 
     Project.open(project.root)
     problem = None
+    listed = runs.listed(project)
+    interrupted = _interrupted(listed)
     try:
         settings = project.settings()
         standing = steps(project)
@@ -92,7 +102,8 @@ def overview(project: Project) -> Overview:
         tokenizer=_tokenizer(project),
         tokens=token_facts(project),
         cost=model_cost(project, settings),
-        runs=tuple(runs.listed(project)),
+        runs=tuple(listed),
+        interrupted_at=log.last_step(project.log_file(interrupted.name)) if interrupted else 0,
     )
 
 

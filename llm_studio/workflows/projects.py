@@ -8,7 +8,7 @@ from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config.presets import load_preset
 from llm_studio.config.yaml_file import parse
-from llm_studio.errors import ConfigError, ProjectError, TokenizerError
+from llm_studio.errors import ConfigError, ProjectError, TokenizerError, reason_of
 from llm_studio.i18n import _
 from llm_studio.model import cost
 from llm_studio.project import Project, State, state
@@ -38,7 +38,8 @@ def config_text(project: Project) -> str:
         raise ConfigError(_("{path} is not UTF-8 text.").format(path=project.config_file), [],
                           _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
     except OSError as error:
-        raise ConfigError(_("{path} can't be read: {reason}.").format(path=project.config_file, reason=error.strerror),
+        reason = reason_of(error)
+        raise ConfigError(_("{path} can't be read: {reason}.").format(path=project.config_file, reason=reason),
                           [], _("It must be a file that you may read.")) from error  # fmt: skip
 
 

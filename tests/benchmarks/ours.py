@@ -1,4 +1,4 @@
-"""The program's side of `peers.py`: its own model, optimizer and schedule on a data set in nanoGPT's format.
+"""The program's side of `peers.py`: its own model, optimizer and schedule on a dataset in nanoGPT's format.
 
 `python -m tests.benchmarks.ours FOLDER SETTINGS` trains and prints, as JSON, the seconds of each step and the losses.
 `SETTINGS` are changes by dotted name, and `preset`, `steps` (fewer than the schedule spans, without evaluations).

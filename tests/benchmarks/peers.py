@@ -103,7 +103,7 @@ def _characters(peer: Path, data: Path, text: str, threads: int) -> None:
 
 
 def _write(folder: Path, train: "np.ndarray", validation: "np.ndarray", vocabulary: int) -> None:
-    """A data set as nanoGPT has them."""
+    """A dataset as nanoGPT has them."""
     folder.mkdir()
     train.astype(np.uint16).tofile(folder / "train.bin")
     validation.astype(np.uint16).tofile(folder / "val.bin")

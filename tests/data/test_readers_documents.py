@@ -2,6 +2,7 @@
 
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from llm_studio.data.sources.readers import worker_process
 from llm_studio.data.sources.readers.pdf import reflow
 from llm_studio.data.sources.readers.worker_process import WorkerProcess
-from llm_studio.errors import Cancelled, SourceError
+from llm_studio.errors import Cancelled, DamagedFileError, SourceError
 from llm_studio.jobs import Job
 from tests.data.making import documents, docx, epub, paragraph, pdf, written, zipped
 
@@ -88,7 +89,7 @@ def test_a_locked_book_says_so(tmp_path: Path) -> None:
     "members", [{"a.txt": "x"}, {"META-INF/container.xml": ""}, {"META-INF/container.xml": "<a/>"}]
 )
 def test_an_archive_that_is_no_book_is_refused(tmp_path: Path, members: dict[str, str]) -> None:
-    with pytest.raises(SourceError, match=r"a\.epub is damaged"):
+    with pytest.raises(SourceError, match=r"a\.epub” is damaged"):
         documents(written(tmp_path, "a.epub", zipped(members)))
 
 
@@ -143,8 +144,10 @@ def test_lines_that_are_short_or_begin_a_sentence_stay_lines() -> None:
 def test_a_scanned_pdf_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="scanned"):
         documents(written(tmp_path, "a.pdf", pdf([], [])))
-    with pytest.raises(SourceError, match="damaged"):
+    with pytest.raises(DamagedFileError, match=r"damaged.*opens in your PDF reader") as raised:
         documents(written(tmp_path, "b.pdf", b"%PDF-1.4\nnothing more"))
+    assert raised.value.detail not in ("", str(raised.value))
+    assert raised.value.detail in "".join(traceback.format_exception(raised.value)), "copied with the details"
 
 
 def test_a_pdf_with_a_password_says_so(tmp_path: Path) -> None:

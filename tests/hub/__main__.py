@@ -1,4 +1,4 @@
-"""`python -m tests.hub FOLDER [PORT]` serves the data sets in FOLDER/OWNER/NAME until it is ended."""
+"""`python -m tests.hub FOLDER [PORT]` serves the datasets in FOLDER/OWNER/NAME until it is ended."""
 
 import sys
 import time

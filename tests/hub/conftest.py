@@ -13,7 +13,7 @@ from tests.hub.server import Hub, serving
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """A running hub without data sets, which the program uses; tries follow each other quickly."""
+    """A running hub without datasets, which the program uses; tries follow each other quickly."""
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))

@@ -1,4 +1,4 @@
-"""What a loopback hub holds: data sets with their versions, as folders of a folder: OWNER/NAME/files."""
+"""What a loopback hub holds: datasets with their versions, as folders of a folder: OWNER/NAME/files."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ def is_large(path: str) -> bool:
 
 @dataclass
 class Repository:
-    """One data set. `versions`: its files at each commit, by the commit's sha; the last one is the newest."""
+    """One dataset. `versions`: its files at each commit, by the commit's sha; the last one is the newest."""
 
     name: str
     versions: dict[str, dict[str, Content]] = field(default_factory=dict[str, dict[str, Content]])
@@ -121,7 +121,7 @@ class Repository:
 
 
 def repositories_in(folder: Path) -> dict[str, Repository]:
-    """The data sets in a folder; what is in their folder “.converted” is the hub's own conversion."""
+    """The datasets in a folder; what is in their folder “.converted” is the hub's own conversion."""
     found: dict[str, Repository] = {}
     for root in sorted(path for path in folder.glob("*/*") if path.is_dir()):
         name = f"{root.parent.name}/{root.name}"

@@ -65,7 +65,7 @@ class Hub:
     """Bytes of large files."""
 
     def add(self, name: str, files: dict[str, Content], **more: Any) -> Repository:
-        """A new data set, or a new version of one."""
+        """A new dataset, or a new version of one."""
         repository = self.repositories.setdefault(name, Repository(name, **more))
         repository.commit(files)
         return repository
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json([entry for path in requested["paths"] if (entry := repository.entry(sha, path))])
 
     def _version(self, name: str, revision: str, card: bool = False) -> tuple[Repository, str] | None:
-        """The data set at a revision, if it may be had; else the refusal is sent."""
+        """The dataset at a revision, if it may be had; else the refusal is sent."""
         repository = self.hub.repositories.get(name)
         if repository is None:
             self._refuse(401 if not self.headers.get("Authorization") else 404, "RepoNotFound")
@@ -273,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(folder: Path | None = None, faults: Faults | None = None, port: int = 0) -> Iterator[Hub]:
-    """A hub on 127.0.0.1 with the data sets of a folder."""
+    """A hub on 127.0.0.1 with the datasets of a folder."""
     over = threading.Event()
     hub = Hub("", repositories_in(folder) if folder else {}, faults or Faults())
     server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"hub": hub, "over": over}))

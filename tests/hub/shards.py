@@ -45,7 +45,7 @@ def readme(*lines: str) -> bytes:
 
 
 def tales(shards: int = 2, each: int = 1000) -> dict[str, Content]:
-    """A data set of Parquet shards with a split for tests."""
+    """A dataset of Parquet shards with a split for tests."""
     files: dict[str, Content] = {
         f"data/train-{n:05d}-of-{shards:05d}.parquet": parquet(stories(n * each, (n + 1) * each)) for n in range(shards)
     }

@@ -282,7 +282,7 @@ def test_names_of_data_sets_are_understood() -> None:
     assert french == DownloadRequest("wikimedia/wikipedia", "20231101.fr", "train", "text", 10_000)
     assert wanted("tinystories", lang="fr") == wanted("tinystories-fr")
     for wrong in ("hf:", "hf:me", "hf:me/", "hf:a/b/c", "hf:a b/c"):
-        with pytest.raises(DownloadError, match="not the name of a data set"):
+        with pytest.raises(DownloadError, match="not the name of a dataset"):
             wanted(wrong)
     with pytest.raises(DownloadError, match="isn't available in the language “de”"):
         wanted("dolly", lang="de")

@@ -75,6 +75,33 @@ def test_a_file_that_fails_unforeseen_is_reported_of_and_the_others_are_looked_a
     dialog.reject()
 
 
+def test_a_damaged_file_is_one_sentence_with_the_technical_reason_on_hover(opened: Driver, tmp_path: Path) -> None:
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4\nnothing more")
+    (tmp_path / "right.csv").write_text("text\nOnce upon a time\n", encoding="utf-8")
+    opened.page("data").own_files.take([tmp_path / "broken.pdf", tmp_path / "right.csv"])
+    opened.settle()
+    dialog = opened.dialog(AddTextsDialog)
+    assert dialog.problem.text().count("broken.pdf") == 1
+    assert dialog.problem.text().endswith("is damaged and will be skipped.")
+    assert dialog.problem.toolTip() and str(tmp_path) not in dialog.problem.text()
+    dialog.reject()
+
+
+def test_a_folder_shows_how_many_files_it_has_and_names_damaged_ones_once(opened: Driver, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.4\nnothing more")
+    (folder / "right.txt").write_bytes("Déjà vu, très élégant, à côté de la forêt.".encode("cp1252"))
+    opened.page("data").own_files.take([folder])
+    opened.settle()
+    dialog = opened.dialog(AddTextsDialog)
+    assert dialog.facts.text().startswith("folder · 2 readable files · ")
+    assert "Windows-1252" not in dialog.facts.text()
+    assert dialog.problem.text() == "“broken.pdf” is damaged and will be skipped."
+    assert "broken.pdf: " in dialog.problem.toolTip()
+    dialog.reject()
+
+
 def test_a_place_with_the_home_of_nobody_is_taken_as_it_stands(driver: Driver) -> None:
     driver.window.closing.new_project()
     dialog = driver.dialog(NewProjectDialog)

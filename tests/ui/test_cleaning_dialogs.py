@@ -46,15 +46,15 @@ def test_each_rule_tells_what_it_would_do_before_it_is_switched_on(mixed: Driver
     mixed.click("What each rule does…")
     dialog = mixed.dialog(CleaningDialog)
     mixed.settle()
-    assert (cell(dialog, "Remains of HTML", 1), cell(dialog, "Remains of HTML", 2)) == ("–", "13")
-    assert cell(dialog, "Exact duplicates", 2) == "1"
+    assert (cell(dialog, "Remove leftover HTML", 1), cell(dialog, "Remove leftover HTML", 2)) == ("–", "13")
+    assert cell(dialog, "Remove exact duplicates", 2) == "1"
     names = [dialog.table.rows.data(dialog.table.rows.index(row, 0)) for row in range(dialog.table.rows.rowCount())]
-    dialog.table.selectRow(names.index("Remains of HTML"))
+    dialog.table.selectRow(names.index("Remove leftover HTML"))
     assert "<p>The fox number" in dialog.examples.toPlainText()
     mixed.click("Switch on", dialog)
     mixed.settle()
     assert page.project.settings().data.remove_html
-    assert cell(dialog, "Remains of HTML", 1) == "✓"
+    assert cell(dialog, "Remove leftover HTML", 1) == "✓"
     mixed.click("Switch off", dialog)
     mixed.settle()
     assert not page.project.settings().data.remove_html
@@ -70,7 +70,7 @@ def test_below_a_rule_stands_what_it_does_and_a_click_shows_examples(mixed: Driv
     mixed.click(html)
     dialog = mixed.dialog(CleaningDialog)
     mixed.settle()
-    assert dialog.heading.text() == "Remains of HTML" and "<p>" in dialog.examples.toPlainText()
+    assert dialog.heading.text() == "Remove leftover HTML" and "<p>" in dialog.examples.toPlainText()
     dialog.accept()
     rules._parts["remove_html"].click()
     mixed.qtbot.waitUntil(lambda: html.text() == "changes 13 documents" and html.isEnabled(), timeout=LONG)

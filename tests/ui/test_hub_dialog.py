@@ -1,4 +1,4 @@
-"""Data sets of the hub in the window: found, looked at, downloaded, stopped and gone on with; a look at own files."""
+"""Datasets of the hub in the window: found, looked at, downloaded, stopped and gone on with; a look at own files."""
 
 import os
 from pathlib import Path

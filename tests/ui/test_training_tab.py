@@ -154,6 +154,11 @@ def test_a_training_cut_off_is_offered_to_be_resumed(opened: Driver, page: Train
     opened.session.refresh()
     drawn(opened, page)
     assert shown(page, "Your training stopped at step 12")
+    with project.log_file("run-1").open("a", encoding="utf-8") as log:  # steps after the last checkpoint
+        log.write('{"v": 1, "event": "step", "step": 14}\n{"v": 1, "event": "step", "st')
+    opened.session.refresh()
+    drawn(opened, page)
+    assert shown(page, "Your training stopped around step 14; it resumes at step 12")
     opened.click("Start over", page.offer)
     opened.running(TRAINING)
     drawn(opened, page)

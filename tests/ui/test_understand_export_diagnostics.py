@@ -17,6 +17,7 @@ from llm_studio.export.formats import FORMATS
 from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
+from llm_studio.runs import registry
 from llm_studio.ui import tabs, theme
 from llm_studio.ui.language import set_language
 from llm_studio.ui.tabs.export.controller import EXPORT
@@ -204,6 +205,20 @@ def test_the_archive_shows_what_will_be_in_it(trained: Driver) -> None:
     assert page.file.panel.files._values["total"].text() != without
     page.checkpoints.table.selectRow(len(page.controller.checkpoints) - 1)
     assert page.checkpoints.chosen().model.step == min(one.model.step for one in page.controller.checkpoints)
+
+
+def test_a_run_that_has_saved_nothing_yet_says_when_it_will(trained: Driver) -> None:
+    project = trained.session.project
+    assert project is not None
+    run = registry.listed(project)[0]
+    for step in (project.checkpoints / run.name).glob("step-*"):
+        shutil.rmtree(step)
+    registry.write(project, replace(run, state="running", max_steps=150))
+    with project.writing(f"run-{run.name}"):
+        page = trained.page("export")
+        trained.session.refresh()
+        trained.settle()
+        assert page.controller.problem == "The first checkpoint will be saved at step 5, or sooner."
 
 
 @pytest.fixture

@@ -54,7 +54,9 @@ def test_a_new_project_is_made_and_opened(driver: Driver, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "home" / "window.json").read_text(encoding="utf-8"))["recent"] == [str(project.root)]
 
 
-def test_a_new_project_where_one_is_already_is_refused_in_the_dialog(driver: Driver, project: Project) -> None:
+def test_a_new_project_where_one_is_already_is_refused_and_that_one_can_be_opened(
+    driver: Driver, project: Project
+) -> None:
     driver.click("New project…")
     dialog = driver.dialog(NewProjectDialog)
     dialog.place.setText(str(project.root.parent))
@@ -62,7 +64,13 @@ def test_a_new_project_where_one_is_already_is_refused_in_the_dialog(driver: Dri
     driver.click("Create the project", dialog)
     assert any("already a project" in text.text() for text in dialog.findChildren(QLabel) if text.isVisible())
     assert driver.session.project is None
-    driver.click("Cancel", dialog)
+    dialog.name.setText(project.root.name + "-2")
+    assert not dialog.open_existing.isVisible(), "nothing is known of another folder"
+    dialog.name.setText(project.root.name)
+    driver.click("Create the project", dialog)
+    driver.click("Open this project", dialog)
+    driver.settle()
+    assert driver.session.project is not None and driver.session.project.root == project.root
 
 
 def test_opening_a_folder_without_a_project_tells_so_and_forgets_it(driver: Driver, tmp_path: Path) -> None:

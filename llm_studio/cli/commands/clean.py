@@ -70,8 +70,8 @@ def _as_text(found: "CleaningPreview", examples: int) -> str:
     if any(rule.estimated for rule in found.rules):
         lines.append(
             ngettext(
-                "≈ estimated from {n} document; duplicates, lengths and languages are of all.",
-                "≈ estimated from {n} documents; duplicates, lengths and languages are of all.",
+                "≈ estimated from {n} document; duplicates, lengths and languages cover all documents.",
+                "≈ estimated from {n} documents; duplicates, lengths and languages cover all documents.",
                 found.sampled_documents,
             ).format(n=number(found.sampled_documents))
         )

@@ -97,7 +97,8 @@ def _refused(seen: "Inspection") -> list[str]:
         return []
     more = len(seen.refused) - _MOST_REFUSED
     lines = ["", _("Can’t be read"), *(f"–  {reason}" for _name, reason in seen.refused[:_MOST_REFUSED])]
-    return [*lines, _("… and {n} more").format(n=number(more))] if more > 0 else lines
+    lines += [_("… and {n} more").format(n=number(more))] if more > 0 else []
+    return [*lines, *(f"   {detail}" for detail in seen.details[:_MOST_REFUSED])]
 
 
 def _one_line(text: str) -> str:

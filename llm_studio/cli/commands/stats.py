@@ -66,7 +66,7 @@ def _share(share: "Share") -> tuple[str, ...]:
         short_number(share.characters),
         "–" if share.tokens is None else short_number(share.tokens),
         number(share.weight, 0 if whole else 2),
-        number(100 * share.share, 1) + " %",
+        _("{n} %").format(n=number(100 * share.share, 1)),
         "–" if share.passes is None else number(share.passes, 1),
     )
 
@@ -88,9 +88,8 @@ def _figures_table(found: "Statistics") -> str:
 
 def _languages(figures: "Figures") -> str:
     unsure = _("unsure")
-    named = [
-        f"{code or unsure} {number(100 * part / max(figures.characters, 1), 0)} %" for code, part in figures.languages
-    ]
+    whole = max(figures.characters, 1)
+    named = [f"{code or unsure} " + _("{n} %").format(n=number(100 * part / whole)) for code, part in figures.languages]
     return ", ".join(named[:_LANGUAGES]) + (", …" if len(named) > _LANGUAGES else "")
 
 

@@ -32,7 +32,7 @@ _PAIRS = (
     ("question", "response", None),
     ("question", "answer", None),
 )
-"""Names of the question, the answer and the context of the question in well-known data sets."""
+"""Names of the question, the answer and the context of the question in well-known datasets."""
 _SYSTEM_FIELDS = ("system", "system_prompt")
 _Turn = tuple[str, str]
 

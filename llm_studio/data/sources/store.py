@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm_studio.data.chunks import CONTROLS, Chunk, rechunk
 from llm_studio.data.sources.manifest import MANIFEST_VERSION, Source, manifest_path, parquet_path, part_files
-from llm_studio.errors import SourceError, StorageError
+from llm_studio.errors import SourceError, StorageError, reason_of
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, read_json, remove_folder, retry_while_locked, translate_os_errors, write_json
 from llm_studio.i18n import _
@@ -281,7 +281,7 @@ def _translate_parquet_errors(path: Path) -> Generator[None]:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(
-            _("{path} can't be read as a Parquet file: {reason}").format(path=path, reason=error),
+            _("{path} can't be read as a Parquet file: {reason}").format(path=path, reason=reason_of(error)),
             _("Remove it and add the texts again."),
         ) from error
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.config import SPECIAL_TOKENS
-from llm_studio.errors import TokenizerError
+from llm_studio.errors import TokenizerError, reason_of
 from llm_studio.files import fingerprint, write_text
 from llm_studio.i18n import _
 
@@ -116,7 +116,7 @@ class Tokenizer:
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise TokenizerError(
-                _("{path} can't be read: {reason}.").format(path=path, reason=error), _advice()
+                _("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)), _advice()
             ) from error
         try:
             return Tokenizer.from_json(text)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from llm_studio.data.sources.conversations import END
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens.turns import ConversationSplitter, MaskPacker, Segment, unpack_mask
-from llm_studio.errors import DataError
+from llm_studio.errors import DataError, reason_of
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, fingerprint, read_json, require_space, retry_while_locked
 from llm_studio.i18n import _
@@ -364,7 +364,7 @@ def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
     except FileNotFoundError as error:
         raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again(), "tokens") from error
     except OSError as error:
-        raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=error)) from error
+        raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=reason_of(error))) from error
     return np.frombuffer(mapped, dtype=dtype)
 
 

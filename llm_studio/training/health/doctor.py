@@ -265,7 +265,7 @@ def _plateau(record: Record, facts: RunFacts) -> Diagnosis | None:
         return None
     last = int(record.steps[-1])
     end = max(last + 50, int(round(1.25 * last, 2 - len(str(last)))))
-    text = _("The loss has stood still at {loss} for {steps} steps. It falls once more when the learning rate does: "
+    text = _("The loss has been stuck at {loss} for {steps} steps. It falls once more when the learning rate does: "
              "the run could end at step {end}.")  # fmt: skip
     text = text.format(loss=number(float(means.mean()), 2), steps=number(len(third)), end=number(end))
     return Diagnosis("plateau", text, "let fall", {"training.max_steps": end})

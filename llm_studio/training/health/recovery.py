@@ -172,5 +172,5 @@ def given_up(step: int, rate: float) -> TrainingError:
             times=number(MOST + 1), step=number(step), rate=f"{rate:.2g}"
         ),
         _("Start a new run with a lower training.learning_rate, and perhaps a longer training.warmup_steps. Where the "
-          "rate is low already, look at the texts."),
+          "rate is low already, inspect the texts."),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Before files become a source: what is in them, which column holds the text, what can't be read."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
@@ -33,6 +33,7 @@ class AddTextsDialog(QDialog):
         self._paths = list(paths)
         self._looks: dict[Path, Inspection] = {}
         self._problems: dict[Path, str] = {}
+        self._details: dict[Path, str] = {}
         self._fields: dict[Path, str] = {}
         self.files = Table(self, _("Files to add"), (_("File"), _("Kind")))
         self.files.setVisible(len(paths) > 1)
@@ -87,9 +88,10 @@ class AddTextsDialog(QDialog):
         self._problems.pop(path, None)
         self._fill_rows()
 
-    def show_problem(self, path: Path, text: str) -> None:
-        """There is nothing to be read at `path`."""
-        self._problems[path] = text
+    def show_problem(self, path: Path, text: str, detail: str = "") -> None:
+        """There is nothing to be read at `path`; the technical `detail` is shown on hover."""
+        self._problems[path] = _with_short_name(text, str(path))
+        self._details[path] = detail
         self._fill_rows()
 
     def _fill_rows(self) -> None:
@@ -118,6 +120,7 @@ class AddTextsDialog(QDialog):
                 self.field.setCurrentIndex(-1)
         problem = self._problems.get(path) or (_what_fails(seen) if seen else "")
         self.problem.setText(problem)
+        self.problem.setToolTip("\n".join(seen.details) if seen else self._details.get(path, ""))
         self.problem.setVisible(bool(problem))
         waiting = "" if path in self._problems else _("Reading…")
         self.preview.setPlainText(_BETWEEN.join(seen.documents) if seen else waiting)
@@ -151,19 +154,27 @@ def _kind(seen: "Inspection") -> str:
 
 
 def _facts(seen: "Inspection") -> str:
-    """Kind, encoding, size and number of files in a line."""
-    encoding = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
-    files = ngettext("{n} readable file", "{n} readable files", seen.files)
-    facts = [_kind(seen), encoding, size(seen.bytes) if seen.bytes else "",
-             files.format(n=number(seen.files)) if seen.files > 1 or seen.kind in ("folder", "zip") else "",
-             _("conversations") if seen.conversations else ""]  # fmt: skip
+    """The kind, the number of files or the encoding of the only one, and the size, in a line."""
+    if seen.files > 1 or seen.kind in ("folder", "zip"):
+        files = ngettext("{n} readable file", "{n} readable files", seen.files)
+        what = files.format(n=number(seen.files))
+    else:
+        what = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
+    facts = [_kind(seen), what, size(seen.bytes) if seen.bytes else ""]
+    facts += [_("conversations")] if seen.conversations else []
     return " · ".join(filter(None, facts))
 
 
 def _what_fails(seen: "Inspection") -> str:
     """The problem, or the files that can't be read, a few of them."""
     lines = [seen.problem] if seen.problem else []
-    lines += [f"{name}: {reason}" for name, reason in seen.refused[:3]]
+    lines += [_with_short_name(reason, name) for name, reason in seen.refused[:3]]
     if len(seen.refused) > 3:
         lines.append(_("… and {n} more").format(n=number(len(seen.refused) - 3)))
     return "\n".join(lines)
+
+
+def _with_short_name(reason: str, path: str) -> str:
+    """The reason why the file at `path` can't be read, with the name of the file once and without its folder."""
+    name = PurePath(path).name
+    return reason.replace(path, name) if name in reason else _("{name}: {value}").format(name=name, value=reason)

@@ -1,4 +1,4 @@
-"""Data sets: the catalogue, the hub searched as one types, and at the right the chosen one."""
+"""Datasets: the catalogue, the hub searched as one types, and at the right the chosen one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _, short_number, size
+from llm_studio.i18n import LANGUAGE_NAMES, _, short_number, size
 from llm_studio.ui.dialogs.hub_choice import MEGABYTE, DatasetChoice
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Segmented, label, row
@@ -51,9 +51,7 @@ class HubDialog(QDialog):
         self.words.setAccessibleName(_("Words to search for on the hub"))
         self.words.setClearButtonEnabled(True)
         self.words.textChanged.connect(self._on_words)
-        self.filter = Segmented(
-            self, {"": _("All"), "en": _("English"), "fr": _("French")}, _("Language of the datasets")
-        )
+        self.filter = Segmented(self, {"": _("All"), **LANGUAGE_NAMES}, _("Language of the datasets"))
         self.filter.chosen.connect(self._show_entries)
         self.state = label("", self, "caption", wrap=True)
         columns = (_("Dataset"), _("Languages"), _("Size"))

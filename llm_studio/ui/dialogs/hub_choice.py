@@ -1,4 +1,4 @@
-"""A data set of the hub: what it is, its first rows, and how much of it to take."""
+"""A dataset of the hub: what it is, its first rows, and how much of it to take."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -22,14 +22,14 @@ _FIRST_PORTION = 10_000
 _COMMON = (
     "fr", "en", "de", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "ar", "fa", "hi", "id", "ja", "ko", "vi", "zh",
 )  # fmt: skip
-"""Languages to choose from where a data set has all."""
+"""Languages to choose from where a dataset has all."""
 
 
 class DatasetChoice(Card):
-    """One data set at a time, from the catalogue or found on the hub."""
+    """One dataset at a time, from the catalogue or found on the hub."""
 
     look_requested = Signal(str, str, str)
-    """A data set, a configuration and a split, "" where they are to be found."""
+    """A dataset, a configuration and a split, "" where they are to be found."""
     download_requested = Signal(dict)
     """Arguments of `workflows.download.wanted`."""
 
@@ -95,7 +95,7 @@ class DatasetChoice(Card):
         self.download.setEnabled(False)
 
     def choose_entry(self, entry: "Entry") -> None:
-        """Show a data set of the catalogue."""
+        """Show a dataset of the catalogue."""
         self._entry = entry
         self._choose(entry.dataset, entry.name, entry.description, entry.max_documents)
         self._facts = [
@@ -119,7 +119,7 @@ class DatasetChoice(Card):
             self.look_requested.emit(wanted.dataset, wanted.config or "", wanted.split or "")
 
     def choose_found(self, found: "SearchResult") -> None:
-        """Show a data set that a search found."""
+        """Show a dataset that a search found."""
         self._entry, self._field = None, ""
         gated = _("Its authors require you to accept their conditions on its page first.") if found.gated else ""
         self._choose(found.dataset, found.dataset, gated, None)
@@ -171,7 +171,7 @@ class DatasetChoice(Card):
         self.preview.setPlainText("\n\n———\n\n".join(self._texts.get(field, ())) or self._text)
 
     def show_look_problem(self, text: str) -> None:
-        """The chosen data set can't be looked at."""
+        """The chosen dataset can't be looked at."""
         self.preview.setPlainText("")
         self.problem.setText(text)
         self.problem.show()

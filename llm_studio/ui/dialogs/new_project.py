@@ -3,6 +3,7 @@
 import contextlib
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog, QLineEdit, QVBoxLayout, QWidget
@@ -13,14 +14,18 @@ from llm_studio.i18n import _
 from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, row
 
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Project
+
 _UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 """Characters that can't be in a folder's name on Windows."""
 
 
 class NewProjectDialog(QDialog):
-    """Makes the project when its button is pressed; what can't be is said in the dialog, and nothing is lost."""
+    """Makes the project when its button is pressed. A problem is shown in the dialog, and nothing typed is lost."""
 
     made = Signal(object)
+    """The new project, or the one that was in the folder already, to be opened."""
 
     def __init__(self, preferences: Preferences, parent: QWidget) -> None:
         super().__init__(parent)
@@ -33,7 +38,7 @@ class NewProjectDialog(QDialog):
         self.name = QLineEdit(_free_name(preferences.folder_for_projects()), self)
         self.place = QLineEdit(str(preferences.folder_for_projects()), self)
         self.language = QComboBox(self)
-        for code, name in {"en": _("English"), "fr": _("French")}.items():
+        for code, name in i18n.LANGUAGE_NAMES.items():
             self.language.addItem(name, code)
         self.language.setCurrentIndex(self.language.findData(i18n.language()))
         self._path = label("", self, "caption", wrap=True)
@@ -51,6 +56,9 @@ class NewProjectDialog(QDialog):
                 inside.addWidget(field)
         inside.addWidget(self._path)
         inside.addWidget(self._problem)
+        self.open_existing = button(_("Open this project"), self, self._open_existing)
+        self.open_existing.hide()
+        inside.addLayout(row(self.open_existing, None))
         inside.addSpacing(8)
         self.make = button(_("Create the project"), self, self._create, "primary")
         self.make.setDefault(True)
@@ -69,6 +77,7 @@ class NewProjectDialog(QDialog):
     def _show_path(self) -> None:
         self._path.setText(_("The project will be created in {path}.").format(path=self.root()))
         self._problem.hide()
+        self.open_existing.hide()
         self.make.setEnabled(bool(self.name.text().strip() and self.place.text().strip()))
 
     @Slot()
@@ -86,6 +95,24 @@ class NewProjectDialog(QDialog):
         except StudioError as error:
             self._problem.setText(str(error))
             self._problem.show()
+            self.open_existing.setVisible(self._existing() is not None)
+            return
+        self.accept()
+        self.made.emit(project)
+
+    def _existing(self) -> "Project | None":
+        """The project that is in the folder already."""
+        from llm_studio.workflows.overview import open_project
+
+        with contextlib.suppress(StudioError):
+            return open_project(self.root())
+        return None
+
+    @Slot()
+    def _open_existing(self) -> None:
+        project = self._existing()
+        if project is None:  # removed meanwhile
+            self._show_path()
             return
         self.accept()
         self.made.emit(project)

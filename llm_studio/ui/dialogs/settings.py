@@ -10,9 +10,6 @@ from llm_studio.i18n import _, ngettext
 from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, line, row
 
-_LANGUAGES = {"en": "English", "fr": "Français"}
-"""Each in its own language: who doesn't read the present one must find theirs."""
-
 
 class SettingsDialog(QDialog):
     """Changes the preferences. The window is made again for another language; the dialog stays, in that language."""
@@ -55,8 +52,8 @@ class SettingsDialog(QDialog):
     def _add_look(self, column: QVBoxLayout, inside: QWidget) -> None:
         self.language = QComboBox(inside)
         self.language.addItem(_("Follow system"), "")
-        for code in i18n.LANGUAGES:
-            self.language.addItem(_LANGUAGES[code], code)
+        for code, name in i18n.LANGUAGE_NAMES.items():
+            self.language.addItem(name, code)
         self.language.setCurrentIndex(max(0, self.language.findData(self._preferences.language)))
         self.language.activated.connect(self._choose_language)
         self.theme = QComboBox(inside)

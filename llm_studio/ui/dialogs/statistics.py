@@ -152,7 +152,6 @@ class StatisticsDialog(QDialog):
 
 def _languages(figures: "Figures") -> str:
     unsure = _("unsure")
-    named = [
-        f"{code or unsure} {number(100 * part / max(figures.characters, 1), 0)} %" for code, part in figures.languages
-    ]
+    whole = max(figures.characters, 1)
+    named = [f"{code or unsure} " + _("{n} %").format(n=number(100 * part / whole)) for code, part in figures.languages]
     return ", ".join(named[:_LANGUAGES])

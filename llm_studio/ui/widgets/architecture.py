@@ -31,7 +31,7 @@ class Block(QAbstractButton):
         """Show a name and a line of figures; "" for none."""
         self._detail = detail
         self.setText(title)
-        name = f"{title}: {detail}" if detail else title
+        name = _("{name}: {value}").format(name=title, value=detail) if detail else title
         self.setAccessibleName(name)
         self.setToolTip(name)
         self.updateGeometry()

@@ -46,7 +46,7 @@ class JobProgress:
         now = time.monotonic()
         if self._begun is None or self._begun[0] != event.task:
             self._begun = (event.task, now, event.done)
-        self.text = f"{self.title}: {event.task}" if event.task and event.task != self.title else self.title
+        self.text = _line(self.title, event.task)
         if event.total:
             self.share = event.done / event.total
             done, spent = event.done - self._begun[2], now - self._begun[1]
@@ -148,3 +148,8 @@ class Footer(QFrame):
     def _on_job(self) -> None:
         if self._jobs:
             self.job_pressed.emit(next(iter(self._jobs.values())).tab)
+
+
+def _line(title: str, task: str) -> str:
+    """The job and what it is doing now, where that has a name of its own."""
+    return _("{job}: {task}").format(job=title, task=task) if task and task != title else title

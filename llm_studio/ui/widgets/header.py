@@ -9,8 +9,6 @@ from llm_studio.i18n import _
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label
 
-LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
-
 
 class Header(QFrame):
     """A line of pills. The main window fills the menu of the project."""
@@ -47,7 +45,7 @@ class Header(QFrame):
         inside.addWidget(self._theme)
         languages = QMenu(self)
         for code in i18n.LANGUAGES:
-            languages.addAction(LANGUAGE_NAMES[code]).setData(code)
+            languages.addAction(i18n.LANGUAGE_NAMES[code]).setData(code)
         languages.triggered.connect(self._on_language)
         pill = self._pill(_("Language"), languages)
         pill.setText(i18n.language().upper())

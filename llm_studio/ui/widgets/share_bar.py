@@ -7,7 +7,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from llm_studio.i18n import number
+from llm_studio.i18n import _, number
 from llm_studio.ui import theme
 
 _BAR, _LINE, _SQUARE, _GAP = 22, 20, 10, 12
@@ -38,7 +38,8 @@ class ShareBar(QWidget):
         """Show these shares, from left to right."""
         whole = sum(share.amount for share in shares)
         self._shares = [share for share in shares if share.amount > 0.005 * whole]
-        summary = "\n".join(f"{share.name}: {self._percent(share)} {share.words}".rstrip() for share in self._shares)
+        lines = ((share.name, f"{self._percent(share)} {share.words}".rstrip()) for share in self._shares)
+        summary = "\n".join(_("{name}: {value}").format(name=name, value=value) for name, value in lines)
         self.setAccessibleDescription(summary)
         self.setToolTip(summary)
         self._fit()
@@ -46,7 +47,7 @@ class ShareBar(QWidget):
 
     def _percent(self, share: Share) -> str:
         part = 100 * share.amount / sum(each.amount for each in self._shares)
-        return f"{number(part)} %"
+        return _("{n} %").format(n=number(part))
 
     def _legend(self) -> list[tuple[int, int, Share]]:
         """Where each entry of the legend stands; a line that is full is followed by another."""

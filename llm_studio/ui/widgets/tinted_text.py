@@ -43,7 +43,7 @@ def visible(text: str) -> str:
 
 def percent(probability: float) -> str:
     """A probability for people: 31.0 %."""
-    return f"{number(100 * probability, 1)} %"
+    return _("{n} %").format(n=number(100 * probability, 1))
 
 
 class TintedText(QTextEdit):

@@ -11,7 +11,6 @@ from llm_studio import i18n
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
 from llm_studio.ui.desktop import open_folder
-from llm_studio.ui.widgets.header import LANGUAGE_NAMES
 from llm_studio.ui.window.start_page import START
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _view(window: MenuWindow, menu: QMenu) -> None:
     menu.addSeparator()
     languages = QActionGroup(menu)
     for code in i18n.LANGUAGES:
-        action = _add(menu, LANGUAGE_NAMES[code], lambda code=code: window.choose_language(code))
+        action = _add(menu, i18n.LANGUAGE_NAMES[code], lambda code=code: window.choose_language(code))
         action.setCheckable(True)
         action.setChecked(i18n.language() == code)
         languages.addAction(action)

@@ -17,19 +17,19 @@ SAMPLE = 50_000_000
 """Characters that give a good estimate in a minute."""
 
 NAMES = {
-    "remove_controls": N_("Control characters"),
-    "remove_invisible": N_("Invisible characters"),
+    "remove_controls": N_("Remove control characters"),
+    "remove_invisible": N_("Remove invisible characters"),
     "normalize_unicode": N_("Normalise Unicode (NFC)"),
-    "remove_html": N_("Remains of HTML"),
-    "remove_repeated_lines": N_("Headers and page numbers"),
-    "tidy_spaces": N_("White space"),
-    "min_characters": N_("Short documents"),
-    "max_characters": N_("Long documents"),
-    "languages": N_("Other languages"),
-    "remove_duplicates": N_("Exact duplicates"),
-    "remove_near_duplicates": N_("Near duplicates"),
+    "remove_html": N_("Remove leftover HTML"),
+    "remove_repeated_lines": N_("Remove headers and page numbers"),
+    "tidy_spaces": N_("Clean up white space"),
+    "min_characters": N_("Minimum length, in characters"),
+    "max_characters": N_("Maximum length, in characters"),
+    "languages": N_("Keep only these languages"),
+    "remove_duplicates": N_("Remove exact duplicates"),
+    "remove_near_duplicates": N_("Remove near duplicates"),
 }
-"""A name for people for each rule, in the order in which they are applied."""
+"""The name of each rule, as on the Data tab, in the order in which they are applied."""
 
 
 def left_out(counts: Mapping[str, int]) -> str:

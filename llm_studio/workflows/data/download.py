@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from llm_studio.data.sources.manifest import Source
 
 HUB = "hf:"
-"""What the name of a data set on the hub begins with."""
+"""What the name of a dataset on the hub begins with."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,21 @@ class Unfinished:
 
 
 def catalogue() -> "tuple[Entry, ...]":
-    """Data sets that are worth a try, in the order of their cards."""
+    """Datasets that are worth a try, in the order of their cards."""
     from llm_studio.data.sources.hub.catalogue import entries
 
     return entries()
 
 
 def search(text: str, job: Job, limit: int = 20) -> "list[SearchResult]":
-    """The data sets on the hub whose names hold these words. Raises DownloadError, Cancelled."""
+    """The datasets on the hub whose names hold these words. Raises DownloadError, Cancelled."""
     from llm_studio.data.sources.hub.search import search as ask
 
     return ask(text, job, limit)
 
 
 def preview(dataset: str, config: str | None, split: str | None, job: Job) -> "Preview":
-    """The first rows of a data set, before taking any. Raises DownloadError, Cancelled."""
+    """The first rows of a dataset, before taking any. Raises DownloadError, Cancelled."""
     from llm_studio.data.sources.hub.search import first_rows
 
     return first_rows(dataset, config, split, job)
@@ -69,7 +69,7 @@ def wanted(
     if name.startswith(HUB):
         dataset, _colon, config = name.removeprefix(HUB).partition(":")
         if dataset.count("/") != 1 or not all(dataset.split("/")) or any(map(str.isspace, dataset)):
-            raise DownloadError(_("“{name}” is not the name of a data set.").format(name=name),
+            raise DownloadError(_("“{name}” is not the name of a dataset.").format(name=name),
                                 _("It is written hf:owner/name or hf:owner/name:configuration."))  # fmt: skip
         found = DownloadRequest(dataset, config or None)
     else:
@@ -125,7 +125,7 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
         source = _source(project, name)
     if source is None:
         raise DownloadError(_("“{name}” holds no texts.").format(name=made.dataset),
-                            _("Choose another field, split or data set."))  # fmt: skip
+                            _("Choose another field, split or dataset."))  # fmt: skip
     return source
 
 
@@ -175,7 +175,7 @@ def state(source: "Source") -> str:
 
 
 def _name(made: "DownloadPlan") -> str:
-    """A name for the source: of the catalogue where it is in it, else the data set's own."""
+    """A name for the source: of the catalogue where it is in it, else the dataset's own."""
     for entry in catalogue():
         if entry.dataset == made.dataset and entry.split == made.split:
             if entry.config in (None, made.asked_config):
@@ -201,7 +201,7 @@ def _nothing_to_do(
 
     if wanted.text_field is not None and wanted.text_field != made.field:
         raise DownloadError(
-            _("The source “{name}” holds the field “{field}” of this data set.").format(name=name, field=made.field),
+            _("The source “{name}” holds the field “{field}” of this dataset.").format(name=name, field=made.field),
             _("Remove it first to take “{field}” instead.").format(field=wanted.text_field),
         )
     source = _source(project, name)
@@ -219,7 +219,7 @@ def _nothing_to_do(
 
 
 def _report_changes(made: "DownloadPlan", job: Job) -> None:
-    """Say where the data set has a newer version than the one that the source was begun with."""
+    """Say where the dataset has a newer version than the one that the source was begun with."""
     from llm_studio.data.sources.hub import resolve
 
     newest = resolve.latest_revision(made.dataset, made.converted, job)

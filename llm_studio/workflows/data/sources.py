@@ -89,8 +89,8 @@ def _existing(path: Path) -> Path:
     except (OSError, RuntimeError):  # a name too long, or the home of no one
         there = False
     if not there:
-        raise SourceError(_("{path} is neither a file or folder here nor a known data set.").format(path=path),
-                          _("The built-in data set is “stories”."))  # fmt: skip
+        raise SourceError(_("{path} is neither a file or folder here nor a known dataset.").format(path=path),
+                          _("The built-in dataset is “stories”."))  # fmt: skip
     return path
 
 
@@ -189,7 +189,7 @@ def restore_source(project: Project, name: str) -> None:
     trash = _trash(project)
     with project.writing("data"):
         if any(source.name == name for source in store.list_sources(project.raw)):
-            raise SourceError(_("There is a source “{name}” again: the removed one stays away.").format(name=name))
+            raise SourceError(_("There is a new source “{name}”: the removed one was not restored.").format(name=name))
         store.move_source(trash, name, project.raw)
 
 

@@ -11,7 +11,7 @@ import psutil
 from llm_studio import __version__, device
 from llm_studio.gpu import card, pack
 from llm_studio.gpu.why import why_no_gpu
-from llm_studio.i18n import _, size
+from llm_studio.i18n import _, ngettext, size
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ def diagnose(folder: Path) -> list[Finding]:
     free_memory = psutil.virtual_memory().available
     folder = _nearest(folder)
     free_disk = shutil.disk_usage(folder).free
-    cores = _("{n} cores").format(n=psutil.cpu_count(logical=False))
-    threads = _("{n} threads").format(n=torch.get_num_threads())
+    count, used = psutil.cpu_count(logical=False) or 1, torch.get_num_threads()
+    cores = ngettext("{n} core", "{n} cores", count).format(n=count)
+    threads = ngettext("{n} thread", "{n} threads", used).format(n=used)
     fast = device.cpu_has_fast_bfloat16()
     return [
         Finding("LLM Studio", __version__),

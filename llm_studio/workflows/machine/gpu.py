@@ -112,7 +112,7 @@ def install(offered: Offer, job: Job) -> Pack:
         target.parent.mkdir(parents=True, exist_ok=True)
     require_space(target.parent, offered.needed)
     fetch.fetch(
-        offered.wheel.url, target, offered.wheel.sha256, job, _("Fetching {size}").format(size=size(offered.bytes))
+        offered.wheel.url, target, offered.wheel.sha256, job, _("Downloading {size}").format(size=size(offered.bytes))
     )
     try:
         made = pack.install(target, job)

@@ -1,4 +1,4 @@
-"""The catalogue: recommended data sets of the hub, from `resources/datasets.yaml`."""
+"""The catalogue: recommended datasets of the hub, from `resources/datasets.yaml`."""
 
 import functools
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ _EVERY = "*"
 
 @dataclass(frozen=True)
 class Entry:
-    """One data set. `documents` and `size` (megabytes of text) are rounded, None where unknown.
+    """One dataset. `documents` and `size` (megabytes of text) are rounded, None where unknown.
 
     An empty `field` means conversations with the question and the answer in separate columns. `about` is a one-sentence
-    description by language. `max_documents` is the suggested size of a first download, None for the whole data set.
+    description by language. `max_documents` is the suggested size of a first download, None for the whole dataset.
     """
 
     key: str
@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def url(self) -> str:
-        """The web page of the data set."""
+        """The web page of the dataset."""
         return f"https://huggingface.co/datasets/{self.dataset}"
 
     @property
@@ -60,7 +60,7 @@ class Entry:
 
 @functools.cache
 def entries() -> tuple[Entry, ...]:
-    """All data sets of the catalogue, in the order of the cards."""
+    """All datasets of the catalogue, in the order of the cards."""
     import yaml
 
     with resource("datasets.yaml").open(encoding="utf-8") as stream:
@@ -80,6 +80,6 @@ def find(key: str, lang: str | None = None) -> Entry | None:
         return known[entry.in_languages[lang]]
     raise DownloadError(
         _("“{name}” isn't available in the language “{language}”.").format(name=entry.name, language=lang),
-        _("Its languages: {names}. Find other data sets with “llm-studio search”.").format(
+        _("Its languages: {names}. Find other datasets with “llm-studio search”.").format(
             names=", ".join(entry.languages) or _("none")),
     )  # fmt: skip

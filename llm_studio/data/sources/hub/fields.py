@@ -38,7 +38,7 @@ def value_of(record: Mapping[str, Any], field: str) -> Any:
             return None
         if not isinstance(value, Mapping) or name not in value:
             raise DownloadError(
-                _("There is no field “{name}” in this data set.").format(name=field), list_fields(record)
+                _("There is no field “{name}” in this dataset.").format(name=field), list_fields(record)
             )
         value = cast("Mapping[str, Any]", value)[name]
     return value

@@ -51,7 +51,7 @@ class DownloadPlan:
 
     @property
     def dataset_revision(self) -> DatasetRevision:
-        """The data set at its revision."""
+        """The dataset at its revision."""
         return DatasetRevision(self.dataset, self.revision)
 
     @property
@@ -75,7 +75,7 @@ class DownloadPlan:
         return [self.field.split(".")[0]]
 
     def matches(self, request: DownloadRequest) -> bool:
-        """Whether this plan is for the same data set, configuration and split."""
+        """Whether this plan is for the same dataset, configuration and split."""
         return (
             self.dataset == request.dataset
             and request.config in (self.asked_config, self.config)
@@ -87,7 +87,7 @@ def make_plan(request: DownloadRequest, job: Job, conversations: bool | None = N
     """Resolve the request into a plan. Raises HubError, DownloadError, Cancelled."""
     resolved = resolve.resolve(request.dataset, request.config, request.split, job)
     if not resolved.shards:
-        raise DownloadError(_("“{name}” has no files.").format(name=request.dataset), _("Choose another data set."))
+        raise DownloadError(_("“{name}” has no files.").format(name=request.dataset), _("Choose another dataset."))
     sample = first_records(resolved, job)
     field = request.text_field
     if field is None:

@@ -30,7 +30,7 @@ _SKIP = 1 << 20
 
 @dataclass(frozen=True)
 class Shard:
-    """One file of a data set: its path in the repository, its bytes, and its SHA-256 where the hub gives it."""
+    """One file of a dataset: its path in the repository, its bytes, and its SHA-256 where the hub gives it."""
 
     path: str
     size: int
@@ -39,7 +39,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class DatasetRevision:
-    """A data set on the hub at a fixed revision."""
+    """A dataset on the hub at a fixed revision."""
 
     dataset: str
     revision: str
@@ -240,7 +240,7 @@ class RemoteFile(io.RawIOBase):
 
 
 def file_gone(path: str, dataset: str) -> DownloadError:
-    """The error for a file that no longer exists: the authors have rewritten the history of the data set."""
+    """The error for a file that no longer exists: the authors have rewritten the history of the dataset."""
     return DownloadError(
         _("“{path}” of “{name}” is no longer on the hub in the version this download started with.").format(
             path=path, name=dataset),
@@ -253,5 +253,5 @@ def damaged(path: str, dataset: str) -> DamagedError:
     return DamagedError(
         _("The download of “{path}” from “{name}” is damaged: it doesn't match its checksum on the hub.").format(
             path=path, name=dataset),
-        _("Start again: what was downloaded before is kept. If it happens again, contact the authors of the data set."),
+        _("Start again: what was downloaded before is kept. If it happens again, contact the authors of the dataset."),
     )  # fmt: skip

@@ -81,7 +81,7 @@ def run_in_thread(job: Job, action: Callable[[], T], seconds: float = _CALL_TIME
 
 
 def call(job: Job, what: str, action: Callable[[], T], seconds: float = _CALL_TIMEOUT) -> T:
-    """Return what `action`, a request about the data set `what`, returns. Transient failures are retried.
+    """Return what `action`, a request about the dataset `what`, returns. Transient failures are retried.
 
     Raises HubError, Cancelled.
     """
@@ -141,7 +141,7 @@ def failure_of_response(status: int, headers: "object") -> RequestFailure:
 
 
 def hub_error(failure: RequestFailure, what: str) -> HubError:
-    """The error for the user. `what`: the data set, or what else was requested."""
+    """The error for the user. `what`: the dataset, or what else was requested."""
     page = f"{libraries.endpoint()}/datasets/{what}"
     if failure.status in (401, 403):
         if libraries.token():
@@ -157,7 +157,7 @@ def hub_error(failure: RequestFailure, what: str) -> HubError:
             failure.status,
         )  # fmt: skip
     if failure.status == 404:
-        return HubError(_("There is no data set “{name}” on the hub.").format(name=what),
+        return HubError(_("There is no dataset “{name}” on the hub.").format(name=what),
                         _("Search for it with “llm-studio search”."), failure.status)  # fmt: skip
     if failure.status == 429:
         return HubError(_("The hub received too many requests from this connection."),

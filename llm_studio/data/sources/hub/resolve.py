@@ -1,7 +1,7 @@
-"""The structure of a data set on the hub: its revision, configurations, splits and files.
+"""The structure of a dataset on the hub: its revision, configurations, splits and files.
 
-The library `datasets` finds them from the README or from the file names. No code of the data set is ever run; for a
-data set that is only a script, the Parquet conversion made by the hub is used, if there is one.
+The library `datasets` finds them from the README or from the file names. No code of the dataset is ever run; for a
+dataset that is only a script, the Parquet conversion made by the hub is used, if there is one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ class ResolvedSplit:
 
 
 def dataset_info(dataset: str, job: Job, revision: str | None = None) -> "DatasetInfo":
-    """The hub's metadata of a data set. Raises HubError."""
+    """The hub's metadata of a dataset. Raises HubError."""
 
     def get() -> "DatasetInfo":
         return libraries.api().dataset_info(dataset, revision=revision, timeout=requests.READ_TIMEOUT)
@@ -81,7 +81,7 @@ def resolve(dataset: str, config: str | None, split: str | None, job: Job) -> Re
     splits = tuple(files)
     if kind not in READABLE or not splits:
         raise DownloadError(_("“{name}” holds no readable texts: its files are of the kind “{kind}”.").format(
-            name=dataset, kind=kind), _("Choose another data set."))  # fmt: skip
+            name=dataset, kind=kind), _("Choose another dataset."))  # fmt: skip
     if split is None:
         split = "train" if "train" in splits else splits[0]
     if split not in splits:
@@ -117,7 +117,7 @@ def latest_revision(dataset: str, converted: bool, job: Job) -> str:
 
 
 def _parquet_conversion(dataset: str, job: Job) -> "DatasetInfo":
-    """The hub's Parquet conversion of a data set that is a script. Raises DownloadError where there is none."""
+    """The hub's Parquet conversion of a dataset that is a script. Raises DownloadError where there is none."""
     try:
         return dataset_info(dataset, job, CONVERTED)
     except requests.HubError as error:
@@ -126,7 +126,7 @@ def _parquet_conversion(dataset: str, job: Job) -> "DatasetInfo":
         raise DownloadError(
             _("“{name}” can only be loaded by running code of its authors, which LLM Studio never does.").format(
                 name=dataset),
-            _("Choose another data set, or one with the same content as Parquet files."),
+            _("Choose another dataset, or one with the same content as Parquet files."),
         ) from error  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def _call_datasets(place: DatasetRevision, job: Job, action: Callable[[], T]) ->
         reason = libraries.mask_token(str(error).strip().split("\n")[0]) or type(error).__name__
         raise DownloadError(
             _("“{name}” can't be read: {reason}").format(name=place.dataset, reason=reason),
-            _("Choose another data set, or name one of its configurations after a colon: hf:owner/name:config."),
+            _("Choose another dataset, or name one of its configurations after a colon: hf:owner/name:config."),
         ) from error
 
 
@@ -190,7 +190,7 @@ def _shards(place: DatasetRevision, addresses: Sequence[str], job: Job) -> tuple
     """The files with their sizes and checksums, in the order that `datasets` gives."""
     if any("::" in address for address in addresses):
         raise DownloadError(_("“{name}” stores its texts in ZIP archives, which can't be streamed.").format(
-            name=place.dataset), _("Choose another data set."))  # fmt: skip
+            name=place.dataset), _("Choose another dataset."))  # fmt: skip
     paths = [address.partition(f"@{place.revision}/")[2] or address.rpartition("@")[2].partition("/")[2]
              for address in addresses]  # fmt: skip
     found: dict[str, Shard] = {}

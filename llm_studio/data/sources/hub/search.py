@@ -1,4 +1,4 @@
-"""Search on the hub, and a preview of the first rows of a data set."""
+"""Search on the hub, and a preview of the first rows of a dataset."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _MAX_LIST_ITEMS = 20
 
 @dataclass(frozen=True)
 class SearchResult:
-    """A data set found by a search. `size`: bytes of its files, None where the hub doesn't give it.
+    """A dataset found by a search. `size`: bytes of its files, None where the hub doesn't give it.
 
     `documents`: the number of records as the hub groups them ("1M<n<10M"). `gated`: only available to users who have
     accepted its conditions.
@@ -58,7 +58,7 @@ class Preview:
 
 
 def search(text: str, job: Job, limit: int = 20) -> list[SearchResult]:
-    """The data sets whose names contain these words, the most downloaded first. Raises HubError, Cancelled."""
+    """The datasets whose names contain these words, the most downloaded first. Raises HubError, Cancelled."""
     if not text.strip():
         return []
 

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Generator
 
-from llm_studio.errors import SourceError
+from llm_studio.errors import DamagedFileError, SourceError, reason_of
 from llm_studio.i18n import _, size
 
 
@@ -33,15 +33,11 @@ def too_large(name: str, limit: int) -> SourceError:
     )
 
 
-def damaged(name: str, reason: object) -> SourceError:
+def damaged(name: str, reason: object) -> DamagedFileError:
     """The file isn't what its suffix says, or was cut off."""
     text = " ".join(str(reason).split())[:200].rstrip(".")
-    return SourceError(
-        _("{path} is damaged, or not of the kind that its name says: {reason}.").format(
-            path=name, reason=text or _("cut off")
-        ),
-        _("Download or save it again; check that it opens in its usual program."),
-    )
+    what, to_do = _("“{name}” is damaged."), _("Download or save it again, then check that it opens normally.")
+    return DamagedFileError(what.format(name=name), to_do, name, text or _("cut off"))
 
 
 def password_protected(name: str) -> SourceError:
@@ -72,6 +68,6 @@ def translate_read_errors(name: str) -> Generator[None]:
         if error.errno is None:  # not from the system but from a library: a wrong checksum or signature
             raise damaged(name, error) from error
         raise SourceError(
-            _("{path} can't be read: {reason}.").format(path=name, reason=error.strerror or error),
+            _("{path} can't be read: {reason}.").format(path=name, reason=reason_of(error)),
             _("Copy it to another disk and try again."),
         ) from error

@@ -16,7 +16,7 @@ from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgr
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.read import chunks_of, decompressed, detect_conversations, field_choice_of
 from llm_studio.data.sources.readers.records import Column, FieldChoice
-from llm_studio.errors import SourceError
+from llm_studio.errors import DamagedFileError, SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -38,7 +38,8 @@ class Inspection:
     `documents` are the first ones, at most MAX_SHOWN characters each. `problem` says why there are none.
 
     For a folder or an archive: the number of readable `files` and their `bytes`, how many were `tried`, those that were
-    `refused` with the reasons, `counts` by suffix. The columns are those of the first file that has any.
+    `refused` with the reasons, the technical `details` of damaged ones, `counts` by suffix. The columns are those of
+    the first file that has any.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Inspection:
     tried: int = 1
     refused: tuple[tuple[str, str], ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
+    details: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -125,7 +127,7 @@ def _inspect_many(path: Path, kind: str, items: Sequence[InputFile], context: Co
     start = time.monotonic()
     detect_conversations(items, context)
     documents: list[str] = []
-    refused: list[tuple[str, str]] = []
+    refused: list[tuple[str, SourceError]] = []
     best: Inspection | None = None
     tried = 0
     for item in items:
@@ -136,7 +138,7 @@ def _inspect_many(path: Path, kind: str, items: Sequence[InputFile], context: Co
         try:
             inspection = _inspect_one_of_many(item, context, FIRST_DOCUMENTS - len(documents))
         except SourceError as error:
-            refused.append((item.name, str(error)))
+            refused.append((item.name, error))
             continue
         documents += inspection.documents
         if best is None or (inspection.columns and not best.columns):
@@ -150,8 +152,14 @@ def _inspect_many(path: Path, kind: str, items: Sequence[InputFile], context: Co
     return replace(
         best or Inspection(path, kind), path=path, kind=kind, conversations=bool(context.conversations),
         documents=tuple(documents), problem="", files=len(items), bytes=sum(item.size for item in items), tried=tried,
-        refused=tuple(refused), counts=tuple(Counter(item.suffix for item in items).most_common()),
+        refused=tuple((name, _why_skipped(error)) for name, error in refused),
+        details=tuple(f"{e.name}: {e.detail}" for _name, e in refused if isinstance(e, DamagedFileError)),
+        counts=tuple(Counter(item.suffix for item in items).most_common()),
     )  # fmt: skip
+
+
+def _why_skipped(error: SourceError) -> str:
+    return error.skipped if isinstance(error, DamagedFileError) else str(error)
 
 
 def _inspect_one_of_many(item: InputFile, context: Context, count: int) -> Inspection:

@@ -11,7 +11,7 @@ from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, no_text, password_protected, too_large
 from llm_studio.data.sources.readers.items import BLOCK, MAX_DOCUMENT, DiskFile, InputFile
 from llm_studio.data.sources.readers.worker_process import Refused
-from llm_studio.errors import SourceError
+from llm_studio.errors import DamagedFileError, SourceError
 from llm_studio.i18n import _
 
 _PROTECTED = "protected"
@@ -31,6 +31,9 @@ def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
                 found = True
     except Refused:
         raise password_protected(item.name) from None
+    except DamagedFileError as error:
+        error.to_do = _("Download or save it again, then check that it opens in your PDF reader.")
+        raise
     if not found:
         raise SourceError(
             _("{path} contains no text, only images of pages: it was scanned.").format(path=item.name),

@@ -84,7 +84,7 @@ class WorkerProcess:
                     _("{path} takes too long to read: more than {n} seconds for one page.").format(
                         path=name, n=number(TIMEOUT)
                     ),
-                    _("Save it as plain text (.txt) in its own program."),
+                    _("Save it as plain text (.txt) with the program that made it."),
                 )
             try:
                 memory = psutil.Process(process.pid).memory_info().rss
@@ -95,7 +95,7 @@ class WorkerProcess:
                     _("{path} takes too much memory to read: more than {size}.").format(
                         path=name, size=size(MAX_MEMORY)
                     ),
-                    _("Save it as plain text (.txt) in its own program."),
+                    _("Save it as plain text (.txt) with the program that made it."),
                 )
         job.check()
         return connection.recv()

@@ -1,4 +1,4 @@
-"""Downloads for the Data tab: what the dialog of data sets asks, the download itself, and resuming one."""
+"""Downloads for the Data tab: what the dialog of datasets asks, the download itself, and resuming one."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ class Downloads(Controller):
 
     @Slot()
     def show_dialog(self) -> None:
-        """Open the dialog of data sets."""
+        """Open the dialog of datasets."""
         from llm_studio.ui.dialogs.hub import HubDialog
 
         self._dialog = dialog = HubDialog(hub.catalogue(), self._page)

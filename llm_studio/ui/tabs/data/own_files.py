@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QFileDialog
 
-from llm_studio.errors import StudioError
+from llm_studio.errors import DamagedFileError, StudioError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
@@ -125,7 +125,9 @@ class OwnFiles(Controller):
         if self._dialog is None or not self._waiting:
             return
         self._waiting.pop(0)
-        if isinstance(seen, StudioError):
+        if isinstance(seen, DamagedFileError):
+            self._dialog.show_problem(path, seen.skipped if len(self._paths) > 1 else str(seen), seen.detail)
+        elif isinstance(seen, StudioError):
             self._dialog.show_problem(path, str(seen))
         else:
             self._dialog.show_look(path, seen)

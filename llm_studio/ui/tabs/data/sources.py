@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QLineEdit, QMenu, QSpinBox, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _
+from llm_studio.i18n import LANGUAGE_NAMES, _
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.source_card import SourceCard
@@ -57,7 +57,7 @@ class SourceCards(QWidget):
         card = SourceCard(self, _("Built-in stories"), _("offline · ready in seconds"))
         self.language = QComboBox(card)
         self.language.setAccessibleName(_("Language of the stories"))
-        for code, name in (("en", _("English")), ("fr", _("French"))):
+        for code, name in LANGUAGE_NAMES.items():
             self.language.addItem(name, code)
         self.count = QSpinBox(card)
         self.count.setRange(1, _MOST_STORIES)

@@ -62,7 +62,7 @@ class FindingList(QWidget):
             name.setFixedWidth(_NAME_WIDTH)
             name.setWordWrap(True)
             value = label(finding.value, self, wrap=True, selectable=True)
-            value.setAccessibleName(f"{finding.name}: {finding.value}")
+            value.setAccessibleName(_("{name}: {value}").format(name=finding.name, value=finding.value))
             value.setMinimumWidth(120)
             words = QVBoxLayout()
             words.setSpacing(2)

@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 
 from llm_studio.errors import StudioError
 from llm_studio.events import CheckpointSaved, Event, Progress
-from llm_studio.i18n import _
+from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
@@ -16,6 +16,7 @@ from llm_studio.ui.tasks import TRAINING, BackgroundJob, Query
 if TYPE_CHECKING:
     from llm_studio.workflows.export import Candidate, Exported, Format, Options
     from llm_studio.workflows.overview import Overview, Project
+    from llm_studio.workflows.training.runs import Run
 
 EXPORT = "export/file"
 _CHECKPOINTS = "export/checkpoints"
@@ -43,6 +44,7 @@ class ExportController(Controller):
         """Those of the chosen run that can be read, the newest first."""
         self.problem = ""
         """Why there are no checkpoints, "" where there are some or they aren't known yet."""
+        self._runs: tuple[Run, ...] = ()
         self.is_exporting = False
         self._visible = False
         self._stale = True
@@ -59,7 +61,7 @@ class ExportController(Controller):
 
     def open_project(self, project: "Project | None") -> None:
         """Forget runs and checkpoints."""
-        self.run, self.checkpoints, self.problem = "", [], ""
+        self.run, self.checkpoints, self.problem, self._runs = "", [], "", ()
         self.is_exporting, self._stale, self._signature = False, True, None
 
     def show_overview(self, overview: "Overview") -> None:
@@ -68,6 +70,7 @@ class ExportController(Controller):
         if signature == self._signature:
             return
         self._signature = signature
+        self._runs = overview.runs
         names = [run.name for run in overview.runs]
         if self.run not in names:
             self.run = names[-1] if names else ""
@@ -113,8 +116,17 @@ class ExportController(Controller):
         if found and found[0].model.run != self.run:
             return
         self.checkpoints = found
-        self.problem = "" if found else _("This run has no readable checkpoint. Choose another one.")
+        self.problem = "" if found else self._why_none()
         self.checkpoints_changed.emit()
+
+    def _why_none(self) -> str:
+        """Why the chosen run has no checkpoints: none was saved yet, or none can be read."""
+        run = next((run for run in self._runs if run.name == self.run), None)
+        if run is not None and run.state == "running":
+            training = run.settings.get("training", {})
+            step = min(training.get("checkpoint_interval", run.max_steps), run.max_steps)
+            return _("The first checkpoint will be saved at step {step}, or sooner.").format(step=number(step))
+        return _("This run has no readable checkpoint. Choose another one.")
 
     def _on_failed(self, error: BaseException) -> None:
         self.checkpoints = []

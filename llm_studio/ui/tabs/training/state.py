@@ -51,7 +51,12 @@ def unfinished(overview: "Overview", paused: bool) -> Offer | None:
     """What to offer for the newest run where it waits to be resumed."""
     run = overview.interrupted
     if run is not None:
-        title = _("Your training stopped at step {step}").format(step=number(run.step))
+        reached = max(overview.interrupted_at, run.step)
+        if run.step and reached > run.step:
+            title = _("Your training stopped around step {reached}; it resumes at step {step}")
+        else:
+            title = _("Your training stopped at step {reached}")
+        title = title.format(reached=number(reached), step=number(run.step))
         why = _("“{run}” ended with a problem.") if run.state == "failed" else _("“{run}” was interrupted.")
         text = why.format(run=run.name) + " " + (
             _("Its last checkpoint is intact: training can resume from there as if nothing had happened.") if run.step
