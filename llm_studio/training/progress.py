@@ -1,7 +1,6 @@
 """Where a training run stands: all but the weights that changes from step to step."""
 
 import math
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 
 from llm_studio.device import Compute
 from llm_studio.runs.checkpoint import MEASURED, LoopState
+from llm_studio.training.clock import ActiveClock
 from llm_studio.training.health.recovery import Recovery
 
 _LOSS_MEMORY = 0.98
@@ -32,12 +32,15 @@ class TrainingProgress:
     history: list[dict[str, Any]] = field(default_factory=_nothing)
     """What was changed on the way: settings, the micro-batch, the learning rate; each with its step."""
     seconds_before: float = 0.0
-    _began: float = field(default_factory=time.perf_counter)
+    clock: ActiveClock = field(default_factory=ActiveClock)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock.seconds
 
     @property
     def seconds(self) -> float:
-        """Time spent training, over all sessions of the run."""
-        return self.seconds_before + time.perf_counter() - self._began
+        """Time spent training, over all sessions of the run, without pauses."""
+        return self.seconds_before + self.clock.seconds - self._began
 
     @property
     def evaluated(self) -> bool:
@@ -89,7 +92,7 @@ class TrainingProgress:
         )
 
     @classmethod
-    def of(cls, state: LoopState) -> "TrainingProgress":
+    def of(cls, state: LoopState, clock: ActiveClock) -> "TrainingProgress":
         """Where the checkpoint with this state was made."""
         return cls(
             step=state.step,
@@ -100,6 +103,7 @@ class TrainingProgress:
             recovery=Recovery.from_dict(state.recovery),
             history=list(state.history),
             seconds_before=state.seconds,
+            clock=clock,
         )
 
     def gone_back(self, there: "TrainingProgress") -> "TrainingProgress":

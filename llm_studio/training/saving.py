@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 from llm_studio.config import Settings
@@ -12,7 +12,9 @@ from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.events import CheckpointSaved
 from llm_studio.runs import checkpoint, snapshots
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.runs.decisions import DecisionLog
 from llm_studio.runs.tensors import Copy
+from llm_studio.training.clock import ActiveClock
 from llm_studio.training.distributed import ALONE, ProcessGroup
 from llm_studio.training.step import Updater
 from llm_studio.training.writer import RunWriter
@@ -35,6 +37,16 @@ class RunContext:
     saved: Callable[[LoopState, Settings], object]
     from_nothing: bool = True
     group: ProcessGroup = ALONE
+    clock: ActiveClock = field(default_factory=ActiveClock)
+
+    def learns_answers(self, settings: Settings) -> bool:
+        """Whether only the answers of conversations count in the loss."""
+        return settings.training.loss_on == "answers" and self.tokens.has_conversations
+
+    @cached_property
+    def decisions(self) -> DecisionLog:
+        """What the clock has decided in this run."""
+        return DecisionLog(self.folder)
 
 
 def learns_conversations(tokens: Tokens, settings: Settings) -> bool:

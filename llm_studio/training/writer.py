@@ -16,6 +16,7 @@ from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.runs.log import RunLog
+from llm_studio.training.clock import ActiveClock
 
 _FOR_GOOD = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL}
 """What the disk says of a place that isn't there, or can't be what is to be written. And Windows:"""
@@ -49,10 +50,11 @@ class OnWaiting(Protocol):
 class RunWriter:
     """Writes what one run leaves on the disk. Use as a context manager: the end waits for what is being written."""
 
-    def __init__(self, log: RunLog, job: Job, waiting: OnWaiting = bool) -> None:
+    def __init__(self, log: RunLog, job: Job, waiting: OnWaiting = bool, clock: ActiveClock | None = None) -> None:
+        """`clock` stands still while the run waits for the disk."""
         self._log = log
         self._job = job
-        self._waiting = waiting
+        self._waiting, self._clock = waiting, clock or ActiveClock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saver")
         self._written: Future[Event | None] | None = None
         self._task: Task | None = None
@@ -77,6 +79,13 @@ class RunWriter:
         except StorageError as error:  # the log keeps what the disk refused
             self._try_again(error, self._log.flush)
         self._job.report(event)
+
+    def write_now(self, action: Callable[[], object]) -> None:
+        """Have `action` write something small in this thread: waits while the disk is full."""
+        try:
+            action()
+        except StorageError as error:
+            self._try_again(error, action)
 
     def cut_log(self, step: int, evaluated: bool) -> None:
         """Forget what the log says of later steps."""
@@ -163,6 +172,7 @@ class RunWriter:
             return done
 
     def _report_waiting(self, waits: bool) -> None:
+        (self._clock.stop if waits else self._clock.resume)()
         with contextlib.suppress(StorageError):  # the record may have no room either
             self._waiting(waits)
 
@@ -180,6 +190,9 @@ class NullRunWriter(RunWriter):
 
     def report(self, event: Event) -> None:
         """The first process tells."""
+
+    def write_now(self, action: Callable[[], object]) -> None:
+        """The first process writes."""
 
     def cut_log(self, step: int, evaluated: bool) -> None:
         """The first process does."""

@@ -51,7 +51,7 @@ class SpeedMonitor:
     def warning(self, seconds: float) -> str | None:
         """A sentence when steps have begun to take several times as long, once until they are as fast as before."""
         usual = statistics.median(self._usual) if len(self._usual) >= _SLOW_STEPS else math.inf
-        if seconds < _SLOW * usual:
+        if seconds < _SLOW * usual or not usual:
             self._usual.append(seconds)
             self._slow = 0
             return None
