@@ -138,6 +138,15 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
+class EndMoved(Event):
+    """After `step` steps of a run with a time limit: to end in time it now trains for `max_steps` steps in all."""
+
+    kind: ClassVar[str] = "horizon"
+    step: int
+    max_steps: int
+
+
+@dataclass(frozen=True)
 class StepSkipped(Event):
     """A step that changed no weight, since its loss or its gradient was no number; `loss` may be none either."""
 

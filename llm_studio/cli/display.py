@@ -124,6 +124,8 @@ class TextDisplay:
             case events.RunStarted():
                 self._max_steps = event.max_steps
                 self._say(_run_line(event))
+            case events.EndMoved():
+                self._max_steps = event.max_steps
             case events.Evaluated():
                 self._validation = event.loss
                 self._say(_evaluation_line(event))

@@ -226,6 +226,14 @@ class TrainingSettings(Section):
         title=N_("Warm-up"), default=1000, ge=0, description=N_("steps over which the learning rate rises from zero")
     )
     max_steps: int = Field(title=N_("Steps"), default=100_000, ge=1, description=N_("optimizer steps of the whole run"))
+    minutes: float = Field(
+        title=N_("Minutes"),
+        default=0.0,
+        ge=0,
+        le=100_000,
+        allow_inf_nan=False,
+        description=N_("train for this time and fit the steps to it; 0: train for max_steps"),
+    )
     gradient_clip: float = Field(
         title=N_("Gradient clipping"),
         default=1.0,

@@ -88,7 +88,7 @@ class _Graph:
     ids: Tensor
     rate: Tensor
     figures: Tensor
-    made_for: tuple[object, int]
+    made_for: tuple[int, int, int]
 
     def step(self, ids: Tensor, rate: float) -> PendingGradients:
         self.ids.copy_(ids, non_blocking=True)

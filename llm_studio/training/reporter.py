@@ -2,7 +2,7 @@
 
 from llm_studio.config import Settings
 from llm_studio.device import Compute
-from llm_studio.events import Notice, RolledBack, StepDone, StepSkipped
+from llm_studio.events import Notice, RolledBack, RunStarted, StepDone, StepSkipped
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.training.health.recovery import rollback_notice
@@ -17,16 +17,26 @@ class StepReporter:
     """Speaks for one training."""
 
     def __init__(self, writer: RunWriter, job: Job, vocab_size: int, settings: Settings, compute: Compute) -> None:
-        self._writer, self._job = writer, job
+        self._writer, self._job, self._compute = writer, job, compute
         self._watch = LossMonitor(vocab_size, settings.training.warmup_steps)
         self._pace = SpeedMonitor(compute.device)
         self._throughput = Throughput()
 
+    def started(self, run: str, step: int, max_steps: int, parameters: int, data: str) -> None:
+        """The run begins, or resumes after `step` steps. `data` is the fingerprint of its tokens."""
+        here = self._compute
+        self._writer.report(
+            RunStarted(run, step, max_steps, parameters, here.device, here.precision, here.threads, data)
+        )
+
     def step(self, now: TrainingProgress, loss: float, rate: float, outcome: StepOutcome, tokens: int, seconds: float,
-             steps: int) -> None:  # fmt: skip
-        """A step on `tokens` is done, in `seconds`, of `steps` in all; with its loss and its learning rate."""
+             steps: int, left: float | None) -> None:  # fmt: skip
+        """A step on `tokens` is done, in `seconds`, of `steps` in all; with its loss and its learning rate.
+
+        `left`: the seconds that are left where that was decided before.
+        """
         self._throughput.add(tokens, seconds)
-        left = (steps - now.step) * self._throughput.seconds_per_step
+        left = (steps - now.step) * self._throughput.seconds_per_step if left is None else left
         speed = self._throughput.tokens_per_second
         self._writer.report(StepDone(now.step, loss, rate, outcome.norm, now.tokens, speed, left))
         for warning in (self._watch.warning(now.step, loss), self._pace.warning(seconds)):

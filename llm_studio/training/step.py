@@ -122,9 +122,10 @@ class Updater:
         self._loads = 0
 
     @property
-    def memory(self) -> tuple[Settings, int]:
+    def memory(self) -> tuple[int, int, int]:
         """Changes where weights, moments and micro-batches don't lie in memory as they did."""
-        return self.settings, self._loads
+        training = self.settings.training
+        return training.batch_size, training.gradient_accumulation_steps, self._loads
 
     def _new_model(self) -> Transformer:
         torch.manual_seed(self.settings.training.seed)

@@ -6,7 +6,6 @@ decided by the clock (to save) changes no weight; what changes weights is decide
 """
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,18 +14,19 @@ import torch
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError
-from llm_studio.events import Evaluated, Notice, RunStarted, SampleWritten
+from llm_studio.events import Evaluated, Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.runs import checkpoint, snapshots
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
 from llm_studio.training import evaluation, memory, pipeline
+from llm_studio.training.evaluator import Evaluator
 from llm_studio.training.health import recovery
 from llm_studio.training.health.recovery import Verdict
-from llm_studio.training.optim.schedule import learning_rate
 from llm_studio.training.prefetch import BatchPrefetcher
 from llm_studio.training.progress import TrainingProgress
 from llm_studio.training.reporter import StepReporter
+from llm_studio.training.run_schedule import RunSchedule
 from llm_studio.training.saving import CheckpointSaver, RunContext, learns_conversations
 from llm_studio.training.step import PendingGradients, StepOutcome, Updater, fitting
 from llm_studio.training.writer import NotSavedError
@@ -39,18 +39,18 @@ class Trainer:
 
     def __init__(self, material: RunContext, settings: Settings, compute: Compute, job: Job) -> None:
         self._material, self._writer = material, material.writer
-        self._compute, self._job = compute, job
+        self._compute, self._job, self._group = compute, job, material.group
         torch.set_num_threads(compute.threads)
         memory.keep_within_card(compute.device)
+        self._batches = BatchPrefetcher(material.tokens, material.learns_answers(settings), compute.device == "cuda")
         vocab_size = material.tokenizer.vocab_size
-        self._group = material.group
-        self._inner_job = job if self._group.count == 1 else Job()  # several stop together, between two steps
-        answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
-        self._batches = BatchPrefetcher(material.tokens, answers_only, pinned=compute.device == "cuda")
-        self._update = Updater(self._batches, vocab_size, settings, compute, self._inner_job, self._group)
+        inner = job if self._group.count == 1 else Job()  # several stop together, between two steps
+        self._update = Updater(self._batches, vocab_size, settings, compute, inner, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
         self._reporter = StepReporter(material.writer, job, vocab_size, settings, compute)
-        self._now = TrainingProgress()
+        self._now = TrainingProgress(clock=material.clock)
+        self._schedule = RunSchedule(material, self._update, lambda: self._now.seconds)
+        self._evaluator = Evaluator(material, self._update, compute, inner, job.report)
         self._saves = CheckpointSaver(material)
         self._save_soon = self._stopping = False
 
@@ -93,7 +93,7 @@ class Trainer:
     def restore(self, saved: Checkpoint) -> None:
         """Go on from where `saved` was made."""
         self._update.restore(saved)
-        self._now = TrainingProgress.of(saved.state)
+        self._now = TrainingProgress.of(saved.state, self._material.clock)
         self._saves.begin(saved.state)
 
     def note_changes(self, changes: dict[str, Any]) -> None:
@@ -107,11 +107,9 @@ class Trainer:
 
     def report_start(self) -> None:
         """Say from where it goes on."""
-        compute, training = self._compute, self.settings.training
-        self._writer.report(RunStarted(
-            self._material.folder.name, self.step, training.max_steps, self.parameters, compute.device,
-            compute.precision, compute.threads, self._material.tokens.fingerprint_for(training.loss_on),
-        ))  # fmt: skip
+        training, material = self.settings.training, self._material
+        data = material.tokens.fingerprint_for(training.loss_on)
+        self._reporter.started(material.folder.name, self.step, training.max_steps, self.parameters, data)
 
     # --- The loop --------------------------------------------------------------------------------------------------
 
@@ -124,6 +122,7 @@ class Trainer:
         """
         try:
             with self._batches, self._writer:
+                self._schedule.begin(self.step)
                 self.report_start()
                 self._train()
                 self._writer.finish()
@@ -154,6 +153,7 @@ class Trainer:
         """Do the evaluation that a stop prevented when the checkpoint was saved that the run goes on from."""
         if self.step and not self._now.evaluated and _evaluation_is_due(self.step, self.settings) and self._evaluate():
             self.save(by_step=True)
+        self._schedule.adjust(self.step)
 
     def _after_step(self) -> None:
         settings = self.settings.training
@@ -170,10 +170,11 @@ class Trainer:
         by_step = best or last or self.step % settings.checkpoint_interval == 0
         if by_step or requested:
             self.save(by_step)
+        self._schedule.adjust(self.step)
 
     def _one_step(self) -> bool:
         """One step, or a step back; False when the job was stopped on the way, with the weights as they were."""
-        began = time.perf_counter()
+        self._material.clock.begin_step()
         settings, trouble = self.settings.training, self._now.recovery
         if trouble.is_poison(self.step + 1):
             self._skip(math.nan, math.nan)
@@ -186,7 +187,7 @@ class Trainer:
         if verdict is Verdict.FINE and outcome.is_number:
             rate = self._rate(self.step + 1)
             self._steps.accept(rate)
-            self._count(outcome, rate, time.perf_counter() - began)
+            self._count(outcome, rate, self._material.clock.end_step())
             return True
         self._steps.refuse()
         if verdict is Verdict.GIVE_UP:
@@ -201,12 +202,13 @@ class Trainer:
         return self._fitting(lambda: self._update.gradients(step), step)
 
     def _rate(self, step: int) -> float:
-        return self._now.recovery.rate_factor * learning_rate(step, self.settings.training)
+        return self._now.recovery.rate_factor * self._schedule.rate(step)
 
     def _goes_straight_on(self) -> bool:
         """Whether nothing is to be measured, saved or left out between the next step and the one after."""
         after, trouble = self.step + 1, self._now.recovery
         due = _evaluation_is_due(after, self.settings) or snapshots.is_due(after) or self._save_soon
+        due = due or self._schedule.is_due(after)
         return not (due or trouble.is_poison(after + 1) or self._job.stop_requested)
 
     def _count(self, outcome: StepOutcome, rate: float, seconds: float) -> None:
@@ -214,7 +216,8 @@ class Trainer:
         loss = outcome.loss if outcome.learned or self._now.train_loss is None else self._now.train_loss
         tokens = self._update.tokens_per_step
         self._now.count(tokens, loss)
-        self._reporter.step(self._now, loss, rate, outcome, tokens, seconds, self.settings.training.max_steps)
+        last, left = self.settings.training.max_steps, self._schedule.seconds_left
+        self._reporter.step(self._now, loss, rate, outcome, tokens, seconds, last, left)
 
     # --- Trouble ---------------------------------------------------------------------------------------------------
 
@@ -234,7 +237,7 @@ class Trainer:
             self.restore(saved)
         elif self._material.from_nothing:
             self._update.restart()
-            self._now = TrainingProgress()
+            self._now = TrainingProgress(clock=self._material.clock)
             self._saves.begin(None)
         else:
             raise CheckpointError(_("The weights that the run began with are no longer there."), _("Start a new run."))
@@ -243,6 +246,7 @@ class Trainer:
         if self._group.first:
             checkpoint.remove_after(folder, self.step)
             snapshots.remove_after(folder, self.step)
+        self._schedule.begin(self.step)
         self._reporter.gone_back(self._now, diverged_at)
         self.report_start()
         self._catch_up()
@@ -263,19 +267,14 @@ class Trainer:
 
     def _evaluate(self) -> bool:
         """Measure the validation loss, and let the model write; True where the loss is the lowest so far."""
-        model, tokens = self._update.model, self._material.tokens
-        loss = self._fitting(lambda: evaluation.validation_loss(model, tokens, self.settings, self._compute,
-                                                                self._inner_job, self._group), self.step)  # fmt: skip
+        began = self._now.seconds
+        loss = self._fitting(self._evaluator.validation_loss, self.step)
         if loss is None:
             return False
         best = self._now.measured(loss)
         self._writer.report(Evaluated(self.step, loss, best))
-        writer, texts = self._update.writer(), self._material
-        if writer is not None and not evaluation.say_samples(
-            writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._batches.answers_only,
-            lambda prompt, text: self._writer.report(SampleWritten(self.step, prompt, text)),
-        ):  # fmt: skip
-            self._job.report(Notice(_("There was not enough memory to let the model write."), "warning"))
+        self._evaluator.write_samples(self.step)
+        self._schedule.evaluated(self._now.seconds - began)
         return best
 
     def save(self, by_step: bool = False) -> None:

@@ -43,33 +43,47 @@ def train(
         str | None,
         typer.Option(metavar="RUN", help=_("repeat a run: a new one with the same settings and starting point")),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="N", help=_("train for so many minutes, or that much longer with --resume: the steps and "
+                                         "the learning rate are fitted to the time")),
+    ] = None,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    from llm_studio.workflows.training.distributed import is_distributed, is_first
+    from llm_studio.workflows.training.distributed import is_first
     from llm_studio.workflows.training.train import train as train_model
 
-    if sum((resume, continue_from is not None, like is not None)) > 1:
-        raise typer.BadParameter(_("give only one of --resume, --continue-from and --like"))
-    if fit and (resume or like is not None or continue_from is not None):
-        raise typer.BadParameter(_("--fit is for new runs only: a resumed or repeated run keeps its micro-batch"))
-    if fit and is_distributed():
-        raise typer.BadParameter(_("--fit works with one process only: use “llm-studio forecast --fit” beforehand"))
-
+    _check(resume, continue_from, like, fit, minutes)
     edits = parse_changes(changes)
     project = Project.open(folder)
     with running(as_json, silent=not is_first()) as job:
         if fit:
             edits = forecast.fitted(project, edits, job)
         result = train_model(
-            project, job, run=run, resume=resume, changes=edits, continue_from=continue_from, like=like
-        )
+            project, job, run=run, resume=resume, changes=edits, continue_from=continue_from, like=like,
+            minutes=minutes,
+        )  # fmt: skip
         if not is_first():
             return
         curve.report_finding(project, result.run.name, job)
         job.report(_result(folder, result))
     if not result.finished:
         raise typer.Exit(INTERRUPTED)
+
+
+def _check(resume: bool, continue_from: str | None, like: str | None, fit: bool, minutes: float | None) -> None:
+    """Raise BadParameter for options that contradict each other."""
+    from llm_studio.workflows.training.distributed import is_distributed
+
+    if sum((resume, continue_from is not None, like is not None)) > 1:
+        raise typer.BadParameter(_("give only one of --resume, --continue-from and --like"))
+    if fit and (resume or like is not None or continue_from is not None):
+        raise typer.BadParameter(_("--fit is for new runs only: a resumed or repeated run keeps its micro-batch"))
+    if minutes is not None and like is not None:
+        raise typer.BadParameter(_("a repeated run ends where the first one did: leave out --minutes or --like"))
+    if fit and is_distributed():
+        raise typer.BadParameter(_("--fit works with one process only: use “llm-studio forecast --fit” beforehand"))
 
 
 def _result(folder: Path, result: "TrainResult") -> Done:

@@ -5,7 +5,7 @@ import time
 from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QWidget
 
-from llm_studio.events import CheckpointSaved, Event, Progress, RunStarted, StepDone
+from llm_studio.events import CheckpointSaved, EndMoved, Event, Progress, RunStarted, StepDone
 from llm_studio.i18n import _, duration, number, short_number
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label
@@ -33,6 +33,8 @@ class JobProgress:
             self._take_progress(event)
         elif isinstance(event, RunStarted):
             self._steps(event.step, event.max_steps)
+            self._last = event.max_steps
+        elif isinstance(event, EndMoved):
             self._last = event.max_steps
         elif isinstance(event, StepDone):
             self._steps(event.step, self._last)

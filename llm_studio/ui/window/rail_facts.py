@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
-from llm_studio.events import RunStarted, StepDone
+from llm_studio.events import EndMoved, RunStarted, StepDone
 from llm_studio.ui import tabs
 from llm_studio.ui.tab import step_of
 from llm_studio.ui.tasks import BackgroundJob, Task
@@ -56,6 +56,8 @@ class RailFacts(QObject):
             self._timer.start()
         elif isinstance(event, StepDone) and key in self._runs:
             self._runs[key] = (event.step, self._runs[key][1])
+        elif isinstance(event, EndMoved) and key in self._runs:
+            self._runs[key] = (event.step, event.max_steps)
 
     def task_ended(self, key: str) -> None:
         """A job is over."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio import files
-from llm_studio.events import CheckpointSaved, Evaluated, Event, RunStarted, SampleWritten, StepDone
+from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, RunStarted, SampleWritten, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs.record import ACTIVE
@@ -143,6 +143,8 @@ class Curves:
                 self.story.append(event)
         elif isinstance(event, RunStarted):
             self._begin(event)
+        elif isinstance(event, EndMoved):
+            self.max_steps = event.max_steps
         else:
             return
         self.version += 1
@@ -294,7 +296,7 @@ def _read_on(log: IO[bytes], place: Place, take: Callable[[Event], object], job:
 
 
 _KINDS: dict[str, type[Event]] = {
-    kind.kind: kind for kind in (RunStarted, StepDone, Evaluated, SampleWritten, CheckpointSaved)
+    kind.kind: kind for kind in (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, CheckpointSaved)
 }
 
 

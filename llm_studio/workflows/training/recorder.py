@@ -59,6 +59,7 @@ class RunRecorder:
             self.run = replace(
                 self.run, state=how, step=state.step, seconds=state.seconds, train_loss=state.train_loss,
                 best_loss=state.best_loss, settings=settings.to_dict(), history=state.history,
+                max_steps=settings.training.max_steps,
             )  # fmt: skip
             registry.write(self._project, self.run)
             return self.run

@@ -1,10 +1,11 @@
 """Repeating a run: a new one with the same settings, computed the same way; differences are reported."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_studio import __version__
+from llm_studio import __version__, files
 from llm_studio.config import Settings
 from llm_studio.device import Compute, choose
 from llm_studio.errors import TrainingError
@@ -12,7 +13,7 @@ from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.runs import registry
+from llm_studio.runs import decisions, registry
 from llm_studio.runs.record import Run
 from llm_studio.workflows.training.continue_from import Origin, check_tokenizer, find_origin
 from llm_studio.workflows.training.resume import same_compute
@@ -60,6 +61,16 @@ def repetition(
         job.report(Notice(_("“{run}” was made by LLM Studio {version}, this is {here}.").format(
             run=like, version=program, here=__version__)))  # fmt: skip
     return RepeatedRun(settings, _compute(run, settings, job), origin)
+
+
+def repeat_decisions(project: Project, like: str, name: str) -> None:
+    """Let the new run `name` take the decisions of the clock that the run `like` took: its end, for one."""
+    decided = registry.folder(project, like) / decisions.FILE
+    if decided.is_file():
+        target = registry.folder(project, name) / decisions.FILE
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with files.atomic_write(target) as partial:
+            shutil.copyfile(decided, partial)
 
 
 def _compute(run: Run, settings: Settings, job: Job) -> Compute:

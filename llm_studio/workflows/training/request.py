@@ -17,6 +17,7 @@ class TrainRequest:
     changes: Mapping[str, object]
     continue_from: str | None
     like: str | None
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)

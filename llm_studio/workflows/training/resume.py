@@ -35,7 +35,7 @@ def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, 
             what.format(step=number(saved.step)),
             _("To keep training: --resume --set training.max_steps={more}.").format(more=2 * saved.step),
         )
-    if old.training.max_steps != new.training.max_steps:
+    if old.training.max_steps != new.training.max_steps and not new.training.minutes:
         before, after = (learning_rate(saved.step + 1, s.training) for s in (old, new))
         job.report(Notice(
             _("The schedule of the learning rate now spans {steps} steps: at step {step} the rate goes from {before} "

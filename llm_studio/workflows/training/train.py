@@ -16,9 +16,10 @@ from llm_studio.project import Project, State
 from llm_studio.workflows.training.distributed import plan_of, train_distributed
 from llm_studio.workflows.training.open_data import open_training_data
 from llm_studio.workflows.training.recorder import RunRecorder
-from llm_studio.workflows.training.repeat import repetition
+from llm_studio.workflows.training.repeat import repeat_decisions, repetition
 from llm_studio.workflows.training.request import TrainRequest, TrainResult
 from llm_studio.workflows.training.resume import changed, check_changes, same_compute
+from llm_studio.workflows.training.timed import limited, longer
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
@@ -39,18 +40,19 @@ _SOME = 500_000
 
 def train(
     project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
-    continue_from: str | None = None, like: str | None = None,
+    continue_from: str | None = None, like: str | None = None, minutes: float | None = None,
 ) -> TrainResult:  # fmt: skip
     """Train a new run, or with `resume` continue with one (the last, where none is named).
 
     `changes` are settings by dotted name, for this run alone. `continue_from` names a checkpoint (RUN,
     RUN/step-000500, or a folder of any project): a new run begins with its weights, at step 0, with a new optimizer
-    and a schedule of its own. `like` names a run whose settings, and beginning, the new one has. Raises StudioError of
+    and a schedule of its own. `like` names a run whose settings, and beginning, the new one has. With `minutes` the
+    run ends when it has trained that long, or that much longer where it is resumed. Raises StudioError of
     many kinds; what the run had saved before is kept.
     """
     from llm_studio.training import distributed, memory
 
-    how = TrainRequest(run, resume, changes, continue_from, like)
+    how = TrainRequest(run, resume, changes, continue_from, like, minutes)
     try:
         if not distributed.is_launched():
             return _train(project, job, how)
@@ -74,14 +76,16 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
     with project.writing(registry.lock_name(name)), open_training_data(project) as (tokens, tokenizer, data):
         if resume:
             registry.read(project, name)
-            return _go_on(project, name, tokens, tokenizer, data, changes, job)
+            return _go_on(project, name, tokens, tokenizer, data, changes, how.minutes, job)
         if registry.exists(project, name):
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
                                _("Resume it with --resume, or choose another name."))  # fmt: skip
         if like is not None:
             again = repetition(project, like, tokenizer, data, changes, job)
+            if not changes:
+                repeat_decisions(project, like, name)
             return _run(project, name, again.settings, again.compute, again.origin, tokens, tokenizer, data, job)
-        return _start(project, name, tokens, tokenizer, data, changes, continue_from, job)
+        return _start(project, name, tokens, tokenizer, data, how, job)
 
 
 def _last_run(project: Project) -> str:
@@ -95,17 +99,19 @@ def _last_run(project: Project) -> str:
 
 def _start(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
-    changes: Mapping[str, object], continue_from: str | None, job: Job,
+    how: TrainRequest, job: Job,
 ) -> TrainResult:  # fmt: skip
     from llm_studio.training.threads import compute_for
     from llm_studio.workflows.projects import steps
     from llm_studio.workflows.training.continue_from import find_origin, fitting_settings
 
+    changes, continue_from = how.changes, how.continue_from
     origin = None if continue_from is None else find_origin(project, continue_from)
     if origin is None:
         settings = project.settings().replaced(changes)
     else:
         settings = fitting_settings(project, origin, tokenizer, changes, job)
+    settings = limited(project, settings, how, job)
     state = steps(project)
     if state.tokenizer is State.OUT_OF_DATE and origin is None:  # one that is continued needs the same tokenizer
         what = _("The texts or the settings of the tokenizer have changed since it was trained.")
@@ -123,7 +129,7 @@ def _start(
 
 def _go_on(
     project: Project, name: str, tokens: "Tokens", tokenizer: "Tokenizer", data: str,
-    changes: Mapping[str, object], job: Job,
+    changes: Mapping[str, object], minutes: float | None, job: Job,
 ) -> TrainResult:  # fmt: skip
     from llm_studio.runs import checkpoint, registry
     from llm_studio.training.threads import compute_for
@@ -139,6 +145,9 @@ def _go_on(
     # the record, since what a session changed with --set is in no checkpoint until its first save
     known = registry.read(project, name)
     old = Settings.from_dict(known.settings)
+    if minutes is not None:
+        step, seconds = (saved.step, saved.state.seconds) if saved else (0, 0.0)
+        changes = {**longer(old, step, seconds, minutes), **changes}
     settings = old.replaced(changes)
     if saved is None and known.continued_from:
         raise CheckpointError(
@@ -170,6 +179,7 @@ def _run(
     """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
     from llm_studio.runs import log, registry, snapshots
     from llm_studio.training import distributed, memory
+    from llm_studio.training.clock import ActiveClock
     from llm_studio.training.saving import RunContext
     from llm_studio.training.writer import RunWriter
     from llm_studio.workflows.training.continue_from import Origin
@@ -179,10 +189,11 @@ def _run(
     folder, log_file = registry.folder(project, name), project.log_file(name)
     prompts = settings.training.sample_prompts or _prompts(settings, tokens, tokenizer)
     run_log = log.RunLog(log_file)
-    writer = RunWriter(run_log, job, recorder.waiting)
+    clock = ActiveClock()
+    writer = RunWriter(run_log, job, recorder.waiting, clock)
     group = distributed.current()
     material = RunContext(
-        tokens, tokenizer, data, prompts, folder, writer, recorder.saved, not recorder.continued, group
+        tokens, tokenizer, data, prompts, folder, writer, recorder.saved, not recorder.continued, group, clock
     )
     if group.count > 1:
         distributed.take_card(compute.device)

@@ -1,0 +1,76 @@
+"""The learning-rate schedule of a run, up to its last step or to the end of its time."""
+
+from collections.abc import Callable
+
+from llm_studio.events import EndMoved
+from llm_studio.training.budget import KIND, Horizon, TimeBudget
+from llm_studio.training.optim.schedule import learning_rate
+from llm_studio.training.saving import RunContext
+from llm_studio.training.step import Updater
+
+
+class RunSchedule:
+    """The schedule of one run. Where `training.minutes` is set, its last step follows the clock.
+
+    The last step is always `training.max_steps` of the updater's settings, which are changed when it moves. `spent`:
+    the seconds that the run has trained.
+    """
+
+    def __init__(self, context: RunContext, update: Updater, spent: Callable[[], float]) -> None:
+        self._context, self._update, self._spent = context, update, spent
+        minutes = update.settings.training.minutes
+        self._budget = self._budget_of(60 * minutes) if minutes else None
+
+    def _budget_of(self, seconds: float) -> TimeBudget:
+        """The budget, with what was decided before."""
+        context = self._context
+        entries = context.decisions.of_kind(KIND)
+        decided = {step: Horizon.from_dict(entry) for step, entry in entries.items()}
+
+        def record(made: Horizon) -> None:
+            context.writer.write_now(lambda: context.decisions.append(KIND, **made.to_dict()))
+
+        def share(made: Horizon) -> Horizon:
+            return Horizon.from_dict(context.group.broadcast(made.to_dict())) or made
+
+        known = {step: made for step, made in decided.items() if made is not None}
+        return TimeBudget(seconds, known, self._spent, record, share)
+
+    def begin(self, step: int) -> None:
+        """Stand at `step`: at the beginning, after a resume or a rollback."""
+        if self._budget:
+            last = self._update.settings.training.max_steps
+            self._end_at(self._budget.begin(step, last).last)
+
+    def adjust(self, step: int) -> None:
+        """Fit the last step to the time, where that is due after `step` steps."""
+        if self._budget and self._budget.is_due(step) and self._end_at(self._budget.decide(step).last):
+            self._context.writer.report(EndMoved(step, self._update.settings.training.max_steps))
+
+    def is_due(self, step: int) -> bool:
+        """Whether the last step may move after `step` steps."""
+        return self._budget is not None and self._budget.is_due(step)
+
+    def evaluated(self, seconds: float) -> None:
+        """An evaluation took so long."""
+        if self._budget:
+            self._budget.evaluated(seconds)
+
+    def rate(self, step: int) -> float:
+        """The learning rate of update number `step`, counted from 1."""
+        training = self._update.settings.training
+        place = self._budget.horizon.fraction(step) * training.max_steps if self._budget else step
+        return learning_rate(place, training)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until the end of the time; None where steps are the limit."""
+        return self._budget.seconds_left if self._budget else None
+
+    def _end_at(self, last: int) -> bool:
+        """Whether the last step is another one than before."""
+        settings = self._update.settings
+        if last == settings.training.max_steps:
+            return False
+        self._update.settings = settings.replaced({"training.max_steps": last})
+        return True

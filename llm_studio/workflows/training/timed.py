@@ -1,0 +1,80 @@
+"""Training for a given time: the settings a run of so many minutes starts with.
+
+Its number of steps is an estimate from a few measured steps; while it trains, the clock corrects it
+(`training/budget.py`). What is counted in steps (warm-up, evaluations, checkpoints) is derived from the estimate.
+"""
+
+from collections.abc import Mapping
+
+from llm_studio.config import Settings
+from llm_studio.errors import TrainingError
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows.training.forecast import seconds_per_step
+from llm_studio.workflows.training.request import TrainRequest
+
+_USED = 0.95
+"""Fraction of the time that steps take; the rest is for evaluations and saves."""
+_EVALUATION_SECONDS = 20
+_EVALUATIONS = (4, 20)
+"""One evaluation in so many seconds, but not fewer or more than these."""
+_WARM_UP = 20
+"""The warm-up is at most one in so many steps."""
+_SHORTEST = 1 / 60
+"""Minutes."""
+
+
+def limited(project: Project, settings: Settings, how: TrainRequest, job: Job) -> Settings:
+    """The settings of a new run, for the time that was asked for or that the project's settings give, if any."""
+    if how.minutes is not None:
+        return timed_settings(project, settings, how.minutes, how.changes, job)
+    if not settings.training.minutes:
+        return settings
+    if "training.max_steps" in how.changes and "training.minutes" not in how.changes:
+        return settings.replaced({"training.minutes": 0.0})
+    return timed_settings(project, settings, settings.training.minutes, how.changes, job)
+
+
+def timed_settings(
+    project: Project, settings: Settings, minutes: float, changes: Mapping[str, object], job: Job
+) -> Settings:
+    """The settings for a run of so many minutes. `changes` were asked for by the user, and hold.
+
+    Measures a few steps. Raises TrainingError, ConfigError, Cancelled.
+    """
+    check_minutes(minutes)
+    seconds = seconds_per_step(project, settings, job)
+    return settings.replaced({**_counted_in_steps(settings, minutes, seconds), **changes})
+
+
+def check_minutes(minutes: float) -> None:
+    """Raise TrainingError for a time in which nothing can be learned."""
+    if not minutes >= _SHORTEST:
+        raise TrainingError(_("A run needs at least one second."), _("Choose a longer time."))
+
+
+def _counted_in_steps(settings: Settings, minutes: float, seconds_per_step: float) -> dict[str, object]:
+    steps = max(2, int(_USED * 60 * minutes / seconds_per_step))
+    fewest, most = _EVALUATIONS
+    evaluations = min(most, max(fewest, int(60 * minutes / _EVALUATION_SECONDS)))
+    every = max(1, steps // evaluations)
+    return {
+        "training.minutes": minutes,
+        "training.max_steps": steps,
+        "training.warmup_steps": min(settings.training.warmup_steps, max(1, steps // _WARM_UP)),
+        "training.eval_interval": every,
+        "training.checkpoint_interval": every * max(1, evaluations // 4),
+        "training.final_learning_rate_ratio": 0.0,
+    }
+
+
+def longer(settings: Settings, step: int, seconds: float, minutes: float) -> dict[str, object]:
+    """The changes with which a run that has trained for `seconds`, in `step` steps, trains for `minutes` more."""
+    check_minutes(minutes)
+    more = max(1, int(_USED * 60 * minutes * step / seconds)) if seconds > 0 and step else settings.training.max_steps
+    return {
+        "training.minutes": round(seconds / 60 + minutes, 4),
+        "training.max_steps": step + more,
+        "training.final_learning_rate_ratio": 0.0,
+    }
