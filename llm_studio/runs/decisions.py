@@ -39,7 +39,7 @@ class DecisionLog:
         with files.translate_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
-                whole = file.tell()
+                whole = os.fstat(file.fileno()).st_size
                 try:
                     file.write(line if _ends_a_line(self.path) else b"\n" + line)
                     file.flush()

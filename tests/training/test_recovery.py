@@ -73,9 +73,9 @@ def test_noise_of_any_width_is_left_in_peace(seed: int, noise: float, warmup: in
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 10**6), st.floats(0.02, 0.25))
+@given(st.integers(0, 10**6), st.floats(0.02, 0.15))
 def test_texts_of_two_kinds_are_left_in_peace(seed: int, share: float) -> None:
-    """Micro-batches of one sequence, some of them of a kind with twice the loss."""
+    """Micro-batches of one sequence, some of a kind with twice the loss: ten of those in a row are 1 in 10⁵ runs."""
     chance = random.Random(seed)
     assert not verdicts([(5.5 if chance.random() < share else 2.5) + chance.gauss(0, 0.2) for _ in range(2000)])
 
