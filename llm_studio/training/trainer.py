@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 
 from llm_studio.config import Settings
+from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice, RunStarted, SampleWritten
@@ -50,8 +51,8 @@ class Trainer:
         self._update = Updater(self._batches, vocab_size, settings, compute, self._inner_job, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
         self._reporter = StepReporter(material.writer, job, vocab_size, settings, compute)
-        self._now = TrainingProgress()
-        self._saves = CheckpointSaver(material)
+        self._now, self._saves = TrainingProgress(), CheckpointSaver(material)
+        self.bytes_per_token: float | None = None  # of the tokens that the validation loss is measured on
         self._save_soon = self._stopping = False
 
     @property
@@ -103,7 +104,7 @@ class Trainer:
     def first_batch(self) -> None:
         """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
         self._update.first_batch()
-        evaluation.sequences(self._material.tokens, self.settings)
+        self.bytes_per_token = self._saves.measure_bytes(self.settings)
 
     def report_start(self) -> None:
         """Say from where it goes on."""
@@ -269,7 +270,7 @@ class Trainer:
         if loss is None:
             return False
         best = self._now.measured(loss)
-        self._writer.report(Evaluated(self.step, loss, best))
+        self._writer.report(Evaluated(self.step, loss, best, bits_per_byte(loss, self.bytes_per_token)))
         writer, texts = self._update.writer(), self._material
         if writer is not None and not evaluation.say_samples(
             writer, texts.tokenizer, texts.prompts, self.settings, self._inner_job, self._batches.answers_only,
