@@ -301,8 +301,10 @@ def values_at(
         summary.append((text, "validation"))
     for other, color in overlays:
         if len(other.steps):
-            bits = _bits_after(other.bits_per_byte_until(step))
-            summary.append((f"{other.run} {_loss_at(other, weight, step)}{bits}", color))
+            text, bits = f"{other.run} {_loss_at(other, weight, step)}", other.bits_per_byte_until(step)
+            if bits is not None:
+                text += " · " + _("validation {loss}").format(loss=bits_per_byte(bits))
+            summary.append((text, color))
     return summary
 
 
