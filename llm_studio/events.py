@@ -168,12 +168,16 @@ class RolledBack(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """The validation loss (nats per token) after `step` steps; `best`: the lowest of the run so far."""
+    """The validation loss (nats per token) after `step` steps; `best`: the lowest of the run so far.
+
+    `bits_per_byte` is the same loss, comparable across vocabularies; None in logs of earlier versions.
+    """
 
     kind: ClassVar[str] = "evaluation"
     step: int
     loss: float
     best: bool
+    bits_per_byte: float | None = None
 
 
 @dataclass(frozen=True)

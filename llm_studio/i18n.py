@@ -102,6 +102,12 @@ def duration(seconds: float) -> str:
     return _with_unit(str(whole // 3600), "h", f"{whole % 3600 // 60:02d}", "min")
 
 
+def bits_per_byte(value: float | None) -> str:
+    """A loss for people: 1.234 bits/byte, 1,234 bits/octet; “–” where it isn't known."""
+    unit = _("bits/byte")
+    return "–" if value is None else f"{number(value, 3)}\u00a0{unit}"
+
+
 def energy(joules: float) -> str:
     """An energy for people: 43.1 Wh, 1.2 kWh."""
     hours = joules / 3600

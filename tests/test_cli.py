@@ -139,6 +139,8 @@ def test_events_are_json_lines_of_one_schema(trained: Path) -> None:
     assert all(line["v"] == 1 for line in lines)
     kinds = {line["event"] for line in lines}
     assert {"run", "step", "evaluation", "sample", "checkpoint", "done"} <= kinds
+    bits = [line["bits_per_byte"] for line in lines if line["event"] == "evaluation"]
+    assert min(bits) == lines[-1]["figures"]["best_bits_per_byte"] > 0
     assert [line["step"] for line in lines if line["event"] == "step"] == list(range(1, 11))
     logged = [json.loads(line) for line in (trained / "logs" / "json.jsonl").read_text(encoding="utf-8").splitlines()]
     assert logged == [line for line in lines if line["event"] in {"run", "step", "evaluation", "sample", "checkpoint"}]
@@ -223,7 +225,7 @@ def test_runs_are_listed_compared_renamed_and_deleted(project: Project, capsys: 
     capsys.readouterr()
     assert main(["runs", root]) == DONE
     table = capsys.readouterr().out
-    assert re.search(r"^a +finished +30 / 30 +\d\.\d+ +\d\.\d+ +\d+ s +[\d.]+ [kM]B$", table, re.MULTILINE)
+    assert re.search(r"^a +finished +30 / 30 +\d\.\d+ +\d\.\d+ +\d\.\d{3} +\d+ s +[\d.]+ [kM]B$", table, re.MULTILINE)
     assert main(["runs", root, "--compare", "a", "--compare", "b"]) == DONE
     assert re.search(r"training.learning_rate +0.01 +0.001", capsys.readouterr().out)
     assert main(["runs", root, "--rename", "a", "été 1"]) == DONE
@@ -323,6 +325,7 @@ def test_quickstart_makes_all_and_goes_on_with_what_is_there(tmp_path: Path) -> 
         assert done.returncode == DONE, done.stderr
         last = json.loads(done.stdout.splitlines()[-1])
         assert last["event"] == "done" and len(last["figures"]["stories"]) == 3
+        assert last["figures"]["unigram_bits_per_byte"] > last["figures"]["bigram_bits_per_byte"] > 0
         assert all(story.startswith("Il était une fois") for story in last["figures"]["stories"])
     assert [p.name for p in (root / "data" / "raw").glob("*.parquet")] == ["stories-fr.parquet"]
 

@@ -1,6 +1,7 @@
 """The curves of a run: read from its log, smoothed, compared with counting, written as CSV."""
 
 import csv
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,8 @@ from llm_studio.project import Project
 from llm_studio.runs.log import cut_after
 from llm_studio.workflows.generation import favourites
 from llm_studio.workflows.generation.favourites import Favourite
-from llm_studio.workflows.training import curves, runs
+from llm_studio.workflows.training import curves, curves_csv, runs
+from llm_studio.workflows.training.baselines import baselines
 from llm_studio.workflows.training.footprint import footprint
 
 
@@ -32,7 +34,8 @@ def story() -> list[Event]:
     for number in range(1, 11):
         events.append(step(number, 5 - number / 10))
         if number % 5 == 0:
-            events += [Evaluated(number, 4.0 - number / 10, True), SampleWritten(number, "Once", f" text {number}"),
+            events += [Evaluated(number, 4.0 - number / 10, True, 2.0 - number / 20),
+                       SampleWritten(number, "Once", f" text {number}"),
                        CheckpointSaved(number, f"step-{number:06d}", 100, 0.1)]  # fmt: skip
     return events
 
@@ -120,6 +123,23 @@ def test_where_much_was_added_a_log_is_read_again(project: Project, monkeypatch:
     assert read_further(project, known) is None
 
 
+def test_logs_without_bits_per_byte_can_still_be_read(project: Project) -> None:
+    project.logs.mkdir(exist_ok=True)
+    old = [begun(), step(1), step(2)]
+    lines = [to_json(event) for event in old]
+    lines.append('{"v": 1, "event": "evaluation", "step": 2, "loss": 3.5, "best": true}')
+    project.log_file("a").write_text("\n".join(lines), encoding="utf-8")
+    known = curves.read(project, "a", Job())
+    assert (known.best_loss, known.last_bits_per_byte, known.bits_per_byte_until(2)) == (3.5, None, None)
+    known.take(Evaluated(3, 3.4, True, 1.7))  # a newer version has resumed it
+    assert (known.last_bits_per_byte, known.bits_per_byte_until(2), known.bits_per_byte_until(9)) == (1.7, None, 1.7)
+
+
+def test_the_hover_text_shows_the_last_bits_per_byte_measured() -> None:
+    known = taken(story())
+    assert [known.bits_per_byte_until(at) for at in (4, 5, 9, 10)] == [None, 1.75, 1.75, 1.5]
+
+
 def test_what_is_heard_twice_counts_once() -> None:
     known = taken(story())
     for event in story()[4:]:
@@ -163,13 +183,14 @@ def test_smoothing_as_it_grows_equals_smoothing_at_the_end() -> None:
 
 
 def test_the_csv_holds_every_step(project: Project, tmp_path: Path) -> None:
-    path = curves.export_csv(taken(story()), tmp_path / "curves.csv", Job())
+    path = curves_csv.export_csv(taken(story()), tmp_path / "curves.csv", Job())
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [int(row["step"]) for row in rows] == list(range(1, 11))
     assert float(rows[2]["loss"]) == 5 - 3 / 10
     assert rows[3]["validation_loss"] == ""
     assert float(rows[4]["validation_loss"]) == 3.5
+    assert (rows[3]["validation_bits_per_byte"], rows[4]["validation_bits_per_byte"]) == ("", "1.75")
 
 
 def test_reading_a_long_log_can_be_stopped(project: Project) -> None:
@@ -188,16 +209,33 @@ def test_a_run_without_a_log_has_empty_curves(project: Project) -> None:
 
 
 def test_baselines_are_counted_once_and_kept(project: Project) -> None:
-    found = curves.baselines(project, Job())
+    found = baselines(project, Job())
     assert found is not None
     assert found.chance > found.unigram > found.bigram > 0
     kept = project.processed / "baselines.json"
+    assert found.bytes_per_token and found.bits_per_byte(found.chance) == pytest.approx(
+        found.chance / math.log(2) / found.bytes_per_token
+    )
     kept.write_text(kept.read_text().replace(str(found.bigram), "0.5"))
-    again = curves.baselines(project, Job())
+    again = baselines(project, Job())
     assert again is not None
     assert again.bigram == 0.5
     (project.processed / "meta.json").unlink()
-    assert curves.baselines(project, Job()) is None
+    assert baselines(project, Job()) is None
+
+
+def test_baselines_of_an_earlier_version_are_counted_again(project: Project) -> None:
+    found = baselines(project, Job())
+    kept = project.processed / "baselines.json"
+    old = json.loads(kept.read_text())
+    del old["bytes_per_token"]
+    kept.write_text(json.dumps(old))
+    assert baselines(project, Job()) == found
+    project.tokenizer_file.unlink()
+    kept.unlink()
+    without = baselines(project, Job())  # no tokenizer says how many bytes a token has
+    assert without is not None and found is not None
+    assert (without.bigram, without.bits_per_byte(without.bigram)) == (found.bigram, None)
 
 
 def test_favourites_outlive_their_run(project: Project) -> None:

@@ -12,7 +12,7 @@ from llm_studio.jobs import Job
 
 def test_a_line_of_json_holds_version_kind_and_fields() -> None:
     line = events.to_json(events.Evaluated(step=3, loss=2.5, best=True))
-    assert line == '{"v": 1, "event": "evaluation", "step": 3, "loss": 2.5, "best": true}'
+    assert line == '{"v": 1, "event": "evaluation", "step": 3, "loss": 2.5, "best": true, "bits_per_byte": null}'
 
 
 def test_what_is_no_number_is_null_and_letters_stay_letters() -> None:

@@ -13,6 +13,7 @@ from llm_studio import __version__
 from llm_studio.cli.commands import (
     clean,
     curve,
+    evaluate,
     export,
     forecast,
     generate,
@@ -37,8 +38,8 @@ from llm_studio.paths import resource
 __all__ = ["DONE", "INTERRUPTED", "PROBLEM", "WRONG_USAGE", "build_app", "main"]
 
 COMMANDS = (
-    project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, generate, export, machine,
-    quickstart,
+    project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, evaluate, generate, export,
+    machine, quickstart,
 )  # fmt: skip
 """The modules with commands, in the order of the help."""
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from llm_studio import events
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, bits_per_byte, duration, number, short_number, size
 
 _QUIET_SECONDS = 5.0
 """Between two plain lines where there is no terminal."""
@@ -97,7 +97,7 @@ class TextDisplay:
         self._began = 0.0
         self._last_line = 0.0
         self._max_steps = 0
-        self._validation: float | None = None
+        self._evaluated: events.Evaluated | None = None
         self._writing = False
 
     def __enter__(self) -> "TextDisplay":
@@ -127,7 +127,7 @@ class TextDisplay:
             case events.EndMoved():
                 self._max_steps = event.max_steps
             case events.Evaluated():
-                self._validation = event.loss
+                self._evaluated = event
                 self._say(_evaluation_line(event))
             case events.SampleWritten():
                 self._say(Text(f"    {event.prompt}", style="dim").append(_one_line(event.text), style="italic"))
@@ -156,7 +156,7 @@ class TextDisplay:
         parts = [
             f"{number(event.step)} / {number(self._max_steps)}",
             _("loss {loss}").format(loss=number(event.loss, 3)),
-            *([] if self._validation is None else [_("validation {loss}").format(loss=number(self._validation, 3))]),
+            *([] if self._evaluated is None else [_("validation {loss}").format(loss=_losses(self._evaluated))]),
             _("{speed} tokens/s").format(speed=short_number(event.tokens_per_second)),
             _("{time} left").format(time=duration(event.seconds_left)),
         ]
@@ -238,8 +238,14 @@ def _run_line(event: events.RunStarted) -> Text:
 
 
 def _evaluation_line(event: events.Evaluated) -> Text:
-    line = Text(_("step {step}: validation loss {loss}").format(step=number(event.step), loss=number(event.loss, 3)))
+    line = Text(_("step {step}: validation loss {loss}").format(step=number(event.step), loss=_losses(event)))
     return line.append("  " + _("best so far"), style="green") if event.best else line
+
+
+def _losses(event: events.Evaluated) -> str:
+    """The validation loss in nats per token and in bits per byte."""
+    loss = number(event.loss, 3)
+    return loss if event.bits_per_byte is None else f"{loss} ({bits_per_byte(event.bits_per_byte)})"
 
 
 def _one_line(text: str, width: int = 240) -> str:

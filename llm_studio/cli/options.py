@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from llm_studio.config import Section
 from llm_studio.config.yaml_file import parse_value
-from llm_studio.i18n import _, ngettext, number
+from llm_studio.i18n import _, bits_per_byte, ngettext, number
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_("the project's folder"), show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help=_("print events as JSON, one per line, for scripts"))]
@@ -106,6 +106,11 @@ def table(rows: list[tuple[str, ...]], numbers: int = 0) -> str:
 def loss(value: float | None) -> str:
     """A loss with three decimals, “–” where there is none."""
     return "–" if value is None else number(value, 3)
+
+
+def losses(nats: float | None, bits: float | None) -> str:
+    """A loss in nats per token and, where it is known, in bits per byte."""
+    return loss(nats) if bits is None else f"{loss(nats)} · {bits_per_byte(bits)}"
 
 
 def counted(documents: int) -> str:

@@ -10,7 +10,7 @@ from llm_studio import __version__, files
 from llm_studio.errors import CheckpointError
 from llm_studio.events import Progress
 from llm_studio.export.format import Exported, Format, Option, Options
-from llm_studio.i18n import N_, _, number, size
+from llm_studio.i18n import N_, _, bits_per_byte, number, size
 from llm_studio.jobs import Job
 from llm_studio.runs.checkpoint import CONFIG, MODEL, OPTIMIZER, RECORD, TOKENIZER, Checkpoint, record_of
 from llm_studio.runs.locate import ModelRef
@@ -103,6 +103,7 @@ def _existing_parent(target: Path) -> Path:
 def _record_for(record: dict[str, Any], names: list[str]) -> str:
     """The checkpoint's record for an archive that holds only the files `names`, with a valid fingerprint."""
     kept = {"version": record.get("version"), "state": record.get("state"),
+            "bytes_per_token": record.get("bytes_per_token"),
             "files": {name: sum_ for name, sum_ in record["files"].items() if name in names}}  # fmt: skip
     return json.dumps({**kept, "fingerprint": files.fingerprint(kept)}, ensure_ascii=False, indent=1) + "\n"
 
@@ -110,6 +111,8 @@ def _record_for(record: dict[str, Any], names: list[str]) -> str:
 def _readme(model: ModelRef, saved: Checkpoint, chosen: dict[str, int]) -> str:
     validation_loss = saved.state.validation_loss
     loss = _("not measured") if validation_loss is None else number(validation_loss, 3)
+    if saved.bits_per_byte is not None:
+        loss += f" ({bits_per_byte(saved.bits_per_byte)})"
     lines = [
         _("A language model made with LLM Studio {version}.").format(version=__version__),
         "",

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import dump, load
+from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, DiskFullError, NewerCheckpointError
 from llm_studio.events import CheckpointSaved
@@ -77,16 +78,25 @@ class LoopState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on the disk, not yet verified. `conversations`: its model was trained on conversations."""
+    """A checkpoint on the disk, not yet verified. `conversations`: its model was trained on conversations.
+
+    `bytes_per_token`: of the tokens that its validation loss was measured on; None in those of earlier versions.
+    """
 
     path: Path
     state: LoopState
     conversations: bool = False
+    bytes_per_token: float | None = None
 
     @property
     def step(self) -> int:
         """Optimizer steps done."""
         return self.state.step
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Its validation loss in bits per byte, where it was measured."""
+        return bits_per_byte(self.state.validation_loss, self.bytes_per_token)
 
     def settings(self) -> Settings:
         """The settings of the run."""
@@ -117,6 +127,7 @@ def folder(run: Path, step: int) -> Path:
 def save(
     run: Path, state: LoopState, settings: Settings, tokenizer_json: str,
     weights: "Tensors", moments: "Tensors", conversations: bool = False, needed: Collection[int] = (),
+    bytes_per_token: float | None = None,
 ) -> CheckpointSaved:  # fmt: skip
     """Write a checkpoint atomically, then remove those no longer kept. Raises StorageError; older ones stay then.
 
@@ -135,7 +146,8 @@ def save(
         (partial / CONFIG).write_text(dump(settings), encoding="utf-8")
         (partial / TOKENIZER).write_text(tokenizer_json, encoding="utf-8")
         sums = {name: files.sha256_of(partial / name) for name in (MODEL, OPTIMIZER, CONFIG, TOKENIZER)}
-        record = {"version": VERSION, "state": asdict(state), "conversations": conversations, "files": sums}
+        record = {"version": VERSION, "state": asdict(state), "conversations": conversations,
+                  "bytes_per_token": bytes_per_token, "files": sums}  # fmt: skip
         files.write_json(partial / RECORD, {**record, "fingerprint": files.fingerprint(record)})
     _prune(run, state.step, needed)
     return CheckpointSaved(state.step, path.name, files.folder_size(path), time.perf_counter() - began)
@@ -153,7 +165,9 @@ def read(path: Path) -> Checkpoint:
     try:
         fields: dict[str, Any] = dict(record["state"])
         fields["compute"] = Compute(**fields["compute"])
-        return Checkpoint(path, LoopState(**fields), record.get("conversations") is True)
+        state, bytes_per_token = LoopState(**fields), record.get("bytes_per_token")
+        measured = bytes_per_token if isinstance(bytes_per_token, float) else None
+        return Checkpoint(path, state, record.get("conversations") is True, measured)
     except (KeyError, TypeError) as error:
         raise CheckpointError(_("{path} is not a checkpoint, or is damaged.").format(path=path)) from error
 

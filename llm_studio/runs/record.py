@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_studio import files
 from llm_studio.config import Settings
+from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.errors import ProjectError
 from llm_studio.i18n import N_, _
 
@@ -45,6 +46,13 @@ class Run:
     """What was changed during the run, each with its step: settings, the micro-batch, the learning rate."""
     joules: float | None = None
     """Energy used by the graphics cards of this machine, where they report it."""
+    bytes_per_token: float | None = None
+    """Mean bytes of the validation tokens that its loss is measured on; None in records of earlier versions."""
+
+    @property
+    def best_bits_per_byte(self) -> float | None:
+        """The lowest validation loss in bits per byte, which compares across vocabularies."""
+        return bits_per_byte(self.best_loss, self.bytes_per_token)
 
 
 def write(folder: Path, run: Run) -> None:

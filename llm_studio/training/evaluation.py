@@ -7,7 +7,7 @@ import torch
 from llm_studio.config import Settings
 from llm_studio.data.sources.conversations import ASSISTANT, USER
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
-from llm_studio.data.tokens import batches
+from llm_studio.data.tokens import batches, byte_lengths
 from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.device import Compute
 from llm_studio.errors import DataError
@@ -66,6 +66,16 @@ def sequences(tokens: Tokens, settings: Settings) -> tuple[torch.Tensor, torch.T
                         _("Add conversations, raise training.eval_sequences, or set training.loss_on to “all”."),
                         "data")  # fmt: skip
     return drawn, counted
+
+
+def bytes_per_token(tokens: Tokens, tokenizer: Tokenizer, settings: Settings) -> float | None:
+    """The mean bytes of the tokens that `validation_loss` is measured on: a constant of a run.
+
+    None where they stand for no text. Raises DataError where nothing can be measured.
+    """
+    drawn, counted = sequences(tokens, settings)
+    targets = drawn[:, 1:]
+    return byte_lengths.bytes_per_token((targets if counted is None else targets[counted]).numpy(), tokenizer)
 
 
 def samples(

@@ -14,6 +14,7 @@ from llm_studio.runs import checkpoint, snapshots
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
 from llm_studio.runs.decisions import DecisionLog
 from llm_studio.runs.tensors import Copy
+from llm_studio.training import evaluation
 from llm_studio.training.clock import ActiveClock
 from llm_studio.training.distributed import ALONE, ProcessGroup
 from llm_studio.training.step import Updater
@@ -64,10 +65,20 @@ class CheckpointSaver:
         self._copied_at = time.monotonic()
         self.step = 0
         self.whole: LoopState | None = None
+        self._bytes_per_token: float | None = None
 
     def begin(self, state: LoopState | None) -> None:
         """The run goes on from the checkpoint with this state, or from step 0."""
         self.step, self.whole = (state.step if state else 0), state
+
+    def measure_bytes(self, settings: Settings) -> float | None:
+        """The mean bytes of the tokens that the validation loss is measured on, also written into checkpoints.
+
+        Raises DataError where nothing can be measured.
+        """
+        tokens, tokenizer = self._material.tokens, self._material.tokenizer
+        self._bytes_per_token = evaluation.bytes_per_token(tokens, tokenizer, settings)
+        return self._bytes_per_token
 
     def time_is_up(self, minutes: float) -> bool:
         """Whether the last save is `minutes` ago, if they aren't 0; by a clock that nobody can set."""
@@ -89,7 +100,7 @@ class CheckpointSaver:
         self._writer.log_to_disk()
         saved = checkpoint.save(
             self._material.folder, state, settings, self._material.tokenizer.to_json(), weights.wait(), moments.wait(),
-            learns_conversations(self._material.tokens, settings), needed,
+            learns_conversations(self._material.tokens, settings), needed, self._bytes_per_token,
         )  # fmt: skip
         self.whole = state
         self._material.saved(state, settings)

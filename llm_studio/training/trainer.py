@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 
 from llm_studio.config import Settings
+from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice
@@ -19,7 +20,7 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.runs import checkpoint, snapshots
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
-from llm_studio.training import evaluation, memory, pipeline
+from llm_studio.training import memory, pipeline
 from llm_studio.training.evaluator import Evaluator
 from llm_studio.training.health import recovery
 from llm_studio.training.health.recovery import Verdict
@@ -48,10 +49,10 @@ class Trainer:
         self._update = Updater(self._batches, vocab_size, settings, compute, inner, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
         self._reporter = StepReporter(material.writer, job, vocab_size, settings, compute)
-        self._now = TrainingProgress(clock=material.clock)
+        self._now, self._saves = TrainingProgress(clock=material.clock), CheckpointSaver(material)
         self._schedule = RunSchedule(material, self._update, lambda: self._now.seconds)
         self._evaluator = Evaluator(material, self._update, compute, inner, job.report)
-        self._saves = CheckpointSaver(material)
+        self.bytes_per_token: float | None = None  # of the tokens that the validation loss is measured on
         self._save_soon = self._stopping = False
 
     @property
@@ -103,7 +104,7 @@ class Trainer:
     def first_batch(self) -> None:
         """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
         self._update.first_batch()
-        evaluation.sequences(self._material.tokens, self.settings)
+        self.bytes_per_token = self._saves.measure_bytes(self.settings)
 
     def report_start(self) -> None:
         """Say from where it goes on."""
@@ -272,7 +273,7 @@ class Trainer:
         if loss is None:
             return False
         best = self._now.measured(loss)
-        self._writer.report(Evaluated(self.step, loss, best))
+        self._writer.report(Evaluated(self.step, loss, best, bits_per_byte(loss, self.bytes_per_token)))
         self._evaluator.write_samples(self.step)
         self._schedule.evaluated(self._now.seconds - began)
         return best

@@ -20,10 +20,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint that can be exported. Losses are in nats per token, None where none was measured."""
+    """A checkpoint that can be exported. Losses are in nats per token, None where none was measured.
+
+    `bits_per_byte` is the validation loss, comparable across vocabularies.
+    """
 
     model: ModelRef
     validation_loss: float | None
+    bits_per_byte: float | None
     train_loss: float | None
     is_best: bool
     is_last: bool
@@ -36,8 +40,8 @@ def candidates(project: Project, run: str) -> list[Candidate]:
     found = [(ref, ref.checkpoint) for ref in listed(project, run) if ref.checkpoint]
     best_saved = best([saved for _ref, saved in reversed(found)])
     return [
-        Candidate(ref, saved.state.validation_loss, saved.state.train_loss, saved is best_saved, ref is found[0][0],
-                  files.folder_size(ref.path))
+        Candidate(ref, saved.state.validation_loss, saved.bits_per_byte, saved.state.train_loss, saved is best_saved,
+                  ref is found[0][0], files.folder_size(ref.path))
         for ref, saved in found
     ]  # fmt: skip
 

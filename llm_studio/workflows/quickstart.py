@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.events import TextWritten
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -15,6 +16,7 @@ from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_g
 from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.forecast import seconds_per_step
+from llm_studio.workflows.training.open_data import open_training_data
 from llm_studio.workflows.training.train import PROMPTS, train
 
 if TYPE_CHECKING:
@@ -37,6 +39,12 @@ class QuickStart:
     stories: tuple[str, ...]
     unigram_loss: float
     bigram_loss: float
+    bytes_per_token: float | None
+    """Mean bytes of the tokens that these two are about."""
+
+    def bits_per_byte(self, baseline: float) -> float | None:
+        """The loss of a baseline in bits per byte, which compares across vocabularies."""
+        return bits_per_byte(baseline, self.bytes_per_token)
 
 
 def quickstart(
@@ -71,8 +79,7 @@ def quickstart(
     generator = load_generator(project, job, trained.run.name, LAST)
     prompt = PROMPTS[language][0]
     stories = tuple(_tale(generator, prompt, seed, job) for seed in range(_TALES))
-    unigram, bigram = _baselines(project)
-    return QuickStart(project, trained.run, stories, unigram, bigram)
+    return QuickStart(project, trained.run, stories, *_baselines(project))
 
 
 def example(folder: Path, language: str, job: Job) -> Project:
@@ -143,9 +150,9 @@ def _affordable(project: Project, job: Job) -> dict[str, object]:
     return {"training.batch_size": batch, **_changes(max(_FEWEST_STEPS, min(_MOST_STEPS, steps // 50 * 50)))}
 
 
-def _baselines(project: Project) -> tuple[float, float]:
-    from llm_studio.data.tokens.baselines import bigram_loss, unigram_loss
-    from llm_studio.data.tokens.dataset import open_tokens
+def _baselines(project: Project) -> tuple[float, float, float | None]:
+    """The losses of a unigram and a bigram model, and the bytes per token that they are about."""
+    from llm_studio.data.tokens.baselines import bigram_loss, bytes_per_token, unigram_loss
 
-    with open_tokens(project.processed) as tokens:
-        return unigram_loss(tokens), bigram_loss(tokens)
+    with open_training_data(project) as (tokens, tokenizer, _data):
+        return unigram_loss(tokens), bigram_loss(tokens), bytes_per_token(tokens, tokenizer)

@@ -77,7 +77,7 @@ def test_a_training_from_the_first_click_to_the_last_step(opened: Driver, page: 
     assert page.view.card.curves is not None
     assert page.view.card.curves.checkpoints[-1] == 30
     assert shown(page, "finished")
-    assert shown(page, "perplexity")
+    assert shown(page, "bits/byte")
     assert page.view.samples.list.model().rowCount() == 6  # at each checkpoint
     assert page.view.samples.current is not None
     assert page.view.samples.current.step == 30

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Folder, Json, loss, table
+from llm_studio.cli.options import Folder, Json, loss, losses, table
 from llm_studio.cli.runner import running
 from llm_studio.errors import StudioError
 from llm_studio.events import Done, Notice
@@ -14,6 +14,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.training.baselines import Baselines
     from llm_studio.workflows.training.run_health import RunHealth
 
 
@@ -35,8 +36,9 @@ def curve(
         finding = found.finding
         figures = {
             "run": found.run.name, "step": found.step, "loss": found.train_loss,
-            "validation_loss": found.validation_loss, "best_loss": found.run.best_loss, "tokens": found.tokens_seen,
-            "passes": found.passes, "baselines": asdict(found.baselines) if found.baselines else None,
+            "validation_loss": found.validation_loss, "bits_per_byte": found.bits_per_byte,
+            "best_loss": found.run.best_loss, "best_bits_per_byte": found.run.best_bits_per_byte,
+            "tokens": found.tokens_seen, "passes": found.passes, "baselines": _baselines(found.baselines),
             "finding": asdict(finding) if finding else None,
         }  # fmt: skip
         text = "" if as_json else _text(found)
@@ -57,16 +59,26 @@ def report_finding(project: Project, run: str, job: Job) -> None:
         job.report(Notice(finding.text, "warning", finding.command(project, run)))
 
 
+def _baselines(known: "Baselines | None") -> dict[str, object] | None:
+    """The baselines for scripts: in nats per token and in bits per byte."""
+    if known is None:
+        return None
+    values = {"chance": known.chance, "unigram": known.unigram, "bigram": known.bigram}
+    return {**asdict(known), "bits_per_byte": {name: known.bits_per_byte(value) for name, value in values.items()}}
+
+
 def _text(found: "RunHealth") -> str:
     steps = f"{number(found.step)} / {number(found.run.max_steps)}"
     rows = [(_("Run"), f"{found.run.name} ({_(found.run.state)})"), (_("Steps"), steps),
             (_("Loss (training)"), loss(found.train_loss)),
-            (_("Loss (validation)"), f"{loss(found.validation_loss)} · " + _("best {loss}").format(
-                loss=loss(found.run.best_loss)))]  # fmt: skip
+            (_("Loss (validation)"), losses(found.validation_loss, found.bits_per_byte)),
+            (_("  best so far"), losses(found.run.best_loss, found.run.best_bits_per_byte))]  # fmt: skip
     if found.baselines is not None:
-        rows += [(_("  previous token alone (bigram)"), loss(found.baselines.bigram)),
-                 (_("  token frequencies (unigram)"), loss(found.baselines.unigram)),
-                 (_("  random guessing (ln V)"), loss(found.baselines.chance))]  # fmt: skip
+        known = found.baselines
+        named = ((_("  previous token alone (bigram)"), known.bigram),
+                 (_("  token frequencies (unigram)"), known.unigram),
+                 (_("  random guessing (ln V)"), known.chance))  # fmt: skip
+        rows += [(name, losses(value, known.bits_per_byte(value))) for name, value in named]
     rows.append((_("Tokens seen"), short_number(found.tokens_seen)))
     if found.passes is not None:
         rows.append((_("Passes over the texts"), number(found.passes, 1)))

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Json, Language, loss
+from llm_studio.cli.options import Json, Language, losses
 from llm_studio.cli.runner import running
 from llm_studio.events import Done, Notice
-from llm_studio.i18n import N_, _, number, system_language
+from llm_studio.i18n import N_, _, bits_per_byte, number, system_language
 from llm_studio.paths import quoted
 
 if TYPE_CHECKING:
@@ -54,8 +54,11 @@ def quickstart(
             "project": str(made.project.root),
             "run": made.run.name,
             "loss": made.run.best_loss,
+            "bits_per_byte": made.run.best_bits_per_byte,
             "unigram_loss": made.unigram_loss,
+            "unigram_bits_per_byte": made.bits_per_byte(made.unigram_loss),
             "bigram_loss": made.bigram_loss,
+            "bigram_bits_per_byte": made.bits_per_byte(made.bigram_loss),
             "stories": made.stories,
         }
         job.report(Done(_quickstart_text(made), f'llm-studio generate {quoted(folder)} --prompt "..."', figures))
@@ -66,6 +69,11 @@ def _quickstart_text(made: "QuickStart") -> str:
         "Done: the project is in {path}. Loss on unseen stories: {loss}; token frequencies alone give {unigram}, "
         "the previous token alone {bigram} (lower is better)."
     ).format(
-        path=made.project.root, loss=loss(made.run.best_loss), unigram=number(made.unigram_loss, 2),
-        bigram=number(made.bigram_loss, 2),
+        path=made.project.root, loss=losses(made.run.best_loss, made.run.best_bits_per_byte),
+        unigram=_with_bits(made, made.unigram_loss), bigram=_with_bits(made, made.bigram_loss),
     )  # fmt: skip
+
+
+def _with_bits(made: "QuickStart", baseline: float) -> str:
+    bits = made.bits_per_byte(baseline)
+    return number(baseline, 2) if bits is None else f"{number(baseline, 2)} · {bits_per_byte(bits)}"

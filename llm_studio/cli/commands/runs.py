@@ -48,7 +48,11 @@ def runs(
             job.report(Done(_("“{name}” has been deleted; {size} freed.").format(name=delete, size=size(freed))))
         else:
             selected = [workflow.read(project, name) for name in compare] if compare else workflow.listed(project)
-            job.report(Done(_runs_text(selected, bool(compare)), "", {"runs": [asdict(run) for run in selected]}))
+            job.report(Done(_runs_text(selected, bool(compare)), "", {"runs": [_figures(run) for run in selected]}))
+
+
+def _figures(run: "Run") -> dict[str, object]:
+    return {**asdict(run), "best_bits_per_byte": run.best_bits_per_byte}
 
 
 def _ask_before_deleting(run: "Run", as_json: bool) -> None:
@@ -64,10 +68,11 @@ def _runs_text(selected: "list[Run]", comparing: bool) -> str:
 
     if not selected:
         return _("No runs yet.")
-    header = (_("run"), _("state"), _("steps"), _("loss"), _("best validation"), _("time"), _("disk"))
+    header = (_("run"), _("state"), _("steps"), _("loss"), _("best validation"), _("bits/byte"), _("time"),
+              _("disk"))  # fmt: skip
     rows = [
         (run.name, _(run.state), f"{number(run.step)} / {number(run.max_steps)}", loss(run.train_loss),
-         loss(run.best_loss), duration(run.seconds), size(run.bytes))
+         loss(run.best_loss), loss(run.best_bits_per_byte), duration(run.seconds), size(run.bytes))
         for run in selected
     ]  # fmt: skip
     if any(run.joules is not None for run in selected):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_studio.cli.commands import curve, forecast
-from llm_studio.cli.options import Changes, Folder, Json, parse_changes
+from llm_studio.cli.options import Changes, Folder, Json, losses, parse_changes
 from llm_studio.cli.runner import INTERRUPTED, running
 from llm_studio.events import Done
 from llm_studio.i18n import _, duration, number
@@ -90,13 +90,14 @@ def _result(folder: Path, result: "TrainResult") -> Done:
     """How the training run ended, and the command to continue with."""
     run = result.run
     figures = {"run": run.name, "state": run.state, "step": run.step, "loss": run.train_loss,
-               "best_loss": run.best_loss, "seconds": run.seconds}  # fmt: skip
+               "best_loss": run.best_loss, "best_bits_per_byte": run.best_bits_per_byte,
+               "seconds": run.seconds}  # fmt: skip
     if result.finished:
         text = _("Run “{run}” is finished: {steps} steps in {time}, best validation loss {loss}.")
         follow = f'llm-studio generate {quoted(folder)} --{"chat" if run.conversations else "prompt"} "..."'
     else:
         text = _("Run “{run}” is stopped and saved at step {steps}.")
         follow = f"llm-studio train {quoted(folder)} --run {quoted(run.name)} --resume"
-    loss = number(run.best_loss, 3) if run.best_loss is not None else "–"
+    loss = losses(run.best_loss, run.best_bits_per_byte)
     text = text.format(run=run.name, steps=number(run.step), time=duration(run.seconds), loss=loss)
     return Done(text, follow, figures)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio.data.corpus.corpus import Split
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens.byte_lengths import byte_lengths
 from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.errors import DataError
 from llm_studio.i18n import _
@@ -63,6 +65,15 @@ def bigram_loss(tokens: Tokens, answers: bool = False) -> float:
     rest = np.where(known, discount * followers[before] / total, 1)
     probability = direct + rest * continuation[after]
     return float(-(targets.counts * np.log(probability)).sum() / targets.counts.sum())
+
+
+def bytes_per_token(tokens: Tokens, tokenizer: Tokenizer, answers: bool = False) -> float | None:
+    """The mean bytes of the tokens that these losses are about; None where they stand for no text.
+
+    `tokenizer` is the one that made the tokens.
+    """
+    targets = _token_counts(tokens, "validation", answers)
+    return float(targets @ byte_lengths(tokenizer)) / max(int(targets.sum()), 1) or None
 
 
 def _require_enough(tokens: Tokens) -> None:

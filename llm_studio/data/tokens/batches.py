@@ -5,6 +5,7 @@ and no sampling state needs to be saved.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,10 +102,29 @@ def evaluation_answer_mask(
     return tokens.in_answer("validation", _evaluation_places(tokens, count, length, weights)[:, 1:])
 
 
-def _evaluation_places(tokens: Tokens, count: int, length: int, weights: Mapping[str, float]) -> NDArray[np.int64]:
+def validation_stream(
+    tokens: Tokens, weights: Mapping[str, float] = {}
+) -> tuple[NDArray[np.unsignedinteger[Any]], NDArray[np.bool_] | None]:
+    """All validation tokens that `evaluation_sequences` chooses from, and which are in answers if there are masks."""
+    kept = _evaluated_sources(tokens, weights)
+    ids = np.concatenate([tokens.validation[source.start : source.end] for source in kept])
+    tokens.require_in_vocabulary(ids)
+    if not tokens.has_conversations:
+        return ids, None
+    places = (np.arange(source.start, source.end) for source in kept)
+    return ids, np.concatenate([tokens.in_answer("validation", those) for those in places])
+
+
+def _evaluated_sources(tokens: Tokens, weights: Mapping[str, float]) -> list[SourceRange]:
+    """The sources that are trained on; all where nothing would be left."""
     kept = [s for s in tokens.validation_sources if s.weight * weights.get(s.name, 1.0) > 0]
     if sum(source.end - source.start for source in kept) < 2:
-        kept = [SourceRange("", 0, len(tokens.validation))]
+        return [SourceRange("", 0, len(tokens.validation))]
+    return kept
+
+
+def _evaluation_places(tokens: Tokens, count: int, length: int, weights: Mapping[str, float]) -> NDArray[np.int64]:
+    kept = _evaluated_sources(tokens, weights)
     begins, sizes = np.array([s.start for s in kept]), np.array([s.end - s.start for s in kept])
     predicted = int(sizes.sum()) - 1
     if predicted < 1:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CompareRuns(QDialog):
-    """A table with a column for each run; the lowest validation loss stands out."""
+    """A table with a column for each run; the lowest validation loss stands out, also in bits per byte."""
 
     def __init__(self, runs: "list[Run]", parent: QWidget) -> None:
         super().__init__(parent)
@@ -42,18 +42,23 @@ class CompareRuns(QDialog):
 
 
 def _results(runs: "list[Run]") -> list[list[Cell | str]]:
-    best = min((run.best_loss for run in runs if run.best_loss is not None), default=None)
-    losses: list[Cell | str] = []
-    for run in runs:
-        text = "–" if run.best_loss is None else number(run.best_loss, 3)
-        lowest = best is not None and run.best_loss == best
-        losses.append(Cell(text, "ok" if lowest else "", bold=lowest))
     return [
-        [_("Best validation loss"), *losses],
+        [_("Best validation loss"), *_losses([run.best_loss for run in runs])],
+        [_("Best bits per byte"), *_losses([run.best_bits_per_byte for run in runs])],
         [_("Parameters"), *(short_number(run.parameters) for run in runs)],
         [_("Steps"), *(number(run.step) for run in runs)],
         [_("Duration"), *(duration(run.seconds) for run in runs)],
     ]
+
+
+def _losses(losses: "list[float | None]") -> list[Cell | str]:
+    """A cell for each loss; the lowest stands out."""
+    best = min((loss for loss in losses if loss is not None), default=None)
+    cells: list[Cell | str] = []
+    for loss in losses:
+        lowest = best is not None and loss == best
+        cells.append(Cell("–" if loss is None else number(loss, 3), "ok" if lowest else "", bold=lowest))
+    return cells
 
 
 def _shown(value: object) -> str:

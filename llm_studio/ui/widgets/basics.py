@@ -139,11 +139,11 @@ class FigureCard(Card):
             part.setMinimumWidth(60)
             self.content.addWidget(part)
 
-    def show_figure(self, figure: str, note: str = "") -> None:
-        """Show a figure, with a line below it."""
+    def show_figure(self, figure: str, note: str = "", tip: str = "") -> None:
+        """Show a figure, with a line below it, which is its own tip unless there is a longer one."""
         self._figure.setText(figure)
         self._note.setText(note)
-        self._note.setToolTip(note)
+        self._note.setToolTip(tip or note)
 
 
 class KeyValues(QWidget):

@@ -1,18 +1,14 @@
 """The curves of a run: its log as arrays, which grow while it trains."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import MISSING, dataclass
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio import files
 from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, RunStarted, SampleWritten, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -22,7 +18,8 @@ Floats = NDArray[np.float64]
 
 STEP, LOSS, RATE, NORM, SPEED, TOKENS = range(6)
 """The columns of `Curves.steps`; STEP and LOSS also those of `Curves.evaluations`."""
-_NAMES = ("step", "loss", "learning_rate", "gradient_norm", "tokens_per_second", "tokens", "validation_loss")
+BITS = 2
+"""The third column of `Curves.evaluations`: bits per byte, NaN in logs of earlier versions."""
 _BLOCK = 64
 """Steps smoothed by one product of matrices."""
 _SHORT = 24
@@ -99,7 +96,7 @@ class Curves:
         self.data = ""
         """Fingerprint of the tokens it is trained on, and of what counts of them."""
         self.steps = GrowingCurves(6)
-        self.evaluations = GrowingCurves(2)
+        self.evaluations = GrowingCurves(3)
         self.checkpoints: list[int] = []
         self.samples: list[Sample] = []
         self.story: list[Event] = []
@@ -119,6 +116,16 @@ class Curves:
         """The lowest validation loss."""
         losses = self.evaluations.column(LOSS)
         return float(np.nanmin(losses)) if len(losses) and not np.isnan(losses).all() else None
+
+    @property
+    def last_bits_per_byte(self) -> float | None:
+        """The last validation loss in bits per byte; None in logs of earlier versions."""
+        return _number(self.evaluations.column(BITS)[-1]) if len(self.evaluations) else None
+
+    def bits_per_byte_until(self, step: float) -> float | None:
+        """The validation loss in bits per byte, measured last at or before a step."""
+        place = int(np.searchsorted(self.evaluations.column(STEP), step, "right")) - 1
+        return _number(self.evaluations.column(BITS)[place]) if place >= 0 else None
 
     def validation_at(self, step: int) -> float | None:
         """The validation loss measured at this very step."""
@@ -165,7 +172,7 @@ class Curves:
             self.evaluations.cut(len(known) - 1)
         elif len(known) and known[-1] > event.step:
             return
-        self.evaluations.add(event.step, event.loss)
+        self.evaluations.add(event.step, event.loss, math.nan if event.bits_per_byte is None else event.bits_per_byte)
         self._report(event)
 
     def _report(self, event: Event) -> None:
@@ -197,6 +204,10 @@ class Curves:
         if known is None or known[:2] != (weight, self.cuts):
             known = self._smooth[column] = (weight, self.cuts, _Smooth(weight))
         return known[2].of(self.steps.column(column))
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 class _Smooth:
@@ -252,7 +263,7 @@ def moving_sums(values: Floats, weight: float, before: float = 0.0) -> Floats:
     return inside.reshape(-1)[: len(values)]
 
 
-# --- Reading and writing ----------------------------------------------------------------------------------------
+# --- Reading --------------------------------------------------------------------------------------------------
 
 
 def read(project: Project, run: str, job: Job) -> Curves:
@@ -309,10 +320,10 @@ def _event(line: bytes) -> Event | None:
     kind = _KINDS.get(str(record.get("event"))) if isinstance(record, dict) else None
     if kind is None:
         return None
-    try:
-        return kind(**{name: math.nan if (value := record[name]) is None else value
-                       for name in kind.__dataclass_fields__ if name != "kind"})  # fmt: skip
-    except (KeyError, TypeError):
+    try:  # a field with a default is absent from logs of earlier versions
+        return kind(**{name: math.nan if record[name] is None and field.default is MISSING else record[name]
+                       for name, field in kind.__dataclass_fields__.items() if name in record})  # fmt: skip
+    except TypeError:
         return None
 
 
@@ -328,60 +339,3 @@ def running_run(project: Project) -> str | None:
     from llm_studio.runs import registry
 
     return max(((r.created, r.name) for r in registry.listed(project) if r.state in ACTIVE), default=("", None))[1]
-
-
-def export_csv(curves: Curves, path: Path, job: Job) -> Path:
-    """Write a run's figures as CSV, one line a step. Raises StorageError, Cancelled."""
-    measured = dict(zip(curves.evaluations.column(STEP), curves.evaluations.column(LOSS), strict=True))
-    columns = [curves.steps.column(index) for index in range(6)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_NAMES)
-    for count, row in enumerate(zip(*columns, strict=True)):
-        if count % _LOOK == 0:
-            job.check()
-        step, *figures, tokens = row
-        found = measured.get(step)
-        shown = ["" if math.isnan(value) else repr(float(value)) for value in figures]
-        writer.writerow([int(step), *shown, int(tokens), "" if found is None else repr(float(found))])
-    files.write_text(path, text.getvalue())
-    return path
-
-
-# --- What a loss is worth ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Baselines:
-    """Losses of models that only guess or count, on the tokens with the fingerprint `data`."""
-
-    data: str
-    chance: float
-    """ln(vocabulary): every token as likely as any other."""
-    unigram: float
-    bigram: float
-
-
-def baselines(project: Project, job: Job) -> Baselines | None:
-    """The baselines of the project's tokens, kept in a file beside them; None where there are none or too few."""
-    from llm_studio.data.tokens import baselines as counted
-    from llm_studio.data.tokens.dataset import open_tokens
-    from llm_studio.errors import ConfigError, DataError
-
-    if not project.tokens_meta.exists():
-        return None
-    kept = project.processed / "baselines.json"
-    try:
-        with open_tokens(project.processed) as tokens:
-            loss_on = project.settings().training.loss_on
-            data, answers = tokens.fingerprint_for(loss_on), loss_on == "answers"
-            known = files.read_json(kept) or {}
-            if known.get("data") == data:
-                return Baselines(known["data"], known["chance"], known["unigram"], known["bigram"])
-            unigram = counted.unigram_loss(tokens, answers)
-            job.check()
-            found = Baselines(data, math.log(tokens.vocab_size), unigram, counted.bigram_loss(tokens, answers))
-    except (ConfigError, DataError, KeyError):
-        return None
-    files.write_json(kept, found.__dict__)
-    return found

@@ -48,7 +48,10 @@ class RunRecorder:
 
     def learned_of(self, trainer: "Trainer") -> None:
         """The model and what it is trained on are known."""
-        self.run = replace(self.run, parameters=trainer.parameters, conversations=trainer.learns_conversations)
+        self.run = replace(
+            self.run, parameters=trainer.parameters, conversations=trainer.learns_conversations,
+            bytes_per_token=trainer.bytes_per_token,
+        )  # fmt: skip
 
     def write(self, how: str, state: "LoopState", settings: Settings) -> "Run":
         """Record that the run is `how`, one of its states, and stands at `state`."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from llm_studio.runs.record import Run
     from llm_studio.training.health.doctor import Diagnosis, RunFacts
     from llm_studio.workflows.overview import TokenFacts
-    from llm_studio.workflows.training.curves import Baselines, Curves
+    from llm_studio.workflows.training.baselines import Baselines
+    from llm_studio.workflows.training.curves import Curves
 
 Remedy = Literal["stop", "anew", "go on", "texts"]
 
@@ -52,12 +53,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class RunHealth:
-    """A run's figures and how it fares. `passes` over the training tokens are None where those have changed since."""
+    """A run's figures and how it is doing. `bits_per_byte`: the validation loss, comparable across vocabularies.
+
+    `passes` over the training tokens are None where those have changed since.
+    """
 
     run: "Run"
     step: int
     train_loss: float | None
     validation_loss: float | None
+    bits_per_byte: float | None
     tokens_seen: int
     passes: float | None
     baselines: "Baselines | None"
@@ -128,6 +133,7 @@ def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth
     from llm_studio.errors import ProjectError
     from llm_studio.runs import registry
     from llm_studio.workflows import overview, projects
+    from llm_studio.workflows.training import baselines as reference
     from llm_studio.workflows.training import curves
 
     chosen = name or curves.newest_run(project)
@@ -136,7 +142,7 @@ def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth
             path=quoted(project.root)))  # fmt: skip
     run, known = registry.read(project, chosen), curves.read(project, chosen, job)
     tokens = overview.token_facts(project)
-    baselines = curves.baselines(project, job)
+    baselines = reference.baselines(project, job)
     baselines = baselines if baselines and baselines.data == known.data else None
     vocab_size = projects.model_cost(project, project.settings()).vocab_size
     seen = int(known.steps.column(curves.TOKENS)[-1]) if len(known.steps) else 0
@@ -147,6 +153,7 @@ def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth
         step=known.last_step,
         train_loss=float(known.smoothed(curves.LOSS, 0.98)[-1]) if len(known.steps) else None,
         validation_loss=float(losses[-1]) if len(losses) else None,
+        bits_per_byte=known.last_bits_per_byte,
         tokens_seen=seen,
         passes=seen / tokens.train if same and tokens and tokens.train else None,
         baselines=baselines,

@@ -36,8 +36,8 @@ class CheckpointCard(Card):
         self.runs.activated.connect(self._on_run_chosen)
         title = label(_("Run"), self)
         title.setBuddy(self.runs)
-        columns = (_("Checkpoint"), _("Validation loss"), _("Size"))
-        self.table = Table(self, _("Checkpoints of the run"), columns, right=(1, 2))
+        columns = (_("Checkpoint"), _("Validation loss"), _("Bits/byte"), _("Size"))
+        self.table = Table(self, _("Checkpoints of the run"), columns, right=(1, 2, 3))
         self.table.setMinimumHeight(180)
         self.table.selectionModel().currentChanged.connect(self.checkpoint_changed)
         self.problem = label("", self, "warn", wrap=True)
@@ -239,7 +239,7 @@ def _row(saved: "Candidate") -> list[Cell | str]:
     tip = _("Training loss: {loss}").format(loss=_loss(saved.train_loss))
     return [
         Cell(" · ".join([name, *marks]), bold=saved.is_best, tip=tip), Cell(_loss(saved.validation_loss), tip=tip),
-        Cell(size(saved.bytes), tip=tip),
+        Cell(_loss(saved.bits_per_byte), tip=tip), Cell(size(saved.bytes), tip=tip),
     ]  # fmt: skip
 
 

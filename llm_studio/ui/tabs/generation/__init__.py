@@ -20,7 +20,8 @@ class CheckpointTarget:
 
 def _fact(overview: "Overview") -> Fact:
     evaluated = [run for run in overview.runs if run.best_loss is not None]
-    best = min(evaluated, key=lambda run: run.best_loss or 0, default=None)
+    comparable = all(run.best_bits_per_byte is not None for run in evaluated)  # runs may have other vocabularies
+    best = min(evaluated, key=lambda run: (run.best_bits_per_byte if comparable else run.best_loss) or 0, default=None)
     text = _("best: {run}").format(run=best.name) if best else _("no model yet")
     return "ready" if overview.runs else "to do", text
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QLabel, QStackedLayout, QWidget
 
-from llm_studio.i18n import _, number, short_number
+from llm_studio.i18n import _, bits_per_byte, number, short_number
 from llm_studio.ui import theme
 from llm_studio.ui.tabs.training.controls import LOSS_KEY, NORM_KEY, RATE_KEY, SPEED_KEY, CurveControls
 from llm_studio.ui.tabs.training.plan import passes_text
@@ -19,7 +19,8 @@ from llm_studio.ui.widgets.basics import Card, EmptyState, let_shrink
 if TYPE_CHECKING:
     from llm_studio.ui.widgets.plot import Line, Plot
     from llm_studio.workflows.overview import TokenFacts
-    from llm_studio.workflows.training.curves import Baselines, Curves
+    from llm_studio.workflows.training.baselines import Baselines
+    from llm_studio.workflows.training.curves import Curves
 
 _LEFT, _FOOT = 54, 62
 """Pixels beside and below the plot that hold figures and marks."""
@@ -184,9 +185,7 @@ class CurvesCard(Card):
         if not losses or known is None or self.curves is None or known.data != self.curves.data:
             self.plot.show_levels(())
             return
-        named = ((known.chance, _("random guessing")), (known.unigram, _("token frequencies")),
-                 (known.bigram, _("previous token alone")))  # fmt: skip
-        self.plot.show_levels([(value, f"{text} {number(value, 2)}") for value, text in named])
+        self.plot.show_levels(_levels(known))
 
     # --- The cross-hair ---------------------------------------------------------------------------------------
 
@@ -298,9 +297,27 @@ def values_at(
     before = int(measured.searchsorted(step, "right")) - 1
     if before >= 0:
         validation = number(float(curves.evaluations.column(1)[before]), 2)
-        summary.append((_("validation {loss}").format(loss=validation), "validation"))
-    others = ((other, color) for other, color in overlays if len(other.steps))
-    return summary + [(f"{other.run} {_loss_at(other, weight, step)}", color) for other, color in others]
+        text = _("validation {loss}").format(loss=validation) + _bits_after(curves.bits_per_byte_until(step))
+        summary.append((text, "validation"))
+    for other, color in overlays:
+        if len(other.steps):
+            text, bits = f"{other.run} {_loss_at(other, weight, step)}", other.bits_per_byte_until(step)
+            if bits is not None:
+                text += " · " + _("validation {loss}").format(loss=bits_per_byte(bits))
+            summary.append((text, color))
+    return summary
+
+
+def _levels(known: "Baselines") -> list[tuple[float, str]]:
+    """What a loss is worth: losses and what they are of, in words."""
+    named = ((known.chance, _("random guessing")), (known.unigram, _("token frequencies")),
+             (known.bigram, _("previous token alone")))  # fmt: skip
+    return [(value, f"{text} {number(value, 2)}{_bits_after(known.bits_per_byte(value))}") for value, text in named]
+
+
+def _bits_after(value: float | None) -> str:
+    """A loss in bits per byte, to be written after the loss; nothing where it isn't known."""
+    return "" if value is None else f" · {bits_per_byte(value)}"
 
 
 def _tokens_at(curves: "Curves", step: float, corpus: int) -> str:

@@ -14,7 +14,8 @@ from llm_studio.ui.tabs.training.run_controller import RunController
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project, TokenFacts
-    from llm_studio.workflows.training.curves import Baselines, Curves, Place
+    from llm_studio.workflows.training.baselines import Baselines
+    from llm_studio.workflows.training.curves import Curves, Place
 
 
 class CurvesController(Controller):

@@ -12,7 +12,8 @@ from llm_studio.workflows.training.runs import ACTIVE
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
-    from llm_studio.workflows.training.curves import Baselines, Curves
+    from llm_studio.workflows.training.baselines import Baselines
+    from llm_studio.workflows.training.curves import Curves
     from llm_studio.workflows.training.run_health import Finding
 
 _PERIOD = 3.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from llm_studio.i18n import _, duration, energy, number, short_number, size
+from llm_studio.i18n import _, bits_per_byte, duration, energy, number, short_number, size
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import FigureCard
 
@@ -74,7 +74,9 @@ class Figures(QWidget):
             last, best = float(losses[-1]), curves.best_loss
             perplexity = _("perplexity {n}").format(n=_perplexity(best))
             what = _("best so far") if last <= best else _("best {loss}").format(loss=number(best, 2))
-            self._validation.show_figure(number(last, 2), f"{what} · {perplexity}")
+            bits = curves.last_bits_per_byte
+            note = f"{what} · {perplexity}" if bits is None else f"{bits_per_byte(bits)} · {what}"
+            self._validation.show_figure(number(last, 2), note, note if bits is None else f"{note} · {perplexity}")
         else:
             self._validation.show_figure("–")
         if running:

@@ -9,7 +9,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from llm_studio.events import CheckpointSaved, Evaluated, Event, Notice, RunStarted
-from llm_studio.i18n import _, number, size
+from llm_studio.i18n import _, bits_per_byte, number, size
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 
@@ -91,7 +91,10 @@ def _reported(event: Event) -> str:
         summary = _("step {step}: validation loss {loss}, the best so far") if event.best else _(
             "step {step}: validation loss {loss}"
         )  # fmt: skip
-        return summary.format(step=number(event.step), loss=number(event.loss, 3))
+        loss = number(event.loss, 3)
+        if event.bits_per_byte is not None:
+            loss += f" ({bits_per_byte(event.bits_per_byte)})"
+        return summary.format(step=number(event.step), loss=loss)
     if isinstance(event, CheckpointSaved):
         return _("step {step}: checkpoint saved ({size})").format(step=number(event.step), size=size(event.bytes))
     if isinstance(event, Notice):

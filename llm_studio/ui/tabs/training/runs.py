@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 COLORS = ("run_1", "run_2", "run_3", "run_4")
 _ROW, _MOST_ROWS = 30, 6
+_LAST = 8
+"""The last column."""
 _STEPS_MOST = 100_000_000
 
 
@@ -52,7 +54,8 @@ class RunsPanel(QWidget):
         self._runs: list[Run] = []
         self._overview: Overview | None = None
         self._main, self._running, self._busy = "", "", False
-        columns = ("", _("Run"), _("Parameters"), _("Val. loss"), _("Steps"), _("Duration"), _("Disk"), "")
+        columns = ("", _("Run"), _("Parameters"), _("Val. loss"), _("Bits/byte"), _("Steps"), _("Duration"),
+                   _("Disk"), "")  # fmt: skip
         self.table = _RunTable(self, _("Runs of this project"), columns, stretch=1)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.overlay_pressed.connect(self._toggle)
@@ -129,11 +132,13 @@ class RunsPanel(QWidget):
         done = "…" if live else number(run.step)
         steps = number(run.step) if run.step == run.max_steps else f"{done} / {number(run.max_steps)}"
         best = "–" if run.best_loss is None else number(run.best_loss, 2)
+        bits = "–" if run.best_bits_per_byte is None else number(run.best_bits_per_byte, 3)
+        tip = _("The best validation loss in bits per byte of text: it compares across vocabularies")
         drawn = Cell("●" if main or color else "○", "accent" if main else color or "muted",
                      _("This run is shown") if main else _("Overlay it"))  # fmt: skip
         time = "…" if live else duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
         word = Cell("–", "muted") if main else Cell(_("overlaid"), color) if color else Cell(_("overlay"), "muted")
-        return [drawn, Cell(name, bold=main), short_number(run.parameters), best, steps,
+        return [drawn, Cell(name, bold=main), short_number(run.parameters), best, Cell(bits, tip=tip), steps,
                 time, size(run.bytes), word]  # fmt: skip
 
     def selected(self) -> "list[Run]":
@@ -165,7 +170,7 @@ class RunsPanel(QWidget):
 
     @Slot(QModelIndex)
     def _on_click(self, index: QModelIndex) -> None:
-        if index.column() in (0, 7):
+        if index.column() in (0, _LAST):
             self._toggle(index.row())
 
     @Slot(int)
@@ -183,7 +188,7 @@ class RunsPanel(QWidget):
 
     @Slot(QModelIndex)
     def _on_double_click(self, index: QModelIndex) -> None:
-        if index.column() not in (0, 7):
+        if index.column() not in (0, _LAST):
             self.main_requested.emit(self._runs[index.row()].name)
 
     def _on_show(self) -> None:

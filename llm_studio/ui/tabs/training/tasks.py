@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from llm_studio.config import Settings
     from llm_studio.workflows.generation.favourites import Favourite
     from llm_studio.workflows.overview import Overview, Project
-    from llm_studio.workflows.training.curves import Baselines, Curves, Place
+    from llm_studio.workflows.training.baselines import Baselines
+    from llm_studio.workflows.training.curves import Curves, Place
     from llm_studio.workflows.training.forecast import Fit, Forecast
     from llm_studio.workflows.training.train import TrainResult
 
@@ -72,9 +73,9 @@ def baselines(project: "Project") -> Task:
 
 
 def _baselines(project: "Project", job: Job) -> "Baselines | None":
-    from llm_studio.workflows.training import curves
+    from llm_studio.workflows.training import baselines
 
-    return curves.baselines(project, job)
+    return baselines.baselines(project, job)
 
 
 def forecast(project: "Project", settings: "Settings") -> Task:
@@ -152,6 +153,6 @@ def export(shown: "Curves", path: Path) -> Task:
 
 
 def _export(shown: "Curves", path: Path, job: Job) -> Path:
-    from llm_studio.workflows.training import curves
+    from llm_studio.workflows.training import curves_csv
 
-    return curves.export_csv(shown, path, job)
+    return curves_csv.export_csv(shown, path, job)

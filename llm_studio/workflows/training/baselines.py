@@ -1,0 +1,71 @@
+"""What a loss is worth: the losses of models that only guess or count, on the tokens of a project."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_studio import files
+from llm_studio.data.tokens.bits_per_byte import bits_per_byte
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Losses of models that only guess or count, on the tokens with the fingerprint `data`."""
+
+    data: str
+    chance: float
+    """ln(vocabulary): every token as likely as any other."""
+    unigram: float
+    bigram: float
+    bytes_per_token: float | None = None
+    """Mean bytes of the tokens that they predict; None where the tokenizer of these tokens is gone."""
+
+    def bits_per_byte(self, loss: float) -> float | None:
+        """One of these losses in bits per byte, which compares across vocabularies."""
+        return bits_per_byte(loss, self.bytes_per_token)
+
+
+def baselines(project: Project, job: Job) -> Baselines | None:
+    """The baselines of the project's tokens, kept in a file beside them; None where there are none or too few."""
+    from llm_studio.data.tokens import baselines as counted
+    from llm_studio.data.tokens.dataset import open_tokens
+    from llm_studio.errors import ConfigError, DataError
+
+    if not project.tokens_meta.exists():
+        return None
+    kept = project.processed / "baselines.json"
+    try:
+        with open_tokens(project.processed) as tokens:
+            loss_on = project.settings().training.loss_on
+            data, answers = tokens.fingerprint_for(loss_on), loss_on == "answers"
+            known = files.read_json(kept) or {}
+            if known.get("data") == data and "bytes_per_token" in known:  # absent from those of earlier versions
+                return Baselines(**{name: known[name] for name in Baselines.__dataclass_fields__})
+            unigram = counted.unigram_loss(tokens, answers)
+            job.check()
+            tokenizer = _tokenizer_of(project, tokens.tokenizer)
+            bytes_per_token = tokenizer and counted.bytes_per_token(tokens, tokenizer, answers)
+            found = Baselines(
+                data, math.log(tokens.vocab_size), unigram, counted.bigram_loss(tokens, answers), bytes_per_token
+            )
+    except (ConfigError, DataError, KeyError):
+        return None
+    files.write_json(kept, found.__dict__)
+    return found
+
+
+def _tokenizer_of(project: Project, fingerprint: str) -> "Tokenizer | None":
+    """The project's tokenizer, if it is the one with this fingerprint."""
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.errors import TokenizerError
+
+    try:
+        tokenizer = Tokenizer.load(project.tokenizer_file)
+    except TokenizerError:
+        return None
+    return tokenizer if tokenizer.fingerprint == fingerprint else None
