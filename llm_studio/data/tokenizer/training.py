@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
 from llm_studio.data.sources.conversations import without_markers
+from llm_studio.data.tokenizer.patterns import pattern_for
 from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer, split_safely
 from llm_studio.errors import TokenizerError
 from llm_studio.events import Progress
@@ -25,10 +26,15 @@ from llm_studio.i18n import _, activate, language
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
+    from tokenizers import pre_tokenizers
+
     from llm_studio.data.corpus.corpus import CorpusPlan, TextSpan
 
 _POLL_SECONDS = 0.25
 """Interval for checking whether to stop, and for progress messages."""
+
+MAX_TOKEN_BYTES = 64
+"""Length limit of a token, in bytes. Without it, lines of dashes and repeated headers become tokens of any length."""
 
 _Message = tuple[Literal["read"], int] | tuple[Literal["trained"], str] | tuple[Literal["failed"], Exception]
 """A message of the process: the number of characters read, the JSON of the tokenizer, or an error."""
@@ -42,15 +48,19 @@ class _Connection(Protocol):
     def send(self, obj: Any) -> None: ...
 
 
-def train_tokenizer(plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, job: Job) -> Tokenizer:
+def train_tokenizer(
+    plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, job: Job, pattern: str = ""
+) -> Tokenizer:
     """Train a byte-level BPE tokenizer on the training texts of the corpus. Raises Cancelled or a StudioError.
 
-    It has fewer than `vocab_size` tokens if the texts don't contain enough frequent pairs.
+    It has fewer than `vocab_size` tokens if the texts don't contain enough frequent pairs. `pattern` cuts texts into
+    words (patterns.py); by default it is the one that the settings imply.
     """
+    pattern = pattern or pattern_for(settings.split_digits)
     job.report(Progress(_("Reading the texts"), 0, plan.train_characters, _("characters")))
     spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with the threads of the window
     receiver, sender = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_run, args=(sender, plan, vocab_size, settings, language()), daemon=True)
+    process = spawn.Process(target=_run, args=(sender, plan, vocab_size, settings, pattern, language()), daemon=True)
     with receiver:
         with sender:  # closed here, it is closed when the process ends, and `receiver` notices
             process.start()
@@ -115,7 +125,12 @@ def _end(process: BaseProcess) -> None:
 
 
 def _run(
-    sender: _Connection, plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, user_language: str
+    sender: _Connection,
+    plan: "CorpusPlan",
+    vocab_size: int,
+    settings: TokenizerSettings,
+    pattern: str,
+    user_language: str,
 ) -> None:
     """Train a tokenizer and send it. Errors are sent too; a crash closes `sender`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends this process
@@ -124,7 +139,7 @@ def _run(
     try:
         spans = _report_progress(_without_markers(plan), plan.train_characters, sender)
         texts = sample_texts(spans, plan.train_characters, settings.max_megabytes)
-        sender.send(("trained", _train(texts, vocab_size, settings)))
+        sender.send(("trained", _train(texts, vocab_size, settings, pattern)))
     except MemoryError:
         raise
     except Exception as error:
@@ -173,27 +188,30 @@ def sample_texts(spans: "Iterable[TextSpan]", characters: int, max_megabytes: in
                 yield text
 
 
-def _train(texts: Iterator[str], vocab_size: int, settings: TokenizerSettings) -> str:
+def _train(texts: Iterator[str], vocab_size: int, settings: TokenizerSettings, pattern: str) -> str:
     """Train a tokenizer on `texts` and return its JSON. Can't be interrupted."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library = Tokenizer(models.BPE())
-    library.pre_tokenizer = (
-        pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words])
-        if settings.split_digits
-        else words
-    )
+    library.pre_tokenizer = _pre_tokenizer(pattern)
     library.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=settings.min_frequency,
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=MAX_TOKEN_BYTES + 1,  # the library stops below this length
         show_progress=False,
     )
     library.train_from_iterator(texts, trainer)
     return library.to_str()
+
+
+def _pre_tokenizer(pattern: str) -> "pre_tokenizers.PreTokenizer":
+    from tokenizers import Regex, pre_tokenizers
+
+    words = pre_tokenizers.Split(Regex(pattern), "isolated")
+    return pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
 
 
 # --- Quality -------------------------------------------------------------------------------------------------
