@@ -12,7 +12,13 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from llm_studio.data.corpus.corpus import TextSpan
 from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.data.tokenizer import patterns
-from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, is_safe_cut, split_safely
+from llm_studio.data.tokenizer.tokenizer import (
+    SEGMENT_CHARACTERS,
+    first_safe_cut,
+    is_safe_cut,
+    last_safe_cut,
+    split_safely,
+)
 from llm_studio.data.tokenizer.tokenizer import Tokenizer as StudioTokenizer
 from llm_studio.data.tokens.turns import ConversationSplitter
 
@@ -90,14 +96,21 @@ def test_no_word_goes_across_a_safe_cut(name: str, text: str) -> None:
 
 def test_every_letter_and_space_is_one_for_the_library() -> None:
     """A character that Python takes for a letter or digit, but the library for a mark, would be joined to others."""
-    everything = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    everything = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    letters = "".join(filter(str.isalnum, everything))
+    assert not pre_tokenizers.Split(Regex(r"[\p{L}\p{N}]+"), "removed").pre_tokenize_str(letters)
+    others = "".join(character for character in everything if not character.isspace())
+    assert len(pre_tokenizers.Split(Regex(r"\s+"), "removed").pre_tokenize_str(others)) == 1
 
-    def not_matched(pattern: str) -> set[str]:
-        left = pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str("".join(everything))
-        return {character for part, _place in left for character in part}
 
-    assert not {c for c in not_matched(r"[\p{L}\p{N}]") if c.isalnum()}
-    assert not {c for c in set(everything) - not_matched(r"\s") if not c.isspace()}
+@given(text=TEXTS | st.text("a ", min_size=300, max_size=400), data=st.data())
+def test_the_first_and_the_last_safe_cut_are_found(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    after = [cut for cut in cuts_of(text) if cut > start]
+    assert first_safe_cut(text, start) == (after[0] if after else None)
+    if start < len(text):
+        stop = data.draw(st.integers(start, len(text) - 1))
+        assert last_safe_cut(text, start, stop) == max((cut for cut in after if cut <= stop), default=None)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ texts, never part of one: if a text contains `<|endoftext|>`, it is encoded as t
 
 import codecs
 import json
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,11 @@ SEGMENT_CHARACTERS = 16_384
 
 # --- Splitting long texts ------------------------------------------------------------------------------------
 
-_SPACES = frozenset(" \t\u3000")
-_WORD_ENDS = frozenset("\n\r,.!?;:，。！？；：、")
+_SPACES, _WORD_ENDS = " \t\u3000", "\n\r,.!?;:，。！？；：、"
+_SAFE_CUT = re.compile(rf"[{_SPACES}{_WORD_ENDS}](?:(?<=[^\W_].)|(?<=\S[{_SPACES}]))", re.DOTALL)
+"""The same as `is_safe_cut`. It begins with a set of characters, which is what `re` finds fast."""
+_NEAR = 200
+"""Characters that are searched backwards, one by one; nearly always a few are enough."""
 
 
 def is_safe_cut(text: str, position: int) -> bool:
@@ -45,9 +49,20 @@ def is_safe_cut(text: str, position: int) -> bool:
     return (after in _SPACES and not before.isspace()) or (after in _WORD_ENDS and before.isalnum())
 
 
+def first_safe_cut(text: str, start: int) -> int | None:
+    """The first safe position after `start`."""
+    found = _SAFE_CUT.search(text, start + 1)
+    return found.start() if found else None
+
+
 def last_safe_cut(text: str, start: int, stop: int) -> int | None:
     """The last safe position after `start` and at most `stop`, which must be before the end of `text`."""
-    return next((cut for cut in range(stop, start, -1) if is_safe_cut(text, cut)), None)
+    near = max(start, stop - _NEAR)
+    for cut in range(stop, near, -1):
+        if is_safe_cut(text, cut):
+            return cut
+    places = [found.start() for found in _SAFE_CUT.finditer(text, start + 1, near + 1)]
+    return places[-1] if places else None
 
 
 def split_safely(text: str, limit: int) -> Iterator[str]:
