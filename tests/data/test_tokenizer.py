@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
 from llm_studio.data.corpus.corpus import TextSpan
 from llm_studio.data.sources.stories.grammar import generate_stories
+from llm_studio.data.tokenizer.sample import sample_texts
 from llm_studio.data.tokenizer.tokenizer import Tokenizer, is_safe_cut, split_safely
-from llm_studio.data.tokenizer.training import MAX_TOKEN_BYTES, measure_quality, sample_texts, train_tokenizer
+from llm_studio.data.tokenizer.training import MAX_TOKEN_BYTES, measure_quality, train_tokenizer
 from llm_studio.errors import Cancelled, SourceError, TokenizerError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job
@@ -272,7 +273,7 @@ def test_a_small_corpus_gives_a_small_vocabulary() -> None:
 @pytest.mark.parametrize("megabytes", [1, 2, 100])
 def test_the_texts_read_are_spread_evenly_within_the_limit(megabytes: int) -> None:
     spans = [TextSpan("source", f"é{index % 10}" * 50_000, True) for index in range(40)]  # 4 M characters, 6 MB
-    chosen = list(sample_texts(spans, 4_000_000, megabytes))
+    chosen = list(sample_texts(spans, 4_000_000, megabytes * 1_000_000))
     size = sum(len(text.encode()) for text in chosen)
     wanted = min(megabytes * 1_000_000, 6_000_000)
     assert 0.97 * wanted < size <= wanted
