@@ -61,7 +61,12 @@ MAKERS: dict[str, Callable[[], pre_tokenizers.PreTokenizer]] = {
     "o200k": lambda: _pattern(O200K),
     "DeepSeek": lambda: _pattern(*DEEPSEEK),
 }
-made = cache(lambda name: MAKERS[name]())
+
+
+@cache
+def made(name: str) -> pre_tokenizers.PreTokenizer:
+    return MAKERS[name]()
+
 
 PIECES = (
     *"aZé漢字かナ한ªß'’!?.,;:/-_=*#(«»。，！？；：、…0٣५½Ⅳ²一", *" \t\n\r\x0b\x0c\u0085\u00a0\u2028\u3000\u200b\ufeff",
