@@ -26,8 +26,9 @@ _REMOVED_BY_CLEANING = "".join(sorted(set(CONTROLS) - set("\n\t")))
 def safe_cut(text: str, start: int, end: int) -> int:
     """Return a position after `start` and at most `end` where `text` can be cut; text[start:cut] is never empty.
 
-    The cut is right before white space that follows another character: every pre-tokenizer cuts there as well. Without
-    such a position, the cut can be anywhere except inside a combined character (a combining accent, CR LF).
+    The cut is right before white space that follows another character. Without such a position, the cut can be anywhere
+    except inside a combined character (a combining accent, CR LF). A pre-tokenizer may join what is cut here ("!" and
+    the end of a line): the tokens are made of the whole text again (`tokens/turns.py`).
     """
     latest = max(text.rfind(mark, start, end + 1) for mark in " \n\t")
     if latest > start:

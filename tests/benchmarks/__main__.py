@@ -5,6 +5,7 @@ training   tokens per second beside a plain float32 model of the same architectu
 logits     memory and time of a step at a vocabulary of 32,000, beside one that holds all logits
 recipe     what each ingredient of the training does to the validation loss, at equal steps and at equal time
 forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
+tokenizer  memory and time of the tokenizer's training, with and without spaces; tokens by pattern (real texts)
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
 data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed beside the libraries
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
@@ -32,6 +33,7 @@ NAMES = (
     "logits",
     "forecast",
     "recipe",
+    "tokenizer",
     "preparing",
     "data",
     "stories",

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -18,20 +18,39 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from llm_studio.config import SPECIAL_TOKENS, TokenizerSettings
 from llm_studio.data.sources.conversations import without_markers
-from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer, split_safely
+from llm_studio.data.tokenizer.patterns import pattern_for
+from llm_studio.data.tokenizer.sample import (
+    BLOCK_CHARACTERS,
+    MEMORY_BYTES,
+    LongWords,
+    MemoryForecast,
+    SampleTooLargeError,
+    sample_texts,
+)
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.errors import TokenizerError
-from llm_studio.events import Progress
-from llm_studio.i18n import _, activate, language
+from llm_studio.events import Notice, Progress
+from llm_studio.i18n import _, activate, language, number
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
+    from tokenizers import pre_tokenizers
+
     from llm_studio.data.corpus.corpus import CorpusPlan, TextSpan
 
 _POLL_SECONDS = 0.25
 """Interval for checking whether to stop, and for progress messages."""
 
-_Message = tuple[Literal["read"], int] | tuple[Literal["trained"], str] | tuple[Literal["failed"], Exception]
-"""A message of the process: the number of characters read, the JSON of the tokenizer, or an error."""
+MAX_TOKEN_BYTES = 64
+"""Length limit of a token, in bytes. Without it, lines of dashes and repeated headers become tokens of any length."""
+
+_Message = (
+    tuple[Literal["read"], int]
+    | tuple[Literal["notice"], Notice]
+    | tuple[Literal["trained"], str]
+    | tuple[Literal["failed"], Exception]
+)
+"""A message of the process: the number of characters read, a notice, the JSON of the tokenizer, or an error."""
 
 
 class _Connection(Protocol):
@@ -42,15 +61,27 @@ class _Connection(Protocol):
     def send(self, obj: Any) -> None: ...
 
 
-def train_tokenizer(plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, job: Job) -> Tokenizer:
+def train_tokenizer(
+    plan: "CorpusPlan",
+    vocab_size: int,
+    settings: TokenizerSettings,
+    job: Job,
+    pattern: str = "",
+    memory: int = MEMORY_BYTES,
+) -> Tokenizer:
     """Train a byte-level BPE tokenizer on the training texts of the corpus. Raises Cancelled or a StudioError.
 
-    It has fewer than `vocab_size` tokens if the texts don't contain enough frequent pairs.
+    It has fewer than `vocab_size` tokens if the texts don't contain enough frequent pairs. `pattern` cuts texts into
+    words (patterns.py); by default it is the one that the settings imply. `memory`: bytes that the words may
+    need; fewer texts are used where they would need more.
     """
+    pattern = pattern or pattern_for(settings.split_digits)
     job.report(Progress(_("Reading the texts"), 0, plan.train_characters, _("characters")))
     spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with the threads of the window
     receiver, sender = spawn.Pipe(duplex=False)
-    process = spawn.Process(target=_run, args=(sender, plan, vocab_size, settings, language()), daemon=True)
+    process = spawn.Process(
+        target=_run, args=(sender, plan, vocab_size, settings, pattern, memory, language()), daemon=True
+    )
     with receiver:
         with sender:  # closed here, it is closed when the process ends, and `receiver` notices
             process.start()
@@ -71,9 +102,11 @@ def _wait_for(receiver: _Connection, process: BaseProcess, total: int, settings:
                 return message[1]
             if message[0] == "failed":
                 raise message[1]
+            if message[0] == "notice":
+                job.report(message[1])
+                continue
             job.report(Progress(_("Reading the texts"), message[1], total, _("characters")))
-            if message[1] >= total:
-                merging_since = time.monotonic()
+            merging_since = time.monotonic() if message[1] >= total else 0.0  # they may be read a second time
         elif merging_since:
             passed = round(time.monotonic() - merging_since, 1)
             job.report(Progress(_("Merging frequent pairs"), passed, None, _("seconds")))
@@ -115,21 +148,63 @@ def _end(process: BaseProcess) -> None:
 
 
 def _run(
-    sender: _Connection, plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, user_language: str
+    sender: _Connection,
+    plan: "CorpusPlan",
+    vocab_size: int,
+    settings: TokenizerSettings,
+    pattern: str,
+    memory: int,
+    user_language: str,
 ) -> None:
     """Train a tokenizer and send it. Errors are sent too; a crash closes `sender`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()
     activate(user_language)
     try:
-        spans = _report_progress(_without_markers(plan), plan.train_characters, sender)
-        texts = sample_texts(spans, plan.train_characters, settings.max_megabytes)
-        sender.send(("trained", _train(texts, vocab_size, settings)))
+        sender.send(("trained", _train_within_memory(sender, plan, vocab_size, settings, pattern, memory)))
     except MemoryError:
         raise
     except Exception as error:
         error.add_note(traceback.format_exc())
         sender.send(("failed", error))
+
+
+def _train_within_memory(
+    sender: _Connection, plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, pattern: str, memory: int
+) -> str:
+    """Train on as much text as is wished and the memory suffices for, and report where that differs."""
+    characters, max_bytes, wished = plan.train_characters, settings.max_megabytes * 1_000_000, 0
+    while True:
+        spans, words = _report_progress(_without_markers(plan), characters, sender), LongWords()
+        forecast = MemoryForecast(_words_of(pattern), min(characters, max_bytes), memory)
+        try:
+            trained = _train(
+                forecast.watch(sample_texts(spans, characters, max_bytes, words)), vocab_size, settings, pattern
+            )
+        except SampleTooLargeError as error:
+            max_bytes, wished = error.fitting, wished or error.size
+            continue
+        for notice in _notices(words, max_bytes, wished):
+            sender.send(("notice", notice))
+        return trained
+
+
+def _notices(words: LongWords, used: int, wished: int) -> Iterator[Notice]:
+    if wished:
+        yield Notice(
+            _("These texts contain so many different words that memory suffices for {used} MB of {wished} MB only: the "
+              "tokenizer was trained on that much, drawn evenly from all texts. This is normal for languages written "
+              "without spaces, and it is enough.").format(used=number(used / 1e6), wished=number(wished / 1e6))
+        )  # fmt: skip
+    if words.count:
+        yield Notice(
+            _("The texts contain “words” of up to {longest} characters, without a space or a punctuation mark ({count} "
+              "longer than {block}). To train the tokenizer, they were cut into blocks of {block} characters; the "
+              "texts are unchanged.").format(longest=number(words.longest), count=number(words.count),
+                                             block=number(BLOCK_CHARACTERS)),
+            "warning",
+            _("If these aren’t texts (encoded files, genomes), remove them."),
+        )  # fmt: skip
 
 
 def _die_with_parent() -> None:
@@ -160,40 +235,35 @@ def _report_progress(spans: "Iterator[TextSpan]", characters: int, sender: _Conn
     sender.send(("read", characters))
 
 
-def sample_texts(spans: "Iterable[TextSpan]", characters: int, max_megabytes: int) -> Iterator[str]:
-    """Sample segments evenly from texts of `characters` in all, with a total size of at most `max_megabytes`."""
-    bytes_per_character = max_megabytes * 1_000_000 / max(characters, 1)
-    seen = taken = 0
-    for span in spans:
-        for text in split_safely(span.text, SEGMENT_CHARACTERS):
-            seen += len(text)
-            size = len(text.encode())
-            if taken + size <= bytes_per_character * seen:
-                taken += size
-                yield text
-
-
-def _train(texts: Iterator[str], vocab_size: int, settings: TokenizerSettings) -> str:
+def _train(texts: Iterator[str], vocab_size: int, settings: TokenizerSettings, pattern: str) -> str:
     """Train a tokenizer on `texts` and return its JSON. Can't be interrupted."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
     library = Tokenizer(models.BPE())
-    library.pre_tokenizer = (
-        pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words])
-        if settings.split_digits
-        else words
-    )
+    library.pre_tokenizer = _pre_tokenizer(pattern)
     library.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=settings.min_frequency,
         special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=MAX_TOKEN_BYTES + 1,  # the library stops below this length
         show_progress=False,
     )
     library.train_from_iterator(texts, trainer)
     return library.to_str()
+
+
+def _pre_tokenizer(pattern: str) -> "pre_tokenizers.PreTokenizer":
+    from tokenizers import Regex, pre_tokenizers
+
+    words = pre_tokenizers.Split(Regex(pattern), "isolated")
+    return pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def _words_of(pattern: str) -> Callable[[str], Iterator[str]]:
+    pre_tokenizer = _pre_tokenizer(pattern)
+    return lambda text: (word for word, _place in pre_tokenizer.pre_tokenize_str(text))
 
 
 # --- Quality -------------------------------------------------------------------------------------------------

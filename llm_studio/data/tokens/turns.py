@@ -45,14 +45,18 @@ class ConversationSplitter:
         self._conversations = frozenset(conversations)
         self._in_answer = False
         """Whether the last span of this document ended within an answer."""
+        self._pending = ""
+        """The end of a plain text so far, which the next span continues."""
 
     def segments(self, span: "TextSpan") -> Iterator[Segment]:
-        """The segments of the next span."""
+        """The segments of the next span. Those of a plain text depend on the text only, not on where its spans end."""
         if span.source not in self._conversations:
-            texts = list(split_safely(span.text, SEGMENT_CHARACTERS))
-            for text in texts[:-1]:
+            *texts, last = split_safely(self._pending + span.text, SEGMENT_CHARACTERS)
+            for text in texts:
                 yield Segment(span.source, text, False)
-            yield Segment(span.source, texts[-1], span.ends)
+            self._pending = "" if span.ends else last
+            if span.ends:
+                yield Segment(span.source, last, True)
             return
         before, *marked = split_at_markers(span.text)
         turns = [("", before)] if before or not marked else []
