@@ -29,6 +29,7 @@ from llm_studio.training.progress import TrainingProgress
 from llm_studio.training.reporter import StepReporter
 from llm_studio.training.saving import CheckpointSaver, RunContext, learns_conversations
 from llm_studio.training.step import PendingGradients, StepOutcome, Updater, fitting
+from llm_studio.training.thread_control import ThreadControl
 from llm_studio.training.writer import NotSavedError
 
 _T = TypeVar("_T")
@@ -39,19 +40,17 @@ class Trainer:
 
     def __init__(self, material: RunContext, settings: Settings, compute: Compute, job: Job) -> None:
         self._material, self._writer = material, material.writer
-        self._compute, self._job = compute, job
-        torch.set_num_threads(compute.threads)
+        self._compute, self._job, self._group = compute, job, material.group
+        self._threads = ThreadControl(settings, compute, material.folder, job)
         memory.keep_within_card(compute.device)
         vocab_size = material.tokenizer.vocab_size
-        self._group = material.group
         self._inner_job = job if self._group.count == 1 else Job()  # several stop together, between two steps
         answers_only = settings.training.loss_on == "answers" and material.tokens.has_conversations
         self._batches = BatchPrefetcher(material.tokens, answers_only, pinned=compute.device == "cuda")
         self._update = Updater(self._batches, vocab_size, settings, compute, self._inner_job, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
         self._reporter = StepReporter(material.writer, job, vocab_size, settings, compute)
-        self._now = TrainingProgress()
-        self._saves = CheckpointSaver(material)
+        self._now, self._saves = TrainingProgress(), CheckpointSaver(material)
         self._save_soon = self._stopping = False
 
     @property
@@ -94,6 +93,7 @@ class Trainer:
         """Go on from where `saved` was made."""
         self._update.restore(saved)
         self._now = TrainingProgress.of(saved.state)
+        self._threads.resume(self._now)
         self._saves.begin(saved.state)
 
     def note_changes(self, changes: dict[str, Any]) -> None:
@@ -173,6 +173,7 @@ class Trainer:
 
     def _one_step(self) -> bool:
         """One step, or a step back; False when the job was stopped on the way, with the weights as they were."""
+        self._threads.before_step(self._now)
         began = time.perf_counter()
         settings, trouble = self.settings.training, self._now.recovery
         if trouble.is_poison(self.step + 1):

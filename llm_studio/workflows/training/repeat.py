@@ -50,10 +50,15 @@ def repetition(
     if run.data != data:
         job.report(Notice(_("“{run}” was trained on other tokens than those of the project now.").format(run=like),
                           "warning"))  # fmt: skip
-    if run.history:
+    changes_made = [change for change in run.history if "threads" not in change]
+    if len(changes_made) < len(run.history):
+        text = _("“{run}” changed its number of threads beside busy programs: the repetition is as good, but not "
+                 "bit-identical.")  # fmt: skip
+        job.report(Notice(text.format(run=like), "warning"))
+    if changes_made:
         job.report(Notice(
             _("The settings of “{run}” were changed during the run, first after step {step}: it is repeated with "
-              "those it ended with.").format(run=like, step=number(run.history[0]["step"])), "warning",
+              "those it ended with.").format(run=like, step=number(changes_made[0]["step"])), "warning",
         ))  # fmt: skip
     program = run.machine.get("program", __version__)
     if program != __version__:
