@@ -94,7 +94,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class _Texts:
-    """What there is to learn from. `tokenizer`: (vocabulary, bytes per token) of one that must be kept."""
+    """The texts to learn from. `tokenizer`: (vocabulary, bytes per token) of one that must be kept."""
 
     size: int
     law: ScalingLaw
