@@ -35,7 +35,7 @@ class BackgroundJob(_Keyed):
     outlives_project: bool = False
     """It has nothing to do with the open project, and continues when another is opened."""
     keep_awake: bool = False
-    """The computer doesn't go to sleep while it runs."""
+    """It takes long: the computer doesn't go to sleep while it runs, and Esc doesn't cancel it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QWidget
 
 from llm_studio.events import CheckpointSaved, EndMoved, Event, Progress, RunStarted, StepDone
 from llm_studio.i18n import _, duration, number, short_number
+from llm_studio.ui.icons import put_icon
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label
 
@@ -77,7 +78,8 @@ class Footer(QFrame):
         self._bar.setFixedWidth(220)
         self._bar.setRange(0, _TICKS)
         self._left = label("", self, "caption")
-        self._stop = button(_("Stop"), self, self._on_stop, "link")
+        self._stop = button(_("Stop"), self, self._on_stop, "small")
+        put_icon(self._stop, "stop-fill", "bad")
         self._checkpoint = label("", self, "caption")
         inside = QHBoxLayout(self)
         inside.setContentsMargins(12, 0, 16, 0)

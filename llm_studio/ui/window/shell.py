@@ -193,7 +193,7 @@ class Shell(QWidget):
     @Slot(object)
     def say(self, toast: "Toast") -> None:
         """Show a short word at the foot of the window."""
-        self.toasts.say(toast.text, toast.undo)
+        self.toasts.say(toast.text, toast.undo, toast.action)
 
     @Slot(str)
     def stop_job(self, key: str) -> None:

@@ -33,6 +33,5 @@ TAB = Tab(
     lesson="generation",
     fact=_fact,
     needs_project=True,
-    escape_stops_only_own_jobs=True,  # who has read enough of a text must never stop a training run by it
     preload=("llm_studio.workflows.generation.chats", "llm_studio.workflows.generation.favourites"),
 )
