@@ -46,6 +46,20 @@ def test_esc_stops_a_run_on_no_tab_and_stop_offers_to_resume_it(opened: Driver, 
     assert [made.name for made in runs.listed(project)] == [run.name]
 
 
+def test_the_status_bar_knows_the_run_after_a_change_of_language(opened: Driver, project: Project) -> None:
+    train_on(opened, project)
+    for language, line in (("fr", "▶ Entraînement : étape"), ("en", "▶ Training: step")):
+        opened.window.choose_language(language)
+        shell = opened.window.shell
+        shell.footer.draw()
+        text = shell.footer._job.text().replace("\xa0", " ").replace("\u202f", " ")
+        assert text.startswith(line)
+        assert text.endswith("100,000" if language == "en" else "100 000")
+        assert shell.footer._bar.maximum() > 0
+        assert int("".join(c for c in shell.rail.item("training").toolTip().split("/")[0] if c.isdigit())) > 3
+        opened.qtbot.waitUntil(lambda: len(opened.window.pages) == len(tabs.TABS), timeout=LONG)
+
+
 def test_esc_cancels_the_short_job_on_the_screen_and_no_other(opened: Driver) -> None:
     opened.session.start(BackgroundJob("reading", until_stopped(), "Reading", "data"))
     opened.session.start(BackgroundJob("writing", until_stopped(), "Writing", "generation"))

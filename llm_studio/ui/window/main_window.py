@@ -238,11 +238,10 @@ class MainWindow(QMainWindow):
         self.preferences.language = code
         self.preferences.save()
         set_language(code)
-        shown = self.shell.shown
-        self.shell.retire()
-        drafts = self.shell.drafts
+        before = self.shell
+        before.retire()
         self._make_shell()
-        self.shell.shown, self.shell.drafts = shown, drafts
+        self.shell.take_over(before)
         if self.machine is not None:
             self.shell.show_machine(self.machine)
         if self._loaded:

@@ -88,6 +88,12 @@ class Shell(QWidget):
         self._unmade.clear()
         self.drafts |= {name: page.draft() for name, page in self.pages.items()}
 
+    def take_over(self, before: "Shell") -> None:
+        """Go on where the shell `before` is, which speaks another language: its tab, drafts and progress of jobs."""
+        self.shown, self.drafts = before.shown, before.drafts
+        self.footer.take_over(before.footer)
+        self._facts.take_over(before._facts)
+
     def _catch_up(self) -> None:
         """Show what is open and running already, after the language has changed."""
         if self._session.project is not None:
