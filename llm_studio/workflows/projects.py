@@ -139,10 +139,17 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
 
 
 def _real_vocab_size(project: Project, requested: int) -> int:
-    """How many tokens the tokenizer has that was trained for `requested` of them; `requested` where there is none."""
-    recorded = files.read_json(project.tokenizer_meta) or {}
-    size = recorded.get("vocab_size")
-    if recorded.get("asked") != requested or not isinstance(size, int):
-        return requested
+    """How many tokens the tokenizer has that was imported, or trained for `requested` of them; else `requested`."""
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+
+    recorded = files.read_json(project.tokenizer_meta)
     here = files.read_json(project.tokenizer_file)
-    return size if here and recorded.get("fingerprint") == files.fingerprint(here) else requested
+    if not here:
+        return requested
+    if recorded is not None and recorded.get("fingerprint") == files.fingerprint(here):
+        size = recorded.get("vocab_size")
+        return size if recorded.get("asked") == requested and isinstance(size, int) else requested
+    try:
+        return Tokenizer.load(project.tokenizer_file).vocab_size
+    except TokenizerError:
+        return requested
