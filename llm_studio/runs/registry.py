@@ -33,7 +33,8 @@ def folder(project: Project, run: str) -> Path:
 
 
 def write(project: Project, run: Run) -> None:
-    """Write the record of a run. Raises StorageError."""
+    """Write the record of a run. Raises StorageError, also where the project was moved or renamed meanwhile."""
+    files.require_folder(project.root)
     record.write(folder(project, run.name), run)
 
 

@@ -47,7 +47,7 @@ class ModelChoice(QWidget):
         return made
 
     def show_points(self, points: "tuple[RunPoints, ...]") -> None:
-        """These can be chosen. What the user has chosen or sees stays, if it is still there; else it is the best model."""
+        """These can be chosen. What the user has chosen or sees stays if it is there; else it is the best model."""
         if points == self._points:
             return
         run, which = self.current()[:2] if self._by_hand or self.isVisible() else ("", "")
