@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtWidgets import QLabel, QWidget
@@ -72,7 +73,8 @@ def test_a_project_is_opened_on_the_run_that_was_interrupted(driver: Driver, pro
     run = train.train(project, Job(), changes={"training.max_steps": 4}).run
     registry.write(project, replace(run, state="running"))  # as a run that was killed has left it
     driver.open(project)
-    assert driver.window.pages["training"].offer.isVisible()
+    page: Any = driver.window.pages["training"]
+    assert page.offer.isVisible()
     assert driver.button("Resume").isEnabled()
 
 

@@ -52,7 +52,7 @@ class Shell(QWidget):
         self.start_page = StartPage(preferences, self.stack)
         self.stack.place(START, self.start_page)
         self.stack.show_page(START)
-        self._arriving = False
+        self._just_opened = False
         """A project was opened, and the user has chosen no tab since."""
         _lay_out(self)
         self.toasts = ToastBar(self)
@@ -148,7 +148,7 @@ class Shell(QWidget):
         tab = tabs.find(name)
         if tab is not None and name in self._unmade and self._loaded:
             self._make(tab)
-        self.shown, self._arriving = name, False
+        self.shown, self._just_opened = name, False
         if tab is not None:
             self.rail.choose(name)
             if tab.needs_project and name != self._preferences.tab:
@@ -220,7 +220,7 @@ class Shell(QWidget):
         last = tabs.find(self._preferences.tab if self.shown == START else self.shown)
         arrival = last if last is not None and last.needs_project else tabs.FIRST
         self.go_to(START if project is None else arrival.name)
-        self._arriving = project is not None
+        self._just_opened = project is not None
 
     @Slot(object)
     def _on_overview(self, overview: "Overview") -> None:
@@ -228,7 +228,7 @@ class Shell(QWidget):
         self.header.show_project(overview.settings.project.name or overview.project.root.name)
         for page in list(self.pages.values()):
             page.show_overview(overview)
-        wanted = _first_wanted(overview) if self._arriving else None
+        wanted = _first_wanted(overview) if self._just_opened else None
         self.go_to(wanted.name if wanted else self.shown)
 
     @Slot(object)

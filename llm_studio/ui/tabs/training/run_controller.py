@@ -15,7 +15,6 @@ from llm_studio.ui.tasks import TRAINING, Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
-    from llm_studio.workflows.training.request import TrainResult
     from llm_studio.workflows.training.run_health import Finding
 
 _REFRESH_EVERY = 10.0
@@ -152,9 +151,13 @@ class RunController(Controller):
         if isinstance(event, Notice) and event.level == "warning":
             self.context.toast_requested.emit(Toast(event.text))
 
-    def _on_succeeded(self, result: "TrainResult") -> None:
+    def _on_succeeded(self, result: object) -> None:
         """Let the user resume a run that was stopped, perhaps by mistake."""
-        if self.project is not None and not result.finished and self._next is None:
+        from llm_studio.workflows.training.request import TrainResult
+
+        if not isinstance(result, TrainResult) or result.finished:
+            return
+        if self.project is not None and self._next is None:
             text = _("“{run}” was stopped at step {step} and is saved.")
             text = text.format(run=result.run.name, step=number(result.run.step))
             self.context.toast_requested.emit(Toast(text, tasks.train(self.project, result.run.name), _("Resume")))
