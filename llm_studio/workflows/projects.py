@@ -142,14 +142,14 @@ def _real_vocab_size(project: Project, requested: int) -> int:
     """How many tokens the tokenizer has that was imported, or trained for `requested` of them; else `requested`."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
-    recorded = files.read_json(project.tokenizer_meta)
+    if project.tokenizer_file.exists() and not project.tokenizer_meta.exists():  # imported, and as such up to date
+        try:
+            return Tokenizer.load(project.tokenizer_file).vocab_size
+        except TokenizerError:
+            return requested
+    recorded = files.read_json(project.tokenizer_meta) or {}
+    size = recorded.get("vocab_size")
+    if recorded.get("asked") != requested or not isinstance(size, int):
+        return requested
     here = files.read_json(project.tokenizer_file)
-    if not here:
-        return requested
-    if recorded is not None and recorded.get("fingerprint") == files.fingerprint(here):
-        size = recorded.get("vocab_size")
-        return size if recorded.get("asked") == requested and isinstance(size, int) else requested
-    try:
-        return Tokenizer.load(project.tokenizer_file).vocab_size
-    except TokenizerError:
-        return requested
+    return size if here and recorded.get("fingerprint") == files.fingerprint(here) else requested
