@@ -79,8 +79,9 @@ class DecisionLog:
         line = json.dumps({"v": VERSION, "step": step, "kind": kind, **values}, ensure_ascii=False).encode() + b"\n"
         if step <= self.last_step(kind) or self.full or len(line) > LONGEST or _RESERVED & set(values):
             raise ValueError(f"can't be recorded, after decisions up to step {self.last_step(kind)}: {line[:100]!r}")
+        files.require_folder(self._path.parent.parent)
         with files.translate_os_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)
             _append(self._path, line)
             files.flush_to_disk(self._path.parent)
         decision = _parsed(line)  # as a resumed run will read it
