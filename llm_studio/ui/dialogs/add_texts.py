@@ -47,7 +47,6 @@ class AddTextsDialog(QDialog):
         both.addLayout(self._make_look(), 3)
         inside.addLayout(both, 1)
         self.add = button(_("Add"), self, self._on_add, "primary")
-        self.add.setDefault(True)
         inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.add))
         self.files.rows.show_rows([(Cell(path.name, tip=str(path)), "") for path in self._paths])
         self.files.selectionModel().currentRowChanged.connect(self._show)

@@ -61,7 +61,6 @@ class NewProjectDialog(QDialog):
         inside.addLayout(row(self.open_existing, None))
         inside.addSpacing(8)
         self.make = button(_("Create the project"), self, self._create, "primary")
-        self.make.setDefault(True)
         inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.make))
         self.name.textChanged.connect(self._show_path)
         self.place.textChanged.connect(self._show_path)

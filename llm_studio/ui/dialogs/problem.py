@@ -110,7 +110,7 @@ class ProblemDialog(QDialog):
             buttons.addWidget(self.acts)
         inside.addSpacing(6)
         inside.addLayout(buttons)
-        close.setFocus()
+        (self.acts or close).setFocus()  # the default button: Enter presses the one that stands out
 
     @Slot()
     def _act(self) -> None:

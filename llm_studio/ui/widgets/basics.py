@@ -7,6 +7,7 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
+    QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -37,9 +38,14 @@ def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, sel
 
 def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = None, role: str = "",
            tip: str = "") -> QPushButton:  # fmt: skip
-    """A button; `role` "primary" (one a page), "danger", "small" or "link". `pressed` is a bound method."""
+    """A button; `role` "primary" (one a page), "danger", "small" or "link". `pressed` is a bound method.
+
+    In a dialog, Enter presses the button that has the focus, else the primary one.
+    """
     made = QPushButton(text, parent)
-    made.setAutoDefault(False)
+    is_in_dialog = isinstance(parent.window(), QDialog)
+    made.setAutoDefault(is_in_dialog)
+    made.setDefault(is_in_dialog and role == "primary")
     made.setCursor(Qt.CursorShape.PointingHandCursor)
     if role:
         set_role(made, role)

@@ -1,0 +1,118 @@
+"""Every dialog: Enter presses the button that stands out, or the one that has the focus."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from llm_studio.errors import DataError, StudioError
+from llm_studio.ui import dialogs
+from llm_studio.ui.dialogs.about import AboutDialog
+from llm_studio.ui.dialogs.add_texts import AddTextsDialog
+from llm_studio.ui.dialogs.cleaning import CleaningDialog
+from llm_studio.ui.dialogs.compare_runs import CompareRuns
+from llm_studio.ui.dialogs.hub import HubDialog
+from llm_studio.ui.dialogs.new_project import NewProjectDialog
+from llm_studio.ui.dialogs.notes import NotesDialog
+from llm_studio.ui.dialogs.problem import ProblemDialog
+from llm_studio.ui.dialogs.settings import SettingsDialog
+from llm_studio.ui.dialogs.statistics import StatisticsDialog
+from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
+from llm_studio.ui.preferences import Preferences
+
+MADE: list[Callable[[QWidget], QDialog]] = [
+    AboutDialog,
+    lambda parent: AddTextsDialog([Path("a.txt")], parent),
+    CleaningDialog,
+    lambda parent: CompareRuns([], parent),
+    lambda parent: HubDialog([], parent),
+    lambda parent: NewProjectDialog(Preferences(projects_folder=str(Path.cwd())), parent),
+    lambda parent: NotesDialog("Notes", ["one"], parent),
+    lambda parent: ProblemDialog(StudioError("The disk is full.", "Free some space."), parent),
+    lambda parent: ProblemDialog(DataError("No texts yet.", "", action="data"), parent),
+    lambda parent: ProblemDialog(ZeroDivisionError("division by zero"), parent),
+    lambda parent: SettingsDialog(Preferences(), parent),
+    StatisticsDialog,
+    WhatsNewDialog,
+]
+
+
+@pytest.fixture
+def parent(qtbot: QtBot) -> QWidget:
+    """A window for dialogs to belong to."""
+    made = QWidget()
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def shown(make: Callable[[QWidget], QDialog], parent: QWidget) -> QDialog:
+    dialog = make(parent)
+    dialog.open()
+    return dialog
+
+
+def test_every_dialog_is_among_those_tested_here(parent: QWidget) -> None:
+    modules = [
+        importlib.import_module(f"{dialogs.__name__}.{found.name}") for found in pkgutil.iter_modules(dialogs.__path__)
+    ]
+    there = {kind for module in modules for _name, kind in inspect.getmembers(module, inspect.isclass)
+             if issubclass(kind, QDialog) and kind.__module__ == module.__name__}  # fmt: skip
+    assert there == {type(make(parent)) for make in MADE}
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_enter_presses_the_button_that_stands_out(
+    make: Callable[[QWidget], QDialog], parent: QWidget, qtbot: QtBot
+) -> None:
+    dialog = shown(make, parent)
+    primary = next(made for made in dialog.findChildren(QPushButton) if made.property("role") == "primary")
+    assert primary.isDefault()
+    primary.clicked.disconnect()  # what it does is tested with each dialog
+    pressed: list[bool] = []
+    primary.clicked.connect(lambda: pressed.append(True))
+    primary.setEnabled(True)
+    if isinstance(dialog, HubDialog):  # it opens with the focus in the search, where Enter searches
+        dialog.catalogue.setFocus()
+    qtbot.keyClick(dialog.focusWidget() or dialog, Qt.Key.Key_Return)
+    assert pressed
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_enter_presses_another_button_once_the_focus_is_there(
+    make: Callable[[QWidget], QDialog], parent: QWidget, qtbot: QtBot
+) -> None:
+    dialog = shown(make, parent)
+    others = [made for made in dialog.findChildren(QPushButton)
+              if made.property("role") != "primary" and made.isVisible() and made.isEnabled()]  # fmt: skip
+    for other in others:
+        other.clicked.disconnect()
+        pressed: list[bool] = []
+        other.clicked.connect(lambda _checked=False, pressed=pressed: pressed.append(True))
+        other.setFocus()
+        qtbot.keyClick(other, Qt.Key.Key_Return)
+        assert pressed, other.text()
+
+
+@pytest.mark.parametrize("error", [StudioError("The disk is full.", "Free some space."), ZeroDivisionError("x")])
+def test_enter_closes_the_dialog_of_an_error(error: BaseException, parent: QWidget, qtbot: QtBot) -> None:
+    dialog = shown(lambda window: ProblemDialog(error, window), parent)
+    qtbot.keyClick(dialog.focusWidget() or dialog, Qt.Key.Key_Enter)
+    assert not dialog.isVisible()
+
+
+def test_enter_in_the_search_of_datasets_searches_and_downloads_nothing(parent: QWidget, qtbot: QtBot) -> None:
+    dialog = HubDialog([], parent)
+    dialog.open()
+    dialog.choice.download.setEnabled(True)
+    asked: list[str] = []
+    dialog.search_requested.connect(asked.append)
+    qtbot.keyClicks(dialog.words, "tales")
+    qtbot.keyClick(dialog.words, Qt.Key.Key_Return)
+    assert asked == ["tales"] and dialog.isVisible()
