@@ -3,12 +3,12 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QPushButton, QWidget
+from PySide6.QtCore import QFileInfo, Qt
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QFileIconProvider, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from llm_studio.errors import DataError, StudioError
@@ -24,7 +24,9 @@ from llm_studio.ui.dialogs.problem import ProblemDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
 from llm_studio.ui.dialogs.statistics import StatisticsDialog
 from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
+from llm_studio.ui.language import set_language
 from llm_studio.ui.preferences import Preferences
+from tests.ui.clipped import clipped
 
 MADE: list[Callable[[QWidget], QDialog]] = [
     AboutDialog,
@@ -93,11 +95,9 @@ def test_enter_presses_another_button_once_the_focus_is_there(
               if made.property("role") != "primary" and made.isVisible() and made.isEnabled()]  # fmt: skip
     for other in others:
         other.clicked.disconnect()
-        pressed: list[bool] = []
-        other.clicked.connect(lambda _checked=False, pressed=pressed: pressed.append(True))
         other.setFocus()
-        qtbot.keyClick(other, Qt.Key.Key_Return)
-        assert pressed, other.text()
+        with qtbot.waitSignal(other.clicked, timeout=1000):
+            qtbot.keyClick(other, Qt.Key.Key_Return)
 
 
 @pytest.mark.parametrize("error", [StudioError("The disk is full.", "Free some space."), ZeroDivisionError("x")])
@@ -116,3 +116,64 @@ def test_enter_in_the_search_of_datasets_searches_and_downloads_nothing(parent: 
     qtbot.keyClicks(dialog.words, "tales")
     qtbot.keyClick(dialog.words, Qt.Key.Key_Return)
     assert asked == ["tales"] and dialog.isVisible()
+
+
+@pytest.fixture(params=["fr", "en"])
+def language(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each language of the window."""
+    set_language(request.param)
+    yield request.param
+    set_language("en")
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_no_text_of_a_dialog_is_cut_off(
+    make: Callable[[QWidget], QDialog], language: str, parent: QWidget, qtbot: QtBot
+) -> None:
+    dialog = shown(make, parent)
+    qtbot.waitUntil(lambda: clipped(dialog) == [])
+
+
+@pytest.mark.parametrize("name", ["full", "file/inside", "a long name " * 12])
+def test_a_problem_of_a_new_project_is_read_whole_and_squeezes_no_field(
+    name: str, language: str, parent: QWidget, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "novel.txt").write_text("mine")
+    (tmp_path / "file").write_text("not a folder")
+    dialog = NewProjectDialog(Preferences(projects_folder=str(tmp_path)), parent)
+    dialog.open()
+    QApplication.processEvents()
+    before = dialog.name.height()
+    folder, _slash, last = name.rpartition("/")
+    dialog.place.setText(str(tmp_path / folder / ("deep/" * 40 if len(last) > 50 else "")))
+    dialog.name.setText(last)
+    dialog.make.click()
+    assert any(text.isVisible() and text.property("role") == "bad" for text in dialog.findChildren(QLabel))
+    qtbot.waitUntil(lambda: clipped(dialog) == [])
+    assert dialog.name.height() == before == dialog.place.height()
+
+
+@pytest.mark.parametrize("mode", [QFileDialog.FileMode.Directory, QFileDialog.FileMode.ExistingFiles])
+def test_a_dialog_of_qt_says_nothing_in_english_in_french(mode: QFileDialog.FileMode, parent: QWidget) -> None:
+    """The texts that Qt shows are those of its source: two of them were missing in its own catalogue."""
+    said: dict[str, list[str]] = {}
+    for language in ("en", "fr"):
+        set_language(language)
+        chooser = QFileDialog(parent, "–")
+        chooser.setFileMode(mode)
+        chooser.show()
+        QApplication.processEvents()
+        said[language] = [made.text() for kind in (QLabel, QPushButton) for made in chooser.findChildren(kind)]
+    set_language("en")
+    assert len(said["en"]) == len(said["fr"]) > 4
+    assert not set(said["en"]) & set(said["fr"]) - {""}
+
+
+def test_the_kinds_of_files_are_named_in_french_in_the_dialog_of_qt(tmp_path: Path, application: QApplication) -> None:
+    (tmp_path / "novel.epub").write_text("x")
+    set_language("fr")
+    provider = QFileIconProvider()
+    kinds = [provider.type(QFileInfo(str(path))) for path in (tmp_path, tmp_path / "novel.epub")]
+    set_language("en")
+    assert kinds[0] == "Dossier" and "File" not in kinds[1]

@@ -13,6 +13,7 @@ from llm_studio.errors import StudioError
 from llm_studio.i18n import _
 from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.fit_contents import FitContents
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
@@ -32,6 +33,7 @@ class NewProjectDialog(QDialog):
         self.setWindowTitle(_("New project"))
         self.setMinimumWidth(480)
         self._folder = preferences.folder_for_projects()
+        FitContents(self)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(20, 18, 20, 16)
         inside.setSpacing(8)
