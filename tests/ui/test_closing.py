@@ -11,7 +11,10 @@ from PySide6.QtWidgets import QMessageBox
 
 from llm_studio.errors import StorageError
 from llm_studio.jobs import Job
+from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.tasks import BackgroundJob, Query
+from llm_studio.ui.window.start_page import StartPage
+from llm_studio.workflows.projects import new_project
 from tests.ui.driver import LONG, Driver
 
 
@@ -153,3 +156,31 @@ def test_a_log_off_saves_at_once_and_asks_nothing(opened: Driver) -> None:
     assert saved and opened.session.project is not None
     assert opened.session.project.settings().training.seed == 4321
     assert opened.window.close() and opened.window.closing.question is None
+
+
+def test_a_new_project_is_asked_about_before_anything_of_it_is_there(opened: Driver, tmp_path: Path) -> None:
+    root = opened.session.project.root
+    opened.session.start(BackgroundJob("training", until_stopped(), "Training"))
+    opened.window.closing.new_project()
+    dialog = opened.dialog(NewProjectDialog)
+    dialog.name.setText("another")
+    for answer in ("Stay in this project", "Save, stop and change project"):
+        opened.click("Create the project", dialog)
+        question = opened.dialog(QMessageBox)
+        assert not (tmp_path / "projects").exists(), "nothing is created before the answer"
+        opened.click(answer, question)
+        if answer.startswith("Stay"):
+            assert dialog.isVisible() and opened.session.is_running("training")
+            assert opened.session.project.root == root
+    opened.qtbot.waitUntil(lambda: opened.session.project.root == tmp_path / "projects" / "another", timeout=LONG)
+    opened.settle()
+    assert opened.window.preferences.recent[0] == str(tmp_path / "projects" / "another")
+    assert opened.window.closing.question is None, "it is asked once"
+
+
+def test_an_example_that_isnt_opened_is_among_the_recent_projects(opened: Driver, tmp_path: Path) -> None:
+    made = new_project(tmp_path / "example", "nano", "en")
+    opened.session.start(BackgroundJob("training", until_stopped(), "Training"))
+    opened.session.start(BackgroundJob(StartPage.EXAMPLE, lambda job: made, "Example"))
+    opened.click("Stay in this project", opened.dialog(QMessageBox))
+    assert str(made.root) in opened.window.preferences.recent

@@ -34,7 +34,7 @@ MADE: list[Callable[[QWidget], QDialog]] = [
     CleaningDialog,
     lambda parent: CompareRuns([], parent),
     lambda parent: HubDialog([], parent),
-    lambda parent: NewProjectDialog(Preferences(projects_folder=str(Path.cwd())), parent),
+    lambda parent: NewProjectDialog(Preferences(projects_folder=str(Path.cwd())), lambda then: then(), parent),
     lambda parent: NotesDialog("Notes", ["one"], parent),
     lambda parent: ProblemDialog(StudioError("The disk is full.", "Free some space."), parent),
     lambda parent: ProblemDialog(DataError("No texts yet.", "", action="data"), parent),
@@ -141,7 +141,7 @@ def test_a_problem_of_a_new_project_is_read_whole_and_squeezes_no_field(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "novel.txt").write_text("mine")
     (tmp_path / "file").write_text("not a folder")
-    dialog = NewProjectDialog(Preferences(projects_folder=str(tmp_path)), parent)
+    dialog = NewProjectDialog(Preferences(projects_folder=str(tmp_path)), lambda then: then(), parent)
     dialog.open()
     QApplication.processEvents()
     before = dialog.name.height()

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,16 @@ class NewProjectDialog(QDialog):
     """Makes the project when its button is pressed. A problem is shown in the dialog, and nothing typed is lost."""
 
     made = Signal(object)
-    """The new project, or the one that was in the folder already, to be opened."""
+    """The new project."""
+    found = Signal(object)
+    """The project that was in the folder already, to be opened."""
 
-    def __init__(self, preferences: Preferences, parent: QWidget) -> None:
+    def __init__(
+        self, preferences: Preferences, ask_to_leave: Callable[[Callable[[], None]], None], parent: QWidget
+    ) -> None:
+        """`ask_to_leave` calls what it is given once the user agrees to leave the open project."""
         super().__init__(parent)
+        self._ask_to_leave = ask_to_leave
         self.setWindowTitle(_("New project"))
         self.setMinimumWidth(480)
         self._folder = preferences.folder_for_projects()
@@ -89,6 +96,10 @@ class NewProjectDialog(QDialog):
 
     @Slot()
     def _create(self) -> None:
+        """Ask about running jobs before anything is created: whoever stays in the open project leaves nothing."""
+        self._ask_to_leave(self._make)
+
+    def _make(self) -> None:
         from llm_studio.workflows.projects import new_project
 
         try:
@@ -116,7 +127,7 @@ class NewProjectDialog(QDialog):
             self._show_path()
             return
         self.accept()
-        self.made.emit(project)
+        self.found.emit(project)
 
 
 def _free_name(folder: Path) -> str:

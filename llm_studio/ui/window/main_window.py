@@ -126,6 +126,9 @@ class MainWindow(QMainWindow):
             if result.problem:
                 self.shell.say(Toast(result.problem))
         elif key == StartPage.EXAMPLE:
+            self.preferences.remember_project(result.root)  # listed also where the user stays in another project
+            self.preferences.save()
+            self.shell.start_page.refresh()
             self.closing.open_project(result)
             self.go_to(tabs.TRAINING.name)
 
