@@ -159,7 +159,11 @@ def test_a_log_off_saves_at_once_and_asks_nothing(opened: Driver) -> None:
 
 
 def test_a_new_project_is_asked_about_before_anything_of_it_is_there(opened: Driver, tmp_path: Path) -> None:
-    root = opened.session.project.root
+    def root() -> Path:
+        assert opened.session.project is not None
+        return opened.session.project.root
+
+    before, created = root(), tmp_path / "projects" / "another"
     opened.session.start(BackgroundJob("training", until_stopped(), "Training"))
     opened.window.closing.new_project()
     dialog = opened.dialog(NewProjectDialog)
@@ -171,10 +175,10 @@ def test_a_new_project_is_asked_about_before_anything_of_it_is_there(opened: Dri
         opened.click(answer, question)
         if answer.startswith("Stay"):
             assert dialog.isVisible() and opened.session.is_running("training")
-            assert opened.session.project.root == root
-    opened.qtbot.waitUntil(lambda: opened.session.project.root == tmp_path / "projects" / "another", timeout=LONG)
+            assert root() == before
+    opened.qtbot.waitUntil(lambda: root() == created, timeout=LONG)
     opened.settle()
-    assert opened.window.preferences.recent[0] == str(tmp_path / "projects" / "another")
+    assert opened.window.preferences.recent[0] == str(created)
     assert opened.window.closing.question is None, "it is asked once"
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import pkgutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +35,9 @@ MADE: list[Callable[[QWidget], QDialog]] = [
     CleaningDialog,
     lambda parent: CompareRuns([], parent),
     lambda parent: HubDialog([], parent),
-    lambda parent: NewProjectDialog(Preferences(projects_folder=str(Path.cwd())), lambda then: then(), parent),
+    lambda parent: NewProjectDialog(
+        Preferences(projects_folder=str(Path(os.devnull) / "projects")), lambda then: then(), parent
+    ),
     lambda parent: NotesDialog("Notes", ["one"], parent),
     lambda parent: ProblemDialog(StudioError("The disk is full.", "Free some space."), parent),
     lambda parent: ProblemDialog(DataError("No texts yet.", "", action="data"), parent),
