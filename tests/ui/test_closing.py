@@ -158,7 +158,7 @@ def test_a_log_off_saves_at_once_and_asks_nothing(opened: Driver) -> None:
     assert opened.window.close() and opened.window.closing.question is None
 
 
-def test_a_new_project_is_asked_about_before_anything_of_it_is_there(opened: Driver, tmp_path: Path) -> None:
+def test_the_question_about_a_running_job_comes_before_a_new_project_is_created(opened: Driver, tmp_path: Path) -> None:
     def root() -> Path:
         assert opened.session.project is not None
         return opened.session.project.root
@@ -179,7 +179,7 @@ def test_a_new_project_is_asked_about_before_anything_of_it_is_there(opened: Dri
     opened.qtbot.waitUntil(lambda: root() == created, timeout=LONG)
     opened.settle()
     assert opened.window.preferences.recent[0] == str(created)
-    assert opened.window.closing.question is None, "it is asked once"
+    assert opened.window.closing.question is None, "there is one question only"
 
 
 def test_an_example_that_isnt_opened_is_among_the_recent_projects(opened: Driver, tmp_path: Path) -> None:

@@ -114,11 +114,11 @@ def test_enter_in_the_search_of_datasets_searches_and_downloads_nothing(parent: 
     dialog = HubDialog([], parent)
     dialog.open()
     dialog.choice.download.setEnabled(True)
-    asked: list[str] = []
-    dialog.search_requested.connect(asked.append)
+    searched: list[str] = []
+    dialog.search_requested.connect(searched.append)
     qtbot.keyClicks(dialog.words, "tales")
     qtbot.keyClick(dialog.words, Qt.Key.Key_Return)
-    assert asked == ["tales"] and dialog.isVisible()
+    assert searched == ["tales"] and dialog.isVisible()
 
 
 @pytest.fixture(params=["fr", "en"])

@@ -238,6 +238,10 @@ class Segmented(QFrame):
         self._buttons[key].setEnabled(enabled)
         self._buttons[key].setToolTip(tip)
 
+    def show_choice(self, key: str, shown: bool) -> None:
+        """Whether a choice is offered."""
+        self._buttons[key].setVisible(shown)
+
     def _on_click(self, clicked: QPushButton) -> None:
         self.chosen.emit(next(key for key, made in self._buttons.items() if made is clicked))
 

@@ -7,11 +7,12 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _, ngettext, number
+from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import button, icon_button, label, row
 from llm_studio.ui.widgets.tinted_text import TintedText
+from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.chats import Chat, Token, Turn
@@ -24,6 +25,14 @@ _BUBBLE = 36
 
 _NARROW = 560
 """Pixels of a card under which figures and buttons don't fit into one line."""
+
+
+_NOTES = {
+    chats.PROMPT_CUT: N_("What you wrote is longer than the context of the model: it read only the end."),
+    chats.ENDED: N_("The model ended the text at once. Write another beginning, or try again with another seed."),
+    chats.REPEATED: N_("The model repeats itself: raise the temperature or the repetition penalty."),
+    chats.LIMIT: N_("The maximum length was reached before the text ended: “Continue” writes more."),
+}
 
 
 class TurnView(QWidget):
@@ -53,6 +62,8 @@ class TurnView(QWidget):
         self.text = TintedText(self._card, _("What the model wrote"))
         self.text.set_tinted(tinted)
         content.addWidget(self.text)
+        self._notes = label("", self._card, "caption", wrap=True)
+        content.addWidget(self._notes)
         self._figures = label("", self._card, "caption")
         self._make_actions()
         content.addLayout(self._line_of_actions())
@@ -103,6 +114,7 @@ class TurnView(QWidget):
         speed = _("{rate} tok/s").format(rate=number(turn.count / turn.seconds if turn.seconds else 0))
         seed = _("seed {seed}").format(seed=turn.seed)
         self._figures.setText(f"{count} · {speed} · {seed}  ")
+        self._notes.setText("\n".join(_(_NOTES[note]) for note in turn.notes if note in _NOTES))
         self._figures.setToolTip(_("Written by {model}").format(model=turn.model) if turn.model else "")
         put_icon(self._star, "star-fill" if turn.favourite else "star", "accent" if turn.favourite else "muted")
         self._star.setChecked(turn.favourite)
@@ -140,6 +152,7 @@ class TurnView(QWidget):
             part.setVisible(done)
         self._again.setVisible(done and self._last)
         self._more.setVisible(done and self._last)
+        self._notes.setVisible(done and bool(self._notes.text()))
         self._branch.setVisible(done and not self._last)
 
     def fit(self, width: int) -> None:
