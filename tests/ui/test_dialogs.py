@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QFileIconProvi
 from pytestqt.qtbot import QtBot
 
 from llm_studio.errors import DataError, StudioError
+from llm_studio.jobs import Job
 from llm_studio.ui import dialogs
 from llm_studio.ui.dialogs.about import AboutDialog
 from llm_studio.ui.dialogs.add_texts import AddTextsDialog
@@ -27,6 +28,7 @@ from llm_studio.ui.dialogs.statistics import StatisticsDialog
 from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
 from llm_studio.ui.language import set_language
 from llm_studio.ui.preferences import Preferences
+from llm_studio.workflows.data import sources
 from tests.ui.clipped import clipped
 
 MADE: list[Callable[[QWidget], QDialog]] = [
@@ -180,3 +182,20 @@ def test_the_kinds_of_files_are_named_in_french_in_the_dialog_of_qt(tmp_path: Pa
     kinds = [provider.type(QFileInfo(str(path))) for path in (tmp_path, tmp_path / "novel.epub")]
     set_language("en")
     assert kinds[0] == "Dossier" and "File" not in kinds[1]
+
+
+def test_a_mixed_folder_is_shown_with_all_its_kinds_and_encodings(parent: QWidget, tmp_path: Path) -> None:
+    for name, content in {
+        "a.csv": "text\n" + "One row.\n" * 20,
+        "b.txt": "Plain text.",
+        "c.html": "<p>A page.</p>",
+    }.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "d.txt").write_bytes(("L'été à l'école, déjà fêté. " * 30).encode("cp1252"))
+    dialog = AddTextsDialog([tmp_path], parent)
+    dialog.open()
+    dialog.show_look(tmp_path, sources.look(tmp_path, Job()))
+    shown = dialog.preview.toPlainText()
+    assert all(text in shown for text in ("a.csv", "One row.", "b.txt", "Plain text.", "c.html", "A page.", "d.txt"))
+    facts = dialog.facts.text()
+    assert "4 readable files" in facts and "2 .txt" in facts and "Windows-1252 (1)" in facts
