@@ -184,6 +184,12 @@ def write(project: Project, chat: Chat) -> Chat:
     return chat
 
 
+def save_text(chat: Chat, path: Path) -> Path:
+    """Save what a chat says as a plain text. Raises StorageError."""
+    files.write_text(path, chat.text.strip() + "\n")
+    return path
+
+
 def delete(project: Project, chat_id: str) -> Chat:
     """Delete a chat and return it: writing it again undoes the deletion.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.ui.icons import put_icon
@@ -193,6 +193,7 @@ class ChatView(QScrollArea):
     edit_requested = Signal(int)
     branch_requested = Signal(int)
     star_toggled = Signal(int)
+    beginning_chosen = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -207,11 +208,15 @@ class ChatView(QScrollArea):
         self._inside = QVBoxLayout(self._content)
         self._inside.setContentsMargins(0, 4, 4, 4)
         self._inside.setSpacing(GAP)
-        self._hint = label("", self._content, "muted", wrap=True)
-        self.expect(False)
-        self._inside.addWidget(self._hint)
-        self._inside.addStretch(1)
         self.views: list[TurnView] = []
+        self._hint = label("", self._content, "muted", wrap=True)
+        self._inside.addWidget(self._hint)
+        self._beginnings = QWidget(self._content)
+        self._beginnings.setLayout(column := QVBoxLayout())
+        column.setContentsMargins(0, 0, 0, 0)
+        self._inside.addWidget(self._beginnings)
+        self.expect(False)
+        self._inside.addStretch(1)
         self._tinted = False
         self._at_end = True
         bar = self.verticalScrollBar()
@@ -221,11 +226,34 @@ class ChatView(QScrollArea):
     @Slot(bool)
     def expect(self, question: bool) -> None:
         """Say what an empty chat begins with."""
+        self._takes_beginnings = not question
+        self._show_hint()
         self._hint.setText(
             _("This model was trained on conversations: ask it something below.") if question
             else _("Write the beginning of a text below and the model continues it. If you write nothing, it starts"
                    " on its own.")
         )  # fmt: skip
+
+    def show_beginnings(self, texts: Sequence[str]) -> None:
+        """Offer these beginnings of a text in an empty chat."""
+        layout = self._beginnings.layout()
+        if layout is None or [made.text() for made in self._beginnings.findChildren(QPushButton)] == list(texts):
+            return
+        while (item := layout.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.setParent(None)
+                old.deleteLater()
+        for text in texts:
+            made = button(text, self._beginnings, role="small", tip=_("Begin with these words"))
+            made.clicked.connect(self._on_beginning)
+            made.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+            layout.addWidget(made)
+
+    @Slot()
+    def _on_beginning(self) -> None:
+        chosen = self.sender()
+        if isinstance(chosen, QPushButton):
+            self.beginning_chosen.emit(chosen.text())
 
     def show_chat(self, chat: "Chat") -> None:
         """Show a chat; the turns that are on the screen already stay as they are."""
@@ -287,7 +315,11 @@ class ChatView(QScrollArea):
     def _mark_last(self) -> None:
         for index, view in enumerate(self.views):
             view.set_last(index == len(self.views) - 1)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
         self._hint.setVisible(not self.views)
+        self._beginnings.setVisible(not self.views and self._takes_beginnings)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """The turns take their share of the width."""

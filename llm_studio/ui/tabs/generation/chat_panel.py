@@ -155,8 +155,7 @@ class ChatPanel(Card):
         if shows:
             self.chat, self.editing = chat, editing
             self.show_chat(chat)
-        self.box.setPlainText(text)
-        self.box.moveCursor(QTextCursor.MoveOperation.End)
+        self.box.start_with(text)
         self.glued = glued
         return shows
 
@@ -249,9 +248,7 @@ class ChatPanel(Card):
         self.editing = index
         self._show_state()
         self.asking.follow(self.chat.turns[index])
-        self.box.setPlainText(self.chat.turns[index].prompt.strip(" ").removeprefix(chats.NEW_TEXT))
-        self.box.moveCursor(QTextCursor.MoveOperation.End)
-        self.box.setFocus()
+        self.box.begin(self.chat.turns[index].prompt.strip(" ").removeprefix(chats.NEW_TEXT))
 
     @Slot()
     def cancel_editing(self) -> None:
