@@ -5,15 +5,26 @@ import inspect
 import os
 import pkgutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QFileInfo, Qt
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QFileIconProvider, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialog,
+    QFileDialog,
+    QFileIconProvider,
+    QInputDialog,
+    QLabel,
+    QPushButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from llm_studio.errors import DataError, StudioError
 from llm_studio.jobs import Job
+from llm_studio.project import Project
 from llm_studio.ui import dialogs
 from llm_studio.ui.dialogs.about import AboutDialog
 from llm_studio.ui.dialogs.add_texts import AddTextsDialog
@@ -28,7 +39,10 @@ from llm_studio.ui.dialogs.statistics import StatisticsDialog
 from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
 from llm_studio.ui.language import set_language
 from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.workflows.data import sources
+from llm_studio.workflows.training import runs
+from llm_studio.workflows.training.train import train
 from tests.ui.clipped import clipped
 
 MADE: list[Callable[[QWidget], QDialog]] = [
@@ -199,3 +213,19 @@ def test_a_mixed_folder_is_shown_with_all_its_kinds_and_encodings(parent: QWidge
     assert all(text in shown for text in ("a.csv", "One row.", "b.txt", "Plain text.", "c.html", "A page.", "d.txt"))
     facts = dialog.facts.text()
     assert "4 readable files" in facts and "2 .txt" in facts and "Windows-1252 (1)" in facts
+
+
+def test_keeping_on_training_is_requested_with_an_estimate_and_without_stock_icons(
+    parent: QWidget, qtbot: QtBot, project: Project
+) -> None:
+    train(project, Job(), run="run-1")
+    run = replace(runs.read(project, "run-1"), step=100, seconds=50.0)
+    panel = RunsPanel(parent)
+    panel.ask_for_more_steps(run)
+    dialog = panel.findChild(QInputDialog)
+    assert isinstance(dialog, QInputDialog)
+    assert "takes about 50 s" in dialog.labelText()
+    dialog.setIntValue(400)
+    assert "takes about 3 min 20 s" in dialog.labelText()
+    assert all(made.icon().isNull() for made in dialog.findChildren(QPushButton))
+    dialog.reject()
