@@ -167,8 +167,9 @@ def _facts(seen: "Inspection") -> str:
 
 def _encodings(seen: "Inspection") -> str:
     """The encodings of the files that were looked at, the most frequent first."""
-    if len(seen.encodings) < 2:
-        return _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
+    if len(seen.encodings) < 2:  # that of some files says nothing about the others
+        alike = seen.encoding if sum(count for _name, count in seen.encodings) == seen.files else ""
+        return _("{text} (guessed)").format(text=alike) if alike and seen.encoding_guessed else alike
     return ", ".join(f"{name} ({number(count)})" for name, count in seen.encodings)
 
 

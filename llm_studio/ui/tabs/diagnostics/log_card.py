@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from llm_studio.i18n import _
 from llm_studio.ui.desktop import open_log_folder
 from llm_studio.ui.theme import font, set_role
-from llm_studio.ui.widgets.basics import Card, button
+from llm_studio.ui.widgets.basics import Card, button, row
 
 _HEIGHT = 180
 
@@ -18,7 +18,6 @@ class LogCard(Card):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("The program's log"))
-        self.head.addWidget(button(_("Open the log's folder"), self, open_log_folder, "small"))
         self.text = QPlainTextEdit(self)
         self.text.setReadOnly(True)
         self.text.setTabChangesFocus(True)
@@ -29,6 +28,7 @@ class LogCard(Card):
         self.text.setMinimumHeight(_HEIGHT)
         set_role(self.text, "sunken")
         self.content.addWidget(self.text)
+        self.content.addLayout(row(button(_("Open the log's folder"), self, open_log_folder, "small"), None))
 
     @Slot(object)
     def show_lines(self, lines: Sequence[str]) -> None:
