@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from llm_studio import __version__
+from llm_studio.openmp import wait_briefly
 from llm_studio.paths import data_folder, log_folder
 
 _CRASH_BYTES = 1_000_000
@@ -21,9 +22,7 @@ def main() -> None:
     _give_output()
     _report_crashes(to_file=to_window)
     multiprocessing.freeze_support()  # in a frozen program, a process that trains a tokenizer starts here and ends here
-    # torch's threads (Linux) wait for each other in busy loops. Short ones: beside any other busy program, a
-    # training with the default was seven times slower, and alone it is as fast. OpenMP reads this at torch's import.
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+    wait_briefly()  # before anything imports torch
     if arguments[:1] == ["--try-torch"] and len(arguments) == 3:
         sys.exit(_try_torch(*arguments[1:]))
     if (data_folder() / "torch" / "pack.json").exists():

@@ -210,6 +210,16 @@ def folder_size(path: Path) -> int:
     return total
 
 
+def require_folder(path: Path) -> None:
+    """Raise StorageError unless there is a folder at `path`: what is made below it would be found by nobody."""
+    if not path.is_dir():
+        raise StorageError(
+            _("The folder {path} is gone.").format(path=path),
+            _("It was moved, renamed or deleted. Give it its old name, or open the project where it is now: its runs"
+              " resume from their last checkpoint."),
+        )  # fmt: skip
+
+
 def require_space(folder: Path, needed: int) -> None:
     """Raise DiskFullError unless `needed` bytes are free where `folder` is."""
     free = shutil.disk_usage(folder).free

@@ -56,6 +56,11 @@ def _(message: str) -> str:
     return _catalogue.gettext(message)
 
 
+def translated(message: str) -> str:
+    """A message marked with `N_`, in the user's language; any other text as it is."""
+    return _catalogue.gettext(message) if message else ""  # the translation of "" is the catalogue's head
+
+
 def ngettext(one: str, many: str, count: int) -> str:
     """`one` or `many`, by the plural rule of the user's language. The caller fills in the count."""
     return _catalogue.ngettext(one, many, count)

@@ -10,9 +10,10 @@ import hypothesis
 import pytest
 
 from llm_studio import i18n
+from llm_studio.openmp import wait_briefly
 from llm_studio.project import Project
 
-os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # as the program does, before torch is imported
+wait_briefly()  # as the program does, before torch is imported
 
 
 def _keep_to_own_cores() -> None:

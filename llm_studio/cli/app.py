@@ -20,6 +20,7 @@ from llm_studio.cli.commands import (
     hub,
     look,
     machine,
+    make,
     project,
     quickstart,
     runs,
@@ -38,8 +39,8 @@ from llm_studio.paths import resource
 __all__ = ["DONE", "INTERRUPTED", "PROBLEM", "WRONG_USAGE", "build_app", "main"]
 
 COMMANDS = (
-    project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, evaluate, generate, export,
-    machine, quickstart,
+    make, project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, evaluate, generate,
+    export, machine, quickstart,
 )  # fmt: skip
 """The modules with commands, in the order of the help."""
 

@@ -5,7 +5,8 @@ generation continues: what came before is forgotten, and the cost of reading aga
 instead of at each token.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+import contextlib
+from collections.abc import Collection, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,10 @@ from llm_studio.config import GenerationSettings
 from llm_studio.inference.sampling import distribution, draw, make_generator
 from llm_studio.model.cache import KeyValueCache
 from llm_studio.model.transformer import Transformer
+
+PARAMETERS_PER_THREAD = 4_000_000
+"""Parameters, times the tokens read at once, that are worth a processor thread: with less to do, threads wait for each
+other longer than they work, and each one more can be delayed by other programs."""
 
 
 class Reader:
@@ -30,6 +35,7 @@ class Reader:
         self.device = weight.device
         self.cache = KeyValueCache(model.settings, 1, self.length, weight.device, weight.dtype)
         self.context: list[int] = []
+        self._parameters = model.parameter_count()
 
     def read(self, ids: Sequence[int]) -> Tensor:
         """Read `ids` (at least one) after the context and return the logits (V,), float32, of the next token."""
@@ -40,9 +46,20 @@ class Reader:
             keep = self.length if not self.context else max(self.length // 2, 1)
             self.cache.clear()
             self.context, new = [], everything[-keep:]
-        logits = next_token_logits(self.model, new, self.cache)
+        with self._threads(len(new)):
+            logits = next_token_logits(self.model, new, self.cache)
         self.context += new
         return logits
+
+    @contextlib.contextmanager
+    def _threads(self, tokens: int) -> Generator[None]:
+        """As many processor threads as reading so many tokens at once keeps busy."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(max(1, min(before, self._parameters * tokens // PARAMETERS_PER_THREAD)))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @torch.inference_mode()

@@ -137,6 +137,7 @@ def save(
 
     began = time.perf_counter()
     path = folder(run, state.step)
+    files.require_folder(run.parent)
     with files.translate_os_errors(run):
         run.mkdir(exist_ok=True)  # it may have been renamed by hand
     _make_room(run, _SPARE_BYTES + tensors.size_of(weights) + tensors.size_of(moments), needed)

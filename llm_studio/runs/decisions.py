@@ -1,82 +1,134 @@
-"""The decisions of the clock in a run: a journal in its folder, one line of JSON for each.
+"""What the clock decides in a run and its weights depend on: decisions.jsonl in its folder.
 
-    decisions.jsonl    {"v": 1, "kind": "horizon", "step": 120, ...}
-
-What the clock decides and weights depend on (when the run ends, how many threads compute) can't be computed again. It
-is written down, and on the disk, before it is used, and never cut back: a run that is resumed from an earlier
-checkpoint takes the same decisions at the same steps.
+How fast a machine is at a moment can't be repeated. So whatever is decided by it is written down, with its step, before
+it is used: a run that was killed and resumed finds the decision when it reaches that step again, and ends with the very
+same weights. The file only grows: no resume and no rollback cuts it.
 """
 
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from llm_studio import files
 
-VERSION = 1
 FILE = "decisions.jsonl"
-_LONGEST_LINE = 4_000
-_LARGEST = 50_000_000
-"""Bytes that are read at most: more than any run writes."""
+VERSION = 1
+MOST = 20_000
+"""Decisions of one run."""
+LONGEST = 4096
+"""Bytes of a line."""
+_RESERVED = {"v", "step", "kind"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Made after `step` steps, and used from the next one on. `values` by name are what JSON can hold."""
+
+    step: int
+    kind: str
+    values: dict[str, Any]
 
 
 class DecisionLog:
-    """The journal of the run in `folder`."""
+    """The decisions of the run in `folder`, those of earlier sessions included. Used from one thread.
+
+    A run decides only at steps that it does for the first time: after a rollback, not before it is past the step where
+    it diverged.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        self._decisions = _read(self.path)
+        self._path = folder / FILE
+        self._decisions = list(islice(_read(self._path), MOST))
 
-    def of_kind(self, kind: str) -> dict[int, dict[str, Any]]:
-        """The decisions of a kind by step, the last one of each."""
-        return {entry["step"]: entry for entry in self._decisions if entry["kind"] == kind}
+    @property
+    def full(self) -> bool:
+        """Whether nothing more can be recorded, so that nothing more may be decided."""
+        return len(self._decisions) >= MOST
 
-    def append(self, kind: str, step: int, **values: Any) -> None:
-        """Write a decision that was made after `step` steps. On return it is on the disk. Raises StorageError."""
-        entry = {"v": VERSION, "kind": kind, "step": step, **values}
-        line = json.dumps(entry).encode() + b"\n"
-        with files.translate_os_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab") as file:
-                whole = os.fstat(file.fileno()).st_size
-                try:
-                    file.write(line if _ends_a_line(self.path) else b"\n" + line)
-                    file.flush()
-                    os.fsync(file.fileno())
-                except OSError:  # half a line would be no decision, but the next one would be joined to it
-                    file.truncate(whole)
-                    raise
-        self._decisions.append(entry)
+    def of_kind(self, kind: str) -> dict[int, Decision]:
+        """All decisions of this kind, by step."""
+        return {decision.step: decision for decision in self._decisions if decision.kind == kind}
+
+    def latest(self, kind: str, step: int) -> Decision | None:
+        """The decision of this kind that holds after `step` steps: the last one made at that step or before."""
+        made = [decision for decision in self._decisions if decision.kind == kind and decision.step <= step]
+        return max(made, key=lambda decision: decision.step, default=None)
+
+    def made_at(self, kind: str, step: int) -> Decision | None:
+        """The decision of this kind made after exactly `step` steps, which a resumed run repeats."""
+        found = self.latest(kind, step)
+        return found if found and found.step == step else None
+
+    def last_step(self, kind: str) -> int:
+        """The step of the last decision of this kind; -1 where there is none.
+
+        It may lie ahead of a resumed run, which decides nothing of this kind by the clock before it is past it.
+        """
+        return max((decision.step for decision in self._decisions if decision.kind == kind), default=-1)
+
+    def record(self, step: int, kind: str, **values: Any) -> Decision:
+        """Write down a decision. When this returns, it is on the disk and may be used.
+
+        Raises StorageError where the disk refuses it, and ValueError where this kind is already decided up to `step`,
+        the log is full, or the line too long. Nothing is decided then.
+        """
+        line = json.dumps({"v": VERSION, "step": step, "kind": kind, **values}, ensure_ascii=False).encode() + b"\n"
+        if step <= self.last_step(kind) or self.full or len(line) > LONGEST or _RESERVED & set(values):
+            raise ValueError(f"can't be recorded, after decisions up to step {self.last_step(kind)}: {line[:100]!r}")
+        files.require_folder(self._path.parent.parent)
+        with files.translate_os_errors(self._path):
+            self._path.parent.mkdir(exist_ok=True)
+            _append(self._path, line)
+            files.flush_to_disk(self._path.parent)
+        decision = _parsed(line)  # as a resumed run will read it
+        assert decision
+        self._decisions.append(decision)
+        return decision
 
 
-def _ends_a_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if not size:
-            return True
-        file.seek(size - 1)
-        return file.read(1) == b"\n"
+def _append(path: Path, line: bytes) -> None:
+    """Append a line and wait until it is on the disk. Where that fails, the file is as it was before."""
+    with path.open("a+b", buffering=0) as log:
+        end = log.seek(0, os.SEEK_END)
+        rest = _missing_break(log, end) + line
+        try:
+            while rest:
+                rest = rest[log.write(rest) :]
+            os.fsync(log.fileno())
+        except OSError:
+            log.truncate(end)
+            raise
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    """The decisions in a journal; lines that are damaged are left out, as the last one after a crash."""
+def _missing_break(log: IO[bytes], end: int) -> bytes:
+    """The line break that is missing at the end, where a crash tore the last line."""
+    log.seek(max(0, end - 1))
+    return b"\n" if log.read(1) not in (b"", b"\n") else b""
+
+
+def _read(path: Path) -> Iterator[Decision]:
+    """The decisions in a file. A line that a crash tore is none, as it was never used."""
+    if not path.exists():
+        return
+    with files.translate_os_errors(path), path.open("rb") as log:
+        lines = log.read(MOST * LONGEST).splitlines()
+    for line in lines:
+        if decision := _parsed(line):
+            yield decision
+
+
+def _parsed(line: bytes) -> Decision | None:
+    """The decision in a line; None where there is none."""
     try:
-        with path.open("rb") as file:
-            lines = file.read(_LARGEST).split(b"\n")
-    except OSError:
-        return []
-    return [entry for entry in map(_parsed, lines) if entry is not None]
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    if not line or len(line) > _LONGEST_LINE:
+        record = json.loads(line.decode())
+    except ValueError:
         return None
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(entry, dict) or entry.get("v") != VERSION:
-        return None
-    known = isinstance(entry.get("kind"), str) and type(entry.get("step")) is int and entry["step"] >= 0
-    return entry if known else None
+    match record:
+        case {"step": int(step), "kind": str(kind), **values}:
+            return Decision(step, kind, {str(name): value for name, value in values.items() if name != "v"})
+        case _:
+            return None

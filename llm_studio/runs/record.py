@@ -2,6 +2,7 @@
 
 import datetime
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ class Run:
     def best_bits_per_byte(self) -> float | None:
         """The lowest validation loss in bits per byte, which compares across vocabularies."""
         return bits_per_byte(self.best_loss, self.bytes_per_token)
+
+
+def best_of(runs: Iterable[Run]) -> Run | None:
+    """The run with the lowest validation loss: in bits per byte where all know it, since vocabularies may differ."""
+    evaluated = [run for run in runs if run.best_loss is not None]
+    comparable = all(run.best_bits_per_byte is not None for run in evaluated)
+    return min(evaluated, key=lambda run: (run.best_bits_per_byte if comparable else run.best_loss) or 0, default=None)
 
 
 def write(folder: Path, run: Run) -> None:

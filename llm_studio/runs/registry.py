@@ -2,15 +2,16 @@
 
 import contextlib
 import datetime
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llm_studio import files
 from llm_studio.config.yaml_file import load
-from llm_studio.errors import ConfigError, ProjectError, StorageError
+from llm_studio.errors import BusyError, ConfigError, ProjectError, StorageError
 from llm_studio.i18n import _
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, record
@@ -32,7 +33,8 @@ def folder(project: Project, run: str) -> Path:
 
 
 def write(project: Project, run: Run) -> None:
-    """Write the record of a run. Raises StorageError."""
+    """Write the record of a run. Raises StorageError, also where the project was moved or renamed meanwhile."""
+    files.require_folder(project.root)
     record.write(folder(project, run.name), run)
 
 
@@ -80,12 +82,21 @@ def listed(project: Project) -> list[Run]:
     return sorted(found, key=lambda run: run.created)
 
 
-def new_name(project: Project) -> str:
-    """The next free of run-1, run-2, ..."""
-    number = 1
-    while exists(project, f"run-{number}"):
-        number += 1
-    return f"run-{number}"
+@contextlib.contextmanager
+def new_run(project: Project) -> Generator[str]:
+    """The next free of run-1, run-2, ..., with its lock held: another run that starts now takes the one after."""
+    for number in itertools.count(1):
+        name = f"run-{number}"
+        if exists(project, name) or project.is_being_written(lock_name(name)):
+            continue
+        with contextlib.ExitStack() as lock:
+            try:
+                lock.enter_context(project.writing(lock_name(name)))
+            except BusyError:  # taken in this very moment
+                continue
+            if not exists(project, name):  # else it was begun and ended in between
+                yield name
+                return
 
 
 def check_name(name: str) -> str:

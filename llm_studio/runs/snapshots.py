@@ -50,6 +50,7 @@ def save(
     halves = tensors.to_half(weights)
     if tensors.size_of(halves) > limit_bytes:
         return False
+    files.require_folder(run.parent)
     # first what it takes to open the snapshot; a run of the same name may have left other ones
     _write_if_changed(folder(run) / CONFIG, dump(settings))
     _write_if_changed(folder(run) / TOKENIZER, tokenizer_json)

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 KIND = "horizon"
-"""Of decisions in the journal of a run."""
+"""Of decisions in the journal of a run, with the seconds of its time: with another time they are other ones."""
 _EARLY = 0.05
 """Fraction of the steps left after which the next correction is due."""
 _FINISH = 0.02
@@ -31,7 +31,7 @@ _SMOOTH = 0.5
 
 @dataclass(frozen=True)
 class Horizon:
-    """Decided after `step` steps, at the fraction `done` of a run of `seconds`: `last` is the last step.
+    """Decided after `step` steps, at the fraction `done` of the run: `last` is the last step.
 
     The next decision is due after `next` steps.
     """
@@ -40,7 +40,6 @@ class Horizon:
     done: float
     last: int
     next: int
-    seconds: float
 
     def fraction(self, step: int) -> float:
         """The fraction of the run that is done after `step` steps, 0 to 1."""
@@ -56,11 +55,10 @@ class Horizon:
     def from_dict(values: Mapping[str, Any]) -> "Horizon | None":
         """The inverse; None where it makes no sense."""
         try:
-            made = Horizon(int(values["step"]), float(values["done"]), int(values["last"]), int(values["next"]),
-                           float(values["seconds"]))  # fmt: skip
+            made = Horizon(int(values["step"]), float(values["done"]), int(values["last"]), int(values["next"]))
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
-        sane = 0 <= made.step < made.last and made.step < made.next and 0 <= made.done <= 1 and made.seconds > 0
+        sane = 0 <= made.step < made.last and made.step < made.next and 0 <= made.done <= 1
         return made if sane else None
 
 
@@ -80,7 +78,7 @@ class TimeBudget:
         self._pace = 0.0  # seconds of a step, without evaluations
         self._evaluations, self._steps, self._last_evaluation = 0.0, 0, 0.0
         self._block_began, self._block_evaluations = spent(), 0.0
-        self.horizon = Horizon(0, 0.0, 1, 1, seconds)
+        self.horizon = Horizon(0, 0.0, 1, 1)
 
     @property
     def seconds_left(self) -> float:
@@ -94,11 +92,10 @@ class TimeBudget:
         three of now six minutes it is half done, though it was at its end before.
         """
         self._block_began, self._block_evaluations = self._spent(), 0.0
-        before = [at for at, made in self._recorded.items() if at <= step and made.seconds == self._seconds]
+        before = [at for at in self._recorded if at <= step]
         if before:
             self.horizon = self._recorded[max(before)]
             return self.horizon
-        self._recorded = {at: made for at, made in self._recorded.items() if at < step}
         last, done = max(last, step + 1), min(1.0, self._spent() / self._seconds)
         return self._adopt(self._made(step, done, last, _FIRST))
 
@@ -136,7 +133,7 @@ class TimeBudget:
     def _made(self, step: int, done: float, last: int, latest: int) -> Horizon:
         """The next decision is due in `latest` steps at most."""
         due = min(latest, max(1, int(_EARLY * (last - step))))
-        return Horizon(step, done, last, step + due, self._seconds)
+        return Horizon(step, done, last, step + due)
 
     def _adopt(self, made: Horizon) -> Horizon:
         made = self._share(made)

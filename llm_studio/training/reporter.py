@@ -1,12 +1,12 @@
 """What a training run says of each step: to the log, to whoever follows it, and to the user where something is odd."""
 
 from llm_studio.config import Settings
-from llm_studio.device import Compute
+from llm_studio.device import Compute, processes_here
 from llm_studio.events import Notice, RolledBack, RunStarted, StepDone, StepSkipped
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.training.health.recovery import rollback_notice
-from llm_studio.training.health.watch import LossMonitor, SpeedMonitor
+from llm_studio.training.health.watch import LoadMonitor, LossMonitor, SpeedMonitor
 from llm_studio.training.progress import TrainingProgress
 from llm_studio.training.step import StepOutcome, smaller_batch_notice
 from llm_studio.training.throughput import Throughput
@@ -20,6 +20,7 @@ class StepReporter:
         self._writer, self._job, self._compute = writer, job, compute
         self._watch = LossMonitor(vocab_size, settings.training.warmup_steps)
         self._pace = SpeedMonitor(compute.device)
+        self._load = LoadMonitor() if compute.device == "cpu" and processes_here() == 1 else None
         self._throughput = Throughput()
 
     def started(self, run: str, step: int, max_steps: int, parameters: int, data: str) -> None:
@@ -39,7 +40,8 @@ class StepReporter:
         left = (steps - now.step) * self._throughput.seconds_per_step if left is None else left
         speed = self._throughput.tokens_per_second
         self._writer.report(StepDone(now.step, loss, rate, outcome.norm, now.tokens, speed, left))
-        for warning in (self._watch.warning(now.step, loss), self._pace.warning(seconds)):
+        load = self._load.warning() if self._load else None
+        for warning in (self._watch.warning(now.step, loss), self._pace.warning(seconds), load):
             if warning:
                 self._job.report(Notice(warning, "warning"))
 

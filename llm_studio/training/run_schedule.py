@@ -23,12 +23,12 @@ class RunSchedule:
 
     def _budget_of(self, seconds: float) -> TimeBudget:
         """The budget, with what was decided before."""
-        context = self._context
-        entries = context.decisions.of_kind(KIND)
-        decided = {step: Horizon.from_dict(entry) for step, entry in entries.items()}
+        context, kind = self._context, f"{KIND} {seconds:g}"
+        decided = {step: Horizon.from_dict({"step": step, **made.values})
+                   for step, made in context.decisions.of_kind(kind).items()}  # fmt: skip
 
         def record(made: Horizon) -> None:
-            context.writer.write_now(lambda: context.decisions.append(KIND, **made.to_dict()))
+            context.writer.write_now(lambda: context.decisions.record(kind=kind, **made.to_dict()))
 
         def share(made: Horizon) -> Horizon:
             return Horizon.from_dict(context.group.broadcast(made.to_dict())) or made

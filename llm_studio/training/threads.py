@@ -2,7 +2,8 @@
 
 More threads are not always faster: those of a small model wait for each other longer than they work. What is found is
 written down for this machine and this shape of model, so that an equal run is computed equally, to the last bit; a
-run that goes on takes what its checkpoint says. With one or two cores there is nothing to find out.
+run that goes on takes what its checkpoint says. What is found beside other busy programs holds for this run alone: the
+next one tries again.
 """
 
 import statistics
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from llm_studio import device, files
+from llm_studio import device, files, other_programs
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import StorageError
@@ -34,7 +35,10 @@ def compute_for(settings: Settings, vocab_size: int, job: Job) -> Compute:
         return compute
     found = _remembered(settings, vocab_size, compute)
     if found is None:
+        before = other_programs.usage()
         found = fastest(settings, vocab_size, compute, job)
+        if other_programs.are_busy(before, other_programs.usage()):
+            return replace(compute, threads=found)
         path = _file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +57,7 @@ def known_compute(settings: Settings, vocab_size: int) -> Compute:
 
 def _is_open(settings: Settings, compute: Compute) -> bool:
     """Whether there is a number of threads to find."""
-    return not settings.training.threads and compute.device == "cpu" and compute.threads > 2
+    return not settings.training.threads and compute.device == "cpu" and compute.threads > 1
 
 
 def _remembered(settings: Settings, vocab_size: int, compute: Compute) -> int | None:

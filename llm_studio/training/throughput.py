@@ -1,30 +1,37 @@
 """How fast a training run goes, over its last steps."""
 
-from dataclasses import dataclass
+import statistics
+from collections import deque
 
-_MEMORY = 0.95
+_REMEMBERED = 25
+"""Steps that are averaged."""
+_LONGEST = 3.0
+"""A step counts as at most so many times the median one: a short suspension or a busy moment says nothing of the next
+steps, while steps that stay slow become the median."""
 
 
-@dataclass
 class Throughput:
-    """Exponential means over the last twenty steps or so; evaluations and saves are not counted."""
+    """Means over the last steps, of which no single one counts much; evaluations and saves are not counted."""
 
-    _tokens: float = 0.0
-    _seconds: float = 0.0
-    _weight: float = 0.0
+    def __init__(self) -> None:
+        self._tokens: deque[int] = deque(maxlen=_REMEMBERED)
+        self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
 
     def add(self, tokens: int, seconds: float) -> None:
         """Count one step."""
-        self._tokens = _MEMORY * self._tokens + tokens
-        self._seconds = _MEMORY * self._seconds + seconds
-        self._weight = _MEMORY * self._weight + 1
+        self._tokens.append(tokens)
+        self._seconds.append(seconds)
 
     @property
     def tokens_per_second(self) -> float:
         """Tokens trained on in a second."""
-        return self._tokens / self._seconds if self._seconds else 0.0
+        seconds = self.seconds_per_step
+        return statistics.fmean(self._tokens) / seconds if seconds else 0.0
 
     @property
     def seconds_per_step(self) -> float:
         """Seconds of an optimizer update."""
-        return self._seconds / self._weight if self._weight else 0.0
+        if not self._seconds:
+            return 0.0
+        longest = _LONGEST * statistics.median(self._seconds)
+        return statistics.fmean(min(seconds, longest) for seconds in self._seconds)

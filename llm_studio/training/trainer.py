@@ -30,6 +30,7 @@ from llm_studio.training.reporter import StepReporter
 from llm_studio.training.run_schedule import RunSchedule
 from llm_studio.training.saving import CheckpointSaver, RunContext, learns_conversations
 from llm_studio.training.step import PendingGradients, StepOutcome, Updater, fitting
+from llm_studio.training.thread_control import ThreadControl
 from llm_studio.training.writer import NotSavedError
 
 _T = TypeVar("_T")
@@ -41,7 +42,7 @@ class Trainer:
     def __init__(self, material: RunContext, settings: Settings, compute: Compute, job: Job) -> None:
         self._material, self._writer = material, material.writer
         self._compute, self._job, self._group = compute, job, material.group
-        torch.set_num_threads(compute.threads)
+        self._threads = ThreadControl(settings, compute, material.decisions, job)
         memory.keep_within_card(compute.device)
         self._batches = BatchPrefetcher(material.tokens, material.learns_answers(settings), compute.device == "cuda")
         vocab_size = material.tokenizer.vocab_size
@@ -95,6 +96,7 @@ class Trainer:
         """Go on from where `saved` was made."""
         self._update.restore(saved)
         self._now = TrainingProgress.of(saved.state, self._material.clock)
+        self._threads.resume(self._now)
         self._saves.begin(saved.state)
 
     def note_changes(self, changes: dict[str, Any]) -> None:
@@ -175,6 +177,7 @@ class Trainer:
 
     def _one_step(self) -> bool:
         """One step, or a step back; False when the job was stopped on the way, with the weights as they were."""
+        self._threads.before_step(self._now)
         self._material.clock.begin_step()
         settings, trouble = self.settings.training, self._now.recovery
         if trouble.is_poison(self.step + 1):
@@ -208,9 +211,8 @@ class Trainer:
     def _goes_straight_on(self) -> bool:
         """Whether nothing is to be measured, saved or left out between the next step and the one after."""
         after, trouble = self.step + 1, self._now.recovery
-        due = _evaluation_is_due(after, self.settings) or snapshots.is_due(after) or self._save_soon
-        due = due or self._schedule.is_due(after)
-        return not (due or trouble.is_poison(after + 1) or self._job.stop_requested)
+        due = _evaluation_is_due(after, self.settings) or snapshots.is_due(after) or self._schedule.is_due(after)
+        return not (due or self._save_soon or trouble.is_poison(after + 1) or self._job.stop_requested)
 
     def _count(self, outcome: StepOutcome, rate: float, seconds: float) -> None:
         # where questions filled the whole step, its loss is nothing to be told: the mean so far stands for it

@@ -19,6 +19,8 @@ class Toast:
     text: str
     undo: Task | None = None
     """Undoes what was done: the toast then has a button for it."""
+    action: str = ""
+    """What that button says, "" for "Undo"."""
 
 
 class PageContext(QObject):

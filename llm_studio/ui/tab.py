@@ -39,8 +39,6 @@ class Tab:
     """What the rail says about it; only steps have it. The rail itself says while a job of the tab is running."""
     needs_project: bool = False
     """The start page is shown in its place while no project is open."""
-    escape_stops_only_own_jobs: bool = False
-    """On this tab, Esc stops no job of another tab."""
     preload: tuple[str, ...] = ()
     """Modules that its page imports besides Qt, its own and those of other tabs: a worker imports them beforehand,
     since they take most of the time. None of them may import Qt."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
+from llm_studio.i18n import translated
 from llm_studio.jobs import Job
 
 OVERVIEW, SETTINGS, TRAINING = "overview", "settings", "training"
@@ -25,6 +26,7 @@ class BackgroundJob(_Keyed):
     """Something the user waits for: shown in the status bar with its title. A second one of the same key is refused."""
 
     title: str
+    """In English, marked with `N_`: it is shown in the language spoken then. Without `N_` where it holds a name."""
     tab: str = ""
     """The tab that shows more than the status bar."""
     _: KW_ONLY
@@ -35,7 +37,12 @@ class BackgroundJob(_Keyed):
     outlives_project: bool = False
     """It has nothing to do with the open project, and continues when another is opened."""
     keep_awake: bool = False
-    """The computer doesn't go to sleep while it runs."""
+    """It takes long: the computer doesn't go to sleep while it runs, and Esc doesn't cancel it."""
+
+    @property
+    def shown_title(self) -> str:
+        """The title in the user's language."""
+        return translated(self.title)
 
 
 @dataclass(frozen=True, eq=False)

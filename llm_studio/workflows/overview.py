@@ -62,6 +62,13 @@ class Overview:
         return sum(source.characters for source in self.sources)
 
     @property
+    def best_run(self) -> "Run | None":
+        """The run with the best model."""
+        from llm_studio.runs.record import best_of
+
+        return best_of(self.runs)
+
+    @property
     def interrupted(self) -> "Run | None":
         """The newest run, if it ended without being stopped: by a crash, a power cut, a full disk."""
         return _interrupted(self.runs)

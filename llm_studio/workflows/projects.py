@@ -139,7 +139,14 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
 
 
 def _real_vocab_size(project: Project, requested: int) -> int:
-    """How many tokens the tokenizer has that was trained for `requested` of them; `requested` where there is none."""
+    """How many tokens the tokenizer has that was imported, or trained for `requested` of them; else `requested`."""
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+
+    if project.tokenizer_file.exists() and not project.tokenizer_meta.exists():  # imported, and as such up to date
+        try:
+            return Tokenizer.load(project.tokenizer_file).vocab_size
+        except TokenizerError:
+            return requested
     recorded = files.read_json(project.tokenizer_meta) or {}
     size = recorded.get("vocab_size")
     if recorded.get("asked") != requested or not isinstance(size, int):

@@ -13,20 +13,20 @@ from llm_studio.project import Project, State
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
 from llm_studio.workflows.generation.generate import LAST, TextGenerator, load_generator
-from llm_studio.workflows.tokenizer.prepare import prepare_tokens
-from llm_studio.workflows.tokenizer.train import train_tokenizer
-from llm_studio.workflows.training.forecast import seconds_per_step
+from llm_studio.workflows.make import make, prepare
 from llm_studio.workflows.training.open_data import open_training_data
+from llm_studio.workflows.training.planner import plan_run
+from llm_studio.workflows.training.request import TrainResult
 from llm_studio.workflows.training.train import PROMPTS, train
+from llm_studio.workflows.training.unfinished import unfinished_run
 
 if TYPE_CHECKING:
     from llm_studio.runs.record import Run
 
 _PRESET = "nano"
 _STORIES = 12_000
-_TRAINING_SECONDS = 95
-_FEWEST_STEPS, _ENOUGH_STEPS, _MOST_STEPS = 300, 400, 3_000
-_SMALLEST_BATCH = 8
+MINUTES = 2.0
+"""Of training."""
 _TALES = 3
 
 
@@ -52,28 +52,16 @@ def quickstart(
 ) -> QuickStart:
     """Make the project at `root`, or continue with it, from stories to a model that writes.
 
-    `say` is told each step by name ("new", "download", "tokenizer", "tokens", "train", "generate") as it begins.
-    Where `max_steps` isn't given, so many are trained as this machine does in less than two minutes. A project that
-    is there keeps its language, and its last run is resumed if it was interrupted.
+    `say` is called with each step ("new", "download", "plan", "tokenizer", "tokens", "train", "generate") as it
+    begins. Where `max_steps` isn't given, the run is planned for two minutes. A project that is there keeps its
+    language, and its last run is resumed if it was interrupted.
     """
     project = _project(root, language, say)
     language = project.settings().project.language
-    done = projects.steps(project)
-    if done.data is State.TO_DO:
+    if projects.steps(project).data is State.TO_DO:
         say("download")
         sources.add_stories(project, language, _STORIES, job)
-    if done.tokenizer is not State.READY:
-        say("tokenizer")
-        train_tokenizer(project, job)
-    if projects.steps(project).tokens is not State.READY:
-        say("tokens")
-        prepare_tokens(project, job)
-    say("train")
-    interrupted = _interrupted_run(project)
-    if interrupted:
-        trained = train(project, job, run=interrupted, resume=True)
-    else:
-        trained = train(project, job, changes=_changes(max_steps) if max_steps else _affordable(project, job))
+    trained = _trained(project, job, say, max_steps)
     job.check()
     say("generate")
     generator = load_generator(project, job, trained.run.name, LAST)
@@ -90,10 +78,21 @@ def example(folder: Path, language: str, job: Job) -> Project:
         name, number = f"{wanted}-{number}", number + 1
     project = projects.new_project(folder / name, _PRESET, language)
     sources.add_stories(project, language, _STORIES, job)
-    train_tokenizer(project, job)
-    prepare_tokens(project, job)
-    projects.change_settings(project, _affordable(project, job))
+    plan = plan_run(project, MINUTES, job)
+    projects.change_settings(project, plan.changes)
+    prepare(project, job, lambda _step: None)
     return project
+
+
+def _trained(project: Project, job: Job, say: Callable[[str], None], max_steps: int | None) -> TrainResult:
+    if not max_steps:
+        return make(project, MINUTES, job, lambda step, _plan: say(step)).result
+    prepare(project, job, say)
+    say("train")
+    interrupted = unfinished_run(project)
+    if interrupted:
+        return train(project, job, run=interrupted, resume=True)
+    return train(project, job, changes=_changes(max_steps))
 
 
 def _tale(generator: TextGenerator, prompt: str, seed: int, job: Job) -> str:
@@ -108,22 +107,6 @@ def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:
     return projects.new_project(root, _PRESET, language)
 
 
-def _interrupted_run(project: Project) -> str | None:
-    """The last run, if it can be resumed on the tokens that are there."""
-    from llm_studio.data.tokens.dataset import open_tokens
-    from llm_studio.runs import checkpoint, registry
-
-    with open_tokens(project.processed) as tokens:
-        data = tokens.fingerprint
-    for run in reversed(registry.listed(project)):
-        if run.state == "finished":
-            return None
-        saved, _damaged = checkpoint.newest_intact(registry.folder(project, run.name))
-        if saved and saved.step < run.max_steps and run.data == data:
-            return run.name
-    return None
-
-
 def _changes(steps: int) -> dict[str, object]:
     """The settings of a run of so many steps."""
     return {
@@ -132,22 +115,6 @@ def _changes(steps: int) -> dict[str, object]:
         "training.eval_interval": max(1, steps // 5),
         "training.checkpoint_interval": max(1, steps // 2),
     }
-
-
-def _affordable(project: Project, job: Job) -> dict[str, object]:
-    """The settings of a run that this machine does in less than two minutes, a slow one in a bit more.
-
-    Many steps on few sequences teach a small model more than few on many: on a slow machine batches are smaller.
-    """
-    settings = project.settings()
-    batch = settings.training.batch_size
-    while True:
-        seconds = seconds_per_step(project, settings.replaced({"training.batch_size": batch}), job)
-        steps = int(_TRAINING_SECONDS / seconds)
-        if steps >= _ENOUGH_STEPS or batch <= _SMALLEST_BATCH:
-            break
-        batch = max(_SMALLEST_BATCH, batch // 2)
-    return {"training.batch_size": batch, **_changes(max(_FEWEST_STEPS, min(_MOST_STEPS, steps // 50 * 50)))}
 
 
 def _baselines(project: Project) -> tuple[float, float, float | None]:

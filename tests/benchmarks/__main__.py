@@ -16,14 +16,16 @@ starts     100 starts and closings of the window, some of them while it loads; t
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 plotting   redraw of a run's curves of a million steps
 saving     what a checkpoint every two minutes costs a training
+contention what training and generation keep of their speed beside other busy programs
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
 import argparse
 import importlib
-import os
 import sys
 from pathlib import Path
+
+from llm_studio.openmp import wait_briefly
 
 NAMES = (
     "starting",
@@ -41,13 +43,14 @@ NAMES = (
     "quickstart",
     "plotting",
     "saving",
+    "contention",
     "kills",
 )
 
 
 def main() -> None:
     """Run the benchmarks named on the command line, or all."""
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")  # as the program does, before torch is imported
+    wait_briefly()  # as the program does, before torch is imported
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--peer", type=Path)

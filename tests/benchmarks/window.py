@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from llm_studio.jobs import Job
+from llm_studio.openmp import wait_briefly
 from llm_studio.project import Project
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
@@ -141,7 +142,7 @@ def _print_delays(root: str) -> None:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("GOMP_SPINCOUNT", "30000")
+    wait_briefly()
     if sys.argv[1] == "delays":
         _print_delays(sys.argv[2])
     else:

@@ -1,5 +1,7 @@
 """Runs are listed, compared, renamed and deleted; one whose program was killed is told from one that trains."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -119,10 +121,36 @@ def test_runs_differ_in_the_settings_that_differ(project: Project) -> None:
 
 
 def test_a_new_run_has_the_next_free_number(project: Project) -> None:
-    assert registry.new_name(project) == "run-1"
+    with registry.new_run(project) as name:
+        assert name == "run-1"
     for name in ("run-1", "run-2", "run-4", "other"):
         made(project, name)
-    assert registry.new_name(project) == "run-3"
+    with registry.new_run(project) as name:
+        assert name == "run-3"
+
+
+def test_runs_that_start_at_once_get_different_numbers(project: Project) -> None:
+    count = 4
+    ready = threading.Barrier(count)
+
+    def start(_index: int) -> str:
+        ready.wait()
+        with registry.new_run(project) as name:
+            ready.wait()  # none has written its record yet
+            return name
+
+    with ThreadPoolExecutor(count) as threads:
+        assert sorted(threads.map(start, range(count))) == ["run-1", "run-2", "run-3", "run-4"]
+
+
+def test_the_best_run_is_the_one_with_the_fewest_bits_where_all_know_them(project: Project) -> None:
+    coarse = made(project, "coarse", best_loss=3.0, bytes_per_token=4.0)
+    fine = made(project, "fine", best_loss=2.0, bytes_per_token=1.5)
+    unmeasured = made(project, "unmeasured")
+    old = made(project, "old", best_loss=2.5)
+    assert record.best_of([coarse, fine, unmeasured]) is coarse
+    assert record.best_of([coarse, fine, unmeasured, old]) is fine
+    assert record.best_of([unmeasured]) is None
 
 
 @pytest.mark.parametrize("name", ["a", "run-1", "été (2) v1.5", "_x", "9", "a" * 60])

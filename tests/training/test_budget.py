@@ -14,7 +14,6 @@ from llm_studio.events import EndMoved, Event, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import decisions, registry
-from llm_studio.runs.decisions import DecisionLog
 from llm_studio.training import clock
 from llm_studio.training.budget import Horizon, TimeBudget
 from llm_studio.training.clock import ActiveClock
@@ -120,17 +119,6 @@ def test_a_long_step_that_works_counts() -> None:
         time[0] += seconds
         busy[0] += seconds
         assert found.end_step() == seconds
-
-
-def test_a_torn_journal_keeps_its_whole_lines(tmp_path: Path) -> None:
-    journal = DecisionLog(tmp_path)
-    journal.append("horizon", 0, last=10)
-    journal.append("horizon", 5, last=12)
-    journal.path.write_bytes(journal.path.read_bytes()[:-7] + b'\n[[["\n{"v": 1, "kind": 3}\n{"v":1,"kind":"horizon"')
-    again = DecisionLog(tmp_path)
-    assert list(again.of_kind("horizon")) == [0]
-    again.append("horizon", 5, last=14)
-    assert DecisionLog(tmp_path).of_kind("horizon")[5]["last"] == 14
 
 
 class FakeTime:

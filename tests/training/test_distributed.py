@@ -93,7 +93,7 @@ def test_a_run_goes_on_with_another_number_of_processes(project: Project) -> Non
 
 
 def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) -> None:
-    name = registry.new_name(project)
+    name = "run-1"  # the next free one
     train(project, StopAt(3).job, run="older")  # not to be gone on with
     log = project.log_file(name)
     command = launcher(project, 2, "--set", "training.max_steps=160", restarts=1)

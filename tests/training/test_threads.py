@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from llm_studio import device
+from llm_studio import device, other_programs
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import Cancelled
@@ -24,6 +24,7 @@ def four_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LLM_STUDIO_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(device, "all_cores", lambda: 4)
     monkeypatch.setattr(threads, "SECONDS", 0.05)
+    monkeypatch.setattr(other_programs, "are_busy", lambda _before, _after: False)
 
 
 @pytest.fixture
@@ -60,8 +61,28 @@ def test_another_model_is_tried_again(tried: list[int]) -> None:
 
 def test_what_is_set_or_leaves_no_choice_is_not_tried(tried: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     assert compute(**{"training.threads": 4}).threads == 4
+    monkeypatch.setattr(device, "all_cores", lambda: 1)
+    assert compute().threads == 1
+    assert tried == []
+
+
+def test_two_cores_leave_a_choice(tried: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "all_cores", lambda: 2)
     assert compute().threads == 2
+    assert set(tried) == {2, 1}
+
+
+def test_what_is_found_beside_busy_programs_is_not_remembered(
+    tried: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_programs, "are_busy", lambda _before, _after: True)
+    assert compute().threads == 3
+    tried.clear()
+    monkeypatch.setattr(other_programs, "are_busy", lambda _before, _after: False)
+    assert compute().threads == 3
+    assert tried, "the machine was busy the first time"
+    tried.clear()
+    assert compute().threads == 3
     assert tried == []
 
 

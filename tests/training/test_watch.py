@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.training.health.watch import LossMonitor, SpeedMonitor
+from llm_studio.other_programs import Usage
+from llm_studio.training.health.watch import LoadMonitor, LossMonitor, SpeedMonitor
 
 
 def sentences(losses: list[float], warmup: int = 100) -> list[tuple[int, str]]:
@@ -59,3 +60,29 @@ def test_steps_done_in_another_way_are_measured_again() -> None:
     said = [pace.warning(1.0) for _ in range(50)]
     pace.reset()
     assert not any(said + [pace.warning(10.0) for _ in range(50)])
+
+
+def loads(*cores: float) -> list[tuple[int, str]]:
+    """What is said after which of many long steps, where others used so many cores between two looks."""
+    total, steps = 0.0, iter(range(len(cores)))
+
+    def measure(by_program: bool) -> Usage:
+        nonlocal total
+        step = next(steps)
+        total += cores[step]
+        return Usage(step - 1e6, total, 0.0, {(7, "game.exe"): total} if by_program else None)
+
+    load = LoadMonitor(measure)
+    said = [(step, load.warning()) for step in range(1, 30)]
+    return [(step, text) for step, text in said if text]
+
+
+def test_programs_that_are_busy_when_a_run_starts_are_reported_once_with_the_busiest() -> None:
+    found = loads(0.0, 2.0, 0.0, 1.9)
+    assert [step for step, _ in found] == [3]
+    assert "game.exe" in found[0][1] and "Other programs" in found[0][1]
+
+
+def test_a_machine_that_is_idle_or_busy_for_a_moment_alone_is_not_reported() -> None:
+    assert not loads(0.0, 0.1)
+    assert not loads(0.0, 2.0, 0.0, 0.1)

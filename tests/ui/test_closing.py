@@ -135,19 +135,6 @@ def test_a_project_whose_drive_is_away_stays_among_the_recent_ones(driver: Drive
     assert driver.window.preferences.recent == [str(away)]
 
 
-def test_esc_stops_what_is_on_the_screen_before_all_else(opened: Driver) -> None:
-    opened.session.start(BackgroundJob("training", until_stopped(), "Training", "training"))
-    opened.session.start(BackgroundJob("writing", until_stopped(), "Writing", "generation"))
-    opened.page("generation")
-    opened.window.stop_current()
-    opened.qtbot.waitUntil(lambda: not opened.session.is_running("writing"), timeout=LONG)
-    opened.window.stop_current()  # a second press is meant for the text, too
-    assert not opened.session.is_stopping("training")
-    opened.page("data")
-    opened.window.stop_current()
-    assert opened.session.is_stopping("training") or not opened.session.is_running("training")
-
-
 def test_a_log_off_saves_at_once_and_asks_nothing(opened: Driver) -> None:
     saved: list[bool] = []
     opened.session.start(BackgroundJob("training", until_stopped(lambda: saved.append(True)), "Training"))

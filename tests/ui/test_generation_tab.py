@@ -37,7 +37,7 @@ def trained(trained_once: Path, tmp_path: Path) -> Project:
 
 
 def ready(driver: Driver, project: Project) -> Any:
-    """The page of the opened project, its newest model loaded, the next token shown."""
+    """The page of the opened project, its best model loaded, the next token shown."""
     driver.open(project)
     page = driver.page("generation")
     driver.qtbot.waitUntil(page.talk.go.isEnabled, timeout=LONG)
@@ -87,7 +87,7 @@ def test_without_a_model_the_page_says_so_and_leads_to_training(opened: Driver) 
 
 def test_a_prompt_is_gone_on_with_and_an_empty_one_goes_on_too(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    assert "Model b · step 2 (best)" in page.subtitle.text()
+    assert "Model a · step" in page.subtitle.text()
     first = write(driver, page, "Once upon")
     assert first.prompt == "Once upon" and 0 < first.count <= 12 and page.talk.box.toPlainText() == ""
     second = write(driver, page, "Then")
@@ -331,7 +331,7 @@ def test_it_writes_while_a_training_runs_and_finds_its_checkpoints(driver: Drive
     driver.qtbot.keyClicks(page.talk.box, "Once")
     driver.qtbot.keyClick(page.talk.box, Qt.Key.Key_Return)
     driver.qtbot.waitUntil(lambda: not page.talk.is_writing, timeout=LONG)
-    assert page.talk.chat.turns[0].model.startswith("b/") and driver.session.is_running("training")
+    assert page.talk.chat.turns[0].model.startswith("a/") and driver.session.is_running("training")
     driver.session.stop("training")
     driver.settle()
     assert not driver.summary

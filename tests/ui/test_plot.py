@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from llm_studio.ui.widgets.plot import Line, Plot
+from llm_studio.ui.widgets.thinning import thin
 
 STEPS = np.array([0.0, 10.0, 20.0, 30.0])
 
@@ -55,3 +56,44 @@ def test_the_box_of_values_covers_neither_the_curve_nor_the_cross_hair(qtbot: Qt
         pixels = [plot._view.mapViewToScene(QPointF(x, y)) for x, y in zip(steps, values, strict=True)]
         covered = [point for point in pixels if box.geometry().contains(point.toPoint())]
         assert not covered, (step, low, high, box.geometry())
+
+
+def drawn(plot: Plot) -> tuple[np.ndarray, np.ndarray]:
+    """The points of the first line as they are painted."""
+    x, y = plot._items[0].getData()
+    assert x is not None
+    assert y is not None
+    return x, y
+
+
+def test_a_falling_curve_falls_however_many_points_it_has() -> None:
+    steps = np.arange(1.0, 6001.0)
+    for pixels in (1, 10, 178, 700):
+        _x, y = thin(steps, 2 + 4 / np.sqrt(steps), 0, 6000, pixels)
+        assert len(y) <= 4 * pixels + 6000 // pixels
+        assert np.all(np.diff(y) <= 0)
+
+
+def test_each_point_drawn_is_a_point_of_the_curve_and_no_peak_is_lost() -> None:
+    steps, losses = np.arange(1.0, 5001.0), np.random.default_rng(1).normal(3, 1, 5000)
+    losses[700], losses[100:104], losses[2000:2600] = 99.0, np.nan, np.nan
+    x, y = thin(steps, losses, 0, 5000, 100)
+    assert np.all(np.diff(x) >= 0)
+    assert np.array_equal(y, losses[x.astype(int) - 1], equal_nan=True)
+    assert np.nanmax(y) == 99.0
+    assert np.nanmin(y) == np.nanmin(losses)
+    assert np.isnan(y[(x > 2100) & (x < 2500)]).all()
+
+
+def test_a_curve_drawn_in_a_small_plot_gets_its_points_when_the_plot_grows(qtbot: QtBot, light: None) -> None:
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    plot = Plot(holder)
+    steps = np.arange(1.0, 6001.0)
+    plot.resize(60, 60)
+    holder.resize(900, 500)
+    holder.show()
+    plot.show_lines([Line(steps, 2 + 4 / np.sqrt(steps), "accent", width=2)])
+    assert np.diff(drawn(plot)[0]).max() > 100
+    plot.resize(900, 500)
+    assert np.diff(drawn(plot)[0]).max() < 20

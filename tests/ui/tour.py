@@ -21,6 +21,7 @@ from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QApplication, QDialog, QMessageBox, QWidget
 
 from llm_studio.jobs import Job
+from llm_studio.openmp import WAITING
 from llm_studio.project import Project
 from llm_studio.ui.tabs.generation.page import GenerationPage
 from llm_studio.workflows import projects, quickstart
@@ -251,8 +252,7 @@ def main() -> int:
                    "--projects", str(kept), "--only", options.only]  # fmt: skip
         with tempfile.TemporaryDirectory() as home:
             scale = {"QT_SCALE_FACTOR": str(look.scale)} if look.scale != 1 else {}
-            environment = {**os.environ, **scale, "LLM_STUDIO_HOME": home, "LLM_STUDIO_QT_MESSAGES": "1",
-                           "GOMP_SPINCOUNT": "30000"}  # fmt: skip
+            environment = {**os.environ, **scale, **WAITING, "LLM_STUDIO_HOME": home, "LLM_STUDIO_QT_MESSAGES": "1"}
             failed += subprocess.run(command, check=False, env=environment).returncode != 0
     return failed
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STEPS = {
     "new": N_("1. The project: a folder with its settings"),
     "download": N_("2. The texts: short stories, generated from a grammar"),
+    "plan": N_("   The plan: the model that suits the texts, this computer and two minutes"),
     "tokenizer": N_("3. The tokenizer: how words are split into tokens"),
     "tokens": N_("4. The tokens: the texts as numbers"),
     "train": N_("5. Training: predicting the next token, again and again"),

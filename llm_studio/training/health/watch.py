@@ -1,10 +1,13 @@
-"""Looks at losses and times as they come, and says early when a training run goes nowhere or slows down."""
+"""Looks at losses and times as they come, and says early when a training run goes nowhere, or slowly."""
 
 import math
 import statistics
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from llm_studio import other_programs
 from llm_studio.i18n import _, number
 from llm_studio.training.health.doctor import LEARNED_NOTHING, PATIENCE
 
@@ -14,6 +17,8 @@ _TIMES = 200
 _SLOW_STEPS = 20
 _SLOW = 4.0
 """So many times the usual, in each of so many steps in a row, is a training run that has slowed down."""
+_MOMENT = 1.0
+"""Seconds over which the load by other programs is measured, twice: a short burst is no load."""
 
 
 @dataclass
@@ -70,3 +75,37 @@ class SpeedMonitor:
         """Forget the usual time: steps are about to be done in another way."""
         self._usual.clear()
         self._slow = 0
+
+
+@dataclass
+class LoadMonitor:
+    """Looks at the beginning of a run, or of its continuation, whether other programs use the processor."""
+
+    measure: Callable[[bool], other_programs.Usage] = other_programs.usage
+    _before: other_programs.Usage | None = None
+    _done: bool = False
+
+    def warning(self) -> str | None:
+        """A sentence, once, where other programs are busy during the first steps. Called after each step."""
+        before = self._before
+        if self._done or (before is not None and time.perf_counter() - before.at < _MOMENT):
+            return None
+        if before is None:
+            self._before = self.measure(False)
+            return None
+        now = self.measure(before.programs is not None)
+        if not other_programs.are_busy(before, now):
+            self._done = True
+        elif before.programs is None:  # only now is it worth asking which ones
+            self._before = self.measure(True)
+        else:
+            self._done = True
+            return _busy(other_programs.busiest(before, now))
+        return None
+
+
+def _busy(name: str) -> str:
+    if not name:
+        return _("Other programs are using this computer: training will be slower until they end.")
+    text = _("Other programs are using this computer, “{name}” the most: training will be slower until they end.")
+    return text.format(name=name)

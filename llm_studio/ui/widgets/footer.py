@@ -6,7 +6,8 @@ from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QWidget
 
 from llm_studio.events import CheckpointSaved, EndMoved, Event, Progress, RunStarted, StepDone
-from llm_studio.i18n import _, duration, number, short_number
+from llm_studio.i18n import _, duration, number, short_number, translated
+from llm_studio.ui.icons import put_icon
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button, label
 
@@ -16,46 +17,57 @@ _REDRAW = 100
 
 
 class JobProgress:
-    """What a job has told of its progress: kept apart from the widget, since several jobs can run."""
+    """What a job has reported of its progress: kept apart from the widget, since several jobs can run.
+
+    `title` is as in BackgroundJob.
+    """
 
     def __init__(self, title: str, tab: str) -> None:
         self.title, self.tab = title, tab
-        self.text = title
         self.share: float | None = None
         self.left: float | None = None
         self.stopping = False
         self._begun: tuple[str, float, float] | None = None
-        self._last = 1
+        self._amount = ""
+        self._step: tuple[int, int] | None = None
+        """Step and last step, where it is a training run that has nothing else to report."""
+        self._last: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The job and how far it is, in the language spoken now."""
+        title = translated(self.title)
+        if self._step is not None:
+            step, last = map(number, self._step)
+            return _("{job}: step {step} / {last}").format(job=title, step=step, last=last)
+        return _line(title, self._begun[0] if self._begun else "") + self._amount
 
     def take(self, event: Event) -> None:
         """Learn from an event."""
         if isinstance(event, Progress):
             self._take_progress(event)
-        elif isinstance(event, RunStarted):
+        elif isinstance(event, RunStarted | EndMoved):
             self._steps(event.step, event.max_steps)
-            self._last = event.max_steps
-        elif isinstance(event, EndMoved):
-            self._last = event.max_steps
-        elif isinstance(event, StepDone):
+        elif isinstance(event, StepDone) and self._last is not None:
             self._steps(event.step, self._last)
             self.left = event.seconds_left
 
     def _steps(self, step: int, last: int) -> None:
-        self.text = _("{job}: step {step} / {last}").format(job=self.title, step=number(step), last=number(last))
-        self.share = step / last
+        self._step, self._last = (step, last), last
+        self.share = step / max(1, last)
 
     def _take_progress(self, event: Progress) -> None:
         now = time.monotonic()
         if self._begun is None or self._begun[0] != event.task:
             self._begun = (event.task, now, event.done)
-        self.text = _line(self.title, event.task)
+        self._step, self._amount = None, ""
         if event.total:
             self.share = event.done / event.total
             done, spent = event.done - self._begun[2], now - self._begun[1]
             self.left = (event.total - event.done) * spent / done if done > 0 and spent > 2 else None
         else:
             self.share, self.left = None, None
-            self.text += f" · {short_number(event.done)} {event.unit}"
+            self._amount = f" · {short_number(event.done)} {event.unit}"
 
 
 class Footer(QFrame):
@@ -77,7 +89,8 @@ class Footer(QFrame):
         self._bar.setFixedWidth(220)
         self._bar.setRange(0, _TICKS)
         self._left = label("", self, "caption")
-        self._stop = button(_("Stop"), self, self._on_stop, "link")
+        self._stop = button(_("Stop"), self, self._on_stop, "small")
+        put_icon(self._stop, "stop-fill", "bad")
         self._checkpoint = label("", self, "caption")
         inside = QHBoxLayout(self)
         inside.setContentsMargins(12, 0, 16, 0)
@@ -94,6 +107,12 @@ class Footer(QFrame):
         """A job has begun."""
         self._jobs[key] = JobProgress(title, tab)
         self._timer.start()
+        self.draw()
+
+    def take_over(self, before: "Footer") -> None:
+        """Continue with what the footer `before` knows of the running jobs."""
+        self._jobs |= {key: job for key, job in before._jobs.items() if key in self._jobs}
+        self._saved = before._saved
         self.draw()
 
     def take(self, key: str, event: Event) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
@@ -16,8 +15,8 @@ from PySide6.QtWidgets import QWidget
 from llm_studio.ui import theme
 from llm_studio.ui.widgets.free_place import free_place
 from llm_studio.ui.widgets.plot_axis import Axis
+from llm_studio.ui.widgets.thinning import Floats, thin
 
-Floats = NDArray[np.float64]
 _WIDE_DETAIL = 4
 """Pixels to a point of a wide line: these take ten times as long to paint, and are smooth."""
 _ZOOM = 1.25
@@ -38,29 +37,6 @@ class Line:
     dots: bool = False
     fits: bool = True
     """Whether the plot's limits take account of it."""
-
-
-def thin(x: Floats, y: Floats, low: float, high: float, pixels: int) -> tuple[Floats, Floats]:
-    """What is seen of a curve between the steps `low` and `high`: lowest and highest values of each pixel's points.
-
-    The bins are as many points wide as a power of two and keep their places, so that a growing curve doesn't flicker.
-    """
-    first = max(0, int(np.searchsorted(x, low)) - 1)
-    last = min(len(x), int(np.searchsorted(x, high, "right")) + 1)
-    size = 1
-    while (last - first) > 2 * size * max(1, pixels):
-        size *= 2
-    if size == 1:
-        return x[first:last], y[first:last]
-    first -= first % size
-    bins = (last - first) // size
-    middle = first + bins * size
-    parts = y[first:middle].reshape(bins, size)
-    out = np.empty(2 * bins)
-    np.fmin.reduce(parts, axis=1, out=out[0::2])
-    np.fmax.reduce(parts, axis=1, out=out[1::2])
-    places = np.repeat(x[first:middle:size], 2)
-    return np.concatenate([places, x[middle:last]]), np.concatenate([out, y[middle:last]])
 
 
 class _View(pg.ViewBox):
@@ -124,6 +100,7 @@ class Plot(pg.PlotWidget):
         for item in (self._mark_item, self._cross):
             self.addItem(item)
         self._view.sigRangeChanged.connect(self._on_range)
+        self._view.sigResized.connect(self._on_resized)
         self._view.reset_requested.connect(self.show_all)
         self._view.moved_by_hand.connect(self._on_hand)
         theme.notifier().changed.connect(self._paint_theme)
@@ -297,6 +274,10 @@ class Plot(pg.PlotWidget):
     @Slot()
     def _on_hand(self) -> None:
         self._whole = False
+
+    def _on_resized(self, *_args: object) -> None:
+        """Show as many points as there is room for now: curves are often drawn before the plot has its size."""
+        self._draw()
 
     def _on_range(self, *_args: object) -> None:
         if not self._whole:

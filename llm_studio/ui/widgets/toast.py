@@ -38,11 +38,15 @@ class ToastBar(QFrame):
         parent.installEventFilter(self)
         self.hide()
 
-    def say(self, text: str, undo: object = None) -> None:
-        """Show `text` for some seconds in place of what was shown before, or after it where that can be undone."""
+    def say(self, text: str, undo: object = None, action: str = "") -> None:
+        """Show `text` for some seconds in place of what was shown before, or after it where that can be undone.
+
+        `action` is what the button says that undoes it, "" for "Undo".
+        """
         if undo is None and self._way_back is not None:
             self._held.append(text)
         else:
+            self._undo.setText(action or _("Undo"))
             self._show(text, undo)
 
     def forget(self) -> None:

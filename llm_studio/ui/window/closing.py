@@ -171,7 +171,7 @@ class Closing(QObject):
         if self.question is not None:
             self.question.raise_()
             return
-        titles = ", ".join(task.title for task in jobs)
+        titles = ", ".join(task.shown_title for task in jobs)
         box = self.question = QMessageBox(self._window)
         box.setWindowTitle("LLM Studio")
         only_training = [task.key for task in jobs] == [TRAINING]

@@ -5,7 +5,7 @@ import time
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QApplication, QStyle, QSystemTrayIcon, QWidget
 
-from llm_studio.i18n import _
+from llm_studio.i18n import _, translated
 from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.window.session import Session
 
@@ -45,7 +45,7 @@ class CompletionNotifier(QObject):
         title, begun = self._begun.pop(key, ("", 0.0))
         if title and time.monotonic() - begun >= _LONG and not self._window.isActiveWindow():
             text = _("“{job}” has failed.") if self._failed else _("“{job}” is done.")
-            self._report(text.format(job=title))
+            self._report(text.format(job=translated(title)))
 
     def _report(self, text: str) -> None:
         self.last = text

@@ -170,12 +170,19 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def stop_current(self) -> None:
-        """Stop the oldest running job of the tab on the screen, else the oldest of all, as Esc does."""
-        jobs, shown = self.session.jobs(), tabs.find(self.shell.shown)
-        own = [task for task in jobs if shown is not None and task.tab == shown.name]
-        only_own = shown is not None and shown.escape_stops_only_own_jobs
-        for task in (own if own or only_own else jobs)[:1]:
+        """Stop the oldest running job of the tab on the screen, else the oldest of all."""
+        jobs = self.session.jobs()
+        own = [task for task in jobs if task.tab == self.shell.shown]
+        for task in (own or jobs)[:1]:
             self.shell.stop_job(task.key)
+
+    @Slot()
+    def cancel_current(self) -> None:
+        """Cancel the oldest short job of the tab on the screen, as Esc does: never a training run or a download."""
+        for task in self.session.jobs():
+            if task.tab == self.shell.shown and not task.keep_awake:
+                self.shell.stop_job(task.key)
+                return
 
     @Slot()
     def save_checkpoint(self) -> None:
@@ -237,11 +244,10 @@ class MainWindow(QMainWindow):
         self.preferences.language = code
         self.preferences.save()
         set_language(code)
-        shown = self.shell.shown
-        self.shell.retire()
-        drafts = self.shell.drafts
+        before = self.shell
+        before.retire()
         self._make_shell()
-        self.shell.shown, self.shell.drafts = shown, drafts
+        self.shell.take_over(before)
         if self.machine is not None:
             self.shell.show_machine(self.machine)
         if self._loaded:

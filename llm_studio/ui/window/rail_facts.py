@@ -59,6 +59,13 @@ class RailFacts(QObject):
         elif isinstance(event, EndMoved) and key in self._runs:
             self._runs[key] = (event.step, event.max_steps)
 
+    def take_over(self, before: "RailFacts") -> None:
+        """Continue with the runs that `before` follows."""
+        self._runs = {key: run for key, run in before._runs.items() if key in self._jobs}
+        if self._runs:
+            self._timer.start()
+            self._draw_steps()
+
     def task_ended(self, key: str) -> None:
         """A job is over."""
         if self._jobs.pop(key, None) is None:

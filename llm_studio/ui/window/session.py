@@ -109,7 +109,7 @@ class Session(QObject):
             return
         if task.key in self._current:
             if isinstance(task, BackgroundJob):
-                self.problem.emit(BusyError(_("“{job}” is already running.").format(job=task.title),
+                self.problem.emit(BusyError(_("“{job}” is already running.").format(job=task.shown_title),
                                             _("Wait until it is done, or stop it.")))  # fmt: skip
                 return
             if task.key == OVERVIEW:  # where one often follows another, none would ever be shown

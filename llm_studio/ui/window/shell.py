@@ -3,18 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.events import Event
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tab import Tab
-from llm_studio.ui.tasks import BackgroundJob, Task
+from llm_studio.ui.tasks import OVERVIEW, BackgroundJob, Task
 from llm_studio.ui.widgets.footer import Footer
 from llm_studio.ui.widgets.header import Header
 from llm_studio.ui.widgets.rail import Rail
 from llm_studio.ui.widgets.toast import ToastBar
+from llm_studio.ui.window.page_stack import PageStack
 from llm_studio.ui.window.rail_facts import RailFacts
 from llm_studio.ui.window.session import Session
 from llm_studio.ui.window.start_page import START, StartPage
@@ -47,26 +48,16 @@ class Shell(QWidget):
         others = {tab.name: (_(tab.title), tab.icon) for tab in tabs.TABS if not tab.is_step}
         self.rail = Rail(self, steps, others)
         self._facts = RailFacts(self.rail)
-        self.stack = QStackedWidget(self)
+        self.stack = PageStack(self)
         self.start_page = StartPage(preferences, self.stack)
-        self._places: dict[str, QScrollArea] = {}
-        self._place(START, self.start_page)
-        self._lay_out()
+        self.stack.place(START, self.start_page)
+        self.stack.show_page(START)
+        self._just_opened = False
+        """A project was opened, and the user has chosen no tab since."""
+        _lay_out(self)
         self.toasts = ToastBar(self)
         self._connect()
         self._catch_up()
-
-    def _lay_out(self) -> None:
-        middle = QHBoxLayout()
-        middle.setSpacing(0)
-        middle.addWidget(self.rail)
-        middle.addWidget(self.stack, 1)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.setSpacing(0)
-        outer.addWidget(self.header)
-        outer.addLayout(middle, 1)
-        outer.addWidget(self.footer)
 
     def _connect(self) -> None:
         self.rail.chosen.connect(self.go_to)
@@ -76,6 +67,8 @@ class Shell(QWidget):
         self.toasts.undone.connect(self._session.start)
         self.start_page.task_requested.connect(self._session.start)
         session = self._session
+        self.stack.retry_requested.connect(self.stack.say_loading)
+        self.stack.retry_requested.connect(session.refresh)
         self._connections = [
             session.project_changed.connect(self._on_project),
             session.leaving.connect(self._on_leaving),
@@ -95,6 +88,12 @@ class Shell(QWidget):
         self._unmade.clear()
         self.drafts |= {name: page.draft() for name, page in self.pages.items()}
 
+    def take_over(self, before: "Shell") -> None:
+        """Go on where the shell `before` is, which speaks another language: its tab, drafts and progress of jobs."""
+        self.shown, self.drafts = before.shown, before.drafts
+        self.footer.take_over(before.footer)
+        self._facts.take_over(before._facts)
+
     def _catch_up(self) -> None:
         """Show what is open and running already, after the language has changed."""
         if self._session.project is not None:
@@ -103,15 +102,6 @@ class Shell(QWidget):
             self._on_started(task)
         if self._session.overview is not None:
             self._on_overview(self._session.overview)
-
-    def _place(self, name: str, page: QWidget) -> None:
-        """Put a page into the stack, where it scrolls when the window is small."""
-        area = QScrollArea(self.stack)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(page)
-        self._places[name] = area
-        self.stack.addWidget(area)
 
     # --- The pages --------------------------------------------------------------------------------------------
 
@@ -140,16 +130,9 @@ class Shell(QWidget):
         self._unmade.remove(tab.name)
         page = tab.make_page(self.stack)
         self.pages[tab.name] = page
-        self._place(tab.name, page)
+        self.stack.place(tab.name, page)
         session = self._session
-        page.context.task_requested.connect(session.start)
-        page.context.stop_requested.connect(self.stop_job)
-        page.context.save_requested.connect(session.save_now)
-        page.context.settings_requested.connect(session.change_settings)
-        page.context.tab_requested.connect(self.go_to)
-        page.context.target_requested.connect(self.show_target)
-        page.context.toast_requested.connect(self.say)
-        page.context.restart_requested.connect(self.restart_requested)
+        _connect_page(page, self, session)
         page.open_project(session.project)
         if session.overview:
             page.show_overview(session.overview)
@@ -161,16 +144,28 @@ class Shell(QWidget):
 
     @Slot(str)
     def go_to(self, name: str) -> None:
-        """Show a tab, or the start page, which also replaces the tabs that need a project while none is open."""
+        """Show a tab, or the start page."""
         tab = tabs.find(name)
         if tab is not None and name in self._unmade and self._loaded:
             self._make(tab)
-        self.shown = name
-        has_all = self._session.project is not None or (tab is not None and not tab.needs_project)
+        self.shown, self._just_opened = name, False
         if tab is not None:
             self.rail.choose(name)
-            self._preferences.tab = name
-        self.stack.setCurrentWidget(self._places[name if name in self.pages and has_all else START])
+            if tab.needs_project and name != self._preferences.tab:
+                self._preferences.tab = name
+                self._preferences.save()
+        self._show_shown()
+
+    def _show_shown(self) -> None:
+        """Show the chosen tab; where it needs a project, only when it is known what is in that."""
+        tab, session = tabs.find(self.shown), self._session
+        needs_project = tab is None or tab.needs_project
+        if self.shown not in self.pages or (needs_project and session.project is None):
+            self.stack.show_page(START)
+        elif needs_project and session.overview is None:
+            self.stack.show_loading()
+        else:
+            self.stack.show_page(self.shown)
 
     @Slot(str, object)
     def show_target(self, name: str, target: object) -> None:
@@ -193,7 +188,7 @@ class Shell(QWidget):
     @Slot(object)
     def say(self, toast: "Toast") -> None:
         """Show a short word at the foot of the window."""
-        self.toasts.say(toast.text, toast.undo)
+        self.toasts.say(toast.text, toast.undo, toast.action)
 
     @Slot(str)
     def stop_job(self, key: str) -> None:
@@ -221,9 +216,11 @@ class Shell(QWidget):
         for page in self.pages.values():
             page.open_project(project)
         self.start_page.refresh()
-        shown = tabs.find(self.shown)
-        keeps_tab = shown is not None and shown.is_step
-        self.go_to(START if project is None else self.shown if keeps_tab else tabs.FIRST.name)
+        self.stack.say_loading()
+        last = tabs.find(self._preferences.tab if self.shown == START else self.shown)
+        arrival = last if last is not None and last.needs_project else tabs.FIRST
+        self.go_to(START if project is None else arrival.name)
+        self._just_opened = project is not None
 
     @Slot(object)
     def _on_overview(self, overview: "Overview") -> None:
@@ -231,6 +228,8 @@ class Shell(QWidget):
         self.header.show_project(overview.settings.project.name or overview.project.root.name)
         for page in list(self.pages.values()):
             page.show_overview(overview)
+        wanted = _first_wanted(overview) if self._just_opened else None
+        self.go_to(wanted.name if wanted else self.shown)
 
     @Slot(object)
     def _on_started(self, task: Task) -> None:
@@ -257,6 +256,8 @@ class Shell(QWidget):
 
     @Slot(str, object)
     def _on_failed(self, key: str, error: BaseException) -> None:
+        if key == OVERVIEW:
+            self.stack.say_unreadable()
         for page in list(self.pages.values()):
             page.context.listeners.task_failed(key, error)
 
@@ -273,3 +274,37 @@ class Shell(QWidget):
             self.start_page.show_busy(False)
         for page in list(self.pages.values()):
             page.context.listeners.task_ended(key)
+
+
+def _lay_out(shell: Shell) -> None:
+    """Head, rail and pages, status bar."""
+    middle = QHBoxLayout()
+    middle.setSpacing(0)
+    middle.addWidget(shell.rail)
+    middle.addWidget(shell.stack, 1)
+    outer = QVBoxLayout(shell)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.setSpacing(0)
+    outer.addWidget(shell.header)
+    outer.addLayout(middle, 1)
+    outer.addWidget(shell.footer)
+
+
+def _first_wanted(overview: "Overview") -> Tab | None:
+    """The tab that a project should be opened on, wherever the user was last: where a run waits to be resumed, or where
+    texts are added."""
+    if overview.interrupted is not None:
+        return tabs.TRAINING
+    return None if overview.sources else tabs.FIRST
+
+
+def _connect_page(page: "Page", shell: Shell, session: Session) -> None:
+    """Carry the requests of a page to who fulfils them."""
+    page.context.task_requested.connect(session.start)
+    page.context.stop_requested.connect(shell.stop_job)
+    page.context.save_requested.connect(session.save_now)
+    page.context.settings_requested.connect(session.change_settings)
+    page.context.tab_requested.connect(shell.go_to)
+    page.context.target_requested.connect(shell.show_target)
+    page.context.toast_requested.connect(shell.say)
+    page.context.restart_requested.connect(shell.restart_requested)

@@ -8,7 +8,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio import i18n
-from llm_studio.i18n import _
+from llm_studio.i18n import N_, _
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tasks import BackgroundJob, Query, Write
 from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
@@ -158,7 +158,7 @@ class StartPage(QWidget):
         folder, language = self._preferences.folder_for_projects(), i18n.language()
         self.task_requested.emit(
             BackgroundJob(
-                self.EXAMPLE, lambda job: _make_example(folder, language, job), _("Preparing the example"), START
+                self.EXAMPLE, lambda job: _make_example(folder, language, job), N_("Preparing the example"), START
             )
         )
 

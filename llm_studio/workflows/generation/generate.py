@@ -15,6 +15,7 @@ from llm_studio.project import Project
 from llm_studio.runs import registry
 from llm_studio.runs.checkpoint import best
 from llm_studio.runs.locate import BEST, LAST, listed, locate, reference_of
+from llm_studio.runs.record import best_of
 from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
@@ -218,15 +219,19 @@ class RunPoints:
     last: int
     steps: tuple[int, ...]
     """Latest first, including the snapshots."""
+    is_best: bool = False
+    """Of these runs, it has the best model."""
 
 
 def points(project: Project) -> tuple[RunPoints, ...]:
     """The steps that can be loaded of every run that has a checkpoint, newest run first."""
     found: list[RunPoints] = []
-    for run in reversed(registry.listed(project)):
+    runs = registry.listed(project)
+    for run in reversed(runs):
         models = listed(project, run.name)
         saved = [model.checkpoint for model in reversed(models) if model.checkpoint]
         best_one = best(saved)
         if best_one is not None:
             found.append(RunPoints(run.name, best_one.step, saved[-1].step, tuple(model.step for model in models)))
-    return tuple(found)
+    best_run = best_of(run for run in runs if any(one.run == run.name for one in found))
+    return tuple(replace(one, is_best=best_run is not None and one.run == best_run.name) for one in found)

@@ -38,7 +38,8 @@ _WORTH = 1.04
 
 
 _NO_MATTER = frozenset((
-    "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "max_steps", "gradient_clip", "schedule",
+    "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "max_steps", "minutes", "gradient_clip",
+    "schedule",
     "final_learning_rate_ratio", "decay_share", "weight_decay", "beta1", "beta2", "eval_interval", "eval_sequences",
     "checkpoint_interval", "checkpoint_minutes", "snapshot_megabytes", "sample_prompts", "seed",
 ))  # fmt: skip
@@ -179,11 +180,15 @@ def _peak(found: "Attempt", by_formula: int, compute: Compute) -> int:
 
 def seconds_per_step(project: Project, settings: Settings, job: Job, steps: int = STEPS) -> float:
     """Measured seconds of a step, without its memory: quicker than `measured`. Raises Cancelled, TrainingError."""
+    return measure_step(settings, model_cost(project, settings).vocab_size, job, steps)
+
+
+def measure_step(settings: Settings, vocab_size: int, job: Job, steps: int = STEPS) -> float:
+    """The same for a model without a project."""
     from llm_studio.training import memory
     from llm_studio.training.measure import StepTimer
     from llm_studio.training.threads import compute_for
 
-    vocab_size = model_cost(project, settings).vocab_size
     with memory.translate_memory_errors():
         compute = compute_for(settings, vocab_size, job)
         timed = StepTimer(settings, vocab_size, compute, job).time(steps)

@@ -51,10 +51,11 @@ def repetition(
     if run.data != data:
         job.report(Notice(_("“{run}” was trained on other tokens than those of the project now.").format(run=like),
                           "warning"))  # fmt: skip
-    if run.history:
+    changes_made = [change for change in run.history if "threads" not in change]
+    if changes_made:
         job.report(Notice(
             _("The settings of “{run}” were changed during the run, first after step {step}: it is repeated with "
-              "those it ended with.").format(run=like, step=number(run.history[0]["step"])), "warning",
+              "those it ended with.").format(run=like, step=number(changes_made[0]["step"])), "warning",
         ))  # fmt: skip
     program = run.machine.get("program", __version__)
     if program != __version__:

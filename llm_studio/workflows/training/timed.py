@@ -45,7 +45,7 @@ def timed_settings(
     """
     check_minutes(minutes)
     seconds = seconds_per_step(project, settings, job)
-    return settings.replaced({**_counted_in_steps(settings, minutes, seconds), **changes})
+    return settings.replaced({**counted_in_steps(settings, minutes, seconds), **changes})
 
 
 def check_minutes(minutes: float) -> None:
@@ -54,7 +54,8 @@ def check_minutes(minutes: float) -> None:
         raise TrainingError(_("A run needs at least one second."), _("Choose a longer time."))
 
 
-def _counted_in_steps(settings: Settings, minutes: float, seconds_per_step: float) -> dict[str, object]:
+def counted_in_steps(settings: Settings, minutes: float, seconds_per_step: float) -> dict[str, object]:
+    """The settings of a run of this time that are counted in steps."""
     steps = max(2, int(_USED * 60 * minutes / seconds_per_step))
     fewest, most = _EVALUATIONS
     evaluations = min(most, max(fewest, int(60 * minutes / _EVALUATION_SECONDS)))

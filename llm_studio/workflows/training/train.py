@@ -1,7 +1,7 @@
 """Training a model: starting a run, resuming one, and what became of it."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING
 
 from llm_studio.config import Settings
@@ -71,9 +71,8 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
     if resume and continue_from is not None:
         raise ProjectError(_("A run that is resumed has its own weights."),
                            _("Leave out either --resume or --continue-from."))  # fmt: skip
-    name = (run or _last_run(project)) if resume else (registry.check_name(run) if run else registry.new_name(project))
     _report_pack(job)
-    with project.writing(registry.lock_name(name)), open_training_data(project) as (tokens, tokenizer, data):
+    with _locked(project, run, resume) as name, open_training_data(project) as (tokens, tokenizer, data):
         if resume:
             registry.read(project, name)
             return _go_on(project, name, tokens, tokenizer, data, changes, how.minutes, job)
@@ -86,6 +85,20 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
                 repeat_decisions(project, like, name)
             return _run(project, name, again.settings, again.compute, again.origin, tokens, tokenizer, data, job)
         return _start(project, name, tokens, tokenizer, data, how, job)
+
+
+@contextlib.contextmanager
+def _locked(project: Project, run: str | None, resume: bool) -> Generator[str]:
+    """The name of the run to train, which no other process trains meanwhile. Raises ProjectError, BusyError."""
+    from llm_studio.runs import registry
+
+    if not run and not resume:
+        with registry.new_run(project) as name:
+            yield name
+        return
+    name = (run or _last_run(project)) if resume else registry.check_name(run or "")
+    with project.writing(registry.lock_name(name)):
+        yield name
 
 
 def _last_run(project: Project) -> str:

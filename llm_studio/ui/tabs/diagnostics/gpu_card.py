@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QFileDialog
 
-from llm_studio.i18n import _, size
+from llm_studio.i18n import N_, _, size
 from llm_studio.jobs import Job
 from llm_studio.ui.page import Page
 from llm_studio.ui.page_context import Toast
@@ -154,7 +154,7 @@ class GpuCard(Card):
             BackgroundJob(
                 INSTALL,
                 work,
-                _("Enabling the GPU"),
+                N_("Enabling the GPU"),
                 "diagnostics",
                 page_shows_errors=True,
                 outlives_project=True,

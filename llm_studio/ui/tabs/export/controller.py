@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal
 
 from llm_studio.errors import StudioError
 from llm_studio.events import CheckpointSaved, Event, Progress
-from llm_studio.i18n import _, number
+from llm_studio.i18n import N_, _, number
 from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
@@ -102,7 +102,7 @@ class ExportController(Controller):
         def work(job: Job) -> "Exported":
             return form.write(chosen.model, target, options, job)
 
-        self.context.request(BackgroundJob(EXPORT, work, _("Export"), "export"))
+        self.context.request(BackgroundJob(EXPORT, work, N_("Export"), "export"))
 
     def stop(self) -> None:
         """Stop the export."""

@@ -19,11 +19,11 @@ class CheckpointTarget:
 
 
 def _fact(overview: "Overview") -> Fact:
-    evaluated = [run for run in overview.runs if run.best_loss is not None]
-    comparable = all(run.best_bits_per_byte is not None for run in evaluated)  # runs may have other vocabularies
-    best = min(evaluated, key=lambda run: (run.best_bits_per_byte if comparable else run.best_loss) or 0, default=None)
-    text = _("best: {run}").format(run=best.name) if best else _("no model yet")
-    return "ready" if overview.runs else "to do", text
+    best = overview.best_run
+    if best is not None:
+        return "ready", _("best: {run}").format(run=best.name)
+    saved = max((run for run in overview.runs if run.step), key=lambda run: run.created, default=None)
+    return ("ready", saved.name) if saved else ("to do", _("no model yet"))
 
 
 TAB = Tab(
@@ -33,6 +33,5 @@ TAB = Tab(
     lesson="generation",
     fact=_fact,
     needs_project=True,
-    escape_stops_only_own_jobs=True,  # who has read enough of a text must never stop a training run by it
     preload=("llm_studio.workflows.generation.chats", "llm_studio.workflows.generation.favourites"),
 )

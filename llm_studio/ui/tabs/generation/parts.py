@@ -29,6 +29,7 @@ class ModelChoice(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._points: tuple[RunPoints, ...] = ()
+        self._by_hand = False
         self.run_box = self._box(_("Run"), 110)
         self.step_box = self._box(_("Checkpoint"), 150)
         self.run_box.activated.connect(self._on_run)
@@ -46,10 +47,12 @@ class ModelChoice(QWidget):
         return made
 
     def show_points(self, points: "tuple[RunPoints, ...]") -> None:
-        """These can be chosen; what is chosen stays, where it still is there."""
+        """These can be chosen. What the user has chosen or sees stays if it is there; else it is the best model."""
         if points == self._points:
             return
-        run, which = self.current()[:2]
+        run, which = self.current()[:2] if self._by_hand or self.isVisible() else ("", "")
+        if not any(one.run == run for one in points):
+            run, which, self._by_hand = next((one.run for one in points if one.is_best), ""), "best", False
         self._points = points
         self.run_box.clear()
         for one in points:
@@ -63,6 +66,7 @@ class ModelChoice(QWidget):
         if point is None:
             return False
         kept = {point.best: "best", point.last: "last"} | {one: str(one) for one in point.steps}
+        self._by_hand = True
         self.run_box.setCurrentIndex(self.run_box.findData(run))
         self._fill_steps(kept[min(kept, key=lambda one: abs(one - step))])
         return True
@@ -89,11 +93,13 @@ class ModelChoice(QWidget):
 
     @Slot(int)
     def _on_run(self, _index: int) -> None:
+        self._by_hand = True
         self._fill_steps("best")
         self.chosen.emit()
 
     @Slot(int)
     def _on_step(self, _index: int) -> None:
+        self._by_hand = True
         self.chosen.emit()
 
 

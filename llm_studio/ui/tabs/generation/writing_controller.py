@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
 
-from llm_studio.i18n import _
+from llm_studio.i18n import N_, _
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.tabs.generation.chats_controller import ChatsController
@@ -57,7 +57,7 @@ class WritingController(Controller):
             return
         self._replaced = replaced
         self.context.request(BackgroundJob(
-            WRITE, lambda job: _answer(project, generator, chat, prompt, sampling, job, asks), _("Writing"),
+            WRITE, lambda job: _answer(project, generator, chat, prompt, sampling, job, asks), N_("Writing"),
             tab="generation",
         ))  # fmt: skip
 

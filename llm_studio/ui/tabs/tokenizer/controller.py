@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from PySide6.QtCore import Signal, Slot
 
 from llm_studio.events import Event, Notice
-from llm_studio.i18n import _, number, short_number
+from llm_studio.i18n import N_, _, number, short_number
 from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
@@ -71,20 +71,20 @@ class TokenizerController(Controller):
         """Train the tokenizer, with settings that aren't written yet."""
         project = self.project
         if project is not None:
-            self._request(TRAIN, lambda job: lab.train_with(project, changes, job), _("Training the tokenizer"))
+            self._request(TRAIN, lambda job: lab.train_with(project, changes, job), N_("Training the tokenizer"))
 
     def prepare(self) -> None:
         """Turn the texts into tokens."""
         project = self.project
         if project is not None:
-            self._request(PREPARE, lambda job: prepare_tokens(project, job), _("Preparing the tokens"))
+            self._request(PREPARE, lambda job: prepare_tokens(project, job), N_("Preparing the tokens"))
 
     @Slot(str)
     def import_file(self, path: str) -> None:
         """Use this file as the project's tokenizer."""
         project = self.project
         if project is not None:
-            self._request(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)), _("Importing the tokenizer"))
+            self._request(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)), N_("Importing the tokenizer"))
 
     def _request(self, key: str, work: Callable[[Job], object], title: str) -> None:
         self.context.request(BackgroundJob(key, work, title, tab="tokenizer", changes_project=True))
@@ -126,6 +126,6 @@ class TokenizerController(Controller):
         project = self.project
         if project is not None:
             undo = BackgroundJob(RESTORE, lambda job: lab.restore_tokenizer(project, before),
-                                 _("Undoing the import"), tab="tokenizer", changes_project=True)  # fmt: skip
+                                 N_("Undoing the import"), tab="tokenizer", changes_project=True)  # fmt: skip
             text = _("The tokenizer was imported: {n} tokens.").format(n=number(before.vocab_size))
             self.context.toast_requested.emit(Toast(text, undo))

@@ -4,7 +4,7 @@ from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QProgressBar, QWidget
 
 from llm_studio.events import Event
-from llm_studio.i18n import _
+from llm_studio.i18n import _, translated
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.footer import JobProgress
 
@@ -53,7 +53,7 @@ class JobCard(Card):
         """A job has begun."""
         self.key = key
         self._progress = JobProgress(title, "")
-        self.bar.setAccessibleName(title)
+        self.bar.setAccessibleName(translated(title))
         self.stop.setEnabled(True)
         self._draw()
         self._timer.start()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from llm_studio.config import Settings
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.tabs.training.run_controller import RunController
@@ -66,13 +67,19 @@ def subtitle(state: RunController, overview: "Overview | None", live: str) -> st
         return _("Getting ready…")
     if overview is None:
         return None
-    training = overview.settings.training
-    tokens = training.batch_size * training.gradient_accumulation_steps * overview.settings.model.max_seq_len
-    plan = _("{n} parameters · {steps} steps · {tokens} tokens per batch").format(
-        n=short_number(overview.cost.parts.total), steps=number(training.max_steps), tokens=number(tokens)
-    )
     if not state.running:
-        return plan
+        return _plan(overview.cost.parts.total, overview.settings)
     run = next((run for run in overview.runs if run.name == live), None)
-    optimizer = run.settings["training"].get("optimizer", "adamw") if run else training.optimizer
-    return _("Run “{run}”").format(run=live) + f" · {_OPTIMIZERS.get(optimizer, optimizer)} · {plan}"
+    if run is None:
+        return _("Run “{run}”").format(run=live)
+    settings = Settings.from_dict(run.settings)  # the project's may have changed since it began
+    optimizer = _OPTIMIZERS.get(settings.training.optimizer, settings.training.optimizer)
+    return _("Run “{run}”").format(run=live) + f" · {optimizer} · {_plan(run.parameters, settings)}"
+
+
+def _plan(parameters: int, settings: Settings) -> str:
+    training = settings.training
+    tokens = training.batch_size * training.gradient_accumulation_steps * settings.model.max_seq_len
+    return _("{n} parameters · {steps} steps · {tokens} tokens per batch").format(
+        n=short_number(parameters), steps=number(training.max_steps), tokens=number(tokens)
+    )

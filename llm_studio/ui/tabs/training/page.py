@@ -105,7 +105,7 @@ class TrainingPage(Page):
         offer = None
         if overview is not None and not busy:
             paused = newest is not None and self.run.is_paused(newest.name)
-            offer = state.blocked(overview) or state.unfinished(overview, paused)
+            offer = state.blocked(overview) or state.unfinished(overview, paused) or state.stale_tokenizer(overview)
         self.offer.show_offer(offer)
         self.plan.setVisible(offer is None and not running and overview is not None)
         self.buttons.show_state(self.run, live, newest, not busy, offer is not None)

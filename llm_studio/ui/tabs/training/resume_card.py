@@ -20,9 +20,7 @@ class ResumeCard(Card):
         self.offer: Offer | None = None
         self._title = label("", self, "heading", wrap=True)
         self._text = label("", self, "muted", wrap=True)
-        self._restart = button(
-            _("Start over"), self, self._on_restart, tip=_("Start a new run; this one stays in the table")
-        )
+        self._restart = button("", self, self._on_restart)
         self._accept = button("", self, self._on_accept, "primary")
         words = QVBoxLayout()
         words.setSpacing(4)
@@ -46,7 +44,9 @@ class ResumeCard(Card):
             self._title.setText(offer.title)
             self._text.setText(offer.text)
             self._accept.setText(offer.action)
-            self._restart.setVisible(bool(offer.run))
+            self._restart.setVisible(bool(offer.start))
+            self._restart.setText(offer.start)
+            self._restart.setToolTip(_("Start a new run; this one stays in the table") if offer.run else "")
 
     def _on_accept(self) -> None:
         self.accepted.emit()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal, Slot
 
 from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
-from llm_studio.i18n import _, size
+from llm_studio.i18n import _, number, size
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
 from llm_studio.ui.tabs.training import tasks
@@ -43,7 +43,13 @@ class RunController(Controller):
         self._next: Task | None = None
         """What to start once the run that trains has stopped."""
         self._refreshed_at = 0.0
-        context.listen(TRAINING, started=self._on_started, reported=self._on_event, ended=self._on_ended)
+        context.listen(
+            TRAINING,
+            started=self._on_started,
+            reported=self._on_event,
+            succeeded=self._on_succeeded,
+            ended=self._on_ended,
+        )
         context.listen(tasks.RENAME, succeeded=self._on_renamed)
         context.listen(tasks.DELETE, succeeded=self._on_deleted)
 
@@ -144,6 +150,17 @@ class RunController(Controller):
         self.event_reported.emit(event)
         if isinstance(event, Notice) and event.level == "warning":
             self.context.toast_requested.emit(Toast(event.text))
+
+    def _on_succeeded(self, result: object) -> None:
+        """Let the user resume a run that was stopped, perhaps by mistake."""
+        from llm_studio.workflows.training.request import TrainResult
+
+        if not isinstance(result, TrainResult) or result.finished:
+            return
+        if self.project is not None and self._next is None:
+            text = _("“{run}” was stopped at step {step} and is saved.")
+            text = text.format(run=result.run.name, step=number(result.run.step))
+            self.context.toast_requested.emit(Toast(text, tasks.train(self.project, result.run.name), _("Resume")))
 
     def _refresh(self) -> None:
         """Bring the table of runs up to date, but not too often."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _, number, short_number
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Offer:
-    """A card above the figures. `tab`: where its button goes; else `run`: the run that its buttons continue with."""
+    """A card above the figures. `tab`: where its button goes; else `run`: the run that it resumes.
+
+    `start`: what a second button says that starts a new run, "" for none.
+    """
 
     title: str
     text: str
     action: str
     tab: str = ""
     run: str = ""
+    start: str = ""
     warns: bool = True
 
 
@@ -62,10 +66,27 @@ def unfinished(overview: "Overview", paused: bool) -> Offer | None:
             _("Its last checkpoint is intact: training can resume from there as if nothing had happened.") if run.step
             else _("It had not saved anything yet, so it starts over.")
         )  # fmt: skip
-        return Offer(title, text, _("Resume"), run=run.name)
+        return Offer(title, text, _("Resume"), run=run.name, start=_("Start over"))
     run = newest(overview)
     if run is not None and paused:
         title = _("Paused at step {step} of {last}").format(step=number(run.step), last=number(run.max_steps))
         text = _("“{run}” is saved. It can be resumed exactly there, today or another day.").format(run=run.name)
-        return Offer(title, text, _("Resume"), run=run.name, warns=False)
+        return Offer(title, text, _("Resume"), run=run.name, start=_("Start over"), warns=False)
     return None
+
+
+def stale_tokenizer(overview: "Overview") -> Offer | None:
+    """What a run that starts now learns with an old tokenizer; None where the tokenizer is up to date."""
+    from llm_studio.workflows.projects import cost_of
+
+    if overview.steps.tokenizer.value != "out of date" or overview.tokenizer is None:
+        return None
+    text = _("The texts or the settings of the tokenizer have changed since it was trained.")
+    old, planned = cost_of(overview.settings, overview.tokenizer.vocab_size), overview.cost
+    if old.vocab_size != planned.vocab_size:
+        text += " " + _(
+            "A run started now has {old} parameters instead of {planned}: its vocabulary is {size} tokens."
+        ).format(old=short_number(old.parts.total), planned=short_number(planned.parts.total),
+                 size=number(old.vocab_size))  # fmt: skip
+    title, action = _("The tokenizer is out of date"), _("Retrain the tokenizer")
+    return Offer(title, text, action, "tokenizer", start=_("Train anyway"))

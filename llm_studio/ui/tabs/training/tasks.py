@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio.i18n import _
+from llm_studio.i18n import N_
 from llm_studio.jobs import Job
 from llm_studio.ui import forecasts
 from llm_studio.ui.tabs.training import curve_store
@@ -26,7 +26,7 @@ RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/
 
 def train(project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None) -> Task:
     """A new training, with the settings of the run `like` where it is given; or with `run` resuming one."""
-    return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, job), _("Training"), tab="training",
+    return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, job), N_("Training"), tab="training",
                 changes_project=True, keep_awake=True)  # fmt: skip
 
 
@@ -85,13 +85,13 @@ def forecast(project: "Project", settings: "Settings") -> Task:
 
 def probe(project: "Project", settings: "Settings") -> Task:
     """The same from a few real steps."""
-    return BackgroundJob(PROBE, lambda job: forecasts.measured(project, settings, job), _("Measuring a few steps"),
+    return BackgroundJob(PROBE, lambda job: forecasts.measured(project, settings, job), N_("Measuring a few steps"),
                          tab="training")  # fmt: skip
 
 
 def fit(project: "Project", settings: "Settings") -> Task:
     """What fits this machine, and the forecast of a training run with it."""
-    return BackgroundJob(FIT, lambda job: _fit(project, settings, job), _("Finding what fits"), tab="training")
+    return BackgroundJob(FIT, lambda job: _fit(project, settings, job), N_("Finding what fits"), tab="training")
 
 
 def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Forecast]":
@@ -137,7 +137,7 @@ def _rename(project: "Project", old: str, new: str) -> tuple[str, str]:
 def delete(project: "Project", run: str) -> Task:
     """Remove a run; answers with its name and the bytes freed."""
     return BackgroundJob(
-        DELETE, lambda job: _delete(project, run), _("Deleting a run"), tab="training", changes_project=True
+        DELETE, lambda job: _delete(project, run), N_("Deleting a run"), tab="training", changes_project=True
     )
 
 
@@ -149,7 +149,7 @@ def _delete(project: "Project", run: str) -> tuple[str, int]:
 
 def export(shown: "Curves", path: Path) -> Task:
     """Write curves as CSV."""
-    return BackgroundJob(EXPORT, lambda job: _export(shown, path, job), _("Exporting the curves"), tab="training")
+    return BackgroundJob(EXPORT, lambda job: _export(shown, path, job), N_("Exporting the curves"), tab="training")
 
 
 def _export(shown: "Curves", path: Path, job: Job) -> Path:

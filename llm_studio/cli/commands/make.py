@@ -1,0 +1,132 @@
+"""The command `make`: from texts to a trained model in one go."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from llm_studio.cli.options import Changes, Json, Language, parse_changes
+from llm_studio.cli.runner import INTERRUPTED, running
+from llm_studio.events import Done, Notice
+from llm_studio.i18n import N_, _, duration, number, short_number, size, system_language
+from llm_studio.jobs import Job
+from llm_studio.paths import quoted
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.make import MadeModel
+    from llm_studio.workflows.training.planner import RunPlan
+
+_PRESET = "nano"
+_STEPS = {
+    "plan": N_("Planning: which model suits the texts, this computer and the time"),
+    "tokenizer": N_("Training the tokenizer"),
+    "tokens": N_("Preparing the tokens"),
+    "train": N_("Training the model"),
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command(help=_("Make a model of your texts: plan it for the time you have, train its tokenizer, prepare the "
+                       "tokens, train."))(make)  # fmt: skip
+
+
+def make(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=_("the project's folder, created if there is none"))],
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXTS]...", help=_("files and folders to add, or “stories”; none: those of the "
+                                                    "project")),
+    ] = None,
+    minutes: Annotated[float, typer.Option(metavar="N", help=_("minutes of training"))] = 30.0,
+    lang: Language = None,
+    plan_only: Annotated[bool, typer.Option("--plan", help=_("only show the plan"))] = False,
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    from llm_studio.workflows.make import make as make_model
+    from llm_studio.workflows.training.planner import plan_run
+    from llm_studio.workflows.training.timed import check_minutes
+
+    check_minutes(minutes)
+    edits = parse_changes(changes)
+    with running(as_json) as job:
+        project = _project(folder, lang)
+        _add(project, texts or [], job)
+        if plan_only:
+            job.report(Done(plan_text(plan := plan_run(project, minutes, job)), "", plan_figures(plan)))
+            return
+
+        def announce(step: str, plan: "RunPlan | None") -> None:
+            if step == "tokenizer" or (step == "train" and plan and not plan.retrain_tokenizer):
+                job.report(Notice(plan_text(plan) if plan else ""))
+            job.report(Notice(_(_STEPS[step])))
+
+        made = make_model(project, minutes, job, announce, edits)
+        job.report(_done(folder, made))
+    if not made.result.finished:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _project(folder: Path, language: str | None) -> Project:
+    from llm_studio.workflows import projects
+
+    if (folder / "config" / "config.yaml").exists():
+        return Project.open(folder)
+    return projects.new_project(folder, _PRESET, language or system_language())
+
+
+def _add(project: Project, texts: list[str], job: Job) -> None:
+    """Add the texts that the project doesn't have yet under their names."""
+    from llm_studio.workflows.data import sources
+    from llm_studio.workflows.overview import overview
+
+    known = {source.name for source in overview(project).sources}
+    for text in texts:
+        if text == sources.STORIES:
+            if not any(name.startswith(sources.STORIES) for name in known):
+                sources.add_stories(project, project.settings().project.language, sources.DEFAULT_STORIES, job)
+        elif not known & {Path(text).name, Path(text).stem}:
+            sources.add_files(project, Path(text), job)
+
+
+def plan_text(plan: "RunPlan") -> str:
+    """The plan in two lines."""
+    text = _("Plan for {time} of training: {parameters} parameters, a vocabulary of {vocabulary}, a context of "
+             "{context} tokens, about {steps} steps on {batch} sequences each, {passes} passes over the texts; "
+             "{memory} of memory, {disk} on the disk. Preparation: about {preparation}.")  # fmt: skip
+    text = text.format(
+        time=duration(60 * plan.minutes), parameters=short_number(plan.parameters), vocabulary=number(plan.vocab_size),
+        context=number(plan.context), steps=number(plan.steps), batch=number(plan.batch),
+        passes=number(plan.passes, 1), memory=size(plan.memory), disk=size(plan.disk),
+        preparation=duration(plan.preparation),
+    )  # fmt: skip
+    return f"{text} {few_texts()}" if plan.more_texts else text
+
+
+def few_texts() -> str:
+    """What is said where the texts are few for the time."""
+    return _("Your texts are few for this time: the model reads them again and again. More texts of the kind, or a "
+             "shorter time, would be better used.")  # fmt: skip
+
+
+def plan_figures(plan: "RunPlan") -> dict[str, object]:
+    """The plan for `--json`."""
+    names = ("minutes", "parameters", "vocab_size", "context", "batch", "steps", "tokens", "passes", "memory", "disk",
+             "preparation", "bits_per_byte", "more_texts", "changes")  # fmt: skip
+    return {name: getattr(plan, name) for name in names}
+
+
+def _done(folder: Path, made: "MadeModel") -> Done:
+    run = made.result.run
+    figures = {"run": run.name, "state": run.state, "step": run.step, "best_loss": run.best_loss,
+               "bits_per_byte": run.best_bits_per_byte, "seconds": run.seconds,
+               "plan": plan_figures(made.plan) if made.plan else None}  # fmt: skip
+    if made.result.finished:
+        text = _("Your model is ready: run “{run}”, trained for {time}.")
+        follow = f'llm-studio generate {quoted(folder)} --prompt "..."'
+    else:
+        text = _("Run “{run}” is stopped and saved after {time}.")
+        follow = f"llm-studio train {quoted(folder)} --run {quoted(run.name)} --resume"
+    return Done(text.format(run=run.name, time=duration(run.seconds)), follow, figures)

@@ -1,0 +1,109 @@
+"""Changes the number of processor threads of a run when other programs become busy, or end.
+
+Threads that share a step wait for each other hundreds of times in it. Beside another busy program one of them is often
+suspended when it is waited for: one thread for each core that the others leave free is faster. Another number of
+threads rounds differently. So a change is a decision: on the disk with its step before it is used, and repeated by a
+run that is resumed.
+"""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from llm_studio import other_programs
+from llm_studio.config import Settings
+from llm_studio.device import Compute
+from llm_studio.errors import StorageError
+from llm_studio.events import Notice
+from llm_studio.i18n import _, number
+from llm_studio.jobs import Job
+from llm_studio.runs.decisions import DecisionLog
+from llm_studio.training.distributed import is_launched
+from llm_studio.training.progress import TrainingProgress
+
+KIND = "threads"
+LOOK = 1.0
+"""Seconds over which the load by other programs is measured each time."""
+FEWER, MORE, LONGEST = 2, 4, 64
+"""Looks in a row that have to agree. Programs that come and go make the wait for more threads longer each time."""
+_MARGIN = 0.25
+"""Cores by which the others must leave more than is needed before there are more threads."""
+
+
+class ThreadControl:
+    """The processor threads of one run. Only where the settings leave their number open, in a lone process."""
+
+    def __init__(
+        self, settings: Settings, compute: Compute, decisions: DecisionLog, job: Job,
+        measure: Callable[[], other_programs.Usage] = other_programs.light_usage,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self._most, self._job, self._measure, self._clock = compute.threads, job, measure, clock
+        is_open = settings.training.threads == 0 and compute.device == "cpu" and compute.threads > 1
+        self._log = decisions if is_open and not is_launched() else None
+        self._before: other_programs.Usage | None = None
+        self._agreeing, self._patience, self._seen = 0, MORE, -1
+        self.threads = compute.threads
+        torch.set_num_threads(self.threads)
+
+    def resume(self, now: TrainingProgress) -> None:
+        """The run stands where `now` says, before what is decided there."""
+        diverged = max((change.get("diverged_at", 0) for change in now.history), default=0)
+        self._seen = max(self._seen, now.step - 1, diverged)
+        if self._log:
+            made = self._log.latest(KIND, now.step - 1)
+            self._use(int(made.values[KIND]) if made else self._most)
+
+    def before_step(self, now: TrainingProgress) -> None:
+        """Repeat what is decided for the step after `now`, or decide. In the thread that trains."""
+        if self._log is None:
+            return
+        if now.step < self._seen:  # it was rolled back
+            self.resume(now)
+        if now.step <= max(self._log.last_step(KIND), self._seen):
+            made = self._log.made_at(KIND, now.step)
+            threads = int(made.values[KIND]) if made else None
+        else:
+            self._seen = now.step
+            threads = self._decided(now.step, self._log)
+        if threads is None:
+            return
+        self._use(threads)
+        if {"step": now.step, KIND: threads} not in now.history:
+            now.note(threads=threads)
+
+    def _decided(self, step: int, log: DecisionLog) -> int | None:
+        """Another number of threads, if there is to be one from the next step on."""
+        before = self._before
+        if before is None or self._clock() - before.at >= LOOK:
+            self._before = self._measure()
+        if before is None or self._before is before or self._before is None:
+            return None
+        wanted = self._wanted(other_programs.cores_used(before, self._before))
+        self._agreeing = self._agreeing + 1 if wanted != self.threads else 0
+        fewer = wanted < self.threads
+        if self._agreeing < (FEWER if fewer else self._patience) or log.full:
+            return None
+        try:
+            log.record(step, KIND, threads=wanted)
+        except StorageError:  # what can't be recorded isn't used
+            self._agreeing = 0
+            return None
+        if fewer:
+            text = _("Other programs are busy: from step {step} on, training uses {count} of {most} processor threads.")
+        else:
+            self._patience = min(2 * self._patience, LONGEST)
+            text = _("Other programs use less: from step {step} on, training uses {count} of {most} processor threads.")
+        self._job.report(Notice(text.format(step=number(step + 1), count=wanted, most=self._most)))
+        return wanted
+
+    def _wanted(self, others: float) -> int:
+        """One thread for each core that others don't use, with some inertia."""
+        fewer = max(1, self._most - int(others + 0.5))
+        more = max(1, self._most - int(others + 0.5 + _MARGIN))
+        return fewer if fewer < self.threads else max(self.threads, more)
+
+    def _use(self, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self.threads, self._before, self._agreeing = threads, None, 0

@@ -1,0 +1,51 @@
+"""The middle of the window: the page of a tab, or what is shown in its place as long as it can't be."""
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.widgets.basics import EmptyState
+
+_LOADING = "loading"
+
+
+class PageStack(QStackedWidget):
+    """Shows one of its pages, each of which scrolls when the window is small."""
+
+    retry_requested = Signal()
+    """The project is to be read again."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._areas: dict[str, QScrollArea] = {}
+        self._loading = EmptyState(self, "", "")
+        self._loading.pressed.connect(self.retry_requested)
+        self.place(_LOADING, self._loading)
+        self.say_loading()
+
+    def place(self, name: str, page: QWidget) -> None:
+        """Add a page."""
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(page)
+        self._areas[name] = area
+        self.addWidget(area)
+
+    def show_page(self, name: str) -> None:
+        """Show a page."""
+        self.setCurrentWidget(self._areas[name])
+
+    def show_loading(self) -> None:
+        """Nothing is known of the project yet: a page would say that it is empty."""
+        self.show_page(_LOADING)
+
+    @Slot()
+    def say_loading(self) -> None:
+        """The project is being read."""
+        self._loading.say(_("Loading the project…"), "")
+
+    @Slot()
+    def say_unreadable(self) -> None:
+        """The project could not be read; the window says why."""
+        self._loading.say(_("This project could not be read"), _("Its files are as they were."), _("Try again"))

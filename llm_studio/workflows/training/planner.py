@@ -1,0 +1,323 @@
+"""Planning a run for the time at hand: the model, vocabulary, context, batch and recipe that should write best.
+
+Every model of a ladder of sizes, with every vocabulary and context, is judged by the scaling law: how many bytes of
+text this machine can train it on in the time, and how well it would write then. The speed comes from arithmetic that
+is corrected by real steps of the best few. Nothing here is a table of cases: refitting the law changes the plans.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from llm_studio import device
+from llm_studio.config import ModelSettings, Settings
+from llm_studio.config.presets import load_preset
+from llm_studio.device import Compute
+from llm_studio.errors import DataError
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.model import cost
+from llm_studio.project import Project, State
+from llm_studio.workflows.overview import Overview, overview
+from llm_studio.workflows.training.forecast import measure_step
+from llm_studio.workflows.training.scaling_law import ScalingLaw, scaling_law
+from llm_studio.workflows.training.timed import counted_in_steps
+
+WIDTHS = (64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024)
+CONTEXTS = (64, 128, 256, 512, 1024)
+VOCABULARIES = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
+TIMES_PER_TOKEN = 100
+"""A token of the vocabulary should come so often in the texts."""
+_SMALLEST_STEP, _LARGEST_STEP = 512, 524_288
+"""Tokens."""
+_USUAL_STEP = 2048
+_MEASURED = 4
+"""Candidates whose steps are measured."""
+_QUICK, _STEPS = 0.2, 3
+"""Seconds of a step that is measured, about, and how many of them are."""
+_LONG = 1.0
+"""Seconds of a step, even on few sequences, from which on measuring would take too long."""
+_SAMPLED_WIDTHS = (128, 384)
+"""Widths at which the machine's speed is measured."""
+_CHECKPOINTS = 4
+"""The last three and the best are kept."""
+_RECIPE = "nano"
+"""The preset with the recipe."""
+_OF_THE_RECIPE = ("optimizer", "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "schedule",
+                  "final_learning_rate_ratio", "decay_share", "weight_decay", "beta1", "beta2",
+                  "gradient_clip")  # fmt: skip
+_USED = 0.95
+_ROOMY = 0.7
+"""Fraction of the free memory that a plan may take."""
+_FEW_PASSES, _MANY_PASSES = 4, 10
+"""Passes over the texts from which on dropout helps, and helps more."""
+_WORTHWHILE = 0.9
+"""A plan whose texts would be worth less than this fraction of those read is short of texts."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run of so many minutes will do. `changes`: the settings that make it so, by dotted name.
+
+    `text_bytes`: of the training texts; `passes` over them. `memory` and `disk` in bytes, `preparation` in seconds, of
+    tokenizer and tokens. `retrain_tokenizer`: a new one is trained for this vocabulary. `more_texts`: the texts are so
+    few that most of the time goes into reading them again.
+    """
+
+    minutes: float
+    settings: Settings
+    changes: dict[str, object]
+    parameters: int
+    vocab_size: int
+    steps: int
+    tokens: int
+    passes: float
+    text_bytes: int
+    memory: int
+    disk: int
+    preparation: float
+    bits_per_byte: float
+    retrain_tokenizer: bool
+    more_texts: bool
+
+    @property
+    def context(self) -> int:
+        """Tokens that the model sees at once."""
+        return self.settings.model.max_seq_len
+
+    @property
+    def batch(self) -> int:
+        """Sequences in a step."""
+        return self.settings.training.batch_size * self.settings.training.gradient_accumulation_steps
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The texts to learn from. `tokenizer`: (vocabulary, bytes per token) of one that must be kept."""
+
+    size: int
+    law: ScalingLaw
+    tokenizer: tuple[int, float] | None
+
+    def bytes_per_token(self, vocab_size: int) -> float:
+        return self.tokenizer[1] if self.tokenizer else self.law.bytes_per_token(vocab_size)
+
+    def vocabularies(self) -> list[int]:
+        if self.tokenizer:
+            return [self.tokenizer[0]]
+        kept = [v for v in VOCABULARIES if v * TIMES_PER_TOKEN <= self.size / self.law.bytes_per_token(v)]
+        return kept or [VOCABULARIES[0]]
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What computes, with its free bytes of memory, and its speed at some widths."""
+
+    compute: Compute
+    free: int
+    speeds: dict[int, cost.Speed]
+
+    def step_seconds(self, model: ModelSettings, batch: int) -> float:
+        """Of one step, by rough arithmetic."""
+        width = min(self.speeds, key=lambda known: abs(math.log(model.d_model / known)))
+        found = cost.step_seconds(model, model.vocab_size, batch, self.speeds[width], muon=True)
+        return found.micro_batch + found.update
+
+    def memory(self, model: ModelSettings, batch: int) -> int:
+        """The bytes that a run takes."""
+        return cost.training_bytes(
+            model, model.vocab_size, batch, self.compute.precision, device=self.compute.device, muon=True
+        ).total
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A model with its batch, in sequences. `seconds` of a step, of which there are `steps`."""
+
+    model: ModelSettings
+    batch: int
+    seconds: float
+    steps: int
+    bits: float
+
+    @property
+    def tokens(self) -> int:
+        """In all steps."""
+        return self.steps * self.batch * self.model.max_seq_len
+
+
+def plan_run(project: Project, minutes: float, job: Job, *, keep_tokenizer: bool = False) -> RunPlan:
+    """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError, Cancelled.
+
+    `keep_tokenizer`: the project's tokenizer is not trained again, whatever its size.
+    """
+    here = overview(project)
+    if here.steps.data is State.TO_DO:
+        raise DataError(_("There are no texts to learn from yet."), _("Add some first."), "data")
+    texts, machine = _texts_of(here, keep_tokenizer), _machine(here.settings)
+    candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.bits)
+    if not candidates:
+        raise DataError(_("No model fits into the memory of this computer."), _("Close other programs."))
+    best = _measured_best(here.settings, texts, machine, candidates, 60 * minutes, job)
+    return _plan(here, texts, machine, best, minutes)
+
+
+def _texts_of(here: Overview, keep_tokenizer: bool) -> _Texts:
+    size = sum(source.bytes for source in here.sources) * (1 - here.settings.data.validation_share)
+    known = None
+    if keep_tokenizer and here.tokenizer and here.tokenizer.characters_per_token:
+        known = (here.tokenizer.vocab_size, here.tokenizer.characters_per_token * size / max(1, here.characters))
+    return _Texts(max(1, int(size)), scaling_law(), known)
+
+
+def _machine(settings: Settings) -> _Machine:
+    """What trains here, and its speed. Imports torch."""
+    from llm_studio.training import speed
+
+    compute = device.choose(settings.training)
+    speeds = {
+        width: speed.of_this_machine(
+            settings.replaced({"model.d_model": width, "model.n_heads": 4, "model.n_layers": 6}), 4096, compute
+        )
+        for width in _SAMPLED_WIDTHS
+    }
+    return _Machine(compute, device.memory_bytes(compute.device), speeds)
+
+
+def _candidates(texts: _Texts, machine: _Machine, seconds: float) -> Iterator[_Candidate]:
+    """Every model of the ladder that fits, with the speed that arithmetic gives."""
+    for width, vocab_size, context in itertools.product(WIDTHS, texts.vocabularies(), CONTEXTS):
+        model = _shaped(width, vocab_size, context)
+        batch = max(1, _USUAL_STEP // context)
+        steps = seconds / machine.step_seconds(model, batch)
+        batch = _batch(texts, model, steps * batch * context)
+        if machine.memory(model, batch) <= _ROOMY * machine.free:
+            yield _judged(model, batch, texts, machine.step_seconds(model, batch), seconds)
+
+
+def _measured_best(
+    settings: Settings, texts: _Texts, machine: _Machine, candidates: list[_Candidate], seconds: float, job: Job
+) -> _Candidate:
+    """The best when the speed of the first few is measured; what that shows corrects the speed of the others."""
+    known: dict[int, _Candidate] = {}
+    correction = 1.0
+    for _round in range(_MEASURED):
+        judged = [known.get(place) or _judged(c.model, c.batch, texts, c.seconds * correction, seconds)
+                  for place, c in enumerate(candidates)]  # fmt: skip
+        place = min(range(len(judged)), key=lambda place: judged[place].bits)
+        if place in known:
+            break
+        chosen = candidates[place]
+        took = _measured_seconds(settings, machine, chosen, job)
+        known[place] = _judged(chosen.model, chosen.batch, texts, took, seconds)
+        correction = took / chosen.seconds
+    return min(known.values(), key=lambda candidate: candidate.bits)
+
+
+def _measured_seconds(settings: Settings, machine: _Machine, candidate: _Candidate, job: Job) -> float:
+    """Seconds of a step; where that is long, of one on fewer sequences, and the rest by arithmetic."""
+    model, estimate = candidate.model, candidate.seconds
+    few = max(1, min(candidate.batch, int(candidate.batch * _QUICK / estimate)))
+    if machine.step_seconds(model, few) > _LONG:
+        return estimate
+    took = measure_step(_with_model(settings, model, few), model.vocab_size, job, _STEPS)
+    return took * machine.step_seconds(model, candidate.batch) / machine.step_seconds(model, few)
+
+
+def _shaped(width: int, vocab_size: int, context: int) -> ModelSettings:
+    """The model of this width: its depth grows with it, more slowly the wider it is."""
+    return load_preset(_RECIPE).model.model_copy(update={
+        "vocab_size": vocab_size, "d_model": width, "n_heads": width // (32 if width < 512 else 64),
+        "n_layers": max(2, round(width / (24 + width / 20))), "d_ff": (width * 8 // 3 + 31) // 32 * 32,
+        "max_seq_len": context, "dropout": 0.0,
+    })  # fmt: skip
+
+
+def _with_model(settings: Settings, model: ModelSettings, batch: int) -> Settings:
+    """The project's settings with this model, and the recipe of the presets."""
+    recipe = load_preset(_RECIPE).training
+    changes = {f"model.{name}": value for name, value in model.model_dump().items()}
+    changes |= {f"training.{name}": getattr(recipe, name) for name in _OF_THE_RECIPE}
+    fixed = {"batch_size": batch, "gradient_accumulation_steps": 1, "activation_checkpointing": False}
+    return settings.replaced(changes | {f"training.{name}": value for name, value in fixed.items()})
+
+
+def _batch(texts: _Texts, model: ModelSettings, tokens: float) -> int:
+    """The sequences of a step that suit a run over so many tokens."""
+    wanted = min(_LARGEST_STEP, max(_SMALLEST_STEP, texts.law.batch_tokens(tokens)))
+    return max(1, round(wanted / model.max_seq_len))
+
+
+def _judged(model: ModelSettings, batch: int, texts: _Texts, seconds_of_step: float, seconds: float) -> _Candidate:
+    """What the law says of a run of this time."""
+    steps = max(1, int(_USED * seconds / seconds_of_step))
+    tokens, length = steps * batch * model.max_seq_len, texts.bytes_per_token(model.vocab_size)
+    counts = cost.count_parameters(model, model.vocab_size)
+    bits = texts.law.bits_per_byte(
+        counts.total - counts.embedding, tokens * length, texts.size, model.max_seq_len * length, model.vocab_size,
+        tokens,
+    )  # fmt: skip
+    return _Candidate(model, batch, seconds_of_step, steps, bits)
+
+
+def _plan(here: Overview, texts: _Texts, machine: _Machine, best: _Candidate, minutes: float) -> RunPlan:
+    vocab_size, length = best.model.vocab_size, texts.bytes_per_token(best.model.vocab_size)
+    read = best.tokens * length
+    passes = read / texts.size
+    dropout = 0.0 if passes <= _FEW_PASSES else 0.1 if passes <= _MANY_PASSES else 0.2
+    settings = _with_model(here.settings, best.model.model_copy(update={"dropout": dropout}), best.batch)
+    settings = settings.replaced(counted_in_steps(settings, minutes, best.seconds))
+    counts = cost.count_parameters(best.model, vocab_size)
+    snapshots = min(cost.snapshot_count(best.steps) * 2 * counts.total, settings.training.snapshot_megabytes * 10**6)
+    checkpoints = _CHECKPOINTS * (4 * counts.total + cost.optimizer_bytes(counts, muon=True))
+    retrain = texts.tokenizer is None and (
+        here.steps.tokenizer is not State.READY or here.settings.model.vocab_size != vocab_size
+    )
+    return RunPlan(
+        minutes=minutes,
+        settings=settings,
+        changes=_changes(here.settings, settings),
+        parameters=counts.total,
+        vocab_size=vocab_size,
+        steps=best.steps,
+        tokens=best.tokens,
+        passes=passes,
+        text_bytes=texts.size,
+        memory=machine.memory(best.model, best.batch),
+        disk=checkpoints + snapshots + 2 * int(texts.size / length),
+        preparation=_preparation_seconds(here, texts, retrain),
+        bits_per_byte=best.bits,
+        retrain_tokenizer=retrain,
+        more_texts=texts.law.worth(read, texts.size) < _WORTHWHILE * read,
+    )
+
+
+def _changes(before: Settings, after: Settings) -> dict[str, object]:
+    old, new = before.to_dict(), after.to_dict()
+    return {
+        f"{section}.{name}": value
+        for section in ("model", "training")
+        for name, value in new[section].items()
+        if old[section][name] != value
+    }
+
+
+_TOKENIZER_RATE, _TOKENS_RATE = 4e6, 6e6
+"""Bytes per second of a tokenizer's training and of the encoding, on two cores: for an estimate alone."""
+_START = 3.0
+"""Seconds that each takes to begin."""
+
+
+def _preparation_seconds(here: Overview, texts: _Texts, retrain: bool) -> float:
+    """About how long tokenizer and tokens take."""
+    sampled = min(texts.size, here.settings.tokenizer.max_megabytes * 1_000_000)
+    tokenizer = _START + sampled / _TOKENIZER_RATE if retrain else 0.0
+    tokens = _START + texts.size / _TOKENS_RATE if retrain or here.steps.tokens is not State.READY else 0.0
+    return tokenizer + tokens
+
+
+def with_changes(plan: RunPlan, changes: dict[str, object]) -> RunPlan:
+    """The plan with what the user wants otherwise. Raises ConfigError."""
+    settings = plan.settings.replaced(changes)
+    return replace(plan, settings=settings, changes={**plan.changes, **changes})

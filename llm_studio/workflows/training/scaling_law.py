@@ -1,0 +1,72 @@
+"""How well a model will write: bits per byte as a function of its size, its texts and its training, fitted to runs.
+
+The form is that of Hoffmann et al. (2022, arXiv:2203.15556), with two more terms, and the discount for repeated texts
+of Muennighoff et al. (2023, arXiv:2305.16264):
+
+    bits = E + A N^-α + B D^-β + C X^-γ + G (V / T)^δ
+
+N: parameters without the embedding. D: bytes of text read, where a byte that was read before counts less: with U
+bytes of texts and R = read / U - 1 repetitions, D = U + U R* (1 - exp(-R / R*)). X: bytes of context. V: tokens of the
+vocabulary, T: tokens read. The constants are in `resources/scaling.yaml`, which `python -m tests.benchmarks.scaling`
+writes from runs of its own. E differs from text to text, and doesn't matter for what is best.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import yaml
+
+from llm_studio.paths import resource
+
+
+@dataclass(frozen=True)
+class ScalingLaw:
+    """The constants. `bytes_per_token`: of a vocabulary V, p + q ln V; the batch of T tokens read, k sqrt(T)."""
+
+    irreducible: float
+    size_factor: float
+    size_exponent: float
+    text_factor: float
+    text_exponent: float
+    context_factor: float
+    context_exponent: float
+    vocabulary_factor: float
+    vocabulary_exponent: float
+    repetitions: float
+    bytes_of_token: float
+    bytes_per_log_vocabulary: float
+    batch_factor: float
+
+    def bits_per_byte(self, parameters: int, read: float, texts: float, context: float, vocab_size: int,
+                      tokens: float) -> float:  # fmt: skip
+        """Of held-out text after training: `read` of `texts` bytes, in so many tokens; `context` in bytes."""
+        return (
+            self.irreducible
+            + self.size_factor * parameters**-self.size_exponent
+            + self.text_factor * self.worth(read, texts) ** -self.text_exponent
+            + self.context_factor * context**-self.context_exponent
+            + self.vocabulary_factor * (vocab_size / tokens) ** self.vocabulary_exponent
+        )
+
+    def worth(self, read: float, texts: float) -> float:
+        """The bytes of fresh text that teach as much as reading `read` bytes of `texts` bytes again and again."""
+        if read <= texts:
+            return read
+        repeated = read / texts - 1
+        return texts + texts * self.repetitions * (1 - math.exp(-repeated / self.repetitions))
+
+    def bytes_per_token(self, vocab_size: int) -> float:
+        """Of usual texts with a vocabulary of this size."""
+        return self.bytes_of_token + self.bytes_per_log_vocabulary * math.log(vocab_size)
+
+    def batch_tokens(self, tokens: float) -> float:
+        """The tokens of a step that suit a run over `tokens`: long runs want larger ones."""
+        return self.batch_factor * math.sqrt(tokens)
+
+
+@cache
+def scaling_law() -> ScalingLaw:
+    """The law as it is fitted. It is read once."""
+    values = yaml.safe_load(resource("scaling.yaml").read_text(encoding="utf-8"))
+    return ScalingLaw(**{name: float(value) for name, value in values.items()})

@@ -1,0 +1,110 @@
+"""Whoever only names texts and a time gets a plan that fits, and a model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llm_studio.cli.app import main
+from llm_studio.errors import DataError
+from llm_studio.jobs import Job
+from llm_studio.project import Project, State
+from llm_studio.runs import registry
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import sources
+from llm_studio.workflows.make import make
+from llm_studio.workflows.training.planner import plan_run
+from llm_studio.workflows.training.scaling_law import scaling_law
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = projects.new_project(tmp_path_factory.mktemp("make") / "p", "small", "en")
+    sources.add_stories(made, "en", 3000, Job())
+    return made
+
+
+def test_more_time_means_a_model_that_should_write_better(project: Project) -> None:
+    plans = [plan_run(project, minutes, Job()) for minutes in (1, 8, 60)]
+    bits = [plan.bits_per_byte for plan in plans]
+    assert bits == sorted(bits, reverse=True)
+    assert plans[0].parameters < plans[-1].parameters
+    assert not plans[0].more_texts
+    assert plans[-1].more_texts, "three thousand stories are few for an hour"
+
+
+def test_a_plan_fits_the_machine_the_texts_and_the_time(project: Project) -> None:
+    plan = plan_run(project, 5, Job())
+    training = plan.settings.training
+    assert training.minutes == 5
+    assert training.warmup_steps < training.max_steps / 2
+    assert training.max_steps >= 4 * training.eval_interval
+    assert plan.text_bytes / plan.vocab_size > 100, "each token of the vocabulary is seen often"
+    assert plan.passes == pytest.approx(plan.tokens * scaling_law().bytes_per_token(plan.vocab_size) / plan.text_bytes)
+    assert set(plan.changes) >= {"model.vocab_size", "training.minutes"}
+    changed = project.settings().replaced(plan.changes)
+    assert (changed.model, changed.training) == (plan.settings.model, plan.settings.training)
+
+
+def test_without_texts_there_is_no_plan(tmp_path: Path) -> None:
+    empty = projects.new_project(tmp_path / "p", "nano", "en")
+    with pytest.raises(DataError, match="no texts"):
+        plan_run(empty, 5, Job())
+
+
+def test_texts_seen_again_are_worth_less_and_never_more(project: Project) -> None:
+    law = scaling_law()
+    worths = [law.worth(passes * 1e6, 1e6) for passes in (0.5, 1, 2, 4, 16, 64, 256)]
+    assert worths[:2] == [0.5e6, 1e6]
+    assert worths == sorted(worths)
+    assert all(worth <= passes * 1e6 for worth, passes in zip(worths, (0.5, 1, 2, 4, 16, 64, 256), strict=True))
+    assert worths[-1] < (1 + law.repetitions) * 1e6 + 1
+
+
+def test_texts_and_a_time_are_enough(project: Project) -> None:
+    steps: list[str] = []
+    made = make(project, 0.1, Job(), lambda step, plan: steps.append(step), {"training.threads": 1})
+    assert steps == ["plan", "tokenizer", "tokens", "train"]
+    assert made.result.finished
+    run = registry.read(project, made.result.run.name)
+    assert run.state == "finished"
+    assert run.seconds == pytest.approx(6, abs=3)
+    assert projects.steps(project).tokens is State.READY
+    assert made.plan
+    again: list[str] = []
+    make(project, 0.05, Job(), lambda step, plan: again.append(step), {"training.threads": 1}, made.plan)
+    assert again == ["train"], "what is ready is not made again"
+    assert len(registry.listed(project)) == 2
+
+
+def test_the_command_makes_a_model_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "texts.txt"
+    text.write_text("\n\n".join(f"The {n}th day was as long as the {n + 1}th. " * 5 for n in range(800)), "utf-8")
+    folder = str(tmp_path / "model")
+    arguments = [
+        "make",
+        folder,
+        str(text),
+        "--minutes",
+        "0.05",
+        "--lang",
+        "en",
+        "--set",
+        "training.threads=1",
+        "--json",
+    ]
+    assert main(arguments) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    done = lines[-1]
+    assert done["event"] == "done"
+    assert done["figures"]["state"] == "finished"
+    assert done["figures"]["plan"]["minutes"] == 0.05
+    assert main(["make", folder, "--minutes", "0.05", "--plan", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert plan["parameters"] > 0
+    assert not (tmp_path / "model" / "checkpoints" / "run-2").exists(), "a plan alone starts nothing"
+
+
+def test_a_time_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["make", str(tmp_path / "model"), "--minutes", "0"]) == 1
+    assert "at least one second" in capsys.readouterr().err
