@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, QRectF, QSize
 
 Floats = NDArray[np.float64]
-_GAP, _ROWS = 10, 6
-"""Pixels around the box, and the number of heights that are tried for it."""
+_GAP, _ROWS, _MARGIN = 10, 6, 3
+"""Pixels around the box, the number of heights that are tried for it, and pixels that a curve stays away from it."""
 
 
 def free_place(
@@ -34,7 +34,12 @@ def free_place(
         beside = (cross + _GAP, cross - _GAP - size.width(), right, left)
         columns = [x for x in beside if left <= x <= right and not x <= cross <= x + size.width()] or [right]
     places = [QPointF(x, y) for x in columns for y in rows]
-    return min(places, key=lambda place: _covered(QRectF(place, size), view, ranges, curves)).toPoint()
+    return min(
+        places,
+        key=lambda place: _covered(
+            QRectF(place, size).adjusted(-_MARGIN, -_MARGIN, _MARGIN, _MARGIN), view, ranges, curves
+        ),
+    ).toPoint()
 
 
 def _covered(

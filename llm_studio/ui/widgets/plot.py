@@ -95,8 +95,7 @@ class Plot(pg.PlotWidget):
         self._cross.hide()
         self._cross_step = 0.0
         self._logarithmic = False
-        self._end = 0.0
-        self._whole = True
+        self._end, self._whole = 0.0, True
         for item in (self._mark_item, self._cross):
             self.addItem(item)
         self._view.sigRangeChanged.connect(self._on_range)
@@ -149,9 +148,8 @@ class Plot(pg.PlotWidget):
         if not self._cross.isVisible():
             return None
         place = self._view.mapViewToScene(QPointF(self._cross_step, self._view.viewRange()[1][0])).x()
-        return (
-            place if self._view.sceneBoundingRect().left() <= place <= self._view.sceneBoundingRect().right() else None
-        )
+        view = self._view.sceneBoundingRect()
+        return place if view.left() <= place <= view.right() else None
 
     def free_place(self, size: QSize) -> QPoint:
         """Where a box of this size hides least of the curves, and never the cross-hair."""

@@ -128,9 +128,7 @@ class MainWindow(QMainWindow):
         elif key in (StartPage.RECENT, StartPage.RENAME, StartPage.DUPLICATE):
             self.shell.start_page.take(key, result)
         elif key == StartPage.EXAMPLE:
-            self.preferences.remember_project(result.root)  # listed also where the user stays in another project
-            self.preferences.save()
-            self.shell.start_page.refresh()
+            self.shell.start_page.take(key, result)  # listed also where the user stays in another project
             self.closing.open_project(result)
             self.go_to(tabs.TRAINING.name)
 

@@ -119,7 +119,7 @@ class StartPage(QWidget):
             self._known = {one.path: one for one in result}
             self._list.show_projects(self._preferences.recent, self._known)
             return
-        if key == self.DUPLICATE:
+        if key in (self.DUPLICATE, self.EXAMPLE):
             self._preferences.remember_project(result.root)
             self._preferences.save()
         self.refresh()
