@@ -161,6 +161,10 @@ class StorageError(StudioError):
     """The disk is full, or may not be written to."""
 
 
+class FolderGoneError(StorageError):
+    """The folder to write into was moved, renamed or deleted."""
+
+
 class DiskFullError(StorageError):
     """There is no room on the disk."""
 

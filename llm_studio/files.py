@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from llm_studio.errors import BusyError, DiskFullError, StorageError, reason_of
+from llm_studio.errors import BusyError, DiskFullError, FolderGoneError, StorageError, reason_of
 from llm_studio.i18n import _, size
 
 _BEING_WRITTEN = ".partial"
@@ -213,7 +213,7 @@ def folder_size(path: Path) -> int:
 def require_folder(path: Path) -> None:
     """Raise StorageError unless there is a folder at `path`: what is made below it would be found by nobody."""
     if not path.is_dir():
-        raise StorageError(
+        raise FolderGoneError(
             _("The folder {path} is gone.").format(path=path),
             _("It was moved, renamed or deleted. Give it its old name, or open the project where it is now: its runs"
               " resume from their last checkpoint."),

@@ -182,7 +182,7 @@ def test_a_removed_source_stays_away_where_a_new_one_has_its_name(empty: Project
     put(empty, ["one"], "a")
     sources.remove_source(empty, "a", undoable=True)
     put(empty, ["another"], "a")
-    with pytest.raises(SourceError, match="again"):
+    with pytest.raises(SourceError, match="new source"):
         sources.restore_source(empty, "a")
     assert browsing.read_document(empty, "a", 0, Job()).text == "another"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from llm_studio.errors import Cancelled, DiskFullError, StorageError
+from llm_studio.errors import Cancelled, DiskFullError, FolderGoneError, StorageError
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
@@ -28,6 +28,9 @@ _PATIENCE = 120.0
 """Seconds after which a disk that refuses to be written to, though it has room, is taken at its word.
 
 One on the network may be away for a moment, and a virus scanner may hold a folder."""
+
+_PATIENCE_GONE = 20.0
+"""The same where the folder of the project is gone: time to give it its name back."""
 
 _T = TypeVar("_T")
 Task = Callable[[], Event | None]
@@ -143,15 +146,19 @@ class RunWriter:
         """
         full = isinstance(error, DiskFullError)
         if _is_for_good(error):
-            return action()  # once more: the folder may have been renamed during it
+            try:
+                return action()  # once more: the folder may have been renamed during it
+            except FolderGoneError as gone:
+                error = gone
+        patience = min(_PATIENCE, _PATIENCE_GONE) if isinstance(error, FolderGoneError) else _PATIENCE
         to_do = (
             _("Make room on the disk; training then continues by itself. A stop loses the steps since the last save.")
             if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(
-                n=number(round(_PATIENCE)))
+                n=number(round(patience)))
         )  # fmt: skip
         self._job.report(Notice(_("The training waits: {reason}").format(reason=error.what), "warning", to_do))
         self._report_waiting(True)
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + patience
         while True:
             try:
                 self._job.wait(_LOOK)

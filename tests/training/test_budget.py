@@ -146,6 +146,7 @@ CHANGES: dict[str, object] = {
     "training.max_steps": 40,
     "training.checkpoint_interval": 10,
     "training.eval_interval": 10,
+    "training.warmup_steps": 2,  # without it, it follows from the measured speed
 }
 
 

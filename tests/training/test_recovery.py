@@ -249,7 +249,7 @@ def test_a_rate_far_too_high_is_lowered_three_times_then_given_up_with_advice(pr
 
 def test_a_rate_too_high_is_halved_and_then_it_learns(project: Project) -> None:
     said: list[Event] = []
-    assert train(project, Job(said.append), run="a", changes={**DIVERGING, "training.learning_rate": 1.0}).finished
+    assert train(project, Job(said.append), run="a", changes={**DIVERGING, "training.learning_rate": 2.0}).finished
     assert 1 <= len(of_kind(said, RolledBack)) <= 2
     assert float(str(records(project, "a", "step")[-1]["loss"])) < 5.5 < math.log(400)
 

@@ -132,7 +132,7 @@ def test_two_thousand_random_actions_break_nothing(
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args: "")  # it waits for its end
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda _url: True)  # another program
     monkeypatch.setattr(quickstart, "_STORIES", 200)
-    monkeypatch.setattr(quickstart, "_MOST_STEPS", 100)
+    monkeypatch.setattr(quickstart, "MINUTES", 0.05)
     opened.session.change_settings({"training.max_steps": 300, "generation.max_tokens": 10})
     opened.settle()
     monkey = Monkey(opened, seed=20)
