@@ -10,6 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from llm_studio.jobs import Job
+from llm_studio.runs import registry
 from llm_studio.ui.tasks import BackgroundJob
 from llm_studio.ui.window import app
 from llm_studio.workflows.training import train
@@ -84,15 +85,19 @@ def test_a_project_deleted_while_its_training_runs(opened: Driver) -> None:
     assert len({str(error) for error in opened.summary}) == len(opened.summary), "nothing is told twice"
 
 
-def test_another_command_that_trains_the_same_run(opened: Driver) -> None:
+def test_another_command_that_trains_at_the_same_time(opened: Driver) -> None:
+    """It has taken the name run-1: the window's run is run-2."""
     project = opened.session.project
     assert project is not None
+    opened.session.change_settings({"training.max_steps": 5, "training.warmup_steps": 1})
+    opened.settle()
     with project.writing("run-run-1"):
         opened.page("training")
         opened.window.do_primary()
+        opened.running("training")
         opened.settle()
-        assert "Another window or command" in opened.problem().what.text()
-        works(opened)
+        assert [run.name for run in registry.listed(project)] == ["run-2"]
+        assert not opened.summary
 
 
 def test_a_run_cut_off_is_offered_to_be_resumed(opened: Driver, tmp_path: Path) -> None:

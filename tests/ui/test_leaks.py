@@ -170,6 +170,7 @@ def test_config_yaml_can_be_written_after_a_project_was_left_while_it_was_writte
     page.config.save("not: mine", "what the file doesn't hold")  # its answer is heard by nobody, its failure is told
     opened.open(second)
     assert opened.summary
+    opened.page("model")  # a project opens on a page of its own
     opened.click("config.yaml", page)
     opened.qtbot.waitUntil(lambda: "max_steps" in page.file.text.toPlainText())
     opened.qtbot.keyClicks(page.file.text, "# mine ")
