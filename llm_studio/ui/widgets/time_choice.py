@@ -136,4 +136,4 @@ class _StopNames(QWidget):
             name.adjustSize()
             middle = _HANDLE // 2 + way * stop // (len(self._labels) - 1)
             left = min(max(0, middle - name.width() // 2), self.width() - name.width())
-            name.move(left, 0)
+            name.move(left, self.height() - name.height())

@@ -69,8 +69,8 @@ class RunButtons(QObject):
         self.keep_training.setEnabled(ready)
 
 
-def subtitle(state: RunController, overview: "Overview | None", live: str) -> str | None:
-    """The line below the title; None where it stays as it is."""
+def subtitle(state: RunController, overview: "Overview | None", live: str, last: int | None) -> str | None:
+    """The line below the title; None where it stays as it is. `last`: the last step of the run that trains."""
     if state.stopping:
         return _("Saving and stopping…")
     if state.preparing and not state.running:
@@ -86,7 +86,9 @@ def subtitle(state: RunController, overview: "Overview | None", live: str) -> st
         return _("Run “{run}”").format(run=live)
     settings = Settings.from_dict(run.settings)  # the project's may have changed since it began
     optimizer = _OPTIMIZERS.get(settings.training.optimizer, settings.training.optimizer)
-    return _("Run “{run}”").format(run=live) + f" · {optimizer} · {_plan(run.parameters, settings, run.max_steps)}"
+    return (
+        _("Run “{run}”").format(run=live) + f" · {optimizer} · {_plan(run.parameters, settings, last or run.max_steps)}"
+    )
 
 
 def _plan(parameters: int, settings: Settings, max_steps: int | None) -> str:

@@ -110,7 +110,8 @@ class TrainingPage(Page):
         self.offer.show_offer(offer)
         self.plan.setVisible(offer is None and not running and not self.run.preparing and overview is not None)
         self.buttons.show_state(self.run, live, newest, not busy, offer is not None, self.forecast.too_long)
-        line = subtitle(self.run, overview, live)
+        shown = self.curves.current
+        line = subtitle(self.run, overview, live, shown.max_steps if shown and shown.run == live else None)
         if line is not None:
             self.subtitle.setText(line)
         if overview is not None:

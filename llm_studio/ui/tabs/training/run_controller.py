@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
 
-from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
+from llm_studio.events import CheckpointSaved, EndMoved, Event, Notice, RunStarted
 from llm_studio.i18n import _, number, size
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
@@ -25,7 +25,7 @@ class RunController(Controller):
     """Requests everything that is done with runs, and knows the state of the one that trains in this window."""
 
     changed = Signal()
-    """`running`, `stopping`, `preparing` or `stale` is different."""
+    """`running`, `stopping`, `preparing` or `stale` is different, or the last step of the run that trains."""
     started = Signal()
     event_reported = Signal(object)
     """An Event of the run that trains."""
@@ -152,6 +152,8 @@ class RunController(Controller):
         if isinstance(event, RunStarted | CheckpointSaved):
             self._refresh()
         self.event_reported.emit(event)
+        if isinstance(event, EndMoved):
+            self.changed.emit()
         if isinstance(event, Notice) and event.level == "warning":
             self.context.toast_requested.emit(Toast(event.text))
 
