@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from llm_studio.config import TrainingSettings
 from llm_studio.errors import TrainingError
-from llm_studio.gpu.why import why_no_gpu
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
@@ -45,6 +42,8 @@ class Compute:
 
 def choose(settings: TrainingSettings) -> Compute:
     """The best that this machine has and the settings allow. Raises TrainingError where a wish can't be met."""
+    from llm_studio.gpu.why import why_no_gpu
+
     device = settings.device
     reason = why_no_gpu()
     if device == "cuda" and reason:
@@ -78,6 +77,8 @@ def processes_here() -> int:
 
 def all_cores() -> int:
     """The processor's cores that this process may use. torch's own number changes when it is set."""
+    import psutil
+
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     return min(cores, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else cores
 
@@ -101,6 +102,8 @@ def cpu_has_fast_bfloat16() -> bool:
 
 def memory_bytes(device: str) -> int:
     """Memory that a training run may use: free GPU memory, with what torch keeps for later, or free RAM."""
+    import psutil
+
     if device == "cuda":
         import torch
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_studio.config.presets import load_preset, preset_names
 from llm_studio.errors import BusyError, ProjectError
 from llm_studio.events import TokenWritten
 from llm_studio.jobs import Job
@@ -156,3 +157,38 @@ def test_every_step_that_is_offered_can_be_loaded(trained: Project) -> None:
         generator = load_generator(trained, Job(), "a", str(step))
         assert generator.name == f"a/step-{step:06d}"
         generator.generate("Once", Job(), sampling)
+
+
+def test_another_text_is_written_as_if_nothing_were_above_it(trained: Project, generator: TextGenerator) -> None:
+    sampling = generator.settings_with({"max_tokens": 12, "seed": 3})
+    chat = answer(trained, generator, chats.new(), "A long beginning", sampling, Job())
+    chat = answer(trained, generator, chat, "\n\nOnce", sampling, Job())
+    assert chat.turns[1].text == generator.generate("Once", Job(), sampling)
+    longer = answer(trained, generator, chat, " upon", sampling, Job())
+    before = "Once" + chat.turns[1].text
+    assert longer.turns[2].text == generator.generate(before + " upon", Job(), sampling)
+    assert longer.text.startswith("A long beginning" + chat.turns[0].text + "\n\nOnce")
+    assert chats.read(trained, longer.id) == longer
+
+
+def test_an_answer_says_that_it_was_cut_and_that_the_prompt_was(trained: Project, generator: TextGenerator) -> None:
+    sampling = generator.settings_with({"max_tokens": 2, "seed": 3})
+    turn = answer(trained, generator, chats.new(), "Once", sampling, Job()).turns[0]
+    assert turn.notes == (chats.LIMIT,)
+    turn = answer(trained, generator, chats.new(), "Once upon a time " * 200, sampling, Job()).turns[0]
+    assert turn.notes == (chats.PROMPT_CUT, chats.LIMIT)
+    job = Job(lambda event: isinstance(event, TokenWritten) and job.request_stop())  # type: ignore[arg-type]
+    long = generator.settings_with({"seed": 3})
+    assert answer(trained, generator, chats.new(), "Once", long, job).turns[0].notes == ()
+
+
+@pytest.mark.parametrize(
+    ("ids", "repeated"), [([7] * 200, True), ([1, 2, 3] * 30, True), ([*range(60), *[1, 2] * 20], True),
+                          (list(range(100)), False), ([7] * 30, False), ([*[7] * 100, 8], False)],
+)  # fmt: skip
+def test_a_text_that_goes_round_in_circles_is_noticed(ids: list[int], repeated: bool) -> None:
+    assert chats.repeats(ids) is repeated
+
+
+def test_a_new_project_writes_more_than_200_tokens_unless_the_text_ends() -> None:
+    assert all(load_preset(name).generation.max_tokens >= 500 for name in preset_names())

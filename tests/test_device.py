@@ -6,6 +6,7 @@ import torch
 from llm_studio import device
 from llm_studio.config import TrainingSettings
 from llm_studio.errors import TrainingError
+from llm_studio.gpu import why
 from llm_studio.gpu.why import Reason, WhyNoGpu
 
 
@@ -41,7 +42,7 @@ def test_a_gpu_gets_the_precision_its_units_are_fast_in(
 
 
 def test_a_request_for_a_gpu_that_is_not_there_is_refused_with_the_cure(no_gpu: pytest.MonkeyPatch) -> None:
-    no_gpu.setattr(device, "why_no_gpu", lambda: WhyNoGpu(Reason.NO_CARD, "There is none.", ("Buy one.", "Use it.")))
+    no_gpu.setattr(why, "why_no_gpu", lambda: WhyNoGpu(Reason.NO_CARD, "There is none.", ("Buy one.", "Use it.")))
     assert device.choose(settings()).device == "cpu"
     with pytest.raises(TrainingError, match=r"There is none\. 1\. Buy one\.  2\. Use it\."):
         device.choose(settings(device="cuda"))

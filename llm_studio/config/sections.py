@@ -372,7 +372,7 @@ class GenerationSettings(Section):
         description=N_("above 1: tokens already in the text become less likely"),
     )
     max_tokens: Annotated[int, Slider(1, 1000, step=10, curve=2)] = Field(
-        title=N_("Max length"), default=200, ge=1, description=N_("maximum length of the text, in tokens")
+        title=N_("Max length"), default=600, ge=1, description=N_("maximum length of the text, in tokens")
     )
     seed: int | None = Field(
         title=N_("Seed"),

@@ -4,21 +4,28 @@ from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
 
 from llm_studio import i18n
+from llm_studio.paths import resource
 
-_translator: QTranslator | None = None
+_translators: list[QTranslator] = []
 
 
 def set_language(language: str) -> None:
     """Use a language from now on. What is on the screen already stays as it is."""
-    global _translator
     i18n.activate(language)
     QLocale.setDefault(QLocale(language))
     app = QApplication.instance()
     if app is None:
         return
-    if _translator is not None:
-        app.removeTranslator(_translator)
-    _translator = QTranslator(app)
+    for translator in _translators:
+        app.removeTranslator(translator)
+        translator.deleteLater()
+    _translators.clear()
+    if language == "en":
+        return
     folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
-    if language != "en" and _translator.load(f"qtbase_{language}", folder):
-        app.installTranslator(_translator)
+    # Qt's own catalogue, then ours of what it lacks
+    for file in (f"{folder}/qtbase_{language}.qm", str(resource("i18n", language, "qt.qm"))):
+        translator = QTranslator(app)
+        if translator.load(file):
+            app.installTranslator(translator)
+        _translators.append(translator)

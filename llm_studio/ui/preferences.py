@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llm_studio.paths import data_folder, settings_folder
 
-_MOST_RECENT = 8
+_MOST_RECENT = 10
 
 
 @dataclass

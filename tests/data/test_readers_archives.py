@@ -210,6 +210,24 @@ def test_a_look_at_a_folder_and_an_archive_counts_and_names_what_fails(tmp_path:
         assert shown.text_field == "story"
 
 
+def test_a_look_at_a_mixed_folder_shows_documents_of_every_kind_and_every_encoding(tmp_path: Path) -> None:
+    table = rows([f"Row number {n} of the table." for n in range(50)], ",", ["text"])
+    files = {
+        "a.csv": table,
+        "b.txt": "Plain text.",
+        "c.md": "# Notes",
+        "d.txt": ("L'été à l'école, déjà fêté. " * 30).encode("cp1252"),
+    }
+    for name, content in files.items():
+        written(tmp_path, f"in/{name}", content)
+    shown = seen(tmp_path / "in")
+    assert shown.origins == ("a.csv", "b.txt", "c.md", "a.csv", "d.txt")
+    assert shown.documents[1:3] == ("Plain text.", "# Notes") and shown.documents[4].startswith("L'été")
+    assert (shown.encoding, dict(shown.encodings)) == ("", {"UTF-8": 3, "Windows-1252": 1})
+    alike = seen(written(tmp_path, "plain/a.txt", "One.").parent)
+    assert (alike.encoding, alike.encodings) == ("UTF-8", (("UTF-8", 1),))
+
+
 @sparse
 def test_a_look_at_what_is_huge_is_quick(tmp_path: Path) -> None:
     line = json.dumps({"text": "a story " * 100}).encode() + b"\n"

@@ -69,7 +69,7 @@ def test_a_model_of_conversations_is_requested_unless_the_switch_says_otherwise(
     driver.qtbot.waitUntil(lambda: not page.talk.is_writing, timeout=LONG)
     driver.settle()
     assert page.talk.chat.turns[-1].question and page.talk.chat.turns[-1].prompt == "Where is he?"
-    driver.click("Continue a text", page)
+    driver.click("New text", page)
     plain = send(driver, page, "Once")
     assert not plain.question
     assert chats.newest(talker) == page.talk.chat

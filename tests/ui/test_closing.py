@@ -11,7 +11,10 @@ from PySide6.QtWidgets import QMessageBox
 
 from llm_studio.errors import StorageError
 from llm_studio.jobs import Job
+from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.tasks import BackgroundJob, Query
+from llm_studio.ui.window.start_page import StartPage
+from llm_studio.workflows.projects import new_project
 from tests.ui.driver import LONG, Driver
 
 
@@ -140,3 +143,35 @@ def test_a_log_off_saves_at_once_and_asks_nothing(opened: Driver) -> None:
     assert saved and opened.session.project is not None
     assert opened.session.project.settings().training.seed == 4321
     assert opened.window.close() and opened.window.closing.question is None
+
+
+def test_the_question_about_a_running_job_comes_before_a_new_project_is_created(opened: Driver, tmp_path: Path) -> None:
+    def root() -> Path:
+        assert opened.session.project is not None
+        return opened.session.project.root
+
+    before, created = root(), tmp_path / "projects" / "another"
+    opened.session.start(BackgroundJob("training", until_stopped(), "Training"))
+    opened.window.closing.new_project()
+    dialog = opened.dialog(NewProjectDialog)
+    dialog.name.setText("another")
+    for answer in ("Stay in this project", "Save, stop and change project"):
+        opened.click("Create the project", dialog)
+        question = opened.dialog(QMessageBox)
+        assert not (tmp_path / "projects").exists(), "nothing is created before the answer"
+        opened.click(answer, question)
+        if answer.startswith("Stay"):
+            assert dialog.isVisible() and opened.session.is_running("training")
+            assert root() == before
+    opened.qtbot.waitUntil(lambda: root() == created, timeout=LONG)
+    opened.settle()
+    assert opened.window.preferences.recent[0] == str(created)
+    assert opened.window.closing.question is None, "there is one question only"
+
+
+def test_an_example_that_isnt_opened_is_among_the_recent_projects(opened: Driver, tmp_path: Path) -> None:
+    made = new_project(tmp_path / "example", "nano", "en")
+    opened.session.start(BackgroundJob("training", until_stopped(), "Training"))
+    opened.session.start(BackgroundJob(StartPage.EXAMPLE, lambda job: made, "Example"))
+    opened.click("Stay in this project", opened.dialog(QMessageBox))
+    assert str(made.root) in opened.window.preferences.recent

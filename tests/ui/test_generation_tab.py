@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDoubleSpinBox
+from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.tasks import BackgroundJob
 from llm_studio.ui.widgets.tinted_text import describe
 from llm_studio.workflows.generation import chats
-from llm_studio.workflows.training.train import train
+from llm_studio.workflows.training.train import PROMPTS, train
 from tests.ui.driver import LONG, Driver
 
 
@@ -97,7 +97,7 @@ def test_a_prompt_is_gone_on_with_and_an_empty_one_goes_on_too(driver: Driver, t
     assert chats.newest(trained) == page.talk.chat
     figures = page.talk.turns.views[-1]._figures.text()
     assert figures.startswith(f"{second.count} token") and f"seed {second.seed}" in figures
-    assert next_token(driver, page, page.talk.chat.text.rstrip(" "))
+    assert next_token(driver, page, ("Then" + second.text).rstrip(" "))
     page.talk.start_new()
     driver.qtbot.keyClicks(page.talk.box, "a")
     driver.qtbot.keyClick(page.talk.box, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
@@ -111,6 +111,47 @@ def test_a_prompt_is_gone_on_with_and_an_empty_one_goes_on_too(driver: Driver, t
     assert shown(page) == [plain(longer.text)]
     driver.click("Copy", page)
     assert QGuiApplication.clipboard().text() == longer.text.strip()
+
+
+def test_a_new_prompt_is_another_text_unless_it_continues_the_one_above(driver: Driver, trained: Project) -> None:
+    trained.change_settings({"generation.seed": 3})
+    page = ready(driver, trained)
+    assert not page.talk.asking.isVisible(), "there is nothing to continue yet"
+    first = write(driver, page, "Once")
+    second = write(driver, page, "Once")
+    assert second.prompt == "\n\nOnce" and second.text == first.text, "the model read nothing but the prompt"
+    assert chats.LIMIT in second.notes
+    assert "maximum length" in page.talk.turns.views[-1]._notes.text()
+    driver.click("Continue the text", page)
+    third = write(driver, page, "Then")
+    assert third.prompt == " Then"
+    page.talk.turns.views[1]._edit.click()
+    assert page.talk.box.toPlainText() == "Once" and not page.talk.asking.joins()
+    page.talk.turns.views[2]._edit.click()
+    assert page.talk.box.toPlainText() == "Then" and page.talk.asking.joins()
+
+
+def test_a_beginning_is_taken_with_a_click(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    driver.click(PROMPTS["en"][0], page)
+    assert page.talk.box.toPlainText() == PROMPTS["en"][0]
+    driver.qtbot.keyClick(page.talk.box, Qt.Key.Key_Return)
+    assert wait(driver, page).prompt == PROMPTS["en"][0]
+    assert not page.talk.turns._beginnings.isVisible(), "the chat has begun"
+
+
+def test_a_chat_is_saved_as_a_text(driver: Driver, trained: Project, tmp_path: Path) -> None:
+    page = ready(driver, trained)
+    write(driver, page, "Once")
+    write(driver, page, "There was")
+    driver.click("Save this chat as a text…", page)
+    dialog = driver.dialog(QFileDialog)
+    assert dialog.selectedFiles()[0].endswith(".txt")
+    dialog.fileSelected.emit(str(tmp_path / "out.txt"))
+    dialog.reject()
+    driver.settle()
+    assert (tmp_path / "out.txt").read_text(encoding="utf-8") == page.talk.chat.text.strip() + "\n"
+    assert "\n\nThere was" in page.talk.chat.text
 
 
 def test_stop_keeps_what_is_there(driver: Driver, trained: Project) -> None:

@@ -33,6 +33,20 @@ def test_recent_projects_can_be_opened_after_there_were_none(driver: Driver, pro
     assert driver.session.project is not None and driver.session.project.root == project.root
 
 
+def test_at_most_ten_recent_projects_are_listed_and_those_that_are_gone_are_grey(
+    driver: Driver, tmp_path: Path
+) -> None:
+    for number in range(12):
+        (tmp_path / f"p{number}").mkdir()
+        driver.window.preferences.remember_project(tmp_path / f"p{number}")
+    (tmp_path / "p7").rmdir()
+    driver.window.shell.header.project_menu.aboutToShow.emit()
+    for menu in (driver.window.shell.header.project_menu, menu_of(driver, "Recent projects")):
+        listed = {Path(action.text()).name: action.isEnabled() for action in menu.actions()[:10]}
+        assert list(listed) == [f"p{number}" for number in range(11, 1, -1)]
+        assert [name for name, enabled in listed.items() if not enabled] == ["p7"]
+
+
 def test_another_theme_leaves_no_menus_of_the_one_before(driver: Driver) -> None:
     def count() -> tuple[int, int]:
         QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

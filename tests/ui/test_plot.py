@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QPointF
+from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from llm_studio.ui.widgets.plot import Line, Plot
@@ -28,6 +29,33 @@ def test_the_limits_take_account_of_what_is_finite(qtbot: QtBot, light: None, od
         shown = np.log10([1.0, most]) if logarithmic else [1.0, most]
         assert low < shown[0] and shown[1] < high < shown[1] + 1
         assert not plot.grab().isNull()
+
+
+@pytest.mark.parametrize("shape", ["falling", "rising", "falling late", "flat with a peak"])
+def test_the_box_of_values_covers_neither_the_curve_nor_the_cross_hair(qtbot: QtBot, light: None, shape: str) -> None:
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    holder.resize(700, 320)
+    plot = Plot(holder)
+    plot.resize(700, 320)
+    holder.show()
+    steps = np.arange(1.0, 1001.0)
+    values = {"falling": 1 + 8 * np.exp(-steps / 80), "rising": 9 - 8 * np.exp(-steps / 80),
+              "falling late": 1 + 8 / (1 + np.exp((steps - 800) / 20)),
+              "flat with a peak": 1 + 8 * np.exp(-((steps - 500) / 30) ** 2)}[shape]  # fmt: skip
+    plot.show_lines([Line(steps, values, "accent", width=2)], 1000.0)
+    box = QLabel("step 500<br>training 2.34<br>validation 2.45 · 1.20 bits per byte", plot)
+    box.adjustSize()
+    (low, high), view = plot._view.viewRange()[1], plot._view.sceneBoundingRect()
+    for step in [np.nan, *range(1, 1000, 37)]:
+        plot.show_cross(step)
+        box.move(plot.free_place(box.size()))
+        cross = plot.cross_x()
+        assert cross is None or not box.x() <= cross <= box.x() + box.width()
+        assert view.toAlignedRect().contains(box.geometry())
+        pixels = [plot._view.mapViewToScene(QPointF(x, y)) for x, y in zip(steps, values, strict=True)]
+        covered = [point for point in pixels if box.geometry().contains(point.toPoint())]
+        assert not covered, (step, low, high, box.geometry())
 
 
 def drawn(plot: Plot) -> tuple[np.ndarray, np.ndarray]:

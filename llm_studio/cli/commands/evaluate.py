@@ -11,7 +11,6 @@ from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, duration, number
 from llm_studio.project import Project
-from llm_studio.workflows.training import evaluate as workflow
 
 if TYPE_CHECKING:
     from llm_studio.workflows.training.evaluate import Evaluation
@@ -25,12 +24,12 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     folder: Folder,
     checkpoint: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="CHECKPOINT",
             help=_("best, last, a run, or as in run-1/best or run-1/500; or a checkpoint's folder"),
         ),
-    ] = workflow.BEST,
+    ] = None,
     texts: Annotated[
         list[Path] | None,
         typer.Option(
@@ -39,13 +38,17 @@ def evaluate(
         ),
     ] = None,
     max_tokens: Annotated[
-        int, typer.Option(min=1, help=_("tokens to score at most, evenly spread over longer texts"))
-    ] = workflow.MAX_TOKENS,
+        int | None, typer.Option(min=1, help=_("tokens to score at most, evenly spread over longer texts"))
+    ] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
+    from llm_studio.workflows.training import evaluate as workflow
+
     project = Project.open(folder)
     with running(as_json) as job:
-        found = workflow.evaluate(project, job, checkpoint, texts or (), max_tokens)
+        found = workflow.evaluate(
+            project, job, checkpoint or workflow.BEST, texts or (), max_tokens or workflow.MAX_TOKENS
+        )
         job.report(Done(_text(found), "", asdict(found)))
 
 

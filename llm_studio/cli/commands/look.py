@@ -48,6 +48,8 @@ def _lines(seen: "Inspection") -> list[str]:
     rows = [(_("Kind"), _kind(seen)), (_("Size"), size(seen.bytes))]
     if seen.encoding:
         rows.append((_("Encoding"), _maybe_guessed(seen.encoding, seen.encoding_guessed)))
+    elif seen.encodings:
+        rows.append((_("Encoding"), ", ".join(f"{name} ({number(count)})" for name, count in seen.encodings)))
     if seen.conversations:
         rows.append((_("Conversations"), _("yes")))
     elif seen.text_field:

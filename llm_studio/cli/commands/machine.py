@@ -34,7 +34,7 @@ def doctor(
         lines: list[str] = []
         for finding in findings:
             lines.append(f"{'✓' if finding.ok else '!'} {finding.name:<18} {finding.value}")
-            if not finding.ok:
+            if finding.cure and not finding.ok:
                 lines.append(f"  {'':<18} → {finding.cure}")
         job.report(Done("\n".join(lines), "", {"findings": [asdict(finding) for finding in findings]}))
 

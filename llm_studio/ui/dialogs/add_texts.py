@@ -47,7 +47,6 @@ class AddTextsDialog(QDialog):
         both.addLayout(self._make_look(), 3)
         inside.addLayout(both, 1)
         self.add = button(_("Add"), self, self._on_add, "primary")
-        self.add.setDefault(True)
         inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.add))
         self.files.rows.show_rows([(Cell(path.name, tip=str(path)), "") for path in self._paths])
         self.files.selectionModel().currentRowChanged.connect(self._show)
@@ -123,7 +122,7 @@ class AddTextsDialog(QDialog):
         self.problem.setToolTip("\n".join(seen.details) if seen else self._details.get(path, ""))
         self.problem.setVisible(bool(problem))
         waiting = "" if path in self._problems else _("Reading…")
-        self.preview.setPlainText(_BETWEEN.join(seen.documents) if seen else waiting)
+        self.preview.setPlainText(_BETWEEN.join(_documents(seen)) if seen else waiting)
         known = len(self._looks) + len(self._problems)
         self.add.setEnabled(known >= len(self._paths) and any(_usable(look) for look in self._looks.values()))
 
@@ -157,12 +156,28 @@ def _facts(seen: "Inspection") -> str:
     """The kind, the number of files or the encoding of the only one, and the size, in a line."""
     if seen.files > 1 or seen.kind in ("folder", "zip"):
         files = ngettext("{n} readable file", "{n} readable files", seen.files)
-        what = files.format(n=number(seen.files))
+        kinds = ", ".join(f"{number(count)} {suffix}" for suffix, count in seen.counts)
+        what = " · ".join(filter(None, [files.format(n=number(seen.files)), kinds, _encodings(seen)]))
     else:
         what = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding
     facts = [_kind(seen), what, size(seen.bytes) if seen.bytes else ""]
     facts += [_("conversations")] if seen.conversations else []
     return " · ".join(filter(None, facts))
+
+
+def _encodings(seen: "Inspection") -> str:
+    """The encodings of the files that were looked at, the most frequent first."""
+    if len(seen.encodings) < 2:  # that of some files says nothing about the others
+        alike = seen.encoding if sum(count for _name, count in seen.encodings) == seen.files else ""
+        return _("{text} (guessed)").format(text=alike) if alike and seen.encoding_guessed else alike
+    return ", ".join(f"{name} ({number(count)})" for name, count in seen.encodings)
+
+
+def _documents(seen: "Inspection") -> list[str]:
+    """The first documents, each below the name of its file where there are several."""
+    if seen.files < 2:
+        return list(seen.documents)
+    return [f"{name}\n\n{text}" for name, text in zip(seen.origins, seen.documents, strict=True)]
 
 
 def _what_fails(seen: "Inspection") -> str:

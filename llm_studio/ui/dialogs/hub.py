@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from llm_studio.i18n import LANGUAGE_NAMES, _, short_number, size
@@ -126,6 +127,15 @@ class HubDialog(QDialog):
         place = self.results.chosen()
         if 0 <= place < len(self._found):
             self.choice.choose_found(self._found[place])
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
+        """Enter in the search searches at once: it downloads nothing."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.focusWidget() is self.words:
+            if self.words.text().strip():
+                self._typing.stop()
+                self._search()
+            return
+        super().keyPressEvent(event)
 
     def done(self, result: int) -> None:
         """Leave nothing behind when it is closed."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from llm_studio.errors import StudioError
 from llm_studio.i18n import _
 from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.fit_contents import FitContents
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
@@ -25,13 +27,20 @@ class NewProjectDialog(QDialog):
     """Makes the project when its button is pressed. A problem is shown in the dialog, and nothing typed is lost."""
 
     made = Signal(object)
-    """The new project, or the one that was in the folder already, to be opened."""
+    """The new project."""
+    found = Signal(object)
+    """The project that was in the folder already, to be opened."""
 
-    def __init__(self, preferences: Preferences, parent: QWidget) -> None:
+    def __init__(
+        self, preferences: Preferences, ask_to_leave: Callable[[Callable[[], None]], None], parent: QWidget
+    ) -> None:
+        """`ask_to_leave` calls what it is given once the user agrees to leave the open project."""
         super().__init__(parent)
+        self._ask_to_leave = ask_to_leave
         self.setWindowTitle(_("New project"))
         self.setMinimumWidth(480)
         self._folder = preferences.folder_for_projects()
+        FitContents(self)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(20, 18, 20, 16)
         inside.setSpacing(8)
@@ -61,7 +70,6 @@ class NewProjectDialog(QDialog):
         inside.addLayout(row(self.open_existing, None))
         inside.addSpacing(8)
         self.make = button(_("Create the project"), self, self._create, "primary")
-        self.make.setDefault(True)
         inside.addLayout(row(None, button(_("Cancel"), self, self.reject), self.make))
         self.name.textChanged.connect(self._show_path)
         self.place.textChanged.connect(self._show_path)
@@ -88,6 +96,10 @@ class NewProjectDialog(QDialog):
 
     @Slot()
     def _create(self) -> None:
+        """Ask about running jobs before anything is created: whoever stays in the open project leaves nothing."""
+        self._ask_to_leave(self._make)
+
+    def _make(self) -> None:
         from llm_studio.workflows.projects import new_project
 
         try:
@@ -115,7 +127,7 @@ class NewProjectDialog(QDialog):
             self._show_path()
             return
         self.accept()
-        self.made.emit(project)
+        self.found.emit(project)
 
 
 def _free_name(folder: Path) -> str:

@@ -12,6 +12,7 @@ from llm_studio.errors import ConfigError, StudioError
 from llm_studio.i18n import N_, _
 from llm_studio.ui.desktop import open_log_folder
 from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.fit_contents import FitContents
 
 _AGAIN_AFTER = 3.0
 """Seconds in which the same problem isn't told twice."""
@@ -90,6 +91,7 @@ class ProblemDialog(QDialog):
         self.setWindowTitle("LLM Studio")
         self.setMinimumWidth(440)
         self.error = error
+        FitContents(self)
         self._action = error.action if isinstance(error, StudioError) else ""
         what, to_do = _sentences(error)
         inside = QVBoxLayout(self)
@@ -110,7 +112,7 @@ class ProblemDialog(QDialog):
             buttons.addWidget(self.acts)
         inside.addSpacing(6)
         inside.addLayout(buttons)
-        close.setFocus()
+        (self.acts or close).setFocus()  # the default button: Enter presses the one that stands out
 
     @Slot()
     def _act(self) -> None:

@@ -9,6 +9,7 @@ from llm_studio import i18n
 from llm_studio.i18n import _, ngettext
 from llm_studio.ui.preferences import Preferences, typed_path
 from llm_studio.ui.widgets.basics import button, label, line, row
+from llm_studio.ui.widgets.fit_contents import FitContents
 
 
 class SettingsDialog(QDialog):
@@ -21,6 +22,7 @@ class SettingsDialog(QDialog):
         super().__init__(parent)
         self._preferences = preferences
         self.setMinimumWidth(520)
+        FitContents(self)
         self._outer = QVBoxLayout(self)
         self._outer.setContentsMargins(0, 0, 0, 0)
         self._inside: QWidget | None = None

@@ -7,6 +7,7 @@ from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
+    QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -37,9 +38,14 @@ def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, sel
 
 def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = None, role: str = "",
            tip: str = "") -> QPushButton:  # fmt: skip
-    """A button; `role` "primary" (one a page), "danger", "small" or "link". `pressed` is a bound method."""
+    """A button; `role` "primary" (one a page), "danger", "small" or "link". `pressed` is a bound method.
+
+    In a dialog, Enter presses the button that has the focus, else the primary one.
+    """
     made = QPushButton(text, parent)
-    made.setAutoDefault(False)
+    is_in_dialog = isinstance(parent.window(), QDialog)
+    made.setAutoDefault(is_in_dialog)
+    made.setDefault(is_in_dialog and role == "primary")
     made.setCursor(Qt.CursorShape.PointingHandCursor)
     if role:
         set_role(made, role)
@@ -235,6 +241,10 @@ class Segmented(QFrame):
         """Let a choice be made or not, and say why."""
         self._buttons[key].setEnabled(enabled)
         self._buttons[key].setToolTip(tip)
+
+    def show_choice(self, key: str, shown: bool) -> None:
+        """Whether a choice is offered."""
+        self._buttons[key].setVisible(shown)
 
     def _on_click(self, clicked: QPushButton) -> None:
         self.chosen.emit(next(key for key, made in self._buttons.items() if made is clicked))

@@ -1,32 +1,34 @@
-"""Bars for the tokens that might follow: those that the sampler keeps in colour, those that it cuts in grey."""
+"""Bars for the tokens that might follow, each with two probabilities: the model's, and the one it is sampled with."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui import theme
+from llm_studio.ui.widgets.basics import label, row
 from llm_studio.ui.widgets.tinted_text import percent, visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.next_token import Candidate
 
 COUNT = 10
-_HEIGHT, _BAR = 19, 9
-_WORD, _FIGURE = 74, 56
-"""Pixels for the token and for its percentage."""
+_HEIGHT, _BAR = 19, 5
+"""Pixels of a line, and of each of its two bars."""
+_WORD, _FIGURE = 68, 52
+"""Pixels for the token and for each percentage."""
 
 
 class _Bar(QAbstractButton):
-    """One candidate: its token, a bar, its probability."""
+    """One candidate: its token, a bar and a percentage for the model, and below and beside these for the sampler."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._candidate: Candidate | None = None
-        self._share = 0.0
+        self._widest = 1.0
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme.notifier().changed.connect(self.update)
@@ -34,16 +36,14 @@ class _Bar(QAbstractButton):
 
     def show_candidate(self, candidate: "Candidate", widest: float) -> None:
         """Show a candidate; the bar of the probability `widest` takes all the room."""
-        self._candidate = candidate
-        probability = candidate.sampling_prob if candidate.kept else candidate.model_prob
-        self._share = probability / widest if widest else 0.0
+        self._candidate, self._widest = candidate, widest or 1.0
         self.setEnabled(candidate.writable)
         self.setCursor(Qt.CursorShape.PointingHandCursor if candidate.writable else Qt.CursorShape.ArrowCursor)
-        word, figure = visible(candidate.text), percent(probability)
-        said = _("{token}, {share}, kept") if candidate.kept else _("{token}, {share}, cut by the sampler")
-        self.setAccessibleName(said.format(token=word, share=figure))
+        said = _("{token}, model {own}, sampling {drawn}") if candidate.kept else _("{token}, model {own}, not sampled")
+        own, drawn = percent(candidate.model_prob), percent(candidate.sampling_prob)
+        self.setAccessibleName(said.format(token=visible(candidate.text), own=own, drawn=drawn))
         tip = _("Model alone: {own} · with these settings: {drawn}")
-        self.setToolTip(tip.format(own=percent(candidate.model_prob), drawn=percent(candidate.sampling_prob)))
+        self.setToolTip(tip.format(own=own, drawn=drawn))
         self.show()
         self.update()
 
@@ -53,7 +53,7 @@ class _Bar(QAbstractButton):
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
         """A line high."""
-        return QSize(_WORD + _FIGURE + 60, _HEIGHT)
+        return QSize(_WORD + 2 * _FIGURE + 40, _HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
         """Word, bar, figure."""
@@ -70,22 +70,22 @@ class _Bar(QAbstractButton):
         painter.setPen(theme.color("text" if kept else "muted"))
         word = painter.fontMetrics().elidedText(visible(self._candidate.text), Qt.TextElideMode.ElideRight, _WORD - 6)
         painter.drawText(QRectF(3, 0, _WORD - 3, self.height()), Qt.AlignmentFlag.AlignVCenter, word)
-        room = QRectF(_WORD, (self.height() - _BAR) / 2, max(1, self.width() - _WORD - _FIGURE), _BAR)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.color("sunken"))
-        painter.drawRoundedRect(room, 2, 2)
-        bar = QRectF(room)
-        bar.setWidth(max(1.0, room.width() * min(1.0, self._share)))
-        painter.setBrush(theme.color("accent") if kept else theme.color("muted", 0.55))
-        painter.drawRoundedRect(bar, 2, 2)
         painter.setFont(theme.font(12))
-        painter.setPen(theme.color("text" if kept else "muted"))
-        figure = percent(self._candidate.sampling_prob if kept else self._candidate.model_prob)
-        painter.drawText(
-            QRectF(self.width() - _FIGURE, 0, _FIGURE - 3, self.height()),
-            Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
-            figure,
-        )
+        own, drawn = self._candidate.model_prob, self._candidate.sampling_prob
+        self._paint_value(painter, 0, own, "muted")
+        if kept:
+            self._paint_value(painter, 1, drawn, "accent")
+
+    def _paint_value(self, painter: QPainter, place: int, value: float, color: str) -> None:
+        """One probability: place 0 is the model's, 1 the sampler's. Both have the same scale."""
+        room = max(1, self.width() - _WORD - 2 * _FIGURE)
+        top = self.height() / 2 - _BAR + place * _BAR
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color(color))
+        painter.drawRect(QRectF(_WORD, top, max(1.0, room * min(1.0, value / self._widest)), _BAR))
+        painter.setPen(theme.color(color))
+        area = QRectF(self.width() - (2 - place) * _FIGURE, 0, _FIGURE - 3, self.height())
+        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, percent(value))
 
 
 class CandidateBars(QWidget):
@@ -100,15 +100,31 @@ class CandidateBars(QWidget):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(0)
+        self.heads = tuple(self._head(text, tip) for text, tip in (
+            (_("model"), _("The model's probability of each token, before any setting")),
+            (_("sampling"), _("The probability with which it is sampled with these settings; together 100 %")),
+        ))  # fmt: skip
+        inside.addLayout(row(None, *self.heads, spacing=6))
         self.bars = [_Bar(self) for _n in range(COUNT)]
         for bar in self.bars:
             bar.clicked.connect(self._on_clicked)
             inside.addWidget(bar)
-        self.setMinimumHeight(COUNT * _HEIGHT)
+        self.setMinimumHeight((COUNT + 1) * _HEIGHT)
+
+    def _head(self, text: str, tip: str) -> QLabel:
+        """What a column of percentages is."""
+        made = label(text, self, "caption")
+        made.setMinimumWidth(_FIGURE)
+        made.setContentsMargins(0, 0, 3, 0)
+        made.setAlignment(Qt.AlignmentFlag.AlignRight)
+        made.setToolTip(tip)
+        return made
 
     def show_candidates(self, candidates: Sequence["Candidate"], choosable: bool = True) -> None:
         """Show these; none clears. Where they aren't `choosable`, a click on one does nothing."""
-        widest = max((c.sampling_prob if c.kept else c.model_prob for c in candidates), default=0.0)
+        for head in self.heads:
+            head.setVisible(bool(candidates))
+        widest = max((max(c.sampling_prob, c.model_prob) for c in candidates), default=0.0)
         for index, bar in enumerate(self.bars):
             if index < len(candidates):
                 bar.show_candidate(candidates[index], widest)

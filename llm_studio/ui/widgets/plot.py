@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, Qt, Signal, Slot
+from PySide6.QtCore import QPoint, QPointF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from llm_studio.i18n import number, short_number
 from llm_studio.ui import theme
+from llm_studio.ui.widgets.free_place import free_place
+from llm_studio.ui.widgets.plot_axis import Axis
 from llm_studio.ui.widgets.thinning import Floats, thin
 
 _WIDE_DETAIL = 4
@@ -36,57 +37,6 @@ class Line:
     dots: bool = False
     fits: bool = True
     """Whether the plot's limits take account of it."""
-
-
-class _Axis(pg.AxisItem):
-    """An axis with the figures of the user's language, on a logarithmic scale too."""
-
-    logarithmic = False
-    whole = False
-    """Figures stand at whole numbers alone."""
-
-    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
-        """Where the figures stand."""
-        if not self.logarithmic:
-            levels: Any = super().tickValues(minVal, maxVal, size)
-            if self.whole and levels and levels[0][0] < 1:
-                return [(1.0, [float(n) for n in range(math.ceil(minVal), math.floor(maxVal) + 1)])]
-            return levels[:1]
-        return [(1.0, _logarithmic_ticks(minVal, maxVal))]
-
-    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
-        """The figures."""
-        if self.logarithmic:
-            return [_figure(10**value, 10**value / 10) for value in values]
-        return [_figure(value * scale, spacing * scale) for value in values]
-
-
-def _logarithmic_ticks(low: float, high: float) -> list[float]:
-    decades = range(math.floor(low), math.ceil(high) + 1)
-    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 3), (1,)):
-        ticks = [d + math.log10(s) for d in decades for s in steps if low <= d + math.log10(s) <= high]
-        if len(ticks) <= 9:
-            return ticks if len(ticks) >= 3 else _even_ticks(low, high)
-    return ticks[:: 1 + len(ticks) // 9]
-
-
-def _even_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a short piece of a logarithmic scale: round values at even distances."""
-    least, most = 10**low, 10**high
-    power = 10 ** math.floor(math.log10((most - least) / 3))
-    pace = next(power * s for s in (10, 5, 2, 1) if power * s <= (most - least) / 3)
-    first = math.ceil(least / pace)
-    return [math.log10(n * pace) for n in range(first, math.floor(most / pace) + 1) if n > 0]
-
-
-def _figure(value: float, spacing: float) -> str:
-    """A value beside an axis, as exact as the distance between two of them asks for."""
-    if spacing >= 100 and abs(value) >= 1000:
-        digits = 0 if spacing % 1000 == 0 else 1
-        return f"{number(value / 1000, digits)} k" if abs(value) < 999_500 else short_number(value)
-    if value and spacing < 1e-3:
-        return f"{value:.2g}"
-    return number(value, min(4, max(0, math.ceil(-math.log10(spacing) - 1e-9))))
 
 
 class _View(pg.ViewBox):
@@ -126,7 +76,7 @@ class Plot(pg.PlotWidget):
 
     def __init__(self, parent: QWidget) -> None:
         self._view = _View()
-        self._left, self._bottom = _Axis("left"), _Axis("bottom")
+        self._left, self._bottom = Axis("left"), Axis("bottom")
         self._bottom.whole = True
         super().__init__(parent, viewBox=self._view, axisItems={"left": self._left, "bottom": self._bottom})
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -145,8 +95,7 @@ class Plot(pg.PlotWidget):
         self._cross.hide()
         self._cross_step = 0.0
         self._logarithmic = False
-        self._end = 0.0
-        self._whole = True
+        self._end, self._whole = 0.0, True
         for item in (self._mark_item, self._cross):
             self.addItem(item)
         self._view.sigRangeChanged.connect(self._on_range)
@@ -199,9 +148,13 @@ class Plot(pg.PlotWidget):
         if not self._cross.isVisible():
             return None
         place = self._view.mapViewToScene(QPointF(self._cross_step, self._view.viewRange()[1][0])).x()
-        return (
-            place if self._view.sceneBoundingRect().left() <= place <= self._view.sceneBoundingRect().right() else None
-        )
+        view = self._view.sceneBoundingRect()
+        return place if view.left() <= place <= view.right() else None
+
+    def free_place(self, size: QSize) -> QPoint:
+        """Where a box of this size hides least of the curves, and never the cross-hair."""
+        curves = [(x, y) for x, y in (item.getData() for item in self._items) if x is not None and y is not None]
+        return free_place(size, self._view.sceneBoundingRect(), self._view.viewRange(), curves, self.cross_x())
 
     @Slot()
     def show_all(self) -> None:

@@ -77,8 +77,9 @@ class Closing(QObject):
         """Ask for name, place and language of a new project, make and open it."""
         from llm_studio.ui.dialogs.new_project import NewProjectDialog
 
-        dialog = NewProjectDialog(self._preferences, self._window)
-        dialog.made.connect(self.open_project)
+        dialog = NewProjectDialog(self._preferences, self.ask_to_leave, self._window)
+        dialog.made.connect(self._stop_and_leave)
+        dialog.found.connect(self.open_project)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -95,23 +96,26 @@ class Closing(QObject):
         else:  # its jobs and what is typed stay as they are
             self._session.refresh()
 
-    def _leave(self, project: "Project | None") -> None:
-        if not self._unsaved.may_leave(lambda: self._leave(project)):
+    def ask_to_leave(self, then: Callable[[], None]) -> None:
+        """Call `then` when the open project may be left: at once where nothing is lost, else if the user agrees."""
+        if not self._unsaved.may_leave(lambda: self.ask_to_leave(then)):
             return
-        self._next = project
         jobs = self._jobs_of_project()
         if not jobs:
-            self._session.open(project)
+            then()
         else:
-            self._ask(jobs, _("Save, stop and change project"), self._stop_and_leave)
+            self._ask(jobs, _("Save, stop and change project"), then)
+
+    def _leave(self, project: "Project | None") -> None:
+        self.ask_to_leave(lambda: self._stop_and_leave(project))
 
     def _jobs_of_project(self) -> list[BackgroundJob]:
         """The running jobs that leaving the project ends; those of the program go on."""
         return [task for task in self._session.jobs() if not task.outlives_project]
 
-    @Slot()
-    def _stop_and_leave(self) -> None:
-        self._leaving = True
+    @Slot(object)
+    def _stop_and_leave(self, project: "Project | None") -> None:
+        self._next, self._leaving = project, True
         for task in self._jobs_of_project():
             self._session.stop(task.key)
         self._on_ended("")

@@ -128,7 +128,10 @@ class MainWindow(QMainWindow):
             self.shell.show_machine(result)
             if result.problem:
                 self.shell.say(Toast(result.problem))
+        elif key in (StartPage.RECENT, StartPage.RENAME, StartPage.DUPLICATE):
+            self.shell.start_page.take(key, result)
         elif key == StartPage.EXAMPLE:
+            self.shell.start_page.take(key, result)  # listed also where the user stays in another project
             self.closing.open_project(result)
             self.go_to(tabs.TRAINING.name)
 
@@ -145,6 +148,7 @@ class MainWindow(QMainWindow):
     def _look_at_machine(self) -> None:
         from llm_studio.workflows import overview
 
+        self.shell.start_page.look()
         self.session.start(
             Query(_MACHINE, lambda job: overview.machine(), page_shows_errors=True, outlives_project=True)
         )

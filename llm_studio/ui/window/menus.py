@@ -1,5 +1,6 @@
 """The menu bar, with its shortcuts, and the menu of the project's pill."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -65,7 +66,7 @@ def fill_project_menu(window: MenuWindow, menu: QMenu) -> None:
     here = str(window.session.project.root) if window.session.project else ""
     for path in window.preferences.recent:
         if path != here:
-            _add(menu, _plain(Path(path).name), lambda path=path: window.closing.open_folder(path)).setToolTip(path)
+            _add_recent(window, menu, path, Path(path).name).setToolTip(path)
     menu.addSeparator()
     _add(menu, _("New project…"), window.closing.new_project)
     _add(menu, _("Open…"), window.closing.choose_folder)
@@ -81,6 +82,14 @@ def _add(menu: QMenu, text: str, pressed: Callable[[], object], key: str = "") -
     action.triggered.connect(lambda _checked=False: pressed())
     menu.addAction(action)
     return action
+
+
+def _add_recent(window: MenuWindow, menu: QMenu, path: str, name: str) -> QAction:
+    """A recent project, grey where its folder is gone or its drive is away."""
+    made = _add(menu, _plain(name), lambda: window.closing.open_folder(path))
+    on_network = path.startswith(("\\\\", "//"))  # asking a server that is away would block the window
+    made.setEnabled(on_network or os.path.isdir(path))  # noqa: PTH112  never raises
+    return made
 
 
 def _plain(name: str) -> str:
@@ -104,7 +113,7 @@ def _file(window: MenuWindow, menu: QMenu) -> None:
 def _fill_recent(window: MenuWindow, menu: QMenu) -> None:
     menu.clear()
     for path in window.preferences.recent:
-        _add(menu, _plain(path), lambda path=path: window.closing.open_folder(path))
+        _add_recent(window, menu, path, path)
     if not window.preferences.recent:
         menu.addAction(_("(empty)")).setEnabled(False)
 

@@ -1,20 +1,25 @@
 """The first page: continue with a project, begin one, or try the example."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio import i18n
 from llm_studio.i18n import N_, _
 from llm_studio.ui.preferences import Preferences
-from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.tasks import BackgroundJob, Query, Write
 from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.ui.window.recent_list import RecentList
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llm_studio.jobs import Job
+    from llm_studio.workflows.recent import RecentProject
 
 START = "start"
 """Its name among those of the tabs."""
@@ -23,7 +28,7 @@ START = "start"
 class StartPage(QWidget):
     """Recent projects at the right, ways to begin at the left."""
 
-    EXAMPLE = "example"
+    EXAMPLE, RECENT, RENAME, DUPLICATE = "example", "start/recent", "start/rename", "start/duplicate"
     task_requested = Signal(object)
     open_requested = Signal(str)
     """The folder of a project."""
@@ -34,6 +39,8 @@ class StartPage(QWidget):
         super().__init__(parent)
         set_role(self, "page")
         self._preferences = preferences
+        self._known: dict[str, RecentProject] = {}
+        self._may_look = False
         inside = QVBoxLayout(self)
         inside.setContentsMargins(PAGE_MARGIN * 2, 30, PAGE_MARGIN * 2, 20)
         inside.setSpacing(GAP)
@@ -79,12 +86,11 @@ class StartPage(QWidget):
     def _recent_card(self) -> Card:
         card = Card(self, _("Recent projects"))
         self._none = label(_("None yet: the example is a good place to start."), self, "muted", wrap=True)
-        self._list = QListWidget(card)
-        self._list.setAccessibleName(_("Recent projects"))
-        self._list.setMinimumHeight(240)
-        self._list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self._list.itemActivated.connect(self._on_item)
-        self._list.itemClicked.connect(self._on_item)
+        self._list = RecentList(card)
+        self._list.open_requested.connect(self.open_requested)
+        self._list.remove_requested.connect(self._forget)
+        self._list.rename_requested.connect(self._rename)
+        self._list.duplicate_requested.connect(self._duplicate)
         card.content.addWidget(self._none)
         card.content.addWidget(self._list, 1)
         card.content.addStretch()
@@ -93,13 +99,36 @@ class StartPage(QWidget):
     @Slot()
     def refresh(self) -> None:
         """Show the recent projects as they are remembered now."""
-        self._list.clear()
-        for path in self._preferences.recent:
-            item = QListWidgetItem(f"{Path(path).name}\n{path}", self._list)
-            item.setData(Qt.ItemDataRole.UserRole, path)
-            item.setToolTip(path)
+        self._list.show_projects(self._preferences.recent, self._known)
         self._none.setVisible(not self._preferences.recent)
         self._list.setVisible(bool(self._preferences.recent))
+        if self._may_look and self.isVisible() and self._preferences.recent:
+            paths = tuple(self._preferences.recent)
+            self.task_requested.emit(
+                Query(self.RECENT, lambda job: _recent(paths, job), page_shows_errors=True, outlives_project=True)
+            )
+
+    def look(self) -> None:
+        """From now on, read how the recent projects stand whenever they are shown: what that imports is there."""
+        self._may_look = True
+        self.refresh()
+
+    def take(self, key: str, result: Any) -> None:
+        """A task of this page is done."""
+        if key == self.RECENT:
+            self._known = {one.path: one for one in result}
+            self._list.show_projects(self._preferences.recent, self._known)
+            return
+        if key in (self.DUPLICATE, self.EXAMPLE):
+            self._preferences.remember_project(result.root)
+            self._preferences.save()
+        self.refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
+        """The projects may have changed meanwhile. The keyboard begins with what is most likely wanted."""
+        super().showEvent(event)
+        self.refresh()
+        (self._list if self._preferences.recent else self.example).setFocus()
 
     def show_busy(self, busy: bool) -> None:
         """While the example is being made, nothing else can be begun."""
@@ -107,9 +136,22 @@ class StartPage(QWidget):
             part.setEnabled(not busy)
         self.example.setText(_("Preparing the example…") if busy else _("Try the example"))
 
-    @Slot(QListWidgetItem)
-    def _on_item(self, item: QListWidgetItem) -> None:
-        self.open_requested.emit(item.data(Qt.ItemDataRole.UserRole))
+    @Slot(str)
+    def _forget(self, path: str) -> None:
+        self._preferences.forget_project(path)
+        self._preferences.save()
+        self.refresh()
+
+    @Slot(str, str)
+    def _rename(self, path: str, name: str) -> None:
+        self.task_requested.emit(Write(self.RENAME, lambda job: _rename(path, name), outlives_project=True))
+
+    @Slot(str)
+    def _duplicate(self, path: str) -> None:
+        title = _("Duplicating {name}").format(name=Path(path).name)
+        self.task_requested.emit(
+            BackgroundJob(self.DUPLICATE, lambda job: _copy(path, job), title, START, outlives_project=True)
+        )
 
     @Slot()
     def _on_example(self) -> None:
@@ -119,6 +161,24 @@ class StartPage(QWidget):
                 self.EXAMPLE, lambda job: _make_example(folder, language, job), N_("Preparing the example"), START
             )
         )
+
+
+def _recent(paths: "Sequence[str]", job: "Job") -> object:
+    from llm_studio.workflows.recent import recent
+
+    return recent(paths, job)
+
+
+def _rename(path: str, name: str) -> object:
+    from llm_studio.workflows.recent import rename
+
+    return rename(Path(path), name)
+
+
+def _copy(path: str, job: "Job") -> object:
+    from llm_studio.workflows.recent import duplicate
+
+    return duplicate(Path(path), job)
 
 
 def _make_example(folder: Path, language: str, job: "Job") -> object:

@@ -1,12 +1,14 @@
 """Chats with models, saved in the project: chats/<id>.json, one file each, written atomically, with a format version.
 
-A chat is a text that user and model write in turn: a turn's prompt and answer follow the previous ones directly. With
+A chat holds texts that user and model write in turn: a turn's prompt and answer follow the previous ones directly,
+unless the prompt begins with an empty line: it begins another text then, and the model doesn't read those before. With
 a model that was trained on conversations a turn can be a question and its answer instead.
 """
 
 import datetime
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,13 @@ from llm_studio.project import Project
 VERSION = 1
 MOST_TOKENS = 10_000
 """Number of tokens of a chat that are saved one by one, with their probabilities; older turns keep only their text."""
+NEW_TEXT = "\n\n"
+"""What the prompt of another text begins with."""
+LIMIT, ENDED, REPEATED, PROMPT_CUT = "limit", "ended", "repeated", "prompt cut"
+"""Notes on an answer: it has the maximum length, the model ended the text at once, it only repeats itself at the end,
+and the model could read only the end of what is before it."""
+_REPEATED_TOKENS, _LONGEST_LOOP = 40, 8
+"""So many tokens at the end of an answer that repeat so many or fewer make it REPEATED."""
 MOST_ALTERNATIVES = 5
 DECIMALS = 5
 """Of a saved probability."""
@@ -43,6 +52,7 @@ class Turn:
 
     `count` tokens were generated in `seconds`; `tokens` are the same ones, if they are saved. `question`: the prompt
     was asked in the form of conversations, between <|user|> and <|assistant|>, not continued.
+    `notes`: LIMIT and others.
     """
 
     prompt: str
@@ -54,6 +64,7 @@ class Turn:
     model: str = ""
     favourite: bool = False
     question: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,21 @@ class Summary:
 def new() -> Chat:
     """An empty chat; it isn't on the disk until it is written."""
     return Chat(datetime.datetime.now(datetime.UTC).strftime("chat-%Y%m%d-%H%M%S-%f"))
+
+
+def context(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns that the model reads: the last text, from its first turn on."""
+    for index in range(len(turns) - 1, 0, -1):
+        turn = turns[index]
+        if turn.prompt.startswith(NEW_TEXT) and not turn.question:
+            return (replace(turn, prompt=turn.prompt.removeprefix(NEW_TEXT)), *turns[index + 1 :])
+    return tuple(turns)
+
+
+def repeats(ids: Sequence[int]) -> bool:
+    """Whether a text ends in one token, or a few, over and over."""
+    end = list(ids[-_REPEATED_TOKENS:])
+    return len(end) == _REPEATED_TOKENS and any(end[loop:] == end[:-loop] for loop in range(1, _LONGEST_LOOP + 1))
 
 
 def joined(before: str, prompt: str) -> str:
@@ -158,6 +184,12 @@ def write(project: Project, chat: Chat) -> Chat:
     return chat
 
 
+def save_text(chat: Chat, path: Path) -> Path:
+    """Save what a chat says as a plain text. Raises StorageError."""
+    files.write_text(path, chat.text.strip() + "\n")
+    return path
+
+
 def delete(project: Project, chat_id: str) -> Chat:
     """Delete a chat and return it: writing it again undoes the deletion.
 
@@ -194,4 +226,5 @@ def _turn(record: dict[str, Any]) -> Turn:
         prompt=str(record["prompt"]), text=str(record["text"]), tokens=tokens, count=int(record["count"]),
         seconds=float(record["seconds"]), seed=int(record["seed"]), model=str(record["model"]),
         favourite=bool(record["favourite"]), question=record.get("question") is True,
+        notes=tuple(str(note) for note in record.get("notes", ())),
     )  # fmt: skip

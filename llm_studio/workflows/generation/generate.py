@@ -75,6 +75,7 @@ class TextGenerator:
         from llm_studio.inference.probabilities import most_likely
 
         began = time.perf_counter()
+        ids = self._ids(turns)
         tokens: list[chats.Token] = []
         texts: list[str] = []
         for sampled, text in self._sample(turns, job, sampling):
@@ -92,10 +93,23 @@ class TextGenerator:
             if len(tokens) % 10 == 0:
                 job.report(Progress(_("Writing"), len(tokens), sampling.max_tokens, _("tokens")))
         return chats.Turn(
+            notes=self._notes(ids, tokens, sampling, job),
             prompt=turns[-1].prompt, text="".join(texts), tokens=tuple(tokens), count=len(tokens),
             seconds=round(time.perf_counter() - began, 3), seed=sampling.seed or 0, model=self.name,
             question=turns[-1].question,
         )  # fmt: skip
+
+    def _notes(
+        self, ids: Sequence[int], tokens: Sequence[chats.Token], sampling: GenerationSettings, job: Job
+    ) -> tuple[str, ...]:
+        """What is to be known about `tokens`, generated after `ids`."""
+        found = {
+            chats.PROMPT_CUT: len(ids) > self._model.settings.max_seq_len,
+            chats.ENDED: not tokens and not job.stop_requested,
+            chats.REPEATED: chats.repeats([token.id for token in tokens]),
+            chats.LIMIT: len(tokens) >= sampling.max_tokens,
+        }
+        return tuple(note for note, holds in found.items() if holds)
 
     def next_token(self, text: str, *, chat: bool = False, before: Sequence[chats.Turn] = ()) -> "NextToken":
         """The distribution of the token after `text`, which follows the turns `before`; with `chat`, of its answer."""
@@ -107,9 +121,10 @@ class TextGenerator:
         return NextToken(text, logits, reader.context, self._tokenizer)
 
     def _ids(self, turns: Sequence[chats.Turn]) -> list[int]:
-        """The input of the model: plain turns as one text, questions and answers each after their marker."""
+        """The input of the model: plain turns as one text, questions and answers each after their marker. Texts before
+        the last one are left out."""
         ids: list[int] = []
-        for questions, group in groupby(turns, key=lambda turn: turn.question):
+        for questions, group in groupby(chats.context(turns), key=lambda turn: turn.question):
             if not questions:
                 ids += self._tokenizer.encode("".join(turn.prompt + turn.text for turn in group))
                 continue
@@ -188,7 +203,7 @@ def answer(
         turn = replace(
             old, text=old.text + more.text, tokens=(*old.tokens, *more.tokens) if old.tokens else (),
             count=old.count + more.count, seconds=old.seconds + more.seconds, seed=sampling.seed or 0,
-            model=generator.name,
+            model=generator.name, notes=more.notes,
         )  # fmt: skip
         return chats.write(project, chat.before(len(chat.turns) - 1).followed_by(turn))
     new = chats.Turn(prompt or "", question=question)

@@ -87,7 +87,7 @@ def _gpu() -> list[Finding]:
 
     driver = card.driver()
     reason = why_no_gpu()
-    found = [Finding(_("NVIDIA driver"), driver.version if driver else _("none"))]
+    found = [Finding(_("NVIDIA driver"), driver.version if driver else _("none"), ok=driver is not None)]
     if reason:
         return [*found, Finding(_("GPU"), reason.what, False, reason.cure)]
     for index in range(torch.cuda.device_count()):

@@ -20,9 +20,9 @@ def as_text(findings: Sequence[Finding], log_lines: int = _LOG_LINES) -> str:
     lines = [_("LLM Studio {version}, report on this machine").format(version=__version__), ""]
     for finding in findings:
         lines.append(f"{'✓' if finding.ok else '!'} {finding.name:<18} {finding.value}")
-        if not finding.ok:
+        if finding.cure and not finding.ok:
             lines.append(f"  {'':<18} → {finding.cure}")
-    logged = _end_of_log(log_lines)
+    logged = end_of_log(log_lines)
     if logged:
         lines += ["", _("The last lines of the log:"), *logged]
     return masked("\n".join(lines)) + "\n"
@@ -49,7 +49,8 @@ def _user() -> str:
         return ""
 
 
-def _end_of_log(count: int) -> list[str]:
+def end_of_log(count: int) -> list[str]:
+    """The last lines of the program's log; none where it can't be read."""
     try:
         with (log_folder() / "llm-studio.log").open("rb") as stream:
             length = stream.seek(0, 2)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from llm_studio.data.sources.readers.archives import open_zip
@@ -39,7 +39,8 @@ class Inspection:
 
     For a folder or an archive: the number of readable `files` and their `bytes`, how many were `tried`, those that were
     `refused` with the reasons, the technical `details` of damaged ones, `counts` by suffix. The columns are those of
-    the first file that has any.
+    the first file that has any. The documents are of all kinds of files, in turn; `origins` names the file of each.
+    `encodings` counts the files tried by encoding; `encoding` is "" where they have several.
     """
 
     path: Path
@@ -59,6 +60,8 @@ class Inspection:
     counts: tuple[tuple[str, int], ...] = ()
     details: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    encodings: tuple[tuple[str, int], ...] = ()
 
 
 def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
@@ -126,32 +129,33 @@ def _inspect_many(path: Path, kind: str, items: Sequence[InputFile], context: Co
     """Inspect as many files of a folder or an archive as the time limit allows."""
     start = time.monotonic()
     detect_conversations(items, context)
-    documents: list[str] = []
+    looks: list[Inspection] = []
     refused: list[tuple[str, SourceError]] = []
-    best: Inspection | None = None
     tried = 0
-    for item in items:
+    for item in _each_kind_first(items):
         context.job.check()
         if tried and time.monotonic() - start > _TIME_LIMIT:
             break
         tried += 1
         try:
-            inspection = _inspect_one_of_many(item, context, FIRST_DOCUMENTS - len(documents))
+            looks.append(_inspect_one_of_many(item, context))
         except SourceError as error:
             refused.append((item.name, error))
-            continue
-        documents += inspection.documents
-        if best is None or (inspection.columns and not best.columns):
-            best = inspection
-    if best is None and tried == len(items):
+    if not looks and tried == len(items):
         raise SourceError(
             _("None of the files in {folder} can be read. The first: {reason}").format(
                 folder=path, reason=refused[0][1]
             )
         )
+    best = next((look for look in looks if look.columns), looks[0] if looks else Inspection(path, kind))
+    shown = list(islice(_in_turn(looks), FIRST_DOCUMENTS))
+    encodings = Counter(look.encoding for look in looks if look.encoding).most_common()
+    only = encodings[0][0] if len(encodings) == 1 else ""
     return replace(
-        best or Inspection(path, kind), path=path, kind=kind, conversations=bool(context.conversations),
-        documents=tuple(documents), problem="", files=len(items), bytes=sum(item.size for item in items), tried=tried,
+        best, path=path, kind=kind, conversations=bool(context.conversations), encoding=only,
+        encoding_guessed=bool(only) and any(look.encoding_guessed for look in looks), encodings=tuple(encodings),
+        documents=tuple(text for _name, text in shown), origins=tuple(name for name, _text in shown),
+        problem="", files=len(items), bytes=sum(item.size for item in items), tried=tried,
         refused=tuple((name, _why_skipped(error)) for name, error in refused),
         details=tuple(f"{e.name}: {e.detail}" for _name, e in refused if isinstance(e, DamagedFileError)),
         counts=tuple(Counter(item.suffix for item in items).most_common()),
@@ -162,15 +166,30 @@ def _why_skipped(error: SourceError) -> str:
     return error.skipped if isinstance(error, DamagedFileError) else str(error)
 
 
-def _inspect_one_of_many(item: InputFile, context: Context, count: int) -> Inspection:
-    """Inspect one of several files: its first `count` documents, or at least whether there are any."""
+def _each_kind_first(items: Sequence[InputFile]) -> list[InputFile]:
+    """The files, the first of each kind before all others: there may be no time for all."""
+    firsts = {item.suffix: item for item in reversed(items)}
+    return sorted(items, key=lambda item: firsts[item.suffix] is not item)
+
+
+def _in_turn(looks: Sequence[Inspection]) -> Iterator[tuple[str, str]]:
+    """Documents with the names of their files: one of each kind, then the next of each."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for look in looks:
+        kinds.setdefault(look.kind, []).extend((look.path.name, text) for text in look.documents)
+    for of_each in zip_longest(*kinds.values()):
+        yield from (document for document in of_each if document is not None)
+
+
+def _inspect_one_of_many(item: InputFile, context: Context) -> Inspection:
+    """Inspect one of several files."""
     context.encoding = None
     choice = field_choice_of(item, context)
-    documents = tuple(_first_documents(item, context, max(1, count)))
+    documents = tuple(_first_documents(item, context, FIRST_DOCUMENTS))
     encoding = context.encoding
     return _with_choice(Inspection(
         Path(item.name), item.suffix.lstrip("."), encoding.name if encoding else "",
-        encoding.guessed if encoding else False, documents=documents[: max(0, count)],
+        encoding.guessed if encoding else False, documents=documents,
     ), choice)  # fmt: skip
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from llm_studio.workflows.machine.diagnosis import Finding
     from llm_studio.workflows.overview import Project
 
-REPORT, TEXT = "diagnostics/report", "diagnostics/copy"
+REPORT, TEXT, LOG = "diagnostics/report", "diagnostics/copy", "diagnostics/log"
+_LOG_LINES = 300
 
 
 class DiagnosisController(Controller):
@@ -26,6 +27,8 @@ class DiagnosisController(Controller):
     """The exception: why the computer could not be examined."""
     text_made = Signal(str)
     """The report and the end of the log, with the user masked."""
+    log_read = Signal(object)
+    """The last lines of the program's log."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
@@ -34,6 +37,7 @@ class DiagnosisController(Controller):
         self._stale = True
         context.listen(REPORT, succeeded=self._on_examined, failed=self._on_failed)
         context.listen(TEXT, succeeded=self.text_made.emit)
+        context.listen(LOG, succeeded=self.log_read.emit)
 
     def open_project(self, project: "Project | None") -> None:
         """Another project may be on another disk."""
@@ -56,6 +60,7 @@ class DiagnosisController(Controller):
         self._stale = False
         self.started.emit()
         self.context.request(Query(REPORT, lambda job: _diagnose(folder), page_shows_errors=True))
+        self.context.request(Query(LOG, lambda job: _end_of_log()))
 
     @Slot()
     def make_text(self) -> None:
@@ -82,3 +87,9 @@ def _as_text(findings: "list[Finding]") -> str:
     from llm_studio.workflows.machine.report import as_text
 
     return as_text(findings)
+
+
+def _end_of_log() -> "list[str]":
+    from llm_studio.workflows.machine.report import end_of_log
+
+    return end_of_log(_LOG_LINES)

@@ -7,12 +7,12 @@ from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.desktop import open_log_folder
 from llm_studio.ui.page import Page
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.diagnostics.diagnosis_controller import DiagnosisController
 from llm_studio.ui.tabs.diagnostics.gauges_card import GaugesCard
 from llm_studio.ui.tabs.diagnostics.gpu_card import GpuCard
+from llm_studio.ui.tabs.diagnostics.log_card import LogCard
 from llm_studio.ui.tabs.diagnostics.readings_controller import ReadingsController
 from llm_studio.ui.tabs.diagnostics.report_card import ReportCard
 from llm_studio.ui.theme import GAP, set_role
@@ -30,7 +30,7 @@ class DiagnosticsPage(Page):
         self.diagnosis = DiagnosisController(self.context)
         self.readings = ReadingsController(self.context)
         self.again = button(_("Refresh"), self, self.diagnosis.examine)
-        self.log = button(_("Open the log's folder"), self, open_log_folder)
+        self.log = LogCard(self)
         tip = _("The report and the end of the log, without your name and the path of your home folder")
         self.copy = button(_("Copy everything"), self, self.diagnosis.make_text, "primary", tip)
         self.gpu = GpuCard(self)
@@ -40,14 +40,14 @@ class DiagnosticsPage(Page):
         self._connect()
 
     def _lay_out(self) -> None:
-        for part in (self.again, self.log, self.copy):
+        for part in (self.again, self.copy):
             self.head_buttons.addWidget(part)
         left, right = QVBoxLayout(), QVBoxLayout()
         left.addWidget(self.gpu)
         left.addWidget(self.report)
         left.addStretch(1)
         right.addWidget(self.gauges)
-        right.addStretch(1)
+        right.addWidget(self.log, 1)
         columns = QHBoxLayout()
         columns.setSpacing(GAP)
         columns.addLayout(left, 3)
@@ -58,6 +58,7 @@ class DiagnosticsPage(Page):
         self.diagnosis.started.connect(self._on_started)
         self.diagnosis.examined.connect(self._show_findings)
         self.diagnosis.failed.connect(self._show_problem)
+        self.diagnosis.log_read.connect(self.log.show_lines)
         self.diagnosis.text_made.connect(self._put_on_clipboard)
         self.readings.changed.connect(self._show_reading)
         self.readings.failed.connect(self.gauges.show_problem)

@@ -67,7 +67,7 @@ class FindingList(QWidget):
             words = QVBoxLayout()
             words.setSpacing(2)
             words.addWidget(value)
-            if not finding.ok:
+            if finding.cure and not finding.ok and finding.name != _("GPU"):  # the card above says what to do
                 words.addWidget(label(finding.cure, self, "warn", wrap=True, selectable=True))
             for part in (sign, name):
                 part.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)

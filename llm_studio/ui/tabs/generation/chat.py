@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _, ngettext, number
+from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import button, icon_button, label, row
 from llm_studio.ui.widgets.tinted_text import TintedText
+from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.chats import Chat, Token, Turn
@@ -24,6 +25,14 @@ _BUBBLE = 36
 
 _NARROW = 560
 """Pixels of a card under which figures and buttons don't fit into one line."""
+
+
+_NOTES = {
+    chats.PROMPT_CUT: N_("What you wrote is longer than the context of the model: it read only the end."),
+    chats.ENDED: N_("The model ended the text at once. Write another beginning, or try again with another seed."),
+    chats.REPEATED: N_("The model repeats itself: raise the temperature or the repetition penalty."),
+    chats.LIMIT: N_("The maximum length was reached before the text ended: “Continue” writes more."),
+}
 
 
 class TurnView(QWidget):
@@ -53,6 +62,8 @@ class TurnView(QWidget):
         self.text = TintedText(self._card, _("What the model wrote"))
         self.text.set_tinted(tinted)
         content.addWidget(self.text)
+        self._notes = label("", self._card, "caption", wrap=True)
+        content.addWidget(self._notes)
         self._figures = label("", self._card, "caption")
         self._make_actions()
         content.addLayout(self._line_of_actions())
@@ -103,6 +114,7 @@ class TurnView(QWidget):
         speed = _("{rate} tok/s").format(rate=number(turn.count / turn.seconds if turn.seconds else 0))
         seed = _("seed {seed}").format(seed=turn.seed)
         self._figures.setText(f"{count} · {speed} · {seed}  ")
+        self._notes.setText("\n".join(_(_NOTES[note]) for note in turn.notes if note in _NOTES))
         self._figures.setToolTip(_("Written by {model}").format(model=turn.model) if turn.model else "")
         put_icon(self._star, "star-fill" if turn.favourite else "star", "accent" if turn.favourite else "muted")
         self._star.setChecked(turn.favourite)
@@ -140,6 +152,7 @@ class TurnView(QWidget):
             part.setVisible(done)
         self._again.setVisible(done and self._last)
         self._more.setVisible(done and self._last)
+        self._notes.setVisible(done and bool(self._notes.text()))
         self._branch.setVisible(done and not self._last)
 
     def fit(self, width: int) -> None:
@@ -180,6 +193,7 @@ class ChatView(QScrollArea):
     edit_requested = Signal(int)
     branch_requested = Signal(int)
     star_toggled = Signal(int)
+    beginning_chosen = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -194,11 +208,15 @@ class ChatView(QScrollArea):
         self._inside = QVBoxLayout(self._content)
         self._inside.setContentsMargins(0, 4, 4, 4)
         self._inside.setSpacing(GAP)
-        self._hint = label("", self._content, "muted", wrap=True)
-        self.expect(False)
-        self._inside.addWidget(self._hint)
-        self._inside.addStretch(1)
         self.views: list[TurnView] = []
+        self._hint = label("", self._content, "muted", wrap=True)
+        self._inside.addWidget(self._hint)
+        self._beginnings = QWidget(self._content)
+        self._beginnings.setLayout(column := QVBoxLayout())
+        column.setContentsMargins(0, 0, 0, 0)
+        self._inside.addWidget(self._beginnings)
+        self.expect(False)
+        self._inside.addStretch(1)
         self._tinted = False
         self._at_end = True
         bar = self.verticalScrollBar()
@@ -208,11 +226,34 @@ class ChatView(QScrollArea):
     @Slot(bool)
     def expect(self, question: bool) -> None:
         """Say what an empty chat begins with."""
+        self._takes_beginnings = not question
+        self._show_hint()
         self._hint.setText(
             _("This model was trained on conversations: ask it something below.") if question
             else _("Write the beginning of a text below and the model continues it. If you write nothing, it starts"
                    " on its own.")
         )  # fmt: skip
+
+    def show_beginnings(self, texts: Sequence[str]) -> None:
+        """Offer these beginnings of a text in an empty chat."""
+        layout = self._beginnings.layout()
+        if layout is None or [made.text() for made in self._beginnings.findChildren(QPushButton)] == list(texts):
+            return
+        while (item := layout.takeAt(0)) is not None:
+            if (old := item.widget()) is not None:
+                old.setParent(None)
+                old.deleteLater()
+        for text in texts:
+            made = button(text, self._beginnings, role="small", tip=_("Begin with these words"))
+            made.clicked.connect(self._on_beginning)
+            made.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+            layout.addWidget(made)
+
+    @Slot()
+    def _on_beginning(self) -> None:
+        chosen = self.sender()
+        if isinstance(chosen, QPushButton):
+            self.beginning_chosen.emit(chosen.text())
 
     def show_chat(self, chat: "Chat") -> None:
         """Show a chat; the turns that are on the screen already stay as they are."""
@@ -274,7 +315,11 @@ class ChatView(QScrollArea):
     def _mark_last(self) -> None:
         for index, view in enumerate(self.views):
             view.set_last(index == len(self.views) - 1)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
         self._hint.setVisible(not self.views)
+        self._beginnings.setVisible(not self.views and self._takes_beginnings)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """The turns take their share of the width."""

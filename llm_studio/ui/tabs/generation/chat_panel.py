@@ -117,6 +117,7 @@ class ChatPanel(Card):
         self._note.show_editing(self.editing is not None, self._is_branching())
         self.menu.show_title(self.chat.id, self.chat.title)
         self.menu.set_busy(busy, bool(self.chat.turns))
+        self.asking.show_text(bool(self._base().turns) and not busy)
         self.turns.set_busy(busy or not self._ready)
 
     # --- The prompt -------------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ class ChatPanel(Card):
     def _written(self, base: "Chat") -> str:
         """What is in the box, with the space before it; a space at its end would be half a token for the model."""
         text = self.box.toPlainText().rstrip(" ")
-        return text if self.glued else following(base, text)
+        return text if self.glued else following(base, text, self.asking.joins())
 
     def upcoming(self) -> "tuple[tuple[chats.Turn, ...], str, bool]":
         """What the model would read: the turns before, what is written, and whether that is a question."""
@@ -154,8 +155,7 @@ class ChatPanel(Card):
         if shows:
             self.chat, self.editing = chat, editing
             self.show_chat(chat)
-        self.box.setPlainText(text)
-        self.box.moveCursor(QTextCursor.MoveOperation.End)
+        self.box.start_with(text)
         self.glued = glued
         return shows
 
@@ -211,7 +211,7 @@ class ChatPanel(Card):
     def take_back(self) -> None:
         """Nothing came of it: show the chat as it was, and what was written in the box."""
         if self._prompt and not self.box.toPlainText():
-            self.box.setPlainText(self._prompt.lstrip(" "))
+            self.box.setPlainText(self._prompt.lstrip())
         self.turns.show_chat(self.chat)
 
     def end(self) -> None:
@@ -246,11 +246,9 @@ class ChatPanel(Card):
     @Slot(int)
     def _edit(self, index: int) -> None:
         self.editing = index
-        self.asking.set_asks(self.chat.turns[index].question)
-        self.box.setPlainText(self.chat.turns[index].prompt.strip(" "))
-        self.box.moveCursor(QTextCursor.MoveOperation.End)
-        self.box.setFocus()
         self._show_state()
+        self.asking.follow(self.chat.turns[index])
+        self.box.begin(self.chat.turns[index].prompt.strip(" ").removeprefix(chats.NEW_TEXT))
 
     @Slot()
     def cancel_editing(self) -> None:

@@ -1,5 +1,6 @@
 """The chats of a project: listing, opening, writing and deleting them, each in the background."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
 
 LIST, READ, KEEP, DELETE = "generation/chats", "generation/open", "generation/keep", "generation/delete"
+SAVE = "generation/save"
 
 
 class ChatsController(Controller):
@@ -35,6 +37,7 @@ class ChatsController(Controller):
         context.listen(LIST, succeeded=self._on_listed)
         context.listen(READ, succeeded=self._on_read, failed=self._on_failed)
         context.listen(KEEP, succeeded=self._on_read)
+        context.listen(SAVE, succeeded=self._on_saved)
         context.listen(DELETE, succeeded=self._on_deleted, failed=self._on_failed)
 
     def open_project(self, project: "Project | None") -> None:
@@ -66,6 +69,13 @@ class ChatsController(Controller):
         project = self.project
         if project is not None:
             self.context.request(Write(KEEP, lambda job: chats.write(project, chat)))
+
+    def save_text(self, chat: "Chat", path: Path) -> None:
+        """Save what a chat says as a plain text."""
+        self.context.request(Write(SAVE, lambda job: chats.save_text(chat, path)))
+
+    def _on_saved(self, path: Path) -> None:
+        self.context.toast_requested.emit(Toast(_("Saved as {name}.").format(name=path.name)))
 
     @Slot(str)
     def delete(self, chat_id: str) -> None:

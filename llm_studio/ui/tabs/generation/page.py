@@ -1,10 +1,11 @@
 """The tab Generation: a model of the project continues what the user writes, and shows how it chooses."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 
 from llm_studio.i18n import _, number
 from llm_studio.ui.page import Page
@@ -21,6 +22,8 @@ from llm_studio.ui.widgets.basics import EmptyState, Segmented, row
 from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llm_studio.workflows.generation.chats import Chat
     from llm_studio.workflows.generation.generate import RunPoints, TextGenerator
     from llm_studio.workflows.overview import Overview, Project
@@ -81,6 +84,8 @@ class GenerationPage(Page):
         self.view.chosen.connect(self.talk.show_view)
         self.notice.pressed.connect(self._reload)
         self.empty.pressed.connect(self._go_to_training)
+        self.talk.menu.save_requested.connect(self._ask_file)
+        self.talk.turns.beginning_chosen.connect(self.talk.box.begin)
         self.talk.write_requested.connect(self._write)
         self.talk.stop_requested.connect(self.writing.stop)
         self.talk.text_changed.connect(self._next_timer.start)
@@ -105,6 +110,7 @@ class GenerationPage(Page):
         """Show the sampling settings; the controllers list chats and checkpoints."""
         super().show_overview(overview)
         self.sampling.show_settings(overview.settings.generation)
+        self.talk.turns.show_beginnings(_beginnings(overview.settings.project.language))
 
     def leave_project(self) -> None:
         """Send the settings that a slider has just changed."""
@@ -143,6 +149,22 @@ class GenerationPage(Page):
     def _on_chat_deleted(self, chat: "Chat") -> None:
         if chat.id == self.talk.chat.id:
             self.talk.show_chat(chats.new())
+
+    @Slot()
+    def _ask_file(self) -> None:
+        """Ask where the chat is to be saved as a text."""
+        name = "".join(c for c in self.talk.chat.title[:40] if c.isalnum() or c in " -_").strip() or self.talk.chat.id
+        dialog = QFileDialog(self, _("Save the chat"), str(Path.home() / f"{name}.txt"), _("Texts (*.txt)"))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("txt")
+        dialog.selectFile(f"{name}.txt")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._save_text)
+        dialog.open()
+
+    @Slot(str)
+    def _save_text(self, path: str) -> None:
+        self.chats.save_text(self.talk.chat, Path(path))
 
     # --- The model --------------------------------------------------------------------------------------------
 
@@ -232,3 +254,9 @@ class GenerationPage(Page):
         self.talk.end()
         self._load()  # there may be a newer best one
         self._request_next()
+
+
+def _beginnings(language: str) -> "Sequence[str]":
+    from llm_studio.workflows.training.train import PROMPTS
+
+    return PROMPTS[language]

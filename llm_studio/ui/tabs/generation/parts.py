@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent
+from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QMenu, QPlainTextEdit, QSizePolicy, QToolButton, QWidget
 
 from llm_studio.i18n import _, number
@@ -109,6 +109,8 @@ class ChatMenu(QWidget):
     new_requested = Signal()
     open_requested = Signal(str)
     delete_requested = Signal()
+    save_requested = Signal()
+    """The chat shown is to be saved as a text."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -122,9 +124,10 @@ class ChatMenu(QWidget):
         self.menu = QMenu(self.pill)
         self.menu.aboutToShow.connect(self._fill)
         self.pill.setMenu(self.menu)
+        self._save = icon_button("floppy-disk", _("Save this chat as a text…"), self, self.save_requested.emit)
         self._delete = icon_button("trash", _("Delete this chat"), self, self.delete_requested.emit)
         self._new = button(_("New chat"), self, self.new_requested.emit, "small")
-        self.setLayout(row(self.pill, None, self._delete, self._new))
+        self.setLayout(row(self.pill, None, self._save, self._delete, self._new))
         self.show_title("", "")
 
     def show_title(self, chat_id: str, title: str) -> None:
@@ -134,6 +137,7 @@ class ChatMenu(QWidget):
         shown = self.pill.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 260)
         self.pill.setText(shown.replace("&", "&&"))
         self.pill.setAccessibleName(_("Chat: {title}").format(title=text))
+        self._save.setEnabled(bool(title))
         self._delete.setEnabled(bool(title))
         self._new.setEnabled(bool(title))
 
@@ -144,6 +148,7 @@ class ChatMenu(QWidget):
     def set_busy(self, busy: bool, filled: bool) -> None:
         """While the model writes, its chat stays."""
         self.pill.setEnabled(not busy)
+        self._save.setEnabled(not busy and filled)
         self._delete.setEnabled(not busy and filled)
         self._new.setEnabled(not busy and filled)
 
@@ -192,6 +197,18 @@ class PromptBox(QPlainTextEdit):
                            _("Write the beginning of a text… (Enter generates, Shift+Enter: a new line)"))  # fmt: skip
         self.setAccessibleName(_("A question") if question else _("The beginning of a text"))
         self._say()
+
+    @Slot(str)
+    def start_with(self, text: str) -> None:
+        """Put a text here, to be continued."""
+        self.setPlainText(text)
+        self.moveCursor(QTextCursor.MoveOperation.End)
+
+    @Slot(str)
+    def begin(self, text: str) -> None:
+        """Start with a text, and let the user type after it."""
+        self.start_with(text)
+        self.setFocus()
 
     def _say(self) -> None:
         short, full = self._words

@@ -1,4 +1,4 @@
-"""Whether what is written is a question or the beginning of a text, for a model that was trained on conversations."""
+"""Whether what is written is a question, the beginning of a text, or continues the one above."""
 
 from typing import TYPE_CHECKING
 
@@ -10,43 +10,64 @@ from llm_studio.ui.widgets.basics import Segmented
 from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.generation.chats import Chat
+    from llm_studio.workflows.generation.chats import Chat, Turn
 
-_ASK, _TEXT = "ask", "text"
+_ASK, _TEXT, _JOIN = "ask", "text", "join"
 
 
 class QuestionToggle(Segmented):
-    """A switch that is only there where a model can be asked; asking comes first."""
+    """A switch between what is possible: asking, which comes first, where the model was trained on conversations;
+    continuing the text above where there is one."""
 
     changed = Signal(bool)
     """Whether what is written is a question now."""
 
     def __init__(self, parent: QWidget) -> None:
-        choices = {_ASK: _("Ask"), _TEXT: _("Continue a text")}
+        choices = {_ASK: _("Ask"), _TEXT: _("New text"), _JOIN: _("Continue the text")}
         super().__init__(parent, choices, _("What the model does with what you write"))
-        self.setToolTip(
-            _("This model was trained on conversations: it answers questions, and can also continue a text.")
-        )
-        self._offered = False
+        self.setToolTip(_("A question is answered; a new text has nothing to do with those above it."))
+        self._offered = self._has_text = False
         self.chosen.connect(self._on_chosen)
-        self.hide()
+        self.choose(_TEXT)
+        self._show_choices()
 
     def offer(self, offered: bool) -> None:
         """Whether the model can be asked."""
         if offered != self._offered:
             self._offered = offered
-            self.choose(_ASK)
-            self.setVisible(offered)
+            self.choose(_ASK if offered else _TEXT)
+            self._show_choices()
             self.changed.emit(self.asks())
+
+    def show_text(self, has_text: bool) -> None:
+        """Whether there is a text above that can be continued."""
+        if has_text != self._has_text:
+            self._has_text = has_text
+            if not has_text and self.current() == _JOIN:
+                self.choose(_TEXT)
+            self._show_choices()
+
+    def _show_choices(self) -> None:
+        self.show_choice(_ASK, self._offered)
+        self.show_choice(_JOIN, self._has_text)
+        self.setVisible(self._offered or self._has_text)
 
     def asks(self) -> bool:
         """Whether what is written is a question."""
         return self._offered and self.current() == _ASK
 
-    def set_asks(self, asks: bool) -> None:
-        """Ask, or continue with a text, as the prompt that is edited did."""
-        if self._offered and asks != self.asks():
-            self.choose(_ASK if asks else _TEXT)
+    def joins(self) -> bool:
+        """Whether what is written continues the text above."""
+        return self._has_text and self.current() == _JOIN
+
+    def follow(self, turn: "Turn") -> None:
+        """Do as the prompt that is edited did."""
+        before = self.asks()
+        if self._offered and turn.question:
+            self.choose(_ASK)
+        else:
+            self.choose(_TEXT if turn.prompt.startswith(chats.NEW_TEXT) or not self._has_text else _JOIN)
+        if self.asks() != before:
             self.changed.emit(self.asks())
 
     @Slot()
@@ -54,8 +75,11 @@ class QuestionToggle(Segmented):
         self.changed.emit(self.asks())
 
 
-def following(base: "Chat", text: str) -> str:
-    """`text`, to be resumed, with the space that it needs after all that is in the chat."""
+def following(base: "Chat", text: str, joins: bool) -> str:
+    """`text`, to be continued, as it follows all that is in the chat: with the space that it needs where it `joins` it,
+    else as another text."""
+    if not joins and text and base.turns:
+        return chats.NEW_TEXT + text.lstrip()
     last = base.turns[-1] if base.turns else None
     return chats.joined(last.text if last is not None and last.question else base.text, text)
 
@@ -63,11 +87,12 @@ def following(base: "Chat", text: str) -> str:
 def upcoming(base: "Chat", typed: str, written: str, asks: bool) -> "tuple[tuple[chats.Turn, ...], str, bool]":
     """What the model would read: the turns before, the text after them, and whether that is a question.
 
-    `typed` is what the user has written, `written` the same with the space before it. Without questions all is one
-    text.
+    `typed` is what the user has written, `written` the same with what is before it. Without questions, turns before are
+    part of the text.
     """
     if asks and typed:
         return base.turns, typed, True
     if any(turn.question for turn in base.turns):
         return base.turns, written.rstrip(" "), False
-    return (), (base.text + written).rstrip(" "), False
+    read = chats.context((*base.turns, chats.Turn(written)))
+    return (), "".join(turn.prompt + turn.text for turn in read).rstrip(" "), False

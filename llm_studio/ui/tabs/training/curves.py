@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.baselines import Baselines
     from llm_studio.workflows.training.curves import Curves
 
-_LEFT, _FOOT = 54, 62
-"""Pixels beside and below the plot that hold figures and marks."""
 _ROOM = 1.6
 """How much longer than what is done the axis is while a run trains."""
 _COLUMNS = {LOSS_KEY: 1, RATE_KEY: 2, NORM_KEY: 3, SPEED_KEY: 4}
@@ -219,17 +217,10 @@ class CurvesCard(Card):
         return values_at(self.curves, self.overlays, key, self.controls.weight, step, corpus)
 
     def _place_box(self) -> None:
-        """Beside the cross-hair; else at the lower left, which a falling loss leaves free."""
-        if self.plot is None:
-            return
-        self._box.adjustSize()
-        at = self.plot.cross_x()
-        if at is None:
-            self._box.move(_LEFT, self.plot.height() - self._box.height() - _FOOT)
-            return
-        right = int(at) + 10  # a falling loss leaves the upper right free
-        fits = right + self._box.width() < self.plot.width()
-        self._box.move(right if fits else int(at) - self._box.width() - 10, 12)
+        """Where it hides least of the curves."""
+        if self.plot is not None:
+            self._box.adjustSize()
+            self._box.move(self.plot.free_place(self._box.size()))
 
     # --- The user's hand --------------------------------------------------------------------------------------
 

@@ -207,18 +207,20 @@ class RunsPanel(QWidget):
         """Ask how many more steps a finished run is to be trained."""
         dialog = QInputDialog(self)
         dialog.setWindowTitle(_("Keep training"))
-        dialog.setLabelText(
-            _("“{run}” has done {n} steps. How many more steps?").format(run=run.name, n=number(run.step))
-        )
         dialog.setInputMode(QInputDialog.InputMode.IntInput)
         dialog.setIntRange(1, _STEPS_MOST)
         dialog.setIntValue(run.step)
         dialog.setOkButtonText(_("Keep training"))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
+        def say(more: int) -> None:
+            dialog.setLabelText(_how_many(run, more))
+
         def go(more: int) -> None:
             self.keep_training_requested.emit(run.name, run.step + more)
 
+        say(run.step)
+        dialog.intValueChanged.connect(say)
         dialog.intValueSelected.connect(go)
         dialog.open()
 
@@ -281,3 +283,12 @@ class RunsPanel(QWidget):
 
         chosen = self.selected()
         CompareRuns(chosen if len(chosen) > 1 else self._runs, self).open()
+
+
+def _how_many(run: "Run", more: int) -> str:
+    """The question how many more steps a run is to be trained, with the time that `more` take at its speed so far."""
+    question = _("“{run}” has done {n} steps. How many more steps?").format(run=run.name, n=number(run.step))
+    if not run.step or not run.seconds:
+        return question
+    time = duration(run.seconds / run.step * more)
+    return question + "\n" + _("At the speed of this run, that takes about {time}.").format(time=time)

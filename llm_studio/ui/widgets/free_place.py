@@ -1,0 +1,62 @@
+"""Where a box of values stands in a plot: it hides least of the curves, and never the cross-hair."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize
+
+Floats = NDArray[np.float64]
+_GAP, _ROWS, _MARGIN = 10, 6, 3
+"""Pixels around the box, the number of heights that are tried for it, and pixels that a curve stays away from it."""
+
+
+def free_place(
+    size: QSize,
+    view: QRectF,
+    ranges: Sequence[Sequence[float]],
+    curves: Sequence[tuple[Floats, Floats]],
+    cross: float | None,
+) -> QPoint:
+    """The upper left corner of a box of this size in a plot, in pixels.
+
+    `view`: the area of the curves, which shows the `ranges` of x and y. `cross`: the cross-hair, in pixels from the
+    left. The box is beside it if it hides no curve there, else at an edge; without one, at the lower left if possible,
+    which a falling loss leaves free.
+    """
+    left, right = view.left() + _GAP, view.right() - _GAP - size.width()
+    room = max(0.0, view.height() - size.height() - 2 * _GAP)
+    rows = [view.top() + _GAP + room * part / _ROWS for part in range(_ROWS + 1)]
+    if cross is None:
+        columns = [left, right]
+        rows.reverse()
+    else:
+        beside = (cross + _GAP, cross - _GAP - size.width(), right, left)
+        columns = [x for x in beside if left <= x <= right and not x <= cross <= x + size.width()] or [right]
+    places = [QPointF(x, y) for x in columns for y in rows]
+    return min(
+        places,
+        key=lambda place: _covered(
+            QRectF(place, size).adjusted(-_MARGIN, -_MARGIN, _MARGIN, _MARGIN), view, ranges, curves
+        ),
+    ).toPoint()
+
+
+def _covered(
+    box: QRectF, view: QRectF, ranges: Sequence[Sequence[float]], curves: Sequence[tuple[Floats, Floats]]
+) -> int:
+    """How many pixels of the curves lie below a box, counted along the steps."""
+    xs, ys = ranges
+    steps = xs[0] + (np.arange(box.left(), box.right()) - view.left()) / max(1.0, view.width()) * (xs[1] - xs[0])
+    high, low = (ys[1] - (edge - view.top()) / max(1.0, view.height()) * (ys[1] - ys[0])
+                 for edge in (box.top(), box.bottom()))  # fmt: skip
+    covered = 0
+    for x, y in curves:
+        known = np.isfinite(y)
+        if not known.any():
+            continue
+        there, values = x[known], y[known]
+        between = np.interp(steps, there, values, left=np.nan, right=np.nan)
+        inside = (there >= steps[0]) & (there <= steps[-1]) & (values >= low) & (values <= high)
+        covered += int(((between >= low) & (between <= high)).sum()) + int(inside.sum())
+    return covered
