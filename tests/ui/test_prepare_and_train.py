@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QPushButton
 
 from llm_studio.jobs import Job
@@ -97,6 +97,24 @@ def test_the_primary_buttons_alone_lead_from_texts_to_a_trained_model(started: D
     assert not started.summary
 
 
+def test_another_language_in_the_middle_changes_nothing_of_the_course(started: Driver, texts: Project) -> None:
+    dialog = ask(started)
+    choose_time(started, dialog, MINUTES)
+    before = started.window.shell
+
+    def change(task: Task) -> None:
+        if task.key == TOKENIZER and started.window.shell is before:
+            QTimer.singleShot(0, started.window, lambda: started.window.choose_language("fr"))
+
+    started.session.started.connect(change)
+    started.click(dialog.start)
+    started.qtbot.waitUntil(lambda: bool(runs.listed(texts)), timeout=LONG)
+    started.settle()
+    assert started.window.shell is not before
+    assert runs.listed(texts)[0].state == "finished"
+    assert not started.summary
+
+
 def test_stopping_the_tokenizer_ends_the_whole(started: Driver, texts: Project) -> None:
     dialog = ask(started)
     choose_time(started, dialog, MINUTES)
@@ -168,7 +186,7 @@ def test_a_run_of_many_days_is_not_the_primary_action(opened: Driver, project: P
     opened.qtbot.waitUntil(page.buttons.plan.isVisible, timeout=LONG)
     assert primary(opened) == "Plan for a time…"
     assert page.buttons.start.isVisible(), "the expert's way stays"
-    assert page.plan.findChildren(type(page.title))[0].text().startswith("Too long for this computer")
+    assert page.plan.text.startswith("Too long for this computer")
     dialog = ask(opened)
     dialog.reject()
 
@@ -178,7 +196,6 @@ def test_a_run_with_a_time_is_announced_by_it(opened: Driver, project: Project) 
     opened.session.refresh()
     page = opened.page("training")
     opened.settle()
-    text = page.plan.findChildren(type(page.title))[0].text
-    opened.qtbot.waitUntil(lambda: text().startswith("30 min (about "), timeout=LONG)
+    opened.qtbot.waitUntil(lambda: page.plan.text.startswith("30 min (about "), timeout=LONG)
     assert primary(opened) == "Start training"
     assert "30 min" in page.subtitle.text()

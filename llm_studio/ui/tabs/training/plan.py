@@ -42,6 +42,11 @@ class PlanCard(Card):
         self.content.addLayout(inside)
         self.hide()
 
+    @property
+    def text(self) -> str:
+        """The line."""
+        return self._text.text()
+
     def show_plan(self, forecast: "Forecast | None", fit: "Fit | None", activity: str, *, too_long: bool) -> None:
         """Show what is known. `activity`: what is being measured, "" for nothing; `too_long`: nobody waits for it."""
         text = " · ".join(_parts(forecast, fit)) or _("Estimating time and memory…")
