@@ -1,6 +1,7 @@
 """Whoever has texts and a time follows the primary buttons, and ends with a trained model."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
@@ -70,18 +71,19 @@ def test_the_primary_buttons_alone_lead_from_texts_to_a_trained_model(started: D
     begun: list[tuple[str, str, str]] = []
     seen: list[str] = []
     shell = started.window.shell
+    data: Any = shell.pages["data"]
+    training: Any = shell.pages["training"]
 
     def note(task: Task) -> None:
         begun.append((task.key, getattr(task, "title", ""), shell.shown))
         if task.key == TRAINING:
-            seen.append(started.window.pages["data"].prepare.text())
+            seen.append(data.prepare.text())
 
     started.session.started.connect(note)
     started.click(dialog.start)
     started.qtbot.waitUntil(lambda: bool(seen), timeout=LONG)
     assert seen == ["Watch the progress →"], "no second chain can be started"
     assert shell.shown == "training"
-    training = started.window.pages["training"]
     started.qtbot.waitUntil(lambda: training.view.card.curves is not None, timeout=LONG)
     started.settle()
     assert [(title, shown) for key, title, shown in begun if key in PREPARING] == [
@@ -118,7 +120,12 @@ def test_another_language_in_the_middle_changes_nothing_of_the_course(started: D
 def test_stopping_the_tokenizer_ends_the_whole(started: Driver, texts: Project) -> None:
     dialog = ask(started)
     choose_time(started, dialog, MINUTES)
-    started.session.started.connect(lambda task: task.key == TOKENIZER and started.window.stop_current())
+
+    def stop(task: Task) -> None:
+        if task.key == TOKENIZER:
+            started.window.stop_current()
+
+    started.session.started.connect(stop)
     started.click(dialog.start)
     started.qtbot.waitUntil(lambda: not started.window.preparation.chain.running, timeout=LONG)
     started.settle()
@@ -143,7 +150,11 @@ def test_a_step_that_fails_is_reported_once_and_nothing_follows(started: Driver,
     dialog = ask(started)
     choose_time(started, dialog, MINUTES)
     begun: list[str] = []
-    started.session.started.connect(lambda task: begun.append(task.key))
+
+    def note(task: Task) -> None:
+        begun.append(task.key)
+
+    started.session.started.connect(note)
     started.click(dialog.start)
     started.settle()
     assert TOKENIZER not in begun, "what was done before is kept"
