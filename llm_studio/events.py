@@ -110,7 +110,10 @@ class RuleMeasured(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """A training run begins or goes on after `step` steps. `data` is the fingerprint of its tokens."""
+    """A training run begins or goes on after `step` steps. `data` is the fingerprint of its tokens.
+
+    `minutes`: the time that it trains for, `max_steps` is then an estimate; 0: no time was given.
+    """
 
     kind: ClassVar[str] = "run"
     run: str
@@ -121,6 +124,7 @@ class RunStarted(Event):
     precision: str
     threads: int
     data: str
+    minutes: float = 0.0
 
 
 @dataclass(frozen=True)

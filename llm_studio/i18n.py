@@ -107,6 +107,16 @@ def duration(seconds: float) -> str:
     return _with_unit(str(whole // 3600), "h", f"{whole % 3600 // 60:02d}", "min")
 
 
+def time_limit(minutes: float) -> str:
+    """A round length of time, as people choose one: 30 min, 2 h, 1 h 30 min."""
+    seconds = round(60 * minutes)
+    if seconds >= 3600 and seconds % 3600 == 0:
+        return _with_unit(number(seconds // 3600), "h")
+    if 60 <= seconds < 3600 and seconds % 60 == 0:
+        return _with_unit(str(seconds // 60), "min")
+    return duration(seconds)
+
+
 def bits_per_byte(value: float | None) -> str:
     """A loss for people: 1.234 bits/byte, 1,234 bits/octet; “–” where it isn't known."""
     unit = _("bits/byte")

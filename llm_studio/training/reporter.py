@@ -18,6 +18,7 @@ class StepReporter:
 
     def __init__(self, writer: RunWriter, job: Job, vocab_size: int, settings: Settings, compute: Compute) -> None:
         self._writer, self._job, self._compute = writer, job, compute
+        self._minutes = settings.training.minutes
         self._watch = LossMonitor(vocab_size, settings.training.warmup_steps)
         self._pace = SpeedMonitor(compute.device)
         self._load = LoadMonitor() if compute.device == "cpu" and processes_here() == 1 else None
@@ -27,8 +28,9 @@ class StepReporter:
         """The run begins, or resumes after `step` steps. `data` is the fingerprint of its tokens."""
         here = self._compute
         self._writer.report(
-            RunStarted(run, step, max_steps, parameters, here.device, here.precision, here.threads, data)
-        )
+            RunStarted(run, step, max_steps, parameters, here.device, here.precision, here.threads, data,
+                       self._minutes)
+        )  # fmt: skip
 
     def step(self, now: TrainingProgress, loss: float, rate: float, outcome: StepOutcome, tokens: int, seconds: float,
              steps: int, left: float | None) -> None:  # fmt: skip

@@ -46,6 +46,8 @@ class PageContext(QObject):
     """Another tab is to be shown with something that its page understands, see `Page.show_target`."""
     toast_requested = Signal(object)
     """A Toast is to be shown."""
+    preparation_requested = Signal()
+    """The dialog *Prepare and train* should open."""
     restart_requested = Signal()
     """The program should end and start again."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _, duration, number
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -71,3 +71,8 @@ def step_state(state: "State") -> StepState:
 def step_of(step: int, max_steps: int) -> str:
     """How far a training run is."""
     return _("step {step} / {last}").format(step=number(step), last=number(max_steps))
+
+
+def time_left(step: int, seconds: float) -> str:
+    """How far a run is that ends at a time."""
+    return _("step {step} · {time} left").format(step=number(step), time=duration(seconds))

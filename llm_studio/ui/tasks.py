@@ -12,6 +12,10 @@ from llm_studio.jobs import Job
 
 OVERVIEW, SETTINGS, TRAINING = "overview", "settings", "training"
 """Keys that several pages listen to: reading the project's overview, writing its settings, the training run."""
+TOKENIZER, TOKENS = "tokenizer/train", "tokenizer/prepare"
+"""Likewise: training the tokenizer, preparing the tokens."""
+PREPARING = (TOKENIZER, TOKENS, TRAINING)
+"""The jobs of *Prepare and train*, in their order."""
 
 
 @dataclass(frozen=True, eq=False)

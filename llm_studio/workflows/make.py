@@ -45,6 +45,15 @@ def make(
     return MadeModel(plan, train(project, job, minutes=minutes, changes=changes))
 
 
+def adopt_plan(project: Project, plan: RunPlan) -> tuple[str, ...]:
+    """Write the settings of a plan; the steps of `make` that are left to do then. Raises ConfigError, BusyError."""
+    projects.change_settings(project, plan.changes)
+    here = projects.steps(project)
+    if here.tokenizer is not State.READY:
+        return "tokenizer", "tokens", "train"
+    return ("train",) if here.tokens is State.READY else ("tokens", "train")
+
+
 def prepare(project: Project, job: Job, announce: Callable[[str], object]) -> None:
     """Train the tokenizer and prepare the tokens, as far as they are missing or out of date."""
     if projects.steps(project).tokenizer is not State.READY:

@@ -8,7 +8,7 @@ import typer
 from llm_studio.cli.options import Changes, Json, Language, parse_changes
 from llm_studio.cli.runner import INTERRUPTED, running
 from llm_studio.events import Done, Notice
-from llm_studio.i18n import N_, _, duration, number, short_number, size, system_language
+from llm_studio.i18n import N_, _, duration, system_language
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
@@ -46,6 +46,7 @@ def make(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     from llm_studio.workflows.make import make as make_model
+    from llm_studio.workflows.training.plan_text import plan_text
     from llm_studio.workflows.training.planner import plan_run
     from llm_studio.workflows.training.timed import check_minutes
 
@@ -89,26 +90,6 @@ def _add(project: Project, texts: list[str], job: Job) -> None:
                 sources.add_stories(project, project.settings().project.language, sources.DEFAULT_STORIES, job)
         elif not known & {Path(text).name, Path(text).stem}:
             sources.add_files(project, Path(text), job)
-
-
-def plan_text(plan: "RunPlan") -> str:
-    """The plan in two lines."""
-    text = _("Plan for {time} of training: {parameters} parameters, a vocabulary of {vocabulary}, a context of "
-             "{context} tokens, about {steps} steps on {batch} sequences each, {passes} passes over the texts; "
-             "{memory} of memory, {disk} on the disk. Preparation: about {preparation}.")  # fmt: skip
-    text = text.format(
-        time=duration(60 * plan.minutes), parameters=short_number(plan.parameters), vocabulary=number(plan.vocab_size),
-        context=number(plan.context), steps=number(plan.steps), batch=number(plan.batch),
-        passes=number(plan.passes, 1), memory=size(plan.memory), disk=size(plan.disk),
-        preparation=duration(plan.preparation),
-    )  # fmt: skip
-    return f"{text} {few_texts()}" if plan.more_texts else text
-
-
-def few_texts() -> str:
-    """What is said where the texts are few for the time."""
-    return _("Your texts are few for this time: the model reads them again and again. More texts of the kind, or a "
-             "shorter time, would be better used.")  # fmt: skip
 
 
 def plan_figures(plan: "RunPlan") -> dict[str, object]:

@@ -70,6 +70,11 @@ class HubDialog(QDialog):
         made.addWidget(self.lists, 1)
         return made
 
+    def choose_language(self, code: str) -> None:
+        """Show the recommended datasets in one language; all, where it has no button."""
+        self.filter.choose(code if code in LANGUAGE_NAMES else "")
+        self._show_entries()
+
     # --- The lists ------------------------------------------------------------------------------------------------
 
     @Slot(str)

@@ -181,6 +181,10 @@ class KeyValues(QWidget):
         self._names[key].setText(name)
         self._values[key].setAccessibleName(name)
 
+    def value(self, key: str) -> str:
+        """The value of a line."""
+        return self._values[key].text()
+
     def show_value(self, key: str, text: str, role: str = "value") -> None:
         """Show the value of a line."""
         self._values[key].setText(text)

@@ -32,6 +32,8 @@ class JobProgress:
         self._step: tuple[int, int] | None = None
         """Step and last step, where it is a training run that has nothing else to report."""
         self._last: int | None = None
+        self._timed = False
+        """Whether it is a run that ends at a time: its last step is an estimate."""
 
     @property
     def text(self) -> str:
@@ -39,14 +41,18 @@ class JobProgress:
         title = translated(self.title)
         if self._step is not None:
             step, last = map(number, self._step)
-            return _("{job}: step {step} / {last}").format(job=title, step=step, last=last)
+            text = _("{job}: step {step} of about {last}") if self._timed else _("{job}: step {step} / {last}")
+            return text.format(job=title, step=step, last=last)
         return _line(title, self._begun[0] if self._begun else "") + self._amount
 
     def take(self, event: Event) -> None:
         """Learn from an event."""
         if isinstance(event, Progress):
             self._take_progress(event)
-        elif isinstance(event, RunStarted | EndMoved):
+        elif isinstance(event, RunStarted):
+            self._timed = event.minutes > 0
+            self._steps(event.step, event.max_steps)
+        elif isinstance(event, EndMoved):
             self._steps(event.step, event.max_steps)
         elif isinstance(event, StepDone) and self._last is not None:
             self._steps(event.step, self._last)

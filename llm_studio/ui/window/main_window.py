@@ -19,6 +19,7 @@ from llm_studio.ui.window.closing import Closing
 from llm_studio.ui.window.completion_notifier import CompletionNotifier
 from llm_studio.ui.window.keep_awake import Awake
 from llm_studio.ui.window.menus import fill_menu_bar, fill_project_menu
+from llm_studio.ui.window.preparation import Preparation
 from llm_studio.ui.window.session import Session
 from llm_studio.ui.window.shell import Shell
 from llm_studio.ui.window.start_page import StartPage
@@ -48,6 +49,7 @@ class MainWindow(QMainWindow):
         self.awake = Awake(self.session, preferences, self)
         self.completion_notifier = CompletionNotifier(self.session, self)
         self.taskbar = Taskbar(self.session, self)
+        self.preparation = Preparation(self.session, lambda: self.shell, self)
         self.machine: Machine | None = None
         self._first, self._loaded = "", False
         self.setWindowTitle("LLM Studio")
@@ -59,7 +61,6 @@ class MainWindow(QMainWindow):
         self.problems.tab_requested.connect(self.go_to)
         self.session.problem.connect(self.problems.show)
         self.unsaved.kept.connect(self._on_kept)
-        self.closing.recent_changed.connect(self._on_recent_changed)
         self.session.project_changed.connect(self._on_project)
         self.session.succeeded.connect(self._on_succeeded)
         self._make_shell()
@@ -73,6 +74,8 @@ class MainWindow(QMainWindow):
         self.shell.start_page.choose_requested.connect(self.closing.choose_folder)
         self.shell.start_page.new_requested.connect(self.closing.new_project)
         self.shell.restart_requested.connect(self.closing.restart)
+        self.closing.recent_changed.connect(self.shell.start_page.refresh)
+        self.shell.preparation_requested.connect(self.preparation.show_dialog)
         self.shell.header.language_chosen.connect(self.choose_language)
         self.shell.header.theme_toggled.connect(self.toggle_theme)
         self.shell.header.project_menu.aboutToShow.connect(self._fill_project_menu)
@@ -111,10 +114,6 @@ class MainWindow(QMainWindow):
         """Back to the page whose text isn't saved."""
         self.closing.will_restart = False
         self.go_to(tab)
-
-    @Slot()
-    def _on_recent_changed(self) -> None:
-        self.shell.start_page.refresh()
 
     @Slot(str, object)
     def _on_succeeded(self, key: str, result: Any) -> None:

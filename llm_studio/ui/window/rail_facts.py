@@ -1,12 +1,13 @@
 """What the rail says about each step: its state and one line."""
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from llm_studio.events import EndMoved, RunStarted, StepDone
 from llm_studio.ui import tabs
-from llm_studio.ui.tab import step_of
+from llm_studio.ui.tab import step_of, time_left
 from llm_studio.ui.tasks import BackgroundJob, Task
 from llm_studio.ui.widgets.rail import Rail
 
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
 
 _REDRAW = 250
 """Milliseconds between two drawings of a run's step."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that trains. `timed`: it ends at a time, `max_steps` is an estimate; `left`: seconds, once known."""
+
+    step: int
+    max_steps: int
+    timed: bool
+    left: float | None = None
+
+    @property
+    def text(self) -> str:
+        """How far it is."""
+        timed = self.timed and self.left is not None
+        return time_left(self.step, self.left or 0.0) if timed else step_of(self.step, self.max_steps)
 
 
 class RailFacts(QObject):
@@ -26,8 +43,8 @@ class RailFacts(QObject):
         self._overview: Overview | None = None
         self._jobs: dict[str, str] = {}
         """The tabs of the running jobs, by key."""
-        self._runs: dict[str, tuple[int, int]] = {}
-        """Step and last step of the running training runs, by the key of their job."""
+        self._runs: dict[str, _Run] = {}
+        """The running training runs, by the key of their job."""
         self._timer = QTimer(self, interval=_REDRAW)
         self._timer.timeout.connect(self._draw_steps)
 
@@ -52,12 +69,12 @@ class RailFacts(QObject):
     def task_reported(self, key: str, event: object) -> None:
         """A run has begun or done a step."""
         if isinstance(event, RunStarted):
-            self._runs[key] = (event.step, event.max_steps)
+            self._runs[key] = _Run(event.step, event.max_steps, event.minutes > 0)
             self._timer.start()
         elif isinstance(event, StepDone) and key in self._runs:
-            self._runs[key] = (event.step, self._runs[key][1])
+            self._runs[key] = replace(self._runs[key], step=event.step, left=event.seconds_left)
         elif isinstance(event, EndMoved) and key in self._runs:
-            self._runs[key] = (event.step, event.max_steps)
+            self._runs[key] = replace(self._runs[key], step=event.step, max_steps=event.max_steps)
 
     def take_over(self, before: "RailFacts") -> None:
         """Continue with the runs that `before` follows."""
@@ -87,7 +104,7 @@ class RailFacts(QObject):
 
     @Slot()
     def _draw_steps(self) -> None:
-        for key, (step, max_steps) in self._runs.items():
+        for key, run in self._runs.items():
             tab = tabs.find(self._jobs.get(key, ""))
             if tab is not None and tab.is_step:
-                self._rail.item(tab.name).show_state("running", step_of(step, max_steps))
+                self._rail.item(tab.name).show_state("running", run.text)

@@ -31,7 +31,7 @@ class Shell(QWidget):
 
     pages_made = Signal()
     """All tabs are there."""
-    restart_requested = Signal()
+    restart_requested, preparation_requested = Signal(), Signal()
 
     def __init__(self, session: Session, preferences: Preferences, parent: QWidget) -> None:
         super().__init__(parent)
@@ -307,4 +307,5 @@ def _connect_page(page: "Page", shell: Shell, session: Session) -> None:
     page.context.tab_requested.connect(shell.go_to)
     page.context.target_requested.connect(shell.show_target)
     page.context.toast_requested.connect(shell.say)
+    page.context.preparation_requested.connect(shell.preparation_requested)
     page.context.restart_requested.connect(shell.restart_requested)

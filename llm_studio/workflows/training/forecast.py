@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from llm_studio.training.subprocess_trial import SubprocessTrial
 
 STEPS = 5
+USED = 0.95
+"""Fraction of a run's time that steps take; the rest is for evaluations and saves."""
 _CHECKPOINTS = 4
 """The last three and the best are kept."""
 _ROOMY = 0.9
@@ -51,6 +53,7 @@ class Forecast:
     """Bytes and seconds. `memory` is the peak in addition to what the program itself holds, `free` what a run may use.
 
     `measured`: time and memory come from real steps. `passes` over the training tokens, None where there are none.
+    `minutes`: the time that the run trains for, if it has one; `steps` are then those that fit into it.
     """
 
     memory: int
@@ -64,11 +67,12 @@ class Forecast:
     precision: str
     seconds_per_step: float
     measured: bool = False
+    minutes: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """Of all steps, without evaluations and checkpoints."""
-        return self.steps * self.seconds_per_step
+        """Of a run with a time, that time; else of all steps, without evaluations and checkpoints."""
+        return 60 * self.minutes or self.steps * self.seconds_per_step
 
 
 @dataclass(frozen=True)
@@ -113,38 +117,51 @@ def forecast(project: Project, settings: Settings) -> Forecast:
 
     vocab_size = model_cost(project, settings).vocab_size
     compute = known_compute(settings, vocab_size)
-    estimate = _estimate(project, settings, compute)
     known = _measurements.get((step_key(settings), vocab_size, compute))
     if known is None:
-        return estimate
-    memory = estimate.memory if known.memory is None else known.memory
-    return replace(estimate, memory=memory, seconds_per_step=known.seconds, measured=True)
+        return _forecast(project, settings, compute, _estimated_seconds(settings, vocab_size, compute))
+    found = replace(_forecast(project, settings, compute, known.seconds), measured=True)
+    return found if known.memory is None else replace(found, memory=known.memory)
 
 
-def _estimate(project: Project, settings: Settings, compute: Compute) -> Forecast:
+def steps_in(minutes: float, seconds_per_step: float) -> int:
+    """About how many steps a run of so many minutes does."""
+    return max(2, int(USED * 60 * minutes / seconds_per_step))
+
+
+def _estimated_seconds(settings: Settings, vocab_size: int, compute: Compute) -> float:
+    """Of a step, by arithmetic."""
     from llm_studio.training import speed
+
+    training = settings.training
+    machine = speed.of_this_machine(settings, vocab_size, compute)
+    step = step_seconds(settings.model, vocab_size, training.batch_size, machine, training.optimizer == "muon",
+                        training.activation_checkpointing)  # fmt: skip
+    return training.gradient_accumulation_steps * step.micro_batch + step.update
+
+
+def _forecast(project: Project, settings: Settings, compute: Compute, seconds_per_step: float) -> Forecast:
     from llm_studio.workflows.overview import token_facts
 
     cost, training = model_cost(project, settings), settings.training
+    steps = steps_in(training.minutes, seconds_per_step) if training.minutes else training.max_steps
     sequences = training.batch_size * training.gradient_accumulation_steps
-    tokens = sequences * settings.model.max_seq_len * training.max_steps
+    tokens = sequences * settings.model.max_seq_len * steps
     here = token_facts(project)
-    snapshots = snapshot_count(training.max_steps) * 2 * cost.parts.total
+    snapshots = snapshot_count(steps) * 2 * cost.parts.total
     muon = training.optimizer == "muon"
-    machine = speed.of_this_machine(settings, cost.vocab_size, compute)
-    step = step_seconds(settings.model, cost.vocab_size, training.batch_size, machine, muon,
-                        training.activation_checkpointing)  # fmt: skip
     return Forecast(
         memory=_by_formula(settings, cost.vocab_size, compute, training.batch_size, training.activation_checkpointing),
         free=memory_bytes(compute.device),
-        steps=training.max_steps,
+        steps=steps,
         tokens=tokens,
         passes=tokens / here.train if here and here.train else None,
         checkpoints=_CHECKPOINTS * (4 * cost.parts.total + optimizer_bytes(cost.parts, muon)),
         snapshots=min(snapshots, training.snapshot_megabytes * 1_000_000),
         device=compute.device,
         precision=compute.precision,
-        seconds_per_step=training.gradient_accumulation_steps * step.micro_batch + step.update,
+        seconds_per_step=seconds_per_step,
+        minutes=training.minutes,
     )
 
 

@@ -7,8 +7,8 @@ is corrected by real steps of the best few. Nothing here is a table of cases: re
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from llm_studio import device
 from llm_studio.config import ModelSettings, Settings
@@ -20,7 +20,7 @@ from llm_studio.jobs import Job
 from llm_studio.model import cost
 from llm_studio.project import Project, State
 from llm_studio.workflows.overview import Overview, overview
-from llm_studio.workflows.training.forecast import measure_step
+from llm_studio.workflows.training.forecast import measure_step, steps_in
 from llm_studio.workflows.training.scaling_law import ScalingLaw, scaling_law
 from llm_studio.workflows.training.timed import counted_in_steps
 
@@ -47,7 +47,6 @@ _RECIPE = "nano"
 _OF_THE_RECIPE = ("optimizer", "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "schedule",
                   "final_learning_rate_ratio", "decay_share", "weight_decay", "beta1", "beta2",
                   "gradient_clip")  # fmt: skip
-_USED = 0.95
 _ROOMY = 0.7
 """Fraction of the free memory that a plan may take."""
 _FEW_PASSES, _MANY_PASSES = 4, 10
@@ -80,6 +79,8 @@ class RunPlan:
     bits_per_byte: float
     retrain_tokenizer: bool
     more_texts: bool
+    free: int
+    """Bytes of memory that a run may take."""
 
     @property
     def context(self) -> int:
@@ -161,6 +162,27 @@ def plan_run(project: Project, minutes: float, job: Job, *, keep_tokenizer: bool
         raise DataError(_("No model fits into the memory of this computer."), _("Close other programs."))
     best = _measured_best(here.settings, texts, machine, candidates, 60 * minutes, job)
     return _plan(here, texts, machine, best, minutes)
+
+
+def change_plan(project: Project, plan: RunPlan, changes: Mapping[str, object], job: Job) -> RunPlan:
+    """The plan with a model or a batch that the user wants otherwise; its figures are computed and measured again.
+
+    Heads and feed-forward layer follow the width where `changes` doesn't name them. Raises ConfigError, Cancelled,
+    TrainingError where memory runs out.
+    """
+    follow: dict[str, object] = {}
+    width = changes.get("model.d_model")
+    if isinstance(width, int) and width > 0:
+        shaped = _shaped(width, plan.vocab_size, plan.context)
+        follow = {"model.n_heads": shaped.n_heads, "model.d_ff": shaped.d_ff}
+    settings = plan.settings.replaced(follow | dict(changes))
+    here = overview(project)
+    texts, machine, seconds = _texts_of(here, False), _machine(here.settings), 60 * plan.minutes
+    model, batch = settings.model, settings.training.batch_size
+    rough = _judged(model, batch, texts, machine.step_seconds(model, batch), seconds)
+    fits = machine.memory(model, batch) <= machine.free
+    took = _measured_seconds(here.settings, machine, rough, job) if fits else rough.seconds
+    return _plan(here, texts, machine, _judged(model, batch, texts, took, seconds), plan.minutes)
 
 
 def _texts_of(here: Overview, keep_tokenizer: bool) -> _Texts:
@@ -251,7 +273,7 @@ def _batch(texts: _Texts, model: ModelSettings, tokens: float) -> int:
 
 def _judged(model: ModelSettings, batch: int, texts: _Texts, seconds_of_step: float, seconds: float) -> _Candidate:
     """What the law says of a run of this time."""
-    steps = max(1, int(_USED * seconds / seconds_of_step))
+    steps = steps_in(seconds / 60, seconds_of_step)
     tokens, length = steps * batch * model.max_seq_len, texts.bytes_per_token(model.vocab_size)
     counts = cost.count_parameters(model, model.vocab_size)
     bits = texts.law.bits_per_byte(
@@ -290,6 +312,7 @@ def _plan(here: Overview, texts: _Texts, machine: _Machine, best: _Candidate, mi
         bits_per_byte=best.bits,
         retrain_tokenizer=retrain,
         more_texts=texts.law.worth(read, texts.size) < _WORTHWHILE * read,
+        free=machine.free,
     )
 
 
@@ -315,9 +338,3 @@ def _preparation_seconds(here: Overview, texts: _Texts, retrain: bool) -> float:
     tokenizer = _START + sampled / _TOKENIZER_RATE if retrain else 0.0
     tokens = _START + texts.size / _TOKENS_RATE if retrain or here.steps.tokens is not State.READY else 0.0
     return tokenizer + tokens
-
-
-def with_changes(plan: RunPlan, changes: dict[str, object]) -> RunPlan:
-    """The plan with what the user wants otherwise. Raises ConfigError."""
-    settings = plan.settings.replaced(changes)
-    return replace(plan, settings=settings, changes={**plan.changes, **changes})

@@ -11,11 +11,9 @@ from llm_studio.errors import TrainingError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.training.forecast import seconds_per_step
+from llm_studio.workflows.training.forecast import USED, seconds_per_step, steps_in
 from llm_studio.workflows.training.request import TrainRequest
 
-_USED = 0.95
-"""Fraction of the time that steps take; the rest is for evaluations and saves."""
 _EVALUATION_SECONDS = 20
 _EVALUATIONS = (4, 20)
 """One evaluation in so many seconds, but not fewer or more than these."""
@@ -56,7 +54,7 @@ def check_minutes(minutes: float) -> None:
 
 def counted_in_steps(settings: Settings, minutes: float, seconds_per_step: float) -> dict[str, object]:
     """The settings of a run of this time that are counted in steps."""
-    steps = max(2, int(_USED * 60 * minutes / seconds_per_step))
+    steps = steps_in(minutes, seconds_per_step)
     fewest, most = _EVALUATIONS
     evaluations = min(most, max(fewest, int(60 * minutes / _EVALUATION_SECONDS)))
     every = max(1, steps // evaluations)
@@ -73,7 +71,7 @@ def counted_in_steps(settings: Settings, minutes: float, seconds_per_step: float
 def longer(settings: Settings, step: int, seconds: float, minutes: float) -> dict[str, object]:
     """The changes with which a run that has trained for `seconds`, in `step` steps, trains for `minutes` more."""
     check_minutes(minutes)
-    more = max(1, int(_USED * 60 * minutes * step / seconds)) if seconds > 0 and step else settings.training.max_steps
+    more = max(1, int(USED * 60 * minutes * step / seconds)) if seconds > 0 and step else settings.training.max_steps
     return {
         "training.minutes": round(seconds / 60 + minutes, 4),
         "training.max_steps": step + more,

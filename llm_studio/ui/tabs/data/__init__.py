@@ -1,12 +1,21 @@
 """The tab Data."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from llm_studio.i18n import N_, _, ngettext, number, size
 from llm_studio.ui.tab import Fact, Tab, step_state
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
+
+
+@dataclass(frozen=True)
+class MoreTexts:
+    """A target of the page: more texts, from the "hub" (its dialog opens) or of the built-in "stories"."""
+
+    origin: Literal["hub", "stories"]
+    language: str
 
 
 def _fact(overview: "Overview") -> Fact:

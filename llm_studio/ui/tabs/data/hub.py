@@ -57,8 +57,8 @@ class Downloads(Controller):
     # --- The dialog -----------------------------------------------------------------------------------------------
 
     @Slot()
-    def show_dialog(self) -> None:
-        """Open the dialog of datasets."""
+    def show_dialog(self, language: str = "") -> None:
+        """Open the dialog of datasets; those of a language first."""
         from llm_studio.ui.dialogs.hub import HubDialog
 
         self._dialog = dialog = HubDialog(hub.catalogue(), self._page)
@@ -66,6 +66,8 @@ class Downloads(Controller):
         dialog.choice.look_requested.connect(self._look)
         dialog.choice.download_requested.connect(self.begin)
         dialog.finished.connect(self._on_closed)
+        if language:
+            dialog.choose_language(language)
         dialog.open()
 
     @Slot()

@@ -10,6 +10,7 @@ from llm_studio import i18n
 from llm_studio.i18n import _
 from llm_studio.ui.desktop import open_folder
 from llm_studio.ui.page import Page
+from llm_studio.ui.tabs.data import MoreTexts
 from llm_studio.ui.tabs.data.adding_controller import AddingController
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
 from llm_studio.ui.tabs.data.drop_zone import DropZone
@@ -20,11 +21,13 @@ from llm_studio.ui.tabs.data.own_files import OwnFiles
 from llm_studio.ui.tabs.data.preview import DocumentPreview
 from llm_studio.ui.tabs.data.reading import FileReading
 from llm_studio.ui.tabs.data.removal_controller import RemovalController
+from llm_studio.ui.tabs.data.running import RunningController
 from llm_studio.ui.tabs.data.sources import SourceCards
 from llm_studio.ui.tabs.data.table import SourcesTable
 from llm_studio.ui.tasks import SETTINGS
-from llm_studio.ui.theme import GAP
+from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.workflows.data.sources import DEFAULT_STORIES
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Source
@@ -44,7 +47,8 @@ class DataPage(Page):
         super().__init__(_("Data"), _("The texts your model will learn from."), parent)
         self.setLocale(QLocale(i18n.language()))
         self.show_folder = button(_("Open the folder"), self, self._on_folder)
-        self.add = button(_("+ Add texts"), self, self._choose_files, "primary")
+        self.add = button(_("+ Add texts"), self, self._choose_files)
+        self.prepare = button("", self, self._on_prepare, "primary")
         self.hint = NextStepCard(self)
         self.cards = SourceCards(self)
         self.sources = SourcesTable(self)
@@ -55,16 +59,19 @@ class DataPage(Page):
         self.drop_zone = DropZone(self)
         self.adding = AddingController(self.context)
         self.removal = RemovalController(self.context)
+        self.running = RunningController(self.context)
         self.reading = FileReading(self.context, self.preview)
         self.downloads = Downloads(self, self.adding)
         self.own_files = OwnFiles(self, self.cards.options, self.adding)
         self.figures = Figures(self, self.cleaning)
         self.measures = TextMeasures(self.context, self.cleaning)
         self._connect()
+        self._show_primary()
 
     def _lay_out(self) -> None:
         self.head_buttons.addWidget(self.show_folder)
         self.head_buttons.addWidget(self.add)
+        self.head_buttons.addWidget(self.prepare)
         sources = self.sources
         left = Card(self, _("Sources of the project"))
         for part in (sources.weighing, sources.go_on, sources.notes, self.statistics, sources.remove):
@@ -109,6 +116,7 @@ class DataPage(Page):
         adding.added.connect(sources.choose_next)
         adding.ended.connect(self._on_adding_ended)
         self.removal.restored.connect(sources.choose_next)
+        self.running.changed.connect(self._show_primary)
         self.downloads.unfinished.connect(sources.show_unfinished)
         self.drop_zone.dropped.connect(self.own_files.take)
         self.hint.pressed.connect(self._on_next_step)
@@ -125,6 +133,7 @@ class DataPage(Page):
         self.drop_zone.enabled = project is not None
         self.cleaning.rules.forget_changes()
         self.hint.hide()
+        self._show_primary()
         self.sources.choose_next("")
         self.sources.show_sources(())
 
@@ -138,7 +147,7 @@ class DataPage(Page):
         self.sources.show_sources(overview.sources)
         self.sources.show_weights(overview.settings.data.weights)
         self.statistics.setEnabled(bool(overview.sources))
-        self.hint.setVisible(bool(overview.sources) and overview.steps.tokenizer.value != "ready")
+        self._show_primary()
 
     @Slot(str)
     def _on_adding_started(self, title: str) -> None:
@@ -154,12 +163,33 @@ class DataPage(Page):
         self.cards.enable(not adding)
         self.add.setEnabled(not adding)
         self.drop_zone.busy = adding
+        self._show_primary()
+
+    @Slot()
+    def _show_primary(self) -> None:
+        """The next sensible thing: to add texts, to prepare and train on them, or to watch what runs already."""
+        overview, running = self.overview, self.running.tab
+        has_texts = overview is not None and bool(overview.sources)
+        usable = overview is not None and overview.settings_problem is None
+        self.prepare.setVisible(has_texts or bool(running))
+        self.prepare.setEnabled(bool(running) or (usable and not self.drop_zone.busy))
+        self.prepare.setText(_("Watch the progress →") if running else _("Prepare and train…"))
+        set_role(self.add, "" if has_texts or running else "primary")
+        new = overview is not None and overview.steps.tokenizer.value != "ready"
+        self.hint.setVisible(has_texts and new and not running)
 
     def _on_settings_failed(self, error: BaseException) -> None:
         del error
         self.cleaning.rules.forget_changes()
         if self.overview is not None:
             self.cleaning.rules.show_settings(self.overview.settings, self.overview.settings_problem is None)
+
+    def show_target(self, target: MoreTexts) -> None:
+        """Add more texts."""
+        if target.origin == "hub":
+            self.downloads.show_dialog(target.language)
+        elif not self.drop_zone.busy:
+            self.adding.add_stories(target.language, DEFAULT_STORIES)
 
     # --- What the user does -------------------------------------------------------------------------------------
 
@@ -196,12 +226,19 @@ class DataPage(Page):
             NotesDialog(_("“{name}”: warnings while reading").format(name=name), source.notes, self).open()
 
     @Slot()
+    def _on_prepare(self) -> None:
+        if self.running.tab:
+            self.context.tab_requested.emit(self.running.tab)
+        else:
+            self.context.preparation_requested.emit()
+
+    @Slot()
     def _on_next_step(self) -> None:
         self.context.tab_requested.emit("tokenizer")
 
 
 class NextStepCard(Card):
-    """Says that there are texts, and leads on to the tokenizer; hidden at first."""
+    """Says that there are texts, and leads on to the tokenizer, for those who go step by step; hidden at first."""
 
     pressed = Signal()
 
@@ -210,7 +247,8 @@ class NextStepCard(Card):
         self.content.setContentsMargins(16, 8, 10, 8)
         go_on = button(_("Continue to Tokenizer"), self)
         go_on.clicked.connect(self.pressed)
-        words = label(_("Your texts are here. Next step: learning how to split them into tokens."), self, wrap=True)
+        words = label(_("Your texts are here. “Prepare and train” does all that remains. Or go step by step; the "
+                        "next one learns how to split them into tokens."), self, wrap=True)  # fmt: skip
         line = row(words, go_on)
         line.setStretch(0, 1)
         self.content.addLayout(line)

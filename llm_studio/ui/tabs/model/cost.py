@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, duration, number, short_number, size, time_limit
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, line, row
 from llm_studio.ui.widgets.column import Column
@@ -81,12 +81,14 @@ class CostCard(Card):
         name = _("memory of the card: {share} %") if has_gpu else _("free memory: {share} %")
         self._under.setText(f"{name.format(share=number(max(1, 100 * share)))} · {batch}")
 
-    def show_time(self, steps: int, forecast: "Forecast | None", note: str, may_measure: bool) -> None:
-        """Show the time for all steps; `note` says why there is none, or only an estimate."""
-        self.values.rename("time", _("Time for {steps} steps").format(steps=number(steps)))
+    def show_time(self, settings: Settings, forecast: "Forecast | None", note: str, may_measure: bool) -> None:
+        """Show the time for all steps, or the time that was set; `note` says why there is none, or only an estimate."""
+        steps, minutes = settings.training.max_steps, settings.training.minutes
+        self.values.rename("time", _("Time") if minutes else _("Time for {steps} steps").format(steps=number(steps)))
         measured = forecast is not None and forecast.measured
         seconds = forecast.seconds_per_step * steps if forecast else 0.0
-        self.values.show_value("time", f"≈ {duration(max(1.0, seconds))}" if forecast else "–")
+        estimate = f"≈ {duration(max(1.0, seconds))}" if forecast else "–"
+        self.values.show_value("time", time_limit(minutes) if minutes else estimate)
         self._note.setText(note)
         self._note.setVisible(bool(note) and not measured)
         self._measure.setVisible(may_measure and not measured)

@@ -161,7 +161,7 @@ class ModelPage(Page):
     def _show_facts(self, plan: Plan) -> None:
         time = self.step_time
         self.facts.show_plan(plan, has_gpu=self.plan.has_gpu)
-        self.facts.cost.show_time(plan.settings.training.max_steps, time.forecast, time.note, time.may_measure)
+        self.facts.cost.show_time(plan.settings, time.forecast, time.note, time.may_measure)
 
     @Slot()
     def _show_usable(self) -> None:

@@ -8,13 +8,12 @@ from PySide6.QtCore import Signal, Slot
 
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import N_, _, number, short_number
-from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
-from llm_studio.ui.tasks import BackgroundJob
+from llm_studio.ui.tabs.tokenizer import tasks
+from llm_studio.ui.tasks import TOKENIZER, TOKENS, BackgroundJob
 from llm_studio.workflows.overview import State
 from llm_studio.workflows.tokenizer import lab
-from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.tokenizer.prepare import PreparedTokens
     from llm_studio.workflows.tokenizer.train import TrainedTokenizer
 
-TRAIN, PREPARE, IMPORT, RESTORE = "tokenizer/train", "tokenizer/prepare", "tokenizer/import", "tokenizer/restore"
+TRAIN, PREPARE, IMPORT, RESTORE = TOKENIZER, TOKENS, "tokenizer/import", "tokenizer/restore"
 
 NextStep = Literal["texts", "train", "prepare", "model"]
 
@@ -71,23 +70,23 @@ class TokenizerController(Controller):
         """Train the tokenizer, with settings that aren't written yet."""
         project = self.project
         if project is not None:
-            self._request(TRAIN, lambda job: lab.train_with(project, changes, job), N_("Training the tokenizer"))
+            self.context.request(tasks.train(project, changes))
 
     def prepare(self) -> None:
         """Turn the texts into tokens."""
         project = self.project
         if project is not None:
-            self._request(PREPARE, lambda job: prepare_tokens(project, job), N_("Preparing the tokens"))
+            self.context.request(tasks.prepare(project))
 
     @Slot(str)
     def import_file(self, path: str) -> None:
         """Use this file as the project's tokenizer."""
         project = self.project
         if project is not None:
-            self._request(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)), N_("Importing the tokenizer"))
-
-    def _request(self, key: str, work: Callable[[Job], object], title: str) -> None:
-        self.context.request(BackgroundJob(key, work, title, tab="tokenizer", changes_project=True))
+            self.context.request(
+                BackgroundJob(IMPORT, lambda job: lab.import_tokenizer(project, Path(path)),
+                              N_("Importing the tokenizer"), tab="tokenizer", changes_project=True)
+            )  # fmt: skip
 
     def _on_started(self, task: BackgroundJob) -> None:
         self._notices, self.running = [], task.key

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.forecast import Fit, Forecast
 
+TOO_LONG = 24 * 3600
+"""Seconds."""
+
 
 class ForecastController(Controller):
     """Requests a forecast when settings or tokens change, measures and fits on request."""
@@ -41,6 +44,11 @@ class ForecastController(Controller):
     def changes(self) -> Mapping[str, object]:
         """The settings of the next run that the fit has changed."""
         return self.fit.changes if self.fit else {}
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the next run would take longer than anybody waits."""
+        return self.forecast is not None and self.forecast.seconds > TOO_LONG
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the forecast."""

@@ -64,6 +64,7 @@ class TrainingPage(Page):
         buttons.stop_requested.connect(self._on_stop)
         buttons.keep_training_requested.connect(self._on_keep_training)
         buttons.start_requested.connect(self._on_start)
+        buttons.plan_requested.connect(self.context.preparation_requested)
         self.offer.accepted.connect(self._on_offer_accepted)
         self.offer.restart_requested.connect(self._on_start)
         self.plan.measure_requested.connect(self.forecast.measure)
@@ -100,16 +101,17 @@ class TrainingPage(Page):
     def _show_state(self) -> None:
         """Update head, offer and table."""
         overview, running, live = self.overview, self.run.running, self.curves.live
-        busy = running or self.run.stale or overview is None
+        busy = running or self.run.stale or bool(self.run.preparing) or overview is None
         newest = state.newest(overview) if overview else None
         offer = None
         if overview is not None and not busy:
             paused = newest is not None and self.run.is_paused(newest.name)
             offer = state.blocked(overview) or state.unfinished(overview, paused) or state.stale_tokenizer(overview)
         self.offer.show_offer(offer)
-        self.plan.setVisible(offer is None and not running and overview is not None)
-        self.buttons.show_state(self.run, live, newest, not busy, offer is not None)
-        line = subtitle(self.run, overview, live)
+        self.plan.setVisible(offer is None and not running and not self.run.preparing and overview is not None)
+        self.buttons.show_state(self.run, live, newest, not busy, offer is not None, self.forecast.too_long)
+        shown = self.curves.current
+        line = subtitle(self.run, overview, live, shown.max_steps if shown and shown.run == live else None)
         if line is not None:
             self.subtitle.setText(line)
         if overview is not None:
@@ -119,7 +121,9 @@ class TrainingPage(Page):
 
     @Slot()
     def _show_plan(self) -> None:
-        self.plan.show_plan(self.forecast.forecast, self.forecast.fit, self.forecast.activity)
+        forecast = self.forecast
+        self.plan.show_plan(forecast.forecast, forecast.fit, forecast.activity, too_long=forecast.too_long)
+        self._show_state()
 
     @Slot()
     def _show_curves(self) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, duration, number, short_number, size, time_limit
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 
@@ -42,11 +42,20 @@ class PlanCard(Card):
         self.content.addLayout(inside)
         self.hide()
 
-    def show_plan(self, forecast: "Forecast | None", fit: "Fit | None", activity: str) -> None:
-        """Show what is known. `activity`: what is being measured, "" for nothing."""
-        self._text.setText(activity or " · ".join(_parts(forecast, fit)) or _("Estimating time and memory…"))
+    @property
+    def text(self) -> str:
+        """The line."""
+        return self._text.text()
+
+    def show_plan(self, forecast: "Forecast | None", fit: "Fit | None", activity: str, *, too_long: bool) -> None:
+        """Show what is known. `activity`: what is being measured, "" for nothing; `too_long`: nobody waits for it."""
+        text = " · ".join(_parts(forecast, fit)) or _("Estimating time and memory…")
+        if too_long:
+            advice = _("Too long for this computer: plan the run for a time, which fits the model to it.")
+            text = f"{advice} {text}"
+        self._text.setText(activity or text)
         short = forecast is not None and forecast.memory > forecast.free
-        set_role(self._text, "bad" if short and not activity else "muted")
+        set_role(self._text, "muted" if activity else "bad" if short else "warn" if too_long else "muted")
         self._measure.setVisible(forecast is None or not forecast.measured)
         self._fit.setVisible(fit is None)
         self._drop.setVisible(fit is not None and bool(fit.changes))
@@ -65,9 +74,13 @@ def _parts(forecast: "Forecast | None", fit: "Fit | None") -> list[str]:
         parts.append(_("Optimised for this computer: {batch}").format(batch=batch))
         if fit.checkpointing:
             parts.append(_("activations recomputed"))
-    text = (_("About {time} for {steps} steps") if forecast.measured
-            else _("About {time} for {steps} steps (estimate)"))  # fmt: skip
-    parts.append(text.format(time=duration(max(1.0, forecast.seconds)), steps=number(forecast.steps)))
+    if forecast.minutes:
+        text = _("{time} (about {steps} steps)")
+        parts.append(text.format(time=time_limit(forecast.minutes), steps=number(forecast.steps)))
+    else:
+        text = (_("About {time} for {steps} steps") if forecast.measured
+                else _("About {time} for {steps} steps (estimate)"))  # fmt: skip
+        parts.append(text.format(time=duration(max(1.0, forecast.seconds)), steps=number(forecast.steps)))
     tokens = _("{n} tokens").format(n=short_number(forecast.tokens))
     if forecast.passes is not None:
         tokens += f" ({passes_text(forecast.passes)})"

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
 
-from llm_studio.events import CheckpointSaved, Event, Notice, RunStarted
+from llm_studio.events import CheckpointSaved, EndMoved, Event, Notice, RunStarted
 from llm_studio.i18n import _, number, size
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
 from llm_studio.ui.tabs.training import tasks
-from llm_studio.ui.tasks import TRAINING, Task
+from llm_studio.ui.tasks import TOKENIZER, TOKENS, TRAINING, Task
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
@@ -25,7 +25,7 @@ class RunController(Controller):
     """Requests everything that is done with runs, and knows the state of the one that trains in this window."""
 
     changed = Signal()
-    """`running`, `stopping` or `stale` is different."""
+    """`running`, `stopping`, `preparing` or `stale` is different, or the last step of the run that trains."""
     started = Signal()
     event_reported = Signal(object)
     """An Event of the run that trains."""
@@ -38,6 +38,8 @@ class RunController(Controller):
         self.running = False
         self.stopping = False
         """It was asked to save and stop."""
+        self.preparing = ""
+        """The key of the job that changes tokenizer or tokens now: none may begin to train on them."""
         self.stale = False
         """A run has just ended and the overview that follows isn't there yet."""
         self._next: Task | None = None
@@ -50,12 +52,14 @@ class RunController(Controller):
             succeeded=self._on_succeeded,
             ended=self._on_ended,
         )
+        for key in (TOKENIZER, TOKENS):
+            context.listen(key, started=self._on_preparing, ended=lambda key=key: self._on_prepared(key))
         context.listen(tasks.RENAME, succeeded=self._on_renamed)
         context.listen(tasks.DELETE, succeeded=self._on_deleted)
 
     def open_project(self, project: "Project | None") -> None:
         """Nothing trains in another project yet."""
-        self.running, self.stopping, self.stale, self._next = False, False, False, None
+        self.running, self.stopping, self.stale, self._next, self.preparing = False, False, False, None, ""
 
     def show_overview(self, overview: "Overview") -> None:
         """What ended before is in this overview."""
@@ -148,6 +152,8 @@ class RunController(Controller):
         if isinstance(event, RunStarted | CheckpointSaved):
             self._refresh()
         self.event_reported.emit(event)
+        if isinstance(event, EndMoved):
+            self.changed.emit()
         if isinstance(event, Notice) and event.level == "warning":
             self.context.toast_requested.emit(Toast(event.text))
 
@@ -173,6 +179,15 @@ class RunController(Controller):
         self.running, self.stopping, self.stale = False, False, True
         self.ended.emit()
         self.changed.emit()
+
+    def _on_preparing(self, task: Task) -> None:
+        self.preparing = task.key
+        self.changed.emit()
+
+    def _on_prepared(self, key: str) -> None:
+        if key == self.preparing:
+            self.preparing = ""
+            self.changed.emit()
 
     def _on_renamed(self, names: tuple[str, str]) -> None:
         self.renamed.emit(*names)

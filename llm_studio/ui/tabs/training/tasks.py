@@ -24,10 +24,12 @@ FORECAST, PROBE, FIT = forecasts.TRAINING_FORECAST, forecasts.TRAINING_PROBE, "t
 RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/export", "training/aside"
 
 
-def train(project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None) -> Task:
-    """A new training, with the settings of the run `like` where it is given; or with `run` resuming one."""
-    return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, job), N_("Training"), tab="training",
-                changes_project=True, keep_awake=True)  # fmt: skip
+def train(
+    project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None, title: str = ""
+) -> BackgroundJob:
+    """A new run, with the settings of the run `like` where it is given; or with `run` resuming one."""
+    return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, job), title or N_("Training"),
+                         tab="training", changes_project=True, keep_awake=True)  # fmt: skip
 
 
 def _train(project: "Project", run: str, changes: Mapping[str, object], like: str | None, job: Job) -> "TrainResult":

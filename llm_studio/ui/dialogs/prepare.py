@@ -1,0 +1,154 @@
+"""*Prepare and train*: a time, what will be done in it, and the button that begins."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, PlanFigures
+from llm_studio.ui.theme import GAP, set_role
+from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.ui.widgets.time_choice import TimeChoice
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.training.planner import RunPlan
+
+_DELAY = 300
+"""Milliseconds without a change after which a plan is requested."""
+
+
+class PrepareDialog(QDialog):
+    """What it requests, `ui/window/preparation.py` finds out, and answers with the methods `show_...`."""
+
+    plan_requested = Signal(float, dict)
+    """Minutes, and settings that the user wants otherwise."""
+    start_requested = Signal(object)
+    """The RunPlan that is shown."""
+    more_texts_requested = Signal()
+    stories_requested = Signal()
+
+    def __init__(self, minutes: float, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(_("Prepare and train"))
+        self.setMinimumWidth(620)
+        self._plan: RunPlan | None = None
+        self._waiting = False
+        """Whether something else must end before a plan can be made."""
+        self.time = TimeChoice(self, _("How long may the model train?"), minutes)
+        self.figures = PlanFigures(self)
+        self.fold = button("", self, self._on_fold, "link")
+        self.hand = HandChanges(self)
+        self.hand.hide()
+        self.few = FewTextsCard(self)
+        self.state = label("", self, "muted", wrap=True)
+        self.start = button(_("Start"), self, self._on_start, "primary")
+        self.start.setDefault(True)
+        self._lay_out()
+        self._delay = QTimer(self, singleShot=True, interval=_DELAY)
+        self._delay.timeout.connect(self._request)
+        self.time.changed.connect(self.plan_again)
+        self.hand.changed.connect(self.plan_again)
+        self.few.more_requested.connect(self.more_texts_requested)
+        self.few.stories_requested.connect(self.stories_requested)
+        self.few.shorter_requested.connect(self._on_shorter)
+        self._show_fold()
+        self.plan_again()
+
+    def _lay_out(self) -> None:
+        inside = self._inside = QVBoxLayout(self)
+        inside.setContentsMargins(20, 16, 20, 16)
+        inside.setSpacing(GAP)
+        time = Card(self)
+        time.content.addWidget(self.time)
+        self.figures.content.addLayout(row(self.fold, None))
+        self.figures.content.addWidget(self.hand)
+        foot = row(self.state, button(_("Cancel"), self, self.reject), self.start)
+        foot.setStretch(0, 1)
+        for part in (time, self.figures, self.few):
+            inside.addWidget(part)
+        inside.addStretch(1)
+        inside.addLayout(foot)
+
+    def show_plan(self, plan: "RunPlan", few_texts: str, *, stories: bool) -> None:
+        """Show the plan that was requested. `few_texts`: what to say of too few; `stories`: some may be added."""
+        if self._waiting or self._delay.isActive():  # it is out of date already
+            return
+        self._plan = plan
+        self.figures.show_plan(plan)
+        self.hand.show_plan(plan)
+        if plan.more_texts:
+            self.few.show_help(few_texts, self.time.shorter, stories=stories)
+        short = plan.memory > plan.free
+        self.start.setEnabled(not short)
+        self._say(_("This needs more memory than is free.") if short else
+                  _("Trains the tokenizer, prepares the tokens and trains the model. You can watch it."),
+                  "bad" if short else "muted")  # fmt: skip
+        self._fit()
+
+    def show_problem(self, text: str) -> None:
+        """Say why there is no plan."""
+        self._say(text, "bad")
+        self.hand.show_plan(self._plan)
+
+    def wait(self, text: str) -> None:
+        """Say what must end before a plan can be made; `plan_again` follows."""
+        self._forget(text)
+        self._waiting = True
+        self._delay.stop()
+
+    @Slot()
+    def plan_again(self) -> None:
+        """Something is different: show no figure that is out of date, and request others in a moment."""
+        self._waiting = False
+        self._forget(_("Planning: which model suits the texts, this computer and the time…"))
+        self._delay.start()
+
+    def done(self, result: int) -> None:
+        """Leave nothing behind when it is closed."""
+        self._delay.stop()
+        super().done(result)
+        self.deleteLater()
+
+    def _forget(self, text: str) -> None:
+        self._plan = None
+        self.figures.show_plan(None)
+        self.hand.show_plan(None)
+        self.few.hide()
+        self.start.setEnabled(False)
+        self._say(text, "muted")
+
+    def _say(self, text: str, role: str) -> None:
+        set_role(self.state, role)
+        self.state.setText(text)
+
+    def _show_fold(self) -> None:
+        self.fold.setText(("▾ " if self.hand.isVisibleTo(self) else "▸ ") + _("Change by hand"))
+
+    def _fit(self) -> None:
+        """Take the height that the parts need now."""
+        self._inside.activate()
+        self.resize(self.width(), max(self.height(), self._inside.totalHeightForWidth(self.width())))
+
+    @Slot()
+    def _request(self) -> None:
+        self.plan_requested.emit(self.time.minutes, dict(self.hand.changes))
+
+    @Slot()
+    def _on_fold(self) -> None:
+        self.hand.setVisible(not self.hand.isVisibleTo(self))
+        self._show_fold()
+        self._fit()
+
+    @Slot()
+    def _on_shorter(self) -> None:
+        shorter = self.time.shorter
+        if shorter is not None:
+            self.time.choose(shorter)
+
+    @Slot()
+    def _on_start(self) -> None:
+        if self._plan is not None:
+            plan = self._plan
+            self.accept()
+            self.start_requested.emit(plan)

@@ -1,0 +1,24 @@
+"""A plan in words, for window and command line."""
+
+from llm_studio.i18n import _, duration, number, short_number, size, time_limit
+from llm_studio.workflows.training.planner import RunPlan
+
+
+def plan_text(plan: RunPlan) -> str:
+    """The plan in two lines."""
+    text = _("Plan for {time} of training: {parameters} parameters, a vocabulary of {vocabulary}, a context of "
+             "{context} tokens, about {steps} steps on {batch} sequences each, {passes} passes over the texts; "
+             "{memory} of memory, {disk} on the disk. Preparation: about {preparation}.")  # fmt: skip
+    text = text.format(
+        time=time_limit(plan.minutes), parameters=short_number(plan.parameters), vocabulary=number(plan.vocab_size),
+        context=number(plan.context), steps=number(plan.steps), batch=number(plan.batch),
+        passes=number(plan.passes, 1), memory=size(plan.memory), disk=size(plan.disk),
+        preparation=duration(plan.preparation),
+    )  # fmt: skip
+    return f"{text} {few_texts()}" if plan.more_texts else text
+
+
+def few_texts() -> str:
+    """The sentence about a plan whose texts are few for its time."""
+    return _("Your texts are few for this time: the model reads them again and again. More texts of the kind, or a "
+             "shorter time, would be better used.")  # fmt: skip
