@@ -9,6 +9,7 @@ from llm_studio.config import Settings
 from llm_studio.i18n import _, number, short_number
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.tabs.training.run_controller import RunController
+from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import button
 
 if TYPE_CHECKING:
@@ -41,10 +42,13 @@ class RunButtons(QObject):
         for made in (self.save, self.pause, self.stop, self.keep_training, self.start):
             place.addWidget(made)
 
-    def show_state(self, state: RunController, live: str, newest: "Run | None", ready: bool, offered: bool) -> None:
+    def show_state(
+        self, state: RunController, live: str, newest: "Run | None", ready: bool, offered: bool, primary: bool
+    ) -> None:  # fmt: skip
         """Show the buttons that make sense now.
 
-        `ready`: a run can be started at once. `offered`: a card offers something else to do first.
+        `ready`: a run can be started at once. `offered`: a card offers something else to do first. `primary`: starting
+        one is the main action.
         """
         for made in (self.save, self.pause, self.stop):
             made.setVisible(state.running)
@@ -54,6 +58,7 @@ class RunButtons(QObject):
         free = not state.running and not offered
         self.start.setVisible(free)
         self.start.setEnabled(ready)
+        set_role(self.start, "primary" if primary else "")
         self.start.setText(_("Start a new run") if newest else _("Start training"))
         self.keep_training.setVisible(free and newest is not None and newest.state == "finished")
         self.keep_training.setEnabled(ready)
