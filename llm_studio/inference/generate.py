@@ -46,20 +46,21 @@ class Reader:
             keep = self.length if not self.context else max(self.length // 2, 1)
             self.cache.clear()
             self.context, new = [], everything[-keep:]
-        with self._threads(len(new)):
+        with threads_for(self._parameters * len(new)):
             logits = next_token_logits(self.model, new, self.cache)
         self.context += new
         return logits
 
-    @contextlib.contextmanager
-    def _threads(self, tokens: int) -> Generator[None]:
-        """As many processor threads as reading so many tokens at once keeps busy."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(max(1, min(before, self._parameters * tokens // PARAMETERS_PER_THREAD)))
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+
+@contextlib.contextmanager
+def threads_for(work: int) -> Generator[None]:
+    """As many processor threads as so much work, in parameters times tokens, keeps busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, work // PARAMETERS_PER_THREAD)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.inference_mode()

@@ -69,5 +69,6 @@ def test_what_a_training_will_take_is_reported_and_it_can_be_made_to_fit(
     drawn(opened, page)
     plan = runs.listed(project)[0].settings["training"]
     assert plan["batch_size"] * plan["gradient_accumulation_steps"] == 8
+    opened.click("Close", page.ready)
     assert page.plan.isVisible()
     assert not opened.summary

@@ -1,12 +1,13 @@
 """Telling someone who looks elsewhere that a long job has ended."""
 
 import time
+from typing import Any
 
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QApplication, QStyle, QSystemTrayIcon, QWidget
 
 from llm_studio.i18n import _, translated
-from llm_studio.ui.tasks import BackgroundJob, Task
+from llm_studio.ui.tasks import TRAINING, BackgroundJob, Task
 from llm_studio.ui.window.session import Session
 
 _LONG = 20.0
@@ -22,10 +23,13 @@ class CompletionNotifier(QObject):
         self._window = window
         self._begun: dict[str, tuple[str, float]] = {}
         self._failed = False
+        self._model = ""
+        """The model of the run that has just finished."""
         self._tray: QSystemTrayIcon | None = None
         self.last = ""
         """The last notification."""
         session.started.connect(self._on_started)
+        session.succeeded.connect(self._on_succeeded)
         session.failed.connect(self._on_failed)
         session.ended.connect(self._on_ended)
 
@@ -34,6 +38,10 @@ class CompletionNotifier(QObject):
         if isinstance(task, BackgroundJob):
             self._begun[task.key] = (task.title, time.monotonic())
             self._failed = False
+
+    @Slot(str, object)
+    def _on_succeeded(self, key: str, result: Any) -> None:
+        self._model = result.run.name if key == TRAINING and result is not None and result.finished else ""
 
     @Slot(str, object)
     def _on_failed(self, key: str, _error: object) -> None:
@@ -45,6 +53,8 @@ class CompletionNotifier(QObject):
         title, begun = self._begun.pop(key, ("", 0.0))
         if title and time.monotonic() - begun >= _LONG and not self._window.isActiveWindow():
             text = _("“{job}” has failed.") if self._failed else _("“{job}” is done.")
+            if key == TRAINING and self._model:
+                text = _("Your model is ready: “{run}” has finished.").format(run=self._model)
             self._report(text.format(job=translated(title)))
 
     def _report(self, text: str) -> None:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckpointTarget:
-    """Asks the page to load the model of a run as it was at a step (see `Page.show_target`)."""
+    """Asks the page to load the model of a run as it was at a step, None for its best (see `Page.show_target`)."""
 
     run: str
-    step: int
+    step: int | None
 
 
 def _fact(overview: "Overview") -> Fact:

@@ -60,15 +60,15 @@ class ModelChoice(QWidget):
         self.run_box.setCurrentIndex(max(0, self.run_box.findData(run)))
         self._fill_steps(which)
 
-    def choose(self, run: str, step: int) -> bool:
-        """Choose the step of a run that is nearest to `step`; whether there is one."""
+    def choose(self, run: str, step: int | None) -> bool:
+        """Choose the step of a run that is nearest to `step`, None for the best one; whether there is one."""
         point = next((one for one in self._points if one.run == run), None)
         if point is None:
             return False
         kept = {point.best: "best", point.last: "last"} | {one: str(one) for one in point.steps}
         self._by_hand = True
         self.run_box.setCurrentIndex(self.run_box.findData(run))
-        self._fill_steps(kept[min(kept, key=lambda one: abs(one - step))])
+        self._fill_steps("best" if step is None else kept[min(kept, key=lambda one: abs(one - step))])
         return True
 
     def current(self) -> tuple[str, str, int]:

@@ -46,12 +46,13 @@ class RunButtons(QObject):
             place.addWidget(made)
 
     def show_state(
-        self, state: RunController, live: str, newest: "Run | None", ready: bool, offered: bool, too_long: bool
-    ) -> None:
+        self, state: RunController, live: str, newest: "Run | None", ready: bool, offered: bool, primary: bool,
+        too_long: bool,
+    ) -> None:  # fmt: skip
         """Show the buttons that make sense now.
 
-        `ready`: a run can be started at once. `offered`: a card offers something else to do first. `too_long`: a run
-        with these settings would take longer than anybody waits.
+        `ready`: a run can be started at once. `offered`: a card offers something else to do first. `primary`: starting
+        one is the main action. `too_long`: a run with these settings would take longer than anybody waits.
         """
         for made in (self.save, self.pause, self.stop):
             made.setVisible(state.running)
@@ -61,7 +62,8 @@ class RunButtons(QObject):
         free = not state.running and not offered
         self.start.setVisible(free)
         self.start.setEnabled(ready)
-        set_role(self.start, "" if too_long else "primary")
+        set_role(self.start, "primary" if primary and not too_long else "")
+        set_role(self.plan, "primary" if primary else "")
         self.plan.setVisible(free and too_long)
         self.plan.setEnabled(ready)
         self.start.setText(_("Start a new run") if newest else _("Start training"))

@@ -10,11 +10,14 @@ from PySide6.QtWidgets import QWidget
 from llm_studio.i18n import _
 from llm_studio.ui.page import Page
 from llm_studio.ui.page_context import Toast
+from llm_studio.ui.tabs.export import TAB as EXPORT_TAB
 from llm_studio.ui.tabs.training import state, tasks
 from llm_studio.ui.tabs.training.curves_controller import CurvesController
 from llm_studio.ui.tabs.training.forecast_controller import ForecastController
 from llm_studio.ui.tabs.training.head import RunButtons, subtitle
 from llm_studio.ui.tabs.training.plan import PlanCard
+from llm_studio.ui.tabs.training.ready_card import MORE_MINUTES, Ready, ReadyCard
+from llm_studio.ui.tabs.training.ready_controller import ReadyController
 from llm_studio.ui.tabs.training.resume_card import ResumeCard
 from llm_studio.ui.tabs.training.run_controller import RunController
 from llm_studio.ui.tabs.training.run_view import RunView
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class TrainingPage(Page):
-    """Connects its parts with four controllers: of runs, curves, the forecast and samples."""
+    """Connects its parts with five controllers: of runs, curves, the forecast, samples and the end of a run."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Training"), "", parent)
@@ -34,11 +37,14 @@ class TrainingPage(Page):
         self.curves = CurvesController(self.context, self.run)
         self.forecast = ForecastController(self.context)
         self.favourites = SamplesController(self.context)
+        self.end = ReadyController(self.context, self.run)
         self.buttons = RunButtons(self, self.head_buttons)
         self.offer = ResumeCard(self)
+        self.ready = ReadyCard(self)
         self.plan = PlanCard(self)
         self.view = RunView(self)
         self.body.addWidget(self.offer)
+        self.body.addWidget(self.ready)
         self.body.addWidget(self.plan)
         self.body.addWidget(self.view, 1)
         self._connect_controllers()
@@ -55,6 +61,7 @@ class TrainingPage(Page):
         self.curves.log_grew.connect(self.view.log.add_past)
         self.forecast.changed.connect(self._show_plan)
         self.favourites.favourites_changed.connect(self.view.samples.show_favourites)
+        self.end.changed.connect(self._show_state)
         self.context.listen(tasks.EXPORT, succeeded=self._on_exported)
 
     def _connect_parts(self) -> None:
@@ -67,6 +74,10 @@ class TrainingPage(Page):
         buttons.plan_requested.connect(self.context.preparation_requested)
         self.offer.accepted.connect(self._on_offer_accepted)
         self.offer.restart_requested.connect(self._on_start)
+        self.ready.write_requested.connect(self._on_write)
+        self.ready.more_requested.connect(self._on_more)
+        self.ready.export_requested.connect(self._on_export_model)
+        self.ready.closed.connect(self.end.close)
         self.plan.measure_requested.connect(self.forecast.measure)
         self.plan.fit_requested.connect(self.forecast.find_fit)
         self.plan.drop_requested.connect(self.forecast.drop_fit)
@@ -108,8 +119,14 @@ class TrainingPage(Page):
             paused = newest is not None and self.run.is_paused(newest.name)
             offer = state.blocked(overview) or state.unfinished(overview, paused) or state.stale_tokenizer(overview)
         self.offer.show_offer(offer)
-        self.plan.setVisible(offer is None and not running and not self.run.preparing and overview is not None)
-        self.buttons.show_state(self.run, live, newest, not busy, offer is not None, self.forecast.too_long)
+        ended = self.end.run if overview is not None and not busy and offer is None else None
+        baselines = self.curves.baselines
+        self.ready.show_ready(Ready(ended, self.end.quality, self.end.progress, baselines) if ended else None)
+        idle = not running and not self.run.preparing
+        self.plan.setVisible(offer is None and ended is None and idle and overview is not None)
+        self.buttons.show_state(
+            self.run, live, newest, not busy, offer is not None, ended is None, self.forecast.too_long
+        )
         shown = self.curves.current
         line = subtitle(self.run, overview, live, shown.max_steps if shown and shown.run == live else None)
         if line is not None:
@@ -138,11 +155,13 @@ class TrainingPage(Page):
     def _show_baselines(self) -> None:
         self.view.card.show_baselines(self.curves.baselines)
         self.view.drawing.wake()
+        self._show_state()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
         """Follow external runs again from now on."""
         super().showEvent(event)
         self.curves.set_visible(True)
+        self.end.set_visible(True)
         if not self.plan.isHidden():
             self.forecast.refresh()
 
@@ -150,6 +169,7 @@ class TrainingPage(Page):
         """Stop following external runs."""
         super().hideEvent(event)
         self.curves.set_visible(False)
+        self.end.set_visible(False)
 
     # --- What the user does -----------------------------------------------------------------------------------
 
@@ -170,6 +190,17 @@ class TrainingPage(Page):
             self.context.tab_requested.emit(offer.tab)
         elif offer is not None:
             self.run.resume(offer.run)
+
+    def _on_write(self) -> None:
+        if self.end.run is not None:
+            self.favourites.chat(self.end.run.name, None)
+
+    def _on_more(self) -> None:
+        if self.end.run is not None:
+            self.run.train_longer(self.end.run.name, MORE_MINUTES)
+
+    def _on_export_model(self) -> None:
+        self.context.tab_requested.emit(EXPORT_TAB.name)
 
     @Slot(object)
     def _on_finding_chosen(self, finding: "Finding") -> None:

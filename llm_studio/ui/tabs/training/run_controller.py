@@ -84,6 +84,11 @@ class RunController(Controller):
         if self.project is not None:
             self.context.request(tasks.train(self.project, run, {"training.max_steps": steps}))
 
+    def train_longer(self, run: str, minutes: float) -> None:
+        """Resume a run for so many minutes more."""
+        if self.project is not None:
+            self.context.request(tasks.train_longer(self.project, run, minutes))
+
     @Slot(str, str)
     def rename(self, old: str, new: str) -> None:
         """Give a run another name."""

@@ -44,6 +44,6 @@ class SamplesController(Controller):
             self.context.request(tasks.keep(self.project, favourite, kept))
 
     @Slot(str, int)
-    def chat(self, run: str, step: int) -> None:
-        """Show Generation with the model of a run as it was at a step."""
+    def chat(self, run: str, step: int | None) -> None:
+        """Show Generation with the model of a run as it was at a step; None: with its best one."""
         self.context.target_requested.emit(GENERATION.name, CheckpointTarget(run, step))

@@ -75,6 +75,12 @@ def unfinished(overview: "Overview", paused: bool) -> Offer | None:
     return None
 
 
+def ready(overview: "Overview") -> "Run | None":
+    """The newest run, where it has ended and has a model; one that is paused waits to be resumed."""
+    run = newest(overview)
+    return run if run is not None and run.step and run.state in ("finished", "stopped") else None
+
+
 def stale_tokenizer(overview: "Overview") -> Offer | None:
     """What a run that starts now learns with an old tokenizer; None where the tokenizer is up to date."""
     from llm_studio.workflows.projects import cost_of

@@ -13,6 +13,7 @@ from llm_studio.ui.tasks import OVERVIEW, TRAINING, BackgroundJob, Query, Task, 
 if TYPE_CHECKING:
     from llm_studio.config import Settings
     from llm_studio.workflows.generation.favourites import Favourite
+    from llm_studio.workflows.generation.writing_quality import WritingQuality
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.baselines import Baselines
     from llm_studio.workflows.training.curves import Curves, Place
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 CURVES, BASELINES, FAVOURITES = "training/curves", "training/baselines", "training/favourites"
 FORECAST, PROBE, FIT = forecasts.TRAINING_FORECAST, forecasts.TRAINING_PROBE, "training/fit"
 RENAME, DELETE, EXPORT, ASIDE = "training/rename", "training/delete", "training/export", "training/aside"
+WRITING = "training/writing"
 
 
 def train(
@@ -40,6 +42,31 @@ def _train(project: "Project", run: str, changes: Mapping[str, object], like: st
         return training.train(project, job, changes=changes, like=like)
     runs.unset_aside(project, run)
     return training.train(project, job, run=run, resume=True, changes=changes)
+
+
+def train_longer(project: "Project", run: str, minutes: float) -> Task:
+    """Resume a run for so many minutes more."""
+    return BackgroundJob(TRAINING, lambda job: _train_longer(project, run, minutes, job), N_("Training"),
+                         tab="training", changes_project=True, keep_awake=True)  # fmt: skip
+
+
+def _train_longer(project: "Project", run: str, minutes: float, job: Job) -> "TrainResult":
+    from llm_studio.workflows.training import runs
+    from llm_studio.workflows.training import train as training
+
+    runs.unset_aside(project, run)
+    return training.train(project, job, run=run, resume=True, minutes=minutes)
+
+
+def writing(project: "Project", run: str) -> Task:
+    """How well the model of a run writes. Where it can't be measured, the page does without."""
+    return Query(WRITING, lambda job: _writing(project, run, job), page_shows_errors=True)
+
+
+def _writing(project: "Project", run: str, job: Job) -> "WritingQuality":
+    from llm_studio.workflows.generation.writing_quality import writing_quality
+
+    return writing_quality(project, job, f"{run}/best")
 
 
 def overview(project: "Project") -> Task:

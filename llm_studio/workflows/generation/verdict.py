@@ -1,0 +1,143 @@
+"""A verdict in words on what a model writes, from figures of its texts beside those of held-out documents.
+
+letters    Most of what it writes are not words of the training texts.
+words      Nearly all are, but they follow one another at random, or it repeats itself without end.
+sentences  Words follow one another as in the training texts, in sentences about as long; but the end of a text has
+           little to do with its beginning.
+stories    Names and things of the beginning come back later in the same text, nearly as often as in the documents.
+
+No figure means much by itself: a corpus of poems has few full stops, a small one few known pairs of words. Each is
+compared with the same figure of held-out documents, of the same length.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from llm_studio.data.corpus.words import letter_words
+from llm_studio.i18n import _
+
+if TYPE_CHECKING:
+    from llm_studio.data.corpus.occurrences import Occurrences
+
+Verdict = Literal["letters", "words", "sentences", "stories"]
+
+_WORDS_REAL, _SENTENCES_REAL = 0.8, 0.96
+"""Of the held-out documents' rate of real words, what a model that writes words has at least, and one that writes
+sentences. Tokens drawn at random are real words in more than half of the places."""
+_PAIRS, _TRIPLES = 0.75, 0.4
+"""The same of known sequences of two and three words, for sentences."""
+_SENTENCES = 3
+"""Sentences may be so many times shorter or longer."""
+_REPEATED = 0.3
+"""More repetition than in held-out documents by this fraction of the sequences of four words is a loop."""
+_COHESION, _LEAST_COHESION = 0.6, 0.02
+_COMMON = 100
+"""The most frequent words, which say nothing about what a text is about."""
+_COMPARED = (40, 120)
+"""Words of a text of which the cohesion is measured: at least, and at most."""
+_MARKS = re.compile(r"[.!?…。！？]+")
+
+
+@dataclass(frozen=True)
+class WritingFigures:
+    """Figures of some texts. All but the first are fractions, 0 to 1.
+
+    `real_words`: words that occur in the training texts. `pairs`, `triples`: sequences of two and three words that do.
+    `copied`: words inside sequences of eight that do. `repeated`: sequences of four words that occurred before in the
+    same text. `sentence_ends`: marks that end a sentence, for each word. `cohesion`: how much more often a rare word of
+    the second half of a text occurs in its first half than in the first half of another one.
+    """
+
+    words: int
+    real_words: float
+    pairs: float
+    triples: float
+    copied: float
+    repeated: float
+    sentence_ends: float
+    cohesion: float
+
+
+def common_words(texts: Sequence[Sequence[str]]) -> frozenset[str]:
+    """The most frequent words of held-out documents."""
+    counts = Counter(word for words in texts for word in words)
+    return frozenset(word for word, _count in counts.most_common(_COMMON))
+
+
+def figures(texts: Sequence[str], known: "Occurrences", common: frozenset[str]) -> WritingFigures:
+    """The figures of these texts, beside what is known of the training texts."""
+    split = [letter_words(text) for text in texts]
+    count = sum(map(len, split))
+    ends = sum(len(_MARKS.findall(text)) for text in texts)
+    return WritingFigures(
+        words=count,
+        real_words=known.known_words(split),
+        pairs=known.known_sequences(split, 2),
+        triples=known.known_sequences(split, 3),
+        copied=known.copied(split),
+        repeated=_repeated(split),
+        sentence_ends=ends / count if count else 0.0,
+        cohesion=_cohesion(split, common),
+    )
+
+
+def verdict_of(own: WritingFigures, held_out: WritingFigures) -> Verdict:
+    """What the texts of a model are, beside held-out documents."""
+    if not own.words or own.real_words < _WORDS_REAL * held_out.real_words:
+        return "letters"
+    looping = own.repeated > held_out.repeated + _REPEATED
+    like_texts = own.real_words >= _SENTENCES_REAL * held_out.real_words
+    like_texts &= own.pairs >= _PAIRS * held_out.pairs and own.triples >= _TRIPLES * held_out.triples
+    if looping or not like_texts or not _has_sentences(own, held_out):
+        return "words"
+    coherent = own.cohesion >= max(_LEAST_COHESION, _COHESION * held_out.cohesion)
+    return "stories" if coherent else "sentences"
+
+
+def _has_sentences(own: WritingFigures, held_out: WritingFigures) -> bool:
+    """Whether sentences are about as long as in held-out documents; true where those have no full stops."""
+    if held_out.sentence_ends * _COMPARED[1] < 1:
+        return True
+    return held_out.sentence_ends / _SENTENCES <= own.sentence_ends <= held_out.sentence_ends * _SENTENCES
+
+
+def _repeated(texts: Sequence[Sequence[str]]) -> float:
+    total = again = 0
+    for words in texts:
+        sequences = [tuple(words[place : place + 4]) for place in range(len(words) - 3)]
+        total, again = total + len(sequences), again + len(sequences) - len(set(sequences))
+    return again / total if total else 0.0
+
+
+def _cohesion(texts: Sequence[Sequence[str]], common: frozenset[str]) -> float:
+    least, most = _COMPARED
+    halves = [
+        (words[: len(words) // 2], words[len(words) // 2 :])
+        for words in (t[:most] for t in texts)
+        if len(words) >= least
+    ]
+    if len(halves) < 2:
+        return 0.0
+    firsts = [set(first) for first, _second in halves]
+    within = total = 0
+    across = 0.0
+    for place, (_first, second) in enumerate(halves):
+        for word in (word for word in second if word not in common):
+            total += 1
+            within += word in firsts[place]
+            across += sum(word in first for at, first in enumerate(firsts) if at != place) / (len(firsts) - 1)
+    return (within - across) / total if total else 0.0
+
+
+def sentences(verdict: Verdict, copies: bool) -> str:
+    """The verdict for the user; `copies`: most of what the model writes stands in the training texts."""
+    text = {
+        "letters": _("It writes letters: most of what it writes are not words yet."),
+        "words": _("It writes words: most are real, but they do not form sentences yet."),
+        "sentences": _("It writes sentences, but they do not yet tell one story."),
+        "stories": _("It writes stories: sentences that belong together."),
+    }[verdict]
+    return text + " " + _("Most of it is copied word for word from the texts.") if copies else text

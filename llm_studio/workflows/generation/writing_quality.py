@@ -1,0 +1,189 @@
+"""How well a trained model writes, measured on what it writes: real words, known word sequences, and a verdict.
+
+The model continues the beginnings of ten held-out documents, at temperature 0.8, until it has written 2,000 words. Its
+words are looked up in the training texts, and beside each figure stands the same one of held-out documents: no model
+can be expected to write more like the training texts than they do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_studio import files
+from llm_studio.data.corpus.words import letter_words
+from llm_studio.events import Progress
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.runs.locate import BEST, ModelRef, locate
+from llm_studio.workflows.generation.verdict import Verdict, WritingFigures, common_words, figures, verdict_of
+
+if TYPE_CHECKING:
+    from llm_studio.data.corpus.occurrences import Occurrences
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.data.tokens.beginnings import Beginning
+    from llm_studio.data.tokens.dataset import Tokens
+
+VERSION = 1
+FILE = "writing.json"
+"""In the folder of a run: what was measured of its checkpoints."""
+_KEPT = 20
+"""Measurements in that file, the newest."""
+_WORDS = 2000
+"""Words to write at least."""
+_ROUNDS = 12
+"""Texts written for each beginning, at most: a model may end each at once, or write no words at all."""
+_BLOCK, _BLOCKS = 1_000_000, 32
+"""Training tokens that are searched: all where there are no more, else evenly spaced blocks."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of a held-out document, and how the model continued it."""
+
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True)
+class WritingQuality:
+    """What was measured of the model `checkpoint`: `own` of its texts, `held_out` of held-out documents."""
+
+    checkpoint: str
+    own: WritingFigures
+    held_out: WritingFigures
+    samples: tuple[Sample, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it writes, in a word."""
+        return verdict_of(self.own, self.held_out)
+
+    @property
+    def copies(self) -> bool:
+        """Whether most of what it writes stands in the training texts, and far less of held-out documents does."""
+        return self.own.copied > 0.5 and self.own.copied > 2 * self.held_out.copied
+
+
+def writing_quality(project: Project, job: Job, checkpoint: str = BEST) -> WritingQuality:
+    """Measure how the model that `checkpoint` names writes, or read what was measured of it before.
+
+    Raises ProjectError where there is no model or there are no tokens, DataError where no text is held out, Cancelled.
+    """
+    from llm_studio.training import memory
+    from llm_studio.workflows.training.open_data import open_training_data
+
+    ref = locate(project, checkpoint)
+    with open_training_data(project) as (tokens, tokenizer, data):
+        file, key = _file(ref), files.fingerprint(VERSION, _weights(ref), data)
+        known = _read(file).get(key)
+        if known is not None:
+            return known
+        with memory.translate_memory_errors():
+            found = _measured(ref, tokens, tokenizer, job)
+    _write(file, key, found)
+    return found
+
+
+def _measured(ref: ModelRef, tokens: "Tokens", tokenizer: "Tokenizer", job: Job) -> WritingQuality:
+    from llm_studio.data.corpus.occurrences import Occurrences
+    from llm_studio.data.tokens.beginnings import beginnings
+
+    places = beginnings(tokens.validation, tokenizer)
+    samples = _written(ref, places, tokenizer, job)
+    texts = [sample.text for sample in samples]
+    held_out = [beginning.rest for documents in places for beginning in documents]
+    held_out_words = [letter_words(text) for text in held_out]
+    known = Occurrences([*map(letter_words, texts), *held_out_words])
+    _search(known, tokens, tokenizer, job)
+    common = common_words(held_out_words)
+    own, theirs = figures(texts, known, common), figures(held_out, known, common)
+    return WritingQuality(ref.name, own, theirs, tuple(samples[: len(places)]))
+
+
+def _written(
+    ref: ModelRef, places: "Sequence[Sequence[Beginning]]", tokenizer: "Tokenizer", job: Job
+) -> list[Sample]:  # fmt: skip
+    """What the model writes after the beginnings, one of each place at a time, until there are words enough."""
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.inference.load import load_model
+    from llm_studio.workflows.generation.continuations import continuations
+
+    own = Tokenizer.from_json(ref.tokenizer_json())
+    model, same = load_model(ref), own.fingerprint == tokenizer.fingerprint
+    written: list[Sample] = []
+    words = 0
+    for turn in range(_ROUNDS):
+        job.report(Progress(_("Reading what the model writes"), words, _WORDS, _("words")))
+        chosen = [documents[turn % len(documents)] for documents in places]
+        texts = continuations(model, own, chosen, same, turn, job)
+        written += [Sample(one.prompt, text) for one, text in zip(chosen, texts, strict=True)]
+        words += sum(len(letter_words(text)) for text in texts)
+        if words >= _WORDS:
+            break
+    return written
+
+
+def _search(known: "Occurrences", tokens: "Tokens", tokenizer: "Tokenizer", job: Job) -> None:
+    """Look the words up in the training texts."""
+    from llm_studio.data.tokens.decoding import decoded
+
+    ids = tokens.train
+    count = min(_BLOCKS, -(-len(ids) // _BLOCK))
+    for block in range(count):
+        start = len(ids) * block // count
+        end = min(len(ids) * (block + 1) // count, start + _BLOCK)
+        for text, ends in decoded(ids[start:end], tokenizer):
+            job.check()
+            known.read(letter_words(text), ends)
+        job.report(Progress(_("Searching the texts"), end, len(ids), _("tokens")))
+
+
+# --- What was measured before --------------------------------------------------------------------------------
+
+
+def _file(ref: ModelRef) -> Path:
+    """Beside the checkpoints of its run."""
+    run = ref.path.parent if ref.checkpoint else ref.path.parent.parent
+    return run / FILE
+
+
+def _weights(ref: ModelRef) -> object:
+    """What identifies the weights."""
+    from llm_studio.runs import checkpoint
+
+    if ref.checkpoint is None:
+        stat = ref.path.stat()
+        return [ref.step, stat.st_size, stat.st_mtime_ns]
+    return (checkpoint.record_of(ref.path) or {}).get("fingerprint")
+
+
+def _read(file: Path) -> dict[str, WritingQuality]:
+    """What was measured, by weights and tokens; a file that is damaged, or of another version, holds nothing."""
+    stored = files.read_json(file) or {}
+    entries: Any = stored.get("measured") if stored.get("version") == VERSION else None
+    found: dict[str, WritingQuality] = {}
+    for key, values in entries.items() if isinstance(entries, dict) else ():  # pyright: ignore[reportUnknownVariableType]
+        try:
+            quality = _from_dict(values)
+        except (KeyError, TypeError, ValueError):
+            continue
+        found[str(key)] = quality
+    return found
+
+
+def _from_dict(values: Any) -> WritingQuality:
+    samples = tuple(Sample(str(sample["prompt"]), str(sample["text"])) for sample in values["samples"])
+    return WritingQuality(str(values["checkpoint"]), _figures(values["own"]), _figures(values["held_out"]), samples)
+
+
+def _figures(values: Any) -> WritingFigures:
+    names = [name for name in WritingFigures.__dataclass_fields__ if name != "words"]
+    return WritingFigures(words=int(values["words"]), **{name: float(values[name]) for name in names})
+
+
+def _write(file: Path, key: str, found: WritingQuality) -> None:
+    known = {**_read(file), key: found}
+    newest = {name: asdict(known[name]) for name in list(known)[-_KEPT:]}
+    files.write_json(file, {"version": VERSION, "measured": newest})
