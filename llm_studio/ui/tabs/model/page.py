@@ -68,6 +68,7 @@ class ModelPage(Page):
         form.changed.connect(config.change)
         form.changed.connect(self._show_usable)
         form.marked.connect(self._show_usable)
+        form.unfolded.connect(self._remember_fold)
         file.checked.connect(self.plan.preview)
         file.saved_changed.connect(self._show_usable)
         file.save_requested.connect(config.save)
@@ -87,6 +88,7 @@ class ModelPage(Page):
         """Forget the old project."""
         super().open_project(project)
         self.settings.forget()
+        self.form.more.set_open(self.context.preferences.more_settings)
 
     def leave_project(self) -> None:
         """Take what was written."""
@@ -193,8 +195,14 @@ class ModelPage(Page):
             self.form.show_settings(settings)
             self.plan.preview(settings)
             self._show_usable()
+            self.form.reveal(next(iter(piece.changes)))
         elif piece.tab:
             self.context.tab_requested.emit(piece.tab)
+
+    @Slot(bool)
+    def _remember_fold(self, is_open: bool) -> None:
+        self.context.preferences.more_settings = is_open
+        self.context.preferences.save()
 
     @Slot()
     def _read_more(self) -> None:
