@@ -7,6 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from llm_studio.i18n import _, bits_per_byte, duration, energy, number, short_number, size
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import FigureCard
 
@@ -26,11 +27,13 @@ class Figures(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._train = FigureCard(self, _("Loss (training)"))
-        self._validation = FigureCard(self, _("Loss (validation)"))
-        self._speed = FigureCard(self, _("Tokens per second"))
-        self._memory = FigureCard(self, _("Memory"))
-        self._left = FigureCard(self, _("Time left"))
+        self._train = FigureCard(self, _("Loss (training)"), tip("loss"))
+        self._validation = FigureCard(
+            self, _("Loss (validation)"), tip("validation_loss", "bits_per_byte", "perplexity")
+        )
+        self._speed = FigureCard(self, _("Tokens per second"), tip("tokens_per_second"))
+        self._memory = FigureCard(self, _("Memory"), tip("memory"))
+        self._left = FigureCard(self, _("Time left"), tip("time_left"))
         self._cards = (self._train, self._validation, self._speed, self._memory, self._left)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
