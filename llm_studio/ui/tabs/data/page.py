@@ -51,6 +51,7 @@ class DataPage(Page):
         self.preview = DocumentPreview(self)
         self.cleaning = CleaningCard(self)
         self.statistics = button(_("Statistics…"), self, self._on_statistics, "small")
+        self.first = (self.sources.table, self.cards.language)
         self._lay_out()
         self.drop_zone = DropZone(self)
         self.adding = AddingController(self.context)

@@ -45,6 +45,7 @@ class ModelPage(Page):
         self.architecture = ArchitectureCard(self)
         self.facts = FactsColumn(self)
         self.train_button = button(_("Train this model →"), self, self._train, "primary")
+        self.first = (self.form.fields["model.d_model"].editor,)
         self._lay_out()
         self._connect()
 

@@ -40,6 +40,7 @@ class TrainingPage(Page):
         self.view = RunView(self)
         self.body.addWidget(self.offer)
         self.body.addWidget(self.plan)
+        self.first = (self.view.runs.table, self.view.card.controls.smoothing)
         self.body.addWidget(self.view, 1)
         self._connect_controllers()
         self._connect_parts()
