@@ -25,6 +25,7 @@ from llm_studio.ui.tabs.data.table import SourcesTable
 from llm_studio.ui.tasks import SETTINGS
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.workflows.data.sources import title_of
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Source
@@ -194,7 +195,7 @@ class DataPage(Page):
 
         source = self._source(name)
         if source is not None:
-            NotesDialog(_("“{name}”: warnings while reading").format(name=name), source.notes, self).open()
+            NotesDialog(_("“{name}”: warnings while reading").format(name=title_of(source)), source.notes, self).open()
 
     @Slot()
     def _on_next_step(self) -> None:
