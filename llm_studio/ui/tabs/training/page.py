@@ -116,7 +116,7 @@ class TrainingPage(Page):
         if overview is not None:
             blocked = state.blocked(overview) is not None and overview.steps.tokens.value == "to do"
             self.view.runs.show_runs(overview, self.curves.main, live if running else "", busy or blocked)
-        self.view.show_state(overview, running, live)
+        self.view.show_state(overview, running, live, self.run.stale)
 
     @Slot()
     def _show_plan(self) -> None:
