@@ -218,7 +218,7 @@ def test_a_preset_is_applied_and_taken_back(opened: Driver) -> None:
     before = opened.session.project.config_file.read_text(encoding="utf-8")  # type: ignore[union-attr]
     assert page.presets.current() == ""
     mini = next(text for text in (b.text() for b in page.presets._buttons.values()) if text.startswith("Mini"))
-    assert mini == "Mini 6 M"
+    assert mini == "Mini 6\u00a0M"
     opened.click(mini)
     opened.settle()
     assert settings(opened).model == load_preset("mini").model

@@ -62,9 +62,11 @@ class CostCard(Card):
         fits = memory is None or cost.training_bytes <= memory
         summary = needed
         if memory is not None:
-            figure, _space, unit = needed.partition(" ")
+            figure, _space, unit = needed.partition("\u00a0")
             free = size(memory, short=True)
-            summary = _("{needed} of {free}").format(needed=figure if free.endswith(f" {unit}") else needed, free=free)
+            summary = _("{needed} of {free}").format(
+                needed=figure if free.endswith(f"\u00a0{unit}") else needed, free=free
+            )
         show("memory", summary, "value" if fits else "bad")
         show("compute", f"{short_number(cost.flops_per_token)}FLOP")
         show("file", size(_EXPORTED_BYTES * cost.parts.total))

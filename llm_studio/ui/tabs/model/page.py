@@ -217,4 +217,4 @@ class ModelPage(Page):
 def _size_of(settings: Settings) -> str:
     """The size of a preset's model, roundly: 1 M."""
     millions = cost_of(settings, settings.model.vocab_size).parts.total / 1e6
-    return f"{round(millions)} M" if millions >= 1 else short_number(millions * 1e6)
+    return f"{round(millions)}\u00a0M" if millions >= 1 else short_number(millions * 1e6)

@@ -137,14 +137,14 @@ def _step_time(curves: "Curves", speed: float) -> str:
     if len(tokens) < 2 or speed <= 0:
         return ""
     seconds = float(tokens[-1] - tokens[-2]) / speed
-    shown = f"{number(seconds * 1000)} ms" if seconds < 10 else f"{number(seconds, 1)} s"
+    shown = f"{number(seconds * 1000)}\u00a0ms" if seconds < 10 else f"{number(seconds, 1)}\u00a0s"
     return _("{time} per step").format(time=shown)
 
 
 def _about(seconds: float) -> str:
     """A time left, no more exact than it can be."""
     minutes = round(seconds / 60)
-    return duration(seconds) if seconds < 600 or minutes >= 60 else f"{minutes} min"
+    return duration(seconds) if seconds < 600 or minutes >= 60 else f"{minutes}\u00a0min"
 
 
 def _perplexity(loss: float) -> str:
