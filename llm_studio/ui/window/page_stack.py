@@ -39,7 +39,7 @@ class PageStack(QStackedWidget):
         if area is self.currentWidget():
             return
         page = area.widget()
-        last = page.focusWidget()  # before Qt chooses one
+        last = page.focusWidget() if page is not None else None  # before Qt chooses one
         self.setCurrentWidget(area)
         if isinstance(page, Page):
             page.take_focus(last)
