@@ -72,7 +72,7 @@ class SourceCards(QWidget):
         self.count = _count(card, DEFAULT_STORIES, _("Number of stories"), _MOST_STORIES)
         self.add = button(_("Add"), card, self._on_add, "small")
         self.add.setAccessibleName(_("Add the built-in stories"))
-        card.content.addLayout(self._side_by_side(self.language, _counted(self.count, _("Stories"))))
+        card.content.addLayout(self._side_by_side(self.language, _counted(card, self.count, _("Stories"))))
         card.content.addLayout(row(self.add, None))
         return card
 
@@ -98,7 +98,7 @@ class SourceCards(QWidget):
         self.tales = _count(card, _FIRST_TALES, _("Number of stories"))
         self.get_tales = button(_("Download"), card, self._on_tales, "small")
         self.get_tales.setAccessibleName(_("Download TinyStories"))
-        card.content.addLayout(_counted(self.tales, _("Stories")))
+        card.content.addLayout(_counted(card, self.tales, _("Stories")))
         card.content.addLayout(row(self.get_tales, None))
         return card
 
@@ -111,7 +111,7 @@ class SourceCards(QWidget):
         self.articles = _count(card, _FIRST_ARTICLES, _("Number of articles"))
         self.get_articles = button(_("Download"), card, self._on_articles, "small")
         self.get_articles.setAccessibleName(_("Download Wikipedia articles"))
-        card.content.addLayout(self._side_by_side(self.wiki, _counted(self.articles, _("Articles"))))
+        card.content.addLayout(self._side_by_side(self.wiki, _counted(card, self.articles, _("Articles"))))
         card.content.addLayout(row(self.get_articles, None))
         return card
 
@@ -179,11 +179,11 @@ def _count(card: SourceCard, first: int, name: str, most: int = 10_000_000) -> Q
     return made
 
 
-def _counted(count: QSpinBox, noun: str) -> QVBoxLayout:
+def _counted(card: SourceCard, count: QSpinBox, noun: str) -> QVBoxLayout:
     """A number below what it counts."""
     made = QVBoxLayout()
     made.setSpacing(1)
-    name = label(noun, count.parentWidget(), "caption")
+    name = label(noun, card, "caption")
     name.setBuddy(count)
     made.addWidget(name)
     made.addWidget(count)
