@@ -120,7 +120,7 @@ def time_limit(minutes: float) -> str:
 def bits_per_byte(value: float | None) -> str:
     """A loss for people: 1.234 bits/byte, 1,234 bits/octet; “–” where it isn't known."""
     unit = _("bits/byte")
-    return "–" if value is None else f"{number(value, 3)}\u00a0{unit}"
+    return "–" if value is None else _with_unit(number(value, 3), unit)
 
 
 def energy(joules: float) -> str:
@@ -130,5 +130,5 @@ def energy(joules: float) -> str:
 
 
 def _with_unit(*parts: str) -> str:
-    """Numbers and their units; in French no line breaks between them."""
-    return ("\u00a0" if _language == "fr" else " ").join(parts)
+    """Numbers and their units; no line breaks between them."""
+    return "\u00a0".join(parts)

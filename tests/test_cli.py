@@ -225,7 +225,9 @@ def test_runs_are_listed_compared_renamed_and_deleted(project: Project, capsys: 
     capsys.readouterr()
     assert main(["runs", root]) == DONE
     table = capsys.readouterr().out
-    assert re.search(r"^a +finished +30 / 30 +\d\.\d+ +\d\.\d+ +\d\.\d{3} +\d+ s +[\d.]+ [kM]B$", table, re.MULTILINE)
+    assert re.search(
+        r"^a +finished +30 / 30 +\d\.\d+ +\d\.\d+ +\d\.\d{3} +\d+\u00a0s +[\d.]+\u00a0[kM]B$", table, re.MULTILINE
+    )
     assert main(["runs", root, "--compare", "a", "--compare", "b"]) == DONE
     assert re.search(r"training.learning_rate +0.01 +0.001", capsys.readouterr().out)
     assert main(["runs", root, "--rename", "a", "été 1"]) == DONE

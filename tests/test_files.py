@@ -68,7 +68,7 @@ def test_the_systems_refusals_are_explained(tmp_path: Path, number: int, said: s
 
 
 def test_too_little_room_is_said_with_figures(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"1,000,000\.0 GB are needed"):
+    with pytest.raises(StorageError, match=r"1,000,000\.0\u00a0GB are needed"):
         files.require_space(tmp_path, 10**15)
 
 

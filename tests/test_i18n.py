@@ -54,12 +54,16 @@ def test_the_systems_language_is_spoken_or_english(name: str, code: str, monkeyp
 def test_numbers_sizes_and_times_are_written_for_people() -> None:
     assert [i18n.number(12400.5, 1), i18n.short_number(142_000), i18n.short_number(8_400_000)] == [
         "12,400.5",
-        "142 k",
-        "8.4 M",
+        "142\u00a0k",
+        "8.4\u00a0M",
     ]
-    assert [i18n.size(1_100_000), i18n.size(312)] == ["1.1 MB", "312 B"]
-    assert [i18n.duration(s) for s in (42, 200, 3840)] == ["42 s", "3 min 20 s", "1 h 04 min"]
-    assert [i18n.energy(j) for j in (180, 155_000, 4_320_000)] == ["0.1 Wh", "43.1 Wh", "1.2 kWh"]
+    assert [i18n.size(1_100_000), i18n.size(312)] == ["1.1\u00a0MB", "312\u00a0B"]
+    assert [i18n.duration(s) for s in (42, 200, 3840)] == [
+        "42\u00a0s",
+        "3\u00a0min\u00a020\u00a0s",
+        "1\u00a0h\u00a004\u00a0min",
+    ]
+    assert [i18n.energy(j) for j in (180, 155_000, 4_320_000)] == ["0.1\u00a0Wh", "43.1\u00a0Wh", "1.2\u00a0kWh"]
     i18n.activate("fr")
     assert [i18n.number(12400.5, 1), i18n.size(1_100_000)] == ["12\u202f400,5", "1,1\u00a0Mo"]
     assert [i18n.short_number(142_000), i18n.duration(200)] == ["142\u00a0k", "3\u00a0min\u00a020\u00a0s"]

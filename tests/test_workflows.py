@@ -94,6 +94,17 @@ def test_the_cost_counts_the_tokenizer_that_is_there_and_the_widest_numbers(proj
     assert projects.model_cost(project, settings).vocab_size == 5000
 
 
+def test_the_built_in_stories_have_a_title_and_files_of_that_name_keep_theirs(tmp_path: Path) -> None:
+    project, job = projects.new_project(tmp_path / "p", "nano"), Job()
+    (tmp_path / "stories-fr.txt").write_text("Il était une fois un texte à moi.", encoding="utf-8")
+    built_in, own = (
+        sources.add_stories(project, "en", 5, job),
+        sources.add_files(project, tmp_path / "stories-fr.txt", job),
+    )
+    assert (built_in.name, own.name) == ("stories-en", "stories-fr")
+    assert sources.titles([built_in, own]) == {"stories-en": "Built-in stories (English)", "stories-fr": "stories-fr"}
+
+
 def test_tokens_of_another_tokenizer_are_refused(project: Project) -> None:
     train_tokenizer(project, Job(), 300)
     assert projects.steps(project).tokens is State.OUT_OF_DATE

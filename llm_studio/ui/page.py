@@ -23,7 +23,8 @@ Cards and other widgets of a page know neither the context nor a controller: the
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton, QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.theme import GAP, PAGE_MARGIN, set_role
@@ -41,6 +42,8 @@ class Page(QWidget):
 
     def __init__(self, title: str, subtitle: str, parent: QWidget) -> None:
         super().__init__(parent)
+        self.first: tuple[QWidget, ...] = ()
+        """Where the focus goes when the page is first shown: to the first of these that can take it."""
         self.context = PageContext(self)
         set_role(self, "page")
         self.title = QLabel(title, self)
@@ -73,6 +76,19 @@ class Page(QWidget):
     def overview(self) -> "Overview | None":
         """The open project's last overview."""
         return self.context.overview
+
+    def take_focus(self, last: QWidget | None) -> None:
+        """The page is on the screen: back to the control `last` used, else to the first useful one.
+
+        Never to a button: Space or Enter would start something that the user has not looked at.
+        """
+        inputs = (w for w in self.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus
+                  and not isinstance(w, QAbstractButton))  # fmt: skip
+        for widget in (*((last,) if last is not None else ()), *self.first, *inputs):
+            if widget is not self and widget.isVisibleTo(self) and widget.isEnabled():
+                widget.setFocus()
+                return
+        self.setFocus()
 
     # No @Slot on these: PySide6 6.11 still calls an overridden slot of a base class after the object was deleted
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.task_listeners import TaskListeners
 from llm_studio.ui.tasks import Task
 
@@ -56,6 +57,8 @@ class PageContext(QObject):
         self.project: Project | None = None
         self.overview: Overview | None = None
         """The project's last overview; None until the first one of a project is known."""
+        self.preferences = Preferences()
+        """The user's choices: those of the window as soon as the page is in it."""
         self.listeners = TaskListeners()
         self.listen = self.listeners.listen
 

@@ -28,6 +28,8 @@ class Preferences:
     """Processor cores that a training run leaves to the window and other programs."""
     keep_awake: bool = True
     tab: str = "data"
+    more_settings: bool = False
+    """Whether the form of the tab Model shows all settings."""
 
     @staticmethod
     def load() -> "Preferences":

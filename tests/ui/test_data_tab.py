@@ -53,6 +53,9 @@ def drop(driver: Driver, page: QWidget, paths: list[Path]) -> None:
     confirm(driver)
 
 
+STORIES = "Built-in stories (English)"
+
+
 def confirm(driver: Driver) -> None:
     """Press "Add" where a look at the files comes first."""
     driver.settle()
@@ -84,7 +87,7 @@ def test_an_empty_project_says_what_to_do_and_one_click_does_it(fresh: Driver) -
     page.cards.language.setCurrentIndex(page.cards.language.findData("fr"))
     fresh.click(page.cards.add)
     fresh.settle()
-    assert names(page) == ["stories-fr"]
+    assert names(page) == ["Built-in stories (French)"]
     assert cell(page, 0, 1) == "40"
     assert cell(page, 0, 4) == "Ready"
     assert page.preview.text.toPlainText()
@@ -223,19 +226,19 @@ def test_a_guessed_encoding_is_reported_in_the_row(fresh: Driver, tmp_path: Path
 def test_a_removed_source_comes_back_by_undo(opened: Driver, tmp_path: Path) -> None:
     page = opened.page("data")
     drop(opened, page, files(tmp_path, mine="My own text."))
-    assert names(page) == ["mine", "stories-en"]
+    assert names(page) == ["mine", STORIES]
     page.sources.table.setFocus()
     opened.qtbot.keyClick(page.sources.table, Qt.Key.Key_Delete)
     opened.settle()
-    assert names(page) == ["stories-en"]
+    assert names(page) == [STORIES]
     assert "“mine” removed." in toast(opened)
     opened.click("Undo")
     opened.settle()
-    assert names(page) == ["mine", "stories-en"]
+    assert names(page) == ["mine", STORIES]
     assert page.preview.text.toPlainText() == "My own text."
     opened.click(page.sources.remove)
     opened.settle()
-    assert names(page) == ["stories-en"]
+    assert names(page) == [STORIES]
     assert not opened.summary
 
 
@@ -375,7 +378,7 @@ def test_another_project_leaves_nothing_of_the_one_before(opened: Driver, tmp_pa
     other = projects.new_project(tmp_path / "other", "nano", "fr")
     sources.add_stories(other, "fr", 20, Job())
     opened.open(other)
-    assert names(page) == ["stories-fr"]
+    assert names(page) == ["Built-in stories (French)"]
     assert page.preview.words.text() == ""
     assert page.cards.language.currentData() == "fr"
     assert "20" in page.preview.of.text()

@@ -13,6 +13,7 @@ from llm_studio.config.presets import load_preset, preset_names
 from llm_studio.gpu.why import why_no_gpu
 from llm_studio.model.cost import count_parameters
 from llm_studio.project import Project
+from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tabs.model.blocks import INNER, blocks
 from llm_studio.ui.tabs.model.fields import WholeNumber
 from llm_studio.ui.widgets.architecture import Architecture
@@ -119,6 +120,35 @@ def test_a_wrong_setting_among_the_folded_ones_unfolds_them(opened: Driver) -> N
     assert field.isVisible() and "less than 1" in field.message.text()
 
 
+def test_simple_settings_come_first_and_the_fold_is_remembered(opened: Driver) -> None:
+    form = opened.page("model").form
+
+    def shown() -> list[str]:
+        return [path for path, field in form.fields.items() if field.isVisible()]
+
+    simple = ["model.d_model", "model.n_layers", "model.max_seq_len", "training.minutes", "training.max_steps"]
+    assert shown() == simple
+    opened.click("More settings ▾", form)
+    assert len(shown()) == len(form.fields) and Preferences.load().more_settings
+    opened.window.choose_language("fr")  # makes the page again
+    opened.settle()
+    form = opened.page("model").form
+    assert len(shown()) == len(form.fields)
+    opened.click("Plus de réglages ▴", form)
+    assert shown() == simple and not Preferences.load().more_settings
+
+
+def test_a_setting_that_advice_changes_is_shown(opened: Driver) -> None:
+    form = opened.page("model").form
+    warm_up = form.fields["training.warmup_steps"]
+    write(opened, "training.warmup_steps", "30")
+    opened.settle()
+    assert not warm_up.isVisible()
+    opened.click("Warm up for 3 steps")
+    opened.qtbot.waitUntil(lambda: not warm_up.visibleRegion().isEmpty(), timeout=5000)
+    assert not Preferences.load().more_settings  # the user has not asked for them
+
+
 def test_nothing_is_requested_when_an_overview_comes(opened: Driver) -> None:
     page = opened.page("model")
     requested: list[object] = []
@@ -188,7 +218,7 @@ def test_a_preset_is_applied_and_taken_back(opened: Driver) -> None:
     before = opened.session.project.config_file.read_text(encoding="utf-8")  # type: ignore[union-attr]
     assert page.presets.current() == ""
     mini = next(text for text in (b.text() for b in page.presets._buttons.values()) if text.startswith("Mini"))
-    assert mini == "Mini 6 M"
+    assert mini == "Mini 6\u00a0M"
     opened.click(mini)
     opened.settle()
     assert settings(opened).model == load_preset("mini").model

@@ -1,14 +1,18 @@
 """What stops a job: Esc only what is short and on the screen; a run that *Stop* has ended can be resumed."""
 
+from dataclasses import replace
+
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui import tabs
 from llm_studio.ui.tasks import TRAINING, BackgroundJob
 from llm_studio.ui.window.start_page import START
 from llm_studio.workflows import projects
 from llm_studio.workflows.training import runs
+from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
 from tests.ui.test_closing import until_stopped
 
@@ -44,6 +48,24 @@ def test_esc_stops_a_run_on_no_tab_and_stop_offers_to_resume_it(opened: Driver, 
     opened.running(TRAINING)
     opened.qtbot.waitUntil(lambda: opened.page("training").curves.current.last_step > run.step, timeout=LONG)
     assert [made.name for made in runs.listed(project)] == [run.name]
+
+
+def test_the_time_left_never_says_that_a_stopped_run_is_running(opened: Driver, project: Project) -> None:
+    train(project, Job(), changes={"training.max_steps": 4})
+    page = opened.page("training")
+    opened.session.refresh()
+    opened.settle()
+    note = page.view.figures._left._note
+
+    def settled(state: str, stale: bool) -> None:
+        """An overview in which the run has that state, older than the end of a run or not."""
+        here = replace(page.overview, runs=(replace(page.overview.runs[0], state=state),))
+        page.view.show_state(here, False, here.runs[0].name, stale)
+        opened.qtbot.waitUntil(lambda: not page.view.drawing.isActive(), timeout=LONG)
+
+    for state, stale, text in (("running", False, "running"), ("running", True, ""), ("stopped", False, "stopped")):
+        settled(state, stale)  # "running" beside no time: by another program, say
+        assert note.text() == text
 
 
 def test_the_status_bar_knows_the_run_after_a_change_of_language(opened: Driver, project: Project) -> None:

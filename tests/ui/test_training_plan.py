@@ -55,7 +55,7 @@ def test_what_a_training_will_take_is_reported_and_it_can_be_made_to_fit(
     opened: Driver, page: TrainingPage, project: Project
 ) -> None:
     opened.settle()
-    assert shown(page, "7.68 k tokens") or shown(page, "7.7 k tokens")
+    assert shown(page, "7.68\u00a0k tokens") or shown(page, "7.7\u00a0k tokens")
     opened.click("Measure", page.plan)
     assert shown(page, "Measuring a few steps")
     opened.settle()

@@ -298,7 +298,7 @@ def test_the_crosshair_follows_the_keys_and_zoom_can_be_undone(
     opened.qtbot.keyClick(plot, Qt.Key.Key_Home)
     assert "step 1," in plot.accessibleDescription()
     opened.qtbot.keyClick(plot, Qt.Key.Key_End)
-    assert "step 30, 7.7 k tokens" in plot.accessibleDescription()
+    assert "step 30, 7.7\u00a0k tokens" in plot.accessibleDescription()
     assert "validation" in plot.accessibleDescription()
     whole = plot.getViewBox().viewRange()
     opened.qtbot.keyClick(plot, Qt.Key.Key_Plus)

@@ -237,10 +237,10 @@ def test_a_format_in_the_table_can_be_chosen_with_its_options(
     assert page.file.formats.isVisible() and page.primary.text() == "Export as zip…"
     page.file.formats.setCurrentIndex(1)
     assert page.primary.text() == "Export as Toy…" and "with_training" not in page.file.panel.switches
-    assert page.file.panel.files._values["total"].text() == "about 100 B"
+    assert page.file.panel.files._values["total"].text() == "about 100\u00a0B"
     page.file.panel.choices["case"].setCurrentIndex(1)
     driver.click(page.file.panel.switches["loud"])
-    assert page.file.panel.files._values["total"].text() == "about 1.0 kB"
+    assert page.file.panel.files._values["total"].text() == "about 1.0\u00a0kB"
     driver.click(page.primary)
     dialog = driver.dialog(QFileDialog)
     dialog.setDirectory(str(tmp_path))

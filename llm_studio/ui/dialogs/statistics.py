@@ -1,6 +1,6 @@
 """What the texts are made of, and the part of each source in the training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
@@ -25,8 +25,10 @@ class StatisticsDialog(QDialog):
 
     stop_requested = Signal()
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, titles: Mapping[str, str] | None = None) -> None:
+        """`titles`: what sources are called for people, by name."""
         super().__init__(parent)
+        self._titles = titles or {}
         self.setWindowTitle(_("Statistics"))
         self.resize(860, 620)
         self._found: Statistics | None = None
@@ -36,6 +38,8 @@ class StatisticsDialog(QDialog):
         self.which = QComboBox(self)
         self.which.setAccessibleName(_("Source"))
         self.which.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.which.addItem(_("counting…"))
+        self.which.setEnabled(False)
         self.which.currentIndexChanged.connect(self._show)
         self.bar = QProgressBar(self)
         self.bar.setTextVisible(False)
@@ -71,7 +75,7 @@ class StatisticsDialog(QDialog):
         }.items():  # fmt: skip
             self.figures.add(key, name)
         self.histogram = Histogram(card, _("Length of the documents"))
-        self.lengths = label("", card, "caption", wrap=True)
+        self.lengths = label(_("counting…"), card, "caption", wrap=True)
         card.content.addWidget(self.figures)
         card.content.addWidget(self.histogram)
         card.content.addWidget(self.lengths)
@@ -98,21 +102,25 @@ class StatisticsDialog(QDialog):
         self.state.hide()
         self.which.blockSignals(True)
         self.which.clear()
+        self.which.setEnabled(True)
         self.which.addItem(_("all sources"), "")
         for name in found.sources if len(found.sources) > 1 else ():
-            self.which.addItem(name, name)
+            self.which.addItem(self._titles.get(name, name), name)
         self.which.blockSignals(False)
         self._show()
 
     def show_problem(self, text: str) -> None:
         """They can't be counted."""
         self.bar.hide()
+        self.which.setItemText(0, "–")
+        self.lengths.setText("")
         self.state.setText(text)
 
     def show_shares(self, shares: "Sequence[Share]") -> None:
         """The mixture."""
         self.mixture.rows.show_rows([
-            (share.source, number(share.weight, 0 if share.weight == int(share.weight) else 2),
+            (self._titles.get(share.source, share.source),
+             number(share.weight, 0 if share.weight == int(share.weight) else 2),
              "–" if share.tokens is None else ("" if share.exact else "≈ ") + short_number(share.tokens),
              number(100 * share.share, 1) + _(" %"), "–" if share.passes is None else number(share.passes, 1))
             for share in shares

@@ -133,8 +133,9 @@ class Card(QFrame):
 class FigureCard(Card):
     """A card with one big figure: what it is, the figure, and a line of explanation."""
 
-    def __init__(self, parent: QWidget, name: str) -> None:
+    def __init__(self, parent: QWidget, name: str, tip: str = "") -> None:
         super().__init__(parent)
+        self.setToolTip(tip)
         self.content.setSpacing(1)
         self.content.setContentsMargins(14, 10, 14, 10)
         self._name = label(name, self, "caption")

@@ -54,7 +54,7 @@ def _figure(value: float, spacing: float) -> str:
     """A value beside an axis, as exact as the distance between two of them asks for."""
     if spacing >= 100 and abs(value) >= 1000:
         digits = 0 if spacing % 1000 == 0 else 1
-        return f"{number(value / 1000, digits)} k" if abs(value) < 999_500 else short_number(value)
+        return f"{number(value / 1000, digits)}\u00a0k" if abs(value) < 999_500 else short_number(value)
     if value and spacing < 1e-3:
         return f"{value:.2g}"
     return number(value, min(4, max(0, math.ceil(-math.log10(spacing) - 1e-9))))

@@ -4,6 +4,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QWidget
 
 from llm_studio.i18n import _
+from llm_studio.ui.page import Page
 from llm_studio.ui.widgets.basics import EmptyState
 
 _LOADING = "loading"
@@ -33,8 +34,15 @@ class PageStack(QStackedWidget):
         self.addWidget(area)
 
     def show_page(self, name: str) -> None:
-        """Show a page."""
-        self.setCurrentWidget(self._areas[name])
+        """Show a page, with the focus in it if it wasn't on the screen."""
+        area = self._areas[name]
+        if area is self.currentWidget():
+            return
+        page = area.widget()
+        last = page.focusWidget() if page is not None else None  # before Qt chooses one
+        self.setCurrentWidget(area)
+        if isinstance(page, Page):
+            page.take_focus(last)
 
     def show_loading(self) -> None:
         """Nothing is known of the project yet: a page would say that it is empty."""

@@ -132,6 +132,7 @@ class Shell(QWidget):
         self.pages[tab.name] = page
         self.stack.place(tab.name, page)
         session = self._session
+        page.context.preferences = self._preferences
         _connect_page(page, self, session)
         page.open_project(session.project)
         if session.overview:

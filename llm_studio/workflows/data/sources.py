@@ -1,7 +1,7 @@
 """The sources of a project: adding built-in stories, files and folders, and removing them."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,21 @@ if TYPE_CHECKING:
 
 STORIES = "stories"
 DEFAULT_STORIES = 20_000
+_STORIES_TITLES = {"en": N_("Built-in stories (English)"), "fr": N_("Built-in stories (French)")}
 BYTES = N_("bytes")
 """The unit of a Progress that counts bytes."""
+
+
+def title_of(source: "Source") -> str:
+    """What a source is called for people; its name is that of its file."""
+    built_in = source.origin == source.name  # that of a file is its path, that of a dataset begins with its site
+    language = source.name.removeprefix(f"{STORIES}-") if built_in else ""
+    return _(_STORIES_TITLES[language]) if language in _STORIES_TITLES else source.name
+
+
+def titles(sources: "Iterable[Source]") -> dict[str, str]:
+    """What sources are called for people, by name."""
+    return {source.name: title_of(source) for source in sources}
 
 
 def add_stories(project: Project, language: str, count: int, job: Job, seed: int = 0) -> "Source":

@@ -11,7 +11,7 @@ from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
 from llm_studio.ui.tasks import BackgroundJob
 from llm_studio.workflows.data import download
-from llm_studio.workflows.data.sources import DEFAULT_STORIES
+from llm_studio.workflows.data.sources import DEFAULT_STORIES, title_of
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Source
@@ -79,8 +79,8 @@ def _summary(sources: "list[Source]") -> str:
     documents = number(first.documents)
     if download.is_incomplete(first):
         text = _("Stopped. “{name}” has {n} documents so far; they can be used, and the download can be resumed.")
-        return text.format(name=first.name, n=documents)
+        return text.format(name=title_of(first), n=documents)
     if len(sources) > 1:
         return ngettext("{n} source added.", "{n} sources added.", len(sources)).format(n=number(len(sources)))
     counted = ngettext("{n} document", "{n} documents", first.documents).format(n=documents)
-    return _("“{name}” added: {documents}.").format(name=first.name, documents=counted)
+    return _("“{name}” added: {documents}.").format(name=title_of(first), documents=counted)

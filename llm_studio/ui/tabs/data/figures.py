@@ -174,9 +174,11 @@ class Figures(Controller):
         if project is None:
             return
         from llm_studio.ui.dialogs.statistics import StatisticsDialog
-        from llm_studio.workflows.data import statistics
+        from llm_studio.workflows.data import sources, statistics
 
-        self._statistics = dialog = StatisticsDialog(self._page)
+        self._statistics = dialog = StatisticsDialog(
+            self._page, sources.titles(self.overview.sources if self.overview else ())
+        )
         dialog.finished.connect(self._statistics_closed)
         dialog.open()
         self.context.request(Query(_SHARES, lambda job: statistics.shares(project), page_shows_errors=True))

@@ -27,7 +27,7 @@ from llm_studio.ui.tabs.data.table import SourcesTable
 from llm_studio.ui.tasks import SETTINGS
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
-from llm_studio.workflows.data.sources import DEFAULT_STORIES
+from llm_studio.workflows.data.sources import DEFAULT_STORIES, title_of
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Source
@@ -55,6 +55,7 @@ class DataPage(Page):
         self.preview = DocumentPreview(self)
         self.cleaning = CleaningCard(self)
         self.statistics = button(_("Statistics…"), self, self._on_statistics, "small")
+        self.first = (self.sources.table, self.cards.language)
         self._lay_out()
         self.drop_zone = DropZone(self)
         self.adding = AddingController(self.context)
@@ -223,7 +224,7 @@ class DataPage(Page):
 
         source = self._source(name)
         if source is not None:
-            NotesDialog(_("“{name}”: warnings while reading").format(name=name), source.notes, self).open()
+            NotesDialog(_("“{name}”: warnings while reading").format(name=title_of(source)), source.notes, self).open()
 
     @Slot()
     def _on_prepare(self) -> None:

@@ -41,18 +41,21 @@ class RemovalController(Controller):
 
         from llm_studio.workflows.data import sources
 
-        def work(job: Job) -> "tuple[Project, str]":
+        known = self.context.overview.sources if self.context.overview else ()
+        title = sources.titles(known).get(name, name)
+
+        def work(job: Job) -> "tuple[Project, str, str]":
             del job
             sources.remove_source(project, name, undoable=True)
-            return project, name
+            return project, name, title
 
         self._busy = True
         self.context.request(Write(REMOVE, work, changes_project=True))
 
-    def _on_removed(self, result: "tuple[Project, str]") -> None:
+    def _on_removed(self, result: "tuple[Project, str, str]") -> None:
         from llm_studio.workflows.data import sources
 
-        project, name = result
+        project, name, title = result
 
         def work(job: Job) -> str:
             del job
@@ -60,7 +63,7 @@ class RemovalController(Controller):
             return name
 
         undo = Write(RESTORE, work, changes_project=True)
-        self.context.toast_requested.emit(Toast(_("“{name}” removed.").format(name=name), undo))
+        self.context.toast_requested.emit(Toast(_("“{name}” removed.").format(name=title), undo))
 
     def _on_ended(self) -> None:
         self._busy = False

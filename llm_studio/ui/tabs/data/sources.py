@@ -2,7 +2,17 @@
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QLineEdit, QMenu, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QComboBox,
+    QHBoxLayout,
+    QLayout,
+    QLineEdit,
+    QMenu,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from llm_studio.i18n import LANGUAGE_NAMES, _
 from llm_studio.ui.theme import GAP
@@ -59,25 +69,18 @@ class SourceCards(QWidget):
         self.language.setAccessibleName(_("Language of the stories"))
         for code, name in LANGUAGE_NAMES.items():
             self.language.addItem(name, code)
-        self.count = QSpinBox(card)
-        self.count.setRange(1, _MOST_STORIES)
-        self.count.setSingleStep(1000)
-        self.count.setGroupSeparatorShown(True)
-        self.count.setValue(DEFAULT_STORIES)
-        self.count.setAccessibleName(_("Number of stories"))
-        self.count.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.count.setToolTip(_("Number of stories"))
+        self.count = _count(card, DEFAULT_STORIES, _("Number of stories"), _MOST_STORIES)
         self.add = button(_("Add"), card, self._on_add, "small")
         self.add.setAccessibleName(_("Add the built-in stories"))
-        self.count.setMinimumWidth(60)
-        card.content.addLayout(self._side_by_side(self.language, self.count))
+        card.content.addLayout(self._side_by_side(self.language, _counted(card, self.count, _("Stories"))))
         card.content.addLayout(row(self.add, None))
         return card
 
-    def _side_by_side(self, language: QComboBox, count: QSpinBox) -> QHBoxLayout:
+    def _side_by_side(self, language: QComboBox, count: QLayout) -> QHBoxLayout:
         """Both in a row, or one below the other where the window is too narrow for the language's name."""
         language.setMinimumWidth(60)
         made = row(language, count, spacing=6)
+        made.setAlignment(language, Qt.AlignmentFlag.AlignBottom)
         made.setStretch(0, 1)
         made.setStretch(1, 1)
         self._choices.append(made)
@@ -95,7 +98,7 @@ class SourceCards(QWidget):
         self.tales = _count(card, _FIRST_TALES, _("Number of stories"))
         self.get_tales = button(_("Download"), card, self._on_tales, "small")
         self.get_tales.setAccessibleName(_("Download TinyStories"))
-        card.content.addWidget(self.tales)
+        card.content.addLayout(_counted(card, self.tales, _("Stories")))
         card.content.addLayout(row(self.get_tales, None))
         return card
 
@@ -108,7 +111,7 @@ class SourceCards(QWidget):
         self.articles = _count(card, _FIRST_ARTICLES, _("Number of articles"))
         self.get_articles = button(_("Download"), card, self._on_articles, "small")
         self.get_articles.setAccessibleName(_("Download Wikipedia articles"))
-        card.content.addLayout(self._side_by_side(self.wiki, self.articles))
+        card.content.addLayout(self._side_by_side(self.wiki, _counted(card, self.articles, _("Articles"))))
         card.content.addLayout(row(self.get_articles, None))
         return card
 
@@ -163,9 +166,9 @@ class SourceCards(QWidget):
         self.options.setVisible(self.more.isChecked())
 
 
-def _count(card: SourceCard, first: int, name: str) -> QSpinBox:
+def _count(card: SourceCard, first: int, name: str, most: int = 10_000_000) -> QSpinBox:
     made = QSpinBox(card)
-    made.setRange(1, 10_000_000)
+    made.setRange(1, most)
     made.setSingleStep(1000)
     made.setGroupSeparatorShown(True)
     made.setValue(first)
@@ -173,6 +176,17 @@ def _count(card: SourceCard, first: int, name: str) -> QSpinBox:
     made.setToolTip(name)
     made.setAlignment(Qt.AlignmentFlag.AlignRight)
     made.setMinimumWidth(60)
+    return made
+
+
+def _counted(card: SourceCard, count: QSpinBox, noun: str) -> QVBoxLayout:
+    """A number below what it counts."""
+    made = QVBoxLayout()
+    made.setSpacing(1)
+    name = label(noun, card, "caption")
+    name.setBuddy(count)
+    made.addWidget(name)
+    made.addWidget(count)
     return made
 
 

@@ -14,7 +14,7 @@ from llm_studio.ui.tabs.data.adding_row import AddingRow
 from llm_studio.ui.tabs.data.weighing import SourceWeight
 from llm_studio.ui.widgets.basics import EmptyState, button
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows.data.sources import BYTES
+from llm_studio.workflows.data.sources import BYTES, title_of
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.download import Unfinished
@@ -273,7 +273,8 @@ class SourcesTable(QWidget):
 
 
 def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> "list[Cell | str]":
-    name = Cell(_short(source.name), tip=f"{source.name}\n{source.origin}")
+    title = title_of(source)
+    name = Cell(_short(title), tip=f"{title}\n{source.origin}")
     share = 100 * share_of_all
     state = Cell(_("Ready · conversations") if source.conversations else _("Ready"), "ok")
     if left is not None and left.state != "capped":

@@ -38,6 +38,7 @@ class ExportPage(Page):
         self.file = ContentCard(self._content, export.FORMATS.values())
         self.progress = ProgressCard(self._content)
         self.result = ResultCard(self._content)
+        self.first = (self.checkpoints.table,)
         self._lay_out()
         self._connect()
         self._show_nothing()

@@ -53,6 +53,7 @@ class GenerationPage(Page):
         content.setLayout(row(self.talk, self.sampling, spacing=GAP))
         self._stack.addWidget(self.empty)
         self._stack.addWidget(content)
+        self.first = (self.talk.box,)
         self.body.addWidget(self._stack, 1)
         self._next_timer = QTimer(self, interval=_PAUSE, singleShot=True)
         self._next_timer.timeout.connect(self._request_next)

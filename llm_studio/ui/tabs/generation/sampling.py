@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QLineEdit, QMenu, QScrollArea, QToolButton
 from llm_studio.config import GenerationSettings
 from llm_studio.config.controls import Slider
 from llm_studio.i18n import N_, _, ngettext, number
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import icon_button, label, row
 from llm_studio.ui.widgets.candidates import CandidateBars
@@ -29,7 +30,7 @@ _TAIL = 40
 """Characters of the text that are shown before the token in question."""
 
 
-def _slider(parent: QWidget, info: FieldInfo, shown: Slider) -> SliderRow:
+def _slider(parent: QWidget, name: str, info: FieldInfo, shown: Slider) -> SliderRow:
     """The slider of a declared setting; what can be typed is limited by the declaration."""
     limits = {key: getattr(found, key) for found in info.metadata for key in ("ge", "gt", "le") if hasattr(found, key)}
     whole = info.annotation is int
@@ -38,7 +39,7 @@ def _slider(parent: QWidget, info: FieldInfo, shown: Slider) -> SliderRow:
     return SliderRow(
         parent, _(str(info.title)), shown.low, shown.high, least=smallest, most=limits.get("le", _LARGEST),
         decimals=0 if whole else 2, step=max(1, shown.step) if whole else shown.step, curve=shown.curve,
-        tip=help_text[:1].upper() + help_text[1:], zero=_(shown.zero) if shown.zero else "",
+        tip=tip(name) or help_text[:1].upper() + help_text[1:], zero=_(shown.zero) if shown.zero else "",
     )  # fmt: skip
 
 
@@ -125,7 +126,7 @@ class SamplingPanel(QFrame):
         for name, info in GenerationSettings.model_fields.items():
             shown = next((found for found in info.metadata if isinstance(found, Slider)), None)
             if shown is not None:
-                made[name] = _slider(self, info, shown)
+                made[name] = _slider(self, name, info, shown)
                 made[name].setObjectName(name)
                 made[name].changed.connect(self._on_row)
         return made

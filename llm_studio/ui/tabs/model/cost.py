@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.config import Settings
 from llm_studio.i18n import _, duration, number, short_number, size, time_limit
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, line, row
 from llm_studio.ui.widgets.column import Column
@@ -32,7 +33,7 @@ class CostCard(Card):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Estimated cost"))
         self.values = KeyValues(self)
-        self.values.add("parameters", _("Parameters"))
+        self.values.add("parameters", _("Parameters"), tip("parameters"))
         self.values.add("memory", _("Training memory"), _("At the peak, in addition to the program itself"))
         self.values.add("compute", _("Compute per token"), _("Forward and backward passes, in training"))
         self.values.add("time", _("Time"))
@@ -61,9 +62,11 @@ class CostCard(Card):
         fits = memory is None or cost.training_bytes <= memory
         summary = needed
         if memory is not None:
-            figure, _space, unit = needed.partition(" ")
+            figure, _space, unit = needed.partition("\u00a0")
             free = size(memory, short=True)
-            summary = _("{needed} of {free}").format(needed=figure if free.endswith(f" {unit}") else needed, free=free)
+            summary = _("{needed} of {free}").format(
+                needed=figure if free.endswith(f"\u00a0{unit}") else needed, free=free
+            )
         show("memory", summary, "value" if fits else "bad")
         show("compute", f"{short_number(cost.flops_per_token)}FLOP")
         show("file", size(_EXPORTED_BYTES * cost.parts.total))

@@ -23,6 +23,7 @@ from llm_studio import i18n
 from llm_studio.config.controls import Choices, Step
 from llm_studio.config.yaml_file import scalar
 from llm_studio.i18n import _, number
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import label
 from llm_studio.ui.widgets.decimal_box import with_its_point
@@ -282,7 +283,8 @@ class SettingField(QWidget):
         self.title.setBuddy(self.editor)
         self.editor.setAccessibleName(human)
         self.editor.setAccessibleDescription(self._help)
-        self.editor.setToolTip(self._help)
+        self.setToolTip(tip(name))
+        self.editor.setToolTip(tip(name) or self._help)
         self.editor.typed.connect(self._on_typed)
         self.editor.finished.connect(self._on_finished)
         words = QVBoxLayout()

@@ -1,6 +1,6 @@
 """The settings of the model and of its training as a form, made from their declaration."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -9,7 +9,7 @@ from llm_studio.config import SECTIONS, Settings
 from llm_studio.errors import ConfigError
 from llm_studio.i18n import _, number
 from llm_studio.ui.tabs.model.fields import SettingField
-from llm_studio.ui.tabs.model.labels import HEADINGS, MAIN
+from llm_studio.ui.tabs.model.labels import HEADINGS, NEXT, SIMPLE
 from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.column import Column
 
@@ -17,41 +17,40 @@ _PAUSE = 700
 """Milliseconds without a key after which what stands in a field is taken."""
 
 
-class _Folded(QWidget):
+class _MoreSettings(QWidget):
     """Settings that few people change, behind a button."""
 
-    def __init__(self, parent: QWidget, section: str) -> None:
+    toggled = Signal(bool)
+    """The user shows or hides them."""
+
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._button = button("", self, self._toggle, "link")
-        self._inside = QWidget(self)
-        self._inside.hide()
-        self.fields = QVBoxLayout(self._inside)
-        self.fields.setContentsMargins(0, 4, 0, 0)
-        self.fields.setSpacing(10)
+        self.inside = QWidget(self)
+        self.inside.hide()
+        self.content = QVBoxLayout(self.inside)
+        self.content.setContentsMargins(0, 4, 0, 0)
+        self.content.setSpacing(10)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addLayout(row(self._button, None))
-        whole.addWidget(self._inside)
-        self._button.setAccessibleDescription(_(HEADINGS[section]))
-        self._name()
-
-    def _name(self) -> None:
-        name = _("Advanced")
-        self._button.setText(f"{name} {'▴' if self.is_open() else '▾'}")
+        whole.addWidget(self.inside)
+        self.set_open(False)
 
     def is_open(self) -> bool:
         """Whether its settings are shown."""
-        return not self._inside.isHidden()
+        return not self.inside.isHidden()
 
-    def open(self) -> None:
-        """Show its settings."""
-        self._inside.show()
-        self._name()
+    def set_open(self, is_open: bool) -> None:
+        """Show or hide its settings."""
+        self.inside.setVisible(is_open)
+        name = _("More settings")
+        self._button.setText(f"{name} {'▴' if is_open else '▾'}")
 
     def _toggle(self) -> None:
-        self._inside.setVisible(not self.is_open())
-        self._name()
+        self.set_open(not self.is_open())
+        self.toggled.emit(self.is_open())
 
 
 class SettingsForm(Column):
@@ -63,37 +62,42 @@ class SettingsForm(Column):
     """By dotted name: what the user has changed, when it can be used."""
     marked = Signal()
     """Fields were marked as wrong, or as right again."""
+    unfolded = Signal(bool)
+    """The user shows or hides the settings that few people change."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, 10)
         self.fields: dict[str, SettingField] = {}
-        self._folded: dict[str, _Folded] = {}
         self._settings = Settings()
         self._touched: set[str] = set()
         self._vocab_size = 0
+        self._to_show: SettingField | None = None
         self._timer = QTimer(self, interval=_PAUSE, singleShot=True)
         self._timer.timeout.connect(self.take)
-        for section in MAIN:
-            self._add_section(self.inside, self.content, section)
+        for section in SIMPLE:
+            self._add_section(self.inside, self.content, section, SIMPLE[section])
+        self.content.addWidget(line(self.inside))
+        self.more = _MoreSettings(self.inside)
+        self.more.toggled.connect(self.unfolded)
+        for section in SIMPLE:
+            names = (*NEXT[section], *(name for name in SECTIONS[section].model_fields if name not in NEXT[section]))
+            self._add_section(self.more.inside, self.more.content, section, names)
+        self.content.addWidget(self.more)
         self.content.addStretch(1)
 
-    def _add_section(self, inside: QWidget, column: QVBoxLayout, section: str) -> None:
-        declared = SECTIONS[section].model_fields
-        if self.fields:
+    def _add_section(self, inside: QWidget, column: QVBoxLayout, section: str, names: Iterable[str]) -> None:
+        """A heading, and those of the settings that have no field yet."""
+        if column.count():
             column.addWidget(line(inside))
-            column.addWidget(label(_(HEADINGS[section]), inside, "heading"))
-        folded = _Folded(inside, section)
-        for name in (*MAIN[section], *(name for name in declared if name not in MAIN[section])):
-            made = SettingField(inside, section, name, declared[name])
+        column.addWidget(label(_(HEADINGS[section]), inside, "heading"))
+        for name in names:
+            if f"{section}.{name}" in self.fields:
+                continue
+            made = SettingField(inside, section, name, SECTIONS[section].model_fields[name])
             made.typed.connect(self._on_typed)
             made.finished.connect(self.take)
             self.fields[made.path] = made
-            if name in MAIN[section]:
-                column.addWidget(made)
-            else:
-                folded.fields.addWidget(made)
-                self._folded[made.path] = folded
-        column.addWidget(folded)
+            column.addWidget(made)
 
     # --- What is shown ----------------------------------------------------------------------------------------
 
@@ -106,6 +110,22 @@ class SettingsForm(Column):
                 made.show_value(_value(settings, path))
         self._mark(self._problems(self._edits()) if self._touched else {})
         self._explain(settings)
+
+    def reveal(self, path: str) -> None:
+        """Make sure that a setting can be seen, by its dotted name: it may be among the folded ones."""
+        made = self.fields.get(path)
+        if made is None:
+            return
+        if self.more.isAncestorOf(made):
+            self.more.set_open(True)
+        self._to_show = made
+        QTimer.singleShot(0, self._scroll_to_it)
+
+    @Slot()
+    def _scroll_to_it(self) -> None:
+        """The layout has its place by now."""
+        if self._to_show is not None:
+            self.ensureWidgetVisible(self._to_show)
 
     def forget(self) -> None:
         """Drop what the user has written and what isn't taken."""
@@ -133,8 +153,8 @@ class SettingsForm(Column):
     def _mark(self, wrong: Mapping[str, str]) -> None:
         for path, made in self.fields.items():
             made.mark(wrong.get(path, ""))
-            if path in wrong and path in self._folded:
-                self._folded[path].open()
+            if path in wrong and self.more.isAncestorOf(made):
+                self.more.set_open(True)
         self.marked.emit()
 
     # --- What the user writes ---------------------------------------------------------------------------------

@@ -2,10 +2,16 @@
 
 from llm_studio.i18n import N_
 
-MAIN = {
-    "model": ("d_model", "n_layers", "n_heads", "d_ff", "max_seq_len", "vocab_size", "dropout"),
-    "training": ("max_steps", "batch_size", "learning_rate", "warmup_steps"),
+SIMPLE = {
+    "model": ("d_model", "n_layers", "max_seq_len"),
+    "training": ("minutes", "max_steps"),
 }
-"""By section: the settings that are always shown, in this order; the others are under “Advanced”."""
+"""By section: the settings that are always shown; the others are under “More settings”."""
+
+NEXT = {
+    "model": ("n_heads", "d_ff", "vocab_size", "dropout"),
+    "training": ("batch_size", "learning_rate", "warmup_steps"),
+}
+"""By section: the settings that come first under “More settings”."""
 
 HEADINGS = {"model": N_("The model"), "training": N_("Training")}

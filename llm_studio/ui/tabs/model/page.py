@@ -45,6 +45,7 @@ class ModelPage(Page):
         self.architecture = ArchitectureCard(self)
         self.facts = FactsColumn(self)
         self.train_button = button(_("Train this model →"), self, self._train, "primary")
+        self.first = (self.form.fields["model.d_model"].editor,)
         self._lay_out()
         self._connect()
 
@@ -68,6 +69,7 @@ class ModelPage(Page):
         form.changed.connect(config.change)
         form.changed.connect(self._show_usable)
         form.marked.connect(self._show_usable)
+        form.unfolded.connect(self._remember_fold)
         file.checked.connect(self.plan.preview)
         file.saved_changed.connect(self._show_usable)
         file.save_requested.connect(config.save)
@@ -87,6 +89,7 @@ class ModelPage(Page):
         """Forget the old project."""
         super().open_project(project)
         self.settings.forget()
+        self.form.more.set_open(self.context.preferences.more_settings)
 
     def leave_project(self) -> None:
         """Take what was written."""
@@ -193,8 +196,14 @@ class ModelPage(Page):
             self.form.show_settings(settings)
             self.plan.preview(settings)
             self._show_usable()
+            self.form.reveal(next(iter(piece.changes)))
         elif piece.tab:
             self.context.tab_requested.emit(piece.tab)
+
+    @Slot(bool)
+    def _remember_fold(self, is_open: bool) -> None:
+        self.context.preferences.more_settings = is_open
+        self.context.preferences.save()
 
     @Slot()
     def _read_more(self) -> None:
@@ -208,4 +217,4 @@ class ModelPage(Page):
 def _size_of(settings: Settings) -> str:
     """The size of a preset's model, roundly: 1 M."""
     millions = cost_of(settings, settings.model.vocab_size).parts.total / 1e6
-    return f"{round(millions)} M" if millions >= 1 else short_number(millions * 1e6)
+    return f"{round(millions)}\u00a0M" if millions >= 1 else short_number(millions * 1e6)

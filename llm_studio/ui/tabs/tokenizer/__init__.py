@@ -25,8 +25,9 @@ def _text(overview: "Overview") -> str:
         return _("no tokenizer yet")
     if overview.steps.tokenizer.value == "out of date":
         return _("needs retraining")
-    fact = _("{n} tokens").format(n=number(overview.tokenizer.vocab_size))
-    return fact if overview.tokens else _("{fact} · to prepare").format(fact=fact)
+    if not overview.tokens:
+        return _("texts to prepare")
+    return _("{n} tokens").format(n=number(overview.tokenizer.vocab_size))
 
 
 TAB = Tab(

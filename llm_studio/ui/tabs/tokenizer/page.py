@@ -50,6 +50,7 @@ class TokenizerPage(Page):
         self.body.addWidget(self.job)
         self.body.addWidget(self.no_texts, 1)
         self.body.addWidget(self.columns, 1)
+        self.first = (self.columns.playground.input,)
         self._connect()
         _set_tab_order(self)
         self._update()

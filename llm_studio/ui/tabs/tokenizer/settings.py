@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
 
 from llm_studio.config import SMALLEST_VOCABULARY, SPECIAL_TOKENS
 from llm_studio.i18n import _, number, short_number
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, KeyValues, label, row
 from llm_studio.ui.widgets.size_curve import SizeCurve
@@ -108,7 +109,7 @@ class QualityCard(Card):
         super().__init__(parent, _("Quality on your texts"))
         self.values = KeyValues(self)
         aside = _("Measured on texts that the tokenizer was not trained on.")
-        self.values.add("characters", _("Characters per token"), aside)
+        self.values.add("characters", _("Characters per token"), tip("tokens", note=aside))
         self.values.add("words", _("Tokens per word"), aside)
         self.values.add("used", _("Vocabulary used"), _("Fraction of the tokens that occur in the prepared texts."))
         self.values.add("tokens", _("Tokens of the corpus"), _("Training and validation together, once prepared."))

@@ -4,12 +4,14 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QMenu, QSlider, QWidget
 
 from llm_studio.i18n import _
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.widgets.basics import Segmented, icon_button, label, row
 
 LOSS_KEY, RATE_KEY, NORM_KEY, SPEED_KEY = "loss", "rate", "norm", "speed"
 _GAP = 10
 _SMOOTHING = 33
 """Of the slider's 100: a memory of about ten steps."""
+_TERMS = {LOSS_KEY: "loss", RATE_KEY: "learning_rate", NORM_KEY: "gradient_norm", SPEED_KEY: "tokens_per_second"}
 
 
 def weight_of(tick: int) -> float:
@@ -30,6 +32,8 @@ class CurveControls(QWidget):
         choices = {LOSS_KEY: _("Loss"), RATE_KEY: _("Learning rate"), NORM_KEY: _("Gradient norm"),
                    SPEED_KEY: _("Throughput")}  # fmt: skip
         self.quantity = Segmented(self, choices, _("What the curves show"))
+        for key, term in _TERMS.items():
+            self.quantity.enable(key, True, tip(term))
         self.quantity.chosen.connect(self.changed)
         self.smoothing = QSlider(Qt.Orientation.Horizontal, self)
         self.smoothing.setRange(0, 100)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from llm_studio.i18n import _, bits_per_byte, duration, energy, number, short_number, size
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import FigureCard
 
@@ -26,11 +27,13 @@ class Figures(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._train = FigureCard(self, _("Loss (training)"))
-        self._validation = FigureCard(self, _("Loss (validation)"))
-        self._speed = FigureCard(self, _("Tokens per second"))
-        self._memory = FigureCard(self, _("Memory"))
-        self._left = FigureCard(self, _("Time left"))
+        self._train = FigureCard(self, _("Loss (training)"), tip("loss"))
+        self._validation = FigureCard(
+            self, _("Loss (validation)"), tip("validation_loss", "bits_per_byte", "perplexity")
+        )
+        self._speed = FigureCard(self, _("Tokens per second"), tip("tokens_per_second"))
+        self._memory = FigureCard(self, _("Memory"), tip("memory"))
+        self._left = FigureCard(self, _("Time left"), tip("time_left"))
         self._cards = (self._train, self._validation, self._speed, self._memory, self._left)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -134,14 +137,14 @@ def _step_time(curves: "Curves", speed: float) -> str:
     if len(tokens) < 2 or speed <= 0:
         return ""
     seconds = float(tokens[-1] - tokens[-2]) / speed
-    shown = f"{number(seconds * 1000)} ms" if seconds < 10 else f"{number(seconds, 1)} s"
+    shown = f"{number(seconds * 1000)}\u00a0ms" if seconds < 10 else f"{number(seconds, 1)}\u00a0s"
     return _("{time} per step").format(time=shown)
 
 
 def _about(seconds: float) -> str:
     """A time left, no more exact than it can be."""
     minutes = round(seconds / 60)
-    return duration(seconds) if seconds < 600 or minutes >= 60 else f"{minutes} min"
+    return duration(seconds) if seconds < 600 or minutes >= 60 else f"{minutes}\u00a0min"
 
 
 def _perplexity(loss: float) -> str:

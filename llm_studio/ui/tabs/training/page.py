@@ -46,6 +46,7 @@ class TrainingPage(Page):
         self.body.addWidget(self.offer)
         self.body.addWidget(self.ready)
         self.body.addWidget(self.plan)
+        self.first = (self.view.runs.table, self.view.card.controls.smoothing)
         self.body.addWidget(self.view, 1)
         self._connect_controllers()
         self._connect_parts()
@@ -134,7 +135,7 @@ class TrainingPage(Page):
         if overview is not None:
             blocked = state.blocked(overview) is not None and overview.steps.tokens.value == "to do"
             self.view.runs.show_runs(overview, self.curves.main, live if running else "", busy or blocked)
-        self.view.show_state(overview, running, live)
+        self.view.show_state(overview, running, live, self.run.stale)
 
     @Slot()
     def _show_plan(self) -> None:

@@ -17,11 +17,14 @@ from llm_studio.ui.tabs.training.log import LogPanel
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
 from llm_studio.ui.theme import GAP
+from llm_studio.workflows.training.runs import ACTIVE
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
     from llm_studio.workflows.training.curves import Curves
 
+_WIDEST_SAMPLES = 660
+"""Pixels: longer lines of text are hard to read."""
 _FIGURES_EVERY = 3
 """Drawings of the curves between two updates of the figures."""
 
@@ -39,6 +42,8 @@ class RunView(QWidget):
         self.drawing = DrawingTimer(self, self._draw)
         self._overview: Overview | None = None
         self._live, self._running = "", False
+        self._stale = False
+        """A run has ended here, and the overview doesn't know yet how."""
         self._lay_out()
         self.card.stepped.connect(self._on_stepped)
         self.samples.chosen.connect(self._on_sample)
@@ -47,7 +52,7 @@ class RunView(QWidget):
         self.card.content.addWidget(self.doctor)
         self.card.content.addWidget(self.runs)
         self.samples.setMinimumWidth(236)
-        self.samples.setMaximumWidth(330)
+        self.samples.setMaximumWidth(_WIDEST_SAMPLES)
         middle = QHBoxLayout()
         middle.setSpacing(GAP)
         middle.addWidget(self.card, 8)
@@ -59,9 +64,12 @@ class RunView(QWidget):
         whole.addLayout(middle, 1)
         whole.addWidget(self.log)
 
-    def show_state(self, overview: "Overview | None", running: bool, live: str) -> None:
-        """`running`: a run trains in this window; `live`: its name, as soon as it is known."""
-        self._overview, self._running, self._live = overview, running, live
+    def show_state(self, overview: "Overview | None", running: bool, live: str, stale: bool) -> None:
+        """`running`: a run trains in this window; `live`: its name, as soon as it is known.
+
+        `stale`: the overview is older than the end of a run.
+        """
+        self._overview, self._running, self._live, self._stale = overview, running, live, stale
         self.drawing.wake()
 
     def show_curves(self, curves: "Curves | None") -> None:
@@ -95,7 +103,8 @@ class RunView(QWidget):
         if curves is not None and (count % _FIGURES_EVERY == 0 or not self._running or self.drawing.is_slow):
             runs = self._overview.runs if self._overview else ()
             shown = next((run for run in runs if run.name == curves.run), None)
-            self.figures.show_curves(curves, self.card.running, _(shown.state) if shown else "")
+            known = shown is not None and not (self._stale and shown.state in ACTIVE)
+            self.figures.show_curves(curves, self.card.running, _(shown.state) if shown and known else "")
             self.samples.follow(curves)
             self.doctor.examine(curves, self._overview, self.card.baselines, self.card.running)
         if self.card.plot is not None:

@@ -43,6 +43,7 @@ class UnderstandPage(Page):
         columns.addWidget(self.index)
         columns.addWidget(reader, 1)
         self.body.addLayout(columns, 1)
+        self.first = (self.index.pages,)
         self._connect()
         self.show_target(tabs.FIRST.lesson)
 
