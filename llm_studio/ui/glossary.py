@@ -86,18 +86,6 @@ TERMS = {
         "A snapshot is the model alone at some step. Snapshots show how it learned, but training can’t resume from one."
     ),
     "seed": N_("The number from which everything random follows: the same seed gives the same result again."),
-    "temperature": N_(
-        "How boldly the model writes. Low: it sticks to the most likely tokens and repeats itself; high: it surprises,"
-        " then loses the thread."
-    ),
-    "top_k": N_("The model chooses only among the k most likely tokens."),
-    "top_p": N_(
-        "The model chooses only among the most likely tokens that together reach this probability: few where it is"
-        " sure, many where it hesitates."
-    ),
-    "min_p": N_("Tokens that are much less likely than the first one are never chosen."),
-    "repetition_penalty": N_("Makes the tokens that the text contains already less likely, against repetition."),
-    "max_tokens": N_("Where the text is cut if the model doesn’t end it by itself. About three tokens make two words."),
 }
 """By term; that of a setting is the setting’s name."""
 
