@@ -1,6 +1,7 @@
 """Whoever only names texts and a time gets a plan that fits, and a model."""
 
 import json
+import statistics
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from llm_studio.cli.app import main
 from llm_studio.errors import DataError
 from llm_studio.jobs import Job
+from llm_studio.model import cost
 from llm_studio.project import Project, State
 from llm_studio.runs import registry
 from llm_studio.workflows import projects
@@ -108,3 +110,25 @@ def test_the_command_makes_a_model_of_a_file(tmp_path: Path, capsys: pytest.Capt
 def test_a_time_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["make", str(tmp_path / "model"), "--minutes", "0"]) == 1
     assert "at least one second" in capsys.readouterr().err
+
+
+def test_the_law_agrees_with_the_runs_that_it_was_fitted_to() -> None:
+    """Within 2 % in the median; each text has an irreducible part of its own, which is taken from its runs."""
+    from tests.benchmarks.scaling import Setup, settings_of
+
+    law, off = scaling_law(), list[tuple[str, float, float]]()
+    for line in (Path(__file__).parent / "benchmarks" / "scaling.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        setup = Setup(**row["setup"])
+        if row["group"] in ("batch", "rate") or setup.dropout:
+            continue
+        counts = cost.count_parameters(settings_of(setup).model, row["vocab"])
+        tokens, length = setup.steps * setup.tokens, row["bytes_per_token"]
+        predicted = law.bits_per_byte(counts.total - counts.embedding, tokens * length, row["train_tokens"] * length,
+                                      setup.context * length, row["vocab"], tokens)  # fmt: skip
+        off.append((setup.text, predicted - row["bits"], row["bits"]))
+    assert len(off) > 50
+    for text in {text for text, _difference, _bits in off}:
+        of_text = [(difference, bits) for name, difference, bits in off if name == text]
+        middle = statistics.median(difference for difference, _bits in of_text)
+        assert statistics.median(abs(difference - middle) / bits for difference, bits in of_text) < 0.02

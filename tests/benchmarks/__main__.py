@@ -4,6 +4,7 @@ training   tokens per second beside a plain float32 model of the same architectu
            checkout of nanoGPT or of what has its `train.py`: tokens per second, time to its final loss, memory
 logits     memory and time of a step at a vocabulary of 32,000, beside one that holds all logits
 recipe     what each ingredient of the training does to the validation loss, at equal steps and at equal time
+screen     the recipe, one change at a time, at equal tokens: bits per byte on two texts
 forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
 tokenizer  memory and time of the tokenizer's training, with and without spaces; tokens by pattern (real texts)
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
@@ -35,6 +36,7 @@ NAMES = (
     "logits",
     "forecast",
     "recipe",
+    "screen",
     "tokenizer",
     "preparing",
     "data",
