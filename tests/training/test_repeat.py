@@ -110,4 +110,4 @@ def test_the_record_holds_the_energy_of_all_sessions_where_a_card_tells(
 
     session(50.0, 70.0)
     session(70.0, 90.0)  # not what was used between the two; in the second the driver began to count from 0 again
-    assert "0.0 Wh" in said_by_runs(project, capsys)
+    assert "0.0\u00a0Wh" in said_by_runs(project, capsys)

@@ -143,6 +143,7 @@ def test_a_clock_that_is_set_back_changes_nothing(project: Project, monkeypatch:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_process_that_the_system_ends_or_whose_terminal_closes_saves_before(project: Project, name: str) -> None:
     number = getattr(signal, name, signal.SIGTERM)
+    project.change_settings({"training.max_steps": 400, "training.eval_interval": 100})  # longer than the signal takes
     train(project, Job(), run="whole")
     command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "ended", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

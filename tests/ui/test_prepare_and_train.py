@@ -166,7 +166,7 @@ def test_few_texts_are_reported_with_what_helps(started: Driver) -> None:
     choose_time(started, dialog, 120)
     assert dialog.few.isVisible()
     assert not dialog.few.stories.isVisible(), "they are among the texts already"
-    assert dialog.few.shorter.text() == "Only 30 min"
+    assert dialog.few.shorter.text() == "Only 30\u00a0min"
     started.click(dialog.few.shorter)
     assert dialog.time.minutes == 30
     assert not dialog.few.isVisible()
@@ -207,6 +207,6 @@ def test_a_run_with_a_time_is_announced_by_it(opened: Driver, project: Project) 
     opened.session.refresh()
     page = opened.page("training")
     opened.settle()
-    opened.qtbot.waitUntil(lambda: page.plan.text.startswith("30 min (about "), timeout=LONG)
+    opened.qtbot.waitUntil(lambda: page.plan.text.startswith("30\u00a0min (about "), timeout=LONG)
     assert primary(opened) == "Start training"
-    assert "30 min" in page.subtitle.text()
+    assert "30\u00a0min" in page.subtitle.text()

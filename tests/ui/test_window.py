@@ -225,7 +225,7 @@ def test_the_example_is_ready_to_train_after_one_click(driver: Driver, monkeypat
     assert {steps.data.value, steps.tokenizer.value, steps.tokens.value} == {"ready"}
     assert driver.window.pages["training"].isVisible()
     training = driver.page("training")
-    driver.qtbot.waitUntil(lambda: "2 min (about " in training.plan.text, timeout=LONG)
+    driver.qtbot.waitUntil(lambda: "2\u00a0min (about " in training.plan.text, timeout=LONG)
     assert training.buttons.start.property("role") == "primary" and training.buttons.start.isEnabled()
     assert not training.buttons.plan.isVisible()
     assert not driver.window.findChildren(ProblemDialog)

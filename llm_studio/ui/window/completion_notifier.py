@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication, QStyle, QSystemTrayIcon, QWidget
 from llm_studio.i18n import _, translated
 from llm_studio.ui.tasks import TRAINING, BackgroundJob, Task
 from llm_studio.ui.window.session import Session
+from llm_studio.workflows.training.request import TrainResult
 
 _LONG = 20.0
 """Seconds: who waits for less is still there."""
@@ -41,7 +42,8 @@ class CompletionNotifier(QObject):
 
     @Slot(str, object)
     def _on_succeeded(self, key: str, result: Any) -> None:
-        self._model = result.run.name if key == TRAINING and result is not None and result.finished else ""
+        ended = key == TRAINING and isinstance(result, TrainResult) and result.finished
+        self._model = result.run.name if ended else ""
 
     @Slot(str, object)
     def _on_failed(self, key: str, _error: object) -> None:

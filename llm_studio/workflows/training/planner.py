@@ -44,9 +44,10 @@ _CHECKPOINTS = 4
 """The last three and the best are kept."""
 _RECIPE = "nano"
 """The preset with the recipe."""
-_OF_THE_RECIPE = ("optimizer", "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "schedule",
-                  "final_learning_rate_ratio", "decay_share", "weight_decay", "beta1", "beta2",
-                  "gradient_clip")  # fmt: skip
+_OF_THE_RECIPE = ("optimizer", "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "weight_decay",
+                  "beta1", "beta2", "gradient_clip")  # fmt: skip
+_SCHEDULE = {"schedule": "constant", "decay_share": 0.4, "final_learning_rate_ratio": 0.0}
+"""Of a run with a time: the rate stays high as long as it can. Best on both texts of `tests.benchmarks screen`."""
 _ROOMY = 0.7
 """Fraction of the free memory that a plan may take."""
 _FEW_PASSES, _MANY_PASSES = 4, 10
@@ -261,7 +262,7 @@ def _with_model(settings: Settings, model: ModelSettings, batch: int) -> Setting
     recipe = load_preset(_RECIPE).training
     changes = {f"model.{name}": value for name, value in model.model_dump().items()}
     changes |= {f"training.{name}": getattr(recipe, name) for name in _OF_THE_RECIPE}
-    fixed = {"batch_size": batch, "gradient_accumulation_steps": 1, "activation_checkpointing": False}
+    fixed = {"batch_size": batch, "gradient_accumulation_steps": 1, "activation_checkpointing": False} | _SCHEDULE
     return settings.replaced(changes | {f"training.{name}": value for name, value in fixed.items()})
 
 
