@@ -30,7 +30,7 @@ def test_more_time_means_a_model_that_should_write_better(project: Project) -> N
     plans = [plan_run(project, minutes, Job()) for minutes in (1, 8, 60)]
     bits = [plan.bits_per_byte for plan in plans]
     assert bits == sorted(bits, reverse=True)
-    assert plans[0].parameters < plans[-1].parameters
+    assert plans[0].parameters <= plans[-1].parameters
     assert not plans[0].more_texts
     assert plans[-1].more_texts, "three thousand stories are few for an hour"
 

@@ -117,7 +117,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 _START = {
     "size_factor": 5.0, "size_exponent": 0.3, "text_factor": 100.0, "text_exponent": 0.35, "context_factor": 1.0,
-    "context_exponent": 1.0, "vocabulary_factor": 1.0, "vocabulary_exponent": 1.0, "repetitions": 10.0,
+    "context_exponent": 1.0, "vocabulary_factor": 1.0, "vocabulary_exponent": 1.0,
+    "merges_factor": 1.0, "merges_exponent": 0.3, "repetitions": 10.0,
 }  # fmt: skip
 _HUBER = 0.003
 """In the logarithm of bits per byte: a run that is further off weighs less."""
@@ -163,17 +164,17 @@ def fit(path: Path) -> None:
     print("\n".join(lines))
 
 
-def _inputs(row: dict[str, Any]) -> tuple[float, float, float, float, float]:
-    """Parameters without the embedding, bytes read, bytes of text, bytes of context, V / T."""
+def _inputs(row: dict[str, Any]) -> tuple[float, float, float, float, float, float]:
+    """Parameters without the embedding, bytes read, bytes of text, bytes of context, V / T, V."""
     setup = Setup(**row["setup"])
     counts = cost.count_parameters(settings_of(setup).model, row["vocab"])
     tokens, length = setup.steps * setup.tokens, row["bytes_per_token"]
     return (counts.total - counts.embedding, tokens * length, row["train_tokens"] * length, setup.context * length,
-            row["vocab"] / tokens)  # fmt: skip
+            row["vocab"] / tokens, row["vocab"])  # fmt: skip
 
 
-def _law(found: dict[str, torch.Tensor], inputs: list[tuple[float, float, float, float, float]]) -> torch.Tensor:
-    size, read, texts, context, rare = torch.tensor(inputs, dtype=torch.float64).unbind(1)
+def _law(found: dict[str, torch.Tensor], inputs: list[tuple[float, float, float, float, float, float]]) -> torch.Tensor:
+    size, read, texts, context, rare, vocabulary = torch.tensor(inputs, dtype=torch.float64).unbind(1)
     repeated = (read / texts - 1).clamp_min(0)
     worth = torch.where(
         read <= texts, read,
@@ -184,6 +185,7 @@ def _law(found: dict[str, torch.Tensor], inputs: list[tuple[float, float, float,
         + found["text_factor"] * worth ** -found["text_exponent"]
         + found["context_factor"] * context ** -found["context_exponent"]
         + found["vocabulary_factor"] * rare ** found["vocabulary_exponent"]
+        + found["merges_factor"] * vocabulary ** -found["merges_exponent"]
     )
 
 

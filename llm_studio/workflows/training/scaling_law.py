@@ -1,9 +1,9 @@
 """How well a model will write: bits per byte as a function of its size, its texts and its training, fitted to runs.
 
-The form is that of Hoffmann et al. (2022, arXiv:2203.15556), with two more terms, and the discount for repeated texts
+The form is that of Hoffmann et al. (2022, arXiv:2203.15556), with more terms, and the discount for repeated texts
 of Muennighoff et al. (2023, arXiv:2305.16264):
 
-    bits = E + A N^-α + B D^-β + C X^-γ + G (V / T)^δ
+    bits = E + A N^-α + B D^-β + C X^-γ + G (V / T)^δ + H V^-η
 
 N: parameters without the embedding. D: bytes of text read, where a byte that was read before counts less: with U
 bytes of texts and R = read / U - 1 repetitions, D = U + U R* (1 - exp(-R / R*)). X: bytes of context. V: tokens of the
@@ -33,6 +33,8 @@ class ScalingLaw:
     context_exponent: float
     vocabulary_factor: float
     vocabulary_exponent: float
+    merges_factor: float
+    merges_exponent: float
     repetitions: float
     bytes_of_token: float
     bytes_per_log_vocabulary: float
@@ -47,6 +49,7 @@ class ScalingLaw:
             + self.text_factor * self.worth(read, texts) ** -self.text_exponent
             + self.context_factor * context**-self.context_exponent
             + self.vocabulary_factor * (vocab_size / tokens) ** self.vocabulary_exponent
+            + self.merges_factor * vocab_size**-self.merges_exponent
         )
 
     def worth(self, read: float, texts: float) -> float:
