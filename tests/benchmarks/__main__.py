@@ -5,6 +5,7 @@ training   tokens per second beside a plain float32 model of the same architectu
 logits     memory and time of a step at a vocabulary of 32,000, beside one that holds all logits
 recipe     what each ingredient of the training does to the validation loss, at equal steps and at equal time
 screen     the recipe, one change at a time, at equal tokens: bits per byte on two texts
+budget     the planner's runs beside hand-made ones of the same time, over four hours; with `--peer` beside nanoGPT
 forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
 tokenizer  memory and time of the tokenizer's training, with and without spaces; tokens by pattern (real texts)
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
@@ -37,6 +38,7 @@ NAMES = (
     "forecast",
     "recipe",
     "screen",
+    "budget",
     "tokenizer",
     "preparing",
     "data",
@@ -63,7 +65,11 @@ def main() -> None:
         sys.exit(f"unknown: {', '.join(unknown)}\n\n{__doc__}")
     for name in chosen:
         print(f"== {name}", flush=True)
-        importlib.import_module(f"tests.benchmarks.{name}").main()
+        module = importlib.import_module(f"tests.benchmarks.{name}")
+        if name == "budget":
+            module.main(given.peer and given.peer.resolve())
+            continue
+        module.main()
         if name == "training" and given.peer:
             importlib.import_module("tests.benchmarks.peers").main(given.peer.resolve())
 

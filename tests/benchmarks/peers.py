@@ -81,9 +81,7 @@ def main(peer: Path) -> None:
 
 
 def _characters(peer: Path, data: Path, text: str, threads: int) -> None:
-    known = {character: index for index, character in enumerate(sorted(set(text)))}
-    ids, cut = np.array([known[character] for character in text]), int(len(text) * 0.9)
-    _write(data, ids[:cut], ids[cut:], len(known))
+    write_characters(data, text)
     their_step, our_step = _in_turns(peer, data, EXAMPLE | {"max_iters": 40, "eval_interval": 1000},
                                      OURS | {"steps": 40}, threads)  # fmt: skip
     theirs, ours = _run_peer(peer, data, EXAMPLE, threads), _run_ours(data, OURS, threads)
@@ -100,6 +98,13 @@ def _characters(peer: Path, data: Path, text: str, threads: int) -> None:
         print(
             f"its loss is reached at step {reached}, after {reached * our_step.median:.0f} s: {ratio:.1f} times sooner"
         )
+
+
+def write_characters(folder: Path, text: str) -> None:
+    """A text as nanoGPT has it, a number for each character; the last tenth is for validation."""
+    known = {character: index for index, character in enumerate(sorted(set(text)))}
+    ids, cut = np.array([known[character] for character in text]), int(len(text) * 0.9)
+    _write(folder, ids[:cut], ids[cut:], len(known))
 
 
 def _write(folder: Path, train: "np.ndarray", validation: "np.ndarray", vocabulary: int) -> None:
