@@ -9,7 +9,8 @@ runs at a time. What counts is bits per byte on the last tenth of the text, whic
 with at least half a context before it.
 
 `LLM_STUDIO_BUDGET` names a file to which the runs are added, and from which those that are done are taken, and other
-stages and texts: `out=budget.jsonl stages=3,10,30,peer texts=french-novels workers=2`. `--peer PATH` is a checkout of nanoGPT.
+stages and texts: `out=budget.jsonl stages=3,10,30,peer texts=french-novels workers=2`. `--peer PATH` is a checkout of
+nanoGPT.
 """
 
 import concurrent.futures
@@ -104,7 +105,7 @@ class Runs:
                 self._done[run] = row
                 with self._path.open("a") as stream:
                     stream.write(json.dumps({"run": asdict(run), **row}) + "\n")
-                print(f"{run.minutes:g} minutes, {run.text}, seed {run.seed}, {run.cell}: {row['bits']:.4f}", flush=True)
+                print(f"{run}: {row['bits']:.4f} bits per byte", flush=True)
 
     def best(self, text: str, minutes: float) -> list[str]:
         """The hand-made cells, the best first."""
@@ -257,7 +258,8 @@ def _peer(run: Run, peer: Path) -> dict[str, Any]:
         steps = int(60 * run.minutes / step_seconds)
         train(steps)
         scored = subprocess.run([sys.executable, "-c", _SCORE, str(data)], cwd=peer, check=True, capture_output=True)
-    return {"bits": float(scored.stdout.split()[-1]), "about": f"{steps} steps of {1000 * step_seconds:.0f} ms", "expected": 0.0}
+    bits, about = float(scored.stdout.split()[-1]), f"{steps} steps of {1000 * step_seconds:.0f} ms"
+    return {"bits": bits, "about": about, "expected": 0.0}
 
 
 if __name__ == "__main__":
