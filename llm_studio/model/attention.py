@@ -60,8 +60,11 @@ class CausalSelfAttention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What the queries (B, H, T, K) gather from keys and values (B, G, S, K), all heads mixed: (B, T, D)."""
-        y = attention(q, k, v)  # (B, H, T, K)
-        return self.output(y.transpose(1, 2).flatten(2))  # the heads side by side, (B, T, D)
+        return self.mix(attention(q, k, v))
+
+    def mix(self, y: Tensor) -> Tensor:
+        """The results y (B, H, T, K) of all heads, side by side, through the output matrix: (B, T, D)."""
+        return self.output(y.transpose(1, 2).flatten(2))
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -1,0 +1,100 @@
+"""What a model would predict, had it to decide at an earlier layer: the logit lens (nostalgebraist 2020).
+
+    logits of layer l = final_norm(residual[l]) W^T
+
+At the last layer these are the model's own logits. All of them would not fit into memory (7 layers x 512 tokens x 32,000
+tokens of vocabulary are 460 MB), so they are computed in chunks, of which only a few figures are kept.
+
+Axes: S streams (layers), T tokens, N rows (streams x tokens), k kept tokens, V vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from llm_studio.inference.generate import threads_for
+from llm_studio.inference.trace import Check, Trace, never
+from llm_studio.model.transformer import Transformer
+
+KEPT = 20
+"""The most likely tokens that are kept of each prediction."""
+NO_TARGET = -1
+"""The id of a target that isn't known: that of the last token of a text."""
+_CHUNK_LOGITS = 1 << 22
+_MIN_ROWS = 64
+"""A chunk has `_CHUNK_LOGITS` logits, but never so few rows that its matrix product becomes slow."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Figures of predictions, each of shape (..., ) of the hidden states that they follow from."""
+
+    tokens: Tensor
+    """(..., k), int64: the most likely tokens, most likely first."""
+    probabilities: Tensor
+    """(..., k), float32: theirs."""
+    entropy: Tensor
+    """float32: the uncertainty in bits, from 0 to log2(V)."""
+    surprise: Tensor
+    """float32: -log2 of the target's probability, in bits; NaN without a target."""
+    rank: Tensor
+    """int32: the target's among all tokens, 1 for the most likely; 0 without a target."""
+
+    @property
+    def target_probability(self) -> Tensor:
+        """The probability of the target, NaN without one."""
+        return torch.exp2(-self.surprise)
+
+    def unflatten(self, shape: tuple[int, ...]) -> "Predictions":
+        """The figures of N rows in another shape of N elements."""
+        return Predictions(
+            self.tokens.unflatten(0, shape), self.probabilities.unflatten(0, shape), self.entropy.view(shape),
+            self.surprise.view(shape), self.rank.view(shape),
+        )  # fmt: skip
+
+
+@torch.inference_mode()
+def predict(
+    model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEPT, check: Check = never
+) -> Predictions:
+    """What `model` predicts from normalised hidden states (N, D), and how likely it finds `targets` (N,)."""
+    rows = max(_MIN_ROWS, _CHUNK_LOGITS // model.vocab_size)
+    parts: list[Predictions] = []
+    with threads_for(model.head_weight.numel() * len(hidden)):
+        for start in range(0, len(hidden), rows):
+            check()
+            logits = model.logits(hidden[start : start + rows]).float()  # (rows, V)
+            parts.append(_figures(logits, targets[start : start + rows], min(kept, model.vocab_size)))
+    return Predictions(
+        torch.cat([part.tokens for part in parts]), torch.cat([part.probabilities for part in parts]),
+        torch.cat([part.entropy for part in parts]), torch.cat([part.surprise for part in parts]),
+        torch.cat([part.rank for part in parts]),
+    )  # fmt: skip
+
+
+def lens(trace: Trace, targets: Tensor, kept: int = KEPT, check: Check = never) -> Predictions:
+    """The predictions (L + 1, T) of the residual stream at each layer for `targets` (T,): the logit lens."""
+    with torch.inference_mode():
+        hidden = trace.model.final_norm(trace.residual).flatten(0, 1)  # (N, D)
+    found = predict(trace.model, hidden, targets.repeat(len(trace.residual)), kept, check)
+    return found.unflatten((len(trace.residual), len(trace)))
+
+
+def _figures(logits: Tensor, targets: Tensor, kept: int) -> Predictions:
+    """The figures of a chunk of logits (N, V), which are overwritten."""
+    probabilities = logits.softmax(dim=-1)
+    top = probabilities.topk(kept)
+    # log(sum(exp(logits))) = max(logits) - log(max(probabilities)); the latter is at least 1/V, so its log is finite.
+    log_sum = logits.gather(1, top.indices[:, :1])[:, 0] - top.values[:, 0].log()
+    # entropy = -sum(p log p) = log_sum - sum(p logits)
+    mean_logit = torch.bmm(probabilities[:, None], logits[:, :, None])[:, 0, 0]
+    known = targets != NO_TARGET
+    of_target = logits.gather(1, targets.clamp(min=0)[:, None])  # (N, 1)
+    surprise = (log_sum - of_target[:, 0]) / math.log(2)
+    higher = torch.gt(logits, of_target, out=probabilities).sum(dim=-1)  # summing floats is faster than booleans
+    return Predictions(
+        top.indices, top.values, ((log_sum - mean_logit) / math.log(2)).clamp(min=0),
+        surprise.clamp(min=0).masked_fill(~known, math.nan), (higher.int() + 1).masked_fill(~known, 0),
+    )  # fmt: skip
