@@ -6,7 +6,7 @@ The same records are drawn by the window, printed by the command line, written t
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 SCHEMA_VERSION = 1
@@ -230,5 +230,7 @@ class TokenWritten(Event):
 
 def to_json(event: Event) -> str:
     """One line of JSON. A number that isn't finite is written as null, which JSON can hold."""
-    fields = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(event).items()}
-    return json.dumps({"v": SCHEMA_VERSION, "event": event.kind, **fields}, ensure_ascii=False)
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    # `asdict` only for records within records: it would copy long lists number by number.
+    return json.dumps({"v": SCHEMA_VERSION, "event": event.kind, **finite}, ensure_ascii=False, default=asdict)

@@ -55,6 +55,12 @@ class Job:
         if self.stop_requested:
             raise Cancelled
 
+    def silent(self) -> "Job":
+        """The same job for a part of its work that is not reported: it stops when this one does."""
+        part = Job()
+        part._stop, part._save = self._stop, self._save
+        return part
+
     def wait(self, seconds: float) -> None:
         """Sleep. Raises Cancelled as soon as the job should end."""
         self._stop.wait(seconds)

@@ -18,6 +18,7 @@ from llm_studio.cli.commands import (
     forecast,
     generate,
     hub,
+    inside,
     look,
     machine,
     make,
@@ -40,7 +41,7 @@ __all__ = ["DONE", "INTERRUPTED", "PROBLEM", "WRONG_USAGE", "build_app", "main"]
 
 COMMANDS = (
     make, project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, evaluate, generate,
-    export, machine, quickstart,
+    inside, export, machine, quickstart,
 )  # fmt: skip
 """The modules with commands, in the order of the help."""
 

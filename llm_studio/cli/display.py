@@ -56,6 +56,11 @@ class _Console(Console):
         raise  # noqa: PLE0704
 
 
+def print_styled(text: Text) -> None:
+    """Print text with colours on standard output, plain where that isn't a terminal."""
+    _Console(highlight=False, soft_wrap=True).print(text)
+
+
 class JsonDisplay:
     """One line of JSON an event, on standard output."""
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from llm_studio.config import Section
 from llm_studio.config.yaml_file import parse_value
+from llm_studio.errors import StudioError
 from llm_studio.i18n import _, bits_per_byte, ngettext, number
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_("the project's folder"), show_default=False)]
@@ -88,6 +90,16 @@ def _option(info: FieldInfo) -> Any:
     """The type of an option that sets a declared setting, None when it isn't given."""
     kind: Any = info.annotation
     return Annotated[kind | None, typer.Option(help=_(str(info.description)))]
+
+
+def standard_input(problem: str) -> str:
+    """All text of standard input. Raises StudioError with the sentence `problem` if it isn't UTF-8."""
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")  # pyright: ignore[reportAttributeAccessIssue]  Windows consoles say cp1252
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise StudioError(problem, _("Save it as UTF-8.")) from error
 
 
 def table(rows: list[tuple[str, ...]], numbers: int = 0) -> str:

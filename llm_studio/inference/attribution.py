@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from llm_studio.inference.trace import Trace
+from llm_studio.inference.trace import Trace, blocks_of
 from llm_studio.model.norms import EPS, LayerNorm
 from llm_studio.model.transformer import Transformer
 
@@ -66,11 +66,11 @@ def attribute(trace: Trace, positions: Sequence[int], tokens: Sequence[int], min
         token = token * math.sqrt(model.embeddings.d_model)
     heads: list[Tensor] = []
     attention_bias: list[Tensor] = []
-    for layer, block in enumerate(model.blocks):
+    for layer, block in enumerate(blocks_of(model)):
         output = block.attention.output
         by_head = (direction @ output.weight).unflatten(-1, (model.settings.n_heads, -1))  # (P, H, K)
         heads.append((by_head * trace.gathered[layer][:, at].transpose(0, 1)).sum(-1).T)  # (H, P)
-        attention_bias.append(direction.new_zeros(len(at)) if output.bias is None else direction @ output.bias)
+        attention_bias.append(direction @ output.bias if model.settings.bias else direction.new_zeros(len(at)))
     written = trace.residual[1:, at] - trace.middle[:, at]  # (L, P, D), by the feed-forward networks
     norm_bias = getattr(model.final_norm, "bias", None)
     return Attribution(

@@ -2,8 +2,8 @@
 
     logits of layer l = final_norm(residual[l]) W^T
 
-At the last layer these are the model's own logits. All of them would not fit into memory (7 layers x 512 tokens x 32,000
-tokens of vocabulary are 460 MB), so they are computed in chunks, of which only a few figures are kept.
+At the last layer these are the model's own logits. All of them would take much memory (7 states x 512 tokens x 32,000
+logits are 460 MB), so they are computed in chunks, of which only a few figures are kept.
 
 Axes: S streams (layers), T tokens, N rows (streams x tokens), k kept tokens, V vocabulary.
 """
@@ -29,7 +29,7 @@ _MIN_ROWS = 64
 
 @dataclass(frozen=True)
 class Predictions:
-    """Figures of predictions, each of shape (..., ) of the hidden states that they follow from."""
+    """Figures of predictions, one for each hidden state: their shape begins with that of these states."""
 
     tokens: Tensor
     """(..., k), int64: the most likely tokens, most likely first."""
@@ -56,9 +56,7 @@ class Predictions:
 
 
 @torch.inference_mode()
-def predict(
-    model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEPT, check: Check = never
-) -> Predictions:
+def predict(model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEPT, check: Check = never) -> Predictions:
     """What `model` predicts from normalised hidden states (N, D), and how likely it finds `targets` (N,)."""
     rows = max(_MIN_ROWS, _CHUNK_LOGITS // model.vocab_size)
     parts: list[Predictions] = []

@@ -7,14 +7,15 @@
         x = x + feed_forward(norm(x))            the stream after the layer: `residual`
 
 The same operations as `Transformer.hidden`, in the same order, so with as many threads the recorded stream is the
-model's own to the last bit. Attention weights are not stored: they follow from queries and keys, layer by layer, so that a trace of a long text
-stays small. The numbers of the views (`logit_lens`, `attribution`, `heads`) are computed from a trace.
+model's own to the last bit. Attention weights are not stored: they follow from queries and keys, layer by layer, so
+that a trace of a long text stays small. The logit lens, attribution and the scores of heads are computed from a trace.
 
 Axes: T tokens, L layers, H query heads, G key/value heads, K head width, D = d_model, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from torch import Tensor
 from llm_studio.inference.generate import threads_for
 from llm_studio.model.attention import attention, attention_weights
 from llm_studio.model.kernels import compute_dtype
+from llm_studio.model.layers import Block
 from llm_studio.model.transformer import Transformer
 
 Check = Callable[[], object]
@@ -30,6 +32,11 @@ Check = Callable[[], object]
 
 def never() -> None:
     """The check of a computation that isn't cancelled."""
+
+
+def blocks_of(model: Transformer) -> list[Block]:
+    """The layers of a model, with their type."""
+    return cast("list[Block]", list(model.blocks))
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def _trace(model: Transformer, ids: Tensor, check: Check) -> Trace:
     queries, gathered = x.new_empty(shape), x.new_empty(shape)
     keys = x.new_empty(settings.n_layers, settings.kv_heads, count, settings.head_width)
     residual[0] = x[0]
-    for layer, block in enumerate(model.blocks):
+    for layer, block in enumerate(blocks_of(model)):
         check()
         q, k, v = block.attention.project(block.attention_norm(x), rotation)  # (1, H, T, K), (1, G, T, K) twice
         y = attention(q, k, v)  # (1, H, T, K)

@@ -1,14 +1,12 @@
 """The command `generate`. Its sampling options follow from the declaration of the settings."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from llm_studio.cli.options import Folder, Json, setting_options
+from llm_studio.cli.options import Folder, Json, setting_options, standard_input
 from llm_studio.cli.runner import Interrupted, running
 from llm_studio.config import GenerationSettings
-from llm_studio.errors import StudioError
 from llm_studio.events import Done, Notice, TextWritten
 from llm_studio.i18n import _
 from llm_studio.project import Project
@@ -46,7 +44,7 @@ def generate(
         raise typer.BadParameter(_("give either --prompt or --chat"))
     project = Project.open(folder)
     text = prompt if chat is None else chat
-    prompt = _standard_input() if text == "-" else text
+    prompt = standard_input(_("The prompt is not UTF-8 text.")) if text == "-" else text
     with running(as_json) as job:
         generator = load_generator(project, job, run, checkpoint)
         settings = generator.settings_with(changes)
@@ -59,12 +57,3 @@ def generate(
                                  "text": written}))  # fmt: skip
         if job.stop_requested:
             raise Interrupted(_("Stopped."))
-
-
-def _standard_input() -> str:
-    if hasattr(sys.stdin, "reconfigure"):
-        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")  # pyright: ignore[reportAttributeAccessIssue]  Windows consoles say cp1252
-    try:
-        return sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise StudioError(_("The prompt is not UTF-8 text."), _("Save it as UTF-8.")) from error

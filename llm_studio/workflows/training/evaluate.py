@@ -50,7 +50,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Stream:
+class TokenStream:
     """Token ids to evaluate on, begun by <|endoftext|>, which isn't scored; and which of them count, if not all."""
 
     ids: "NDArray[np.integer[Any]]"
@@ -72,9 +72,9 @@ def evaluate(
     began = time.perf_counter()
     ref = locate(project, checkpoint)
     tokenizer = Tokenizer.from_json(ref.tokenizer_json())
-    stream = _stream_of_files(texts, tokenizer, job) if texts else _validation_stream(project, ref, tokenizer, job)
+    stream = _stream_of_files(texts, tokenizer, job) if texts else held_out_stream(project, ref, tokenizer, job)
     with memory.translate_memory_errors():
-        nats, tokens, size = _score(load_model(ref), stream, tokenizer, max_tokens, job)
+        nats, tokens, size = score_stream(load_model(ref), stream, tokenizer, max_tokens, job)
     if not size:
         raise DataError(_("There is no text to evaluate the model on."), _("Name files that hold text."))
     loss = nats / tokens
@@ -93,8 +93,10 @@ def evaluate(
     )
 
 
-def _score(model: Any, stream: _Stream, tokenizer: "Tokenizer", max_tokens: int, job: Job) -> tuple[float, int, int]:
-    """The summed loss in nats, the tokens that it is of, and their bytes."""
+def score_stream(
+    model: Any, stream: TokenStream, tokenizer: "Tokenizer", max_tokens: int, job: Job
+) -> tuple[float, int, int]:
+    """The summed loss in nats, the tokens that it is of, and their bytes; raises Cancelled."""
     from llm_studio.data.tokens.byte_lengths import byte_lengths
     from llm_studio.inference.evaluate import evenly_spread, score, windows
 
@@ -111,7 +113,7 @@ def _score(model: Any, stream: _Stream, tokenizer: "Tokenizer", max_tokens: int,
     return nats, tokens, size
 
 
-def _stream_of_files(paths: Sequence[Path], tokenizer: "Tokenizer", job: Job) -> _Stream:
+def _stream_of_files(paths: Sequence[Path], tokenizer: "Tokenizer", job: Job) -> TokenStream:
     """Each file as one text, byte by byte as it is on the disk. Raises SourceError, StorageError."""
     import numpy as np
 
@@ -125,10 +127,10 @@ def _stream_of_files(paths: Sequence[Path], tokenizer: "Tokenizer", job: Job) ->
         except UnicodeDecodeError as error:
             raise SourceError(_("{path} is not UTF-8 text.").format(path=path), _("Save it as UTF-8.")) from error
         parts.append(np.array([*tokenizer.encode(text), tokenizer.end_of_text]))
-    return _Stream(np.concatenate(parts))
+    return TokenStream(np.concatenate(parts))
 
 
-def _validation_stream(project: Project, ref: ModelRef, tokenizer: "Tokenizer", job: Job) -> _Stream:
+def held_out_stream(project: Project, ref: ModelRef, tokenizer: "Tokenizer", job: Job) -> TokenStream:
     """The validation texts of the project as the model reads them, without sources of weight 0."""
     import numpy as np
 
@@ -139,14 +141,14 @@ def _validation_stream(project: Project, ref: ModelRef, tokenizer: "Tokenizer", 
     with open_training_data(project) as (tokens, own, _data):
         ids, in_answer = validation_stream(tokens, settings.data.weights)
         tokenizer.require_markers([source.name for source in tokens.sources if source.conversations])
-    stream = _Stream(ids, in_answer if settings.training.loss_on == "answers" else None)
+    stream = TokenStream(ids, in_answer if settings.training.loss_on == "answers" else None)
     if own.fingerprint != tokenizer.fingerprint:
         stream = _translated(stream, own, tokenizer, job)
     ids = np.concatenate([np.array([tokenizer.end_of_text], dtype=stream.ids.dtype), stream.ids])
-    return _Stream(ids, None if stream.counted is None else np.concatenate([np.array([False]), stream.counted]))
+    return TokenStream(ids, None if stream.counted is None else np.concatenate([np.array([False]), stream.counted]))
 
 
-def _translated(stream: _Stream, own: "Tokenizer", other: "Tokenizer", job: Job) -> _Stream:
+def _translated(stream: TokenStream, own: "Tokenizer", other: "Tokenizer", job: Job) -> TokenStream:
     """The same texts as ids of the tokenizer `other`, which has all the special tokens of `own` that occur."""
     import numpy as np
 
@@ -166,4 +168,4 @@ def _translated(stream: _Stream, own: "Tokenizer", other: "Tokenizer", job: Job)
             counted += [bool(position < place and stream.counted[position])] * len(text)
             counted += [bool(stream.counted[place])] if marker else []
         position = place + 1
-    return _Stream(np.array(ids), None if stream.counted is None else np.array(counted, dtype=np.bool_))
+    return TokenStream(np.array(ids), None if stream.counted is None else np.array(counted, dtype=np.bool_))

@@ -1,0 +1,119 @@
+"""The views of `inspect`: what each computes. Its table is in `tables.py`, its JSON in `records.py`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llm_studio.cli.inside import records, tables
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _, number
+from llm_studio.jobs import Job
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.inside.results import AblationEffect, Contributions, PartImportance
+    from llm_studio.workflows.inside.session import InsideSession
+
+MAPPED = 300
+"""Tokens on the map of embeddings: the most frequent ones."""
+_MOST_SEARCHED = 20
+"""Tokens of a text whose neighbours are searched."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is to be inspected: a text, a position in it, and what only some of the views need.
+
+    `layer` and `head` are counted from 1, as people do; None stands for all.
+    """
+
+    session: "InsideSession"
+    text: str
+    ids: list[int]
+    position: int
+    count: int
+    token: str | None = None
+    versus: str | None = None
+    layer: int | None = None
+    head: int | None = None
+    off: tuple[str, ...] = ()
+
+    @property
+    def window(self) -> int:
+        """The window of the text that predicts from the position."""
+        return self.session.window_at(len(self.ids), self.position)
+
+    def named(self, name: str | None) -> int | None:
+        """The token that is named, if one is. Raises StudioError."""
+        return None if name is None else self.session.vocabulary.named(name)
+
+
+def begin(
+    session: "InsideSession", text: str, position: int | None, count: int, token: str | None, versus: str | None,
+    layer: int | None, head: int | None, off: list[str],
+) -> Inspection:  # fmt: skip
+    """The inspection that is requested. Raises StudioError for a position, a layer or a head that doesn't exist."""
+    ids = session.ids(text)
+    limits = ((_("position"), position, 0, len(ids) - 1), (_("layer"), layer, 1, session.facts.n_layers),
+              (_("head"), head, 1, session.facts.n_heads))  # fmt: skip
+    for name, value, least, most in limits:
+        if value is not None and not least <= value <= most:
+            raise StudioError(
+                _("There is no {name} {value}.").format(name=name, value=value),
+                _("Choose one from {least} to {most}.").format(least=number(least), most=number(most)),
+            )
+    at = len(ids) - 1 if position is None else position
+    return Inspection(session, text, ids, at, count, token, versus, layer, head, tuple(off))
+
+
+@dataclass(frozen=True)
+class View:
+    """A view: what it computes, its table for a terminal, its JSON. `of_text`: it needs a text."""
+
+    compute: Callable[[Inspection, Job], Any]
+    table: Callable[[Inspection, Any], str]
+    record: Callable[[Inspection, Any], dict[str, Any]]
+    of_text: bool = True
+
+
+def _contributions(wanted: Inspection, job: Job) -> "Contributions":
+    token, versus = wanted.named(wanted.token), wanted.named(wanted.versus)
+    return wanted.session.contributions(wanted.ids, job, wanted.position, token, versus)
+
+
+def _embeddings(wanted: Inspection, job: Job) -> dict[str, Any]:
+    """The neighbours of the named token, or of those of the text, and the map of the most frequent tokens."""
+    session, token = wanted.session, wanted.named(wanted.token)
+    chosen = list(dict.fromkeys(wanted.ids[1:]))[:_MOST_SEARCHED] if token is None else [token]
+    job.check()
+    neighbours = {one: session.similar_tokens(one, wanted.count) for one in chosen}
+    mapped = list(dict.fromkeys([*session.frequent_tokens(MAPPED), *chosen]))
+    return {"neighbours": neighbours, "map": session.embedding_map(mapped)}
+
+
+def _ablation(wanted: Inspection, job: Job) -> "AblationEffect | list[PartImportance]":
+    """What the parts switched off change; without any, what each part is worth."""
+    from llm_studio.workflows.inside.ablation import AblationStudy, parse_parts
+
+    facts = wanted.session.facts
+    parts = parse_parts(wanted.off, facts.n_layers, facts.n_heads)
+    study = AblationStudy(wanted.session, job)
+    return study.effect(parts, job, wanted.text) if parts else study.importance(job)
+
+
+VIEWS: dict[str, View] = {
+    "surprise": View(
+        lambda wanted, job: wanted.session.surprise(wanted.ids, job), tables.surprise, records.surprise
+    ),
+    "attention": View(
+        lambda wanted, job: wanted.session.attention(wanted.ids, job, wanted.window), tables.attention,
+        records.attention,
+    ),
+    "lens": View(
+        lambda wanted, job: wanted.session.lens(wanted.ids, job, wanted.window), tables.lens, records.lens
+    ),
+    "contributions": View(_contributions, tables.contributions, records.contributions),
+    "heads": View(lambda wanted, job: wanted.session.head_kinds(job), tables.heads, records.heads, of_text=False),
+    "embeddings": View(_embeddings, tables.embeddings, records.embeddings, of_text=False),
+    "ablation": View(_ablation, tables.ablation, records.ablation, of_text=False),
+}  # fmt: skip
+"""By name, in the order in which they are shown."""
