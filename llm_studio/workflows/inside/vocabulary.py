@@ -62,8 +62,10 @@ class Vocabulary:
 
     def _exact(self, name: str) -> int | None:
         """The token of this text, in the middle of a text rather than at its beginning if there are both."""
-        encodings = (name if name.startswith(" ") else f" {name}", name)
-        return next((found for text in encodings if (found := self._by_bytes.get(_bytes(text))) is not None), None)
+        if not name:
+            return None
+        spellings = (name if name.startswith(" ") else f" {name}", name)
+        return next((found for text in spellings if (found := self._by_bytes.get(_bytes(text))) is not None), None)
 
 
 def frequent_tokens(project: Project, tokenizer: "Tokenizer", count: int) -> list[int]:
