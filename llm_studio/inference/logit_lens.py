@@ -47,6 +47,12 @@ class Predictions:
         """The probability of the target, NaN without one."""
         return torch.exp2(-self.surprise)
 
+    def rows(self, chunk: slice) -> "Predictions":
+        """A view of some rows."""
+        return Predictions(
+            self.tokens[chunk], self.probabilities[chunk], self.entropy[chunk], self.surprise[chunk], self.rank[chunk]
+        )
+
     def unflatten(self, shape: tuple[int, ...]) -> "Predictions":
         """The figures of N rows in another shape of N elements."""
         return Predictions(
@@ -58,18 +64,25 @@ class Predictions:
 @torch.inference_mode()
 def predict(model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEPT, check: Check = never) -> Predictions:
     """What `model` predicts from normalised hidden states (N, D), and how likely it finds `targets` (N,)."""
-    rows = max(_MIN_ROWS, _CHUNK_LOGITS // model.vocab_size)
-    parts: list[Predictions] = []
-    with threads_for(model.head_weight.numel() * len(hidden)):
-        for start in range(0, len(hidden), rows):
+    count, kept = len(hidden), min(kept, model.vocab_size)
+    found = Predictions(
+        tokens=torch.empty(count, kept, dtype=torch.int64, device=hidden.device),
+        probabilities=torch.empty(count, kept, device=hidden.device),
+        entropy=torch.empty(count, device=hidden.device),
+        surprise=torch.empty(count, device=hidden.device),
+        rank=torch.empty(count, dtype=torch.int32, device=hidden.device),
+    )
+    rows = min(count, max(_MIN_ROWS, _CHUNK_LOGITS // model.vocab_size))
+    # Allocated once: with new ones for each chunk, the memory of the process would grow by far more than a chunk.
+    buffers = hidden.new_empty(2, rows, model.vocab_size)
+    with threads_for(model.head_weight.numel() * count):
+        for start in range(0, count, max(rows, 1)):
             check()
-            logits = model.logits(hidden[start : start + rows]).float()  # (rows, V)
-            parts.append(_figures(logits, targets[start : start + rows], min(kept, model.vocab_size)))
-    return Predictions(
-        torch.cat([part.tokens for part in parts]), torch.cat([part.probabilities for part in parts]),
-        torch.cat([part.entropy for part in parts]), torch.cat([part.surprise for part in parts]),
-        torch.cat([part.rank for part in parts]),
-    )  # fmt: skip
+            chunk = slice(start, min(start + rows, count))
+            logits, probabilities = buffers[:, : chunk.stop - start]  # (rows, V) each
+            torch.mm(hidden[chunk], model.head_weight.t(), out=logits)
+            _figures(logits, probabilities, targets[chunk], found.rows(chunk))
+    return found
 
 
 def lens(trace: Trace, targets: Tensor, kept: int = KEPT, check: Check = never) -> Predictions:
@@ -80,19 +93,20 @@ def lens(trace: Trace, targets: Tensor, kept: int = KEPT, check: Check = never) 
     return found.unflatten((len(trace.residual), len(trace)))
 
 
-def _figures(logits: Tensor, targets: Tensor, kept: int) -> Predictions:
-    """The figures of a chunk of logits (N, V), which are overwritten."""
-    probabilities = logits.softmax(dim=-1)
-    top = probabilities.topk(kept)
+def _figures(logits: Tensor, probabilities: Tensor, targets: Tensor, found: Predictions) -> None:
+    """Write the figures of a chunk of logits (N, V) to `found`; `probabilities` is a buffer of the same shape."""
+    torch.softmax(logits, dim=-1, out=probabilities)
+    top = probabilities.topk(found.tokens.shape[1])
     # log(sum(exp(logits))) = max(logits) - log(max(probabilities)); the latter is at least 1/V, so its log is finite.
     log_sum = logits.gather(1, top.indices[:, :1])[:, 0] - top.values[:, 0].log()
     # entropy = -sum(p log p) = log_sum - sum(p logits)
     mean_logit = torch.bmm(probabilities[:, None], logits[:, :, None])[:, 0, 0]
-    known = targets != NO_TARGET
+    unknown = targets == NO_TARGET
     of_target = logits.gather(1, targets.clamp(min=0)[:, None])  # (N, 1)
     surprise = (log_sum - of_target[:, 0]) / math.log(2)
     higher = torch.gt(logits, of_target, out=probabilities).sum(dim=-1)  # summing floats is faster than booleans
-    return Predictions(
-        top.indices, top.values, ((log_sum - mean_logit) / math.log(2)).clamp(min=0),
-        surprise.clamp(min=0).masked_fill(~known, math.nan), (higher.int() + 1).masked_fill(~known, 0),
-    )  # fmt: skip
+    found.tokens.copy_(top.indices)
+    found.probabilities.copy_(top.values)
+    found.entropy.copy_(((log_sum - mean_logit) / math.log(2)).clamp(min=0))
+    found.surprise.copy_(surprise.clamp(min=0).masked_fill(unknown, math.nan))
+    found.rank.copy_((higher + 1).masked_fill(unknown, 0))
