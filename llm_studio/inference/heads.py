@@ -4,7 +4,7 @@
 
 In the second half each token has occurred before, n tokens earlier, and the model could copy what followed it
 (Olsson et al. 2022, "In-context learning and induction heads"). From each token of the second half, a head's score is
-the attention weight, averaged over these tokens and several sequences, that it gives to
+the attention weight, averaged over these tokens in several sequences, that it gives to
 
     previous    the token just before
     first       the first token of all, where heads that find nothing to do often rest
@@ -13,8 +13,8 @@ the attention weight, averaged over these tokens and several sequences, that it 
     induction   the token after that occurrence: the one to be copied
 
 A head is named by its largest score if that is at least `THRESHOLD`. Weights sum to 1, so a name means that the head
-gives this much of its attention to a single one of up to 101 tokens; a head that spreads it evenly scores 0.01 to 0.02
-on long sequences and 0.17 on the shortest (a context of 8).
+gives this much of its attention to a single one of up to 101 tokens. In 48 untrained models of several architectures
+the largest score was 0.04 with a context of 128, 0.15 with 24 and 0.37 with 8, the shortest possible.
 
 Axes: H heads, T tokens, L layers.
 """
@@ -30,7 +30,8 @@ from llm_studio.model.transformer import Transformer
 
 KINDS = ("previous", "first", "self", "same", "induction")
 THRESHOLD = 0.4
-SEQUENCES, LONGEST_HALF = 4, 50
+LONGEST_HALF, MEASURED = 50, 200
+"""Tokens that are repeated in a sequence, and in all of them together, about."""
 _SEED = 0
 
 
@@ -56,7 +57,7 @@ def repeated_sequences(model: Transformer, start: int | None, exclude: Collectio
     half = min(LONGEST_HALF, (model.settings.max_seq_len - 1) // 2, len(allowed))
     generator = torch.Generator().manual_seed(_SEED)
     sequences: list[list[int]] = []
-    for _sequence in range(SEQUENCES):
+    for _sequence in range(-(-MEASURED // half)):
         tokens = [allowed[place] for place in torch.randperm(len(allowed), generator=generator)[:half].tolist()]
         sequences.append([tokens[0] if start is None else start, *tokens, *tokens])
     return sequences

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from llm_studio.errors import Cancelled, StudioError
+from llm_studio.events import Event
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.inside.ablation import AblationStudy, parse_parts
@@ -62,6 +63,12 @@ def test_a_study_can_be_cancelled(inside_project: Project, stopped: Callable[[in
     for run in (lambda: study.importance(job), lambda: study.effect([ModelPart(0, "attention")], job)):
         with pytest.raises(Cancelled):
             run()
+
+
+def test_what_is_written_is_in_the_result_and_not_reported_meanwhile(study: AblationStudy) -> None:
+    events: list[Event] = []
+    study.effect([ModelPart(0, "head")], Job(events.append), "By the sea")
+    assert {event.kind for event in events} <= {"progress"}
 
 
 def test_parts_have_names() -> None:

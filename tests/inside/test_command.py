@@ -122,8 +122,8 @@ def test_contributions_explain_one_token_against_another(root: str, capsys: pyte
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--text", "a", "--position", "7"], "There is no position 7. Choose one from 0 to 1."),
-    (["--text", "a", "--view", "attention", "--layer", "3"], "There is no layer 3. Choose one from 1 to 2."),
+    (["--text", "a", "--position", "7"], "There is no position 7. Choose a number from 0 to 1."),
+    (["--text", "a", "--view", "attention", "--layer", "3"], "There is no layer 3. Choose a number from 1 to 2."),
     (["--text", "a", "--view", "attention", "--head", "0"], "There is no head 0."),
     (["--text", "a", "--step", "4"], "There is no checkpoint of step 4."),
     (["--view", "embeddings", "--token", "unheard-of"], "is not a token of this model"),

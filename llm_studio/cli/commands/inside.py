@@ -6,7 +6,8 @@ import typer
 
 from llm_studio.cli.display import print_styled
 from llm_studio.cli.inside import records, tables
-from llm_studio.cli.inside.views import VIEWS, begin
+from llm_studio.cli.inside.inspection import begin
+from llm_studio.cli.inside.views import VIEWS
 from llm_studio.cli.options import Folder, Json, standard_input
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
@@ -22,50 +23,62 @@ def register(app: typer.Typer) -> None:
     app.command("inspect", help=_("Look inside a trained model while it reads a text."))(inspect)
 
 
+Reference = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHECKPOINT", help=_("best, last, a run, or as in run-1/best or run-1/500; or a checkpoint's folder")
+    ),
+]
+Step = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help=_("the checkpoint or the snapshot of this step; the run is the last one unless --checkpoint names "
+                      "another")
+    ),
+]  # fmt: skip
+Views = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="VIEW", help=_("what to show, surprise by default; can be repeated: {views}").format(
+            views=", ".join((*VIEWS, ALL)))
+    ),
+]  # fmt: skip
+Position = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help=_("the token of the text after which the model predicts, counted from 1; the last one by default; "
+                      "0 is the beginning of the text")
+    ),
+]  # fmt: skip
+Token = Annotated[
+    str | None, typer.Option(help=_("for contributions and embeddings: a token, by its text or as in #300"))
+]
+Parts = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PART", help=_("for ablation: a part to switch off, as in L1H2, L1.attention, L1.feed_forward or L1; "
+                               "can be repeated")
+    ),
+]  # fmt: skip
+
+
 def inspect(
     folder: Folder,
     text: Annotated[str, typer.Option(help=_("the text to read; “-” reads it from standard input"))] = "",
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CHECKPOINT",
-            help=_("best, last, a run, or as in run-1/best or run-1/500; or a checkpoint's folder"),
-        ),
-    ] = None,
-    step: Annotated[
-        int | None, typer.Option(min=0, help=_("the checkpoint or the snapshot of this step; the run is the last one "
-                                               "unless --checkpoint names another"))
-    ] = None,
-    view: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="VIEW", help=_("what to show, surprise by default; can be repeated: {views}").format(
-                views=", ".join((*VIEWS, ALL)))
-        ),
-    ] = None,
-    position: Annotated[
-        int | None,
-        typer.Option(min=0, help=_("the token of the text after which the model predicts, counted from 1; the last one "
-                                   "by default; 0 is the beginning of the text")),
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help=_("for contributions and embeddings: a token, by its text or as in #300"))
-    ] = None,
+    checkpoint: Reference = None,
+    step: Step = None,
+    view: Views = None,
+    position: Position = None,
+    token: Token = None,
     versus: Annotated[
         str | None, typer.Option(help=_("for contributions: why the model prefers --token to this token"))
     ] = None,
     layer: Annotated[int | None, typer.Option(help=_("for attention and lens: only this layer"))] = None,
     head: Annotated[int | None, typer.Option(help=_("for attention: only the heads of this number"))] = None,
-    off: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PART", help=_("for ablation: a part to switch off, as in L1H2, L1.attention, L1.feed_forward or "
-                                   "L1; can be repeated")
-        ),
-    ] = None,
+    off: Parts = None,
     count: Annotated[int, typer.Option(min=1, max=MOST_GUESSES, help=_("number of guesses or neighbours"))] = 5,
     as_json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     from llm_studio.workflows.inside.session import BEST, open_session
 
     views = _views(view or ["surprise"])

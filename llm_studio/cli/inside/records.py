@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llm_studio.cli.inside.views import Inspection
+    from llm_studio.cli.inside.inspection import Inspection
     from llm_studio.workflows.inside import results
 
 _DECIMALS = 5

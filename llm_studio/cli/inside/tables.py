@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from llm_studio.cli.options import table
-from llm_studio.i18n import _, bits_per_byte, number
+from llm_studio.i18n import _, bits_per_byte, ngettext, number
 
 if TYPE_CHECKING:
-    from llm_studio.cli.inside.views import Inspection
+    from llm_studio.cli.inside.inspection import Inspection
     from llm_studio.workflows.inside import results
 
 _TINTS = ((2.0, ""), (4.0, "black on #fde8c8"), (7.0, "black on #f9bd7a"), (10.0, "black on #ee8354"))
@@ -99,7 +99,8 @@ def contributions(wanted: "Inspection", found: "results.Contributions") -> str:
     rows = [(name, _signed(value)) for name, value in largest[:_CONTRIBUTIONS]]
     rest = largest[_CONTRIBUTIONS:]
     if rest:
-        rows.append((_("{n} others").format(n=number(len(rest))), _signed(sum(value for _name, value in rest))))
+        others = ngettext("{n} other", "{n} others", len(rest)).format(n=number(len(rest)))
+        rows.append((others, _signed(sum(value for _name, value in rest))))
     if found.versus is None:
         head = _("What adds to the logit of “{token}” ({probability}) after position {position}:")
     else:
@@ -119,8 +120,8 @@ def heads(_wanted: "Inspection", found: "results.HeadKinds") -> str:
             name = found.names[layer][head]
             rows.append((f"L{layer + 1}H{head + 1}", kind_name(name) if name else "–",
                          *(number(score, 2) for score in scores)))  # fmt: skip
-    explained = _("Mean attention weights of {n} random tokens that are repeated, the second time; a head is named by "
-                  "its largest score if that is at least {threshold}.")  # fmt: skip
+    explained = _("Mean attention weights from {n} repeated random tokens; a head is named by its largest score if "
+                  "that is at least {threshold}.")  # fmt: skip
     return f"{table(rows, len(found.kinds))}\n\n" + explained.format(
         n=number(found.half), threshold=number(found.threshold, 1)
     )

@@ -5,64 +5,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_studio.cli.inside import records, tables
-from llm_studio.errors import StudioError
-from llm_studio.i18n import _, number
+from llm_studio.cli.inside.inspection import Inspection
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import AblationEffect, Contributions, PartImportance
-    from llm_studio.workflows.inside.session import InsideSession
 
 MAPPED = 300
 """Tokens on the map of embeddings: the most frequent ones."""
 _MOST_SEARCHED = 20
 """Tokens of a text whose neighbours are searched."""
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What is to be inspected: a text, a position in it, and what only some of the views need.
-
-    `layer` and `head` are counted from 1, as people do; None stands for all.
-    """
-
-    session: "InsideSession"
-    text: str
-    ids: list[int]
-    position: int
-    count: int
-    token: str | None = None
-    versus: str | None = None
-    layer: int | None = None
-    head: int | None = None
-    off: tuple[str, ...] = ()
-
-    @property
-    def window(self) -> int:
-        """The window of the text that predicts from the position."""
-        return self.session.window_at(len(self.ids), self.position)
-
-    def named(self, name: str | None) -> int | None:
-        """The token that is named, if one is. Raises StudioError."""
-        return None if name is None else self.session.vocabulary.named(name)
-
-
-def begin(
-    session: "InsideSession", text: str, position: int | None, count: int, token: str | None, versus: str | None,
-    layer: int | None, head: int | None, off: list[str],
-) -> Inspection:  # fmt: skip
-    """The inspection that is requested. Raises StudioError for a position, a layer or a head that doesn't exist."""
-    ids = session.ids(text)
-    limits = ((_("position"), position, 0, len(ids) - 1), (_("layer"), layer, 1, session.facts.n_layers),
-              (_("head"), head, 1, session.facts.n_heads))  # fmt: skip
-    for name, value, least, most in limits:
-        if value is not None and not least <= value <= most:
-            raise StudioError(
-                _("There is no {name} {value}.").format(name=name, value=value),
-                _("Choose one from {least} to {most}.").format(least=number(least), most=number(most)),
-            )
-    at = len(ids) - 1 if position is None else position
-    return Inspection(session, text, ids, at, count, token, versus, layer, head, tuple(off))
 
 
 @dataclass(frozen=True)
