@@ -21,6 +21,7 @@ from llm_studio.cli.commands import (
     look,
     machine,
     make,
+    moments,
     project,
     quickstart,
     runs,
@@ -39,8 +40,8 @@ from llm_studio.paths import resource
 __all__ = ["DONE", "INTERRUPTED", "PROBLEM", "WRONG_USAGE", "build_app", "main"]
 
 COMMANDS = (
-    make, project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, evaluate, generate,
-    export, machine, quickstart,
+    make, project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, moments, evaluate,
+    generate, export, machine, quickstart,
 )  # fmt: skip
 """The modules with commands, in the order of the help."""
 

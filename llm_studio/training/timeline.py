@@ -26,10 +26,12 @@ KIND = "moments"
 """Of decisions in the journal of a run."""
 FRACTION = 0.009
 """Of a run's time that its texts may take, ..."""
-ALWAYS = 1.0
-"""... or so many seconds, where that is more: 1 % of a run of one minute is no time to write much."""
+ALWAYS = 1.5
+"""... or so many seconds for the shortest texts, where that is more: 1 % of a run of one minute is too little."""
 SHORTEST, LONGEST = 16, 48
 """Tokens of a text."""
+_AT_FIRST = 24
+"""Tokens of a text before the pace is known."""
 LEAST = 12
 """Moments with texts, whatever they cost."""
 PROMPTS = 8
@@ -71,7 +73,7 @@ def plan_texts(last: int, pace: Pace | None, passes_of: Callable[[int], int]) ->
     `passes_of`: those of a moment whose texts have so many tokens.
     """
     if pace is None:
-        return TextPlan(LONGEST, 1)
+        return TextPlan(_AT_FIRST, 1)
     possible = FRACTION * last * pace.step_seconds / pace.pass_seconds  # passes
     for tokens in range(LONGEST, SHORTEST - 1, -1):
         if moments.count(last) * passes_of(tokens) <= possible:

@@ -18,6 +18,7 @@ starts     100 starts and closings of the window, some of them while it loads; t
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 plotting   redraw of a run's curves of a million steps
 saving     what a checkpoint every two minutes costs a training
+moments    what the timeline of a run costs it (texts and weights), and bits per byte of weights kept in int8
 contention what training and generation keep of their speed beside other busy programs
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
@@ -47,6 +48,7 @@ NAMES = (
     "quickstart",
     "plotting",
     "saving",
+    "moments",
     "contention",
     "kills",
 )
