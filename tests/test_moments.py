@@ -63,7 +63,7 @@ def test_a_run_of_an_earlier_version_has_the_samples_of_its_evaluations(trained:
 
 def test_a_run_without_anything_has_no_moments_and_one_that_is_not_there_is_named(tmp_path: Path) -> None:
     project = empty_project(tmp_path)
-    with pytest.raises(ProjectError, match="no run yet"):
+    with pytest.raises(ProjectError, match="no trained model yet"):
         read_moments(project)
     save_run(project, "old", "2026-01-01T00:00:00.000+00:00")
     found = read_moments(project)

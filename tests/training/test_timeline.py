@@ -38,7 +38,10 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> Callable[[Pace], None]:
     """A machine whose pace is known: on it each moment has texts, unless another pace is given."""
 
     def set_pace(pace: Pace) -> None:
-        monkeypatch.setattr(Pace, "from_dict", staticmethod(lambda _values: pace))
+        def known(_values: object) -> Pace:
+            return pace
+
+        monkeypatch.setattr(Pace, "from_dict", staticmethod(known))
 
     set_pace(Pace(0.1, 0.001))
     return set_pace
@@ -75,11 +78,15 @@ def tokenizer_of(project: Project) -> Any:
     return Tokenizer.load(project.tokenizer_file)
 
 
+def nothing(*_arguments: object) -> float:
+    return 0.0
+
+
 def test_no_weight_depends_on_them(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     train(project, Job(), run="with", changes=PROMPTS)
     with monkeypatch.context() as patch:
-        patch.setattr(Timeline, "record", lambda *_arguments: 0.0)
-        patch.setattr(Timeline, "write_texts", lambda *_arguments: None)
+        patch.setattr(Timeline, "record", nothing)
+        patch.setattr(Timeline, "write_texts", nothing)
         train(project, Job(), run="without", changes=PROMPTS)
     assert stored(project, "with") and not stored(project, "without")
     assert_same_weights(project, "with", "without")

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +50,7 @@ def moments(
         job.report(Done(text, _next(folder, found), figures))
 
 
-def _next(folder: object, found: "RunMoments") -> str:
+def _next(folder: Path, found: "RunMoments") -> str:
     """The command that lets a model of the middle of the run write."""
     if not found.weights:
         return ""

@@ -12,6 +12,7 @@ from typing import Any
 from llm_studio.errors import ProjectError
 from llm_studio.events import Evaluated, MomentStored, SampleWritten
 from llm_studio.i18n import _
+from llm_studio.paths import quoted
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, moments, registry, snapshots
 from llm_studio.runs.log_index import LogIndex
@@ -89,7 +90,9 @@ def read_moments(project: Project, run: str | None = None) -> RunMoments:
 def _last_run(project: Project) -> str:
     runs = registry.listed(project)
     if not runs:
-        raise ProjectError(_("This project has no run yet."), _("Train a model first."), "training")
+        raise ProjectError(_("This project has no trained model yet."),
+                           _("Train one first: “llm-studio train {path}”.").format(path=quoted(project.root)),
+                           "training")  # fmt: skip
     return runs[-1].name
 
 
