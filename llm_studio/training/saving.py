@@ -114,6 +114,14 @@ class CheckpointSaver:
         name = group.broadcast({"name": found.path.name if found else ""})["name"]
         return checkpoint.read(folder / name) if name else None
 
+    def remove_after(self, step: int) -> None:
+        """Remove what was saved of later steps, which are about to be repeated. Every process must call it."""
+        self._material.group.wait_for_all()
+        if self._material.group.first:
+            checkpoint.remove_after(self._material.folder, step)
+            snapshots.remove_after(self._material.folder, step)
+            moments.cut_after(self._material.folder, step or -1)
+
     def snapshot(self, update: Updater, step: int) -> None:
         """Have a snapshot written, where there is to be room for any."""
         limit = update.settings.training.snapshot_megabytes * 1_000_000

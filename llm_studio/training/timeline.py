@@ -89,18 +89,19 @@ class Timeline:
     """Stores the moments of one run. Every process must call it; the first one writes."""
 
     def __init__(
-        self, context: RunContext, update: Updater, saves: CheckpointSaver, job: Job, notify: Callable[[Notice], object]
-    ) -> None:
-        """Texts are given up when `job` is asked to stop."""
+        self, context: RunContext, update: Updater, saves: CheckpointSaver, took: Callable[[float], object], job: Job,
+        notify: Callable[[Notice], object],
+    ) -> None:  # fmt: skip
+        """`took` is called with the seconds of each moment. Texts are given up when `job` is asked to stop."""
         self._context, self._update, self._saves = context, update, saves
-        self._job, self._notify = job, notify
+        self._took, self._job, self._notify = took, job, notify
         self._chat = context.learns_answers(update.settings)
         self._prompts = context.prompts[:PROMPTS]
         self._ids = [evaluation.prompt_ids(context.tokenizer, prompt, self._chat) for prompt in self._prompts]
         self._pace: Pace | None = None
         self._steps, self._passes = _Mean(), _Mean()
         self._written = -1  # the step of the last moment with texts
-        self._warned = False
+        self._warned = self._reported = False
 
     def begin(self, step: int) -> None:
         """Stand at `step`: at the beginning, after a resume or a rollback."""
@@ -108,14 +109,12 @@ class Timeline:
         self._pace = Pace.from_dict(group.broadcast(made.values if made else {}))
         self._steps, self._passes = _Mean(), _Mean()
         # several processes stop between two steps, so that no moment is missing
-        self._written = step or -1 if group.count > 1 else moments.last_step(self._context.folder)
+        self._written = (step or -1) if group.count > 1 else moments.last_step(self._context.folder)
+        if not self._reported:
+            self._reported = True
+            self._report_storage()
 
-    def remove_after(self, step: int) -> None:
-        """Remove what is about to be repeated."""
-        snapshots.remove_after(self._context.folder, step)
-        moments.cut_after(self._context.folder, step or -1)
-
-    def report_storage(self) -> None:
+    def _report_storage(self) -> None:
         """Say if the weights are stored less precisely than usual, or take more disk space than was allowed."""
         training = self._update.settings.training
         limit = training.snapshot_megabytes * 1_000_000
@@ -137,15 +136,15 @@ class Timeline:
         """Whether something is to be done after `step` steps."""
         return moments.is_due(step, self._update.settings.training.max_steps) or _is_measured(step)
 
-    def record(self, now: TrainingProgress) -> float:
-        """Store the moment of this step, if there is one; the seconds that it took."""
+    def record(self, now: TrainingProgress) -> None:
+        """Store the moment of this step, if there is one."""
         began = self._context.clock.seconds
         if _is_measured(now.step):
             self._measure(now.step)
         if moments.is_due(now.step, self._update.settings.training.max_steps):
             self._saves.snapshot(self._update, now.step)
             self.write_texts(now)
-        return self._context.clock.seconds - began
+        self._took(self._context.clock.seconds - began)
 
     def write_texts(self, now: TrainingProgress) -> None:
         """Let the model write, where texts of this step are due and not there: a stop may have prevented them."""

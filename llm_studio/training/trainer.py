@@ -18,7 +18,6 @@ from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.runs import checkpoint
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
 from llm_studio.training import memory, pipeline
 from llm_studio.training.evaluator import Evaluator
@@ -54,7 +53,7 @@ class Trainer:
         self._now, self._saves = TrainingProgress(clock=material.clock), CheckpointSaver(material)
         self._schedule = RunSchedule(material, self._update, lambda: self._now.seconds)
         self._evaluator = Evaluator(material, self._update, compute, inner, job.report)
-        self._timeline = Timeline(material, self._update, self._saves, inner, job.report)
+        self._timeline = Timeline(material, self._update, self._saves, self._schedule.paused, inner, job.report)
         self.bytes_per_token: float | None = None  # of the tokens that the validation loss is measured on
         self._save_soon = self._stopping = False
 
@@ -128,9 +127,8 @@ class Trainer:
         try:
             with self._batches, self._writer:
                 self._schedule.begin(self.step)
-                self._timeline.begin(self.step)
                 self.report_start()
-                self._timeline.report_storage()
+                self._timeline.begin(self.step)
                 self._train()
                 self._writer.finish()
         except NotSavedError:
@@ -142,7 +140,7 @@ class Trainer:
 
     def _train(self) -> None:
         if self.step == 0:
-            self._record_moment()
+            self._timeline.record(self._now)
             if not self._material.from_nothing:
                 self.save()  # so that the run can be resumed whatever becomes of its origin
         self._catch_up()
@@ -174,7 +172,7 @@ class Trainer:
         self._stopping, requested = self._group.any_of(self._job.stop_requested, requested)
         best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
         self._schedule.adjust(self.step)  # before the moment, which is due or not by where the run will end
-        self._record_moment()
+        self._timeline.record(self._now)
         by_step = best or last or self.step % settings.checkpoint_interval == 0
         if by_step or requested:
             self.save(by_step)
@@ -238,8 +236,7 @@ class Trainer:
         self._steps.drop()
         self._writer.finish()
         self._group.wait_for_all()  # what the first process has saved can be read by all
-        before, folder = self._now, self._material.folder
-        diverged_at = self.step + 1
+        before, diverged_at = self._now, self.step + 1
         saved = self._saves.newest(before.recovery.target(diverged_at))
         if saved:
             self.restore(saved)
@@ -250,10 +247,7 @@ class Trainer:
         else:
             raise CheckpointError(_("The weights that the run began with are no longer there."), _("Start a new run."))
         self._now = before.gone_back(self._now)
-        self._group.wait_for_all()
-        if self._group.first:
-            checkpoint.remove_after(folder, self.step)
-            self._timeline.remove_after(self.step)
+        self._saves.remove_after(self.step)
         self._schedule.begin(self.step)
         self._timeline.begin(self.step)
         self._reporter.gone_back(self._now, diverged_at)
@@ -285,9 +279,6 @@ class Trainer:
         self._evaluator.write_samples(self.step)
         self._schedule.evaluated(self._now.seconds - began)
         return best
-
-    def _record_moment(self) -> None:
-        self._schedule.paused(self._timeline.record(self._now))
 
     def save(self, by_step: bool = False) -> None:
         """Have a checkpoint of this step written; `by_step`: it is there in every repetition of the run."""

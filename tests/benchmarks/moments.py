@@ -19,6 +19,7 @@ from typing import Any
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, moments, registry, snapshots
+from llm_studio.training.progress import TrainingProgress
 from llm_studio.training.timeline import Timeline
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
@@ -108,8 +109,8 @@ def _bits(project: Project, reference: str) -> float:
     return evaluate(project, Job(), reference, (), TOKENS).bits_per_byte
 
 
-def _nothing(*_arguments: object) -> float:
-    return 0.0
+def _nothing(self: Timeline, now: TrainingProgress) -> None:
+    """No timeline."""
 
 
 def _turns(project: Project) -> None:
