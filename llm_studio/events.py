@@ -195,6 +195,16 @@ class SampleWritten(Event):
 
 
 @dataclass(frozen=True)
+class MomentStored(Event):
+    """What the model writes after `step` steps is in the run's file of moments; `seconds`: trained so far."""
+
+    kind: ClassVar[str] = "moment"
+    step: int
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class CheckpointSaved(Event):
     """A checkpoint is whole on the disk, in the folder `name` of its run."""
 

@@ -10,9 +10,8 @@ from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import Cancelled, TrainingError
 from llm_studio.jobs import Job
-from llm_studio.model.cost import snapshot_count, training_bytes
+from llm_studio.model.cost import training_bytes
 from llm_studio.project import Project
-from llm_studio.runs import snapshots
 from llm_studio.training.subprocess_trial import SubprocessTrial
 from llm_studio.workflows import projects
 from llm_studio.workflows.training import forecast, run_health, runs
@@ -33,7 +32,7 @@ def test_a_forecast_tells_what_the_training_then_does(project: Project) -> None:
     weights = sum(path.stat().st_size for path in (folder / "step-000020").glob("*.safetensors"))
     assert summary.checkpoints == pytest.approx(4 * weights, rel=0.2)
     kept = sum(path.stat().st_size for path in (folder / "snapshots").iterdir())
-    assert 0.8 * kept < summary.snapshots < 1.6 * kept
+    assert 0.8 * kept < summary.snapshots.total < 1.6 * kept and summary.snapshots.count == 21
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -46,12 +45,6 @@ def test_the_model_and_its_training_are_reported_to_need_the_same_memory(
         "training.device": "cpu",
     })  # fmt: skip
     assert projects.model_cost(project, settings).training_bytes == forecast.forecast(project, settings).memory
-
-
-@pytest.mark.parametrize("steps", [1, 2, 5, 30, 500, 100_000])
-def test_snapshots_are_counted_from_above(steps: int) -> None:
-    made = 1 + sum(snapshots.is_due(step) or step == steps for step in range(1, steps + 1))
-    assert made <= snapshot_count(steps) <= made + 5
 
 
 def test_what_fits_makes_the_same_step(project: Project) -> None:

@@ -22,6 +22,7 @@ from llm_studio.cli.commands import (
     look,
     machine,
     make,
+    moments,
     project,
     quickstart,
     runs,
@@ -40,8 +41,8 @@ from llm_studio.paths import resource
 __all__ = ["DONE", "INTERRUPTED", "PROBLEM", "WRONG_USAGE", "build_app", "main"]
 
 COMMANDS = (
-    make, project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, evaluate, generate,
-    inside, export, machine, quickstart,
+    make, project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, moments, evaluate,
+    generate, inside, export, machine, quickstart,
 )  # fmt: skip
 """The modules with commands, in the order of the help."""
 

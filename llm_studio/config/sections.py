@@ -297,7 +297,7 @@ class TrainingSettings(Section):
         title=N_("Disk for snapshots"),
         default=200,
         ge=0,
-        description=N_("disk space for the snapshots of a run, in MB; 0: none"),
+        description=N_("disk space for the snapshots of a run, in MB; 12 are kept even if they take more; 0: none"),
     )
     sample_prompts: Annotated[tuple[str, ...], Strict(False)] = Field(
         title=N_("Sample prompts"),

@@ -3,7 +3,6 @@
 Letters as in the model: D = d_model, M = d_ff, V vocabulary, L = n_layers, T tokens of context.
 """
 
-import math
 from dataclasses import dataclass
 
 from llm_studio.config import ModelSettings
@@ -204,11 +203,6 @@ def _muon_flops(settings: ModelSettings) -> int:
     shapes = [(_qkv_width(settings), width), (width, width), (up_width, width), (inner, width)]
     sides = [(min(shape), max(shape)) for shape in shapes]
     return settings.n_layers * sum(5 * (4 * short * short * long + 2 * short**3) for short, long in sides)
-
-
-def snapshot_count(steps: int) -> int:
-    """The number of snapshots of a run with `steps` steps, each at a step about a fifth later than the one before."""
-    return 2 + int(math.log(max(1, steps), 1.2)) if steps > 1 else 1 + steps
 
 
 def generation_bytes(settings: ModelSettings, vocab_size: int, batch_size: int = 1, itemsize: int = 4) -> int:

@@ -70,7 +70,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         return
     with path.open("rb") as lines:
         for line in lines:
-            record = _record(line)
+            record = parse(line)
             if record is not None:
                 yield record
 
@@ -79,13 +79,13 @@ def last_step(path: Path) -> int:
     """The last step in a log, 0 where there is none or it can't be read. Only the end of the file is read."""
     with contextlib.suppress(OSError), path.open("rb") as log:
         for _start, line in _reversed_lines(log):
-            record = _record(line)
+            record = parse(line)
             if record is not None and record.get("event") == StepDone.kind:
                 return int(record.get("step", 0))
     return 0
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def parse(line: bytes) -> dict[str, Any] | None:
     """The record in a line; None where the line is incomplete."""
     try:
         record = json.loads(line.decode(errors="replace"))
@@ -108,7 +108,7 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
     end, unchanged = 0, True
     with files.translate_os_errors(path), path.open("rb") as log:
         for start, line in _reversed_lines(log):
-            record, ended = _record(line), line.endswith(b"\n")
+            record, ended = parse(line), line.endswith(b"\n")
             at = record.get("step", 0) if record else math.inf
             if record and ended and record.get("event") == StepDone.kind and at <= step:
                 end = start + len(line)  # steps ascend: everything before it is kept

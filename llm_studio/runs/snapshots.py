@@ -1,9 +1,12 @@
-"""Snapshots: weights only, in half precision, of log-spaced steps: a timeline of what the model could write when.
+"""Snapshots: weights only, at the moments of a run (see `moments.py`): a timeline of what the model could do when.
 
     snapshots/
       config.yaml               every setting of the run
       tokenizer.json
-      step-000123.safetensors   the weights at a step, float16
+      step-000123.safetensors   the weights at a step
+
+The weights are float16. Where twelve snapshots would exceed the disk space that the settings allow, they are int8 with
+a scale for each row, named like its tensor with ":scale" behind it; and where even these would, there are just twelve.
 
 Settings and tokenizer are kept once for all snapshots, so that one opens when its run has no checkpoint left. Runs
 made by earlier versions don't have these two files.
@@ -11,8 +14,9 @@ made by earlier versions don't have these two files.
 
 import contextlib
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from llm_studio import files
 from llm_studio.config import Settings
@@ -22,15 +26,39 @@ from llm_studio.runs.checkpoint import CONFIG, TOKENIZER
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
 
-_GROWTH = 1.2
+LEAST = 12
+"""Snapshots that are kept at least, in a run that has so many moments."""
+_INT8_SCALES = 1.02
+"""Bytes of a weight in int8 with its part of the row's scale, about."""
 _PREFIX, _SUFFIX = "step-", ".safetensors"
 
+Precision = Literal["float16", "int8"]
 
-def is_due(step: int) -> bool:
-    """Whether `step` is one of 0, 1, 2, 3, ... that grow by about a fifth each."""
-    if step <= 1:
-        return True
-    return math.floor(math.log(step, _GROWTH)) > math.floor(math.log(step - 1, _GROWTH))
+
+@dataclass(frozen=True)
+class Storage:
+    """How the snapshots of a run are stored: `count` of them at the end, `size` bytes each."""
+
+    precision: Precision
+    count: int
+    size: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of all."""
+        return self.count * self.size
+
+
+def storage(parameters: int, moments: int, limit_bytes: int) -> Storage:
+    """How the snapshots of a model with so many parameters are stored, in a run with so many moments."""
+    precision = _precision(2 * parameters, limit_bytes)
+    size = 2 * parameters if precision == "float16" else int(_INT8_SCALES * parameters)
+    return Storage(precision, min(moments, max(LEAST, limit_bytes // size)) if limit_bytes else 0, size)
+
+
+def _precision(half_bytes: int, limit_bytes: int) -> Precision:
+    """For weights that are so many bytes in float16."""
+    return "float16" if LEAST * half_bytes <= limit_bytes else "int8"
 
 
 def folder(run: Path) -> Path:
@@ -38,26 +66,22 @@ def folder(run: Path) -> Path:
     return run / "snapshots"
 
 
-def save(
-    run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: Settings, tokenizer_json: str
-) -> bool:  # fmt: skip
-    """Write the snapshot of `step`; where all together exceed `limit_bytes`, the most crowded ones are removed.
-
-    Returns whether one was written: a model may be larger than the limit. Raises StorageError.
+def save(run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: Settings, tokenizer_json: str) -> None:
+    """Write the snapshot of `step`. Where all together exceed `limit_bytes`, the most crowded ones are removed, but
+    some stay in any case. Raises StorageError.
     """
     from llm_studio.runs import tensors
 
-    halves = tensors.to_half(weights)
-    if tensors.size_of(halves) > limit_bytes:
-        return False
+    stored = tensors.to_half(weights)
+    if _precision(tensors.size_of(stored), limit_bytes) == "int8":
+        stored = tensors.to_int8(stored)
     files.require_folder(run.parent)
     # first what it takes to open the snapshot; a run of the same name may have left other ones
     _write_if_changed(folder(run) / CONFIG, dump(settings))
     _write_if_changed(folder(run) / TOKENIZER, tokenizer_json)
     with files.atomic_write(folder(run) / f"{_PREFIX}{step:06d}{_SUFFIX}") as partial:
-        tensors.write(partial, halves)
+        tensors.write(partial, stored)
     _thin_out(run, limit_bytes)
-    return True
 
 
 def _write_if_changed(path: Path, text: str) -> None:
@@ -85,10 +109,10 @@ def step_of(path: Path) -> int | None:
 
 
 def read(path: Path) -> "Tensors":
-    """The weights of a snapshot, in float16. Raises CheckpointError."""
+    """The weights of a snapshot: float16, or float32 where they were stored as int8. Raises CheckpointError."""
     from llm_studio.runs import tensors
 
-    return tensors.read(path)
+    return tensors.from_int8(tensors.read(path))
 
 
 def remove_after(run: Path, step: int) -> None:
@@ -99,16 +123,15 @@ def remove_after(run: Path, step: int) -> None:
 
 
 def _thin_out(run: Path, limit_bytes: int) -> None:
-    """Remove the snapshot with the nearest neighbours, on a logarithmic scale, until the rest fits.
+    """Remove the snapshot with the nearest neighbours, on a logarithmic scale, until the rest fits, or few are left.
 
-    The first and the last stay, and where there is no room for two the last alone.
+    The first and the last stay.
     """
     found = listed(run)
     sizes = {step: path.stat().st_size for step, path in found.items()}
-    while len(sizes) > 1 and sum(sizes.values()) > limit_bytes:
+    while len(sizes) > LEAST and sum(sizes.values()) > limit_bytes:
         steps = list(sizes)
-        inner = range(1, len(steps) - 1)
-        crowded = min(inner, key=lambda i: math.log((steps[i + 1] + 1) / (steps[i - 1] + 1)), default=0)
+        crowded = min(range(1, len(steps) - 1), key=lambda i: math.log((steps[i + 1] + 1) / (steps[i - 1] + 1)))
         del sizes[steps[crowded]]
         with contextlib.suppress(OSError):  # another program reads it: it is removed the next time
             found[steps[crowded]].unlink(missing_ok=True)

@@ -15,6 +15,9 @@ from llm_studio.i18n import _
 
 Tensors: TypeAlias = dict[str, torch.Tensor]
 
+_SCALE = ":scale"
+"""Follows the name of an int8 tensor in that of the scales of its rows."""
+
 
 def read(path: Path) -> Tensors:
     """The tensors in the file at `path`. Raises CheckpointError where it can't be read."""
@@ -44,6 +47,36 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 def to_half(tensors: Mapping[str, torch.Tensor]) -> Tensors:
     """The tensors in float16, on the device where they are."""
     return {name: tensor.detach().to(torch.float16) for name, tensor in tensors.items()}
+
+
+def to_int8(tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """The tensors in int8, each row with a scale of its own: w is about scale x q, |w - scale x q| <= scale / 2.
+
+    The largest of a row becomes 127 or -127. Tensors of one dimension, small and sensitive, stay in float16.
+    """
+    made: Tensors = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim < 2:
+            made[name] = tensor.detach().to(torch.float16)
+            continue
+        rows = tensor.detach().float().flatten(1)  # (R, C)
+        scale = rows.abs().amax(dim=1, keepdim=True) / 127  # (R, 1)
+        quantized = (rows / torch.where(scale > 0, scale, 1.0)).round().clamp(-127, 127)
+        made[name] = quantized.to(torch.int8).view(tensor.shape)
+        made[name + _SCALE] = scale[:, 0]
+    return made
+
+
+def from_int8(tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """The inverse, as far as there is one: int8 tensors in float32, the others as they are."""
+    made: Tensors = {}
+    for name, tensor in tensors.items():
+        scale = tensors.get(name + _SCALE)
+        if scale is not None:
+            made[name] = (tensor.flatten(1).float() * scale[:, None]).view(tensor.shape)
+        elif not name.endswith(_SCALE):
+            made[name] = tensor
+    return made
 
 
 def size_of(tensors: Mapping[str, torch.Tensor]) -> int:

@@ -105,6 +105,11 @@ class TimeBudget:
         self._block_evaluations += seconds
         self._last_evaluation = seconds
 
+    def paused(self, seconds: float) -> None:
+        """Something else than a step or an evaluation took so long: rarer and rarer, so that it says nothing about the
+        steps to come."""
+        self._block_evaluations += seconds
+
     def is_due(self, step: int) -> bool:
         """Whether the last step is decided on again after `step` steps."""
         return self.horizon.next <= step < self.horizon.last

@@ -87,18 +87,26 @@ def samples(
     With `chat` a prompt is a question, <|user|>prompt<|assistant|>, and the text its answer.
     """
     how = settings.generation.model_copy(update={"seed": 0, "max_tokens": SAMPLE_TOKENS})
-    stop = tuple(tokenizer.markers.values()) if chat else (tokenizer.end_of_text,)
     for prompt in prompts:
-        ids = tokenizer.encode(prompt) or [tokenizer.end_of_text]
-        if chat:
-            ids = [tokenizer.markers[USER], *tokenizer.encode(prompt), tokenizer.markers[ASSISTANT]]
         decoder = tokenizer.stream()
         text = ""
-        for token in generate(model, ids, how, stop=stop):
+        for token in generate(model, prompt_ids(tokenizer, prompt, chat), how, stop=stop_tokens(tokenizer, chat)):
             if job.stop_requested:
                 return
             text += decoder.push(token)
         yield prompt, text + decoder.finish()
+
+
+def prompt_ids(tokenizer: Tokenizer, prompt: str, chat: bool) -> list[int]:
+    """The tokens of a prompt, at least one; with `chat` it is a question."""
+    if chat:
+        return [tokenizer.markers[USER], *tokenizer.encode(prompt), tokenizer.markers[ASSISTANT]]
+    return tokenizer.encode(prompt) or [tokenizer.end_of_text]
+
+
+def stop_tokens(tokenizer: Tokenizer, chat: bool) -> tuple[int, ...]:
+    """The tokens that end a text, or an answer."""
+    return tuple(tokenizer.markers.values()) if chat else (tokenizer.end_of_text,)
 
 
 def say_samples(

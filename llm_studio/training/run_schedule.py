@@ -56,6 +56,11 @@ class RunSchedule:
         if self._budget:
             self._budget.evaluated(seconds)
 
+    def paused(self, seconds: float) -> None:
+        """Something else took so long between two steps."""
+        if self._budget:
+            self._budget.paused(seconds)
+
     def rate(self, step: int) -> float:
         """The learning rate of update number `step`, counted from 1."""
         training = self._update.settings.training

@@ -10,7 +10,7 @@ from llm_studio.config import Settings
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.events import CheckpointSaved
-from llm_studio.runs import checkpoint, snapshots
+from llm_studio.runs import checkpoint, moments, snapshots
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
 from llm_studio.runs.decisions import DecisionLog
 from llm_studio.runs.tensors import Copy
@@ -90,17 +90,18 @@ class CheckpointSaver:
         Waits for what is still being written, so that there is never more than one copy.
         """
         self._writer.finish()
-        weights, moments = update.copies()
-        self._writer.write(partial(self._write_checkpoint, state, update.settings, weights, moments, needed))
+        weights, optimizer = update.copies()
+        self._writer.write(partial(self._write_checkpoint, state, update.settings, weights, optimizer, needed))
         self.step, self._copied_at = state.step, time.monotonic()
 
     def _write_checkpoint(
-        self, state: LoopState, settings: Settings, weights: Copy, moments: Copy, needed: frozenset[int]
+        self, state: LoopState, settings: Settings, weights: Copy, optimizer: Copy, needed: frozenset[int]
     ) -> CheckpointSaved:
         self._writer.log_to_disk()
+        moments.to_disk(self._material.folder)
         saved = checkpoint.save(
-            self._material.folder, state, settings, self._material.tokenizer.to_json(), weights.wait(), moments.wait(),
-            learns_conversations(self._material.tokens, settings), needed, self._bytes_per_token,
+            self._material.folder, state, settings, self._material.tokenizer.to_json(), weights.wait(),
+            optimizer.wait(), learns_conversations(self._material.tokens, settings), needed, self._bytes_per_token,
         )  # fmt: skip
         self.whole = state
         self._material.saved(state, settings)
@@ -112,6 +113,14 @@ class CheckpointSaver:
         found = checkpoint.newest_intact(folder, latest)[0] if group.first else None
         name = group.broadcast({"name": found.path.name if found else ""})["name"]
         return checkpoint.read(folder / name) if name else None
+
+    def remove_after(self, step: int) -> None:
+        """Remove what was saved of later steps, which are about to be repeated. Every process must call it."""
+        self._material.group.wait_for_all()
+        if self._material.group.first:
+            checkpoint.remove_after(self._material.folder, step)
+            snapshots.remove_after(self._material.folder, step)
+            moments.cut_after(self._material.folder, step or -1)
 
     def snapshot(self, update: Updater, step: int) -> None:
         """Have a snapshot written, where there is to be room for any."""

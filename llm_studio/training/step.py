@@ -12,6 +12,7 @@ from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
+from llm_studio.inference.load import build_model
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.runs.checkpoint import Checkpoint
@@ -156,9 +157,7 @@ class Updater:
         weights = self.copy_of(self.model.state_dict()).wait()
         if not self._group.first:
             return None
-        made = Transformer(self.settings.model, self._vocab_size)
-        made.load_state_dict(weights)
-        return made
+        return build_model(self.settings.model, weights)  # which draws no random numbers
 
     def copies(self) -> tuple[Copy, Copy]:
         """The weights and the optimizer's state as they are now."""

@@ -18,7 +18,6 @@ from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.runs import checkpoint, snapshots
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
 from llm_studio.training import memory, pipeline
 from llm_studio.training.evaluator import Evaluator
@@ -31,6 +30,7 @@ from llm_studio.training.run_schedule import RunSchedule
 from llm_studio.training.saving import CheckpointSaver, RunContext, learns_conversations
 from llm_studio.training.step import PendingGradients, StepOutcome, Updater, fitting
 from llm_studio.training.thread_control import ThreadControl
+from llm_studio.training.timeline import Timeline
 from llm_studio.training.writer import NotSavedError
 
 _T = TypeVar("_T")
@@ -53,6 +53,7 @@ class Trainer:
         self._now, self._saves = TrainingProgress(clock=material.clock), CheckpointSaver(material)
         self._schedule = RunSchedule(material, self._update, lambda: self._now.seconds)
         self._evaluator = Evaluator(material, self._update, compute, inner, job.report)
+        self._timeline = Timeline(material, self._update, self._saves, self._schedule.paused, inner, job.report)
         self.bytes_per_token: float | None = None  # of the tokens that the validation loss is measured on
         self._save_soon = self._stopping = False
 
@@ -127,6 +128,7 @@ class Trainer:
             with self._batches, self._writer:
                 self._schedule.begin(self.step)
                 self.report_start()
+                self._timeline.begin(self.step)
                 self._train()
                 self._writer.finish()
         except NotSavedError:
@@ -138,7 +140,7 @@ class Trainer:
 
     def _train(self) -> None:
         if self.step == 0:
-            self._saves.snapshot(self._update, 0)
+            self._timeline.record(self._now)
             if not self._material.from_nothing:
                 self.save()  # so that the run can be resumed whatever becomes of its origin
         self._catch_up()
@@ -153,10 +155,11 @@ class Trainer:
             self.save()
 
     def _catch_up(self) -> None:
-        """Do the evaluation that a stop prevented when the checkpoint was saved that the run goes on from."""
+        """Do what a stop prevented when the checkpoint was saved that the run goes on from: evaluation and texts."""
         if self.step and not self._now.evaluated and _evaluation_is_due(self.step, self.settings) and self._evaluate():
             self.save(by_step=True)
         self._schedule.adjust(self.step)
+        self._timeline.write_texts(self._now)
 
     def _after_step(self) -> None:
         settings = self.settings.training
@@ -168,12 +171,11 @@ class Trainer:
             return
         self._stopping, requested = self._group.any_of(self._job.stop_requested, requested)
         best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
-        if last or snapshots.is_due(self.step):
-            self._saves.snapshot(self._update, self.step)
+        self._schedule.adjust(self.step)  # before the moment, which is due or not by where the run will end
+        self._timeline.record(self._now)
         by_step = best or last or self.step % settings.checkpoint_interval == 0
         if by_step or requested:
             self.save(by_step)
-        self._schedule.adjust(self.step)
 
     def _one_step(self) -> bool:
         """One step, or a step back; False when the job was stopped on the way, with the weights as they were."""
@@ -211,7 +213,7 @@ class Trainer:
     def _goes_straight_on(self) -> bool:
         """Whether nothing is to be measured, saved or left out between the next step and the one after."""
         after, trouble = self.step + 1, self._now.recovery
-        due = _evaluation_is_due(after, self.settings) or snapshots.is_due(after) or self._schedule.is_due(after)
+        due = _evaluation_is_due(after, self.settings) or self._timeline.is_due(after) or self._schedule.is_due(after)
         return not (due or self._save_soon or trouble.is_poison(after + 1) or self._job.stop_requested)
 
     def _count(self, outcome: StepOutcome, rate: float, seconds: float) -> None:
@@ -219,6 +221,7 @@ class Trainer:
         loss = outcome.loss if outcome.learned or self._now.train_loss is None else self._now.train_loss
         tokens = self._update.tokens_per_step
         self._now.count(tokens, loss)
+        self._timeline.stepped(seconds)
         last, left = self.settings.training.max_steps, self._schedule.seconds_left
         self._reporter.step(self._now, loss, rate, outcome, tokens, seconds, last, left)
 
@@ -233,8 +236,7 @@ class Trainer:
         self._steps.drop()
         self._writer.finish()
         self._group.wait_for_all()  # what the first process has saved can be read by all
-        before, folder = self._now, self._material.folder
-        diverged_at = self.step + 1
+        before, diverged_at = self._now, self.step + 1
         saved = self._saves.newest(before.recovery.target(diverged_at))
         if saved:
             self.restore(saved)
@@ -245,11 +247,9 @@ class Trainer:
         else:
             raise CheckpointError(_("The weights that the run began with are no longer there."), _("Start a new run."))
         self._now = before.gone_back(self._now)
-        self._group.wait_for_all()
-        if self._group.first:
-            checkpoint.remove_after(folder, self.step)
-            snapshots.remove_after(folder, self.step)
+        self._saves.remove_after(self.step)
         self._schedule.begin(self.step)
+        self._timeline.begin(self.step)
         self._reporter.gone_back(self._now, diverged_at)
         self.report_start()
         self._catch_up()

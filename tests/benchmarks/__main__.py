@@ -19,6 +19,7 @@ inside     time and memory of what is shown of a model's inside, without the win
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 plotting   redraw of a run's curves of a million steps
 saving     what a checkpoint every two minutes costs a training
+moments    what the timeline of a run costs it (texts and weights), and bits per byte of weights kept in int8
 contention what training and generation keep of their speed beside other busy programs
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
@@ -49,6 +50,7 @@ NAMES = (
     "quickstart",
     "plotting",
     "saving",
+    "moments",
     "contention",
     "kills",
 )

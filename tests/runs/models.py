@@ -46,7 +46,7 @@ def save_snapshot(project: Project, run: str, step: int, settings: Settings | No
     """A snapshot whose weights are its step."""
     folder = registry.folder(project, run)
     weights = {"w": torch.full((4, 4), float(step))}
-    assert snapshots.save(folder, step, weights, 10**9, settings or Settings(), TOKENIZER)
+    snapshots.save(folder, step, weights, 10**9, settings or Settings(), TOKENIZER)
     return snapshots.listed(folder)[step]
 
 

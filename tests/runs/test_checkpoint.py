@@ -1,8 +1,7 @@
-"""Checkpoints are whole, verified, few, and pickle nothing; snapshots stay within their room."""
+"""Checkpoints are whole, verified, few, and pickle nothing."""
 
 import contextlib
 import errno
-import itertools
 import math
 import shutil
 import sys
@@ -18,7 +17,7 @@ from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
-from llm_studio.runs import checkpoint, snapshots
+from llm_studio.runs import checkpoint
 from llm_studio.runs.checkpoint import LoopState
 from llm_studio.training.progress import TrainingProgress
 
@@ -35,10 +34,6 @@ def save(run: Path, step: int, loss: float | None = None, history: Sequence[dict
     weights = {"w": torch.full((4, 4), float(step))}
     checkpoint.save(run, state, Settings(), "{}", weights, {"w.exp_avg": torch.ones(4, 4)})
     return checkpoint.folder(run, step)
-
-
-def save_snapshot(run: Path, step: int, weights: dict[str, torch.Tensor], limit: int) -> bool:
-    return snapshots.save(run, step, weights, limit, Settings(), "{}")
 
 
 def steps(run: Path) -> list[int]:
@@ -216,60 +211,3 @@ def test_a_checkpoint_of_a_newer_program_is_refused_politely(tmp_path: Path) -> 
     for step in (2, 3, 4, 5):
         save(tmp_path, step)
     assert path.exists()
-
-
-def test_snapshots_are_due_ever_more_rarely() -> None:
-    due = [step for step in range(100_001) if snapshots.is_due(step)]
-    assert due[:3] == [0, 1, 2] and 40 < len(due) < 70
-    assert all(later - earlier <= 0.25 * earlier for earlier, later in itertools.pairwise(due) if earlier > 20)
-
-
-def test_snapshots_stay_within_their_room_and_keep_first_and_last(tmp_path: Path) -> None:
-    weights = {"w": torch.randn(1000)}
-    for step in range(0, 400, 10):
-        assert save_snapshot(tmp_path, step, weights, 30_000)
-    kept = snapshots.listed(tmp_path)
-    assert sum(p.stat().st_size for p in kept.values()) <= 30_000
-    assert min(kept) == 0 and max(kept) == 390 and len(kept) > 10
-    gaps = [(b + 1) / (a + 1) for a, b in zip(kept, list(kept)[1:], strict=False)]
-    assert max(gaps[1:]) < 3  # spread on a logarithmic scale, but for the first jump from 0
-    torch.testing.assert_close(snapshots.read(kept[390])["w"].float(), weights["w"], atol=2e-3, rtol=2e-3)
-
-
-def test_where_two_snapshots_have_no_room_the_last_stays(tmp_path: Path) -> None:
-    for step in (0, 1, 2):
-        assert save_snapshot(tmp_path, step, {"w": torch.randn(1000)}, 3000)
-    assert list(snapshots.listed(tmp_path)) == [2]
-
-
-def test_a_snapshot_that_another_program_reads_stays_until_the_next_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = Path.unlink
-
-    def busy(path: Path, missing_ok: bool = False) -> None:
-        if path.suffix == ".safetensors":
-            raise PermissionError(errno.EACCES, "used by another process")
-        real(path, missing_ok)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", busy)
-        for step in range(5):
-            assert save_snapshot(tmp_path, step, {"w": torch.randn(1000)}, 5000)
-    assert len(snapshots.listed(tmp_path)) == 5
-    save_snapshot(tmp_path, 5, {"w": torch.randn(1000)}, 5000)
-    assert list(snapshots.listed(tmp_path)) == [0, 5]
-
-
-def test_strange_files_among_the_snapshots_are_passed_over_and_later_ones_go_on_request(tmp_path: Path) -> None:
-    for step in (1, 5, 9):
-        save_snapshot(tmp_path, step, {"w": torch.ones(2)}, 10_000)
-    (snapshots.folder(tmp_path) / "step-000001 (1).safetensors").write_bytes(b"")
-    assert list(snapshots.listed(tmp_path)) == [1, 5, 9]
-    snapshots.remove_after(tmp_path, 5)
-    assert list(snapshots.listed(tmp_path)) == [1, 5]
-
-
-def test_a_model_larger_than_the_room_makes_no_snapshot(tmp_path: Path) -> None:
-    assert not save_snapshot(tmp_path, 1, {"w": torch.randn(1000)}, 1000)
-    assert not snapshots.listed(tmp_path)

@@ -18,8 +18,9 @@ from llm_studio.events import Event, StepDone
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
+from llm_studio.runs import moments
 from llm_studio.training import pipeline as ahead
-from llm_studio.training import step, trainer
+from llm_studio.training import step
 from llm_studio.training.optim import optimizer
 from llm_studio.training.prefetch import BatchPrefetcher, BatchRequest
 from llm_studio.workflows.training.train import train
@@ -67,7 +68,7 @@ def test_the_next_step_is_begun_before_the_last_one_is_read_unless_something_com
 
     monkeypatch.setattr(step.Updater, "gradients", noted_begin)
     monkeypatch.setattr(step.PendingGradients, "read", noted_read)
-    monkeypatch.setattr(trainer.snapshots, "is_due", lambda _step: False)
+    monkeypatch.setattr(moments, "is_due", lambda *_step: False)
     late()
     changes = {"training.max_steps": 5, "training.eval_interval": 3, "training.checkpoint_interval": 100}
     train(project, Job(), run="late", changes=changes)

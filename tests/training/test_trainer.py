@@ -14,7 +14,7 @@ from llm_studio.data.tokens.dataset import Tokens, open_tokens
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
-from llm_studio.runs import checkpoint, log, registry, snapshots
+from llm_studio.runs import checkpoint, log, moments, registry, snapshots
 from llm_studio.training.optim.schedule import learning_rate
 from llm_studio.workflows.training.train import train
 
@@ -138,12 +138,11 @@ def test_a_tighter_limit_makes_another_model_but_logs_the_same_norm(project: Pro
     assert norms[0] == norms[1] > 1e-3
 
 
-def test_snapshots_are_of_the_steps_that_are_due_and_of_the_last(project: Project) -> None:
-    weights = train_steps(project, "a", 30, {})
+def test_snapshots_are_of_the_moments_of_the_run(project: Project) -> None:
+    weights = train_steps(project, "a", 120, {"training.checkpoint_interval": 120, "training.eval_interval": 120})
     kept = snapshots.listed(registry.folder(project, "a"))
-    assert not snapshots.is_due(30)
-    assert set(kept) == {step for step in range(31) if snapshots.is_due(step)} | {30}
-    last, first = snapshots.read(kept[30]), snapshots.read(kept[0])
+    assert set(kept) == {step for step in range(121) if moments.is_due(step, 120)} and len(kept) < 80
+    last, first = snapshots.read(kept[120]), snapshots.read(kept[0])
     assert last.keys() == weights.keys()
     assert all(torch.equal(last[name], weights[name].half()) for name in weights)
     assert any(not torch.equal(first[name], last[name]) for name in weights)

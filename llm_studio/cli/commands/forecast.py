@@ -34,6 +34,7 @@ def forecast(
     as_json: Json = False,
 ) -> None:
     from llm_studio.workflows.training import forecast as workflow
+    from llm_studio.workflows.training.plan_text import snapshots_figures
 
     if quick and fit:
         raise typer.BadParameter(_("give either --quick or --fit, which runs real steps"))
@@ -47,7 +48,8 @@ def forecast(
         else:
             predicted = workflow.forecast(project, settings) if quick else workflow.measured(project, settings, job)
         text = _text(predicted) if found is None else f"{_text(predicted)}\n\n{_fit_text(found)}"
-        figures = {**asdict(predicted), "seconds": predicted.seconds, "fit": asdict(found) if found else None}
+        figures = {**asdict(predicted), "seconds": predicted.seconds, **snapshots_figures(predicted.snapshots),
+                   "fit": asdict(found) if found else None}  # fmt: skip
         sets = {**edits, **(found.changes if found else {})}
         follow = f"llm-studio train {quoted(folder)}" + "".join(f" --set {n}={scalar(v)}" for n, v in sets.items())
         job.report(Done("" if as_json else text, follow, figures))
@@ -77,6 +79,8 @@ def _fit_text(found: "Fit") -> str:
 
 
 def _text(predicted: "Forecast") -> str:
+    from llm_studio.workflows.training.plan_text import snapshots_text
+
     free = _("{needed} of {free} free").format(needed=size(predicted.memory), free=size(predicted.free))
     rows = [(_("Memory"), free)]
     step = f"{number(predicted.seconds_per_step, 3 if predicted.seconds_per_step < 1 else 1)} s"
@@ -89,6 +93,6 @@ def _text(predicted: "Forecast") -> str:
         rows.append((_("Passes over the texts"), number(predicted.passes, 1)))
     rows += [
         (_("Disk for checkpoints"), size(predicted.checkpoints)),
-        (_("Disk for snapshots"), size(predicted.snapshots)),
+        (_("Disk for snapshots"), snapshots_text(predicted.snapshots)),
     ]
     return table(rows)

@@ -94,9 +94,11 @@ def _add(project: Project, texts: list[str], job: Job) -> None:
 
 def plan_figures(plan: "RunPlan") -> dict[str, object]:
     """The plan for `--json`."""
+    from llm_studio.workflows.training.plan_text import snapshots_figures
+
     names = ("minutes", "parameters", "vocab_size", "context", "batch", "steps", "tokens", "passes", "memory", "disk",
              "preparation", "bits_per_byte", "more_texts", "changes")  # fmt: skip
-    return {name: getattr(plan, name) for name in names}
+    return {name: getattr(plan, name) for name in names} | snapshots_figures(plan.snapshots)
 
 
 def _done(folder: Path, made: "MadeModel") -> Done:

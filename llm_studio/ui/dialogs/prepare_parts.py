@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QSpinBox, QWidget
 from llm_studio import i18n
 from llm_studio.i18n import _, duration, number, short_number, size, time_limit
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
+from llm_studio.workflows.training.plan_text import disk_text
 
 if TYPE_CHECKING:
     from llm_studio.workflows.training.planner import RunPlan
@@ -87,7 +88,7 @@ def _figures(plan: "RunPlan") -> dict[str, str]:
         "steps": _("about {n}").format(n=number(plan.steps)),
         "passes": number(plan.passes, 1),
         "memory": memory,
-        "disk": size(plan.disk),
+        "disk": disk_text(plan.disk, plan.snapshots),
         "preparation": preparation if not plan.preparation else _("about {time}").format(time=preparation),
     }
 

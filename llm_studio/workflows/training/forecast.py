@@ -16,8 +16,10 @@ from llm_studio.errors import TrainingError
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
-from llm_studio.model.cost import optimizer_bytes, snapshot_count, step_seconds, training_bytes
+from llm_studio.model.cost import optimizer_bytes, step_seconds, training_bytes
 from llm_studio.project import Project
+from llm_studio.runs import moments, snapshots
+from llm_studio.runs.snapshots import Storage
 from llm_studio.workflows.projects import model_cost
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Forecast:
     tokens: int
     passes: float | None
     checkpoints: int
-    snapshots: int
+    snapshots: Storage
     device: str
     precision: str
     seconds_per_step: float
@@ -73,6 +75,11 @@ class Forecast:
     def seconds(self) -> float:
         """Of a run with a time, that time; else of all steps, without evaluations and checkpoints."""
         return 60 * self.minutes or self.steps * self.seconds_per_step
+
+    @property
+    def disk(self) -> int:
+        """Bytes of checkpoints and snapshots."""
+        return self.checkpoints + self.snapshots.total
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,6 @@ def _forecast(project: Project, settings: Settings, compute: Compute, seconds_pe
     sequences = training.batch_size * training.gradient_accumulation_steps
     tokens = sequences * settings.model.max_seq_len * steps
     here = token_facts(project)
-    snapshots = snapshot_count(steps) * 2 * cost.parts.total
     muon = training.optimizer == "muon"
     return Forecast(
         memory=_by_formula(settings, cost.vocab_size, compute, training.batch_size, training.activation_checkpointing),
@@ -157,7 +163,7 @@ def _forecast(project: Project, settings: Settings, compute: Compute, seconds_pe
         tokens=tokens,
         passes=tokens / here.train if here and here.train else None,
         checkpoints=_CHECKPOINTS * (4 * cost.parts.total + optimizer_bytes(cost.parts, muon)),
-        snapshots=min(snapshots, training.snapshot_megabytes * 1_000_000),
+        snapshots=snapshots.storage(cost.parts.total, moments.count(steps), training.snapshot_megabytes * 1_000_000),
         device=compute.device,
         precision=compute.precision,
         seconds_per_step=seconds_per_step,

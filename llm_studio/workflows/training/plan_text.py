@@ -1,10 +1,15 @@
 """A plan in words, for window and command line."""
 
+from typing import TYPE_CHECKING
+
 from llm_studio.i18n import _, duration, number, short_number, size, time_limit
-from llm_studio.workflows.training.planner import RunPlan
+
+if TYPE_CHECKING:
+    from llm_studio.runs.snapshots import Storage
+    from llm_studio.workflows.training.planner import RunPlan
 
 
-def plan_text(plan: RunPlan) -> str:
+def plan_text(plan: "RunPlan") -> str:
     """The plan in two lines."""
     text = _("Plan for {time} of training: {parameters} parameters, a vocabulary of {vocabulary}, a context of "
              "{context} tokens, about {steps} steps on {batch} sequences each, {passes} passes over the texts; "
@@ -12,10 +17,34 @@ def plan_text(plan: RunPlan) -> str:
     text = text.format(
         time=time_limit(plan.minutes), parameters=short_number(plan.parameters), vocabulary=number(plan.vocab_size),
         context=number(plan.context), steps=number(plan.steps), batch=number(plan.batch),
-        passes=number(plan.passes, 1), memory=size(plan.memory), disk=size(plan.disk),
+        passes=number(plan.passes, 1), memory=size(plan.memory), disk=disk_text(plan.disk, plan.snapshots),
         preparation=duration(plan.preparation),
     )  # fmt: skip
     return f"{text} {few_texts()}" if plan.more_texts else text
+
+
+def disk_text(total: int, snapshots: "Storage") -> str:
+    """What a run takes on the disk, with the part of its snapshots: “340 MB (timeline: 126 MB)”."""
+    if not snapshots.count:
+        return size(total)
+    text = _("{size} (timeline: {timeline})")
+    if snapshots.precision == "int8":
+        text = _("{size} (timeline: {timeline}, as int8)")
+    return text.format(size=size(total), timeline=size(snapshots.total))
+
+
+def snapshots_text(snapshots: "Storage") -> str:
+    """What the snapshots of a run take on the disk: “126 MB: the weights at 66 moments, as float16”."""
+    if not snapshots.count:
+        return size(0)
+    text = _("{size}: the weights at {count} moments, as {precision}")
+    count, precision = number(snapshots.count), snapshots.precision
+    return text.format(size=size(snapshots.total), count=count, precision=precision)
+
+
+def snapshots_figures(snapshots: "Storage") -> dict[str, object]:
+    """The same for scripts."""
+    return {"snapshots": snapshots.total, "snapshot_count": snapshots.count, "snapshot_precision": snapshots.precision}
 
 
 def few_texts() -> str:

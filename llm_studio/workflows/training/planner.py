@@ -19,6 +19,8 @@ from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.model import cost
 from llm_studio.project import Project, State
+from llm_studio.runs import moments, snapshots
+from llm_studio.runs.snapshots import Storage
 from llm_studio.workflows.overview import Overview, overview
 from llm_studio.workflows.training.forecast import measure_step, steps_in
 from llm_studio.workflows.training.scaling_law import ScalingLaw, scaling_law
@@ -64,9 +66,9 @@ _WORTHWHILE = 0.6
 class RunPlan:
     """What a run of so many minutes will do. `changes`: the settings that make it so, by dotted name.
 
-    `text_bytes`: of the training texts; `passes` over them. `memory` and `disk` in bytes, `preparation` in seconds, of
-    tokenizer and tokens. `retrain_tokenizer`: a new one is trained for this vocabulary. `more_texts`: the texts are so
-    few that most of the time goes into reading them again.
+    `text_bytes`: of the training texts; `passes` over them. `memory` and `disk` in bytes; `snapshots` are a part of the
+    latter. `preparation` in seconds, of tokenizer and tokens. `retrain_tokenizer`: a new one is trained for this
+    vocabulary. `more_texts`: the texts are so few that most of the time goes into reading them again.
     """
 
     minutes: float
@@ -80,6 +82,7 @@ class RunPlan:
     text_bytes: int
     memory: int
     disk: int
+    snapshots: Storage
     preparation: float
     bits_per_byte: float
     retrain_tokenizer: bool
@@ -307,7 +310,9 @@ def _plan(here: Overview, texts: _Texts, machine: _Machine, best: _Candidate, mi
     settings = _with_model(here.settings, best.model.model_copy(update={"dropout": dropout}), best.batch)
     settings = settings.replaced(counted_in_steps(settings, minutes, best.seconds))
     counts = cost.count_parameters(best.model, vocab_size)
-    snapshots = min(cost.snapshot_count(best.steps) * 2 * counts.total, settings.training.snapshot_megabytes * 10**6)
+    stored = snapshots.storage(
+        counts.total, moments.count(best.steps), settings.training.snapshot_megabytes * 1_000_000
+    )
     checkpoints = _CHECKPOINTS * (4 * counts.total + cost.optimizer_bytes(counts, muon=True))
     retrain = texts.tokenizer is None and (
         here.steps.tokenizer is not State.READY or here.settings.model.vocab_size != vocab_size
@@ -323,7 +328,8 @@ def _plan(here: Overview, texts: _Texts, machine: _Machine, best: _Candidate, mi
         passes=passes,
         text_bytes=texts.size,
         memory=machine.memory(best.model, best.batch),
-        disk=checkpoints + snapshots + 2 * int(texts.size / length),
+        disk=checkpoints + stored.total + 2 * int(texts.size / length),
+        snapshots=stored,
         preparation=_preparation_seconds(here, texts, retrain),
         bits_per_byte=best.bits,
         retrain_tokenizer=retrain,

@@ -190,7 +190,7 @@ def _run(
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job, changed: Mapping[str, object] = {},
 ) -> TrainResult:  # fmt: skip
     """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
-    from llm_studio.runs import log, registry, snapshots
+    from llm_studio.runs import log, moments, registry, snapshots
     from llm_studio.training import distributed, memory
     from llm_studio.training.clock import ActiveClock
     from llm_studio.training.saving import RunContext
@@ -218,6 +218,7 @@ def _run(
     step = saved.step if saved else -1
     log.cut_after(log_file, step, evaluated=bool(saved and saved.state.validation_loss is not None))
     snapshots.remove_after(folder, step)
+    moments.cut_after(folder, step or -1)
     with run_log:
         recorder.saved(trainer.state(), settings)
         group.remember(name)

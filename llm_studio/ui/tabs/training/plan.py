@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 from llm_studio.i18n import _, duration, number, short_number, size, time_limit
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.workflows.training.plan_text import disk_text
 
 if TYPE_CHECKING:
     from llm_studio.workflows.training.forecast import Fit, Forecast
@@ -84,9 +85,9 @@ def _parts(forecast: "Forecast | None", fit: "Fit | None") -> list[str]:
     tokens = _("{n} tokens").format(n=short_number(forecast.tokens))
     if forecast.passes is not None:
         tokens += f" ({passes_text(forecast.passes)})"
-    disk = forecast.checkpoints + forecast.snapshots
+    disk = disk_text(forecast.disk, forecast.snapshots)
     memory = _("memory: {needed} of {free} free").format(needed=size(forecast.memory), free=size(forecast.free))
-    return [*parts, tokens, memory, _("{size} on the disk").format(size=size(disk))]
+    return [*parts, tokens, memory, _("{size} on the disk").format(size=disk)]
 
 
 def passes_text(passes: float) -> str:

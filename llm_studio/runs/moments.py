@@ -1,0 +1,216 @@
+"""Moments of a run: what its model writes after fixed prompts, at log-spaced steps: moments.jsonl in its folder.
+
+    {"v": 1, "step": 12, "tokens": 24576, "texts": [
+        {"prompt": "Once", "ids": [262, 11], "pieces": [" upon", ","], "probabilities": [0.31, 0.08], "ended": false,
+         "top": [[262, " upon", 0.31], ...]}, ...]}
+
+One line for each moment, in the order of steps. `tokens`: seen since step 0. A text is written greedily, always with
+the most likely token: `probabilities` are the model's of each of its tokens, `pieces` the characters that each
+completes; `top`: the most likely first tokens. `ended`: the model ended the text itself.
+
+Nothing in the file depends on the clock, but for which steps have texts; so a run that was killed and resumed has the
+same file as one that wasn't. Times and losses of the steps are in the log.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+from llm_studio import files
+from llm_studio.errors import ProjectError
+from llm_studio.i18n import _
+
+FILE = "moments.jsonl"
+VERSION = 1
+COUNT = 70
+"""Moments of a run, the first and the last step included. A run that ends earlier than expected has some fewer, but at
+least 60: the clock ends it, and a machine may become two and a half times as slow."""
+
+# --- When there is one ----------------------------------------------------------------------------------------
+
+
+def is_due(step: int, last: int, every: int = 1) -> bool:
+    """Whether there is a moment after `step` steps of a run that ends after `last`: at 0, at `last`, and in between at
+    steps that grow by a factor, as far as they are whole numbers.
+
+    With `every`, one of so many of these moments.
+    """
+    if step in (0, last):
+        return True
+    return _cell(step, last, every) > _cell(step - 1, last, every) if step > 1 else every == 1
+
+
+def count(last: int, every: int = 1) -> int:
+    """About how many there are in a run of so many steps."""
+    return 1 + round(_intervals(_density(last) / every, last))
+
+
+def _cell(step: int, last: int, every: int) -> int:
+    return math.floor(_density(last) / every * math.log(step))
+
+
+def _intervals(density: float, last: int) -> float:
+    """The moments after step 0: one in each of the first steps, and then one in each interval."""
+    return density * (1 + math.log(last / density)) if last > density else float(last)
+
+
+@lru_cache(maxsize=16)
+def _density(last: int) -> float:
+    """The moments during which the number of steps grows e-fold, k: each of the first k steps is one, then there is
+    one in each of k ln(last / k) intervals."""
+    wanted = COUNT - 1  # without step 0
+    if last <= wanted:
+        return float(last)
+    low, high = 0.0, float(wanted)
+    for _round in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _intervals(middle, last) < wanted else (low, middle)
+    return high
+
+
+# --- What it holds ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A token that may come next, its text, and the model's probability."""
+
+    id: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class GreedyText:
+    """What the model writes after `prompt`, always taking the most likely token. See the module."""
+
+    prompt: str
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    ended: bool
+    top: tuple[Candidate, ...]
+
+    @property
+    def text(self) -> str:
+        """All of it, without the prompt."""
+        return "".join(self.pieces)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The texts after `step` steps, in which the model has seen so many `tokens`."""
+
+    step: int
+    tokens: int
+    texts: tuple[GreedyText, ...]
+
+
+def append(run: Path, moment: Moment) -> None:
+    """Write a moment of the run in the folder `run`: a whole line, or none. Raises StorageError."""
+    files.require_folder(run.parent)
+    path = run / FILE
+    with files.translate_os_errors(path):
+        run.mkdir(exist_ok=True)
+        with path.open("ab", buffering=0) as stream:
+            end = stream.seek(0, os.SEEK_END)
+            rest = _line(moment)
+            try:
+                while rest:
+                    rest = rest[stream.write(rest) :]
+            except OSError:
+                stream.truncate(end)
+                raise
+
+
+def to_disk(run: Path) -> None:
+    """Wait until all moments are on the disk. From any thread."""
+    path = run / FILE
+    if path.exists():
+        with files.translate_os_errors(path):
+            files.flush_to_disk(path)
+
+
+def read(run: Path) -> list[Moment]:
+    """The moments of a run, by step. Lines that are damaged, or being written, are left out.
+
+    Raises ProjectError where a newer program wrote them.
+    """
+    found = {moment.step: moment for moment in map(_parsed, _lines(run)) if moment}  # 0 may be repeated
+    return [found[step] for step in sorted(found)]
+
+
+def last_step(run: Path) -> int:
+    """The step of the last moment; -1 where there is none."""
+    return max((moment.step for moment in read(run)), default=-1)
+
+
+def cut_after(run: Path, step: int) -> None:
+    """Remove the moments of later steps, which are about to be repeated, and what a crash left of a line."""
+    lines = list(_lines(run))
+    kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
+    path = run / FILE
+    if len(kept) == len(lines):
+        return
+    if kept:
+        with files.atomic_write(path) as partial:
+            partial.write_bytes(b"".join(kept))
+    else:
+        with files.translate_os_errors(path):
+            files.retry_while_locked(lambda: path.unlink(missing_ok=True))
+
+
+def _line(moment: Moment) -> bytes:
+    texts = [{**asdict(text), "top": [[c.id, c.text, c.probability] for c in text.top]} for text in moment.texts]
+    record = {"v": VERSION, "step": moment.step, "tokens": moment.tokens, "texts": texts}
+    return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+
+def _lines(run: Path) -> Iterator[bytes]:
+    try:
+        stream: IO[bytes] = (run / FILE).open("rb")
+    except FileNotFoundError:
+        return
+    with stream:
+        yield from stream
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    """The object in a line; an empty one where the line is damaged."""
+    try:
+        record = json.loads(line.decode())
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _step_of(line: bytes) -> float:
+    step = _record(line).get("step")
+    return step if isinstance(step, int) else math.inf
+
+
+def _parsed(line: bytes) -> Moment | None:
+    record = _record(line)
+    version = record.get("v")
+    if isinstance(version, int) and version > VERSION:
+        raise ProjectError(_("The moments of this run were stored by a newer LLM Studio."), _("Update the program."))
+    try:
+        return Moment(int(record["step"]), int(record["tokens"]), tuple(_text(text) for text in record["texts"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _text(record: dict[str, Any]) -> GreedyText:
+    return GreedyText(
+        prompt=str(record["prompt"]),
+        ids=tuple(int(token) for token in record["ids"]),
+        pieces=tuple(str(piece) for piece in record["pieces"]),
+        probabilities=tuple(float(value) for value in record["probabilities"]),
+        ended=bool(record["ended"]),
+        top=tuple(Candidate(int(token), str(text), float(value)) for token, text, value in record["top"]),
+    )
