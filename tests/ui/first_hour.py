@@ -119,6 +119,8 @@ def own_texts(user: User, diary: Diary, language: str, texts: Path, minutes: flo
     user.quit()
     diary.stage("closed")
     user.start()
+    if user.look(_("Try the example"), BUTTON):
+        raise Lost("the start page is shown instead of the project")
     diary.stage("window again")
     user.click(_("Generation"), "RailItem")
     _write_again(user, diary, language)

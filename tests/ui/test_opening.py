@@ -93,3 +93,29 @@ def test_the_window_opens_on_the_tab_it_was_left_on_even_if_it_was_killed(
     assert window.pages["model"].isVisible()
     second.end()
     window.close()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_start_offers_nothing_else_while_the_last_project_is_loaded(
+    project: Project, qtbot: QtBot, tmp_path: Path, application: object, exists: bool
+) -> None:
+    window = MainWindow(Preferences(projects_folder=str(tmp_path)))
+    qtbot.addWidget(window)
+    driver = Driver(window, qtbot)
+    root = project.root if exists else tmp_path / "gone"
+    window.expect_project(str(root))
+    window.show()
+    assert "Loading the project" in said(window.shell.stack)
+    assert "Try the example" not in said(window.shell.stack)
+    driver.button(f"Project: {root.name}", window.shell.header)
+    window.start(str(root))
+    qtbot.waitUntil(lambda: window.session.overview is not None or window.problems.dialog is not None, timeout=LONG)
+    driver.settle()
+    if exists:
+        assert window.pages["data"].isVisible()
+    else:
+        driver.problem().reject()
+        assert "Try the example" in said(window.shell.stack)
+        driver.button("Project: none", window.shell.header)
+    driver.end()
+    window.close()

@@ -67,8 +67,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     collector = Collector(app)
     collector.start()
     window.pages_made.connect(collector.leave_out_what_is_there, Qt.ConnectionType.SingleShotConnection)
-    window.show()
     wanted = folder or (preferences.recent[0] if preferences.reopen_last and preferences.recent else "")
+    if wanted:
+        window.expect_project(wanted)
+    window.show()
     test = self_test.SelfTest(window, *map(Path, arguments[1:])) if testing else None
     painted = _Painted(window)
     painted.first.connect(lambda: _start(window, wanted))

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, QLocale, Signal, Slot
@@ -86,6 +87,11 @@ class MainWindow(QMainWindow):
     def _fill_project_menu(self) -> None:
         fill_project_menu(self, self.shell.header.project_menu)
 
+    def expect_project(self, folder: str) -> None:
+        """Say that this project is being loaded, instead of offering the example on the start page."""
+        self.shell.header.show_project(Path(folder).name)
+        self.shell.stack.show_loading()
+
     def start(self, folder: str) -> None:
         """Import what the tabs need in the background, then make them and open the project in `folder`; "" for none.
 
@@ -139,6 +145,8 @@ class MainWindow(QMainWindow):
         self.shell.make_pages()
         if self._first and self.session.project is None:  # the user may have opened another one meanwhile
             self.closing.open_folder(self._first)
+        if self.session.project is None:
+            self.shell.header.show_project("")
         self._look_at_machine()
 
     def _look_at_machine(self) -> None:
