@@ -13,11 +13,13 @@ stage, pictures of the screen, what the model wrote.
 
 import argparse
 import contextlib
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 from llm_studio import files, i18n
@@ -34,7 +36,7 @@ NOVELS = Path(__file__).parents[3] / "shared" / "data" / "french-novels"
 MINUTES = 5.0
 BARS = {0: 4 * 60, 1: 6 * 60}
 """Seconds from the start to the first text of the example, by the number of busy programs beside it."""
-_PREPARATION, _TRAINING = 90.0, 300.0
+_PREPARATION, _TRAINING = 300.0, 600.0
 """Seconds of patience, the time chosen for the training not counted."""
 _A_MOMENT, _RUN_LATER = 2.0, 15.0
 """Seconds after which the picture of something that takes a while is taken, and that of a run."""
@@ -76,8 +78,8 @@ class Diary:
 # --- The journeys ---------------------------------------------------------------------------------------------
 
 
-def example(user: User, diary: Diary, language: str, minutes: float) -> None:
-    """From the start page to a text of the example's model, by the primary buttons."""
+def example(user: User, diary: Diary, language: str, minutes: float) -> float:
+    """From the start page to a text of the example's model, by the primary buttons; the seconds to its first word."""
     user.start()
     diary.stage("window")
     user.click(_("Try the example"))
@@ -90,11 +92,14 @@ def example(user: User, diary: Diary, language: str, minutes: float) -> None:
     _verdict(user, diary)
     user.quit()
     diary.stage("closed")
-    diary.say(f"window to the first text of its own model: {first:.0f} s")
+    return first
 
 
-def own_texts(user: User, diary: Diary, language: str, texts: Path, minutes: float) -> None:
-    """From the start page to a model of the user's texts; five more minutes; and it is there after a restart."""
+def own_texts(user: User, diary: Diary, language: str, texts: Path, minutes: float) -> float:
+    """From the start page to a model of the user's texts, whose first word comes after the seconds that are returned.
+
+    Then five more minutes, and a restart: it is there and writes.
+    """
     user.start()
     diary.stage("window")
     user.click(_("New project…"))
@@ -106,9 +111,11 @@ def own_texts(user: User, diary: Diary, language: str, texts: Path, minutes: flo
     user.click(_("Prepare and train…"), seconds=_PREPARATION)
     _choose_time(user, diary, minutes)
     user.click(_("Start"), seconds=_PREPARATION)
-    for title in (_("1/3 Training the tokenizer"), _("2/3 Preparing the tokens"), _("3/3 Training")):
+    titles = {"tokenizer": _("1/3 Training the tokenizer"), "tokens": _("2/3 Preparing the tokens"),
+              "training": _("3/3 Training")}  # fmt: skip
+    for name, title in titles.items():
         user.see(title, BUTTON, _PREPARATION, part=True)  # at the bottom of the window
-        diary.stage(title.replace("/", " of "))
+        diary.stage(name)
     _watch_run(user, diary, minutes)
     first = _write(user, diary, language)
     _verdict(user, diary)
@@ -126,7 +133,7 @@ def own_texts(user: User, diary: Diary, language: str, texts: Path, minutes: flo
     _write_again(user, diary, language)
     user.quit()
     diary.stage("closed again")
-    diary.say(f"window to the first text of its own model: {first:.0f} s")
+    return first
 
 
 def _add_folder(user: User, diary: Diary, texts: Path) -> None:
@@ -230,27 +237,31 @@ def report(project: Project, out: Path, name: str, diary: Diary) -> None:
             path.write_text("\n\n———\n\n".join(texts) + "\n", encoding="utf-8")
 
 
-def journey(name: str, out: Path, language: str, go: Callable[[User, Diary], None], minutes: float) -> bool:
-    """One journey, in an empty home folder; whether it came to its end without a problem."""
+def journey(out: Path, name: str, language: str, go: Callable[[User, Diary], float], short: float, bar: str) -> bool:
+    """One journey, in an empty home folder; whether it came to its end without a problem.
+
+    `short`: minutes of short runs, 0 for the usual ones; `bar`: of the time to the first text.
+    """
     print(f"--- {name}", flush=True)
     i18n.activate(language)
     with tempfile.TemporaryDirectory() as folder, screen() as shown:
-        user = User(shown, Path(folder), language, 0.0 if minutes == MINUTES else minutes)
+        user = User(shown, Path(folder), language, short)
         diary = Diary(out, name, user)
-        problem = ""
+        problems: list[str] = []
         try:
-            go(user, diary)
+            first = go(user, diary)
+            diary.say(f"start to the first text of its own model: {first:.0f} s{bar}")
         except Lost as lost:
-            problem = str(lost)
+            problems.append(str(lost))
             diary.stage("lost")
         finally:
             user.kill()
         for made in sorted((Path(folder) / "LLM Studio").glob("*")):
             report(Project.open(made), out, name, diary)
-        for text in filter(None, [problem, *user.problems()]):
-            diary.say(f"PROBLEM: {text}")
-            problem = text
-    return not problem
+        problems += user.problems()
+        for problem in problems:
+            diary.say(f"PROBLEM: {problem}")
+    return not problems
 
 
 @contextlib.contextmanager
@@ -275,20 +286,21 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--busy", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))  # nothing is left running
     options.out.mkdir(parents=True, exist_ok=True)
     languages = [options.language] if options.language else sorted(i18n.LANGUAGES)
-    mark = f"-busy{options.busy}" if options.busy else ""
+    mark, minutes = f"-busy{options.busy}" if options.busy else "", float(options.minutes)
+    short = 0.0 if minutes == MINUTES else minutes
+    bar = f" (bar: {BARS[options.busy]})" if options.busy in BARS and not short else ""
     fine = True
     with busy(options.busy):
         for language in languages if options.journey != "texts" else ():
-            fine &= journey(f"example-{language}{mark}", options.out, language,
-                            lambda user, diary, language=language: example(user, diary, language, options.minutes),
-                            options.minutes)  # fmt: skip
+            go = partial(example, language=language, minutes=minutes)
+            fine &= journey(options.out, f"example-{language}{mark}", language, go, short, bar)
         if options.journey != "example" and options.texts.is_dir():
-            language, texts = options.language or "fr", options.texts.absolute()
-            fine &= journey(f"texts-{language}{mark}", options.out, language,
-                            lambda user, diary: own_texts(user, diary, language, texts, options.minutes),
-                            options.minutes)  # fmt: skip
+            language = options.language or "fr"
+            go = partial(own_texts, language=language, texts=options.texts.absolute(), minutes=minutes)
+            fine &= journey(options.out, f"texts-{language}{mark}", language, go, short, "")
     return 0 if fine else 1
 
 

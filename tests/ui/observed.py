@@ -22,8 +22,8 @@ from llm_studio.ui.window.main_window import MainWindow
 class Observer(QLocalServer):
     """Answers a line of JSON, `{"text": ..., "kind": ..., "part": ...}`, with a line that lists what matches.
 
-    `text`: what is shown, or the accessible name, or Qt's name of the object; "" for any. `part`: whether it may be a part of that. `kind`: the
-    name of a class of Qt, or of one of ours.
+    `text`: what is shown, or the accessible name, or Qt's name of the object; "" for any. `part`: whether it may be a
+    part of that. `kind`: the name of a class of Qt, or of one of ours.
     """
 
     def __init__(self, path: str, parent: QWidget) -> None:
@@ -79,8 +79,9 @@ def _text(widget: Any) -> str:
 def _described(widget: QWidget, place: QRect, kind: str, text: str, enabled: bool) -> dict[str, Any]:
     """`place` is the part of the widget that can be seen. `reachable`: nothing lies over its middle."""
     corner, middle = widget.mapToGlobal(place.topLeft()), widget.mapToGlobal(place.center())
-    return {"kind": kind, "text": text, "name": widget.accessibleName() or widget.objectName(), "enabled": enabled, "x": corner.x(),
-            "y": corner.y(), "width": place.width(), "height": place.height(),
+    name = widget.accessibleName() or widget.objectName()
+    return {"kind": kind, "text": text, "name": name, "enabled": enabled, "x": corner.x(), "y": corner.y(),
+            "width": place.width(), "height": place.height(),
             "reachable": not place.isEmpty() and _is_on_top(widget, middle)}  # fmt: skip
 
 

@@ -144,7 +144,18 @@ def screen(width: int = WIDTH, height: int = HEIGHT) -> Generator[Screen]:
     if lacking:
         raise OSError(f"{lacking} is missing")
     with tempfile.TemporaryDirectory() as folder:
-        command = ["Xvfb", "-displayfd", "1", "-screen", "0", f"{width}x{height}x24", "-fbdir", folder, "-nolisten", "tcp"]
+        command = [
+            "Xvfb",
+            "-displayfd",
+            "1",
+            "-screen",
+            "0",
+            f"{width}x{height}x24",
+            "-fbdir",
+            folder,
+            "-nolisten",
+            "tcp",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
             assert server.stdout is not None
             try:

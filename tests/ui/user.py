@@ -77,7 +77,10 @@ class User:
         """Close the program with Ctrl+Q and wait for its end."""
         assert self._process is not None
         self.screen.key("q", holding="Control")
-        status = self._process.wait(seconds)
+        try:
+            status = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Lost("the program doesn't end") from None
         self._answers.close()
         self._line.close()
         self._process = None
