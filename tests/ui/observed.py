@@ -43,7 +43,7 @@ class Observer(QLocalServer):
     def _on_question(self) -> None:
         for socket in self.findChildren(QLocalSocket):
             while socket.canReadLine():
-                question = json.loads(socket.readLine().data())
+                question = json.loads(bytes(socket.readLine().data()))
                 found = [thing for thing in _things(question["kind"]) if _matches(thing, question)]
                 socket.write(json.dumps(found).encode() + b"\n")
                 socket.flush()

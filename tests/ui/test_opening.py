@@ -15,6 +15,7 @@ from llm_studio.runs import registry
 from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.window.main_window import MainWindow
+from llm_studio.ui.window.shell import expect_project
 from llm_studio.workflows import overview
 from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
@@ -103,7 +104,7 @@ def test_the_start_offers_nothing_else_while_the_last_project_is_loaded(
     qtbot.addWidget(window)
     driver = Driver(window, qtbot)
     root = project.root if exists else tmp_path / "gone"
-    window.expect_project(str(root))
+    expect_project(window.shell, root.name)
     window.show()
     assert "Loading the project" in said(window.shell.stack)
     assert "Try the example" not in said(window.shell.stack)

@@ -7,7 +7,8 @@ from llm_studio.ui.tabs.training.page import TrainingPage
 from llm_studio.ui.tasks import TRAINING
 from llm_studio.workflows import projects
 from tests.ui.driver import LONG, Driver
-from tests.ui.test_training_tab import drawn, page, shown, trained
+from tests.ui.test_ready import shown
+from tests.ui.test_training_tab import drawn, page, trained
 
 __all__ = ["page"]
 
@@ -28,7 +29,8 @@ def test_a_run_that_is_resumed_is_not_called_finished(opened: Driver, page: Trai
     assert shown(page.view.figures, "finished")
     opened.click("5 more minutes", page.ready)
     opened.running(TRAINING)
-    page.view._draw(0)  # as its timer does, before the run has reported its beginning
+    for _time in range(3):  # the figures are drawn less often than the curves
+        page.view.drawing.timeout.emit()
     assert not page.curves.live and not shown(page.view.figures, "finished")
     opened.qtbot.waitUntil(lambda: bool(page.curves.live), timeout=LONG)
     opened.click("Pause", page)

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QEvent, QLocale, Signal, Slot
@@ -86,11 +85,6 @@ class MainWindow(QMainWindow):
     @Slot()
     def _fill_project_menu(self) -> None:
         fill_project_menu(self, self.shell.header.project_menu)
-
-    def expect_project(self, folder: str) -> None:
-        """Say that this project is being loaded, instead of offering the example on the start page."""
-        self.shell.header.show_project(Path(folder).name)
-        self.shell.stack.show_loading()
 
     def start(self, folder: str) -> None:
         """Import what the tabs need in the background, then make them and open the project in `folder`; "" for none.
