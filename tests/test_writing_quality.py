@@ -10,7 +10,7 @@ import pytest
 
 from llm_studio.cli.app import DONE, main
 from llm_studio.data.corpus.occurrences import Occurrences
-from llm_studio.data.corpus.words import letter_words
+from llm_studio.data.corpus.words import letter_words, whole_words
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens.decoding import decoded
 from llm_studio.errors import Cancelled
@@ -122,6 +122,28 @@ def test_each_kind_of_text_is_called_what_it_is(kind: object, verdict: Verdict, 
 def test_words_are_runs_of_letters_in_any_case_and_script() -> None:
     assert letter_words("L’Été, 3 ÉTÉS; STRASSE Straße x2y") == ["l", "été", "étés", "strasse", "strasse", "x", "y"]
     assert letter_words("漢字 kana") == ["漢", "字", "kana"]
+
+
+def test_a_text_that_was_cut_out_of_another_is_read_in_whole_words() -> None:
+    text = "The small dog, Élodie's 3 boats. 漢字は one"
+    for start in range(len(text)):
+        for end in range(start, len(text) + 1):
+            found = letter_words(whole_words(text[start:end], text[:start]))
+            assert set(found) <= set(letter_words(text)), (text[:start], text[start:end])
+    assert letter_words(whole_words("og barks at the ca", "The d")) == ["dog", "barks", "at", "the"]
+
+
+def test_words_that_were_cut_in_two_are_not_invented_ones(tmp_path: Path, corpus: list[str]) -> None:
+    """The held-out documents have no word that the others don't have; their pieces do, with so few tokens."""
+    (tmp_path / "texts.txt").write_text("\n***\n".join(corpus), encoding="utf-8")
+    project = projects.new_project(tmp_path / "project", "nano", "en")
+    changes = {"model.vocab_size": 300, "training.max_steps": 1, "training.threads": 1, "data.validation_share": 0.1}
+    projects.change_settings(project, changes)
+    sources.add_files(project, tmp_path / "texts.txt", Job(), separator="***")
+    train_tokenizer(project, Job())
+    prepare_tokens(project, Job())
+    train(project, Job())
+    assert writing_quality(project, Job()).held_out.real_words == 1.0
 
 
 def test_sequences_are_found_wherever_the_corpus_is_cut_but_never_across_documents() -> None:

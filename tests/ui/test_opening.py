@@ -15,6 +15,7 @@ from llm_studio.runs import registry
 from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.window.main_window import MainWindow
+from llm_studio.ui.window.shell import expect_project
 from llm_studio.workflows import overview
 from llm_studio.workflows.training import train
 from tests.ui.driver import LONG, Driver
@@ -92,4 +93,30 @@ def test_the_window_opens_on_the_tab_it_was_left_on_even_if_it_was_killed(
     second.settle()
     assert window.pages["model"].isVisible()
     second.end()
+    window.close()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_the_start_offers_nothing_else_while_the_last_project_is_loaded(
+    project: Project, qtbot: QtBot, tmp_path: Path, application: object, exists: bool
+) -> None:
+    window = MainWindow(Preferences(projects_folder=str(tmp_path)))
+    qtbot.addWidget(window)
+    driver = Driver(window, qtbot)
+    root = project.root if exists else tmp_path / "gone"
+    expect_project(window.shell, root.name)
+    window.show()
+    assert "Loading the project" in said(window.shell.stack)
+    assert "Try the example" not in said(window.shell.stack)
+    driver.button(f"Project: {root.name}", window.shell.header)
+    window.start(str(root))
+    qtbot.waitUntil(lambda: window.session.overview is not None or window.problems.dialog is not None, timeout=LONG)
+    driver.settle()
+    if exists:
+        assert window.pages["data"].isVisible()
+    else:
+        driver.problem().reject()
+        assert "Try the example" in said(window.shell.stack)
+        driver.button("Project: none", window.shell.header)
+    driver.end()
     window.close()

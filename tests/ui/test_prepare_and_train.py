@@ -161,6 +161,22 @@ def test_a_step_that_fails_is_reported_once_and_nothing_follows(started: Driver,
     assert runs.listed(texts)[0].state == "finished"
 
 
+def test_planning_shows_how_far_it_is(started: Driver) -> None:
+    parts: list[tuple[int, int]] = []
+
+    def note(value: int) -> None:
+        parts.append((value, dialog.progress.maximum()))
+
+    dialog = ask(started)
+    assert dialog.progress.isVisible()
+    assert (dialog.progress.minimum(), dialog.progress.maximum()) == (0, 0), "nothing is known yet"
+    dialog.progress.valueChanged.connect(note)
+    choose_time(started, dialog, MINUTES)
+    assert any(0 < value < most for value, most in parts)
+    assert not dialog.progress.isVisible()
+    dialog.reject()
+
+
 def test_few_texts_are_reported_with_what_helps(started: Driver) -> None:
     dialog = ask(started)
     choose_time(started, dialog, 120)

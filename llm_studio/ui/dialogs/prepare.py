@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QTimer, Signal, Slot
-from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, PlanFigures
@@ -14,6 +14,7 @@ from llm_studio.ui.widgets.time_choice import TimeChoice
 if TYPE_CHECKING:
     from llm_studio.workflows.training.planner import RunPlan
 
+_TICKS = 1000
 _DELAY = 300
 """Milliseconds without a change after which a plan is requested."""
 
@@ -42,6 +43,12 @@ class PrepareDialog(QDialog):
         self.hand.hide()
         self.few = FewTextsCard(self)
         self.state = label("", self, "muted", wrap=True)
+        self.progress = QProgressBar(self)
+        self.progress.setTextVisible(False)
+        self.progress.setAccessibleName(_("Planning"))
+        room = self.progress.sizePolicy()
+        room.setRetainSizeWhenHidden(True)  # the buttons stay where they are
+        self.progress.setSizePolicy(room)
         self.start = button(_("Start"), self, self._on_start, "primary")
         self.start.setDefault(True)
         self._lay_out()
@@ -68,6 +75,7 @@ class PrepareDialog(QDialog):
         for part in (time, self.figures, self.few):
             inside.addWidget(part)
         inside.addStretch(1)
+        inside.addWidget(self.progress)
         inside.addLayout(foot)
 
     def show_plan(self, plan: "RunPlan", few_texts: str, *, stories: bool) -> None:
@@ -75,6 +83,7 @@ class PrepareDialog(QDialog):
         if self._waiting or self._delay.isActive():  # it is out of date already
             return
         self._plan = plan
+        self._show_waiting(False)
         self.figures.show_plan(plan)
         self.hand.show_plan(plan)
         if plan.more_texts:
@@ -89,7 +98,14 @@ class PrepareDialog(QDialog):
     def show_problem(self, text: str) -> None:
         """Say why there is no plan."""
         self._say(text, "bad")
+        self._show_waiting(False)
         self.hand.show_plan(self._plan)
+
+    def show_progress(self, part: float) -> None:
+        """How much of the measurement for a plan is done, 0 to 1."""
+        if self._plan is None:
+            self.progress.setRange(0, _TICKS)
+            self.progress.setValue(round(_TICKS * part))
 
     def wait(self, text: str) -> None:
         """Say what must end before a plan can be made; `plan_again` follows."""
@@ -116,7 +132,12 @@ class PrepareDialog(QDialog):
         self.hand.show_plan(None)
         self.few.hide()
         self.start.setEnabled(False)
+        self._show_waiting(True)
         self._say(text, "muted")
+
+    def _show_waiting(self, waiting: bool) -> None:
+        self.progress.setRange(0, 0)  # as long as nothing is reported
+        self.progress.setVisible(waiting)
 
     def _say(self, text: str, role: str) -> None:
         set_role(self.state, role)

@@ -1,9 +1,10 @@
 """Labels, buttons, cards and the like, with their roles in the stylesheet."""
 
+import math
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QMouseEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
@@ -36,13 +37,36 @@ def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, sel
     return made
 
 
+class PushButton(QPushButton):
+    """A button that takes the second press of a double click only where it took the first.
+
+    Many buttons change the page, and another one appears below the mouse: whoever double-clicks on *Start* would press
+    *Stop* too.
+    """
+
+    def __init__(self, text: str, parent: QWidget) -> None:
+        super().__init__(text, parent)
+        self._pressed_at = -math.inf
+        """Milliseconds, by the clock of the events."""
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Note when it was."""
+        self._pressed_at = event.timestamp()
+        super().mousePressEvent(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Be pressed again, or leave the press alone that belongs to another button."""
+        if event.timestamp() - self._pressed_at <= QGuiApplication.styleHints().mouseDoubleClickInterval():
+            super().mouseDoubleClickEvent(event)  # which calls mousePressEvent
+
+
 def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = None, role: str = "",
            tip: str = "") -> QPushButton:  # fmt: skip
     """A button; `role` "primary" (one a page), "danger", "small" or "link". `pressed` is a bound method.
 
     In a dialog, Enter presses the button that has the focus, else the primary one.
     """
-    made = QPushButton(text, parent)
+    made = PushButton(text, parent)
     is_in_dialog = isinstance(parent.window(), QDialog)
     made.setAutoDefault(is_in_dialog)
     made.setDefault(is_in_dialog and role == "primary")

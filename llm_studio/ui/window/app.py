@@ -33,6 +33,7 @@ from llm_studio.ui.window import self_test
 from llm_studio.ui.window.garbage import Collector
 from llm_studio.ui.window.main_window import MainWindow
 from llm_studio.ui.window.session import Session
+from llm_studio.ui.window.shell import expect_project
 from llm_studio.ui.window.single_instance import claim
 
 logger = logging.getLogger("llm_studio")
@@ -67,8 +68,10 @@ def main(arguments: Sequence[str] = ()) -> int:
     collector = Collector(app)
     collector.start()
     window.pages_made.connect(collector.leave_out_what_is_there, Qt.ConnectionType.SingleShotConnection)
-    window.show()
     wanted = folder or (preferences.recent[0] if preferences.reopen_last and preferences.recent else "")
+    if wanted:
+        expect_project(window.shell, Path(wanted).name)
+    window.show()
     test = self_test.SelfTest(window, *map(Path, arguments[1:])) if testing else None
     painted = _Painted(window)
     painted.first.connect(lambda: _start(window, wanted))

@@ -139,6 +139,8 @@ class MainWindow(QMainWindow):
         self.shell.make_pages()
         if self._first and self.session.project is None:  # the user may have opened another one meanwhile
             self.closing.open_folder(self._first)
+        if self.session.project is None:
+            self.shell.header.show_project("")
         self._look_at_machine()
 
     def _look_at_machine(self) -> None:

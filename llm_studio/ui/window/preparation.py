@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.errors import StudioError
+from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.ui.tabs.data import TAB as DATA
 from llm_studio.ui.tabs.data import MoreTexts
@@ -50,6 +51,7 @@ class Preparation(QObject):
         self._tab = ""
         """The tab that was shown last for a job."""
         self.chain.step_started.connect(self._on_step)
+        session.reported.connect(self._on_reported)
         session.succeeded.connect(self._on_succeeded)
         session.failed.connect(self._on_failed)
         session.started.connect(self._on_started)
@@ -95,6 +97,11 @@ class Preparation(QObject):
             return texts, *_plans(project, minutes, changes, known, job)
 
         self._session.start(Query(PLAN, work, page_shows_errors=True))
+
+    @Slot(str, object)
+    def _on_reported(self, key: str, event: object) -> None:
+        if key == PLAN and self._dialog is not None and isinstance(event, Progress) and event.total:
+            self._dialog.show_progress(event.done / event.total)
 
     @Slot(str, object)
     def _on_succeeded(self, key: str, result: object) -> None:

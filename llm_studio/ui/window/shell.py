@@ -277,6 +277,12 @@ class Shell(QWidget):
             page.context.listeners.task_ended(key)
 
 
+def expect_project(shell: Shell, name: str) -> None:
+    """Say that this project is being loaded, instead of offering the example on the start page."""
+    shell.header.show_project(name)
+    shell.stack.show_loading()
+
+
 def _lay_out(shell: Shell) -> None:
     """Head, rail and pages, status bar."""
     middle = QHBoxLayout()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_studio import files
-from llm_studio.data.corpus.words import letter_words
+from llm_studio.data.corpus.words import letter_words, whole_words
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llm_studio.data.tokens.beginnings import Beginning
     from llm_studio.data.tokens.dataset import Tokens
 
-VERSION = 1
+VERSION = 2
 FILE = "writing.json"
 """In the folder of a run: what was measured of its checkpoints."""
 _KEPT = 20
@@ -92,8 +92,8 @@ def _measured(ref: ModelRef, tokens: "Tokens", tokenizer: "Tokenizer", job: Job)
 
     places = beginnings(tokens.validation, tokenizer)
     samples = _written(ref, places, tokenizer, job)
-    texts = [sample.text for sample in samples]
-    held_out = [beginning.rest for documents in places for beginning in documents]
+    texts = [whole_words(sample.text, sample.prompt) for sample in samples]
+    held_out = [whole_words(beginning.rest, beginning.prompt) for documents in places for beginning in documents]
     held_out_words = [letter_words(text) for text in held_out]
     known = Occurrences([*map(letter_words, texts), *held_out_words])
     _search(known, tokens, tokenizer, job)

@@ -15,6 +15,7 @@ from llm_studio.config import ModelSettings, Settings
 from llm_studio.config.presets import load_preset
 from llm_studio.device import Compute
 from llm_studio.errors import DataError
+from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.model import cost
@@ -238,7 +239,8 @@ def _measured_best(
     """The best when the speed of the first few is measured; what that shows corrects the speed of the others."""
     known: dict[int, _Candidate] = {}
     correction = 1.0
-    for _round in range(_MEASURED):
+    for turn in range(_MEASURED):
+        job.report(Progress(_("Measuring the speed of this computer"), turn, _MEASURED, ""))
         judged = [known.get(place) or _judged(c.model, c.batch, texts, c.seconds * correction, seconds)
                   for place, c in enumerate(candidates)]  # fmt: skip
         place = min(range(len(judged)), key=lambda place: judged[place].bits)

@@ -57,9 +57,8 @@ class CurvesCard(Card):
         self._place = QWidget(self)
         let_shrink(self._place, 160)
         self._stack = QStackedLayout(self._place)
-        self._empty = EmptyState(
-            self._place, _("Nothing trained yet"), _("The curves appear here while a model learns.")
-        )
+        self._empty = EmptyState(self._place, "", "")
+        self.say_starting(False)
         self._stack.addWidget(self._empty)
         self.content.addWidget(self._place, 1)
 
@@ -103,6 +102,11 @@ class CurvesCard(Card):
                 self.plot.show_all()
         self.curves = curves
         self._drawn = None
+
+    def say_starting(self, starting: bool) -> None:
+        """What to say where there are no curves: that a run is getting ready, or that there is none."""
+        title = _("Getting ready…") if starting else _("Nothing trained yet")
+        self._empty.say(title, _("The curves appear here while a model learns."))
 
     def show_overlays(self, overlays: "list[tuple[Curves, str]]") -> None:
         """Further runs, each with a colour of the theme."""

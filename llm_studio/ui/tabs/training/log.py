@@ -83,9 +83,15 @@ class LogPanel(Card):
 def _reported(event: Event) -> str:
     """An event in a line; "" for those that the log leaves out."""
     if isinstance(event, RunStarted):
-        began = (
-            _("“{run}” starts: {steps} steps") if event.step == 0 else _("“{run}” resumes at step {step} of {steps}")
-        )
+        if event.minutes:
+            began = (
+                _("“{run}” starts: about {steps} steps") if event.step == 0
+                else _("“{run}” resumes at step {step} of about {steps}")
+            )  # fmt: skip
+        elif event.step == 0:
+            began = _("“{run}” starts: {steps} steps")
+        else:
+            began = _("“{run}” resumes at step {step} of {steps}")
         return began.format(run=event.run, step=number(event.step), steps=number(event.max_steps))
     if isinstance(event, Evaluated):
         summary = _("step {step}: validation loss {loss}, the best so far") if event.best else _(

@@ -70,6 +70,7 @@ class RunView(QWidget):
         `stale`: the overview is older than the end of a run.
         """
         self._overview, self._running, self._live, self._stale = overview, running, live, stale
+        self.card.say_starting(running)
         self.drawing.wake()
 
     def show_curves(self, curves: "Curves | None") -> None:
@@ -103,7 +104,8 @@ class RunView(QWidget):
         if curves is not None and (count % _FIGURES_EVERY == 0 or not self._running or self.drawing.is_slow):
             runs = self._overview.runs if self._overview else ()
             shown = next((run for run in runs if run.name == curves.run), None)
-            known = shown is not None and not (self._stale and shown.state in ACTIVE)
+            starting = self._running and not self._live  # perhaps the very run that is shown
+            known = shown is not None and not starting and not (self._stale and shown.state in ACTIVE)
             self.figures.show_curves(curves, self.card.running, _(shown.state) if shown and known else "")
             self.samples.follow(curves)
             self.doctor.examine(curves, self._overview, self.card.baselines, self.card.running)

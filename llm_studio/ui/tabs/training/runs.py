@@ -130,7 +130,8 @@ class RunsPanel(QWidget):
             name = f"{run.name} · {_(run.state)}"
         live = run.name == self._running  # its record is that of the last save: the page tells more above
         done = "…" if live else number(run.step)
-        steps = number(run.step) if run.step == run.max_steps else f"{done} / {number(run.max_steps)}"
+        last = "" if live and _has_time(run) else f" / {number(run.max_steps)}"  # as estimated at its last save
+        steps = number(run.step) if run.step == run.max_steps else done + last
         best = "–" if run.best_loss is None else number(run.best_loss, 2)
         bits = "–" if run.best_bits_per_byte is None else number(run.best_bits_per_byte, 3)
         tip = _("The best validation loss in bits per byte of text: it compares across vocabularies")
@@ -283,6 +284,11 @@ class RunsPanel(QWidget):
 
         chosen = self.selected()
         CompareRuns(chosen if len(chosen) > 1 else self._runs, self).open()
+
+
+def _has_time(run: "Run") -> bool:
+    """Whether it trains for a time: the number of its steps is then an estimate until it ends."""
+    return bool(run.settings.get("training", {}).get("minutes"))
 
 
 def _how_many(run: "Run", more: int) -> str:
