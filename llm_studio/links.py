@@ -11,11 +11,11 @@ _OF_PROJECT = Path("config", "config.yaml")
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether `path`, all links on its way followed, is outside `folder`. Raises OSError for a link to itself."""
+    """Whether `path`, all links on its way followed, is outside `folder`. A link to itself leads nowhere."""
     try:
         return not path.resolve().is_relative_to(folder.resolve())
-    except RuntimeError as error:  # a link to itself, before Python 3.13
-        raise OSError(str(error)) from error
+    except (OSError, RuntimeError):  # a link to itself, before Python 3.13
+        return False
 
 
 def require_inside(path: Path) -> None:
