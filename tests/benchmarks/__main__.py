@@ -19,6 +19,8 @@ quickstart the real `llm-studio quickstart` in both languages: time, losses, wha
 plotting   redraw of a run's curves of a million steps
 saving     what a checkpoint every two minutes costs a training
 contention what training and generation keep of their speed beside other busy programs
+damage     a project with each file damaged in ten ways: tracebacks, hangs, what is hidden, used in silence or lost;
+           `--case FILE:WAY:SEED` repeats one
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
@@ -48,6 +50,7 @@ NAMES = (
     "plotting",
     "saving",
     "contention",
+    "damage",
     "kills",
 )
 
@@ -58,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--peer", type=Path)
+    parser.add_argument("--case", action="append", default=[])
     given = parser.parse_args()
     chosen = given.names or NAMES
     unknown = [name for name in chosen if name not in NAMES]
@@ -68,6 +72,9 @@ def main() -> None:
         module = importlib.import_module(f"tests.benchmarks.{name}")
         if name == "budget":
             module.main(given.peer and given.peer.resolve())
+            continue
+        if name == "damage":
+            module.main(given.case)
             continue
         module.main()
         if name == "training" and given.peer:
