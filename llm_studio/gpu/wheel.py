@@ -19,7 +19,16 @@ _CHUNK = 1 << 20
 _ONLY_FOR_COMPILERS = (".lib", ".h", ".hpp", ".cuh", ".cpp", ".cmake", ".pyi")
 _ONLY_FOR_TESTS = ("torch/bin/", "torch/test/", "torch/testing/_internal/generated/")
 
-_DAMAGE = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, csv.Error, EOFError, KeyError, ValueError, RuntimeError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    csv.Error,
+    EOFError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+)
 """What reading a wheel raises that is cut off, altered or encrypted."""
 
 

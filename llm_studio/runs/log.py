@@ -68,7 +68,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a log; a last line cut off by a crash is skipped."""
     if not path.exists():
         return
-    with files.open_regular(path) as lines:
+    with files.explain_unreadable(path), files.open_regular(path) as lines:
         for line in lines:
             record = _record(line)
             if record is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QFileInfo, Qt
+from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -255,3 +256,15 @@ def test_keeping_on_training_is_requested_with_an_estimate_and_without_stock_ico
     assert "takes about 3\u00a0min\u00a020\u00a0s" in dialog.labelText()
     assert all(made.icon().isNull() for made in dialog.findChildren(QPushButton))
     dialog.reject()
+
+
+def test_a_name_that_looks_like_html_is_shown_as_it_is(parent: QWidget, tmp_path: Path) -> None:
+    name = "<img src=x><b>bold<b>.csv"
+    (tmp_path / name).write_text("text\nOne row.\n", encoding="utf-8")
+    dialog = AddTextsDialog([tmp_path / name, tmp_path], parent)
+    dialog.open()
+    dialog.show_look(tmp_path / name, sources.look(tmp_path / name, Job()))
+    tip = dialog.files.model().index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    shown = QTextDocument()
+    shown.setHtml(tip)
+    assert shown.toPlainText() == str(tmp_path / name)

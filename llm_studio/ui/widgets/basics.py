@@ -1,5 +1,6 @@
 """Labels, buttons, cards and the like, with their roles in the stylesheet."""
 
+import html
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -34,6 +35,15 @@ def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, sel
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
     return made
+
+
+def plain_tip(text: str) -> str:
+    """A tip that shows `text` as it is, for texts and names that come from elsewhere.
+
+    Qt takes what looks like HTML for HTML, and would fetch a picture that it names, be it from another computer.
+    """
+    escaped = html.escape(text).replace("\n", "<br>")
+    return f"<span>{escaped}</span>" if "<" in text else text
 
 
 def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = None, role: str = "",

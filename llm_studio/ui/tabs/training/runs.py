@@ -250,6 +250,7 @@ class RunsPanel(QWidget):
             return
         box = QMessageBox(self)
         box.setWindowTitle("LLM Studio")
+        box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText(_("Delete the run “{run}”?").format(run=run.name))
         box.setInformativeText(
             _(
