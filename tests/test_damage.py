@@ -20,7 +20,7 @@ SAMPLE = 24
 def test_a_damaged_file_hides_nothing_whole_and_nothing_wrong_is_used(tmp_path: Path) -> None:
     place = tmp_path / "base"
     place.mkdir()
-    project.make(place)
+    project.make(place, with_window=False)
     results = run(place, some_cases(project.files_of(place), SAMPLE, seed=1), with_window=False)
     failed = [result for result in results if result.failed]
     assert len(results) >= SAMPLE

@@ -23,7 +23,7 @@ def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "base"
         place.mkdir()
-        project.make(place)
+        project.make(place, with_window=True)
         files = project.files_of(place)
         chosen = [cases.parse(_with_chat(text, files)) for text in only] or cases.all_cases(files, seeds)
         began = time.monotonic()

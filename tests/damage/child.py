@@ -20,7 +20,7 @@ from tests.damage.cases import Case, Verdict, damage, judge
 from tests.damage.operations import Operation, attempt, operations
 from tests.damage.window import Window
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which an operation hangs; the machine may be busy."""
 MOST_SECONDS = 5.0
 """Of the processor, for an operation."""

@@ -1,6 +1,9 @@
 """A small real project that holds every kind of file, to be damaged."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from llm_studio.data.chunks import Chunk
@@ -21,14 +24,19 @@ from tests.tiny import SETTINGS
 
 FINISHED, STOPPED = "run-1", "run-2"
 STOPPED_AT, STEPS = 8, 10
+QUIET = {"QT_QPA_PLATFORM": "offscreen", "QT_LOGGING_RULES": "qt.text.font.db=false"}
+"""In the environment of a window that nobody sees."""
 SNAPSHOT = 3
 """A step of which there is only a snapshot."""
 _DAMAGED_SNAPSHOTS = ("config", "tokenizer", f"step-{SNAPSHOT:06d}")
 _TRAINING = {**SETTINGS, "training.max_steps": STEPS, "training.checkpoint_interval": 4, "training.eval_interval": 4}
 
 
-def make(root: Path) -> Project:
-    """Sources of three kinds, tokenizer, tokens, a finished and a stopped run, a chat, a favourite; window.json."""
+def make(root: Path, with_window: bool) -> Project:
+    """Sources of three kinds, tokenizer, tokens, a finished and a stopped run, a chat, a favourite; window.json.
+
+    `with_window`: also what the window remembers of a project that was opened once.
+    """
     job = Job()
     project = projects.new_project(root / "project", "nano", "en")
     projects.change_settings(project, _TRAINING)
@@ -55,6 +63,9 @@ def make(root: Path) -> Project:
     home = root / "home"
     home.mkdir()
     (home / "window.json").write_text(json.dumps({"tab": "training", "recent": [str(root)]}), encoding="utf-8")
+    if with_window:
+        subprocess.run([sys.executable, "-m", "tests.damage.window", str(project.root)], check=True,
+                       env={**os.environ, **QUIET, "LLM_STUDIO_HOME": str(home)})  # fmt: skip
     return project
 
 

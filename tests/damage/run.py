@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.damage.cases import FAILURES, Case
+from tests.damage.project import QUIET
 from tests.damage.ways import WAYS
 
 _START = 300.0
@@ -66,7 +67,7 @@ def _child(place: Path, cases: Sequence[Case], with_window: bool) -> tuple[list[
         done = subprocess.run(
             [sys.executable, "-m", "tests.damage.child", str(plan)], stdin=subprocess.DEVNULL, check=False,
             stdout=subprocess.DEVNULL, stderr=errors, timeout=_START + 60 * len(cases),
-            env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+            env={**os.environ, **QUIET},
         )  # fmt: skip
     found, begun = list[Result](), None
     for line in map(json.loads, lines.read_text(encoding="utf-8").splitlines() if lines.exists() else ()):

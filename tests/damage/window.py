@@ -1,4 +1,7 @@
-"""A real window, offscreen, that opens one project after another and goes through all its tabs."""
+"""A real window, offscreen, that opens one project after another and goes through all its tabs.
+
+`python -m tests.damage.window PROJECT` does so once, so that all that the window remembers of a project is there.
+"""
 
 import sys
 import threading
@@ -13,11 +16,12 @@ from PySide6.QtWidgets import QDialog
 from llm_studio.errors import StudioError
 from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
+from llm_studio.ui.tabs.training.tasks import WRITING
 from llm_studio.ui.window.app import make_application
 from llm_studio.ui.window.main_window import MainWindow
 from llm_studio.workflows.overview import Overview
 
-_PATIENCE = 60.0
+_PATIENCE = 50.0
 """Seconds; what takes longer is ended from outside."""
 
 
@@ -28,6 +32,7 @@ class Window:
         self._app = make_application()
         self._said: list[str] = []
         self._bugs: list[BaseException] = []
+        self._measure = False
         sys.excepthook = self._on_exception
         threading.excepthook = lambda args: self._on_error(args.exc_value)
         self._window = self._started()
@@ -54,8 +59,12 @@ class Window:
         self._window = self._started()
         self._raise_bugs()
 
-    def open(self, root: Path) -> tuple[Overview | None, list[str]]:
-        """Open a project, go through the tabs, close it: its overview, and what the window said about problems."""
+    def open(self, root: Path, measure: bool = False) -> tuple[Overview | None, list[str]]:
+        """Open a project, go through the tabs, close it: its overview, and what the window said about problems.
+
+        Without `measure`, it isn't waited for how well the model writes, which takes a while.
+        """
+        self._measure = measure
         self._said.clear()
         window = self._window
         window.closing.open_folder(str(root))
@@ -79,7 +88,14 @@ class Window:
             raise bug
 
     def _settle(self) -> None:
-        self._wait(self._window.session.is_idle, self._window)
+        session = self._window.session
+
+        def idle() -> bool:
+            if not self._measure:
+                session.stop(WRITING)
+            return session.is_idle()
+
+        self._wait(idle, self._window)
 
     def _wait(self, met: Callable[[], bool], window: MainWindow) -> None:
         loop, ends = QEventLoop(), time.monotonic() + _PATIENCE
@@ -100,3 +116,8 @@ class Window:
 
     def _on_exception(self, _kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
         self._on_error(error)
+
+
+if __name__ == "__main__":
+    opened, problems = Window().open(Path(sys.argv[1]), measure=True)
+    assert opened is not None and not problems, problems
