@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.ui.theme import GAP, set_role
-from llm_studio.ui.widgets.basics import button, label, plain_tip, row
+from llm_studio.ui.widgets.basics import as_plain_text, button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class AddTextsDialog(QDialog):
         self._show_links(self._links.get(path, ()), path in self._followed)
         problem = self._problems.get(path) or (_what_fails(seen) if seen else "")
         self.problem.setText(problem)
-        self.problem.setToolTip(plain_tip("\n".join(seen.details) if seen else self._details.get(path, "")))
+        self.problem.setToolTip(as_plain_text("\n".join(seen.details) if seen else self._details.get(path, "")))
         self.problem.setVisible(bool(problem))
         waiting = "" if path in self._problems else _("Reading…")
         self.preview.setPlainText(_BETWEEN.join(_documents(seen)) if seen else waiting)
@@ -151,7 +151,7 @@ class AddTextsDialog(QDialog):
                         "Also read the {n} links that lead out of this folder", len(links))  # fmt: skip
         self.follow_links.setVisible(bool(links))
         self.follow_links.setText(text.format(n=number(len(links))))
-        self.follow_links.setToolTip(plain_tip("\n".join(links[:_LINKS_SHOWN])))
+        self.follow_links.setToolTip(as_plain_text("\n".join(links[:_LINKS_SHOWN])))
         self.follow_links.setChecked(followed)
 
     @Slot()

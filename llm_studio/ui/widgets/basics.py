@@ -37,8 +37,8 @@ def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, sel
     return made
 
 
-def plain_tip(text: str) -> str:
-    """A tip that shows `text` as it is, for texts and names that come from elsewhere.
+def as_plain_text(text: str) -> str:
+    """`text` for tips and dialogs of Qt, shown as it is: for texts and names that come from elsewhere.
 
     Qt takes what looks like HTML for HTML, and would fetch a picture that it names, be it from another computer.
     """
