@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training import runs
 from llm_studio.workflows.training.train import train
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there, links need a privilege")
 TWO_STEPS = {"training.max_steps": 2, "training.checkpoint_interval": 1}
 
 

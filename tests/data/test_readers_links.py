@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.data import sources
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there, links need a privilege")
 unix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes in folders")
 
 
