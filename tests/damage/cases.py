@@ -1,6 +1,7 @@
 """The cases, what may come of each, and whether what came is a failure."""
 
 import random
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,8 @@ def some_cases(files: Sequence[str], count: int, seed: int) -> list[Case]:
 def damage(root: Path, case: Case) -> Path:
     """Damage the copy in `root`; returns where the content went if the file is a link now."""
     outside = root / "outside"
-    WAYS[case.way](root / case.file, random.Random(f"{case}"), outside)
+    chance = random.Random(re.sub(r"chat-[0-9-]+", "chat", str(case)))  # its name holds a time
+    WAYS[case.way](root / case.file, chance, outside)
     return outside
 
 
