@@ -3,23 +3,34 @@
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from llm_studio.errors import BusyError, DiskFullError, FolderGoneError, StorageError, reason_of
-from llm_studio.i18n import _, size
+from llm_studio.errors import BusyError, DiskFullError, FolderGoneError, SpecialFileError, StorageError, reason_of
+from llm_studio.i18n import N_, _, size
+from llm_studio.links import require_inside, require_no_link
 
 _BEING_WRITTEN = ".partial"
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between tries where an antivirus or a synchronised folder holds a file for a moment."""
+
+_SPECIAL = (
+    (stat.S_ISFIFO, N_("it is a named pipe, not a file")), (stat.S_ISSOCK, N_("it is a socket, not a file")),
+    (stat.S_ISCHR, N_("it is a device, not a file")), (stat.S_ISBLK, N_("it is a device, not a file")),
+)  # fmt: skip
+_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$",
+                    *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789¹²³")}  # fmt: skip
+"""Names that Windows takes for devices in every folder, whatever suffix follows."""
 
 
 class SupportsClose(Protocol):
@@ -59,6 +70,18 @@ def translate_os_errors(path: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
+def explain_unreadable(path: Path) -> Generator[None]:
+    """Turn the operating system's refusals to read what is at `path` into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            _("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)),
+            _("Check the disk and that location, or choose another file."),
+        ) from error
+
+
+@contextlib.contextmanager
 def translate_temporary_errors() -> Generator[None]:
     """The same for the system's folder of temporary files, which is looked for when the first one is made."""
     try:
@@ -94,10 +117,15 @@ def retry_while_locked(action: Callable[[], object]) -> None:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Generator[Path]:
-    """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well."""
+    """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    A link at `path` is replaced, its target stays as it is. Raises StorageError.
+    """
     beside = path.with_name(path.name + _BEING_WRITTEN)
     with translate_os_errors(path):
+        require_inside(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)  # it could be a link
         try:
             yield beside
             flush_to_disk(beside)
@@ -114,23 +142,31 @@ def atomic_folder(path: Path) -> Generator[Path]:
     """
     beside, before = being_written(path), set_aside(path)
     with translate_os_errors(path):
-        shutil.rmtree(beside, ignore_errors=True)
+        require_inside(path)
+        _remove_tree(beside)
         beside.mkdir(parents=True)
         try:
             yield beside
             for file in beside.iterdir():
                 flush_to_disk(file)
             if path.exists():
-                shutil.rmtree(before, ignore_errors=True)
+                _remove_tree(before)
                 retry_while_locked(lambda: path.rename(before))
             retry_while_locked(lambda: beside.rename(path))
             flush_to_disk(path.parent)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
             if path.exists():
-                shutil.rmtree(before, ignore_errors=True)
+                _remove_tree(before)
             elif before.exists():  # the new one couldn't take its place
                 before.rename(path)
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder with all that is in it, as far as possible; of a link only the link."""
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def being_written(path: Path) -> Path:
@@ -148,9 +184,9 @@ def remove_folder(path: Path) -> None:
     aside = path if is_partial(path) else path.with_name(f"{path.name}.removed{_BEING_WRITTEN}")
     with contextlib.suppress(OSError):
         if path != aside:
-            shutil.rmtree(aside, ignore_errors=True)
+            _remove_tree(aside)
             retry_while_locked(lambda: path.rename(aside))
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove_tree(aside)
 
 
 def is_partial(path: Path) -> bool:
@@ -169,6 +205,68 @@ def flush_to_disk(path: Path) -> None:
         os.close(handle)
 
 
+def require_regular(path: Path) -> None:
+    """Raise OSError unless there is a regular file at `path`, or at the end of its link. Nothing is opened.
+
+    For paths that a library opens. A pipe, a device or a socket raises SpecialFileError, a folder IsADirectoryError.
+    """
+    name = path.name.partition(".")[0].rstrip().upper()
+    if os.name == "nt" and (name in _WINDOWS_DEVICES or str(path).startswith("\\\\.\\")):
+        raise SpecialFileError(_("it is a device, not a file"), path)
+    _require_regular(path.stat().st_mode, path)
+
+
+def _require_regular(mode: int, path: Path) -> None:
+    for is_kind, kind in _SPECIAL:
+        if is_kind(mode):
+            raise SpecialFileError(_(kind), path)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open the file at `path` to read its bytes; raises as `require_regular` does, and never waits.
+
+    To be used for every file that comes from the user or from a stranger: opening a named pipe that no one writes to
+    waits for ever, and a device such as /dev/zero never ends.
+    """
+    require_regular(path)  # before anything is opened: to open a device can have effects
+    stream = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  Path.open takes no opener
+    try:
+        _require_regular(os.fstat(stream.fileno()).st_mode, path)  # another one could have taken its place
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0), 0o666)
+
+
+def open_to_append(path: Path) -> IO[bytes]:
+    """Open the file at `path`, made where it is absent, to read it and to write at its end, unbuffered.
+
+    Raises StorageError for a link, OSError where something else than a file is there.
+    """
+    require_no_link(path)
+    if path.exists():
+        require_regular(path)
+    return open(path, "a+b", buffering=0, opener=_open_without_waiting)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of the regular file at `path`. Raises OSError."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of the regular file at `path`, its line ends as line feeds. Raises OSError, UnicodeError."""
+    with io.TextIOWrapper(open_regular(path), encoding) as stream:
+        return stream.read()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with atomic_write(path) as beside:
@@ -183,7 +281,7 @@ def write_json(path: Path, content: object) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None where the file is absent or holds something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
@@ -191,7 +289,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -240,6 +338,7 @@ def locked(folder: Path, output: str, busy: str, patience: float = 0.2) -> Gener
     `is_locked` holds it for an instant. The system lets go when the process ends, however it ends.
     """
     with translate_os_errors(folder):
+        require_no_link(folder / f"{output}.lock")
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{output}.lock")
         try:

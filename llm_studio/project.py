@@ -14,10 +14,14 @@ from llm_studio.config import Settings
 from llm_studio.config.yaml_file import dump, load, with_changes
 from llm_studio.errors import ProjectError, reason_of
 from llm_studio.i18n import N_, _
+from llm_studio.links import require_inside
 from llm_studio.paths import quoted
 
 LONGEST_PATH = 240
 """Characters of the longest path that every Windows program can open, less what we write below a project's files."""
+
+RUN_LOCK = "run-"
+"""What the name of a run's lock begins with."""
 
 
 class State(Enum):
@@ -95,7 +99,7 @@ class Project:
         """
         with self.writing("config"):
             load(self.config_file)
-            text = self.config_file.read_text(encoding="utf-8-sig")
+            text = files.read_text(self.config_file, "utf-8-sig")
             new = with_changes(text, changes)
             if new != text:
                 files.write_text(self.config_file, new)
@@ -112,10 +116,25 @@ class Project:
 
     @contextlib.contextmanager
     def writing(self, output: str) -> Generator[None]:
-        """Hold the lock on an output ("config", "data", "tokenizer", "tokens", "run-NAME"). Raises BusyError."""
+        """Hold the lock on an output ("config", "data", "tokenizer", "tokens", "chats", "favourites", "run-NAME").
+
+        Raises BusyError, and StorageError where its folder is a link that leads out of the project.
+        """
+        for folder in self._folders_of(output):
+            require_inside(folder / "any")
         busy = _("Another window or command is working on the same thing ({output}) in this project.")
         with files.locked(self._locks, output, busy.format(output=output)):
             yield
+
+    def _folders_of(self, output: str) -> tuple[Path, ...]:
+        """Where something is written or removed when this output is."""
+        if output.startswith(RUN_LOCK):
+            run = self.checkpoints / output.removeprefix(RUN_LOCK)
+            return run, run / "snapshots", self.logs
+        return {
+            "config": (self.config_file.parent,), "data": (self.raw, self.raw.parent / ".trash"),
+            "tokens": (self.processed,), "chats": (self.root / "chats",), "favourites": (self.root / "chats",),
+        }.get(output, ())  # fmt: skip
 
     def is_being_written(self, output: str) -> bool:
         """Whether another window or command holds the lock on an output."""

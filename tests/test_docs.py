@@ -108,7 +108,7 @@ def test_labels_in_the_manual_are_those_of_the_window(path: Path) -> None:
 
 
 def test_manuals_and_change_logs_have_the_same_structure_in_both_languages() -> None:
-    for document in ("manual.md", "changes.md"):
+    for document in ("manual.md", "changes.md", "security.md"):
         outlines: list[list[str]] = []
         for language in ("en", "fr"):
             text = (ROOT / "resources" / "docs" / language / document).read_text(encoding="utf-8")

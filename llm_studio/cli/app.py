@@ -31,8 +31,9 @@ from llm_studio.cli.commands import (
     tokenizer,
     train,
 )
-from llm_studio.cli.display import JsonDisplay, write_nowhere
+from llm_studio.cli.display import JsonDisplay, explain, write_nowhere
 from llm_studio.cli.runner import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, Interrupted, ReaderGone
+from llm_studio.cli.terminal import visible_output
 from llm_studio.errors import Cancelled, DamagedFileError, StudioError
 from llm_studio.events import Failed
 from llm_studio.i18n import DOMAIN, N_, _, language
@@ -91,8 +92,11 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  Windows consoles say cp1252
     _translate_typer()
+    with visible_output():
+        return _run(sys.argv[1:] if arguments is None else arguments)
 
-    arguments = sys.argv[1:] if arguments is None else arguments
+
+def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         outcome = build_app()(arguments, prog_name="llm-studio", standalone_mode=False)
@@ -136,6 +140,4 @@ def _explain(error: StudioError, as_json: bool) -> None:
     if as_json:
         JsonDisplay().report(Failed(type(error).__name__, str(error)))
     else:
-        typer.secho(str(error), fg="red", err=True)
-        if isinstance(error, DamagedFileError):
-            typer.secho(error.detail, dim=True, err=True)
+        explain(str(error), error.detail if isinstance(error, DamagedFileError) else "")

@@ -5,12 +5,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
 from llm_studio import events
+from llm_studio.cli.terminal import unwrapped, visible
 from llm_studio.i18n import _, bits_per_byte, duration, number, short_number, size
 
 _QUIET_SECONDS = 5.0
@@ -49,16 +51,35 @@ def write_nowhere() -> None:
 
 
 class _Console(Console):
-    """rich's, which would end the program where the reader has gone."""
+    """A standard stream: on a terminal text has styles and is made visible, elsewhere it is written as it is."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(file=unwrapped(stream), highlight=False, soft_wrap=True)
+
+    def say(self, *parts: tuple[str, str]) -> None:
+        """Write a line of texts, each with its style."""
+        if self.is_terminal:
+            self.print(Text.assemble(*((visible(text), style) for text, style in parts)))
+        else:  # rich would drop some control characters
+            self.file.write("".join(text for text, _style in parts) + "\n")
+            self.file.flush()
 
     def on_broken_pipe(self) -> None:
-        """Called while the error is handled."""
+        """Called while the error is handled: rich's would end the program where the reader has gone."""
         raise  # noqa: PLE0704
 
 
-def print_styled(text: Text) -> None:
-    """Print text with colours on standard output, plain where that isn't a terminal."""
-    _Console(highlight=False, soft_wrap=True).print(text)
+def explain(what: str, detail: str = "") -> None:
+    """Write an error, and its technical detail, to standard error."""
+    errors = _Console(sys.stderr)
+    errors.say((what, "red"))
+    if detail:
+        errors.say((detail, "dim"))
+
+
+def print_styled(*parts: tuple[str, str]) -> None:
+    """Print texts, each with its style, on standard output, plain where that isn't a terminal."""
+    _Console(sys.stdout).say(*parts)
 
 
 class JsonDisplay:
@@ -91,11 +112,12 @@ class TextDisplay:
 
     def __init__(self) -> None:
         self.reader = Reader()
-        self._errors = _Console(stderr=True, highlight=False, soft_wrap=True)
-        self._out = _Console(highlight=False, soft_wrap=True)
+        self._errors = _Console(sys.stderr)
+        self._out = _Console(sys.stdout)
         self._live = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), _Amount(),
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), _Amount(),
             console=self._errors, transient=True, refresh_per_second=8,
+            redirect_stdout=False, redirect_stderr=False,  # rich would obey escape sequences in what is printed
         )  # fmt: skip
         self._task: TaskID | None = None
         self._name = ""
@@ -128,21 +150,21 @@ class TextDisplay:
                 self._write(event.text)
             case events.RunStarted():
                 self._max_steps = event.max_steps
-                self._say(_run_line(event))
+                self._say((_run_line(event), "bold"))
             case events.EndMoved():
                 self._max_steps = event.max_steps
             case events.Evaluated():
                 self._evaluated = event
-                self._say(_evaluation_line(event))
+                self._say(*_evaluation_line(event))
             case events.SampleWritten():
-                self._say(Text(f"    {event.prompt}", style="dim").append(_one_line(event.text), style="italic"))
+                self._say((f"    {event.prompt}", "dim"), (_one_line(event.text), "italic"))
             case events.CheckpointSaved():
                 pass  # each evaluation is followed by one: a line for it would only hide the rest
             case events.Notice():
                 text = f"! {event.text} {event.to_do}".rstrip()
-                self._say(Text(text, style="yellow" if event.level == "warning" else "cyan"))
+                self._say((text, "yellow" if event.level == "warning" else "cyan"))
             case events.Failed():
-                self._say(Text(event.text, style="red"))
+                self._say((event.text, "red"))
             case events.Done():
                 self._done(event)
             case _:
@@ -171,8 +193,9 @@ class TextDisplay:
         if not self._errors.is_terminal:
             if time.monotonic() - self._last_line >= _QUIET_SECONDS:
                 self._last_line = time.monotonic()
-                self._errors.print(f"{name} · {amount}", markup=False)
+                self._errors.say((f"{name} · {amount}", ""))
             return
+        name, amount = visible(name), visible(amount)
         if self._task is None:
             self._task = self._live.add_task(name, total=total)
             self._live.start()
@@ -184,9 +207,9 @@ class TextDisplay:
             self._live.remove_task(self._task)
             self._task = None
 
-    def _say(self, line: str | Text) -> None:
+    def _say(self, *parts: tuple[str, str]) -> None:
         self._end_line()
-        self._errors.print(line, markup=False)
+        self._errors.say(*parts)
 
     def _write(self, text: str) -> None:
         self._end_live()
@@ -204,9 +227,9 @@ class TextDisplay:
         self._end_line()
         self._end_live()
         if event.text:
-            self._out.print(event.text, markup=False)
+            self._out.say((event.text, ""))
         if event.next:
-            self._out.print(Text(f"→ {event.next}", style="cyan"))
+            self._out.say((f"→ {event.next}", "cyan"))
 
 
 def _fetched_amount(event: events.Fetched) -> str:
@@ -232,19 +255,19 @@ def _progress_amount(event: events.Progress, seconds: float) -> str:
     return amount
 
 
-def _run_line(event: events.RunStarted) -> Text:
+def _run_line(event: events.RunStarted) -> str:
     line = _("Run “{run}”: {parameters} parameters, {device}, {precision}, {threads} threads").format(
         run=event.run, parameters=short_number(event.parameters), device=event.device,
         precision=event.precision, threads=event.threads,
     )  # fmt: skip
     if event.step:
         line += ", " + _("from step {step}").format(step=number(event.step))
-    return Text(line, style="bold")
+    return line
 
 
-def _evaluation_line(event: events.Evaluated) -> Text:
-    line = Text(_("step {step}: validation loss {loss}").format(step=number(event.step), loss=_losses(event)))
-    return line.append("  " + _("best so far"), style="green") if event.best else line
+def _evaluation_line(event: events.Evaluated) -> list[tuple[str, str]]:
+    line = _("step {step}: validation loss {loss}").format(step=number(event.step), loss=_losses(event))
+    return [(line, ""), ("  " + _("best so far"), "green")] if event.best else [(line, "")]
 
 
 def _losses(event: events.Evaluated) -> str:

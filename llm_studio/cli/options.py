@@ -34,6 +34,9 @@ Separator = Annotated[
 TextField = Annotated[
     str | None, typer.Option(help=_("the field or column that holds the text; by default, it is detected"))
 ]
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help=_("also read what links in a folder lead to outside of it"))
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import yaml
 
+from llm_studio import files
 from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problems, split_path
 from llm_studio.errors import ConfigError, Problem, reason_of
 from llm_studio.i18n import _
@@ -72,7 +73,7 @@ _Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 def load(path: Path) -> Settings:
     """The settings in the file at `path`. Raises ConfigError with every problem and its line."""
     try:
-        return parse(path.read_text(encoding="utf-8-sig"))
+        return parse(files.read_text(path, "utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError(_("{path} is not UTF-8 text.").format(path=path), [],
                           _("Save it as UTF-8 in your editor.")) from error  # fmt: skip

@@ -67,7 +67,7 @@ def _add(
     info.compress_type = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
     digest = hashlib.sha256()
     task, reported = _("Writing {file}").format(file=name), done
-    with archive.open(info, "w") as out, _existing(model, name).open("rb") as source:
+    with archive.open(info, "w") as out, files.open_regular(_existing(model, name)) as source:
         while chunk := source.read(_CHUNK):
             job.check()
             digest.update(chunk)

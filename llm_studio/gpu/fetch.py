@@ -156,7 +156,11 @@ def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
     request = urllib.request.Request(url, headers=headers, method=method)
     # Windows downloads root certificates on demand: Python's list only has those downloaded before
     trust = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("https:") else None
-    return cast("HTTPResponse", urllib.request.urlopen(request, timeout=_READ_TIMEOUT, context=trust))
+    response = cast("HTTPResponse", urllib.request.urlopen(request, timeout=_READ_TIMEOUT, context=trust))
+    if trust is not None and not response.url.startswith("https:"):
+        response.close()
+        raise urllib.error.URLError(_("it redirects to an address without encryption"))
+    return response
 
 
 def _content(response: HTTPResponse, job: Job) -> Generator[bytes]:

@@ -5,18 +5,31 @@ import contextlib
 import csv
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Generator
 from pathlib import Path, PurePosixPath
 
-from llm_studio.errors import PackError
+from llm_studio.errors import PackError, reason_of
 from llm_studio.events import Progress
-from llm_studio.files import remove_folder, require_space, translate_os_errors
+from llm_studio.files import open_regular, remove_folder, require_space, translate_os_errors
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 _CHUNK = 1 << 20
 _ONLY_FOR_COMPILERS = (".lib", ".h", ".hpp", ".cuh", ".cpp", ".cmake", ".pyi")
 _ONLY_FOR_TESTS = ("torch/bin/", "torch/test/", "torch/testing/_internal/generated/")
+
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    csv.Error,
+    EOFError,
+    KeyError,
+    ValueError,
+    RuntimeError,
+)
+"""What reading a wheel raises that is cut off, altered or encrypted."""
 
 
 def unpack(wheel: Path, folder: Path, job: Job) -> None:
@@ -29,7 +42,7 @@ def unpack(wheel: Path, folder: Path, job: Job) -> None:
     the job is stopped.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with open_regular(wheel) as stream, zipfile.ZipFile(stream) as archive:
             sums = _checksums(archive, wheel)
             entries = [entry for entry in archive.infolist() if _is_needed(entry)]
             total, done = sum(entry.file_size for entry in entries), 0
@@ -38,11 +51,14 @@ def unpack(wheel: Path, folder: Path, job: Job) -> None:
             require_space(folder.parent, total)
             with translate_os_errors(folder), _new(folder):
                 for entry in entries:
-                    done = _write(archive, entry, folder, sums, job, (done, total))
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, KeyError) as error:
+                    done = _write(archive, wheel, entry, folder, sums, job, (done, total))
+    except _DAMAGE as error:
         raise _damaged(wheel) from error
     except FileNotFoundError as error:
         raise PackError(_("There is no file {path}.").format(path=wheel), _("Choose the wheel of torch.")) from error
+    except OSError as error:
+        raise PackError(_("{path} can't be read: {reason}.").format(path=wheel, reason=reason_of(error)),
+                        _("Choose the wheel of torch.")) from error  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -56,7 +72,7 @@ def _new(folder: Path) -> Generator[None]:
         raise
 
 
-def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, sums: dict[str, str], job: Job,
+def _write(archive: zipfile.ZipFile, wheel: Path, entry: zipfile.ZipInfo, folder: Path, sums: dict[str, str], job: Job,
            progress: tuple[int, int]) -> int:  # fmt: skip
     """Write one file, and check it; bytes done so far."""
     done, total = progress
@@ -70,9 +86,9 @@ def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, sums:
             write.write(chunk)
             done += len(chunk)
             job.report(Progress(_("Unpacking"), done / 1e6, total / 1e6, _("MB")))
-    promised = sums.get(entry.filename)
-    if promised is not None and promised != base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode():
-        raise _damaged(Path(archive.filename or ""))
+    is_list = entry.filename.endswith(".dist-info/RECORD")
+    if not is_list and sums.get(entry.filename) != base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode():
+        raise _damaged(wheel)
     return done
 
 

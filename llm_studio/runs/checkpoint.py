@@ -104,7 +104,7 @@ class Checkpoint:
 
     def tokenizer_json(self) -> str:
         """The tokenizer that made the tokens, as JSON."""
-        return (self.path / TOKENIZER).read_text(encoding="utf-8")
+        return files.read_text(self.path / TOKENIZER)
 
     def weights(self) -> "Tensors":
         """The model's parameters by name. Raises CheckpointError."""

@@ -92,7 +92,7 @@ class DecisionLog:
 
 def _append(path: Path, line: bytes) -> None:
     """Append a line and wait until it is on the disk. Where that fails, the file is as it was before."""
-    with path.open("a+b", buffering=0) as log:
+    with files.open_to_append(path) as log:
         end = log.seek(0, os.SEEK_END)
         rest = _missing_break(log, end) + line
         try:
@@ -114,7 +114,7 @@ def _read(path: Path) -> Iterator[Decision]:
     """The decisions in a file. A line that a crash tore is none, as it was never used."""
     if not path.exists():
         return
-    with files.translate_os_errors(path), path.open("rb") as log:
+    with files.explain_unreadable(path), files.open_regular(path) as log:
         lines = log.read(MOST * LONGEST).splitlines()
     for line in lines:
         if decision := _parsed(line):

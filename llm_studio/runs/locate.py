@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import load
 from llm_studio.errors import CheckpointError, ProjectError
@@ -65,7 +66,7 @@ class ModelRef:
 
     def tokenizer_json(self) -> str:
         """The tokenizer that the model was trained with, as JSON."""
-        return (self.config_folder / TOKENIZER).read_text(encoding="utf-8")
+        return files.read_text(self.config_folder / TOKENIZER)
 
     def weights(self) -> "Tensors":
         """The parameters by name: float32, or float16 if it is a snapshot. Raises CheckpointError."""

@@ -27,7 +27,7 @@ class RunLog:
         with files.translate_os_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # unbuffered: what a full disk refuses must not wait in a buffer to fail again when closed
-            self._stream = self._path.open("ab", buffering=0)
+            self._stream = files.open_to_append(self._path)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -68,7 +68,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a log; a last line cut off by a crash is skipped."""
     if not path.exists():
         return
-    with path.open("rb") as lines:
+    with files.explain_unreadable(path), files.open_regular(path) as lines:
         for line in lines:
             record = parse(line)
             if record is not None:
@@ -77,7 +77,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def last_step(path: Path) -> int:
     """The last step in a log, 0 where there is none or it can't be read. Only the end of the file is read."""
-    with contextlib.suppress(OSError), path.open("rb") as log:
+    with contextlib.suppress(OSError), files.open_regular(path) as log:
         for _start, line in _reversed_lines(log):
             record = parse(line)
             if record is not None and record.get("event") == StepDone.kind:
@@ -106,7 +106,7 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
     repeated |= set() if evaluated else {"evaluation", "sample"}
     kept: list[bytes] = []
     end, unchanged = 0, True
-    with files.translate_os_errors(path), path.open("rb") as log:
+    with files.translate_os_errors(path), files.open_regular(path) as log:
         for start, line in _reversed_lines(log):
             record, ended = parse(line), line.endswith(b"\n")
             at = record.get("step", 0) if record else math.inf

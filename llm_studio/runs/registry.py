@@ -13,7 +13,7 @@ from llm_studio import files
 from llm_studio.config.yaml_file import load
 from llm_studio.errors import BusyError, ConfigError, ProjectError, StorageError
 from llm_studio.i18n import _
-from llm_studio.project import Project
+from llm_studio.project import RUN_LOCK, Project
 from llm_studio.runs import checkpoint, record
 from llm_studio.runs.record import ACTIVE, Run
 
@@ -24,7 +24,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 def lock_name(run: str) -> str:
     """The name of the lock that the process training a run holds."""
-    return f"run-{run}"
+    return RUN_LOCK + run
 
 
 def folder(project: Project, run: str) -> Path:

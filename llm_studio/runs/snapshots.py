@@ -86,7 +86,7 @@ def save(run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: S
 
 def _write_if_changed(path: Path, text: str) -> None:
     try:
-        unchanged = path.read_text(encoding="utf-8") == text
+        unchanged = files.read_text(path) == text
     except (OSError, ValueError):
         unchanged = False
     if not unchanged:

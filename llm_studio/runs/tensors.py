@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from llm_studio import files
 from llm_studio.errors import CheckpointError, reason_of
 from llm_studio.i18n import _
 
@@ -23,7 +24,7 @@ def read(path: Path) -> Tensors:
     """The tensors in the file at `path`. Raises CheckpointError where it can't be read."""
     try:
         # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
-        return safetensors.torch.load(path.read_bytes())
+        return safetensors.torch.load(files.read_bytes(path))
     except (OSError, SafetensorError) as error:
         raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=reason_of(error))) from error
 

@@ -33,7 +33,7 @@ def apply_preset(project: Project, preset: str) -> Settings:
 def config_text(project: Project) -> str:
     """What stands in config.yaml, right or wrong. Raises ConfigError where it can't be read as text."""
     try:
-        return project.config_file.read_text(encoding="utf-8-sig")
+        return files.read_text(project.config_file, "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(_("{path} is not UTF-8 text.").format(path=project.config_file), [],
                           _("Save it as UTF-8 in your editor.")) from error  # fmt: skip

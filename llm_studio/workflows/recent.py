@@ -86,11 +86,13 @@ def duplicate(path: Path, job: Job) -> Project:
 
     def copy(source: str, goal: str) -> str:
         job.check()
+        with files.explain_unreadable(Path(source)):
+            files.require_regular(Path(source))
         return shutil.copy2(source, goal)
 
     left_out = shutil.ignore_patterns(".locks", files.being_written(Path("*")).name)
     with files.atomic_folder(target) as folder:
-        shutil.copytree(path, folder, ignore=left_out, copy_function=copy, dirs_exist_ok=True)
+        shutil.copytree(path, folder, ignore=left_out, copy_function=copy, symlinks=True, dirs_exist_ok=True)
     made = Project.open(target)
     change_settings(made, {"project.name": target.name})
     return made

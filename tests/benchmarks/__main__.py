@@ -21,6 +21,8 @@ plotting   redraw of a run's curves of a million steps
 saving     what a checkpoint every two minutes costs a training
 moments    what the timeline of a run costs it (texts and weights), and bits per byte of weights kept in int8
 contention what training and generation keep of their speed beside other busy programs
+damage     a project with each file damaged in ten ways: tracebacks, hangs, what is hidden, used in silence or lost;
+           `--case FILE:WAY:SEED` repeats one
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
@@ -52,6 +54,7 @@ NAMES = (
     "saving",
     "moments",
     "contention",
+    "damage",
     "kills",
 )
 
@@ -62,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--peer", type=Path)
+    parser.add_argument("--case", action="append", default=[])
     given = parser.parse_args()
     chosen = given.names or NAMES
     unknown = [name for name in chosen if name not in NAMES]
@@ -72,6 +76,9 @@ def main() -> None:
         module = importlib.import_module(f"tests.benchmarks.{name}")
         if name == "budget":
             module.main(given.peer and given.peer.resolve())
+            continue
+        if name == "damage":
+            module.main(given.case)
             continue
         module.main()
         if name == "training" and given.peer:

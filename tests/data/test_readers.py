@@ -292,7 +292,7 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     def refuse(*_args: object, **_named: object) -> None:
         raise error
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("llm_studio.data.sources.readers.items.open_regular", refuse)
     assert "read" in refusal(path).what
 
 

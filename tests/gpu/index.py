@@ -26,6 +26,7 @@ class Faults:
     no_ranges: bool = False
     """A server that always begins at the beginning."""
     wrong_sum: bool = False
+    no_sum: bool = False
 
 
 @dataclass
@@ -62,7 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         for file in sorted(self.folder.glob("*.whl")):
             if f"+{build}-" in file.name:
                 digest = "0" * 64 if self.index.faults.wrong_sum else hashlib.sha256(file.read_bytes()).hexdigest()
-                link = f"/whl/{build}/{urllib.parse.quote(file.name)}#sha256={digest}"
+                link = f"/whl/{build}/{urllib.parse.quote(file.name)}"
+                link += "" if self.index.faults.no_sum else f"#sha256={digest}"
                 lines.append(f'<a href="{link}" data-dist-info-metadata="sha256=1">{file.name}</a><br/>')
         if not lines:
             self.send_error(403)

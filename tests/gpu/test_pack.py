@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,22 @@ def test_a_damaged_file_and_one_of_another_kind_are_refused(tmp_path: Path) -> N
     assert folders() == []
 
 
+def test_a_file_that_the_wheels_own_list_lacks_is_refused(tmp_path: Path) -> None:
+    wheel = wheels.make(tmp_path)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("torch/sitecustomize.py", b"print('unlisted')")
+    with pytest.raises(PackError, match="damaged"):
+        pack.install(wheel, Job())
+    assert folders() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes in folders")
+def test_a_pipe_in_place_of_a_wheel_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / wheels.name())
+    with pytest.raises(PackError, match="named pipe"):
+        pack.install(tmp_path / wheels.name(), Job())
+
+
 def test_stopping_while_it_is_unpacked_leaves_nothing(tmp_path: Path) -> None:
     job = Job(lambda event: job.request_stop())
     with pytest.raises(Cancelled):
@@ -197,6 +214,10 @@ def test_without_a_card_or_a_build_there_is_one_sentence(served: Path, monkeypat
         monkeypatch.setenv("LLM_STUDIO_TORCH_INDEX", index.address)
         with pytest.raises(DownloadError, match="checksum"):
             workflow.install(workflow.offer(Job()), Job())
+    with serving(served, Faults(no_sum=True)) as index:
+        monkeypatch.setenv("LLM_STUDIO_TORCH_INDEX", index.address)
+        with pytest.raises(DownloadError, match="no build for this card"):
+            workflow.offer(Job())  # what can't be verified isn't offered
     monkeypatch.setattr(card, "driver", lambda: None)
     with pytest.raises(PackError, match="No NVIDIA driver answers"):
         workflow.offer(Job())

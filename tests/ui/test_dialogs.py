@@ -4,12 +4,14 @@ import importlib
 import inspect
 import os
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QFileInfo, Qt
+from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import (
     QApplication,
     QDialog,
@@ -217,6 +219,31 @@ def test_a_mixed_folder_is_shown_with_all_its_kinds_and_encodings(parent: QWidge
     assert "4 readable files" in facts and "2 .txt" in facts and "Windows-1252 (1)" in facts
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there, links need a privilege")
+def test_links_out_of_a_folder_are_read_when_the_user_says_so(parent: QWidget, qtbot: QtBot, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (tmp_path / "private.txt").write_text("A private text.", encoding="utf-8")
+    (folder / "link.txt").symlink_to(tmp_path / "private.txt")
+    dialog = AddTextsDialog([folder], parent)
+
+    def look(path: Path, _field: str, follow_links: bool) -> None:
+        dialog.show_look(path, sources.look(path, Job(), follow_links=follow_links))
+
+    dialog.look_requested.connect(look)
+    dialog.open()
+    dialog.show_look(folder, sources.look(folder, Job()))
+    assert dialog.follow_links.isVisible() and not dialog.follow_links.isChecked()
+    assert "link.txt" in dialog.follow_links.toolTip() and "private.txt" in dialog.problem.text()
+    assert not dialog.add.isEnabled() and "A private text." not in dialog.preview.toPlainText()
+    dialog.follow_links.click()
+    assert "A private text." in dialog.preview.toPlainText()
+    assert dialog.follow_links.isVisible() and dialog.follow_links.isChecked()
+    with qtbot.waitSignal(dialog.add_requested) as requested:
+        dialog.add.click()
+    assert requested.args == [{}, {folder}]
+
+
 def test_keeping_on_training_is_requested_with_an_estimate_and_without_stock_icons(
     parent: QWidget, qtbot: QtBot, project: Project
 ) -> None:
@@ -231,3 +258,16 @@ def test_keeping_on_training_is_requested_with_an_estimate_and_without_stock_ico
     assert "takes about 3\u00a0min\u00a020\u00a0s" in dialog.labelText()
     assert all(made.icon().isNull() for made in dialog.findChildren(QPushButton))
     dialog.reject()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, names have no <")
+def test_a_name_that_looks_like_html_is_shown_as_it_is(parent: QWidget, tmp_path: Path) -> None:
+    name = "<img src=x><b>bold<b>.csv"
+    (tmp_path / name).write_text("text\nOne row.\n", encoding="utf-8")
+    dialog = AddTextsDialog([tmp_path / name, tmp_path], parent)
+    dialog.open()
+    dialog.show_look(tmp_path / name, sources.look(tmp_path / name, Job()))
+    tip = dialog.files.model().index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    shown = QTextDocument()
+    shown.setHtml(tip)
+    assert shown.toPlainText() == str(tmp_path / name)

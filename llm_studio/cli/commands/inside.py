@@ -97,7 +97,7 @@ def inspect(
                 figures[name] = VIEWS[name].record(wanted, found)
                 continue
             if name == "surprise":
-                print_styled(tables.tinted(found))
+                print_styled(*tables.tinted(found))
             title = f"{tables.titles()[name]}\n\n" if len(views) > 1 else ""
             texts.append(title + VIEWS[name].table(wanted, found))
         job.report(Done("\n\n\n".join(texts), "", figures))

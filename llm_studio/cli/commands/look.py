@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Json, Separator, TextField
+from llm_studio.cli.options import FollowLinks, Json, Separator, TextField
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, size
@@ -32,10 +32,11 @@ def look(
     path: Annotated[Path, typer.Argument(metavar="PATH", help=_("a file, an archive or a folder"), show_default=False)],
     separator: Separator = None,
     text_field: TextField = None,
+    follow_links: FollowLinks = False,
     as_json: Json = False,
 ) -> None:
     with running(as_json) as job:
-        seen = sources.look(path, job, separator=separator, text_field=text_field)
+        seen = sources.look(path, job, separator=separator, text_field=text_field, follow_links=follow_links)
         field = f" --text-field {quoted(Path(seen.text_field))}" if seen.text_field and not seen.field_guessed else ""
         job.report(Done(
             "" if as_json else "\n".join(_lines(seen)),
@@ -55,7 +56,7 @@ def _lines(seen: "Inspection") -> list[str]:
     elif seen.text_field:
         rows.append((_("Text in"), _maybe_guessed(seen.text_field, seen.field_guessed)))
     lines = [f"{name:<{_WIDTH}}{value}" for name, value in rows]
-    lines += [*_columns(seen.columns), *_documents(seen), *_refused(seen)]
+    lines += [*_columns(seen.columns), *_documents(seen), *_refused(seen), *_links(seen)]
     return [*lines, *seen.notes]
 
 
@@ -101,6 +102,15 @@ def _refused(seen: "Inspection") -> list[str]:
     lines = ["", _("Can’t be read"), *(f"–  {reason}" for _name, reason in seen.refused[:_MOST_REFUSED])]
     lines += [_("… and {n} more").format(n=number(more))] if more > 0 else []
     return [*lines, *(f"   {detail}" for detail in seen.details[:_MOST_REFUSED])]
+
+
+def _links(seen: "Inspection") -> list[str]:
+    if not seen.links:
+        return []
+    more = len(seen.links) - _MOST_REFUSED
+    lines = ["", _("Left out: links that lead out of the folder; --follow-links reads them")]
+    lines += [f"–  {link}" for link in seen.links[:_MOST_REFUSED]]
+    return [*lines, _("… and {n} more").format(n=number(more))] if more > 0 else lines
 
 
 def _one_line(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Changes, Json, Language, parse_changes
+from llm_studio.cli.options import Changes, FollowLinks, Json, Language, parse_changes
 from llm_studio.cli.runner import INTERRUPTED, running
 from llm_studio.events import Done, Notice
 from llm_studio.i18n import N_, _, duration, system_language
@@ -41,6 +41,7 @@ def make(
     ] = None,
     minutes: Annotated[float, typer.Option(metavar="N", help=_("minutes of training"))] = 30.0,
     lang: Language = None,
+    follow_links: FollowLinks = False,
     plan_only: Annotated[bool, typer.Option("--plan", help=_("only show the plan"))] = False,
     changes: Changes = None,
     as_json: Json = False,
@@ -54,7 +55,7 @@ def make(
     edits = parse_changes(changes)
     with running(as_json) as job:
         project = _project(folder, lang)
-        _add(project, texts or [], job)
+        _add(project, texts or [], follow_links, job)
         if plan_only:
             job.report(Done(plan_text(plan := plan_run(project, minutes, job)), "", plan_figures(plan)))
             return
@@ -78,7 +79,7 @@ def _project(folder: Path, language: str | None) -> Project:
     return projects.new_project(folder, _PRESET, language or system_language())
 
 
-def _add(project: Project, texts: list[str], job: Job) -> None:
+def _add(project: Project, texts: list[str], follow_links: bool, job: Job) -> None:
     """Add the texts that the project doesn't have yet under their names."""
     from llm_studio.workflows.data import sources
     from llm_studio.workflows.overview import overview
@@ -89,7 +90,7 @@ def _add(project: Project, texts: list[str], job: Job) -> None:
             if not any(name.startswith(sources.STORIES) for name in known):
                 sources.add_stories(project, project.settings().project.language, sources.DEFAULT_STORIES, job)
         elif not known & {Path(text).name, Path(text).stem}:
-            sources.add_files(project, Path(text), job)
+            sources.add_files(project, Path(text), job, follow_links=follow_links)
 
 
 def plan_figures(plan: "RunPlan") -> dict[str, object]:

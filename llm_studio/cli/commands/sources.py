@@ -7,7 +7,7 @@ import typer
 
 from llm_studio.cli.commands import hub
 from llm_studio.cli.commands.hub import DatasetName, MaxMegabytes, Split, TextLanguage, story_language
-from llm_studio.cli.options import Folder, Json, Separator, TextField, counted
+from llm_studio.cli.options import Folder, FollowLinks, Json, Separator, TextField, counted
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, short_number, size
@@ -38,6 +38,7 @@ def download(
     split: Split = None,
     separator: Separator = None,
     text_field: TextField = None,
+    follow_links: FollowLinks = False,
     seed: Annotated[int, typer.Option(min=0, help=_("seed of the stories"))] = 0,
     as_json: Json = False,
 ) -> None:
@@ -61,7 +62,7 @@ def download(
             source = hub.fetch(project, request, options, job)
         else:
             source = sources.add_files(project, Path(dataset), job, separator=separator, text_field=text_field,
-                                     max_documents=max_samples)  # fmt: skip
+                                     max_documents=max_samples, follow_links=follow_links)  # fmt: skip
         job.report(_source_done(folder, source))
 
 

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
 
 from llm_studio.cli.options import table
 from llm_studio.i18n import _, bits_per_byte, ngettext, number
@@ -16,17 +15,15 @@ _STRONGEST = "black on #d94f4f"
 _MOST_SURPRISING, _SOURCES, _CONTRIBUTIONS, _PARTS = 10, 3, 20, 20
 
 
-def tinted(found: "results.Surprise") -> Text:
-    """The text, each token tinted by its bits, and what the tints mean."""
-    text = Text()
-    for token, bits in zip(found.tokens[1:], found.bits[1:], strict=True):
-        text.append(token.text, _tint(float(bits)))
-    text.append("\n\n" + _("Bits:") + " ", "dim")
+def tinted(found: "results.Surprise") -> list[tuple[str, str]]:
+    """The text, each token tinted by its bits, and what the tints mean: parts, each with its style."""
+    parts = [(token.text, _tint(float(bits))) for token, bits in zip(found.tokens[1:], found.bits[1:], strict=True)]
+    parts.append(("\n\n" + _("Bits:") + " ", "dim"))
     least = 0.0
     for most, style in _TINTS:
-        text.append(f" {number(least)}–{number(most)} ", style or "dim")
+        parts.append((f" {number(least)}–{number(most)} ", style or "dim"))
         least = most
-    return text.append(f" > {number(least)} ", _STRONGEST)
+    return [*parts, (f" > {number(least)} ", _STRONGEST)]
 
 
 def surprise(wanted: "Inspection", found: "results.Surprise") -> str:

@@ -20,7 +20,15 @@ from llm_studio.data.chunks import CONTROLS, Chunk, rechunk
 from llm_studio.data.sources.manifest import MANIFEST_VERSION, Source, manifest_path, parquet_path, part_files
 from llm_studio.errors import SourceError, StorageError, reason_of
 from llm_studio.events import Progress
-from llm_studio.files import atomic_write, read_json, remove_folder, retry_while_locked, translate_os_errors, write_json
+from llm_studio.files import (
+    atomic_write,
+    open_regular,
+    read_json,
+    remove_folder,
+    retry_while_locked,
+    translate_os_errors,
+    write_json,
+)
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -220,7 +228,7 @@ def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
 def _rows_of_file(path: Path, document: int) -> Iterator[Chunk]:
     import pyarrow.parquet as pq
 
-    with _translate_parquet_errors(path), path.open("rb") as stream:
+    with _translate_parquet_errors(path), open_regular(path) as stream:
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
         names: list[str] = file.schema_arrow.names
         if "text" not in names:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from llm_studio.config import SPECIAL_TOKENS
 from llm_studio.errors import TokenizerError, reason_of
-from llm_studio.files import fingerprint, write_text
+from llm_studio.files import fingerprint, read_text, write_text
 from llm_studio.i18n import _
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Tokenizer:
     def load(path: Path) -> "Tokenizer":
         """Load a `tokenizer.json`. Raises TokenizerError where it is absent or can't be used."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except FileNotFoundError as error:
             raise TokenizerError(
                 _("There is no tokenizer at {path}.").format(path=path),

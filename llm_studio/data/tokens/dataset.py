@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_studio import files
 from llm_studio.data.sources.conversations import END
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens.turns import ConversationSplitter, MaskPacker, Segment, unpack_mask
@@ -127,7 +128,7 @@ def _source_record(source: SourceRange) -> dict[str, object]:
 @contextlib.contextmanager
 def _described_by(meta: Path, file: Path) -> Generator[None]:
     """Restore `meta` if the block fails and `file` is unchanged: Windows can't replace a file that a run has mapped."""
-    content = meta.read_bytes() if meta.exists() else None
+    content = files.read_bytes(meta) if meta.exists() else None
     stat = file.stat() if file.exists() else None
     try:
         yield
@@ -354,7 +355,7 @@ class Tokens:
 def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
     """The `count` numbers in a file, memory-mapped. Raises DataError."""
     try:
-        with path.open("rb") as stream:
+        with files.open_regular(path) as stream:
             size = stream.seek(0, 2)
             if size != count * dtype.itemsize:
                 raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again(), "tokens")

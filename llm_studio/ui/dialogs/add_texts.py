@@ -5,26 +5,37 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
 from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.ui.theme import GAP, set_role
-from llm_studio.ui.widgets.basics import button, label, row
+from llm_studio.ui.widgets.basics import as_plain_text, button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Inspection
 
+_LINKS_SHOWN = 20
 _BETWEEN = "\n\n———\n\n"
 
 
 class AddTextsDialog(QDialog):
     """At the left the files, at the right a look at the chosen one. `ui/tabs/data/own_files.py` looks and adds."""
 
-    look_requested = Signal(object, str)
-    """A path, and the column chosen for its text, "" where it is to be found."""
-    add_requested = Signal(object)
-    """The column chosen for each path where one was: dict[Path, str]."""
+    look_requested = Signal(object, str, bool)
+    """A path, the column chosen for its text, "" where it is to be found, and whether links out of it are followed."""
+    add_requested = Signal(object, object)
+    """The column chosen for each path where one was, dict[Path, str], and those whose links out of them are followed,
+    set[Path]."""
 
     def __init__(self, paths: Sequence[Path], parent: QWidget) -> None:
         super().__init__(parent)
@@ -35,6 +46,8 @@ class AddTextsDialog(QDialog):
         self._problems: dict[Path, str] = {}
         self._details: dict[Path, str] = {}
         self._fields: dict[Path, str] = {}
+        self._links: dict[Path, tuple[str, ...]] = {}
+        self._followed: set[Path] = set()
         self.files = Table(self, _("Files to add"), (_("File"), _("Kind")))
         self.files.setVisible(len(paths) > 1)
         self.files.setMinimumWidth(260)
@@ -61,6 +74,8 @@ class AddTextsDialog(QDialog):
         self.field.activated.connect(self._on_field)
         self._form = QFormLayout()
         self._form.addRow(_("Text in"), self.field)
+        self.follow_links = QCheckBox(self)
+        self.follow_links.clicked.connect(self._on_follow_links)
         self.heading = label(_("First documents"), self, "heading")
         self.preview = QPlainTextEdit(self)
         self.preview.setReadOnly(True)
@@ -73,6 +88,7 @@ class AddTextsDialog(QDialog):
         for part in (self.name, self.facts):
             made.addWidget(part)
         made.addLayout(self._form)
+        made.addWidget(self.follow_links)
         made.addWidget(self.heading)
         made.addWidget(self.preview, 1)
         made.addWidget(self.problem)
@@ -84,6 +100,8 @@ class AddTextsDialog(QDialog):
     def show_look(self, path: Path, seen: "Inspection") -> None:
         """The file, archive or folder at `path` was looked at."""
         self._looks[path] = seen
+        if path not in self._followed:
+            self._links[path] = seen.links
         self._problems.pop(path, None)
         self._fill_rows()
 
@@ -117,25 +135,43 @@ class AddTextsDialog(QDialog):
             self.field.setCurrentText(self._fields.get(path) or seen.text_field or "")
             if not (self._fields.get(path) or seen.text_field):
                 self.field.setCurrentIndex(-1)
+        self._show_links(self._links.get(path, ()), path in self._followed)
         problem = self._problems.get(path) or (_what_fails(seen) if seen else "")
         self.problem.setText(problem)
-        self.problem.setToolTip("\n".join(seen.details) if seen else self._details.get(path, ""))
+        self.problem.setToolTip(as_plain_text("\n".join(seen.details) if seen else self._details.get(path, "")))
         self.problem.setVisible(bool(problem))
         waiting = "" if path in self._problems else _("Reading…")
         self.preview.setPlainText(_BETWEEN.join(_documents(seen)) if seen else waiting)
         known = len(self._looks) + len(self._problems)
         self.add.setEnabled(known >= len(self._paths) and any(_usable(look) for look in self._looks.values()))
 
+    def _show_links(self, links: Sequence[str], followed: bool) -> None:
+        """Ask about the links that lead out of a folder, where there are any."""
+        text = ngettext("Also read the {n} link that leads out of this folder",
+                        "Also read the {n} links that lead out of this folder", len(links))  # fmt: skip
+        self.follow_links.setVisible(bool(links))
+        self.follow_links.setText(text.format(n=number(len(links))))
+        self.follow_links.setToolTip(as_plain_text("\n".join(links[:_LINKS_SHOWN])))
+        self.follow_links.setChecked(followed)
+
     @Slot()
     def _on_field(self) -> None:
+        self._fields[self._path()] = self.field.currentText()
+        self._look_again()
+
+    @Slot(bool)
+    def _on_follow_links(self, checked: bool) -> None:
+        (self._followed.add if checked else self._followed.discard)(self._path())
+        self._look_again()
+
+    def _look_again(self) -> None:
         path = self._path()
-        self._fields[path] = self.field.currentText()
         self.preview.setPlainText(_("Reading…"))
-        self.look_requested.emit(path, self._fields[path])
+        self.look_requested.emit(path, self._fields.get(path, ""), path in self._followed)
 
     @Slot()
     def _on_add(self) -> None:
-        self.add_requested.emit(dict(self._fields))
+        self.add_requested.emit(dict(self._fields), set(self._followed))
         self.accept()
 
     def done(self, result: int) -> None:

@@ -1,5 +1,6 @@
 """Labels, buttons, cards and the like, with their roles in the stylesheet."""
 
+import html
 import math
 from collections.abc import Callable
 
@@ -58,6 +59,15 @@ class PushButton(QPushButton):
         """Be pressed again, or leave the press alone that belongs to another button."""
         if event.timestamp() - self._pressed_at <= QGuiApplication.styleHints().mouseDoubleClickInterval():
             super().mouseDoubleClickEvent(event)  # which calls mousePressEvent
+
+
+def as_plain_text(text: str) -> str:
+    """`text` for tips and dialogs of Qt, shown as it is: for texts and names that come from elsewhere.
+
+    Qt takes what looks like HTML for HTML, and would fetch a picture that it names, be it from another computer.
+    """
+    escaped = html.escape(text).replace("\n", "<br>")
+    return f"<span>{escaped}</span>" if "<" in text else text
 
 
 def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = None, role: str = "",

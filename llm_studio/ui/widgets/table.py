@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from llm_studio.ui import theme
+from llm_studio.ui.widgets.basics import as_plain_text
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -71,7 +72,7 @@ class Rows(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole:
             return theme.color(cell.color) if cell.color else None
         if role == Qt.ItemDataRole.ToolTipRole:
-            return cell.tip or None
+            return as_plain_text(cell.tip) if cell.tip else None
         if role == Qt.ItemDataRole.FontRole:
             return theme.font(bold=cell.bold, fixed=cell.fixed) if cell.bold or cell.fixed else None
         return cell.text

@@ -174,6 +174,7 @@ class Closing(QObject):
         titles = ", ".join(task.shown_title for task in jobs)
         box = self.question = QMessageBox(self._window)
         box.setWindowTitle("LLM Studio")
+        box.setTextFormat(Qt.TextFormat.PlainText)
         only_training = [task.key for task in jobs] == [TRAINING]
         box.setText(_("Training is running.") if only_training else _("Still running: {jobs}.").format(jobs=titles))
         saved = _("Stopping saves it; you can resume exactly there.")

@@ -12,6 +12,7 @@ from llm_studio import i18n
 from llm_studio.i18n import _
 from llm_studio.ui import tabs
 from llm_studio.ui.desktop import open_folder
+from llm_studio.ui.widgets.basics import as_plain_text
 from llm_studio.ui.window.start_page import START
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def fill_project_menu(window: MenuWindow, menu: QMenu) -> None:
     here = str(window.session.project.root) if window.session.project else ""
     for path in window.preferences.recent:
         if path != here:
-            _add_recent(window, menu, path, Path(path).name).setToolTip(path)
+            _add_recent(window, menu, path, Path(path).name).setToolTip(as_plain_text(path))
     menu.addSeparator()
     _add(menu, _("New project…"), window.closing.new_project)
     _add(menu, _("Open…"), window.closing.choose_folder)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QInputDialog, QListWidget, QListWidgetItem, QMenu,
 from llm_studio import i18n
 from llm_studio.i18n import _
 from llm_studio.ui import theme
+from llm_studio.ui.widgets.basics import as_plain_text
 
 if TYPE_CHECKING:
     from llm_studio.workflows.recent import RecentProject
@@ -44,7 +45,7 @@ class RecentList(QListWidget):
         for path in paths:
             item = QListWidgetItem(_words(path, known.get(path)), self)
             item.setData(Qt.ItemDataRole.UserRole, path)
-            item.setToolTip(path)
+            item.setToolTip(as_plain_text(path))
             if path in known and known[path].changed is None:
                 item.setForeground(theme.color("muted"))
             if path == chosen:

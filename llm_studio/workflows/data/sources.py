@@ -1,7 +1,7 @@
 """The sources of a project: adding built-in stories, files and folders, and removing them."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,11 +53,13 @@ def add_stories(project: Project, language: str, count: int, job: Job, seed: int
 def add_files(
     project: Project, path: Path, job: Job, *,
     separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
+    follow_links: bool = False,
 ) -> "Source":  # fmt: skip
     """Add a file, or all of a folder or an archive, as a source; the same path again replaces itself.
 
     `text_field` names the field, or column, that holds the text of a record; None: it is found by itself. Files that
-    can't be read are told, and listed in the source's notes. Raises SourceError where none can.
+    can't be read, and links that lead out of the folder unless they are to be followed, are reported, and listed in the
+    source's notes. Raises SourceError where none can.
     """
     from llm_studio.data.sources.readers.options import ReadOptions
     from llm_studio.data.sources.readers.read import SourceReader
@@ -69,8 +71,8 @@ def add_files(
         job.report(Notice(text, "warning"))
 
     path = _existing(path)
-    reading = SourceReader(path, ReadOptions(separator=separator, text_field=text_field or None), notice, job)
-    total = _size(path) if max_documents is None else 0
+    reading = SourceReader(path, ReadOptions(separator, text_field or None, follow_links), notice, job)
+    total = _size(path, follow_links, job) if max_documents is None else 0
     name = path.name
 
     def progress(documents: int, _bytes: int) -> Progress:
@@ -79,6 +81,7 @@ def add_files(
         return Progress(_("Reading {name}").format(name=name), min(reading.bytes_read, total), total, _(BYTES))
 
     options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
+    options |= {"follow_links": True} if follow_links else {}
     origin = path.resolve()
     wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
     with contextlib.closing(reading.chunks()) as pieces:
@@ -86,12 +89,14 @@ def add_files(
                     lambda: reading.conversations)  # fmt: skip
 
 
-def look(path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None) -> "Inspection":
+def look(
+    path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None, follow_links: bool = False
+) -> "Inspection":
     """A first look at a file, an archive or a folder: quick, whatever its size. Raises SourceError."""
     from llm_studio.data.sources.readers.inspect import inspect_path
     from llm_studio.data.sources.readers.options import ReadOptions
 
-    return inspect_path(_existing(path), ReadOptions(separator=separator, text_field=text_field or None), job)
+    return inspect_path(_existing(path), ReadOptions(separator, text_field or None, follow_links), job)
 
 
 def _existing(path: Path) -> Path:
@@ -109,9 +114,10 @@ def _existing(path: Path) -> Path:
 
 def add_several(
     project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None,
-    text_field: str | None = None, fields: Mapping[Path, str] = {},
+    text_field: str | None = None, fields: Mapping[Path, str] = {}, follow_links: Container[Path] = (),
 ) -> "list[Source]":  # fmt: skip
     """Add files and folders, each as a source, one after the other. `fields` may name a `text_field` for each of them.
+    Links that lead out of a folder are followed in those of `follow_links`.
 
     One that can't be read doesn't hold up the others: the SourceError is raised when they are added.
     """
@@ -119,7 +125,8 @@ def add_several(
     refused: list[SourceError] = []
     for path in paths:
         try:
-            added.append(add_files(project, path, job, separator=separator, text_field=fields.get(path) or text_field))
+            added.append(add_files(project, path, job, separator=separator, text_field=fields.get(path) or text_field,
+                                   follow_links=path in follow_links))  # fmt: skip
         except SourceError as error:
             refused.append(error)
     if refused and len(paths) == 1:
@@ -139,14 +146,14 @@ def readable_suffixes() -> tuple[str, ...]:
     return SUFFIXES
 
 
-def _size(path: Path) -> int:
+def _size(path: Path, follow_links: bool, job: Job) -> int:
     """Bytes to be read at `path`: what the progress of adding is measured by."""
-    suffixes = readable_suffixes()
+    from llm_studio.data.sources.readers.folder import list_files
+
     try:
-        if path.is_dir():
-            return sum(file.stat().st_size for file in path.rglob("*") if file.suffix.lower() in suffixes)
-        return path.stat().st_size
-    except OSError:
+        found = list_files(path, job, follow_links).files if path.is_dir() else [path]
+        return sum(file.stat().st_size for file in found)
+    except (OSError, SourceError):
         return 0
 
 

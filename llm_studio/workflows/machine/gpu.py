@@ -75,7 +75,9 @@ def offer(job: Job) -> Offer:
     for build in suited:
         job.check()
         page = fetch.read_page(builds.page(build))
-        wheel = builds.best(builds.wheels_of(page, builds.page(build)), pack.own_version()) if page else None
+        listed = builds.wheels_of(page, builds.page(build)) if page else []
+        verifiable = [wheel for wheel in listed if wheel.sha256]  # a torch is a program: nothing is run unverified
+        wheel = builds.best(verifiable, pack.own_version())
         if wheel is not None:
             name = max(driver.cards, key=lambda card: card.capability).name
             return _offer(wheel, name)

@@ -309,6 +309,6 @@ def restore_tokenizer(project: Project, before: Replaced) -> None:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return files.read_text(path)
     except (OSError, UnicodeDecodeError):
         return None

@@ -9,6 +9,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from llm_studio import files
 from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, RunStarted, SampleWritten, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -271,7 +272,7 @@ def read(project: Project, run: str, job: Job) -> Curves:
     curves, path = Curves(run), project.log_file(run)
     curves.place = Place()
     if path.exists():
-        with path.open("rb") as log:
+        with files.explain_unreadable(path), files.open_regular(path) as log:
             curves.place = _read_on(log, curves.place, curves.take, job)
     return curves
 
@@ -284,7 +285,7 @@ def news(project: Project, run: str, place: Place, job: Job) -> News | None:
     path, events = project.log_file(run), list[Event]()
     if not place.size or not path.exists() or path.stat().st_size > place.size + _MUCH:
         return None
-    with path.open("rb") as log:
+    with files.explain_unreadable(path), files.open_regular(path) as log:
         log.seek(place.size - len(place.line))
         if log.read(len(place.line)) != place.line:
             return None

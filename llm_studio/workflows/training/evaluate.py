@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.errors import DataError, SourceError
 from llm_studio.events import Progress
-from llm_studio.files import translate_os_errors
+from llm_studio.files import explain_unreadable, read_bytes
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -120,8 +120,8 @@ def _stream_of_files(paths: Sequence[Path], tokenizer: "Tokenizer", job: Job) ->
     parts = [np.array([tokenizer.end_of_text])]
     for path in paths:
         job.check()
-        with translate_os_errors(path):
-            content = path.read_bytes()
+        with explain_unreadable(path):
+            content = read_bytes(path)
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:

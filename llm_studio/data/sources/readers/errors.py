@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Generator
 
-from llm_studio.errors import DamagedFileError, SourceError, reason_of
+from llm_studio.errors import DamagedFileError, SourceError, SpecialFileError, reason_of
 from llm_studio.i18n import _, size
 
 
@@ -64,6 +64,9 @@ def translate_read_errors(name: str) -> Generator[None]:
         raise damaged(name, error) from error
     except io.UnsupportedOperation as error:
         raise damaged(name, error) from error
+    except SpecialFileError as error:
+        raise SourceError(_("{path} can't be read: {reason}.").format(path=name, reason=reason_of(error)),
+                          _("Choose a file or a folder.")) from error  # fmt: skip
     except OSError as error:
         if error.errno is None:  # not from the system but from a library: a wrong checksum or signature
             raise damaged(name, error) from error

@@ -3,6 +3,7 @@
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from llm_studio.data.chunks import Chunk
@@ -14,27 +15,59 @@ from llm_studio.data.sources.readers.kinds import SUFFIXES
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
+from llm_studio.links import leads_out
 
 MAX_REPORTED = 100
 """Number of skipped files that are reported one by one."""
 
 
-def list_files(folder: Path, job: Job) -> list[Path]:
+@dataclass(frozen=True)
+class Listing:
+    """What is in a folder of texts: `files` to be read, and `links` that lead out of it and aren't followed."""
+
+    files: list[Path]
+    links: list[Path]
+
+
+def list_files(folder: Path, job: Job, follow_links: bool = False) -> Listing:
     """The readable files of a folder and its subfolders, sorted; hidden ones are skipped.
 
-    Raises SourceError where there are none.
+    A link is followed where it leads to another place in the folder, and elsewhere only with `follow_links`: a folder
+    that came from someone else could hold one to a private file. Raises SourceError where there is neither file nor
+    link.
     """
-    found: list[Path] = []
+    found, left_out = list[Path](), list[Path]()
     with translate_read_errors(str(folder)):
         os.listdir(folder)  # noqa: PTH208  raises an error where os.walk is silent
-        for root, folders, names in os.walk(folder):
+        visited = {folder.resolve()}
+        for root, folders, names in os.walk(folder, followlinks=True):
             job.check()
-            folders[:] = [name for name in folders if name[0] != "."]
-            found += [Path(root, name) for name in names if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
-    found = [path for path in found if path.is_file()]
-    if not found:
+            here, entered = Path(root).resolve(), list[str]()
+            for name in (name for name in folders if name[0] != "."):
+                target = Path(root, name).resolve()
+                is_link = target != here / name  # a junction of Windows as well
+                outside = is_link and leads_out(target, folder)
+                if outside and not follow_links:
+                    left_out.append(Path(root, name))
+                elif (outside or not is_link) and target not in visited:  # a link inside leads to what is read anyway
+                    visited.add(target)
+                    entered.append(name)
+            folders[:] = entered
+            for path in (Path(root, name) for name in names if name[0] != "."):
+                if path.suffix.lower() in SUFFIXES:
+                    leave = not follow_links and path.is_symlink() and leads_out(path, folder)
+                    (left_out if leave else found).append(path)
+    if not found and not left_out:
         raise no_readable_files(str(folder))
-    return sorted(found)
+    return Listing(sorted(found), sorted(left_out))
+
+
+def link_out(path: Path) -> SourceError:
+    """The link at `path` leads out of the folder that is read."""
+    return SourceError(
+        _("{path} is a link to {target}, outside of the folder.").format(path=path, target=path.resolve()),
+        _("With --follow-links it is read as well."),
+    )
 
 
 def members(item: InputFile, archive: zipfile.ZipFile, budget: Budget) -> list[ArchiveMember]:

@@ -9,9 +9,9 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from llm_studio.data.sources.readers.archives import open_zip
-from llm_studio.data.sources.readers.context import Context, ignore_notice
+from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import translate_read_errors
-from llm_studio.data.sources.readers.folder import disk_files, list_files, members, no_readable_files
+from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, members, no_readable_files
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.read import chunks_of, decompressed, detect_conversations, field_choice_of
@@ -40,7 +40,8 @@ class Inspection:
     For a folder or an archive: the number of readable `files` and their `bytes`, how many were `tried`, those that were
     `refused` with the reasons, the technical `details` of damaged ones, `counts` by suffix. The columns are those of
     the first file that has any. The documents are of all kinds of files, in turn; `origins` names the file of each.
-    `encodings` counts the files tried by encoding; `encoding` is "" where they have several.
+    `encodings` counts the files tried by encoding; `encoding` is "" where they have several. `links` lead out of the
+    folder and aren't followed.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Inspection:
     notes: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     encodings: tuple[tuple[str, int], ...] = ()
+    links: tuple[str, ...] = ()
 
 
 def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
@@ -75,9 +77,7 @@ def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
                 raise SourceError(_("{path} does not exist.").format(path=name),
                                   _("Check the name, or choose it again."))  # fmt: skip
             if path.is_dir():
-                found = list_files(path, job)
-                items = list(disk_files(found, ReadProgress(), ignore_notice))
-                inspection = _inspect_many(path, "folder", items, context)
+                inspection = _inspect_folder(path, context)
             else:
                 item = DiskFile(path)
                 inner = decompressed(item)
@@ -87,6 +87,16 @@ def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
     finally:
         context.workers.end()
     return replace(inspection, path=path, notes=tuple(notes))
+
+
+def _inspect_folder(path: Path, context: Context) -> Inspection:
+    listing = list_files(path, context.job, context.options.follow_links)
+    links = tuple(map(str, listing.links))
+    if not listing.files:
+        return Inspection(path, "folder", problem=link_out(listing.links[0]).what, files=0, tried=0, links=links)
+    refused: list[tuple[str, SourceError]] = []
+    items = list(disk_files(listing.files, ReadProgress(), lambda name, error: refused.append((name, error))))
+    return replace(_inspect_many(path, "folder", items, context, refused), links=links)
 
 
 def _inspect_file(item: InputFile, context: Context) -> Inspection:
@@ -125,12 +135,15 @@ def _inspect_zip(path: Path, item: InputFile, context: Context) -> Inspection:
         return _inspect_many(path, "zip", inner_files, context)
 
 
-def _inspect_many(path: Path, kind: str, items: Sequence[InputFile], context: Context) -> Inspection:
-    """Inspect as many files of a folder or an archive as the time limit allows."""
+def _inspect_many(
+    path: Path, kind: str, items: Sequence[InputFile], context: Context,
+    refused_before: Sequence[tuple[str, SourceError]] = (),
+) -> Inspection:  # fmt: skip
+    """Inspect as many files of a folder or an archive as the time limit allows; others were refused before."""
     start = time.monotonic()
     detect_conversations(items, context)
     looks: list[Inspection] = []
-    refused: list[tuple[str, SourceError]] = []
+    refused = list(refused_before)
     tried = 0
     for item in _each_kind_first(items):
         context.job.check()

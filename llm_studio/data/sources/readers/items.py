@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from llm_studio.data.sources.readers.errors import too_large
+from llm_studio.files import open_regular, require_regular
 from llm_studio.jobs import Job
 
 BLOCK = 1 << 20
@@ -54,12 +55,13 @@ class DiskFile(InputFile):
     """A file on the disk."""
 
     def __init__(self, path: Path, progress: "ReadProgress | None" = None) -> None:
+        require_regular(path)
         super().__init__(str(path), path.name, path.stat().st_size)
         self.path = path
         self._progress = progress
 
     def open(self) -> BinaryIO:
-        stream = self.path.open("rb")
+        stream = open_regular(self.path)
         if self._progress is not None:
             self._progress.track(stream)
         return stream

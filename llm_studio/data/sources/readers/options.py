@@ -13,8 +13,9 @@ class ReadOptions:
 
     `separator` separates the documents of a text file: BLANK lines, END_OF_TEXT anywhere, a line chosen by the user, or
     None where each file is one document. `text_field` is the field, or column, that holds the text of a record; None
-    to detect it.
+    to detect it. `follow_links`: read what links in a folder lead to outside of it, too.
     """
 
     separator: str | None = None
     text_field: str | None = None
+    follow_links: bool = False

@@ -12,6 +12,7 @@ from llm_studio.data.sources.readers.errors import damaged, no_text, password_pr
 from llm_studio.data.sources.readers.items import BLOCK, MAX_DOCUMENT, DiskFile, InputFile
 from llm_studio.data.sources.readers.worker_process import Refused
 from llm_studio.errors import DamagedFileError, SourceError
+from llm_studio.files import open_regular
 from llm_studio.i18n import _
 
 _PROTECTED = "protected"
@@ -89,7 +90,7 @@ def pages_of(source: Path | bytes) -> Iterator[str]:
     from pypdf.errors import DependencyError, FileNotDecryptedError, WrongPasswordError
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)
-    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
+    with open_regular(source) if isinstance(source, Path) else io.BytesIO(source) as stream:
         try:
             reader = PdfReader(stream, strict=False)
             if reader.is_encrypted and not reader.decrypt(""):

@@ -12,11 +12,13 @@ from llm_studio.data.sources.readers.encodings import detect_encoding, report_en
 from llm_studio.data.sources.readers.errors import no_text, translate_read_errors
 from llm_studio.data.sources.readers.folder import (
     disk_files,
+    link_out,
     list_files,
     members,
     no_readable_files,
     read_many,
     report_remaining,
+    skip_file,
 )
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
 from llm_studio.data.sources.readers.kinds import SUFFIXES, RecordKind, kind_of, record_kind
@@ -84,11 +86,16 @@ class SourceReader:
             self._context.workers.end()
 
     def _folder(self) -> Iterator[Chunk]:
-        paths = list_files(self._path, self._context.job)
+        listing = list_files(self._path, self._context.job, self._context.options.follow_links)
+        paths = listing.files
 
         def items() -> Iterator[InputFile]:
-            return disk_files(paths, self._progress, lambda name, error: self._context.skipped.append((name, error)))
+            return disk_files(paths, self._progress, lambda name, error: skip_file(name, error, False, self._context))
 
+        for link in listing.links:
+            skip_file(str(link), link_out(link), False, self._context)
+        if not paths:
+            raise link_out(listing.links[0])
         detect_conversations(list(disk_files(paths[:10_000], ReadProgress(), ignore_notice)), self._context)
         yield from read_many(str(self._path), len(paths), items(), self._context, verified_chunks)
 

@@ -1,6 +1,6 @@
 """The user's own files for the Data tab: choosing them, a look before they are added, adding them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ class OwnFiles(Controller):
         self._folder = ""
         self._dialog: AddTextsDialog | None = None
         self._paths: list[Path] = []
-        self._waiting: list[tuple[Path, str]] = []
+        self._waiting: list[tuple[Path, str, bool]] = []
         self.context.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
 
     # --- Choosing -------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class OwnFiles(Controller):
         if self.project is None or not paths:
             return
         if all(path.suffix.lower() in _PLAIN for path in paths):
-            self._add(paths, {})
+            self._add(paths, {}, set())
         else:
             self._show_dialog(paths)
 
@@ -86,7 +86,7 @@ class OwnFiles(Controller):
         from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 
         self._paths = list(paths)
-        self._waiting = [(path, "") for path in paths]
+        self._waiting = [(path, "", False) for path in paths]
         self._dialog = dialog = AddTextsDialog(paths, self._page)
         dialog.look_requested.connect(self._inspect_again)
         dialog.add_requested.connect(self._on_add)
@@ -100,21 +100,22 @@ class OwnFiles(Controller):
         self._waiting.clear()
         self.context.stop_requested.emit(_LOOK)
 
-    @Slot(object, str)
-    def _inspect_again(self, path: Path, field: str) -> None:
+    @Slot(object, str, bool)
+    def _inspect_again(self, path: Path, field: str, follow_links: bool) -> None:
         idle = not self._waiting
-        self._waiting.append((path, field))
+        self._waiting.append((path, field, follow_links))
         if idle:
             self._look_at_next()
 
     def _look_at_next(self) -> None:
         if not self._waiting:
             return
-        (path, field), separator = self._waiting[0], self._options.separator()
+        (path, field, follow_links), separator = self._waiting[0], self._options.separator()
 
         def work(job: Job) -> tuple[Path, Any]:
             try:
-                return path, sources.look(path, job, separator=separator, text_field=field or None)
+                return path, sources.look(path, job, separator=separator, text_field=field or None,
+                                          follow_links=follow_links)  # fmt: skip
             except StudioError as error:
                 return path, error
 
@@ -144,11 +145,11 @@ class OwnFiles(Controller):
 
     # --- Adding ---------------------------------------------------------------------------------------------------
 
-    @Slot(object)
-    def _on_add(self, fields: "dict[Path, str]") -> None:
-        self._add(self._paths, fields)
+    @Slot(object, object)
+    def _on_add(self, fields: "dict[Path, str]", follow_links: "set[Path]") -> None:
+        self._add(self._paths, fields, follow_links)
 
-    def _add(self, paths: Sequence[Path], fields: Mapping[Path, str]) -> None:
+    def _add(self, paths: Sequence[Path], fields: Mapping[Path, str], follow_links: Container[Path]) -> None:
         project = self.project
         if project is None:
             return
@@ -157,6 +158,7 @@ class OwnFiles(Controller):
         title = several if len(paths) > 1 else _("Adding {name}").format(name=paths[0].name)
 
         def work(job: Job) -> "list[Source]":
-            return sources.add_several(project, paths, job, separator=separator, text_field=field, fields=fields)
+            return sources.add_several(project, paths, job, separator=separator, text_field=field, fields=fields,
+                                       follow_links=follow_links)  # fmt: skip
 
         self._adding.add(work, title)

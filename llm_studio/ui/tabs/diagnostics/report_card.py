@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.dialogs.problem import details
-from llm_studio.ui.widgets.basics import Card, label, line, row
+from llm_studio.ui.widgets.basics import Card, as_plain_text, label, line, row
 
 if TYPE_CHECKING:
     from llm_studio.workflows.machine.diagnosis import Finding
@@ -41,7 +41,7 @@ class ReportCard(Card):
     def show_problem(self, error: BaseException) -> None:
         """Say why the computer could not be examined."""
         self._state.setText(_("This computer could not be examined: {reason}").format(reason=error))
-        self.setToolTip(details(error))
+        self.setToolTip(as_plain_text(details(error)))
 
 
 class FindingList(QWidget):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollAr
 from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.ui.icons import put_icon
 from llm_studio.ui.theme import GAP, set_role
-from llm_studio.ui.widgets.basics import button, icon_button, label, row
+from llm_studio.ui.widgets.basics import as_plain_text, button, icon_button, label, row
 from llm_studio.ui.widgets.tinted_text import TintedText
 from llm_studio.workflows.generation import chats
 
@@ -115,7 +115,7 @@ class TurnView(QWidget):
         seed = _("seed {seed}").format(seed=turn.seed)
         self._figures.setText(f"{count} · {speed} · {seed}  ")
         self._notes.setText("\n".join(_(_NOTES[note]) for note in turn.notes if note in _NOTES))
-        self._figures.setToolTip(_("Written by {model}").format(model=turn.model) if turn.model else "")
+        self._figures.setToolTip(as_plain_text(_("Written by {model}").format(model=turn.model)) if turn.model else "")
         put_icon(self._star, "star-fill" if turn.favourite else "star", "accent" if turn.favourite else "muted")
         self._star.setChecked(turn.favourite)
         self._show_actions()

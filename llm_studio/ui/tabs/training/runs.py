@@ -7,7 +7,7 @@ from PySide6.QtGui import QDesktopServices, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QInputDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, duration, energy, number, short_number, size
-from llm_studio.ui.widgets.basics import button, label, line, row
+from llm_studio.ui.widgets.basics import as_plain_text, button, label, line, row
 from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.training.runs import ACTIVE
 
@@ -215,7 +215,7 @@ class RunsPanel(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
         def say(more: int) -> None:
-            dialog.setLabelText(_how_many(run, more))
+            dialog.setLabelText(as_plain_text(_how_many(run, more)))
 
         def go(more: int) -> None:
             self.keep_training_requested.emit(run.name, run.step + more)
@@ -232,7 +232,7 @@ class RunsPanel(QWidget):
             return
         dialog = QInputDialog(self)
         dialog.setWindowTitle(_("Rename the run"))
-        dialog.setLabelText(_("New name of “{run}”:").format(run=run.name))
+        dialog.setLabelText(as_plain_text(_("New name of “{run}”:").format(run=run.name)))
         dialog.setTextValue(run.name)
         dialog.setOkButtonText(_("Rename"))
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -251,6 +251,7 @@ class RunsPanel(QWidget):
             return
         box = QMessageBox(self)
         box.setWindowTitle("LLM Studio")
+        box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText(_("Delete the run “{run}”?").format(run=run.name))
         box.setInformativeText(
             _(
