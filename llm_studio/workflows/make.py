@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from llm_studio.events import Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.workflows import projects
@@ -11,7 +12,7 @@ from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.planner import RunPlan, plan_run
 from llm_studio.workflows.training.request import TrainResult
 from llm_studio.workflows.training.train import train
-from llm_studio.workflows.training.unfinished import unfinished_run
+from llm_studio.workflows.training.unfinished import unfinished_run, unfinished_text
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,21 @@ class MadeModel:
 
 def make(
     project: Project, minutes: float, job: Job, announce: Callable[[str, RunPlan | None], object],
-    changes: Mapping[str, object] = {}, plan: RunPlan | None = None,
+    changes: Mapping[str, object] = {}, plan: RunPlan | None = None, *, resume: bool = True,
 ) -> MadeModel:  # fmt: skip
-    """Make a model of the project's texts that trains for `minutes`. A run that was interrupted is resumed instead.
+    """Make a model of the project's texts that trains for `minutes`.
+
+    A run that was interrupted is resumed instead, unless `resume` is False.
 
     `announce` is called with each step as it begins: "plan", "tokenizer", "tokens", "train"; from "tokenizer" on with
     the plan. `changes` are settings that the user wants otherwise, `plan` one that was made before. Raises StudioError
     of many kinds, Cancelled; what was done before is kept.
     """
-    interrupted = unfinished_run(project)
+    interrupted = unfinished_run(project) if resume else None
     if interrupted:
+        job.report(Notice(unfinished_text(interrupted)))
         announce("train", None)
-        return MadeModel(None, train(project, job, run=interrupted, resume=True))
+        return MadeModel(None, train(project, job, run=interrupted.name, resume=True))
     if plan is None:
         announce("plan", None)
         plan = plan_run(project, minutes, job)

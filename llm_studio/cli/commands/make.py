@@ -41,6 +41,7 @@ def make(
     ] = None,
     minutes: Annotated[float, typer.Option(metavar="N", help=_("minutes of training"))] = 30.0,
     lang: Language = None,
+    new: Annotated[bool, typer.Option("--new", help=_("start a new run, also where one was interrupted"))] = False,
     plan_only: Annotated[bool, typer.Option("--plan", help=_("only show the plan"))] = False,
     changes: Changes = None,
     as_json: Json = False,
@@ -64,7 +65,7 @@ def make(
                 job.report(Notice(plan_text(plan) if plan else ""))
             job.report(Notice(_(_STEPS[step])))
 
-        made = make_model(project, minutes, job, announce, edits)
+        made = make_model(project, minutes, job, announce, edits, resume=not new)
         job.report(_done(folder, made))
     if not made.result.finished:
         raise typer.Exit(INTERRUPTED)

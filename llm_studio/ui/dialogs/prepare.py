@@ -6,7 +6,7 @@ from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, PlanFigures
+from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, PlanFigures, UnfinishedCard
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.time_choice import TimeChoice
@@ -25,6 +25,8 @@ class PrepareDialog(QDialog):
     """Minutes, and settings that the user wants otherwise."""
     start_requested = Signal(object)
     """The RunPlan that is shown."""
+    resume_requested = Signal(str)
+    """The name of the run that was interrupted."""
     more_texts_requested = Signal()
     stories_requested = Signal()
 
@@ -35,6 +37,9 @@ class PrepareDialog(QDialog):
         self._plan: RunPlan | None = None
         self._waiting = False
         """Whether something else must end before a plan can be made."""
+        self._run: str | None = None
+        """The run that can be resumed, "" for none; None while that isn't known."""
+        self.unfinished = UnfinishedCard(self)
         self.time = TimeChoice(self, _("How long may the model train?"), minutes)
         self.figures = PlanFigures(self)
         self.fold = button("", self, self._on_fold, "link")
@@ -43,7 +48,8 @@ class PrepareDialog(QDialog):
         self.few = FewTextsCard(self)
         self.state = label("", self, "muted", wrap=True)
         self.start = button(_("Start"), self, self._on_start, "primary")
-        self.start.setDefault(True)
+        self.resume = button("", self, self._on_resume)
+        self.resume.hide()
         self._lay_out()
         self._delay = QTimer(self, singleShot=True, interval=_DELAY)
         self._delay.timeout.connect(self._request)
@@ -63,12 +69,27 @@ class PrepareDialog(QDialog):
         time.content.addWidget(self.time)
         self.figures.content.addLayout(row(self.fold, None))
         self.figures.content.addWidget(self.hand)
-        foot = row(self.state, button(_("Cancel"), self, self.reject), self.start)
+        foot = row(self.state, button(_("Cancel"), self, self.reject), self.start, self.resume)
         foot.setStretch(0, 1)
-        for part in (time, self.figures, self.few):
+        for part in (self.unfinished, time, self.figures, self.few):
             inside.addWidget(part)
         inside.addStretch(1)
         inside.addLayout(foot)
+
+    def show_unfinished(self, run: str, text: str) -> None:
+        """Offer to resume the run of this name before a new one, with what is known of it; "" for none."""
+        self._run = run
+        self.unfinished.show_text(text)
+        self.figures.heading.setText(_("What a new run would do") if run else _("What will be done"))
+        self.start.setText(_("Start a new run") if run else _("Start"))
+        self.resume.setText(_("Resume “{run}”").format(run=run))
+        self.resume.setVisible(bool(run))
+        main, other = (self.resume, self.start) if run else (self.start, self.resume)
+        set_role(main, "primary")
+        set_role(other, "")
+        main.setDefault(True)
+        self._allow_start()
+        self._fit()
 
     def show_plan(self, plan: "RunPlan", few_texts: str, *, stories: bool) -> None:
         """Show the plan that was requested. `few_texts`: what to say of too few; `stories`: some may be added."""
@@ -79,8 +100,8 @@ class PrepareDialog(QDialog):
         self.hand.show_plan(plan)
         if plan.more_texts:
             self.few.show_help(few_texts, self.time.shorter, stories=stories)
+        self._allow_start()
         short = plan.memory > plan.free
-        self.start.setEnabled(not short)
         self._say(_("This needs more memory than is free.") if short else
                   _("Trains the tokenizer, prepares the tokens and trains the model. You can watch it."),
                   "bad" if short else "muted")  # fmt: skip
@@ -115,8 +136,13 @@ class PrepareDialog(QDialog):
         self.figures.show_plan(None)
         self.hand.show_plan(None)
         self.few.hide()
-        self.start.setEnabled(False)
+        self._allow_start()
         self._say(text, "muted")
+
+    def _allow_start(self) -> None:
+        """A plan that fits can be started once it is known whether there is a run to be resumed instead."""
+        plan = self._plan
+        self.start.setEnabled(plan is not None and plan.memory <= plan.free and self._run is not None)
 
     def _say(self, text: str, role: str) -> None:
         set_role(self.state, role)
@@ -145,6 +171,13 @@ class PrepareDialog(QDialog):
         shorter = self.time.shorter
         if shorter is not None:
             self.time.choose(shorter)
+
+    @Slot()
+    def _on_resume(self) -> None:
+        if self._run:
+            run = self._run
+            self.accept()
+            self.resume_requested.emit(run)
 
     @Slot()
     def _on_start(self) -> None:

@@ -1,4 +1,5 @@
-"""Parts of the dialog *Prepare and train*: the figures of a plan, its settings by hand, what helps few texts."""
+"""Parts of the dialog *Prepare and train*: the figures of a plan, its settings by hand, what helps few texts, and the
+run that waits to be resumed."""
 
 import time
 from typing import TYPE_CHECKING
@@ -156,6 +157,21 @@ class HandChanges(QWidget):
     def _on_reset(self) -> None:
         self.changes.clear()
         self.changed.emit()
+
+
+class UnfinishedCard(Card):
+    """Says which run can be resumed instead; hidden while there is none."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, role="card-chosen")
+        self._text = label("", self, wrap=True)
+        self.content.addWidget(self._text)
+        self.hide()
+
+    def show_text(self, text: str) -> None:
+        """Say this; "" for nothing."""
+        self._text.setText(text)
+        self.setVisible(bool(text))
 
 
 class FewTextsCard(Card):

@@ -1,7 +1,7 @@
 """*Prepare and train*: its dialog, the plans that it shows, and the jobs that it starts."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QWidget
@@ -10,6 +10,7 @@ from llm_studio.errors import StudioError
 from llm_studio.i18n import _
 from llm_studio.ui.tabs.data import TAB as DATA
 from llm_studio.ui.tabs.data import MoreTexts
+from llm_studio.ui.tabs.training import TAB as TRAINING_TAB
 from llm_studio.ui.tasks import PREPARING, Query
 from llm_studio.ui.window.preparation_chain import PreparationChain
 from llm_studio.ui.window.session import Session
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.planner import RunPlan
 
-PLAN = "preparation/plan"
+PLAN, UNFINISHED = "preparation/plan", "preparation/unfinished"
 _ADD = "data/add"
 """The job that adds texts, see `ui/tabs/data/adding_controller.py`."""
 USUAL_MINUTES = 30.0
@@ -65,22 +66,28 @@ class Preparation(QObject):
         if running is not None:
             self._shell().go_to(running.tab)
             return
-        overview = self._session.overview
-        if overview is None or self._dialog is not None:
+        project, overview = self._session.project, self._session.overview
+        if project is None or overview is None or self._dialog is not None:
             return
         self._texts = _texts_of(overview)
         self._dialog = dialog = PrepareDialog(overview.settings.training.minutes or USUAL_MINUTES, self._window)
         dialog.plan_requested.connect(self._on_plan_requested)
         dialog.start_requested.connect(self._on_start)
+        dialog.resume_requested.connect(self._on_resume)
         dialog.more_texts_requested.connect(self._on_more_texts)
         dialog.stories_requested.connect(self._on_stories)
         dialog.finished.connect(self._on_closed)
         dialog.open()
+        self._look_for_unfinished(project)
 
     @Slot()
     def _on_closed(self) -> None:
         self._dialog = None
         self._session.stop(PLAN)
+        self._session.stop(UNFINISHED)
+
+    def _look_for_unfinished(self, project: "Project") -> None:
+        self._session.start(Query(UNFINISHED, lambda job: _unfinished(project), page_shows_errors=True))
 
     # --- Planning ---------------------------------------------------------------------------------------------
 
@@ -98,8 +105,14 @@ class Preparation(QObject):
 
     @Slot(str, object)
     def _on_succeeded(self, key: str, result: object) -> None:
-        if key != PLAN or self._dialog is None or not isinstance(result, tuple):
+        if self._dialog is None or not isinstance(result, tuple):
             return
+        if key == UNFINISHED:
+            self._dialog.show_unfinished(*result)
+        elif key == PLAN:
+            self._show_plan(self._dialog, result)
+
+    def _show_plan(self, dialog: "PrepareDialog", result: Any) -> None:
         from llm_studio.workflows.training.plan_text import few_texts
 
         texts, plan, changed = result
@@ -107,13 +120,15 @@ class Preparation(QObject):
         overview = self._session.overview
         stories = overview is not None and not any(s.name.startswith("stories") for s in overview.sources)
         if texts == self._texts:
-            self._dialog.show_plan(changed, few_texts(), stories=stories)
+            dialog.show_plan(changed, few_texts(), stories=stories)
 
     @Slot(str, object)
     def _on_failed(self, key: str, error: BaseException) -> None:
         if self._dialog is None:
             return
-        if key == PLAN:
+        if key == UNFINISHED:
+            self._dialog.show_unfinished("", "")
+        elif key == PLAN:
             reason = str(error) if isinstance(error, StudioError) else f"{type(error).__name__}: {error}"
             self._dialog.show_problem(reason)
 
@@ -130,6 +145,7 @@ class Preparation(QObject):
         if self._dialog is not None and texts != self._texts and not self._session.is_running(_ADD):
             self._texts = texts
             self._dialog.plan_again()
+            self._look_for_unfinished(overview.project)
 
     @Slot(object)
     def _on_project(self, _project: "Project | None") -> None:
@@ -145,6 +161,15 @@ class Preparation(QObject):
         if project is not None:
             self._tab = ""
             self.chain.begin(project, plan)
+
+    @Slot(str)
+    def _on_resume(self, run: str) -> None:
+        from llm_studio.ui.tabs.training import tasks
+
+        project = self._session.project
+        if project is not None and not any(self._session.is_running(key) for key in PREPARING):
+            self._session.start(tasks.train(project, run))
+            self._shell().go_to(TRAINING_TAB.name)
 
     @Slot(str)
     def _on_step(self, tab: str) -> None:
@@ -172,6 +197,17 @@ def _texts_of(overview: "Overview") -> object:
     """What a plan depends on besides the time."""
     settings = overview.settings
     return overview.project.root, overview.sources, settings.data, overview.steps, settings.model.vocab_size
+
+
+def _unfinished(project: "Project") -> tuple[str, str]:
+    """The name of the run that can be resumed, and what is known of it; "" where there is none."""
+    from llm_studio.workflows.training.runs import ACTIVE
+    from llm_studio.workflows.training.unfinished import unfinished_run, unfinished_text
+
+    run = unfinished_run(project)
+    if run is None or run.state in ACTIVE:  # by another program
+        return "", ""
+    return run.name, unfinished_text(run)
 
 
 def _plans(
