@@ -216,6 +216,15 @@ def test_a_run_with_a_time_is_announced_by_it(opened: Driver, project: Project) 
     assert "30\u00a0min" in page.subtitle.text()
 
 
+def test_the_training_tab_leads_there_while_there_are_no_tokens(started: Driver) -> None:
+    page = started.page("training")
+    assert primary(started) == "Prepare and train…"
+    dialog = ask(started)
+    dialog.reject()
+    started.click("Prepare the tokens by hand", page)
+    assert started.window.shell.shown == "tokenizer", "the expert's way stays"
+
+
 def interrupt(project: Project) -> str:
     """A run that was cut off after half of its steps; its name."""
     run = train(project, StopAt(15).job).run.name
