@@ -5,7 +5,8 @@
     RUN/best, RUN/last    one of these two
     RUN/step-000500       the checkpoint of a step, else the snapshot; also as RUN/500
     500                   the same, of the newest run that has a checkpoint of this step, else a snapshot
-    a path                a checkpoint's folder, a run's folder, or a snapshot's file, of any project
+    a path                a checkpoint's folder, a run's folder, or a snapshot's file, of any project; or the folder of
+                          another project, for its best checkpoint
 
 A run named like a number comes before the step of that number.
 """
@@ -143,7 +144,10 @@ class _Search:
         return self._best_or_last(runs, point) if step is None else self._of_step(runs, step)
 
     def folder(self, path: Path) -> ModelRef:
-        """The checkpoint in the folder `path`, or the best one of the run in it."""
+        """The checkpoint in the folder `path`, or the best one of the run or the project in it."""
+        other = Project(path)
+        if other.config_file.exists() and not (path / RECORD).exists():
+            return _Search(other, self._report, self._allow_snapshots, self._verify).point(_newest_first(other), BEST)
         if not (path / RECORD).exists() and checkpoint.listed(path):
             return self._best_or_last([path], BEST)
         return self._verified(checkpoint.read(path))

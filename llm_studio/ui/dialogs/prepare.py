@@ -6,12 +6,13 @@ from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, PlanFigures, UnfinishedCard
+from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, OriginChoice, PlanFigures, UnfinishedCard
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.time_choice import TimeChoice
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.other_models import OtherModel
     from llm_studio.workflows.training.planner import RunPlan
 
 _DELAY = 300
@@ -21,8 +22,8 @@ _DELAY = 300
 class PrepareDialog(QDialog):
     """What it requests, `ui/window/preparation.py` finds out, and answers with the methods `show_...`."""
 
-    plan_requested = Signal(float, dict)
-    """Minutes, and settings that the user wants otherwise."""
+    plan_requested = Signal(float, dict, str)
+    """Minutes, settings that the user wants otherwise, and the model to begin with, "" for none."""
     start_requested = Signal(object)
     """The RunPlan that is shown."""
     resume_requested = Signal(str)
@@ -41,6 +42,7 @@ class PrepareDialog(QDialog):
         """The run that can be resumed, "" for none; None while that isn't known."""
         self.unfinished = UnfinishedCard(self)
         self.time = TimeChoice(self, _("How long may the model train?"), minutes)
+        self.origin = OriginChoice(self)
         self.figures = PlanFigures(self)
         self.fold = button("", self, self._on_fold, "link")
         self.hand = HandChanges(self)
@@ -58,6 +60,8 @@ class PrepareDialog(QDialog):
         self.few.more_requested.connect(self.more_texts_requested)
         self.few.stories_requested.connect(self.stories_requested)
         self.few.shorter_requested.connect(self._on_shorter)
+        self.few.model_requested.connect(self.origin.open)
+        self.origin.changed.connect(self._on_origin)
         self._show_fold()
         self.plan_again()
 
@@ -67,13 +71,14 @@ class PrepareDialog(QDialog):
         inside.setSpacing(GAP)
         time = Card(self)
         time.content.addWidget(self.time)
+        time.content.addWidget(self.origin)
         self.figures.content.addLayout(row(self.fold, None))
         self.figures.content.addWidget(self.hand)
-        foot = row(self.state, button(_("Cancel"), self, self.reject), self.start, self.resume)
-        foot.setStretch(0, 1)
+        foot = row(None, button(_("Cancel"), self, self.reject), self.start, self.resume)
         for part in (self.unfinished, time, self.figures, self.few):
             inside.addWidget(part)
         inside.addStretch(1)
+        inside.addWidget(self.state)
         inside.addLayout(foot)
 
     def show_unfinished(self, run: str, text: str) -> None:
@@ -91,20 +96,28 @@ class PrepareDialog(QDialog):
         self._allow_start()
         self._fit()
 
-    def show_plan(self, plan: "RunPlan", few_texts: str, *, stories: bool) -> None:
-        """Show the plan that was requested. `few_texts`: what to say of too few; `stories`: some may be added."""
+    def show_models(self, models: "tuple[OtherModel, ...]") -> None:
+        """Offer to begin with one of these models."""
+        self.origin.show_models(models)
+        self._fit()
+
+    def show_plan(self, plan: "RunPlan", few_texts: str, *, origin: str, stories: bool) -> None:
+        """Show the plan that was requested. `few_texts`: what to say of too few; `origin`: of the model that it begins
+        with; `stories`: some may be added."""
         if self._waiting or self._delay.isActive():  # it is out of date already
             return
         self._plan = plan
-        self.figures.show_plan(plan)
+        self.figures.show_plan(plan, origin)
         self.hand.show_plan(plan)
         if plan.more_texts:
-            self.few.show_help(few_texts, self.time.shorter, stories=stories)
+            models = self.origin.offers_models and plan.origin is None
+            self.few.show_help(few_texts, self.time.shorter, stories=stories, models=models)
         self._allow_start()
         short = plan.memory > plan.free
-        self._say(_("This needs more memory than is free.") if short else
-                  _("Trains the tokenizer, prepares the tokens and trains the model. You can watch it."),
-                  "bad" if short else "muted")  # fmt: skip
+        steps = _("Trains the tokenizer, prepares the tokens and trains the model. You can watch it.")
+        if plan.origin is not None:
+            steps = _("Prepares the tokens and trains the model. You can watch it.")
+        self._say(_("This needs more memory than is free.") if short else steps, "bad" if short else "muted")
         self._fit()
 
     def show_problem(self, text: str) -> None:
@@ -158,13 +171,19 @@ class PrepareDialog(QDialog):
 
     @Slot()
     def _request(self) -> None:
-        self.plan_requested.emit(self.time.minutes, dict(self.hand.changes))
+        self.plan_requested.emit(self.time.minutes, dict(self.hand.changes), self.origin.reference)
 
     @Slot()
     def _on_fold(self) -> None:
         self.hand.setVisible(not self.hand.isVisibleTo(self))
         self._show_fold()
         self._fit()
+
+    @Slot()
+    def _on_origin(self) -> None:
+        """The shape of the model is that of another one now: what was changed by hand is about the one before."""
+        self.hand.forget()
+        self.plan_again()
 
     @Slot()
     def _on_shorter(self) -> None:

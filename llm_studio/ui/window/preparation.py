@@ -18,10 +18,11 @@ from llm_studio.ui.window.session import Session
 if TYPE_CHECKING:
     from llm_studio.jobs import Job
     from llm_studio.ui.dialogs.prepare import PrepareDialog
+    from llm_studio.workflows.other_models import OtherModel
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.planner import RunPlan
 
-PLAN, UNFINISHED = "preparation/plan", "preparation/unfinished"
+PLAN, UNFINISHED, MODELS = "preparation/plan", "preparation/unfinished", "preparation/models"
 _ADD = "data/add"
 """The job that adds texts, see `ui/tabs/data/adding_controller.py`."""
 USUAL_MINUTES = 30.0
@@ -46,8 +47,8 @@ class Preparation(QObject):
         self._dialog: PrepareDialog | None = None
         self._texts: object = None
         """What the plan shown is about."""
-        self._known: tuple[object, float, RunPlan] | None = None
-        """The last plan without changes by hand, with texts and minutes."""
+        self._known: tuple[object, RunPlan] | None = None
+        """The last plan without changes by hand, with what it is about."""
         self._tab = ""
         """The tab that was shown last for a job."""
         self.chain.step_started.connect(self._on_step)
@@ -79,27 +80,29 @@ class Preparation(QObject):
         dialog.finished.connect(self._on_closed)
         dialog.open()
         self._look_for_unfinished(project)
+        self._session.start(Query(MODELS, lambda job: _models(project, job), page_shows_errors=True))
 
     @Slot()
     def _on_closed(self) -> None:
         self._dialog = None
         self._session.stop(PLAN)
         self._session.stop(UNFINISHED)
+        self._session.stop(MODELS)
 
     def _look_for_unfinished(self, project: "Project") -> None:
         self._session.start(Query(UNFINISHED, lambda job: _unfinished(project), page_shows_errors=True))
 
     # --- Planning ---------------------------------------------------------------------------------------------
 
-    @Slot(float, dict)
-    def _on_plan_requested(self, minutes: float, changes: dict[str, object]) -> None:
-        project, texts = self._session.project, self._texts
+    @Slot(float, dict, str)
+    def _on_plan_requested(self, minutes: float, changes: dict[str, object], continue_from: str) -> None:
+        project, about = self._session.project, (self._texts, minutes, continue_from)
         if project is None:
             return
-        known = self._known[2] if self._known is not None and self._known[:2] == (texts, minutes) else None
+        known = self._known[1] if self._known is not None and self._known[0] == about else None
 
         def work(job: "Job") -> "tuple[object, RunPlan, RunPlan]":
-            return texts, *_plans(project, minutes, changes, known, job)
+            return about, *_plans(project, minutes, changes, continue_from, known, job)
 
         self._session.start(Query(PLAN, work, page_shows_errors=True))
 
@@ -109,18 +112,20 @@ class Preparation(QObject):
             return
         if key == UNFINISHED:
             self._dialog.show_unfinished(*result)
+        elif key == MODELS:
+            self._dialog.show_models(result)
         elif key == PLAN:
             self._show_plan(self._dialog, result)
 
     def _show_plan(self, dialog: "PrepareDialog", result: Any) -> None:
-        from llm_studio.workflows.training.plan_text import few_texts
+        from llm_studio.workflows.training.plan_text import few_texts, origin_text
 
-        texts, plan, changed = result
-        self._known = texts, plan.minutes, plan
+        about, plan, changed = result
+        self._known = about, plan
         overview = self._session.overview
         stories = overview is not None and not any(s.name.startswith("stories") for s in overview.sources)
-        if texts == self._texts:
-            dialog.show_plan(changed, few_texts(), stories=stories)
+        if about[0] == self._texts:
+            dialog.show_plan(changed, few_texts(), origin=origin_text(changed), stories=stories)
 
     @Slot(str, object)
     def _on_failed(self, key: str, error: BaseException) -> None:
@@ -210,13 +215,24 @@ def _unfinished(project: "Project") -> tuple[str, str]:
     return run.name, unfinished_text(run)
 
 
+def _models(project: "Project", job: "Job") -> "tuple[OtherModel, ...]":
+    from llm_studio.workflows.other_models import other_models
+
+    return other_models(project, job)
+
+
 def _plans(
-    project: "Project", minutes: float, changes: dict[str, object], known: "RunPlan | None", job: "Job"
+    project: "Project",
+    minutes: float,
+    changes: dict[str, object],
+    continue_from: str,
+    known: "RunPlan | None",
+    job: "Job",
 ) -> "tuple[RunPlan, RunPlan]":
     """The plan for a time, and the same with changes by hand."""
     from llm_studio.workflows.training.planner import change_plan, plan_run
     from llm_studio.workflows.training.timed import check_minutes
 
     check_minutes(minutes)
-    plan = known or plan_run(project, minutes, job)
+    plan = known or plan_run(project, minutes, job, continue_from=continue_from or None)
     return plan, change_plan(project, plan, changes, job) if changes else plan
