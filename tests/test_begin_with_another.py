@@ -97,7 +97,7 @@ def test_a_model_of_its_own_later_has_a_tokenizer_of_its_own(trained: Path, diar
 def test_another_shape_is_refused_before_anything_is_changed(trained: Path, diary: Project) -> None:
     before = diary.config_file.read_bytes()
     with pytest.raises(TrainingError, match=r"shape is that of the checkpoint.*model\.n_layers"):
-        make(diary, MINUTES, Job(), lambda *_: None, {"model.n_layers": 3}, continue_from=str(trained))
+        make(diary, MINUTES, Job(), lambda _step, _plan: None, {"model.n_layers": 3}, continue_from=str(trained))
     assert diary.config_file.read_bytes() == before
     assert not diary.tokenizer_file.exists()
 
