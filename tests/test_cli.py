@@ -121,8 +121,8 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     (["config", "PROJECT", "--set", "model.d_model=" + "9" * 5000], "must be a whole number"),
     (["config", "PROJECT", "--set", "model.d_model={{x}: 3}"], "must be a whole number"),
     (["download", "PROJECT", "--remove", "../x"], "There is no source “../x”"),
-    (["download", "PROJECT", "--dataset", "x" * 300], "neither a file or folder here nor a known dataset"),
-    (["download", "PROJECT", "--dataset", "nothing-here.txt"], "neither a file or folder here nor a known dataset"),
+    (["download", "PROJECT", "--dataset", "x" * 300], "neither a file nor a folder here, nor a known dataset"),
+    (["download", "PROJECT", "--dataset", "nothing-here.txt"], "neither a file nor a folder here, nor a known dataset"),
 ])  # fmt: skip
 def test_a_problem_is_explained_in_a_sentence_and_is_1(
     trained: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
