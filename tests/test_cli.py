@@ -187,7 +187,7 @@ def test_commands_shown_can_be_pasted_though_a_name_holds_spaces(
 ) -> None:
     assert main(["train", str(trained), "--run", "my run", "--set", "training.max_steps=2", "--json"]) == DONE
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last["next"] == f'llm-studio generate "{trained}" --prompt "..."'
+    assert last["next"] == f'llm-studio generate "{trained}" --run "my run" --prompt "..."', "another run is better"
 
 
 WAYS_TO_STOP = [signal.CTRL_BREAK_EVENT] if sys.platform == "win32" else [signal.SIGINT, signal.SIGTERM]

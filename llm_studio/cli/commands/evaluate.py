@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Folder, Json, loss, table
+from llm_studio.cli.options import CHECKPOINT_HELP, Folder, Json, loss, table
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, duration, number
@@ -30,10 +30,7 @@ def evaluate(
     folder: Folder,
     checkpoint: Annotated[
         str | None,
-        typer.Option(
-            metavar="CHECKPOINT",
-            help=_("best, last, a run, or as in run-1/best or run-1/500; or a checkpoint's folder"),
-        ),
+        typer.Option(metavar="CHECKPOINT", help=CHECKPOINT_HELP),
     ] = None,
     texts: Annotated[
         list[Path] | None,

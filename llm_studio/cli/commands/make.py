@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Changes, Json, Language, parse_changes
+from llm_studio.cli.options import Changes, Json, Language, generate_command, parse_changes
 from llm_studio.cli.runner import INTERRUPTED, running
 from llm_studio.events import Done, Notice
 from llm_studio.i18n import N_, _, duration, system_language
@@ -78,7 +78,7 @@ def make(
             job.report(Notice(_(_STEPS[step])))
 
         made = make_model(project, minutes, job, announce, edits, resume=not new, continue_from=continue_from)
-        job.report(_done(folder, made))
+        job.report(_done(project, folder, made))
     if not made.result.finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -132,14 +132,14 @@ def plan_figures(plan: "RunPlan") -> dict[str, object]:
     return {**{name: getattr(plan, name) for name in names}, "continue_from": origin}
 
 
-def _done(folder: Path, made: "MadeModel") -> Done:
+def _done(project: Project, folder: Path, made: "MadeModel") -> Done:
     run = made.result.run
     figures = {"run": run.name, "state": run.state, "step": run.step, "best_loss": run.best_loss,
                "bits_per_byte": run.best_bits_per_byte, "seconds": run.seconds,
                "plan": plan_figures(made.plan) if made.plan else None}  # fmt: skip
     if made.result.finished:
         text = _("Your model is ready: run “{run}”, trained for {time}.")
-        follow = f'llm-studio generate {quoted(folder)} --prompt "..."'
+        follow = generate_command(project, run)
     else:
         text = _("Run “{run}” is stopped and saved after {time}.")
         follow = f"llm-studio train {quoted(folder)} --run {quoted(run.name)} --resume"
