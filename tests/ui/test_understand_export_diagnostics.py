@@ -342,6 +342,6 @@ def test_a_graphics_card_has_gauges_of_its_own(opened: Driver) -> None:
         page.gauges.show_reading(replace(reading, gpus=cards), None)
         assert len(page.gauges.gpus) == len(cards)
         for use, memory in page.gauges.gpus:
-            assert (use.name.text(), use.value.text(), use.note.text()) == ("RTX 3060", "97 %", "71 °C")
+            assert (use.name.text(), use.value.text(), use.note.text()) == ("RTX 3060", "97\u00a0%", "71\u00a0°C")
             assert memory.bar.property("role") == "warn"
             assert use.bar.property("role") != "warn"

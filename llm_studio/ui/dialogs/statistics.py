@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QComboBox, QDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.events import Progress
-from llm_studio.i18n import _, number, short_number
+from llm_studio.i18n import _, number, percent, short_number
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
 from llm_studio.ui.widgets.histogram import Histogram
@@ -161,5 +161,5 @@ class StatisticsDialog(QDialog):
 def _languages(figures: "Figures") -> str:
     unsure = _("unsure")
     whole = max(figures.characters, 1)
-    named = [f"{code or unsure} " + _("{n} %").format(n=number(100 * part / whole)) for code, part in figures.languages]
+    named = [f"{code or unsure} " + percent(part / whole) for code, part in figures.languages]
     return ", ".join(named[:_LANGUAGES])
