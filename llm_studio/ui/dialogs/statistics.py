@@ -122,7 +122,7 @@ class StatisticsDialog(QDialog):
             (self._titles.get(share.source, share.source),
              number(share.weight, 0 if share.weight == int(share.weight) else 2),
              "–" if share.tokens is None else ("" if share.exact else "≈ ") + short_number(share.tokens),
-             number(100 * share.share, 1) + _(" %"), "–" if share.passes is None else number(share.passes, 1))
+             percent(share.share, 1), "–" if share.passes is None else number(share.passes, 1))
             for share in shares
         ])  # fmt: skip
         estimated = _("Estimated from the characters until the tokens are prepared.")
