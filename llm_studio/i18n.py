@@ -88,6 +88,11 @@ def short_number(value: float) -> str:
     return number(value, 0 if float(value).is_integer() else 1)
 
 
+def percent(fraction: float, digits: int = 0) -> str:
+    """A fraction for people: 12 %, 99.5 %."""
+    return _with_unit(number(100 * fraction, digits), "%")
+
+
 def size(count: float, short: bool = False) -> str:
     """A number of bytes for people: 1.1 MB, 1,1 Mo (powers of ten, as disks are sold); `short`: 129 MB, not 129.3."""
     unit = _("B")

@@ -43,6 +43,11 @@ def settings_folder() -> Path:
     return Path(home).absolute() if home else platformdirs.user_config_path(_NAME, appauthor=False)
 
 
+def preferences_file() -> Path:
+    """What the window remembers between two starts."""
+    return settings_folder() / "window.json"
+
+
 def log_folder() -> Path:
     """Where the program writes its log."""
     home = os.environ.get("LLM_STUDIO_HOME")

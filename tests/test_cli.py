@@ -121,8 +121,8 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
     (["config", "PROJECT", "--set", "model.d_model=" + "9" * 5000], "must be a whole number"),
     (["config", "PROJECT", "--set", "model.d_model={{x}: 3}"], "must be a whole number"),
     (["download", "PROJECT", "--remove", "../x"], "There is no source “../x”"),
-    (["download", "PROJECT", "--dataset", "x" * 300], "neither a file or folder here nor a known dataset"),
-    (["download", "PROJECT", "--dataset", "nothing-here.txt"], "neither a file or folder here nor a known dataset"),
+    (["download", "PROJECT", "--dataset", "x" * 300], "neither a file nor a folder here, nor a known dataset"),
+    (["download", "PROJECT", "--dataset", "nothing-here.txt"], "neither a file nor a folder here, nor a known dataset"),
 ])  # fmt: skip
 def test_a_problem_is_explained_in_a_sentence_and_is_1(
     trained: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
@@ -187,7 +187,7 @@ def test_commands_shown_can_be_pasted_though_a_name_holds_spaces(
 ) -> None:
     assert main(["train", str(trained), "--run", "my run", "--set", "training.max_steps=2", "--json"]) == DONE
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last["next"] == f'llm-studio generate "{trained}" --prompt "..."'
+    assert last["next"] == f'llm-studio generate "{trained}" --run "my run" --prompt "..."', "another run is better"
 
 
 WAYS_TO_STOP = [signal.CTRL_BREAK_EVENT] if sys.platform == "win32" else [signal.SIGINT, signal.SIGTERM]

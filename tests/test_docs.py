@@ -107,6 +107,17 @@ def test_labels_in_the_manual_are_those_of_the_window(path: Path) -> None:
             assert part in shown, f"no label “{part}” in the window"
 
 
+@pytest.mark.parametrize("path", [
+    ROOT / "README.md", *MANUALS,
+    *(ROOT / "resources/learn" / language / f"{lesson}.md" for language in ("en", "fr")
+      for lesson in ("data", "training", "recipe")),
+], ids=name)  # fmt: skip
+def test_the_short_way_is_where_a_beginner_looks_for_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert ("*Préparer et entraîner*" if path.parent.name == "fr" else "*Prepare and train*") in text
+    assert "llm-studio make" in text
+
+
 def test_manuals_and_change_logs_have_the_same_structure_in_both_languages() -> None:
     for document in ("manual.md", "changes.md", "security.md"):
         outlines: list[list[str]] = []

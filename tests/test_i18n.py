@@ -10,7 +10,7 @@ from babel.messages.pofile import read_po
 
 from llm_studio import i18n
 from llm_studio.paths import resource
-from tests.catalogue import catalogues, faults
+from tests.catalogue import catalogues, faults, source_messages
 
 BREAKABLE = re.compile(r"\S [:;!?»](?=\s|$)|« |[\d}] (?=(?:%|Mo|Go|ko|ms|min|°C|Wh?)(?!\w))")
 """A space that may break a line before a French mark or between a number and its unit."""
@@ -57,6 +57,7 @@ def test_numbers_sizes_and_times_are_written_for_people() -> None:
         "142\u00a0k",
         "8.4\u00a0M",
     ]
+    assert [i18n.percent(0.125, 1), i18n.percent(1)] == ["12.5\u00a0%", "100\u00a0%"]
     assert [i18n.size(1_100_000), i18n.size(312)] == ["1.1\u00a0MB", "312\u00a0B"]
     assert [i18n.duration(s) for s in (42, 200, 3840)] == [
         "42\u00a0s",
@@ -111,3 +112,20 @@ def test_every_placeholder_is_filled() -> None:
         functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
         found += [f"{path.name}: {text}" for function in functions for text in _unfilled(function)]
     assert not found
+
+
+PARTED = re.compile(r"[\d}] (?:%|°C|[kMG]?B|ms|s|min|h|k?Wh?|[GM]Hz|tokens/s|px)(?![\w’'])")
+"""A number and its unit with a space between that may break a line."""
+
+
+def test_no_english_message_parts_a_number_from_its_unit() -> None:
+    messages = [str(message.id) for message in source_messages()]
+    assert len(messages) > 1000
+    assert not [text for text in messages if PARTED.search(text)]
+
+
+@pytest.mark.parametrize("language", i18n.LANGUAGES)
+def test_no_lesson_parts_a_number_from_its_unit(language: str) -> None:
+    for path in resource("learn", language).glob("*.md"):
+        prose = re.sub(r"^```.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        assert not [line for line in prose.splitlines() if PARTED.search(line)], path.name

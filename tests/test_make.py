@@ -1,6 +1,7 @@
 """Whoever only names texts and a time gets a plan that fits, and a model."""
 
 import json
+import shutil
 import statistics
 from pathlib import Path
 
@@ -16,7 +17,11 @@ from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
 from llm_studio.workflows.make import make
 from llm_studio.workflows.training.planner import plan_run
+from llm_studio.workflows.training.runs import set_aside
 from llm_studio.workflows.training.scaling_law import scaling_law
+from llm_studio.workflows.training.train import train
+from llm_studio.workflows.training.unfinished import unfinished_run
+from tests.training.test_resume import StopAt
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +110,42 @@ def test_the_command_makes_a_model_of_a_file(tmp_path: Path, capsys: pytest.Capt
     plan = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
     assert plan["parameters"] > 0
     assert not (tmp_path / "model" / "checkpoints" / "run-2").exists(), "a plan alone starts nothing"
+
+
+def test_an_interrupted_run_is_resumed_and_a_new_one_started_on_request(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(prepared, tmp_path / "p")
+    project = Project.open(tmp_path / "p")
+    train(project, StopAt(15).job)
+    assert main(["make", str(project.root)]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "“run-1” was stopped at step 15 of 30; it resumes exactly there." in said
+    assert [(run.name, run.step) for run in registry.listed(project)] == [("run-1", 30)]
+    train(project, StopAt(15).job)
+    arguments = ["make", str(project.root), "--minutes", "0.05", "--set", "training.threads=1"]
+    assert main([*arguments, "--new"]) == 0
+    assert [run.name for run in registry.listed(project)] == ["run-1", "run-2", "run-3"]
+    assert registry.read(project, "run-2").step == 15
+
+
+def test_a_run_that_was_set_aside_is_not_resumed(prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared, tmp_path / "p")
+    project = Project.open(tmp_path / "p")
+    train(project, StopAt(15).job)
+    found = unfinished_run(project)
+    assert found and found.name == "run-1"
+    set_aside(project, "run-1")
+    assert unfinished_run(project) is None
+
+
+def test_texts_added_since_a_run_was_interrupted_are_learned_from(prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(prepared, tmp_path / "p")
+    project = Project.open(tmp_path / "p")
+    train(project, StopAt(15).job)
+    (tmp_path / "more.txt").write_text("The sea was calm. " * 500, encoding="utf-8")
+    sources.add_files(project, tmp_path / "more.txt", Job())
+    assert unfinished_run(project) is None
 
 
 def test_a_time_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

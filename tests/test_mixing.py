@@ -168,7 +168,7 @@ def test_statistics_of_nothing_are_explained(tmp_path: Path) -> None:
 def test_the_command_shows_and_prints(prepared_two: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", str(prepared_two.root)]) == 0
     shown = capsys.readouterr().out
-    for words in ("share in training", "stories-fr", "fr 100 %", "█", "Most frequent words: ", "all together"):
+    for words in ("share in training", "stories-fr", "fr 100\u00a0%", "█", "Most frequent words: ", "all together"):
         assert words in shown, shown
     assert main(["stats", str(prepared_two.root), "--json"]) == 0
     record = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]

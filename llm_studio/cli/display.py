@@ -184,7 +184,7 @@ class TextDisplay:
             f"{number(event.step)} / {number(self._max_steps)}",
             _("loss {loss}").format(loss=number(event.loss, 3)),
             *([] if self._evaluated is None else [_("validation {loss}").format(loss=_losses(self._evaluated))]),
-            _("{speed} tokens/s").format(speed=short_number(event.tokens_per_second)),
+            _("{speed}\u00a0tokens/s").format(speed=short_number(event.tokens_per_second)),
             _("{time} left").format(time=duration(event.seconds_left)),
         ]
         self._show(_("Training"), event.step, self._max_steps, " · ".join(parts))

@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 from pydantic.fields import FieldInfo
@@ -14,6 +14,11 @@ from llm_studio.config import Section
 from llm_studio.config.yaml_file import parse_value
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _, bits_per_byte, ngettext, number
+from llm_studio.paths import quoted
+from llm_studio.project import Project
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.training.runs import Run
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help=_("the project's folder"), show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help=_("print events as JSON, one per line, for scripts"))]
@@ -22,6 +27,8 @@ Changes = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help=_("change a setting, e.g. model.d_model=384; can be repeated")),
 ]
 Language = Annotated[Literal["en", "fr"] | None, typer.Option("--lang", help=_("language of the texts"))]
+CHECKPOINT_HELP = _("best (of the best run), last (of the newest run), a step, a run, or as in run-1/best; or the "
+                    "folder of a checkpoint, a run or another project")  # fmt: skip
 Separator = Annotated[
     str | None,
     typer.Option(
@@ -116,6 +123,15 @@ def table(rows: list[tuple[str, ...]], numbers: int = 0) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def generate_command(project: Project, run: "Run") -> str:
+    """The command that lets the model of a run write; the run is named where another one's model is the best."""
+    from llm_studio.workflows.overview import overview
+
+    best = overview(project).best_run
+    named = "" if best is not None and best.name == run.name else f" --run {quoted(run.name)}"
+    return f'llm-studio generate {quoted(project.root)}{named} --{"chat" if run.conversations else "prompt"} "..."'
 
 
 def loss(value: float | None) -> str:

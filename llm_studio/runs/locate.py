@@ -1,11 +1,13 @@
 """Which model? `locate(project, "run-1/best")` answers for generation, training, export and inspection alike.
 
-    best, last            the best or last checkpoint of the newest run that has one
+    best                  the best checkpoint of the best run, as the window ranks them (`record.ranked`)
+    last                  the last checkpoint of the newest run that has one
     RUN                   the best checkpoint of a run
     RUN/best, RUN/last    one of these two
     RUN/step-000500       the checkpoint of a step, else the snapshot; also as RUN/500
     500                   the same, of the newest run that has a checkpoint of this step, else a snapshot
-    a path                a checkpoint's folder, a run's folder, or a snapshot's file, of any project
+    a path                a checkpoint's folder, a run's folder, or a snapshot's file, of any project; or the folder of
+                          another project, for its best checkpoint
 
 A run named like a number comes before the step of that number.
 """
@@ -85,8 +87,8 @@ def locate(
 ) -> ModelRef:  # fmt: skip
     """The model that `reference` names (see the module), with the files it is loaded from verified.
 
-    If the best or last checkpoint is damaged and `report` is given, the newest intact one is used instead, of an
-    earlier run if `reference` names none, and this is reported; without `report` it is an error.
+    If the best or last checkpoint is damaged and `report` is given, the newest intact one is used instead, of another
+    run if `reference` names none, and this is reported; without `report` it is an error.
     `verify=False` is for callers that hash the files while reading them.
 
     Raises CheckpointError if there is no such model or it is damaged, ProjectError if there is no such run or nothing
@@ -95,7 +97,7 @@ def locate(
     search = _Search(project, report, allow_snapshots, verify)
     run, separator, point = reference.replace("\\", "/").rstrip("/").rpartition("/")
     if reference in (BEST, LAST):
-        return search.point(_newest_first(project), reference)
+        return search.point(_best_first(project) if reference == BEST else _newest_first(project), reference)
     if _is_run(project, reference):
         return search.point([registry.folder(project, reference)], BEST)
     if separator and _is_point(point) and _is_run(project, run):
@@ -144,7 +146,10 @@ class _Search:
         return self._best_or_last(runs, point) if step is None else self._of_step(runs, step)
 
     def folder(self, path: Path) -> ModelRef:
-        """The checkpoint in the folder `path`, or the best one of the run in it."""
+        """The checkpoint in the folder `path`, or the best one of the run or the project in it."""
+        other = Project(path)
+        if other.config_file.exists() and not (path / RECORD).exists():
+            return _Search(other, self._report, self._allow_snapshots, self._verify).point(_best_first(other), BEST)
         if not (path / RECORD).exists() and checkpoint.listed(path):
             return self._best_or_last([path], BEST)
         return self._verified(checkpoint.read(path))
@@ -249,6 +254,14 @@ def _config_folder(run: Path) -> Path | None:
 
 def _newest_first(project: Project) -> list[Path]:
     return [registry.folder(project, run.name) for run in reversed(registry.listed(project))]
+
+
+def _best_first(project: Project) -> list[Path]:
+    """The folders of the runs that can be ranked, then the others, the newest first."""
+    runs = registry.listed(project)
+    best = [run.name for run in record.ranked(runs)]
+    names = best + [run.name for run in reversed(runs) if run.name not in best]
+    return [registry.folder(project, name) for name in names]
 
 
 def _is_run(project: Project, name: str) -> bool:

@@ -57,10 +57,34 @@ class Run:
 
 
 def best_of(runs: Iterable[Run]) -> Run | None:
-    """The run with the lowest validation loss: in bits per byte where all know it, since vocabularies may differ."""
+    """The run with the best model, see `ranked`; None where no model was evaluated."""
+    return next(iter(ranked(runs)), None)
+
+
+def ranked(runs: Iterable[Run]) -> list[Run]:
+    """The runs whose validation losses compare with that of the newest one, the best first.
+
+    They compare in bits per byte, since vocabularies may differ. Where an earlier version hasn't recorded these, only
+    runs on the same tokens compare. The loss of answers alone compares with none of whole texts.
+    """
     evaluated = [run for run in runs if run.best_loss is not None]
-    comparable = all(run.best_bits_per_byte is not None for run in evaluated)
-    return min(evaluated, key=lambda run: (run.best_bits_per_byte if comparable else run.best_loss) or 0, default=None)
+    if not evaluated:
+        return []
+    newest = max(evaluated, key=lambda run: run.created)
+    lengths = {run.data: run.bytes_per_token for run in evaluated if run.bytes_per_token}
+    losses: dict[str, float | None] = {}
+    for run in evaluated:
+        if newest.data in lengths:
+            losses[run.name] = bits_per_byte(run.best_loss, run.bytes_per_token or lengths.get(run.data))
+        elif run.data == newest.data:
+            losses[run.name] = run.best_loss
+    known = {name: loss for name, loss in losses.items() if loss is not None}
+    alike = [run for run in evaluated if run.name in known and _loss_on(run) == _loss_on(newest)]
+    return sorted(alike, key=lambda run: known[run.name])
+
+
+def _loss_on(run: Run) -> str:
+    return run.settings.get("training", {}).get("loss_on", "all")
 
 
 def write(folder: Path, run: Run) -> None:

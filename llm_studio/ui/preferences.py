@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from llm_studio.paths import data_folder, settings_folder
+from llm_studio.paths import data_folder, preferences_file
 
 _MOST_RECENT = 10
 
@@ -35,7 +35,7 @@ class Preferences:
     def load() -> "Preferences":
         """The preferences of this user."""
         try:
-            found = json.loads(_file().read_text(encoding="utf-8"))
+            found = json.loads(preferences_file().read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return Preferences()
         defaults = asdict(Preferences())
@@ -49,11 +49,11 @@ class Preferences:
 
     def save(self) -> None:
         """Write them; where that can't be done, the next start has the old ones."""
-        written = _file().with_suffix(".new")
+        written = preferences_file().with_suffix(".new")
         with contextlib.suppress(OSError):
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")  # ASCII: names may be no UTF-8
-            written.replace(_file())
+            written.replace(preferences_file())
 
     def remember_project(self, root: Path) -> None:
         """Put a project first among the recent ones."""
@@ -82,7 +82,3 @@ def typed_path(text: str) -> Path:
         return path.expanduser()
     except RuntimeError:
         return path
-
-
-def _file() -> Path:
-    return settings_folder() / "window.json"

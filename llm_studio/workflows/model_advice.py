@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from llm_studio.config import Settings
 from llm_studio.config.presets import load_preset, preset_names
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, duration, number, percent, short_number, size
 from llm_studio.workflows.overview import Overview
 from llm_studio.workflows.projects import Cost, cost_of
 
@@ -187,9 +187,7 @@ def _vocabulary(plan: Plan) -> Advice | None:
     share = plan.cost.parts.embedding / plan.cost.parts.total
     text = _("A vocabulary of {size} is large for these texts: each token comes only {times} times on average, and the "
              "embedding takes {share} of all parameters. The tokenizer then needs retraining.")  # fmt: skip
-    text = text.format(
-        size=number(plan.cost.vocab_size), times=number(times), share=_("{n} %").format(n=number(100 * share))
-    )
+    text = text.format(size=number(plan.cost.vocab_size), times=number(times), share=percent(share))
     return Advice("vocabulary", text, _("Use {size} tokens").format(size=number(fitting)),
                   {"model.vocab_size": fitting})  # fmt: skip
 

@@ -82,7 +82,7 @@ def steps(project: Project) -> Steps:
     tokens = state(project.tokens_meta, project.tokens_meta, {})
     if tokens is State.READY:
         used = files.read_json(project.tokens_meta) or {}
-        same = used.get("corpus") == here and used.get("tokenizer") == _tokenizer_fingerprint(project)
+        same = used.get("corpus") == here and used.get("tokenizer") == tokenizer_fingerprint(project)
         tokens = State.READY if same else State.OUT_OF_DATE
     return Steps(State.READY if corpus.sources else State.TO_DO, tokenizer, tokens)
 
@@ -93,8 +93,8 @@ def tokenizer_inputs(settings: Settings, corpus: str) -> dict[str, str]:
     return {"corpus": corpus, "settings": files.fingerprint(requested)}
 
 
-def _tokenizer_fingerprint(project: Project) -> str | None:
-    """None without a tokenizer, and for one that can't be used: who uses it says why."""
+def tokenizer_fingerprint(project: Project) -> str | None:
+    """The fingerprint of the project's tokenizer; None without one, and for one that can't be used."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
     try:

@@ -91,7 +91,7 @@ def _trained(project: Project, job: Job, say: Callable[[str], None], max_steps: 
     say("train")
     interrupted = unfinished_run(project)
     if interrupted:
-        return train(project, job, run=interrupted, resume=True)
+        return train(project, job, run=interrupted.name, resume=True)
     return train(project, job, changes=_changes(max_steps))
 
 

@@ -56,11 +56,13 @@ def _read(path: str) -> RecentProject:
 
 
 def _state(project: Project, runs: "Sequence[Run]") -> str:
+    from llm_studio.runs.record import best_of
+
     if not runs:
         if project.tokens_meta.exists():
             return _("ready to train")
         return _("texts added") if project.raw.is_dir() and any(project.raw.iterdir()) else _("empty")
-    best = min((run for run in runs if run.best_loss is not None), key=lambda run: run.best_loss or 0.0, default=None)
+    best = best_of(runs)
     newest = runs[-1]
     steps = _("{run}: {state}, step {step}").format(run=newest.name, state=_(newest.state), step=number(newest.step))
     if best is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_studio import files
 from llm_studio.errors import Cancelled, CheckpointError, StorageError
 from llm_studio.events import Event, Progress
 from llm_studio.export import archive
@@ -19,6 +20,7 @@ from llm_studio.workflows.generation.generate import load_generator
 from llm_studio.workflows.machine import gauges, licences, report
 from llm_studio.workflows.machine.diagnosis import Finding
 from llm_studio.workflows.training.train import train
+from tests.runs.models import empty_project, save_checkpoint, save_run
 
 WITH_TRAINING = {"with_training": True}
 
@@ -71,6 +73,30 @@ def test_an_unpacked_archive_generates_what_the_checkpoint_does(
     assert isinstance(last, Progress)
     sizes = archive.sizes(model, options)
     assert last.done == last.total == sum(sizes.values()) - sizes[checkpoint.RECORD]
+
+
+def test_an_archive_keeps_what_the_record_says_of_conversations_and_all_else(tmp_path: Path) -> None:
+    project = empty_project(tmp_path)
+    save_run(project, "chat", "2030-01-01", conversations=True)
+    path = save_checkpoint(project, "chat", 10, 2.0, conversations=True)
+    made = archive.write(locate(project, "chat"), tmp_path / "out.zip", {}, Job())
+    with zipfile.ZipFile(made.path) as packed:
+        packed.extractall(tmp_path / "unpacked")
+    unpacked = tmp_path / "unpacked" / "chat-step-000010"
+    assert locate(project, str(unpacked)).conversations, "its model can be asked questions"
+    before, after = checkpoint.record_of(path), checkpoint.record_of(unpacked)
+    assert before and after
+    assert {**before, "files": 0, "fingerprint": 0} == {**after, "files": 0, "fingerprint": 0}
+
+
+def test_archives_of_earlier_versions_which_do_not_say_so_still_open(tmp_path: Path) -> None:
+    project = empty_project(tmp_path)
+    path = save_checkpoint(project, "chat", 10, 2.0, conversations=True)
+    record = checkpoint.record_of(path) or {}
+    kept = {name: record[name] for name in ("version", "state", "files")}
+    files.write_json(path / checkpoint.RECORD, {**kept, "fingerprint": files.fingerprint(kept)})
+    found = locate(project, str(path))
+    assert (found.step, found.conversations) == (10, False)
 
 
 def test_a_cancelled_export_leaves_nothing_and_keeps_what_was_there(model: ModelRef, tmp_path: Path) -> None:

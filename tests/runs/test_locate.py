@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from llm_studio.config import Settings
 from llm_studio.errors import CheckpointError, NewerCheckpointError, ProjectError
 from llm_studio.events import Event, Notice
 from llm_studio.project import Project
-from llm_studio.runs import checkpoint, locate, snapshots
+from llm_studio.runs import checkpoint, locate, registry, snapshots
 from llm_studio.runs.locate import ModelRef
 from tests.runs.models import TOKENIZER, damage, empty_project, save_checkpoint, save_run, save_snapshot
 
@@ -74,6 +75,27 @@ def test_paths_of_any_project_will_do(project: Project, tmp_path: Path, monkeypa
 
 def found_name(project: Project, reference: str) -> str:
     return locate.locate(project, reference).name
+
+
+def test_best_is_the_best_run_s_best_and_last_the_newest_run_s_last(project: Project) -> None:
+    """Losses per token compare in bits per byte, as in the window: here tokens of the older run are longer."""
+    for name, loss, length in (("old", 2.0, 4.0), ("new", 1.5, 2.0)):
+        run = registry.read(project, name)
+        registry.write(project, replace(run, data=name, best_loss=loss, bytes_per_token=length))
+    assert found_name(project, "best") == "old/step-000010"
+    assert found_name(project, "last") == "new/step-000020"
+    for saved in checkpoint.listed(project.checkpoints / "old"):
+        damage(saved.path / "model.safetensors")
+    said: list[Event] = []
+    assert locate.locate(project, "best", said.append).name == "new/step-000010"
+    assert "Every checkpoint of the run “old” is damaged: the run “new” is used instead" in notices(said)[-1]
+
+
+def test_the_folder_of_another_project_names_its_best_model(project: Project, tmp_path: Path) -> None:
+    other = empty_project(tmp_path / "elsewhere")
+    assert found_name(other, str(project.root)) == "new/step-000010"
+    with pytest.raises(ProjectError, match="no trained model yet"):
+        locate.locate(project, str(other.root))
 
 
 def test_a_run_named_like_a_number_comes_first(project: Project) -> None:

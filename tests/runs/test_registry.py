@@ -143,14 +143,26 @@ def test_runs_that_start_at_once_get_different_numbers(project: Project) -> None
         assert sorted(threads.map(start, range(count))) == ["run-1", "run-2", "run-3", "run-4"]
 
 
-def test_the_best_run_is_the_one_with_the_fewest_bits_where_all_know_them(project: Project) -> None:
-    coarse = made(project, "coarse", best_loss=3.0, bytes_per_token=4.0)
-    fine = made(project, "fine", best_loss=2.0, bytes_per_token=1.5)
-    unmeasured = made(project, "unmeasured")
-    old = made(project, "old", best_loss=2.5)
-    assert record.best_of([coarse, fine, unmeasured]) is coarse
-    assert record.best_of([coarse, fine, unmeasured, old]) is fine
+def test_the_best_run_is_the_one_with_the_fewest_bits_per_byte(project: Project) -> None:
+    """A loss per token is lower where tokens are shorter."""
+    coarse = made(project, "coarse", data="a", best_loss=3.0, bytes_per_token=4.0)
+    fine = made(project, "fine", data="b", best_loss=2.0, bytes_per_token=1.5)
+    unmeasured = made(project, "unmeasured", "2031-01-01")
+    assert record.best_of([fine, coarse, unmeasured]) is coarse
+    assert record.ranked([fine, coarse, unmeasured]) == [coarse, fine]
     assert record.best_of([unmeasured]) is None
+
+
+def test_runs_that_do_not_compare_with_the_newest_one_are_not_ranked(project: Project) -> None:
+    old = made(project, "old", data="a", best_loss=1.0)  # of an earlier version, on unknown bytes
+    same = made(project, "same", data="b", best_loss=2.0)
+    new = made(project, "new", "2030-01-02", data="b", best_loss=2.5, bytes_per_token=2.0)
+    assert record.ranked([old, same, new]) == [same, new], "the bytes per token of the same tokens are known"
+    early = made(project, "early", "2030-01-02", data="a", best_loss=1.5)
+    assert record.ranked([old, same, early]) == [old, early]
+    settings = Settings().replaced({"training.loss_on": "answers"}).to_dict()
+    chat = made(project, "chat", "2030-01-03", data="b", best_loss=9.0, bytes_per_token=2.0, settings=settings)
+    assert record.ranked([old, same, new, chat]) == [chat], "answers are other texts"
 
 
 @pytest.mark.parametrize("name", ["a", "run-1", "été (2) v1.5", "_x", "9", "a" * 60])

@@ -44,5 +44,5 @@ def test_bars_of_one_kind_have_the_lengths_of_their_probabilities(bars: Candidat
 def test_both_probabilities_are_named(bars: CandidateBars) -> None:
     assert [head.text() for head in bars.heads if head.isVisible()] == ["model", "sampling"]
     names = [bar.accessibleName() for bar in bars.bars[:3]]
-    assert names == ["·of, model 40.0 %, sampling 100.0 %", "·in, model 20.0 %, not sampled",
-                     "·a, model 10.0 %, not sampled"]  # fmt: skip
+    assert names == ["·of, model 40.0\u00a0%, sampling 100.0\u00a0%", "·in, model 20.0\u00a0%, not sampled",
+                     "·a, model 10.0\u00a0%, not sampled"]  # fmt: skip

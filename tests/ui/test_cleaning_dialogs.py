@@ -121,7 +121,7 @@ def test_a_weight_changes_the_share_in_training(mixed: Driver) -> None:
     page.sources.weighing.weight.setValue(0)
     mixed.settle()
     assert page.project.settings().data.weights == {"stories-en": 0}
-    assert [table.rows.data(table.rows.index(row, 3)) for row in range(2)] == ["100 %", "0 %"]
+    assert [table.rows.data(table.rows.index(row, 3)) for row in range(2)] == ["100\u00a0%", "0\u00a0%"]
     mixed.click("Statistics…")
     dialog = mixed.dialog(StatisticsDialog)
     assert dialog.which.currentText() == dialog.lengths.text() == "counting…"
@@ -129,7 +129,7 @@ def test_a_weight_changes_the_share_in_training(mixed: Driver) -> None:
     assert dialog.which.currentText() == "all sources"
     rows = dialog.mixture.rows
     assert {rows.data(rows.index(row, 0)): rows.data(rows.index(row, 3)) for row in range(2)} == {
-        "pages": "100.0 %", "Built-in stories (English)": "0.0 %",
+        "pages": "100.0\u00a0%", "Built-in stories (English)": "0.0\u00a0%",
     }  # fmt: skip
     assert dialog.words.rows.rowCount() > 30
     dialog.which.setCurrentIndex(dialog.which.findData("pages"))

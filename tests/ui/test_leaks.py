@@ -73,7 +73,7 @@ def test_what_is_being_typed_is_kept_when_the_window_closes_and_nothing_begins_a
     typed = page.form.fields["training.max_steps"].value()
     opened.window.close()
     assert f"max_steps: {typed}" in text(project)
-    opened.qtbot.wait(50)  # what the threads have told is heard
+    opened.qtbot.wait(50)  # let the signals that the threads have sent arrive
     assert opened.session.wait(0)
     assert opened.session.is_idle()
 
@@ -167,7 +167,7 @@ def test_config_yaml_can_be_written_after_a_project_was_left_while_it_was_writte
     opened: Driver, tmp_path: Path
 ) -> None:
     page, second = opened.page("model"), other(tmp_path)
-    page.config.save("not: mine", "what the file doesn't hold")  # its answer is heard by nobody, its failure is told
+    page.config.save("not: mine", "what the file doesn't hold")  # its result is ignored, but its error is shown
     opened.open(second)
     assert opened.summary
     opened.page("model")  # a project opens on a page of its own

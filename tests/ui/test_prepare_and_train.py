@@ -1,19 +1,23 @@
 """Whoever has texts and a time follows the primary buttons, and ends with a trained model."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
+from llm_studio.runs.registry import write
 from llm_studio.ui.dialogs.prepare import PrepareDialog
 from llm_studio.ui.tasks import PREPARING, TOKENIZER, TRAINING, Task
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
 from llm_studio.workflows.training import runs
+from llm_studio.workflows.training.train import train
+from tests.training.test_resume import StopAt
 from tests.ui.driver import LONG, Driver
 
 MINUTES = 0.05
@@ -226,3 +230,76 @@ def test_a_run_with_a_time_is_announced_by_it(opened: Driver, project: Project) 
     opened.qtbot.waitUntil(lambda: page.plan.text.startswith("30\u00a0min (about "), timeout=LONG)
     assert primary(opened) == "Start training"
     assert "30\u00a0min" in page.subtitle.text()
+
+
+def test_the_training_tab_leads_there_while_there_are_no_tokens(started: Driver) -> None:
+    page = started.page("training")
+    assert primary(started) == "Prepare and train…"
+    dialog = ask(started)
+    dialog.reject()
+    started.click("Prepare the tokens by hand", page)
+    assert started.window.shell.shown == "tokenizer", "the expert's way stays"
+
+
+def interrupt(project: Project) -> str:
+    """A run that was cut off after half of its steps; its name."""
+    run = train(project, StopAt(15).job).run.name
+    write(project, replace(runs.read(project, run), state="running"))  # as a power cut leaves it
+    return run
+
+
+def buttons(dialog: PrepareDialog) -> dict[str, str]:
+    """The visible buttons at the foot of the dialog, with their roles."""
+    found = (dialog.start, dialog.resume)
+    return {made.text(): str(made.property("role") or "") for made in found if made.isVisible()}
+
+
+def test_an_interrupted_run_is_resumed_by_the_primary_button(opened: Driver, project: Project) -> None:
+    run = interrupt(project)
+    opened.session.refresh()
+    opened.page("data")
+    opened.settle()
+    dialog = ask(opened)
+    opened.qtbot.waitUntil(dialog.resume.isVisible, timeout=LONG)
+    assert buttons(dialog) == {"Start a new run": "", "Resume “run-1”": "primary"}
+    assert dialog.resume.isDefault()
+    assert "at step 15 of 30" in dialog.unfinished.findChildren(QLabel)[0].text()
+    opened.click(dialog.resume)
+    opened.settle()
+    assert opened.window.shell.shown == "training"
+    assert [(made.name, made.state, made.step) for made in runs.listed(project)] == [(run, "finished", 30)]
+    assert not opened.summary
+    opened.page("data")
+    dialog = ask(opened)
+    opened.qtbot.waitUntil(dialog.start.isEnabled, timeout=LONG)
+    assert buttons(dialog) == {"Start": "primary"}, "nothing is left to be resumed"
+    dialog.reject()
+
+
+def test_a_new_run_can_be_started_beside_an_interrupted_one(opened: Driver, project: Project) -> None:
+    run = interrupt(project)
+    opened.session.refresh()
+    opened.page("data")
+    opened.settle()
+    dialog = ask(opened)
+    choose_time(opened, dialog, MINUTES)
+    opened.click(dialog.start)
+    opened.qtbot.waitUntil(lambda: len(runs.listed(project)) == 2, timeout=LONG)
+    opened.settle()
+    assert [(made.name, made.state) for made in runs.listed(project)] == [(run, "interrupted"), ("run-2", "finished")]
+
+
+def test_texts_added_since_need_a_new_run(opened: Driver, project: Project, tmp_path: Path) -> None:
+    """The run that was interrupted would never learn from them."""
+    interrupt(project)
+    opened.session.refresh()
+    opened.page("data")
+    opened.settle()
+    dialog = ask(opened)
+    opened.qtbot.waitUntil(dialog.resume.isVisible, timeout=LONG)
+    (tmp_path / "more.txt").write_text("The sea was calm. " * 500, encoding="utf-8")
+    sources.add_files(project, tmp_path / "more.txt", Job())
+    opened.session.refresh()
+    opened.qtbot.waitUntil(lambda: not dialog.resume.isVisible(), timeout=LONG)
+    assert buttons(dialog) == {"Start": "primary"}
+    dialog.reject()

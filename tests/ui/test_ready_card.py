@@ -126,7 +126,7 @@ def test_stale_tokens_come_first(opened: Driver, page: TrainingPage, project: Pr
     opened.session.refresh()
     drawn(opened, page)
     assert not page.ready.isVisible()
-    assert primary(page) == ["Prepare the tokens again"]
+    assert primary(page) == ["Prepare and train…"]
 
 
 def test_a_sample_is_cut_at_a_space_and_after_a_few_lines() -> None:

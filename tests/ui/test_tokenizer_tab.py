@@ -55,7 +55,7 @@ def test_a_ready_project_shows_tokens_vocabulary_and_figures(opened: Driver) -> 
     assert page.columns.playground.count.text().startswith(f"{count} tokens · ")
     assert "is built" in page.columns.merges.heading.text()
     assert len(page.columns.vocabulary.ids()) == lab(page).vocab_size
-    assert page.columns.quality.values._values["exact"].text() == "100 %"
+    assert page.columns.quality.values._values["exact"].text() == "100\u00a0%"
     assert page.columns.quality.values._values["tokens"].text() != "–"
     assert page.columns.curve.curve._points[-1][0] == lab(page).vocab_size
     opened.click("Continue to the model →")

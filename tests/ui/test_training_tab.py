@@ -190,7 +190,7 @@ def test_without_fresh_tokens_the_page_shows_the_way(opened: Driver, page: Train
     opened.session.refresh()
     opened.settle()
     assert shown(page, "The tokens are not prepared yet")
-    opened.click("Prepare the tokens", page)
+    opened.click("Prepare the tokens by hand", page)
     assert opened.window.shell.shown == "tokenizer"
 
 

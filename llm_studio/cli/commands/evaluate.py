@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Folder, Json, loss, table
+from llm_studio.cli.options import CHECKPOINT_HELP, Folder, Json, loss, table
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
-from llm_studio.i18n import _, duration, number
+from llm_studio.i18n import _, duration, number, percent
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 
@@ -30,10 +30,7 @@ def evaluate(
     folder: Folder,
     checkpoint: Annotated[
         str | None,
-        typer.Option(
-            metavar="CHECKPOINT",
-            help=_("best, last, a run, or as in run-1/best or run-1/500; or a checkpoint's folder"),
-        ),
+        typer.Option(metavar="CHECKPOINT", help=CHECKPOINT_HELP),
     ] = None,
     texts: Annotated[
         list[Path] | None,
@@ -104,12 +101,8 @@ def _writing_text(found: "WritingQuality") -> str:
         (_("Copied word for word"), own.copied, held_out.copied),
         (_("Repeated"), own.repeated, held_out.repeated),
     ]
-    shown = [(name, _("{own} (held-out texts: {held_out})").format(own=_percent(one), held_out=_percent(other)))
+    shown = [(name, _("{own} (held-out texts: {held_out})").format(own=percent(one, 1), held_out=percent(other, 1)))
              for name, one, other in rows]  # fmt: skip
     texts = "\n\n".join((sample.prompt + sample.text).strip() for sample in found.samples[:_SAMPLES])
     counted = [(_("Model"), found.checkpoint), (_("Words written"), number(own.words))]
     return "\n\n".join((verdict.sentences(found.verdict, found.copies), table([*counted, *shown]), texts))
-
-
-def _percent(part: float) -> str:
-    return _("{n} %").format(n=number(100 * part, 1))

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llm_studio.cli.options import Folder, Json, with_options
+from llm_studio.cli.options import CHECKPOINT_HELP, Folder, Json, with_options
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, size
@@ -31,9 +31,7 @@ def _type_of(option: workflow.Option) -> Any:
 def export(
     folder: Folder,
     to: Annotated[str, typer.Option(metavar="|".join(workflow.FORMATS), help=_("the format"), show_default=False)],
-    checkpoint: Annotated[
-        str, typer.Option(metavar="CHECKPOINT", help=_("best, last, a run, or as in run-1/best or run-1/500"))
-    ] = workflow.BEST,
+    checkpoint: Annotated[str, typer.Option(metavar="CHECKPOINT", help=CHECKPOINT_HELP)] = workflow.BEST,
     out: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help=_("the file, or a folder for it; by default, in the current folder")),

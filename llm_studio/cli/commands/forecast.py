@@ -83,7 +83,7 @@ def _text(predicted: "Forecast") -> str:
 
     free = _("{needed} of {free} free").format(needed=size(predicted.memory), free=size(predicted.free))
     rows = [(_("Memory"), free)]
-    step = f"{number(predicted.seconds_per_step, 3 if predicted.seconds_per_step < 1 else 1)} s"
+    step = f"{number(predicted.seconds_per_step, 3 if predicted.seconds_per_step < 1 else 1)}\u00a0s"
     rows += [
         (_("Time per step") if predicted.measured else _("Time per step (estimate)"), step),
         (_("Time for {steps} steps").format(steps=number(predicted.steps)), duration(predicted.seconds)),

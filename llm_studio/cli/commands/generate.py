@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llm_studio.cli.options import Folder, Json, setting_options, standard_input
+from llm_studio.cli.options import CHECKPOINT_HELP, Folder, Json, setting_options, standard_input
 from llm_studio.cli.runner import Interrupted, running
 from llm_studio.config import GenerationSettings
 from llm_studio.events import Done, Notice, TextWritten
@@ -24,13 +24,8 @@ def generate(
     chat: Annotated[
         str | None, typer.Option(metavar="QUESTION", help=_("a question, for a model trained on conversations"))
     ] = None,
-    run: Annotated[str | None, typer.Option(metavar="NAME", help=_("the run; without it, the last one"))] = None,
-    checkpoint: Annotated[
-        str,
-        typer.Option(
-            metavar="CHECKPOINT", help=_("best, last or a step; or as in run-1/best; or a checkpoint's folder")
-        ),
-    ] = "best",
+    run: Annotated[str | None, typer.Option(metavar="NAME", help=_("the run; without it, the best one"))] = None,
+    checkpoint: Annotated[str, typer.Option(metavar="CHECKPOINT", help=CHECKPOINT_HELP)] = "best",
     greedy: Annotated[
         bool, typer.Option("--greedy", help=_("always take the most likely token: temperature 0"))
     ] = False,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Changes, FollowLinks, Json, Language, parse_changes
+from llm_studio.cli.options import Changes, FollowLinks, Json, Language, generate_command, parse_changes
 from llm_studio.cli.runner import INTERRUPTED, running
 from llm_studio.events import Done, Notice
 from llm_studio.i18n import N_, _, duration, system_language
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.planner import RunPlan
 
 _PRESET = "nano"
+_OFFERED = 3
+"""Other models that are named at most."""
 _STEPS = {
     "plan": N_("Planning: which model suits the texts, this computer and the time"),
     "tokenizer": N_("Training the tokenizer"),
@@ -42,6 +44,12 @@ def make(
     minutes: Annotated[float, typer.Option(metavar="N", help=_("minutes of training"))] = 30.0,
     lang: Language = None,
     follow_links: FollowLinks = False,
+    continue_from: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help=_("begin with the model of another project, run or checkpoint, by its "
+                                            "folder; its tokenizer and its shape are taken over")),
+    ] = None,
+    new: Annotated[bool, typer.Option("--new", help=_("start a new run, also where one was interrupted"))] = False,
     plan_only: Annotated[bool, typer.Option("--plan", help=_("only show the plan"))] = False,
     changes: Changes = None,
     as_json: Json = False,
@@ -57,16 +65,21 @@ def make(
         project = _project(folder, lang)
         _add(project, texts or [], follow_links, job)
         if plan_only:
-            job.report(Done(plan_text(plan := plan_run(project, minutes, job)), "", plan_figures(plan)))
+            plan = plan_run(project, minutes, job, continue_from=continue_from)
+            _offer_help(project, plan, job)
+            job.report(Done(plan_text(plan), "", plan_figures(plan)))
             return
+        shown: list[RunPlan] = []
 
         def announce(step: str, plan: "RunPlan | None") -> None:
-            if step == "tokenizer" or (step == "train" and plan and not plan.retrain_tokenizer):
-                job.report(Notice(plan_text(plan) if plan else ""))
+            if plan is not None and not shown:
+                shown.append(plan)
+                job.report(Notice(plan_text(plan)))
+                _offer_help(project, plan, job)
             job.report(Notice(_(_STEPS[step])))
 
-        made = make_model(project, minutes, job, announce, edits)
-        job.report(_done(folder, made))
+        made = make_model(project, minutes, job, announce, edits, resume=not new, continue_from=continue_from)
+        job.report(_done(project, folder, made))
     if not made.result.finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -93,23 +106,44 @@ def _add(project: Project, texts: list[str], follow_links: bool, job: Job) -> No
             sources.add_files(project, Path(text), job, follow_links=follow_links)
 
 
+def _offer_help(project: Project, plan: "RunPlan", job: Job) -> None:
+    """Where the texts are few for the time, say what helps besides more of the kind."""
+    from llm_studio.workflows.data.sources import STORIES
+    from llm_studio.workflows.other_models import other_models
+    from llm_studio.workflows.overview import overview
+
+    if not plan.more_texts:
+        return
+    lines: list[str] = []
+    if not any(source.name.startswith(STORIES) for source in overview(project).sources):
+        lines.append(_("Built-in stories can be mixed in: name “stories” among the texts."))
+    if plan.origin is None:
+        lines.append(_("Or begin with another model of yours: --continue-from and the folder of its project."))
+        models = other_models(project, job)[:_OFFERED]
+        lines += [f"  --continue-from {quoted(model.reference)}  ({model.text})" for model in models]
+    if lines:
+        job.report(Notice("\n".join(lines)))
+
+
 def plan_figures(plan: "RunPlan") -> dict[str, object]:
     """The plan for `--json`."""
     from llm_studio.workflows.training.plan_text import snapshots_figures
 
     names = ("minutes", "parameters", "vocab_size", "context", "batch", "steps", "tokens", "passes", "memory", "disk",
              "preparation", "bits_per_byte", "more_texts", "changes")  # fmt: skip
-    return {name: getattr(plan, name) for name in names} | snapshots_figures(plan.snapshots)
+    origin = plan.origin.name if plan.origin else None
+    figures = {name: getattr(plan, name) for name in names} | snapshots_figures(plan.snapshots)
+    return figures | {"continue_from": origin}
 
 
-def _done(folder: Path, made: "MadeModel") -> Done:
+def _done(project: Project, folder: Path, made: "MadeModel") -> Done:
     run = made.result.run
     figures = {"run": run.name, "state": run.state, "step": run.step, "best_loss": run.best_loss,
                "bits_per_byte": run.best_bits_per_byte, "seconds": run.seconds,
                "plan": plan_figures(made.plan) if made.plan else None}  # fmt: skip
     if made.result.finished:
         text = _("Your model is ready: run “{run}”, trained for {time}.")
-        follow = f'llm-studio generate {quoted(folder)} --prompt "..."'
+        follow = generate_command(project, run)
     else:
         text = _("Run “{run}” is stopped and saved after {time}.")
         follow = f"llm-studio train {quoted(folder)} --run {quoted(run.name)} --resume"

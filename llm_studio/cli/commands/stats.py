@@ -8,7 +8,7 @@ import typer
 from llm_studio.cli.options import Folder, Json, table
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
-from llm_studio.i18n import _, number, short_number
+from llm_studio.i18n import _, number, percent, short_number
 from llm_studio.project import Project
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _share(share: "Share") -> tuple[str, ...]:
         short_number(share.characters),
         "–" if share.tokens is None else short_number(share.tokens),
         number(share.weight, 0 if whole else 2),
-        _("{n} %").format(n=number(100 * share.share, 1)),
+        percent(share.share, 1),
         "–" if share.passes is None else number(share.passes, 1),
     )
 
@@ -89,7 +89,7 @@ def _figures_table(found: "Statistics") -> str:
 def _languages(figures: "Figures") -> str:
     unsure = _("unsure")
     whole = max(figures.characters, 1)
-    named = [f"{code or unsure} " + _("{n} %").format(n=number(100 * part / whole)) for code, part in figures.languages]
+    named = [f"{code or unsure} " + percent(part / whole) for code, part in figures.languages]
     return ", ".join(named[:_LANGUAGES]) + (", …" if len(named) > _LANGUAGES else "")
 
 

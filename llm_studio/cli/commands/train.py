@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llm_studio.cli.commands import curve, forecast
-from llm_studio.cli.options import Changes, Folder, Json, losses, parse_changes
+from llm_studio.cli.options import Changes, Folder, Json, generate_command, losses, parse_changes
 from llm_studio.cli.runner import INTERRUPTED, running
 from llm_studio.events import Done
 from llm_studio.i18n import _, duration, number
@@ -67,7 +67,7 @@ def train(
         if not is_first():
             return
         curve.report_finding(project, result.run.name, job)
-        job.report(_result(folder, result))
+        job.report(_result(project, folder, result))
     if not result.finished:
         raise typer.Exit(INTERRUPTED)
 
@@ -86,7 +86,7 @@ def _check(resume: bool, continue_from: str | None, like: str | None, fit: bool,
         raise typer.BadParameter(_("--fit works with one process only: use “llm-studio forecast --fit” beforehand"))
 
 
-def _result(folder: Path, result: "TrainResult") -> Done:
+def _result(project: Project, folder: Path, result: "TrainResult") -> Done:
     """How the training run ended, and the command to continue with."""
     run = result.run
     figures = {"run": run.name, "state": run.state, "step": run.step, "loss": run.train_loss,
@@ -94,7 +94,7 @@ def _result(folder: Path, result: "TrainResult") -> Done:
                "seconds": run.seconds}  # fmt: skip
     if result.finished:
         text = _("Run “{run}” is finished: {steps} steps in {time}, best validation loss {loss}.")
-        follow = f'llm-studio generate {quoted(folder)} --{"chat" if run.conversations else "prompt"} "..."'
+        follow = generate_command(project, run)
     else:
         text = _("Run “{run}” is stopped and saved at step {steps}.")
         follow = f"llm-studio train {quoted(folder)} --run {quoted(run.name)} --resume"

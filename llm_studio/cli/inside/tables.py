@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-
 from llm_studio.cli.options import table
 from llm_studio.i18n import _, bits_per_byte, ngettext, number
 

@@ -192,9 +192,9 @@ def _train_within_memory(
 def _notices(words: LongWords, used: int, wished: int) -> Iterator[Notice]:
     if wished:
         yield Notice(
-            _("These texts contain so many different words that memory suffices for {used} MB of {wished} MB only: the "
-              "tokenizer was trained on that much, drawn evenly from all texts. This is normal for languages written "
-              "without spaces, and it is enough.").format(used=number(used / 1e6), wished=number(wished / 1e6))
+            _("These texts contain so many different words that memory suffices for {used}\u00a0MB of {wished}\u00a0MB "
+              "only: the tokenizer was trained on that much, drawn evenly from all texts. This is normal for languages "
+              "written without spaces, and it is enough.").format(used=number(used / 1e6), wished=number(wished / 1e6))
         )  # fmt: skip
     if words.count:
         yield Notice(

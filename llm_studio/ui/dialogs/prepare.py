@@ -6,12 +6,13 @@ from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QDialog, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, PlanFigures
+from llm_studio.ui.dialogs.prepare_parts import FewTextsCard, HandChanges, OriginChoice, PlanFigures, UnfinishedCard
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.time_choice import TimeChoice
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.other_models import OtherModel
     from llm_studio.workflows.training.planner import RunPlan
 
 _TICKS = 1000
@@ -22,10 +23,12 @@ _DELAY = 300
 class PrepareDialog(QDialog):
     """What it requests, `ui/window/preparation.py` finds out, and answers with the methods `show_...`."""
 
-    plan_requested = Signal(float, dict)
-    """Minutes, and settings that the user wants otherwise."""
+    plan_requested = Signal(float, dict, str)
+    """Minutes, settings that the user wants otherwise, and the model to begin with, "" for none."""
     start_requested = Signal(object)
     """The RunPlan that is shown."""
+    resume_requested = Signal(str)
+    """The name of the run that was interrupted."""
     more_texts_requested = Signal()
     stories_requested = Signal()
 
@@ -36,7 +39,11 @@ class PrepareDialog(QDialog):
         self._plan: RunPlan | None = None
         self._waiting = False
         """Whether something else must end before a plan can be made."""
+        self._run: str | None = None
+        """The run that can be resumed, "" for none; None while that isn't known."""
+        self.unfinished = UnfinishedCard(self)
         self.time = TimeChoice(self, _("How long may the model train?"), minutes)
+        self.origin = OriginChoice(self)
         self.figures = PlanFigures(self)
         self.fold = button("", self, self._on_fold, "link")
         self.hand = HandChanges(self)
@@ -50,7 +57,8 @@ class PrepareDialog(QDialog):
         room.setRetainSizeWhenHidden(True)  # the buttons stay where they are
         self.progress.setSizePolicy(room)
         self.start = button(_("Start"), self, self._on_start, "primary")
-        self.start.setDefault(True)
+        self.resume = button("", self, self._on_resume)
+        self.resume.hide()
         self._lay_out()
         self._delay = QTimer(self, singleShot=True, interval=_DELAY)
         self._delay.timeout.connect(self._request)
@@ -59,6 +67,8 @@ class PrepareDialog(QDialog):
         self.few.more_requested.connect(self.more_texts_requested)
         self.few.stories_requested.connect(self.stories_requested)
         self.few.shorter_requested.connect(self._on_shorter)
+        self.few.model_requested.connect(self.origin.open)
+        self.origin.changed.connect(self._on_origin)
         self._show_fold()
         self.plan_again()
 
@@ -68,31 +78,55 @@ class PrepareDialog(QDialog):
         inside.setSpacing(GAP)
         time = Card(self)
         time.content.addWidget(self.time)
+        time.content.addWidget(self.origin)
         self.figures.content.addLayout(row(self.fold, None))
         self.figures.content.addWidget(self.hand)
-        foot = row(self.state, button(_("Cancel"), self, self.reject), self.start)
-        foot.setStretch(0, 1)
-        for part in (time, self.figures, self.few):
+        foot = row(None, button(_("Cancel"), self, self.reject), self.start, self.resume)
+        for part in (self.unfinished, time, self.figures, self.few):
             inside.addWidget(part)
         inside.addStretch(1)
+        inside.addWidget(self.state)
         inside.addWidget(self.progress)
         inside.addLayout(foot)
 
-    def show_plan(self, plan: "RunPlan", few_texts: str, *, stories: bool) -> None:
-        """Show the plan that was requested. `few_texts`: what to say of too few; `stories`: some may be added."""
+    def show_unfinished(self, run: str, text: str) -> None:
+        """Offer to resume the run of this name before a new one, with what is known of it; "" for none."""
+        self._run = run
+        self.unfinished.show_text(text)
+        self.figures.heading.setText(_("What a new run would do") if run else _("What will be done"))
+        self.start.setText(_("Start a new run") if run else _("Start"))
+        self.resume.setText(_("Resume “{run}”").format(run=run))
+        self.resume.setVisible(bool(run))
+        main, other = (self.resume, self.start) if run else (self.start, self.resume)
+        set_role(main, "primary")
+        set_role(other, "")
+        main.setDefault(True)
+        self._allow_start()
+        self._fit()
+
+    def show_models(self, models: "tuple[OtherModel, ...]") -> None:
+        """Offer to begin with one of these models."""
+        self.origin.show_models(models)
+        self._fit()
+
+    def show_plan(self, plan: "RunPlan", few_texts: str, *, origin: str, stories: bool) -> None:
+        """Show the plan that was requested. `few_texts`: what to say of too few; `origin`: of the model that it begins
+        with; `stories`: some may be added."""
         if self._waiting or self._delay.isActive():  # it is out of date already
             return
         self._plan = plan
         self._show_waiting(False)
-        self.figures.show_plan(plan)
+        self.figures.show_plan(plan, origin)
         self.hand.show_plan(plan)
         if plan.more_texts:
-            self.few.show_help(few_texts, self.time.shorter, stories=stories)
+            models = self.origin.offers_models and plan.origin is None
+            self.few.show_help(few_texts, self.time.shorter, stories=stories, models=models)
+        self._allow_start()
         short = plan.memory > plan.free
-        self.start.setEnabled(not short)
-        self._say(_("This needs more memory than is free.") if short else
-                  _("Trains the tokenizer, prepares the tokens and trains the model. You can watch it."),
-                  "bad" if short else "muted")  # fmt: skip
+        steps = _("Trains the tokenizer, prepares the tokens and trains the model. You can watch it.")
+        if plan.origin is not None:
+            steps = _("Prepares the tokens and trains the model. You can watch it.")
+        self._say(_("This needs more memory than is free.") if short else steps, "bad" if short else "muted")
         self._fit()
 
     def show_problem(self, text: str) -> None:
@@ -131,13 +165,18 @@ class PrepareDialog(QDialog):
         self.figures.show_plan(None)
         self.hand.show_plan(None)
         self.few.hide()
-        self.start.setEnabled(False)
+        self._allow_start()
         self._show_waiting(True)
         self._say(text, "muted")
 
     def _show_waiting(self, waiting: bool) -> None:
         self.progress.setRange(0, 0)  # as long as nothing is reported
         self.progress.setVisible(waiting)
+
+    def _allow_start(self) -> None:
+        """A plan that fits can be started once it is known whether there is a run to be resumed instead."""
+        plan = self._plan
+        self.start.setEnabled(plan is not None and plan.memory <= plan.free and self._run is not None)
 
     def _say(self, text: str, role: str) -> None:
         set_role(self.state, role)
@@ -153,7 +192,7 @@ class PrepareDialog(QDialog):
 
     @Slot()
     def _request(self) -> None:
-        self.plan_requested.emit(self.time.minutes, dict(self.hand.changes))
+        self.plan_requested.emit(self.time.minutes, dict(self.hand.changes), self.origin.reference)
 
     @Slot()
     def _on_fold(self) -> None:
@@ -162,10 +201,23 @@ class PrepareDialog(QDialog):
         self._fit()
 
     @Slot()
+    def _on_origin(self) -> None:
+        """The shape of the model is that of another one now: what was changed by hand is about the one before."""
+        self.hand.forget()
+        self.plan_again()
+
+    @Slot()
     def _on_shorter(self) -> None:
         shorter = self.time.shorter
         if shorter is not None:
             self.time.choose(shorter)
+
+    @Slot()
+    def _on_resume(self) -> None:
+        if self._run:
+            run = self._run
+            self.accept()
+            self.resume_requested.emit(run)
 
     @Slot()
     def _on_start(self) -> None:

@@ -1,10 +1,11 @@
-"""Parts of the dialog *Prepare and train*: the figures of a plan, its settings by hand, what helps few texts."""
+"""Parts of the dialog *Prepare and train*: the model to begin with, the figures of a plan, its settings by hand, what
+helps few texts, and the run that waits to be resumed."""
 
 import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QDate, QLocale, Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QGridLayout, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QSizePolicy, QSpinBox, QWidget
 
 from llm_studio import i18n
 from llm_studio.i18n import _, duration, number, short_number, size, time_limit
@@ -12,6 +13,7 @@ from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
 from llm_studio.workflows.training.plan_text import disk_text
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.other_models import OtherModel
     from llm_studio.workflows.training.planner import RunPlan
 
 _CLOCK = 10_000
@@ -32,8 +34,60 @@ def end_time(seconds: float) -> str:
     return _("{date} at {time}").format(date=date, time=clock)
 
 
+class OriginChoice(QWidget):
+    """Whether a run begins with a new model or with one of other projects; hidden while there is none."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        words = label(_("Begin with"), self)
+        self.box = QComboBox(self)
+        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.box.setMinimumContentsLength(20)
+        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.box.setAccessibleName(_("The model to begin with"))
+        self.box.setToolTip(
+            _("A model of another project has learned the language already: few texts then go further. Its tokenizer "
+              "and its shape are taken over.")
+        )  # fmt: skip
+        self.box.addItem(_("A new model"), "")
+        words.setBuddy(self.box)
+        inside = row(words, self.box)
+        inside.setStretch(1, 1)
+        self.setLayout(inside)
+        self.box.currentIndexChanged.connect(self._on_chosen)
+        self.hide()
+
+    @property
+    def reference(self) -> str:
+        """What `make` calls the chosen model, "" for a new one."""
+        return str(self.box.currentData() or "")
+
+    @property
+    def offers_models(self) -> bool:
+        """Whether there is any but a new one."""
+        return self.box.count() > 1
+
+    def show_models(self, models: "tuple[OtherModel, ...]") -> None:
+        """Offer these models."""
+        for model in models:
+            self.box.addItem(model.text, model.reference)
+        self.setVisible(self.offers_models)
+
+    @Slot()
+    def open(self) -> None:
+        """Show the list."""
+        self.box.setFocus()
+        self.box.showPopup()
+
+    @Slot()
+    def _on_chosen(self) -> None:
+        self.changed.emit()
+
+
 class PlanFigures(Card):
-    """What a run will do, in ten lines; dots while that isn't known."""
+    """What a run will do, in ten lines; dots while that isn't known. Below them, what comes from another model."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("What will be done"))
@@ -51,14 +105,18 @@ class PlanFigures(Card):
         columns.setStretch(0, 1)
         columns.setStretch(1, 1)
         self.content.addLayout(columns)
+        self.origin = label("", self, "muted", wrap=True)
+        self.content.addWidget(self.origin)
         self._seconds: float | None = None
         self._clock = QTimer(self, interval=_CLOCK)
         self._clock.timeout.connect(self._show_end)
         self._clock.start()
         self.show_plan(None)
 
-    def show_plan(self, plan: "RunPlan | None") -> None:
-        """Show the figures of a plan; None: it isn't known yet."""
+    def show_plan(self, plan: "RunPlan | None", origin: str = "") -> None:
+        """Show the figures of a plan; None: it isn't known yet. `origin`: what to say of the model it begins with."""
+        self.origin.setText(origin)
+        self.origin.setVisible(bool(origin))
         self._seconds = None if plan is None else plan.preparation + 60 * plan.minutes
         texts = dict.fromkeys(self._places, "…") if plan is None else _figures(plan)
         for key, text in texts.items():
@@ -136,13 +194,18 @@ class HandChanges(QWidget):
     def show_plan(self, plan: "RunPlan | None") -> None:
         """Show the settings of a plan; what is typed stays while it isn't known."""
         self.reset.setEnabled(bool(self.changes))
+        fixed = plan is not None and plan.origin is not None
         for name, box in self.boxes.items():
-            box.setEnabled(plan is not None or name in self.changes)
+            box.setEnabled((plan is not None or name in self.changes) and not (fixed and name.startswith("model.")))
             if plan is not None:
                 section, _dot, key = name.partition(".")
                 box.blockSignals(True)
                 box.setValue(getattr(getattr(plan.settings, section), key))
                 box.blockSignals(False)
+
+    def forget(self) -> None:
+        """Drop all changes, silently."""
+        self.changes.clear()
 
     @Slot(int)
     def _on_typed(self, value: int) -> None:
@@ -159,11 +222,27 @@ class HandChanges(QWidget):
         self.changed.emit()
 
 
+class UnfinishedCard(Card):
+    """Says which run can be resumed instead; hidden while there is none."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, role="card-chosen")
+        self._text = label("", self, wrap=True)
+        self.content.addWidget(self._text)
+        self.hide()
+
+    def show_text(self, text: str) -> None:
+        """Say this; "" for nothing."""
+        self._text.setText(text)
+        self.setVisible(bool(text))
+
+
 class FewTextsCard(Card):
     """Says that the texts are few for the time, with what helps; hidden at first."""
 
     more_requested = Signal()
     stories_requested = Signal()
+    model_requested = Signal()
     shorter_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
@@ -171,15 +250,19 @@ class FewTextsCard(Card):
         self._text = label("", self, "warn", wrap=True)
         self.more = button(_("Find more texts…"), self, self.more_requested.emit, "small")
         self.stories = button(_("Mix in built-in stories"), self, self.stories_requested.emit, "small")
+        self.model = button(_("Begin with another model of yours…"), self, self.model_requested.emit, "small")
         self.shorter = button("", self, self.shorter_requested.emit, "small")
         self.content.addWidget(self._text)
         self.content.addLayout(row(self.more, self.stories, self.shorter, None))
+        self.content.addLayout(row(self.model, None))
         self.hide()
 
-    def show_help(self, text: str, shorter: float | None, *, stories: bool) -> None:
-        """Say this. `shorter`: a time, in minutes, that can be taken instead; `stories`: there are none yet."""
+    def show_help(self, text: str, shorter: float | None, *, stories: bool, models: bool) -> None:
+        """Say this. `shorter`: a time, in minutes, that can be taken instead; `stories`: there are none yet; `models`:
+        it can begin with one."""
         self._text.setText(text)
         self.stories.setVisible(stories)
+        self.model.setVisible(models)
         self.shorter.setVisible(shorter is not None)
         if shorter is not None:
             self.shorter.setText(_("Only {time}").format(time=time_limit(shorter)))

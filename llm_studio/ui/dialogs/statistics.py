@@ -7,7 +7,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QComboBox, QDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.events import Progress
-from llm_studio.i18n import _, number, short_number
+from llm_studio.i18n import _, number, percent, short_number
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
 from llm_studio.ui.widgets.histogram import Histogram
@@ -122,7 +122,7 @@ class StatisticsDialog(QDialog):
             (self._titles.get(share.source, share.source),
              number(share.weight, 0 if share.weight == int(share.weight) else 2),
              "–" if share.tokens is None else ("" if share.exact else "≈ ") + short_number(share.tokens),
-             number(100 * share.share, 1) + _(" %"), "–" if share.passes is None else number(share.passes, 1))
+             percent(share.share, 1), "–" if share.passes is None else number(share.passes, 1))
             for share in shares
         ])  # fmt: skip
         estimated = _("Estimated from the characters until the tokens are prepared.")
@@ -161,5 +161,5 @@ class StatisticsDialog(QDialog):
 def _languages(figures: "Figures") -> str:
     unsure = _("unsure")
     whole = max(figures.characters, 1)
-    named = [f"{code or unsure} " + _("{n} %").format(n=number(100 * part / whole)) for code, part in figures.languages]
+    named = [f"{code or unsure} " + percent(part / whole) for code, part in figures.languages]
     return ", ".join(named[:_LANGUAGES])

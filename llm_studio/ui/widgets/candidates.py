@@ -7,10 +7,10 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _
+from llm_studio.i18n import _, percent
 from llm_studio.ui import theme
 from llm_studio.ui.widgets.basics import label, row
-from llm_studio.ui.widgets.tinted_text import percent, visible
+from llm_studio.ui.widgets.tinted_text import visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.next_token import Candidate
@@ -40,7 +40,7 @@ class _Bar(QAbstractButton):
         self.setEnabled(candidate.writable)
         self.setCursor(Qt.CursorShape.PointingHandCursor if candidate.writable else Qt.CursorShape.ArrowCursor)
         said = _("{token}, model {own}, sampling {drawn}") if candidate.kept else _("{token}, model {own}, not sampled")
-        own, drawn = percent(candidate.model_prob), percent(candidate.sampling_prob)
+        own, drawn = percent(candidate.model_prob, 1), percent(candidate.sampling_prob, 1)
         self.setAccessibleName(said.format(token=visible(candidate.text), own=own, drawn=drawn))
         tip = _("Model alone: {own} · with these settings: {drawn}")
         self.setToolTip(tip.format(own=own, drawn=drawn))
@@ -85,7 +85,7 @@ class _Bar(QAbstractButton):
         painter.drawRect(QRectF(_WORD, top, max(1.0, room * min(1.0, value / self._widest)), _BAR))
         painter.setPen(theme.color(color))
         area = QRectF(self.width() - (2 - place) * _FIGURE, 0, _FIGURE - 3, self.height())
-        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, percent(value))
+        painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, percent(value, 1))
 
 
 class CandidateBars(QWidget):
@@ -102,7 +102,7 @@ class CandidateBars(QWidget):
         inside.setSpacing(0)
         self.heads = tuple(self._head(text, tip) for text, tip in (
             (_("model"), _("The model's probability of each token, before any setting")),
-            (_("sampling"), _("The probability with which it is sampled with these settings; together 100 %")),
+            (_("sampling"), _("The probability with which it is sampled with these settings; together 100\u00a0%")),
         ))  # fmt: skip
         inside.addLayout(row(None, *self.heads, spacing=6))
         self.bars = [_Bar(self) for _n in range(COUNT)]

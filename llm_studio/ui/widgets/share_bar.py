@@ -7,7 +7,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _, percent
 from llm_studio.ui import theme
 
 _BAR, _LINE, _SQUARE, _GAP = 22, 20, 10, 12
@@ -46,8 +46,7 @@ class ShareBar(QWidget):
         self.update()
 
     def _percent(self, share: Share) -> str:
-        part = 100 * share.amount / sum(each.amount for each in self._shares)
-        return _("{n} %").format(n=number(part))
+        return percent(share.amount / sum(each.amount for each in self._shares))
 
     def _legend(self) -> list[tuple[int, int, Share]]:
         """Where each entry of the legend stands; a line that is full is followed by another."""

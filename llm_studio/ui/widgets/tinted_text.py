@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextEdit, QToolTip, QWidget
 
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _, percent
 from llm_studio.ui import theme
 from llm_studio.ui.theme import set_role
 
@@ -39,11 +39,6 @@ def color_of(probability: float) -> str:
 def visible(text: str) -> str:
     """A token with its white space to be seen."""
     return text.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥")
-
-
-def percent(probability: float) -> str:
-    """A probability for people: 31.0 %."""
-    return _("{n} %").format(n=number(100 * probability, 1))
 
 
 class TintedText(QTextEdit):
@@ -191,9 +186,9 @@ class TintedText(QTextEdit):
 
 def describe(token: "Token") -> str:
     """A token with its probability, and the most likely at its place, as rich text."""
-    head = _("Probability: {share}").format(share=percent(token.probability))
+    head = _("Probability: {share}").format(share=percent(token.probability, 1))
     rows = "".join(
-        f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{percent(p)}</td></tr>"
+        f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{percent(p, 1)}</td></tr>"
         for text, p in token.alternatives
     )
     most_likely = _("Most likely here:")

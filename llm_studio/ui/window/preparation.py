@@ -1,7 +1,7 @@
 """*Prepare and train*: its dialog, the plans that it shows, and the jobs that it starts."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QWidget
@@ -11,6 +11,7 @@ from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.ui.tabs.data import TAB as DATA
 from llm_studio.ui.tabs.data import MoreTexts
+from llm_studio.ui.tabs.training import TAB as TRAINING_TAB
 from llm_studio.ui.tasks import PREPARING, Query
 from llm_studio.ui.window.preparation_chain import PreparationChain
 from llm_studio.ui.window.session import Session
@@ -18,10 +19,11 @@ from llm_studio.ui.window.session import Session
 if TYPE_CHECKING:
     from llm_studio.jobs import Job
     from llm_studio.ui.dialogs.prepare import PrepareDialog
+    from llm_studio.workflows.other_models import OtherModel
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.planner import RunPlan
 
-PLAN = "preparation/plan"
+PLAN, UNFINISHED, MODELS = "preparation/plan", "preparation/unfinished", "preparation/models"
 _ADD = "data/add"
 """The job that adds texts, see `ui/tabs/data/adding_controller.py`."""
 USUAL_MINUTES = 30.0
@@ -46,8 +48,8 @@ class Preparation(QObject):
         self._dialog: PrepareDialog | None = None
         self._texts: object = None
         """What the plan shown is about."""
-        self._known: tuple[object, float, RunPlan] | None = None
-        """The last plan without changes by hand, with texts and minutes."""
+        self._known: tuple[object, RunPlan] | None = None
+        """The last plan without changes by hand, with what it is about."""
         self._tab = ""
         """The tab that was shown last for a job."""
         self.chain.step_started.connect(self._on_step)
@@ -67,34 +69,42 @@ class Preparation(QObject):
         if running is not None:
             self._shell().go_to(running.tab)
             return
-        overview = self._session.overview
-        if overview is None or self._dialog is not None:
+        project, overview = self._session.project, self._session.overview
+        if project is None or overview is None or self._dialog is not None:
             return
         self._texts = _texts_of(overview)
         self._dialog = dialog = PrepareDialog(overview.settings.training.minutes or USUAL_MINUTES, self._window)
         dialog.plan_requested.connect(self._on_plan_requested)
         dialog.start_requested.connect(self._on_start)
+        dialog.resume_requested.connect(self._on_resume)
         dialog.more_texts_requested.connect(self._on_more_texts)
         dialog.stories_requested.connect(self._on_stories)
         dialog.finished.connect(self._on_closed)
         dialog.open()
+        self._look_for_unfinished(project)
+        self._session.start(Query(MODELS, lambda job: _models(project, job), page_shows_errors=True))
 
     @Slot()
     def _on_closed(self) -> None:
         self._dialog = None
         self._session.stop(PLAN)
+        self._session.stop(UNFINISHED)
+        self._session.stop(MODELS)
+
+    def _look_for_unfinished(self, project: "Project") -> None:
+        self._session.start(Query(UNFINISHED, lambda job: _unfinished(project), page_shows_errors=True))
 
     # --- Planning ---------------------------------------------------------------------------------------------
 
-    @Slot(float, dict)
-    def _on_plan_requested(self, minutes: float, changes: dict[str, object]) -> None:
-        project, texts = self._session.project, self._texts
+    @Slot(float, dict, str)
+    def _on_plan_requested(self, minutes: float, changes: dict[str, object], continue_from: str) -> None:
+        project, about = self._session.project, (self._texts, minutes, continue_from)
         if project is None:
             return
-        known = self._known[2] if self._known is not None and self._known[:2] == (texts, minutes) else None
+        known = self._known[1] if self._known is not None and self._known[0] == about else None
 
         def work(job: "Job") -> "tuple[object, RunPlan, RunPlan]":
-            return texts, *_plans(project, minutes, changes, known, job)
+            return about, *_plans(project, minutes, changes, continue_from, known, job)
 
         self._session.start(Query(PLAN, work, page_shows_errors=True))
 
@@ -105,22 +115,32 @@ class Preparation(QObject):
 
     @Slot(str, object)
     def _on_succeeded(self, key: str, result: object) -> None:
-        if key != PLAN or self._dialog is None or not isinstance(result, tuple):
+        if self._dialog is None or not isinstance(result, tuple):
             return
-        from llm_studio.workflows.training.plan_text import few_texts
+        if key == UNFINISHED:
+            self._dialog.show_unfinished(*result)
+        elif key == MODELS:
+            self._dialog.show_models(result)
+        elif key == PLAN:
+            self._show_plan(self._dialog, result)
 
-        texts, plan, changed = result
-        self._known = texts, plan.minutes, plan
+    def _show_plan(self, dialog: "PrepareDialog", result: Any) -> None:
+        from llm_studio.workflows.training.plan_text import few_texts, origin_text
+
+        about, plan, changed = result
+        self._known = about, plan
         overview = self._session.overview
         stories = overview is not None and not any(s.name.startswith("stories") for s in overview.sources)
-        if texts == self._texts:
-            self._dialog.show_plan(changed, few_texts(), stories=stories)
+        if about[0] == self._texts:
+            dialog.show_plan(changed, few_texts(), origin=origin_text(changed), stories=stories)
 
     @Slot(str, object)
     def _on_failed(self, key: str, error: BaseException) -> None:
         if self._dialog is None:
             return
-        if key == PLAN:
+        if key == UNFINISHED:
+            self._dialog.show_unfinished("", "")
+        elif key == PLAN:
             reason = str(error) if isinstance(error, StudioError) else f"{type(error).__name__}: {error}"
             self._dialog.show_problem(reason)
 
@@ -137,6 +157,7 @@ class Preparation(QObject):
         if self._dialog is not None and texts != self._texts and not self._session.is_running(_ADD):
             self._texts = texts
             self._dialog.plan_again()
+            self._look_for_unfinished(overview.project)
 
     @Slot(object)
     def _on_project(self, _project: "Project | None") -> None:
@@ -152,6 +173,15 @@ class Preparation(QObject):
         if project is not None:
             self._tab = ""
             self.chain.begin(project, plan)
+
+    @Slot(str)
+    def _on_resume(self, run: str) -> None:
+        from llm_studio.ui.tabs.training import tasks
+
+        project = self._session.project
+        if project is not None and not any(self._session.is_running(key) for key in PREPARING):
+            self._session.start(tasks.train(project, run))
+            self._shell().go_to(TRAINING_TAB.name)
 
     @Slot(str)
     def _on_step(self, tab: str) -> None:
@@ -181,13 +211,35 @@ def _texts_of(overview: "Overview") -> object:
     return overview.project.root, overview.sources, settings.data, overview.steps, settings.model.vocab_size
 
 
+def _unfinished(project: "Project") -> tuple[str, str]:
+    """The name of the run that can be resumed, and what is known of it; "" where there is none."""
+    from llm_studio.workflows.training.runs import ACTIVE
+    from llm_studio.workflows.training.unfinished import unfinished_run, unfinished_text
+
+    run = unfinished_run(project)
+    if run is None or run.state in ACTIVE:  # by another program
+        return "", ""
+    return run.name, unfinished_text(run)
+
+
+def _models(project: "Project", job: "Job") -> "tuple[OtherModel, ...]":
+    from llm_studio.workflows.other_models import other_models
+
+    return other_models(project, job)
+
+
 def _plans(
-    project: "Project", minutes: float, changes: dict[str, object], known: "RunPlan | None", job: "Job"
+    project: "Project",
+    minutes: float,
+    changes: dict[str, object],
+    continue_from: str,
+    known: "RunPlan | None",
+    job: "Job",
 ) -> "tuple[RunPlan, RunPlan]":
     """The plan for a time, and the same with changes by hand."""
     from llm_studio.workflows.training.planner import change_plan, plan_run
     from llm_studio.workflows.training.timed import check_minutes
 
     check_minutes(minutes)
-    plan = known or plan_run(project, minutes, job)
+    plan = known or plan_run(project, minutes, job, continue_from=continue_from or None)
     return plan, change_plan(project, plan, changes, job) if changes else plan

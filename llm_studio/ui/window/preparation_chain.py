@@ -52,7 +52,8 @@ class PreparationChain(QObject):
         if not self._steps or self._project is None or self._session.is_running(_KEYS[self._steps[0]]):
             self._end()
             return
-        task = _job(self._project, self._steps[0])
+        origin = self._plan.origin if self._plan else None
+        task = _job(self._project, self._steps[0], origin.name if origin else None)
         self._session.start(task)
         self.step_started.emit(task.tab)
 
@@ -97,7 +98,7 @@ def _adopt(project: "Project", plan: "RunPlan") -> tuple[str, ...]:
     return adopt_plan(project, plan)
 
 
-def _job(project: "Project", step: str) -> BackgroundJob:
+def _job(project: "Project", step: str, continue_from: str | None) -> BackgroundJob:
     """The job of a step as its tab requests it, but for the title, which says how far the whole is."""
     from llm_studio.ui.tabs.tokenizer import tasks as tokenizer
     from llm_studio.ui.tabs.training import tasks as training
@@ -106,4 +107,4 @@ def _job(project: "Project", step: str) -> BackgroundJob:
         return tokenizer.train(project, {}, N_("1/3 Training the tokenizer"))
     if step == "tokens":
         return tokenizer.prepare(project, N_("2/3 Preparing the tokens"))
-    return training.train(project, title=N_("3/3 Training"))
+    return training.train(project, title=N_("3/3 Training"), continue_from=continue_from)

@@ -107,7 +107,7 @@ def _existing(path: Path) -> Path:
     except (OSError, RuntimeError):  # a name too long, or the home of no one
         there = False
     if not there:
-        raise SourceError(_("{path} is neither a file or folder here nor a known dataset.").format(path=path),
+        raise SourceError(_("{path} is neither a file nor a folder here, nor a known dataset.").format(path=path),
                           _("The built-in dataset is “stories”."))  # fmt: skip
     return path
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio.config import ModelSettings, Settings
@@ -23,6 +24,13 @@ class Origin:
 
     checkpoint: Checkpoint
     name: str
+
+    @property
+    def title(self) -> str:
+        """Its name for people: that of the other project's folder instead of a long path."""
+        path = self.checkpoint.path
+        in_project = path.parent.parent.name == "checkpoints" and Path(self.name).is_absolute()
+        return f"{path.parents[2].name}/{path.parent.name}/{path.name}" if in_project else self.name
 
 
 def find_origin(project: Project, reference: str) -> Origin:
@@ -54,6 +62,18 @@ def check_tokenizer(origin: Origin, tokenizer: "Tokenizer") -> None:
         )
 
 
+def check_shape(origin: Origin, settings: Settings) -> None:
+    """Raise TrainingError if the model of these settings has another shape than that of the checkpoint."""
+    different = _differing(origin.checkpoint.settings().model, settings.model)
+    if different:
+        raise TrainingError(
+            _("The model's shape is that of the checkpoint {name}: {changes} can't be changed.").format(
+                name=origin.name, changes=", ".join(f"model.{name}" for name in different)
+            ),
+            _("Leave these settings out, or start a new run without --continue-from."),
+        )
+
+
 def fitting_settings(
     project: Project, origin: Origin, tokenizer: "Tokenizer", changes: Mapping[str, object], job: Job
 ) -> Settings:
@@ -67,14 +87,7 @@ def fitting_settings(
     model = origin.checkpoint.settings().model
     inherited = {f"model.{name}": value for name, value in model.model_dump().items() if name != "dropout"}
     settings = own.replaced(inherited).replaced(changes)
-    different = _differing(model, settings.model)
-    if different:
-        raise TrainingError(
-            _("The model's shape is that of the checkpoint {name}: {changes} can't be changed.").format(
-                name=origin.name, changes=", ".join(f"model.{name}" for name in different)
-            ),
-            _("Leave these settings out, or start a new run without --continue-from."),
-        )
+    check_shape(origin, settings)
     adopted = _differing(own.model, model)
     if adopted:
         names = ", ".join(f"{name} = {getattr(model, name)}" for name in adopted)

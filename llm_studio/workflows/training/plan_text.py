@@ -20,7 +20,15 @@ def plan_text(plan: "RunPlan") -> str:
         passes=number(plan.passes, 1), memory=size(plan.memory), disk=disk_text(plan.disk, plan.snapshots),
         preparation=duration(plan.preparation),
     )  # fmt: skip
-    return f"{text} {few_texts()}" if plan.more_texts else text
+    return " ".join(part for part in (text, origin_text(plan), few_texts() if plan.more_texts else "") if part)
+
+
+def origin_text(plan: RunPlan) -> str:
+    """What a plan takes over from the model that it begins with; "" where it begins with none."""
+    if plan.origin is None:
+        return ""
+    return _("It begins with the model {origin} and keeps its tokenizer and its shape; only the batch, the learning "
+             "rate and the steps are planned.").format(origin=plan.origin.title)  # fmt: skip
 
 
 def disk_text(total: int, snapshots: "Storage") -> str:

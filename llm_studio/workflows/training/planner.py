@@ -3,6 +3,9 @@
 Every model of a ladder of sizes, with every vocabulary and context, is judged by the scaling law: how many bytes of
 text this machine can train it on in the time, and how well it would write then. The speed comes from arithmetic that
 is corrected by real steps of the best few. Nothing here is a table of cases: refitting the law changes the plans.
+
+A run that begins with the weights of another model has the tokenizer and the shape of that one: only its batch, rate
+and steps are planned.
 """
 
 import itertools
@@ -23,19 +26,18 @@ from llm_studio.project import Project, State
 from llm_studio.runs import moments, snapshots
 from llm_studio.runs.snapshots import Storage
 from llm_studio.workflows.overview import Overview, overview
+from llm_studio.workflows.tokenizer.borrowed import is_borrowed
+from llm_studio.workflows.training.continue_from import Origin, find_origin
 from llm_studio.workflows.training.forecast import measure_step, steps_in
-from llm_studio.workflows.training.scaling_law import ScalingLaw, scaling_law
+from llm_studio.workflows.training.plan_texts import PlanTexts, plan_texts
 from llm_studio.workflows.training.timed import counted_in_steps
 
 WIDTHS = (64, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024)
 CONTEXTS = (128, 256, 512, 1024)
 """Shorter ones cost less and measure no worse in runs of minutes, but hold no paragraph."""
-VOCABULARIES = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
 PARAMETERS_PER_TOKEN = 3
 """Of the texts, without the embedding: a model with more learns them by heart. At five passes over 340,000 tokens one
 with 2 M parameters is worse than one with 0.8 M, which the law doesn't know."""
-TIMES_PER_TOKEN = 100
-"""A token of the vocabulary should come so often in the texts."""
 _SMALLEST_STEP, _LARGEST_STEP = 512, 524_288
 """Tokens."""
 _USUAL_STEP = 2048
@@ -90,6 +92,8 @@ class RunPlan:
     more_texts: bool
     free: int
     """Bytes of memory that a run may take."""
+    origin: Origin | None = None
+    """The model that it begins with."""
 
     @property
     def context(self) -> int:
@@ -100,28 +104,6 @@ class RunPlan:
     def batch(self) -> int:
         """Sequences in a step."""
         return self.settings.training.batch_size * self.settings.training.gradient_accumulation_steps
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """The texts to learn from. `tokenizer`: (vocabulary, bytes per token) of one that must be kept."""
-
-    size: int
-    law: ScalingLaw
-    tokenizer: tuple[int, float] | None
-
-    def bytes_per_token(self, vocab_size: int) -> float:
-        return self.tokenizer[1] if self.tokenizer else self.law.bytes_per_token(vocab_size)
-
-    def tokens(self, vocab_size: int) -> float:
-        """Of all texts."""
-        return self.size / self.bytes_per_token(vocab_size)
-
-    def vocabularies(self) -> list[int]:
-        if self.tokenizer:
-            return [self.tokenizer[0]]
-        kept = [v for v in VOCABULARIES if v * TIMES_PER_TOKEN <= self.size / self.law.bytes_per_token(v)]
-        return kept or [VOCABULARIES[0]]
 
 
 @dataclass(frozen=True)
@@ -161,20 +143,21 @@ class _Candidate:
         return self.steps * self.batch * self.model.max_seq_len
 
 
-def plan_run(project: Project, minutes: float, job: Job, *, keep_tokenizer: bool = False) -> RunPlan:
+def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str | None = None) -> RunPlan:
     """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError, Cancelled.
 
-    `keep_tokenizer`: the project's tokenizer is not trained again, whatever its size.
+    `continue_from`: the model that it begins with, as in `train`; raises CheckpointError, ProjectError too then.
     """
+    origin = find_origin(project, continue_from) if continue_from else None
     here = overview(project)
     if here.steps.data is State.TO_DO:
         raise DataError(_("There are no texts to learn from yet."), _("Add some first."), "data")
-    texts, machine = _texts_of(here, keep_tokenizer), _machine(here.settings)
+    texts, machine = plan_texts(here, origin), _machine(here.settings)
     candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.bits)
     if not candidates:
         raise DataError(_("No model fits into the memory of this computer."), _("Close other programs."))
     best = _measured_best(here.settings, texts, machine, candidates, 60 * minutes, job)
-    return _plan(here, texts, machine, best, minutes)
+    return _plan(here, texts, machine, best, minutes, origin)
 
 
 def change_plan(project: Project, plan: RunPlan, changes: Mapping[str, object], job: Job) -> RunPlan:
@@ -190,20 +173,12 @@ def change_plan(project: Project, plan: RunPlan, changes: Mapping[str, object], 
         follow = {"model.n_heads": shaped.n_heads, "model.d_ff": shaped.d_ff}
     settings = plan.settings.replaced(follow | dict(changes))
     here = overview(project)
-    texts, machine, seconds = _texts_of(here, False), _machine(here.settings), 60 * plan.minutes
+    texts, machine, seconds = plan_texts(here, plan.origin), _machine(here.settings), 60 * plan.minutes
     model, batch = settings.model, settings.training.batch_size
     rough = _judged(model, batch, texts, machine.step_seconds(model, batch), seconds)
     fits = machine.memory(model, batch) <= machine.free
     took = _measured_seconds(here.settings, machine, rough, job) if fits else rough.seconds
-    return _plan(here, texts, machine, _judged(model, batch, texts, took, seconds), plan.minutes)
-
-
-def _texts_of(here: Overview, keep_tokenizer: bool) -> _Texts:
-    size = sum(source.bytes for source in here.sources) * (1 - here.settings.data.validation_share)
-    known = None
-    if keep_tokenizer and here.tokenizer and here.tokenizer.characters_per_token:
-        known = (here.tokenizer.vocab_size, here.tokenizer.characters_per_token * size / max(1, here.characters))
-    return _Texts(max(1, int(size)), scaling_law(), known)
+    return _plan(here, texts, machine, _judged(model, batch, texts, took, seconds), plan.minutes, plan.origin)
 
 
 def _machine(settings: Settings) -> _Machine:
@@ -220,8 +195,11 @@ def _machine(settings: Settings) -> _Machine:
     return _Machine(compute, device.memory_bytes(compute.device), speeds)
 
 
-def _candidates(texts: _Texts, machine: _Machine, seconds: float) -> Iterator[_Candidate]:
-    """Every model of the ladder that fits, with the speed that arithmetic gives."""
+def _candidates(texts: PlanTexts, machine: _Machine, seconds: float) -> Iterator[_Candidate]:
+    """Every model of the ladder that fits, with the speed that arithmetic gives; or the one that must be kept."""
+    if texts.model is not None:
+        yield from _kept_model(texts.model, texts, machine, seconds)
+        return
     for width, vocab_size, context in itertools.product(WIDTHS, texts.vocabularies(), CONTEXTS):
         model = _shaped(width, vocab_size, context)
         if width > WIDTHS[0] and _inner_parameters(model) > PARAMETERS_PER_TOKEN * texts.tokens(vocab_size):
@@ -233,8 +211,19 @@ def _candidates(texts: _Texts, machine: _Machine, seconds: float) -> Iterator[_C
             yield _judged(model, batch, texts, machine.step_seconds(model, batch), seconds)
 
 
+def _kept_model(model: ModelSettings, texts: PlanTexts, machine: _Machine, seconds: float) -> Iterator[_Candidate]:
+    """This model with the batch that suits it, or the largest that fits; nothing where not even one sequence does."""
+    batch = max(1, _USUAL_STEP // model.max_seq_len)
+    steps = seconds / machine.step_seconds(model, batch)
+    batch = _batch(texts, model, steps * batch * model.max_seq_len)
+    while batch > 1 and machine.memory(model, batch) > _ROOMY * machine.free:
+        batch //= 2
+    if machine.memory(model, batch) <= machine.free:
+        yield _judged(model, batch, texts, machine.step_seconds(model, batch), seconds)
+
+
 def _measured_best(
-    settings: Settings, texts: _Texts, machine: _Machine, candidates: list[_Candidate], seconds: float, job: Job
+    settings: Settings, texts: PlanTexts, machine: _Machine, candidates: list[_Candidate], seconds: float, job: Job
 ) -> _Candidate:
     """The best when the speed of the first few is measured; what that shows corrects the speed of the others."""
     known: dict[int, _Candidate] = {}
@@ -287,13 +276,13 @@ def _with_model(settings: Settings, model: ModelSettings, batch: int) -> Setting
     return settings.replaced(changes | {f"training.{name}": value for name, value in fixed.items()})
 
 
-def _batch(texts: _Texts, model: ModelSettings, tokens: float) -> int:
+def _batch(texts: PlanTexts, model: ModelSettings, tokens: float) -> int:
     """The sequences of a step that suit a run over so many tokens."""
     wanted = min(_LARGEST_STEP, max(_SMALLEST_STEP, texts.law.batch_tokens(tokens)))
     return max(1, round(wanted / model.max_seq_len))
 
 
-def _judged(model: ModelSettings, batch: int, texts: _Texts, seconds_of_step: float, seconds: float) -> _Candidate:
+def _judged(model: ModelSettings, batch: int, texts: PlanTexts, seconds_of_step: float, seconds: float) -> _Candidate:
     """What the law says of a run of this time."""
     steps = steps_in(seconds / 60, seconds_of_step)
     tokens, length = steps * batch * model.max_seq_len, texts.bytes_per_token(model.vocab_size)
@@ -304,7 +293,9 @@ def _judged(model: ModelSettings, batch: int, texts: _Texts, seconds_of_step: fl
     return _Candidate(model, batch, seconds_of_step, steps, bits)
 
 
-def _plan(here: Overview, texts: _Texts, machine: _Machine, best: _Candidate, minutes: float) -> RunPlan:
+def _plan(
+    here: Overview, texts: PlanTexts, machine: _Machine, best: _Candidate, minutes: float, origin: Origin | None
+) -> RunPlan:
     vocab_size, length = best.model.vocab_size, texts.bytes_per_token(best.model.vocab_size)
     read = best.tokens * length
     passes = read / texts.size
@@ -316,9 +307,8 @@ def _plan(here: Overview, texts: _Texts, machine: _Machine, best: _Candidate, mi
         counts.total, moments.count(best.steps), settings.training.snapshot_megabytes * 1_000_000
     )
     checkpoints = _CHECKPOINTS * (4 * counts.total + cost.optimizer_bytes(counts, muon=True))
-    retrain = texts.tokenizer is None and (
-        here.steps.tokenizer is not State.READY or here.settings.model.vocab_size != vocab_size
-    )
+    stale = here.steps.tokenizer is not State.READY or here.settings.model.vocab_size != vocab_size
+    retrain = texts.tokenizer is None and (stale or is_borrowed(here.project))
     return RunPlan(
         minutes=minutes,
         settings=settings,
@@ -337,6 +327,7 @@ def _plan(here: Overview, texts: _Texts, machine: _Machine, best: _Candidate, mi
         retrain_tokenizer=retrain,
         more_texts=texts.law.worth(read, texts.size) < _WORTHWHILE * read,
         free=machine.free,
+        origin=origin,
     )
 
 
@@ -356,9 +347,10 @@ _START = 3.0
 """Seconds that each takes to begin."""
 
 
-def _preparation_seconds(here: Overview, texts: _Texts, retrain: bool) -> float:
+def _preparation_seconds(here: Overview, texts: PlanTexts, retrain: bool) -> float:
     """About how long tokenizer and tokens take."""
     sampled = min(texts.size, here.settings.tokenizer.max_megabytes * 1_000_000)
     tokenizer = _START + sampled / _TOKENIZER_RATE if retrain else 0.0
-    tokens = _START + texts.size / _TOKENS_RATE if retrain or here.steps.tokens is not State.READY else 0.0
+    stale = retrain or texts.borrows or here.steps.tokens is not State.READY
+    tokens = _START + texts.size / _TOKENS_RATE if stale else 0.0
     return tokenizer + tokens

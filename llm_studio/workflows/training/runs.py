@@ -11,6 +11,7 @@ __all__ = [
     "delete",
     "differences",
     "folder",
+    "is_set_aside",
     "listed",
     "offers_resume",
     "read",
@@ -34,6 +35,11 @@ def unset_aside(project: Project, run: str) -> None:
         (folder(project, run) / _ASIDE).unlink(missing_ok=True)
 
 
+def is_set_aside(project: Project, run: str) -> bool:
+    """Whether the user is done with a run for now."""
+    return (folder(project, run) / _ASIDE).exists()
+
+
 def offers_resume(project: Project, run: Run) -> bool:
     """Whether a run was stopped and resuming it can be suggested."""
-    return run.state == "stopped" and not (folder(project, run.name) / _ASIDE).exists()
+    return run.state == "stopped" and not is_set_aside(project, run.name)

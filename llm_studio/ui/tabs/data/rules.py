@@ -123,7 +123,7 @@ class Rules(QWidget):
         box = _Percent(self)
         box.setDecimals(2)
         box.setRange(*limits)
-        box.setSuffix(_(" %"))
+        box.setSuffix("\u00a0%")
         box.setToolTip(tip)
         box.valueChanged.connect(partial(self._on_percent, name))
         self._labelled(name, text, box, rare)

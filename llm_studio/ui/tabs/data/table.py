@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from llm_studio.events import Fetched, Progress
-from llm_studio.i18n import _, duration, number, short_number, size
+from llm_studio.i18n import _, duration, number, percent, short_number, size
 from llm_studio.ui.tabs.data.adding_row import AddingRow
 from llm_studio.ui.tabs.data.weighing import SourceWeight
 from llm_studio.ui.widgets.basics import EmptyState, button
@@ -284,7 +284,7 @@ def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> 
         more = len(source.notes) - 1
         text = source.notes[0] + (_(" (and {n} more)").format(n=more) if more else "")
         state = Cell(text, "warn", "\n".join(source.notes))
-    part = _("< 1 %") if 0 < share < 1 else _("{n} %").format(n=number(share))
+    part = _("< 1\u00a0%") if 0 < share < 1 else percent(share_of_all)
     return [name, number(source.documents), size(source.bytes), part, state]
 
 

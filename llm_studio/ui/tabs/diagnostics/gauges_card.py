@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _, number, size
+from llm_studio.i18n import _, percent, size
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, label, row
 
@@ -38,7 +38,7 @@ class GaugesCard(Card):
     def show_reading(self, reading: "Reading", project: Path | None) -> None:
         """Show a reading; its disk is that of the project's folder or, without one, of the home folder."""
         if reading.processor_use is not None:
-            self.processor.show_share(_percent(reading.processor_use), reading.processor_use, may_be_full=True)
+            self.processor.show_share(_use(reading.processor_use), reading.processor_use, may_be_full=True)
         _show_memory(self.memory, reading.memory_used, reading.memory_total)
         used = reading.disk_total - reading.disk_free
         free = _("{size} free").format(size=size(reading.disk_free))
@@ -47,8 +47,8 @@ class GaugesCard(Card):
         if len(reading.gpus) != len(self.gpus):
             self._make_gpu_gauges(reading.gpus)
         for gpu, (use, memory) in zip(reading.gpus, self.gpus, strict=True):
-            temperature = "" if gpu.temperature is None else _("{degrees} °C").format(degrees=gpu.temperature)
-            use.show_share(_percent(gpu.use), gpu.use, temperature, may_be_full=True)
+            temperature = "" if gpu.temperature is None else _("{degrees}\u00a0°C").format(degrees=gpu.temperature)
+            use.show_share(_use(gpu.use), gpu.use, temperature, may_be_full=True)
             _show_memory(memory, gpu.memory_used, gpu.memory_total)
 
     def show_problem(self, error: BaseException) -> None:
@@ -87,18 +87,18 @@ class Gauge(QWidget):
         inside.addWidget(self.bar)
         inside.addWidget(self.note)
 
-    def show_share(self, text: str, percent: float | None, note: str = "", *, may_be_full: bool = False) -> None:
+    def show_share(self, text: str, used: float | None, note: str = "", *, may_be_full: bool = False) -> None:
         """Show a value, and how full the bar is; None: not known."""
         self.value.setText(text)
-        self.bar.setValue(round(percent or 0))
+        self.bar.setValue(round(used or 0))
         self.bar.setAccessibleDescription(text)
-        set_role(self.bar, "warn" if percent is not None and percent >= _FULL and not may_be_full else "")
+        set_role(self.bar, "warn" if used is not None and used >= _FULL and not may_be_full else "")
         self.note.setText(note)
         self.note.setVisible(bool(note))
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else _("{n} %").format(n=number(value))
+def _use(value: float | None) -> str:
+    return "–" if value is None else percent(value / 100)
 
 
 def _show_memory(gauge: Gauge, used: int, total: int) -> None:

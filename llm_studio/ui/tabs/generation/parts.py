@@ -290,7 +290,7 @@ class Legend(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._marks: list[tuple[QLabel, str]] = []
-        words = (_("≥ 50 %"), _("≥ 20 %"), _("≥ 5 %"), _("< 5 %"))
+        words = (_("≥ 50\u00a0%"), _("≥ 20\u00a0%"), _("≥ 5\u00a0%"), _("< 5\u00a0%"))
         parts: list[QWidget] = [label(_("Probability:"), self, "caption")]
         for (_least, name), word in zip(CLASSES, words, strict=True):
             mark = QLabel(self)

@@ -81,7 +81,7 @@ class CostCard(Card):
         share = cost.training_bytes / max(1, memory)
         self._bar.setValue(min(100, round(100 * share)))
         set_role(self._bar, "warn" if share > _FULL else "")
-        name = _("memory of the card: {share} %") if has_gpu else _("free memory: {share} %")
+        name = _("memory of the card: {share}\u00a0%") if has_gpu else _("free memory: {share}\u00a0%")
         self._under.setText(f"{name.format(share=number(max(1, 100 * share)))} · {batch}")
 
     def show_time(self, settings: Settings, forecast: "Forecast | None", note: str, may_measure: bool) -> None:

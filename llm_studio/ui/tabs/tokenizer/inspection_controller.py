@@ -111,7 +111,7 @@ class InspectionController(Controller):
     def _on_counting(self, event: Event) -> None:
         if isinstance(event, Progress) and event.total and event.done < event.total:
             percent = number(100 * event.done / event.total)
-            self.counting.emit(_("Counting the tokens: {share} %").format(share=percent))
+            self.counting.emit(_("Counting the tokens: {share}\u00a0%").format(share=percent))
 
     def _on_counts(self, counts: "Counts") -> None:
         self.counts = counts
@@ -126,7 +126,7 @@ class InspectionController(Controller):
     def _on_measuring(self, event: Event) -> None:
         if isinstance(event, Progress) and event.total:
             percent = number(100 * event.done / event.total)
-            self.measuring.emit(_("{task}: {share} %").format(task=event.task, share=percent))
+            self.measuring.emit(_("{task}: {share}\u00a0%").format(task=event.task, share=percent))
 
     def _on_figures(self, figures: "Figures") -> None:
         self.figures_changed.emit(figures)

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QSpinBox, QVBoxLayout, QWidget
 
 from llm_studio.config import SMALLEST_VOCABULARY, SPECIAL_TOKENS
-from llm_studio.i18n import _, number, short_number
+from llm_studio.i18n import _, number, percent, short_number
 from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, KeyValues, label, row
@@ -130,8 +130,8 @@ class QualityCard(Card):
         self.values.show_value("characters", number(figures.characters_per_token, 2))
         self.values.show_value("words", number(figures.tokens_per_word, 2))
         exact = figures.exact == figures.texts
-        share = number(100 * figures.exact / max(1, figures.texts), 0 if exact else 2)
-        self.values.show_value("exact", _("{share} %").format(share=share), "ok" if exact else "bad")
+        share = percent(figures.exact / max(1, figures.texts), 0 if exact else 2)
+        self.values.show_value("exact", share, "ok" if exact else "bad")
 
     def show_counts(self, counts: "Counts | None") -> None:
         """Show what was counted in the prepared tokens."""
@@ -139,7 +139,7 @@ class QualityCard(Card):
             self.values.show_value("used", "–")
             self.values.show_value("tokens", "–")
             return
-        self.values.show_value("used", _("{share} %").format(share=number(100 * counts.used, 1)))
+        self.values.show_value("used", percent(counts.used, 1))
         self.values.show_value("tokens", short_number(counts.corpus_tokens))
 
     def say(self, text: str) -> None:

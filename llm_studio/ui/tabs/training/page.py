@@ -75,6 +75,7 @@ class TrainingPage(Page):
         buttons.plan_requested.connect(self.context.preparation_requested)
         self.offer.accepted.connect(self._on_offer_accepted)
         self.offer.restart_requested.connect(self._on_start)
+        self.offer.by_hand_requested.connect(self._on_by_hand)
         self.ready.write_requested.connect(self._on_write)
         self.ready.more_requested.connect(self._on_more)
         self.ready.export_requested.connect(self._on_export_model)
@@ -187,10 +188,16 @@ class TrainingPage(Page):
 
     def _on_offer_accepted(self) -> None:
         offer = self.offer.offer
-        if offer is not None and offer.tab:
+        if offer is not None and offer.by_hand:
+            self.context.preparation_requested.emit()
+        elif offer is not None and offer.tab:
             self.context.tab_requested.emit(offer.tab)
         elif offer is not None:
             self.run.resume(offer.run)
+
+    def _on_by_hand(self) -> None:
+        if self.offer.offer is not None:
+            self.context.tab_requested.emit(self.offer.offer.tab)
 
     def _on_write(self) -> None:
         if self.end.run is not None:

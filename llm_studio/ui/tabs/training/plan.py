@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from llm_studio.i18n import _, duration, number, short_number, size, time_limit
+from llm_studio.i18n import _, duration, number, percent, short_number, size, time_limit
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.workflows.training.plan_text import disk_text
@@ -93,5 +93,5 @@ def _parts(forecast: "Forecast | None", fit: "Fit | None") -> list[str]:
 def passes_text(passes: float) -> str:
     """How often the texts are read: a percentage below one pass."""
     if passes < 1:
-        return _("{part} of the texts read").format(part=_("{n} %").format(n=number(100 * passes)))
+        return _("{part} of the texts read").format(part=percent(passes))
     return _("{n} passes").format(n=number(passes, 1 if passes < 10 else 0))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from llm_studio.i18n import _, bits_per_byte, duration, number
+from llm_studio.i18n import _, bits_per_byte, duration, number, percent
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, button, icon_button, label, row
 
@@ -148,7 +148,7 @@ def _verdict(ready: Ready) -> str:
         return sentences(ready.quality.verdict, ready.quality.copies)
     if ready.progress is None:
         return _("Let it write, to see what it has learned.")
-    return _("It is writing a few texts, to see what it has learned… {part}").format(part=_percent(ready.progress))
+    return _("It is writing a few texts, to see what it has learned… {part}").format(part=percent(ready.progress))
 
 
 def _facts(ready: Ready) -> str:
@@ -172,9 +172,5 @@ def _figures(quality: "WritingQuality") -> str:
         (_("copied word for word: {own} ({held_out})"), own.copied, held_out.copied),
         (_("repeated: {own} ({held_out})"), own.repeated, held_out.repeated),
     )
-    texts = [text.format(own=_percent(one, 1), held_out=_percent(other, 1)) for text, one, other in parts]
+    texts = [text.format(own=percent(one, 1), held_out=percent(other, 1)) for text, one, other in parts]
     return _("Of {n} words that it wrote:").format(n=number(own.words)) + " " + " · ".join(texts)
-
-
-def _percent(part: float, digits: int = 0) -> str:
-    return _("{n} %").format(n=number(100 * part, digits))

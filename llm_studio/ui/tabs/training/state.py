@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class Offer:
     """A card above the figures. `tab`: where its button goes; else `run`: the run that it resumes.
 
-    `start`: what a second button says that starts a new run, "" for none.
+    `start`: what a second button says that starts a new run, "" for none. `by_hand`: what a link to `tab` says; the
+    button opens *Prepare and train* then.
     """
 
     title: str
@@ -23,6 +24,7 @@ class Offer:
     tab: str = ""
     run: str = ""
     start: str = ""
+    by_hand: str = ""
     warns: bool = True
 
 
@@ -42,12 +44,15 @@ def blocked(overview: "Overview") -> Offer | None:
         if not overview.sources:
             text = _("A model learns from texts. Add some first; they will then be split into tokens.")
             return Offer(_("This project has no texts yet"), text, _("Add texts"), "data", warns=False)
-        text = _("Texts are split into tokens before a model can learn from them. This takes a few moments.")
-        return Offer(_("The tokens are not prepared yet"), text, _("Prepare the tokens"), "tokenizer", warns=False)
+        text = _("Texts are split into tokens before a model can learn from them. “Prepare and train” does that and"
+                 " all that follows.")  # fmt: skip
+        return Offer(_("The tokens are not prepared yet"), text, _("Prepare and train…"), "tokenizer", warns=False,
+                     by_hand=_("Prepare the tokens by hand"))  # fmt: skip
     if steps.tokens.value == "out of date":
         text = _("The texts, their cleaning or the tokenizer have changed since the tokens were prepared: a model"
                  " would learn from the old ones.")  # fmt: skip
-        return Offer(_("The tokens are out of date"), text, _("Prepare the tokens again"), "tokenizer")
+        return Offer(_("The tokens are out of date"), text, _("Prepare and train…"), "tokenizer",
+                     by_hand=_("Prepare the tokens again by hand"))  # fmt: skip
     return None
 
 

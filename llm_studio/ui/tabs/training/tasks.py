@@ -27,19 +27,22 @@ WRITING = "training/writing"
 
 
 def train(
-    project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None, title: str = ""
-) -> BackgroundJob:
-    """A new run, with the settings of the run `like` where it is given; or with `run` resuming one."""
-    return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, job), title or N_("Training"),
-                         tab="training", changes_project=True, keep_awake=True)  # fmt: skip
+    project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None, title: str = "",
+    continue_from: str | None = None,
+) -> BackgroundJob:  # fmt: skip
+    """A new run, with the settings of the run `like` or the weights of `continue_from`; or with `run` resuming one."""
+    return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, continue_from, job),
+                         title or N_("Training"), tab="training", changes_project=True, keep_awake=True)  # fmt: skip
 
 
-def _train(project: "Project", run: str, changes: Mapping[str, object], like: str | None, job: Job) -> "TrainResult":
+def _train(
+    project: "Project", run: str, changes: Mapping[str, object], like: str | None, continue_from: str | None, job: Job
+) -> "TrainResult":
     from llm_studio.workflows.training import runs
     from llm_studio.workflows.training import train as training
 
     if not run:
-        return training.train(project, job, changes=changes, like=like)
+        return training.train(project, job, changes=changes, like=like, continue_from=continue_from)
     runs.unset_aside(project, run)
     return training.train(project, job, run=run, resume=True, changes=changes)
 

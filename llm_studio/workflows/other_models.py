@@ -1,0 +1,75 @@
+"""The models in other projects of the user, which a run can begin with."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _, bits_per_byte, short_number
+from llm_studio.jobs import Job
+from llm_studio.paths import preferences_file
+from llm_studio.project import Project
+
+
+@dataclass(frozen=True)
+class OtherModel:
+    """The best model of another project. `reference` is what `train` and `make` call it: the folder of its run."""
+
+    reference: str
+    project: str
+    run: str
+    language: str
+    parameters: int
+    bits_per_byte: float | None
+
+    @property
+    def text(self) -> str:
+        """It in a line."""
+        text = _("“{project}”, {run}: {n} parameters").format(
+            project=self.project, run=self.run, n=short_number(self.parameters)
+        )
+        return text if self.bits_per_byte is None else f"{text}, {bits_per_byte(self.bits_per_byte)}"
+
+
+def known_projects() -> list[str]:
+    """The folders of the projects that were opened in the window last, the newest first."""
+    try:
+        found = json.loads(preferences_file().read_text(encoding="utf-8"))
+        return [str(path) for path in found["recent"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def other_models(project: Project, job: Job, paths: Iterable[str] | None = None) -> tuple[OtherModel, ...]:
+    """The best model of each project at `paths`, by default those known, that has a run which is finished or stopped.
+
+    Models for texts in the project's language come first. `project` itself and what can't be read is left out.
+    """
+    found: list[OtherModel] = []
+    for path in known_projects() if paths is None else paths:
+        job.check()
+        try:
+            other = Project.open(Path(path))
+            model = None if other.root == project.root else _best_model(other)
+        except (StudioError, OSError):
+            continue
+        if model is not None:
+            found.append(model)
+    language = project.settings().project.language
+    return tuple(sorted(found, key=lambda model: model.language != language))
+
+
+def _best_model(project: Project) -> OtherModel | None:
+    from llm_studio.runs import checkpoint, registry
+    from llm_studio.runs.record import best_of
+
+    ended = [run for run in registry.listed(project) if run.state in ("finished", "stopped")]
+    run = best_of(run for run in ended if checkpoint.listed(registry.folder(project, run.name)))
+    if run is None:
+        return None
+    settings = project.settings().project
+    return OtherModel(
+        str(registry.folder(project, run.name)), settings.name or project.root.name, run.name, settings.language,
+        run.parameters, run.best_bits_per_byte,
+    )  # fmt: skip

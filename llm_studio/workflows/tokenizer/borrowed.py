@@ -1,0 +1,61 @@
+"""A tokenizer that comes from another model: taking it over, and how well it fits the project's texts."""
+
+from typing import TYPE_CHECKING
+
+from llm_studio import files
+from llm_studio.project import Project
+from llm_studio.workflows.projects import tokenizer_fingerprint
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+
+_SAMPLE = 100_000
+"""Characters of each source that are encoded for an estimate."""
+
+
+def borrow_tokenizer(project: Project, content: str, origin: str) -> None:
+    """Make the tokenizer in the JSON `content`, of the model `origin`, that of the project.
+
+    Tokens made with another one are out of date then. Raises TokenizerError, BusyError, StorageError.
+    """
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer.from_json(content)
+    with project.writing("tokenizer"):
+        if tokenizer_fingerprint(project) == tokenizer.fingerprint:
+            return
+        with files.translate_os_errors(project.tokenizer_file):
+            project.tokenizer_meta.unlink(missing_ok=True)
+        tokenizer.save(project.tokenizer_file)
+        files.write_json(project.tokenizer_meta, {
+            "version": 1, "origin": origin, "asked": tokenizer.vocab_size, "vocab_size": tokenizer.vocab_size,
+            "fingerprint": tokenizer.fingerprint, "inputs": {},
+        })  # fmt: skip
+
+
+def is_borrowed(project: Project) -> bool:
+    """Whether the project's tokenizer comes from another model: a model of its own gets a tokenizer of its own."""
+    meta = files.read_json(project.tokenizer_meta) or {}
+    return bool(meta.get("origin")) and project.tokenizer_file.exists()
+
+
+def is_imported(project: Project) -> bool:
+    """Whether the user has put the project's tokenizer there: it is never replaced."""
+    return project.tokenizer_file.exists() and not project.tokenizer_meta.exists()
+
+
+def bytes_per_token(project: Project, tokenizer: "Tokenizer") -> float:
+    """Mean bytes of a token in the project's texts, from the beginning of each source."""
+    from llm_studio.data.sources import store
+
+    size = tokens = 0.0
+    for source in store.list_sources(project.raw):
+        text = ""
+        for chunk in store.read_chunks(project.raw, source):
+            text += chunk.text[: _SAMPLE - len(text)]
+            if len(text) >= _SAMPLE:
+                break
+        if text:
+            size += source.bytes
+            tokens += source.bytes * len(tokenizer.encode(text)) / len(text.encode())
+    return size / tokens if tokens else 1.0

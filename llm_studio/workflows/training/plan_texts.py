@@ -1,0 +1,68 @@
+"""What a plan must know of the texts, and of the tokenizer or the model that it must keep."""
+
+from dataclasses import dataclass
+
+from llm_studio.config import ModelSettings
+from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.project import Project
+from llm_studio.workflows.overview import Overview
+from llm_studio.workflows.projects import tokenizer_fingerprint
+from llm_studio.workflows.tokenizer.borrowed import bytes_per_token, is_imported
+from llm_studio.workflows.training.continue_from import Origin
+from llm_studio.workflows.training.scaling_law import ScalingLaw, scaling_law
+
+VOCABULARIES = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
+TIMES_PER_TOKEN = 100
+"""A token of the vocabulary should come so often in the texts."""
+
+
+@dataclass(frozen=True)
+class PlanTexts:
+    """The texts to learn from, `size` in bytes.
+
+    `tokenizer`: (vocabulary, bytes per token) of one that must be kept; `model`: the shape of a model that must be;
+    `borrows`: that tokenizer isn't the project's yet.
+    """
+
+    size: int
+    law: ScalingLaw
+    tokenizer: tuple[int, float] | None
+    model: ModelSettings | None = None
+    borrows: bool = False
+
+    def bytes_per_token(self, vocab_size: int) -> float:
+        """Of a tokenizer with this vocabulary."""
+        return self.tokenizer[1] if self.tokenizer else self.law.bytes_per_token(vocab_size)
+
+    def tokens(self, vocab_size: int) -> float:
+        """Of all texts."""
+        return self.size / self.bytes_per_token(vocab_size)
+
+    def vocabularies(self) -> list[int]:
+        """Those worth considering."""
+        if self.tokenizer:
+            return [self.tokenizer[0]]
+        kept = [v for v in VOCABULARIES if v * TIMES_PER_TOKEN <= self.size / self.law.bytes_per_token(v)]
+        return kept or [VOCABULARIES[0]]
+
+
+def plan_texts(here: Overview, origin: Origin | None) -> PlanTexts:
+    """The texts of a project. `origin`: the model that the run begins with. Raises TokenizerError."""
+    size = max(1, int(sum(source.bytes for source in here.sources) * (1 - here.settings.data.validation_share)))
+    tokenizer = _kept_tokenizer(here.project, origin)
+    if tokenizer is None:
+        return PlanTexts(size, scaling_law(), None)
+    known = (tokenizer.vocab_size, bytes_per_token(here.project, tokenizer))
+    if origin is None:
+        return PlanTexts(size, scaling_law(), known)
+    fixed = {"vocab_size": tokenizer.vocab_size, "dropout": 0.0}
+    model = origin.checkpoint.settings().model.model_copy(update=fixed)
+    borrows = tokenizer_fingerprint(here.project) != tokenizer.fingerprint
+    return PlanTexts(size, scaling_law(), known, model, borrows)
+
+
+def _kept_tokenizer(project: Project, origin: Origin | None) -> Tokenizer | None:
+    """That of the model which the run begins with, or one that the user has imported."""
+    if origin:
+        return Tokenizer.from_json(origin.checkpoint.tokenizer_json())
+    return Tokenizer.load(project.tokenizer_file) if is_imported(project) else None
