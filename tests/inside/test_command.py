@@ -1,5 +1,6 @@
 """The command `inspect`: every view's numbers, for people and for scripts."""
 
+import dataclasses
 import io
 import json
 import math
@@ -7,10 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from llm_studio import i18n
 from llm_studio.cli.app import DONE, PROBLEM, WRONG_USAGE, main
+from llm_studio.cli.inside import tables
 from llm_studio.cli.inside.views import VIEWS
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -103,6 +106,14 @@ def test_the_text_is_shown_and_can_come_from_standard_input(
     assert main(["inspect", root, "--text", "-"]) == DONE
     out = capsys.readouterr().out
     assert out.startswith("by the\nsea\n") and "bits/byte" in out and "\x1b" not in out
+
+
+def test_the_more_surprising_a_token_the_stronger_its_tint(inside_project: Project) -> None:
+    found = open_session(inside_project, Job(), "rope").surprise("abcd", Job())
+    bits = np.array([np.nan, 0.5, 3.0, 6.0, 12.0], dtype=np.float32)
+    text = tables.tinted(dataclasses.replace(found, bits=bits))
+    styles = [span.style for span in text.spans if span.end <= 4]
+    assert text.plain.startswith("abcd\n") and len(set(styles)) == len(styles) == 3  # the first has none
 
 
 def test_one_head_and_one_layer_are_filtered(root: str, capsys: pytest.CaptureFixture[str]) -> None:
