@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
-from llm_studio.i18n import _, duration, number
+from llm_studio.i18n import _, duration, number, time_limit
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 StepState = Literal["to do", "ready", "running", "out of date"]
 Fact = tuple[StepState, str]
 """A step's state and one line about it."""
+_ROUND = 120
+"""Seconds from which on whole minutes are exact enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,5 +76,6 @@ def step_of(step: int, max_steps: int) -> str:
 
 
 def time_left(step: int, seconds: float) -> str:
-    """How far a run is that ends at a time."""
-    return _("step {step} · {time} left").format(step=number(step), time=duration(seconds))
+    """How far a run is that ends at a time: first what is read most, since a narrow rail cuts the end."""
+    time = duration(seconds) if seconds < _ROUND else time_limit(round(seconds / 60))
+    return _("{time} left · step {step}").format(step=number(step), time=time)

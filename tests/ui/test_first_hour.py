@@ -26,5 +26,5 @@ def test_a_new_user_ends_with_a_model_that_writes(tmp_path: Path) -> None:
     assert len(list(out.glob("example-en-*.png"))) >= 9
     assert len(list(out.glob("texts-en-*.png"))) >= 25
     samples = [path.read_text(encoding="utf-8") for path in out.glob("samples-*.txt")]
-    assert len(samples) == 3, "of the example, of the texts, of five more minutes"
+    assert len(samples) >= 2, "of the example and of the texts; more minutes may leave the best model as it is"
     assert all("———" in text for text in samples)

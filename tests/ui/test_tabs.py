@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QMenu
 
 import llm_studio.ui.window
-from llm_studio.i18n import LANGUAGES
+from llm_studio.i18n import LANGUAGES, activate, number
 from llm_studio.paths import resource
 from llm_studio.project import Project
-from llm_studio.ui import tabs
+from llm_studio.ui import tabs, theme
+from llm_studio.ui.tab import time_left
 from tests.ui.driver import Driver
 from tests.ui.fake_tab import TAB, FakePage
 
@@ -62,6 +64,17 @@ def test_the_window_knows_no_tab_by_name() -> None:
 def test_every_lesson_that_a_tab_declares_is_there(language: str) -> None:
     for lesson in tabs.lessons():
         assert resource("learn", language, f"{lesson}.md").is_file(), lesson
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_rail_has_room_for_the_time_that_a_run_has_left(language: str, driver: Driver) -> None:
+    activate(language)
+    room = driver.window.shell.rail.item("training").width() - 46  # beside the sign
+    metrics = QFontMetrics(theme.font(12))
+    for seconds in (7, 59, 105, 119, 121, 3_599, 3_661, 86_000):
+        line = time_left(98_765, seconds)
+        assert metrics.horizontalAdvance(line.split(" · ")[0]) <= room, line
+        assert number(98_765) in line.split(" · ")[1]
 
 
 def test_names_are_unique_and_the_steps_come_first() -> None:
