@@ -263,7 +263,7 @@ def _peer(run: Run, peer: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    asked = Run(**json.loads(sys.argv[1]))
+    wanted = Run(**json.loads(sys.argv[1]))
     with contextlib.redirect_stdout(io.StringIO()):
-        result = _peer(asked, Path(sys.argv[2])) if asked.cell == PEER else _ours(asked)
+        result = _peer(wanted, Path(sys.argv[2])) if wanted.cell == PEER else _ours(wanted)
     print(json.dumps(result))
