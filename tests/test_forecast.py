@@ -123,6 +123,22 @@ def test_the_commands_report_scripts_the_figures(project: Project, capsys: pytes
     assert found["baselines"]["bigram"] < found["baselines"]["unigram"] < found["baselines"]["chance"]
 
 
+def test_what_the_timeline_takes_on_the_disk_is_told_beforehand(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As int8 where the room is too small for float16; and then the run takes that."""
+    changes = ["--set", "model.d_model=128", "--set", "training.snapshot_megabytes=4"]
+    quick = ["forecast", str(project.root), "--quick", *changes]
+    assert main([*quick, "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert (summary["snapshot_precision"], summary["snapshot_count"]) == ("int8", 16) and main(quick) == 0
+    assert "the weights at 16 moments, as int8" in capsys.readouterr().out
+    assert main(["train", str(project.root), *changes]) == 0
+    kept = list((project.checkpoints / "run-1" / "snapshots").glob("*.safetensors"))
+    assert len(kept) == pytest.approx(16, abs=1)
+    assert sum(path.stat().st_size for path in kept) == pytest.approx(summary["snapshots"], rel=0.1)
+
+
 def test_what_was_measured_is_the_forecast_of_every_run_with_the_same_steps_and_of_no_other(project: Project) -> None:
     settings = project.settings().replaced({"training.gradient_accumulation_steps": 2, "model.dropout": 0.123})
     assert not forecast.forecast(project, settings).measured

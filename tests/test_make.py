@@ -109,6 +109,8 @@ def test_the_command_makes_a_model_of_a_file(tmp_path: Path, capsys: pytest.Capt
     assert main(["make", folder, "--minutes", "0.05", "--plan", "--json"]) == 0
     plan = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
     assert plan["parameters"] > 0
+    assert plan["snapshot_count"] >= 12 and 0 < plan["snapshots"] < plan["disk"]
+    assert plan["snapshot_precision"] == "float16"
     assert not (tmp_path / "model" / "checkpoints" / "run-2").exists(), "a plan alone starts nothing"
 
 

@@ -34,24 +34,22 @@ least 60: the clock ends it, and a machine may become two and a half times as sl
 # --- When there is one ----------------------------------------------------------------------------------------
 
 
-def is_due(step: int, last: int, every: int = 1) -> bool:
-    """Whether there is a moment after `step` steps of a run that ends after `last`: at 0, at `last`, and in between at
-    steps that grow by a factor, as far as they are whole numbers.
+def is_due(step: int, last: int, every: float = 1.0) -> bool:
+    """Whether there is a moment after `step` steps of a run that ends after `last`: at 0, 1 and `last`, and in between
+    at steps that grow by a factor, as far as they are whole numbers.
 
-    With `every`, one of so many of these moments.
+    With `every`, some of these moments: those that are about so many times as rare on a logarithmic scale.
     """
-    if step in (0, last):
-        return True
-    return _cell(step, last, every) > _cell(step - 1, last, every) if step > 1 else every == 1
+    return step in (0, 1, last) or _cell(step, last, every) > _cell(step - 1, last, every)
 
 
-def count(last: int, every: int = 1) -> int:
+def count(last: int, every: float = 1.0) -> int:
     """About how many there are in a run of so many steps."""
     return 1 + round(_intervals(_density(last) / every, last))
 
 
-def _cell(step: int, last: int, every: int) -> int:
-    return math.floor(_density(last) / every * math.log(step))
+def _cell(step: int, last: int, every: float) -> int:
+    return math.floor(math.floor(_density(last) * math.log(step)) / every)
 
 
 def _intervals(density: float, last: int) -> float:

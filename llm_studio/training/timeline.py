@@ -28,7 +28,7 @@ FRACTION = 0.009
 """Of a run's time that its texts may take, ..."""
 ALWAYS = 1.5
 """... or so many seconds for the shortest texts, where that is more: 1 % of a run of one minute is too little."""
-SHORTEST, LONGEST = 16, 48
+SHORTEST, LONGEST = 12, 48
 """Tokens of a text."""
 _AT_FIRST = 24
 """Tokens of a text before the pace is known."""
@@ -38,6 +38,8 @@ PROMPTS = 8
 """Of the prompts of a run, so many of the first."""
 TOP = 10
 """Candidates for the first token that are stored with their probabilities."""
+_RARER = 1.1
+"""Times as rare, in each attempt to find out how many moments can have texts."""
 _FIRST, _GROWTH = 3, 4
 """The pace is measured after so many steps, and whenever there are so many times as many."""
 
@@ -61,10 +63,10 @@ class Pace:
 
 @dataclass(frozen=True)
 class TextPlan:
-    """How many `tokens` a text has, and that one in `every` so many moments has texts."""
+    """How many `tokens` a text has, and that one in about `every` so many moments has texts."""
 
     tokens: int
-    every: int
+    every: float
 
 
 def plan_texts(last: int, pace: Pace | None, passes_of: Callable[[int], int]) -> TextPlan:
@@ -73,15 +75,15 @@ def plan_texts(last: int, pace: Pace | None, passes_of: Callable[[int], int]) ->
     `passes_of`: those of a moment whose texts have so many tokens.
     """
     if pace is None:
-        return TextPlan(_AT_FIRST, 1)
+        return TextPlan(_AT_FIRST, 1.0)
     possible = FRACTION * last * pace.step_seconds / pace.pass_seconds  # passes
     for tokens in range(LONGEST, SHORTEST - 1, -1):
         if moments.count(last) * passes_of(tokens) <= possible:
-            return TextPlan(tokens, 1)
+            return TextPlan(tokens, 1.0)
     possible = max(possible, ALWAYS / pace.pass_seconds)
-    every = 1
-    while moments.count(last, every) * passes_of(SHORTEST) > possible and moments.count(last, every + 1) >= LEAST:
-        every += 1
+    every = 1.0
+    while moments.count(last, every) * passes_of(SHORTEST) > possible and moments.count(last, _RARER * every) >= LEAST:
+        every *= _RARER
     return TextPlan(SHORTEST, every)
 
 

@@ -20,7 +20,7 @@ def made(step: int) -> Moment:
     return Moment(step, 100 * step, (text, text))
 
 
-def steps_of(last: int, every: int = 1) -> list[int]:
+def steps_of(last: int, every: float = 1.0) -> list[int]:
     return [step for step in range(last + 1) if moments.is_due(step, last, every)]
 
 
@@ -42,8 +42,8 @@ def test_they_are_evenly_spaced_on_a_logarithmic_scale(last: int) -> None:
     assert not later or max(later) < 1.35
 
 
-@given(st.integers(70, 100_000), st.integers(2, 9))
-def test_some_of_them_are_fewer_and_among_them(last: int, every: int) -> None:
+@given(st.integers(70, 100_000), st.floats(1.3, 9.0))
+def test_some_of_them_are_fewer_and_among_them(last: int, every: float) -> None:
     some = steps_of(last, every)
     assert set(some) <= set(steps_of(last)) and some[0] == 0 and some[-1] == last
     assert abs(len(some) - moments.count(last, every)) <= 4 and len(some) < 70

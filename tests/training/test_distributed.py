@@ -1,6 +1,7 @@
 """Several processes under PyTorch's launcher learn what one learns, stop together, and go on when one is killed."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import torch.distributed as dist
 from llm_studio.errors import Cancelled, TrainingError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.runs import checkpoint, registry
+from llm_studio.runs import checkpoint, moments, registry, snapshots
 from llm_studio.training.distributed import ALONE, ProcessGroup, joined
 from llm_studio.workflows.training.train import train
 from tests.tiny import project_with_tokens
@@ -71,6 +72,11 @@ def test_the_curve_is_the_same_whatever_the_number_of_processes(project: Project
     summary = launched(project, 2, "--name", "two")
     assert summary.count("is finished: 24 steps") == 1  # one process speaks
     launched(project, 4, "--name", "four", "--set", "training.sharded=true")
+    for run in ("two", "four"):  # one process writes
+        lines = (registry.folder(project, run) / moments.FILE).read_text(encoding="utf-8").splitlines()
+        steps = [json.loads(line)["step"] for line in lines]
+        assert steps == sorted(set(steps)) and {0, 24} <= set(steps)
+        assert len(snapshots.listed(registry.folder(project, run))) == 25
     whole = curve(project, "one")
     assert whole[23] < whole[0] - 0.5
     assert same(whole, curve(project, "two")) and same(whole, curve(project, "four"))

@@ -72,6 +72,7 @@ def test_the_primary_buttons_alone_lead_from_texts_to_a_trained_model(started: D
     choose_time(started, dialog, MINUTES)
     figures = {key: dialog.figures.value(key) for key in ("parameters", "vocabulary", "steps", "memory", "end")}
     assert all(any(sign.isdigit() for sign in text) for text in figures.values()), figures
+    assert "(timeline:" in dialog.figures.value("disk")
     begun: list[tuple[str, str, str]] = []
     seen: list[str] = []
     shell = started.window.shell
@@ -229,6 +230,7 @@ def test_a_run_with_a_time_is_announced_by_it(opened: Driver, project: Project) 
     opened.settle()
     opened.qtbot.waitUntil(lambda: page.plan.text.startswith("30\u00a0min (about "), timeout=LONG)
     assert primary(opened) == "Start training"
+    assert "(timeline:" in page.plan.text
     assert "30\u00a0min" in page.subtitle.text()
 
 
