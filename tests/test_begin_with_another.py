@@ -18,6 +18,7 @@ from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
 from llm_studio.workflows.make import adopt_plan, make
 from llm_studio.workflows.other_models import other_models
+from llm_studio.workflows.overview import overview
 from llm_studio.workflows.tokenizer import lab
 from llm_studio.workflows.training.plan_text import plan_text
 from llm_studio.workflows.training.planner import plan_run
@@ -89,6 +90,8 @@ def test_the_command_resumes_what_began_with_that_model_and_nothing_else(
 def test_a_model_of_its_own_later_has_a_tokenizer_of_its_own(trained: Path, diary: Project) -> None:
     adopt_plan(diary, plan_run(diary, MINUTES, Job(), continue_from=str(trained)))
     assert projects.steps(diary).tokenizer is State.READY
+    projects.change_settings(diary, {"model.vocab_size": 900})
+    assert overview(diary).cost.vocab_size == Tokenizer.load(diary.tokenizer_file).vocab_size
     plan = plan_run(diary, MINUTES, Job())
     assert plan.retrain_tokenizer
     assert adopt_plan(diary, plan) == ("tokenizer", "tokens", "train")
@@ -106,7 +109,7 @@ def test_a_tokenizer_that_the_user_has_imported_is_kept_by_a_plan(trained: Path,
     lab.import_tokenizer(diary, trained / "tokenizer.json")
     plan = plan_run(diary, MINUTES, Job())
     assert plan.vocab_size == Tokenizer.load(trained / "tokenizer.json").vocab_size
-    assert not plan.retrain_tokenizer
+    assert plan.keeps_tokenizer and not plan.retrain_tokenizer
     assert plan.passes == pytest.approx(plan.tokens * 3 / plan.text_bytes, rel=0.5), "of about three bytes a token"
 
 

@@ -139,15 +139,17 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
 
 
 def _real_vocab_size(project: Project, requested: int) -> int:
-    """How many tokens the tokenizer has that was imported, or trained for `requested` of them; else `requested`."""
+    """How many tokens the tokenizer has that was imported, taken over from another model, or trained for `requested` of
+    them; else `requested`."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
-    if project.tokenizer_file.exists() and not project.tokenizer_meta.exists():  # imported, and as such up to date
+    recorded = files.read_json(project.tokenizer_meta) or {}
+    foreign = not project.tokenizer_meta.exists() or "origin" in recorded  # and as such up to date
+    if project.tokenizer_file.exists() and foreign:
         try:
             return Tokenizer.load(project.tokenizer_file).vocab_size
         except TokenizerError:
             return requested
-    recorded = files.read_json(project.tokenizer_meta) or {}
     size = recorded.get("vocab_size")
     if recorded.get("asked") != requested or not isinstance(size, int):
         return requested

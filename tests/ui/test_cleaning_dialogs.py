@@ -125,12 +125,15 @@ def test_a_weight_changes_the_share_in_training(mixed: Driver) -> None:
     mixed.click("Statistics…")
     dialog = mixed.dialog(StatisticsDialog)
     assert dialog.which.currentText() == dialog.lengths.text() == "counting…"
+    assert dialog.counting.isVisible() and dialog.counting.text() == "Counting the words…"
+    assert not dialog.words.isVisible(), "no empty box meanwhile"
     mixed.settle()
     assert dialog.which.currentText() == "all sources"
     rows = dialog.mixture.rows
     assert {rows.data(rows.index(row, 0)): rows.data(rows.index(row, 3)) for row in range(2)} == {
         "pages": "100.0\u00a0%", "Built-in stories (English)": "0.0\u00a0%",
     }  # fmt: skip
+    assert dialog.words.isVisible() and not dialog.counting.isVisible()
     assert dialog.words.rows.rowCount() > 30
     dialog.which.setCurrentIndex(dialog.which.findData("pages"))
     assert dialog.words.rows.data(dialog.words.rows.index(0, 1)) != ""

@@ -144,12 +144,14 @@ def test_a_chat_is_saved_as_a_text(driver: Driver, trained: Project, tmp_path: P
     page = ready(driver, trained)
     write(driver, page, "Once")
     write(driver, page, "There was")
-    driver.click("Save this chat as a text…", page)
+    driver.click("Save this chat as a text or a PDF…", page)
     dialog = driver.dialog(QFileDialog)
     assert dialog.selectedFiles()[0].endswith(".txt")
     dialog.fileSelected.emit(str(tmp_path / "out.txt"))
+    dialog.fileSelected.emit(str(tmp_path / "out.pdf"))
     dialog.reject()
     driver.settle()
+    assert (tmp_path / "out.pdf").read_bytes().startswith(b"%PDF-")
     assert (tmp_path / "out.txt").read_text(encoding="utf-8") == page.talk.chat.text.strip() + "\n"
     assert "\n\nThere was" in page.talk.chat.text
 

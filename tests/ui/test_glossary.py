@@ -3,6 +3,7 @@
 import html
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QWidget
 
 from llm_studio import i18n
@@ -48,3 +49,16 @@ def test_no_explanation_is_written_in_vain(opened: Driver, language: str) -> Non
     opened.settle()
     tips = [html.unescape(widget.toolTip()) for widget in opened.window.findChildren(QWidget)]
     assert [term for term in TERMS if not any(explanation(term) in tip for tip in tips)] == []
+
+
+def test_the_heads_of_the_table_of_runs_are_explained(opened: Driver) -> None:
+    heads = opened.page("training").view.runs.table.rows
+    shown = {
+        heads.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole): html.unescape(
+            heads.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole) or ""
+        )
+        for column in range(heads.columnCount())
+    }
+    for head, term in (("Parameters", "parameters"), ("Val. loss", "validation_loss"), ("Bits/byte", "bits_per_byte"),
+                       ("Steps", "max_steps"), ("Disk", "checkpoint_interval")):  # fmt: skip
+        assert explanation(term) in shown[head]

@@ -194,14 +194,16 @@ class HandChanges(QWidget):
     def show_plan(self, plan: "RunPlan | None") -> None:
         """Show the settings of a plan; what is typed stays while it isn't known."""
         self.reset.setEnabled(bool(self.changes))
-        fixed = plan is not None and plan.origin is not None
         for name, box in self.boxes.items():
-            box.setEnabled((plan is not None or name in self.changes) and not (fixed and name.startswith("model.")))
+            box.setEnabled(plan is not None or name in self.changes)
             if plan is not None:
                 section, _dot, key = name.partition(".")
                 box.blockSignals(True)
                 box.setValue(getattr(getattr(plan.settings, section), key))
                 box.blockSignals(False)
+                shape = plan.origin is not None and section == "model"
+                vocabulary = plan.keeps_tokenizer and key == "vocab_size"
+                box.setEnabled(not (shape or vocabulary))
 
     def forget(self) -> None:
         """Drop all changes, silently."""

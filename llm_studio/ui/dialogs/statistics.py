@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QDialog, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from llm_studio.events import Progress
@@ -86,7 +86,11 @@ class StatisticsDialog(QDialog):
         card = Card(self, _("Most frequent words"))
         self.words = Table(card, _("Most frequent words"), (_("Word"), _("Occurrences")), right=(1,))
         self.words.verticalHeader().setDefaultSectionSize(24)
-        card.content.addWidget(self.words)
+        self.words.hide()
+        self.counting = label(_("Counting the words…"), card, "muted", wrap=True)
+        self.counting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        card.content.addWidget(self.counting, 1)
+        card.content.addWidget(self.words, 1)
         return card
 
     def take(self, event: object) -> None:
@@ -100,6 +104,8 @@ class StatisticsDialog(QDialog):
         self._found = found
         self.bar.hide()
         self.state.hide()
+        self.counting.hide()
+        self.words.show()
         self.which.blockSignals(True)
         self.which.clear()
         self.which.setEnabled(True)
@@ -114,6 +120,7 @@ class StatisticsDialog(QDialog):
         self.bar.hide()
         self.which.setItemText(0, "–")
         self.lengths.setText("")
+        self.counting.setText("–")
         self.state.setText(text)
 
     def show_shares(self, shares: "Sequence[Share]") -> None:

@@ -1,6 +1,6 @@
 """A plain table of texts, with a model that holds rows and a view in the style of the program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class Rows(QAbstractTableModel):
         self._columns = list(columns)
         self._right = set(right)
         self._rows: Sequence[Sequence[Cell | str]] = []
+        self.tips: Mapping[int, str] = {}
+        """What is shown on hover over the head of a column."""
 
     def show_rows(self, rows: Sequence[Sequence[Cell | str]]) -> None:
         """Show other rows. A sequence that makes its rows when asked for them may be very long."""
@@ -48,11 +50,13 @@ class Rows(QAbstractTableModel):
         return 0 if parent.isValid() else len(self._columns)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802  Qt's
-        """The name of a column."""
+        """The name of a column, and what it means."""
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return self._columns[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self.tips.get(section)
         return self._alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
 
     def _alignment(self, column: int) -> Qt.AlignmentFlag:

@@ -184,9 +184,11 @@ def write(project: Project, chat: Chat) -> Chat:
     return chat
 
 
-def save_text(chat: Chat, path: Path) -> Path:
-    """Save what a chat says as a plain text. Raises StorageError."""
-    files.write_text(path, chat.text.strip() + "\n")
+def save_as(chat: Chat, path: Path, pages: bytes | None = None) -> Path:
+    """Save what a chat says in a file, as a plain text or as `pages` that hold it. Raises StorageError."""
+    content = (chat.text.strip() + "\n").encode() if pages is None else pages
+    with files.atomic_write(path) as partial:
+        partial.write_bytes(content)
     return path
 
 

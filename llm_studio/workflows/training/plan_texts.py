@@ -1,15 +1,18 @@
 """What a plan must know of the texts, and of the tokenizer or the model that it must keep."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llm_studio.config import ModelSettings
-from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.project import Project
 from llm_studio.workflows.overview import Overview
 from llm_studio.workflows.projects import tokenizer_fingerprint
 from llm_studio.workflows.tokenizer.borrowed import bytes_per_token, is_imported
 from llm_studio.workflows.training.continue_from import Origin
 from llm_studio.workflows.training.scaling_law import ScalingLaw, scaling_law
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 VOCABULARIES = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
 TIMES_PER_TOKEN = 100
@@ -61,8 +64,10 @@ def plan_texts(here: Overview, origin: Origin | None) -> PlanTexts:
     return PlanTexts(size, scaling_law(), known, model, borrows)
 
 
-def _kept_tokenizer(project: Project, origin: Origin | None) -> Tokenizer | None:
+def _kept_tokenizer(project: Project, origin: Origin | None) -> "Tokenizer | None":
     """That of the model which the run begins with, or one that the user has imported."""
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+
     if origin:
         return Tokenizer.from_json(origin.checkpoint.tokenizer_json())
     return Tokenizer.load(project.tokenizer_file) if is_imported(project) else None

@@ -94,6 +94,8 @@ class RunPlan:
     """Bytes of memory that a run may take."""
     origin: Origin | None = None
     """The model that it begins with."""
+    keeps_tokenizer: bool = False
+    """The tokenizer is that of this model, or one that the user has imported: its vocabulary is fixed."""
 
     @property
     def context(self) -> int:
@@ -328,6 +330,7 @@ def _plan(
         more_texts=texts.law.worth(read, texts.size) < _WORTHWHILE * read,
         free=machine.free,
         origin=origin,
+        keeps_tokenizer=texts.tokenizer is not None,
     )
 
 

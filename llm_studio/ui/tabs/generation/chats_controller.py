@@ -70,9 +70,9 @@ class ChatsController(Controller):
         if project is not None:
             self.context.request(Write(KEEP, lambda job: chats.write(project, chat)))
 
-    def save_text(self, chat: "Chat", path: Path) -> None:
-        """Save what a chat says as a plain text."""
-        self.context.request(Write(SAVE, lambda job: chats.save_text(chat, path)))
+    def save(self, chat: "Chat", path: Path, pdf: bytes | None = None) -> None:
+        """Save what a chat says as a plain text, or these pages of it."""
+        self.context.request(Write(SAVE, lambda job: chats.save_as(chat, path, pdf)))
 
     def _on_saved(self, path: Path) -> None:
         self.context.toast_requested.emit(Toast(_("Saved as {name}.").format(name=path.name)))

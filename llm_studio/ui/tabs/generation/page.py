@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtCore import QTimer, Slot
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from llm_studio.i18n import _, number
 from llm_studio.ui.page import Page
@@ -15,6 +15,7 @@ from llm_studio.ui.tabs.generation.chats_controller import ChatsController
 from llm_studio.ui.tabs.generation.model_controller import ModelController
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
+from llm_studio.ui.tabs.generation.saving import PDF, SaveChatDialog, pdf_of
 from llm_studio.ui.tabs.generation.writing_controller import WritingController
 from llm_studio.ui.tasks import SETTINGS
 from llm_studio.ui.theme import GAP
@@ -153,19 +154,15 @@ class GenerationPage(Page):
 
     @Slot()
     def _ask_file(self) -> None:
-        """Ask where the chat is to be saved as a text."""
-        name = "".join(c for c in self.talk.chat.title[:40] if c.isalnum() or c in " -_").strip() or self.talk.chat.id
-        dialog = QFileDialog(self, _("Save the chat"), str(Path.home() / f"{name}.txt"), _("Texts (*.txt)"))
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix("txt")
-        dialog.selectFile(f"{name}.txt")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self._save_text)
+        """Ask where the chat is to be saved, as a text or a PDF."""
+        dialog = SaveChatDialog(self, self.talk.chat)
+        dialog.chosen.connect(self._save)
         dialog.open()
 
     @Slot(str)
-    def _save_text(self, path: str) -> None:
-        self.chats.save_text(self.talk.chat, Path(path))
+    def _save(self, path: str) -> None:
+        chat = self.talk.chat
+        self.chats.save(chat, Path(path), pdf_of(chat) if path.lower().endswith(PDF) else None)
 
     # --- The model --------------------------------------------------------------------------------------------
 

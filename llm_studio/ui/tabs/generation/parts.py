@@ -110,7 +110,7 @@ class ChatMenu(QWidget):
     open_requested = Signal(str)
     delete_requested = Signal()
     save_requested = Signal()
-    """The chat shown is to be saved as a text."""
+    """The chat shown is to be saved in a file."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -124,7 +124,7 @@ class ChatMenu(QWidget):
         self.menu = QMenu(self.pill)
         self.menu.aboutToShow.connect(self._fill)
         self.pill.setMenu(self.menu)
-        self._save = icon_button("floppy-disk", _("Save this chat as a text…"), self, self.save_requested.emit)
+        self._save = icon_button("floppy-disk", _("Save this chat as a text or a PDF…"), self, self.save_requested.emit)
         self._delete = icon_button("trash", _("Delete this chat"), self, self.delete_requested.emit)
         self._new = button(_("New chat"), self, self.new_requested.emit, "small")
         self.setLayout(row(self.pill, None, self._save, self._delete, self._new))

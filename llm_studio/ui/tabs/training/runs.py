@@ -7,6 +7,7 @@ from PySide6.QtGui import QDesktopServices, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QInputDialog, QMenu, QMessageBox, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, duration, energy, number, short_number, size
+from llm_studio.ui.glossary import tip
 from llm_studio.ui.widgets.basics import as_plain_text, button, label, line, row
 from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.training.runs import ACTIVE
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 COLORS = ("run_1", "run_2", "run_3", "run_4")
 _ROW, _MOST_ROWS = 30, 6
+_TERMS = {2: ("parameters",), 3: ("validation_loss",), 4: ("bits_per_byte",), 5: ("max_steps",),
+          7: ("checkpoint_interval", "snapshot_megabytes")}  # fmt: skip
+"""The terms of the glossary that explain a column."""
 _LAST = 8
 """The last column."""
 _STEPS_MOST = 100_000_000
@@ -57,6 +61,7 @@ class RunsPanel(QWidget):
         columns = ("", _("Run"), _("Parameters"), _("Val. loss"), _("Bits/byte"), _("Steps"), _("Duration"),
                    _("Disk"), "")  # fmt: skip
         self.table = _RunTable(self, _("Runs of this project"), columns, stretch=1)
+        self.table.rows.tips = {column: tip(*terms) for column, terms in _TERMS.items()}
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.overlay_pressed.connect(self._toggle)
         self.table.clicked.connect(self._on_click)
@@ -64,8 +69,8 @@ class RunsPanel(QWidget):
         self.table.selectionModel().selectionChanged.connect(self._show_buttons)
         self._resume = button(_("Resume"), self, self._on_resume, "small")
         self._show = button(_("Show"), self, self._on_show, "small", _("Show the curves and samples of this run"))
-        tip = _("The settings in which the selected runs differ; all runs if only one is selected")
-        self._compare = button(_("Compare"), self, self._on_compare, "small", tip)
+        about = _("The settings in which the selected runs differ; all runs if only one is selected")
+        self._compare = button(_("Compare"), self, self._on_compare, "small", about)
         self._more = button(_("More"), self, None, "small")
         menu = QMenu(self._more)
         self.rename_action = menu.addAction(_("Rename…"))
@@ -134,12 +139,12 @@ class RunsPanel(QWidget):
         steps = number(run.step) if run.step == run.max_steps else done + last
         best = "–" if run.best_loss is None else number(run.best_loss, 2)
         bits = "–" if run.best_bits_per_byte is None else number(run.best_bits_per_byte, 3)
-        tip = _("The best validation loss in bits per byte of text: it compares across vocabularies")
+        about = _("The best validation loss in bits per byte of text: it compares across vocabularies")
         drawn = Cell("●" if main or color else "○", "accent" if main else color or "muted",
                      _("This run is shown") if main else _("Overlay it"))  # fmt: skip
         time = "…" if live else duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
         word = Cell("–", "muted") if main else Cell(_("overlaid"), color) if color else Cell(_("overlay"), "muted")
-        return [drawn, Cell(name, bold=main), short_number(run.parameters), best, Cell(bits, tip=tip), steps,
+        return [drawn, Cell(name, bold=main), short_number(run.parameters), best, Cell(bits, tip=about), steps,
                 time, size(run.bytes), word]  # fmt: skip
 
     def selected(self) -> "list[Run]":
