@@ -102,14 +102,17 @@ def unusable(name: str, manifest: Mapping[str, Any] | None, error: StudioError, 
 
 
 def parts_in(manifest: Mapping[str, Any]) -> list[SourcePart]:
-    """The parts that a manifest lists."""
+    """The parts that a manifest lists; none where the list is damaged."""
     listed: list[dict[str, Any]] = manifest.get("parts") or []
-    return [
-        SourcePart(
-            part["documents"], part["characters"], part["bytes"], part["sha256"], part["file"], tuple(part["end"])
-        )
-        for part in listed
-    ]
+    try:
+        return [
+            SourcePart(
+                part["documents"], part["characters"], part["bytes"], part["sha256"], part["file"], tuple(part["end"])
+            )
+            for part in listed
+        ]  # fmt: skip
+    except (KeyError, TypeError):
+        return []
 
 
 def part_files(path: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, int]]:

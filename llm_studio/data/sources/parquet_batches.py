@@ -24,7 +24,7 @@ _TEXT = "BYTE_ARRAY"
 """The physical type of texts."""
 
 Opener = Callable[[list[str], Any], "pq.ParquetFile"]
-"""Opens a file: the columns given, by path, stay encoded by their dictionaries; then its metadata, where it is known."""
+"""Opens a file: the columns given, by path, stay encoded by their dictionaries. Its metadata, where it is known."""
 
 
 def opener_of(stream: BinaryIO) -> Opener:

@@ -284,8 +284,12 @@ def _rows(folder: Path, source: Source, document: int = 0) -> Iterator[Chunk]:
 
 
 def _declared(source: Source) -> int:
-    """Bytes that the rows of a source may take in memory: its texts can be very repetitive, and compress as well."""
-    return 2 * source.bytes + 64 * source.documents
+    return expanded_bytes(source.bytes, source.documents)
+
+
+def expanded_bytes(size: int, documents: int) -> int:
+    """Bytes that so many bytes of text may take in memory: they can be very repetitive, and compress as well."""
+    return 2 * size + 64 * documents
 
 
 # --- Names ------------------------------------------------------------------------------------------------------
@@ -304,6 +308,11 @@ def unused_name(folder: Path, suggestion: str) -> str:
     used = {path.stem.lower() for path in folder.glob("*.parquet")} if folder.is_dir() else set[str]()
     names = (valid if n == 1 else f"{valid}-{n}" for n in count(1))
     return next(name for name in names if name.lower() not in used)
+
+
+def is_sharded(folder: Path, name: str) -> bool:
+    """Whether the source `name` is a folder of files."""
+    return parquet_path(folder, name).is_dir()
 
 
 def _find(folder: Path, name: str) -> Path:

@@ -25,7 +25,7 @@ def measure(project: Project, job: Job) -> "Statistics":
     """
     from llm_studio.data.corpus.statistics import measure as measure_plan
 
-    corpus = open_corpus(project)
+    corpus = open_corpus(project, job=job)
     known = _recalled(project, corpus.readable_fingerprint())
     if known is not None:
         return known
