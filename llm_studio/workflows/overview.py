@@ -64,6 +64,11 @@ class Overview:
         return sum(source.characters for source in self.sources)
 
     @property
+    def all_sources(self) -> "tuple[Source, ...]":
+        """The sources that can be read and the others, sorted by name."""
+        return tuple(sorted((*self.sources, *self.unusable), key=lambda source: source.name))
+
+    @property
     def best_run(self) -> "Run | None":
         """The run with the best model."""
         from llm_studio.runs.record import best_of

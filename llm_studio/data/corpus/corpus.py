@@ -92,6 +92,7 @@ class Corpus:
         nothing can be used for validation.
         """
         if not self.sources:
+            self.require_all()
             raise DataError(_("This project has no texts yet."), _("Add some first."))
         repeated = self.repeated_lines(job)
         with DocumentFilter(self.settings) as document_filter:
