@@ -14,7 +14,7 @@ from llm_studio import device
 from llm_studio.config import ModelSettings, Settings
 from llm_studio.config.presets import load_preset
 from llm_studio.device import Compute
-from llm_studio.errors import DataError
+from llm_studio.errors import DataError, SourceError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.model import cost
@@ -158,13 +158,16 @@ class _Candidate:
 
 
 def plan_run(project: Project, minutes: float, job: Job, *, keep_tokenizer: bool = False) -> RunPlan:
-    """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError, Cancelled.
+    """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError,
+    SourceError where some of the texts can't be read, Cancelled.
 
     `keep_tokenizer`: the project's tokenizer is not trained again, whatever its size.
     """
     here = overview(project)
     if here.steps.data is State.TO_DO:
         raise DataError(_("There are no texts to learn from yet."), _("Add some first."), "data")
+    for source in here.unusable:  # no tokens could be prepared
+        raise SourceError(source.problem, source.to_do, "data")
     texts, machine = _texts_of(here, keep_tokenizer), _machine(here.settings)
     candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.bits)
     if not candidates:
