@@ -4,7 +4,8 @@ StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
 ├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
 ├── SourceError        texts that can't be read
-│   └── DamagedFileError        ... since the file is damaged
+│   ├── DamagedFileError        ... since the file is damaged
+│   └── NewerSourceError        ... since a newer program made them
 ├── TokenizerError     a tokenizer that can't be trained, read or used
 ├── DataError          tokens that can't be made or used
 ├── TrainingError      a training run that can't start or go on
@@ -124,6 +125,10 @@ class DamagedFileError(SourceError):
     def skipped(self) -> str:
         """The problem in one sentence where other files are read without this one."""
         return _("“{name}” is damaged and will be skipped.").format(name=self.name)
+
+
+class NewerSourceError(SourceError):
+    """Texts that a newer program made."""
 
 
 class TokenizerError(StudioError):

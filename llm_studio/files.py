@@ -124,6 +124,8 @@ def atomic_write(path: Path) -> Generator[Path]:
     beside = path.with_name(path.name + _BEING_WRITTEN)
     with translate_os_errors(path):
         require_inside(path)
+        if not path.is_symlink() and (path.is_char_device() or path.is_block_device()):  # /dev/null would become a file
+            raise SpecialFileError(_("it is a device, not a file"), path)
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.unlink(missing_ok=True)  # it could be a link
         try:

@@ -155,6 +155,14 @@ def test_a_special_file_is_refused_at_once(
     assert files.read_json(path) is None
 
 
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="needs devices in folders")
+def test_a_device_is_not_replaced_by_a_file() -> None:
+    with pytest.raises(StorageError, match="it is a device, not a file"):
+        files.write_text(Path("/dev/null"), "text")
+    assert Path("/dev/null").is_char_device()
+    assert not Path("/dev/null.partial").exists()
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes in folders")
 def test_a_pipe_that_takes_a_files_place_is_refused_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -27,6 +27,7 @@ from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, DiskFullError, NewerCheckpointError
 from llm_studio.events import CheckpointSaved
 from llm_studio.i18n import _
+from llm_studio.runs import sizes
 
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
@@ -202,7 +203,7 @@ def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None
 
 def _is_intact(path: Path, sha256: str) -> bool:
     try:
-        return files.sha256_of(path) == sha256
+        return sizes.can_be_whole(path) and files.sha256_of(path) == sha256
     except OSError:  # absent, or a bad sector
         return False
 

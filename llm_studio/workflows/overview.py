@@ -12,10 +12,10 @@ from llm_studio.gpu import pack
 from llm_studio.gpu.why import why_no_gpu
 from llm_studio.i18n import _, ngettext, size
 from llm_studio.project import Project, State
-from llm_studio.workflows.projects import Cost, Steps, model_cost, steps
+from llm_studio.workflows.projects import Cost, Steps, model_cost, steps, texts_state
 
 if TYPE_CHECKING:
-    from llm_studio.data.sources.manifest import Source
+    from llm_studio.data.sources.manifest import Source, UnusableSource
     from llm_studio.runs.record import Run
 
 
@@ -42,6 +42,7 @@ class Overview:
     """Where a project stands.
 
     `settings_problem`: config.yaml can't be used; the settings are the defaults then, and nothing can be started.
+    `unusable`: the sources whose texts can't be read, mostly since they are damaged; `sources` are the others.
     """
 
     project: Project
@@ -53,6 +54,7 @@ class Overview:
     tokens: TokenFacts | None
     cost: Cost
     runs: "tuple[Run, ...]"
+    unusable: "tuple[UnusableSource, ...]" = ()
     interrupted_at: int = 0
     """The step that the interrupted run had reached, by its log: later than its last checkpoint. 0: not known."""
 
@@ -60,6 +62,11 @@ class Overview:
     def characters(self) -> int:
         """Length of all sources, before cleaning."""
         return sum(source.characters for source in self.sources)
+
+    @property
+    def all_sources(self) -> "tuple[Source, ...]":
+        """The sources that can be read and the others, sorted by name."""
+        return tuple(sorted((*self.sources, *self.unusable), key=lambda source: source.name))
 
     @property
     def best_run(self) -> "Run | None":
@@ -92,6 +99,7 @@ def overview(project: Project) -> Overview:
 
     Project.open(project.root)
     problem = None
+    found = store.scan_sources(project.raw)
     listed = runs.listed(project)
     interrupted = _interrupted(listed)
     try:
@@ -105,11 +113,12 @@ def overview(project: Project) -> Overview:
         settings=settings,
         settings_problem=problem,
         steps=standing,
-        sources=tuple(store.list_sources(project.raw)),
+        sources=tuple(found.usable),
         tokenizer=_tokenizer(project),
         tokens=token_facts(project),
         cost=model_cost(project, settings),
         runs=tuple(listed),
+        unusable=tuple(found.unusable),
         interrupted_at=log.last_step(project.log_file(interrupted.name)) if interrupted else 0,
     )
 
@@ -118,8 +127,9 @@ def _what_is_there(project: Project) -> Steps:
     """The steps by their outputs alone: whether they are out of date, only the settings can tell."""
     from llm_studio.data.sources import store
 
-    there = (bool(store.list_sources(project.raw)), project.tokenizer_file.exists(), project.tokens_meta.exists())
-    return Steps(*(State.READY if done else State.TO_DO for done in there))
+    there = (project.tokenizer_file.exists(), project.tokens_meta.exists())
+    texts = texts_state(store.scan_sources(project.raw))
+    return Steps(texts, *(State.READY if done else State.TO_DO for done in there))
 
 
 def _tokenizer(project: Project) -> TokenizerFacts | None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_studio import files
 from llm_studio.config import Settings
@@ -12,6 +13,9 @@ from llm_studio.errors import ConfigError, ProjectError, TokenizerError, reason_
 from llm_studio.i18n import _
 from llm_studio.model import cost
 from llm_studio.project import Project, State, state
+
+if TYPE_CHECKING:
+    from llm_studio.data.sources.store import SourceList
 
 DEFAULT_PRESET = "small"
 
@@ -77,14 +81,19 @@ def steps(project: Project) -> Steps:
 
     settings = project.settings()
     corpus = Corpus(project.raw, settings.data)
-    here = corpus.fingerprint() if corpus.sources else ""
+    here = corpus.fingerprint() if corpus.found.all() else ""
     tokenizer = state(project.tokenizer_file, project.tokenizer_meta, tokenizer_inputs(settings, here))
     tokens = state(project.tokens_meta, project.tokens_meta, {})
     if tokens is State.READY:
         used = files.read_json(project.tokens_meta) or {}
         same = used.get("corpus") == here and used.get("tokenizer") == tokenizer_fingerprint(project)
         tokens = State.READY if same else State.OUT_OF_DATE
-    return Steps(State.READY if corpus.sources else State.TO_DO, tokenizer, tokens)
+    return Steps(texts_state(corpus.found), tokenizer, tokens)
+
+
+def texts_state(found: "SourceList") -> State:
+    """Where the collecting of texts stands; OUT_OF_DATE where there are only texts that can't be read."""
+    return State.READY if found.usable else State.OUT_OF_DATE if found.unusable else State.TO_DO
 
 
 def tokenizer_inputs(settings: Settings, corpus: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_studio.data.sources.readers import archives
+from llm_studio.data.sources import expansion
 from llm_studio.data.sources.readers.inspect import MAX_SHOWN, inspect_path
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import Cancelled, SourceError
@@ -70,7 +70,7 @@ def test_names_that_lead_elsewhere_lead_nowhere(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(expansion, "FREE_BYTES", 1 << 20)
 
 
 @pytest.mark.usefixtures("small_bombs")

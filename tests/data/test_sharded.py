@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +12,6 @@ from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import store
 from llm_studio.data.sources.manifest import Source
 from llm_studio.data.sources.sharded import ShardedSourceWriter, read_plans, write_plan
-from llm_studio.errors import SourceError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
 
@@ -70,8 +68,8 @@ def test_a_part_that_the_manifest_doesnt_name_isnt_there(tmp_path: Path) -> None
 def test_a_lost_part_is_reported(tmp_path: Path) -> None:
     grown(tmp_path, [["one", "two"], ["three"]])
     (tmp_path / "grown.parquet" / "00001.parquet").unlink()
-    with pytest.raises(SourceError, match="Remove this source and download it again"):
-        store.list_sources(tmp_path)
+    (found,) = store.scan_sources(tmp_path).unusable
+    assert found.damaged and found.documents == 3 and "“grown” is damaged" in found.problem
 
 
 def test_it_is_moved_removed_and_dropped_like_any_other(tmp_path: Path) -> None:

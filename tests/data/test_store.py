@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.sources.manifest import Source
-from llm_studio.data.sources.store import list_sources, read_chunks, remove_source, unused_name, write_source
-from llm_studio.errors import Cancelled, SourceError, StorageError
+from llm_studio.data.sources.store import (
+    list_sources,
+    read_chunks,
+    read_verified,
+    remove_source,
+    scan_sources,
+    unused_name,
+    write_source,
+)
+from llm_studio.errors import Cancelled, DamagedFileError, SourceError, StorageError
 from llm_studio.events import Progress
 from llm_studio.jobs import Job
 
@@ -201,8 +209,8 @@ def test_texts_of_a_newer_program_are_refused_not_overwritten(tmp_path: Path) ->
     manifest = tmp_path / "texts.meta.json"
     newer = manifest.read_text(encoding="utf-8").replace('"version": 1', '"version": 2')
     manifest.write_text(newer, encoding="utf-8")
-    with pytest.raises(SourceError, match="newer LLM Studio"):
-        list_sources(tmp_path)
+    (found,) = scan_sources(tmp_path).unusable
+    assert not found.damaged and "newer LLM Studio" in found.problem and found.documents == 1
     assert manifest.read_text(encoding="utf-8") == newer
 
 
@@ -214,11 +222,24 @@ def test_only_a_source_is_removed(tmp_path: Path) -> None:
     assert (tmp_path / "outside.parquet").exists()
 
 
-@pytest.mark.parametrize("manifest", ["", "{}", "[]", '{"version": 1}', "\0"])
-def test_a_damaged_manifest_is_made_again(tmp_path: Path, manifest: str) -> None:
+NEGATIVE = '{"version": 1, "name": "texts", "documents": -1, "characters": "many"}'
+
+
+@pytest.mark.parametrize("manifest", ["", "{}", "[]", '{"version": 1}', "\0", NEGATIVE])
+def test_a_damaged_manifest_is_made_again_and_that_is_said(tmp_path: Path, manifest: str) -> None:
     source = written(tmp_path, ["text"])
     (tmp_path / "texts.meta.json").write_text(manifest)
-    assert list_sources(tmp_path)[0].sha256 == source.sha256
+    for _ in range(2):
+        (found,) = list_sources(tmp_path)
+        assert found.sha256 == source.sha256 and not found.conversations
+        assert "texts.meta.json, was damaged" in found.notes[0]
+
+
+def test_conversations_stay_conversations_without_their_manifest(tmp_path: Path) -> None:
+    chunks = [Chunk("<|user|>Hi<|assistant|>Hello", True), Chunk("<|user|>" + "x" * 1_000_000, True)]
+    write_source(tmp_path, "chats", "somewhere", chunks, Job(), conversations=True)
+    (tmp_path / "chats.meta.json").write_text("{")
+    assert list_sources(tmp_path)[0].conversations
 
 
 def test_sources_are_sorted_and_strangers_are_passed_over(tmp_path: Path) -> None:
@@ -233,8 +254,11 @@ def test_sources_are_sorted_and_strangers_are_passed_over(tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all" * 100])
 def test_a_file_that_is_not_parquet_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "wrong.parquet").write_bytes(content)
-    with pytest.raises(SourceError, match=r"wrong\.parquet"):
-        list_sources(tmp_path)
+    written(tmp_path, ["right"], "right")
+    found = scan_sources(tmp_path)
+    assert [source.name for source in found.usable] == ["right"]
+    assert [(source.name, source.damaged) for source in found.unusable] == [("wrong", True)]
+    assert "“wrong” is damaged" in found.unusable[0].problem and "--replace" in found.unusable[0].to_do
 
 
 def test_a_truncated_or_damaged_file_is_named(tmp_path: Path) -> None:
@@ -243,23 +267,37 @@ def test_a_truncated_or_damaged_file_is_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[100:2000] = bytes(1900)
     path.write_bytes(content)
-    with pytest.raises(SourceError, match=r"texts\.parquet"):
+    with pytest.raises(DamagedFileError, match="“texts” is damaged"):
         list(read_chunks(tmp_path, source))
     path.write_bytes(content[:-20])
-    with pytest.raises(SourceError, match=r"texts\.parquet"):
+    with pytest.raises(DamagedFileError, match="“texts” is damaged"):
         list(read_chunks(tmp_path, source))
+    (found,) = scan_sources(tmp_path).unusable  # its figures are still known
+    assert (found.documents, found.bytes, found.sha256) == (source.documents, source.bytes, source.sha256)
+
+
+def test_texts_that_differ_from_those_added_are_found_when_read_through(tmp_path: Path) -> None:
+    source = written(tmp_path, ["one", "two"])
+    assert joined(read_verified(tmp_path, source)) == ["one", "two"]
+    other = written(tmp_path / "other", ["one", "tvo"])
+    assert (tmp_path / "texts.parquet").stat().st_size == (tmp_path / "other" / "texts.parquet").stat().st_size
+    (tmp_path / "other" / "texts.parquet").replace(tmp_path / "texts.parquet")
+    assert list_sources(tmp_path) == [source] and other.sha256 != source.sha256  # as large as before
+    with pytest.raises(DamagedFileError, match="“texts” is damaged"):
+        list(read_verified(tmp_path, source))
 
 
 def test_columns_that_hold_no_texts_are_refused(tmp_path: Path) -> None:
+    def problem() -> str:
+        (found,) = scan_sources(tmp_path).unusable
+        return found.problem
+
     pq.write_table(pa.table({"content": ["a"], "id": [1]}), tmp_path / "a.parquet")
-    with pytest.raises(SourceError, match="no column “text”; its columns are: content, id"):
-        list_sources(tmp_path)
+    assert "no column “text”; its columns are: content, id" in problem()
     pq.write_table(pa.table({"text": [["a", "list"]]}), tmp_path / "a.parquet")
-    with pytest.raises(SourceError, match=r"a\.parquet"):
-        list_sources(tmp_path)
+    assert "“a” is damaged" in problem()
     pq.write_table(pa.table({"text": pa.array([b"\xff\xfe"], pa.binary())}), tmp_path / "a.parquet")
-    with pytest.raises(SourceError, match=r"a\.parquet"):
-        list_sources(tmp_path)
+    assert "“a” is damaged" in problem()
 
 
 def test_no_file_stays_open_after_reading(tmp_path: Path) -> None:

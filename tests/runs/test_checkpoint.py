@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import math
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
-from llm_studio.runs import checkpoint
+from llm_studio.runs import checkpoint, sizes
 from llm_studio.runs.checkpoint import LoopState
 from llm_studio.training.progress import TrainingProgress
 
@@ -69,6 +70,21 @@ def test_a_damaged_file_is_found_and_the_previous_checkpoint_serves(tmp_path: Pa
     file.write_bytes(content)
     found, damaged = checkpoint.newest_intact(tmp_path)
     assert found and found.step == 1 and damaged == ["step-000002"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, files have no holes")
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "config.yaml", "tokenizer.json"])
+def test_a_file_that_has_grown_to_a_terabyte_is_damaged_and_not_read(tmp_path: Path, name: str) -> None:
+    save(tmp_path, 1)
+    os.truncate(save(tmp_path, 2) / name, 1 << 40)
+    found, damaged = checkpoint.newest_intact(tmp_path)
+    assert found and found.step == 1 and damaged == ["step-000002"]
+
+
+@pytest.mark.parametrize("header", [b"", b"[]", b"[" * 99_999, b'{"w": {"data_offsets": [0]}}', b'{"w": 5}', b"\xff"])
+def test_weights_without_a_header_are_damaged(tmp_path: Path, header: bytes) -> None:
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    assert not sizes.can_be_whole(tmp_path / "a.safetensors")
 
 
 def test_a_missing_file_and_a_truncated_one_are_found(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_each_damaged_checkpoint_is_hashed_once(project: Project, hashed: list[P
     for step in (10, 20):
         damage(project.checkpoints / "new" / f"step-0000{step}" / "model.safetensors")
     locate.locate(project, "best", lambda _event: None)
-    assert len(hashed) == len(set(hashed)) == 9
+    assert len(hashed) == len(set(hashed)) == 7  # all but the two whose length is wrong
 
 
 def test_models_are_listed_latest_first_and_found_again(project: Project) -> None:

@@ -15,6 +15,8 @@ from llm_studio.i18n import _, number, short_number, size, system_language
 from llm_studio.paths import quoted
 from llm_studio.project import Project
 from llm_studio.workflows import projects
+from llm_studio.workflows.data.corpus import report_unusable
+from llm_studio.workflows.data.sources import unusable_sources
 
 
 def register(app: typer.Typer) -> None:
@@ -80,6 +82,7 @@ def config(
         "generation_bytes": cost.generation_bytes,
     }  # fmt: skip
     with running(as_json) as job:
+        report_unusable(unusable_sources(project), job)
         figures["steps"], steps_text = _steps(project)
         lines = [] if as_json else [_settings_text(settings)]
         job.report(Done("\n".join([*lines, _cost_text(cost), steps_text]), "", figures))

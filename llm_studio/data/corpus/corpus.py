@@ -6,7 +6,7 @@ independent of the order of the sources, and the same for equal texts. Where the
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,8 +28,8 @@ from llm_studio.data.corpus.selection import (
 from llm_studio.data.corpus.text_stats import DocumentMask, TextStats, TextStatsWriter
 from llm_studio.data.sources.conversations import USER
 from llm_studio.data.sources.manifest import Source
-from llm_studio.data.sources.store import list_sources, read_chunks
-from llm_studio.errors import DataError
+from llm_studio.data.sources.store import read_chunks, read_verified, scan_sources
+from llm_studio.errors import DataError, SourceError
 from llm_studio.events import Progress
 from llm_studio.files import fingerprint
 from llm_studio.i18n import _, number
@@ -54,17 +54,35 @@ class TextSpan:
 
 
 class Corpus:
-    """All documents of a project. Creating it reads only the manifests of the sources."""
+    """All documents of a project. Creating it reads only the manifests of the sources.
+
+    `sources` are those that can be read; the texts of the others are left out. `found` has both.
+    """
 
     def __init__(self, folder: Path, settings: DataSettings) -> None:
         self.folder = folder
         self.settings = settings
-        self.sources: list[Source] = list_sources(folder)
+        self.found = scan_sources(folder)
+        self.sources: list[Source] = self.found.usable
 
     def fingerprint(self) -> str:
-        """Changes with the content or the name of a source and with the settings that affect the corpus."""
-        contents = [(source.name, source.sha256, *(["chat"] if source.conversations else []))
-                    for source in self.sources]  # fmt: skip
+        """Changes with the content or the name of a source and with the settings that affect the corpus.
+
+        Sources that can't be read now count with what their manifests say: tokens that were made of them stay valid.
+        """
+        return self._fingerprint(self.found.all())
+
+    def readable_fingerprint(self) -> str:
+        """The same for the sources that can be read: for what is measured without the others."""
+        return self._fingerprint(self.sources)
+
+    def require_all(self) -> None:
+        """Raise SourceError where a source can't be read: nothing is left out without a word."""
+        for source in self.found.unusable:
+            raise SourceError(source.problem, source.to_do, "data")
+
+    def _fingerprint(self, sources: Sequence[Source]) -> str:
+        contents = [(source.name, source.sha256, *(["chat"] if source.conversations else [])) for source in sources]
         return fingerprint(contents, _relevant_settings(self.settings))
 
     def plan(self, job: Job) -> "CorpusPlan":
@@ -74,6 +92,7 @@ class Corpus:
         nothing can be used for validation.
         """
         if not self.sources:
+            self.require_all()
             raise DataError(_("This project has no texts yet."), _("Add some first."))
         repeated = self.repeated_lines(job)
         with DocumentFilter(self.settings) as document_filter:
@@ -128,7 +147,7 @@ class Corpus:
         report = self._reporter(job, _("Reading the texts"))
         for source in self.sources:
             cleaner = Cleaner(self.settings, repeated.get(source.name, frozenset()))
-            for chunk in read_chunks(self.folder, source):
+            for chunk in read_verified(self.folder, source):
                 document_filter.add(cleaner.feed(chunk.text, chunk.ends), chunk.ends)
                 report(len(chunk.text))
         return document_filter.verdicts(job)

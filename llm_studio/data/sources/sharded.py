@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_studio.data.chunks import Chunk
+from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.sources.manifest import (
     MANIFEST_VERSION,
     Source,
@@ -21,7 +21,9 @@ from llm_studio.data.sources.manifest import (
     parquet_path,
     parts_in,
 )
-from llm_studio.data.sources.store import SourceTotals, write_rows
+from llm_studio.data.sources.rows import rows_of_file
+from llm_studio.data.sources.store import SourceTotals, expanded_bytes, write_rows
+from llm_studio.errors import SourceError
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, read_json, remove_folder, translate_os_errors, write_json
 from llm_studio.jobs import Job
@@ -91,6 +93,26 @@ class ShardedSourceWriter:
         """Drop the parts that end in shard number `shard` or after it."""
         while self.parts and self.parts[-1].end > (shard, 0):
             self.parts.pop()
+        self._save_or_remove()
+
+    def drop_damaged(self, job: Job) -> None:
+        """Drop the first part whose texts aren't those that were written, and all after it. Raises Cancelled."""
+        for n, part in enumerate(self.parts):
+            totals = SourceTotals()
+            try:
+                declared = expanded_bytes(part.bytes, part.documents)
+                for chunk in rechunk(rows_of_file(self._path / f"{n:05d}.parquet", self.name, 0, declared)):
+                    job.check()
+                    totals.add(chunk.text, chunk.text.encode(), chunk.ends)
+            except SourceError:
+                pass
+            if totals.sha256 != part.sha256:
+                del self.parts[n:]
+                break
+        self._save_or_remove()
+
+    def _save_or_remove(self) -> None:
+        """Write the manifest; without any part there is none."""
         if self.parts:
             self.save()
         else:

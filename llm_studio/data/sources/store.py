@@ -9,20 +9,32 @@ No file stays open or mapped once its chunks are read.
 import contextlib
 import hashlib
 import unicodedata
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_studio.data.chunks import CONTROLS, Chunk, rechunk
-from llm_studio.data.sources.manifest import MANIFEST_VERSION, Source, manifest_path, parquet_path, part_files
-from llm_studio.errors import SourceError, StorageError, reason_of
+from llm_studio.data.sources.conversations import USER
+from llm_studio.data.sources.expansion import ExpansionError
+from llm_studio.data.sources.manifest import (
+    MANIFEST_VERSION,
+    Source,
+    UnusableSource,
+    manifest_path,
+    parquet_path,
+    part_files,
+    parts_in,
+    source_of,
+    unusable,
+)
+from llm_studio.data.sources.rows import MAX_ROWS, damaged, rows_of_file
+from llm_studio.errors import DamagedFileError, NewerSourceError, SourceError, StorageError
 from llm_studio.events import Progress
 from llm_studio.files import (
     atomic_write,
-    open_regular,
     read_json,
     remove_folder,
     retry_while_locked,
@@ -32,11 +44,7 @@ from llm_studio.files import (
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
-
 _GROUP_BYTES = 1 << 20
-_GROUP_ROWS = 1 << 16
 """Size of a row group: Arrow needs a dozen times as much memory to write it."""
 _MAX_NAME_BYTES = 80
 
@@ -61,10 +69,15 @@ class SourceTotals:
         if ends:
             self._hash.update(b"\xff")  # never a byte of UTF-8: "ab", "c" differs from "a", "bc"
 
+    @property
+    def sha256(self) -> str:
+        """The hash of the documents."""
+        return self._hash.hexdigest()
+
     def to_source(self, name: str, origin: str, notes: Iterable[str], options: Mapping[str, Any] | None) -> Source:
         """The manifest of these texts."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return Source(name, origin, self.documents, self.characters, self.bytes, self._hash.hexdigest(), now,
+        return Source(name, origin, self.documents, self.characters, self.bytes, self.sha256, now,
                       tuple(notes), dict(options or {}))  # fmt: skip
 
 
@@ -132,7 +145,7 @@ def _groups(chunks: Iterable[Chunk], totals: SourceTotals, job: Job) -> Iterator
         texts.append(encoded)
         ends.append(chunk.ends)
         size += len(encoded)
-        if size >= _GROUP_BYTES or len(texts) >= _GROUP_ROWS:
+        if size >= _GROUP_BYTES or len(texts) >= MAX_ROWS:
             yield texts, ends
             texts, ends, size = [], [], 0
     if texts:
@@ -143,155 +156,147 @@ def _write_manifest(folder: Path, source: Source, file_bytes: int) -> None:
     write_json(manifest_path(folder, source.name), {"version": MANIFEST_VERSION, **asdict(source), "file": file_bytes})
 
 
-# --- Reading ----------------------------------------------------------------------------------------------------
+# --- Listing ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SourceList:
+    """The sources in a folder, sorted by name: those that can be read, and the others."""
+
+    usable: list[Source]
+    unusable: list[UnusableSource]
+
+    def all(self) -> list[Source]:
+        """Both, sorted by name."""
+        return sorted([*self.usable, *self.unusable], key=lambda source: source.name)
 
 
 def list_sources(folder: Path) -> list[Source]:
-    """The sources in `folder`, sorted by name.
+    """The sources in `folder` that can be read, sorted by name: see `scan_sources`."""
+    return scan_sources(folder).usable
+
+
+def scan_sources(folder: Path) -> SourceList:
+    """All sources in `folder`. One that can't be read doesn't hide the others.
 
     A Parquet file without a manifest, or with the manifest of another file, was put there by the user: it is read once
-    to write its manifest. Raises SourceError where a file can't be read.
+    to write its manifest.
     """
-    paths = sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else []
-    paths = [path for path in paths if not path.name.startswith(".")]
-    paths = [path for path in paths if path.is_file() or manifest_path(folder, path.stem).exists()]
-    return [_read_manifest(path) or _make_manifest(path) for path in paths]
+    found = SourceList([], [])
+    for path in sorted(folder.glob("*.parquet"), key=lambda path: path.stem) if folder.is_dir() else ():
+        described = manifest_path(folder, path.stem)
+        if path.name.startswith(".") or not (path.is_file() or described.exists()):
+            continue
+        content = read_json(described)
+        try:
+            found.usable.append(_read_manifest(path, content) or _make_manifest(path, content))
+        except NewerSourceError as error:
+            found.unusable.append(unusable(path.stem, content, error, damaged=False))
+        except SourceError as error:
+            is_damaged = isinstance(error, (DamagedFileError, ExpansionError))
+            found.unusable.append(unusable(path.stem, content, error, damaged=is_damaged))
+    return found
 
 
-def _read_manifest(path: Path) -> Source | None:
-    """The manifest of the Parquet file at `path`, None without one or if it describes another file.
+def _read_manifest(path: Path, content: dict[str, Any] | None) -> Source | None:
+    """The source in the Parquet file at `path`, as `content` describes it; None if that describes another file.
 
-    Raises SourceError.
+    Raises NewerSourceError.
     """
-    content = read_json(manifest_path(path.parent, path.stem))
     version = content.get("version") if content else None
     if isinstance(version, int) and version > MANIFEST_VERSION:
-        raise SourceError(_("The texts {path} were made by a newer LLM Studio.").format(path=path),
-                          _("Update the program."))  # fmt: skip
+        raise NewerSourceError(_("The source “{name}” was made by a newer LLM Studio.").format(name=path.stem),
+                               _("Update the program."))  # fmt: skip
     if content is None or version != MANIFEST_VERSION or content.get("file") != _file_bytes(path, content):
         return None
-    try:
-        values: dict[str, Any] = {key: ({"conversations": False} | content)[key] for key in Source.__dataclass_fields__}
-        values.update(name=path.stem, notes=tuple(values["notes"]))
-        return Source(**values)
-    except (KeyError, TypeError):
-        return None
+    return source_of(path.stem, content)
 
 
 def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
     """Bytes of the Parquet file, or of all files that the manifest lists."""
-    if path.is_file():
-        return path.stat().st_size
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, KeyError, TypeError, ValueError):  # gone, or a damaged manifest
+        if path.is_file():
+            return path.stat().st_size
         return sum(part.stat().st_size for part, _documents in part_files(path, manifest))
     return -1
 
 
-def _make_manifest(path: Path) -> Source:
-    """Write and return the manifest of a Parquet file that came without one."""
+def _make_manifest(path: Path, content: dict[str, Any] | None) -> Source:
+    """Write and return the manifest of a Parquet file without one, or where its `content` describes another file.
+
+    Where the manifest itself is damaged, the source says so among its notes.
+    """
     if path.is_dir():
-        raise SourceError(_("The texts in {path} don't match their manifest.").format(path=path),
-                          _("Remove this source and download it again."))  # fmt: skip
-    totals = SourceTotals()
-    for chunk in _chunks_in(path):
+        raise damaged(path.stem, f"{path}: its files don't match the list in its manifest")
+    totals, starts = SourceTotals(), True
+    chats = True
+    for chunk in rechunk(rows_of_file(path, path.stem)):
+        chats = chats and (not starts or chunk.text.startswith(USER))
         totals.add(chunk.text, chunk.text.encode(), chunk.ends)
+        starts = chunk.ends
     source = totals.to_source(path.stem, path.name, (), None)
+    described = manifest_path(path.parent, path.stem)
+    if described.exists() and (content is None or source_of(path.stem, content) is None):
+        note = _("The description of this source, {file}, was damaged. It was written again from the texts, without "
+                 "their origin.").format(file=described.name)  # fmt: skip
+        source = replace(source, notes=(note,), conversations=chats and totals.documents > 0)
     with contextlib.suppress(StorageError):  # in a read-only project this is repeated each time
         _write_manifest(path.parent, source, path.stat().st_size)
     return source
 
 
+# --- Reading ----------------------------------------------------------------------------------------------------
+
+
 def read_chunks(folder: Path, source: Source) -> Iterator[Chunk]:
     """The chunks of all documents of `source`, in order. Raises SourceError where the file can't be read."""
-    return _chunks_in(parquet_path(folder, source.name))
+    return rechunk(_rows(folder, source))  # a file from elsewhere can hold rows of any length
 
 
 def read_from(folder: Path, source: Source, document: int) -> Iterator[Chunk]:
     """The chunks of `source` from document number `document` on, counted from 0; earlier texts aren't read."""
-    return rechunk(_rows(parquet_path(folder, source.name), document))
+    return rechunk(_rows(folder, source, document))
 
 
-def _chunks_in(path: Path) -> Iterator[Chunk]:
-    return rechunk(_rows(path))  # a file from elsewhere can hold rows of any length
+def read_verified(folder: Path, source: Source) -> Iterator[Chunk]:
+    """As `read_chunks`. Raises SourceError at the end of a file whose texts aren't those that were added."""
+    for file, sha256 in _verifiable_files(folder, source):
+        totals = SourceTotals()
+        for chunk in rechunk(rows_of_file(file, source.name, 0, _declared(source))):
+            totals.add(chunk.text, chunk.text.encode(), chunk.ends)
+            yield chunk
+        if totals.sha256 != sha256:
+            raise damaged(source.name, f"{file}: SHA-256 of the texts")
 
 
-def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
-    if path.is_dir():
-        for part, documents in part_files(path, read_json(manifest_path(path.parent, path.stem)) or {}):
-            if document < documents:
-                yield from _rows_of_file(part, document)
-            document = max(0, document - documents)
+def _verifiable_files(folder: Path, source: Source) -> list[tuple[Path, str]]:
+    path = parquet_path(folder, source.name)
+    if not path.is_dir():
+        return [(path, source.sha256)]
+    manifest = read_json(manifest_path(folder, source.name)) or {}
+    return [
+        (file, part.sha256) for (file, _n), part in zip(part_files(path, manifest), parts_in(manifest), strict=True)
+    ]
+
+
+def _rows(folder: Path, source: Source, document: int = 0) -> Iterator[Chunk]:
+    path = parquet_path(folder, source.name)
+    if not path.is_dir():
+        yield from rows_of_file(path, source.name, document, _declared(source))
         return
-    yield from _rows_of_file(path, document)
+    for part, documents in part_files(path, read_json(manifest_path(folder, source.name)) or {}):
+        if document < documents:
+            yield from rows_of_file(part, source.name, document, _declared(source))
+        document = max(0, document - documents)
 
 
-def _rows_of_file(path: Path, document: int) -> Iterator[Chunk]:
-    import pyarrow.parquet as pq
-
-    with _translate_parquet_errors(path), open_regular(path) as stream:
-        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
-        names: list[str] = file.schema_arrow.names
-        if "text" not in names:
-            raise SourceError(
-                _("{path} has no column “text”; its columns are: {names}.").format(path=path, names=", ".join(names)),
-                _("Rename the column that holds the texts."),
-            )
-        first = _row_of(file, document) if document and "ends" in names else document
-        for texts, ends in _columns(file, ["text", "ends"] if "ends" in names else ["text"], first):
-            yield from map(Chunk, texts, ends)
+def _declared(source: Source) -> int:
+    return expanded_bytes(source.bytes, source.documents)
 
 
-def _row_of(file: "pq.ParquetFile", document: int) -> int:
-    """The row where a document begins, from the column “ends” only, mostly from its statistics."""
-    row = 0
-    for group in range(file.num_row_groups):
-        metadata = file.metadata.row_group(group)
-        ends = next(c for n in range(metadata.num_columns) if (c := metadata.column(n)).path_in_schema == "ends")
-        if ends.is_stats_set and ends.statistics.has_min_max and ends.statistics.min is True:
-            last_rows: Sequence[int] = range(metadata.num_rows)
-        else:
-            flags: list[bool | None] = file.read_row_group(group, ["ends"], use_threads=False)["ends"].to_pylist()
-            last_rows = [place for place, flag in enumerate(flags) if flag is not False]
-        if document <= len(last_rows):
-            return row + last_rows[document - 1] + 1
-        document -= len(last_rows)
-        row += metadata.num_rows
-    return row
-
-
-def _columns(file: "pq.ParquetFile", names: list[str], first: int) -> Iterator[tuple[list[str], list[bool]]]:
-    """Yield the texts from row `first` on and whether each ends its document, about a megabyte at a time."""
-    import pyarrow as pa
-
-    for group in range(file.num_row_groups):
-        metadata = file.metadata.row_group(group)
-        if first >= metadata.num_rows:
-            first -= metadata.num_rows
-            continue
-        rows = max(1, metadata.num_rows * _GROUP_BYTES // max(metadata.total_byte_size, _GROUP_BYTES))
-        for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names, use_threads=False):
-            if first >= batch.num_rows:
-                first -= batch.num_rows
-                continue
-            kept = batch.slice(first)
-            first = 0
-            texts: list[str | None] = kept.column("text").cast(pa.string()).to_pylist()
-            ends: list[bool | None] = kept.column("ends").to_pylist() if len(names) > 1 else [True] * len(texts)
-            yield [text or "" for text in texts], [end is not False for end in ends]
-
-
-@contextlib.contextmanager
-def _translate_parquet_errors(path: Path) -> Generator[None]:
-    """Translate the errors of a Parquet file that can't be read into SourceError."""
-    import pyarrow as pa
-
-    try:
-        yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            _("{path} can't be read as a Parquet file: {reason}").format(path=path, reason=reason_of(error)),
-            _("Remove it and add the texts again."),
-        ) from error
+def expanded_bytes(size: int, documents: int) -> int:
+    """Bytes that so many bytes of text may take in memory: they can be very repetitive, and compress as well."""
+    return 2 * size + 64 * documents
 
 
 # --- Names ------------------------------------------------------------------------------------------------------
@@ -310,6 +315,11 @@ def unused_name(folder: Path, suggestion: str) -> str:
     used = {path.stem.lower() for path in folder.glob("*.parquet")} if folder.is_dir() else set[str]()
     names = (valid if n == 1 else f"{valid}-{n}" for n in count(1))
     return next(name for name in names if name.lower() not in used)
+
+
+def is_sharded(folder: Path, name: str) -> bool:
+    """Whether the source `name` is a folder of files."""
+    return parquet_path(folder, name).is_dir()
 
 
 def _find(folder: Path, name: str) -> Path:

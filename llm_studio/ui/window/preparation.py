@@ -208,7 +208,7 @@ class Preparation(QObject):
 def _texts_of(overview: "Overview") -> object:
     """What a plan depends on besides the time."""
     settings = overview.settings
-    return overview.project.root, overview.sources, settings.data, overview.steps, settings.model.vocab_size
+    return overview.project.root, overview.all_sources, settings.data, overview.steps, settings.model.vocab_size
 
 
 def _unfinished(project: "Project") -> tuple[str, str]:

@@ -302,7 +302,7 @@ def _first_wanted(overview: "Overview") -> Tab | None:
     texts are added."""
     if overview.interrupted is not None:
         return tabs.TRAINING
-    return None if overview.sources else tabs.FIRST
+    return None if overview.all_sources else tabs.FIRST
 
 
 def _connect_page(page: "Page", shell: Shell, session: Session) -> None:

@@ -211,7 +211,7 @@ def cleaned(project: Project, job: Job, *, whatever_it_takes: bool = True) -> Cl
     from llm_studio.data.corpus.corpus import Corpus
 
     corpus = Corpus(project.raw, project.settings().data)
-    key = corpus.fingerprint()
+    key = corpus.readable_fingerprint()
     known = _recall(project, "cleaned", key)
     if known:
         with contextlib.suppress(TypeError):

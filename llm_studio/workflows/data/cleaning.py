@@ -56,5 +56,5 @@ def preview(
     """
     from llm_studio.data.corpus.cleaning_preview import CleaningPreviewer
 
-    corpus = open_corpus(project, settings)
+    corpus = open_corpus(project, settings, job)
     return CleaningPreviewer(corpus, job, sample_characters).run()

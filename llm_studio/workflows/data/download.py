@@ -106,6 +106,8 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
     with project.writing("data"):
         kept = {name: found for name, found in plan.load_plans(project.raw).items() if found.matches(wanted)}
         name = next(iter(kept), None)
+        if name in {source.name for source in store.scan_sources(project.raw).unusable if source.damaged}:
+            _drop_damaged(project, str(name), kept[str(name)], job)
         if name is not None and (there := _nothing_to_do(project, name, kept[name], wanted, job)):
             return there
         requests.require_connection(job)
@@ -146,13 +148,49 @@ def go_on(
     return download(project, replace(there.wanted, max_documents=max_documents, max_bytes=max_bytes), job)
 
 
+def download_again(project: Project, name: str, job: Job) -> "Source":
+    """Download what is damaged or missing of the source `name`: the parts before it that are whole stay.
+
+    Raises DownloadError, StorageError, Cancelled.
+    """
+    from llm_studio.data.sources import store
+    from llm_studio.data.sources.hub import plan
+
+    made = plan.load_plans(project.raw)[name]
+    before = next((source for source in store.scan_sources(project.raw).all() if source.name == name), None)
+    caps = {cap: before.options.get(cap) if before else None for cap in ("max_documents", "max_bytes")}
+    with project.writing("data"):
+        _drop_damaged(project, name, made, job)
+    limits = {cap: value for cap, value in caps.items() if isinstance(value, int)}
+    request = plan.DownloadRequest(made.dataset, made.config, made.split, made.field)
+    return download(project, replace(request, **limits), job)
+
+
+def _drop_damaged(project: Project, name: str, made: "DownloadPlan", job: Job) -> None:
+    """Keep only the first parts of a source, up to the first that is damaged: the others are downloaded again."""
+    from llm_studio.data.sources.hub.plan import INCOMPLETE
+    from llm_studio.data.sources.sharded import ShardedSourceWriter
+
+    source = ShardedSourceWriter(project.raw, name, made.origin, made.options | {"state": INCOMPLETE})
+    parts = len(source.parts)
+    source.drop_damaged(job)
+    text = _("“{name}” is damaged: {n} of its {all} files are downloaded again.")
+    job.report(Notice(text.format(name=name, n=number(parts - len(source.parts)), all=number(parts)), "warning"))
+
+
 def unfinished(project: Project) -> list[Unfinished]:
     """The sources from the hub that aren't complete, for “Continue”."""
     from llm_studio.data.sources.hub import plan
 
     found: list[Unfinished] = []
+    from llm_studio.data.sources import store
+
+    here = store.scan_sources(project.raw)
+    damaged = {source.name for source in here.unusable}
     for name, made in plan.load_plans(project.raw).items():
-        source = _source(project, name)
+        if name in damaged:  # to be replaced first
+            continue
+        source = next((source for source in here.usable if source.name == name), None)
         reached = state(source) if source else plan.INCOMPLETE
         if reached != plan.COMPLETE:
             found.append(Unfinished(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from llm_studio.data.sources.manifest import UnusableSource
 from llm_studio.errors import SourceError
 from llm_studio.events import Notice, Progress
 from llm_studio.i18n import N_, _, ngettext, number
@@ -35,6 +36,27 @@ def titles(sources: "Iterable[Source]") -> dict[str, str]:
     return {source.name: title_of(source) for source in sources}
 
 
+def all_sources(project: Project) -> "list[Source]":
+    """The sources of the project, sorted by name, also those that can't be read."""
+    from llm_studio.data.sources import store
+
+    return store.scan_sources(project.raw).all()
+
+
+def unusable_sources(project: Project) -> list[UnusableSource]:
+    """The sources whose texts can't be read."""
+    from llm_studio.data.sources import store
+
+    return store.scan_sources(project.raw).unusable
+
+
+def state_of(source: "Source") -> str:
+    """The state of a source in a word or two, in English."""
+    if not isinstance(source, UnusableSource):
+        return N_("ready")
+    return N_("damaged") if source.damaged else N_("can't be read")
+
+
 def add_stories(project: Project, language: str, count: int, job: Job, seed: int = 0) -> "Source":
     """Add `count` of the built-in stories as a source; the same again replaces itself."""
     from llm_studio.data.chunks import Chunk
@@ -53,9 +75,11 @@ def add_stories(project: Project, language: str, count: int, job: Job, seed: int
 def add_files(
     project: Project, path: Path, job: Job, *,
     separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
-    follow_links: bool = False,
+    follow_links: bool = False, replaces: str = "",
 ) -> "Source":  # fmt: skip
     """Add a file, or all of a folder or an archive, as a source; the same path again replaces itself.
+
+    `replaces`: the name of a source that it takes the place of.
 
     `text_field` names the field, or column, that holds the text of a record; None: it is found by itself. Files that
     can't be read, and links that lead out of the folder unless they are to be followed, are reported, and listed in the
@@ -86,7 +110,7 @@ def add_files(
     wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
     with contextlib.closing(reading.chunks()) as pieces:
         return _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
-                    lambda: reading.conversations)  # fmt: skip
+                    lambda: reading.conversations, replaces)  # fmt: skip
 
 
 def look(
@@ -173,15 +197,21 @@ def _first(pieces: "Iterator[Chunk]", documents: int | None) -> "Iterator[Chunk]
 def _add(
     project: Project, wanted: str, origin: str, pieces: "Iterator[Chunk]", options: Mapping[str, object],
     notes: list[str], job: Job, progress: "Callable[[int, int], Progress]",
-    conversations: "Callable[[], bool]" = lambda: False,
+    conversations: "Callable[[], bool]" = lambda: False, replaces: str = "",
 ) -> "Source":  # fmt: skip
+    """Write a source under the name of `replaces`, or of the one with the same origin, or else a new one."""
     from llm_studio.data.sources import store
 
     with project.writing("data"):
-        same = (s.name for s in store.list_sources(project.raw) if s.origin == origin)
-        name = next(same, None) or store.unused_name(project.raw, wanted)
-        return store.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
-                                progress=progress, conversations=conversations)  # fmt: skip
+        same = (s.name for s in store.scan_sources(project.raw).all() if s.origin == origin)
+        old = replaces or next(same, "")
+        in_place = old and not store.is_sharded(project.raw, old)
+        name = old if in_place else store.unused_name(project.raw, wanted)
+        source = store.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
+                                    progress=progress, conversations=conversations)  # fmt: skip
+        if old and not in_place:
+            store.remove_source(project.raw, old)
+        return source
 
 
 def remove_source(project: Project, name: str, *, undoable: bool = False) -> None:

@@ -25,12 +25,12 @@ def measure(project: Project, job: Job) -> "Statistics":
     """
     from llm_studio.data.corpus.statistics import measure as measure_plan
 
-    corpus = open_corpus(project)
-    known = _recalled(project, corpus.fingerprint())
+    corpus = open_corpus(project, job=job)
+    known = _recalled(project, corpus.readable_fingerprint())
     if known is not None:
         return known
     found = measure_plan(corpus.plan(job), job)
-    record = {"version": _VERSION, "of": corpus.fingerprint(), "value": found.to_json()}
+    record = {"version": _VERSION, "of": corpus.readable_fingerprint(), "value": found.to_json()}
     with contextlib.suppress(StorageError):  # a project that may only be read is measured again each time
         files.write_json(_kept(project), record)
     return found
@@ -41,7 +41,7 @@ def known(project: Project) -> "Statistics | None":
     from llm_studio.data.corpus.corpus import Corpus
 
     corpus = Corpus(project.raw, project.settings().data)
-    return _recalled(project, corpus.fingerprint()) if corpus.sources else None
+    return _recalled(project, corpus.readable_fingerprint()) if corpus.sources else None
 
 
 def _recalled(project: Project, key: str) -> "Statistics | None":

@@ -95,7 +95,7 @@ def measure(project: Project, lab: "Lab", job: Job) -> Figures:
     from llm_studio.data.corpus.corpus import Corpus
 
     corpus = Corpus(project.raw, project.settings().data)
-    key = files.fingerprint(corpus.fingerprint(), lab.fingerprint, _SAMPLE)
+    key = files.fingerprint(corpus.readable_fingerprint(), lab.fingerprint, _SAMPLE)
     kept = project.processed / "tokenizer.figures.json"
     known = _known(files.read_json(kept), key)
     if known is not None:

@@ -224,7 +224,7 @@ def open_bench(project: Project, known: Lab | None = None) -> TokenizerBench:
     try:
         settings = project.settings()
         corpus = Corpus(project.raw, settings.data)
-        here = corpus.fingerprint() if corpus.sources else ""
+        here = corpus.fingerprint() if corpus.found.all() else ""
         reasons = tuple(_reasons(project, here)) if lab is not None else ()
     except ConfigError:  # the overview tells it
         here, reasons = "", ()

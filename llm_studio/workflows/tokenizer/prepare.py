@@ -8,7 +8,7 @@ from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project, State
-from llm_studio.workflows.data.corpus import open_corpus
+from llm_studio.workflows.data.corpus import open_whole_corpus
 from llm_studio.workflows.projects import steps
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def prepare_tokens(project: Project, job: Job) -> "PreparedTokens":
             _("Make it with “llm-studio train-tokenizer {path}”.").format(path=quoted(project.root)),
         ))  # fmt: skip
     with project.writing("tokens"):
-        corpus = open_corpus(project)
+        corpus = open_whole_corpus(project)
         prepared = dataset.write_tokens(corpus.plan(job), tokenizer, project.processed, corpus.fingerprint(), job)
     needed = project.settings().model.max_seq_len + 1
     if prepared.train_tokens < needed:

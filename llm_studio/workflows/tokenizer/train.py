@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from llm_studio import files
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.workflows.data.corpus import open_corpus
+from llm_studio.workflows.data.corpus import open_whole_corpus
 from llm_studio.workflows.projects import tokenizer_inputs
 
 _HELD_OUT_CHARACTERS = 2_000_000
@@ -27,7 +27,7 @@ def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -
     from llm_studio.data.tokenizer.training import train_tokenizer as train
 
     with project.writing("tokenizer"):
-        corpus = open_corpus(project)
+        corpus = open_whole_corpus(project)
         if vocab_size is not None:
             project.change_settings({"model.vocab_size": vocab_size})
         settings = project.settings()

@@ -17,7 +17,7 @@ from llm_studio import device
 from llm_studio.config import ModelSettings, Settings
 from llm_studio.config.presets import load_preset
 from llm_studio.device import Compute
-from llm_studio.errors import DataError
+from llm_studio.errors import DataError, SourceError
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
@@ -146,7 +146,8 @@ class _Candidate:
 
 
 def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str | None = None) -> RunPlan:
-    """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError, Cancelled.
+    """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError,
+    SourceError where some of the texts can't be read, Cancelled.
 
     `continue_from`: the model that it begins with, as in `train`; raises CheckpointError, ProjectError too then.
     """
@@ -154,6 +155,8 @@ def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str |
     here = overview(project)
     if here.steps.data is State.TO_DO:
         raise DataError(_("There are no texts to learn from yet."), _("Add some first."), "data")
+    for source in here.unusable:  # no tokens could be prepared
+        raise SourceError(source.problem, source.to_do, "data")
     texts, machine = plan_texts(here, origin), _machine(here.settings)
     candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.bits)
     if not candidates:

@@ -115,6 +115,8 @@ def _start(
     how: TrainRequest, job: Job,
 ) -> TrainResult:  # fmt: skip
     from llm_studio.training.threads import compute_for
+    from llm_studio.workflows.data.corpus import report_unusable
+    from llm_studio.workflows.data.sources import unusable_sources
     from llm_studio.workflows.projects import steps
     from llm_studio.workflows.training.continue_from import find_origin, fitting_settings
 
@@ -125,6 +127,7 @@ def _start(
     else:
         settings = fitting_settings(project, origin, tokenizer, changes, job)
     settings = limited(project, settings, how, job)
+    report_unusable(unusable_sources(project), job, _("The run uses the tokens that were prepared before."))
     state = steps(project)
     if state.tokenizer is State.OUT_OF_DATE and origin is None:  # one that is continued needs the same tokenizer
         what = _("The texts or the settings of the tokenizer have changed since it was trained.")

@@ -13,15 +13,22 @@ import itertools
 import lzma
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from llm_studio.data.sources.expansion import Budget, ParquetBudget
 from llm_studio.data.sources.hub import libraries
 from llm_studio.data.sources.hub.remote_file import DatasetRevision, RemoteFile, Shard, damaged
+from llm_studio.data.sources.parquet_batches import MAX_ROWS, bounded_batches
 from llm_studio.jobs import Job
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _WHOLE_GROUP = 1 << 24
 """Columns of a row group up to this many bytes are downloaded as a whole, larger ones page by page."""
-_BATCH = 1 << 20
+_BATCH_LIMIT = 1 << 30
+"""Bytes of a batch: to look for a smaller size, the beginning of a row group would be downloaded twice."""
+_BUFFER = 1 << 18
 _FEW = 1 << 20
 _PROTOCOL = "llmstudio"
 _tickets: dict[str, Callable[[], io.BufferedIOBase]] = {}
@@ -51,7 +58,7 @@ def rows(
     try:
         if kind == "parquet":
             with RemoteFile(place, shard, job, on_bytes, _FEW if preview else None) as file:
-                yield from _parquet_rows(file, after, columns, preview)
+                yield from _parquet_rows(file, shard.path, after, columns, preview)
         else:
             yield from _other_rows(place, shard, kind, options, job, after, on_bytes)
     except (pa.ArrowException, UnicodeDecodeError, EOFError, lzma.LZMAError) as error:
@@ -63,33 +70,28 @@ def rows(
 # --- Parquet -------------------------------------------------------------------------------------------------------
 
 
-def _parquet_rows(remote: RemoteFile, after: int, columns: Sequence[str] | None, few: bool) -> Iterator[Row]:
+def _parquet_rows(
+    remote: RemoteFile, name: str, after: int, columns: Sequence[str] | None, few: bool
+) -> Iterator[Row]:  # fmt: skip
+    file = _open_parquet(remote, 0, [], None)
+    metadata = file.metadata
+    buffer = _BUFFER if few or _largest_group(metadata, columns) > _WHOLE_GROUP else 0
+    names = list(columns) if columns is not None else file.schema_arrow.names
+    total, number = max(1, metadata.num_rows), after
+    for batch in bounded_batches(
+        lambda dictionaries, _metadata: _open_parquet(remote, buffer, dictionaries, metadata), names,
+        ParquetBudget(name, remote.size()), after, 32 if few else MAX_ROWS, _BATCH_LIMIT,
+    ):  # fmt: skip
+        for record in batch.to_pylist():
+            number += 1
+            yield Row(number, number / total, record)
+
+
+def _open_parquet(remote: RemoteFile, buffer: int, dictionaries: list[str], metadata: Any) -> "pq.ParquetFile":
     import pyarrow.parquet as pq
 
-    file = pq.ParquetFile(cast("Any", remote), pre_buffer=False, page_checksum_verification=True)
-    metadata = file.metadata
-    if few or _largest_group(metadata, columns) > _WHOLE_GROUP:
-        file = pq.ParquetFile(cast("Any", remote), metadata=metadata, pre_buffer=False, buffer_size=1 << 18,
-                              page_checksum_verification=True)  # fmt: skip
-    total, number = max(1, metadata.num_rows), 0
-    names = list(columns) if columns is not None else None
-    for group in range(metadata.num_row_groups):
-        group_rows = metadata.row_group(group).num_rows
-        if after >= number + group_rows:
-            number += group_rows
-            continue
-        batch_rows = (
-            32 if few else max(1, group_rows * _BATCH // max(_BATCH, metadata.row_group(group).total_byte_size))
-        )
-        for batch in file.iter_batches(batch_size=batch_rows, row_groups=[group], columns=names, use_threads=False):
-            if after >= number + batch.num_rows:
-                number += batch.num_rows
-                continue
-            skipped = max(0, after - number)
-            number += skipped
-            for record in batch.slice(skipped).to_pylist():
-                number += 1
-                yield Row(number, number / total, record)
+    return pq.ParquetFile(cast("Any", remote), metadata=metadata, read_dictionary=dictionaries or None,
+                          pre_buffer=False, buffer_size=buffer, page_checksum_verification=True)  # fmt: skip
 
 
 def _largest_group(metadata: Any, columns: Sequence[str] | None) -> int:
@@ -117,7 +119,8 @@ def _other_rows(
 
     def opened() -> io.BufferedIOBase:
         remote.append(RemoteFile(place, shard, job, came))
-        return _decompressed(remote[-1], shard.path)
+        plain = _decompressed(remote[-1], shard.path)
+        return io.BufferedReader(_Counted(plain, Budget(shard.path, shard.size)), 1 << 18)
 
     ticket = str(next(_numbers))
     _tickets[ticket] = opened
@@ -156,6 +159,22 @@ def _decompressed(remote: RemoteFile, path: str) -> io.BufferedIOBase:
     if path.endswith(".zst"):
         return cast("io.BufferedIOBase", pa.CompressedInputStream(cast("Any", plain), "zstd"))
     return plain
+
+
+class _Counted(io.RawIOBase):
+    """The bytes of a stream, as many as the budget allows: a small compressed file can expand to any size."""
+
+    def __init__(self, stream: io.BufferedIOBase, budget: Budget) -> None:
+        self._stream, self._budget = stream, budget
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        self._budget.spend(len(content))
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def _register() -> None:

@@ -11,49 +11,20 @@ from collections.abc import Callable, Generator
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
+from llm_studio.data.sources.expansion import Budget
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import ArchiveBomb, damaged, password_protected, translate_read_errors
+from llm_studio.data.sources.readers.errors import damaged, password_protected, translate_read_errors
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.errors import SourceError
-from llm_studio.i18n import _, number, size
+from llm_studio.i18n import _, number
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-MAX_RATIO = 200
-"""Limit of the compression ratio of an archive: texts reach 3 or 4, tables 20."""
-FREE_BYTES = 1 << 26
-"""Unpacked bytes that are allowed whatever the ratio."""
-MAX_UNPACKED = 1 << 40
-"""Limit of the unpacked bytes of an archive."""
 MAX_DEPTH = 2
 """Limit of nested archives."""
 _MAX_DIRECTORY = 1 << 26
 _SEPARATOR = " › "
-
-
-class Budget:
-    """Limits what is unpacked from an archive and from the archives inside it."""
-
-    def __init__(self, name: str, packed: int, outer: "Budget | None" = None) -> None:
-        self._name = name
-        self._limit = min(MAX_UNPACKED, max(FREE_BYTES, packed * MAX_RATIO))
-        self._outer = outer
-        self._spent = 0
-
-    def spend(self, count: int) -> None:
-        """Count unpacked bytes. Raises ArchiveBomb beyond the limit."""
-        self._spent += count
-        if self._spent > self._limit:
-            raise ArchiveBomb(
-                self._name,
-                _("{path} unpacks to far more than its size, like an archive bomb: reading stopped at {size}.").format(
-                    path=self._name, size=size(self._limit)
-                ),
-                _("If you trust it, unpack it yourself and add the folder."),
-            )
-        if self._outer is not None:
-            self._outer.spend(count)
 
 
 class CountingReader(io.RawIOBase):
@@ -95,7 +66,7 @@ class ArchiveMember(InputFile):
         self, outer: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]]
     ) -> None:
         super().__init__(outer.name + _SEPARATOR + printable(file), printable(file), size, outer.depth + 1)
-        self.budget = budget
+        self.budget = self._spent = budget
         self._unpacked = unpacked
         self._counted = 0
 
@@ -104,7 +75,7 @@ class ArchiveMember(InputFile):
 
     def _spend(self, position: int) -> None:
         if position > self._counted:
-            self.budget.spend(position - self._counted)
+            self._spent.spend(position - self._counted)
             self._counted = position
 
 
@@ -190,7 +161,7 @@ def _check_directory(item: InputFile, stream: BinaryIO) -> None:
 
 
 def _budget(item: InputFile) -> Budget:
-    return Budget(item.name, item.size, item.budget if isinstance(item, ArchiveMember) else None)
+    return Budget(item.name, item.size, item.budget)
 
 
 def check_depth(item: InputFile) -> None:

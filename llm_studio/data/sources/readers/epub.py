@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.expansion import Budget
 from llm_studio.data.sources.readers import html
-from llm_studio.data.sources.readers.archives import Budget, member, open_zip
+from llm_studio.data.sources.readers.archives import member, open_zip
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
 from llm_studio.data.sources.readers.items import InputFile

@@ -12,14 +12,6 @@ from llm_studio.errors import DamagedFileError, SourceError, SpecialFileError, r
 from llm_studio.i18n import _, size
 
 
-class ArchiveBomb(SourceError):  # noqa: N818
-    """The archive `name` unpacks to too much: nothing more is read from it."""
-
-    def __init__(self, name: str, what: str, to_do: str) -> None:
-        super().__init__(what, to_do)
-        self.name = name
-
-
 def no_text(name: str) -> SourceError:
     """The file contains no text."""
     return SourceError(_("There is no text in {path}.").format(path=name), _("Choose another file."))

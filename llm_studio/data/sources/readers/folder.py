@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from llm_studio.data.chunks import Chunk
-from llm_studio.data.sources.readers.archives import ArchiveMember, Budget, check_depth, member
+from llm_studio.data.sources.expansion import Budget, ExpansionError
+from llm_studio.data.sources.readers.archives import ArchiveMember, check_depth, member
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import ArchiveBomb, translate_read_errors
+from llm_studio.data.sources.readers.errors import translate_read_errors
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
 from llm_studio.data.sources.readers.kinds import SUFFIXES
 from llm_studio.errors import SourceError
@@ -128,7 +129,7 @@ def read_many(
                 yield chunk
                 ended, started = chunk.ends, True
         except SourceError as error:
-            if isinstance(error, ArchiveBomb) and error.name == name:
+            if isinstance(error, ExpansionError) and error.name == name:
                 raise
             skip_file(item.name, error, started, context)
             if not ended:  # the disk failed in the middle of a document

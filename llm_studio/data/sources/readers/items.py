@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
+from llm_studio.data.sources.expansion import Budget
 from llm_studio.data.sources.readers.errors import too_large
 from llm_studio.files import open_regular, require_regular
 from llm_studio.jobs import Job
@@ -24,8 +25,10 @@ class InputFile(ABC):
     """One file to read.
 
     `name` is its path for messages, `basename` the last part of it, `size` its bytes as far as known, `depth` the
-    number of archives it is nested in.
+    number of archives it is nested in, `budget` that of the archive it is in.
     """
+
+    budget: Budget | None = None
 
     def __init__(self, name: str, basename: str, size: int, depth: int = 0) -> None:
         self.name = name

@@ -1,10 +1,13 @@
 """Parquet files: one column holds the texts, or the turns of conversations."""
 
 import contextlib
+import io
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.expansion import ParquetBudget
+from llm_studio.data.sources.parquet_batches import MAX_ROWS, bounded_batches, opener_of
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged
@@ -12,12 +15,6 @@ from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.data.sources.readers.records import FieldChoice, Record
 from llm_studio.i18n import _
 
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
-
-_BATCH_BYTES = 1 << 20
-_MAX_ROWS = 256
-"""Limit of the rows read at once: repeated values take little space in the file, but all of it in memory."""
 _PREVIEW_ROWS = 16
 
 
@@ -34,17 +31,17 @@ def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chu
 
 def _rows(item: InputFile, context: Context, names: list[str] | None) -> Iterator[Record]:
     """The rows with the columns `names`, or with all that can contain text. Raises SourceError."""
-    import pyarrow.parquet as pq
-
     with _translate_errors(item), item.seekable(context.job) as stream:
-        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=_BATCH_BYTES)
-        schema = file.schema_arrow
+        opener = opener_of(stream)
+        schema = opener([], None).schema_arrow
         present = [name for name in names if name in schema.names] if names else _readable(schema)
         if names and not present:
             yield Record(1, dict.fromkeys(schema.names))  # for the error message about the missing column
             return
         position = 1
-        for batch in _batches(file, present, preview=names is None and context.quick):
+        rows_at_once = _PREVIEW_ROWS if names is None and context.quick else MAX_ROWS
+        budget = ParquetBudget(item.name, stream.seek(0, io.SEEK_END), item.budget)
+        for batch in bounded_batches(opener, present, budget, max_rows=rows_at_once):
             context.job.check()
             columns = [_values(batch.column(name)) for name in present]
             if len(present) == 1:  # the usual case: the column with the text
@@ -53,14 +50,6 @@ def _rows(item: InputFile, context: Context, names: list[str] | None) -> Iterato
                 rows = (dict(zip(present, values, strict=True)) for values in zip(*columns, strict=True))
                 yield from (Record(n, row) for n, row in enumerate(rows, position))
             position += batch.num_rows
-
-
-def _batches(file: "pq.ParquetFile", names: list[str], preview: bool) -> Iterator[Any]:
-    for group in range(file.num_row_groups):
-        metadata = file.metadata.row_group(group)
-        rows = max(1, metadata.num_rows * _BATCH_BYTES // max(metadata.total_byte_size, _BATCH_BYTES))
-        limit = _PREVIEW_ROWS if preview else _MAX_ROWS
-        yield from file.iter_batches(batch_size=min(rows, limit), row_groups=[group], columns=names, use_threads=False)
 
 
 def _readable(schema: Any) -> list[str]:

@@ -22,6 +22,10 @@ def _fact(overview: "Overview") -> Fact:
     count = len(overview.sources)
     sources = ngettext("{n} source", "{n} sources", count).format(n=number(count))
     total = sum(source.bytes for source in overview.sources)
+    if overview.unusable:
+        unread = len(overview.unusable)
+        unreadable = ngettext("{n} unreadable", "{n} unreadable", unread).format(n=number(unread))
+        return "out of date", f"{sources} · {unreadable}" if count else unreadable
     return step_state(overview.steps.data), f"{size(total)} · {sources}" if count else _("no texts yet")
 
 

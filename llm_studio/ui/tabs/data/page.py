@@ -13,6 +13,7 @@ from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.data import MoreTexts
 from llm_studio.ui.tabs.data.adding_controller import AddingController
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
+from llm_studio.ui.tabs.data.damage import DamageCard
 from llm_studio.ui.tabs.data.drop_zone import DropZone
 from llm_studio.ui.tabs.data.figures import Figures
 from llm_studio.ui.tabs.data.hub import Downloads
@@ -21,6 +22,7 @@ from llm_studio.ui.tabs.data.own_files import OwnFiles
 from llm_studio.ui.tabs.data.preview import DocumentPreview
 from llm_studio.ui.tabs.data.reading import FileReading
 from llm_studio.ui.tabs.data.removal_controller import RemovalController
+from llm_studio.ui.tabs.data.replacing import Replacing
 from llm_studio.ui.tabs.data.running import RunningController
 from llm_studio.ui.tabs.data.sources import SourceCards
 from llm_studio.ui.tabs.data.table import SourcesTable
@@ -50,6 +52,7 @@ class DataPage(Page):
         self.add = button(_("+ Add texts"), self, self._choose_files)
         self.prepare = button("", self, self._on_prepare, "primary")
         self.hint = NextStepCard(self)
+        self.damage = DamageCard(self)
         self.cards = SourceCards(self)
         self.sources = SourcesTable(self)
         self.preview = DocumentPreview(self)
@@ -64,6 +67,7 @@ class DataPage(Page):
         self.reading = FileReading(self.context, self.preview)
         self.downloads = Downloads(self, self.adding)
         self.own_files = OwnFiles(self, self.cards.options, self.adding)
+        self.replacing = Replacing(self, self.cards.options, self.adding)
         self.figures = Figures(self, self.cleaning)
         self.measures = TextMeasures(self.context, self.cleaning)
         self._connect()
@@ -85,6 +89,7 @@ class DataPage(Page):
         self.columns.addWidget(left, 1)
         self.columns.addWidget(self.cleaning)
         self.body.addWidget(self.hint)
+        self.body.addWidget(self.damage)
         self.body.addWidget(self.cards)
         self.body.addLayout(self.columns, 1)
 
@@ -112,6 +117,7 @@ class DataPage(Page):
         sources.notes_requested.connect(self._on_notes)
         sources.folder_requested.connect(self._on_folder)
         sources.weight_requested.connect(self._on_weight)
+        self._connect_damage()
         adding.started.connect(self._on_adding_started)
         adding.reported.connect(sources.take)
         adding.added.connect(sources.choose_next)
@@ -126,6 +132,13 @@ class DataPage(Page):
         self.measures.known.connect(self.figures.measure_rules)
         self.context.listen(SETTINGS, failed=self._on_settings_failed)
 
+    def _connect_damage(self) -> None:
+        self.sources.chosen.connect(self.damage.choose)
+        self.replacing.known.connect(self.damage.show_origins)
+        self.damage.again_requested.connect(self.replacing.make_again)
+        self.damage.replace_requested.connect(self.replacing.choose_file)
+        self.damage.remove_requested.connect(self.removal.remove)
+
     # --- What is shown ------------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
@@ -134,6 +147,7 @@ class DataPage(Page):
         self.drop_zone.enabled = project is not None
         self.cleaning.rules.forget_changes()
         self.hint.hide()
+        self.damage.show_sources(())
         self._show_primary()
         self.sources.choose_next("")
         self.sources.show_sources(())
@@ -145,7 +159,8 @@ class DataPage(Page):
         if first:
             self.cards.choose_language(overview.settings.project.language)
         self.cleaning.rules.show_settings(overview.settings, overview.settings_problem is None)
-        self.sources.show_sources(overview.sources)
+        self.damage.show_sources(overview.unusable)
+        self.sources.show_sources(overview.all_sources)
         self.sources.show_weights(overview.settings.data.weights)
         self.statistics.setEnabled(bool(overview.sources))
         self._show_primary()
@@ -162,6 +177,7 @@ class DataPage(Page):
 
     def _show_adding(self, adding: bool) -> None:
         self.cards.enable(not adding)
+        self.damage.enable(not adding)
         self.add.setEnabled(not adding)
         self.drop_zone.busy = adding
         self._show_primary()
@@ -171,13 +187,16 @@ class DataPage(Page):
         """The next sensible thing: to add texts, to prepare and train on them, or to watch what runs already."""
         overview, running = self.overview, self.running.tab
         has_texts = overview is not None and bool(overview.sources)
-        usable = overview is not None and overview.settings_problem is None
+        damaged = overview is not None and bool(overview.unusable)
+        usable = overview is not None and overview.settings_problem is None and not damaged
         self.prepare.setVisible(has_texts or bool(running))
         self.prepare.setEnabled(bool(running) or (usable and not self.drop_zone.busy))
+        self.prepare.setToolTip(_("Replace or remove the source that can't be read first") if damaged else "")
         self.prepare.setText(_("Watch the progress →") if running else _("Prepare and train…"))
-        set_role(self.add, "" if has_texts or running else "primary")
+        set_role(self.prepare, "" if damaged and not running else "primary")
+        set_role(self.add, "" if has_texts or running or damaged else "primary")
         new = overview is not None and overview.steps.tokenizer.value != "ready"
-        self.hint.setVisible(has_texts and new and not running)
+        self.hint.setVisible(has_texts and new and not running and not damaged)
 
     def _on_settings_failed(self, error: BaseException) -> None:
         del error

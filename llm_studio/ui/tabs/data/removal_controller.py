@@ -41,7 +41,7 @@ class RemovalController(Controller):
 
         from llm_studio.workflows.data import sources
 
-        known = self.context.overview.sources if self.context.overview else ()
+        known = self.context.overview.all_sources if self.context.overview else ()
         title = sources.titles(known).get(name, name)
 
         def work(job: Job) -> "tuple[Project, str, str]":

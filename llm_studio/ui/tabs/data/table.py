@@ -14,7 +14,7 @@ from llm_studio.ui.tabs.data.adding_row import AddingRow
 from llm_studio.ui.tabs.data.weighing import SourceWeight
 from llm_studio.ui.widgets.basics import EmptyState, button
 from llm_studio.ui.widgets.table import Cell, Table
-from llm_studio.workflows.data.sources import BYTES, title_of
+from llm_studio.workflows.data.sources import BYTES, UnusableSource, state_of, title_of
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.download import Unfinished
@@ -81,7 +81,8 @@ class SourcesTable(QWidget):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.table)
-        inside.addWidget(self.empty)
+        inside.addWidget(self.empty, 1)
+        inside.addStretch(0)  # without a preview below, the table stays at the top
         self._timer = QTimer(self, interval=_REDRAW)
         self._timer.timeout.connect(self._draw)
 
@@ -100,7 +101,8 @@ class SourcesTable(QWidget):
         if wanted in names:
             self._current = wanted
         elif self._current not in names:
-            self._current = names[0] if names else ""
+            readable = (source.name for source in sources if not isinstance(source, UnusableSource))
+            self._current = next(readable, names[0] if names else "")
         self._fill()
         self.chosen.emit(self._current)
 
@@ -120,14 +122,11 @@ class SourcesTable(QWidget):
         self.table.setVisible(not self.empty.isVisibleTo(self))
         if now != self._shown:
             self._shown = now
-            total = sum(source.bytes * self._weights.get(source.name, 1.0) for source in self._sources) or 1.0
+            parts = [self._part(source) for source in self._sources]
+            total = sum(parts) or 1.0
             rows: list[list[Cell | str]] = [
-                _cells(
-                    source,
-                    source.bytes * self._weights.get(source.name, 1.0) / total,
-                    self._unfinished.get(source.name),
-                )
-                for source in self._sources
+                _cells(source, part / total, self._unfinished.get(source.name))
+                for source, part in zip(self._sources, parts, strict=True)
             ]
             if self._adding:
                 rows.insert(0, [Cell(_short(self._adding), tip=self._adding), "", "", "", ""])
@@ -139,6 +138,11 @@ class SourcesTable(QWidget):
             self.table.selectRow(places[0] + bool(self._adding))
         self.remove.setEnabled(bool(places))
         self._show_actions()
+
+    def _part(self, source: "Source") -> float:
+        """What a source counts among the others; nothing where it can't be read."""
+        unusable = isinstance(source, UnusableSource)
+        return 0.0 if unusable else source.bytes * self._weights.get(source.name, 1.0)
 
     def _show_actions(self) -> None:
         """The buttons for the chosen source."""
@@ -153,7 +157,8 @@ class SourcesTable(QWidget):
                 _("Download the same number of documents again") if capped else _("Resume this download")
             )
         self.notes.setVisible(source is not None and bool(source.notes))
-        self.weighing.setVisible(source is not None and (len(self._sources) > 1 or self._current in self._weights))
+        readable = source is not None and not isinstance(source, UnusableSource)
+        self.weighing.setVisible(readable and (len(self._sources) > 1 or self._current in self._weights))
         self.weighing.show_weight(self._weights.get(self._current, 1.0))
 
     def _put_row(self) -> None:
@@ -277,7 +282,9 @@ def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> 
     name = Cell(_short(title), tip=f"{title}\n{source.origin}")
     share = 100 * share_of_all
     state = Cell(_("Ready · conversations") if source.conversations else _("Ready"), "ok")
-    if left is not None and left.state != "capped":
+    if isinstance(source, UnusableSource):
+        state = Cell(_(state_of(source)).capitalize(), "bad", f"{source.problem} {source.to_do}")
+    elif left is not None and left.state != "capped":
         known = _(" of {n}").format(n=number(left.known)) if left.known else ""
         state = Cell(_("stopped; can be resumed"), "warn", _("{n} documents").format(n=number(left.documents)) + known)
     elif source.notes:
@@ -285,6 +292,10 @@ def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> 
         text = source.notes[0] + (_(" (and {n} more)").format(n=more) if more else "")
         state = Cell(text, "warn", "\n".join(source.notes))
     part = _("< 1\u00a0%") if 0 < share < 1 else percent(share_of_all)
+    if isinstance(source, UnusableSource):
+        known = bool(source.sha256)
+        documents, stored = number(source.documents) if known else "–", size(source.bytes) if known else "–"
+        return [name, documents, stored, "–", state]
     return [name, number(source.documents), size(source.bytes), part, state]
 
 

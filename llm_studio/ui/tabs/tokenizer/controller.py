@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 TRAIN, PREPARE, IMPORT, RESTORE = TOKENIZER, TOKENS, "tokenizer/import", "tokenizer/restore"
 
-NextStep = Literal["texts", "train", "prepare", "model"]
+NextStep = Literal["texts", "sources", "train", "prepare", "model"]
+"""“sources”: some of the texts can't be read."""
 
 
 class TokenizerController(Controller):
@@ -58,6 +59,8 @@ class TokenizerController(Controller):
     def next_step(self) -> NextStep:
         """The next sensible thing to do."""
         overview = self.overview
+        if overview is not None and overview.unusable:
+            return "model" if overview.steps.tokens is State.READY else "sources"
         if overview is None or (overview.tokenizer is None and overview.steps.data is State.READY):
             return "train"
         if overview.steps.data is not State.READY:

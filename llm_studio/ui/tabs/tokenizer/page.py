@@ -110,17 +110,18 @@ class TokenizerPage(Page):
         overview, step = self.overview, self.jobs.next_step()
         usable = overview is not None and overview.settings_problem is None
         free = usable and not self.jobs.running
-        has_texts = overview is not None and overview.steps.data is State.READY
+        has_texts = overview is not None and overview.steps.data is State.READY and not overview.unusable
         has_tokenizer = overview is not None and overview.tokenizer is not None
-        self.no_texts.setVisible(overview is not None and not has_texts and not has_tokenizer)
-        self.columns.setVisible(overview is not None and (has_texts or has_tokenizer))
+        self.no_texts.setVisible(step == "texts" and not has_tokenizer)
+        self.columns.setVisible(overview is not None and (step != "texts" or has_tokenizer))
         self.columns.show_parts(has_tokenizer)
         self.columns.settings.setEnabled(usable)
-        self.go.setText({"texts": _("Add texts →"), "model": _("Continue to the model →")}.get(step)
-                        or _("Prepare the tokens →"))  # fmt: skip
+        elsewhere = {"texts": _("Add texts →"), "sources": _("Go to the sources →"),
+                     "model": _("Continue to the model →")}  # fmt: skip
+        self.go.setText(elsewhere.get(step) or _("Prepare the tokens →"))
         self.bring.setEnabled(free)
         self.train.setEnabled(free and has_texts)
-        self.go.setEnabled(step in ("texts", "model") or (free and has_texts and has_tokenizer))
+        self.go.setEnabled(step in elsewhere or (free and has_texts and has_tokenizer))
         self.columns.untrained.findChildren(QPushButton)[0].setEnabled(self.train.isEnabled())
         add_texts = self.no_texts.findChildren(QPushButton)[0]
         primary = self.train if step == "train" else self.go
@@ -137,6 +138,8 @@ class TokenizerPage(Page):
         text = ""
         if overview is not None and overview.settings_problem is not None:
             text = _("The settings can’t be used: fix them on the Model tab.")
+        elif overview is not None and overview.unusable:
+            text = overview.unusable[0].problem + " " + _("No tokens can be prepared until it is replaced or removed.")
         elif overview is not None and overview.tokenizer is not None and bench is not None and not self.jobs.running:
             text = " ".join(bench.reasons)
         self.note.say(text)
@@ -151,8 +154,8 @@ class TokenizerPage(Page):
     @Slot()
     def _go(self) -> None:
         step = self.jobs.next_step()
-        if step in ("texts", "model"):
-            self.context.tab_requested.emit("data" if step == "texts" else "model")
+        if step in ("texts", "sources", "model"):
+            self.context.tab_requested.emit("model" if step == "model" else "data")
         else:
             self.jobs.prepare()
 

@@ -119,7 +119,7 @@ class TrainingPage(Page):
         offer = None
         if overview is not None and not busy:
             paused = newest is not None and self.run.is_paused(newest.name)
-            offer = state.blocked(overview) or state.unfinished(overview, paused) or state.stale_tokenizer(overview)
+            offer = state.offer(overview, paused)
         self.offer.show_offer(offer)
         ended = self.end.run if overview is not None and not busy and offer is None else None
         baselines = self.curves.baselines

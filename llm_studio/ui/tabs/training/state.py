@@ -40,6 +40,9 @@ def blocked(overview: "Overview") -> Offer | None:
         first = overview.settings_problem.problems[:1]
         text = first[0].summary if first else str(overview.settings_problem)
         return Offer(_("The settings of this project can't be used"), text, _("Fix the settings"), "model")
+    if overview.unusable and steps.tokens.value != "ready":
+        text = overview.unusable[0].problem + " " + _("No tokens can be prepared until it is replaced or removed.")
+        return Offer(_("Some of the texts can't be read"), text, _("Go to the sources"), "data")
     if steps.tokens.value == "to do":
         if not overview.sources:
             text = _("A model learns from texts. Add some first; they will then be split into tokens.")
@@ -54,6 +57,14 @@ def blocked(overview: "Overview") -> Offer | None:
         return Offer(_("The tokens are out of date"), text, _("Prepare and train…"), "tokenizer",
                      by_hand=_("Prepare the tokens again by hand"))  # fmt: skip
     return None
+
+
+def offer(overview: "Overview", paused: bool) -> Offer | None:
+    """What the page offers, if anything. Resuming needs no texts: those that can't be read don't stand before it."""
+    resume = unfinished(overview, paused)
+    if resume is not None and overview.unusable and overview.steps.tokens.value != "to do":
+        return resume
+    return blocked(overview) or resume or stale_tokenizer(overview)
 
 
 def unfinished(overview: "Overview", paused: bool) -> Offer | None:

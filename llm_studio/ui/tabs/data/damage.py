@@ -1,0 +1,105 @@
+"""The card about a source whose texts can't be read, with what can be done about it."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from llm_studio.i18n import _, ngettext, number
+from llm_studio.ui.theme import set_role
+from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.workflows.data.sources import title_of
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.data.sources import UnusableSource
+
+
+class DamageCard(Card):
+    """Shows one source: the chosen one if it can't be read, else the first of those. Hidden where all can be read."""
+
+    again_requested = Signal(str)
+    """A source should be made again from its origin."""
+    replace_requested = Signal(str)
+    """A source should be replaced by another file."""
+    remove_requested = Signal(str)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, role="card-warn")
+        self._sources: Sequence[UnusableSource] = ()
+        self._origins: Collection[str] = ()
+        self._chosen = self._shown = ""
+        self._title = label("", self, "warn-heading", wrap=True)
+        self._text = label("", self, "muted", wrap=True)
+        self.again = button(_("Add again"), self, self._on_again)
+        self.replace = button(_("Replace…"), self, self._on_replace)
+        self.remove = button(_("Remove"), self, self._on_remove)
+        self.again.setToolTip(_("Read the texts again from where they came"))
+        self.replace.setToolTip(_("Choose another file with these texts"))
+        words = QVBoxLayout()
+        words.setSpacing(4)
+        words.addWidget(self._title)
+        words.addWidget(self._text)
+        inside = row(words, self.remove, self.replace, self.again, spacing=10)
+        inside.setStretch(0, 1)
+        self.content.setContentsMargins(16, 12, 16, 12)
+        self.content.addLayout(inside)
+        self.hide()
+
+    def show_sources(self, sources: "Sequence[UnusableSource]") -> None:
+        """Show the sources that can't be read."""
+        self._sources = sources
+        self._show()
+
+    def show_origins(self, names: Collection[str]) -> None:
+        """Which sources can be made again from their origin."""
+        self._origins = names
+        self._show()
+
+    def choose(self, name: str) -> None:
+        """The user has chosen a source."""
+        self._chosen = name
+        self._show()
+
+    def enable(self, enabled: bool) -> None:
+        """Whether sources may be changed now."""
+        for made in (self.again, self.replace, self.remove):
+            made.setEnabled(enabled)
+
+    def _show(self) -> None:
+        first = next(iter(self._sources), None)
+        source = next((source for source in self._sources if source.name == self._chosen), first)
+        self.setVisible(source is not None)
+        if source is None:
+            return
+        self._shown = source.name
+        title = _("The source “{name}” is damaged") if source.damaged else _("The source “{name}” can't be read")
+        self._title.setText(title.format(name=title_of(source)))
+        self._text.setText(self._explanation(source))
+        known = source.name in self._origins
+        self.again.setVisible(source.damaged and known)
+        self.replace.setVisible(source.damaged)
+        set_role(self.again, "primary")
+        set_role(self.replace, "" if known else "primary")
+
+    def _explanation(self, source: "UnusableSource") -> str:
+        if source.damaged:
+            text = _("Its texts can't be read. Training on the tokens that are already prepared, resuming and "
+                     "generating still work; new tokens can be prepared once it is replaced or removed.")  # fmt: skip
+        else:
+            text = f"{source.problem} {source.to_do}"
+        more = len(self._sources) - 1
+        if more:
+            text += " " + ngettext("{n} more source can't be read: choose it in the table.",
+                                   "{n} more sources can't be read: choose one in the table.", more).format(
+                n=number(more))  # fmt: skip
+        return text
+
+    def _on_again(self) -> None:
+        self.again_requested.emit(self._shown)
+
+    def _on_replace(self) -> None:
+        self.replace_requested.emit(self._shown)
+
+    def _on_remove(self) -> None:
+        self.remove_requested.emit(self._shown)

@@ -1,0 +1,84 @@
+"""Replacing a source, mostly one that is damaged: with the texts that it was made from, or with others."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_studio.errors import SourceError
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.workflows.data import download
+from llm_studio.workflows.data.sources import STORIES, add_files, add_stories
+
+if TYPE_CHECKING:
+    from llm_studio.data.sources.manifest import Source
+
+
+def replace_source(
+    project: Project, name: str, job: Job, path: Path | None = None, *,
+    separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
+    follow_links: bool = False,
+) -> "Source":  # fmt: skip
+    """Replace the source `name` with the texts at `path`; without it, with the texts that it was made from.
+
+    The old one stays until the new one is complete; of a download, the parts that are whole stay. Raises SourceError
+    where there is no such source, or it isn't known where its texts came from; DownloadError, Cancelled.
+    """
+    source = _source(project, name)
+    if path is not None:
+        return add_files(project, path, job, separator=separator, text_field=text_field, max_documents=max_documents,
+                         follow_links=follow_links, replaces=name)  # fmt: skip
+    if is_download(project, name):
+        return download.download_again(project, name, job)
+    language, count, seed = (source.options.get(key) for key in ("language", "count", "seed"))
+    if _is_stories(source) and isinstance(language, str) and isinstance(count, int) and isinstance(seed, int):
+        return add_stories(project, language, count, job, seed)
+    if not _is_there(source.origin):
+        raise SourceError(_("The texts that “{name}” was made from are no longer there.").format(name=name),
+                          _("Name the file or folder to replace it with."), "data")  # fmt: skip
+    options = source.options
+    separator, text_field = (_text(options.get(key)) for key in ("separator", "text_field"))
+    limit = options.get("max_documents")
+    return add_files(project, Path(source.origin), job, separator=separator, text_field=text_field,
+                     max_documents=limit if isinstance(limit, int) else None,
+                     follow_links=options.get("follow_links") is True, replaces=name)  # fmt: skip
+
+
+def can_be_made_again(project: Project, source: "Source") -> bool:
+    """Whether the texts that a source was made from are at hand, or can be downloaded again."""
+    return is_download(project, source.name) or _is_stories(source) or _is_there(source.origin)
+
+
+def is_download(project: Project, name: str) -> bool:
+    """Whether a source came from the hub, and how to download it is known."""
+    from llm_studio.data.sources.hub import plan
+
+    return name in plan.load_plans(project.raw)
+
+
+def _source(project: Project, name: str) -> "Source":
+    from llm_studio.data.sources import store
+
+    known = store.scan_sources(project.raw).all()
+    for source in known:
+        if source.name == name:
+            return source
+    names = ", ".join(source.name for source in known) or _("none")
+    raise SourceError(_("There is no source “{name}” in {folder}.").format(name=name, folder=project.raw),
+                      _("The sources are: {names}.").format(names=names))  # fmt: skip
+
+
+def _is_stories(source: "Source") -> bool:
+    return source.origin == source.name and source.options.get("language") == source.name.removeprefix(f"{STORIES}-")
+
+
+def _is_there(origin: str) -> bool:
+    """Whether the origin is a file or folder that can be read again; a relative path would be a chance find."""
+    try:
+        return Path(origin).is_absolute() and Path(origin).exists()
+    except (OSError, ValueError):  # too long a name, a NUL
+        return False
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
