@@ -44,8 +44,6 @@ def run(
     left, results = list(cases), list[Result]()
     while left:
         found, begun = _child(place, left, with_window)
-        if not found and begun is None:
-            raise RuntimeError((place.parent / "errors.txt").read_text(encoding="utf-8", errors="replace"))
         results += found
         done = {result.case for result in found if result.operation == "all"}
         if begun is not None:
@@ -74,11 +72,13 @@ def _child(place: Path, cases: Sequence[Case], with_window: bool) -> tuple[list[
         begun = line if "kind" not in line else None
         if begun is None:
             found.append(_result(line))
-    if begun is None or done.returncode == 0:
-        return found, None
     with (place.parent / "errors.txt").open(encoding="utf-8", errors="replace") as errors:
         errors.seek(start)
         last = errors.read()
+    if not found and begun is None:
+        raise RuntimeError(f"the process that tries the cases ended with code {done.returncode}\n{last}")
+    if begun is None or done.returncode == 0:
+        return found, None
     hung = "Timeout (" in last
     where = next((line.strip() for line in last[last.rfind("Timeout (") :].splitlines() if "/llm_studio/" in line), "")
     detail = where if hung else f"the process ended with code {done.returncode}"

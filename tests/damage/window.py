@@ -18,6 +18,7 @@ from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tabs.training.tasks import WRITING
 from llm_studio.ui.window.app import make_application
+from llm_studio.ui.window.garbage import Collector
 from llm_studio.ui.window.main_window import MainWindow
 from llm_studio.workflows.overview import Overview
 
@@ -30,6 +31,8 @@ class Window:
 
     def __init__(self) -> None:
         self._app = make_application()
+        self._collector = Collector(self._app)  # as in the program: Qt's objects aren't collected in other threads
+        self._collector.start()
         self._said: list[str] = []
         self._bugs: list[BaseException] = []
         self._measure = False
