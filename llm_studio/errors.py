@@ -16,7 +16,8 @@ StudioError
 └── StorageError       the disk may not be written to
     └── DiskFullError           ... or is full
 
-Any other exception is a bug. Messages are written for the user, in their language.
+SpecialFileError is an OSError: a pipe or a device where a file was expected. Any other exception is a bug. Messages are
+written for the user, in their language.
 """
 
 import errno
@@ -167,6 +168,16 @@ class FolderGoneError(StorageError):
 
 class DiskFullError(StorageError):
     """There is no room on the disk."""
+
+
+class SpecialFileError(OSError):
+    """What a path names is neither a file nor a folder: a named pipe, a device, a socket.
+
+    An OSError, so that it is handled wherever a file that can't be read is; `reason_of` names its kind.
+    """
+
+    def __init__(self, kind: str, path: object) -> None:
+        super().__init__(errno.EOPNOTSUPP, kind, str(path))
 
 
 class Cancelled(Exception):  # noqa: N818  not an error: what the user asked for

@@ -3,9 +3,11 @@
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Generator
@@ -14,12 +16,20 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from llm_studio.errors import BusyError, DiskFullError, FolderGoneError, StorageError, reason_of
-from llm_studio.i18n import _, size
+from llm_studio.errors import BusyError, DiskFullError, FolderGoneError, SpecialFileError, StorageError, reason_of
+from llm_studio.i18n import N_, _, size
 
 _BEING_WRITTEN = ".partial"
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds between tries where an antivirus or a synchronised folder holds a file for a moment."""
+
+_SPECIAL = (
+    (stat.S_ISFIFO, N_("it is a named pipe, not a file")), (stat.S_ISSOCK, N_("it is a socket, not a file")),
+    (stat.S_ISCHR, N_("it is a device, not a file")), (stat.S_ISBLK, N_("it is a device, not a file")),
+)  # fmt: skip
+_WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$",
+                    *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789¹²³")}  # fmt: skip
+"""Names that Windows takes for devices in every folder, whatever suffix follows."""
 
 
 class SupportsClose(Protocol):
@@ -169,6 +179,57 @@ def flush_to_disk(path: Path) -> None:
         os.close(handle)
 
 
+def require_regular(path: Path) -> None:
+    """Raise OSError unless there is a regular file at `path`, or at the end of its link. Nothing is opened.
+
+    For paths that a library opens. A pipe, a device or a socket raises SpecialFileError, a folder IsADirectoryError.
+    """
+    name = path.name.partition(".")[0].rstrip().upper()
+    if os.name == "nt" and (name in _WINDOWS_DEVICES or str(path).startswith("\\\\.\\")):
+        raise SpecialFileError(_("it is a device, not a file"), path)
+    _require_regular(path.stat().st_mode, path)
+
+
+def _require_regular(mode: int, path: Path) -> None:
+    for is_kind, kind in _SPECIAL:
+        if is_kind(mode):
+            raise SpecialFileError(_(kind), path)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open the file at `path` to read its bytes; raises as `require_regular` does, and never waits.
+
+    To be used for every file that comes from the user or from a stranger: opening a named pipe that no one writes to
+    waits for ever, and a device such as /dev/zero never ends.
+    """
+    require_regular(path)  # before anything is opened: to open a device can have effects
+    stream = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  Path.open takes no opener
+    try:
+        _require_regular(os.fstat(stream.fileno()).st_mode, path)  # another one could have taken its place
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of the regular file at `path`. Raises OSError."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of the regular file at `path`, its line ends as line feeds. Raises OSError, UnicodeError."""
+    with io.TextIOWrapper(open_regular(path), encoding) as stream:
+        return stream.read()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with atomic_write(path) as beside:
@@ -183,7 +244,7 @@ def write_json(path: Path, content: object) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None where the file is absent or holds something else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
@@ -191,7 +252,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -2,15 +2,17 @@
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from llm_studio import files
-from llm_studio.errors import BusyError, StorageError
+from llm_studio.errors import BusyError, SpecialFileError, StorageError, reason_of
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path: Path) -> None:
@@ -127,3 +129,51 @@ def test_a_file_that_vanishes_is_not_counted(tmp_path: Path, monkeypatch: pytest
 def test_a_fingerprint_depends_on_content_not_on_order() -> None:
     assert files.fingerprint({"a": 1, "b": [2]}) == files.fingerprint({"b": [2], "a": 1})
     assert files.fingerprint({"a": 1}) != files.fingerprint({"a": 2})
+
+
+def special_files(folder: Path) -> dict[str, Path]:
+    """One of each kind that the system lets anyone make or open."""
+    os.mkfifo(folder / "pipe")
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(str(folder / "socket"))
+    bound.close()
+    (folder / "link").symlink_to("/dev/zero")
+    return {"a named pipe": folder / "pipe", "a socket": folder / "socket", "a device": folder / "link"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes in folders")
+@pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device"])
+@pytest.mark.parametrize("read", [files.open_regular, files.require_regular, files.read_bytes, files.sha256_of])
+def test_a_special_file_is_refused_at_once(
+    tmp_path: Path, kind: str, read: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path may have 107 characters
+    path = special_files(Path())[kind]
+    with pytest.raises(SpecialFileError) as raised:
+        read(path)
+    assert reason_of(raised.value) == f"it is {kind}, not a file"
+    assert files.read_json(path) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes in folders")
+def test_a_pipe_that_takes_a_files_place_is_refused_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_yet_there(_path: Path) -> None:
+        pass
+
+    monkeypatch.setattr(files, "require_regular", not_yet_there)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SpecialFileError):
+        files.open_regular(tmp_path / "pipe")
+
+
+def test_a_regular_file_is_read_directly_and_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one\r\ntwo")
+    (tmp_path / "link").symlink_to("a")
+    assert files.read_bytes(tmp_path / "link") == b"one\r\ntwo"
+    assert files.read_text(tmp_path / "a") == "one\ntwo"
+    with pytest.raises(IsADirectoryError):
+        files.open_regular(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        files.open_regular(tmp_path / "none")
