@@ -10,6 +10,8 @@ StudioError
 ├── TrainingError      a training run that can't start or go on
 ├── CheckpointError    a checkpoint that can't be read
 │   └── NewerCheckpointError    ... since a newer program made it
+├── RecordError        a file of the program's own that is damaged
+│   └── NewerRecordError        ... or made by a newer program
 ├── DownloadError      something that can't be fetched, or came damaged
 ├── PackError          a torch for the graphics card that can't be used
 ├── BusyError          another window or command is writing the same thing
@@ -144,6 +146,14 @@ class CheckpointError(StudioError):
 
 class NewerCheckpointError(CheckpointError):
     """A checkpoint that a newer program made."""
+
+
+class RecordError(StudioError):
+    """A file in which the program keeps what it knows is damaged."""
+
+
+class NewerRecordError(RecordError):
+    """Such a file was made by a newer program."""
 
 
 class DownloadError(StudioError):

@@ -218,15 +218,19 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of the regular file at `path`. Raises OSError."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """The content of the regular file at `path`. Raises OSError, also where it has more than `most` bytes."""
     with open_regular(path) as stream:
-        return stream.read()
+        if most is None:
+            return stream.read()
+        if os.fstat(stream.fileno()).st_size <= most and len(content := stream.read(most + 1)) <= most:
+            return content
+    raise OSError(errno.EOVERFLOW, _("it is larger than {size}").format(size=size(most)), str(path))
 
 
-def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The text of the regular file at `path`, its line ends as line feeds. Raises OSError, UnicodeError."""
-    with io.TextIOWrapper(open_regular(path), encoding) as stream:
+def read_text(path: Path, encoding: str = "utf-8", most: int | None = None) -> str:
+    """The text of the regular file at `path`, its line ends as line feeds. Raises as read_bytes does, UnicodeError."""
+    with io.TextIOWrapper(io.BytesIO(read_bytes(path, most)), encoding) as stream:
         return stream.read()
 
 

@@ -6,10 +6,11 @@ fingerprints of its inputs in a `meta.json`, so that the program knows when a st
 
 import contextlib
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import dump, load, with_changes
 from llm_studio.errors import ProjectError, reason_of
@@ -122,17 +123,23 @@ class Project:
         return files.is_locked(self._locks, output)
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What each output records: the fingerprints of its inputs."""
+
+    inputs: dict[str, str] = field(default_factory=dict[str, str])
+
+
 def state(output: Path, meta: Path, inputs: Mapping[str, str]) -> State:
     """Where the step stands that made `output` and recorded in `meta` what of `inputs` (fingerprints) it used."""
     if not output.exists():
         return State.TO_DO
     if not meta.exists():  # put there by the user
         return State.READY
-    recorded = files.read_json(meta)
-    used: object = recorded.get("inputs") if recorded is not None and inputs else recorded
-    if not isinstance(used, dict):  # damaged
+    recorded = records.recall(meta, _Made)
+    if recorded is None:  # damaged, or of a newer program
         return State.OUT_OF_DATE
-    changed = any(used.get(name, value) != value for name, value in inputs.items())
+    changed = any(recorded.inputs.get(name, value) != value for name, value in inputs.items())
     return State.OUT_OF_DATE if changed else State.READY
 
 

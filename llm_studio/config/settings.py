@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from llm_studio.config.sections import (
     LANGUAGES,
+    LARGEST_VOCABULARY,
     SMALLEST_VOCABULARY,
     SPECIAL_TOKENS,
     DataSettings,
@@ -29,6 +30,7 @@ from llm_studio.i18n import N_, _
 
 __all__ = [
     "LANGUAGES",
+    "LARGEST_VOCABULARY",
     "MAPPINGS",
     "SECTIONS",
     "SMALLEST_VOCABULARY",

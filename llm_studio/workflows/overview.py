@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio import device, files
+from llm_studio import device
 from llm_studio.config import Settings
 from llm_studio.errors import ConfigError
 from llm_studio.gpu import pack
@@ -123,6 +123,7 @@ def _what_is_there(project: Project) -> Steps:
 
 
 def _tokenizer(project: Project) -> TokenizerFacts | None:
+    from llm_studio.data.tokenizer.record import recall_record
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.errors import TokenizerError
 
@@ -132,21 +133,18 @@ def _tokenizer(project: Project) -> TokenizerFacts | None:
         tokenizer = Tokenizer.load(project.tokenizer_file)
     except TokenizerError:
         return None
-    known = files.read_json(project.tokenizer_meta) or {}
-    if known.get("fingerprint") != tokenizer.fingerprint:
+    known = recall_record(project.tokenizer_meta)
+    if known.fingerprint != tokenizer.fingerprint:
         return TokenizerFacts(tokenizer.vocab_size, None, None)
-    return TokenizerFacts(tokenizer.vocab_size, known.get("characters_per_token"), known.get("tokens_per_word"))
+    return TokenizerFacts(tokenizer.vocab_size, known.characters_per_token, known.tokens_per_word)
 
 
 def token_facts(project: Project) -> TokenFacts | None:
     """What the prepared tokens are, without opening them; None where there are none."""
-    from llm_studio.data.tokens.dataset import fingerprint_of
+    from llm_studio.data.tokens.meta import recall_meta
 
-    known = files.read_json(project.tokens_meta) or {}
-    try:
-        return TokenFacts(int(known["train"]["tokens"]), int(known["validation"]["tokens"]), fingerprint_of(known))
-    except (KeyError, TypeError, ValueError):
-        return None
+    known = recall_meta(project.processed)
+    return TokenFacts(known.train.tokens, known.validation.tokens, known.fingerprint) if known else None
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class Steps:
 def steps(project: Project) -> Steps:
     """What is done, to do, or out of date because something before it changed."""
     from llm_studio.data.corpus.corpus import Corpus
+    from llm_studio.data.tokens.meta import recall_meta
 
     settings = project.settings()
     corpus = Corpus(project.raw, settings.data)
@@ -81,8 +82,8 @@ def steps(project: Project) -> Steps:
     tokenizer = state(project.tokenizer_file, project.tokenizer_meta, tokenizer_inputs(settings, here))
     tokens = state(project.tokens_meta, project.tokens_meta, {})
     if tokens is State.READY:
-        used = files.read_json(project.tokens_meta) or {}
-        same = used.get("corpus") == here and used.get("tokenizer") == _tokenizer_fingerprint(project)
+        used = recall_meta(project.processed)
+        same = used and used.corpus == here and used.tokenizer == _tokenizer_fingerprint(project)
         tokens = State.READY if same else State.OUT_OF_DATE
     return Steps(State.READY if corpus.sources else State.TO_DO, tokenizer, tokens)
 
@@ -140,16 +141,19 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
 
 def _real_vocab_size(project: Project, requested: int) -> int:
     """How many tokens the tokenizer has that was imported, or trained for `requested` of them; else `requested`."""
-    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.data.tokenizer.record import recall_record
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer, read_content
 
     if project.tokenizer_file.exists() and not project.tokenizer_meta.exists():  # imported, and as such up to date
         try:
             return Tokenizer.load(project.tokenizer_file).vocab_size
         except TokenizerError:
             return requested
-    recorded = files.read_json(project.tokenizer_meta) or {}
-    size = recorded.get("vocab_size")
-    if recorded.get("asked") != requested or not isinstance(size, int):
+    recorded = recall_record(project.tokenizer_meta)
+    if recorded.asked != requested or not recorded.vocab_size:
         return requested
-    here = files.read_json(project.tokenizer_file)
-    return size if here and recorded.get("fingerprint") == files.fingerprint(here) else requested
+    try:
+        here = files.fingerprint(read_content(project.tokenizer_file))
+    except TokenizerError:
+        return requested
+    return recorded.vocab_size if recorded.fingerprint == here else requested

@@ -121,19 +121,21 @@ def shares(project: Project, settings: Settings | None = None) -> list[Share]:
 
 def _exact_tokens(project: Project) -> dict[str, float] | None:
     """Training tokens by source, where they were made of the texts and settings as they are now."""
+    from llm_studio.data.tokens.meta import recall_meta
     from llm_studio.workflows.projects import steps
 
     if not project.tokens_meta.exists() or steps(project).tokens is not State.READY:
         return None
-    found: dict[str, float] = {}
-    try:
-        for part in (files.read_json(project.tokens_meta) or {})["sources"]:
-            found[str(part["name"])] = found.get(str(part["name"]), 0) + int(part["end"]) - int(part["start"])
-    except (KeyError, TypeError, ValueError):
+    meta = recall_meta(project.processed)
+    if meta is None:
         return None
+    found: dict[str, float] = {}
+    for part in meta.sources:
+        found[part.name] = found.get(part.name, 0) + part.end - part.start
     return found
 
 
 def _characters_per_token(project: Project) -> float | None:
-    value = (files.read_json(project.tokenizer_meta) or {}).get("characters_per_token")
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    from llm_studio.data.tokenizer.record import recall_record
+
+    return recall_record(project.tokenizer_meta).characters_per_token or None

@@ -156,7 +156,7 @@ def _weights(ref: ModelRef) -> object:
     if ref.checkpoint is None:
         stat = ref.path.stat()
         return [ref.step, stat.st_size, stat.st_mtime_ns]
-    return (checkpoint.record_of(ref.path) or {}).get("fingerprint")
+    return checkpoint.record_of(ref.path).get("fingerprint")
 
 
 def _read(file: Path) -> dict[str, WritingQuality]:
