@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
@@ -243,15 +243,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write `content` as JSON, whole or not at all."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where the file is absent or holds something else."""
-    try:
-        content = json.loads(read_text(path))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def sha256_of(path: Path) -> str:

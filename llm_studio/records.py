@@ -88,11 +88,11 @@ def _cut(text: str) -> str:
 
 
 def read(
-    path: Path, kind: type[_T], *, newest: int = 1, most: int = MOST_BYTES, known: Mapping[str, object] = {}
+    path: Path, kind: type[_T], *, newest: int | None = 1, most: int = MOST_BYTES, known: Mapping[str, object] = {}
 ) -> _T | None:
     """The record at `path`; None where there is no file. `known`: fields that aren't in it, with their values.
 
-    Raises RecordError where it is damaged, NewerRecordError where its version is above `newest`.
+    Raises RecordError where it is damaged, NewerRecordError where its version is above `newest`; None: it has none.
     """
     content = load(path, newest=newest, most=most)
     if content is None:
@@ -109,7 +109,15 @@ def recall(path: Path, kind: type[_T], *, newest: int = 1, most: int = MOST_BYTE
         return None
 
 
-def load(path: Path, *, newest: int = 1, most: int = MOST_BYTES) -> dict[str, Any] | None:
+def recall_plain(path: Path) -> dict[str, Any]:
+    """The plain object in a file of what can be found out again; empty where it is absent, damaged or newer."""
+    try:
+        return load(path) or {}
+    except RecordError:
+        return {}
+
+
+def load(path: Path, *, newest: int | None = 1, most: int = MOST_BYTES) -> dict[str, Any] | None:
     """The plain object in the file at `path`, of which nothing but the version is checked. Raises as `read` does."""
     try:
         content = files.read_bytes(path, most)
@@ -120,8 +128,8 @@ def load(path: Path, *, newest: int = 1, most: int = MOST_BYTES) -> dict[str, An
                           _advice()) from error  # fmt: skip
     with translate_misfits(path):
         found = _object(parse(content))
-        version = decode(found, _Versioned).version
-    if version > newest:
+        version = 0 if newest is None else decode(found, _Versioned).version
+    if newest is not None and version > newest:
         raise NewerRecordError(_("{path} was made by a newer LLM Studio.").format(path=path), _("Update the program."))
     return found
 
@@ -132,7 +140,12 @@ def translate_misfits(path: Path) -> Generator[None]:
     try:
         yield
     except Misfit as error:
-        raise RecordError(_("{path} is damaged: {reason}.").format(path=path, reason=error), _advice()) from error
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, problem: Misfit) -> RecordError:
+    """The error for a file with this in its content."""
+    return RecordError(_("{path} is damaged: {reason}.").format(path=path, reason=problem), _advice())
 
 
 def _advice() -> str:

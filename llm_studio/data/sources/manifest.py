@@ -3,12 +3,26 @@
 A source downloaded in steps is a folder of Parquet files, see `sharded.py`: its manifest lists them as `parts`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from llm_studio import records
+from llm_studio.records import Count
 
 MANIFEST_VERSION = 1
+_MOST_BYTES = 64_000_000
+"""Of a manifest, which has an entry for each part."""
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What is used of the options that texts were read with."""
+
+    max_documents: Count | None = None
+    max_bytes: Count | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,13 +36,13 @@ class Source:
 
     name: str
     origin: str
-    documents: int
-    characters: int
-    bytes: int
+    documents: Count
+    characters: Count
+    bytes: Count
     sha256: str
     created: str
     notes: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    options: Annotated[dict[str, Any], records.like(_Options)] = field(default_factory=dict[str, Any])
     conversations: bool = False
 
 
@@ -39,12 +53,20 @@ class SourcePart:
     `file` is the size of the file in bytes, `end` the position in the origin after its last document.
     """
 
-    documents: int
-    characters: int
-    bytes: int
+    documents: Count
+    characters: Count
+    bytes: Count
     sha256: str
-    file: int
-    end: tuple[int, int]
+    file: Count
+    end: tuple[Count, Count]
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The Parquet files of a source: their bytes, all together, and the parts of a sharded one."""
+
+    file: Count
+    parts: list[SourcePart] = field(default_factory=list[SourcePart])
 
 
 def parquet_path(folder: Path, name: str) -> Path:
@@ -57,17 +79,16 @@ def manifest_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.meta.json"
 
 
-def parts_in(manifest: Mapping[str, Any]) -> list[SourcePart]:
-    """The parts that a manifest lists."""
-    listed: list[dict[str, Any]] = manifest.get("parts") or []
-    return [
-        SourcePart(
-            part["documents"], part["characters"], part["bytes"], part["sha256"], part["file"], tuple(part["end"])
-        )
-        for part in listed
-    ]
+def read_manifest(folder: Path, name: str) -> tuple[Source, SourceFiles] | None:
+    """What the manifest of the source `name` says; None where there is none. Raises RecordError, NewerRecordError."""
+    path = manifest_path(folder, name)
+    content = records.load(path, newest=MANIFEST_VERSION, most=_MOST_BYTES)
+    if content is None:
+        return None
+    with records.translate_misfits(path):
+        return records.decode(content, Source, {"name": name}), records.decode(content, SourceFiles)
 
 
-def part_files(path: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, int]]:
+def part_files(path: Path, parts: Sequence[SourcePart]) -> list[tuple[Path, int]]:
     """The files of the sharded source in the folder `path`, and the number of documents in each."""
-    return [(path / f"{n:05d}.parquet", part.documents) for n, part in enumerate(parts_in(manifest))]
+    return [(path / f"{n:05d}.parquet", part.documents) for n, part in enumerate(parts)]

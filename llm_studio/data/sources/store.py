@@ -16,11 +16,20 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_studio import records
 from llm_studio.data.chunks import CONTROLS, Chunk, rechunk
-from llm_studio.data.sources.manifest import MANIFEST_VERSION, Source, manifest_path, parquet_path, part_files
-from llm_studio.errors import SourceError, StorageError, reason_of
+from llm_studio.data.sources.manifest import (
+    MANIFEST_VERSION,
+    Source,
+    SourcePart,
+    manifest_path,
+    parquet_path,
+    part_files,
+    read_manifest,
+)
+from llm_studio.errors import NewerRecordError, RecordError, SourceError, StorageError, reason_of
 from llm_studio.events import Progress
-from llm_studio.files import atomic_write, read_json, remove_folder, retry_while_locked, translate_os_errors, write_json
+from llm_studio.files import atomic_write, remove_folder, retry_while_locked, translate_os_errors, write_json
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -155,40 +164,43 @@ def _read_manifest(path: Path) -> Source | None:
 
     Raises SourceError.
     """
-    content = read_json(manifest_path(path.parent, path.stem))
-    version = content.get("version") if content else None
-    if isinstance(version, int) and version > MANIFEST_VERSION:
-        raise SourceError(_("The texts {path} were made by a newer LLM Studio.").format(path=path),
-                          _("Update the program."))  # fmt: skip
-    if content is None or version != MANIFEST_VERSION or content.get("file") != _file_bytes(path, content):
-        return None
     try:
-        values: dict[str, Any] = {key: ({"conversations": False} | content)[key] for key in Source.__dataclass_fields__}
-        values.update(name=path.stem, notes=tuple(values["notes"]))
-        return Source(**values)
-    except (KeyError, TypeError):
-        return None
+        found = read_manifest(path.parent, path.stem)
+    except NewerRecordError as error:
+        raise SourceError(
+            _("The texts {path} were made by a newer LLM Studio.").format(path=path), error.to_do
+        ) from error
+    except RecordError as error:
+        if path.is_dir():
+            raise SourceError(error.what, _("Remove this source and download it again.")) from error
+        return _make_manifest(path, error)
+    return found[0] if found and found[1].file == _file_bytes(path, found[1].parts) else None
 
 
-def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
+def _file_bytes(path: Path, parts: Sequence[SourcePart]) -> int:
     """Bytes of the Parquet file, or of all files that the manifest lists."""
     if path.is_file():
         return path.stat().st_size
     with contextlib.suppress(OSError):
-        return sum(part.stat().st_size for part, _documents in part_files(path, manifest))
+        return sum(part.stat().st_size for part, _documents in part_files(path, parts))
     return -1
 
 
-def _make_manifest(path: Path) -> Source:
-    """Write and return the manifest of a Parquet file that came without one."""
+def _make_manifest(path: Path, problem: RecordError | None = None) -> Source:
+    """Write and return the manifest of a Parquet file that came without one, or with a damaged one (`problem`)."""
     if path.is_dir():
         raise SourceError(_("The texts in {path} don't match their manifest.").format(path=path),
                           _("Remove this source and download it again."))  # fmt: skip
     totals = SourceTotals()
     for chunk in _chunks_in(path):
         totals.add(chunk.text, chunk.text.encode(), chunk.ends)
-    source = totals.to_source(path.stem, path.name, (), None)
-    with contextlib.suppress(StorageError):  # in a read-only project this is repeated each time
+    notes: list[str] = []
+    if problem:
+        notes = [problem.what, _("Where it came from, and whether it holds conversations, is no longer known.")]
+    source = totals.to_source(path.stem, path.name, notes, None)
+    with contextlib.suppress(StorageError, OSError):  # in a read-only project this is repeated each time
+        if problem:
+            records.keep_aside(manifest_path(path.parent, path.stem))
         _write_manifest(path.parent, source, path.stat().st_size)
     return source
 
@@ -209,7 +221,8 @@ def _chunks_in(path: Path) -> Iterator[Chunk]:
 
 def _rows(path: Path, document: int = 0) -> Iterator[Chunk]:
     if path.is_dir():
-        for part, documents in part_files(path, read_json(manifest_path(path.parent, path.stem)) or {}):
+        found = read_manifest(path.parent, path.stem)
+        for part, documents in part_files(path, found[1].parts) if found else ():
             if document < documents:
                 yield from _rows_of_file(part, document)
             document = max(0, document - documents)

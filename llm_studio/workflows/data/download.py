@@ -104,7 +104,8 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
     from llm_studio.data.sources.hub.download import Download
 
     with project.writing("data"):
-        kept = {name: found for name, found in plan.load_plans(project.raw).items() if found.matches(wanted)}
+        plans = plan.load_plans(project.raw, job.report)
+        kept = {name: found for name, found in plans.items() if found.matches(wanted)}
         name = next(iter(kept), None)
         if name is not None and (there := _nothing_to_do(project, name, kept[name], wanted, job)):
             return there

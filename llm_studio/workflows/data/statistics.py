@@ -1,15 +1,13 @@
 """What the corpus of a project is made of, and which part each source has in its training."""
 
-import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.errors import StorageError
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.workflows.data.corpus import open_corpus
+from llm_studio.workflows.data.kept import recall, remember
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.statistics import Figures as Figures
@@ -30,9 +28,7 @@ def measure(project: Project, job: Job) -> "Statistics":
     if known is not None:
         return known
     found = measure_plan(corpus.plan(job), job)
-    record = {"version": _VERSION, "of": corpus.fingerprint(), "value": found.to_json()}
-    with contextlib.suppress(StorageError):  # a project that may only be read is measured again each time
-        files.write_json(_kept(project), record)
+    remember(_kept(project), found, corpus.fingerprint(), _VERSION)
     return found
 
 
@@ -47,11 +43,7 @@ def known(project: Project) -> "Statistics | None":
 def _recalled(project: Project, key: str) -> "Statistics | None":
     from llm_studio.data.corpus.statistics import Statistics
 
-    record: dict[str, Any] = files.read_json(_kept(project)) or {}
-    if record.get("version") == _VERSION and record.get("of") == key:
-        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):  # damaged: counted again
-            return Statistics.from_json(record["value"])
-    return None
+    return recall(_kept(project), Statistics, key, _VERSION)
 
 
 def _kept(project: Project):

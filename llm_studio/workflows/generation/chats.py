@@ -11,12 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from llm_studio import files
-from llm_studio.errors import ProjectError
+from llm_studio import files, records
+from llm_studio.errors import NewerRecordError, ProjectError, RecordError
 from llm_studio.i18n import _
 from llm_studio.project import Project
+from llm_studio.records import Amount, Count
 
 VERSION = 1
 MOST_TOKENS = 10_000
@@ -31,6 +32,8 @@ _REPEATED_TOKENS, _LONGEST_LOOP = 40, 8
 MOST_ALTERNATIVES = 5
 DECIMALS = 5
 """Of a saved probability."""
+_MOST_BYTES = 64_000_000
+"""Of a chat."""
 _FOLDER = "chats"
 _TITLE = 60
 _ID = re.compile(r"chat-[0-9]{8}-[0-9]{6}-[0-9]{6}")
@@ -40,10 +43,18 @@ _ID = re.compile(r"chat-[0-9]{8}-[0-9]{6}-[0-9]{6}")
 class Token:
     """A generated token: the characters it completes, its probability by the model, the most likely alternatives."""
 
-    id: int
+    id: Count
     text: str
-    probability: float
-    alternatives: tuple[tuple[str, float], ...] = ()
+    probability: Amount
+    alternatives: tuple[tuple[str, Amount], ...] = ()
+
+
+_read_token = records.reader(tuple[Count, str, Amount, tuple[tuple[str, Amount], ...]])
+
+
+def _token(value: object) -> Token:
+    """The inverse of `_packed`."""
+    return Token(*_read_token(value))
 
 
 @dataclass(frozen=True)
@@ -57,9 +68,9 @@ class Turn:
 
     prompt: str
     text: str = ""
-    tokens: tuple[Token, ...] = ()
-    count: int = 0
-    seconds: float = 0.0
+    tokens: tuple[Annotated[Token, _token], ...] = ()
+    count: Count = 0
+    seconds: Amount = 0.0
     seed: int = 0
     model: str = ""
     favourite: bool = False
@@ -158,16 +169,15 @@ def newest(project: Project) -> Chat | None:
 def read(project: Project, chat_id: str) -> Chat:
     """Read one chat. Raises ProjectError if it is gone or damaged, or a newer program wrote it."""
     path = _path(project, chat_id)
-    record = files.read_json(path)
-    if record is None:
-        raise ProjectError(_("This chat is gone, or its file {path} is damaged.").format(path=path))
-    version = record.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise ProjectError(_("This chat was written by a newer LLM Studio."), _("Update the program."))
     try:
-        return Chat(chat_id, tuple(_turn(turn) for turn in record["turns"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProjectError(_("This chat is gone, or its file {path} is damaged.").format(path=path)) from error
+        chat = records.read(path, Chat, newest=VERSION, most=_MOST_BYTES, known={"id": chat_id})
+    except NewerRecordError as error:
+        raise ProjectError(_("This chat was written by a newer LLM Studio."), error.to_do) from error
+    except RecordError as error:
+        raise ProjectError(error.what, error.to_do) from error
+    if chat is None:
+        raise ProjectError(_("This chat is gone: {path}.").format(path=path))
+    return chat
 
 
 def write(project: Project, chat: Chat) -> Chat:
@@ -215,16 +225,3 @@ def _packed(token: Token) -> list[object]:
 
 def _text(turn: Turn) -> str:
     return f"{turn.prompt}\n\n{turn.text}\n\n" if turn.question else turn.prompt + turn.text
-
-
-def _turn(record: dict[str, Any]) -> Turn:
-    tokens = tuple(
-        Token(int(index), str(text), float(p), tuple((str(other), float(q)) for other, q in others))
-        for index, text, p, others in record["tokens"]
-    )
-    return Turn(
-        prompt=str(record["prompt"]), text=str(record["text"]), tokens=tokens, count=int(record["count"]),
-        seconds=float(record["seconds"]), seed=int(record["seed"]), model=str(record["model"]),
-        favourite=bool(record["favourite"]), question=record.get("question") is True,
-        notes=tuple(str(note) for note in record.get("notes", ())),
-    )  # fmt: skip
