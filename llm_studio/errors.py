@@ -2,6 +2,7 @@
 
 StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
+│   └── DamagedConfigError      ... since the file lost its content or its end
 ├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
 ├── SourceError        texts that can't be read
 │   └── DamagedFileError        ... since the file is damaged
@@ -103,6 +104,10 @@ class ConfigError(StudioError):
             where = _("{setting} (line {line})") if problem.line else "{setting}"
             lines.append(f"  {where.format(setting=problem.path, line=problem.line)} – {problem.message}")
         return "\n".join([*lines, *([self.to_do] if self.to_do else [])])
+
+
+class DamagedConfigError(ConfigError):
+    """A file of settings that lost its content, or its end."""
 
 
 class ProjectError(StudioError):

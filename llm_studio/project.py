@@ -6,14 +6,13 @@ fingerprints of its inputs in a `meta.json`, so that the program knows when a st
 
 import contextlib
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from llm_studio import files, records
 from llm_studio.config import Settings
-from llm_studio.config.yaml_file import dump, load, with_changes
-from llm_studio.errors import ProjectError, reason_of
+from llm_studio.config.yaml_file import dump, load, read_text, with_changes
+from llm_studio.errors import ProjectError, RecordError, reason_of
 from llm_studio.i18n import N_, _
 from llm_studio.paths import quoted
 
@@ -96,7 +95,7 @@ class Project:
         """
         with self.writing("config"):
             load(self.config_file)
-            text = self.config_file.read_text(encoding="utf-8-sig")
+            text = read_text(self.config_file)
             new = with_changes(text, changes)
             if new != text:
                 files.write_text(self.config_file, new)
@@ -123,23 +122,18 @@ class Project:
         return files.is_locked(self._locks, output)
 
 
-@dataclass(frozen=True)
-class _Made:
-    """What each output records: the fingerprints of its inputs."""
-
-    inputs: dict[str, str] = field(default_factory=dict[str, str])
-
-
 def state(output: Path, meta: Path, inputs: Mapping[str, str]) -> State:
     """Where the step stands that made `output` and recorded in `meta` what of `inputs` (fingerprints) it used."""
     if not output.exists():
         return State.TO_DO
     if not meta.exists():  # put there by the user
         return State.READY
-    recorded = records.recall(meta, _Made)
-    if recorded is None:  # damaged, or of a newer program
+    try:
+        recorded = records.load(meta) or {}
+        used: dict[str, str] = records.reader(dict[str, str])(recorded.get("inputs")) if inputs else {}
+    except (RecordError, records.Misfit):  # damaged, or of a newer program
         return State.OUT_OF_DATE
-    changed = any(recorded.inputs.get(name, value) != value for name, value in inputs.items())
+    changed = any(used.get(name, value) != value for name, value in inputs.items())
     return State.OUT_OF_DATE if changed else State.READY
 
 

@@ -12,8 +12,8 @@ from tests import structure
 from tests.structure import PACKAGE, ROOT, Module
 
 RANKS = (
-    ("paths", "openmp", "other_programs"), ("i18n",), ("errors",), ("events",), ("jobs",), ("files",), ("records",), ("gpu",),
-    ("config",), ("device",),
+    ("paths", "openmp", "other_programs"), ("i18n",), ("errors",), ("events",), ("jobs",), ("files",), ("records",),
+    ("gpu",), ("config",), ("device",),
     ("project",), ("data", "model"), ("runs",), ("inference",), ("training", "export"), ("workflows",), ("cli", "ui"),
     ("__main__",),
 )  # fmt: skip

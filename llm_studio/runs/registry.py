@@ -55,7 +55,7 @@ def exists(project: Project, name: str) -> bool:
 
 def read(project: Project, name: str) -> Run:
     """One run. Raises ProjectError where there is no run of this name, it is damaged, or a newer program made it."""
-    return _read(project, name)[0]
+    return examine(project, name)[0]
 
 
 def require(project: Project, name: str) -> None:
@@ -66,8 +66,8 @@ def require(project: Project, name: str) -> None:
                            _("The runs are: {names}.").format(names=names))  # fmt: skip
 
 
-def _read(project: Project, name: str) -> "tuple[Run, RunProblem | None]":
-    """A run, and what is wrong with its record where it is made from a checkpoint. Raises as `read` does."""
+def examine(project: Project, name: str) -> "tuple[Run, RunProblem | None]":
+    """One run, and what is wrong with its record where it is made from a checkpoint. Raises as `read` does."""
     require(project, name)
     problem = None
     try:
@@ -130,7 +130,7 @@ def survey(project: Project) -> tuple[list[Run], list[RunProblem]]:
         if files.is_partial(path) or not exists(project, path.name):
             continue
         try:
-            run, problem = _read(project, path.name)
+            run, problem = examine(project, path.name)
         except StudioError as error:
             problems.append(RunProblem(path.name, error.what, error.to_do))
         else:

@@ -17,6 +17,7 @@ from llm_studio.workflows.projects import Cost, Steps, model_cost, steps
 if TYPE_CHECKING:
     from llm_studio.data.sources.manifest import Source
     from llm_studio.runs.record import Run
+    from llm_studio.runs.registry import RunProblem
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Overview:
     tokens: TokenFacts | None
     cost: Cost
     runs: "tuple[Run, ...]"
+    run_problems: "tuple[RunProblem, ...]" = ()
+    """What is wrong with the records of runs: those that can't be read at all aren't among `runs`."""
     interrupted_at: int = 0
     """The step that the interrupted run had reached, by its log: later than its last checkpoint. 0: not known."""
 
@@ -92,7 +95,7 @@ def overview(project: Project) -> Overview:
 
     Project.open(project.root)
     problem = None
-    listed = runs.listed(project)
+    listed, problems = runs.survey(project)
     interrupted = _interrupted(listed)
     try:
         settings = project.settings()
@@ -110,6 +113,7 @@ def overview(project: Project) -> Overview:
         tokens=token_facts(project),
         cost=model_cost(project, settings),
         runs=tuple(listed),
+        run_problems=tuple(problems),
         interrupted_at=log.last_step(project.log_file(interrupted.name)) if interrupted else 0,
     )
 

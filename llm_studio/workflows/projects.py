@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.config import Settings
 from llm_studio.config.presets import load_preset
-from llm_studio.config.yaml_file import parse
-from llm_studio.errors import ConfigError, ProjectError, TokenizerError, reason_of
+from llm_studio.config.yaml_file import parse, read_text
+from llm_studio.errors import DamagedConfigError, ProjectError, TokenizerError
 from llm_studio.i18n import _
 from llm_studio.model import cost
 from llm_studio.project import Project, State, state
@@ -23,8 +23,18 @@ def new_project(root: Path, preset: str = DEFAULT_PRESET, language: str = "en", 
 
 
 def apply_preset(project: Project, preset: str) -> Settings:
-    """Give the project all settings of a preset but its own name, language and cleaning."""
-    old, new = project.settings().to_dict(), load_preset(preset).to_dict()
+    """Give the project all settings of a preset but its own name, language and cleaning.
+
+    Where config.yaml has lost its content, these are lost, too; the damaged file is kept. Raises ConfigError,
+    StorageError.
+    """
+    new = load_preset(preset).to_dict()
+    try:
+        old = project.settings().to_dict()
+    except DamagedConfigError:
+        old = load_preset(preset).replaced({"project.name": project.root.name}).to_dict()
+        with files.translate_os_errors(project.config_file):
+            records.keep_aside(project.config_file)
     settings = Settings.from_dict({**new, "project": old["project"], "data": old["data"]})
     project.replace_settings(settings)
     return settings
@@ -32,15 +42,7 @@ def apply_preset(project: Project, preset: str) -> Settings:
 
 def config_text(project: Project) -> str:
     """What stands in config.yaml, right or wrong. Raises ConfigError where it can't be read as text."""
-    try:
-        return project.config_file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(_("{path} is not UTF-8 text.").format(path=project.config_file), [],
-                          _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
-    except OSError as error:
-        reason = reason_of(error)
-        raise ConfigError(_("{path} can't be read: {reason}.").format(path=project.config_file, reason=reason),
-                          [], _("It must be a file that you may read.")) from error  # fmt: skip
+    return read_text(project.config_file)
 
 
 def write_config_text(project: Project, text: str, before: str | None = None) -> Settings:

@@ -118,6 +118,7 @@ class Summary:
     title: str
     favourite: bool
     """Whether one of its answers is a favourite."""
+    readable: bool = True
 
 
 def new() -> Chat:
@@ -148,21 +149,27 @@ def joined(before: str, prompt: str) -> str:
 
 
 def listed(project: Project) -> list[Summary]:
-    """The chats of a project, last written first; unreadable files are skipped."""
+    """The chats of a project, last written first; of one that can't be read, the title says so."""
     folder = project.root / _FOLDER
     found: list[tuple[float, Summary]] = []
     for path in folder.glob("chat-*.json") if folder.is_dir() else ():
+        if not _ID.fullmatch(path.stem):
+            continue
         try:
             chat, when = read(project, path.stem), path.stat().st_mtime
-        except (ProjectError, OSError):
+        except ProjectError:
+            title = _("{file} can't be read").format(file=path.name)
+            found.append((0.0, Summary(path.stem, title, False, readable=False)))
+        except OSError:  # deleted meanwhile
             continue
-        found.append((when, Summary(chat.id, chat.title, any(turn.favourite for turn in chat.turns))))
+        else:
+            found.append((when, Summary(chat.id, chat.title, any(turn.favourite for turn in chat.turns))))
     return [summary for _when, summary in sorted(found, key=lambda entry: (entry[0], entry[1].id), reverse=True)]
 
 
 def newest(project: Project) -> Chat | None:
-    """The chat that was written last, if there is one."""
-    found = listed(project)
+    """The chat that was written last, of those that can be read, if there is one."""
+    found = [chat for chat in listed(project) if chat.readable]
     return read(project, found[0].id) if found else None
 
 

@@ -1,41 +1,27 @@
-"""Records: the JSON files in which this program keeps what it knows. Each is read as a declared type, within bounds.
-
-The type is a dataclass. Whatever a file holds (a text for a number, a list for an object, a hundred thousand nested
-brackets, a number of a thousand digits) or is (a folder, a pipe, gigabytes), reading it ends soon, with the value or
-with one RecordError. Names that the type doesn't have are ignored; what the file doesn't have takes its default.
+"""Plain values, as JSON holds them, turned into declared types; what doesn't fit is a Misfit, with its place.
 
 What a field may hold is said by its annotation: plain types, lists, tuples, dictionaries by text, `X | None`, literals,
 other dataclasses, and `Annotated[type, read]`, where the function `read` makes the value or raises Misfit.
 """
 
-import contextlib
 import dataclasses
-import errno
 import functools
 import json
 import math
 import os
 import reprlib
 import types
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from llm_studio import files
-from llm_studio.errors import NewerRecordError, RecordError, reason_of
 from llm_studio.i18n import _
 
-MOST_BYTES = 16_000_000
-"""Size of a record, unless said otherwise."""
-LONGEST_LINE = 1_000_000
-"""Bytes of a line of a log."""
 MOST_LEVELS = 32
 """Lists and objects inside each other."""
 _LARGEST = 2**63
 """Whole numbers are below: larger ones would overflow where they are used."""
 _LARGEST_COUNT = 10**15
 """Nothing that is counted or measured here comes near it."""
-
 _SIMPLE = frozenset((str, float, bool, types.NoneType))
 """Types of the plain values that need no check of their size."""
 
@@ -84,99 +70,7 @@ def _cut(text: str) -> str:
     return shown if len(shown) <= 60 else shown[:59] + "…"
 
 
-# --- Files -----------------------------------------------------------------------------------------------------------
-
-
-def read(
-    path: Path, kind: type[_T], *, newest: int | None = 1, most: int = MOST_BYTES, known: Mapping[str, object] = {}
-) -> _T | None:
-    """The record at `path`; None where there is no file. `known`: fields that aren't in it, with their values.
-
-    Raises RecordError where it is damaged, NewerRecordError where its version is above `newest`; None: it has none.
-    """
-    content = load(path, newest=newest, most=most)
-    if content is None:
-        return None
-    with translate_misfits(path):
-        return decode(content, kind, known)
-
-
-def recall(path: Path, kind: type[_T], *, newest: int = 1, most: int = MOST_BYTES) -> _T | None:
-    """The same for what can be found out again: None as well where it is damaged, or of a newer version."""
-    try:
-        return read(path, kind, newest=newest, most=most)
-    except RecordError:
-        return None
-
-
-def recall_plain(path: Path) -> dict[str, Any]:
-    """The plain object in a file of what can be found out again; empty where it is absent, damaged or newer."""
-    try:
-        return load(path) or {}
-    except RecordError:
-        return {}
-
-
-def load(path: Path, *, newest: int | None = 1, most: int = MOST_BYTES) -> dict[str, Any] | None:
-    """The plain object in the file at `path`, of which nothing but the version is checked. Raises as `read` does."""
-    try:
-        content = files.read_bytes(path, most)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise RecordError(_("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)),
-                          _advice()) from error  # fmt: skip
-    with translate_misfits(path):
-        found = _object(parse(content))
-        version = 0 if newest is None else decode(found, _Versioned).version
-    if newest is not None and version > newest:
-        raise NewerRecordError(_("{path} was made by a newer LLM Studio.").format(path=path), _("Update the program."))
-    return found
-
-
-@contextlib.contextmanager
-def translate_misfits(path: Path) -> Generator[None]:
-    """Turn a Misfit in the content of a file into a RecordError."""
-    try:
-        yield
-    except Misfit as error:
-        raise damaged(path, error) from error
-
-
-def damaged(path: Path, problem: Misfit) -> RecordError:
-    """The error for a file with this in its content."""
-    return RecordError(_("{path} is damaged: {reason}.").format(path=path, reason=problem), _advice())
-
-
-def _advice() -> str:
-    return _("Restore it from a copy, or delete it.")
-
-
-def keep_aside(path: Path) -> Path:
-    """Rename a damaged file, so that a new one doesn't replace it; returns the new path. Raises OSError."""
-    for suffix in (".damaged", *(f".damaged-{number}" for number in range(2, 100))):
-        aside = path.with_name(path.name + suffix)
-        if not os.path.lexists(aside):
-            path.rename(aside)
-            return aside
-    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-
-
-def lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a log with their ends. One that is too long comes in several parts, none of which is a record."""
-    while line := stream.readline(LONGEST_LINE):
-        yield line
-
-
-def parse_line(line: bytes | str) -> dict[str, Any] | None:
-    """The plain object in a line of a log; None where there is none, as in one that a crash tore."""
-    try:
-        return _object(parse(line))
-    except Misfit:
-        return None
-
-
-# --- Values ----------------------------------------------------------------------------------------------------------
+# --- Plain values and declared types ---------------------------------------------------------------------------------
 
 
 def parse(content: bytes | str) -> object:
@@ -213,7 +107,7 @@ def _inner(value: object) -> Iterable[object]:
 
 def decode(value: object, kind: type[_T], known: Mapping[str, object] = {}) -> _T:
     """A plain object as the dataclass `kind`. `known`: fields that aren't in it, with their values. Raises Misfit."""
-    content, found = _object(value), dict(known)
+    content, found = plain_object(value), dict(known)
     for name, read_value, required in _fields(kind):
         if name in known:
             continue
@@ -261,7 +155,8 @@ def reader(kind: Any) -> Read:
     return functools.partial(decode, kind=cast("type[Any]", kind))
 
 
-def _object(value: object) -> dict[str, Any]:
+def plain_object(value: object) -> dict[str, Any]:
+    """A plain value that is an object. Raises Misfit."""
     if not isinstance(value, dict):
         raise Misfit(value)
     return cast("dict[str, Any]", value)
@@ -353,7 +248,7 @@ def _tuple(readers: list[Read], value: object) -> tuple[Any, ...]:
 
 def _dict(read_value: Read, value: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, one in _object(value).items():
+    for name, one in plain_object(value).items():
         try:
             found[name] = read_value(one)
         except Misfit as error:
@@ -410,8 +305,3 @@ Measured = Annotated[float, _measured]
 """The same for what can overflow where it is measured, as a loss does: infinite, or not a number."""
 FileName = Annotated[str, _file_name]
 """A path, which on Linux may be no valid text."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Versioned:
-    version: Count = 0
