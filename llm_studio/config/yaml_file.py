@@ -110,8 +110,8 @@ def parse(text: str) -> Settings:
     if len(text) > MOST_CHARACTERS:
         problem = _("has more than {n} characters").format(n=number(MOST_CHARACTERS))
         raise ConfigError(_("These settings can't be used:"), [Problem("yaml", problem)])
-    values, lines = _read(text)
     _require_end(text)
+    values, lines = _read(text)
     found = [Problem(p.path, p.message, lines.get(p.path)) for p in problems(values)]
     if found:
         raise ConfigError(_("These settings can't be used:"), found)
@@ -119,7 +119,7 @@ def parse(text: str) -> Settings:
 
 
 def _require_end(text: str) -> None:
-    """Raise DamagedConfigError where the end of what `dump` has written is missing: the defaults would take its place."""
+    """Raise DamagedConfigError where the end of what `dump` wrote is missing: defaults would take its place."""
     if _ANNOUNCES_END.match(text) and not _HAS_END.search(text):
         raise _lost(_("The end of the settings is missing: the last line, “{end}”, isn't there.").format(end=_END))
 

@@ -39,7 +39,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
     Raises Cancelled, StorageError, and CheckpointError if the checkpoint is damaged or gone.
     """
     saved = model.checkpoint
-    if saved is None:
+    if saved is None or not (model.path / RECORD).is_file():
         raise _gone(model)
     record = record_of(model.path)
     chosen = sizes(model, options)

@@ -131,11 +131,11 @@ class Checkpoint:
         """The tokenizer that made the tokens, as JSON."""
         return read_tokenizer_json(self.path)
 
-    def weights(self) -> "Tensors":
-        """The model's parameters by name. Raises CheckpointError."""
+    def weights(self, like: "Tensors | None" = None) -> "Tensors":
+        """The model's parameters by name. Raises CheckpointError, also where they don't fit those of a model."""
         from llm_studio.runs import tensors
 
-        return tensors.read(self.path / MODEL)
+        return tensors.read(self.path / MODEL, like)
 
     def moments(self) -> "Tensors":
         """The optimizer's state by name. Raises CheckpointError."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from llm_studio import files, records
 from llm_studio.config import Settings
 from llm_studio.data.tokens.bits_per_byte import bits_per_byte
+from llm_studio.device import DEVICES, MOST_THREADS, PRECISIONS
 from llm_studio.i18n import N_
 from llm_studio.records import Amount, Count, Measured
 
@@ -27,6 +28,15 @@ def _is_time(text: str) -> bool:
         return datetime.datetime.fromisoformat(text).year < datetime.MAXYEAR  # later ones are made from it
     except ValueError:
         return False
+
+
+def _is_machine(known: dict[str, str]) -> bool:
+    """Whether a run can be repeated with what is known of its machine."""
+    threads = known.get("threads", "1")
+    return (
+        known.get("device", "cpu") in DEVICES and known.get("precision", "float32") in PRECISIONS
+        and threads.isdecimal() and len(threads) <= len(str(MOST_THREADS)) and 1 <= int(threads) <= MOST_THREADS
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class Run:
         dict[str, dict[str, Any]],
         records.checked(records.reader(dict[str, dict[str, Any]]), {"model", "training"}.issubset),
     ]
-    machine: dict[str, str]
+    machine: Annotated[dict[str, str], records.checked(records.reader(dict[str, str]), _is_machine)]
     data: str
     bytes: Count = 0
     continued_from: str = ""

@@ -3,25 +3,33 @@
     snapshots/
       config.yaml               every setting of the run
       tokenizer.json
-      step-000123.safetensors   the weights at a step, float16
+      step-000123.safetensors   the weights at a step, float16; with their SHA-256, and what belongs to them
 
 Settings and tokenizer are kept once for all snapshots, so that one opens when its run has no checkpoint left. Runs
 made by earlier versions don't have these two files.
 """
 
 import contextlib
+import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio import files
-from llm_studio.config import Settings
+from llm_studio import files, records
+from llm_studio.config import ModelSettings, Settings
 from llm_studio.config.yaml_file import dump
+from llm_studio.errors import CheckpointError
+from llm_studio.i18n import _
 from llm_studio.runs.checkpoint import CONFIG, TOKENIZER
 
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
 
+_SHA256, _MODEL, _TOKENIZER = "llm_studio.sha256", "llm_studio.model", "llm_studio.tokenizer"
+"""Texts in the file of a snapshot: the sum of its tensors, its model's settings, the sum of its tokenizer. Those of
+earlier versions have none."""
+_ANY = frozenset(("dropout", "vocab_size"))
+"""Settings of a model that change nothing about a snapshot of it."""
 _GROWTH = 1.2
 _PREFIX, _SUFFIX = "step-", ".safetensors"
 
@@ -48,6 +56,8 @@ def save(
     from llm_studio.runs import tensors
 
     halves = tensors.to_half(weights)
+    texts = {"format": "pt", _SHA256: tensors.digest(halves), _MODEL: settings.model.model_dump_json(),
+             _TOKENIZER: _hash(tokenizer_json)}  # fmt: skip
     if tensors.size_of(halves) > limit_bytes:
         return False
     files.require_folder(run.parent)
@@ -55,7 +65,7 @@ def save(
     _write_if_changed(folder(run) / CONFIG, dump(settings))
     _write_if_changed(folder(run) / TOKENIZER, tokenizer_json)
     with files.atomic_write(folder(run) / f"{_PREFIX}{step:06d}{_SUFFIX}") as partial:
-        tensors.write(partial, halves)
+        tensors.write(partial, halves, texts)
     _thin_out(run, limit_bytes)
     return True
 
@@ -84,11 +94,33 @@ def step_of(path: Path) -> int | None:
     return int(digits)
 
 
-def read(path: Path) -> "Tensors":
-    """The weights of a snapshot, in float16. Raises CheckpointError."""
+def read(path: Path, like: "Tensors | None" = None) -> "Tensors":
+    """The weights of a snapshot, in float16. Raises CheckpointError, also where they don't fit those of a model."""
     from llm_studio.runs import tensors
 
-    return tensors.read(path)
+    found, written = tensors.read(path, like, half=True), tensors.read_header(path).texts.get(_SHA256)
+    if written is not None and written != tensors.digest(found):
+        raise CheckpointError(_("The snapshot {path} is damaged.").format(path=path), _("Use another one."))
+    return found
+
+
+def require_same_model(path: Path, model: ModelSettings, tokenizer_json: str) -> None:
+    """Raise CheckpointError unless these are the settings and the tokenizer with which a snapshot was saved."""
+    from llm_studio.runs import tensors
+
+    texts = tensors.read_header(path).texts
+    what = ""
+    if texts.get(_TOKENIZER, _hash(tokenizer_json)) != _hash(tokenizer_json):
+        what = _("The tokenizer of the snapshot {path} is another one than when it was saved.")
+    saved, now = records.parse_line(texts.get(_MODEL, "{}")) or {}, model.model_dump(mode="json")
+    if any(now.get(name) != value for name, value in saved.items() if name not in _ANY):
+        what = _("The settings of the snapshot {path} are not those of its model.")
+    if what:
+        raise CheckpointError(what.format(path=path), _("Use another one."))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def remove_after(run: Path, step: int) -> None:

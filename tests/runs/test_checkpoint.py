@@ -255,9 +255,9 @@ def test_a_snapshot_that_another_program_reads_stays_until_the_next_time(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", busy)
         for step in range(5):
-            assert save_snapshot(tmp_path, step, {"w": torch.randn(1000)}, 5000)
+            assert save_snapshot(tmp_path, step, {"w": torch.randn(1000)}, 6000)
     assert len(snapshots.listed(tmp_path)) == 5
-    save_snapshot(tmp_path, 5, {"w": torch.randn(1000)}, 5000)
+    save_snapshot(tmp_path, 5, {"w": torch.randn(1000)}, 6000)
     assert list(snapshots.listed(tmp_path)) == [0, 5]
 
 

@@ -267,7 +267,7 @@ def _trainer(
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()
         if isinstance(begin, Origin):
-            trainer.begin_with(begin.checkpoint.weights())
+            trainer.begin_with(begin.checkpoint)
         elif begin:
             trainer.restore(begin)
     return trainer

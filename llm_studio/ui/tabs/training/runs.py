@@ -12,10 +12,8 @@ from llm_studio.ui.widgets.table import Cell, Table
 from llm_studio.workflows.training.runs import ACTIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from llm_studio.workflows.overview import Overview
-    from llm_studio.workflows.training.runs import Run, RunProblem
+    from llm_studio.workflows.training.runs import Run
 
 COLORS = ("run_1", "run_2", "run_3", "run_4")
 _ROW, _MOST_ROWS = 30, 6
@@ -78,7 +76,6 @@ class RunsPanel(QWidget):
         self.delete_action.triggered.connect(self._on_delete)
         self._more.setMenu(menu)
         self._hint = label(_("Click a circle to overlay a run."), self, "caption", wrap=True)
-        self.problems = label("", self, "warn", wrap=True)
         inside = row(self._resume, self._show, self._compare, self._more, None, spacing=6)
         inside.insertWidget(4, self._hint, 100)
         outer = QVBoxLayout(self)
@@ -86,7 +83,6 @@ class RunsPanel(QWidget):
         outer.setSpacing(6)
         outer.addWidget(line(self))
         outer.addWidget(self.table)
-        outer.addWidget(self.problems)
         outer.addLayout(inside)
 
     # --- What is shown ----------------------------------------------------------------------------------------
@@ -95,7 +91,6 @@ class RunsPanel(QWidget):
         """Another project."""
         self.overlays = {}
         self._runs, self._overview, self._main, self._running = [], None, "", ""
-        self._show_problems(())
         self._fill()
 
     def show_runs(self, overview: "Overview", main: str, running: str, busy: bool) -> None:
@@ -103,18 +98,12 @@ class RunsPanel(QWidget):
         runs = sorted(overview.runs, key=lambda run: run.created, reverse=True)
         same = (runs, main, running, busy) == (self._runs, self._main, self._running, self._busy)
         self._overview = overview
-        self._show_problems(overview.run_problems)
         if same:
             return
         self._runs, self._main, self._running, self._busy = runs, main, running, busy
         self.overlays = {name: color for name, color in self.overlays.items()
                          if name != main and any(run.name == name for run in runs)}  # fmt: skip
         self._fill()
-
-    def _show_problems(self, problems: "Sequence[RunProblem]") -> None:
-        self.problems.setText("\n".join(f"{problem.what} {problem.to_do}" for problem in problems))
-        self.problems.setVisible(bool(problems))
-        self.setVisible(bool(self._runs or problems))
 
     def _fill(self) -> None:
         chosen = {run.name for run in self.selected()}
@@ -129,7 +118,7 @@ class RunsPanel(QWidget):
         model.blockSignals(False)
         rows = min(_MOST_ROWS, max(1, len(self._runs)))
         self.table.setFixedHeight(_ROW * rows + self.table.horizontalHeader().sizeHint().height() + 4)
-        self.setVisible(bool(self._runs) or not self.problems.isHidden())
+        self.setVisible(bool(self._runs))
         self._hint.setVisible(len(self._runs) > 1 and not self.overlays)
         self._show_buttons()
 
