@@ -35,6 +35,7 @@ from llm_studio.records.values import (
 __all__ = [
     "LONGEST_LINE",
     "MOST_BYTES",
+    "MOST_BYTES_OF_MANY",
     "Amount",
     "Count",
     "FileName",
@@ -59,8 +60,8 @@ __all__ = [
     "translate_misfits",
 ]
 
-MOST_BYTES = 16_000_000
-"""Size of a record, unless said otherwise."""
+MOST_BYTES, MOST_BYTES_OF_MANY = 4_000_000, 16_000_000
+"""Size of a record, and of one with an entry for each of many things: files, tokens, samples."""
 LONGEST_LINE = 1_000_000
 """Bytes of a line of a log."""
 

@@ -12,8 +12,6 @@ from llm_studio import records
 from llm_studio.records import Count
 
 MANIFEST_VERSION = 1
-_MOST_BYTES = 64_000_000
-"""Of a manifest, which has an entry for each part."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def manifest_path(folder: Path, name: str) -> Path:
 def read_manifest(folder: Path, name: str) -> tuple[Source, SourceFiles] | None:
     """What the manifest of the source `name` says; None where there is none. Raises RecordError, NewerRecordError."""
     path = manifest_path(folder, name)
-    content = records.load(path, newest=MANIFEST_VERSION, most=_MOST_BYTES)
+    content = records.load(path, newest=MANIFEST_VERSION, most=records.MOST_BYTES_OF_MANY)
     if content is None:
         return None
     with records.translate_misfits(path):

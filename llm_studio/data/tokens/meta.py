@@ -12,8 +12,6 @@ from llm_studio.records import Amount, Count
 
 VERSION = 1
 META_FILE = "meta.json"
-_MOST_BYTES = 64_000_000
-"""Of `meta.json`, which has an entry for each source."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def read_meta(folder: Path) -> TokensMeta | None:
     """What the tokens in `folder` are; None where there are none. Raises DataError where that is damaged or newer."""
     again = _("Run “llm-studio prepare” again.")
     try:
-        meta = records.read(folder / META_FILE, TokensMeta, newest=VERSION, most=_MOST_BYTES)
+        meta = records.read(folder / META_FILE, TokensMeta, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
     except NewerRecordError as error:
         raise DataError(
             _("These tokens were made by a newer LLM Studio."),

@@ -32,8 +32,6 @@ _REPEATED_TOKENS, _LONGEST_LOOP = 40, 8
 MOST_ALTERNATIVES = 5
 DECIMALS = 5
 """Of a saved probability."""
-_MOST_BYTES = 64_000_000
-"""Of a chat."""
 _FOLDER = "chats"
 _TITLE = 60
 _ID = re.compile(r"chat-[0-9]{8}-[0-9]{6}-[0-9]{6}")
@@ -177,7 +175,7 @@ def read(project: Project, chat_id: str) -> Chat:
     """Read one chat. Raises ProjectError if it is gone or damaged, or a newer program wrote it."""
     path = _path(project, chat_id)
     try:
-        chat = records.read(path, Chat, newest=VERSION, most=_MOST_BYTES, known={"id": chat_id})
+        chat = records.read(path, Chat, newest=VERSION, most=records.MOST_BYTES_OF_MANY, known={"id": chat_id})
     except NewerRecordError as error:
         raise ProjectError(_("This chat was written by a newer LLM Studio."), error.to_do) from error
     except RecordError as error:

@@ -19,8 +19,6 @@ from llm_studio.records import Count, checked, reader
 COMPLETE, CAPPED, INCOMPLETE = "complete", "capped", "incomplete"
 """State of a source: everything downloaded; everything requested downloaded; stopped before that."""
 _VERSION = 1
-_MOST_BYTES = 64_000_000
-"""Of a plan, which lists all files of a split."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def load_plans(folder: Path, report: Callable[[Event], object] = lambda _event: 
     found: dict[str, DownloadPlan] = {}
     for name, path in plan_files(folder).items():
         try:
-            plan = record_files.read(path, DownloadPlan, newest=_VERSION, most=_MOST_BYTES)
+            plan = record_files.read(path, DownloadPlan, newest=_VERSION, most=record_files.MOST_BYTES_OF_MANY)
         except RecordError as error:
             to_do = _("The download of “{name}” can't be continued: remove that source to download it again.")
             report(Notice(error.what, "warning", to_do.format(name=name)))
