@@ -113,7 +113,8 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
             if record and ended and record.get("event") == StepDone.kind and at <= step:
                 end = start + len(line)  # steps ascend: everything before it is kept
                 break
-            keep = record is not None and (at < step or (at == step and record.get("event") not in repeated))
+            again = record is not None and str(record.get("event")) in repeated
+            keep = record is not None and (at < step or (at == step and not again))
             kept += [line if ended else line + b"\n"] if keep else []
             unchanged = unchanged and keep and ended
     if not unchanged:
