@@ -12,8 +12,8 @@ from llm_studio.errors import CheckpointError
 from llm_studio.i18n import _
 from llm_studio.model.embeddings import RotaryPositions, sinusoids
 from llm_studio.model.transformer import Transformer
+from llm_studio.runs.headers import read_header
 from llm_studio.runs.locate import ModelRef
-from llm_studio.runs.tensors import read_header
 
 EMBEDDINGS = "embeddings.token.weight"
 """The parameter (V, D) that every model has: its first dimension is the size of the vocabulary."""

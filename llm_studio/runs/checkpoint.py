@@ -36,6 +36,7 @@ from llm_studio.errors import (
 from llm_studio.events import CheckpointSaved
 from llm_studio.i18n import _
 from llm_studio.records import Amount, Count, Measured
+from llm_studio.runs.headers import read_header
 from llm_studio.runs.record import Change
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ VERSION = 1
 KEPT = 3
 """Number of most recent checkpoints kept, besides the best."""
 _SPARE_BYTES = 1_000_000
+_MOST_TEXT = 100_000_000
+"""Bytes of the settings or the tokenizer of a checkpoint, of any version."""
 MEASURED = frozenset(("data.weights", "training.loss_on", "training.eval_sequences"))
 """Settings that decide on which texts the validation loss is measured."""
 
@@ -254,8 +257,10 @@ def read_tokenizer_json(folder: Path) -> str:
 
 def _is_intact(path: Path, sha256: str) -> bool:
     try:
+        if path.stat().st_size > (_MOST_TEXT if path.name in (CONFIG, TOKENIZER) else read_header(path).size):
+            return False  # to hash a file that grew to a terabyte would take an hour
         return files.sha256_of(path) == sha256
-    except OSError:  # absent, or a bad sector
+    except (OSError, CheckpointError):  # absent, or a bad sector
         return False
 
 

@@ -21,6 +21,7 @@ from llm_studio.config.yaml_file import dump
 from llm_studio.errors import CheckpointError
 from llm_studio.i18n import _
 from llm_studio.runs.checkpoint import CONFIG, TOKENIZER
+from llm_studio.runs.headers import read_header
 
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
@@ -98,7 +99,7 @@ def read(path: Path, like: "Tensors | None" = None) -> "Tensors":
     """The weights of a snapshot, in float16. Raises CheckpointError, also where they don't fit those of a model."""
     from llm_studio.runs import tensors
 
-    found, written = tensors.read(path, like, half=True), tensors.read_header(path).texts.get(_SHA256)
+    found, written = tensors.read(path, like, half=True), read_header(path).texts.get(_SHA256)
     if written is not None and written != tensors.digest(found):
         raise CheckpointError(_("The snapshot {path} is damaged.").format(path=path), _("Use another one."))
     return found
@@ -106,9 +107,7 @@ def read(path: Path, like: "Tensors | None" = None) -> "Tensors":
 
 def require_same_model(path: Path, model: ModelSettings, tokenizer_json: str) -> None:
     """Raise CheckpointError unless these are the settings and the tokenizer with which a snapshot was saved."""
-    from llm_studio.runs import tensors
-
-    texts = tensors.read_header(path).texts
+    texts = read_header(path).texts
     what = ""
     if texts.get(_TOKENIZER, _hash(tokenizer_json)) != _hash(tokenizer_json):
         what = _("The tokenizer of the snapshot {path} is another one than when it was saved.")

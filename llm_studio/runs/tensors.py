@@ -5,7 +5,6 @@ import hashlib
 import os
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,42 +12,12 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from llm_studio import files, records
+from llm_studio import files
 from llm_studio.errors import CheckpointError, reason_of
 from llm_studio.i18n import _
-from llm_studio.records import Count
+from llm_studio.runs.headers import MOST_BYTES, read_header
 
 Tensors: TypeAlias = dict[str, torch.Tensor]
-
-
-_MOST_HEADER = 10_000_000
-"""Bytes of the header of a file, which takes about a hundred for each tensor."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of its tensors: their shapes by name, and texts that were written with them."""
-
-    shapes: dict[str, tuple[int, ...]]
-    texts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """What the header says of one tensor."""
-
-    shape: tuple[Count, ...]
-
-
-def read_header(path: Path) -> Header:
-    """The header of the file at `path`; nothing of its tensors is read. Raises CheckpointError."""
-    with _translate_errors(path), files.open_regular(path) as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > _MOST_HEADER:
-            raise records.NotARecord(_("its header is too long"))
-        content = records.plain_object(records.parse(stream.read(length)))
-        texts = records.reader(dict[str, str])(content.pop("__metadata__", {}))
-        return Header({name: records.decode(entry, _Entry).shape for name, entry in content.items()}, texts)
 
 
 def read(path: Path, like: Tensors | None = None, half: bool = False) -> Tensors:
@@ -59,7 +28,7 @@ def read(path: Path, like: Tensors | None = None, half: bool = False) -> Tensors
     """
     if like is not None:
         _require_shapes(path, {name: tuple(tensor.shape) for name, tensor in like.items()})
-    most = None if like is None else _MOST_HEADER + sum(8 * tensor.numel() for tensor in like.values())
+    most = None if like is None else MOST_BYTES + sum(8 * tensor.numel() for tensor in like.values())
     with _translate_errors(path):
         # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
         found = safetensors.torch.load(files.read_bytes(path, most))
@@ -106,8 +75,6 @@ def _translate_errors(path: Path) -> Generator[None]:
         yield
     except OSError as error:
         reason = reason_of(error)
-    except records.Misfit as error:
-        reason = str(error)
     except (SafetensorError, AssertionError, KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
         reason = str(error) or type(error).__name__  # the library has no errors of its own for all that is wrong
     else:
