@@ -111,7 +111,7 @@ def parse(text: str) -> Settings:
         problem = _("has more than {n} characters").format(n=number(MOST_CHARACTERS))
         raise ConfigError(_("These settings can't be used:"), [Problem("yaml", problem)])
     _require_end(text)
-    values, lines = _read(text)
+    values, lines = _read(text.strip("\0"))  # a power cut can leave a file of zeros
     found = [Problem(p.path, p.message, lines.get(p.path)) for p in problems(values)]
     if found:
         raise ConfigError(_("These settings can't be used:"), found)
