@@ -8,8 +8,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from llm_studio import records
 from llm_studio.config import TrainingSettings
 from llm_studio.errors import TrainingError
 from llm_studio.i18n import _
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
     import torch
 
 
+DEVICES, PRECISIONS = ("cpu", "cuda"), ("float32", "bfloat16", "float16")
+MOST_THREADS = 1024
+
+
 @dataclass(frozen=True)
 class Compute:
-    """What a model runs on: `device` "cpu" or "cuda", `precision` of the matrix products, processor threads."""
+    """What a model runs on: a device, the precision of the matrix products, processor threads."""
 
-    device: str
-    precision: str
-    threads: int
+    device: Annotated[str, records.checked(records.reader(str), DEVICES.__contains__)]
+    precision: Annotated[str, records.checked(records.reader(str), PRECISIONS.__contains__)]
+    threads: Annotated[int, records.checked(records.reader(int), range(1, MOST_THREADS + 1).__contains__)]
 
     @property
     def dtype(self) -> "torch.dtype":

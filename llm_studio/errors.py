@@ -2,6 +2,7 @@
 
 StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
+│   └── DamagedConfigError      ... since the file lost its content or its end
 ├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
 ├── SourceError        texts that can't be read
 │   ├── DamagedFileError        ... since the file is damaged
@@ -11,6 +12,8 @@ StudioError
 ├── TrainingError      a training run that can't start or go on
 ├── CheckpointError    a checkpoint that can't be read
 │   └── NewerCheckpointError    ... since a newer program made it
+├── RecordError        a file of the program's own that is damaged
+│   └── NewerRecordError        ... or made by a newer program
 ├── DownloadError      something that can't be fetched, or came damaged
 ├── PackError          a torch for the graphics card that can't be used
 ├── BusyError          another window or command is writing the same thing
@@ -104,6 +107,10 @@ class ConfigError(StudioError):
         return "\n".join([*lines, *([self.to_do] if self.to_do else [])])
 
 
+class DamagedConfigError(ConfigError):
+    """A file of settings that lost its content, or its end."""
+
+
 class ProjectError(StudioError):
     """The project's folder is absent, foreign or read-only, or a step is out of date or not done."""
 
@@ -149,6 +156,14 @@ class CheckpointError(StudioError):
 
 class NewerCheckpointError(CheckpointError):
     """A checkpoint that a newer program made."""
+
+
+class RecordError(StudioError):
+    """A file in which the program keeps what it knows is damaged."""
+
+
+class NewerRecordError(RecordError):
+    """Such a file was made by a newer program."""
 
 
 class DownloadError(StudioError):

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -257,15 +257,19 @@ def open_to_append(path: Path) -> IO[bytes]:
     return open(path, "a+b", buffering=0, opener=_open_without_waiting)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of the regular file at `path`. Raises OSError."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """The content of the regular file at `path`. Raises OSError, also where it has more than `most` bytes."""
     with open_regular(path) as stream:
-        return stream.read()
+        if most is None:
+            return stream.read()
+        if os.fstat(stream.fileno()).st_size <= most and len(content := stream.read(most + 1)) <= most:
+            return content
+    raise OSError(errno.EOVERFLOW, _("it is larger than {size}").format(size=size(most)), str(path))
 
 
-def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The text of the regular file at `path`, its line ends as line feeds. Raises OSError, UnicodeError."""
-    with io.TextIOWrapper(open_regular(path), encoding) as stream:
+def read_text(path: Path, encoding: str = "utf-8", most: int | None = None) -> str:
+    """The text of the regular file at `path`, its line ends as line feeds. Raises as read_bytes does, UnicodeError."""
+    with io.TextIOWrapper(io.BytesIO(read_bytes(path, most)), encoding) as stream:
         return stream.read()
 
 
@@ -278,15 +282,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write `content` as JSON, whole or not at all."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a JSON file; None where the file is absent or holds something else."""
-    try:
-        content = json.loads(read_text(path))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def sha256_of(path: Path) -> str:

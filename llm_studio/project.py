@@ -9,10 +9,10 @@ from collections.abc import Generator, Mapping
 from enum import Enum
 from pathlib import Path
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.config import Settings
-from llm_studio.config.yaml_file import dump, load, with_changes
-from llm_studio.errors import ProjectError, reason_of
+from llm_studio.config.yaml_file import dump, load, read_text, with_changes
+from llm_studio.errors import ProjectError, RecordError, reason_of
 from llm_studio.i18n import N_, _
 from llm_studio.links import require_inside
 from llm_studio.paths import quoted
@@ -99,7 +99,7 @@ class Project:
         """
         with self.writing("config"):
             load(self.config_file)
-            text = files.read_text(self.config_file, "utf-8-sig")
+            text = read_text(self.config_file)
             new = with_changes(text, changes)
             if new != text:
                 files.write_text(self.config_file, new)
@@ -147,9 +147,10 @@ def state(output: Path, meta: Path, inputs: Mapping[str, str]) -> State:
         return State.TO_DO
     if not meta.exists():  # put there by the user
         return State.READY
-    recorded = files.read_json(meta)
-    used: object = recorded.get("inputs") if recorded is not None and inputs else recorded
-    if not isinstance(used, dict):  # damaged
+    try:
+        recorded = records.load(meta) or {}
+        used: dict[str, str] = records.reader(dict[str, str])(recorded.get("inputs")) if inputs else {}
+    except (RecordError, records.Misfit):  # damaged, or of a newer program
         return State.OUT_OF_DATE
     changed = any(used.get(name, value) != value for name, value in inputs.items())
     return State.OUT_OF_DATE if changed else State.READY

@@ -57,12 +57,12 @@ def test_a_deleted_chat_can_be_put_back(project: Project) -> None:
     chat = chats.write(project, a_chat("Once"))
     gone = chats.delete(project, chat.id)
     assert chats.listed(project) == []
-    with pytest.raises(ProjectError, match="gone, or its file"):
+    with pytest.raises(ProjectError, match="This chat is gone"):
         chats.read(project, chat.id)
     assert chats.read(project, chats.write(project, gone).id) == chat
 
 
-def test_damaged_and_newer_chats_are_refused_and_left_out_of_the_list(project: Project) -> None:
+def test_damaged_and_newer_chats_are_refused_and_listed_as_such(project: Project) -> None:
     chat = chats.write(project, a_chat("Once"))
     path = project.root / "chats" / f"{chat.id}.json"
     whole = json.loads(path.read_text(encoding="utf-8"))
@@ -73,7 +73,8 @@ def test_damaged_and_newer_chats_are_refused_and_left_out_of_the_list(project: P
     path.write_text(json.dumps({**whole, "version": 99}), encoding="utf-8")
     with pytest.raises(ProjectError, match="newer LLM Studio"):
         chats.read(project, chat.id)
-    assert chats.listed(project) == []
+    assert [chat.title for chat in chats.listed(project)] == [f"{path.name} can't be read"]
+    assert chats.newest(project) is None
     with pytest.raises(ProjectError, match="no chat"):
         chats.read(project, "../../config/config")
 

@@ -12,8 +12,8 @@ from tests import structure
 from tests.structure import PACKAGE, ROOT, Module
 
 RANKS = (
-    ("paths", "openmp", "other_programs"), ("i18n",), ("errors",), ("events",), ("jobs",), ("links",),
-    ("files",), ("gpu",), ("config",), ("device",),
+    ("paths", "openmp", "other_programs"), ("i18n",), ("errors",), ("events",), ("jobs",), ("links",), ("files",),
+    ("records",), ("gpu",), ("config",), ("device",),
     ("project",), ("data", "model"), ("runs",), ("inference",), ("training", "export"), ("workflows",), ("cli", "ui"),
     ("__main__",),
 )  # fmt: skip
@@ -27,7 +27,7 @@ ROOMS = {
 }
 """The order inside a room, as far as it has one; () stands for its other modules."""
 
-UI_MAY_USE = {"workflows", "config", "events", "jobs", "errors", "i18n", "paths", "ui", ""}
+UI_MAY_USE = {"workflows", "config", "events", "jobs", "errors", "i18n", "paths", "records", "ui", ""}
 CLI_MAY_USE = {"workflows", "config", "project", "events", "jobs", "errors", "i18n", "paths", "cli", ""}
 LONGEST_FILE, LARGEST_CLASS, LONGEST_FUNCTION = 400, 250, 50
 

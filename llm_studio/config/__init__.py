@@ -2,6 +2,7 @@
 
 from llm_studio.config.sections import (
     LANGUAGES,
+    LARGEST_VOCABULARY,
     SMALLEST_VOCABULARY,
     SPECIAL_TOKENS,
     DataSettings,
@@ -16,6 +17,7 @@ from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problems, s
 
 __all__ = [
     "LANGUAGES",
+    "LARGEST_VOCABULARY",
     "MAPPINGS",
     "SECTIONS",
     "SMALLEST_VOCABULARY",

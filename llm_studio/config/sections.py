@@ -15,6 +15,9 @@ SPECIAL_TOKENS = ("<|endoftext|>", "<|user|>", "<|assistant|>")
 SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 """One token for each byte, and the special tokens."""
 
+LARGEST_VOCABULARY = 300_000
+"""More than any tokenizer in use has; a file with many more would take minutes to read."""
+
 _CODES = (
     "aa ab af ak am ar as ay az ba be bg bh bi bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu fa fi "
     "fj fo fr fy ga gd gl gn gu gv ha haw he hi hmn hr ht hu hy ia id ie ig ik is it iu ja jv ka kha kk kl km kn ko ks "
@@ -121,7 +124,7 @@ class ModelSettings(Section):
         title=N_("Vocabulary"),
         default=32000,
         ge=SMALLEST_VOCABULARY,
-        le=1_000_000,
+        le=LARGEST_VOCABULARY,
         description=N_("vocabulary size requested from the tokenizer"),
     )
     d_model: Annotated[int, Step(32)] = Field(

@@ -5,6 +5,7 @@ Each setting is declared in `sections.py`; `yaml_file.py` reads and writes them 
 """
 
 import difflib
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
@@ -14,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from llm_studio.config.sections import (
     LANGUAGES,
+    LARGEST_VOCABULARY,
     SMALLEST_VOCABULARY,
     SPECIAL_TOKENS,
     DataSettings,
@@ -29,6 +31,7 @@ from llm_studio.i18n import N_, _
 
 __all__ = [
     "LANGUAGES",
+    "LARGEST_VOCABULARY",
     "MAPPINGS",
     "SECTIONS",
     "SMALLEST_VOCABULARY",
@@ -135,10 +138,16 @@ RULES = (
 )  # fmt: skip
 
 
+_MOST_PROBLEMS = 100
+"""More in one file aren't read by anyone."""
+
+
 def problems(values: Mapping[str, object]) -> list[Problem]:
     """Return every problem of these settings, in the user's language; empty when they are valid."""
     found: list[Problem] = []
     for name, content in values.items():
+        if len(found) >= _MOST_PROBLEMS:
+            break
         if name not in SECTIONS:
             found.append(Problem(name, _("unknown section") + _did_you_mean(name, SECTIONS)))
         elif content is not None and not isinstance(content, Mapping):
@@ -159,8 +168,9 @@ def _section_problems(name: str, content: Mapping[str, object]) -> list[Problem]
         for detail in error.errors():
             key = str(detail["loc"][0])
             entry = isinstance(content[key], Mapping) and f"{name}.{key}" in MAPPINGS if key in content else False
-            if key not in wrong or entry:
-                wrong.add(key)
+            known = key in wrong and not entry
+            wrong.add(key)
+            if not known and len(found) < _MOST_PROBLEMS:
                 path = f"{name}.{key}.{detail['loc'][1]}" if entry else f"{name}.{key}"
                 found.append(Problem(path, _sentence(detail, kind)))
     usable = kind.model_validate({key: value for key, value in content.items() if key not in wrong})
@@ -215,5 +225,5 @@ def _figure(value: object) -> object:
 
 
 def _shown(value: object) -> str:
-    text = _("nothing") if value is None else repr(value)
+    text = _("nothing") if value is None else repr(value[:60]) if isinstance(value, str) else reprlib.repr(value)
     return text if len(text) <= 60 else text[:59] + "…"

@@ -9,14 +9,24 @@ import yaml
 
 from llm_studio import files
 from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problems, split_path
-from llm_studio.errors import ConfigError, Problem, reason_of
-from llm_studio.i18n import _
+from llm_studio.errors import ConfigError, DamagedConfigError, Problem, reason_of
+from llm_studio.i18n import _, number
 
+MOST_CHARACTERS = 200_000
+"""Of a file of settings, which has some seven thousand."""
+_MOST_LEVELS, _MOST_ENTRIES, _MOST_REFERENCES = 20, 10_000, 16
+"""Of the YAML in it. References to the same entry, nested, can stand for more than any memory holds."""
 _LONGEST_NUMBER = 128
 """Bits of the longest whole number read: no setting is near it, and Python refuses to show very long ones."""
+_END = "..."
+"""The last line of what `dump` writes: YAML's mark for the end of a document."""
+_ANNOUNCES_END = re.compile(r"(?:#.*\n)*?#.*[“«]\s*\.\.\.\s*[”»]")
+_HAS_END = re.compile(r"^\.\.\.\s*$", re.MULTILINE)
+
+_SafeLoader = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_SafeLoader):
     """YAML 1.1 as PyYAML reads it, except that `3e-4` is a number, a date is a text and a key given twice is an error.
 
     Keys are the texts that stand there: `on` and `3` too. What can't be read is a MarkedYAMLError, whatever it is.
@@ -72,30 +82,58 @@ _Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 def load(path: Path) -> Settings:
     """The settings in the file at `path`. Raises ConfigError with every problem and its line."""
+    text = read_text(path)
     try:
-        return parse(files.read_text(path, "utf-8-sig"))
+        return parse(text)
+    except DamagedConfigError as error:
+        raise DamagedConfigError(
+            _("{path} is damaged. {reason}").format(path=path, reason=error.what), error.problems, error.to_do
+        ) from error
+    except ConfigError as error:
+        raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
+
+
+def read_text(path: Path) -> str:
+    """What stands in a file of settings, right or wrong. Raises ConfigError where it can't be read as text."""
+    try:
+        return files.read_text(path, "utf-8-sig", 4 * MOST_CHARACTERS)
     except UnicodeDecodeError as error:
         raise ConfigError(_("{path} is not UTF-8 text.").format(path=path), [],
                           _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
     except OSError as error:
         raise ConfigError(_("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)), [],
                           _("It must be a file that you may read.")) from error  # fmt: skip
-    except ConfigError as error:
-        raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
 
 
 def parse(text: str) -> Settings:
     """Settings from YAML text. Raises ConfigError with every problem and its line."""
-    values, lines = _read(text)
+    if len(text) > MOST_CHARACTERS:
+        problem = _("has more than {n} characters").format(n=number(MOST_CHARACTERS))
+        raise ConfigError(_("These settings can't be used:"), [Problem("yaml", problem)])
+    _require_end(text)
+    values, lines = _read(text.strip("\0"))  # a power cut can leave a file of zeros
     found = [Problem(p.path, p.message, lines.get(p.path)) for p in problems(values)]
     if found:
         raise ConfigError(_("These settings can't be used:"), found)
     return Settings.from_dict(values)
 
 
+def _require_end(text: str) -> None:
+    """Raise DamagedConfigError where the end of what `dump` wrote is missing: defaults would take its place."""
+    if _ANNOUNCES_END.match(text) and not _HAS_END.search(text):
+        raise _lost(_("The end of the settings is missing: the last line, “{end}”, isn't there.").format(end=_END))
+
+
+def _lost(what: str) -> DamagedConfigError:
+    return DamagedConfigError(
+        what, [], _("Restore the file from a copy, or choose a preset: “llm-studio config --preset small”.")
+    )
+
+
 def parse_value(text: str) -> object:
     """One value as YAML reads it: for `--set training.learning_rate=3e-4`."""
     try:
+        _require_modest(text)
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, RecursionError):
         return text
@@ -104,19 +142,32 @@ def parse_value(text: str) -> object:
 def _read(text: str) -> tuple[dict[str, object], dict[str, int]]:
     """The plain values, and the line of each dotted name."""
     try:
+        _require_modest(text)
         values = yaml.load(text, _Loader)
         tree = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
+        line = min(error.problem_mark.line, text.count("\n")) + 1 if error.problem_mark else None
         raise ConfigError(_("This is not YAML:"), [Problem("yaml", error.problem or str(error), line)]) from error
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(_("This is not YAML:"), [Problem("yaml", str(error))]) from error
     if values is None:
-        return {}, {}
+        raise _lost(_("There are no settings, only an empty text or comments."))
     if not isinstance(values, dict):
         raise ConfigError(_("This is not a list of settings:"), [Problem("yaml", _("must hold sections"), 1)])
     lines = {path: key.start_mark.line + 1 for path, key, _value in _entries(tree)}
     return {str(key): value for key, value in cast("dict[object, object]", values).items()}, lines
+
+
+def _require_modest(text: str) -> None:
+    """Raise MarkedYAMLError for what would take too much time or memory. This reads without building anything."""
+    levels = entries = references = 0
+    for event in yaml.parse(text, _Loader):
+        levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        entries += isinstance(event, yaml.ScalarEvent)
+        references += isinstance(event, yaml.AliasEvent)
+        if levels > _MOST_LEVELS or entries > _MOST_ENTRIES or references > _MOST_REFERENCES:
+            problem = _("there is more here than settings can need")
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def _entries(tree: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
@@ -133,13 +184,14 @@ def _entries(tree: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node
 def dump(settings: Settings) -> str:
     """The settings as a commented YAML file, in the user's language."""
     out = [f"# {line}" for line in (_("Settings of this project. Edit by hand or with “llm-studio config”."),
-                                    _("What is left out has its default."))]  # fmt: skip
+                                    _("What is left out has its default."),
+                                    _("The last line, “...”, shows that the file is complete."))]  # fmt: skip
     for name, kind in SECTIONS.items():
         out += ["", f"{name}:"]
         for key, info in kind.model_fields.items():
             entry = f"  {key}: {scalar(getattr(getattr(settings, name), key))}"
             out.append(f"{entry:<36}  # {_(info.description or '')}")
-    return "\n".join(out) + "\n"
+    return "\n".join([*out, _END]) + "\n"
 
 
 def scalar(value: object) -> str:
@@ -196,7 +248,9 @@ def _with_change(text: str, path: str, scalar: str) -> str:
         return _inserted(text, *entries[f"{section}.{name}"], f"{_key(entry)}: {scalar}")
     line = f"{name}: {scalar}" if entry is None else f"{name}: {{{_key(entry)}: {scalar}}}"
     if section not in entries:
-        return f"{text.rstrip()}\n\n{section}:\n  {line}\n".lstrip()
+        end = _HAS_END.search(text)
+        before, after = (text[: end.start()], text[end.start() :]) if end else (text, "")
+        return f"{before.rstrip()}\n\n{section}:\n  {line}\n{after}".lstrip()
     return _inserted(text, *entries[section], line)
 
 

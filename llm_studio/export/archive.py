@@ -38,9 +38,10 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
 
     Raises Cancelled, StorageError, and CheckpointError if the checkpoint is damaged or gone.
     """
-    saved, record = model.checkpoint, record_of(model.path)
-    if saved is None or record is None or not isinstance(record.get("files"), dict):
+    saved = model.checkpoint
+    if saved is None or not (model.path / RECORD).is_file():
         raise _gone(model)
+    record = record_of(model.path)
     chosen = sizes(model, options)
     names = [name for name in chosen if name != RECORD]
     total = sum(chosen[name] for name in names)

@@ -22,9 +22,10 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
-from llm_studio import __version__, files
-from llm_studio.errors import BusyError, PackError, StorageError
+from llm_studio import __version__, files, records
+from llm_studio.errors import BusyError, PackError, RecordError, StorageError
 from llm_studio.gpu import wheel
 from llm_studio.gpu.builds import fits
 from llm_studio.i18n import _, language
@@ -42,8 +43,8 @@ class Pack:
     """What `pack.json` says. `version` as torch says it, such as "2.13.0+cu130"."""
 
     version: str
-    folder: str
-    """Below the packs' own folder."""
+    folder: Annotated[str, records.checked(records.reader(str), lambda name: name == Path(name).name != "")]
+    """Below the packs' own folder; "" where `pack.json` is damaged, so that nothing is known of the pack."""
     tried: str = ""
     """What it was when it was last tried: see `_stamp`."""
     problem: str = ""
@@ -52,8 +53,8 @@ class Pack:
     @property
     def summary(self) -> str:
         """Why it isn't used, as a sentence; "" where nothing is in the way."""
-        if not self.problem:
-            return ""
+        if not self.problem or not self.folder:
+            return self.problem
         return _("The GPU pack (torch {version}) can't be used, and the program's own torch is: {reason}").format(
             version=self.version, reason=self.problem
         )
@@ -71,11 +72,11 @@ def folder() -> Path:
 
 def installed() -> Pack | None:
     """The pack that was put in place, whether it can be used or not."""
-    known = files.read_json(folder() / "pack.json") or {}
     try:
-        return Pack(**{key: str(known[key]) for key in ("version", "folder", "tried", "problem")})
-    except KeyError:
-        return None
+        return records.read(folder() / "pack.json", Pack, newest=None)
+    except RecordError as error:
+        again = _("The GPU pack can be used again once it is put in place again.")
+        return Pack("", "", problem=f"{error.what} {again}")
 
 
 def in_use() -> Pack | None:
@@ -147,6 +148,8 @@ def tidy() -> None:
 
 def _tidy() -> None:
     known = installed()
+    if known and not known.folder:  # any of them may be the one in place
+        return
     kept = {known.folder if known else "", _state.pack.folder if _state.pack else "", "downloads"}
     with contextlib.suppress(OSError):
         for path in folder().iterdir():
@@ -189,12 +192,19 @@ def _problem(path: Path) -> str:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return _("it took more than {n} seconds to load.").format(n=_PATIENCE)
-        found = files.read_json(result)
+        found = records.recall(result, _Result)
         if found is None:
             return _("it ended the process that tried it (code {code}).").format(
                 code=f"{done.returncode & 0xFFFFFFFF:#x}"
             )
-        return str(found["problem"])
+        return found.problem
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What the process that tries a pack writes."""
+
+    problem: str
 
 
 def try_out(path: str, result: str) -> int:
@@ -238,7 +248,7 @@ def offer_to_imports() -> None:
 def usable() -> Pack | None:
     """The pack if it works; it is tried first where it has changed since the last time. None: use the own torch."""
     pack = installed()
-    if pack is None:
+    if pack is None or not pack.folder:
         return None
     if pack.tried != _stamp(pack) or _loading().exists():
         pack = _tried(pack)

@@ -13,21 +13,31 @@ found by the checksums.
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import dump, load
 from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.device import Compute
-from llm_studio.errors import CheckpointError, DiskFullError, NewerCheckpointError
+from llm_studio.errors import (
+    CheckpointError,
+    DiskFullError,
+    NewerCheckpointError,
+    NewerRecordError,
+    RecordError,
+    reason_of,
+)
 from llm_studio.events import CheckpointSaved
 from llm_studio.i18n import _
-from llm_studio.runs import sizes
+from llm_studio.records import Amount, Count, Measured
+from llm_studio.runs.headers import read_header
+from llm_studio.runs.record import Change
 
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
@@ -36,6 +46,8 @@ VERSION = 1
 KEPT = 3
 """Number of most recent checkpoints kept, besides the best."""
 _SPARE_BYTES = 1_000_000
+_MOST_TEXT = 100_000_000
+"""Bytes of the settings or the tokenizer of a checkpoint, of any version."""
 MEASURED = frozenset(("data.weights", "training.loss_on", "training.eval_sequences"))
 """Settings that decide on which texts the validation loss is measured."""
 
@@ -49,6 +61,21 @@ _PREFIX = "step-"
 
 
 @dataclass(frozen=True)
+class _Scaler:
+    """The state of torch's GradScaler."""
+
+    scale: Amount
+    growth_factor: Amount
+    backoff_factor: Amount
+    growth_interval: Count
+    _growth_tracker: Count
+
+
+def _scaler(value: object) -> dict[str, Any]:
+    return records.like(_Scaler)(value) if value else records.reader(dict[str, Any])(value)
+
+
+@dataclass(frozen=True)
 class LoopState:
     """The progress of a run and how it was computed: all that is needed to resume it bit for bit.
 
@@ -57,19 +84,19 @@ class LoopState:
     during the run.
     """
 
-    step: int
-    tokens: int
-    seconds: float
-    vocab_size: int
+    step: Count
+    tokens: Count
+    seconds: Amount
+    vocab_size: Count
     compute: Compute
-    train_loss: float | None
-    validation_loss: float | None
-    best_loss: float | None
+    train_loss: Measured | None
+    validation_loss: Measured | None
+    best_loss: Amount | None
     data: str
     torch_version: str
-    scaler: dict[str, Any]
+    scaler: Annotated[dict[str, Any], _scaler]
     recovery: dict[str, Any] = field(default_factory=dict[str, Any])
-    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    history: list[Change] = field(default_factory=list[dict[str, Any]])
 
     @property
     def measured_since(self) -> int:
@@ -105,13 +132,13 @@ class Checkpoint:
 
     def tokenizer_json(self) -> str:
         """The tokenizer that made the tokens, as JSON."""
-        return files.read_text(self.path / TOKENIZER)
+        return read_tokenizer_json(self.path)
 
-    def weights(self) -> "Tensors":
-        """The model's parameters by name. Raises CheckpointError."""
+    def weights(self, like: "Tensors | None" = None) -> "Tensors":
+        """The model's parameters by name. Raises CheckpointError, also where they don't fit those of a model."""
         from llm_studio.runs import tensors
 
-        return tensors.read(self.path / MODEL)
+        return tensors.read(self.path / MODEL, like)
 
     def moments(self) -> "Tensors":
         """The optimizer's state by name. Raises CheckpointError."""
@@ -155,28 +182,43 @@ def save(
     return CheckpointSaved(state.step, path.name, files.folder_size(path), time.perf_counter() - began)
 
 
+@dataclass(frozen=True)
+class _Record:
+    """What checkpoint.json holds, beside its version."""
+
+    state: LoopState
+    files: Annotated[dict[str, str], records.checked(records.reader(dict[str, str]), MODEL_FILES.issubset)]
+    """SHA-256 by name."""
+    fingerprint: str
+    """Of all the rest."""
+    conversations: bool = False
+    bytes_per_token: Amount | None = None
+
+
 def read(path: Path) -> Checkpoint:
     """Read the record of the checkpoint in the folder `path`. Raises CheckpointError, NewerCheckpointError."""
-    record = record_of(path)
-    if record is None:
-        raise CheckpointError(_("{path} is not a checkpoint, or is damaged.").format(path=path))
-    if record.get("version", 0) > VERSION:
-        raise NewerCheckpointError(
-            _("The checkpoint {path} was made by a newer LLM Studio.").format(path=path), _("Update the program.")
-        )
+    _content, record = _load(path)
+    return Checkpoint(path, record.state, record.conversations, record.bytes_per_token)
+
+
+def record_of(path: Path) -> dict[str, Any]:
+    """The record of the checkpoint in the folder `path` as it is in its file. Raises as `read` does."""
+    return _load(path)[0]
+
+
+def _load(path: Path) -> tuple[dict[str, Any], _Record]:
     try:
-        fields: dict[str, Any] = dict(record["state"])
-        fields["compute"] = Compute(**fields["compute"])
-        state, bytes_per_token = LoopState(**fields), record.get("bytes_per_token")
-        measured = bytes_per_token if isinstance(bytes_per_token, float) else None
-        return Checkpoint(path, state, record.get("conversations") is True, measured)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(_("{path} is not a checkpoint, or is damaged.").format(path=path)) from error
-
-
-def record_of(path: Path) -> dict[str, Any] | None:
-    """The raw record of the checkpoint in the folder `path`, of any version; None where there is none."""
-    return files.read_json(path / RECORD)
+        content = records.load(path / RECORD, newest=VERSION)
+        if content is None:
+            raise CheckpointError(_("{path} is not a checkpoint, or is damaged.").format(path=path))
+        with records.translate_misfits(path / RECORD):
+            return content, records.decode(content, _Record)
+    except NewerRecordError as error:
+        raise NewerCheckpointError(
+            _("The checkpoint {path} was made by a newer LLM Studio.").format(path=path), error.to_do
+        ) from error
+    except RecordError as error:
+        raise CheckpointError(error.what, _("Use another checkpoint.")) from error
 
 
 def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None:
@@ -184,13 +226,13 @@ def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None
 
     Hashes each of these files: verify only what will be read, and only once.
     """
-    record = record_of(checkpoint.path) or {}
+    record = record_of(checkpoint.path)
     written = record.pop("fingerprint", None)
     damaged = [] if written == files.fingerprint(record) else [RECORD]
     sums: Mapping[str, str] = record.get("files", {})
     damaged += [
-        name for name, sum_ in sums.items()
-        if (names is None or name in names) and not _is_intact(checkpoint.path / name, sum_)
+        name for name in (MODEL, OPTIMIZER, CONFIG, TOKENIZER)
+        if name in sums and (names is None or name in names) and not _is_intact(checkpoint.path / name, sums[name])
     ]  # fmt: skip
     if damaged:
         raise CheckpointError(
@@ -201,10 +243,24 @@ def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None
         )
 
 
+def read_tokenizer_json(folder: Path) -> str:
+    """The tokenizer in the folder of a checkpoint or of snapshots, as JSON. Raises CheckpointError."""
+    from llm_studio.data.tokenizer.tokenizer import MOST_BYTES
+
+    path = folder / TOKENIZER
+    try:
+        return files.read_text(path, most=MOST_BYTES)
+    except (OSError, UnicodeError) as error:
+        raise CheckpointError(_("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)),
+                              _("Use another checkpoint.")) from error  # fmt: skip
+
+
 def _is_intact(path: Path, sha256: str) -> bool:
     try:
-        return sizes.can_be_whole(path) and files.sha256_of(path) == sha256
-    except OSError:  # absent, or a bad sector
+        if path.stat().st_size > (_MOST_TEXT if path.name in (CONFIG, TOKENIZER) else read_header(path).size):
+            return False  # to hash a file that grew to a terabyte would take an hour
+        return files.sha256_of(path) == sha256
+    except (OSError, CheckpointError):  # absent, or a bad sector
         return False
 
 
@@ -217,15 +273,20 @@ def listed(run: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda c: c.step)
 
 
-def raw_states(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The folders of the checkpoints with the states in their records, of any version, newest first."""
-    found: list[tuple[int, Path, dict[str, Any]]] = []
-    for path in _folders(run):
-        state = (record_of(path) or {}).get("state")
-        if isinstance(state, dict) and isinstance(state.get("step"), int):
-            found.append((state["step"], path, state))
-    for _step, path, state in sorted(found, key=lambda entry: entry[0], reverse=True):
-        yield path, state
+def exist(run: Path) -> bool:
+    """Whether a run has checkpoints, readable or not."""
+    return any(os.path.lexists(path / RECORD) for path in _folders(run))
+
+
+def newest_first(run: Path) -> Iterator[Checkpoint]:
+    """The readable checkpoints of a run, the newest first. Raises NewerCheckpointError at one of a newer program."""
+    for path in reversed(_folders(run)):
+        try:
+            yield read(path)
+        except NewerCheckpointError:
+            raise
+        except CheckpointError:
+            continue
 
 
 def _folders(run: Path) -> list[Path]:

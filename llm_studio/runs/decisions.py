@@ -5,6 +5,7 @@ it is used: a run that was killed and resumed finds the decision when it reaches
 same weights. The file only grows: no resume and no rollback cuts it.
 """
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from llm_studio import files
+from llm_studio import files, records
+from llm_studio.records import Count
 
 FILE = "decisions.jsonl"
 VERSION = 1
@@ -28,7 +30,7 @@ _RESERVED = {"v", "step", "kind"}
 class Decision:
     """Made after `step` steps, and used from the next one on. `values` by name are what JSON can hold."""
 
-    step: int
+    step: Count
     kind: str
     values: dict[str, Any]
 
@@ -115,20 +117,19 @@ def _read(path: Path) -> Iterator[Decision]:
     if not path.exists():
         return
     with files.explain_unreadable(path), files.open_regular(path) as log:
-        lines = log.read(MOST * LONGEST).splitlines()
-    for line in lines:
+        content = log.read(MOST * LONGEST)
+    for line in records.lines(io.BytesIO(content)):
         if decision := _parsed(line):
             yield decision
 
 
 def _parsed(line: bytes) -> Decision | None:
     """The decision in a line; None where there is none."""
-    try:
-        record = json.loads(line.decode())
-    except ValueError:
+    record = records.parse_line(line) if len(line) <= LONGEST else None
+    if record is None:
         return None
-    match record:
-        case {"step": int(step), "kind": str(kind), **values}:
-            return Decision(step, kind, {str(name): value for name, value in values.items() if name != "v"})
-        case _:
-            return None
+    values = {name: value for name, value in record.items() if name not in _RESERVED}
+    try:
+        return records.decode(record, Decision, {"values": values})
+    except records.Misfit:
+        return None

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import load
 from llm_studio.errors import CheckpointError, ProjectError
@@ -26,7 +25,7 @@ from llm_studio.i18n import _
 from llm_studio.paths import quoted
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, record, registry, snapshots
-from llm_studio.runs.checkpoint import CONFIG, MODEL_FILES, RECORD, TOKENIZER, Checkpoint
+from llm_studio.runs.checkpoint import CONFIG, MODEL, MODEL_FILES, RECORD, TOKENIZER, Checkpoint
 
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
@@ -67,12 +66,24 @@ class ModelRef:
         return load(self.config_folder / CONFIG)
 
     def tokenizer_json(self) -> str:
-        """The tokenizer that the model was trained with, as JSON."""
-        return files.read_text(self.config_folder / TOKENIZER)
+        """The tokenizer that the model was trained with, as JSON. Raises CheckpointError."""
+        return checkpoint.read_tokenizer_json(self.config_folder)
 
-    def weights(self) -> "Tensors":
-        """The parameters by name: float32, or float16 if it is a snapshot. Raises CheckpointError."""
-        return self.checkpoint.weights() if self.checkpoint else snapshots.read(self.path)
+    @property
+    def weights_file(self) -> Path:
+        """The file with its parameters."""
+        return self.path / MODEL if self.checkpoint else self.path
+
+    def weights(self, like: "Tensors | None" = None) -> "Tensors":
+        """The parameters by name: float32, or float16 if it is a snapshot.
+
+        Raises CheckpointError, also where they don't fit `like`, those of a model.
+        """
+        if self.checkpoint:
+            return self.checkpoint.weights(like)
+        if like is not None:
+            snapshots.require_same_model(self.path, self.settings().model, self.tokenizer_json())
+        return snapshots.read(self.path, like)
 
     def reference(self, project: Project) -> str:
         """A reference that locates it from `project`: RUN/step-000500, or a path if it is in another project."""

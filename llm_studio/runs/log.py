@@ -1,15 +1,15 @@
 """A run's log: one JSON line for each event, the same lines that `--json` prints."""
 
 import contextlib
-import json
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.events import Event, StepDone, to_json
+from llm_studio.records import Count
 
 _BLOCK = 1 << 16
 """Bytes read at once."""
@@ -65,11 +65,11 @@ class RunLog:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a log; a last line cut off by a crash is skipped."""
+    """The records of a log; a line that a crash has torn, or that holds no record, is skipped. Raises StorageError."""
     if not path.exists():
         return
-    with files.explain_unreadable(path), files.open_regular(path) as lines:
-        for line in lines:
+    with files.explain_unreadable(path), files.open_regular(path) as log:
+        for line in records.lines(log):
             record = parse(line)
             if record is not None:
                 yield record
@@ -80,18 +80,22 @@ def last_step(path: Path) -> int:
     with contextlib.suppress(OSError), files.open_regular(path) as log:
         for _start, line in _reversed_lines(log):
             record = parse(line)
-            if record is not None and record.get("event") == StepDone.kind:
-                return int(record.get("step", 0))
+            if record is not None and record.get("event") == StepDone.kind and _step_of(record) is not None:
+                return _step_of(record) or 0
     return 0
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
     """The record in a line; None where the line is incomplete."""
+    return records.parse_line(line.decode(errors="replace"))
+
+
+def _step_of(record: dict[str, Any]) -> int | None:
+    """The step of a record; None where it isn't a number of steps."""
     try:
-        record = json.loads(line.decode(errors="replace"))
-    except ValueError:
+        return records.reader(Count)(record.get("step", 0))
+    except records.Misfit:
         return None
-    return record if isinstance(record, dict) else None
 
 
 def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = True) -> None:
@@ -109,23 +113,31 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
     with files.translate_os_errors(path), files.open_regular(path) as log:
         for start, line in _reversed_lines(log):
             record, ended = parse(line), line.endswith(b"\n")
-            at = record.get("step", 0) if record else math.inf
+            step_of = None if record is None else _step_of(record)
+            at = math.inf if step_of is None else step_of
             if record and ended and record.get("event") == StepDone.kind and at <= step:
                 end = start + len(line)  # steps ascend: everything before it is kept
                 break
-            keep = record is not None and (at < step or (at == step and record.get("event") not in repeated))
+            again = record is not None and str(record.get("event")) in repeated
+            keep = record is not None and (at < step or (at == step and not again))
             kept += [line if ended else line + b"\n"] if keep else []
             unchanged = unchanged and keep and ended
     if not unchanged:
-        with files.atomic_write(path) as partial, path.open("rb") as log, partial.open("wb") as target:
+        with files.atomic_write(path) as partial, files.open_regular(path) as log, partial.open("wb") as target:
             _copy(log, target, end)
             target.writelines(reversed(kept))
 
 
 def _reversed_lines(log: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines of a log from the last to the first, each with its offset. Only one block of it is in memory."""
+    """The lines of a log from the last to the first, each with its offset. Only one block of it is in memory.
+
+    A line that is too long comes in several parts, none of which is a record.
+    """
     offset, rest = log.seek(0, os.SEEK_END), b""
     while offset:
+        if len(rest) > records.LONGEST_LINE:
+            yield offset, rest
+            rest = b""
         before = max(0, offset - _BLOCK)
         log.seek(before)
         first, *lines = (log.read(offset - before) + rest).splitlines(keepends=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from llm_studio import files
 from llm_studio.events import StepDone
 from llm_studio.runs.log import parse
 
@@ -18,7 +19,7 @@ class LogIndex:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._data = path.read_bytes()
+            self._data = files.read_bytes(path)
         except FileNotFoundError:
             self._data = b""
 

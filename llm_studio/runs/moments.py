@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.errors import ProjectError
 from llm_studio.i18n import _
+from llm_studio.records import Amount, Count
 
 FILE = "moments.jsonl"
 VERSION = 1
@@ -115,7 +115,7 @@ def append(run: Path, moment: Moment) -> None:
     path = run / FILE
     with files.translate_os_errors(path):
         run.mkdir(exist_ok=True)
-        with path.open("ab", buffering=0) as stream:
+        with files.open_to_append(path) as stream:
             end = stream.seek(0, os.SEEK_END)
             rest = _line(moment)
             try:
@@ -170,45 +170,53 @@ def _line(moment: Moment) -> bytes:
 
 
 def _lines(run: Path) -> Iterator[bytes]:
-    try:
-        stream: IO[bytes] = (run / FILE).open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        yield from stream
-
-
-def _record(line: bytes) -> dict[str, Any]:
-    """The object in a line; an empty one where the line is damaged."""
-    try:
-        record = json.loads(line.decode())
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
+    path = run / FILE
+    if path.exists():
+        with files.explain_unreadable(path), files.open_regular(path) as stream:
+            yield from records.lines(stream)
 
 
 def _step_of(line: bytes) -> float:
-    step = _record(line).get("step")
+    step = (records.parse_line(line) or {}).get("step")
     return step if isinstance(step, int) else math.inf
 
 
+@dataclass(frozen=True)
+class _StoredText:
+    """A text as it stands in the file."""
+
+    prompt: str
+    ids: tuple[Count, ...]
+    pieces: tuple[str, ...]
+    probabilities: tuple[Amount, ...]
+    ended: bool
+    top: tuple[tuple[Count, str, Amount], ...]
+
+    def read(self) -> GreedyText:
+        """It with names for the parts of the candidates."""
+        top = tuple(Candidate(token, text, value) for token, text, value in self.top)
+        return GreedyText(self.prompt, self.ids, self.pieces, self.probabilities, self.ended, top)
+
+
+@dataclass(frozen=True)
+class _StoredMoment:
+    """A moment as it stands in the file."""
+
+    step: Count
+    tokens: Count
+    texts: tuple[_StoredText, ...]
+    v: Count = VERSION
+
+
 def _parsed(line: bytes) -> Moment | None:
-    record = _record(line)
+    record = records.parse_line(line)
+    if record is None:
+        return None
     version = record.get("v")
     if isinstance(version, int) and version > VERSION:
         raise ProjectError(_("The moments of this run were stored by a newer LLM Studio."), _("Update the program."))
     try:
-        return Moment(int(record["step"]), int(record["tokens"]), tuple(_text(text) for text in record["texts"]))
-    except (KeyError, TypeError, ValueError):
+        found = records.decode(record, _StoredMoment)
+    except records.Misfit:
         return None
-
-
-def _text(record: dict[str, Any]) -> GreedyText:
-    return GreedyText(
-        prompt=str(record["prompt"]),
-        ids=tuple(int(token) for token in record["ids"]),
-        pieces=tuple(str(piece) for piece in record["pieces"]),
-        probabilities=tuple(float(value) for value in record["probabilities"]),
-        ended=bool(record["ended"]),
-        top=tuple(Candidate(int(token), str(text), float(value)) for token, text, value in record["top"]),
-    )
+    return Moment(found.step, found.tokens, tuple(text.read() for text in found.texts))

@@ -5,13 +5,14 @@ import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.config import Settings
 from llm_studio.data.tokens.bits_per_byte import bits_per_byte
-from llm_studio.errors import ProjectError
-from llm_studio.i18n import N_, _
+from llm_studio.device import DEVICES, MOST_THREADS, PRECISIONS
+from llm_studio.i18n import N_
+from llm_studio.records import Amount, Count, Measured
 
 STATES = (N_("running"), N_("waiting"), N_("stopped"), N_("finished"), N_("failed"), N_("interrupted"))
 
@@ -22,32 +23,63 @@ VERSION = 1
 FILE = "run.json"
 
 
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.datetime.fromisoformat(text).year < datetime.MAXYEAR  # later ones are made from it
+    except ValueError:
+        return False
+
+
+def _is_machine(known: dict[str, str]) -> bool:
+    """Whether a run can be repeated with what is known of its machine."""
+    threads = known.get("threads", "1")
+    return (
+        known.get("device", "cpu") in DEVICES and known.get("precision", "float32") in PRECISIONS
+        and threads.isdecimal() and len(threads) <= len(str(MOST_THREADS)) and 1 <= int(threads) <= MOST_THREADS
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What is used of an entry of a run's history."""
+
+    step: Count
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    diverged_at: Count = 0
+
+
+Change = Annotated[dict[str, Any], records.like(_Change)]
+"""What was changed during a run, with its step: settings, the micro-batch, the learning rate, the threads."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What is known of one run. `state` is one of STATES."""
 
     name: str
-    created: str
-    state: str
-    step: int
-    max_steps: int
-    seconds: float
-    parameters: int
-    train_loss: float | None
-    best_loss: float | None
-    settings: dict[str, dict[str, Any]]
-    machine: dict[str, str]
+    created: Annotated[str, records.checked(records.reader(str), _is_time)]
+    state: Annotated[str, records.checked(records.reader(str), STATES.__contains__)]
+    step: Count
+    max_steps: Count
+    seconds: Amount
+    parameters: Count
+    train_loss: Measured | None
+    best_loss: Amount | None
+    settings: Annotated[
+        dict[str, dict[str, Any]],
+        records.checked(records.reader(dict[str, dict[str, Any]]), {"model", "training"}.issubset),
+    ]
+    machine: Annotated[dict[str, str], records.checked(records.reader(dict[str, str]), _is_machine)]
     data: str
-    bytes: int = 0
+    bytes: Count = 0
     continued_from: str = ""
     """The checkpoint whose weights it started with: RUN/step-000500, or a folder of another project."""
     conversations: bool = False
     """Whether it was trained on conversations, so that its model can be asked questions."""
-    history: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    """What was changed during the run, each with its step: settings, the micro-batch, the learning rate."""
-    joules: float | None = None
+    history: list[Change] = field(default_factory=list[dict[str, Any]])
+    joules: Amount | None = None
     """Energy used by the graphics cards of this machine, where they report it."""
-    bytes_per_token: float | None = None
+    bytes_per_token: Amount | None = None
     """Mean bytes of the validation tokens that its loss is measured on; None in records of earlier versions."""
 
     @property
@@ -95,19 +127,11 @@ def write(folder: Path, run: Run) -> None:
 
 
 def read(folder: Path) -> Run | None:
-    """The record in the folder of a run; None where it is absent or damaged.
+    """The record in the folder of a run; None where there is none. `bytes` isn't filled in.
 
-    `bytes` isn't filled in. Raises ProjectError where a newer program wrote it.
+    Raises RecordError where it is damaged, NewerRecordError where a newer program wrote it.
     """
-    record = files.read_json(folder / FILE) or {}
-    if record.get("version", 0) > VERSION:
-        raise ProjectError(
-            _("The run “{name}” was made by a newer LLM Studio.").format(name=folder.name), _("Update the program.")
-        )
-    try:
-        return Run(name=folder.name, **{key: record[key] for key in Run.__dataclass_fields__ if key in record})
-    except TypeError:
-        return None
+    return records.read(folder / FILE, Run, newest=VERSION, known={"name": folder.name, "bytes": 0})
 
 
 def new(name: str, settings: Settings, parameters: int, torch_version: str, data: str) -> Run:

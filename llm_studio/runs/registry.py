@@ -3,15 +3,24 @@
 import contextlib
 import datetime
 import itertools
+import os
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llm_studio import files
-from llm_studio.config.yaml_file import load
-from llm_studio.errors import BusyError, ConfigError, ProjectError, StorageError
+from llm_studio.errors import (
+    BusyError,
+    CheckpointError,
+    ConfigError,
+    NewerRecordError,
+    ProjectError,
+    RecordError,
+    StorageError,
+    StudioError,
+)
 from llm_studio.i18n import _
 from llm_studio.project import RUN_LOCK, Project
 from llm_studio.runs import checkpoint, record
@@ -41,45 +50,93 @@ def write(project: Project, run: Run) -> None:
 def exists(project: Project, name: str) -> bool:
     """Whether there is a run of this name: a folder with neither a record nor a checkpoint doesn't count."""
     path = folder(project, name)
-    return (path / record.FILE).exists() or any(checkpoint.raw_states(path))
+    return os.path.lexists(path / record.FILE) or checkpoint.exist(path)
 
 
 def read(project: Project, name: str) -> Run:
-    """One run. Raises ProjectError where there is no run of this name, or a newer program made it."""
+    """One run. Raises ProjectError where there is no run of this name, it is damaged, or a newer program made it."""
+    return examine(project, name)[0]
+
+
+def require(project: Project, name: str) -> None:
+    """Raise ProjectError where there is no run of this name, damaged or not."""
     if len(name) > _LONGEST_NAME or not exists(project, name):
         names = ", ".join(run.name for run in listed(project)) or _("none")
         raise ProjectError(_("There is no run “{name}” here.").format(name=name),
                            _("The runs are: {names}.").format(names=names))  # fmt: skip
-    run = record.read(folder(project, name)) or _rebuilt(project, name)
+
+
+def examine(project: Project, name: str) -> "tuple[Run, RunProblem | None]":
+    """One run, and what is wrong with its record where it is made from a checkpoint. Raises as `read` does."""
+    require(project, name)
+    problem = None
+    try:
+        run = record.read(folder(project, name))
+    except NewerRecordError as error:
+        raise ProjectError(
+            _("The run “{name}” was made by a newer LLM Studio.").format(name=name), error.to_do
+        ) from error
+    except RecordError as error:
+        run, problem = None, error.what
+    if run is None:
+        run = _rebuilt(project, name, problem)
+        problem = problem or _("The run “{name}” has no record, {file}.").format(name=name, file=record.FILE)
     if run.state in ACTIVE and not project.is_being_written(lock_name(name)):
         run = replace(run, state="interrupted")
-    return replace(run, bytes=files.folder_size(folder(project, name)))
+    run = replace(run, bytes=size(project, name))
+    to_do = _("Its figures are those of its last checkpoint, until it is resumed.")
+    return run, RunProblem(name, problem, to_do) if problem else None
 
 
-def _rebuilt(project: Project, name: str) -> Run:
-    """The record of a run from its newest readable checkpoint, for a run whose own record is damaged."""
-    for path, state in checkpoint.raw_states(folder(project, name)):
-        try:
-            settings = load(path / checkpoint.CONFIG)
-        except (ConfigError, StorageError, OSError, ValueError):  # damaged by a power cut
-            continue
-        run = record.new(name, settings, 0, str(state.get("torch_version", "")), str(state.get("data", "")))
-        known = ("step", "seconds", "train_loss", "best_loss", "history")
-        return replace(run, state="interrupted", **{key: state[key] for key in known if key in state})
+def _rebuilt(project: Project, name: str, problem: str | None) -> Run:
+    """The record of a run from its newest readable checkpoint, for a run whose own record is damaged or absent."""
+    try:
+        for saved in checkpoint.newest_first(folder(project, name)):
+            with contextlib.suppress(ConfigError):  # damaged by a power cut
+                known = saved.state
+                run = record.new(name, saved.settings(), 0, known.torch_version, known.data)
+                return replace(run, state="interrupted", step=known.step, seconds=known.seconds,
+                               train_loss=known.train_loss, best_loss=known.best_loss,
+                               history=known.history)  # fmt: skip
+    except CheckpointError as error:  # of a newer program
+        raise ProjectError(error.what, error.to_do) from error
     raise ProjectError(
-        _("The record of the run “{name}” is damaged, and it has no checkpoint.").format(name=name),
-        _("Delete its folder, {path}.").format(path=folder(project, name)),
+        problem or _("The run “{name}” has no record, {file}.").format(name=name, file=record.FILE),
+        _("It has no checkpoint that can be read either. Restore it from a copy, or delete its folder: {path}.").format(
+            path=folder(project, name)
+        ),
     )
+
+
+@dataclass(frozen=True)
+class RunProblem:
+    """What is wrong with a run in a list, and what to do about it."""
+
+    name: str
+    what: str
+    to_do: str
 
 
 def listed(project: Project) -> list[Run]:
     """All runs that can be read, oldest first."""
+    return survey(project)[0]
+
+
+def survey(project: Project) -> tuple[list[Run], list[RunProblem]]:
+    """All runs that can be read, oldest first, and what is wrong with these and the others."""
     found: list[Run] = []
-    for path in project.checkpoints.iterdir() if project.checkpoints.is_dir() else ():
-        if not files.is_partial(path) and exists(project, path.name):
-            with contextlib.suppress(ProjectError, ConfigError):
-                found.append(read(project, path.name))
-    return sorted(found, key=lambda run: run.created)
+    problems: list[RunProblem] = []
+    for path in sorted(project.checkpoints.iterdir()) if project.checkpoints.is_dir() else ():
+        if files.is_partial(path) or not exists(project, path.name):
+            continue
+        try:
+            run, problem = examine(project, path.name)
+        except StudioError as error:
+            problems.append(RunProblem(path.name, error.what, error.to_do))
+        else:
+            found.append(run)
+            problems += [problem] if problem else []
+    return sorted(found, key=lambda run: run.created), problems
 
 
 @contextlib.contextmanager
@@ -110,7 +167,7 @@ def check_name(name: str) -> str:
 
 def rename(project: Project, old: str, new: str) -> None:
     """Rename a run. Raises ProjectError, BusyError."""
-    read(project, old)
+    require(project, old)
     check_name(new)
     with contextlib.ExitStack() as stack:
         stack.enter_context(files.translate_os_errors(folder(project, old)))
@@ -129,10 +186,16 @@ def rename(project: Project, old: str, new: str) -> None:
 
 def delete(project: Project, name: str) -> int:
     """Delete a run with its checkpoints and its log; returns the bytes freed. Raises ProjectError, BusyError."""
-    run = read(project, name)
+    require(project, name)
+    freed = size(project, name)
     with project.writing(lock_name(name)):
         discard(project, name)
-    return run.bytes
+    return freed
+
+
+def size(project: Project, name: str) -> int:
+    """Bytes of the folder of a run."""
+    return files.folder_size(folder(project, name))
 
 
 def discard(project: Project, name: str) -> None:

@@ -3,7 +3,7 @@
     snapshots/
       config.yaml               every setting of the run
       tokenizer.json
-      step-000123.safetensors   the weights at a step
+      step-000123.safetensors   the weights at a step; with their SHA-256, and what belongs to them
 
 The weights are float16. Where twelve snapshots would exceed the disk space that the settings allow, they are int8 with
 a scale for each row, named like its tensor with ":scale" behind it; and where even these would, there are just twelve.
@@ -13,15 +13,19 @@ made by earlier versions don't have these two files.
 """
 
 import contextlib
+import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from llm_studio import files
-from llm_studio.config import Settings
+from llm_studio import files, records
+from llm_studio.config import ModelSettings, Settings
 from llm_studio.config.yaml_file import dump
+from llm_studio.errors import CheckpointError
+from llm_studio.i18n import _
 from llm_studio.runs.checkpoint import CONFIG, TOKENIZER
+from llm_studio.runs.headers import read_header
 
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
@@ -30,6 +34,11 @@ LEAST = 12
 """Snapshots that are kept at least, in a run that has so many moments."""
 _INT8_SCALES = 1.02
 """Bytes of a weight in int8 with its part of the row's scale, about."""
+_SHA256, _MODEL, _TOKENIZER = "llm_studio.sha256", "llm_studio.model", "llm_studio.tokenizer"
+"""Texts in the file of a snapshot: the sum of its tensors, its model's settings, the sum of its tokenizer. Those of
+earlier versions have none."""
+_ANY = frozenset(("dropout", "vocab_size"))
+"""Settings of a model that change nothing about a snapshot of it."""
 _PREFIX, _SUFFIX = "step-", ".safetensors"
 
 Precision = Literal["float16", "int8"]
@@ -75,12 +84,14 @@ def save(run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: S
     stored = tensors.to_half(weights)
     if _precision(tensors.size_of(stored), limit_bytes) == "int8":
         stored = tensors.to_int8(stored)
+    texts = {"format": "pt", _SHA256: tensors.digest(stored), _MODEL: settings.model.model_dump_json(),
+             _TOKENIZER: _hash(tokenizer_json)}  # fmt: skip
     files.require_folder(run.parent)
     # first what it takes to open the snapshot; a run of the same name may have left other ones
     _write_if_changed(folder(run) / CONFIG, dump(settings))
     _write_if_changed(folder(run) / TOKENIZER, tokenizer_json)
     with files.atomic_write(folder(run) / f"{_PREFIX}{step:06d}{_SUFFIX}") as partial:
-        tensors.write(partial, stored)
+        tensors.write(partial, stored, texts)
     _thin_out(run, limit_bytes)
 
 
@@ -108,11 +119,34 @@ def step_of(path: Path) -> int | None:
     return int(digits)
 
 
-def read(path: Path) -> "Tensors":
-    """The weights of a snapshot: float16, or float32 where they were stored as int8. Raises CheckpointError."""
+def read(path: Path, like: "Tensors | None" = None) -> "Tensors":
+    """The weights of a snapshot: float16, or float32 where they were stored as int8.
+
+    Raises CheckpointError, also where they don't fit `like`, those of a model.
+    """
     from llm_studio.runs import tensors
 
-    return tensors.from_int8(tensors.read(path))
+    found, written = tensors.read(path, like, half=True), read_header(path).texts.get(_SHA256)
+    if written is not None and written != tensors.digest(found):
+        raise CheckpointError(_("The snapshot {path} is damaged.").format(path=path), _("Use another one."))
+    return tensors.from_int8(found)
+
+
+def require_same_model(path: Path, model: ModelSettings, tokenizer_json: str) -> None:
+    """Raise CheckpointError unless these are the settings and the tokenizer with which a snapshot was saved."""
+    texts = read_header(path).texts
+    what = ""
+    if texts.get(_TOKENIZER, _hash(tokenizer_json)) != _hash(tokenizer_json):
+        what = _("The tokenizer of the snapshot {path} is another one than when it was saved.")
+    saved, now = records.parse_line(texts.get(_MODEL, "{}")) or {}, model.model_dump(mode="json")
+    if any(now.get(name) != value for name, value in saved.items() if name not in _ANY):
+        what = _("The settings of the snapshot {path} are not those of its model.")
+    if what:
+        raise CheckpointError(what.format(path=path), _("Use another one."))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def remove_after(run: Path, step: int) -> None:

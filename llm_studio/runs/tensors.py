@@ -1,8 +1,10 @@
 """Named tensors on the disk, in the safetensors format. The only module of this package that imports torch."""
 
+import contextlib
+import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +15,7 @@ from safetensors import SafetensorError
 from llm_studio import files
 from llm_studio.errors import CheckpointError, reason_of
 from llm_studio.i18n import _
+from llm_studio.runs.headers import MOST_BYTES, read_header
 
 Tensors: TypeAlias = dict[str, torch.Tensor]
 
@@ -20,20 +23,94 @@ _SCALE = ":scale"
 """Follows the name of an int8 tensor in that of the scales of its rows."""
 
 
-def read(path: Path) -> Tensors:
-    """The tensors in the file at `path`. Raises CheckpointError where it can't be read."""
-    try:
+def read(path: Path, like: Tensors | None = None, half: bool = False) -> Tensors:
+    """The tensors in the file at `path`. Raises CheckpointError where it can't be read.
+
+    With `like`, those of a model, it is also raised unless they have these names and shapes, are float32 (with `half`:
+    float16, or int8 with scales), and all numbers are finite. Of a file that is longer than that only the header is
+    read.
+    """
+    if like is not None:
+        _require_shapes(path, {name: tuple(tensor.shape) for name, tensor in like.items()}, half)
+    most = None if like is None else MOST_BYTES + sum(8 * tensor.numel() for tensor in like.values())
+    with _translate_errors(path):
         # load_file would keep the file mapped, and a mapped file can't be deleted on Windows
-        return safetensors.torch.load(files.read_bytes(path))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=reason_of(error))) from error
+        found = safetensors.torch.load(files.read_bytes(path, most))
+    for name, tensor in found.items() if like is not None else ():
+        if tensor.dtype != (_snapshot_type(name, found) if half else torch.float32):
+            raise _misfit(path, _("“{name}” is of another type of number").format(name=name))
+        require_finite(path, name, tensor)
+    return found
 
 
-def write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors as they are, from any device. Raises OSError, as when the disk is full."""
+def _snapshot_type(name: str, found: Tensors) -> torch.dtype:
+    """The type of number that a tensor of a snapshot has: float16, or int8 with scales in float32."""
+    if name.endswith(_SCALE):
+        return torch.float32
+    return torch.int8 if name + _SCALE in found else torch.float16
+
+
+def require_finite(path: Path, name: str, tensor: torch.Tensor) -> None:
+    """Raise CheckpointError unless all numbers of a tensor from the file at `path` are finite."""
+    if tensor.numel() and not all(torch.isfinite(bound) for bound in tensor.aminmax()):
+        raise _misfit(path, _("“{name}” holds infinite values, or values that aren't numbers").format(name=name))
+
+
+def _require_shapes(path: Path, shapes: Mapping[str, tuple[int, ...]], half: bool) -> None:
+    found = read_header(path).shapes
+    if half:  # the rows of an int8 tensor have scales
+        shapes = {**shapes, **{name + _SCALE: shape[:1] for name, shape in shapes.items() if name + _SCALE in found}}
+    for name in sorted({*found, *shapes}):
+        if found.get(name) == shapes.get(name):
+            continue
+        if name not in found:
+            raise _misfit(path, _("“{name}” is missing").format(name=name))
+        if name not in shapes:
+            raise _misfit(path, _("the model has no “{name}”").format(name=name))
+        raise _misfit(path, _("“{name}” is {found} instead of {wanted}").format(
+            name=name, found=_size(found[name]), wanted=_size(shapes[name])))  # fmt: skip
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "1"
+
+
+def _misfit(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        _("The weights in {path} don't fit the settings of their model: {reason}.").format(path=path, reason=reason),
+        _("Use another checkpoint."),
+    )
+
+
+@contextlib.contextmanager
+def _translate_errors(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = reason_of(error)
+    except (SafetensorError, AssertionError, KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
+        reason = str(error) or type(error).__name__  # the library has no errors of its own for all that is wrong
+    else:
+        return
+    raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=reason),
+                          _("Use another checkpoint."))  # fmt: skip
+
+
+def digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def write(path: Path, tensors: Mapping[str, torch.Tensor], texts: dict[str, str] | None = None) -> None:
+    """Write tensors as they are, from any device, and `texts` by name. Raises OSError, as when the disk is full."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        safetensors.torch.save_file(on_cpu, path)
+        safetensors.torch.save_file(on_cpu, path, texts)
     except SafetensorError as error:
         # the library reports a full disk only in words: "I/O error: No space left on device (os error 28)"
         code = re.search(r"os error (\d+)", str(error))

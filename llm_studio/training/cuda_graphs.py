@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.device import Compute
 from llm_studio.errors import StorageError
 from llm_studio.model.cost import flops_per_token
@@ -162,12 +162,12 @@ class GraphedSteps:
         return None if figures is None else PendingGradients(figures)
 
     def _known(self) -> object:
-        return (files.read_json(self._memory) or {}).get(self._key(), _UNKNOWN)
+        return records.recall_plain(self._memory).get(self._key(), _UNKNOWN)
 
     def _remember(self, what: str) -> None:
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            files.write_json(self._memory, (files.read_json(self._memory) or {}) | {self._key(): what})
+            files.write_json(self._memory, records.recall_plain(self._memory) | {self._key(): what})
         except (OSError, StorageError):  # then it is tried again next time
             return
 

@@ -15,7 +15,7 @@ from llm_studio.i18n import _, number
 from llm_studio.inference.load import build_model
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
-from llm_studio.runs.checkpoint import Checkpoint
+from llm_studio.runs.checkpoint import OPTIMIZER, Checkpoint
 from llm_studio.runs.tensors import Copy
 from llm_studio.training import distributed, memory
 from llm_studio.training.distributed import ALONE, DistributedModel, ProcessGroup
@@ -140,8 +140,8 @@ class Updater:
 
     def restore(self, saved: Checkpoint) -> None:
         """Have weights and optimizer as they are in a checkpoint."""
-        self.load(saved.weights())
-        optimizer.load_state_tensors(self.optimizer, self.model, saved.moments())
+        self.load(saved.weights(self.model.state_dict()))
+        optimizer.load_state_tensors(self.optimizer, self.model, saved.moments(), saved.path / OPTIMIZER)
         self._loads += 1
         if saved.state.scaler:
             self.scaler.load_state_dict(saved.state.scaler)

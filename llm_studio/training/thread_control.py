@@ -13,12 +13,12 @@ import torch
 
 from llm_studio import other_programs
 from llm_studio.config import Settings
-from llm_studio.device import Compute
+from llm_studio.device import MOST_THREADS, Compute
 from llm_studio.errors import StorageError
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.runs.decisions import DecisionLog
+from llm_studio.runs.decisions import Decision, DecisionLog
 from llm_studio.training.distributed import is_launched
 from llm_studio.training.progress import TrainingProgress
 
@@ -52,8 +52,7 @@ class ThreadControl:
         diverged = max((change.get("diverged_at", 0) for change in now.history), default=0)
         self._seen = max(self._seen, now.step - 1, diverged)
         if self._log:
-            made = self._log.latest(KIND, now.step - 1)
-            self._use(int(made.values[KIND]) if made else self._most)
+            self._use(_threads_of(self._log.latest(KIND, now.step - 1)) or self._most)
 
     def before_step(self, now: TrainingProgress) -> None:
         """Repeat what is decided for the step after `now`, or decide. In the thread that trains."""
@@ -62,8 +61,7 @@ class ThreadControl:
         if now.step < self._seen:  # it was rolled back
             self.resume(now)
         if now.step <= max(self._log.last_step(KIND), self._seen):
-            made = self._log.made_at(KIND, now.step)
-            threads = int(made.values[KIND]) if made else None
+            threads = _threads_of(self._log.made_at(KIND, now.step))
         else:
             self._seen = now.step
             threads = self._decided(now.step, self._log)
@@ -107,3 +105,9 @@ class ThreadControl:
     def _use(self, threads: int) -> None:
         torch.set_num_threads(threads)
         self.threads, self._before, self._agreeing = threads, None, 0
+
+
+def _threads_of(made: Decision | None) -> int | None:
+    """What was decided; None where nothing was, or its line is damaged."""
+    threads = made.values.get(KIND) if made else None
+    return threads if type(threads) is int and 1 <= threads <= MOST_THREADS else None

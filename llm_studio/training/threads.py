@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from llm_studio import device, files, other_programs
+from llm_studio import device, files, other_programs, records
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import StorageError
@@ -42,7 +42,7 @@ def compute_for(settings: Settings, vocab_size: int, job: Job) -> Compute:
         path = _file()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_json(path, (files.read_json(path) or {}) | {_key(settings, vocab_size, compute): found})
+            files.write_json(path, records.recall_plain(path) | {_key(settings, vocab_size, compute): found})
         except (OSError, StorageError):
             return compute  # it couldn't be stored, and an equal run may find another: all cores are no guess
     return replace(compute, threads=found)
@@ -61,8 +61,8 @@ def _is_open(settings: Settings, compute: Compute) -> bool:
 
 
 def _remembered(settings: Settings, vocab_size: int, compute: Compute) -> int | None:
-    found = (files.read_json(_file()) or {}).get(_key(settings, vocab_size, compute))
-    return found if isinstance(found, int) and 1 <= found <= compute.threads else None
+    found = records.recall_plain(_file()).get(_key(settings, vocab_size, compute))
+    return found if type(found) is int and 1 <= found <= compute.threads else None
 
 
 def _file() -> Path:

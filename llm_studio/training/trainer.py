@@ -9,8 +9,6 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import torch
-
 from llm_studio.config import Settings
 from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.device import Compute
@@ -89,9 +87,9 @@ class Trainer:
 
     # --- Where it begins -------------------------------------------------------------------------------------------
 
-    def begin_with(self, weights: dict[str, torch.Tensor]) -> None:
-        """Begin with these weights instead of new ones."""
-        self._update.load(weights)
+    def begin_with(self, origin: Checkpoint) -> None:
+        """Begin with the weights of a checkpoint instead of new ones. Raises CheckpointError where they don't fit."""
+        self._update.load(origin.weights(self._update.model.state_dict()))
 
     def restore(self, saved: Checkpoint) -> None:
         """Go on from where `saved` was made."""

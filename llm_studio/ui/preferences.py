@@ -3,10 +3,16 @@
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
+from llm_studio import records
+from llm_studio.errors import RecordError
+from llm_studio.i18n import _
 from llm_studio.paths import data_folder, preferences_file
+from llm_studio.records import Count, FileName
 
 _MOST_RECENT = 10
 
@@ -17,14 +23,14 @@ class Preferences:
 
     language: str = ""
     """"" follows the system."""
-    theme: str = "system"
-    projects_folder: str = ""
-    recent: list[str] = field(default_factory=list[str])
+    theme: Annotated[str, records.checked(records.reader(str), ("system", "light", "dark").__contains__)] = "system"
+    projects_folder: FileName = ""
+    recent: list[FileName] = field(default_factory=list[str])
     """Folders of projects, the last used first."""
     reopen_last: bool = True
     geometry: str = ""
     """Where the window was, as Qt writes it, in base 64."""
-    spare_threads: int = 0
+    spare_threads: Count = 0
     """Processor cores that a training run leaves to the window and other programs."""
     keep_awake: bool = True
     tab: str = "data"
@@ -32,19 +38,28 @@ class Preferences:
     """Whether the form of the tab Model shows all settings."""
 
     @staticmethod
-    def load() -> "Preferences":
-        """The preferences of this user."""
+    def load(report: Callable[[RecordError], object] = lambda _error: None) -> "Preferences":
+        """The preferences of this user. A damaged file is kept under another name, and reported."""
+        path = preferences_file()
         try:
-            found = json.loads(preferences_file().read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return Preferences()
-        defaults = asdict(Preferences())
-        if not isinstance(found, dict):
-            return Preferences()
-        usable = {f.name: found[f.name] for f in fields(Preferences)
-                  if f.name in found and type(found[f.name]) is type(defaults[f.name])}  # fmt: skip
+            found, problem = records.load(path, newest=None) or {}, None
+        except RecordError as error:
+            found, problem = {}, error
+        usable: dict[str, Any] = {}
+        for name, read in _readers().items():
+            try:
+                usable |= {name: read(found[name])} if name in found else {}
+            except records.Misfit as error:
+                problem = records.damaged(path, error.inside(name))
         preferences = Preferences(**usable)
-        preferences.recent = [str(path) for path in preferences.recent[:_MOST_RECENT]]
+        preferences.recent = preferences.recent[:_MOST_RECENT]
+        if problem:
+            with contextlib.suppress(OSError):
+                aside = records.keep_aside(path)
+                preferences.save()
+                to_do = _("What could not be read of the window’s settings has its default. The file is kept: {path}.")
+                problem = RecordError(problem.what, to_do.format(path=aside))
+            report(problem)
         return preferences
 
     def save(self) -> None:
@@ -73,6 +88,11 @@ class Preferences:
         if cloud and home.is_relative_to(cloud):  # a home that is synchronised whole
             return data_folder() / "projects"
         return home / "LLM Studio"
+
+
+def _readers() -> dict[str, records.Read]:
+    hints = get_type_hints(Preferences, include_extras=True)
+    return {field.name: records.reader(hints[field.name]) for field in fields(Preferences)}
 
 
 def typed_path(text: str) -> Path:

@@ -1,15 +1,22 @@
 """The models in other projects of the user, which a run can begin with."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_studio import records
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _, bits_per_byte, short_number
 from llm_studio.jobs import Job
 from llm_studio.paths import preferences_file
 from llm_studio.project import Project
+
+
+@dataclass(frozen=True)
+class _Preferences:
+    """What is read of the window's preferences."""
+
+    recent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,7 @@ class OtherModel:
 
 def known_projects() -> list[str]:
     """The folders of the projects that were opened in the window last, the newest first."""
-    try:
-        found = json.loads(preferences_file().read_text(encoding="utf-8"))
-        return [str(path) for path in found["recent"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+    return list((records.recall(preferences_file(), _Preferences, newest=None) or _Preferences()).recent)
 
 
 def other_models(project: Project, job: Job, paths: Iterable[str] | None = None) -> tuple[OtherModel, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio import device, files
+from llm_studio import device
 from llm_studio.config import Settings
 from llm_studio.errors import ConfigError
 from llm_studio.gpu import pack
@@ -17,6 +17,7 @@ from llm_studio.workflows.projects import Cost, Steps, model_cost, steps, texts_
 if TYPE_CHECKING:
     from llm_studio.data.sources.manifest import Source, UnusableSource
     from llm_studio.runs.record import Run
+    from llm_studio.runs.registry import RunProblem
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Overview:
     cost: Cost
     runs: "tuple[Run, ...]"
     unusable: "tuple[UnusableSource, ...]" = ()
+    run_problems: "tuple[RunProblem, ...]" = ()
+    """What is wrong with the records of runs: those that can't be read at all aren't among `runs`."""
     interrupted_at: int = 0
     """The step that the interrupted run had reached, by its log: later than its last checkpoint. 0: not known."""
 
@@ -100,7 +103,7 @@ def overview(project: Project) -> Overview:
     Project.open(project.root)
     problem = None
     found = store.scan_sources(project.raw)
-    listed = runs.listed(project)
+    listed, problems = runs.survey(project)
     interrupted = _interrupted(listed)
     try:
         settings = project.settings()
@@ -119,6 +122,7 @@ def overview(project: Project) -> Overview:
         cost=model_cost(project, settings),
         runs=tuple(listed),
         unusable=tuple(found.unusable),
+        run_problems=tuple(problems),
         interrupted_at=log.last_step(project.log_file(interrupted.name)) if interrupted else 0,
     )
 
@@ -133,6 +137,7 @@ def _what_is_there(project: Project) -> Steps:
 
 
 def _tokenizer(project: Project) -> TokenizerFacts | None:
+    from llm_studio.data.tokenizer.record import recall_record
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.errors import TokenizerError
 
@@ -142,21 +147,18 @@ def _tokenizer(project: Project) -> TokenizerFacts | None:
         tokenizer = Tokenizer.load(project.tokenizer_file)
     except TokenizerError:
         return None
-    known = files.read_json(project.tokenizer_meta) or {}
-    if known.get("fingerprint") != tokenizer.fingerprint:
+    known = recall_record(project.tokenizer_meta)
+    if known.fingerprint != tokenizer.fingerprint:
         return TokenizerFacts(tokenizer.vocab_size, None, None)
-    return TokenizerFacts(tokenizer.vocab_size, known.get("characters_per_token"), known.get("tokens_per_word"))
+    return TokenizerFacts(tokenizer.vocab_size, known.characters_per_token, known.tokens_per_word)
 
 
 def token_facts(project: Project) -> TokenFacts | None:
     """What the prepared tokens are, without opening them; None where there are none."""
-    from llm_studio.data.tokens.dataset import fingerprint_of
+    from llm_studio.data.tokens.meta import recall_meta
 
-    known = files.read_json(project.tokens_meta) or {}
-    try:
-        return TokenFacts(int(known["train"]["tokens"]), int(known["validation"]["tokens"]), fingerprint_of(known))
-    except (KeyError, TypeError, ValueError):
-        return None
+    known = recall_meta(project.processed)
+    return TokenFacts(known.train.tokens, known.validation.tokens, known.fingerprint) if known else None
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.config import Settings
 from llm_studio.config.presets import load_preset
-from llm_studio.config.yaml_file import parse
-from llm_studio.errors import ConfigError, ProjectError, TokenizerError, reason_of
+from llm_studio.config.yaml_file import parse, read_text
+from llm_studio.errors import DamagedConfigError, ProjectError, TokenizerError
 from llm_studio.i18n import _
 from llm_studio.model import cost
 from llm_studio.project import Project, State, state
@@ -27,8 +27,18 @@ def new_project(root: Path, preset: str = DEFAULT_PRESET, language: str = "en", 
 
 
 def apply_preset(project: Project, preset: str) -> Settings:
-    """Give the project all settings of a preset but its own name, language and cleaning."""
-    old, new = project.settings().to_dict(), load_preset(preset).to_dict()
+    """Give the project all settings of a preset but its own name, language and cleaning.
+
+    Where config.yaml has lost its content, these are lost, too; the damaged file is kept. Raises ConfigError,
+    StorageError.
+    """
+    new = load_preset(preset).to_dict()
+    try:
+        old = project.settings().to_dict()
+    except DamagedConfigError:
+        old = load_preset(preset).replaced({"project.name": project.root.name}).to_dict()
+        with files.translate_os_errors(project.config_file):
+            records.keep_aside(project.config_file)
     settings = Settings.from_dict({**new, "project": old["project"], "data": old["data"]})
     project.replace_settings(settings)
     return settings
@@ -36,15 +46,7 @@ def apply_preset(project: Project, preset: str) -> Settings:
 
 def config_text(project: Project) -> str:
     """What stands in config.yaml, right or wrong. Raises ConfigError where it can't be read as text."""
-    try:
-        return files.read_text(project.config_file, "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(_("{path} is not UTF-8 text.").format(path=project.config_file), [],
-                          _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
-    except OSError as error:
-        reason = reason_of(error)
-        raise ConfigError(_("{path} can't be read: {reason}.").format(path=project.config_file, reason=reason),
-                          [], _("It must be a file that you may read.")) from error  # fmt: skip
+    return read_text(project.config_file)
 
 
 def write_config_text(project: Project, text: str, before: str | None = None) -> Settings:
@@ -78,6 +80,7 @@ class Steps:
 def steps(project: Project) -> Steps:
     """What is done, to do, or out of date because something before it changed."""
     from llm_studio.data.corpus.corpus import Corpus
+    from llm_studio.data.tokens.meta import recall_meta
 
     settings = project.settings()
     corpus = Corpus(project.raw, settings.data)
@@ -85,8 +88,8 @@ def steps(project: Project) -> Steps:
     tokenizer = state(project.tokenizer_file, project.tokenizer_meta, tokenizer_inputs(settings, here))
     tokens = state(project.tokens_meta, project.tokens_meta, {})
     if tokens is State.READY:
-        used = files.read_json(project.tokens_meta) or {}
-        same = used.get("corpus") == here and used.get("tokenizer") == tokenizer_fingerprint(project)
+        used = recall_meta(project.processed)
+        same = used and used.corpus == here and used.tokenizer == tokenizer_fingerprint(project)
         tokens = State.READY if same else State.OUT_OF_DATE
     return Steps(texts_state(corpus.found), tokenizer, tokens)
 
@@ -150,17 +153,20 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
 def _real_vocab_size(project: Project, requested: int) -> int:
     """How many tokens the tokenizer has that was imported, taken over from another model, or trained for `requested` of
     them; else `requested`."""
-    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.data.tokenizer.record import recall_record
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer, read_content
 
-    recorded = files.read_json(project.tokenizer_meta) or {}
-    foreign = not project.tokenizer_meta.exists() or "origin" in recorded  # and as such up to date
+    recorded = recall_record(project.tokenizer_meta)
+    foreign = not project.tokenizer_meta.exists() or recorded.origin  # and as such up to date
     if project.tokenizer_file.exists() and foreign:
         try:
             return Tokenizer.load(project.tokenizer_file).vocab_size
         except TokenizerError:
             return requested
-    size = recorded.get("vocab_size")
-    if recorded.get("asked") != requested or not isinstance(size, int):
+    if recorded.asked != requested or not recorded.vocab_size:
         return requested
-    here = files.read_json(project.tokenizer_file)
-    return size if here and recorded.get("fingerprint") == files.fingerprint(here) else requested
+    try:
+        here = files.fingerprint(read_content(project.tokenizer_file))
+    except TokenizerError:
+        return requested
+    return recorded.vocab_size if recorded.fingerprint == here else requested

@@ -17,7 +17,8 @@ from llm_studio.data.sources.stories.grammar import generate_stories
 from llm_studio.data.tokenizer.tokenizer import SEGMENT_CHARACTERS, Tokenizer
 from llm_studio.data.tokenizer.training import train_tokenizer
 from llm_studio.data.tokens import dataset
-from llm_studio.data.tokens.dataset import SourceRange, open_tokens, write_tokens
+from llm_studio.data.tokens.dataset import open_tokens, write_tokens
+from llm_studio.data.tokens.meta import SourceRange
 from llm_studio.errors import Cancelled, DataError, SourceError, StorageError
 from llm_studio.events import Event, Progress
 from llm_studio.jobs import Job

@@ -1,5 +1,6 @@
 """What is told of a corpus is what a slow and simple count finds."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llm_studio import records
 from llm_studio.config import DataSettings
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.corpus.corpus import Corpus
@@ -64,7 +66,7 @@ def test_the_figures_are_those_of_a_simple_count(tmp_path: Path) -> None:
     assert shares["en"] + shares["fr"] > 0.99 and shares["en"] == pytest.approx(
         found.sources["en"].characters / found.corpus.characters, abs=0.01
     )
-    assert Statistics.from_json(found.to_json()) == found
+    assert records.decode(json.loads(json.dumps(found.to_json())), Statistics) == found
 
 
 def test_duplicates_and_near_ones_are_reported_apart(tmp_path: Path) -> None:
@@ -101,7 +103,7 @@ def test_whatever_the_texts_are_they_are_measured(tmp_path: Path, texts: list[st
     except StudioError:  # all are blank, or equal once cleaned
         return
     assert found.corpus.documents == sum(found.corpus.lengths.counts) > 0
-    assert Statistics.from_json(found.to_json()) == found
+    assert records.decode(json.loads(json.dumps(found.to_json())), Statistics) == found
 
 
 # --- Many words --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Downloads from the hub, without faults: what comes, how far, and going on."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -18,7 +19,6 @@ from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.data.sources.manifest import manifest_path
 from llm_studio.errors import Cancelled, DownloadError, StorageError
 from llm_studio.events import Event, Fetched
-from llm_studio.files import read_json
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
@@ -234,7 +234,7 @@ def test_conversations_are_rendered(hub: Hub, empty: Project) -> None:
     hub.add("me/chats", {"train.parquet": sink.getvalue()})
     take(empty, DownloadRequest("me/chats"))
     assert texts_in(empty, "chats")[2] == "<|user|>What is 2?<|assistant|>A number."
-    assert read_json(manifest_path(empty.raw, "chats"))["conversations"] is True  # pyright: ignore
+    assert json.loads(manifest_path(empty.raw, "chats").read_text(encoding="utf-8"))["conversations"] is True
 
 
 def test_records_without_text_are_passed_over(hub: Hub, empty: Project) -> None:

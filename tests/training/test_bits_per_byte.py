@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.cli.app import DONE, main
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens import batches
@@ -47,7 +47,7 @@ def bytes_and_tokens(project: Project, answers: bool = False) -> tuple[int, int]
 def forget_bits(project: Project, run: str) -> None:
     """Make the files of a run those of an earlier version."""
     folder = registry.folder(project, run)
-    known = files.read_json(folder / record.FILE)
+    known = records.load(folder / record.FILE)
     assert known is not None
     del known["bytes_per_token"]
     files.write_json(folder / record.FILE, known)

@@ -7,7 +7,7 @@ import typer
 
 from llm_studio.cli.options import Folder, Json, loss, table
 from llm_studio.cli.runner import Interrupted, running
-from llm_studio.events import Done
+from llm_studio.events import Done, Notice
 from llm_studio.i18n import _, duration, energy, number, size
 from llm_studio.project import Project
 
@@ -38,7 +38,8 @@ def runs(
 
     project = Project.open(folder)
     if delete and not rename and not yes:
-        _ask_before_deleting(workflow.read(project, delete), as_json)
+        workflow.require(project, delete)
+        _ask_before_deleting(delete, workflow.size(project, delete), as_json)
     with running(as_json) as job:
         if rename:
             workflow.rename(project, *rename)
@@ -47,7 +48,11 @@ def runs(
             freed = workflow.delete(project, delete)
             job.report(Done(_("“{name}” has been deleted; {size} freed.").format(name=delete, size=size(freed))))
         else:
-            selected = [workflow.read(project, name) for name in compare] if compare else workflow.listed(project)
+            selected, problems = workflow.survey(project)
+            if compare:
+                selected, problems = [workflow.read(project, name) for name in compare], []
+            for problem in problems:
+                job.report(Notice(problem.what, "warning", problem.to_do))
             job.report(Done(_runs_text(selected, bool(compare)), "", {"runs": [_figures(run) for run in selected]}))
 
 
@@ -55,10 +60,10 @@ def _figures(run: "Run") -> dict[str, object]:
     return {**asdict(run), "best_bits_per_byte": run.best_bits_per_byte}
 
 
-def _ask_before_deleting(run: "Run", as_json: bool) -> None:
+def _ask_before_deleting(name: str, bytes_: int, as_json: bool) -> None:
     if as_json:
         raise typer.BadParameter(_("--delete with --json needs --yes, since it can't ask"))
-    question = _("Delete “{name}” ({size})? This can't be undone.").format(name=run.name, size=size(run.bytes))
+    question = _("Delete “{name}” ({size})? This can't be undone.").format(name=name, size=size(bytes_))
     if not typer.confirm(question):
         raise Interrupted(_("Nothing was deleted."))
 

@@ -20,6 +20,7 @@ from llm_studio.data.sources.conversations import without_markers
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.records import Amount, Count
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.corpus import CorpusPlan, TextSpan
@@ -39,12 +40,12 @@ _SENTENCE_ENDS = str.maketrans(dict.fromkeys("!?…。！？", "."))
 class Lengths:
     """A histogram of document lengths in characters: `counts[i]` from `edges[i]` to less than `edges[i + 1]`."""
 
-    documents: int
-    median: int
-    shortest: int
-    longest: int
-    edges: tuple[int, ...]
-    counts: tuple[int, ...]
+    documents: Count
+    median: Count
+    shortest: Count
+    longest: Count
+    edges: tuple[Count, ...]
+    counts: tuple[Count, ...]
 
 
 def histogram(values: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> Lengths:
@@ -91,18 +92,18 @@ class Figures:
     by its code, "" where it is uncertain. `word_length` is in letters, `sentence_length` in words.
     """
 
-    documents: int
-    characters: int
-    words: int
-    distinct_words: int
+    documents: Count
+    characters: Count
+    words: Count
+    distinct_words: Count
     distinct_exact: bool
-    word_length: float
-    sentence_length: float
-    duplicates: int
-    near_duplicates: int
-    languages: tuple[tuple[str, int], ...]
-    frequent: tuple[tuple[str, int], ...]
-    frequent_error: int
+    word_length: Amount
+    sentence_length: Amount
+    duplicates: Count
+    near_duplicates: Count
+    languages: tuple[tuple[str, Count], ...]
+    frequent: tuple[tuple[str, Count], ...]
+    frequent_error: Count
     lengths: Lengths
 
 
@@ -112,29 +113,12 @@ class Statistics:
 
     corpus: Figures
     sources: dict[str, Figures]
-    left_out: dict[str, int]
+    left_out: dict[str, Count]
     """How many documents cleaning leaves out, by the reason, as in `CorpusPlan.left_out`."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
-
-    @staticmethod
-    def from_json(values: dict[str, Any]) -> "Statistics":
-        """The inverse of `to_json`. Raises KeyError, TypeError, ValueError."""
-        sources = {str(name): _figures(content) for name, content in values["sources"].items()}
-        return Statistics(_figures(values["corpus"]), sources, dict(values["left_out"]))
-
-
-def _figures(values: dict[str, Any]) -> Figures:
-    read: dict[str, Any] = dict(values)
-    lengths: dict[str, Any] = dict(values["lengths"])
-    for name in ("edges", "counts"):
-        lengths[name] = tuple(map(int, lengths[name]))
-    read["lengths"] = Lengths(**lengths)
-    for name in ("languages", "frequent"):
-        read[name] = tuple((str(a), int(b)) for a, b in values[name])
-    return Figures(**read)
 
 
 def measure(plan: "CorpusPlan", job: Job) -> Statistics:

@@ -3,14 +3,25 @@
 A source downloaded in steps is a folder of Parquet files, see `sharded.py`: its manifest lists them as `parts`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from llm_studio import records
 from llm_studio.errors import StudioError
+from llm_studio.records import Count
 
 MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What is used of the options that texts were read with."""
+
+    max_documents: Count | None = None
+    max_bytes: Count | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -24,13 +35,13 @@ class Source:
 
     name: str
     origin: str
-    documents: int
-    characters: int
-    bytes: int
+    documents: Count
+    characters: Count
+    bytes: Count
     sha256: str
     created: str
     notes: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    options: Annotated[dict[str, Any], records.like(_Options)] = field(default_factory=dict[str, Any])
     conversations: bool = False
 
 
@@ -54,12 +65,20 @@ class SourcePart:
     `file` is the size of the file in bytes, `end` the position in the origin after its last document.
     """
 
-    documents: int
-    characters: int
-    bytes: int
+    documents: Count
+    characters: Count
+    bytes: Count
     sha256: str
-    file: int
-    end: tuple[int, int]
+    file: Count
+    end: tuple[Count, Count]
+
+
+@dataclass(frozen=True)
+class SourceFiles:
+    """The Parquet files of a source: their bytes, all together, and the parts of a sharded one."""
+
+    file: Count
+    parts: list[SourcePart] = field(default_factory=list[SourcePart])
 
 
 def parquet_path(folder: Path, name: str) -> Path:
@@ -72,49 +91,22 @@ def manifest_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.meta.json"
 
 
-def source_of(name: str, manifest: Mapping[str, Any]) -> Source | None:
-    """The source that a manifest describes; None where the manifest is damaged."""
-    fields: dict[str, Any] = {"conversations": False, "notes": [], "options": {}}
-    fields |= {key: manifest[key] for key in Source.__dataclass_fields__ if key in manifest}
-    fields["name"] = name
-    if set(fields) != set(Source.__dataclass_fields__) or not all(map(_is_sound, fields, fields.values())):
+def read_manifest(folder: Path, name: str) -> tuple[Source, SourceFiles] | None:
+    """What the manifest of the source `name` says; None where there is none. Raises RecordError, NewerRecordError."""
+    path = manifest_path(folder, name)
+    content = records.load(path, newest=MANIFEST_VERSION, most=records.MOST_BYTES_OF_MANY)
+    if content is None:
         return None
-    fields["notes"] = tuple(fields["notes"])
-    return Source(**fields)
+    with records.translate_misfits(path):
+        return records.decode(content, Source, {"name": name}), records.decode(content, SourceFiles)
 
 
-def _is_sound(key: str, value: object) -> bool:
-    """Whether a manifest may have this value."""
-    if key == "conversations":
-        return isinstance(value, bool)
-    if key in ("documents", "characters", "bytes"):
-        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    if key == "notes":
-        notes: list[object] = value if isinstance(value, list) else [None]
-        return all(isinstance(note, str) for note in notes)
-    return isinstance(value, dict if key == "options" else str)
-
-
-def unusable(name: str, manifest: Mapping[str, Any] | None, error: StudioError, damaged: bool) -> UnusableSource:
-    """The source of this name, whose texts can't be read because of `error`."""
-    known = source_of(name, manifest or {}) or Source(name, "", 0, 0, 0, "", "")
+def unusable(name: str, known: Source | None, error: StudioError, damaged: bool) -> UnusableSource:
+    """The source of this name, whose texts can't be read because of `error`. `known`: its manifest, if that can be."""
+    known = known or Source(name, "", 0, 0, 0, "", "")
     return UnusableSource(**vars(known), problem=error.what, to_do=error.to_do, damaged=damaged)
 
 
-def parts_in(manifest: Mapping[str, Any]) -> list[SourcePart]:
-    """The parts that a manifest lists; none where the list is damaged."""
-    listed: list[dict[str, Any]] = manifest.get("parts") or []
-    try:
-        return [
-            SourcePart(
-                part["documents"], part["characters"], part["bytes"], part["sha256"], part["file"], tuple(part["end"])
-            )
-            for part in listed
-        ]  # fmt: skip
-    except (KeyError, TypeError):
-        return []
-
-
-def part_files(path: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, int]]:
+def part_files(path: Path, parts: Sequence[SourcePart]) -> list[tuple[Path, int]]:
     """The files of the sharded source in the folder `path`, and the number of documents in each."""
-    return [(path / f"{n:05d}.parquet", part.documents) for n, part in enumerate(parts_in(manifest))]
+    return [(path / f"{n:05d}.parquet", part.documents) for n, part in enumerate(parts)]

@@ -15,17 +15,16 @@ from typing import Any
 from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.sources.manifest import (
     MANIFEST_VERSION,
-    Source,
     SourcePart,
     manifest_path,
     parquet_path,
-    parts_in,
+    read_manifest,
 )
 from llm_studio.data.sources.rows import rows_of_file
 from llm_studio.data.sources.store import SourceTotals, expanded_bytes, write_rows
 from llm_studio.errors import SourceError
 from llm_studio.events import Progress
-from llm_studio.files import atomic_write, read_json, remove_folder, translate_os_errors, write_json
+from llm_studio.files import atomic_write, remove_folder, translate_os_errors, write_json
 from llm_studio.jobs import Job
 
 PLAN = "_download.json"
@@ -41,10 +40,10 @@ class ShardedSourceWriter:
         self._folder = folder
         self._origin = origin
         self._path = parquet_path(folder, name)
-        manifest = read_json(manifest_path(folder, name)) or {}
-        self.parts = parts_in(manifest)
-        self._created: str = manifest.get("created") or datetime.now(UTC).isoformat(timespec="seconds")
-        self._extra = {key: manifest[key] for key in manifest.keys() & Source.__dataclass_fields__.keys()}
+        found = read_manifest(folder, name)
+        self.parts = found[1].parts if found else []
+        self._created = found[0].created if found else datetime.now(UTC).isoformat(timespec="seconds")
+        self._extra: dict[str, object] = asdict(found[0]) if found else {}
 
     @property
     def documents(self) -> int:
@@ -148,8 +147,7 @@ def write_plan(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     write_json(path / PLAN, content)
 
 
-def read_plans(folder: Path) -> dict[str, dict[str, Any]]:
-    """The download plan of each sharded source in `folder`, by its name."""
+def plan_files(folder: Path) -> dict[str, Path]:
+    """The file with the download plan of each sharded source in `folder`, by the name of the source."""
     paths = sorted(folder.glob(f"*.parquet/{PLAN}")) if folder.is_dir() else []
-    found = {path.parent.stem: read_json(path) for path in paths if not path.parent.name.startswith(".")}
-    return {name: plan for name, plan in found.items() if plan is not None}
+    return {path.parent.stem: path for path in paths if not path.parent.name.startswith(".")}

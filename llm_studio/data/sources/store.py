@@ -9,38 +9,39 @@ No file stays open or mapped once its chunks are read.
 import contextlib
 import hashlib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from llm_studio import records
 from llm_studio.data.chunks import CONTROLS, Chunk, rechunk
 from llm_studio.data.sources.conversations import USER
 from llm_studio.data.sources.expansion import ExpansionError
 from llm_studio.data.sources.manifest import (
     MANIFEST_VERSION,
     Source,
+    SourcePart,
     UnusableSource,
     manifest_path,
     parquet_path,
     part_files,
-    parts_in,
-    source_of,
+    read_manifest,
     unusable,
 )
 from llm_studio.data.sources.rows import MAX_ROWS, damaged, rows_of_file
-from llm_studio.errors import DamagedFileError, NewerSourceError, SourceError, StorageError
-from llm_studio.events import Progress
-from llm_studio.files import (
-    atomic_write,
-    read_json,
-    remove_folder,
-    retry_while_locked,
-    translate_os_errors,
-    write_json,
+from llm_studio.errors import (
+    DamagedFileError,
+    NewerRecordError,
+    NewerSourceError,
+    RecordError,
+    SourceError,
+    StorageError,
 )
+from llm_studio.events import Progress
+from llm_studio.files import atomic_write, remove_folder, retry_while_locked, translate_os_errors, write_json
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -187,44 +188,55 @@ def scan_sources(folder: Path) -> SourceList:
         described = manifest_path(folder, path.stem)
         if path.name.startswith(".") or not (path.is_file() or described.exists()):
             continue
-        content = read_json(described)
         try:
-            found.usable.append(_read_manifest(path, content) or _make_manifest(path, content))
+            found.usable.append(_read_manifest(path) or _make_manifest(path))
         except NewerSourceError as error:
-            found.unusable.append(unusable(path.stem, content, error, damaged=False))
+            found.unusable.append(unusable(path.stem, None, error, damaged=False))
         except SourceError as error:
             is_damaged = isinstance(error, (DamagedFileError, ExpansionError))
-            found.unusable.append(unusable(path.stem, content, error, damaged=is_damaged))
+            found.unusable.append(unusable(path.stem, _known(path), error, damaged=is_damaged))
     return found
 
 
-def _read_manifest(path: Path, content: dict[str, Any] | None) -> Source | None:
-    """The source in the Parquet file at `path`, as `content` describes it; None if that describes another file.
+def _known(path: Path) -> Source | None:
+    """What the manifest of the Parquet file at `path` says, whatever the file; None where it can't be read."""
+    with contextlib.suppress(RecordError):
+        found = read_manifest(path.parent, path.stem)
+        return found[0] if found else None
+    return None
 
-    Raises NewerSourceError.
+
+def _read_manifest(path: Path) -> Source | None:
+    """The source in the Parquet file at `path` as its manifest describes it; None if that describes another file.
+
+    Raises SourceError, also for a file whose manifest is damaged and whose texts can't be read.
     """
-    version = content.get("version") if content else None
-    if isinstance(version, int) and version > MANIFEST_VERSION:
-        raise NewerSourceError(_("The source “{name}” was made by a newer LLM Studio.").format(name=path.stem),
-                               _("Update the program."))  # fmt: skip
-    if content is None or version != MANIFEST_VERSION or content.get("file") != _file_bytes(path, content):
-        return None
-    return source_of(path.stem, content)
+    try:
+        found = read_manifest(path.parent, path.stem)
+    except NewerRecordError as error:
+        raise NewerSourceError(
+            _("The source “{name}” was made by a newer LLM Studio.").format(name=path.stem), error.to_do
+        ) from error
+    except RecordError as error:
+        if path.is_dir():
+            raise damaged(path.stem, error.what) from error
+        return _make_manifest(path, error)
+    return found[0] if found and found[1].file == _file_bytes(path, found[1].parts) else None
 
 
-def _file_bytes(path: Path, manifest: dict[str, Any]) -> int:
+def _file_bytes(path: Path, parts: Sequence[SourcePart]) -> int:
     """Bytes of the Parquet file, or of all files that the manifest lists."""
-    with contextlib.suppress(OSError, KeyError, TypeError, ValueError):  # gone, or a damaged manifest
+    with contextlib.suppress(OSError):  # gone
         if path.is_file():
             return path.stat().st_size
-        return sum(part.stat().st_size for part, _documents in part_files(path, manifest))
+        return sum(part.stat().st_size for part, _documents in part_files(path, parts))
     return -1
 
 
-def _make_manifest(path: Path, content: dict[str, Any] | None) -> Source:
-    """Write and return the manifest of a Parquet file without one, or where its `content` describes another file.
+def _make_manifest(path: Path, problem: RecordError | None = None) -> Source:
+    """Write and return the manifest of a Parquet file without one, with that of another file, or a damaged one.
 
-    Where the manifest itself is damaged, the source says so among its notes.
+    Where the manifest itself is damaged, which is the `problem`, the source says so among its notes.
     """
     if path.is_dir():
         raise damaged(path.stem, f"{path}: its files don't match the list in its manifest")
@@ -234,13 +246,14 @@ def _make_manifest(path: Path, content: dict[str, Any] | None) -> Source:
         chats = chats and (not starts or chunk.text.startswith(USER))
         totals.add(chunk.text, chunk.text.encode(), chunk.ends)
         starts = chunk.ends
-    source = totals.to_source(path.stem, path.name, (), None)
-    described = manifest_path(path.parent, path.stem)
-    if described.exists() and (content is None or source_of(path.stem, content) is None):
+    source, described = totals.to_source(path.stem, path.name, (), None), manifest_path(path.parent, path.stem)
+    if problem:
         note = _("The description of this source, {file}, was damaged. It was written again from the texts, without "
                  "their origin.").format(file=described.name)  # fmt: skip
         source = replace(source, notes=(note,), conversations=chats and totals.documents > 0)
-    with contextlib.suppress(StorageError):  # in a read-only project this is repeated each time
+    with contextlib.suppress(StorageError, OSError):  # in a read-only project this is repeated each time
+        if problem:
+            records.keep_aside(described)
         _write_manifest(path.parent, source, path.stat().st_size)
     return source
 
@@ -273,10 +286,9 @@ def _verifiable_files(folder: Path, source: Source) -> list[tuple[Path, str]]:
     path = parquet_path(folder, source.name)
     if not path.is_dir():
         return [(path, source.sha256)]
-    manifest = read_json(manifest_path(folder, source.name)) or {}
-    return [
-        (file, part.sha256) for (file, _n), part in zip(part_files(path, manifest), parts_in(manifest), strict=True)
-    ]
+    found = read_manifest(folder, source.name)
+    parts = found[1].parts if found else []
+    return [(file, part.sha256) for (file, _n), part in zip(part_files(path, parts), parts, strict=True)]
 
 
 def _rows(folder: Path, source: Source, document: int = 0) -> Iterator[Chunk]:
@@ -284,7 +296,8 @@ def _rows(folder: Path, source: Source, document: int = 0) -> Iterator[Chunk]:
     if not path.is_dir():
         yield from rows_of_file(path, source.name, document, _declared(source))
         return
-    for part, documents in part_files(path, read_json(manifest_path(folder, source.name)) or {}):
+    found = read_manifest(folder, source.name)
+    for part, documents in part_files(path, found[1].parts) if found else ():
         if document < documents:
             yield from rows_of_file(part, source.name, document, _declared(source))
         document = max(0, document - documents)

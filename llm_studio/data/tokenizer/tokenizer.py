@@ -9,19 +9,24 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.config import SPECIAL_TOKENS
+from llm_studio.config import LARGEST_VOCABULARY, SPECIAL_TOKENS
 from llm_studio.errors import TokenizerError, reason_of
 from llm_studio.files import fingerprint, read_text, write_text
-from llm_studio.i18n import _
+from llm_studio.i18n import _, number
 
 if TYPE_CHECKING:
     import tokenizers
 
+MOST_BYTES = 48_000_000
+"""Of a `tokenizer.json`: enough for the largest vocabulary, with long tokens."""
+_MOST_MERGES = 2 * LARGEST_VOCABULARY
+"""Tokenizers converted from those of OpenAI have about two for each token: all the ways to make it."""
+_MOST_QUOTES = 3 * LARGEST_VOCABULARY + 4 * _MOST_MERGES
 SEGMENT_CHARACTERS = 16_384
 """Long texts are encoded in segments of this many characters: the library slows down on longer ones."""
 
@@ -114,10 +119,10 @@ class Tokenizer:
             content = {**content, "truncation": None, "padding": None, "model": {**content["model"], "dropout": None}}
             added = {str(token["content"]): int(token["id"]) for token in content.get("added_tokens") or []}
             vocabulary = _checked_vocabulary(content, added)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise _unusable(_("it is damaged")) from error
         self._content = content
-        self._library = _library_tokenizer(json.dumps(content))
+        self._library = _library_tokenizer(content)
         self._bytes = _bytes_of_tokens(vocabulary, added)
         self._require_round_trip(vocabulary)
         self.vocab_size = len(self._bytes)
@@ -132,32 +137,16 @@ class Tokenizer:
     @staticmethod
     def load(path: Path) -> "Tokenizer":
         """Load a `tokenizer.json`. Raises TokenizerError where it is absent or can't be used."""
+        content = read_content(path)
         try:
-            text = read_text(path)
-        except FileNotFoundError as error:
-            raise TokenizerError(
-                _("There is no tokenizer at {path}.").format(path=path),
-                _("Train one: “llm-studio train-tokenizer”."),
-                "tokenizer",
-            ) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise TokenizerError(
-                _("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)), _advice()
-            ) from error
-        try:
-            return Tokenizer.from_json(text)
+            return Tokenizer(content)
         except TokenizerError as error:
-            raise TokenizerError(f"{path}: {error.what}", error.to_do) from error
+            raise _in_file(path, error) from error
 
     @staticmethod
     def from_json(text: str) -> "Tokenizer":
         """The tokenizer with this content of `tokenizer.json`. Raises TokenizerError."""
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise _unusable(_("it isn't JSON")) from error
-        _require(isinstance(content, dict), _("it isn't an object of JSON"))
-        return Tokenizer(content)
+        return Tokenizer(_parsed(text))
 
     def to_json(self) -> str:
         """The tokenizer in the Hugging Face `tokenizers` format."""
@@ -229,6 +218,46 @@ class Tokenizer:
             )
 
 
+# --- Reading a file ------------------------------------------------------------------------------------------
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """The object in a `tokenizer.json`. Raises TokenizerError where the file is absent or holds something else."""
+    try:
+        text = read_text(path, most=MOST_BYTES)
+    except FileNotFoundError as error:
+        raise TokenizerError(
+            _("There is no tokenizer at {path}.").format(path=path),
+            _("Train one: “llm-studio train-tokenizer”."),
+            "tokenizer",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenizerError(
+            _("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)), _advice()
+        ) from error
+    try:
+        return _parsed(text)
+    except TokenizerError as error:
+        raise _in_file(path, error) from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    # Parsing millions of texts would take many seconds: in JSON, each has two quotation marks.
+    _require(text.count('"') <= _MOST_QUOTES, _too_large())
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise _unusable(_("it is nested too deeply")) from error
+    except ValueError as error:
+        raise _unusable(_("it isn't JSON")) from error
+    _require(isinstance(content, dict), _("it isn't an object of JSON"))
+    return cast("dict[str, Any]", content)
+
+
+def _in_file(path: Path, error: TokenizerError) -> TokenizerError:
+    return TokenizerError(f"{path}: {error.what}", error.to_do)
+
+
 # --- Requirements --------------------------------------------------------------------------------------------
 
 
@@ -243,6 +272,12 @@ def _unusable(reason: str) -> TokenizerError:
 def _require(condition: bool, reason: str) -> None:
     if not condition:
         raise _unusable(reason)
+
+
+def _too_large() -> str:
+    return _("it has more than {tokens} tokens or {merges} merges").format(
+        tokens=number(LARGEST_VOCABULARY), merges=number(_MOST_MERGES)
+    )
 
 
 def _checked_vocabulary(content: dict[str, Any], added: dict[str, int]) -> dict[str, int]:
@@ -260,6 +295,7 @@ def _checked_vocabulary(content: dict[str, Any], added: dict[str, int]) -> dict[
     _require(not steps[0].get("add_prefix_space"), _("it adds a space before each text"))
     greedy = [token for token in content.get("added_tokens") or [] if token.get("lstrip") or token.get("rstrip")]
     _require(all(token.get("special") for token in greedy), _("some of its tokens absorb the spaces next to them"))
+    _require(len(model["vocab"]) <= LARGEST_VOCABULARY and len(model["merges"]) <= _MOST_MERGES, _too_large())
     tokens: dict[str, int] = {**model["vocab"], **added}
     _require(all(byte in tokens for byte in _byte_of_character()), _("some bytes have no token, so that text is lost"))
     _require(sorted(tokens.values()) == list(range(len(tokens))), _("its token ids have gaps or repetitions"))
@@ -267,11 +303,11 @@ def _checked_vocabulary(content: dict[str, Any], added: dict[str, int]) -> dict[
     return tokens
 
 
-def _library_tokenizer(text: str) -> "tokenizers.Tokenizer":
+def _library_tokenizer(content: dict[str, Any]) -> "tokenizers.Tokenizer":
     import tokenizers
 
     try:
-        library = tokenizers.Tokenizer.from_str(text)
+        library = tokenizers.Tokenizer.from_str(json.dumps(content))
     except Exception as error:  # the library raises nothing more precise
         raise _unusable(str(error)) from error
     library.encode_special_tokens = True

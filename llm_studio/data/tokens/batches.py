@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio.data.tokens.dataset import SourceRange, Tokens
+from llm_studio.data.tokens.dataset import Tokens
+from llm_studio.data.tokens.meta import SourceRange
 from llm_studio.errors import DataError
 from llm_studio.i18n import _, number
 

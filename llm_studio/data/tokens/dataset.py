@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from llm_studio import files
 from llm_studio.data.sources.conversations import END
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens.meta import META_FILE, VERSION, SourceRange, TokensMeta, read_meta
 from llm_studio.data.tokens.turns import ConversationSplitter, MaskPacker, Segment, unpack_mask
 from llm_studio.errors import DataError, reason_of
 from llm_studio.events import Progress
-from llm_studio.files import atomic_write, fingerprint, read_json, require_space, retry_while_locked
+from llm_studio.files import atomic_write, fingerprint, require_space, retry_while_locked
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
@@ -40,28 +41,13 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-VERSION = 1
-TRAIN_FILE, VALIDATION_FILE, META_FILE = "train.bin", "val.bin", "meta.json"
+TRAIN_FILE, VALIDATION_FILE = "train.bin", "val.bin"
 TRAIN_MASK, VALIDATION_MASK = "train.mask", "val.mask"
 
 _BATCH = 500_000
 """Characters encoded in one call, on all cores: the library needs about 50 bytes for each."""
 _CHECKED_IDS = 32_000_000
 """Number of ids that are checked when a file is opened; batches are checked when they are drawn."""
-
-
-@dataclass(frozen=True)
-class SourceRange:
-    """The tokens of one source, from `start` to `end` in `train.bin`; sampled in proportion to their number × `weight`.
-
-    The settings (`data.weights`) multiply this weight.
-    """
-
-    name: str
-    start: int
-    end: int
-    weight: float = 1.0
-    conversations: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,39 +262,28 @@ def _map_ahead(
 # --- Reading -------------------------------------------------------------------------------------------------
 
 
-def fingerprint_of(meta: dict[str, Any]) -> str:
-    """The fingerprint of the tokens that `meta.json` describes. Raises KeyError, TypeError where it is damaged."""
-    splits = [meta["train"], meta["validation"]]
-    return fingerprint(*(split[name] for name in ("sha256", "mask_sha256") for split in splits if name in split))
-
-
 class Tokens:
     """The prepared tokens of a project, memory-mapped. Close them before the files are replaced."""
 
-    def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
-        """`meta` is the content of `meta.json`, of this version. Raises DataError; use `open_tokens`."""
-        try:
-            dtype = np.dtype({"uint16": "<u2", "uint32": "<u4"}[meta["dtype"]])
-            self.vocab_size = int(meta["vocab_size"])
-            self.tokenizer = str(meta["tokenizer"])
-            """Fingerprint of the tokenizer that encoded them."""
-            self.corpus = str(meta["corpus"])
-            """Fingerprint of the corpus."""
-            self.sources = [SourceRange(**source) for source in meta["sources"]]
-            self.validation_sources = [SourceRange(**source) for source in meta.get("validation_sources", [])]
-            """The same for the validation tokens; empty in files of older versions."""
-            splits = [meta["train"], meta["validation"]]
-            self.fingerprint = fingerprint_of(meta)
-            """Fingerprint of the ids and of the masks."""
-            counts = [int(split["tokens"]) for split in splits]
-            masked = all("mask_sha256" in split for split in splits)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(META_FILE) from error
+    def __init__(self, folder: Path, meta: TokensMeta) -> None:
+        """`meta` is the content of `meta.json`. Raises DataError; use `open_tokens`."""
+        dtype = np.dtype({"uint16": "<u2", "uint32": "<u4"}[meta.dtype])
+        self.vocab_size = meta.vocab_size
+        self.tokenizer = meta.tokenizer
+        """Fingerprint of the tokenizer that encoded them."""
+        self.corpus = meta.corpus
+        """Fingerprint of the corpus."""
+        self.sources = meta.sources
+        self.validation_sources = meta.validation_sources
+        """The same for the validation tokens; empty in files of older versions."""
+        self.fingerprint = meta.fingerprint
+        """Fingerprint of the ids and of the masks."""
+        counts = meta.train.tokens, meta.validation.tokens
         self.train = self._checked(_mapped(folder / TRAIN_FILE, dtype, counts[0]))
         self.validation = self._checked(_mapped(folder / VALIDATION_FILE, dtype, counts[1]))
         byte = np.dtype(np.uint8)
-        self._train_mask = _mapped(folder / TRAIN_MASK, byte, -(-counts[0] // 8)) if masked else None
-        self._validation_mask = _mapped(folder / VALIDATION_MASK, byte, -(-counts[1] // 8)) if masked else None
+        self._train_mask = _mapped(folder / TRAIN_MASK, byte, -(-counts[0] // 8)) if meta.masked else None
+        self._validation_mask = _mapped(folder / VALIDATION_MASK, byte, -(-counts[1] // 8)) if meta.masked else None
 
     def __enter__(self) -> "Tokens":
         return self
@@ -371,22 +346,11 @@ def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
 
 def open_tokens(folder: Path) -> Tokens:
     """The tokens in `folder`. Raises DataError where they are absent, incomplete, damaged or too new."""
-    if not (folder / META_FILE).exists():
+    meta = read_meta(folder)
+    if meta is None:
         raise DataError(_("The tokens of this project have not been prepared yet."), _("Run “llm-studio prepare”."),
                         "tokens")  # fmt: skip
-    meta = read_json(folder / META_FILE)
-    if meta is None or not isinstance(meta.get("version"), int):
-        raise _damaged(META_FILE)
-    if meta["version"] > VERSION:
-        raise DataError(
-            _("These tokens were made by a newer LLM Studio."),
-            _("Update the program, or prepare the tokens again."),
-        )
     return Tokens(folder, meta)
-
-
-def _damaged(name: str) -> DataError:
-    return DataError(_("{file} is damaged.").format(file=name), _prepare_again(), "tokens")
 
 
 def _prepare_again() -> str:

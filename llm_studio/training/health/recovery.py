@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from llm_studio.errors import TrainingError
+from llm_studio import records
+from llm_studio.errors import CheckpointError, TrainingError
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
+from llm_studio.records import Amount, Count
 
 PATIENCE = 10
 """Bad losses in a row that make an explosion."""
@@ -67,15 +69,15 @@ def _floats() -> list[float]:
 class Recovery:
     """Follows one run. `good` and `candidate`: steps of the checkpoints to go back to, the second if old enough."""
 
-    rate_factor: float = 1.0
-    times: int = 0
-    last_trouble: int = 0
-    poisoned: list[int] = field(default_factory=_ints)
-    first: float | None = None
-    recent: list[float] = field(default_factory=_floats)
-    bad_in_a_row: int = 0
-    good: int = 0
-    candidate: int = 0
+    rate_factor: Amount = 1.0
+    times: Count = 0
+    last_trouble: Count = 0
+    poisoned: list[Count] = field(default_factory=_ints)
+    first: Amount | None = None
+    recent: list[Amount] = field(default_factory=_floats)
+    bad_in_a_row: Count = 0
+    good: Count = 0
+    candidate: Count = 0
 
     def judge(self, step: int, loss: float | None, warmup: int, chance: float) -> Verdict:
         """What to do about step number `step`, given its loss.
@@ -154,8 +156,12 @@ class Recovery:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Recovery":
-        """The inverse of `to_dict`; what an older program didn't write is as in a new run."""
-        return cls(**{name: content[name] for name in cls.__dataclass_fields__ if name in content})
+        """The inverse of `to_dict`; what an older program didn't write is as in a new run. Raises CheckpointError."""
+        try:
+            return records.decode(content, cls)
+        except records.Misfit as error:
+            raise CheckpointError(_("The checkpoint is damaged: {reason}.").format(reason=error.inside("recovery")),
+                                  _("Use another checkpoint.")) from error  # fmt: skip
 
 
 def rollback_notice(diverged: int, step: int, factor: float) -> Notice:

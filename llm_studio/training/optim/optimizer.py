@@ -4,12 +4,17 @@ AdamW (arXiv:1711.05101) is the textbook's, with weight decay on matrices only. 
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from llm_studio.config import TrainingSettings
+from llm_studio.errors import CheckpointError
+from llm_studio.i18n import _
+from llm_studio.runs.checkpoint import OPTIMIZER
+from llm_studio.runs.tensors import require_finite
 from llm_studio.training.optim.muon import Muon
 from llm_studio.training.optim.sharding import shard_like
 
@@ -93,19 +98,35 @@ def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Ten
     }
 
 
-def load_state_tensors(optimizer: Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
-    """The inverse of `state_tensors`. What another kind of optimizer has left is no use, and left out."""
+def load_state_tensors(
+    optimizer: Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor], path: Path = Path(OPTIMIZER)
+) -> None:
+    """The inverse of `state_tensors`. What another kind of optimizer has left is no use, and left out.
+
+    Raises CheckpointError, which names the file at `path`, where the moments don't fit the parameters.
+    """
     optimizer.state.clear()  # what is in no file, as at step 0, starts over
     names = {id(p): name for name, p in model.named_parameters()}
     for part in optimizer.parts:
         for parameter in (p for group in part.param_groups for p in group["params"]):
             wanted = {key: f"{names[id(parameter)]}.{key}" for key in _KEPT[type(part)]}
-            if all(name in tensors for name in wanted.values()):
-                # torch keeps the step counter of a fused AdamW beside the moments, on the parameter's device
-                optimizer.state[parameter] = {
-                    key: _like(tensors[name].to(parameter.device, torch.float32), parameter)
-                    for key, name in wanted.items()
-                }
+            if not any(name in tensors for name in wanted.values()):
+                continue
+            for key, name in wanted.items():
+                _require_fit(path, name, tensors.get(name), torch.Size() if key == "step" else parameter.shape)
+            # torch keeps the step counter of a fused AdamW beside the moments, on the parameter's device
+            optimizer.state[parameter] = {
+                key: _like(tensors[name].to(parameter.device, torch.float32), parameter) for key, name in wanted.items()
+            }
+
+
+def _require_fit(path: Path, name: str, tensor: torch.Tensor | None, shape: torch.Size) -> None:
+    if tensor is None or tensor.shape != shape or tensor.dtype != torch.float32:
+        raise CheckpointError(
+            _("The state of the optimizer in {path} doesn't fit its model: “{name}”.").format(path=path, name=name),
+            _("Use another checkpoint."),
+        )
+    require_finite(path, name, tensor)
 
 
 def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:

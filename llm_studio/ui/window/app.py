@@ -25,6 +25,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication, QWidget
 
 from llm_studio import i18n
+from llm_studio.errors import RecordError
 from llm_studio.paths import log_folder, packaged, resource
 from llm_studio.ui import theme
 from llm_studio.ui.language import set_language
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     instance = claim(folder)
     if instance is None:  # another window is open: it has come to the front
         return 0
-    preferences = Preferences.load()
+    i18n.activate(i18n.system_language())  # for what is said of a damaged file
+    damage: list[RecordError] = []
+    preferences = Preferences.load(damage.append)
     set_language(preferences.language or i18n.system_language())
     theme.set_theme(preferences.theme)
     window = MainWindow(preferences)
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     window.show()
     test = self_test.SelfTest(window, *map(Path, arguments[1:])) if testing else None
     painted = _Painted(window)
-    painted.first.connect(lambda: _start(window, wanted))
+    painted.first.connect(lambda: _start(window, wanted, damage))
     status = app.exec()
     collector.stop()
     instance.end()
@@ -117,9 +120,11 @@ class _Painted(QObject):
         return super().eventFilter(watched, event)
 
 
-def _start(window: MainWindow, wanted: str) -> None:
+def _start(window: MainWindow, wanted: str, damage: Sequence[RecordError]) -> None:
     logger.info("ready")
     window.start(wanted)
+    for problem in damage:
+        window.session.problem.emit(problem)
 
 
 def make_application() -> QApplication:

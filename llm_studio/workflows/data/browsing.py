@@ -1,18 +1,19 @@
 """Looking at the texts of a project: one document, a search, how long documents are, what cleaning leaves out."""
 
-import contextlib
 import re
 from array import array
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llm_studio import files
-from llm_studio.errors import SourceError, StorageError
+from llm_studio.errors import SourceError
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.records import Count
+from llm_studio.workflows.data.kept import recall, remember
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.statistics import Lengths
@@ -155,16 +156,14 @@ def lengths(project: Project, job: Job, *, whatever_it_takes: bool = True) -> "L
 
     sources = store.list_sources(project.raw)
     key = files.fingerprint(sorted((source.name, source.sha256) for source in sources))
-    known = _recall(project, "lengths", key)
+    known = recall(_kept(project, "lengths"), Lengths, key)
     if known:
-        with contextlib.suppress(KeyError, TypeError):
-            edges, counts = tuple(known.pop("edges")), tuple(known.pop("counts"))
-            return Lengths(**known, edges=edges, counts=counts)
+        return known
     if not sources or (_much(sources) and not whatever_it_takes):
         return None
     total = sum(source.characters for source in sources)
     measured = histogram(np.frombuffer(_all_lengths(project.raw, sources, total, job), np.uint64).astype(np.int64))
-    _remember(project, "lengths", key, measured)
+    remember(_kept(project, "lengths"), measured, key)
     return measured
 
 
@@ -194,11 +193,11 @@ def _all_lengths(folder: Path, sources: "list[Source]", total: int, job: Job) ->
 class Cleaned:
     """What the cleaning settings make of the corpus. `cut`: long documents were cut to have some for validation."""
 
-    documents: int
-    left_out: dict[str, int]
+    documents: Count
+    left_out: dict[str, Count]
     """Documents by the reason why they are not kept: see `cleaning.left_out`."""
-    characters: int
-    validation_characters: int
+    characters: Count
+    validation_characters: Count
     cut: bool
 
 
@@ -212,34 +211,19 @@ def cleaned(project: Project, job: Job, *, whatever_it_takes: bool = True) -> Cl
 
     corpus = Corpus(project.raw, project.settings().data)
     key = corpus.readable_fingerprint()
-    known = _recall(project, "cleaned", key)
+    known = recall(_kept(project, "cleaned"), Cleaned, key)
     if known:
-        with contextlib.suppress(TypeError):
-            return Cleaned(**known)
+        return known
     if not corpus.sources or (_much(corpus.sources) and not whatever_it_takes):
         return None
     plan = corpus.plan(job)
     found = Cleaned(plan.documents, plan.left_out, plan.characters, plan.validation_characters, plan.cut)
-    _remember(project, "cleaned", key, found)
+    remember(_kept(project, "cleaned"), found, key)
     return found
 
 
 def _much(sources: "list[Source]") -> bool:
     return sum(source.characters for source in sources) > QUICK
-
-
-# --- What was found is kept beside the texts ----------------------------------------------------------------------
-
-
-def _recall(project: Project, what: str, key: str) -> dict[str, Any] | None:
-    content = files.read_json(_kept(project, what)) or {}
-    value = content.get("value")
-    return value if content.get("version") == 1 and content.get("of") == key and isinstance(value, dict) else None
-
-
-def _remember(project: Project, what: str, key: str, value: "Lengths | Cleaned") -> None:
-    with contextlib.suppress(StorageError):  # a project that may only be read is measured again each time
-        files.write_json(_kept(project, what), {"version": 1, "of": key, "value": asdict(value)})
 
 
 def _kept(project: Project, what: str) -> Path:

@@ -104,7 +104,8 @@ def download(project: Project, wanted: "DownloadRequest", job: Job) -> "Source":
     from llm_studio.data.sources.hub.download import Download
 
     with project.writing("data"):
-        kept = {name: found for name, found in plan.load_plans(project.raw).items() if found.matches(wanted)}
+        plans = plan.load_plans(project.raw, job.report)
+        kept = {name: found for name, found in plans.items() if found.matches(wanted)}
         name = next(iter(kept), None)
         if name in {source.name for source in store.scan_sources(project.raw).unusable if source.damaged}:
             _drop_damaged(project, str(name), kept[str(name)], job)

@@ -1,15 +1,13 @@
 """What the corpus of a project is made of, and which part each source has in its training."""
 
-import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llm_studio import files
 from llm_studio.config import Settings
-from llm_studio.errors import StorageError
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
 from llm_studio.workflows.data.corpus import open_corpus
+from llm_studio.workflows.data.kept import recall, remember
 
 if TYPE_CHECKING:
     from llm_studio.data.corpus.statistics import Figures as Figures
@@ -30,9 +28,7 @@ def measure(project: Project, job: Job) -> "Statistics":
     if known is not None:
         return known
     found = measure_plan(corpus.plan(job), job)
-    record = {"version": _VERSION, "of": corpus.readable_fingerprint(), "value": found.to_json()}
-    with contextlib.suppress(StorageError):  # a project that may only be read is measured again each time
-        files.write_json(_kept(project), record)
+    remember(_kept(project), found, corpus.readable_fingerprint(), _VERSION)
     return found
 
 
@@ -47,11 +43,7 @@ def known(project: Project) -> "Statistics | None":
 def _recalled(project: Project, key: str) -> "Statistics | None":
     from llm_studio.data.corpus.statistics import Statistics
 
-    record: dict[str, Any] = files.read_json(_kept(project)) or {}
-    if record.get("version") == _VERSION and record.get("of") == key:
-        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):  # damaged: counted again
-            return Statistics.from_json(record["value"])
-    return None
+    return recall(_kept(project), Statistics, key, _VERSION)
 
 
 def _kept(project: Project):
@@ -121,19 +113,21 @@ def shares(project: Project, settings: Settings | None = None) -> list[Share]:
 
 def _exact_tokens(project: Project) -> dict[str, float] | None:
     """Training tokens by source, where they were made of the texts and settings as they are now."""
+    from llm_studio.data.tokens.meta import recall_meta
     from llm_studio.workflows.projects import steps
 
     if not project.tokens_meta.exists() or steps(project).tokens is not State.READY:
         return None
-    found: dict[str, float] = {}
-    try:
-        for part in (files.read_json(project.tokens_meta) or {})["sources"]:
-            found[str(part["name"])] = found.get(str(part["name"]), 0) + int(part["end"]) - int(part["start"])
-    except (KeyError, TypeError, ValueError):
+    meta = recall_meta(project.processed)
+    if meta is None:
         return None
+    found: dict[str, float] = {}
+    for part in meta.sources:
+        found[part.name] = found.get(part.name, 0) + part.end - part.start
     return found
 
 
 def _characters_per_token(project: Project) -> float | None:
-    value = (files.read_json(project.tokenizer_meta) or {}).get("characters_per_token")
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    from llm_studio.data.tokenizer.record import recall_record
+
+    return recall_record(project.tokenizer_meta).characters_per_token or None

@@ -11,12 +11,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from llm_studio import files
-from llm_studio.errors import ProjectError
+from llm_studio import files, records
+from llm_studio.errors import NewerRecordError, ProjectError, RecordError
 from llm_studio.i18n import _
 from llm_studio.project import Project
+from llm_studio.records import Amount, Count
 
 VERSION = 1
 MOST_TOKENS = 10_000
@@ -40,10 +41,18 @@ _ID = re.compile(r"chat-[0-9]{8}-[0-9]{6}-[0-9]{6}")
 class Token:
     """A generated token: the characters it completes, its probability by the model, the most likely alternatives."""
 
-    id: int
+    id: Count
     text: str
-    probability: float
-    alternatives: tuple[tuple[str, float], ...] = ()
+    probability: Amount
+    alternatives: tuple[tuple[str, Amount], ...] = ()
+
+
+_read_token = records.reader(tuple[Count, str, Amount, tuple[tuple[str, Amount], ...]])
+
+
+def _token(value: object) -> Token:
+    """The inverse of `_packed`."""
+    return Token(*_read_token(value))
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,9 @@ class Turn:
 
     prompt: str
     text: str = ""
-    tokens: tuple[Token, ...] = ()
-    count: int = 0
-    seconds: float = 0.0
+    tokens: tuple[Annotated[Token, _token], ...] = ()
+    count: Count = 0
+    seconds: Amount = 0.0
     seed: int = 0
     model: str = ""
     favourite: bool = False
@@ -107,6 +116,7 @@ class Summary:
     title: str
     favourite: bool
     """Whether one of its answers is a favourite."""
+    readable: bool = True
 
 
 def new() -> Chat:
@@ -137,37 +147,42 @@ def joined(before: str, prompt: str) -> str:
 
 
 def listed(project: Project) -> list[Summary]:
-    """The chats of a project, last written first; unreadable files are skipped."""
+    """The chats of a project, last written first; of one that can't be read, the title says so."""
     folder = project.root / _FOLDER
     found: list[tuple[float, Summary]] = []
     for path in folder.glob("chat-*.json") if folder.is_dir() else ():
+        if not _ID.fullmatch(path.stem):
+            continue
         try:
             chat, when = read(project, path.stem), path.stat().st_mtime
-        except (ProjectError, OSError):
+        except ProjectError:
+            title = _("{file} can't be read").format(file=path.name)
+            found.append((0.0, Summary(path.stem, title, False, readable=False)))
+        except OSError:  # deleted meanwhile
             continue
-        found.append((when, Summary(chat.id, chat.title, any(turn.favourite for turn in chat.turns))))
+        else:
+            found.append((when, Summary(chat.id, chat.title, any(turn.favourite for turn in chat.turns))))
     return [summary for _when, summary in sorted(found, key=lambda entry: (entry[0], entry[1].id), reverse=True)]
 
 
 def newest(project: Project) -> Chat | None:
-    """The chat that was written last, if there is one."""
-    found = listed(project)
+    """The chat that was written last, of those that can be read, if there is one."""
+    found = [chat for chat in listed(project) if chat.readable]
     return read(project, found[0].id) if found else None
 
 
 def read(project: Project, chat_id: str) -> Chat:
     """Read one chat. Raises ProjectError if it is gone or damaged, or a newer program wrote it."""
     path = _path(project, chat_id)
-    record = files.read_json(path)
-    if record is None:
-        raise ProjectError(_("This chat is gone, or its file {path} is damaged.").format(path=path))
-    version = record.get("version")
-    if isinstance(version, int) and version > VERSION:
-        raise ProjectError(_("This chat was written by a newer LLM Studio."), _("Update the program."))
     try:
-        return Chat(chat_id, tuple(_turn(turn) for turn in record["turns"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProjectError(_("This chat is gone, or its file {path} is damaged.").format(path=path)) from error
+        chat = records.read(path, Chat, newest=VERSION, most=records.MOST_BYTES_OF_MANY, known={"id": chat_id})
+    except NewerRecordError as error:
+        raise ProjectError(_("This chat was written by a newer LLM Studio."), error.to_do) from error
+    except RecordError as error:
+        raise ProjectError(error.what, error.to_do) from error
+    if chat is None:
+        raise ProjectError(_("This chat is gone: {path}.").format(path=path))
+    return chat
 
 
 def write(project: Project, chat: Chat) -> Chat:
@@ -217,16 +232,3 @@ def _packed(token: Token) -> list[object]:
 
 def _text(turn: Turn) -> str:
     return f"{turn.prompt}\n\n{turn.text}\n\n" if turn.question else turn.prompt + turn.text
-
-
-def _turn(record: dict[str, Any]) -> Turn:
-    tokens = tuple(
-        Token(int(index), str(text), float(p), tuple((str(other), float(q)) for other, q in others))
-        for index, text, p, others in record["tokens"]
-    )
-    return Turn(
-        prompt=str(record["prompt"]), text=str(record["text"]), tokens=tokens, count=int(record["count"]),
-        seconds=float(record["seconds"]), seed=int(record["seed"]), model=str(record["model"]),
-        favourite=bool(record["favourite"]), question=record.get("question") is True,
-        notes=tuple(str(note) for note in record.get("notes", ())),
-    )  # fmt: skip

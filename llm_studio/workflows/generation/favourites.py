@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.project import Project
+from llm_studio.records import Count, Measured
 
 VERSION = 1
 
@@ -14,10 +15,10 @@ class Favourite:
     """A text that the model of a run wrote after `prompt` at a step, and the validation loss at that step."""
 
     run: str
-    step: int
+    step: Count
     prompt: str
     text: str
-    loss: float | None = None
+    loss: Measured | None = None
 
     @property
     def key(self) -> tuple[str, int, str]:
@@ -25,22 +26,25 @@ class Favourite:
         return self.run, self.step, self.prompt
 
 
+@dataclass(frozen=True)
+class _Record:
+    samples: tuple[Favourite, ...]
+
+
 def listed(project: Project) -> tuple[Favourite, ...]:
-    """All favourites, in the order in which they were added."""
-    found: list[Favourite] = []
-    records = (files.read_json(_file(project)) or {}).get("samples")
-    for record in records if isinstance(records, list) else ():  # pyright: ignore[reportUnknownVariableType]
-        try:
-            found.append(Favourite(**record))
-        except TypeError:
-            continue
-    return tuple(found)
+    """All favourites, in the order in which they were added; none where their file can't be read."""
+    found = records.recall(_file(project), _Record, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
+    return found.samples if found else ()
 
 
 def change(project: Project, favourite: Favourite, kept: bool) -> tuple[Favourite, ...]:
-    """Add (`kept`) or remove a favourite; returns the new list. Raises StorageError, BusyError."""
+    """Add (`kept`) or remove a favourite; returns the new list. Raises StorageError, BusyError, RecordError.
+
+    Nothing is written where the file of the favourites can't be read: it would replace them.
+    """
     with project.writing("favourites"):
-        others = [known for known in listed(project) if known.key != favourite.key]
+        found = records.read(_file(project), _Record, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
+        others = [known for known in (found.samples if found else ()) if known.key != favourite.key]
         now = [*others, favourite] if kept else others
         files.write_json(_file(project), {"version": VERSION, "samples": [asdict(known) for known in now]})
     return tuple(now)

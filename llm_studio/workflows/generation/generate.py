@@ -185,7 +185,8 @@ def load_generator(
 
     model = locate(project, reference_of(run, checkpoint), job.report)
     tokenizer = Tokenizer.from_json(model.tokenizer_json())
-    return TextGenerator(load_model(model), tokenizer, project.settings(), model.name, model.conversations)
+    loaded = load_model(model, vocab_size=tokenizer.vocab_size)
+    return TextGenerator(loaded, tokenizer, project.settings(), model.name, model.conversations)
 
 
 def answer(

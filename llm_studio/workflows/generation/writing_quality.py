@@ -8,9 +8,9 @@ can be expected to write more like the training texts than they do.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.data.corpus.words import letter_words, whole_words
 from llm_studio.events import Progress
 from llm_studio.i18n import _
@@ -111,7 +111,7 @@ def _written(
     from llm_studio.workflows.generation.continuations import continuations
 
     own = Tokenizer.from_json(ref.tokenizer_json())
-    model, same = load_model(ref), own.fingerprint == tokenizer.fingerprint
+    model, same = load_model(ref, vocab_size=own.vocab_size), own.fingerprint == tokenizer.fingerprint
     written: list[Sample] = []
     words = 0
     for turn in range(_ROUNDS):
@@ -156,31 +156,19 @@ def _weights(ref: ModelRef) -> object:
     if ref.checkpoint is None:
         stat = ref.path.stat()
         return [ref.step, stat.st_size, stat.st_mtime_ns]
-    return (checkpoint.record_of(ref.path) or {}).get("fingerprint")
+    return checkpoint.record_of(ref.path).get("fingerprint")
+
+
+@dataclass(frozen=True)
+class _Record:
+    measured: dict[str, WritingQuality]
+    version: int = 0
 
 
 def _read(file: Path) -> dict[str, WritingQuality]:
     """What was measured, by weights and tokens; a file that is damaged, or of another version, holds nothing."""
-    stored = files.read_json(file) or {}
-    entries: Any = stored.get("measured") if stored.get("version") == VERSION else None
-    found: dict[str, WritingQuality] = {}
-    for key, values in entries.items() if isinstance(entries, dict) else ():  # pyright: ignore[reportUnknownVariableType]
-        try:
-            quality = _from_dict(values)
-        except (KeyError, TypeError, ValueError):
-            continue
-        found[str(key)] = quality
-    return found
-
-
-def _from_dict(values: Any) -> WritingQuality:
-    samples = tuple(Sample(str(sample["prompt"]), str(sample["text"])) for sample in values["samples"])
-    return WritingQuality(str(values["checkpoint"]), _figures(values["own"]), _figures(values["held_out"]), samples)
-
-
-def _figures(values: Any) -> WritingFigures:
-    names = [name for name in WritingFigures.__dataclass_fields__ if name != "words"]
-    return WritingFigures(words=int(values["words"]), **{name: float(values[name]) for name in names})
+    stored = records.recall(file, _Record, newest=VERSION)
+    return stored.measured if stored and stored.version == VERSION else {}
 
 
 def _write(file: Path, key: str, found: WritingQuality) -> None:

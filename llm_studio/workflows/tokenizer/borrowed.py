@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from llm_studio import files
+from llm_studio.data.tokenizer.record import recall_record
 from llm_studio.project import Project
 from llm_studio.workflows.projects import tokenizer_fingerprint
 
@@ -35,8 +36,7 @@ def borrow_tokenizer(project: Project, content: str, origin: str) -> None:
 
 def is_borrowed(project: Project) -> bool:
     """Whether the project's tokenizer comes from another model: a model of its own gets a tokenizer of its own."""
-    meta = files.read_json(project.tokenizer_meta) or {}
-    return bool(meta.get("origin")) and project.tokenizer_file.exists()
+    return bool(recall_record(project.tokenizer_meta).origin) and project.tokenizer_file.exists()
 
 
 def is_imported(project: Project) -> bool:

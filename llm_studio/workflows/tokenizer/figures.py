@@ -3,14 +3,16 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from llm_studio import files
-from llm_studio.errors import DataError, StorageError
+from llm_studio import files, records
+from llm_studio.errors import DataError, RecordError, StorageError
 from llm_studio.events import Progress
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.records import Amount, Count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,12 +84,12 @@ class Figures:
     same training would have given with fewer merges; the last is the tokenizer itself.
     """
 
-    characters: int
-    characters_per_token: float
-    tokens_per_word: float
-    exact: int
-    texts: int
-    curve: tuple[tuple[int, float], ...]
+    characters: Count
+    characters_per_token: Amount
+    tokens_per_word: Amount
+    exact: Count
+    texts: Count
+    curve: tuple[tuple[Count, Amount], ...]
 
 
 def measure(project: Project, lab: "Lab", job: Job) -> Figures:
@@ -97,7 +99,7 @@ def measure(project: Project, lab: "Lab", job: Job) -> Figures:
     corpus = Corpus(project.raw, project.settings().data)
     key = files.fingerprint(corpus.readable_fingerprint(), lab.fingerprint, _SAMPLE)
     kept = project.processed / "tokenizer.figures.json"
-    known = _known(files.read_json(kept), key)
+    known = _known(kept, key)
     if known is not None:
         return known
     figures = figures_of(lab, list(_sample(corpus.plan(job), job)), job)
@@ -106,15 +108,13 @@ def measure(project: Project, lab: "Lab", job: Job) -> Figures:
     return figures
 
 
-def _known(content: dict[str, Any] | None, key: str) -> Figures | None:
-    if content is None or content.get("key") != key:
-        return None
-    try:
-        curve = tuple((int(size), float(rate)) for size, rate in content["curve"])
-        rates = float(content["characters_per_token"]), float(content["tokens_per_word"])
-        return Figures(int(content["characters"]), *rates, int(content["exact"]), int(content["texts"]), curve)
-    except (KeyError, TypeError, ValueError):
-        return None
+def _known(path: Path, key: str) -> Figures | None:
+    """What was measured before; None where it was of other texts or another tokenizer, or is damaged."""
+    with contextlib.suppress(RecordError, records.Misfit):
+        content = records.load(path)
+        if content and content.get("key") == key:
+            return records.decode(content, Figures)
+    return None
 
 
 def _sample(plan: "CorpusPlan", job: Job) -> Iterator[str]:

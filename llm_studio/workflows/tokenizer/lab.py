@@ -215,6 +215,7 @@ class TokenizerBench:
 def open_bench(project: Project, known: Lab | None = None) -> TokenizerBench:
     """Load the project's tokenizer, `known` where it is still the same."""
     from llm_studio.data.corpus.corpus import Corpus
+    from llm_studio.data.tokens.meta import recall_meta
 
     lab, problem = None, None
     try:
@@ -228,9 +229,9 @@ def open_bench(project: Project, known: Lab | None = None) -> TokenizerBench:
         reasons = tuple(_reasons(project, here)) if lab is not None else ()
     except ConfigError:  # the overview tells it
         here, reasons = "", ()
-    made = files.read_json(project.tokens_meta) or {}
-    fits = lab is not None and made.get("tokenizer") == lab.fingerprint
-    return TokenizerBench(lab, reasons, files.fingerprint(made) if fits else "", here, problem)
+    made = recall_meta(project.processed)
+    fits = made is not None and lab is not None and made.tokenizer == lab.fingerprint
+    return TokenizerBench(lab, reasons, made.fingerprint if made and fits else "", here, problem)
 
 
 def _lab(project: Project, known: Lab | None) -> Lab | None:
@@ -244,17 +245,22 @@ def _lab(project: Project, known: Lab | None) -> Lab | None:
 
 
 def _reasons(project: Project, corpus: str) -> Iterator[str]:
+    from llm_studio.data.tokenizer.record import recall_record
+    from llm_studio.data.tokens.meta import recall_meta
+
     standing = steps(project)
     if standing.tokenizer is State.OUT_OF_DATE:
-        used = (files.read_json(project.tokenizer_meta) or {}).get("inputs") or {}
+        used = recall_record(project.tokenizer_meta).inputs
         now = tokenizer_inputs(project.settings(), corpus)
         if used.get("corpus") != now["corpus"]:
             yield _("The texts or their cleaning have changed since the tokenizer was trained.")
         if used.get("settings") != now["settings"]:
             yield _("The settings have changed since the tokenizer was trained.")
     elif standing.tokens is State.OUT_OF_DATE:
-        used = files.read_json(project.tokens_meta) or {}
-        if used.get("corpus") != corpus:
+        tokens = recall_meta(project.processed)
+        if tokens is None:
+            yield _("The record of the tokens, meta.json, is damaged.")
+        elif tokens.corpus != corpus:
             yield _("The texts or their cleaning have changed since the tokens were prepared.")
         else:
             yield _("The tokens were prepared with another tokenizer.")
@@ -308,7 +314,9 @@ def restore_tokenizer(project: Project, before: Replaced) -> None:
 
 
 def _read(path: Path) -> str | None:
+    from llm_studio.data.tokenizer.tokenizer import MOST_BYTES
+
     try:
-        return files.read_text(path)
+        return files.read_text(path, most=MOST_BYTES)
     except (OSError, UnicodeDecodeError):
         return None

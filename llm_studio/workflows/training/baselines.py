@@ -2,15 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.data.tokens.bits_per_byte import bits_per_byte
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.records import Amount
 
 if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
+
+
+_MOST_CHANCE = 30.0
+"""More than the logarithm of any vocabulary's size."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +23,11 @@ class Baselines:
     """Losses of models that only guess or count, on the tokens with the fingerprint `data`."""
 
     data: str
-    chance: float
+    chance: Annotated[float, records.checked(records.reader(Amount), lambda loss: loss < _MOST_CHANCE)]
     """ln(vocabulary): every token as likely as any other."""
-    unigram: float
-    bigram: float
-    bytes_per_token: float | None = None
+    unigram: Amount
+    bigram: Amount
+    bytes_per_token: Amount | None = None
     """Mean bytes of the tokens that they predict; None where the tokenizer of these tokens is gone."""
 
     def bits_per_byte(self, loss: float) -> float | None:
@@ -43,9 +48,9 @@ def baselines(project: Project, job: Job) -> Baselines | None:
         with open_tokens(project.processed) as tokens:
             loss_on = project.settings().training.loss_on
             data, answers = tokens.fingerprint_for(loss_on), loss_on == "answers"
-            known = files.read_json(kept) or {}
-            if known.get("data") == data and "bytes_per_token" in known:  # absent from those of earlier versions
-                return Baselines(**{name: known[name] for name in Baselines.__dataclass_fields__})
+            known = records.recall(kept, Baselines)
+            if known and known.data == data and known.bytes_per_token is not None:
+                return known
             unigram = counted.unigram_loss(tokens, answers)
             job.check()
             tokenizer = _tokenizer_of(project, tokens.tokenizer)

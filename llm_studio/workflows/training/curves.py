@@ -1,6 +1,5 @@
 """The curves of a run: its log as arrays, which grow while it trains."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass
@@ -9,7 +8,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio import files
+from llm_studio import files, records
 from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, RunStarted, SampleWritten, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -296,7 +295,7 @@ def news(project: Project, run: str, place: Place, job: Job) -> News | None:
 def _read_on(log: IO[bytes], place: Place, take: Callable[[Event], object], job: Job) -> Place:
     """Give `take` what a log tells from `place` on, where it stands, and say how far it is whole."""
     size, last = place.size, place.line
-    for count, line in enumerate(log):
+    for count, line in enumerate(records.lines(log)):
         if count % _LOOK == 0:
             job.check()
         event = _event(line)
@@ -314,18 +313,19 @@ _KINDS: dict[str, type[Event]] = {
 
 def _event(line: bytes) -> Event | None:
     """The event that a line of the log tells of; None for those that curves don't need, and for damaged ones."""
+    record = records.parse_line(line.decode(errors="replace"))
+    kind = _KINDS.get(str(record.get("event"))) if record else None
+    if record is None or kind is None:
+        return None
+    # a number that wasn't finite is null in the log; a field with a default is absent from logs of earlier versions
+    unknown = {name: math.nan for name, field in kind.__dataclass_fields__.items()
+               if field.type is float and field.default is MISSING and record.get(name, 0) is None}  # fmt: skip
     try:
-        record = json.loads(line.decode(errors="replace"))
-    except ValueError:
+        event = records.decode(record, kind, unknown)
+    except records.Misfit:
         return None
-    kind = _KINDS.get(str(record.get("event"))) if isinstance(record, dict) else None
-    if kind is None:
-        return None
-    try:  # a field with a default is absent from logs of earlier versions
-        return kind(**{name: math.nan if record[name] is None and field.default is MISSING else record[name]
-                       for name, field in kind.__dataclass_fields__.items() if name in record})  # fmt: skip
-    except TypeError:
-        return None
+    # everything in these events is counted or measured from 0 on
+    return None if any(isinstance(figure, int | float) and figure < 0 for figure in vars(event).values()) else event
 
 
 def newest_run(project: Project) -> str | None:

@@ -103,7 +103,7 @@ def _follow(project: Project, job: Job, group: "ProcessGroup") -> TrainResult:
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()
         if plan["origin"]:
-            trainer.begin_with(checkpoint.read(Path(plan["origin"])).weights())
+            trainer.begin_with(checkpoint.read(Path(plan["origin"])))
         elif plan["saved"]:
             trainer.restore(checkpoint.read(folder / plan["saved"]))
         if plan["changed"]:

@@ -74,7 +74,8 @@ def evaluate(
     tokenizer = Tokenizer.from_json(ref.tokenizer_json())
     stream = _stream_of_files(texts, tokenizer, job) if texts else held_out_stream(project, ref, tokenizer, job)
     with memory.translate_memory_errors():
-        nats, tokens, size = score_stream(load_model(ref), stream, tokenizer, max_tokens, job)
+        model = load_model(ref, vocab_size=tokenizer.vocab_size)
+        nats, tokens, size = score_stream(model, stream, tokenizer, max_tokens, job)
     if not size:
         raise DataError(_("There is no text to evaluate the model on."), _("Name files that hold text."))
     loss = nats / tokens

@@ -35,6 +35,6 @@ def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, 
         )
     tokenizer = Tokenizer.load(project.tokenizer_file)
     with open_tokens(project.processed) as tokens:
-        if tokens.tokenizer != tokenizer.fingerprint:
+        if (tokens.tokenizer, tokens.vocab_size) != (tokenizer.fingerprint, tokenizer.vocab_size):
             raise ProjectError(_("The tokens were made with another tokenizer."), again, "tokens")
         yield tokens, tokenizer, tokens.fingerprint

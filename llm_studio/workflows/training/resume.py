@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from llm_studio.config import ModelSettings, Settings
 from llm_studio.device import Compute, choose, processes_here
-from llm_studio.errors import TrainingError
+from llm_studio.errors import CheckpointError, TrainingError
 from llm_studio.events import Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
@@ -20,6 +20,12 @@ def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, 
     """
     from llm_studio.training.optim.schedule import learning_rate
 
+    if _shape(saved.settings().model) != _shape(old.model):
+        raise CheckpointError(
+            _("run.json and the checkpoint {name} have different settings of the model: one of them is damaged."
+              ).format(name=saved.path.name),
+            _("Restore run.json from a copy, or delete it: its figures are then those of the checkpoint."),
+        )  # fmt: skip
     if _shape(old.model) != _shape(new.model):
         raise TrainingError(_("The model's shape can't change within a run."), _("Start a new run with it."))
     if saved.state.data != data:

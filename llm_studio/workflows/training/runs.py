@@ -3,11 +3,23 @@
 from llm_studio import files
 from llm_studio.project import Project
 from llm_studio.runs.record import ACTIVE, Run
-from llm_studio.runs.registry import delete, differences, folder, listed, read, rename
+from llm_studio.runs.registry import (
+    RunProblem,
+    delete,
+    differences,
+    folder,
+    listed,
+    read,
+    rename,
+    require,
+    size,
+    survey,
+)
 
 __all__ = [
     "ACTIVE",
     "Run",
+    "RunProblem",
     "delete",
     "differences",
     "folder",
@@ -16,7 +28,10 @@ __all__ = [
     "offers_resume",
     "read",
     "rename",
+    "require",
     "set_aside",
+    "size",
+    "survey",
     "unset_aside",
 ]
 

@@ -72,9 +72,11 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
         raise ProjectError(_("A run that is resumed has its own weights."),
                            _("Leave out either --resume or --continue-from."))  # fmt: skip
     _report_pack(job)
-    with _locked(project, run, resume) as name, open_training_data(project) as (tokens, tokenizer, data):
+    with _locked(project, run, resume, job) as name, open_training_data(project) as (tokens, tokenizer, data):
         if resume:
-            registry.read(project, name)
+            problem = registry.examine(project, name)[1]
+            if problem:
+                job.report(Notice(problem.what, "warning"))
             return _go_on(project, name, tokens, tokenizer, data, changes, how.minutes, job)
         if registry.exists(project, name):
             raise ProjectError(_("There is already a run “{name}”.").format(name=name),
@@ -88,7 +90,7 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
 
 
 @contextlib.contextmanager
-def _locked(project: Project, run: str | None, resume: bool) -> Generator[str]:
+def _locked(project: Project, run: str | None, resume: bool, job: Job) -> Generator[str]:
     """The name of the run to train, which no other process trains meanwhile. Raises ProjectError, BusyError."""
     from llm_studio.runs import registry
 
@@ -96,15 +98,20 @@ def _locked(project: Project, run: str | None, resume: bool) -> Generator[str]:
         with registry.new_run(project) as name:
             yield name
         return
-    name = (run or _last_run(project)) if resume else registry.check_name(run or "")
+    name = (run or _last_run(project, job)) if resume else registry.check_name(run or "")
     with project.writing(registry.lock_name(name)):
         yield name
 
 
-def _last_run(project: Project) -> str:
+def _last_run(project: Project, job: Job) -> str:
+    """The newest run that can be read; what is wrong with the others is reported."""
     from llm_studio.runs import registry
 
-    existing = registry.listed(project)
+    existing, problems = registry.survey(project)
+    readable = {known.name for known in existing}
+    for problem in problems:
+        if problem.name not in readable:
+            job.report(Notice(problem.what, "warning", problem.to_do))
     if not existing:
         raise ProjectError(_("There is no run to resume."), _("Start one: leave --resume out."))
     return existing[-1].name
@@ -264,7 +271,7 @@ def _trainer(
         trainer = Trainer(material, settings, compute, job)
         trainer.first_batch()
         if isinstance(begin, Origin):
-            trainer.begin_with(begin.checkpoint.weights())
+            trainer.begin_with(begin.checkpoint)
         elif begin:
             trainer.restore(begin)
     return trainer

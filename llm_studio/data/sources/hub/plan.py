@@ -1,17 +1,20 @@
 """The download plan of a source, stored with it: the revision, the files, the text field. It never changes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from llm_studio import records as record_files
 from llm_studio.data.sources.hub import fields, records, resolve
 from llm_studio.data.sources.hub.remote_file import DatasetRevision, Shard
 from llm_studio.data.sources.hub.resolve import ResolvedSplit
-from llm_studio.data.sources.sharded import read_plans, write_plan
-from llm_studio.errors import DownloadError
+from llm_studio.data.sources.sharded import plan_files, write_plan
+from llm_studio.errors import DownloadError, RecordError
+from llm_studio.events import Event, Notice
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.records import Count, checked, reader
 
 COMPLETE, CAPPED, INCOMPLETE = "complete", "capped", "incomplete"
 """State of a source: everything downloaded; everything requested downloaded; stopped before that."""
@@ -40,12 +43,12 @@ class DownloadPlan:
     asked_split: str | None
     config: str
     split: str
-    kind: str
-    reading: dict[str, Any]
+    kind: Annotated[str, checked(reader(str), resolve.READABLE.__contains__)]
+    reading: Annotated[dict[str, Any], checked(reader(dict[str, Any]), resolve.OPTIONS.issuperset)]
     field: str
     conversations: bool
     shards: tuple[Shard, ...]
-    documents: int | None
+    documents: Count | None
     licence: str
     converted: bool
 
@@ -127,11 +130,15 @@ def save_plan(folder: Path, name: str, plan: DownloadPlan) -> None:
     write_plan(folder, name, {"version": _VERSION, **asdict(plan)})
 
 
-def load_plans(folder: Path) -> dict[str, DownloadPlan]:
-    """The plans of the sources in `folder`, by name."""
+def load_plans(folder: Path, report: Callable[[Event], object] = lambda _event: None) -> dict[str, DownloadPlan]:
+    """The plans of the sources in `folder`, by name. One that can't be read is left out, and reported."""
     found: dict[str, DownloadPlan] = {}
-    for name, content in read_plans(folder).items():
-        if content.pop("version", None) == _VERSION:
-            shards = tuple(Shard(**shard) for shard in content.pop("shards"))
-            found[name] = DownloadPlan(shards=shards, **content)
+    for name, path in plan_files(folder).items():
+        try:
+            plan = record_files.read(path, DownloadPlan, newest=_VERSION, most=record_files.MOST_BYTES_OF_MANY)
+        except RecordError as error:
+            to_do = _("The download of “{name}” can't be continued: remove that source to download it again.")
+            report(Notice(error.what, "warning", to_do.format(name=name)))
+        else:
+            found |= {name: plan} if plan else {}
     return found

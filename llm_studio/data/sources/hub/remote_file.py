@@ -23,6 +23,7 @@ from llm_studio.data.sources.hub.requests import (
 from llm_studio.errors import Cancelled, DownloadError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job, iterate_in_thread
+from llm_studio.records import Count
 
 _SKIP = 1 << 20
 """A gap up to this many bytes is read and dropped: that is faster than a new request."""
@@ -33,7 +34,7 @@ class Shard:
     """One file of a dataset: its path in the repository, its bytes, and its SHA-256 where the hub gives it."""
 
     path: str
-    size: int
+    size: Count
     sha256: str = ""
 
 

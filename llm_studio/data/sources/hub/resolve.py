@@ -23,7 +23,8 @@ CONVERTED = "refs/convert/parquet"
 """The branch with the hub's automatic Parquet conversion."""
 READABLE = ("parquet", "json", "csv", "text", "arrow")
 """Kinds of files that hold texts; other kinds are images, audio, archives."""
-_OPTIONS = {"sep", "delimiter", "quotechar", "encoding", "field", "header", "names", "column_names", "skiprows"}
+OPTIONS = {"sep", "delimiter", "quotechar", "encoding", "field", "header", "names", "column_names", "skiprows"}
+"""How the authors of a dataset may say that its files are to be read."""
 _PATHS_PER_REQUEST = 500
 
 
@@ -181,7 +182,7 @@ def _kind(builder: "DatasetBuilder") -> str:
 def _options(config: Any) -> dict[str, Any]:
     """The options that the authors give for reading the files."""
     default = type(config)()
-    values = {name: getattr(config, name) for name in _OPTIONS if hasattr(config, name)}
+    values = {name: getattr(config, name) for name in OPTIONS if hasattr(config, name)}
     changed = {name: value for name, value in values.items() if value != getattr(default, name, None)}
     return {name: value for name, value in changed.items() if isinstance(value, str | int | list)}
 

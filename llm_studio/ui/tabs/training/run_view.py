@@ -17,6 +17,7 @@ from llm_studio.ui.tabs.training.log import LogPanel
 from llm_studio.ui.tabs.training.runs import RunsPanel
 from llm_studio.ui.tabs.training.samples import SamplesPane
 from llm_studio.ui.theme import GAP
+from llm_studio.ui.widgets.basics import label
 from llm_studio.workflows.training.runs import ACTIVE
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class RunView(QWidget):
         self.card, self.samples = CurvesCard(self), SamplesPane(self)
         self.doctor = DoctorLine(self.card)
         self.runs = RunsPanel(self.card)
+        self.run_problems = label("", self.card, "warn", wrap=True)
         self.log = LogPanel(self)
         self.drawing = DrawingTimer(self, self._draw)
         self._overview: Overview | None = None
@@ -51,6 +53,8 @@ class RunView(QWidget):
     def _lay_out(self) -> None:
         self.card.content.addWidget(self.doctor)
         self.card.content.addWidget(self.runs)
+        self.card.content.addWidget(self.run_problems)
+        self.run_problems.hide()
         self.samples.setMinimumWidth(236)
         self.samples.setMaximumWidth(_WIDEST_SAMPLES)
         middle = QHBoxLayout()
@@ -70,6 +74,9 @@ class RunView(QWidget):
         `stale`: the overview is older than the end of a run.
         """
         self._overview, self._running, self._live, self._stale = overview, running, live, stale
+        problems = overview.run_problems if overview else ()
+        self.run_problems.setText("\n".join(f"{problem.what} {problem.to_do}" for problem in problems))
+        self.run_problems.setVisible(bool(problems))
         self.card.say_starting(running)
         self.drawing.wake()
 
