@@ -22,7 +22,7 @@ from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 
-from llm_studio import files, i18n
+from llm_studio import i18n, records
 from llm_studio.i18n import _
 from llm_studio.project import Project
 from llm_studio.workflows.generation.verdict import WritingFigures, sentences, verdict_of
@@ -225,7 +225,7 @@ def report(project: Project, out: Path, name: str, diary: Diary) -> None:
         diary.say(f"{run.name}: {run.parameters / 1e6:.2f} M parameters, vocabulary {settings['model']['vocab_size']}, "
                   f"context {settings['model']['max_seq_len']}, {run.step} steps in {run.seconds:.0f} s, "
                   f"{bits or 0:.3f} bits/byte")  # fmt: skip
-        measured = (files.read_json(runs.folder(project, run.name) / WRITING) or {}).get("measured", {})
+        measured = records.recall_plain(runs.folder(project, run.name) / WRITING).get("measured", {})
         for entry in measured.values():
             own, held_out = WritingFigures(**entry["own"]), WritingFigures(**entry["held_out"])
             verdict = verdict_of(own, held_out)
