@@ -151,9 +151,12 @@ def test_a_step_that_fails_is_reported_once_and_nothing_follows(started: Driver,
     assert not runs.listed(texts)
     assert not started.window.preparation.chain.running
     started.problem().reject()
+    assert started.session.overview and started.session.overview.tokenizer
+    before = started.session.overview.settings.model
     started.page("data")
     dialog = ask(started)
     choose_time(started, dialog, MINUTES)
+    other = int(dialog.figures.value("vocabulary").split()[0].replace(",", "")) != before.vocab_size
     begun: list[str] = []
 
     def note(task: Task) -> None:
@@ -162,7 +165,7 @@ def test_a_step_that_fails_is_reported_once_and_nothing_follows(started: Driver,
     started.session.started.connect(note)
     started.click(dialog.start)
     started.settle()
-    assert TOKENIZER not in begun, "what was done before is kept"
+    assert (TOKENIZER in begun) == other, "what was done before is kept, unless a busy machine has changed the plan"
     assert runs.listed(texts)[0].state == "finished"
 
 
