@@ -10,7 +10,7 @@ from typing import Any
 from llm_studio.errors import StudioError
 from llm_studio.events import Event, Failed, Notice, RunStarted
 from llm_studio.jobs import Job
-from llm_studio.project import Project
+from llm_studio.project import Project, State
 from llm_studio.runs import checkpoint, registry
 from llm_studio.workflows import overview
 from llm_studio.workflows.generation import chats, favourites
@@ -47,6 +47,7 @@ def take_overview(found: "overview.Overview | None", out: Outcome) -> None:
     out.parts["tokenizer"] = found.tokenizer and list(vars(found.tokenizer).values())
     out.parts["tokens"] = found.tokens and [found.tokens.train, found.tokens.validation]
     out.parts["steps"] = [str(state) for state in vars(found.steps).values()]
+    out.said += [f"{name}: {state.value}" for name, state in vars(found.steps).items() if state is not State.READY]
     out.parts["settings"] = None if found.settings_problem else found.settings.to_dict()
     if found.settings_problem:
         out.said.append(str(found.settings_problem))
