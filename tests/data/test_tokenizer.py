@@ -220,6 +220,35 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path, content: bytes) ->
         Tokenizer.load(tmp_path / "tokenizer.json")
 
 
+def enlarged(tokenizer: Tokenizer, tokens: int, merges: int, as_text: bool) -> str:
+    """The tokenizer with so many more tokens and merges, which need not make sense."""
+    content = json.loads(tokenizer.to_json())
+    content["model"]["vocab"] |= {f"t{n}": len(content["model"]["vocab"]) + n for n in range(tokens)}
+    content["model"]["merges"] = ["a b" if as_text else ["a", "b"]] * merges
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(("tokens", "merges", "as_text"), [
+    (1_000_000, 1_000_000, False), (1_000_000, 1_000_000, True), (0, 700_000, True), (301_000, 0, False),
+])  # fmt: skip
+def test_a_tokenizer_of_a_million_merges_is_refused_soon(
+    tokenizer: Tokenizer, tokens: int, merges: int, as_text: bool
+) -> None:
+    text = enlarged(tokenizer, tokens, merges, as_text)
+    began = time.perf_counter()
+    with pytest.raises(TokenizerError, match=r"more than 300,000 tokens or 600,000 merges"):
+        Tokenizer.from_json(text)
+    print(f"{tokens} tokens, {merges} merges, {len(text) / 1e6:.0f} MB: {time.perf_counter() - began:.2f} s")
+
+
+def test_a_file_far_larger_than_any_tokenizer_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    with path.open("wb") as stream:
+        stream.truncate(50_000_000_000)  # sparse
+    with pytest.raises(TokenizerError, match="larger than"):
+        Tokenizer.load(path)
+
+
 def test_an_absent_file_is_said_to_be_absent(tmp_path: Path) -> None:
     with pytest.raises(TokenizerError, match="There is no tokenizer"):
         Tokenizer.load(tmp_path / "tokenizer.json")

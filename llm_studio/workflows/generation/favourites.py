@@ -32,8 +32,8 @@ class _Record:
 
 
 def listed(project: Project) -> tuple[Favourite, ...]:
-    """All favourites, in the order in which they were added; none where their file can't be read."""
-    found = records.recall(_file(project), _Record, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
+    """All favourites, in the order in which they were added. Raises RecordError where their file can't be read."""
+    found = records.read(_file(project), _Record, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
     return found.samples if found else ()
 
 
@@ -43,8 +43,7 @@ def change(project: Project, favourite: Favourite, kept: bool) -> tuple[Favourit
     Nothing is written where the file of the favourites can't be read: it would replace them.
     """
     with project.writing("favourites"):
-        found = records.read(_file(project), _Record, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
-        others = [known for known in (found.samples if found else ()) if known.key != favourite.key]
+        others = [known for known in listed(project) if known.key != favourite.key]
         now = [*others, favourite] if kept else others
         files.write_json(_file(project), {"version": VERSION, "samples": [asdict(known) for known in now]})
     return tuple(now)
