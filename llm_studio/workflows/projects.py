@@ -90,7 +90,7 @@ def steps(project: Project) -> Steps:
     if tokens is State.READY:
         used = recall_meta(project.processed)
         same = used and used.corpus == here and used.tokenizer == tokenizer_fingerprint(project)
-        tokens = State.READY if same else State.OUT_OF_DATE
+        tokens = State.READY if used and same and not used.damaged else State.OUT_OF_DATE
     return Steps(texts_state(corpus.found), tokenizer, tokens)
 
 

@@ -18,7 +18,7 @@ from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
-from llm_studio.runs import checkpoint, sizes
+from llm_studio.runs import checkpoint, headers
 from llm_studio.runs.checkpoint import LoopState
 from llm_studio.training.progress import TrainingProgress
 
@@ -84,7 +84,8 @@ def test_a_file_that_has_grown_to_a_terabyte_is_damaged_and_not_read(tmp_path: P
 @pytest.mark.parametrize("header", [b"", b"[]", b"[" * 99_999, b'{"w": {"data_offsets": [0]}}', b'{"w": 5}', b"\xff"])
 def test_weights_without_a_header_are_damaged(tmp_path: Path, header: bytes) -> None:
     (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
-    assert not sizes.can_be_whole(tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError):
+        headers.read_header(tmp_path / "a.safetensors")
 
 
 def test_a_missing_file_and_a_truncated_one_are_found(tmp_path: Path) -> None:

@@ -30,16 +30,20 @@ class SourceRange:
 
 @dataclass(frozen=True)
 class SplitMeta:
-    """One file of ids; with conversations also the checksum of its mask."""
+    """One file of ids; with conversations also the checksum of its mask. `crc32`: of each block, see token_files.py."""
 
     tokens: Count
     sha256: str
+    crc32: str = ""
     mask_sha256: str = ""
 
 
 @dataclass(frozen=True)
 class TokensMeta:
-    """The content of `meta.json`. `tokenizer` and `corpus` are fingerprints of what the tokens were made from."""
+    """The content of `meta.json`. `tokenizer` and `corpus` are fingerprints of what the tokens were made from.
+
+    `block`: bytes of a block that has a checksum; `damaged`: the file that a run has found to be damaged, if any.
+    """
 
     dtype: Literal["uint16", "uint32"]
     vocab_size: Annotated[int, records.checked(records.reader(int), range(1, 2**32).__contains__)]
@@ -50,6 +54,8 @@ class TokensMeta:
     sources: list[SourceRange]
     validation_sources: list[SourceRange] = field(default_factory=list[SourceRange])
     """Empty in files of older versions."""
+    block: Count = 0
+    damaged: str = ""
 
     @property
     def masked(self) -> bool:

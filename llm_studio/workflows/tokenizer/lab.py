@@ -247,6 +247,7 @@ def _lab(project: Project, known: Lab | None) -> Lab | None:
 def _reasons(project: Project, corpus: str) -> Iterator[str]:
     from llm_studio.data.tokenizer.record import recall_record
     from llm_studio.data.tokens.meta import recall_meta
+    from llm_studio.data.tokens.token_files import damaged_tokens
 
     standing = steps(project)
     if standing.tokenizer is State.OUT_OF_DATE:
@@ -260,6 +261,8 @@ def _reasons(project: Project, corpus: str) -> Iterator[str]:
         tokens = recall_meta(project.processed)
         if tokens is None:
             yield _("The record of the tokens, meta.json, is damaged.")
+        elif tokens.damaged:
+            yield damaged_tokens(tokens.damaged).what
         elif tokens.corpus != corpus:
             yield _("The texts or their cleaning have changed since the tokens were prepared.")
         else:
