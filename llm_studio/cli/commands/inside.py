@@ -8,7 +8,7 @@ from llm_studio.cli.display import print_styled
 from llm_studio.cli.inside import records, tables
 from llm_studio.cli.inside.inspection import begin
 from llm_studio.cli.inside.views import VIEWS
-from llm_studio.cli.options import Folder, Json, standard_input
+from llm_studio.cli.options import CHECKPOINT_HELP, Folder, Json, standard_input
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _
@@ -25,9 +25,7 @@ def register(app: typer.Typer) -> None:
 
 Reference = Annotated[
     str | None,
-    typer.Option(
-        metavar="CHECKPOINT", help=_("best, last, a run, or as in run-1/best or run-1/500; or a checkpoint's folder")
-    ),
+    typer.Option(metavar="CHECKPOINT", help=CHECKPOINT_HELP),
 ]
 Step = Annotated[
     int | None,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from llm_studio.cli.options import table
-from llm_studio.i18n import _, bits_per_byte, ngettext, number
+from llm_studio.i18n import _, bits_per_byte, ngettext, number, percent
 
 if TYPE_CHECKING:
     from llm_studio.cli.inside.inspection import Inspection
@@ -179,7 +179,7 @@ def _tint(bits: float) -> str:
 
 
 def _percent(part: float) -> str:
-    return _("{n} %").format(n=number(100 * part, 1 if part >= 0.001 or part == 0 else 3))
+    return percent(part, 1 if part >= 0.001 or part == 0 else 3)
 
 
 def _signed(value: float, digits: int = 2) -> str:
