@@ -8,6 +8,7 @@ StudioError
 │   └── NewerSourceError        ... since a newer program made them
 ├── TokenizerError     a tokenizer that can't be trained, read or used
 ├── DataError          tokens that can't be made or used
+│   └── DamagedTokensError      ... since they aren't what was prepared
 ├── TrainingError      a training run that can't start or go on
 ├── CheckpointError    a checkpoint that can't be read
 │   └── NewerCheckpointError    ... since a newer program made it
@@ -62,7 +63,7 @@ class StudioError(Exception):
     """A problem explained: `what` happened and why, and what `to_do` about it.
 
     `to_do` often names a command. Where the window has a button for the same, `action` names the step that is to be
-    done: "project", "data", "tokenizer", "tokens", "model" or "training".
+    done: "project", "data", "sources", "tokenizer", "tokens", "model" or "training".
     """
 
     def __init__(self, what: str, to_do: str = "", action: str = "") -> None:
@@ -137,6 +138,14 @@ class TokenizerError(StudioError):
 
 class DataError(StudioError):
     """Tokens that can't be made or used."""
+
+
+class DamagedTokensError(DataError):
+    """Tokens whose `file` has changed since they were prepared."""
+
+    def __init__(self, what: str, to_do: str, file: str) -> None:
+        super().__init__(what, to_do, "tokens")
+        self.file = file
 
 
 class TrainingError(StudioError):

@@ -87,7 +87,7 @@ def steps(project: Project) -> Steps:
     if tokens is State.READY:
         used = files.read_json(project.tokens_meta) or {}
         same = used.get("corpus") == here and used.get("tokenizer") == _tokenizer_fingerprint(project)
-        tokens = State.READY if same else State.OUT_OF_DATE
+        tokens = State.READY if same and not used.get("damaged") else State.OUT_OF_DATE
     return Steps(texts_state(corpus.found), tokenizer, tokens)
 
 

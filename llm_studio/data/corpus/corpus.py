@@ -79,7 +79,7 @@ class Corpus:
     def require_all(self) -> None:
         """Raise SourceError where a source can't be read: nothing is left out without a word."""
         for source in self.found.unusable:
-            raise SourceError(source.problem, source.to_do, "data")
+            raise SourceError(source.problem, source.to_do, "sources")
 
     def _fingerprint(self, sources: Sequence[Source]) -> str:
         contents = [(source.name, source.sha256, *(["chat"] if source.conversations else [])) for source in sources]

@@ -2,7 +2,7 @@
 
 `train.bin` and `val.bin` hold only ids, little-endian, each document followed by `<|endoftext|>`: the common research
 format. `meta.json` says how to read them and what they were made from; it is written last, so where it exists, the
-other files are complete.
+other files are complete. Their checksums are in it too: see `token_files.py`.
 
 With conversations there are also `train.mask` and `val.mask`: one bit for each id, the lowest bit of a byte first, 1
 where the id is a target when the loss is on answers only (`turns.py`). That takes a sixteenth of the space of the ids
@@ -12,7 +12,6 @@ in uint16.
 import contextlib
 import hashlib
 import json
-import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
@@ -27,8 +26,20 @@ from numpy.typing import NDArray
 from llm_studio import files
 from llm_studio.data.sources.conversations import END
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.data.tokens.token_files import (
+    BLOCK,
+    META_FILE,
+    TRAIN_FILE,
+    TRAIN_MASK,
+    VALIDATION_FILE,
+    VALIDATION_MASK,
+    BlockChecksums,
+    files_of,
+    mapped,
+    prepare_again,
+)
 from llm_studio.data.tokens.turns import ConversationSplitter, MaskPacker, Segment, unpack_mask
-from llm_studio.errors import DataError, reason_of
+from llm_studio.errors import DataError
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, fingerprint, read_json, require_space, retry_while_locked
 from llm_studio.i18n import _
@@ -41,9 +52,6 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 VERSION = 1
-TRAIN_FILE, VALIDATION_FILE, META_FILE = "train.bin", "val.bin", "meta.json"
-TRAIN_MASK, VALIDATION_MASK = "train.mask", "val.mask"
-
 _BATCH = 500_000
 """Characters encoded in one call, on all cores: the library needs about 50 bytes for each."""
 _CHECKED_IDS = 32_000_000
@@ -104,6 +112,7 @@ def write_tokens(
                 retry_while_locked(lambda mask=mask: mask.unlink(missing_ok=True))
         meta = {
             "version": VERSION,
+            "block": BLOCK,
             "dtype": writer.dtype.name,
             "vocab_size": tokenizer.vocab_size,
             "tokenizer": tokenizer.fingerprint,
@@ -144,13 +153,14 @@ class _Written:
 
     tokens: int
     sha256: str
+    crc32: str
     sources: list[SourceRange]
     mask_sha256: str = ""
     counted: int = 0
 
     def record(self) -> dict[str, object]:
         """The entry of `meta.json`."""
-        record: dict[str, object] = {"tokens": self.tokens, "sha256": self.sha256}
+        record: dict[str, object] = {"tokens": self.tokens, "sha256": self.sha256, "crc32": self.crc32}
         return record | ({"mask_sha256": self.mask_sha256, "counted": self.counted} if self.mask_sha256 else {})
 
 
@@ -178,7 +188,7 @@ class _Writer:
 
     def write(self, spans: "Iterable[TextSpan]", path: Path, mask_path: Path | None) -> _Written:
         """Write the ids of the texts to `path`, and the answer mask to `mask_path`. Raises Cancelled."""
-        digest, mask_digest = hashlib.sha256(), hashlib.sha256()
+        digest, mask_digest, blocks = hashlib.sha256(), hashlib.sha256(), BlockChecksums()
         sources: list[SourceRange] = []
         tokens = 0
         packer = MaskPacker()
@@ -189,6 +199,7 @@ class _Writer:
                     self._require_space(len(encoded.ids), batch)
                 content = encoded.ids.astype(self.dtype).tobytes()
                 digest.update(content)
+                blocks.add(content)
                 stream.write(content)
                 if mask and encoded.in_answer is not None:
                     bits = packer.add(encoded.in_answer)
@@ -202,8 +213,8 @@ class _Writer:
                 mask_digest.update(packer.finish())
                 mask.write(packer.finish())
         sources = [replace(source, conversations=source.name in self._conversations) for source in sources]
-        return _Written(tokens, digest.hexdigest(), sources, mask_digest.hexdigest() if mask_path else "",
-                        packer.counted)  # fmt: skip
+        mask_sha256 = mask_digest.hexdigest() if mask_path else ""
+        return _Written(tokens, digest.hexdigest(), blocks.text(), sources, mask_sha256, packer.counted)
 
     def _encode(self, batch: list[Segment]) -> _Encoded:
         """The ids of a batch, with their ranges by source."""
@@ -302,13 +313,17 @@ class Tokens:
             """Fingerprint of the ids and of the masks."""
             counts = [int(split["tokens"]) for split in splits]
             masked = all("mask_sha256" in split for split in splits)
+            self.files = files_of(folder, meta)
+            """The files with their checksums."""
+            self.suspect = bool(meta.get("damaged"))
+            """Whether a run has found them to be damaged."""
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(META_FILE) from error
-        self.train = self._checked(_mapped(folder / TRAIN_FILE, dtype, counts[0]))
-        self.validation = self._checked(_mapped(folder / VALIDATION_FILE, dtype, counts[1]))
+        self.train = self._checked(mapped(folder / TRAIN_FILE, dtype, counts[0]))
+        self.validation = self._checked(mapped(folder / VALIDATION_FILE, dtype, counts[1]))
         byte = np.dtype(np.uint8)
-        self._train_mask = _mapped(folder / TRAIN_MASK, byte, -(-counts[0] // 8)) if masked else None
-        self._validation_mask = _mapped(folder / VALIDATION_MASK, byte, -(-counts[1] // 8)) if masked else None
+        self._train_mask = mapped(folder / TRAIN_MASK, byte, -(-counts[0] // 8)) if masked else None
+        self._validation_mask = mapped(folder / VALIDATION_MASK, byte, -(-counts[1] // 8)) if masked else None
 
     def __enter__(self) -> "Tokens":
         return self
@@ -341,7 +356,7 @@ class Tokens:
         """Raise DataError for an id outside the vocabulary: the model would fail with an obscure error."""
         if ids.size and int(ids.max()) >= self.vocab_size:
             raise DataError(
-                _("The tokens contain ids outside the vocabulary: the files are damaged."), _prepare_again(), "tokens"
+                _("The tokens contain ids outside the vocabulary: the files are damaged."), prepare_again(), "tokens"
             )
 
     def _checked(self, ids: NDArray[Any]) -> NDArray[np.unsignedinteger[Any]]:
@@ -350,23 +365,6 @@ class Tokens:
         for start in np.linspace(0, max(0, len(ids) - _CHECKED_IDS // blocks), blocks).astype(int):
             self.require_in_vocabulary(ids[start : start + _CHECKED_IDS // blocks])
         return ids
-
-
-def _mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
-    """The `count` numbers in a file, memory-mapped. Raises DataError."""
-    try:
-        with files.open_regular(path) as stream:
-            size = stream.seek(0, 2)
-            if size != count * dtype.itemsize:
-                raise DataError(_("{file} is incomplete.").format(file=path.name), _prepare_again(), "tokens")
-            if size == 0:
-                return np.empty(0, dtype=dtype)
-            mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError as error:
-        raise DataError(_("{file} is missing.").format(file=path.name), _prepare_again(), "tokens") from error
-    except OSError as error:
-        raise DataError(_("{file} can't be read: {reason}.").format(file=path.name, reason=reason_of(error))) from error
-    return np.frombuffer(mapped, dtype=dtype)
 
 
 def open_tokens(folder: Path) -> Tokens:
@@ -386,8 +384,4 @@ def open_tokens(folder: Path) -> Tokens:
 
 
 def _damaged(name: str) -> DataError:
-    return DataError(_("{file} is damaged.").format(file=name), _prepare_again(), "tokens")
-
-
-def _prepare_again() -> str:
-    return _("Run “llm-studio prepare” again.")
+    return DataError(_("{file} is damaged.").format(file=name), prepare_again(), "tokens")

@@ -20,18 +20,19 @@ _AGAIN_AFTER = 3.0
 ACTIONS = {
     "project": (N_("Choose the folder of a project made with LLM Studio, or create a new project."), ""),
     "data": (N_("Add some on the Data tab."), N_("Go to Data")),
+    "sources": (N_("Replace or remove it on the Data tab."), N_("Go to Data")),
     "tokenizer": (N_("Train one on the Tokenizer tab."), N_("Go to Tokenizer")),
     "tokens": (N_("Press “Prepare the tokens” on the Tokenizer tab."), N_("Go to Tokenizer")),
     "model": (N_("Fix it on the Model tab."), N_("Go to Model")),
     "training": (N_("Train one on the Training tab."), N_("Go to Training")),
 }
 """By the action of a StudioError: what to do, in the words of the window, and its button. "" for none.
-"tokens" is on a tab of another name."""
+"sources" and "tokens" are on tabs of other names."""
 
 
 def tab_of(action: str) -> str:
     """The tab on which an action of a StudioError is done, "" for none."""
-    return {"tokens": "tokenizer"}.get(action, action) if action in ACTIONS else ""
+    return {"sources": "data", "tokens": "tokenizer"}.get(action, action) if action in ACTIONS else ""
 
 
 class Problems(QObject):

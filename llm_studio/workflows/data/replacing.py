@@ -35,7 +35,7 @@ def replace_source(
         return add_stories(project, language, count, job, seed)
     if not _is_there(source.origin):
         raise SourceError(_("The texts that “{name}” was made from are no longer there.").format(name=name),
-                          _("Name the file or folder to replace it with."), "data")  # fmt: skip
+                          _("Name the file or folder to replace it with."), "sources")  # fmt: skip
     options = source.options
     separator, text_field = (_text(options.get(key)) for key in ("separator", "text_field"))
     limit = options.get("max_documents")

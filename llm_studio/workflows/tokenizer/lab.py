@@ -244,6 +244,8 @@ def _lab(project: Project, known: Lab | None) -> Lab | None:
 
 
 def _reasons(project: Project, corpus: str) -> Iterator[str]:
+    from llm_studio.data.tokens.token_files import damaged_tokens
+
     standing = steps(project)
     if standing.tokenizer is State.OUT_OF_DATE:
         used = (files.read_json(project.tokenizer_meta) or {}).get("inputs") or {}
@@ -254,7 +256,9 @@ def _reasons(project: Project, corpus: str) -> Iterator[str]:
             yield _("The settings have changed since the tokenizer was trained.")
     elif standing.tokens is State.OUT_OF_DATE:
         used = files.read_json(project.tokens_meta) or {}
-        if used.get("corpus") != corpus:
+        if used.get("damaged"):
+            yield damaged_tokens(str(used["damaged"])).what
+        elif used.get("corpus") != corpus:
             yield _("The texts or their cleaning have changed since the tokens were prepared.")
         else:
             yield _("The tokens were prepared with another tokenizer.")

@@ -133,10 +133,15 @@ def _validation_stream(project: Project, ref: ModelRef, tokenizer: "Tokenizer", 
     import numpy as np
 
     from llm_studio.data.tokens.batches import validation_stream
+    from llm_studio.data.tokens.token_files import VALIDATION_FILE
     from llm_studio.workflows.training.open_data import open_training_data
 
     settings = ref.settings()
     with open_training_data(project) as (tokens, own, _data):
+        for file in tokens.files:
+            if file.path.name == VALIDATION_FILE:
+                for _block in file.verify():
+                    job.check()
         ids, in_answer = validation_stream(tokens, settings.data.weights)
         tokenizer.require_markers([source.name for source in tokens.sources if source.conversations])
     stream = _Stream(ids, in_answer if settings.training.loss_on == "answers" else None)

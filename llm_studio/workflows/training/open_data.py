@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from llm_studio.errors import ProjectError
+from llm_studio import files
+from llm_studio.errors import BusyError, DamagedTokensError, ProjectError, StorageError
 from llm_studio.i18n import _
 from llm_studio.paths import quoted
 from llm_studio.project import Project
@@ -37,4 +38,27 @@ def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, 
     with open_tokens(project.processed) as tokens:
         if tokens.tokenizer != tokenizer.fingerprint:
             raise ProjectError(_("The tokens were made with another tokenizer."), again, "tokens")
+        if tokens.suspect:
+            _verify(project, tokens)
         yield tokens, tokenizer, tokens.fingerprint
+
+
+def mark_damaged(project: Project, error: DamagedTokensError) -> None:
+    """Record that the tokens were found to be damaged: they are out of date then, until they are prepared again."""
+    _record(project, error.file)
+
+
+def _verify(project: Project, tokens: "Tokens") -> None:
+    """Raise DamagedTokensError if the tokens are still damaged; they may have been restored from a copy."""
+    for file in tokens.files:
+        for _block in file.verify():
+            pass
+    _record(project, "")
+
+
+def _record(project: Project, damaged: str) -> None:
+    with contextlib.suppress(BusyError, StorageError), project.writing("tokens"):
+        meta = files.read_json(project.tokens_meta)
+        if meta is not None:
+            meta.pop("damaged", None)
+            files.write_json(project.tokens_meta, {**meta, **({"damaged": damaged} if damaged else {})})

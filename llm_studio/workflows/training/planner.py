@@ -167,7 +167,7 @@ def plan_run(project: Project, minutes: float, job: Job, *, keep_tokenizer: bool
     if here.steps.data is State.TO_DO:
         raise DataError(_("There are no texts to learn from yet."), _("Add some first."), "data")
     for source in here.unusable:  # no tokens could be prepared
-        raise SourceError(source.problem, source.to_do, "data")
+        raise SourceError(source.problem, source.to_do, "sources")
     texts, machine = _texts_of(here, keep_tokenizer), _machine(here.settings)
     candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.bits)
     if not candidates:

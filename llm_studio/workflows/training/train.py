@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from llm_studio.config import Settings
 from llm_studio.device import Compute
-from llm_studio.errors import Cancelled, CheckpointError, DiskFullError, ProjectError, StorageError, StudioError
+from llm_studio.errors import (
+    Cancelled,
+    CheckpointError,
+    DamagedTokensError,
+    DiskFullError,
+    ProjectError,
+    StorageError,
+    StudioError,
+)
 from llm_studio.events import Notice
 from llm_studio.gpu import pack
 from llm_studio.i18n import _
@@ -14,7 +22,7 @@ from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project, State
 from llm_studio.workflows.training.distributed import plan_of, train_distributed
-from llm_studio.workflows.training.open_data import open_training_data
+from llm_studio.workflows.training.open_data import mark_damaged, open_training_data
 from llm_studio.workflows.training.recorder import RunRecorder
 from llm_studio.workflows.training.repeat import repeat_decisions, repetition
 from llm_studio.workflows.training.request import TrainRequest, TrainResult
@@ -227,7 +235,9 @@ def _run(
         try:
             with memory.translate_memory_errors():
                 finished = trainer.train()
-        except StudioError:
+        except StudioError as error:
+            if isinstance(error, DamagedTokensError):
+                mark_damaged(project, error)
             with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
                 recorder.write("failed", trainer.state(), trainer.settings)
             raise
