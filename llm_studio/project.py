@@ -5,6 +5,7 @@ fingerprints of its inputs in a `meta.json`, so that the program knows when a st
 """
 
 import contextlib
+import os
 from collections.abc import Generator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,10 @@ LONGEST_PATH = 240
 
 RUN_LOCK = "run-"
 """What the name of a run's lock begins with."""
+
+
+_FOLDERS = ("config", "data", "data/raw", "data/processed", "checkpoints", "logs")
+"""The folders of a new project, each after the one it is in."""
 
 
 class State(Enum):
@@ -49,12 +54,15 @@ class Project:
 
     @staticmethod
     def create(root: Path, settings: Settings) -> "Project":
-        """A new project in the absent or empty folder `root`. Raises ProjectError, StorageError."""
+        """A new project in the absent or empty folder `root`. Raises ProjectError, StorageError.
+
+        Where it fails, nothing is left behind; what a kill has left counts as empty the next time.
+        """
         root = _resolved(root)
         with files.translate_os_errors(root):
             if root.exists() and not root.is_dir():
                 raise ProjectError(_("{path} is a file.").format(path=root), _("Choose the name of a new folder."))
-            occupied = root.exists() and any(root.iterdir())
+            occupied = root.exists() and not _is_unfinished(root)
         if occupied and (root / "config" / "config.yaml").exists():
             raise ProjectError(_("There is already a project in {path}.").format(path=root),
                                _("Open it, or choose another folder."))  # fmt: skip
@@ -63,10 +71,17 @@ class Project:
                                _("Choose an empty or a new folder: nothing of yours will be mixed up."))  # fmt: skip
         _require_short_path(root)
         project = Project(root)
-        with files.translate_os_errors(root):
-            for folder in (project.raw, project.processed, project.checkpoints, project.logs):
-                folder.mkdir(parents=True, exist_ok=True)
-        files.write_text(project.config_file, dump(settings))
+        absent = [folder for folder in (root, *root.parents) if not folder.exists()]
+        try:
+            with files.translate_os_errors(root):
+                for folder in (project.raw, project.processed, project.checkpoints, project.logs):
+                    folder.mkdir(parents=True, exist_ok=True)
+            files.write_text(project.config_file, dump(settings))  # the last thing: with it the project is there
+        except BaseException:
+            for folder in (*(root / name for name in reversed(_FOLDERS)), *absent):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            raise
         return project
 
     @staticmethod
@@ -164,6 +179,18 @@ def _resolved(root: Path) -> Path:
             _("{path} can't be read: {reason}.").format(path=root, reason=reason_of(error)),
             _("Name the folder of a project."),
         ) from error
+
+
+def _is_unfinished(root: Path) -> bool:
+    """Whether a folder holds nothing but what the creation of a project leaves that was cut off, or nothing at all."""
+    folders, partial = {root / name for name in _FOLDERS}, files.being_written(root / "config" / "config.yaml")
+    for place, inner, names in os.walk(root):
+        found = [Path(place, name) for name in inner]
+        if any(path not in folders or path.is_symlink() for path in found):
+            return False
+        if any(Path(place, name) != partial for name in names):
+            return False
+    return True
 
 
 def _require_short_path(root: Path) -> None:

@@ -20,7 +20,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "tokenizer": (_TOKENIZER,), "chats": ("project/chats/chat-",), "favourites": ("project/chats/favourites",),
     f"run {FINISHED}": (_RUN_1 + "run.json",), f"run {STOPPED}": (_RUN_2 + "run.json",),
     f"text of {FINISHED}": (_RUN_1, _CONFIG), f"text of {STOPPED}": (_RUN_2, _CONFIG),
-    "weights": (_RUN_2, _TOKENS, _TOKENIZER, _CONFIG, _LOG_2), "resumed at": (_RUN_2, _TOKENS, _CONFIG, _LOG_2),
+    "weights": (_RUN_2, _TOKENS, _TOKENIZER, _CONFIG, _LOG_2),
+    "resumed at": (_RUN_2, _TOKENS, _TOKENIZER, _CONFIG, _LOG_2),
     **{f"source {name}": (f"{_SOURCES}{name}.",) for name in ("stories-en", "talks", "parts")},
 }  # fmt: skip
 """The files that each part comes from: it may be missing where one of them is damaged, and only then."""

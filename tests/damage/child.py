@@ -24,6 +24,8 @@ PATIENCE = 60.0
 """Seconds after which an operation hangs; the machine may be busy."""
 MOST_SECONDS = 5.0
 """Of the processor, for an operation."""
+_REMEMBERED = ("baselines.json", "tokenizer.figures.json", "writing.json")
+"""What was measured once, and is measured again when something has changed."""
 MOST_MEMORY = 3 << 30
 """Bytes of address space beyond what the libraries take: whoever reads a huge file as a whole fails at once."""
 
@@ -110,7 +112,8 @@ def _digests(root: Path, case: Case) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in root.rglob("*"):
         name = str(path.relative_to(root))
-        if path.is_file() and not path.is_symlink() and not name.startswith(written) and ".locks" not in path.parts:
+        remembered = path.name.startswith(".") or path.name in _REMEMBERED or ".locks" in path.parts
+        if path.is_file() and not path.is_symlink() and not name.startswith(written) and not remembered:
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

@@ -1,8 +1,9 @@
 """What a user does with a project, each as a function that returns what came out, part by part."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,10 @@ def _sentences(found: object) -> list[str]:
 
 def list_runs(project: Project, out: Outcome) -> None:
     """The list of runs."""
-    out.parts |= {f"run {run.name}": _run(run) for run in runs.listed(project)}
+    survey: Any = getattr(runs, "survey", None)
+    found, problems = survey(project) if survey else (runs.listed(project), [])
+    out.parts |= {f"run {run.name}": _run(run) for run in found}
+    out.said += [problem.what for problem in problems]
 
 
 def _run(run: Any) -> list[object]:
@@ -84,9 +88,19 @@ def write_with(run: str, point: str) -> Operation:
 
 def read_chats(project: Project, out: Outcome) -> None:
     """The chats, and the favourites."""
-    found = chats.listed(project)
-    out.parts["chats"] = [[turn.prompt + turn.text for turn in chats.read(project, one.id).turns] for one in found]
-    out.parts["favourites"] = [[one.run, one.text] for one in favourites.listed(project)]
+    with _said(out):
+        out.parts["chats"] = [chats.read(project, one.id).text for one in chats.listed(project)]
+    with _said(out):
+        out.parts["favourites"] = [[one.run, one.text] for one in favourites.listed(project)]
+
+
+@contextlib.contextmanager
+def _said(out: Outcome) -> Generator[None]:
+    """Inside, a StudioError ends a part, not the operation."""
+    try:
+        yield
+    except StudioError as error:
+        out.said.append(str(error))
 
 
 def resume(project: Project, out: Outcome) -> None:

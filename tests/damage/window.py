@@ -106,6 +106,7 @@ class Window:
         timer.timeout.connect(lambda: loop.quit() if met() or time.monotonic() > ends else None)
         timer.start()
         loop.exec()
+        timer.stop()
         assert met(), f"still busy: {[task.key for task in window.session.jobs()]}"
 
     def _on_failed(self, _key: str, error: BaseException) -> None:
