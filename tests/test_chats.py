@@ -73,7 +73,7 @@ def test_damaged_and_newer_chats_are_refused_and_left_out_of_the_list(project: P
     path.write_text(json.dumps({**whole, "version": 99}), encoding="utf-8")
     with pytest.raises(ProjectError, match="newer LLM Studio"):
         chats.read(project, chat.id)
-    assert chats.listed(project) == []
+    assert chats.listed(project) == [] and chats.scan(project).unreadable == [path.name]
     with pytest.raises(ProjectError, match="no chat"):
         chats.read(project, "../../config/config")
 

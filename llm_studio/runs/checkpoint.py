@@ -192,12 +192,15 @@ def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None
         if (names is None or name in names) and not _is_intact(checkpoint.path / name, sum_)
     ]  # fmt: skip
     if damaged:
-        raise CheckpointError(
-            _("The checkpoint {name} is damaged ({files}).").format(
-                name=checkpoint.path.name, files=", ".join(damaged)
-            ),
-            _("Use an earlier one."),
-        )
+        raise damaged_checkpoint(checkpoint.path, damaged)
+
+
+def damaged_checkpoint(path: Path, names: Collection[str] = (RECORD,)) -> CheckpointError:
+    """The error for a checkpoint in which the files `names` aren't as they were written."""
+    return CheckpointError(
+        _("The checkpoint {name} is damaged ({files}).").format(name=path.name, files=", ".join(names)),
+        _("Use an earlier one."),
+    )
 
 
 def _is_intact(path: Path, sha256: str) -> bool:
@@ -214,6 +217,19 @@ def listed(run: Path) -> list[Checkpoint]:
         with contextlib.suppress(CheckpointError):
             found.append(read(path))
     return sorted(found, key=lambda c: c.step)
+
+
+def unreadable(run: Path) -> list[tuple[int, Path]]:
+    """The steps and folders of the checkpoints whose records are damaged, sorted by step."""
+    found: list[tuple[int, Path]] = []
+    for path in _folders(run):
+        try:
+            read(path)
+        except NewerCheckpointError:
+            continue
+        except CheckpointError:
+            found.append((_step_of(path), path))
+    return found
 
 
 def raw_states(run: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

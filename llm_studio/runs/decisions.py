@@ -7,7 +7,6 @@ same weights. The file only grows: no resume and no rollback cuts it.
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -42,7 +41,10 @@ class DecisionLog:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._decisions = list(islice(_read(self._path), MOST))
+        lines = _lines(self._path)
+        self._decisions = list(islice(filter(None, map(_parsed, lines)), MOST))
+        self.damaged = sum(_parsed(line) is None and line.endswith(b"}") for line in lines)
+        """Lines that were written whole and can't be read: what they decided isn't repeated."""
 
     @property
     def full(self) -> bool:
@@ -110,22 +112,19 @@ def _missing_break(log: IO[bytes], end: int) -> bytes:
     return b"\n" if log.read(1) not in (b"", b"\n") else b""
 
 
-def _read(path: Path) -> Iterator[Decision]:
-    """The decisions in a file. A line that a crash tore is none, as it was never used."""
+def _lines(path: Path) -> list[bytes]:
+    """The lines of a file. One that a crash tore has no end; it is none, as it was never used."""
     if not path.exists():
-        return
+        return []
     with files.translate_os_errors(path), path.open("rb") as log:
-        lines = log.read(MOST * LONGEST).splitlines()
-    for line in lines:
-        if decision := _parsed(line):
-            yield decision
+        return log.read(MOST * LONGEST).splitlines()
 
 
 def _parsed(line: bytes) -> Decision | None:
     """The decision in a line; None where there is none."""
     try:
         record = json.loads(line.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     match record:
         case {"step": int(step), "kind": str(kind), **values}:

@@ -136,17 +136,34 @@ def joined(before: str, prompt: str) -> str:
     return f" {prompt}" if starts_a_word and ends_a_word else prompt
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The chats of a project that can be read, last written first, and the names of the files that can't."""
+
+    chats: list[Summary]
+    unreadable: list[str]
+
+
 def listed(project: Project) -> list[Summary]:
-    """The chats of a project, last written first; unreadable files are skipped."""
+    """The chats of a project that can be read, last written first."""
+    return scan(project).chats
+
+
+def scan(project: Project) -> Listing:
+    """All chats of a project."""
     folder = project.root / _FOLDER
     found: list[tuple[float, Summary]] = []
-    for path in folder.glob("chat-*.json") if folder.is_dir() else ():
+    unreadable: list[str] = []
+    for path in sorted(folder.glob("chat-*.json")) if folder.is_dir() else ():
         try:
             chat, when = read(project, path.stem), path.stat().st_mtime
         except (ProjectError, OSError):
+            if path.exists():  # else it has just been deleted
+                unreadable.append(path.name)
             continue
         found.append((when, Summary(chat.id, chat.title, any(turn.favourite for turn in chat.turns))))
-    return [summary for _when, summary in sorted(found, key=lambda entry: (entry[0], entry[1].id), reverse=True)]
+    newest_first = sorted(found, key=lambda entry: (entry[0], entry[1].id), reverse=True)
+    return Listing([summary for _when, summary in newest_first], unreadable)
 
 
 def newest(project: Project) -> Chat | None:
