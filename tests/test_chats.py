@@ -75,6 +75,7 @@ def test_damaged_and_newer_chats_are_refused_and_listed_as_such(project: Project
         chats.read(project, chat.id)
     assert [chat.title for chat in chats.listed(project)] == [f"{path.name} can't be read"]
     assert chats.newest(project) is None
+    assert chats.scan(project).unreadable == [path.name]
     with pytest.raises(ProjectError, match="no chat"):
         chats.read(project, "../../config/config")
 

@@ -64,6 +64,18 @@ def test_a_log_read_tells_the_same_as_the_events_heard(project: Project) -> None
     assert taken(story()).validation_at(6) is None
 
 
+def test_damaged_lines_of_a_log_are_counted_and_said(project: Project) -> None:
+    lines = [to_json(event) for event in story()]
+    project.logs.mkdir(exist_ok=True)
+    project.log_file("a").write_text("\n".join([*lines, '{"v": 1, "event": "st']), encoding="utf-8")
+    assert curves.read(project, "a", Job()).damage is None  # what a crash tore off is repeated
+    lines[3], lines[5] = lines[3].replace('"step"', '"st', 1), "[" * 100_000
+    project.log_file("a").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    read = curves.read(project, "a", Job())
+    assert read.damage and "2 lines of the log of “a” are damaged" in read.damage.text
+    assert read.story.count(read.damage) == 1 and read.last_step == taken(story()).last_step
+
+
 def read_further(project: Project, known: curves.Curves) -> int | None:
     """Take what the log of a run tells further, and say how many events; None where it is to be read anew."""
     assert known.place is not None

@@ -235,12 +235,15 @@ def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None
         if name in sums and (names is None or name in names) and not _is_intact(checkpoint.path / name, sums[name])
     ]  # fmt: skip
     if damaged:
-        raise CheckpointError(
-            _("The checkpoint {name} is damaged ({files}).").format(
-                name=checkpoint.path.name, files=", ".join(damaged)
-            ),
-            _("Use an earlier one."),
-        )
+        raise damaged_checkpoint(checkpoint.path, damaged)
+
+
+def damaged_checkpoint(path: Path, names: Collection[str] = (RECORD,)) -> CheckpointError:
+    """The error for a checkpoint in which the files `names` aren't as they were written."""
+    return CheckpointError(
+        _("The checkpoint {name} is damaged ({files}).").format(name=path.name, files=", ".join(names)),
+        _("Use an earlier one."),
+    )
 
 
 def read_tokenizer_json(folder: Path) -> str:
@@ -287,6 +290,19 @@ def newest_first(run: Path) -> Iterator[Checkpoint]:
             raise
         except CheckpointError:
             continue
+
+
+def unreadable(run: Path) -> list[tuple[int, Path]]:
+    """The steps and folders of the checkpoints whose records are damaged, sorted by step."""
+    found: list[tuple[int, Path]] = []
+    for path in _folders(run):
+        try:
+            read(path)
+        except NewerCheckpointError:
+            continue
+        except CheckpointError:
+            found.append((_step_of(path), path))
+    return found
 
 
 def _folders(run: Path) -> list[Path]:

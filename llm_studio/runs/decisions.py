@@ -5,10 +5,8 @@ it is used: a run that was killed and resumed finds the decision when it reaches
 same weights. The file only grows: no resume and no rollback cuts it.
 """
 
-import io
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -44,7 +42,10 @@ class DecisionLog:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._decisions = list(islice(_read(self._path), MOST))
+        lines = _lines(self._path)
+        self._decisions = list(islice(filter(None, map(_parsed, lines)), MOST))
+        self.damaged = sum(_parsed(line) is None and line.endswith(b"}") for line in lines)
+        """Lines that were written whole and can't be read: what they decided isn't repeated."""
 
     @property
     def full(self) -> bool:
@@ -112,15 +113,12 @@ def _missing_break(log: IO[bytes], end: int) -> bytes:
     return b"\n" if log.read(1) not in (b"", b"\n") else b""
 
 
-def _read(path: Path) -> Iterator[Decision]:
-    """The decisions in a file. A line that a crash tore is none, as it was never used."""
+def _lines(path: Path) -> list[bytes]:
+    """The lines of a file. One that a crash tore has no end; it is none, as it was never used."""
     if not path.exists():
-        return
+        return []
     with files.explain_unreadable(path), files.open_regular(path) as log:
-        content = log.read(MOST * LONGEST)
-    for line in records.lines(io.BytesIO(content)):
-        if decision := _parsed(line):
-            yield decision
+        return log.read(MOST * LONGEST).splitlines()
 
 
 def _parsed(line: bytes) -> Decision | None:

@@ -99,7 +99,8 @@ def locate(
     """The model that `reference` names (see the module), with the files it is loaded from verified.
 
     If the best or last checkpoint is damaged and `report` is given, the newest intact one is used instead, of another
-    run if `reference` names none, and this is reported; without `report` it is an error.
+    run if `reference` names none, and this is reported; without `report` it is an error. So it is where one may have
+    been the best or the last whose record can't be read.
     `verify=False` is for callers that hash the files while reading them.
 
     Raises CheckpointError if there is no such model or it is damaged, ProjectError if there is no such run or nothing
@@ -170,10 +171,18 @@ class _Search:
         for found in saved:
             if found.step == step:
                 return self._verified(found)
+        torn = next((path for run in runs for at, path in checkpoint.unreadable(run) if at == step), None)
+        if torn is not None and self._report is None:
+            raise checkpoint.damaged_checkpoint(torn)
         for run in runs if self._allow_snapshots else ():
             path = snapshots.listed(run).get(step)
             if path:
+                if torn is not None:
+                    problem = checkpoint.damaged_checkpoint(torn).what
+                    self._notify(_("{problem} The snapshot of this step is used instead.").format(problem=problem))
                 return _of_snapshot(path)
+        if torn is not None:
+            raise checkpoint.damaged_checkpoint(torn)
         raise CheckpointError(
             _("There is no checkpoint of step {step}.").format(step=step),
             _("There are: {steps}.").format(steps=", ".join(str(found.step) for found in saved) or _("none")),
@@ -184,8 +193,13 @@ class _Search:
         for run in runs:
             saved = checkpoint.listed(run)
             preferred = checkpoint.best(saved) if point == BEST else (saved[-1] if saved else None)
+            torn = _possibly_preferred(run, preferred, point) if preferred else []
+            if torn and self._report is None:
+                raise checkpoint.damaged_checkpoint(torn[-1])
             found = preferred and self._intact(preferred, saved)
             if found:
+                for path in torn:
+                    self._notify_instead(checkpoint.damaged_checkpoint(path).what, found.step)
                 for name in damaged:
                     self._notify(_("Every checkpoint of the run “{name}” is damaged: the run “{other}” is used "
                                    "instead.").format(name=name, other=run.name))  # fmt: skip
@@ -215,7 +229,7 @@ class _Search:
                 found = self._verified(other)
             except CheckpointError:
                 continue
-            self._notify(_("{problem} Step {step} is used instead.").format(problem=problem, step=other.step))
+            self._notify_instead(problem, other.step)
             return found
         return None
 
@@ -224,9 +238,26 @@ class _Search:
             checkpoint.verify(saved, MODEL_FILES)
         return _of_checkpoint(saved)
 
+    def _notify_instead(self, problem: str, step: int) -> None:
+        self._notify(_("{problem} Step {step} is used instead.").format(problem=problem, step=step))
+
     def _notify(self, text: str) -> None:
         if self._report:
             self._report(Notice(text, "warning"))
+
+
+def _possibly_preferred(run: Path, preferred: Checkpoint, point: str) -> list[Path]:
+    """The checkpoints with damaged records that may have been meant instead of `preferred`."""
+    torn = checkpoint.unreadable(run)
+    if point == LAST:
+        return [path for step, path in torn if step > preferred.step]
+    try:
+        known = record.read(run)
+    except ProjectError:  # of a newer program
+        known = None
+    lowest = known.best_loss if known else None
+    is_best = lowest is not None and preferred.state.validation_loss == lowest
+    return [] if is_best else [path for _step, path in torn]
 
 
 def _of_checkpoint(saved: Checkpoint) -> ModelRef:

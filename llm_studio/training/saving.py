@@ -9,7 +9,8 @@ from pathlib import Path
 from llm_studio.config import Settings
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens.dataset import Tokens
-from llm_studio.events import CheckpointSaved
+from llm_studio.events import CheckpointSaved, Notice
+from llm_studio.i18n import _
 from llm_studio.runs import checkpoint, moments, snapshots
 from llm_studio.runs.checkpoint import Checkpoint, LoopState
 from llm_studio.runs.decisions import DecisionLog
@@ -110,7 +111,10 @@ class CheckpointSaver:
     def newest(self, latest: int) -> Checkpoint | None:
         """The newest checkpoint whose sums are right, of no later step than `latest`: the same in every process."""
         folder, group = self._material.folder, self._material.group
-        found = checkpoint.newest_intact(folder, latest)[0] if group.first else None
+        found, damaged = checkpoint.newest_intact(folder, latest) if group.first else (None, [])
+        for bad in damaged:
+            text = _("The checkpoint {name} is damaged and is left out.").format(name=bad)
+            self._writer.notify(Notice(text, "warning"))
         name = group.broadcast({"name": found.path.name if found else ""})["name"]
         return checkpoint.read(folder / name) if name else None
 

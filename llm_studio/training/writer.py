@@ -83,6 +83,10 @@ class RunWriter:
             self._try_again(error, self._log.flush)
         self._job.report(event)
 
+    def notify(self, notice: Notice) -> None:
+        """Report what isn't part of the log."""
+        self._job.report(notice)
+
     def write_now(self, action: Callable[[], object]) -> None:
         """Have `action` write something small in this thread: waits while the disk is full."""
         try:

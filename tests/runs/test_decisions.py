@@ -84,3 +84,16 @@ def test_the_file_cannot_grow_without_end(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ValueError, match="can't be recorded"):
         DecisionLog(tmp_path / "other").record(1, "threads", note="x" * decisions.LONGEST)
     assert (tmp_path / decisions.FILE).stat().st_size == size
+
+
+def test_a_damaged_decision_is_told_apart_from_one_that_a_crash_tore(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path)
+    log.record(10, "threads", threads=1)
+    with (tmp_path / decisions.FILE).open("ab") as file:
+        file.write(b'{"v": 1, "step": 15, "ki')
+    DecisionLog(tmp_path).record(20, "threads", threads=2)
+    assert DecisionLog(tmp_path).damaged == 0
+    content = (tmp_path / decisions.FILE).read_bytes()
+    (tmp_path / decisions.FILE).write_bytes(content.replace(b'"step": 20', b'"step": 2{'))
+    damaged = DecisionLog(tmp_path)
+    assert damaged.damaged == 1 and damaged.last_step("threads") == 10

@@ -15,7 +15,7 @@ from llm_studio.config import Settings
 from llm_studio.errors import CheckpointError, NewerCheckpointError, ProjectError
 from llm_studio.events import Event, Notice
 from llm_studio.project import Project
-from llm_studio.runs import checkpoint, locate, registry, snapshots
+from llm_studio.runs import checkpoint, locate, record, registry, snapshots
 from llm_studio.runs.locate import ModelRef
 from tests.runs.models import TOKENIZER, damage, empty_project, save_checkpoint, save_run, save_snapshot
 
@@ -171,6 +171,51 @@ def test_a_damaged_best_checkpoint_is_replaced_if_that_can_be_reported(
         locate.locate(project, reference)
     with pytest.raises(CheckpointError, match="is damaged"):  # one step was asked for: no other will do
         locate.locate(project, "new/10", said.append)
+
+
+def torn(path: Path) -> None:
+    """A record of which a power cut left the beginning."""
+    record = path / "checkpoint.json"
+    record.write_bytes(record.read_bytes()[:100])
+
+
+def reported(project: Project, reference: str) -> tuple[str, list[str]]:
+    said: list[Event] = []
+    model = locate.locate(project, reference, said.append)
+    return model.name, [event.text for event in said if isinstance(event, Notice)]
+
+
+def test_a_checkpoint_whose_record_is_torn_is_not_passed_over_silently(project: Project) -> None:
+    torn(project.checkpoints / "new" / "step-000020")
+    what = "The checkpoint step-000020 is damaged (checkpoint.json)."
+    assert reported(project, "new/last") == ("new/step-000010", [f"{what} Step 10 is used instead."])
+    assert reported(project, "last")[1] == [f"{what} Step 10 is used instead."]
+    assert reported(project, "new")[1] == [f"{what} Step 10 is used instead."]  # it may have been the best
+    for reference in ("new/last", "new", "new/20", "20"):
+        with pytest.raises(CheckpointError, match=r"step-000020 is damaged \(checkpoint\.json\)"):
+            locate.locate(project, reference)
+    assert reported(project, "old/last") == ("old/step-000015", [])
+
+
+def test_the_best_checkpoint_is_known_to_be_the_best_whatever_else_is_torn(project: Project) -> None:
+    run = record.read(project.checkpoints / "old")
+    assert run
+    registry.write(project, replace(run, best_loss=2.0))
+    torn(project.checkpoints / "old" / "step-000005")
+    assert reported(project, "old") == ("old/step-000010", [])
+    torn(project.checkpoints / "old" / "step-000010")  # the best
+    assert (
+        reported(project, "old")[0] == "old/step-000015" and "step-000010 is damaged" in reported(project, "old")[1][1]
+    )
+
+
+def test_a_snapshot_takes_the_place_of_a_torn_checkpoint_if_that_can_be_reported(project: Project) -> None:
+    torn(project.checkpoints / "old" / "step-000005")
+    said: list[Event] = []
+    model = locate.locate(project, "old/5", said.append)
+    assert model.kind == "snapshot" and len(said) == 1
+    with pytest.raises(CheckpointError, match="step-000005 is damaged"):
+        locate.locate(project, "old/5")
 
 
 def test_a_damaged_optimizer_keeps_no_model_from_loading(project: Project) -> None:

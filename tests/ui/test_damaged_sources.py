@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFileDialog
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.data import sources
+from llm_studio.workflows.generation import chats
 from llm_studio.workflows.training.train import train
 from tests.test_damaged_sources import STORIES, TEXTS, truncated, with_a_torn_manifest
 from tests.training.test_resume import StopAt
@@ -90,3 +91,16 @@ def test_the_tokenizer_tab_leads_to_the_sources(driver: Driver, project: Project
     assert driver.window.pages["data"].isVisible()
     offer = driver.page("training").offer.offer
     assert offer is not None and offer.tab == "data" and "“mine” is damaged" in offer.text
+
+
+def test_a_damaged_chat_is_reported_once(driver: Driver, project: Project) -> None:
+    chats.write(project, chats.new().followed_by(chats.Turn("Once")))
+    (project.root / "chats" / "chat-20300101-000000-000000.json").write_text('{"version": 1, "tur')
+    said: list[str] = []
+    page = driver.window.pages["generation"]
+    page.context.toast_requested.connect(lambda toast: said.append(toast.text))
+    driver.open(project)
+    driver.session.refresh()
+    driver.settle()
+    assert [text for text in said if "chats/chat-20300101-000000-000000.json is damaged" in text] == said[:1] and said
+    assert driver.page("generation").talk.chat.turns[0].prompt == "Once"

@@ -146,6 +146,14 @@ def joined(before: str, prompt: str) -> str:
     return f" {prompt}" if starts_a_word and ends_a_word else prompt
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The chats of a project, last written first, and the names of the files that can't be read."""
+
+    chats: list[Summary]
+    unreadable: list[str]
+
+
 def listed(project: Project) -> list[Summary]:
     """The chats of a project, last written first; of one that can't be read, the title says so."""
     folder = project.root / _FOLDER
@@ -163,6 +171,12 @@ def listed(project: Project) -> list[Summary]:
         else:
             found.append((when, Summary(chat.id, chat.title, any(turn.favourite for turn in chat.turns))))
     return [summary for _when, summary in sorted(found, key=lambda entry: (entry[0], entry[1].id), reverse=True)]
+
+
+def scan(project: Project) -> Listing:
+    """All chats of a project."""
+    found = listed(project)
+    return Listing(found, [f"{chat.id}.json" for chat in found if not chat.readable])
 
 
 def newest(project: Project) -> Chat | None:

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio import files, records
-from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, RunStarted, SampleWritten, StepDone
+from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, Notice, RunStarted, SampleWritten, StepDone
+from llm_studio.i18n import ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs.record import ACTIVE
@@ -100,7 +101,9 @@ class Curves:
         self.checkpoints: list[int] = []
         self.samples: list[Sample] = []
         self.story: list[Event] = []
-        """Beginnings, evaluations and checkpoints, in their order."""
+        """Beginnings, evaluations and checkpoints, in their order, and what is wrong with the log."""
+        self.damage: Notice | None = None
+        """Says how many lines of the log can't be read, if any."""
         self.seconds_left: float | None = None
         self.version = 0
         self.cuts = 0
@@ -174,6 +177,16 @@ class Curves:
             return
         self.evaluations.add(event.step, event.loss, math.nan if event.bits_per_byte is None else event.bits_per_byte)
         self._report(event)
+
+    def say_damaged(self, lines: int) -> None:
+        """So many lines of the log can't be read."""
+        if lines:
+            text = ngettext(
+                "{n} line of the log of “{run}” is damaged: the curves have a gap there.",
+                "{n} lines of the log of “{run}” are damaged: the curves have gaps there.", lines,
+            )  # fmt: skip
+            self.damage = Notice(text.format(n=number(lines), run=self.run), "warning")
+            self._report(self.damage)
 
     def _report(self, event: Event) -> None:
         if event not in self.story[-16:]:  # heard while the log was read, which tells it too
@@ -271,8 +284,10 @@ def read(project: Project, run: str, job: Job) -> Curves:
     curves, path = Curves(run), project.log_file(run)
     curves.place = Place()
     if path.exists():
+        damaged: list[bytes] = []
         with files.explain_unreadable(path), files.open_regular(path) as log:
-            curves.place = _read_on(log, curves.place, curves.take, job)
+            curves.place = _read_on(log, curves.place, curves.take, job, damaged.append)
+        curves.say_damaged(len(damaged))
     return curves
 
 
@@ -292,15 +307,24 @@ def news(project: Project, run: str, place: Place, job: Job) -> News | None:
     return News(place, end, tuple(events))
 
 
-def _read_on(log: IO[bytes], place: Place, take: Callable[[Event], object], job: Job) -> Place:
-    """Give `take` what a log tells from `place` on, where it stands, and say how far it is whole."""
+def _read_on(
+    log: IO[bytes], place: Place, take: Callable[[Event], object], job: Job,
+    damaged: Callable[[bytes], object] = bool,
+) -> Place:  # fmt: skip
+    """Give `take` what a log tells from `place` on, where it stands, and say how far it is whole.
+
+    `damaged` is given the lines that can't be read.
+    """
     size, last = place.size, place.line
     for count, line in enumerate(records.lines(log)):
         if count % _LOOK == 0:
             job.check()
-        event = _event(line)
+        record = _record(line)
+        event = _event(record) if record else None
         if event is not None:
             take(event)
+        elif line.endswith(b"\n") and (record is None or record.get("event") in _KINDS):
+            damaged(line)
         if line.endswith(b"\n"):  # else it is being written, or was torn by a crash
             size, last = size + len(line), line
     return Place(size, last)
@@ -311,11 +335,15 @@ _KINDS: dict[str, type[Event]] = {
 }
 
 
-def _event(line: bytes) -> Event | None:
-    """The event that a line of the log tells of; None for those that curves don't need, and for damaged ones."""
-    record = records.parse_line(line.decode(errors="replace"))
-    kind = _KINDS.get(str(record.get("event"))) if record else None
-    if record is None or kind is None:
+def _record(line: bytes) -> dict[str, Any] | None:
+    """The record in a line of the log; None where it is damaged, or not complete yet."""
+    return records.parse_line(line.decode(errors="replace"))
+
+
+def _event(record: dict[str, Any]) -> Event | None:
+    """The event that a record tells of; None for those that curves don't need, and for damaged ones."""
+    kind = _KINDS.get(str(record.get("event")))
+    if kind is None:
         return None
     # a number that wasn't finite is null in the log; a field with a default is absent from logs of earlier versions
     unknown = {name: math.nan for name, field in kind.__dataclass_fields__.items()

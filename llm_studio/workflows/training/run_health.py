@@ -141,6 +141,8 @@ def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth
         raise ProjectError(_("No training yet."), _("Start one: “llm-studio train {path}”.").format(
             path=quoted(project.root)))  # fmt: skip
     run, known = registry.read(project, chosen), curves.read(project, chosen, job)
+    if known.damage:
+        job.report(known.damage)
     tokens = overview.token_facts(project)
     baselines = reference.baselines(project, job)
     baselines = baselines if baselines and baselines.data == known.data else None

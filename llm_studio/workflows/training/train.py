@@ -208,7 +208,7 @@ def _run(
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job, changed: Mapping[str, object] = {},
 ) -> TrainResult:  # fmt: skip
     """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
-    from llm_studio.runs import log, moments, registry, snapshots
+    from llm_studio.runs import decisions, log, moments, registry, snapshots
     from llm_studio.training import distributed, memory
     from llm_studio.training.clock import ActiveClock
     from llm_studio.training.saving import RunContext
@@ -229,6 +229,9 @@ def _run(
     if group.count > 1:
         distributed.take_card(compute.device)
         group.broadcast(plan_of(name, settings, compute, begin, data, prompts, changed, material.from_nothing))
+    if material.decisions.damaged:
+        text = _("{file} of this run is damaged: its weights may differ a little from those of an undisturbed run.")
+        job.report(Notice(text.format(file=decisions.FILE), "warning"))
     trainer = _trainer(material, settings, compute, begin, job)
     if changed:
         trainer.note_changes(dict(changed))

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
 
-from llm_studio.i18n import _
+from llm_studio.i18n import _, ngettext, number
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext, Toast
 from llm_studio.ui.tasks import Query, Write
 from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.generation.chats import Chat, Summary
+    from llm_studio.workflows.generation.chats import Chat, Listing
     from llm_studio.workflows.overview import Overview, Project
 
 LIST, READ, KEEP, DELETE = "generation/chats", "generation/open", "generation/keep", "generation/delete"
@@ -54,7 +54,7 @@ class ChatsController(Controller):
         self._listed = self._listed or not open_newest
         project = self.project
         if project is not None:
-            self.context.request(Query(LIST, lambda job: (chats.listed(project), chats.newest(project))))
+            self.context.request(Query(LIST, lambda job: (chats.scan(project), chats.newest(project))))
 
     @Slot(str)
     def open(self, chat_id: str) -> None:
@@ -90,12 +90,22 @@ class ChatsController(Controller):
         if project is not None:
             self.context.toast_requested.emit(Toast(text, Write(KEEP, lambda job: chats.write(project, old))))
 
-    def _on_listed(self, found: "tuple[list[Summary], Chat | None]") -> None:
-        summaries, newest = found
+    def _on_listed(self, found: "tuple[Listing, Chat | None]") -> None:
+        listing, newest = found
         if not self._listed and newest is not None:
             self.newest_read.emit(newest)
+        if not self._listed and listing.unreadable:
+            self._say_unreadable(listing.unreadable)
         self._listed = True
-        self.listed.emit(summaries)
+        self.listed.emit(listing.chats)
+
+    def _say_unreadable(self, files: list[str]) -> None:
+        count = len(files)
+        text = ngettext(
+            "{n} chat can't be read: its file {file} is damaged, or of a newer LLM Studio.",
+            "{n} chats can't be read: their files are damaged, or of a newer LLM Studio. The first is {file}.", count,
+        )  # fmt: skip
+        self.context.toast_requested.emit(Toast(text.format(n=number(count), file=f"chats/{files[0]}")))
 
     def _on_read(self, chat: "Chat") -> None:
         self.opened.emit(chat)
