@@ -119,6 +119,18 @@ def test_each_kind_of_text_is_called_what_it_is(kind: object, verdict: Verdict, 
     assert judged(texts, corpus) == verdict
 
 
+def test_texts_whose_ends_have_nothing_to_do_with_their_beginnings_have_no_cohesion() -> None:
+    """As few texts as a model writes of long documents: some pairs of rare words are alike in any of them."""
+    words = [f"{first}{last}" for first in NAMES for last in THINGS[:8]]
+    found: list[float] = []
+    for seed in range(60):
+        chance = random.Random(seed)
+        texts = [" ".join(words[min(int(chance.expovariate(0.02)), 319)] for _word in range(60)) for _text in range(12)]
+        split = [letter_words(text) for text in texts]
+        found.append(figures(texts, Occurrences(split), frozenset()).cohesion)
+    assert sum(cohesion >= 0.02 for cohesion in found) <= 3
+
+
 def test_words_are_runs_of_letters_in_any_case_and_script() -> None:
     assert letter_words("L’Été, 3 ÉTÉS; STRASSE Straße x2y") == ["l", "été", "étés", "strasse", "strasse", "x", "y"]
     assert letter_words("漢字 kana") == ["漢", "字", "kana"]
