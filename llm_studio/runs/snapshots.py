@@ -73,7 +73,7 @@ def save(
 
 def _write_if_changed(path: Path, text: str) -> None:
     try:
-        unchanged = path.read_text(encoding="utf-8") == text
+        unchanged = files.read_text(path, most=8 * len(text)) == text
     except (OSError, ValueError):
         unchanged = False
     if not unchanged:
