@@ -2,7 +2,7 @@
 
 StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
-│   └── DamagedConfigError      ... since the file lost its content or its end
+│   └── DamagedConfigError      ... since the file lost its content or its end, or holds far too much
 ├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
 ├── SourceError        texts that can't be read
 │   ├── DamagedFileError        ... since the file is damaged
@@ -109,7 +109,7 @@ class ConfigError(StudioError):
 
 
 class DamagedConfigError(ConfigError):
-    """A file of settings that lost its content, or its end."""
+    """A file of settings that lost its content or its end, or holds far too much."""
 
 
 class ProjectError(StudioError):

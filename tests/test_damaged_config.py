@@ -66,7 +66,7 @@ def test_a_changed_file_keeps_its_last_line(tmp_path: Path) -> None:
 BOMB = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]" for n in range(10))
 MERGED = "\n".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9) if n else '{x: 1}'}]}}" for n in range(10))
 TOO_MUCH: dict[str, tuple[str | bytes, str]] = {
-    "10 MB of comments": ("# a comment of some words\n" * 400_000, "larger than"),
+    "10 MB of comments": ("# a comment of some words\n" * 400_000, "more than 200,000 characters"),
     "comments": ("# a comment of some words\n" * 10_000, "more than 200,000 characters"),
     "settings": ("model:\n" + "".join(f"  n{i}: 1\n" for i in range(15_000)), "more here than settings can need"),
     "unknown settings": ("model:\n" + "".join(f"  n{i}: 1\n" for i in range(4_000)), "unknown setting"),

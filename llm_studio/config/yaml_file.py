@@ -1,5 +1,6 @@
 """Settings as YAML: reading what people write, writing what people can read, changing one value in place."""
 
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -86,9 +87,7 @@ def load(path: Path) -> Settings:
     try:
         return parse(text)
     except DamagedConfigError as error:
-        raise DamagedConfigError(
-            _("{path} is damaged. {reason}").format(path=path, reason=error.what), error.problems, error.to_do
-        ) from error
+        raise _in_file(path, error) from error
     except ConfigError as error:
         raise ConfigError(_("{path} can't be used:").format(path=path), error.problems) from error
 
@@ -101,6 +100,8 @@ def read_text(path: Path) -> str:
         raise ConfigError(_("{path} is not UTF-8 text.").format(path=path), [],
                           _("Save it as UTF-8 in your editor.")) from error  # fmt: skip
     except OSError as error:
+        if error.errno == errno.EOVERFLOW:
+            raise _in_file(path, _lost(_too_long())) from error
         raise ConfigError(_("{path} can't be read: {reason}.").format(path=path, reason=reason_of(error)), [],
                           _("It must be a file that you may read.")) from error  # fmt: skip
 
@@ -108,8 +109,7 @@ def read_text(path: Path) -> str:
 def parse(text: str) -> Settings:
     """Settings from YAML text. Raises ConfigError with every problem and its line."""
     if len(text) > MOST_CHARACTERS:
-        problem = _("has more than {n} characters").format(n=number(MOST_CHARACTERS))
-        raise ConfigError(_("These settings can't be used:"), [Problem("yaml", problem)])
+        raise _lost(_too_long())
     _require_end(text)
     values, lines = _read(text.strip("\0"))  # a power cut can leave a file of zeros
     found = [Problem(p.path, p.message, lines.get(p.path)) for p in problems(values)]
@@ -128,6 +128,15 @@ def _lost(what: str) -> DamagedConfigError:
     return DamagedConfigError(
         what, [], _("Restore the file from a copy, or choose a preset: “llm-studio config --preset small”.")
     )
+
+
+def _too_long() -> str:
+    return _("The settings have more than {n} characters.").format(n=number(MOST_CHARACTERS))
+
+
+def _in_file(path: Path, error: DamagedConfigError) -> DamagedConfigError:
+    what = _("{path} is damaged. {reason}").format(path=path, reason=error.what)
+    return DamagedConfigError(what, error.problems, error.to_do)
 
 
 def parse_value(text: str) -> object:

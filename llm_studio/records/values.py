@@ -83,19 +83,24 @@ def parse(content: bytes | str) -> object:
         raise NotARecord(_("it is nested too deeply")) from error
     except ValueError as error:
         raise NotARecord(_("it isn't JSON")) from error
-    _require_plain(value, MOST_LEVELS)
+    _require_plain(value)
     return value
 
 
-def _require_plain(value: object, levels: int) -> None:
-    if type(value) is int:
-        _whole(value)
-    elif isinstance(value, dict | list):
-        if levels == 0:
-            raise NotARecord(_("it is nested too deeply"))
-        for one in _inner(value):
-            if type(one) not in _SIMPLE:
-                _require_plain(one, levels - 1)
+def _require_plain(value: object) -> None:
+    """Raise Misfit for what is nested too deeply, and for whole numbers that are too large. Level by level."""
+    level = [value]
+    for _depth in range(MOST_LEVELS + 1):
+        inside: list[object] = []
+        for one in level:
+            if type(one) is int:
+                _whole(one)
+            else:
+                inside.extend(_inner(one))
+        if not inside:
+            return
+        level = [one for one in inside if type(one) not in _SIMPLE]
+    raise NotARecord(_("it is nested too deeply"))
 
 
 def _inner(value: object) -> Iterable[object]:

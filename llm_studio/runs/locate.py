@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import load
-from llm_studio.errors import CheckpointError, ProjectError
+from llm_studio.errors import CheckpointError, ProjectError, RecordError
 from llm_studio.events import Event, Notice
 from llm_studio.i18n import _
 from llm_studio.paths import quoted
@@ -275,7 +275,7 @@ def _of_snapshot(path: Path, config_folder: Path | None = None) -> ModelRef:
         )
     try:
         known = record.read(run)
-    except ProjectError:  # of a newer program
+    except RecordError:  # damaged, or of a newer program
         known = None
     return ModelRef(path, run.name, snapshots.step_of(path) or 0, bool(known and known.conversations), config_folder)
 

@@ -97,7 +97,7 @@ def save(run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: S
 
 def _write_if_changed(path: Path, text: str) -> None:
     try:
-        unchanged = files.read_text(path) == text
+        unchanged = files.read_text(path, most=8 * len(text)) == text
     except (OSError, ValueError):
         unchanged = False
     if not unchanged:

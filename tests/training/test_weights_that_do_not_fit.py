@@ -228,6 +228,7 @@ def test_a_snapshot_opens_with_and_without_its_sums(project: Project) -> None:
     path = snapshot_of(project)
     assert load_generator(project, Job(), checkpoint=str(path)).name == f"{RUN}/{path.stem}"
     without_sums(path)
+    (registry.folder(project, RUN) / "run.json").write_text("[", encoding="utf-8")
     assert load_generator(project, Job(), checkpoint=str(path)).name == f"{RUN}/{path.stem}"
 
 

@@ -334,6 +334,14 @@ _KINDS: dict[str, type[Event]] = {
     kind.kind: kind for kind in (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, CheckpointSaved)
 }
 
+_FLOATS = {
+    kind: [
+        name for name, field in kind.__dataclass_fields__.items() if field.type is float and field.default is MISSING
+    ]
+    for kind in _KINDS.values()
+}
+"""Of each, the numbers that are null in the log where they weren't finite. Others are absent from older logs."""
+
 
 def _record(line: bytes) -> dict[str, Any] | None:
     """The record in a line of the log; None where it is damaged, or not complete yet."""
@@ -345,15 +353,14 @@ def _event(record: dict[str, Any]) -> Event | None:
     kind = _KINDS.get(str(record.get("event")))
     if kind is None:
         return None
-    # a number that wasn't finite is null in the log; a field with a default is absent from logs of earlier versions
-    unknown = {name: math.nan for name, field in kind.__dataclass_fields__.items()
-               if field.type is float and field.default is MISSING and record.get(name, 0) is None}  # fmt: skip
     try:
-        event = records.decode(record, kind, unknown)
+        event = records.decode(record, kind, {name: math.nan for name in _FLOATS[kind] if record.get(name, 0) is None})
     except records.Misfit:
         return None
-    # everything in these events is counted or measured from 0 on
-    return None if any(isinstance(figure, int | float) and figure < 0 for figure in vars(event).values()) else event
+    for figure in vars(event).values():  # everything in these events is counted or measured from 0 on
+        if isinstance(figure, int | float) and figure < 0:
+            return None
+    return event
 
 
 def newest_run(project: Project) -> str | None:
