@@ -16,7 +16,8 @@ from llm_studio.errors import CheckpointError
 from llm_studio.events import Evaluated, Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
-from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.runs.checkpoint import Checkpoint
+from llm_studio.runs.loop_state import LoopState
 from llm_studio.training import memory, pipeline
 from llm_studio.training.evaluator import Evaluator
 from llm_studio.training.health import recovery
@@ -44,17 +45,17 @@ class Trainer:
         self._threads = ThreadControl(settings, compute, material.decisions, job)
         memory.keep_within_card(compute.device)
         self._batches = BatchPrefetcher(material.tokens, material.learns_answers(settings), compute.device == "cuda")
-        vocab_size = material.tokenizer.vocab_size
         inner = job if self._group.count == 1 else Job()  # several stop together, between two steps
-        self._update = Updater(self._batches, vocab_size, settings, compute, inner, self._group)
+        self._update = Updater(self._batches, material.tokenizer.vocab_size, settings, compute, inner, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
-        self._reporter = StepReporter(material.writer, job, vocab_size, settings, compute)
+        self._reporter = StepReporter(material.writer, job, material.tokenizer.vocab_size, settings, compute)
         self._now, self._saves = TrainingProgress(clock=material.clock), CheckpointSaver(material)
         self._schedule = RunSchedule(material, self._update, lambda: self._now.seconds)
         self._evaluator = Evaluator(material, self._update, compute, inner, job.report)
         self._timeline = Timeline(material, self._update, self._saves, self._schedule.paused, inner, job.report)
         self.bytes_per_token: float | None = None  # of the tokens that the validation loss is measured on
         self._check = TokenCheck(material.tokens.files if self._group.first else ())
+        self.learns_conversations = learns_conversations(material.tokens, settings)
         self._save_soon = self._stopping = False
 
     @property
@@ -76,11 +77,6 @@ class Trainer:
     def last_saved(self) -> LoopState | None:
         """Where the last checkpoint stands that is whole on the disk."""
         return self._saves.whole
-
-    @property
-    def learns_conversations(self) -> bool:
-        """Whether some of what it is trained on are conversations."""
-        return learns_conversations(self._material.tokens, self.settings)
 
     def state(self) -> LoopState:
         """Where it stands."""

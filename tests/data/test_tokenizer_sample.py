@@ -137,7 +137,7 @@ def test_training_says_what_it_left_out_and_cut() -> None:
     texts = Texts((*distinct(60), "a" * 3_000_000))
     train_tokenizer(texts, 300, TokenizerSettings(), Job(heard.append), memory=30 * MEGA)  # type: ignore[arg-type]
     fewer, cut = (event.text for event in heard if isinstance(event, Notice))
-    assert "memory suffices for" in fewer and " MB of 4 MB" in fewer
+    assert "memory suffices for" in fewer and "\u00a0MB of 4\u00a0MB" in fewer
     assert "up to 3,000,000 characters" in cut and "(1 longer than 512)" in cut
 
 

@@ -13,7 +13,7 @@ from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, registry, snapshots
-from llm_studio.runs.checkpoint import LoopState
+from llm_studio.runs.loop_state import LoopState
 from llm_studio.workflows.inside.session import InsideSession, open_session
 from tests.runs.models import save_run
 

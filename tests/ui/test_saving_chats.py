@@ -29,8 +29,8 @@ def test_a_pdf_holds_every_word_of_a_long_chat_on_several_pages(qapp: object, tm
 
 
 def test_questions_and_answers_are_paragraphs_of_their_own(qapp: object, tmp_path: Path) -> None:
-    asked = Chat("chat-2", (Turn("Who is Mia?", "A cat.", question=True), Turn("Where?", "Here.", question=True)))
-    save_as(asked, tmp_path / "out.pdf", pdf_of(asked))
+    questions = Chat("chat-2", (Turn("Who is Mia?", "A cat.", question=True), Turn("Where?", "Here.", question=True)))
+    save_as(questions, tmp_path / "out.pdf", pdf_of(questions))
     lines = [
         " ".join(line.split()) for page in pages_of(tmp_path / "out.pdf") for line in page.splitlines() if line.strip()
     ]

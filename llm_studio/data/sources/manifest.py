@@ -91,10 +91,13 @@ def manifest_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.meta.json"
 
 
-def read_manifest(folder: Path, name: str) -> tuple[Source, SourceFiles] | None:
-    """What the manifest of the source `name` says; None where there is none. Raises RecordError, NewerRecordError."""
+def read_manifest(folder: Path, name: str, newest: int | None = MANIFEST_VERSION) -> tuple[Source, SourceFiles] | None:
+    """What the manifest of the source `name` says; None where there is none.
+
+    Raises RecordError, NewerRecordError where its version is above `newest`; None: any is read as far as it goes.
+    """
     path = manifest_path(folder, name)
-    content = records.load(path, newest=MANIFEST_VERSION, most=records.MOST_BYTES_OF_MANY)
+    content = records.load(path, newest=newest, most=records.MOST_BYTES_OF_MANY)
     if content is None:
         return None
     with records.translate_misfits(path):

@@ -191,7 +191,7 @@ def scan_sources(folder: Path) -> SourceList:
         try:
             found.usable.append(_read_manifest(path) or _make_manifest(path))
         except NewerSourceError as error:
-            found.unusable.append(unusable(path.stem, None, error, damaged=False))
+            found.unusable.append(unusable(path.stem, _known(path), error, damaged=False))
         except SourceError as error:
             is_damaged = isinstance(error, (DamagedFileError, ExpansionError))
             found.unusable.append(unusable(path.stem, _known(path), error, damaged=is_damaged))
@@ -199,9 +199,9 @@ def scan_sources(folder: Path) -> SourceList:
 
 
 def _known(path: Path) -> Source | None:
-    """What the manifest of the Parquet file at `path` says, whatever the file; None where it can't be read."""
+    """What the manifest of the Parquet file at `path` says, whatever its version and the file; None if unreadable."""
     with contextlib.suppress(RecordError):
-        found = read_manifest(path.parent, path.stem)
+        found = read_manifest(path.parent, path.stem, newest=None)
         return found[0] if found else None
     return None
 

@@ -139,12 +139,11 @@ class RunsPanel(QWidget):
         steps = number(run.step) if run.step == run.max_steps else done + last
         best = "–" if run.best_loss is None else number(run.best_loss, 2)
         bits = "–" if run.best_bits_per_byte is None else number(run.best_bits_per_byte, 3)
-        about = _("The best validation loss in bits per byte of text: it compares across vocabularies")
         drawn = Cell("●" if main or color else "○", "accent" if main else color or "muted",
                      _("This run is shown") if main else _("Overlay it"))  # fmt: skip
         time = "…" if live else duration(run.seconds) + ("" if run.joules is None else f" · {energy(run.joules)}")
         word = Cell("–", "muted") if main else Cell(_("overlaid"), color) if color else Cell(_("overlay"), "muted")
-        return [drawn, Cell(name, bold=main), short_number(run.parameters), best, Cell(bits, tip=about), steps,
+        return [drawn, Cell(name, bold=main), short_number(run.parameters), best, bits, steps,
                 time, size(run.bytes), word]  # fmt: skip
 
     def selected(self) -> "list[Run]":
