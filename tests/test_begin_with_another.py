@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.cli.app import main
+from llm_studio.config.presets import load_preset
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.errors import ProjectError, TrainingError
 from llm_studio.jobs import Job
@@ -21,7 +22,7 @@ from llm_studio.workflows.other_models import other_models
 from llm_studio.workflows.overview import overview
 from llm_studio.workflows.tokenizer import lab
 from llm_studio.workflows.training.plan_text import plan_text
-from llm_studio.workflows.training.planner import plan_run
+from llm_studio.workflows.training.planner import CONTINUED_RATE, plan_run
 from llm_studio.workflows.training.train import train
 from tests.training.test_resume import StopAt
 
@@ -68,6 +69,16 @@ def test_it_has_the_tokenizer_and_the_shape_of_that_model_and_its_weights(traine
     assert projects.steps(diary) == projects.Steps(State.READY, State.READY, State.READY)
     text = plan_text(made.plan)
     assert f"It begins with the model stories/run-1/{origin.path.name} and keeps its tokenizer and its shape" in text
+
+
+def test_a_model_that_knows_the_language_learns_with_smaller_steps(trained: Path, diary: Project) -> None:
+    recipe = load_preset("nano").training
+    plan = plan_run(diary, MINUTES, Job(), continue_from=str(trained))
+    assert plan.settings.training.learning_rate == pytest.approx(CONTINUED_RATE * recipe.learning_rate)
+    assert plan.settings.training.muon_learning_rate == pytest.approx(CONTINUED_RATE * recipe.muon_learning_rate)
+    diary.change_settings({"project.language": "fr"})
+    plan = plan_run(diary, MINUTES, Job(), continue_from=str(trained))
+    assert plan.settings.training.learning_rate == recipe.learning_rate, "another language is to be learned"
 
 
 def test_the_command_resumes_what_began_with_that_model_and_nothing_else(
