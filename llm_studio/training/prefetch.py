@@ -12,6 +12,7 @@ import torch
 
 from llm_studio.data.tokens import batches
 from llm_studio.data.tokens.dataset import Tokens
+from llm_studio.training.token_check import TokenCheck
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,31 @@ class BatchSource(Protocol):
 class BatchPrefetcher:
     """Gives the sequences of a step. Within its context the next step's are drawn in a thread of their own.
 
-    The context must end before the tokens are closed. `pinned`: in memory that a graphics card reads by itself.
+    There the files are also compared with their checksums, see `token_check.py`. The context must end before the tokens
+    are closed. `pinned`: in memory that a graphics card reads by itself.
     """
 
     def __init__(self, tokens: Tokens, answers_only: bool, pinned: bool) -> None:
         self.answers_only = answers_only
         self._tokens, self._pinned = tokens, pinned
+        self._check = TokenCheck(tokens.files)
         self._thread: ThreadPoolExecutor | None = None
         self._next: tuple[BatchRequest, Future[Batch]] | None = None
 
     def __enter__(self) -> "BatchPrefetcher":
+        self._check.begin()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feeder")
         return self
 
     def __exit__(self, *_exception: object) -> None:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
+        self._check.end()
         self._thread = self._next = None
 
     def take(self, wanted: BatchRequest) -> Batch:
         """The sequences of a step. Raises DataError where there are too few tokens, or they are damaged."""
+        self._check.look()
         ready, self._next = self._next, None
         drawn = ready[1].result() if ready and ready[0] == wanted else self._draw(wanted)
         if self._thread is not None:

@@ -1,12 +1,13 @@
-"""Whether the tokens are still what was prepared, found out once a run in a thread beside the training.
+"""Whether the tokens are still what was prepared, found out once a run: before the first step where they are few, else
+in a thread beside the training.
 
 A run ends with an error where they are not: what it had saved stays, and resumes from there as soon as the tokens were
 prepared again. Going on would be worse. A damaged disk rarely changes one bit only, the loss doesn't show it, and a
-model that has learned from it for days can't be told from one that has not. Nothing is saved once damage is found; the
-checkpoints of the first seconds, before its block was read, may have seen it in a few steps.
+model that has learned from it for days can't be told from one that has not. Nothing is saved once damage is found; only
+where there are many tokens may the checkpoints of the first seconds have seen a few steps of damaged ones.
 
-The thread hashes a few hundred megabytes a second at most: it rests four times as long as it works, has the lowest
-priority that the system gives, and lets go of Python's lock while it reads and computes.
+The thread rests four times as long as it works, has the lowest priority that the system gives, and lets go of Python's
+lock while it reads and computes.
 """
 
 import contextlib
@@ -14,56 +15,55 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 
 from llm_studio.data.tokens.token_files import TokenFile
 from llm_studio.errors import DataError
 
+AT_ONCE = 64
+"""Blocks that are read before the first step: about 30 ms."""
 _REST = 4.0
 """Seconds of rest for a second of work."""
-_PATIENCE = 1.0
-"""Seconds that a run which is over waits for the rest of the check."""
+_PATIENCE = 5.0
+"""Seconds to wait for the thread to end: a network disk may not answer."""
 
 
 class TokenCheck:
-    """Verifies `files` in the background while the context lasts; the error is raised in the training's thread."""
+    """Verifies `files` between `begin` and `end`; damage is raised by `begin` and `look`, in the caller's thread."""
 
     def __init__(self, files: Sequence[TokenFile]) -> None:
         self._files = files
-        self._stop, self._hurry = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="token check", daemon=True)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
         self._error: DataError | None = None
 
-    def __enter__(self) -> "TokenCheck":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self._stop.set()
-        self._hurry.set()
-        self._thread.join(_PATIENCE)  # a network disk may not answer
+    def begin(self) -> None:
+        """Verify the first blocks, and begin with the others in the background. Raises DataError."""
+        blocks = chain.from_iterable(file.verify() for file in self._files)
+        if sum(1 for _block in islice(blocks, AT_ONCE)) == AT_ONCE:
+            self._thread = threading.Thread(target=self._run, args=(blocks,), name="token check", daemon=True)
+            self._thread.start()
 
     def look(self) -> None:
         """Raise DataError if the tokens were found to be damaged."""
         if self._error is not None:
             raise self._error
 
-    def finish(self) -> None:
-        """The run is over: check the rest without resting, as far as that takes a moment only. Raises DataError."""
-        self._hurry.set()
-        self._thread.join(_PATIENCE)
-        self.look()
+    def end(self) -> None:
+        """Verify no more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
 
-    def _run(self) -> None:
+    def _run(self, blocks: Iterator[None]) -> None:
         _lower_priority()
         try:
-            for file in self._files:
+            began = time.perf_counter()
+            for _block in blocks:
+                if self._stop.wait(_REST * (time.perf_counter() - began)):
+                    return
                 began = time.perf_counter()
-                for _block in file.verify():
-                    self._hurry.wait(_REST * (time.perf_counter() - began))
-                    if self._stop.is_set():
-                        return
-                    began = time.perf_counter()
         except DataError as error:
             self._error = error
 

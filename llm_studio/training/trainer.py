@@ -30,7 +30,6 @@ from llm_studio.training.saving import CheckpointSaver, RunContext, learns_conve
 from llm_studio.training.step import PendingGradients, StepOutcome, Updater, fitting
 from llm_studio.training.thread_control import ThreadControl
 from llm_studio.training.timeline import Timeline
-from llm_studio.training.token_check import TokenCheck
 from llm_studio.training.writer import NotSavedError
 
 _T = TypeVar("_T")
@@ -54,7 +53,6 @@ class Trainer:
         self._evaluator = Evaluator(material, self._update, compute, inner, job.report)
         self._timeline = Timeline(material, self._update, self._saves, self._schedule.paused, inner, job.report)
         self.bytes_per_token: float | None = None  # of the tokens that the validation loss is measured on
-        self._check = TokenCheck(material.tokens.files if self._group.first else ())
         self.learns_conversations = learns_conversations(material.tokens, settings)
         self._save_soon = self._stopping = False
 
@@ -117,11 +115,11 @@ class Trainer:
         """Train to the last step, or until the job is asked to stop; True when the last step was reached.
 
         The work is saved in both cases, but for a stop while the disk is full: `last_saved` tells. Raises
-        TrainingError when the loss diverges again and again, DataError when the tokens are found to be damaged, and
-        StorageError when the disk refuses to be written to; what was saved before stays.
+        TrainingError when the loss diverges again and again, DataError when the tokens are damaged, and StorageError
+        when the disk refuses to be written to; what was saved before stays.
         """
         try:
-            with self._batches, self._writer, self._check:
+            with self._batches, self._writer:
                 self._schedule.begin(self.step)
                 self.report_start()
                 self._timeline.begin(self.step)
@@ -144,11 +142,9 @@ class Trainer:
             before = self.step
             if not self._one_step():
                 break
-            self._check.look()
             if self.step > before:
                 self._after_step()
             self._writer.look()
-        self._check.finish()
         if self._saves.step < self.step:
             self.save()
 
@@ -168,8 +164,6 @@ class Trainer:
             self._save_soon = requested
             return
         self._stopping, requested = self._group.any_of(self._job.stop_requested, requested)
-        if last:
-            self._check.finish()
         best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
         self._schedule.adjust(self.step)  # before the moment, which is due or not by where the run will end
         self._timeline.record(self._now)

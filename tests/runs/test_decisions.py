@@ -86,7 +86,7 @@ def test_the_file_cannot_grow_without_end(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / decisions.FILE).stat().st_size == size
 
 
-def test_a_damaged_decision_is_not_one_that_a_crash_tore(tmp_path: Path) -> None:
+def test_a_damaged_decision_is_no_line_that_a_crash_tore(tmp_path: Path) -> None:
     log = DecisionLog(tmp_path)
     log.record(10, "threads", threads=1)
     with (tmp_path / decisions.FILE).open("ab") as file:
