@@ -23,7 +23,7 @@ def plan_text(plan: "RunPlan") -> str:
     return " ".join(part for part in (text, origin_text(plan), few_texts() if plan.more_texts else "") if part)
 
 
-def origin_text(plan: RunPlan) -> str:
+def origin_text(plan: "RunPlan") -> str:
     """What a plan takes over from the model that it begins with; "" where it begins with none."""
     if plan.origin is None:
         return ""
