@@ -1,0 +1,135 @@
+"""The views side by side, one of them shown: what each asks, and which answer it shows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QMenu, QProgressBar, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from llm_studio.i18n import _
+from llm_studio.ui.tabs.inside.questions import Answer, Question
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.views import pictures
+from llm_studio.ui.views.surprise import SurpriseView
+from llm_studio.ui.views.view import View
+from llm_studio.ui.widgets.basics import Segmented, icon_button, row
+
+
+class ViewStack(QWidget):
+    """Chooses a view, and gives it the answers to its questions."""
+
+    changed = Signal()
+    """The current view may have another question."""
+    text_changed = Signal(str)
+    """The user has changed the text in a view."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._position = 0
+        """The position that is looked at in all views of the text."""
+        self._answered: dict[str, Question] = {}
+        self.surprise = SurpriseView(self)
+        self._views: dict[str, View] = {"surprise": self.surprise}
+        names = {key: view.accessibleName() for key, view in self._views.items()}
+        self.choice = Segmented(self, names, _("What is shown"))
+        self.progress = QProgressBar(self)
+        self.progress.setTextVisible(False)
+        self.progress.setFixedWidth(120)
+        self.progress.hide()
+        self.save = icon_button("image", _("Save the picture"), self)
+        self.save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.save)
+        menu.addAction(_("As PNG…"), self._save_png)
+        menu.addAction(_("As SVG…"), self._save_svg)
+        self.save.setMenu(menu)
+        self._stack = QStackedWidget(self)
+        for view in self._views.values():
+            self._stack.addWidget(view)
+        inside = QVBoxLayout(self)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(GAP)
+        inside.addLayout(row(self.choice, None, self.progress, self.save))
+        inside.addWidget(self._stack, 1)
+        self.choice.chosen.connect(self._on_view)
+        self.surprise.text_changed.connect(self.text_changed)
+        self.surprise.position_chosen.connect(self._on_position)
+
+    def current(self) -> str:
+        """The name of the view that is shown."""
+        return self.choice.current()
+
+    def choose(self, name: str) -> None:
+        """Show a view."""
+        self.choice.choose(name)
+        self._on_view(name)
+
+    def forget(self) -> None:
+        """Another project: nothing that is shown is true any more."""
+        self._answered.clear()
+        self._position = 0
+
+    # --- Questions and answers ----------------------------------------------------------------------------------
+
+    def question(self, checkpoint: str, text: str) -> Question | None:
+        """What the current view asks; None if it shows it already."""
+        asked = Question(self.current(), checkpoint, text)
+        shown = self._answered.get(asked.view)
+        return None if shown is not None and replace(asked, at=shown.at) == shown else asked
+
+    def set_waiting(self, question: Question) -> None:
+        """The answer is being computed."""
+        self._views[question.view].set_waiting(True)
+
+    def stop_waiting(self) -> None:
+        """No answer will come."""
+        self.progress.hide()
+        for view in self._views.values():
+            view.set_waiting(False)
+
+    @Slot(float)
+    def show_progress(self, done: float) -> None:
+        """A long computation is so far."""
+        self.progress.setVisible(done < 1)
+        self.progress.setRange(0, 1000)
+        self.progress.setValue(round(1000 * done))
+
+    def show_answer(self, answer: Answer) -> None:
+        """Show an answer in its view."""
+        question = answer.question
+        self.stop_waiting()
+        self._answered[question.view] = question
+        if question.view == "surprise":
+            self.surprise.show_surprise(answer.result, answer.names, self._position)
+
+    @Slot(str)
+    def _on_view(self, name: str) -> None:
+        self._stack.setCurrentWidget(self._views[name])
+        self.changed.emit()
+
+    @Slot(int)
+    def _on_position(self, position: int) -> None:
+        self._position = position
+
+    # --- Pictures -----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _save_png(self) -> None:
+        self._ask_file("png", _("Pictures (*.png)"))
+
+    @Slot()
+    def _save_svg(self) -> None:
+        self._ask_file("svg", _("Drawings (*.svg)"))
+
+    def _ask_file(self, kind: str, kinds: str) -> None:
+        name = f"{self.current()}.{kind}"
+        dialog = QFileDialog(self, _("Save the picture"), str(Path.home() / name), kinds)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(kind)
+        dialog.selectFile(name)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._save_to)
+        dialog.open()
+
+    @Slot(str)
+    def _save_to(self, path: str) -> None:
+        pictures.save(self._views[self.current()], Path(path))
