@@ -1,4 +1,4 @@
-"""Saves what a widget shows as a picture: as PNG in double resolution, or as SVG, whose lines and letters stay sharp."""
+"""Saves what a widget shows as a picture: a PNG in double resolution, or an SVG, which stays sharp at any size."""
 
 from pathlib import Path
 

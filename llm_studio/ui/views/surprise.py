@@ -68,8 +68,8 @@ class SurpriseView(View):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Surprise"), _(
-            "The darker a token, the more it surprises the model: its bits are −log2 of the probability that the model "
-            "gave it. Click a token to see what was expected in its place, and choose another one."))  # fmt: skip
+            "The darker a token, the more it surprises the model. Click a token to see what was expected in its place, "
+            "and put another one there."))  # fmt: skip
         self._found: Surprise | None = None
         self._names: TokenNames | None = None
         self._total, self._before = "", ""
@@ -110,14 +110,15 @@ class SurpriseView(View):
         return side
 
     def show_surprise(self, found: "Surprise", names: TokenNames, position: int) -> None:
-        """Show a result, with the token at a position looked at; 0 for the most surprising one."""
+        """Show a result, with the token at a position looked at; -1 for the most surprising one."""
         changed = self._found is not None and [t.id for t in self._found.tokens] != [t.id for t in found.tokens]
         self._before = self._total if changed else self._before
         self._found, self._names = found, names
         self._total = bits_per_byte(found.bits_per_byte)
         self.total.setText(self._total)
         facts = _("{tokens} tokens, {bytes} bytes, {bits} bits in all").format(
-            tokens=number(len(found.tokens) - 1), bytes=number(found.bytes), bits=number(found.total_bits, 1))  # fmt: skip
+            tokens=number(len(found.tokens) - 1), bytes=number(found.bytes), bits=number(found.total_bits, 1)
+        )
         if self._before and self._before != self._total:
             facts = _("{facts}; the text before: {before}").format(facts=facts, before=self._before)
         self.facts.setText(facts)
@@ -126,7 +127,9 @@ class SurpriseView(View):
             for token, bits in zip(found.tokens[1:], found.bits[1:], strict=True)
         ])  # fmt: skip
         last = len(found.tokens) - 1
-        position = min(position, last) or (int(found.bits[1:].argmax()) + 1 if last else 0)
+        if position < 0 and last:
+            position = int(found.bits[1:].argmax()) + 1
+        position = min(max(1, position), last)
         self.tokens.mark(position - 1)
         self._show_token(self.tokens.current())
 

@@ -19,12 +19,14 @@ from llm_studio.ui.tabs.inside.view_stack import ViewStack
 from llm_studio.ui.tabs.training import TAB as TRAINING
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.views.timeline import Timeline
-from llm_studio.ui.widgets.basics import EmptyState
+from llm_studio.ui.widgets.basics import EmptyState, let_shrink
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.moments import RunMoments
 
+_LEAST = 420
+"""Pixels of height of a view in which all of it can be used."""
 _PAUSE = 250
 """Milliseconds without a further change of the text before it is read."""
 
@@ -68,6 +70,7 @@ class InsidePage(Page):
         self.views = ViewStack(content)
         inside.addWidget(self.timeline)
         inside.addWidget(self.box)
+        let_shrink(self.views, _LEAST)
         inside.addWidget(self.views, 1)
         return content
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llm_studio.jobs import Job
+from llm_studio.ui.views.levels import attention_levels
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import ModelFacts
@@ -88,4 +89,20 @@ def _surprise(session: "InsideSession", question: Question, job: Job) -> object:
     return session.surprise(question.text, job)
 
 
-_RESULTS: dict[str, Callable[["InsideSession", Question, Job], object]] = {"surprise": _surprise}
+def _window(session: "InsideSession", question: Question) -> int:
+    count = len(session.ids(question.text))
+    return session.window_at(count, min(max(question.at, 0), count - 1))
+
+
+def _attention(session: "InsideSession", question: Question, job: Job) -> object:
+    maps = session.attention(question.text, job, _window(session, question))
+    return attention_levels(maps, session.head_kinds(job))
+
+
+def _lens(session: "InsideSession", question: Question, job: Job) -> object:
+    return session.lens(question.text, job, _window(session, question))
+
+
+_RESULTS: dict[str, Callable[["InsideSession", Question, Job], object]] = {
+    "surprise": _surprise, "attention": _attention, "lens": _lens,
+}  # fmt: skip

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QMenu, QProgressBar, QStackedWidget, QToolButton, QVBoxLayout, QWidget
@@ -10,9 +11,17 @@ from llm_studio.i18n import _
 from llm_studio.ui.tabs.inside.questions import Answer, Question
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
+from llm_studio.ui.views.attention import AttentionView
+from llm_studio.ui.views.lens import LensView
 from llm_studio.ui.views.surprise import SurpriseView
 from llm_studio.ui.views.view import View
 from llm_studio.ui.widgets.basics import Segmented, icon_button, row
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.inside.results import TextWindow
+
+_WINDOWED = ("attention", "lens")
+"""Views of one window of a text; the others show all of it."""
 
 
 class ViewStack(QWidget):
@@ -25,11 +34,17 @@ class ViewStack(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._position = 0
-        """The position that is looked at in all views of the text."""
+        self._position = -1
+        """The position that is looked at in all views of the text; -1: none was chosen."""
+        self._windows: dict[str, TextWindow] = {}
+        """What a view shows of the text."""
         self._answered: dict[str, Question] = {}
         self.surprise = SurpriseView(self)
-        self._views: dict[str, View] = {"surprise": self.surprise}
+        self.attention = AttentionView(self)
+        self.lens = LensView(self)
+        self._views: dict[str, View] = {
+            "surprise": self.surprise, "attention": self.attention, "lens": self.lens,
+        }  # fmt: skip
         names = {key: view.accessibleName() for key, view in self._views.items()}
         self.choice = Segmented(self, names, _("What is shown"))
         self.progress = QProgressBar(self)
@@ -53,6 +68,8 @@ class ViewStack(QWidget):
         self.choice.chosen.connect(self._on_view)
         self.surprise.text_changed.connect(self.text_changed)
         self.surprise.position_chosen.connect(self._on_position)
+        self.attention.position_chosen.connect(self._on_position)
+        self.lens.position_chosen.connect(self._on_position)
 
     def current(self) -> str:
         """The name of the view that is shown."""
@@ -66,15 +83,18 @@ class ViewStack(QWidget):
     def forget(self) -> None:
         """Another project: nothing that is shown is true any more."""
         self._answered.clear()
-        self._position = 0
+        self._windows.clear()
+        self._position = -1
 
     # --- Questions and answers ----------------------------------------------------------------------------------
 
     def question(self, checkpoint: str, text: str) -> Question | None:
         """What the current view asks; None if it shows it already."""
-        asked = Question(self.current(), checkpoint, text)
-        shown = self._answered.get(asked.view)
-        return None if shown is not None and replace(asked, at=shown.at) == shown else asked
+        asked = Question(self.current(), checkpoint, text, self._position if self.current() in _WINDOWED else 0)
+        shown, window = self._answered.get(asked.view), self._windows.get(asked.view)
+        if shown is not None and window is not None and (asked.at < 0 or 0 <= asked.at - window.start < window.length):
+            asked = replace(asked, at=shown.at)
+        return None if asked == shown else asked
 
     def set_waiting(self, question: Question) -> None:
         """The answer is being computed."""
@@ -100,6 +120,12 @@ class ViewStack(QWidget):
         self._answered[question.view] = question
         if question.view == "surprise":
             self.surprise.show_surprise(answer.result, answer.names, self._position)
+        elif question.view == "attention":
+            self._windows["attention"] = answer.result.maps.window
+            self.attention.show_levels(answer.result, self._position)
+        elif question.view == "lens":
+            self._windows["lens"] = answer.result.window
+            self.lens.show_lens(answer.result, answer.names, self._position)
 
     @Slot(str)
     def _on_view(self, name: str) -> None:
