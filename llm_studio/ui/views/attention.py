@@ -26,7 +26,7 @@ class AttentionView(View):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Attention"), _(
-            "Each map is a head: the darker a square, the more the token of its row takes from the token of its "
+            "Each map is a head: the stronger a square, the more the token of its row takes from the token of its "
             "column. Click a head, then a token.")
         )  # fmt: skip
         self._found: AttentionLevels | None = None

@@ -1,6 +1,6 @@
-"""Possible next tokens with their probabilities, as bars; one of them can be chosen."""
+"""Tokens with a figure each, such as a probability, as bars; one of them can be chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent
@@ -14,27 +14,28 @@ _HEIGHT, _WORD, _FIGURE = 22, 96, 58
 
 
 class GuessBar(QAbstractButton):
-    """One token, a bar as long as it is probable, and the probability."""
+    """One token, a bar as long as its value, and the value in figures."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, figure: Callable[[float], str], word_width: int) -> None:
         super().__init__(parent)
         self.token = -1
-        self._word, self._probability, self._widest, self._marked = "", 0.0, 1.0, False
+        self._figure, self._word_width = figure, word_width
+        self._word, self._value, self._widest, self._marked = "", 0.0, 1.0, False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme.notifier().changed.connect(self.update)
 
-    def show_guess(self, token: int, word: str, probability: float, widest: float, marked: bool) -> None:
+    def show_guess(self, token: int, word: str, value: float, widest: float, marked: bool) -> None:
         """Show a token; `marked`: it is the one of the text."""
         self.token, self._word, self._marked = token, visible(word), marked
-        self._probability, self._widest = probability, widest or 1.0
+        self._value, self._widest = value, widest or 1.0
         said = _("{token}, {share}, the token of the text") if marked else _("{token}, {share}")
-        self.setAccessibleName(said.format(token=self._word, share=percent(probability, 1)))
+        self.setAccessibleName(said.format(token=self._word, share=self._figure(value)))
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
         """A line high."""
-        return QSize(_WORD + _FIGURE + 90, _HEIGHT)
+        return QSize(self._word_width + _FIGURE + 40, _HEIGHT)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
         """Word, bar, figure."""
@@ -47,18 +48,18 @@ class GuessBar(QAbstractButton):
         name = "accent" if self._marked else "text"
         painter.setFont(theme.font(13, bold=self._marked))
         painter.setPen(theme.color(name))
-        word = painter.fontMetrics().elidedText(self._word, Qt.TextElideMode.ElideRight, _WORD - 8)
-        painter.drawText(QRectF(4, 0, _WORD - 4, self.height()), Qt.AlignmentFlag.AlignVCenter, word)
-        room = max(1, self.width() - _WORD - _FIGURE)
+        word = painter.fontMetrics().elidedText(self._word, Qt.TextElideMode.ElideRight, self._word_width - 8)
+        painter.drawText(QRectF(4, 0, self._word_width - 4, self.height()), Qt.AlignmentFlag.AlignVCenter, word)
+        room = max(1, self.width() - self._word_width - _FIGURE)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.color("accent" if self._marked else "muted", 1.0 if self._marked else 0.55))
-        long = max(1.0, room * min(1.0, self._probability / self._widest))
-        painter.drawRoundedRect(QRectF(_WORD, self.height() / 2 - 4, long, 8), 2, 2)
+        long = max(1.0, room * min(1.0, max(0.0, self._value) / self._widest))
+        painter.drawRoundedRect(QRectF(self._word_width, self.height() / 2 - 4, long, 8), 2, 2)
         painter.setPen(theme.color(name))
         painter.setFont(theme.font(12))
         right = QRectF(self.width() - _FIGURE, 0, _FIGURE - 4, self.height())
         painter.drawText(right, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
-                         percent(self._probability, 1))  # fmt: skip
+                         self._figure(self._value))  # fmt: skip
 
 
 class GuessList(QWidget):
@@ -67,13 +68,17 @@ class GuessList(QWidget):
     chosen = Signal(int)
     """The id of a token."""
 
-    def __init__(self, parent: QWidget, name: str, count: int, choosable: bool = True) -> None:
+    def __init__(
+        self, parent: QWidget, name: str, count: int, choosable: bool = True, *,
+        figure: Callable[[float], str] | None = None, word_width: int = _WORD,
+    ) -> None:  # fmt: skip
+        """`figure` writes a value; by default they are probabilities, in per cent."""
         super().__init__(parent)
         self.setAccessibleName(name)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(1)
-        self.bars = [GuessBar(self) for _n in range(count)]
+        self.bars = [GuessBar(self, figure or _percent, word_width) for _n in range(count)]
         for bar in self.bars:
             bar.clicked.connect(self._on_clicked)
             bar.setEnabled(choosable)
@@ -83,16 +88,20 @@ class GuessList(QWidget):
             bar.hide()
 
     def show_guesses(self, guesses: Sequence[tuple[int, str, float]], marked: int = -1) -> None:
-        """Show tokens as (id, label, probability), as many as there is room for."""
-        widest = max((probability for _token, _word, probability in guesses), default=1.0)
+        """Show tokens as (id, label, value), as many as there is room for."""
+        widest = max((value for _token, _word, value in guesses), default=1.0)
         for index, bar in enumerate(self.bars):
             bar.setVisible(index < len(guesses))
             if index < len(guesses):
-                token, word, probability = guesses[index]
-                bar.show_guess(token, word, probability, widest, token == marked)
+                token, word, value = guesses[index]
+                bar.show_guess(token, word, value, widest, token == marked)
 
     @Slot()
     def _on_clicked(self) -> None:
         bar = self.sender()
         if isinstance(bar, GuessBar):
             self.chosen.emit(bar.token)
+
+
+def _percent(value: float) -> str:
+    return percent(value, 1)

@@ -95,7 +95,8 @@ class HeadGrid(QWidget):
 
     def _has_captions(self) -> bool:
         wide, high = self._cell()
-        return wide >= _BESIDE + 36 and high >= 30
+        named = self._found is not None and any(kind for layer in self._found.kinds.names for kind in layer)
+        return named and wide >= _BESIDE + 36 and high >= 30
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
         """The head at a point."""

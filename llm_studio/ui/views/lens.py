@@ -27,8 +27,8 @@ class LensView(View):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Logit lens"), _(
-            "What the model would predict after each token if it had to decide after each layer. Darker: more probable; "
-            "bold: the token that really follows. Below the orange line, the final answer leads.")
+            "What the model would predict if it had to decide after each layer. Stronger colour: more probable; bold: "
+            "the token that really follows. Below the orange line, the final answer leads.")
         )  # fmt: skip
         self._found: LogitLens | None = None
         self._layer: int | None = None

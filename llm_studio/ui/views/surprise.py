@@ -34,7 +34,7 @@ class BitsLegend(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setAccessibleName(_("Bits per token, from light to dark: {bounds}").format(
+        self.setAccessibleName(_("Bits per token, from weak to strong: {bounds}").format(
             bounds=", ".join(number(bound) for bound in BOUNDS)))  # fmt: skip
         self.setFixedSize(self.sizeHint())
         theme.notifier().changed.connect(self.update)
@@ -68,8 +68,9 @@ class SurpriseView(View):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Surprise"), _(
-            "The darker a token, the more it surprises the model. Click a token to see what was expected in its place, "
-            "and put another one there."))  # fmt: skip
+            "The stronger its colour, the more a token surprises the model. Click one to see what was expected in its "
+            "place, and put another one there.")
+        )  # fmt: skip
         self._found: Surprise | None = None
         self._names: TokenNames | None = None
         self._total, self._before = "", ""

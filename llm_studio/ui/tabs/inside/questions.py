@@ -4,16 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llm_studio.errors import StudioError
+from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.ui.views.embeddings import EmbeddingsFound, EmbeddingsRequest
 from llm_studio.ui.views.levels import attention_levels
 
 if TYPE_CHECKING:
+    from llm_studio.workflows.inside.ablation import AblationStudy
     from llm_studio.workflows.inside.results import ModelFacts
     from llm_studio.workflows.inside.session import InsideSession
     from llm_studio.workflows.overview import Project
 
 _PARAMETERS = 60_000_000
 """Of all models that are kept open together; the one in use is always kept."""
+_COUNTED, _FREQUENT, _FEWEST = 3000, 300, 3
+"""Tokens that are looked through for frequent words, such words on the map, and the fewest that make a map."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,8 @@ class Sessions:
     def __init__(self, project: "Project") -> None:
         self._project = project
         self._open: dict[str, InsideSession] = {}
+        self._study: tuple[str, AblationStudy] | None = None
+        self._frequent: tuple[str, list[int]] | None = None
 
     def get(self, checkpoint: str, job: Job) -> "InsideSession":
         """The session of a model, opened if it isn't yet."""
@@ -76,16 +84,45 @@ class Sessions:
             del self._open[next(iter(self._open))]
         return session
 
+    def start_of(self, session: "InsideSession", job: Job) -> "InsideSession | None":
+        """The model of the same run at step 0; None if it can't be opened, or is this one."""
+        if session.ref.step == 0:
+            return None
+        try:
+            return self.get(f"{session.ref.run}/0", job)
+        except StudioError:
+            return None
+
+    def study(self, session: "InsideSession", job: Job) -> "AblationStudy":
+        """The measure for what is lost without some parts; the last one is kept."""
+        from llm_studio.workflows.inside.ablation import AblationStudy
+
+        if self._study is None or self._study[0] != session.facts.name:
+            self._study = session.facts.name, AblationStudy(session, job)
+        return self._study[1]
+
+    def frequent(self, session: "InsideSession") -> list[int]:
+        """Frequent tokens that are a word of some letters, or the beginning of one, most frequent first."""
+        key = session.tokenizer.fingerprint
+        if self._frequent is None or self._frequent[0] != key:
+            tokens = session.frequent_tokens(_COUNTED)
+            self._frequent = key, [one for one in tokens if _is_word(session.vocabulary.label(one))][:_FREQUENT]
+        return self._frequent[1]
+
+
+def _is_word(label: str) -> bool:
+    return label.startswith(" ") and len(label) > 3 and label[1:].isalpha()
+
 
 def answer(sessions: Sessions, question: Question, job: Job) -> Answer:
     """Answer a question. Runs in a worker."""
     session = sessions.get(question.checkpoint, job)
     job.check()
-    result = _RESULTS[question.view](session, question, job)
+    result = _RESULTS[question.view](sessions, session, question, job)
     return Answer(question, session.facts, Names(session), result)
 
 
-def _surprise(session: "InsideSession", question: Question, job: Job) -> object:
+def _surprise(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
     return session.surprise(question.text, job)
 
 
@@ -94,15 +131,49 @@ def _window(session: "InsideSession", question: Question) -> int:
     return session.window_at(count, min(max(question.at, 0), count - 1))
 
 
-def _attention(session: "InsideSession", question: Question, job: Job) -> object:
+def _attention(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
     maps = session.attention(question.text, job, _window(session, question))
     return attention_levels(maps, session.head_kinds(job))
 
 
-def _lens(session: "InsideSession", question: Question, job: Job) -> object:
+def _lens(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
     return session.lens(question.text, job, _window(session, question))
 
 
-_RESULTS: dict[str, Callable[["InsideSession", Question, Job], object]] = {
-    "surprise": _surprise, "attention": _attention, "lens": _lens,
+def _embeddings(sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
+    request: EmbeddingsRequest = question.detail
+    start = sessions.start_of(session, job)
+    frequent = sessions.frequent(session)
+    problem, token = "", frequent[0] if frequent else 0
+    try:
+        token = session.vocabulary.named(request.token) if request.token else token
+    except StudioError as error:
+        problem = error.what
+    tokens: list[int] | None = frequent
+    if request.on_map == "all":
+        tokens = None
+    elif request.on_map == "words":
+        tokens, missing = session.vocabulary.words(request.words)
+        tokens = list(dict.fromkeys([*tokens, token]))
+        if missing:
+            problem = _("Not one token, so not on the map: {words}.").format(words=", ".join(missing))
+    if tokens is not None and len(tokens) < _FEWEST:
+        tokens = list(dict.fromkeys([*tokens, *(one.id for one in session.similar_tokens(token))]))
+    job.check()
+    maps = [one.embedding_map(tokens) if one is not None and request.on_map else None for one in (session, start)]
+    near = [one.similar_tokens(token) if one is not None else () for one in (session, start)]
+    return EmbeddingsFound(token, near[0], near[1], maps[0], maps[1], problem)
+
+
+def _parts(sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
+    return sessions.study(session, job).effect(question.detail, job, question.text)
+
+
+def _worth(sessions: Sessions, session: "InsideSession", _question: Question, job: Job) -> object:
+    return sessions.study(session, job).importance(job)
+
+
+_RESULTS: dict[str, Callable[[Sessions, "InsideSession", Question, Job], object]] = {
+    "surprise": _surprise, "attention": _attention, "lens": _lens, "embeddings": _embeddings, "parts": _parts,
+    "worth": _worth,
 }  # fmt: skip

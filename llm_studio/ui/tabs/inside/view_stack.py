@@ -12,7 +12,9 @@ from llm_studio.ui.tabs.inside.questions import Answer, Question
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
 from llm_studio.ui.views.attention import AttentionView
+from llm_studio.ui.views.embeddings import EmbeddingsView
 from llm_studio.ui.views.lens import LensView
+from llm_studio.ui.views.parts import PartsView
 from llm_studio.ui.views.surprise import SurpriseView
 from llm_studio.ui.views.view import View
 from llm_studio.ui.widgets.basics import Segmented, icon_button, row
@@ -42,9 +44,13 @@ class ViewStack(QWidget):
         self.surprise = SurpriseView(self)
         self.attention = AttentionView(self)
         self.lens = LensView(self)
+        self.embeddings, self.parts = EmbeddingsView(self), PartsView(self)
         self._views: dict[str, View] = {
-            "surprise": self.surprise, "attention": self.attention, "lens": self.lens,
+            "surprise": self.surprise, "attention": self.attention, "lens": self.lens, "embeddings": self.embeddings,
+            "parts": self.parts,
         }  # fmt: skip
+        self._measuring = False
+        """What each part is worth was requested, and isn't known yet."""
         names = {key: view.accessibleName() for key, view in self._views.items()}
         self.choice = Segmented(self, names, _("What is shown"))
         self.progress = QProgressBar(self)
@@ -70,6 +76,9 @@ class ViewStack(QWidget):
         self.surprise.position_chosen.connect(self._on_position)
         self.attention.position_chosen.connect(self._on_position)
         self.lens.position_chosen.connect(self._on_position)
+        self.embeddings.requested.connect(self._on_request)
+        self.parts.switched.connect(self._on_request)
+        self.parts.worth_requested.connect(self._on_worth)
 
     def current(self) -> str:
         """The name of the view that is shown."""
@@ -84,13 +93,21 @@ class ViewStack(QWidget):
         """Another project: nothing that is shown is true any more."""
         self._answered.clear()
         self._windows.clear()
+        self._measuring = False
+        self.embeddings.forget()
+        self.parts.forget()
         self._position = -1
 
     # --- Questions and answers ----------------------------------------------------------------------------------
 
     def question(self, checkpoint: str, text: str) -> Question | None:
         """What the current view asks; None if it shows it already."""
-        asked = Question(self.current(), checkpoint, text, self._position if self.current() in _WINDOWED else 0)
+        view = self.current()
+        if view == "parts" and self._measuring:
+            return Question("worth", checkpoint)
+        detail = {"embeddings": self.embeddings.request(), "parts": self.parts.off()}.get(view)
+        asked = Question(view, checkpoint, "" if view == "embeddings" else text,
+                         self._position if view in _WINDOWED else 0, detail)  # fmt: skip
         shown, window = self._answered.get(asked.view), self._windows.get(asked.view)
         if shown is not None and window is not None and (asked.at < 0 or 0 <= asked.at - window.start < window.length):
             asked = replace(asked, at=shown.at)
@@ -98,10 +115,12 @@ class ViewStack(QWidget):
 
     def set_waiting(self, question: Question) -> None:
         """The answer is being computed."""
-        self._views[question.view].set_waiting(True)
+        if question.view in self._views:
+            self._views[question.view].set_waiting(True)
 
     def stop_waiting(self) -> None:
         """No answer will come."""
+        self._measuring = False
         self.progress.hide()
         for view in self._views.values():
             view.set_waiting(False)
@@ -117,6 +136,7 @@ class ViewStack(QWidget):
         """Show an answer in its view."""
         question = answer.question
         self.stop_waiting()
+        before = self._answered.get(question.view)
         self._answered[question.view] = question
         if question.view == "surprise":
             self.surprise.show_surprise(answer.result, answer.names, self._position)
@@ -126,10 +146,30 @@ class ViewStack(QWidget):
         elif question.view == "lens":
             self._windows["lens"] = answer.result.window
             self.lens.show_lens(answer.result, answer.names, self._position)
+        elif question.view == "embeddings":
+            self.embeddings.show_embeddings(answer.result, answer.names)
+        elif question.view == "parts":
+            if before is not None and before.checkpoint != question.checkpoint:
+                self.parts.forget_worth()
+            self.parts.show_effect(answer.result, answer.facts)
+        elif question.view == "worth":
+            self._measuring = False
+            self.parts.show_worth(answer.result, answer.facts)
+            self.changed.emit()
 
     @Slot(str)
     def _on_view(self, name: str) -> None:
         self._stack.setCurrentWidget(self._views[name])
+        self.changed.emit()
+
+    @Slot(object)
+    def _on_request(self, _request: object) -> None:
+        self._measuring = False
+        self.changed.emit()
+
+    @Slot()
+    def _on_worth(self) -> None:
+        self._measuring = True
         self.changed.emit()
 
     @Slot(int)
