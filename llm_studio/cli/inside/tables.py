@@ -179,7 +179,7 @@ def _tint(bits: float) -> str:
 
 
 def _percent(part: float) -> str:
-    return _("{n} %").format(n=number(100 * part, 1 if part >= 0.001 or part == 0 else 3))
+    return _("{n}\u00a0%").format(n=number(100 * part, 1 if part >= 0.001 or part == 0 else 3))
 
 
 def _signed(value: float, digits: int = 2) -> str:

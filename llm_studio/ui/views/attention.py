@@ -31,6 +31,7 @@ class AttentionView(View):
         )  # fmt: skip
         self._found: AttentionLevels | None = None
         self._row = 0
+        self._whole = True
         heads = Card(self.ground, _("Heads, with what they measurably do"))
         heads.heading.setToolTip(
             _("Measured on random tokens that are repeated once: the mean attention weight that a head gives to the "
@@ -58,19 +59,20 @@ class AttentionView(View):
         self.map.row_chosen.connect(self._on_row)
         self.arcs.line.chosen.connect(self._on_row)
 
-    def show_levels(self, found: "AttentionLevels", position: int) -> None:
-        """Show the heads of a text, and a token of it; -1 for the last one."""
+    def show_levels(self, found: "AttentionLevels", position: int, tokens: int) -> None:
+        """Show the heads of a window of a text of so many tokens, and a token of it; -1 for the last one."""
         first = self._found is None
         self._found = found
         window = found.maps.window
+        self._whole = window.length == tokens
         inside = 0 <= position - window.start < window.length
         self._row = position - window.start if inside else window.length - 1
         self.grid.show_levels(found)
         if first:
-            self._choose_telling()
+            self._choose_strongest()
         self._show_head(self.grid.layer, self.grid.head)
 
-    def _choose_telling(self) -> None:
+    def _choose_strongest(self) -> None:
         """Begin with the head of the largest score: there is something to see."""
         assert self._found is not None
         scores = self._found.kinds.scores
@@ -102,7 +104,7 @@ class AttentionView(View):
         about = _("What {head} takes for “{token}”, token {n}:").format(
             head=head_name(self.grid.layer, self.grid.head), token=words[self._row],
             n=number(window.start + self._row))  # fmt: skip
-        if window.start or window.skipped:
+        if not self._whole:
             span = _("The model reads the tokens {first} to {last} here.").format(
                 first=number(window.start), last=number(window.start + window.length - 1))  # fmt: skip
             about = f"{about} {span}"

@@ -56,12 +56,14 @@ class EmbeddingsView(View):
         self._request = EmbeddingsRequest()
         self._names: TokenNames | None = None
         both = row(self._make_near(), self._make_map(), spacing=GAP)
-        both.setStretch(1, 1)
+        both.setStretch(0, 2)
+        both.setStretch(1, 3)
         self.content.addLayout(both, 1)
 
     def _make_near(self) -> Card:
         near = Card(self.ground, _("Nearest tokens"))
-        near.setFixedWidth(430)
+        near.setMinimumWidth(330)
+        near.setMaximumWidth(430)
         self.token = QLineEdit(near)
         self.token.setAccessibleName(_("A token, by its text or its number"))
         self.token.setPlaceholderText(_("A word or #number, Enter"))

@@ -54,8 +54,8 @@ class LensView(View):
         side.content.addStretch(1)
         return side
 
-    def show_lens(self, found: "LogitLens", names: TokenNames, position: int) -> None:
-        """Show the predictions for a window of a text, and those after a position, -1 for the last one."""
+    def show_lens(self, found: "LogitLens", names: TokenNames, position: int, tokens: int) -> None:
+        """Show a window of a text of so many tokens; the predictions after a position are chosen, -1 for the last."""
         self._found = found
         window = found.window
         inside = 0 <= position - window.start < window.length
@@ -63,8 +63,7 @@ class LensView(View):
         last = len(found.guesses) - 1
         self.pane.grid.show_lens(found, names, last if self._layer is None else min(self._layer, last), column)
         self.pane.fit()
-        whole = not window.start and not window.skipped
-        self.span.setVisible(not whole)
+        self.span.setVisible(window.length < tokens)
         self.span.setText(_("The model reads the tokens {first} to {last} here.").format(
             first=number(window.start), last=number(window.start + window.length - 1)))  # fmt: skip
         self._show_chosen()

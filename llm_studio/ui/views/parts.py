@@ -16,7 +16,7 @@ from llm_studio.workflows.inside.results import ModelPart
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import AblationEffect, ModelFacts, PartImportance
 
-_LEAST = 420
+_LEAST = 300
 """Pixels of width for the parts; more of them scroll."""
 
 
@@ -50,6 +50,7 @@ class PartsView(View):
         parts.content.addLayout(row(self.all_on, self.measure, None))
         effect = self._make_effect()
         both = row(parts, effect, spacing=GAP)
+        both.setStretch(0, 1)
         both.setStretch(1, 1)
         self.content.addLayout(both, 1)
         self.grid.toggled.connect(self._on_toggled)
@@ -60,7 +61,7 @@ class PartsView(View):
         inside = QGridLayout()
         inside.setHorizontalSpacing(GAP * 2)
         inside.setVerticalSpacing(4)
-        self.intact, self.reduced = label("–", effect, "figure"), label("–", effect, "figure")
+        self.intact, self.reduced = label("–", effect, "moment"), label("–", effect, "moment")
         self.intact_text, self.text = QPlainTextEdit(effect), QPlainTextEdit(effect)
         for column, (name, figure, text) in enumerate((
             (_("Whole model"), self.intact, self.intact_text), (_("Without these parts"), self.reduced, self.text),
@@ -91,7 +92,7 @@ class PartsView(View):
         self.reduced.setText(bits_per_byte(found.bits_per_byte))
         for part, text in ((self.intact_text, found.intact_text), (self.text, found.text)):
             self._show_text(part, text)
-        off = ", ".join(part_name(part) for part in self.off()) or _("nothing")
+        off = ", ".join(part_name(part) for part in self.off()) or _("no part")
         self.change.setText(_("Off: {parts}. Measured on {n} tokens of the validation texts.").format(
             parts=off, n=number(found.tokens)))  # fmt: skip
 

@@ -124,7 +124,7 @@ class PartsGrid(QWidget):
         if worth is not None and not off:
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, _signed(worth))
         else:
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, _("off") if off else _("on"))
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "✕" if off else "✓")
 
     # --- Switching ----------------------------------------------------------------------------------------------
 
@@ -155,7 +155,8 @@ class PartsGrid(QWidget):
     def _speak(self) -> None:
         if self._rows:
             part = self._rows[self._at[0]][self._at[1]]
-            self.setAccessibleDescription(f"{part_name(part)}: {_('off') if self.is_off(part) else _('on')}")
+            state = _("switched off") if self.is_off(part) else _("switched on")
+            self.setAccessibleDescription(f"{part_name(part)}: {state}")
 
 
 def _signed(value: float) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QIODevice, QPoint, QRect
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QImage, QPainter, QRegion
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
@@ -27,10 +27,7 @@ def png(widget: QWidget) -> bytes:
     """The bytes of a PNG."""
     image = QImage(widget.size() * _SCALE, QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(_SCALE)
-    image.fill(theme.color("background"))
-    painter = QPainter(image)
-    widget.render(painter, QPoint(0, 0), flags=QWidget.RenderFlag.DrawChildren)
-    painter.end()
+    _draw(widget, QPainter(image))
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     image.save(buffer, "PNG")
@@ -46,8 +43,14 @@ def svg(widget: QWidget) -> bytes:
     generator.setSize(widget.size())
     generator.setViewBox(QRect(QPoint(0, 0), widget.size()))
     generator.setTitle(widget.accessibleName())
-    painter = QPainter(generator)
-    painter.fillRect(widget.rect(), theme.color("background"))
-    widget.render(painter, QPoint(0, 0), flags=QWidget.RenderFlag.DrawChildren)
-    painter.end()
+    _draw(widget, QPainter(generator))
+    del generator  # it writes to the buffer until it is gone
     return bytes(buffer.data().data())
+
+
+def _draw(widget: QWidget, painter: QPainter) -> None:
+    try:
+        painter.fillRect(widget.rect(), theme.color("background"))
+        widget.render(painter, QPoint(0, 0), QRegion(), QWidget.RenderFlag.DrawChildren)
+    finally:
+        painter.end()

@@ -40,7 +40,7 @@ class TokenMap(QWidget):
         self._dragged = False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(200, 160)
+        self.setMinimumSize(150, 160)
         self.setAccessibleName(name)
         self.setToolTip(_("Drag or arrow keys: move · wheel or + and −: zoom · 0: all of it · click: choose a token"))
         theme.notifier().changed.connect(self.update)

@@ -33,7 +33,7 @@ class LookController(Controller):
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
         self._sessions: Sessions | None = None
-        self._asked: Question | None = None
+        self._pending: Question | None = None
         self._next: Question | None = None
         context.listen(LOOK, reported=self._on_reported, succeeded=self._on_answered, failed=self._on_failed,
                        cancelled=self._on_ended)  # fmt: skip
@@ -41,19 +41,19 @@ class LookController(Controller):
     def open_project(self, project: "Project | None") -> None:
         """Forget the models."""
         self._sessions = Sessions(project) if project is not None else None
-        self._asked, self._next = None, None
+        self._pending, self._next = None, None
 
     def forget_models(self) -> None:
-        """Read models again when they are asked for."""
+        """Read models again when they are needed."""
         if self.project is not None:
             self._sessions = Sessions(self.project)
 
     def ask(self, question: Question) -> None:
         """Ask, unless it is being answered already."""
-        asked = self._asked
-        if question == asked:
+        pending = self._pending
+        if question == pending:
             self._next = None
-        elif asked is not None and replace(asked, checkpoint=question.checkpoint) == question:
+        elif pending is not None and replace(pending, checkpoint=question.checkpoint) == question:
             self._next = question
         else:
             self._request(question)
@@ -61,13 +61,13 @@ class LookController(Controller):
     @property
     def is_computing(self) -> bool:
         """Whether a question has no answer yet."""
-        return self._asked is not None
+        return self._pending is not None
 
     def _request(self, question: Question) -> None:
         sessions = self._sessions
         if sessions is None:
             return
-        self._asked, self._next = question, None
+        self._pending, self._next = question, None
         self.context.request(Query(LOOK, lambda job: answer(sessions, question, job), page_shows_errors=True))
 
     def _on_reported(self, event: Event) -> None:
@@ -79,13 +79,13 @@ class LookController(Controller):
         self.answered.emit(found)
 
     def _on_failed(self, error: BaseException) -> None:
-        question = self._asked
+        question = self._pending
         self._on_ended()
         reason = _("This could not be computed: {reason}.").format(reason=error)
         self.failed.emit(question, str(error) if isinstance(error, StudioError) else reason)
 
     def _on_ended(self) -> None:
         following = self._next
-        self._asked = None
+        self._pending = None
         if following is not None:
             self._request(following)

@@ -86,6 +86,7 @@ class InsidePage(Page):
         self.timeline.talk_requested.connect(self._talk)
         self.box.changed.connect(self._text_timer.start)
         self.views.changed.connect(self._ask)
+        self.views.not_saved.connect(self.notice.say)
         self.views.text_changed.connect(self.box.set_text)
 
     # --- The project --------------------------------------------------------------------------------------------
@@ -153,8 +154,10 @@ class InsidePage(Page):
         if self._found is not None and self._found.run != run:
             self._step = None
         self._found, self._best = found.moments, found.best
-        self.runs.clear()
-        self.runs.addItems([one.run for one in found.points])
+        runs = [one.run for one in found.points]
+        if runs != [self.runs.itemText(n) for n in range(self.runs.count())]:
+            self.runs.clear()
+            self.runs.addItems(runs)
         self.runs.setCurrentText(run)
         self.runs.show()
         self._stack.setCurrentIndex(1)

@@ -43,6 +43,8 @@ class Answer:
     question: Question
     facts: "ModelFacts"
     names: "Names"
+    tokens: int
+    """Of the text, with the one that begins it."""
     result: Any
 
 
@@ -119,7 +121,7 @@ def answer(sessions: Sessions, question: Question, job: Job) -> Answer:
     session = sessions.get(question.checkpoint, job)
     job.check()
     result = _RESULTS[question.view](sessions, session, question, job)
-    return Answer(question, session.facts, Names(session), result)
+    return Answer(question, session.facts, Names(session), len(session.ids(question.text)), result)
 
 
 def _surprise(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:

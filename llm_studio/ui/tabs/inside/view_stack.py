@@ -33,6 +33,8 @@ class ViewStack(QWidget):
     """The current view may have another question."""
     text_changed = Signal(str)
     """The user has changed the text in a view."""
+    not_saved = Signal(str)
+    """Why a picture could not be saved."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -106,12 +108,16 @@ class ViewStack(QWidget):
         if view == "parts" and self._measuring:
             return Question("worth", checkpoint)
         detail = {"embeddings": self.embeddings.request(), "parts": self.parts.off()}.get(view)
-        asked = Question(view, checkpoint, "" if view == "embeddings" else text,
+        question = Question(view, checkpoint, "" if view == "embeddings" else text,
                          self._position if view in _WINDOWED else 0, detail)  # fmt: skip
-        shown, window = self._answered.get(asked.view), self._windows.get(asked.view)
-        if shown is not None and window is not None and (asked.at < 0 or 0 <= asked.at - window.start < window.length):
-            asked = replace(asked, at=shown.at)
-        return None if asked == shown else asked
+        shown, window = self._answered.get(question.view), self._windows.get(question.view)
+        if (
+            shown is not None
+            and window is not None
+            and (question.at < 0 or 0 <= question.at - window.start < window.length)
+        ):
+            question = replace(question, at=shown.at)
+        return None if question == shown else question
 
     def set_waiting(self, question: Question) -> None:
         """The answer is being computed."""
@@ -142,10 +148,10 @@ class ViewStack(QWidget):
             self.surprise.show_surprise(answer.result, answer.names, self._position)
         elif question.view == "attention":
             self._windows["attention"] = answer.result.maps.window
-            self.attention.show_levels(answer.result, self._position)
+            self.attention.show_levels(answer.result, self._position, answer.tokens)
         elif question.view == "lens":
             self._windows["lens"] = answer.result.window
-            self.lens.show_lens(answer.result, answer.names, self._position)
+            self.lens.show_lens(answer.result, answer.names, self._position, answer.tokens)
         elif question.view == "embeddings":
             self.embeddings.show_embeddings(answer.result, answer.names)
         elif question.view == "parts":
@@ -198,4 +204,7 @@ class ViewStack(QWidget):
 
     @Slot(str)
     def _save_to(self, path: str) -> None:
-        pictures.save(self._views[self.current()], Path(path))
+        try:
+            pictures.save(self._views[self.current()], Path(path))
+        except OSError as error:
+            self.not_saved.emit(_("The picture could not be saved: {reason}.").format(reason=error))
