@@ -244,7 +244,7 @@ def test_the_model_of_a_moment_can_be_talked_to(driver: Driver, trained: Project
     computed(driver, page)
     driver.click("Talk to this one", page)
     driver.settle()
-    generation = driver.window.pages["generation"]
+    generation: Any = driver.window.pages["generation"]
     assert generation.isVisible() and generation.choice.current() == ("a", "0", 0)
 
 

@@ -62,7 +62,7 @@ class EmbeddingsView(View):
 
     def _make_near(self) -> Card:
         near = Card(self.ground, _("Nearest tokens"))
-        near.setMinimumWidth(330)
+        near.setMinimumWidth(310)
         near.setMaximumWidth(430)
         self.token = QLineEdit(near)
         self.token.setAccessibleName(_("A token, by its text or its number"))
@@ -73,7 +73,7 @@ class EmbeddingsView(View):
         self.shown = label("", near, "value", wrap=True)
         lists = row(spacing=GAP)
         self.near, self.near_at_start = (
-            GuessList(near, name, _NEIGHBOURS, figure=_cosine, word_width=84)
+            GuessList(near, name, _NEIGHBOURS, figure=_cosine, word_width=84, figure_width=40)
             for name in (_("Nearest tokens now"), _("Nearest tokens at step 0"))
         )
         self._start_head = label(_("at step\u00a00"), near, "caption")
@@ -97,7 +97,6 @@ class EmbeddingsView(View):
         self.which.chosen.connect(self._on_which)
         self.draw = button(_("Draw the map"), card, self._draw, "small")
         card.head.addWidget(self.which)
-        card.head.addWidget(self.draw)
         self.words = QLineEdit(card)
         self.words.setAccessibleName(_("Words on the map, with spaces between"))
         self.words.setPlaceholderText(_("Words with spaces between, Enter"))
@@ -110,7 +109,9 @@ class EmbeddingsView(View):
         for part in (self.map, self.map_at_start):
             part.chosen.connect(self._look_at)
             part.hide()
-        card.content.addWidget(self.words)
+        first = row(self.draw, self.words, None)
+        first.setStretch(1, 1)
+        card.content.addLayout(first)
         card.content.addWidget(self.explained)
         card.content.addLayout(row(self.map, self.map_at_start, spacing=8), 1)
         card.content.addStretch(0)

@@ -16,10 +16,10 @@ _HEIGHT, _WORD, _FIGURE = 22, 96, 58
 class GuessBar(QAbstractButton):
     """One token, a bar as long as its value, and the value in figures."""
 
-    def __init__(self, parent: QWidget, figure: Callable[[float], str], word_width: int) -> None:
+    def __init__(self, parent: QWidget, figure: Callable[[float], str], words: int, figures: int) -> None:
         super().__init__(parent)
         self.token = -1
-        self._figure, self._word_width = figure, word_width
+        self._figure, self._word_width, self._figure_width = figure, words, figures
         self._word, self._value, self._widest, self._marked = "", 0.0, 1.0, False
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -35,7 +35,7 @@ class GuessBar(QAbstractButton):
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
         """A line high."""
-        return QSize(self._word_width + _FIGURE + 40, _HEIGHT)
+        return QSize(self._word_width + self._figure_width + 30, _HEIGHT)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
         """Word, bar, figure."""
@@ -50,14 +50,14 @@ class GuessBar(QAbstractButton):
         painter.setPen(theme.color(name))
         word = painter.fontMetrics().elidedText(self._word, Qt.TextElideMode.ElideRight, self._word_width - 8)
         painter.drawText(QRectF(4, 0, self._word_width - 4, self.height()), Qt.AlignmentFlag.AlignVCenter, word)
-        room = max(1, self.width() - self._word_width - _FIGURE)
+        room = max(1, self.width() - self._word_width - self._figure_width)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.color("accent" if self._marked else "muted", 1.0 if self._marked else 0.55))
         long = max(1.0, room * min(1.0, max(0.0, self._value) / self._widest))
         painter.drawRoundedRect(QRectF(self._word_width, self.height() / 2 - 4, long, 8), 2, 2)
         painter.setPen(theme.color(name))
         painter.setFont(theme.font(12))
-        right = QRectF(self.width() - _FIGURE, 0, _FIGURE - 4, self.height())
+        right = QRectF(self.width() - self._figure_width, 0, self._figure_width - 4, self.height())
         painter.drawText(right, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
                          self._figure(self._value))  # fmt: skip
 
@@ -70,7 +70,7 @@ class GuessList(QWidget):
 
     def __init__(
         self, parent: QWidget, name: str, count: int, choosable: bool = True, *,
-        figure: Callable[[float], str] | None = None, word_width: int = _WORD,
+        figure: Callable[[float], str] | None = None, word_width: int = _WORD, figure_width: int = _FIGURE,
     ) -> None:  # fmt: skip
         """`figure` writes a value; by default they are probabilities, in per cent."""
         super().__init__(parent)
@@ -78,7 +78,7 @@ class GuessList(QWidget):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(1)
-        self.bars = [GuessBar(self, figure or _percent, word_width) for _n in range(count)]
+        self.bars = [GuessBar(self, figure or _percent, word_width, figure_width) for _n in range(count)]
         for bar in self.bars:
             bar.clicked.connect(self._on_clicked)
             bar.setEnabled(choosable)
