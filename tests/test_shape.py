@@ -22,7 +22,7 @@ ROOMS = {
     "data": (("chunks",), ("sources",), ("cleaning",), ("corpus",), ("tokenizer",), ("tokens",)),
     "model": (("cost",), ("kernels",), ()),
     "training": (("optim",), ("health",), ()),
-    "ui": (("widgets",), ("dialogs",), ("tabs",), ("window",)),
+    "ui": (("widgets",), ("views",), ("dialogs",), ("tabs",), ("window",)),
     "cli": (("commands",), ("app",)),
 }
 """The order inside a room, as far as it has one; () stands for its other modules."""

@@ -20,8 +20,8 @@ from tests.ui.fake_tab import TAB, FakePage
 
 @pytest.fixture
 def with_fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more tab, before the window is made."""
-    monkeypatch.setattr(tabs, "TABS", (*tabs.TABS, TAB))
+    """One more tab, the ninth, before the window is made."""
+    monkeypatch.setattr(tabs, "TABS", (*tabs.TABS[:8], TAB, *tabs.TABS[8:]))
 
 
 def test_a_new_tab_is_in_rail_menu_and_shortcuts(with_fake: None, driver: Driver, project: Project) -> None:

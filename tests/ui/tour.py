@@ -24,6 +24,7 @@ from llm_studio.jobs import Job
 from llm_studio.openmp import WAITING
 from llm_studio.project import Project
 from llm_studio.ui.tabs.generation.page import GenerationPage
+from llm_studio.ui.tabs.inside.page import InsidePage
 from llm_studio.workflows import projects, quickstart
 from llm_studio.workflows.training import train
 from tests.ui.clipped import clipped
@@ -153,7 +154,7 @@ def empty(tour: Tour) -> None:
     name = "vide" if tour.look.language == "fr" else "empty"
     fresh = projects.new_project(tour.folder / name, "nano", tour.look.language)
     tour.window.closing.open_project(fresh)
-    for name in ("data", "tokenizer", "model", "training", "generation", "export"):
+    for name in ("data", "tokenizer", "model", "training", "generation", "inside", "export"):
         tour.go(name, f"{name}-empty")
 
 
@@ -174,6 +175,25 @@ def done(tour: Tour) -> None:
     page.view.chosen.emit("probabilities")
     tour.settle()
     tour.picture("generation-probabilities")
+    inside(tour)
+
+
+def inside(tour: Tour) -> None:
+    """Every view of a model, and one of its beginnings."""
+    tour.window.go_to("inside")
+    tour.settle()
+    page = cast("InsidePage", tour.window.pages["inside"])
+    for view in ("surprise", "attention", "lens", "embeddings", "parts"):
+        page.views.choose(view)
+        tour.settle()
+        if view == "embeddings":
+            page.views.embeddings.draw.click()
+            tour.settle()
+        tour.picture(f"inside-{view}")
+    page.views.choose("lens")
+    page.timeline.slider.setValue(0)
+    tour.settle()
+    tour.picture("inside-at-step-0")
 
 
 def running(tour: Tour) -> None:

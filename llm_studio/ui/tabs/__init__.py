@@ -17,12 +17,13 @@ from llm_studio.ui.tabs.data import TAB as DATA
 from llm_studio.ui.tabs.diagnostics import TAB as DIAGNOSTICS
 from llm_studio.ui.tabs.export import TAB as EXPORT
 from llm_studio.ui.tabs.generation import TAB as GENERATION
+from llm_studio.ui.tabs.inside import TAB as INSIDE
 from llm_studio.ui.tabs.model import TAB as MODEL
 from llm_studio.ui.tabs.tokenizer import TAB as TOKENIZER
 from llm_studio.ui.tabs.training import TAB as TRAINING
 from llm_studio.ui.tabs.understand import TAB as UNDERSTAND
 
-TABS: tuple[Tab, ...] = (DATA, TOKENIZER, MODEL, TRAINING, GENERATION, UNDERSTAND, EXPORT, DIAGNOSTICS)
+TABS: tuple[Tab, ...] = (DATA, TOKENIZER, MODEL, TRAINING, GENERATION, INSIDE, UNDERSTAND, EXPORT, DIAGNOSTICS)
 """In the order of rail, menu and shortcuts: first the steps, then the others."""
 FIRST, HELP, MACHINE = DATA, UNDERSTAND, DIAGNOSTICS
 """Where a project begins; where lessons are read; what is known about this computer."""

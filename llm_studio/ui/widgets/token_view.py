@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QScrollArea, QSizePolicy, QToolTip, QWidget
 from llm_studio.ui import theme
 
 _COLORS = ("token_1", "token_2", "token_3", "token_4", "token_5")
+TINTS = (0.0, 0.12, 0.24, 0.36, 0.5)
+"""Opacities of a tint, for steps from nothing to most: text on any of them can be read, in both themes."""
 _PADDING, _SPACE, _EDGE = 3.0, 2.0, 2.0
 
 
@@ -20,6 +22,8 @@ class Chip:
 
     text: str
     ends_line: bool = False
+    tint: int = -1
+    """Its place in `TINTS`; -1: a colour that tells it from its neighbours."""
 
 
 class TokenView(QWidget):
@@ -36,6 +40,8 @@ class TokenView(QWidget):
         super().__init__(parent)
         self.tip: Callable[[int], str] = lambda index: ""
         """What is said of a chip when the pointer rests on it."""
+        self.keeps_mark = False
+        """The keyboard's chip is marked also while the keyboard is elsewhere."""
         self._chips: Sequence[Chip] = ()
         self._places: list[tuple[float, int, float]] = []
         """Of each chip: left edge, line, width."""
@@ -127,17 +133,19 @@ class TokenView(QWidget):
         bottom = int((seen.bottom() - _EDGE) // self._row) + 1
         end = self._first[bottom] if bottom < len(self._first) else len(self._chips)
         backs = [theme.color(name) for name in _COLORS]
+        tints = [theme.color("validation", opacity) for opacity in TINTS]
         text, accent = QPen(theme.color("text")), QPen(theme.color("accent"), 2)
         metrics = QFontMetricsF(self.font())
         looked_at = self.current()
         for index in range(self._first[min(top, len(self._first) - 1)], end):
             area = self.place(index)
-            painter.setBrush(backs[index % len(backs)])
-            painter.setPen(accent if index == looked_at and (self._under >= 0 or self.hasFocus())
-                           else Qt.PenStyle.NoPen)  # fmt: skip
+            chip = self._chips[index]
+            painter.setBrush(backs[index % len(backs)] if chip.tint < 0 else tints[chip.tint])
+            marked = self._under >= 0 or self.hasFocus() or self.keeps_mark
+            painter.setPen(accent if index == looked_at and marked else Qt.PenStyle.NoPen)
             painter.drawRoundedRect(area, 4, 4)
             painter.setPen(text)
-            word = self._chips[index].text
+            word = chip.text
             if self._widths[word] > area.width() + 0.5:
                 word = metrics.elidedText(word, Qt.TextElideMode.ElideRight, area.width() - 2 * _PADDING)
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, word)

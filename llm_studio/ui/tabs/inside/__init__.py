@@ -1,0 +1,17 @@
+"""The tab Inside."""
+
+from llm_studio.i18n import N_
+from llm_studio.ui.tab import Tab
+
+TAB = Tab(
+    name="inside",
+    title=N_("Inside"),
+    icon="◉",
+    page="llm_studio.ui.tabs.inside.page:InsidePage",
+    lesson="inside",
+    needs_project=True,
+    preload=(
+        "numpy", "llm_studio.workflows.generation.generate", "llm_studio.workflows.inside.session",
+        "llm_studio.workflows.training.moments",
+    ),
+)  # fmt: skip

@@ -1,0 +1,225 @@
+"""The tab Inside: what happens inside a model of the project while it reads a text, at every moment of its run."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer, Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QComboBox, QStackedWidget, QVBoxLayout, QWidget
+
+from llm_studio.i18n import _, number
+from llm_studio.ui.page import Page
+from llm_studio.ui.tabs.generation import TAB as GENERATION
+from llm_studio.ui.tabs.generation import CheckpointTarget
+from llm_studio.ui.tabs.generation.parts import NoticeBar
+from llm_studio.ui.tabs.inside.look_controller import LookController
+from llm_studio.ui.tabs.inside.moments_controller import Found, MomentsController
+from llm_studio.ui.tabs.inside.questions import Answer, Question
+from llm_studio.ui.tabs.inside.text_box import TextBox
+from llm_studio.ui.tabs.inside.view_stack import ViewStack
+from llm_studio.ui.tabs.training import TAB as TRAINING
+from llm_studio.ui.theme import GAP
+from llm_studio.ui.views.timeline import Timeline
+from llm_studio.ui.widgets.basics import EmptyState, let_shrink
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.overview import Overview, Project
+    from llm_studio.workflows.training.moments import RunMoments
+
+_LEAST = 420
+"""Pixels of height of a view in which all of it can be used."""
+_PAUSE = 250
+"""Milliseconds without a further change of the text before it is read."""
+
+
+class InsidePage(Page):
+    """One text, one moment, and one of the views of it."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(_("Inside"), "", parent)
+        self.moments = MomentsController(self.context)
+        self.look = LookController(self.context)
+        self._found: RunMoments | None = None
+        self._best = 0
+        self._step: int | None = None
+        """The step of the moment that is looked at; None: of the best checkpoint."""
+        self.runs = QComboBox(self)
+        self.runs.setAccessibleName(_("Run"))
+        self.runs.setToolTip(_("Run"))
+        self.runs.setMinimumWidth(130)
+        self.head_buttons.addWidget(self.runs)
+        self.notice = NoticeBar(self)
+        self.body.addWidget(self.notice)
+        self._stack = QStackedWidget(self)
+        self.empty = EmptyState(self, "", "")
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self._make_content())
+        self.body.addWidget(self._stack, 1)
+        self.first = (self.box.editor,)
+        self._text_timer = QTimer(self, interval=_PAUSE, singleShot=True)
+        self._text_timer.timeout.connect(self._ask)
+        self._connect()
+        self._show_nothing()
+
+    def _make_content(self) -> QWidget:
+        content = QWidget(self._stack)
+        inside = QVBoxLayout(content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(GAP)
+        self.timeline = Timeline(content)
+        self.box = TextBox(content)
+        self.views = ViewStack(content)
+        inside.addWidget(self.timeline)
+        inside.addWidget(self.box)
+        let_shrink(self.views, _LEAST)
+        inside.addWidget(self.views, 1)
+        return content
+
+    def _connect(self) -> None:
+        self.moments.found.connect(self._show_found)
+        self.look.answered.connect(self._show_answer)
+        self.look.failed.connect(self._on_failed)
+        self.look.progressed.connect(self.views.show_progress)
+        self.runs.activated.connect(self._on_run)
+        self.empty.pressed.connect(self._go_to_training)
+        self.notice.pressed.connect(self._try_again)
+        self.timeline.step_chosen.connect(self._on_step)
+        self.timeline.talk_requested.connect(self._talk)
+        self.box.changed.connect(self._text_timer.start)
+        self.views.changed.connect(self._ask)
+        self.views.not_saved.connect(self.notice.say)
+        self.views.text_changed.connect(self.box.set_text)
+
+    # --- The project --------------------------------------------------------------------------------------------
+
+    def open_project(self, project: "Project | None") -> None:
+        """Forget everything about the previous project."""
+        super().open_project(project)
+        self._text_timer.stop()
+        self.timeline.stop()
+        self.views.forget()
+        self.box.forget()
+        self.notice.hide()
+        self._show_nothing()
+
+    def show_overview(self, overview: "Overview") -> None:
+        """The text to begin with is in the language of the project."""
+        super().show_overview(overview)
+        self.box.suggest(overview.settings.project.language)
+
+    def draft(self) -> object:
+        """The text that is read, and how it is looked at."""
+        return self.box.text(), self.views.current(), self.runs.currentText(), self._step
+
+    def take_draft(self, draft: "tuple[str, str, str, int | None] | None") -> None:
+        """Read that text."""
+        if draft is not None:
+            text, view, run, self._step = draft
+            self.box.set_text(text)
+            self.views.choose(view)
+            if run:
+                self.moments.read(run)
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
+        """The model is needed only now."""
+        super().showEvent(event)
+        self._ask()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
+        """Nobody sees the moments pass."""
+        super().hideEvent(event)
+        self.timeline.stop()
+
+    @Slot()
+    def _go_to_training(self) -> None:
+        self.context.tab_requested.emit(TRAINING.name)
+
+    # --- The moments --------------------------------------------------------------------------------------------
+
+    def _show_nothing(self) -> None:
+        """There is no model."""
+        self._found, self._step = None, None
+        self.runs.hide()
+        self.subtitle.setText("")
+        self._stack.setCurrentIndex(0)
+        self.empty.say(_("No trained model yet"), _(
+            "Here you look inside a model that you have trained: what surprises it, what its heads attend to, what "
+            "each layer would predict, from its first step to the last."), _("Go to Training"))  # fmt: skip
+
+    @Slot(object)
+    def _show_found(self, found: Found) -> None:
+        if found.moments is None or not found.moments.weights:
+            self._show_nothing()
+            return
+        run = found.moments.run
+        if self._found is not None and self._found.run != run:
+            self._step = None
+        self._found, self._best = found.moments, found.best
+        runs = [one.run for one in found.points]
+        if runs != [self.runs.itemText(n) for n in range(self.runs.count())]:
+            self.runs.clear()
+            self.runs.addItems(runs)
+        self.runs.setCurrentText(run)
+        self.runs.show()
+        self._stack.setCurrentIndex(1)
+        self.timeline.show_moments(found.moments, self._step if self._step is not None else found.best)
+        self._ask()
+
+    @Slot(int)
+    def _on_run(self, _index: int) -> None:
+        self.timeline.stop()
+        self._step = None
+        self.moments.read(self.runs.currentText())
+
+    @Slot(int)
+    def _on_step(self, step: int) -> None:
+        self._step = step
+        self._ask()
+
+    @Slot()
+    def _talk(self) -> None:
+        if self._found is not None:
+            step = self._weights()
+            target = CheckpointTarget(self._found.run, None if self._step is None else step)
+            self.context.target_requested.emit(GENERATION.name, target)
+
+    def _weights(self) -> int:
+        """The step whose model stands for the chosen moment."""
+        if self._found is None or self._step is None:
+            return self._best
+        nearest = self._found.nearest_weights(self._step)
+        return self._best if nearest is None else nearest
+
+    # --- The views ----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _ask(self) -> None:
+        """Ask what the current view shows, if it is seen and shows something else."""
+        self._text_timer.stop()
+        if self._found is None or not self.isVisible():
+            return
+        question = self.views.question(f"{self._found.run}/{self._weights()}", self.box.text())
+        if question is not None:
+            self.views.set_waiting(question)
+            self.look.ask(question)
+
+    @Slot()
+    def _try_again(self) -> None:
+        self.look.forget_models()
+        self._ask()
+
+    @Slot(object)
+    def _show_answer(self, answer: Answer) -> None:
+        self.notice.hide()
+        facts = answer.facts
+        self.subtitle.setText(
+            _("Model {name} · step {step} · {layers} layers of {heads} heads · {n} parameters").format(
+                name=facts.name.split("/")[0], step=number(facts.step), layers=number(facts.n_layers),
+                heads=number(facts.n_heads), n=number(facts.parameters))
+        )  # fmt: skip
+        self.views.show_answer(answer)
+
+    @Slot(object, str)
+    def _on_failed(self, _question: Question | None, reason: str) -> None:
+        self.views.stop_waiting()
+        self.timeline.stop()
+        self.notice.say(reason, _("Try again"), bad=True)

@@ -1,0 +1,69 @@
+"""The text that the model reads."""
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from llm_studio.i18n import _, number
+from llm_studio.ui.widgets.basics import Card, label
+
+MOST = 20_000
+"""Characters of a text."""
+_LINES = 2
+_TEXTS = {
+    "en": "Once upon a time there was a little girl named Lily. She loved to play in the garden with her dog. "
+          "One day, Lily found a big red ball in the garden.",
+    "fr": "Il était une fois une petite fille qui s'appelait Léa. Elle aimait jouer dans le jardin avec son chien. "
+          "Un jour, Léa trouva un gros ballon rouge dans le jardin.",
+}  # fmt: skip
+
+
+class TextBox(Card):
+    """Two lines to write or paste a text into."""
+
+    changed = Signal()
+    """There is another text."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.content.setContentsMargins(8, 6, 8, 6)
+        self._own = False
+        """The user has written in it."""
+        self.editor = QPlainTextEdit(self)
+        self.editor.setAccessibleName(_("The text that the model reads"))
+        self.editor.setPlaceholderText(_("Write or paste a text: the model reads it as you type."))
+        self.editor.setTabChangesFocus(True)
+        self.editor.document().setDocumentMargin(3)
+        self.editor.setProperty("role", "plain")
+        self.editor.setFixedHeight(_LINES * self.editor.fontMetrics().lineSpacing() + 12)
+        self.cut = label("", self, "warn", wrap=True)
+        self.cut.hide()
+        self.content.addWidget(self.editor)
+        self.content.addWidget(self.cut)
+        self.editor.textChanged.connect(self._on_changed)
+
+    def text(self) -> str:
+        """What the model reads."""
+        return self.editor.toPlainText()[:MOST]
+
+    @Slot(str)
+    def set_text(self, text: str) -> None:
+        """Put another text here."""
+        if text != self.editor.toPlainText():
+            self.editor.setPlainText(text)
+
+    def suggest(self, language: str) -> None:
+        """Begin with a text in the project's language, as long as the user has written none."""
+        if not self._own:
+            self.set_text(_TEXTS.get(language, _TEXTS["en"]))
+            self._own = False
+
+    def forget(self) -> None:
+        """Another project: another text."""
+        self._own = False
+
+    @Slot()
+    def _on_changed(self) -> None:
+        self._own = True
+        self.cut.setVisible(len(self.editor.toPlainText()) > MOST)
+        self.cut.setText(_("Only the first {n} characters are read.").format(n=number(MOST)))
+        self.changed.emit()

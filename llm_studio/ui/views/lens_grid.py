@@ -1,0 +1,210 @@
+"""The grid of the logit lens: layers down, tokens across, and in each cell what the model would predict there."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal, Slot
+from PySide6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
+
+from llm_studio.i18n import _, number, percent
+from llm_studio.ui import theme
+from llm_studio.ui.views.view import TokenNames
+from llm_studio.ui.widgets.tinted_text import visible
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.inside.results import LogitLens
+
+GUESSES = 5
+_WIDE, _LEFT, _TOP = 72, 92, 28
+_LOW, _TALL = 26, 44
+"""Pixels of a row, at least and at most."""
+_STRONGEST = 0.5
+"""Opacity behind a guess of probability 1."""
+
+
+def layer_name(layer: int) -> str:
+    """What a row is."""
+    return _("layer\u00a0{n}").format(n=number(layer)) if layer else _("embeddings")
+
+
+class LensGrid(QWidget):
+    """One cell is chosen, by a click or the arrow keys. The names of the layers stay at the left when it scrolls."""
+
+    chosen = Signal(int, int)
+    """Layer, 0 for the embeddings, and place of the token in the window."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._found: LogitLens | None = None
+        self._names: TokenNames | None = None
+        self.layer, self.column = 0, 0
+        self.shift = 0
+        """Pixels that are scrolled away at the left."""
+        self._high = _LOW
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(_("Predictions by layer and token"))
+        theme.notifier().changed.connect(self.update)
+
+    def show_lens(self, found: "LogitLens", names: TokenNames, layer: int, column: int) -> None:
+        """Show the predictions, with one cell chosen."""
+        self._found, self._names = found, names
+        self.layer, self.column = layer, column
+        self._fit()
+
+    def fit(self, height: int) -> None:
+        """Make the rows as high as this height allows."""
+        rows = len(self._found.guesses) if self._found is not None else 1
+        self._high = max(_LOW, min(_TALL, (height - _TOP - 4) // rows))
+        self._fit()
+
+    def _fit(self) -> None:
+        if self._found is not None:
+            rows, length = len(self._found.guesses), len(self._found.tokens)
+            self.setFixedSize(_LEFT + _WIDE * length + 2, _TOP + self._high * rows + 2)
+        self.update()
+
+    def place(self, layer: int, column: int) -> QRectF:
+        """Where a cell is."""
+        return QRectF(_LEFT + column * _WIDE, _TOP + layer * self._high, _WIDE, self._high)
+
+    def at(self, x: float, y: float) -> tuple[int, int] | None:
+        """The cell at a point."""
+        if self._found is None or x < self.shift + _LEFT:
+            return None
+        layer, column = int((y - _TOP) // self._high), int((x - _LEFT) // _WIDE)
+        inside = 0 <= layer < len(self._found.guesses) and 0 <= column < len(self._found.tokens)
+        return (layer, column) if inside else None
+
+    def guesses(self, layer: int, column: int) -> list[tuple[int, str, float]]:
+        """The guesses of a cell: id, label, probability."""
+        if self._found is None or self._names is None:
+            return []
+        ids = self._found.guesses[layer, column, :GUESSES].tolist()
+        chances = self._found.probabilities[layer, column, :GUESSES].tolist()
+        return [(one, self._names.label(one), p) for one, p in zip(ids, chances, strict=True)]
+
+    # --- Drawing ------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
+        """The cells that are seen, then the names of the layers over them."""
+        if self._found is None:
+            return
+        painter = QPainter(self)
+        first = max(0, int((event.rect().left() - _LEFT) // _WIDE))
+        last = min(len(self._found.tokens), int((event.rect().right() - _LEFT) // _WIDE) + 1)
+        for column in range(first, last):
+            self._draw_column(painter, column)
+        chosen = self.place(self.layer, self.column)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(theme.color("text"), 2 if self.hasFocus() else 1.4))
+        painter.drawRect(chosen.adjusted(1, 1, -1, -1))
+        self._draw_layers(painter)
+
+    def _draw_column(self, painter: QPainter, column: int) -> None:
+        assert self._found is not None and self._names is not None
+        found = self._found
+        painter.setFont(theme.font(12, bold=True))
+        painter.setPen(theme.color("accent" if column == self.column else "text"))
+        head = QRectF(_LEFT + column * _WIDE + 3, 0, _WIDE - 6, _TOP - 4)
+        word = painter.fontMetrics().elidedText(visible(found.tokens[column].label), Qt.TextElideMode.ElideRight,
+                                                _WIDE - 6)  # fmt: skip
+        painter.drawText(head, Qt.AlignmentFlag.AlignCenter, word)
+        decided = int(found.decided[column])
+        for layer in range(len(found.guesses)):
+            area = self.place(layer, column)
+            chance = float(found.probabilities[layer, column, 0])
+            painter.setPen(QPen(theme.color("line"), 1))
+            painter.setBrush(theme.color("accent", _STRONGEST * chance))
+            painter.drawRect(area)
+            painter.setFont(theme.font(12, bold=int(found.ranks[layer, column]) == 1))
+            painter.setPen(theme.color("text"))
+            label = visible(self._names.label(int(found.guesses[layer, column, 0])))
+            shown = painter.fontMetrics().elidedText(label, Qt.TextElideMode.ElideRight, _WIDE - 8)
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, shown)
+        top = self.place(decided, column)
+        painter.setPen(QPen(theme.color("validation"), 3))
+        painter.drawLine(top.topLeft() + QPointF(2, 0.5), top.topRight() + QPointF(-2, 0.5))
+
+    def _draw_layers(self, painter: QPainter) -> None:
+        assert self._found is not None
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("panel"))
+        painter.drawRect(QRectF(self.shift, 0, _LEFT, self.height()))
+        painter.setFont(theme.font(12))
+        for layer in range(len(self._found.guesses)):
+            painter.setPen(theme.color("accent" if layer == self.layer else "muted"))
+            area = QRectF(self.shift, _TOP + layer * self._high, _LEFT - 8, self._high)
+            painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, layer_name(layer))
+
+    # --- Choosing -----------------------------------------------------------------------------------------------
+
+    def choose(self, layer: int, column: int) -> None:
+        """Choose a cell, if there is such a one."""
+        if self._found is None or not (0 <= layer < len(self._found.guesses) and 0 <= column < len(self._found.tokens)):
+            return
+        self.layer, self.column = layer, column
+        self.update()
+        self.chosen.emit(layer, column)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Choose the cell below the mouse."""
+        found = self.at(event.position().x(), event.position().y())
+        if found is not None:
+            self.choose(*found)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
+        """Choose a cell beside the chosen one."""
+        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
+        step = steps.get(Qt.Key(event.key()))
+        if step is None:
+            super().keyPressEvent(event)
+        else:
+            self.choose(self.layer + step[0], self.column + step[1])
+
+    def event(self, event: QEvent) -> bool:
+        """Say the guesses of the cell below the mouse."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            found = self.at(event.pos().x(), event.pos().y())
+            QToolTip.showText(event.globalPos(), self._described(*found) if found else "", self)
+            return True
+        return super().event(event)
+
+    def _described(self, layer: int, column: int) -> str:
+        assert self._found is not None
+        head = _("{layer}, after “{token}”:").format(
+            layer=layer_name(layer), token=visible(self._found.tokens[column].label))  # fmt: skip
+        rows = [f"{visible(word)}  {percent(chance, 1)}" for _token, word, chance in self.guesses(layer, column)]
+        return "\n".join([head, *rows])
+
+
+class LensPane(QScrollArea):
+    """A LensGrid that scrolls where it is larger than its place."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.grid = LensGrid(self)
+        theme.set_role(self.grid, "plain")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(self.grid)
+        self.horizontalScrollBar().valueChanged.connect(self._on_scrolled)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Use the height."""
+        super().resizeEvent(event)
+        self.fit()
+
+    def fit(self) -> None:
+        """Make the rows as high as there is room for, with a bar to scroll by below."""
+        self.grid.fit(self.height() - self.horizontalScrollBar().sizeHint().height() - 2)
+
+    def show_chosen(self) -> None:
+        """Scroll to the chosen cell."""
+        area = self.grid.place(self.grid.layer, self.grid.column)
+        self.ensureVisible(round(area.center().x()), round(area.center().y()), _LEFT + _WIDE, 20)
+
+    @Slot(int)
+    def _on_scrolled(self, value: int) -> None:
+        self.grid.shift = value
+        self.grid.update()

@@ -1,0 +1,135 @@
+"""The view Switch parts off: what is lost without some heads, attentions or feed-forward networks."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QFrame, QGridLayout, QPlainTextEdit, QScrollArea, QWidget
+
+from llm_studio.i18n import _, bits_per_byte, number
+from llm_studio.ui.theme import GAP, set_role
+from llm_studio.ui.views.parts_grid import PartsGrid, part_name
+from llm_studio.ui.views.view import View
+from llm_studio.ui.widgets.basics import Card, button, label, row
+from llm_studio.workflows.inside.results import ModelPart
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.inside.results import AblationEffect, ModelFacts, PartImportance
+
+_LEAST = 300
+"""Pixels of width for the parts; more of them scroll."""
+
+
+class PartsView(View):
+    """Shows an `AblationEffect`; parts can be switched off and on again."""
+
+    switched = Signal(object)
+    """All parts that are off now: a sorted tuple of ModelPart."""
+    worth_requested = Signal()
+    """What each part is worth is to be measured."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent, _("Switch parts off"), _(
+            "A part that is off adds nothing. Click some, and see how much worse the model predicts validation text, "
+            "and what it writes after your text without them."))  # fmt: skip
+        self._off: frozenset[ModelPart] = frozenset()
+        parts = Card(self.ground, _("Parts of the model"))
+        self.grid = PartsGrid(parts)
+        self.all_on = button(_("Switch all on"), parts, self._switch_all_on, "small")
+        self.measure = button(_("Measure each part"), parts, self.worth_requested.emit, "small", _(
+            "Switch each part off alone, and write on it what is lost, in bits per byte"))  # fmt: skip
+        self.worth = label("", parts, "caption", wrap=True)
+        area = QScrollArea(parts)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(self.grid)
+        area.setMinimumWidth(_LEAST)
+        set_role(self.grid, "plain")
+        parts.content.addWidget(area, 1)
+        parts.content.addWidget(self.worth)
+        parts.content.addLayout(row(self.all_on, self.measure, None))
+        effect = self._make_effect()
+        both = row(parts, effect, spacing=GAP)
+        both.setStretch(0, 1)
+        both.setStretch(1, 1)
+        self.content.addLayout(both, 1)
+        self.grid.toggled.connect(self._on_toggled)
+        self._show_off()
+
+    def _make_effect(self) -> Card:
+        effect = Card(self.ground, _("Without them"))
+        inside = QGridLayout()
+        inside.setHorizontalSpacing(GAP * 2)
+        inside.setVerticalSpacing(4)
+        self.intact, self.reduced = label("–", effect, "moment"), label("–", effect, "moment")
+        self.intact_text, self.text = QPlainTextEdit(effect), QPlainTextEdit(effect)
+        for column, (name, figure, text) in enumerate((
+            (_("Whole model"), self.intact, self.intact_text), (_("Without these parts"), self.reduced, self.text),
+        )):  # fmt: skip
+            inside.addWidget(label(name, effect, "caption"), 0, column)
+            inside.addWidget(figure, 1, column)
+            inside.addWidget(text, 3, column)
+            text.setReadOnly(True)
+            text.setTabChangesFocus(True)
+            text.setAccessibleName(name)
+            text.document().setDocumentMargin(0)
+            text.setProperty("role", "plain")
+            inside.setColumnStretch(column, 1)
+        self.change = label("", effect, "caption", wrap=True)
+        inside.addWidget(self.change, 2, 0, 1, 2)
+        inside.setRowStretch(3, 1)
+        effect.content.addLayout(inside, 1)
+        return effect
+
+    def off(self) -> tuple[ModelPart, ...]:
+        """The parts that are switched off."""
+        return tuple(sorted(self._off))
+
+    def show_effect(self, found: "AblationEffect", facts: "ModelFacts") -> None:
+        """Show what is lost, and what is written."""
+        self.grid.show_model(facts)
+        self.intact.setText(bits_per_byte(found.intact_bits_per_byte))
+        self.reduced.setText(bits_per_byte(found.bits_per_byte))
+        for part, text in ((self.intact_text, found.intact_text), (self.text, found.text)):
+            self._show_text(part, text)
+        off = ", ".join(part_name(part) for part in self.off()) or _("no part")
+        self.change.setText(_("Off: {parts}. Measured on {n} tokens of the validation texts.").format(
+            parts=off, n=number(found.tokens)))  # fmt: skip
+
+    def show_worth(self, found: "Sequence[PartImportance]", facts: "ModelFacts") -> None:
+        """Show what each part is worth."""
+        self.grid.show_model(facts)
+        self.grid.show_worth({one.part: one.change for one in found})
+        self.worth.setText(_("On each part: the bits per byte that are lost when it alone is off."))
+
+    def forget_worth(self) -> None:
+        """Another model: what was measured belongs to the one before."""
+        self.grid.show_worth({})
+        self.worth.setText("")
+
+    def forget(self) -> None:
+        """Another project: every part is on."""
+        self._off = frozenset()
+        self.forget_worth()
+        self._show_off()
+
+    @staticmethod
+    def _show_text(shown: QPlainTextEdit, text: str) -> None:
+        shown.setPlainText("… " + " ".join(text.split()) if text.strip() else _("(nothing)"))
+
+    @Slot()
+    def _switch_all_on(self) -> None:
+        self._switch(frozenset())
+
+    @Slot(object)
+    def _on_toggled(self, part: ModelPart) -> None:
+        self._switch(self._off ^ {part})
+
+    def _switch(self, off: frozenset[ModelPart]) -> None:
+        self._off = off
+        self._show_off()
+        self.switched.emit(self.off())
+
+    def _show_off(self) -> None:
+        self.grid.show_off(self._off)
+        self.all_on.setEnabled(bool(self._off))

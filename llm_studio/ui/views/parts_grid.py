@@ -1,0 +1,163 @@
+"""The parts of a model as switches: layers down; heads, attention and feed-forward network across."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from llm_studio.i18n import _, number
+from llm_studio.ui import theme
+from llm_studio.workflows.inside.results import ModelPart
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.inside.results import ModelFacts
+
+_LEFT, _TOP, _WIDE, _HIGH, _LONG, _GAP = 30, 20, 46, 30, 96, 4
+_STRONGEST = 0.5
+
+
+def part_name(part: ModelPart) -> str:
+    """A part, in the user's language."""
+    if part.kind == "head":
+        return f"L{part.layer + 1}H{part.head + 1}"
+    if part.kind == "attention":
+        return _("attention of layer {n}").format(n=part.layer + 1)
+    return _("feed-forward of layer {n}").format(n=part.layer + 1)
+
+
+class PartsGrid(QWidget):
+    """A click or Space switches a part off and on again; arrow keys go from one to the next."""
+
+    toggled = Signal(object)
+    """A ModelPart."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._rows: list[list[ModelPart]] = []
+        self._off: frozenset[ModelPart] = frozenset()
+        self._worth: Mapping[str, float] = {}
+        self._at = (0, 0)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(_("Parts of the model"))
+        theme.notifier().changed.connect(self.update)
+
+    def show_model(self, facts: "ModelFacts") -> None:
+        """Show the parts of a model."""
+        rows = [
+            [*(ModelPart(layer, "head", head) for head in range(facts.n_heads)), ModelPart(layer, "attention"),
+             ModelPart(layer, "feed_forward")]
+            for layer in range(facts.n_layers)
+        ]  # fmt: skip
+        if rows != self._rows:
+            self._rows, self._at, self._worth = rows, (0, 0), {}
+            self.setFixedSize(round(self._lefts()[-1] + _LONG), _TOP + _HIGH * len(rows) + 2)
+        self.update()
+
+    def show_off(self, off: frozenset[ModelPart]) -> None:
+        """Show which parts are switched off."""
+        self._off = off
+        self._speak()
+        self.update()
+
+    def show_worth(self, worth: Mapping[str, float]) -> None:
+        """Tint the parts by what is lost without them, by name, in bits per byte."""
+        self._worth = worth
+        self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's
+        """All parts."""
+        return QSize(max(200, self.minimumWidth()), max(80, self.minimumHeight()))
+
+    def _lefts(self) -> list[float]:
+        heads = len(self._rows[0]) - 2 if self._rows else 0
+        after = _LEFT + heads * _WIDE
+        return [*(_LEFT + n * _WIDE for n in range(heads)), after + 8, after + 8 + _LONG]
+
+    def place(self, row: int, column: int) -> QRectF:
+        """Where a part is."""
+        wide = _WIDE if column < len(self._rows[row]) - 2 else _LONG
+        return QRectF(self._lefts()[column], _TOP + row * _HIGH, wide - _GAP, _HIGH - _GAP)
+
+    def is_off(self, part: ModelPart) -> bool:
+        """Whether a part adds nothing: it is switched off, or its head belongs to an attention that is."""
+        return part in self._off or (part.kind == "head" and ModelPart(part.layer, "attention") in self._off)
+
+    # --- Drawing ------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
+        """Each part with its name; those that are off are struck through."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(theme.font(12))
+        if not self._rows:
+            return
+        heads = len(self._rows[0]) - 2
+        painter.setPen(theme.color("muted"))
+        names = [*(f"H{n + 1}" for n in range(heads)), _("attention"), _("feed-forward")]
+        for column, name in enumerate(names):
+            area = self.place(0, column)
+            painter.drawText(QRectF(area.left(), 0, area.width(), _TOP - 3), Qt.AlignmentFlag.AlignCenter, name)
+        most = max(self._worth.values(), default=0.0) or 1.0
+        for row, parts in enumerate(self._rows):
+            painter.setPen(theme.color("muted"))
+            first = self.place(row, 0)
+            painter.drawText(QRectF(0, first.top(), _LEFT, first.height()), Qt.AlignmentFlag.AlignVCenter,
+                             f"L{row + 1}")  # fmt: skip
+            for column, part in enumerate(parts):
+                self._draw_part(painter, part, self.place(row, column), (row, column) == self._at, most)
+
+    def _draw_part(self, painter: QPainter, part: ModelPart, area: QRectF, here: bool, most: float) -> None:
+        off = self.is_off(part)
+        worth = self._worth.get(part.name)
+        if off:
+            painter.setBrush(theme.color("sunken"))
+        elif worth is None:
+            painter.setBrush(theme.color("accent_soft"))
+        else:
+            painter.setBrush(theme.color("accent", _STRONGEST * max(0.0, min(1.0, worth / most))))
+        painter.setPen(QPen(theme.color("accent"), 1.6) if here and self.hasFocus() else QPen(theme.color("line"), 1))
+        painter.drawRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), 5, 5)
+        painter.setPen(theme.color("muted" if off else "text"))
+        if worth is not None and not off:
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, _signed(worth))
+        else:
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "✕" if off else "✓")
+
+    # --- Switching ----------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Switch the part below the mouse."""
+        for row, parts in enumerate(self._rows):
+            for column in range(len(parts)):
+                if self.place(row, column).contains(event.position()):
+                    self._at = row, column
+                    self.toggled.emit(parts[column])
+                    return
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
+        """Go to another part, or switch this one."""
+        row, column = self._at
+        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
+        key = Qt.Key(event.key())
+        if key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._rows:
+            self.toggled.emit(self._rows[row][column])
+        elif key in steps and self._rows:
+            row, column = row + steps[key][0], column + steps[key][1]
+            self._at = max(0, min(row, len(self._rows) - 1)), max(0, min(column, len(self._rows[0]) - 1))
+            self._speak()
+            self.update()
+        else:
+            super().keyPressEvent(event)
+
+    def _speak(self) -> None:
+        if self._rows:
+            part = self._rows[self._at[0]][self._at[1]]
+            state = _("switched off") if self.is_off(part) else _("switched on")
+            self.setAccessibleDescription(f"{part_name(part)}: {state}")
+
+
+def _signed(value: float) -> str:
+    return ("+" if value >= 0 else "−") + number(abs(value), 2)

@@ -1,0 +1,180 @@
+"""Tokens on a plane, which can be moved and enlarged."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from llm_studio.i18n import _, percent
+from llm_studio.ui import theme
+from llm_studio.ui.views.view import TokenNames
+from llm_studio.ui.widgets.tinted_text import visible
+
+if TYPE_CHECKING:
+    from llm_studio.workflows.inside.results import EmbeddingMap
+
+_EDGE, _STEP, _ZOOM, _MOST_ZOOM = 26, 40, 1.25, 200.0
+_NEAR = 12
+"""Pixels around a point in which a click chooses it."""
+
+
+class TokenMap(QWidget):
+    """Shows an `EmbeddingMap`. Drag or arrow keys move it, the wheel or + and - enlarge it, 0 shows all of it."""
+
+    chosen = Signal(int)
+    """The id of a token."""
+
+    def __init__(self, parent: QWidget, name: str) -> None:
+        super().__init__(parent)
+        self._name = name
+        self._ids: Sequence[int] = ()
+        self._points: list[tuple[float, float]] = []
+        """Between 0 and 1 on the longer axis."""
+        self._labels: list[str] = []
+        self._axes = ""
+        self._token = -1
+        self._zoom, self._centre = 1.0, QPointF(0.5, 0.5)
+        self._grabbed: QPointF | None = None
+        self._dragged = False
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMinimumSize(150, 160)
+        self.setAccessibleName(name)
+        self.setToolTip(_("Drag or arrow keys: move · wheel or + and −: zoom · 0: all of it · click: choose a token"))
+        theme.notifier().changed.connect(self.update)
+
+    def show_map(self, found: "EmbeddingMap", names: TokenNames, token: int) -> None:
+        """Show where these tokens are; `token` is marked."""
+        low, high = found.points.min(axis=0), found.points.max(axis=0)
+        size = max(float((high - low).max()), 1e-9)
+        middle = (low + high) / 2
+        ids = found.ids.tolist()
+        if ids != list(self._ids):
+            self._zoom, self._centre = 1.0, QPointF(0.5, 0.5)
+        self._ids = ids
+        self._points = [(x, 1 - y) for x, y in ((found.points - middle) / size + 0.5).tolist()]
+        self._labels = [visible(names.label(one)) for one in ids]
+        first, second = (percent(one) for one in found.explained)
+        self._axes = _("{first} and {second} of the variance").format(first=first, second=second)
+        self._token = token
+        self.update()
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's
+        """Enough to read some words."""
+        return QSize(340, 240)
+
+    # --- Places -------------------------------------------------------------------------------------------------
+
+    def _scale(self) -> float:
+        return max(1.0, min(self.width(), self.height()) - 2 * _EDGE) * self._zoom
+
+    def place(self, index: int) -> QPointF:
+        """Where a token is."""
+        x, y = self._points[index]
+        scale = self._scale()
+        wide = min(2.0, max(1.0, self.width() / max(1, self.height())))  # uses the width: there is no unit on the axes
+        return QPointF(self.width() / 2 + (x - self._centre.x()) * scale * wide,
+                       self.height() / 2 + (y - self._centre.y()) * scale)  # fmt: skip
+
+    def nearest(self, point: QPointF) -> int:
+        """The token at a point: its place in the map, -1 for none."""
+        distances = [(self.place(n) - point).manhattanLength() for n in range(len(self._points))]
+        best = min(range(len(distances)), key=distances.__getitem__, default=-1)
+        return best if best >= 0 and distances[best] <= _NEAR else -1
+
+    # --- Drawing ------------------------------------------------------------------------------------------------
+
+    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
+        """Points, and as many of their names as don't cover each other."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setClipRect(self.rect())
+        painter.setPen(QPen(theme.color("accent" if self.hasFocus() else "line"), 1))
+        painter.setBrush(theme.color("background"))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        painter.setFont(theme.font(11))
+        painter.setPen(theme.color("muted"))
+        painter.drawText(QRectF(8, 4, self.width() - 16, 16), Qt.AlignmentFlag.AlignLeft, self._name)
+        painter.drawText(QRectF(8, self.height() - 20, self.width() - 16, 16), Qt.AlignmentFlag.AlignRight, self._axes)
+        if not self._points:
+            return
+        places = [self.place(n) for n in range(len(self._points))]
+        area = QRectF(self.rect())
+        seen = [n for n, place in enumerate(places) if area.contains(place)]
+        painter.setPen(QPen(theme.color("muted", 0.6), 3, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.drawPoints([places[n] for n in seen])
+        self._draw_labels(painter, places, seen)
+
+    def _draw_labels(self, painter: QPainter, places: list[QPointF], seen: list[int]) -> None:
+        metrics = QFontMetricsF(theme.font(11))
+        taken: set[tuple[int, int]] = set()
+        first = [n for n in seen if self._ids[n] == self._token]
+        for index in (*first, *seen):
+            place = places[index]
+            wide = metrics.horizontalAdvance(self._labels[index]) + 4
+            row = int(place.y() // 14)
+            cells = {(row, column) for column in range(int(place.x() // 8), int((place.x() + wide) // 8) + 1)}
+            if cells & taken or place.x() + wide > self.width() or not 22 < place.y() < self.height() - 22:
+                continue
+            taken |= {(beside, column) for _row, column in cells for beside in (row - 1, row, row + 1)}
+            marked = self._ids[index] == self._token
+            painter.setFont(theme.font(11, bold=marked))
+            painter.setPen(theme.color("accent" if marked else "text"))
+            painter.drawText(QPointF(place.x() + 4, place.y() + 4), self._labels[index])
+            if marked:
+                painter.setBrush(theme.color("accent"))
+                painter.drawEllipse(place, 3.5, 3.5)
+
+    # --- Moving -------------------------------------------------------------------------------------------------
+
+    def _zoom_by(self, factor: float) -> None:
+        self._zoom = max(0.5, min(_MOST_ZOOM, self._zoom * factor))
+        self.update()
+
+    def _move_by(self, x: float, y: float) -> None:
+        scale = self._scale()
+        self._centre -= QPointF(x / scale, y / scale)
+        self.update()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's
+        """Enlarge or shrink."""
+        self._zoom_by(_ZOOM ** (event.angleDelta().y() / 120))
+        event.accept()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Take hold."""
+        self._grabbed, self._dragged = event.position(), False
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Move with the mouse."""
+        if self._grabbed is not None:
+            by = event.position() - self._grabbed
+            if self._dragged or by.manhattanLength() > 4:
+                self._dragged = True
+                self._grabbed = event.position()
+                self._move_by(by.x(), by.y())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Choose the token below the mouse, unless it was dragged."""
+        self._grabbed = None
+        index = -1 if self._dragged else self.nearest(event.position())
+        if index >= 0:
+            self.chosen.emit(self._ids[index])
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
+        """Move or enlarge."""
+        moves = {Qt.Key.Key_Left: (_STEP, 0), Qt.Key.Key_Right: (-_STEP, 0), Qt.Key.Key_Up: (0, _STEP),
+                 Qt.Key.Key_Down: (0, -_STEP)}  # fmt: skip
+        zooms = {Qt.Key.Key_Plus: _ZOOM, Qt.Key.Key_Equal: _ZOOM, Qt.Key.Key_Minus: 1 / _ZOOM}
+        key = Qt.Key(event.key())
+        if key in moves:
+            self._move_by(*moves[key])
+        elif key in zooms:
+            self._zoom_by(zooms[key])
+        elif key == Qt.Key.Key_0:
+            self._zoom, self._centre = 1.0, QPointF(0.5, 0.5)
+            self.update()
+        else:
+            super().keyPressEvent(event)

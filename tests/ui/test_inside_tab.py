@@ -1,0 +1,285 @@
+"""Inside, driven as a user does: a text is read; tokens, heads, cells and parts are chosen; moments pass."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QFileDialog
+
+from llm_studio.jobs import Job
+from llm_studio.project import Project
+from llm_studio.ui.views import pictures
+from llm_studio.workflows.inside.results import ModelPart
+from llm_studio.workflows.inside.session import open_session
+from llm_studio.workflows.training.train import train
+from tests.ui.driver import LONG, Driver
+
+TEXT = "Once upon a time there was a little cat."
+
+
+@pytest.fixture(scope="module")
+def trained_once(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("inside") / "project"
+    shutil.copytree(prepared, root)
+    train(Project.open(root), Job(), run="a")
+    return root
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Project:
+    shutil.copytree(trained_once, tmp_path / "trained")
+    return Project.open(tmp_path / "trained")
+
+
+def ready(driver: Driver, project: Project, view: str = "surprise", text: str = TEXT) -> Any:
+    """The page of the opened project, with a view of a text."""
+    driver.open(project)
+    page = driver.page("inside")
+    page.box.set_text(text)
+    show(driver, page, view)
+    return page
+
+
+def show(driver: Driver, page: Any, view: str) -> None:
+    """Click on the name of a view, and wait for what it shows."""
+    driver.click(page.views._views[view].accessibleName(), page.views.choice)
+    computed(driver, page)
+
+
+def computed(driver: Driver, page: Any) -> None:
+    """Wait until what is shown is that of the text, the moment and the view."""
+    driver.qtbot.waitUntil(lambda: not page._text_timer.isActive() and not page.look.is_computing, timeout=LONG)
+    driver.settle()
+    assert not page.notice.isVisible(), page.notice.text.text()
+
+
+def test_without_a_model_it_says_what_to_do(opened: Driver) -> None:
+    page = opened.page("inside")
+    opened.settle()
+    assert page.empty.isVisible() and not page.timeline.isVisible()
+    opened.click("Go to Training", page)
+    assert opened.window.pages["training"].isVisible()
+
+
+def test_the_text_is_tinted_by_the_bits_of_the_model(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    session = open_session(trained, Job(), "a/best")
+    expected = session.surprise(TEXT, Job())
+    view = page.views.surprise
+    assert view._found is not None and np.allclose(view._found.bits[1:], expected.bits[1:], atol=1e-4)
+    assert f"{expected.bits_per_byte:.3f}" in view.total.text()
+    tints = [chip.tint for chip in view.tokens._chips]
+    assert tints[int(expected.bits[1:].argmax())] == max(tints)
+    assert view.tokens.current() == int(expected.bits[1:].argmax())  # begins with the most surprising token
+
+
+def test_a_token_is_replaced_by_a_guess_and_the_rest_changes(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    view = page.views.surprise
+    driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
+    driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Right)
+    before = view._found
+    guess = next(bar for bar in view.guesses.bars if bar.isVisible() and bar.isEnabled()
+                 and bar.token != before.tokens[2].id)  # fmt: skip
+    word = view._names.text(guess.token)
+    driver.click(guess)
+    computed(driver, page)
+    assert page.box.text() == before.tokens[1].text + word + "".join(one.text for one in before.tokens[3:])
+    assert view._found is not before and view._found.bits_per_byte != before.bits_per_byte
+    assert "the text before" in view.facts.text()
+
+
+def test_a_typed_word_keeps_the_space_of_the_token_it_replaces(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    view = page.views.surprise
+    index = next(n for n, one in enumerate(view._found.tokens[1:]) if one.label.startswith(" "))
+    driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
+    for _step in range(index):
+        driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Right)
+    driver.qtbot.keyClicks(view.other, "zebra")
+    driver.qtbot.keyClick(view.other, Qt.Key.Key_Return)
+    computed(driver, page)
+    assert " zebra" in page.box.text() and view.other.text() == ""
+
+
+def test_a_head_and_a_token_of_it_are_chosen(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "attention")
+    view = page.views.attention
+    maps = view._found.maps
+    view.grid.choose(0, 0)
+    driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
+    driver.qtbot.keyClick(view.grid, Qt.Key.Key_Down)
+    assert (view.grid.layer, view.grid.head) == (1, 1) and view._single.heading.text().startswith("L2H2")
+    driver.qtbot.keyClick(view.map, Qt.Key.Key_Up)
+    row = maps.window.length - 2
+    line = view.arcs.line
+    assert line.current == row and len(line._weights) == row + 1
+    assert sum(line._weights) == pytest.approx(1, abs=0.01)
+    assert list(line._weights) == maps.weights[1, 1, row, : row + 1].tolist()
+    driver.qtbot.keyClick(line, Qt.Key.Key_Home)
+    assert line.current == 0 and page.views._position == 0
+
+
+def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "attention")
+    kinds = page.views.attention._found.kinds
+    from llm_studio.ui.views.head_grid import kind_of
+
+    for layer, names in enumerate(kinds.names):
+        for head, name in enumerate(names):
+            shown = kind_of(kinds, layer, head)
+            score = float(kinds.scores[layer, head].max())
+            assert (f"{score:.2f}" in shown) == (name is not None)
+
+
+def test_the_lens_ends_with_what_the_model_predicts(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "lens")
+    view, surprise = page.views.lens, open_session(trained, Job(), "a/best").surprise(TEXT, Job())
+    found, grid = view._found, view.pane.grid
+    assert found.guesses[-1, :, 0].tolist() == surprise.next_tokens[:, 0].tolist()
+    assert grid.layer == 2 and len([bar for bar in view.guesses.bars if bar.isVisible()]) == 5
+    driver.qtbot.keyClick(grid, Qt.Key.Key_Up)
+    driver.qtbot.keyClick(grid, Qt.Key.Key_Left)
+    assert (grid.layer, grid.column) == (1, len(found.tokens) - 2)
+    assert view.guesses.bars[0].token == found.guesses[1, grid.column, 0]
+    show(driver, page, "surprise")
+    assert page.views.surprise.tokens.current() == grid.column - 1  # the same token in every view
+
+
+def test_of_a_text_longer_than_the_context_the_chosen_window_is_shown(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "attention", TEXT * 6)
+    view = page.views.attention
+    assert view._found.maps.window.start == 0 and "The model reads the tokens 0 to 31" in view.about.text()
+    show(driver, page, "surprise")
+    driver.qtbot.keyClick(page.views.surprise.tokens, Qt.Key.Key_End)
+    show(driver, page, "lens")
+    window, count = page.views.lens._found.window, len(page.views.surprise._found.tokens)
+    assert window.start + window.length == count and str(window.start) in page.views.lens.span.text()
+    show(driver, page, "attention")
+    assert view._found.maps.window == window and view.arcs.line.current == window.length - 1
+
+
+def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "embeddings")
+    view = page.views.embeddings
+    session = open_session(trained, Job(), "a/best")
+    token = session.vocabulary.named("the")
+    driver.qtbot.keyClicks(view.token, "the")
+    driver.qtbot.keyClick(view.token, Qt.Key.Key_Return)
+    computed(driver, page)
+    near = session.similar_tokens(token)
+    assert [bar.token for bar in view.near.bars] == [one.id for one in near[:10]]
+    assert view.near_at_start.bars[0].isVisible() and not view.map.isVisible()
+    driver.click("All", view)
+    driver.click(view.draw)
+    computed(driver, page)
+    assert view.map.isVisible() and view.map_at_start.isVisible() and len(view.map._ids) == session.facts.vocab_size
+    place = view.map.place(5)
+    driver.qtbot.keyClick(view.map, Qt.Key.Key_Plus)
+    driver.qtbot.keyClick(view.map, Qt.Key.Key_Left)
+    assert view.map.place(5) != place
+    driver.click(view.near.bars[0])
+    computed(driver, page)
+    assert view.map._token == near[0].id
+
+
+def test_what_is_no_token_is_said_and_nothing_is_lost(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "embeddings")
+    view = page.views.embeddings
+    driver.qtbot.keyClicks(view.token, "incomprehensibilities")
+    driver.qtbot.keyClick(view.token, Qt.Key.Key_Return)
+    computed(driver, page)
+    assert "incomprehensibilities" in view.problem.text() and view.near.bars[0].isVisible()
+
+
+def test_without_a_part_the_model_is_worse_and_with_all_it_is_whole_again(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "parts")
+    view = page.views.parts
+    assert view.reduced.text() == view.intact.text() != "–" and view.text.toPlainText()
+    for _step in range(3):  # to the feed-forward network of the first layer
+        driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
+    driver.qtbot.keyClick(view.grid, Qt.Key.Key_Space)
+    computed(driver, page)
+    assert view.off() == (ModelPart(0, "feed_forward"),) and view.reduced.text() != view.intact.text()
+    driver.click(view.measure)
+    computed(driver, page)
+    assert set(view.grid._worth) == {"L1H1", "L1H2", "L1.attention", "L1.feed_forward",
+                                     "L2H1", "L2H2", "L2.attention", "L2.feed_forward"}  # fmt: skip
+    driver.click(view.all_on)
+    computed(driver, page)
+    assert view.reduced.text() == view.intact.text()
+
+
+def test_moments_change_the_texts_at_once_and_then_the_model(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    last, timeline = page.views.surprise._found.bits_per_byte, page.timeline
+    written = timeline.text()
+    driver.qtbot.keyClick(timeline.slider, Qt.Key.Key_Home)
+    assert timeline.where.text() == "step 0" and timeline.text() not in ("", written)  # nothing was waited for
+    computed(driver, page)
+    assert "step 0" in page.subtitle.text() and page.views.surprise._found.bits_per_byte > last
+    driver.qtbot.keyClick(timeline.slider, Qt.Key.Key_Right)
+    assert timeline.moment().step == 1
+    computed(driver, page)
+
+
+def test_the_moments_play_to_the_end(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    timeline = page.timeline
+    timeline._timer.setInterval(5)
+    driver.click(timeline.play)
+    assert timeline.is_playing and timeline.slider.value() == 0  # from the first one, as the last was shown
+    driver.qtbot.waitUntil(lambda: not timeline.is_playing, timeout=LONG)
+    computed(driver, page)
+    assert timeline.moment().step == 30 and "step 30" in page.subtitle.text()
+
+
+def test_the_model_of_a_moment_can_be_talked_to(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    driver.qtbot.keyClick(page.timeline.slider, Qt.Key.Key_Home)
+    computed(driver, page)
+    driver.click("Talk to this one", page)
+    driver.settle()
+    generation: Any = driver.window.pages["generation"]
+    assert generation.isVisible() and generation.choice.current() == ("a", "0", 0)
+
+
+@pytest.mark.parametrize("view", ["surprise", "attention", "lens", "embeddings", "parts"])
+def test_every_view_is_saved_as_a_picture(view: str, driver: Driver, trained: Project, tmp_path: Path) -> None:
+    page = ready(driver, trained, view)
+    shown = page.views._views[view]
+    for kind in ("png", "svg"):
+        pictures.save(shown, tmp_path / f"{view}.{kind}")
+    image = QImage(str(tmp_path / f"{view}.png"))
+    assert image.width() == 2 * shown.width() and image.height() == 2 * shown.height()
+    drawn = (tmp_path / f"{view}.svg").read_text(encoding="utf-8")
+    assert shown.sentence.text().split()[0] in drawn and drawn.rstrip().endswith("</svg>")
+    assert sorted(path.name for path in tmp_path.glob("*.?*g")) == [f"{view}.png", f"{view}.svg"]
+
+
+def test_the_picture_is_saved_where_the_dialog_says(driver: Driver, trained: Project, tmp_path: Path) -> None:
+    page = ready(driver, trained)
+    page.views._save_svg()
+    driver.dialog(QFileDialog).fileSelected.emit(str(tmp_path / "mine.svg"))
+    assert (tmp_path / "mine.svg").stat().st_size > 1000
+    driver.dialog(QFileDialog).reject()
+    page.views._save_to(str(tmp_path / "absent" / "mine.svg"))
+    driver.settle()
+    assert "absent" in page.notice.text.text()
+
+
+def test_the_text_and_the_view_survive_a_change_of_language(driver: Driver, trained: Project) -> None:
+    ready(driver, trained, "lens")
+    driver.window.choose_language("fr")
+    driver.qtbot.waitUntil(lambda: "inside" in driver.window.pages, timeout=LONG)
+    driver.settle()
+    page = driver.page("inside")
+    computed(driver, page)
+    assert page.box.text() == TEXT and page.views.current() == "lens" and page.title.text() == "À l’intérieur"
+    assert page.views.lens.pane.grid.isVisible() and page.views.lens._found is not None
+    driver.window.choose_language("en")
+    driver.settle()
