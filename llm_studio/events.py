@@ -238,6 +238,32 @@ class TokenWritten(Event):
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
+@dataclass(frozen=True)
+class ExplainedCandidate:
+    """A possible next token, its probability at each stage of sampling, and the setting that removes it, if any."""
+
+    token: int
+    text: str
+    probs: tuple[float, ...]
+    removed_by: str | None
+
+
+@dataclass(frozen=True)
+class TokenExplained(Event):
+    """How a token was sampled, `text` is how it is shown.
+
+    `stages` are "model", then the sampler's settings in their order; after each of them, so many tokens are `left`. The
+    probability of a candidate at the first stage is the model's, at the last one that with which it is drawn.
+    """
+
+    kind: ClassVar[str] = "explained"
+    token: int
+    text: str
+    stages: tuple[str, ...]
+    left: tuple[int, ...]
+    candidates: tuple[ExplainedCandidate, ...]
+
+
 def to_json(event: Event) -> str:
     """One line of JSON. A number that isn't finite is written as null, which JSON can hold."""
     values = {field.name: getattr(event, field.name) for field in fields(event)}

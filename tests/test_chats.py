@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Pro
     sampling = generator.settings_with({"max_tokens": 30, "seed": 3, "temperature": 1.5})
     said: list[TokenWritten] = []
     job = Job(lambda event: said.append(event) if isinstance(event, TokenWritten) else None)
-    chat = answer(trained, generator, chats.new(), "Once", sampling, job)
+    chat = answer(trained, generator, chats.new(), chats.Turn("Once"), sampling, job)
     (turn,) = chat.turns
     assert turn.text == generator.generate("Once", Job(), sampling) == "".join(token.text for token in turn.tokens)
     assert (turn.count, turn.seed, turn.model) == (len(turn.tokens), 3, generator.name) and turn.seconds > 0
@@ -118,25 +119,29 @@ def test_an_answer_is_what_the_command_line_would_write_and_is_kept(trained: Pro
         assert list(chances.values()) == sorted(chances.values(), reverse=True)
 
 
-def test_going_on_makes_the_last_answer_longer(trained: Project, generator: TextGenerator) -> None:
-    sampling = generator.settings_with({"max_tokens": 5, "seed": 3})
-    chat = answer(trained, generator, chats.new(), "Once", sampling, Job())
-    longer = answer(trained, generator, chat, None, sampling, Job())
-    (turn,) = longer.turns
-    assert turn.text.startswith(chat.turns[0].text) and turn.count == 10 == len(turn.tokens)
-    assert turn.text[len(chat.turns[0].text) :] == generator.generate(chat.text, Job(), sampling)
-    more = answer(trained, generator, longer, " And", sampling, Job())
-    assert more.turns[1].text == generator.generate(longer.text + " And", Job(), sampling)
+def test_continuing_a_text_is_as_if_it_had_never_stopped(trained: Project, generator: TextGenerator) -> None:
+    """Also where it stops within a character, or the model's tokens aren't those of its text encoded again."""
+    for seed in range(8):
+        hot = {"seed": seed, "temperature": 5.0, "top_k": 0, "top_p": 1.0}
+        beginning = generator.generate_turn("Once", Job(), generator.settings_with({"max_tokens": 8, **hot})).text
+        greedy = {"temperature": 0.0, "repetition_penalty": 1.3}
+        whole = generator.generate_turn(beginning, Job(), generator.settings_with({"max_tokens": 20, **greedy}))
+        chat = chats.Chat(chats.new().id)
+        turn, few = chats.Turn(beginning), generator.settings_with({"max_tokens": 5, **greedy})
+        while len(turn.tokens) < 20 and chats.ENDED not in turn.notes:
+            (turn,) = answer(trained, generator, chat, turn, few, Job()).turns
+        assert (turn.text, [one.text for one in turn.tokens]) == (whole.text, [one.text for one in whole.tokens])
+        assert turn.count == len(turn.tokens) and chats.read(trained, chat.id).turns == (turn,)
 
 
 def test_what_is_stopped_is_kept(trained: Project, generator: TextGenerator) -> None:
     job = Job(lambda event: isinstance(event, TokenWritten) and job.request_stop())  # type: ignore[arg-type]
-    chat = answer(trained, generator, chats.new(), "Once", generator.settings_with({"seed": 3}), job)
+    chat = answer(trained, generator, chats.new(), chats.Turn("Once"), generator.settings_with({"seed": 3}), job)
     assert chat.turns[0].count == 1 and chats.read(trained, chat.id).turns[0].count == 1
 
 
 def test_the_sampler_cuts_what_its_settings_say(trained: Project, generator: TextGenerator) -> None:
-    found = generator.next_token("Once upon")
+    found = generator.next_token([chats.Turn("Once upon")])
     plain = generator.settings_with({"temperature": 1.0, "top_k": 0, "top_p": 1.0})
     free = found.candidates(plain)
     assert free.kept == free.total == 400 and len(free.first) == 10
@@ -163,25 +168,26 @@ def test_every_step_that_is_offered_can_be_loaded(trained: Project) -> None:
 
 def test_another_text_is_written_as_if_nothing_were_above_it(trained: Project, generator: TextGenerator) -> None:
     sampling = generator.settings_with({"max_tokens": 12, "seed": 3})
-    chat = answer(trained, generator, chats.new(), "A long beginning", sampling, Job())
-    chat = answer(trained, generator, chat, "\n\nOnce", sampling, Job())
+    chat = answer(trained, generator, chats.new(), chats.Turn("A long beginning"), sampling, Job())
+    chat = answer(trained, generator, chat, chats.Turn("\n\nOnce"), sampling, Job())
     assert chat.turns[1].text == generator.generate("Once", Job(), sampling)
-    longer = answer(trained, generator, chat, " upon", sampling, Job())
-    before = "Once" + chat.turns[1].text
-    assert longer.turns[2].text == generator.generate(before + " upon", Job(), sampling)
+    longer = answer(trained, generator, chat, chats.Turn(" upon"), sampling, Job())
+    alone = answer(trained, generator, chats.Chat(chats.new().id, (replace(chat.turns[1], prompt="Once"),)),
+                   chats.Turn(" upon"), sampling, Job())  # fmt: skip
+    assert longer.turns[2].text == alone.turns[1].text
     assert longer.text.startswith("A long beginning" + chat.turns[0].text + "\n\nOnce")
     assert chats.read(trained, longer.id) == longer
 
 
 def test_an_answer_says_that_it_was_cut_and_that_the_prompt_was(trained: Project, generator: TextGenerator) -> None:
     sampling = generator.settings_with({"max_tokens": 2, "seed": 3})
-    turn = answer(trained, generator, chats.new(), "Once", sampling, Job()).turns[0]
+    turn = answer(trained, generator, chats.new(), chats.Turn("Once"), sampling, Job()).turns[0]
     assert turn.notes == (chats.LIMIT,)
-    turn = answer(trained, generator, chats.new(), "Once upon a time " * 200, sampling, Job()).turns[0]
+    turn = answer(trained, generator, chats.new(), chats.Turn("Once upon a time " * 200), sampling, Job()).turns[0]
     assert turn.notes == (chats.PROMPT_CUT, chats.LIMIT)
     job = Job(lambda event: isinstance(event, TokenWritten) and job.request_stop())  # type: ignore[arg-type]
     long = generator.settings_with({"seed": 3})
-    assert answer(trained, generator, chats.new(), "Once", long, job).turns[0].notes == ()
+    assert answer(trained, generator, chats.new(), chats.Turn("Once"), long, job).turns[0].notes == ()
 
 
 @pytest.mark.parametrize(

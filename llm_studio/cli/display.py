@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from llm_studio import events
+from llm_studio.cli.explained import explanation
 from llm_studio.cli.terminal import unwrapped, visible
 from llm_studio.i18n import _, bits_per_byte, duration, number, short_number, size
 
@@ -148,6 +149,9 @@ class TextDisplay:
                 self._step(event)
             case events.TextWritten():
                 self._write(event.text)
+            case events.TokenExplained():
+                self._end_line()
+                self._write(explanation(event))
             case events.RunStarted():
                 self._max_steps = event.max_steps
                 self._say((_run_line(event), "bold"))

@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -80,7 +80,7 @@ def with_options(parameter: str, types: Mapping[str, Any]) -> Callable[[_Command
         @functools.wraps(command)
         def wrapper(**arguments: Any) -> Any:
             values = {name: arguments.pop(name) for name in types}
-            given = {name: value for name, value in values.items() if value is not None}
+            given = {name: value for name, value in values.items() if value is not None and value != []}
             return command(**arguments, **{parameter: given})
 
         signature = inspect.signature(command)
@@ -97,9 +97,10 @@ def with_options(parameter: str, types: Mapping[str, Any]) -> Callable[[_Command
 
 
 def _option(info: FieldInfo) -> Any:
-    """The type of an option that sets a declared setting, None when it isn't given."""
-    kind: Any = info.annotation
-    return Annotated[kind | None, typer.Option(help=_(str(info.description)))]
+    """The type of an option that sets a declared setting, None when it isn't given; that of a list can be repeated."""
+    is_list = get_origin(info.annotation) is tuple
+    kind: Any = list[str] if is_list else info.annotation
+    return Annotated[kind | None, typer.Option(help=_(str(info.description)), metavar="TEXT" if is_list else None)]
 
 
 def standard_input(problem: str) -> str:

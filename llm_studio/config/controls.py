@@ -24,6 +24,11 @@ class Slider:
     zero: str = ""
 
 
+@dataclass(frozen=True)
+class Lines:
+    """A list of texts that is shown as lines, with line ends and tabs inside a text as they are typed: \\n, \\t."""
+
+
 class Choices:
     """Names for people of the values of a Literal; a value without one is shown as it is written."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
 from pydantic_core import PydanticCustomError
 
-from llm_studio.config.controls import Choices, Slider, Step
+from llm_studio.config.controls import Choices, Lines, Slider, Step
 from llm_studio.i18n import N_, _
 
 SPECIAL_TOKENS = ("<|endoftext|>", "<|user|>", "<|assistant|>")
@@ -30,6 +30,7 @@ LANGUAGES = frozenset(_CODES.split())
 
 
 SourceName = Annotated[str, Field(max_length=200)]
+StopString = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 """Of a source: the probability of drawing from it is proportional to its tokens times its weight."""
 
@@ -383,4 +384,9 @@ class GenerationSettings(Section):
         ge=0,
         lt=2**63,
         description=N_("same seed, same text; null: a new text each time"),
+    )
+    stop: Annotated[tuple[StopString, ...], Strict(False), Lines()] = Field(
+        title=N_("Stop strings"),
+        default=(),
+        description=N_("the text ends before the first of these strings, as in [THE END]; empty: none"),
     )

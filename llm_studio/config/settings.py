@@ -209,6 +209,8 @@ def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
             return _("must be one of {choices}, not {given}").format(choices=", ".join(choices), given=shown)
         case "string_too_long":
             return _("must be at most {limit} characters long").format(limit=limits["max_length"])
+        case "string_too_short":
+            return _("must not be empty")
         case "string_type" | "string_unicode":
             return _("must be a text, not {given}").format(given=shown)
         case "tuple_type":

@@ -71,10 +71,14 @@ def next_token_logits(model: Transformer, ids: Sequence[int], cache: KeyValueCac
 
 
 class SampledToken(NamedTuple):
-    """A sampled token and the model's logits (V,), float32, before the samplers."""
+    """A sampled token, the model's logits (V,), float32, before the samplers, and the context that it has read.
+
+    `context` is only valid until the next token is sampled.
+    """
 
     token: int
     logits: Tensor
+    context: Sequence[int]
 
 
 def generate(
@@ -89,36 +93,43 @@ def generate(
 
 
 def generate_with_logits(
-    model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = ()
-) -> Iterator[SampledToken]:
-    """Like `generate`, each token with the logits that it was sampled from."""
+    model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = (),
+    not_first: Collection[int] = (),
+) -> Iterator[SampledToken]:  # fmt: skip
+    """Like `generate`, each token with the logits that it was sampled from.
+
+    The first one is none of `not_first`: with the tokens of `stop` here, the text continues past its end.
+    """
     if not prompt:
         raise ValueError("the prompt is empty: generation needs at least one token to start from")
-    return _tokens(model, list(prompt), settings, frozenset(stop))
+    return _tokens(model, list(prompt), settings, frozenset(stop), not_first)
 
 
 def _tokens(
-    model: Transformer, new: list[int], settings: GenerationSettings, stop: frozenset[int]
+    model: Transformer, new: list[int], settings: GenerationSettings, stop: frozenset[int], excluded: Collection[int]
 ) -> Iterator[SampledToken]:
     reader = Reader(model)
     generator = make_generator(settings.seed, reader.device)
     for _ in range(settings.max_tokens):
-        sampled = _next_token(reader, new, settings, generator)
+        sampled = _next_token(reader, new, settings, generator, excluded)
         if sampled.token in stop:
             return
         yield sampled
-        new = [sampled.token]
+        new, excluded = [sampled.token], ()
 
 
 def _next_token(
-    reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator
+    reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator, excluded: Collection[int]
 ) -> SampledToken:
     """Read `new` and sample the token after it. Grad mode, which belongs to the thread, is restored on return."""
     was_training = reader.model.training
     reader.model.eval()
     try:
         with torch.inference_mode():
-            logits = reader.read(new)
-            return SampledToken(draw(distribution(logits, reader.context, settings), generator), logits)
+            logits = allowed = reader.read(new)
+            if excluded:
+                allowed = logits.index_fill(0, torch.tensor(sorted(excluded), device=logits.device), -torch.inf)
+            token = draw(distribution(allowed, reader.context, settings), generator)
+            return SampledToken(token, logits, reader.context)
     finally:
         reader.model.train(was_training)

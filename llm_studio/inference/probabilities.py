@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from llm_studio.config import GenerationSettings
-from llm_studio.inference.sampling import distribution
+from llm_studio.inference.evaluate import windows
+from llm_studio.inference.generate import threads_for
+from llm_studio.inference.sampling import stages
+from llm_studio.model.transformer import Transformer
+
+_CHUNK = 64
+"""Positions of which all logits are held at a time."""
 
 
 class TokenProb(NamedTuple):
@@ -17,32 +23,89 @@ class TokenProb(NamedTuple):
     probability: float
 
 
-def most_likely(logits: Tensor, token: int, count: int) -> tuple[float, list[TokenProb]]:
+class ScoredToken(NamedTuple):
+    """The model's probability of a token, and its most likely tokens at that place."""
+
+    probability: float
+    best: list[TokenProb]
+
+
+def most_likely(logits: Tensor, token: int, count: int) -> ScoredToken:
     """The model's probability of `token`, and its `count` most likely tokens, from its logits (V,)."""
-    probabilities = logits.softmax(dim=-1)
-    best = probabilities.topk(min(count, len(probabilities)))
-    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return float(probabilities[token]), [TokenProb(index, value) for index, value in pairs]
+    return _scored(logits[None], torch.tensor([token], device=logits.device), count)[0]
 
 
-class TokenProbabilities(NamedTuple):
-    """A candidate for the next token: the model's probability, and the one it is sampled with, 0 if it is removed."""
+def _scored(logits: Tensor, tokens: Tensor, count: int) -> list[ScoredToken]:
+    """Each of `tokens` (T,) by the logits (T, V) at its place."""
+    probs = logits.float().softmax(dim=-1)
+    best = probs.topk(min(count, probs.shape[-1]))
+    rows = zip(
+        probs.gather(1, tokens[:, None])[:, 0].tolist(), best.indices.tolist(), best.values.tolist(), strict=True
+    )
+    return [ScoredToken(own, [*map(TokenProb, ids, values)]) for own, ids, values in rows]
+
+
+class CandidateStages(NamedTuple):
+    """A candidate for the next token: its probability at each stage of sampling, 0 from the one on that removes it.
+
+    `removed_at`: the index of that stage, None if the token can be sampled.
+    """
 
     token: int
-    model_prob: float
-    sampling_prob: float
+    probs: tuple[float, ...]
+    removed_at: int | None
 
 
-def token_probabilities(
-    logits: Tensor, context: Sequence[int], settings: GenerationSettings, count: int
-) -> tuple[list[TokenProbabilities], int]:
-    """The first `count` candidates for the token after `context`, and the number of all that can be sampled.
+class CandidateTable(NamedTuple):
+    """Candidates for the next token, and how many of all tokens are `kept` at each stage, named in `stages`."""
 
-    Those come first, by sampling probability; removed ones follow, by the model's probability.
+    stages: tuple[str, ...]
+    kept: tuple[int, ...]
+    rows: list[CandidateStages]
+
+
+def candidate_table(
+    logits: Tensor, context: Sequence[int], settings: GenerationSettings, count: int, also: Sequence[int] = ()
+) -> CandidateTable:
+    """The first `count` candidates for the token after `context`; then those of `also` that aren't among them.
+
+    Tokens that can be sampled come first, by sampling probability; removed ones follow, by the model's probability.
     """
-    sampling_probs = distribution(logits, context, settings)
-    model_probs = logits.softmax(dim=-1)
+    found = list(stages(logits, context, settings))
+    after = torch.stack([stage.logits for stage in found])  # (S, V)
+    probs, left = after.softmax(dim=-1), after > -torch.inf
     # A probability is at most 1, so adding 2 puts every token that can be sampled before every removed one.
-    order = torch.where(sampling_probs > 0, sampling_probs + 2, model_probs).topk(min(count, len(logits))).indices
-    rows = zip(order.tolist(), model_probs[order].tolist(), sampling_probs[order].tolist(), strict=True)
-    return [TokenProbabilities(*row) for row in rows], int((sampling_probs > 0).sum())
+    order = torch.where(left[-1], probs[-1] + 2, probs[0]).topk(min(count, len(logits))).indices.tolist()
+    order += [token for token in also if token not in order]
+    stages_kept = left[:, order].sum(dim=0).tolist()  # a token that is removed never comes back
+    rows = [
+        CandidateStages(token, tuple(row), None if kept == len(found) else kept)
+        for token, row, kept in zip(order, probs[:, order].T.tolist(), stages_kept, strict=True)
+    ]
+    return CandidateTable(tuple(stage.sampler for stage in found), tuple(left.sum(dim=-1).tolist()), rows)
+
+
+def score_text(model: Transformer, ids: Sequence[int], first: int, count: int = 0) -> list[ScoredToken]:
+    """Each of `ids` after those before it, the first one after the token `first`, with the `count` most likely tokens.
+
+    A text longer than the context is read in windows that overlap by half, see `evaluate.py`. The model is in eval
+    mode.
+    """
+    if not ids:
+        return []
+    found = _score(model, [first, ids[0]], 0, count)
+    for window in windows(len(ids) - 1, model.settings.max_seq_len) if len(ids) > 1 else ():
+        found += _score(model, ids[window.start : window.start + window.length + 1], window.skipped, count)
+    return found
+
+
+@torch.inference_mode()
+def _score(model: Transformer, ids: Sequence[int], skipped: int, count: int) -> list[ScoredToken]:
+    """Each of `ids` but the first `skipped` + 1, read in one pass. A few logits at a time."""
+    tokens = torch.tensor(list(ids), device=model.head_weight.device)
+    found: list[ScoredToken] = []
+    with threads_for(model.parameter_count() * len(ids)):
+        hidden = model.hidden(tokens[None, :-1])[0]  # (T, D)
+        for at, targets in zip(hidden[skipped:].split(_CHUNK), tokens[skipped + 1 :].split(_CHUNK), strict=True):
+            found += _scored(model.logits(at), targets, count)
+    return found

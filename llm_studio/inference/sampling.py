@@ -4,11 +4,12 @@
 
 Each sampler is a small function on logits (V,) that reads one setting; a token it removes gets minus infinity. A new
 one is a function here, listed in `PENALTIES` or `FILTERS`, and a setting of `GenerationSettings` with the same name.
+`stages` applies them one after the other: `distribution` takes the last stage, the table of candidates shows them all.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +27,12 @@ def repetition_penalty(logits: Tensor, context: Sequence[int], penalty: float) -
 
 
 def temperature(logits: Tensor, value: float) -> Tensor:
-    """Divide: below 1 the most likely tokens gain, above 1 the others do. The largest logit becomes 0."""
+    """Divide: below 1 the most likely tokens gain, above 1 the others do. The largest logit becomes 0.
+
+    0 is greedy: it keeps only the most likely token.
+    """
+    if value == 0:
+        return torch.full_like(logits, -math.inf).index_fill_(0, logits.argmax(), 0.0)
     # Subtracted first, the largest can't overflow under a tiny temperature; it changes no probability.
     return (logits - logits.max()) / value
 
@@ -57,7 +63,7 @@ def min_p(logits: Tensor, p: float) -> Tensor:
 
 
 PENALTIES: dict[str, Callable[[Tensor, Sequence[int], Any], Tensor]] = {"repetition_penalty": repetition_penalty}
-"""By setting, the samplers that change logits by the tokens of the context; greedy decoding applies them too."""
+"""By setting, the samplers that change logits by the tokens of the context."""
 FILTERS: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "temperature": temperature,
     "top_k": top_k,
@@ -65,18 +71,34 @@ FILTERS: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "min_p": min_p,
 }
 """By setting and in this order, the samplers that change the shape of the distribution."""
+MODEL = "model"
+"""The stage before all samplers."""
+
+
+class Stage(NamedTuple):
+    """The logits (V,), float32, after the sampler of this name and those before it."""
+
+    sampler: str
+    logits: Tensor
+
+
+def stages(logits: Tensor, context: Sequence[int], settings: GenerationSettings) -> Iterator[Stage]:
+    """The model's logits (V,) of the token after `context`, then what each sampler makes of them, in order."""
+    logits = logits.float()
+    yield Stage(MODEL, logits)
+    for setting, penalize in PENALTIES.items():
+        logits = penalize(logits, context, getattr(settings, setting))
+        yield Stage(setting, logits)
+    for setting, apply in FILTERS.items():
+        if setting == "temperature" or settings.temperature > 0:  # greedy leaves nothing to filter
+            logits = apply(logits, getattr(settings, setting))
+        yield Stage(setting, logits)
 
 
 def distribution(logits: Tensor, context: Sequence[int], settings: GenerationSettings) -> Tensor:
-    """The probabilities (V,) of the token after `context`. Temperature 0 is greedy: all on the most likely token."""
-    logits = logits.float()
-    for setting, penalize in PENALTIES.items():
-        logits = penalize(logits, context, getattr(settings, setting))
-    if settings.temperature == 0:  # no filter removes the most likely token
-        return torch.zeros_like(logits).index_fill_(0, logits.argmax(), 1.0)
-    for setting, apply in FILTERS.items():
-        logits = apply(logits, getattr(settings, setting))
-    return logits.softmax(dim=-1)
+    """The probabilities (V,) of the token after `context`: those of the last stage."""
+    *_before, last = stages(logits, context, settings)
+    return last.logits.softmax(dim=-1)
 
 
 def draw(probabilities: Tensor, generator: torch.Generator) -> int:

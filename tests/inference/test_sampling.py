@@ -126,8 +126,8 @@ def test_tokens_are_drawn_in_proportion_to_their_probability() -> None:
     assert counts[0].item() == pytest.approx(200, abs=60)
 
 
-def test_every_setting_but_length_and_seed_has_its_sampler() -> None:
-    assert {*PENALTIES, *FILTERS} == {*GenerationSettings.model_fields} - {"max_tokens", "seed"}
+def test_every_setting_but_length_seed_and_stop_strings_has_its_sampler() -> None:
+    assert {*PENALTIES, *FILTERS} == {*GenerationSettings.model_fields} - {"max_tokens", "seed", "stop"}
 
 
 @pytest.mark.parametrize("change", [{"repetition_penalty": 5.0}, {"temperature": 3.0}, {"top_k": 1}, {"top_p": 0.1},

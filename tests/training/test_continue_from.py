@@ -143,11 +143,11 @@ def test_it_answers_and_stops(chatting: Project) -> None:
 def test_a_chat_of_questions_is_read_by_the_model_as_a_conversation(chatting: Project) -> None:
     generator = load_generator(chatting, Job(), "chat")
     sampling = generator.settings_with({"temperature": 0.0, "max_tokens": 40})
-    chat = answer(chatting, generator, chats.new(), " Who is Tom? ", sampling, Job(), question=True)
-    chat = answer(chatting, generator, chat, "Where is the red cat?", sampling, Job(), question=True)
+    chat = answer(chatting, generator, chats.new(), chats.Turn(" Who is Tom? ", question=True), sampling, Job())
+    chat = answer(chatting, generator, chat, chats.Turn("Where is the red cat?", question=True), sampling, Job())
     assert chats.read(chatting, chat.id) == chat and [turn.question for turn in chat.turns] == [True, True]
     tokenizer = Tokenizer.load(chatting.tokenizer_file)
-    read = generator.next_token("Who is Tom?", chat=True)
+    read = generator.next_token([chats.Turn("Who is Tom?", question=True)])
     user, assistant = tokenizer.markers[USER], tokenizer.markers[ASSISTANT]
     assert read._context == [user, *tokenizer.encode("Who is Tom?"), assistant]
     first, second = chat.turns

@@ -59,9 +59,16 @@ def test_a_model_of_conversations_is_requested_unless_the_switch_says_otherwise(
     first = send(driver, page, "Who is Tom?")
     assert first.question and first.prompt == "Who is Tom?"
     driver.qtbot.keyClicks(page.talk.box, "Where is he?")
-    caption = page.sampling.caption
+    caption = page.next.card.caption
     driver.qtbot.waitUntil(lambda: "The answer to “Where is he?”" in caption.text(), timeout=LONG)
-    assert not any(bar.isEnabled() for bar in page.sampling.bars.bars)
+    bar = next(bar for bar in page.next.card.bars.bars if bar.isEnabled() and bar.candidate().text.strip().isalpha())
+    text = bar.candidate().text
+    driver.click(bar)
+    begun = page.talk.chat.turns[-1]
+    assert (begun.question, begun.prompt, begun.text) == (True, "Where is he?", text)
+    driver.click("Undo the last change", page)
+    assert page.talk.box.toPlainText() == "Where is he?" and page.talk.asking.asks()
+    driver.settle()
     page.talk.box.clear()
     second = send(driver, page, "Where is he?")
     assert second.question and [turn.prompt for turn in page.talk.chat.turns] == ["Who is Tom?", "Where is he?"]

@@ -10,7 +10,8 @@ from llm_studio.ui import theme
 from llm_studio.ui.widgets.candidates import CandidateBars
 from llm_studio.workflows.generation.next_token import Candidate
 
-CANDIDATES = [Candidate(" of", 0.4, 1.0, True), Candidate(" in", 0.2, 0.0, True), Candidate(" a", 0.1, 0.0, True)]
+CANDIDATES = [Candidate(0, " of", (0.4, 1.0)), Candidate(1, " in", (0.2, 0.0), "top_k"),
+              Candidate(2, " a", (0.1, 0.0), "top_k")]  # fmt: skip
 
 
 @pytest.fixture

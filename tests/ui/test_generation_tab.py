@@ -47,13 +47,13 @@ def ready(driver: Driver, project: Project) -> Any:
 
 def next_token(driver: Driver, page: Any, text: str | None = None) -> Any:
     """Wait until the candidates are those of what stands there now; give them."""
-    wanted = page.talk.upcoming()[1] if text is None else text
 
     def shown() -> bool:
-        return page.sampling._next is not None and page.sampling._next.text == wanted
+        found = page.next.found
+        return found is not None and found.turns == page.talk.upcoming() and text in (None, found.text)
 
     driver.qtbot.waitUntil(shown, timeout=LONG)
-    return [bar.candidate() for bar in page.sampling.bars.bars if bar.isVisible()]
+    return [bar.candidate() for bar in page.next.card.bars.bars if bar.isVisible()]
 
 
 def write(driver: Driver, page: Any, text: str) -> chats.Turn:
@@ -97,7 +97,7 @@ def test_a_prompt_is_gone_on_with_and_an_empty_one_goes_on_too(driver: Driver, t
     assert chats.newest(trained) == page.talk.chat
     figures = page.talk.turns.views[-1]._figures.text()
     assert figures.startswith(f"{second.count} token") and f"seed {second.seed}" in figures
-    assert next_token(driver, page, ("Then" + second.text).rstrip(" "))
+    assert next_token(driver, page, "Then" + second.text)
     page.talk.start_new()
     driver.qtbot.keyClicks(page.talk.box, "a")
     driver.qtbot.keyClick(page.talk.box, Qt.Key.Key_Return, Qt.KeyboardModifier.ShiftModifier)
@@ -178,7 +178,8 @@ def test_an_answer_or_a_prompt_is_written_again_and_nothing_is_lost(driver: Driv
     driver.click("Regenerate", page)
     again = wait(driver, page)
     assert again.seed != 42 and again.prompt == "Once" and len(page.talk.chat.turns) == 1
-    driver.click("Undo")
+    assert [again.tree.tokens(leaf) for leaf in again.tree.leaves] == [first.tokens, again.tokens]
+    driver.click("Undo the last change", page)
     driver.settle()
     assert page.talk.chat.turns == (first,) and shown(page) == [plain(first.text)]
     page.talk.start_new()
@@ -267,7 +268,7 @@ def test_sliders_change_the_candidates_at_once_and_a_click_on_one_takes_it(drive
     assert [c.kept for c in after] == [True] * 3 + [False] * 7 and [c.model_prob for c in before][:3] == [
         c.model_prob for c in after
     ][:3]
-    assert "3 possible tokens of 400" in page.sampling.caption.text()
+    assert "3 possible tokens of 400" in page.next.card.caption.text()
     driver.qtbot.waitUntil(lambda: trained.settings().generation.top_k == 3, timeout=LONG)
     driver.settle()
     assert top_k.value() == 3 and page.sampling._preset.text() == "Custom"
@@ -281,14 +282,14 @@ def test_sliders_change_the_candidates_at_once_and_a_click_on_one_takes_it(drive
     page.talk.box.clear()
     write(driver, page, "Once")
     text = page.talk.chat.text
-    next_token(driver, page, text.rstrip(" "))
-    bar = next(bar for bar in page.sampling.bars.bars if bar.isEnabled() and bar.candidate().text.strip())
+    next_token(driver, page, text)
+    bar = next(bar for bar in page.next.card.bars.bars if bar.isEnabled() and bar.candidate().text.isalpha())
     chosen = bar.candidate().text
     driver.click(bar)
-    assert page.talk.box.toPlainText() == chosen
-    next_token(driver, page, (text + chosen).rstrip(" "))
-    driver.qtbot.keyClick(page.talk.box, Qt.Key.Key_Return)
-    assert wait(driver, page).prompt == chosen.rstrip(" ")
+    assert page.talk.chat.text == text + chosen and shown(page) == [plain(page.talk.chat.turns[0].text)]
+    next_token(driver, page, text + chosen)
+    driver.click("Generate", page)
+    assert wait(driver, page).text.startswith(page.talk.chat.turns[0].text[: len(text) - len("Once")] + chosen)
 
 
 def test_another_step_is_loaded_and_a_damaged_or_absent_one_is_reported_inline(

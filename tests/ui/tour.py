@@ -175,6 +175,15 @@ def done(tour: Tour) -> None:
     page.view.chosen.emit("probabilities")
     tour.settle()
     tour.picture("generation-probabilities")
+    page.view.choose("xray")
+    page.view.chosen.emit("xray")
+    page.talk.turns.views[-1].text.token_chosen.emit(4)
+    tour.settle()
+    tour.picture("generation-xray")
+    table = page.next.xray.table
+    table.chosen.emit(next(one.token for one in table.rows.candidates.first if one.token != table.rows.written))
+    tour.settle()
+    tour.picture("generation-versions")
     inside(tour)
 
 

@@ -1,15 +1,17 @@
 """The command `generate`. Its sampling options follow from the declaration of the settings."""
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
+from llm_studio.cli.explained import legend
 from llm_studio.cli.options import CHECKPOINT_HELP, Folder, Json, setting_options, standard_input
 from llm_studio.cli.runner import Interrupted, running
 from llm_studio.config import GenerationSettings
 from llm_studio.events import Done, Notice, TextWritten
 from llm_studio.i18n import _
 from llm_studio.project import Project
+from llm_studio.workflows.generation.stop_strings import unescaped
 
 
 def register(app: typer.Typer) -> None:
@@ -29,12 +31,19 @@ def generate(
     greedy: Annotated[
         bool, typer.Option("--greedy", help=_("always take the most likely token: temperature 0"))
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help=_("show the candidates and what each filter does to them: of one token, or of --max-tokens tokens"),
+        ),
+    ] = False,
     as_json: Json = False,
     sampling: dict[str, object] = {},  # noqa: B006  filled in by `setting_options`
 ) -> None:
     from llm_studio.workflows.generation.generate import load_generator
 
-    changes = {**sampling, "temperature": 0.0} if greedy else sampling
+    changes = _changes(sampling, greedy, explain)
     if prompt and chat is not None:
         raise typer.BadParameter(_("give either --prompt or --chat"))
     project = Project.open(folder)
@@ -47,8 +56,20 @@ def generate(
             job.report(TextWritten(prompt))
         elif not generator.conversations:
             job.report(Notice(_("This model was not trained on conversations: don't expect an answer."), "warning"))
-        written = generator.generate(prompt, job, settings, chat=chat is not None)
-        job.report(Done("", "", {"checkpoint": generator.name, "prompt": prompt, "chat": chat is not None,
-                                 "text": written}))  # fmt: skip
+        write = generator.explain if explain else generator.generate
+        written = write(prompt, job, settings, chat=chat is not None)
+        job.report(Done(legend() if explain else "", "", {"checkpoint": generator.name, "prompt": prompt,
+                                                          "chat": chat is not None, "text": written}))  # fmt: skip
         if job.stop_requested:
             raise Interrupted(_("Stopped."))
+
+
+def _changes(sampling: dict[str, object], greedy: bool, explain: bool) -> dict[str, object]:
+    """The settings that the options stand for."""
+    found: dict[str, object] = {"max_tokens": 1, **sampling} if explain else dict(sampling)
+    if greedy:
+        found["temperature"] = 0.0
+    stop = found.get("stop")
+    if isinstance(stop, list):
+        found["stop"] = [unescaped(str(text)) for text in cast("list[str]", stop)]
+    return found

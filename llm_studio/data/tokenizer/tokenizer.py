@@ -97,6 +97,11 @@ class StreamDecoder:
         self._token_bytes = token_bytes
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
+    @property
+    def is_inside_character(self) -> bool:
+        """Whether the bytes so far end within a character."""
+        return bool(self._decoder.getstate()[0])
+
     def push(self, token: int) -> str:
         """Return the characters that `token` completes: often none, or several."""
         return self._decoder.decode(self._token_bytes(token))

@@ -12,7 +12,7 @@ from llm_studio.ui.views.head_grid import HeadGrid, head_name, kind_of
 from llm_studio.ui.views.heat_map import HeatMap
 from llm_studio.ui.views.view import View
 from llm_studio.ui.widgets.basics import Card, label, row
-from llm_studio.ui.widgets.tinted_text import visible
+from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.ui.views.levels import AttentionLevels

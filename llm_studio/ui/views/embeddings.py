@@ -12,7 +12,7 @@ from llm_studio.ui.views.guesses import GuessList
 from llm_studio.ui.views.token_map import TokenMap
 from llm_studio.ui.views.view import TokenNames, View
 from llm_studio.ui.widgets.basics import Card, Segmented, button, label, row
-from llm_studio.ui.widgets.tinted_text import visible
+from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import EmbeddingMap, SimilarToken

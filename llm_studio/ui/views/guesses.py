@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractButton, QSizePolicy, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _, percent
 from llm_studio.ui import theme
-from llm_studio.ui.widgets.tinted_text import visible
+from llm_studio.workflows.generation.next_token import visible
 
 _HEIGHT, _WORD, _FIGURE = 22, 96, 58
 

@@ -11,7 +11,7 @@ from llm_studio.ui.views.guesses import GuessList
 from llm_studio.ui.views.lens_grid import GUESSES, LensPane, layer_name
 from llm_studio.ui.views.view import TokenNames, View
 from llm_studio.ui.widgets.basics import Card, label, row
-from llm_studio.ui.widgets.tinted_text import visible
+from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import LogitLens

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidge
 from llm_studio.i18n import _, number, percent
 from llm_studio.ui import theme
 from llm_studio.ui.views.view import TokenNames
-from llm_studio.ui.widgets.tinted_text import visible
+from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import LogitLens

@@ -12,8 +12,8 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.views.guesses import GuessList
 from llm_studio.ui.views.view import TokenNames, View, tint
 from llm_studio.ui.widgets.basics import Card, label, row
-from llm_studio.ui.widgets.tinted_text import visible
 from llm_studio.ui.widgets.token_view import TINTS, Chip, TokenView
+from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import Surprise

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from llm_studio.i18n import _, percent
 from llm_studio.ui import theme
 from llm_studio.ui.views.view import TokenNames
-from llm_studio.ui.widgets.tinted_text import visible
+from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import EmbeddingMap

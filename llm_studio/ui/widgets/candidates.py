@@ -1,7 +1,6 @@
 """Bars for the tokens that might follow, each with two probabilities: the model's, and the one it is sampled with."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent
@@ -10,13 +9,10 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QVBoxLayout,
 from llm_studio.i18n import _, percent
 from llm_studio.ui import theme
 from llm_studio.ui.widgets.basics import label, row
-from llm_studio.ui.widgets.tinted_text import visible
-
-if TYPE_CHECKING:
-    from llm_studio.workflows.generation.next_token import Candidate
+from llm_studio.workflows.generation.next_token import Candidate, visible
 
 COUNT = 10
-_HEIGHT, _BAR = 19, 5
+_HEIGHT, _BAR = 18, 5
 """Pixels of a line, and of each of its two bars."""
 _WORD, _FIGURE = 68, 52
 """Pixels for the token and for each percentage."""
@@ -34,7 +30,7 @@ class _Bar(QAbstractButton):
         theme.notifier().changed.connect(self.update)
         self.hide()
 
-    def show_candidate(self, candidate: "Candidate", widest: float) -> None:
+    def show_candidate(self, candidate: Candidate, widest: float) -> None:
         """Show a candidate; the bar of the probability `widest` takes all the room."""
         self._candidate, self._widest = candidate, widest or 1.0
         self.setEnabled(candidate.writable)
@@ -47,7 +43,7 @@ class _Bar(QAbstractButton):
         self.show()
         self.update()
 
-    def candidate(self) -> "Candidate | None":
+    def candidate(self) -> Candidate | None:
         """What is shown."""
         return self._candidate
 
@@ -89,10 +85,10 @@ class _Bar(QAbstractButton):
 
 
 class CandidateBars(QWidget):
-    """About ten candidates, the most likely first. A click on one asks to put it after the text."""
+    """About ten candidates, the most likely first. A click on one asks to write it."""
 
-    chosen = Signal(str)
-    """The text of a token."""
+    chosen = Signal(int)
+    """A token."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -120,15 +116,14 @@ class CandidateBars(QWidget):
         made.setToolTip(tip)
         return made
 
-    def show_candidates(self, candidates: Sequence["Candidate"], choosable: bool = True) -> None:
-        """Show these; none clears. Where they aren't `choosable`, a click on one does nothing."""
+    def show_candidates(self, candidates: Sequence[Candidate]) -> None:
+        """Show these; none clears."""
         for head in self.heads:
             head.setVisible(bool(candidates))
         widest = max((max(c.sampling_prob, c.model_prob) for c in candidates), default=0.0)
         for index, bar in enumerate(self.bars):
             if index < len(candidates):
                 bar.show_candidate(candidates[index], widest)
-                bar.setEnabled(bar.isEnabled() and choosable)
             else:
                 bar.hide()
 
@@ -137,4 +132,4 @@ class CandidateBars(QWidget):
         bar = self.sender()
         candidate = bar.candidate() if isinstance(bar, _Bar) else None
         if candidate is not None:
-            self.chosen.emit(candidate.text)
+            self.chosen.emit(candidate.token)

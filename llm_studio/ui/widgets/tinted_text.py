@@ -3,12 +3,15 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Slot
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Signal, Slot
 from PySide6.QtGui import (
     QContextMenuEvent,
+    QFont,
     QHelpEvent,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
     QResizeEvent,
     QTextBlockFormat,
     QTextCharFormat,
@@ -17,12 +20,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextEdit, QToolTip, QWidget
 
-from llm_studio.i18n import _, percent
+from llm_studio.i18n import _, number, percent
 from llm_studio.ui import theme
 from llm_studio.ui.theme import set_role
-
-if TYPE_CHECKING:
-    from llm_studio.workflows.generation.chats import Token
+from llm_studio.workflows.generation.next_token import visible
+from llm_studio.workflows.generation.version_tree import UNKNOWN, Token
 
 CLASSES = ((0.5, "token_3"), (0.2, "token_5"), (0.05, "token_2"), (0.0, "token_4"))
 """From which probability on which colour of the theme."""
@@ -36,13 +38,16 @@ def color_of(probability: float) -> str:
     return next(name for least, name in CLASSES if probability >= least)
 
 
-def visible(text: str) -> str:
-    """A token with its white space to be seen."""
-    return text.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥")
+def utf16(text: str) -> int:
+    """The length of a text in the units of Qt, those of UTF-16."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 class TintedText(QTextEdit):
-    """Shows a text as high as it is long. Its tokens are told on hover, and at the cursor when moved by keys."""
+    """Shows a text as high as it is long. While tinted, its tokens are described on hover, and can be chosen."""
+
+    token_chosen = Signal(int)
+    """The token of this number was clicked, or Return pressed with the cursor before or in it."""
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
@@ -58,6 +63,8 @@ class TintedText(QTextEdit):
         self.document().setDocumentMargin(0)
         self._tinted = False
         self._writing = False
+        self._place: int | None = None
+        """The token that is being chosen again; those after it are muted."""
         self._tokens: list[Token] = []
         self._ends: list[int] = []
         """Where each token ends, in the document's units, those of UTF-16."""
@@ -66,9 +73,9 @@ class TintedText(QTextEdit):
 
     # --- What is shown ----------------------------------------------------------------------------------------
 
-    def show_text(self, text: str, tokens: Sequence["Token"]) -> None:
+    def show_text(self, text: str, tokens: Sequence[Token]) -> None:
         """Show a whole text; `tokens` may be empty, where nothing more is known of it."""
-        self._tokens, self._ends = [], []
+        self._tokens, self._ends, self._place = [], [], None
         self.clear()
         spaced = QTextBlockFormat()
         spaced.setLineHeight(_LINE, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
@@ -78,14 +85,14 @@ class TintedText(QTextEdit):
         else:
             self._cursor_at_end().insertText(text.lstrip(" "), QTextCharFormat())
 
-    def append_tokens(self, tokens: Iterable["Token"]) -> None:
+    def append_tokens(self, tokens: Iterable[Token]) -> None:
         """Let the text grow. In one go: else the whole paragraph is laid out again after each token."""
         cursor = self._cursor_at_end()
         cursor.beginEditBlock()
         for token in tokens:
             # the space at the beginning would stand out at the edge
             shown = token.text if cursor.position() else token.text.lstrip(" ")
-            cursor.insertText(shown, self._format(token))
+            cursor.insertText(shown, self._format(token, len(self._tokens)))
             self._tokens.append(token)
             self._ends.append(cursor.position())
         cursor.endEditBlock()
@@ -108,7 +115,19 @@ class TintedText(QTextEdit):
             self._tinted = tinted
             self._paint_all()
 
-    def token_at(self, position: int) -> "Token | None":
+    def set_place(self, place: int | None) -> None:
+        """Mark the token of this number: it is being chosen again. None marks none."""
+        if place != self._place:
+            self._place = place
+            self._paint_all()
+
+    def place_rect(self) -> QRect:
+        """Where the marked token is, in this widget."""
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(self._ends[self._place] if self._place is not None else 0)
+        return self.cursorRect(cursor)
+
+    def token_at(self, position: int) -> Token | None:
         """The token that the character at `position` of the document belongs to."""
         index = bisect_right(self._ends, position)
         return self._tokens[index] if index < len(self._tokens) else None
@@ -121,9 +140,13 @@ class TintedText(QTextEdit):
             cursor.movePosition(QTextCursor.MoveOperation.Left)
         return cursor
 
-    def _format(self, token: "Token") -> QTextCharFormat:
+    def _format(self, token: Token, index: int) -> QTextCharFormat:
         made = QTextCharFormat()
-        if self._tinted:
+        if self._place is not None and index >= self._place:
+            made.setForeground(theme.color("accent" if index == self._place else "muted"))
+            made.setFontUnderline(index == self._place)
+            made.setFontWeight(QFont.Weight.DemiBold if index == self._place else QFont.Weight.Normal)
+        elif self._tinted and token.id != UNKNOWN:
             made.setBackground(theme.color(color_of(token.probability)))
         return made
 
@@ -132,30 +155,53 @@ class TintedText(QTextEdit):
         cursor = QTextCursor(self.document())
         cursor.beginEditBlock()
         start = 0
-        for token, end in zip(self._tokens, self._ends, strict=True):
+        for index, (token, end) in enumerate(zip(self._tokens, self._ends, strict=True)):
             cursor.setPosition(start)
             cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
-            cursor.setCharFormat(self._format(token))
+            cursor.setCharFormat(self._format(token, index))
             start = end
         cursor.endEditBlock()
 
     # --- What is told of a token ------------------------------------------------------------------------------
 
     def event(self, event: QEvent) -> bool:
-        """Tell of the token under the mouse."""
+        """Describe the token under the mouse."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             self._report(event.pos(), event.globalPos())
             return True
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            undoes = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
+            if any(event.matches(key) for key in undoes):  # nothing is typed here: they belong to what is around
+                event.ignore()
+                return False
         return super().event(event)
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
+        """Choose the token that was clicked, unless text was selected."""
+        super().mouseReleaseEvent(event)
+        if event.button() == Qt.MouseButton.LeftButton and not self.textCursor().hasSelection():
+            self._choose(self._position(event.position().toPoint()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
+        """Return chooses the token at the cursor."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._tinted and self._tokens:
+            self._choose(self.textCursor().position())
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    def _choose(self, position: int) -> None:
+        if self._tinted and position >= 0 and self.token_at(position) is not None and not self._writing:
+            self.token_chosen.emit(bisect_right(self._ends, position))
+
+    def _position(self, at: QPoint) -> int:
+        """The place in the document of the character at a point of the viewport, -1 where there is none."""
+        return self.document().documentLayout().hitTest(at.toPointF(), Qt.HitTestAccuracy.ExactHit)
+
     def _report(self, at: QPoint, shown_at: QPoint) -> None:
-        position = (
-            self.document()
-            .documentLayout()
-            .hitTest(self.viewport().mapFromParent(at).toPointF(), Qt.HitTestAccuracy.ExactHit)
-        )
+        position = self._position(self.viewport().mapFromParent(at))
         token = self.token_at(position) if position >= 0 and self._tinted else None
-        if token is None:
+        if token is None or token.id == UNKNOWN:
             QToolTip.hideText()
             return
         QToolTip.showText(shown_at, describe(token), self, QRect(at.x() - 4, at.y() - 8, 8, 16))
@@ -184,9 +230,15 @@ class TintedText(QTextEdit):
         menu.popup(event.globalPos())
 
 
-def describe(token: "Token") -> str:
+def bits(value: float) -> str:
+    """A surprise for people: 1.7 bits."""
+    return _("{n}\u00a0bits").format(n=number(value, 1))
+
+
+def describe(token: Token) -> str:
     """A token with its probability, and the most likely at its place, as rich text."""
-    head = _("Probability: {share}").format(share=percent(token.probability, 1))
+    share = percent(token.probability, 1)
+    head = _("Probability: {share} · surprise: {bits}").format(share=share, bits=bits(token.bits))
     rows = "".join(
         f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{percent(p, 1)}</td></tr>"
         for text, p in token.alternatives

@@ -18,36 +18,29 @@ from llm_studio.errors import NewerRecordError, ProjectError, RecordError
 from llm_studio.i18n import _
 from llm_studio.project import Project
 from llm_studio.records import Amount, Count
+from llm_studio.workflows.generation.version_tree import UNKNOWN, Node, Token, VersionTree
+
+__all__ = ["UNKNOWN", "Chat", "Summary", "Token", "Turn", "VersionTree"]
 
 VERSION = 1
 MOST_TOKENS = 10_000
-"""Number of tokens of a chat that are saved one by one, with their probabilities; older turns keep only their text."""
+"""Number of tokens of a chat that are saved one by one, with their probabilities; older turns keep only their text, and
+a turn that has more itself keeps its newest versions."""
 NEW_TEXT = "\n\n"
 """What the prompt of another text begins with."""
-LIMIT, ENDED, REPEATED, PROMPT_CUT = "limit", "ended", "repeated", "prompt cut"
-"""Notes on an answer: it has the maximum length, the model ended the text at once, it only repeats itself at the end,
-and the model could read only the end of what is before it."""
+LIMIT, FINISHED, ENDED, STOPPED = "limit", "finished", "ended", "stopped"
+"""Notes on how an answer ended: it has the maximum length, the model ended the text, it did so at once, a stop string
+came."""
+REPEATED, PROMPT_CUT = "repeated", "prompt cut"
+"""Further notes: the answer only repeats itself at the end, the model could read only the end of what is before it."""
 _REPEATED_TOKENS, _LONGEST_LOOP = 40, 8
 """So many tokens at the end of an answer that repeat so many or fewer make it REPEATED."""
 MOST_ALTERNATIVES = 5
-DECIMALS = 5
-"""Of a saved probability."""
+_DIGITS = 5
+"""Significant digits of a saved probability."""
 _FOLDER = "chats"
 _TITLE = 60
 _ID = re.compile(r"chat-[0-9]{8}-[0-9]{6}-[0-9]{6}")
-
-
-@dataclass(frozen=True)
-class Token:
-    """A generated token: the characters it completes, its probability by the model, the most likely alternatives."""
-
-    id: Count
-    text: str
-    probability: Amount
-    alternatives: tuple[tuple[str, Amount], ...] = ()
-
-
-_read_token = records.reader(tuple[Count, str, Amount, tuple[tuple[str, Amount], ...]])
 
 
 def _token(value: object) -> Token:
@@ -55,13 +48,34 @@ def _token(value: object) -> Token:
     return Token(*_read_token(value))
 
 
+_read_token = records.reader(tuple[int, str, Amount, tuple[tuple[str, Amount], ...]])
+
+
+@dataclass(frozen=True)
+class _StoredTree:
+    """Versions as they stand in the file."""
+
+    nodes: list[tuple[int, Annotated[Token, _token] | None, tuple[str, ...]]]
+    current: Count
+
+
+def _tree(value: object) -> VersionTree:
+    """The versions of a turn. Raises Misfit where a node isn't after its parent."""
+    found = records.decode(value, _StoredTree)
+    nodes = [Node(*node) for node in found.nodes]
+    well_formed = all(node.token and 0 <= node.parent < index for index, node in enumerate(nodes) if index)
+    if not well_formed or found.current >= len(nodes) or nodes[0].token:
+        raise records.Misfit(value)
+    return VersionTree(tuple(nodes), found.current)
+
+
 @dataclass(frozen=True)
 class Turn:
     """What the user wrote, with the space before it, and the text that the model generated after it.
 
-    `count` tokens were generated in `seconds`; `tokens` are the same ones, if they are saved. `question`: the prompt
-    was asked in the form of conversations, between <|user|> and <|assistant|>, not continued.
-    `notes`: LIMIT and others.
+    `count` tokens were generated in `seconds` (0 if some were chosen by hand); `tokens` are the same ones, if they are
+    saved. `question`: the prompt was asked in the form of conversations, between <|user|> and <|assistant|>, not
+    continued. `notes`: LIMIT and others. `versions`: the text with its other versions, None if there is only this one.
     """
 
     prompt: str
@@ -74,6 +88,28 @@ class Turn:
     favourite: bool = False
     question: bool = False
     notes: tuple[str, ...] = ()
+    versions: Annotated[VersionTree, _tree] | None = None
+
+    @property
+    def tree(self) -> VersionTree:
+        """All versions of its text; the current one is `text`."""
+        if self.versions is not None:
+            return self.versions
+        known = self.tokens or ((Token(UNKNOWN, self.text, 1.0),) if self.text else ())
+        return VersionTree.of(known, self.notes)
+
+    def cut(self, count: int) -> "Turn":
+        """This turn with only the first `count` tokens of its text, which stays among its versions."""
+        return self.with_tree(self.tree.at(self.tree.node_after(count)))
+
+    def with_tree(self, tree: VersionTree) -> "Turn":
+        """This turn with the current version of `tree` as its text; how long another text took isn't known."""
+        tokens = tree.tokens()
+        return replace(
+            self, text="".join(token.text for token in tokens), tokens=tokens, count=len(tokens), notes=tree.notes,
+            seconds=self.seconds if tokens == self.tokens else 0.0,
+            versions=tree if len(tree.leaves) > 1 or tree.children[tree.current] else None,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,6 +130,11 @@ class Chat:
         beginning = " ".join(self.text[: 4 * _TITLE].split())
         return beginning if len(beginning) <= _TITLE else beginning[: _TITLE - 1].rstrip() + "…"
 
+    @property
+    def last(self) -> Turn | None:
+        """The last turn."""
+        return self.turns[-1] if self.turns else None
+
     def followed_by(self, turn: Turn) -> "Chat":
         """This chat with one more turn."""
         return replace(self, turns=(*self.turns, turn))
@@ -101,6 +142,10 @@ class Chat:
     def before(self, index: int) -> "Chat":
         """This chat up to the turn at `index`, excluded."""
         return replace(self, turns=self.turns[:index])
+
+    def up_to(self, index: int) -> "Chat":
+        """This chat before the turn at `index`, which is to be written again. Turns after it stay: it is a new chat."""
+        return self.before(index) if index >= len(self.turns) - 1 else Chat(new().id, self.turns[:index])
 
     def marked(self, index: int, favourite: bool) -> "Chat":
         """This chat with a turn marked as a favourite, or unmarked."""
@@ -200,16 +245,20 @@ def read(project: Project, chat_id: str) -> Chat:
 
 
 def write(project: Project, chat: Chat) -> Chat:
-    """Save a chat. Raises BusyError, StorageError."""
+    """Save a chat; one without turns isn't kept. Raises BusyError, StorageError."""
     turns: list[dict[str, Any]] = []
     left = MOST_TOKENS
     for turn in reversed(chat.turns):
-        left -= len(turn.tokens)
-        tokens = [_packed(token) for token in turn.tokens] if left >= 0 else []
-        turns.append({**asdict(replace(turn, tokens=())), "tokens": tokens})
+        record = _turn_record(turn, left)
+        turns.append(record)
+        left -= len(record["versions"]["nodes"] if "versions" in record else record["tokens"])
     record = {"version": VERSION, "turns": turns[::-1]}
+    path = _path(project, chat.id)
     with project.writing(_FOLDER):
-        files.write_text(_path(project, chat.id), json.dumps(record, ensure_ascii=False) + "\n")
+        if chat.turns:
+            files.write_text(path, json.dumps(record, ensure_ascii=False) + "\n")
+        else:
+            _unlink(path)
     return chat
 
 
@@ -227,10 +276,17 @@ def delete(project: Project, chat_id: str) -> Chat:
     Raises ProjectError, BusyError, StorageError.
     """
     chat = read(project, chat_id)
-    path = _path(project, chat_id)
-    with project.writing(_FOLDER), files.translate_os_errors(path):
-        files.retry_while_locked(lambda: path.unlink(missing_ok=True))
+    with project.writing(_FOLDER):
+        _unlink(_path(project, chat_id))
     return chat
+
+
+def _unlink(path: Path) -> None:
+    with files.translate_os_errors(path):
+        files.retry_while_locked(lambda: path.unlink(missing_ok=True))
+
+
+# --- What is on the disk -------------------------------------------------------------------------------------
 
 
 def _path(project: Project, chat_id: str) -> Path:
@@ -239,9 +295,27 @@ def _path(project: Project, chat_id: str) -> Path:
     return project.root / _FOLDER / f"{chat_id}.json"
 
 
+def rounded(probability: float) -> float:
+    """A probability as it is saved."""
+    return float(f"{probability:.{_DIGITS}g}")
+
+
 def _packed(token: Token) -> list[object]:
-    others = [[text, round(p, DECIMALS)] for text, p in token.alternatives[:MOST_ALTERNATIVES]]
-    return [token.id, token.text, round(token.probability, DECIMALS), others]
+    others = [[text, rounded(p)] for text, p in token.alternatives[:MOST_ALTERNATIVES]]
+    return [token.id, token.text, rounded(token.probability), others]
+
+
+def _turn_record(turn: Turn, most: int) -> dict[str, Any]:
+    """With its tokens and versions, where these are no more than `most`."""
+    record = asdict(replace(turn, tokens=(), versions=None))
+    del record["versions"]
+    whole = len(turn.tokens) <= most
+    record["tokens"] = [_packed(token) for token in turn.tokens] if whole else []
+    if turn.versions is not None and whole:
+        tree = turn.versions.newest(most + 1)
+        nodes = [[node.parent, _packed(node.token) if node.token else None, node.notes] for node in tree.nodes]
+        record["versions"] = {"nodes": nodes, "current": tree.current}
+    return record
 
 
 def _text(turn: Turn) -> str:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from llm_studio.config import SPECIAL_TOKENS, GenerationSettings, Settings
@@ -17,17 +16,22 @@ from llm_studio.runs.checkpoint import best
 from llm_studio.runs.locate import BEST, LAST, listed, locate, reference_of
 from llm_studio.runs.record import best_of
 from llm_studio.workflows.generation import chats
+from llm_studio.workflows.generation.next_token import NextToken, known_ids, resumed, token_text
+from llm_studio.workflows.generation.stop_strings import StopStrings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
-    from llm_studio.inference.generate import SampledToken
-    from llm_studio.inference.probabilities import TokenProb
+    from llm_studio.inference.generate import Reader, SampledToken
+    from llm_studio.inference.probabilities import ScoredToken
     from llm_studio.model.transformer import Transformer
-    from llm_studio.workflows.generation.next_token import NextToken
 
 __all__ = ["BEST", "LAST", "RunPoints", "TextGenerator", "answer", "load_generator", "points"]
 
 _END, USER, ASSISTANT = SPECIAL_TOKENS
+_MOST_SCORED = 16
+"""Texts of which the probabilities are kept."""
 
 
 class TextGenerator:
@@ -44,6 +48,9 @@ class TextGenerator:
         self._settings = settings
         self.name = name
         self.conversations = conversations
+        self._reader: Reader | None = None
+        """What read the text before the next token the last time."""
+        self._scored: dict[tuple[int, ...], list[ScoredToken]] = {}
 
     def settings_with(self, changes: Mapping[str, object]) -> GenerationSettings:
         """The project's settings with `changes` by name. Raises ConfigError."""
@@ -56,7 +63,8 @@ class TextGenerator:
         the text its answer. Raises ProjectError if the tokenizer has no tokens for that.
         """
         texts: list[str] = []
-        for _token, text in self._sample((chats.Turn(prompt, question=chat),), job, sampling):
+        turn = chats.Turn(prompt, question=chat)
+        for _sampled, text in StopStrings(sampling.stop).until(self._sample((turn,), job, sampling)):
             texts.append(text)
             job.report(TextWritten(text))
         return "".join(texts)
@@ -71,68 +79,125 @@ class TextGenerator:
         return self.continue_chat((chats.Turn(prompt, question=chat),), job, sampling)
 
     def continue_chat(self, turns: Sequence[chats.Turn], job: Job, sampling: GenerationSettings) -> chats.Turn:
-        """The last of `turns` with the text that follows all of them, generated as in `generate_turn`."""
-        from llm_studio.inference.probabilities import most_likely
+        """The last of `turns` with the text that follows all of them, generated as in `generate_turn`.
 
+        The versions that it had before stay. A text that the model or a stop string ended continues past that end.
+        """
         began = time.perf_counter()
-        ids = self._ids(turns)
-        tokens: list[chats.Token] = []
-        texts: list[str] = []
-        for sampled, text in self._sample(turns, job, sampling):
-            texts.append(text)
+        turn = turns[-1]
+        before, _decoder = resumed(self._tokenizer, turn)
+        stops = StopStrings(sampling.stop, past_first=chats.STOPPED in turn.notes)
+        new: list[chats.Token] = []
+        for (sampled, whole), text in stops.until(self._sample(turns, job, sampling)):
             if sampled is None:
                 event: Event = TextWritten(text)
-                if tokens:
-                    tokens[-1] = replace(tokens[-1], text=tokens[-1].text + text)
+                if new:
+                    new[-1] = replace(new[-1], text=new[-1].text + text)
             else:
-                model_prob, best_tokens = most_likely(sampled.logits, sampled.token, chats.MOST_ALTERNATIVES)
-                probability, alternatives = round(model_prob, chats.DECIMALS), self._with_text(best_tokens)
-                tokens.append(chats.Token(sampled.token, text, probability, alternatives))
-                event = TokenWritten(sampled.token, text, probability, alternatives)
+                new.append(token := self._token(sampled, text, is_cut=text != whole))
+                event = TokenWritten(token.id, token.text, token.probability, token.alternatives)
             job.report(event)
-            if len(tokens) % 10 == 0:
-                job.report(Progress(_("Writing"), len(tokens), sampling.max_tokens, _("tokens")))
-        return chats.Turn(
-            notes=self._notes(ids, tokens, sampling, job),
-            prompt=turns[-1].prompt, text="".join(texts), tokens=tuple(tokens), count=len(tokens),
-            seconds=round(time.perf_counter() - began, 3), seed=sampling.seed or 0, model=self.name,
-            question=turns[-1].question,
-        )  # fmt: skip
+            if len(new) % 10 == 0:
+                job.report(Progress(_("Writing"), len(new), sampling.max_tokens, _("tokens")))
+        notes = self._notes(turns, new, sampling, job, bool(stops.found))
+        written = turn.with_tree(turn.tree.branch(0, [*before, *new], notes))
+        seconds = round(turn.seconds + time.perf_counter() - began, 3)
+        if before and not turn.seconds:
+            seconds = 0.0
+        return replace(written, seconds=seconds, seed=sampling.seed or 0, model=self.name)
 
     def _notes(
-        self, ids: Sequence[int], tokens: Sequence[chats.Token], sampling: GenerationSettings, job: Job
-    ) -> tuple[str, ...]:
-        """What is to be known about `tokens`, generated after `ids`."""
+        self, turns: Sequence[chats.Turn], new: Sequence[chats.Token], sampling: GenerationSettings, job: Job,
+        stopped: bool,
+    ) -> tuple[str, ...]:  # fmt: skip
+        """What is to be known about `new`, generated after `turns`; `stopped`: up to a stop string."""
+        at_limit = not stopped and len(new) >= sampling.max_tokens
+        ended = not (stopped or at_limit or job.stop_requested)
         found = {
-            chats.PROMPT_CUT: len(ids) > self._model.settings.max_seq_len,
-            chats.ENDED: not tokens and not job.stop_requested,
-            chats.REPEATED: chats.repeats([token.id for token in tokens]),
-            chats.LIMIT: len(tokens) >= sampling.max_tokens,
+            chats.PROMPT_CUT: len(self._ids(turns)) > self._model.settings.max_seq_len,
+            chats.ENDED: ended and not new,
+            chats.FINISHED: ended and bool(new),
+            chats.STOPPED: stopped,
+            chats.REPEATED: chats.repeats([token.id for token in new]),
+            chats.LIMIT: at_limit,
         }
         return tuple(note for note, holds in found.items() if holds)
 
-    def next_token(self, text: str, *, chat: bool = False, before: Sequence[chats.Turn] = ()) -> "NextToken":
-        """The distribution of the token after `text`, which follows the turns `before`; with `chat`, of its answer."""
-        from llm_studio.inference.generate import Reader
-        from llm_studio.workflows.generation.next_token import NextToken
+    def next_token(self, turns: Sequence[chats.Turn]) -> NextToken:
+        """The distribution of the token that follows these turns."""
+        logits, context = self._read(self._ids(turns))
+        return NextToken(turns, logits, context, self._tokenizer, self._stop_tokens(turns[-1].question))
 
-        reader = Reader(self._model)
-        logits = reader.read(self._ids((*before, chats.Turn(text, question=chat)))).cpu()
-        return NextToken(text, logits, reader.context, self._tokenizer)
+    def _read(self, ids: list[int]) -> "tuple[Tensor, list[int]]":
+        """The logits after `ids`, and the context. Of a text that continues the one before, only its end is read."""
+        from llm_studio.inference.generate import Reader
+
+        reader, self._reader = self._reader, None  # taken: another thread that comes meanwhile reads everything
+        known = [] if reader is None else reader.context
+        if reader is None or len(ids) > reader.length or ids[:-1][: len(known)] != known:
+            reader, known = Reader(self._model), []
+        logits = reader.read(ids[len(known) :]).cpu()
+        context, self._reader = list(reader.context), reader
+        return logits, context
+
+    def explain(
+        self, prompt: str, job: Job, sampling: GenerationSettings, *, chat: bool = False, rows: int = 10
+    ) -> str:  # fmt: skip
+        """Like `generate`, but each token is reported as TokenExplained, with `rows` candidates and what is drawn."""
+        turn = chats.Turn(prompt, question=chat)
+        stop = self._stop_tokens(chat)
+        for sampled in self._sampled((turn,), job, sampling, end=()):
+            found = NextToken((turn,), sampled.logits.cpu(), list(sampled.context), self._tokenizer, stop)
+            job.report(found.explained(sampled.token, sampling, rows))
+            turn = found.chosen(sampled.token)
+            if sampled.token in stop or any(string in turn.text for string in sampling.stop):
+                break
+        return "".join(text for _turn, text in StopStrings(sampling.stop).until([(turn, turn.text)]))
+
+    def prompt_tokens(self, turns: Sequence[chats.Turn], job: Job) -> tuple[tuple[chats.Token, ...], ...]:
+        """The tokens of each turn's prompt, with the model's probability of each after what is before it."""
+        found: list[tuple[chats.Token, ...]] = []
+        while len(found) < len(turns):
+            job.check()
+            read = chats.context(turns[: len(turns) - len(found)])
+            pieces = [piece for turn in read for piece in self._pieces(turn)]  # prompt, text, prompt, text ...
+            ids = [token for piece in pieces for token in piece]
+            scored = iter(self._score(ids))
+            tokens = [self._with_text(piece, [next(scored) for _token in piece]) for piece in pieces]
+            found = [*tokens[::2], *found]
+        return tuple(found)
+
+    def _score(self, ids: list[int]) -> "list[ScoredToken]":
+        """The probability of each token. Earlier texts of a chat are asked about again and again: some are kept."""
+        from llm_studio.inference.probabilities import score_text
+
+        if tuple(ids) not in self._scored:
+            if len(self._scored) >= _MOST_SCORED:
+                self._scored.pop(next(iter(self._scored)))
+            first = self._tokenizer.end_of_text
+            self._scored[tuple(ids)] = score_text(self._model, ids, first, chats.MOST_ALTERNATIVES)
+        return self._scored[tuple(ids)]
+
+    def _with_text(self, ids: Sequence[int], scored: "Sequence[ScoredToken]") -> tuple[chats.Token, ...]:
+        """The tokens of a prompt, without the markers around it."""
+        decoder, markers = self._tokenizer.stream(), self._tokenizer.markers.values()
+        return tuple(
+            chats.Token(token, decoder.push(token), chats.rounded(one.probability), self._alternatives(one))
+            for token, one in zip(ids, scored, strict=True) if token not in markers
+        )  # fmt: skip
 
     def _ids(self, turns: Sequence[chats.Turn]) -> list[int]:
-        """The input of the model: plain turns as one text, questions and answers each after their marker. Texts before
-        the last one are left out."""
-        ids: list[int] = []
-        for questions, group in groupby(chats.context(turns), key=lambda turn: turn.question):
-            if not questions:
-                ids += self._tokenizer.encode("".join(turn.prompt + turn.text for turn in group))
-                continue
-            user, assistant = self._markers()
-            for turn in group:
-                encode = self._tokenizer.encode
-                ids += [user, *encode(turn.prompt.strip()), assistant, *encode(turn.text)]
+        """The input of the model: what it wrote as it wrote it. Texts before the last one are left out."""
+        ids = [token for turn in chats.context(turns) for piece in self._pieces(turn) for token in piece]
         return ids or [self._tokenizer.end_of_text]
+
+    def _pieces(self, turn: chats.Turn) -> tuple[list[int], list[int]]:
+        """The ids of a turn's prompt, a question between its markers, and of the text after it."""
+        prompt, text = self._tokenizer.encode(turn.prompt), known_ids(self._tokenizer, turn)
+        if turn.question:
+            user, assistant = self._markers()
+            prompt = [user, *self._tokenizer.encode(turn.prompt.strip()), assistant]
+        return prompt, self._tokenizer.encode(turn.text) if text is None else text
 
     def _markers(self) -> tuple[int, int]:
         """The ids of <|user|> and <|assistant|>. Raises ProjectError."""
@@ -152,24 +217,39 @@ class TextGenerator:
         names = [USER, ASSISTANT] if question else [USER] if self.conversations else []
         return (self._tokenizer.end_of_text, *(known[name] for name in names if name in known))
 
-    def _with_text(self, tokens: "list[TokenProb]") -> tuple[tuple[str, float], ...]:
-        from llm_studio.workflows.generation.next_token import token_text
+    def _token(self, sampled: "SampledToken", text: str, is_cut: bool) -> chats.Token:
+        """What was sampled, with the characters that it completes; where a stop string cuts these, it is no token."""
+        from llm_studio.inference.probabilities import most_likely
 
-        return tuple((token_text(self._tokenizer, token), round(p, chats.DECIMALS)) for token, p in tokens)
+        scored = most_likely(sampled.logits, sampled.token, chats.MOST_ALTERNATIVES)
+        token = chats.UNKNOWN if is_cut else sampled.token
+        return chats.Token(token, text, chats.rounded(scored.probability), self._alternatives(scored))
+
+    def _alternatives(self, scored: "ScoredToken") -> tuple[tuple[str, float], ...]:
+        return tuple((token_text(self._tokenizer, token), chats.rounded(p)) for token, p in scored.best)
 
     def _sample(
         self, turns: Sequence[chats.Turn], job: Job, sampling: GenerationSettings
-    ) -> "Iterator[tuple[SampledToken | None, str]]":
-        """Each token with the characters that it completes; last, without a token, the rest of a character."""
+    ) -> "Iterator[tuple[tuple[SampledToken | None, str], str]]":
+        """Each token, and twice the characters that it completes; last, without a token, the rest of a character."""
+        _before, decoder = resumed(self._tokenizer, turns[-1])
+        for sampled in self._sampled(turns, job, sampling, self._stop_tokens(turns[-1].question)):
+            text = decoder.push(sampled.token)
+            yield (sampled, text), text
+        text = decoder.finish()
+        yield (None, text), text
+
+    def _sampled(
+        self, turns: Sequence[chats.Turn], job: Job, sampling: GenerationSettings, end: Sequence[int]
+    ) -> "Iterator[SampledToken]":
+        """The tokens that follow `turns`, up to one of `end`; none of these comes first where the text has ended."""
         from llm_studio.inference.generate import generate_with_logits
 
-        decoder = self._tokenizer.stream()
-        stop = self._stop_tokens(turns[-1].question)
-        for sampled in generate_with_logits(self._model, self._ids(turns), sampling, stop):
+        past_end = end if {chats.FINISHED, chats.ENDED} & set(turns[-1].notes) else ()
+        for sampled in generate_with_logits(self._model, self._ids(turns), sampling, end, past_end):
             if job.stop_requested:
                 break
-            yield sampled, decoder.push(sampled.token)
-        yield None, decoder.finish()
+            yield sampled
 
 
 def load_generator(
@@ -190,25 +270,15 @@ def load_generator(
 
 
 def answer(
-    project: Project, generator: TextGenerator, chat: chats.Chat, prompt: str | None, sampling: GenerationSettings,
-    job: Job, question: bool = False,
+    project: Project, generator: TextGenerator, chat: chats.Chat, turn: chats.Turn, sampling: GenerationSettings,
+    job: Job,
 ) -> chats.Chat:  # fmt: skip
-    """The chat after one more turn, saved in the project: `prompt` and the text that the model generates after it.
+    """The chat followed by `turn` with the text that the model generates after it, saved in the project.
 
-    With `question` the prompt is asked in the form of conversations, and the text is its answer. Without a prompt the
-    model continues its last answer. If the job is stopped, the text generated so far is saved.
+    `turn` may be a new prompt, or hold a text that is continued. If the job is stopped, the text so far is saved.
     """
-    if prompt is None and chat.turns:
-        old = chat.turns[-1]
-        more = generator.continue_chat(chat.turns, job, sampling)
-        turn = replace(
-            old, text=old.text + more.text, tokens=(*old.tokens, *more.tokens) if old.tokens else (),
-            count=old.count + more.count, seconds=old.seconds + more.seconds, seed=sampling.seed or 0,
-            model=generator.name, notes=more.notes,
-        )  # fmt: skip
-        return chats.write(project, chat.before(len(chat.turns) - 1).followed_by(turn))
-    new = chats.Turn(prompt or "", question=question)
-    return chats.write(project, chat.followed_by(generator.continue_chat((*chat.turns, new), job, sampling)))
+    written = generator.continue_chat((*chat.turns, turn), job, sampling)
+    return chats.write(project, chat.followed_by(written))
 
 
 @dataclass(frozen=True)

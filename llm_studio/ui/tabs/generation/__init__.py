@@ -33,5 +33,10 @@ TAB = Tab(
     lesson="generation",
     fact=_fact,
     needs_project=True,
-    preload=("llm_studio.workflows.generation.chats", "llm_studio.workflows.generation.favourites"),
+    preload=(
+        "llm_studio.workflows.generation.chats",
+        "llm_studio.workflows.generation.favourites",
+        "llm_studio.workflows.generation.next_token",
+        "llm_studio.workflows.generation.stop_strings",
+    ),
 )

@@ -1,188 +1,25 @@
-"""The conversation: what the user wrote at the right, what the model wrote at the left."""
+"""The conversation: all turns of a chat, from top to bottom."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from llm_studio.i18n import N_, _, ngettext, number
-from llm_studio.ui.icons import put_icon
+from llm_studio.i18n import _
+from llm_studio.ui.tabs.generation.turn_view import TurnView
 from llm_studio.ui.theme import GAP, set_role
-from llm_studio.ui.widgets.basics import as_plain_text, button, icon_button, label, row
-from llm_studio.ui.widgets.tinted_text import TintedText
-from llm_studio.workflows.generation import chats
+from llm_studio.ui.widgets.basics import button, label
 
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.chats import Chat, Token, Turn
 
-_SHARE = 0.84
-"""Of the pane's width that one of both sides may take."""
 
-_BUBBLE = 36
-"""Pixels of a bubble beside its text."""
-
-_NARROW = 560
-"""Pixels of a card under which figures and buttons don't fit into one line."""
-
-
-_NOTES = {
-    chats.PROMPT_CUT: N_("What you wrote is longer than the context of the model: it read only the end."),
-    chats.ENDED: N_("The model ended the text at once. Write another beginning, or try again with another seed."),
-    chats.REPEATED: N_("The model repeats itself: raise the temperature or the repetition penalty."),
-    chats.LIMIT: N_("The maximum length was reached before the text ended: “Continue” writes more."),
-}
-
-
-class TurnView(QWidget):
-    """A prompt and its answer, with what can be done with them."""
-
-    regenerate_requested = Signal()
-    continue_requested = Signal()
-    edit_requested = Signal(object)
-    """Of this view."""
-    branch_requested = Signal(object)
-    star_toggled = Signal(object)
-
-    def __init__(self, parent: QWidget, turn: "Turn", tinted: bool) -> None:
-        super().__init__(parent)
-        self.turn = turn
-        self._writing = False
-        self._last = False
-        self._inside = QVBoxLayout(self)
-        self._inside.setContentsMargins(0, 0, 0, 0)
-        self._inside.setSpacing(GAP)
-        self._bubble = self._make_bubble(turn.prompt.strip())
-        self._card = QFrame(self)
-        set_role(self._card, "answer")
-        content = QVBoxLayout(self._card)
-        content.setContentsMargins(14, 10, 14, 8)
-        content.setSpacing(6)
-        self.text = TintedText(self._card, _("What the model wrote"))
-        self.text.set_tinted(tinted)
-        content.addWidget(self.text)
-        self._notes = label("", self._card, "caption", wrap=True)
-        content.addWidget(self._notes)
-        self._figures = label("", self._card, "caption")
-        self._make_actions()
-        content.addLayout(self._line_of_actions())
-        self._inside.addLayout(row(self._card, None))
-        self.show_turn(turn)
-
-    def _make_bubble(self, prompt: str) -> QLabel | None:
-        if not prompt:
-            return None
-        bubble = label(prompt, self, "bubble", wrap=True, selectable=True)
-        bubble.setAccessibleName(_("You wrote: {text}").format(text=prompt))
-        self._edit = icon_button("pencil-simple", _("Edit and write again"), self, self._on_edit)
-        self._inside.addLayout(row(None, self._edit, bubble, spacing=4))
-        return bubble
-
-    def _make_actions(self) -> None:
-        self._again = self._action("arrow-clockwise", _("Regenerate"), _("Try again with a new seed"))
-        self._again.clicked.connect(self.regenerate_requested)
-        self._more = self._action("arrow-right", _("Continue"), _("Let the model continue this text"))
-        self._more.clicked.connect(self.continue_requested)
-        self._branch = self._action("git-branch", _("Branch from here"), _("A new chat that continues from here"))
-        self._branch.clicked.connect(self._on_branch)
-        self._copy = self._action("copy", _("Copy"), _("Copy this text"))
-        self._copy.clicked.connect(self._on_copy)
-        self._star = icon_button("star", _("Favourite"), self._card, self._on_star)
-        self._star.setCheckable(True)
-
-    def _action(self, icon: str, text: str, tip: str) -> QPushButton:
-        made = button(text, self._card, role="link", tip=tip)
-        put_icon(made, icon, "muted")
-        return made
-
-    def _line_of_actions(self) -> QBoxLayout:
-        """The figures, and the buttons beside or below them."""
-        self._foot = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-        self._foot.setSpacing(2)
-        self._foot.addWidget(self._figures)
-        self._foot.addLayout(row(self._again, self._more, self._branch, self._copy, self._star, None, spacing=2))
-        return self._foot
-
-    # --- What is shown ----------------------------------------------------------------------------------------
-
-    def show_turn(self, turn: "Turn") -> None:
-        """Show a whole turn."""
-        self.turn = turn
-        self.text.show_text(turn.text, turn.tokens)
-        count = ngettext("{n} token", "{n} tokens", turn.count).format(n=number(turn.count))
-        speed = _("{rate} tok/s").format(rate=number(turn.count / turn.seconds if turn.seconds else 0))
-        seed = _("seed {seed}").format(seed=turn.seed)
-        self._figures.setText(f"{count} · {speed} · {seed}  ")
-        self._notes.setText("\n".join(_(_NOTES[note]) for note in turn.notes if note in _NOTES))
-        self._figures.setToolTip(as_plain_text(_("Written by {model}").format(model=turn.model)) if turn.model else "")
-        put_icon(self._star, "star-fill" if turn.favourite else "star", "accent" if turn.favourite else "muted")
-        self._star.setChecked(turn.favourite)
-        self._show_actions()
-
-    def begin_writing(self) -> None:
-        """More text is coming."""
-        self._writing = True
-        self.text.show_writing(True)
-        self._show_actions()
-
-    def append(self, tokens: Sequence["Token"]) -> None:
-        """Some more text has come."""
-        self.text.append_tokens(tokens)
-
-    def end_writing(self) -> None:
-        """No more text is coming."""
-        self._writing = False
-        self.text.show_writing(False)
-        self._show_actions()
-
-    def set_last(self, last: bool) -> None:
-        """Whether it is the last turn: only that one can be written again."""
-        self._last = last
-        self._show_actions()
-
-    def set_busy(self, busy: bool) -> None:
-        """Nothing can be asked of the model now."""
-        for part in (self._again, self._more, self._branch, self._star, *([self._edit] if self._bubble else [])):
-            part.setEnabled(not busy)
-
-    def _show_actions(self) -> None:
-        done = not self._writing
-        for part in (self._figures, self._copy, self._star):
-            part.setVisible(done)
-        self._again.setVisible(done and self._last)
-        self._more.setVisible(done and self._last)
-        self._notes.setVisible(done and bool(self._notes.text()))
-        self._branch.setVisible(done and not self._last)
-
-    def fit(self, width: int) -> None:
-        """The pane is so wide."""
-        room = max(200, round(width * _SHARE))
-        self._card.setFixedWidth(room)
-        narrow = room < _NARROW
-        self._foot.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
-        if self._bubble is not None:
-            self._bubble.ensurePolished()
-            words = self._bubble.fontMetrics().size(0, self._bubble.text()).width() + _BUBBLE
-            self._bubble.setFixedWidth(min(room, max(48, words)))
-            self._bubble.setFixedHeight(self._bubble.heightForWidth(self._bubble.width()))
-
-    # --- What the user does -----------------------------------------------------------------------------------
-
-    def _on_edit(self) -> None:
-        self.edit_requested.emit(self)
-
-    @Slot()
-    def _on_branch(self) -> None:
-        self.branch_requested.emit(self)
-
-    def _on_star(self) -> None:
-        self.star_toggled.emit(self)
-
-    @Slot()
-    def _on_copy(self) -> None:
-        between = "\n\n" if self.turn.question else ""
-        QGuiApplication.clipboard().setText((self.turn.prompt + between + self.turn.text).strip())
+_LEAST = 56
+"""Pixels of the conversation in a low window."""
+_AROUND = 16
+"""Pixels above and below a marked token that are kept in sight."""
 
 
 class ChatView(QScrollArea):
@@ -194,12 +31,15 @@ class ChatView(QScrollArea):
     branch_requested = Signal(int)
     star_toggled = Signal(int)
     beginning_chosen = Signal(str)
+    place_chosen = Signal(int, int)
+    """The number of a turn, and of a token in its text: what might be there instead?"""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAccessibleName(_("The conversation"))
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setMinimumHeight(_LEAST)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._content = QWidget(self)
@@ -218,6 +58,8 @@ class ChatView(QScrollArea):
         self.expect(False)
         self._inside.addStretch(1)
         self._tinted = False
+        self._prompts: Sequence[Sequence[Token]] = ()
+        """The tokens of each turn's prompt, as far as they are known."""
         self._at_end = True
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._on_scrolled)
@@ -275,15 +117,31 @@ class ChatView(QScrollArea):
         for turn in chat.turns[same:]:
             self._add(turn)
         self._mark_last()
+        self.mark_place(None)
+        self.show_prompts(self._prompts)
 
-    def begin(self, turn: "Turn | None") -> None:
-        """Text is coming: in a new turn, or after the last one."""
-        if turn is not None:
-            self._add(turn)
-        self._mark_last()
+    def begin(self) -> None:
+        """Text is coming in the last turn."""
         self._at_end = True
         if self.views:
             self.views[-1].begin_writing()
+
+    def show_prompts(self, prompts: "Sequence[Sequence[Token]]") -> None:
+        """Show the prompts by their tokens, as far as these are known."""
+        self._prompts = prompts
+        for index, view in enumerate(self.views):
+            tokens = prompts[index] if index < len(prompts) else ()
+            same = "".join(token.text for token in tokens).strip() == view.turn.prompt.strip()
+            view.show_prompt(tokens if same else ())
+
+    def mark_place(self, place: tuple[int, int] | None) -> None:
+        """Mark a token of a turn, by their numbers: it is being chosen again. None marks none."""
+        for index, view in enumerate(self.views):
+            view.text.set_place(place[1] if place is not None and index == place[0] else None)
+        if place is not None:
+            text = self.views[place[0]].text
+            at = text.mapTo(self._content, text.place_rect().center())
+            self.ensureVisible(at.x(), at.y(), 0, _AROUND)
 
     def append(self, tokens: Sequence["Token"]) -> None:
         """Some more text has come."""
@@ -308,6 +166,7 @@ class ChatView(QScrollArea):
         view.edit_requested.connect(self._on_edit)
         view.branch_requested.connect(self._on_branch)
         view.star_toggled.connect(self._on_star)
+        view.place_chosen.connect(self._on_place)
         view.fit(self.viewport().width())
         self.views.append(view)
         self._inside.insertWidget(self._inside.count() - 1, view)
@@ -347,3 +206,7 @@ class ChatView(QScrollArea):
     @Slot(object)
     def _on_star(self, view: TurnView) -> None:
         self.star_toggled.emit(self.views.index(view))
+
+    @Slot(object, int)
+    def _on_place(self, view: TurnView, token: int) -> None:
+        self.place_chosen.emit(self.views.index(view), token)

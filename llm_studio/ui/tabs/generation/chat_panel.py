@@ -3,16 +3,13 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QWidget
 
-from llm_studio.events import Event
-from llm_studio.i18n import _
 from llm_studio.ui.tabs.generation.chat import ChatView
-from llm_studio.ui.tabs.generation.parts import ChatMenu, EditingNote, Legend, PromptBox
-from llm_studio.ui.tabs.generation.question_toggle import QuestionToggle, following, upcoming
+from llm_studio.ui.tabs.generation.composer import Composer
+from llm_studio.ui.tabs.generation.parts import ChatMenu, Legend
 from llm_studio.ui.tabs.generation.token_buffer import TokenBuffer
-from llm_studio.ui.widgets.basics import Card, button, row
+from llm_studio.ui.widgets.basics import Card
 from llm_studio.workflows.generation import chats
 
 if TYPE_CHECKING:
@@ -22,9 +19,10 @@ if TYPE_CHECKING:
 class ChatPanel(Card):
     """Shows a chat and what is written to it; asks for what the user wants."""
 
-    write_requested = Signal(object, object, bool, bool)
-    """The chat to write in, the prompt or None to go on, whether it is in place of an answer and is a question."""
+    write_requested = Signal(object, object, bool)
+    """The chat before, the turn that is written in, and whether that is another version of its answer."""
     stop_requested = Signal()
+    chat_shown = Signal(object)
     text_changed = Signal()
     """The text that the model would continue with is another."""
     keep_requested = Signal(object)
@@ -40,42 +38,38 @@ class ChatPanel(Card):
         self.is_writing = False
         self._ready = False
         self.editing: int | None = None
-        self.glued = False
-        """What is in the box follows the text without a space: it began with a token that was chosen."""
-        self._prompt: str | None = None
+        self.place: tuple[int, int] | None = None
+        """The turn and the token in it that are being chosen again, None for the end of the text."""
         self.menu = ChatMenu(self)
         self.legend = Legend(self)
         self.legend.hide()
         self.turns = ChatView(self)
-        self._buffer = TokenBuffer(self, self.turns.append)
-        self._note = EditingNote(self)
-        self._note.cancelled.connect(self.cancel_editing)
-        self.asking = QuestionToggle(self)
-        self.box = PromptBox(self)
-        self.go = button(_("Generate"), self, self.send, "primary")
-        self.stop = button(_("Stop"), self, self.stop_requested.emit, "danger")
+        self.buffer = TokenBuffer(self, self.turns.append)
+        self.composer = Composer(self)
+        self.box, self.asking = self.composer.box, self.composer.asking
+        self.go, self.stop = self.composer.go, self.composer.stop
         self.content.addWidget(self.menu)
         self.content.addWidget(self.turns, 1)
         self.content.addWidget(self.legend)
-        self.content.addWidget(self._note)
-        self.content.addWidget(self.asking)
-        self.content.addLayout(row(self.box, self.go, self.stop, spacing=12))
+        self.content.addWidget(self.composer)
         self._connect()
         self._show_state()
 
     def _connect(self) -> None:
         self.menu.new_requested.connect(self.start_new)
         self.menu.open_requested.connect(self.open_requested)
-        self.menu.delete_requested.connect(self._on_delete)
-        self.box.sent.connect(self.send)
-        self.box.textChanged.connect(self._on_typed)
-        for heard in (self.box.expect, self.turns.expect, self._on_typed):
-            self.asking.changed.connect(heard)
+        self.menu.delete_requested.connect(self.delete_requested)
+        self.composer.sent.connect(self.send)
+        self.composer.stop_requested.connect(self.stop_requested)
+        self.composer.cancelled.connect(self.cancel_editing)
+        self.composer.changed.connect(self._on_typed)
+        self.asking.changed.connect(self.turns.expect)
         self.turns.regenerate_requested.connect(self._regenerate)
         self.turns.continue_requested.connect(self._continue)
         self.turns.edit_requested.connect(self._edit)
         self.turns.branch_requested.connect(self._branch)
         self.turns.star_toggled.connect(self._star)
+        self.turns.place_chosen.connect(self._on_place)
 
     # --- What is shown ----------------------------------------------------------------------------------------
 
@@ -92,16 +86,24 @@ class ChatPanel(Card):
         if chat.id != self.chat.id:
             self.editing = None
         self.chat = chat
-        self._buffer.forget()
+        self.place = None
+        self.buffer.forget()
         self.turns.show_chat(chat)
         self._show_state()
+        self.chat_shown.emit(chat)
         self.text_changed.emit()
+
+    def restore(self, chat: "Chat") -> None:
+        """Show a chat as it was before or after a change. A prompt that then has no answer is put into the box."""
+        before = self.chat.turns
+        self.show_chat(chat)
+        self.composer.follow(before, chat.turns)
 
     @Slot(str)
     def show_view(self, view: str) -> None:
         """Show the text alone, or tinted by probability."""
-        self.turns.set_tinted(view == "probabilities")
-        self.legend.setVisible(view == "probabilities")
+        self.turns.set_tinted(view != "text")
+        self.legend.setVisible(view != "text")
 
     def set_ready(self, ready: bool) -> None:
         """Whether there is a model to write."""
@@ -110,14 +112,11 @@ class ChatPanel(Card):
 
     def _show_state(self) -> None:
         busy = self.is_writing
-        self.go.setVisible(not busy)
-        self.go.setEnabled(self._can_send())
-        self.stop.setVisible(busy)
-        self.stop.setEnabled(True)
-        self._note.show_editing(self.editing is not None, self._is_branching())
+        self.composer.show_state(self._can_send(), busy, bool(self._base().turns))
+        others_follow = self.editing is not None and self.editing < len(self.chat.turns) - 1
+        self.composer.note.show_editing(self.editing is not None, others_follow)
         self.menu.show_title(self.chat.id, self.chat.title)
         self.menu.set_busy(busy, bool(self.chat.turns))
-        self.asking.show_text(bool(self._base().turns) and not busy)
         self.turns.set_busy(busy or not self._ready)
 
     # --- The prompt -------------------------------------------------------------------------------------------
@@ -126,98 +125,102 @@ class ChatPanel(Card):
         """The chat that what is in the box follows."""
         return self.chat if self.editing is None else self.chat.before(self.editing)
 
-    def _is_branching(self) -> bool:
-        """Whether what is edited has turns after it: these stay in the chat as it is."""
-        return self.editing is not None and self.editing < len(self.chat.turns) - 1
-
-    def _written(self, base: "Chat") -> str:
-        """What is in the box, with the space before it; a space at its end would be half a token for the model."""
-        text = self.box.toPlainText().rstrip(" ")
-        return text if self.glued else following(base, text, self.asking.joins())
-
-    def upcoming(self) -> "tuple[tuple[chats.Turn, ...], str, bool]":
-        """What the model would read: the turns before, what is written, and whether that is a question."""
+    def target(self) -> "tuple[Chat, chats.Turn]":
+        """The turn that the next token belongs to, and the chat before it. What follows a turn stays in its chat."""
+        if self.place is not None:
+            index, count = self.place
+            return self.chat.up_to(index), self.chat.turns[index].cut(count)
         base = self._base()
-        return upcoming(base, self.box.toPlainText().strip(), self._written(base), self.asking.asks())
+        turn = self.composer.turn(base)
+        if not turn.prompt and base.last is not None and self.editing is None:
+            return base.up_to(len(base.turns) - 1), base.last
+        return self.chat.up_to(len(base.turns)), turn
+
+    def upcoming(self) -> "tuple[chats.Turn, ...]":
+        """The turns that the model would read now."""
+        base, turn = self.target()
+        return (*base.turns, turn)
+
+    def written(self) -> int | None:
+        """The token that is in the text where one is being chosen again."""
+        return None if self.place is None else self.chat.turns[self.place[0]].tokens[self.place[1]].id
 
     def _can_send(self) -> bool:
         nothing = not self.box.toPlainText().strip() and not self._base().turns
-        return self._ready and not self.is_writing and not (nothing and self.asking.asks())
+        return self.can_choose and not (nothing and self.asking.asks())
 
-    def draft(self) -> "tuple[Chat, str, int | None, bool] | None":
+    @property
+    def can_choose(self) -> bool:
+        """Whether a token can be chosen: a model is loaded, and isn't writing."""
+        return self._ready and not self.is_writing
+
+    def draft(self) -> "tuple[Chat, str, int | None] | None":
         """The prompt that is being written, with its chat; None where the box is empty."""
         text = self.box.toPlainText()
-        return (self.chat, text, self.editing, self.glued) if text else None
+        return (self.chat, text, self.editing) if text else None
 
-    def take_draft(self, chat: "Chat", text: str, editing: int | None, glued: bool) -> bool:
+    def take_draft(self, chat: "Chat", text: str, editing: int | None) -> bool:
         """Continue with a draft; whether its chat is shown: while an answer is being written, that one's chat stays."""
         shows = not self.is_writing
         if shows:
             self.chat, self.editing = chat, editing
             self.show_chat(chat)
         self.box.start_with(text)
-        self.glued = glued
         return shows
-
-    @Slot(str)
-    def append_token(self, text: str) -> None:
-        """Put a token after what is written."""
-        if self.is_writing:
-            return
-        if not self.box.toPlainText():
-            self.glued = bool(self._base().turns)
-        self.box.moveCursor(QTextCursor.MoveOperation.End)
-        self.box.insertPlainText(text)
 
     @Slot()
     def _on_typed(self) -> None:
-        if not self.box.toPlainText():
-            self.glued = False
+        self.back_to_end()
         self.go.setEnabled(self._can_send())
         self.text_changed.emit()
 
     @Slot()
     def send(self) -> None:
         """Let the model continue with what is in the box; with nothing in it, with its own text."""
-        if not self._can_send():
-            return
-        base, asks = self._base(), self.asking.asks()
-        prompt = self.box.toPlainText().strip() if asks else self._written(base)
-        if not prompt and base.turns and self.editing is None:
-            self._continue()
-            return
-        if self._is_branching():
-            base = chats.Chat(chats.new().id, base.turns)  # what follows stays, in the chat before
-        self.editing = None
-        self.write_requested.emit(base, prompt, False, asks)
+        if self._can_send():
+            base, turn = self.target()
+            self.editing = None
+            self.write_requested.emit(base, turn, False)
+
+    @Slot(int, int)
+    def _on_place(self, turn: int, token: int) -> None:
+        """A token was clicked: what might be there instead? Clicked again: nothing."""
+        if not self.is_writing and token < len(self.chat.turns[turn].tokens):
+            self._set_place(None if self.place == (turn, token) else (turn, token))
+
+    @Slot()
+    def back_to_end(self) -> None:
+        """No token is being chosen again."""
+        if self.place is not None:
+            self._set_place(None)
+
+    def _set_place(self, place: tuple[int, int] | None) -> None:
+        self.place = place
+        self.turns.mark_place(place)
+        self._show_state()
+        self.text_changed.emit()
 
     # --- While the model writes -------------------------------------------------------------------------------
 
-    def begin(self, chat: "Chat", prompt: str | None) -> None:
-        """The model is going to write."""
-        self._prompt = prompt
+    def begin(self, chat: "Chat", turn: "chats.Turn") -> None:
+        """The model is going to write in `turn`, which follows `chat`."""
         self.is_writing = True
-        self.turns.show_chat(chat)
-        self.turns.begin(None if prompt is None and chat.turns else chats.Turn(prompt or ""))
-        if prompt is not None and prompt.strip() == self.box.toPlainText().strip():
-            self.box.clear()
-        self._buffer.begin()
+        self.place = None
+        self.turns.show_chat(chat.followed_by(turn))
+        self.turns.begin()
+        self.composer.take(turn)
+        self.buffer.begin()
         self._show_state()
-
-    def take(self, event: Event) -> None:
-        """A token was written: it is shown a moment later."""
-        self._buffer.take(event)
 
     def take_back(self) -> None:
         """Nothing came of it: show the chat as it was, and what was written in the box."""
-        if self._prompt and not self.box.toPlainText():
-            self.box.setPlainText(self._prompt.lstrip())
+        self.composer.keep_or_put_back(written=False)
         self.turns.show_chat(self.chat)
 
     def end(self) -> None:
         """The model has ended."""
-        self._buffer.end()
-        self._prompt = None
+        self.buffer.end()
+        self.composer.keep_or_put_back(written=True)
         self.is_writing = False
         self._show_state()
 
@@ -231,24 +234,21 @@ class ChatPanel(Card):
         self.box.setFocus()
 
     @Slot()
-    def _on_delete(self) -> None:
-        self.delete_requested.emit(self.chat.id)
-
-    @Slot()
     def _regenerate(self) -> None:
         before, last = self.chat.before(len(self.chat.turns) - 1), self.chat.turns[-1]
-        self.write_requested.emit(before, last.prompt, True, last.question)
+        self.write_requested.emit(before, last.cut(0), True)
 
     @Slot()
     def _continue(self) -> None:
-        self.write_requested.emit(self.chat, None, False, False)
+        before, last = self.chat.before(len(self.chat.turns) - 1), self.chat.turns[-1]
+        self.write_requested.emit(before, last, False)
 
     @Slot(int)
     def _edit(self, index: int) -> None:
         self.editing = index
         self._show_state()
-        self.asking.follow(self.chat.turns[index])
-        self.box.begin(self.chat.turns[index].prompt.strip(" ").removeprefix(chats.NEW_TEXT))
+        self.composer.put(self.chat.turns[index])
+        self.box.setFocus()
 
     @Slot()
     def cancel_editing(self) -> None:

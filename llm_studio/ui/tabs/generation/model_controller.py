@@ -11,14 +11,16 @@ from llm_studio.i18n import _
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.page_context import PageContext
 from llm_studio.ui.tasks import TRAINING, Query
+from llm_studio.workflows.generation.chats import Turn
 
 if TYPE_CHECKING:
     from llm_studio.jobs import Job
-    from llm_studio.workflows.generation.chats import Turn
     from llm_studio.workflows.generation.generate import RunPoints, TextGenerator
+    from llm_studio.workflows.generation.next_token import NextToken
     from llm_studio.workflows.overview import Overview, Project
 
 POINTS, LOAD, NEXT = "generation/points", "generation/load", "generation/next"
+PROMPTS = "generation/prompts"
 
 Choice = tuple[str, str, int]
 """Run, checkpoint ("best", "last" or a step) and step."""
@@ -37,23 +39,28 @@ class ModelController(Controller):
     """Why the model can't be loaded."""
     notice = Signal(str)
     """Something to know about the loaded model."""
-    next_token = Signal(object, bool)
-    """A NextToken, and whether it begins an answer."""
+    next_token = Signal(object)
+    """A NextToken."""
     next_failed = Signal(str)
+    prompts_read = Signal(object)
+    """The tokens of the prompts that were asked about."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
         self.generator: TextGenerator | None = None
         self._requested: Choice | None = None
         """The choice that is loaded, or is being loaded, or could not be."""
+        self._prompts_of: Sequence[Turn] = ()
+        """The turns whose prompts were requested last."""
         context.listen(POINTS, succeeded=self._on_points)
         context.listen(LOAD, reported=self._on_reported, succeeded=self._on_loaded, failed=self._on_failed)
         context.listen(NEXT, succeeded=self._on_next, failed=self._on_next_failed)
+        context.listen(PROMPTS, succeeded=self.prompts_read.emit, failed=self._on_prompts_failed)
         context.listen(TRAINING, reported=self._on_training)
 
     def open_project(self, project: "Project | None") -> None:
         """Forget the model."""
-        self.generator, self._requested = None, None
+        self.generator, self._requested, self._prompts_of = None, None, ()
         self.points_changed.emit(())
 
     def show_overview(self, overview: "Overview") -> None:
@@ -66,7 +73,7 @@ class ModelController(Controller):
         if project is None or choice == self._requested:
             return
         run, checkpoint, step = self._requested = choice
-        self.generator = None
+        self.generator, self._prompts_of = None, ()
         self.loading.emit(run, step)
         self.context.request(Query(LOAD, lambda job: _load(project, job, run, checkpoint), page_shows_errors=True))
 
@@ -75,14 +82,22 @@ class ModelController(Controller):
         self._requested = None
         self.load(choice)
 
-    def request_next(self, before: "Sequence[Turn]", text: str, asks: bool) -> None:
-        """Find what might follow `text` after these turns; with `asks`, how its answer might begin."""
+    def request_next(self, turns: Sequence[Turn]) -> None:
+        """Find what might follow these turns."""
         generator = self.generator
         if generator is not None:
+            self.context.request(Query(NEXT, lambda job: generator.next_token(turns), page_shows_errors=True))
+
+    def request_prompts(self, turns: Sequence[Turn]) -> None:
+        """Find how surprised the model is by each token of what the user wrote, unless that is known."""
+        generator = self.generator
+        # What the model wrote last comes after all prompts
+        question = *turns[:-1], *(Turn(turn.prompt, question=turn.question) for turn in turns[-1:])
+        if generator is not None and question != self._prompts_of:
+            self._prompts_of = question
             self.context.request(
-                Query(NEXT, lambda job: (generator.next_token(text, chat=asks, before=before), asks),
-                      page_shows_errors=True)
-            )  # fmt: skip
+                Query(PROMPTS, lambda job: generator.prompt_tokens(turns, job), page_shows_errors=True)
+            )
 
     def _read_points(self) -> None:
         project = self.project
@@ -108,8 +123,11 @@ class ModelController(Controller):
         reason = _("The model could not be loaded: {reason}.").format(reason=error)
         self.failed.emit(str(error) if isinstance(error, StudioError) else reason)
 
-    def _on_next(self, found: tuple[object, bool]) -> None:
-        self.next_token.emit(*found)
+    def _on_next(self, found: "NextToken") -> None:
+        self.next_token.emit(found)
+
+    def _on_prompts_failed(self, _error: BaseException) -> None:
+        """The prompts stay as they are; what can't be read fails as the next token does, which says so."""
 
     def _on_next_failed(self, error: BaseException) -> None:
         self.next_failed.emit(error.what if isinstance(error, StudioError) else str(error))

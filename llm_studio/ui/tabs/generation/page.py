@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
@@ -12,6 +12,7 @@ from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.generation import CheckpointTarget
 from llm_studio.ui.tabs.generation.chat_panel import ChatPanel
 from llm_studio.ui.tabs.generation.chats_controller import ChatsController
+from llm_studio.ui.tabs.generation.choosing import Choosing
 from llm_studio.ui.tabs.generation.model_controller import ModelController
 from llm_studio.ui.tabs.generation.parts import ModelChoice, NoticeBar
 from llm_studio.ui.tabs.generation.sampling import SamplingPanel, random_seed
@@ -25,12 +26,9 @@ from llm_studio.workflows.generation import chats
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llm_studio.workflows.generation.chats import Chat
+    from llm_studio.workflows.generation.chats import Chat, Turn
     from llm_studio.workflows.generation.generate import RunPoints, TextGenerator
     from llm_studio.workflows.overview import Overview, Project
-
-_PAUSE = 150
-"""Milliseconds without a further change before the next token is computed."""
 
 
 class GenerationPage(Page):
@@ -42,7 +40,8 @@ class GenerationPage(Page):
         self.model = ModelController(self.context)
         self.writing = WritingController(self.context, self.model, self.chats)
         self.choice = ModelChoice(self)
-        self.view = Segmented(self, {"text": _("Text"), "probabilities": _("Probabilities")}, _("What is shown"))
+        views = {"text": _("Text"), "probabilities": _("Probabilities"), "xray": _("X-ray")}
+        self.view = Segmented(self, views, _("What is shown"))
         self.head_buttons.addWidget(self.choice)
         self.head_buttons.addWidget(self.view)
         self.notice = NoticeBar(self)
@@ -51,13 +50,13 @@ class GenerationPage(Page):
         self.empty = EmptyState(self, "", "")
         content = QWidget(self._stack)
         self.talk, self.sampling = ChatPanel(self), SamplingPanel(self)
+        self.choosing = Choosing(self, self.talk, self.sampling, self.model, self.chats)
+        self.next = self.choosing.next
         content.setLayout(row(self.talk, self.sampling, spacing=GAP))
         self._stack.addWidget(self.empty)
         self._stack.addWidget(content)
         self.first = (self.talk.box,)
         self.body.addWidget(self._stack, 1)
-        self._next_timer = QTimer(self, interval=_PAUSE, singleShot=True)
-        self._next_timer.timeout.connect(self._request_next)
         self._connect_controllers()
         self._connect_parts()
         self._show_points(())
@@ -72,10 +71,8 @@ class GenerationPage(Page):
         self.model.loaded.connect(self._on_loaded)
         self.model.failed.connect(self._on_load_failed)
         self.model.notice.connect(self.notice.say)
-        self.model.next_token.connect(self.sampling.show_next)
-        self.model.next_failed.connect(self.sampling.say_waiting)
         self.writing.started.connect(self._on_write_started)
-        self.writing.event_reported.connect(self.talk.take)
+        self.writing.event_reported.connect(self.talk.buffer.take)
         self.writing.written.connect(self.talk.show_chat)
         self.writing.failed.connect(self.talk.take_back)
         self.writing.ended.connect(self._on_write_ended)
@@ -83,29 +80,28 @@ class GenerationPage(Page):
 
     def _connect_parts(self) -> None:
         self.choice.chosen.connect(self._load)
-        self.view.chosen.connect(self.talk.show_view)
+        self.view.chosen.connect(self.choosing.show_view)
         self.notice.pressed.connect(self._reload)
         self.empty.pressed.connect(self._go_to_training)
         self.talk.menu.save_requested.connect(self._ask_file)
         self.talk.turns.beginning_chosen.connect(self.talk.box.begin)
         self.talk.write_requested.connect(self._write)
         self.talk.stop_requested.connect(self.writing.stop)
-        self.talk.text_changed.connect(self._next_timer.start)
         self.talk.keep_requested.connect(self.chats.write)
         self.talk.open_requested.connect(self.chats.open)
         self.talk.delete_requested.connect(self.chats.delete)
         self.sampling.settings_requested.connect(self.context.settings_requested)
-        self.sampling.appended.connect(self.talk.append_token)
 
     # --- The project ------------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
         """Forget everything about the previous project."""
         super().open_project(project)
-        self._next_timer.stop()
+        self.choosing.stop()
         self.talk.forget()
         self.notice.hide()
         self.sampling.forget()
+        self.next.say("")
         self._show_points(())
 
     def show_overview(self, overview: "Overview") -> None:
@@ -128,7 +124,7 @@ class GenerationPage(Page):
         """The prompt that is being written, with its chat."""
         return self.talk.draft()
 
-    def take_draft(self, draft: "tuple[Chat, str, int | None, bool] | None") -> None:
+    def take_draft(self, draft: "tuple[Chat, str, int | None] | None") -> None:
         """Continue with that prompt, in its chat."""
         if draft is not None and self.talk.take_draft(*draft):
             self.chats.list_chats(open_newest=False)
@@ -199,7 +195,7 @@ class GenerationPage(Page):
     def _on_loading(self, run: str, step: int) -> None:
         self.notice.hide()
         self.talk.set_ready(False)
-        self.sampling.say_waiting(_("Loading the model…"))
+        self.next.say(_("Loading the model…"))
         self.subtitle.setText(_("Loading {run}, step {step}…").format(run=run, step=number(step)))
 
     @Slot(object)
@@ -210,27 +206,22 @@ class GenerationPage(Page):
         self.subtitle.setText(_("Model {run} · step {step}{mark}").format(run=run, step=step, mark=mark))
         self.talk.asking.offer(generator.conversations)
         self.talk.set_ready(True)
-        self._request_next()
+        self.choosing.request()
 
     @Slot(str)
     def _on_load_failed(self, reason: str) -> None:
         self.notice.say(reason, _("Try again"), bad=True)
         self.subtitle.setText(_("No model is loaded."))
-        self.sampling.say_waiting(_("No model is loaded."))
-
-    @Slot()
-    def _request_next(self) -> None:
-        if not self.talk.is_writing and self.isVisible():
-            self.model.request_next(*self.talk.upcoming())
+        self.next.say(_("No model is loaded."))
 
     def _on_settings_failed(self, _error: BaseException) -> None:
         self.sampling.settings_failed()
 
     # --- Writing ----------------------------------------------------------------------------------------------
 
-    @Slot(object, object, bool, bool)
-    def _write(self, chat: "Chat", prompt: str | None, again: bool, asks: bool) -> None:
-        """Let the model write; `again`: replace an answer, with another seed."""
+    @Slot(object, object, bool)
+    def _write(self, chat: "Chat", turn: "Turn", again: bool) -> None:
+        """Let the model write; `again`: another version of an answer, with another seed."""
         if not self.writing.is_possible or self.talk.is_writing:
             return
         self.sampling.flush()
@@ -238,20 +229,22 @@ class GenerationPage(Page):
         if again or sampling.seed is None:
             sampling = sampling.model_copy(update={"seed": random_seed()})
         old = self.talk.chat
-        replaced = old if chat.id == old.id and len(chat.turns) < len(old.turns) else None
-        self.talk.begin(chat, prompt)
-        self.writing.write(chat, prompt, asks, sampling, replaced)
+        replaced = None
+        if chat.id == old.id and len(chat.turns) < len(old.turns) and turn.prompt != old.turns[len(chat.turns)].prompt:
+            replaced = old
+        self.talk.begin(chat, turn)
+        self.writing.write(chat, turn, sampling, replaced)
 
     @Slot()
     def _on_write_started(self) -> None:
         if not self.talk.is_writing:  # this page was made while the model writes
-            self.talk.begin(self.talk.chat, "")
+            self.talk.begin(self.talk.chat, chats.Turn(""))
 
     @Slot()
     def _on_write_ended(self) -> None:
         self.talk.end()
         self._load()  # there may be a newer best one
-        self._request_next()
+        self.choosing.request()
 
 
 def _beginnings(language: str) -> "Sequence[str]":

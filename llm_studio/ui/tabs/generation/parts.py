@@ -1,22 +1,35 @@
 """Smaller parts of Generation: the choice of the model, the list of chats, the box to write in, a line of notice."""
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QKeyEvent, QResizeEvent, QTextCursor
-from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QMenu, QPlainTextEdit, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QLabel,
+    QMenu,
+    QPlainTextEdit,
+    QSizePolicy,
+    QTextEdit,
+    QToolButton,
+    QWidget,
+)
 
 from llm_studio.i18n import _, number
 from llm_studio.ui.theme import color, notifier, set_role
 from llm_studio.ui.widgets.basics import button, icon_button, label, row
-from llm_studio.ui.widgets.tinted_text import CLASSES
+from llm_studio.ui.widgets.tinted_text import CLASSES, bits, color_of, utf16
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.generation.chats import Summary
+    from llm_studio.workflows.generation.chats import Summary, Token
     from llm_studio.workflows.generation.generate import RunPoints
 
 _MOST_LINES = 6
+_LEAST_TITLE, _MOST_TITLE, _PILL = 40, 260, 52
+"""Pixels of a chat's title, and of the pill beside it."""
 _MORE = 50
 """Width that a list of choices may take beside its own, for longer words."""
 
@@ -108,14 +121,16 @@ class ChatMenu(QWidget):
 
     new_requested = Signal()
     open_requested = Signal(str)
-    delete_requested = Signal()
+    delete_requested = Signal(str)
     save_requested = Signal()
     """The chat shown is to be saved in a file."""
+    undo_requested = Signal()
+    redo_requested = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._chats: tuple[Summary, ...] = ()
-        self._shown = ""
+        self._shown = self._title = ""
         self.pill = QToolButton(self)
         set_role(self.pill, "pill")
         self.pill.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -124,22 +139,38 @@ class ChatMenu(QWidget):
         self.menu = QMenu(self.pill)
         self.menu.aboutToShow.connect(self._fill)
         self.pill.setMenu(self.menu)
+        self._undo = icon_button("arrow-u-up-left", _("Undo the last change"), self, self.undo_requested.emit)
+        self._redo = icon_button("arrow-u-up-right", _("Redo the last change"), self, self.redo_requested.emit)
+        self._history, self._busy = (False, False), False
         self._save = icon_button("floppy-disk", _("Save this chat as a text or a PDF…"), self, self.save_requested.emit)
-        self._delete = icon_button("trash", _("Delete this chat"), self, self.delete_requested.emit)
+        self._delete = icon_button("trash", _("Delete this chat"), self, self._on_delete)
         self._new = button(_("New chat"), self, self.new_requested.emit, "small")
-        self.setLayout(row(self.pill, None, self._save, self._delete, self._new))
+        self.setLayout(row(self.pill, None, self._undo, self._redo, self._save, self._delete, self._new))
         self.show_title("", "")
 
     def show_title(self, chat_id: str, title: str) -> None:
         """Which chat is shown."""
         self._shown = chat_id
-        text = title or _("New chat")
-        shown = self.pill.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, 260)
-        self.pill.setText(shown.replace("&", "&&"))
-        self.pill.setAccessibleName(_("Chat: {title}").format(title=text))
+        self._title = title or _("New chat")
+        self._elide()
+        self.pill.setAccessibleName(_("Chat: {title}").format(title=self._title))
         self._save.setEnabled(bool(title))
         self._delete.setEnabled(bool(title))
         self._new.setEnabled(bool(title))
+
+    def _elide(self) -> None:
+        """Show as much of the title as there is room for."""
+        others = sum(
+            part.sizeHint().width() + 8 for part in (self._undo, self._redo, self._save, self._delete, self._new)
+        )
+        room = max(_LEAST_TITLE, min(_MOST_TITLE, self.width() - others - _PILL))
+        shown = self.pill.fontMetrics().elidedText(self._title, Qt.TextElideMode.ElideRight, room)
+        self.pill.setText(shown.replace("&", "&&"))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Another width has room for more or less of the title."""
+        super().resizeEvent(event)
+        self._elide()
 
     def show_chats(self, chats: "Sequence[Summary]") -> None:
         """Which chats there are."""
@@ -151,6 +182,18 @@ class ChatMenu(QWidget):
         self._save.setEnabled(not busy and filled)
         self._delete.setEnabled(not busy and filled)
         self._new.setEnabled(not busy and filled)
+        self._busy = busy
+        self.show_history(*self._history)
+
+    @Slot(bool, bool)
+    def show_history(self, can_undo: bool, can_redo: bool) -> None:
+        """Whether there is something to undo, and to redo."""
+        self._history = can_undo, can_redo
+        self._undo.setEnabled(can_undo and not self._busy)
+        self._redo.setEnabled(can_redo and not self._busy)
+
+    def _on_delete(self) -> None:
+        self.delete_requested.emit(self._shown)
 
     @Slot()
     def _fill(self) -> None:
@@ -209,6 +252,21 @@ class PromptBox(QPlainTextEdit):
         """Start with a text, and let the user type after it."""
         self.start_with(text)
         self.setFocus()
+
+    def show_tokens(self, tokens: "Sequence[Token]") -> None:
+        """Tint what is written by the tokens of a prompt, if it is that one; no tokens: not at all."""
+        joined, typed = "".join(token.text for token in tokens), self.toPlainText()
+        place = len(typed) - len(typed.lstrip()) - (len(joined) - len(joined.lstrip()))
+        selections: list[QTextEdit.ExtraSelection] = []
+        for token in tokens if joined.strip() == typed.strip() else ():
+            selection: Any = QTextEdit.ExtraSelection()
+            selection.format.setBackground(color(color_of(token.probability)))
+            selection.cursor = QTextCursor(self.document())
+            selection.cursor.setPosition(utf16(typed[: max(0, place)]))
+            place += len(token.text)
+            selection.cursor.setPosition(utf16(typed[:place]), QTextCursor.MoveMode.KeepAnchor)
+            selections.append(selection)
+        self.setExtraSelections(selections)
 
     def _say(self) -> None:
         short, full = self._words
@@ -292,12 +350,15 @@ class Legend(QWidget):
         self._marks: list[tuple[QLabel, str]] = []
         words = (_("≥ 50\u00a0%"), _("≥ 20\u00a0%"), _("≥ 5\u00a0%"), _("< 5\u00a0%"))
         parts: list[QWidget] = [label(_("Probability:"), self, "caption")]
-        for (_least, name), word in zip(CLASSES, words, strict=True):
+        for (least, name), word in zip(CLASSES, words, strict=True):
             mark = QLabel(self)
             mark.setFixedSize(QSize(14, 12))
             mark.setAutoFillBackground(True)
             self._marks.append((mark, name))
             parts += [mark, label(word, self, "caption")]
+            surprise = _("at most {bits}") if least else _("more than {bits}")
+            parts[-1].setToolTip(_("Surprise: {bits}").format(
+                bits=surprise.format(bits=bits(-math.log2(least or CLASSES[-2][0])))))  # fmt: skip
         inside = row(*parts, None, spacing=6)
         self.setLayout(inside)
         notifier().changed.connect(self._paint)

@@ -82,17 +82,3 @@ def following(base: "Chat", text: str, joins: bool) -> str:
         return chats.NEW_TEXT + text.lstrip()
     last = base.turns[-1] if base.turns else None
     return chats.joined(last.text if last is not None and last.question else base.text, text)
-
-
-def upcoming(base: "Chat", typed: str, written: str, asks: bool) -> "tuple[tuple[chats.Turn, ...], str, bool]":
-    """What the model would read: the turns before, the text after them, and whether that is a question.
-
-    `typed` is what the user has written, `written` the same with what is before it. Without questions, turns before are
-    part of the text.
-    """
-    if asks and typed:
-        return base.turns, typed, True
-    if any(turn.question for turn in base.turns):
-        return base.turns, written.rstrip(" "), False
-    read = chats.context((*base.turns, chats.Turn(written)))
-    return (), "".join(turn.prompt + turn.text for turn in read).rstrip(" "), False

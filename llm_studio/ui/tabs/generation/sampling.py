@@ -1,7 +1,7 @@
-"""The right side of Generation: the sampler's settings, and what they do to the token that might follow."""
+"""The right side of Generation: the sampler's settings; what they do to the token that might follow is put below."""
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic.fields import FieldInfo
 from PySide6.QtCore import QRegularExpression, Qt, QTimer, Signal, Slot
@@ -9,16 +9,13 @@ from PySide6.QtGui import QAction, QActionGroup, QRegularExpressionValidator
 from PySide6.QtWidgets import QFrame, QLineEdit, QMenu, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from llm_studio.config import GenerationSettings
-from llm_studio.config.controls import Slider
-from llm_studio.i18n import N_, _, ngettext, number
+from llm_studio.config.controls import Lines, Slider
+from llm_studio.i18n import N_, _
 from llm_studio.ui.glossary import tip
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import icon_button, label, row
-from llm_studio.ui.widgets.candidates import CandidateBars
+from llm_studio.ui.widgets.lines_row import LinesRow
 from llm_studio.ui.widgets.slider_row import SliderRow
-
-if TYPE_CHECKING:
-    from llm_studio.workflows.generation.next_token import NextToken
 
 _NAMES = {"precise": N_("Precise"), "balanced": N_("Balanced"), "creative": N_("Creative")}
 _QUIET = 300
@@ -26,8 +23,12 @@ _QUIET = 300
 _MOST_SEED = 1_000_000
 _LARGEST = 1_000_000
 """What can be typed where the declaration has no upper limit."""
-_TAIL = 40
-"""Characters of the text that are shown before the token in question."""
+
+
+def _declared(control: type) -> list[tuple[str, FieldInfo]]:
+    """The settings of the sampler that are declared with this control, by name."""
+    fields = GenerationSettings.model_fields.items()
+    return [(name, info) for name, info in fields if any(isinstance(found, control) for found in info.metadata)]
 
 
 def _slider(parent: QWidget, name: str, info: FieldInfo, shown: Slider) -> SliderRow:
@@ -48,8 +49,8 @@ class SamplingPanel(QFrame):
 
     settings_requested = Signal(dict)
     """Settings of the project to be changed, by dotted name."""
-    appended = Signal(str)
-    """The text of a token, to be put after the prompt."""
+    changed = Signal(object)
+    """The GenerationSettings are these now."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -60,9 +61,6 @@ class SamplingPanel(QFrame):
         """Changes that haven't gone out yet."""
         self._sent: dict[str, object] = {}
         """Changes that the project doesn't have yet."""
-        self._next: NextToken | None = None
-        self._requested = False
-        """Whether what might follow is the answer to a question."""
         self._timer = QTimer(self, interval=_QUIET, singleShot=True)
         self._timer.timeout.connect(self.flush)
         inside = self._scrolled()
@@ -74,15 +72,15 @@ class SamplingPanel(QFrame):
         self.seed = self._make_seed()
         dice = icon_button("dice-five", _("Another seed"), self, self._throw_dice)
         inside.addLayout(row(label(_("Seed"), self), None, self.seed, dice))
-        inside.addSpacing(8)
-        inside.addWidget(label(_("Next token, live"), self, "heading"))
-        self.caption = label("", self, "caption", wrap=True)
-        inside.addWidget(self.caption)
-        self.bars = CandidateBars(self)
-        self.bars.chosen.connect(self.appended)
-        inside.addWidget(self.bars)
+        self._lines = {name: self._make_lines(name, info) for name, info in _declared(Lines)}
+        for made in self._lines.values():
+            inside.addWidget(made)
+        self._inside = inside
         inside.addStretch(1)
-        self.say_waiting("")
+
+    def add_below(self, widget: QWidget) -> None:
+        """Put something below the settings."""
+        self._inside.insertWidget(self._inside.count() - 1, widget)
 
     def _scrolled(self) -> QVBoxLayout:
         """In a low window this side scrolls by itself, so that the prompt stays in sight."""
@@ -98,7 +96,7 @@ class SamplingPanel(QFrame):
         around.setContentsMargins(1, 6, 1, 6)
         around.addWidget(area)
         inside = QVBoxLayout(content)
-        inside.setContentsMargins(15, 8, 15, 8)
+        inside.setContentsMargins(15, 6, 15, 0)
         inside.setSpacing(4)
         return inside
 
@@ -123,12 +121,20 @@ class SamplingPanel(QFrame):
     def _make_rows(self) -> dict[str, SliderRow]:
         """A slider for each setting of the sampler that is declared with one."""
         made: dict[str, SliderRow] = {}
-        for name, info in GenerationSettings.model_fields.items():
-            shown = next((found for found in info.metadata if isinstance(found, Slider)), None)
-            if shown is not None:
-                made[name] = _slider(self, name, info, shown)
-                made[name].setObjectName(name)
-                made[name].changed.connect(self._on_row)
+        for name, info in _declared(Slider):
+            shown = next(found for found in info.metadata if isinstance(found, Slider))
+            made[name] = _slider(self, name, info, shown)
+            made[name].setObjectName(name)
+            made[name].changed.connect(self._on_row)
+        return made
+
+    def _make_lines(self, name: str, info: FieldInfo) -> LinesRow:
+        help_text = _(str(info.description))
+        typed = _("One per line; \\n stands for a line end.")
+        tip_text = f"{help_text[:1].upper()}{help_text[1:]}. {typed}"
+        made = LinesRow(self, _(str(info.title)), _("one per line"), tip_text)
+        made.setObjectName(name)
+        made.changed.connect(self._on_lines)
         return made
 
     def _make_seed(self) -> QLineEdit:
@@ -151,8 +157,7 @@ class SamplingPanel(QFrame):
     def forget(self) -> None:
         """Another project: nothing of the one before goes out any more."""
         self._timer.stop()
-        self._waiting, self._sent, self._next = {}, {}, None
-        self.say_waiting("")
+        self._waiting, self._sent = {}, {}
 
     def show_settings(self, settings: GenerationSettings) -> None:
         """The project has these settings; what the user changed since it was asked stays."""
@@ -183,8 +188,10 @@ class SamplingPanel(QFrame):
         typed = int(self.seed.text()) if self.seed.text() else None
         if typed != settings.seed:
             self.seed.setText("" if settings.seed is None else str(settings.seed))
+        for name, lines in self._lines.items():
+            lines.show_texts(getattr(settings, name))
         self._show_preset()
-        self._draw()
+        self.changed.emit(settings)
 
     def _change(self, changes: dict[str, object]) -> None:
         self._waiting |= changes
@@ -197,6 +204,11 @@ class SamplingPanel(QFrame):
         name = slider.objectName() if slider else ""
         whole = GenerationSettings.model_fields[name].annotation is int
         self._change({name: round(value) if whole else round(value, 2)})
+
+    @Slot(tuple)
+    def _on_lines(self, texts: tuple[str, ...]) -> None:
+        lines = self.sender()
+        self._change({lines.objectName(): texts})
 
     @Slot(str)
     def _on_seed(self, text: str) -> None:
@@ -222,35 +234,6 @@ class SamplingPanel(QFrame):
         self._preset.setText(_(_NAMES[found]) if found else _("Custom"))
         for action in self._group.actions():
             action.setChecked(action.data() == found)
-
-    # --- The next token ---------------------------------------------------------------------------------------
-
-    def show_next(self, found: "NextToken", requested: bool = False) -> None:
-        """What might follow is known: it follows the sliders from now on. `requested`: it begins an answer."""
-        self._next, self._requested = found, requested
-        self._draw()
-
-    def say_waiting(self, text: str) -> None:
-        """There is nothing to show yet: say why."""
-        self._next = None
-        self.caption.setText(text)
-        self.bars.show_candidates(())
-
-    def _draw(self) -> None:
-        if self._next is None:
-            return
-        found = self._next.candidates(self._settings)
-        text = " ".join(self._next.text[-3 * _TAIL :].split())
-        shown = text if len(text) <= _TAIL else "… " + text[-_TAIL:].partition(" ")[2]
-        after = _("“{text} ▁”") if shown else _("The beginning of a text")
-        after = (_("The answer to “{text}”") if self._requested else after).format(text=shown)
-        kept = ngettext(
-            "{n} possible token of {total} with these settings",
-            "{n} possible tokens of {total} with these settings",
-            found.kept,
-        )
-        self.caption.setText(f"{after} — {kept.format(n=number(found.kept), total=number(found.total))}")
-        self.bars.show_candidates(found.first, choosable=not self._requested)
 
 
 def random_seed() -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from llm_studio.events import Event, TextWritten, TokenWritten
-from llm_studio.workflows.generation.chats import Token
+from llm_studio.workflows.generation.chats import UNKNOWN, Token
 
 _REDRAW = 50
 """Milliseconds: written tokens are kept here and shown by a timer."""
@@ -39,7 +39,7 @@ class TokenBuffer(QObject):
         if isinstance(event, TokenWritten):
             self._waiting.append(Token(event.token, event.text, event.probability, event.alternatives))
         elif isinstance(event, TextWritten) and event.text:
-            self._waiting.append(Token(-1, event.text, 0.0))
+            self._waiting.append(Token(UNKNOWN, event.text, 1.0))
 
     @Slot()
     def _draw(self) -> None:

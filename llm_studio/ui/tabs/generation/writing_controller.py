@@ -14,7 +14,7 @@ from llm_studio.ui.tasks import BackgroundJob, Task
 if TYPE_CHECKING:
     from llm_studio.config import GenerationSettings
     from llm_studio.jobs import Job
-    from llm_studio.workflows.generation.chats import Chat
+    from llm_studio.workflows.generation.chats import Chat, Turn
     from llm_studio.workflows.generation.generate import TextGenerator
     from llm_studio.workflows.overview import Project
 
@@ -48,16 +48,14 @@ class WritingController(Controller):
         """Whether a model is loaded."""
         return self.project is not None and self._model.generator is not None
 
-    def write(
-        self, chat: "Chat", prompt: str | None, asks: bool, sampling: "GenerationSettings", replaced: "Chat | None"
-    ) -> None:
-        """Let the model write after `prompt`, or continue `chat` where it is None; with `asks`, answer the prompt."""
+    def write(self, chat: "Chat", turn: "Turn", sampling: "GenerationSettings", replaced: "Chat | None") -> None:
+        """Let the model write in `turn`, which follows `chat`. `replaced`: the chat that can be restored then."""
         project, generator = self.project, self._model.generator
         if project is None or generator is None:
             return
         self._replaced = replaced
         self.context.request(BackgroundJob(
-            WRITE, lambda job: _answer(project, generator, chat, prompt, sampling, job, asks), N_("Writing"),
+            WRITE, lambda job: _answer(project, generator, chat, turn, sampling, job), N_("Writing"),
             tab="generation",
         ))  # fmt: skip
 
@@ -86,9 +84,9 @@ class WritingController(Controller):
 
 
 def _answer(
-    project: "Project", generator: "TextGenerator", chat: "Chat", prompt: str | None, sampling: "GenerationSettings",
-    job: "Job", asks: bool,
+    project: "Project", generator: "TextGenerator", chat: "Chat", turn: "Turn", sampling: "GenerationSettings",
+    job: "Job",
 ) -> object:  # fmt: skip
     from llm_studio.workflows.generation.generate import answer
 
-    return answer(project, generator, chat, prompt, sampling, job, asks)
+    return answer(project, generator, chat, turn, sampling, job)

@@ -1,0 +1,332 @@
+"""The candidates for the next token, before and after each filter of the sampler, as a table."""
+
+import functools
+from typing import Any, NamedTuple, cast
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+    Signal,
+    Slot,
+)
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from llm_studio.i18n import _, number, percent
+from llm_studio.ui import theme
+from llm_studio.workflows.generation.next_token import Candidate, Candidates, stage_name, visible
+
+_Index = QModelIndex | QPersistentModelIndex
+_TOKEN, _ID, _FIRST = 0, 1, 2
+"""Columns; from the third one on, the stages, and last the probability when drawing."""
+_MORE = 50
+"""Rows that are added when the last ones come into sight."""
+_ROW, _BAR, _EDGES, _LEAST = 24, 3, 14, 84
+"""Pixels of a row, of the bar in a cell, beside a text, and at least for a token."""
+
+
+class _Fonts(NamedTuple):
+    """The fonts of all cells, made once: a table has hundreds, and each move of a slider paints them."""
+
+    plain: QFont
+    bold: QFont
+    fixed: QFont
+    struck: QFont
+
+
+@functools.cache
+def _fonts() -> _Fonts:
+    struck = theme.font(12, fixed=True)
+    struck.setStrikeOut(True)
+    return _Fonts(theme.font(12), theme.font(12, bold=True), theme.font(12, fixed=True), struck)
+
+
+class CandidateRows(QAbstractTableModel):
+    """Holds the first candidates; `more_requested` when the user scrolls beyond them."""
+
+    more_requested = Signal(int)
+    """So many rows should be there."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.candidates = Candidates((), (), (), 0)
+        self.written: int | None = None
+        """The token that is in the text at this place."""
+        self.short_titles = False
+        self.widest = 1.0
+        """The largest probability that is shown: its bar takes all the room."""
+
+    def show_candidates(self, candidates: Candidates, written: int | None) -> None:
+        """Show others. Where there are as many as before, the view keeps its place and its chosen row."""
+        old, new = len(self.candidates.first), len(candidates.first)
+        same_columns = self.candidates.stages == candidates.stages
+        if not same_columns or new < old:
+            self.beginResetModel()
+        elif new > old:
+            self.beginInsertRows(QModelIndex(), old, new - 1)
+        self.candidates, self.written = candidates, written
+        self.widest = max((max(one.probs) for one in candidates.first[:_MORE]), default=1.0)
+        if not same_columns or new < old:
+            self.endResetModel()
+            return
+        if new > old:
+            self.endInsertRows()
+        self.dataChanged.emit(self.index(0, 0), self.index(new - 1, self.columnCount() - 1))
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008  Qt's
+        """How many candidates."""
+        return 0 if parent.isValid() else len(self.candidates.first)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008  Qt's
+        """How many columns."""
+        return 0 if parent.isValid() or not self.candidates.stages else _FIRST + len(self.candidates.stages) + 1
+
+    def canFetchMore(self, parent: _Index) -> bool:  # noqa: N802  Qt's
+        """Whether there are more candidates."""
+        return not parent.isValid() and 0 < len(self.candidates.first) < self.candidates.total
+
+    def fetchMore(self, parent: _Index) -> None:  # noqa: N802  Qt's
+        """The last rows are in sight."""
+        self.more_requested.emit(len(self.candidates.first) + _MORE)
+
+    def stage(self, column: int) -> int | None:
+        """The stage that a column shows, None for the token and its id."""
+        return min(column - _FIRST, len(self.candidates.stages) - 1) if column >= _FIRST else None
+
+    def is_neutral(self, column: int) -> bool:
+        """Whether it is the column of a filter that changes nothing."""
+        stage = self.stage(column)
+        if not stage or column == self.columnCount() - 1:
+            return False
+        return all(one.probs[stage] == one.probs[stage - 1] for one in self.candidates.first)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802  Qt's
+        """The name of a column, and how many tokens its filter removes."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._title(section)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._explained(section)
+        side = Qt.AlignmentFlag.AlignLeft if section == _TOKEN else Qt.AlignmentFlag.AlignRight
+        return side | Qt.AlignmentFlag.AlignVCenter if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+    def _title(self, column: int) -> str:
+        stage = self.stage(column)
+        if stage is None:
+            return _("Token") if column == _TOKEN else _("Id")
+        if column == self.columnCount() - 1:
+            return _("Drawing") if self.short_titles else _("Probability\nwhen drawing")
+        if stage == 0:
+            return _("Model") if self.short_titles else _("Model’s\nprobability")
+        removed = self.candidates.removed[stage]
+        return stage_name(self.candidates.stages[stage]) + "\n" + (f"−{number(removed)}" if removed else "")
+
+    def _explained(self, column: int) -> str:
+        stage = self.stage(column)
+        if stage is None:
+            return ""
+        if column == self.columnCount() - 1:
+            return _("The probability with which the token is drawn with these settings; together 100 %")
+        if stage == 0:
+            return _("The model's probability of each token, before any setting")
+        return _("After this filter: {left} tokens left, {removed} removed.").format(
+            left=number(self.candidates.left[stage]), removed=number(self.candidates.removed[stage])
+        )
+
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        """A marker between texts can't be written."""
+        writable = index.isValid() and self.candidates.first[index.row()].writable
+        return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable if writable else Qt.ItemFlag.NoItemFlags
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """The text of a cell, and how it looks."""
+        candidate, column = self.candidates.first[index.row()], index.column()
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self.text(candidate, column)
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return self.headerData(column, Qt.Orientation.Horizontal, role)
+            case Qt.ItemDataRole.ForegroundRole:
+                return theme.color(self.color(candidate, column))
+            case Qt.ItemDataRole.FontRole:
+                return self.font(candidate, column)
+            case Qt.ItemDataRole.ToolTipRole | Qt.ItemDataRole.AccessibleTextRole:
+                return self._said(candidate, column)
+            case _:
+                return None
+
+    def _reaches(self, candidate: Candidate, stage: int) -> bool:
+        return candidate.kept or self.candidates.stages.index(candidate.removed_by) > stage
+
+    def probability(self, candidate: Candidate, column: int) -> float:
+        """The probability in a cell, 0 where there is none."""
+        stage = self.stage(column)
+        return candidate.probs[stage] if stage is not None and self._reaches(candidate, stage) else 0.0
+
+    def text(self, candidate: Candidate, column: int) -> str:
+        """What a cell says."""
+        stage = self.stage(column)
+        if stage is None:
+            return visible(candidate.text) if column == _TOKEN else str(candidate.token)
+        if self._reaches(candidate, stage):
+            return percent(candidate.probs[stage], 1)
+        is_last = column == self.columnCount() - 1
+        return "–" if is_last else "✕" if stage == self.candidates.stages.index(candidate.removed_by) else ""
+
+    def color(self, candidate: Candidate, column: int) -> str:
+        """The colour of a cell by its name in the theme."""
+        if column == _TOKEN and candidate.token == self.written:
+            return "accent"
+        stage = self.stage(column)
+        if stage is not None and not candidate.kept and stage == self.candidates.stages.index(candidate.removed_by):
+            return "bad"
+        if not candidate.kept or column == _ID:
+            return "muted"
+        is_last = column == self.columnCount() - 1
+        changed = not stage or is_last or candidate.probs[stage] != candidate.probs[stage - 1]
+        return "text" if changed else "muted"
+
+    def font(self, candidate: Candidate, column: int) -> QFont:
+        """The font of a cell; the token of a removed candidate is struck through."""
+        if column == _TOKEN:
+            return _fonts().fixed if candidate.kept else _fonts().struck
+        return _fonts().bold if candidate.kept and column == self.columnCount() - 1 else _fonts().plain
+
+    def _said(self, candidate: Candidate, column: int) -> str:
+        if column == _TOKEN and not candidate.kept:
+            by = stage_name(candidate.removed_by)
+            return _("{token}: removed by {filter}").format(token=visible(candidate.text), filter=by)
+        if column == _TOKEN and candidate.token == self.written:
+            return _("{token}: in the text now").format(token=visible(candidate.text))
+        return self.text(candidate, column)
+
+
+class _Cells(QStyledItemDelegate):
+    """Paints a text and, below a probability, its bar; several times as fast as a stylesheet does."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        """Paint one cell."""
+        rows, style = index.model(), cast("Any", option)  # the stubs lack the fields of the option
+        assert isinstance(rows, CandidateRows)
+        candidate, column, rect = rows.candidates.first[index.row()], index.column(), QRect(style.rect)
+        if style.state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(rect, theme.color("accent_soft"))
+        painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, theme.color("line"))
+        area = rect.adjusted(_EDGES // 2, 0, -_EDGES // 2, -1)
+        painter.setFont(rows.font(candidate, column))
+        painter.setPen(theme.color(rows.color(candidate, column)))
+        text, side = rows.text(candidate, column), Qt.AlignmentFlag.AlignRight
+        if column == _TOKEN:
+            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, area.width())
+            side = Qt.AlignmentFlag.AlignLeft
+        painter.drawText(area, side | Qt.AlignmentFlag.AlignVCenter, text)
+        probability = rows.probability(candidate, column)
+        if probability > 0:
+            width = max(1.0, area.width() * min(1.0, probability / rows.widest))
+            is_last = column == rows.columnCount() - 1
+            color = theme.color("accent" if is_last else "muted", 1.0 if is_last or column == _FIRST else 0.45)
+            painter.fillRect(QRectF(area.right() + 1 - width, rect.bottom() - _BAR, width, _BAR - 1), color)
+
+
+class CandidateTable(QTableView):
+    """A click on a candidate, or Return, asks to write it. Columns without room aren't shown."""
+
+    chosen = Signal(int)
+    """A token."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.rows = CandidateRows(self)
+        self.setModel(self.rows)
+        self.setItemDelegate(_Cells(self))
+        theme.set_role(self, "dense")
+        self.setAccessibleName(_("Possible next tokens"))
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        self.setWordWrap(False)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.verticalHeader().setVisible(False)
+        self.verticalHeader().setDefaultSectionSize(_ROW)
+        self.verticalHeader().setMinimumSectionSize(_ROW)
+        self.horizontalHeader().setHighlightSections(False)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.clicked.connect(self._on_clicked)
+
+    def show_candidates(self, candidates: Candidates, written: int | None = None) -> None:
+        """Show these; `written` is in the text now."""
+        self.rows.show_candidates(candidates, written)
+        # The signal headerDataChanged would have the whole table painted a second time
+        self.horizontalHeader().viewport().update()
+        self._fit()
+
+    @Slot(QModelIndex)
+    def _on_clicked(self, index: QModelIndex) -> None:
+        if index.flags() & Qt.ItemFlag.ItemIsEnabled:
+            self.chosen.emit(self.rows.candidates.first[index.row()].token)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
+        """Return chooses."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            self._on_clicked(self.currentIndex())
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Other columns may fit."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's
+        """Eight rows."""
+        return QSize(480, self.horizontalHeader().height() + 8 * _ROW)
+
+    def _fit(self) -> None:
+        """Columns as wide as their titles and figures; the first takes what is left."""
+        columns = range(1, self.rows.columnCount())
+        room = self.viewport().width() - _LEAST
+        widths: dict[int, int] = {}
+        for self.rows.short_titles in (False, True):
+            widths = {column: self._width(column) for column in columns}
+            for column in self._dispensable():
+                if sum(widths.values()) > room:
+                    widths[column] = 0
+            if sum(widths.values()) <= room:
+                break
+        for column in columns:
+            self.setColumnHidden(column, not widths[column])
+            if widths[column]:
+                self.setColumnWidth(column, widths[column])
+        if columns:
+            self.setColumnWidth(_TOKEN, max(_LEAST, self.viewport().width() - sum(widths.values())))
+
+    def _dispensable(self) -> list[int]:
+        """Columns that aren't shown where the room doesn't suffice: the first ones first."""
+        rows = self.rows
+        filters = range(_FIRST + 1, rows.columnCount() - 1)
+        neutral = [column for column in filters if rows.is_neutral(column)]
+        removed = rows.candidates.removed
+        removes_none = [column for column in filters if column not in neutral and not removed[column - _FIRST]]
+        return [*neutral, _ID, *removes_none]
+
+    def _width(self, column: int) -> int:
+        metrics = QFontMetrics(_fonts().bold)
+        texts = [*str(self.rows.headerData(column, Qt.Orientation.Horizontal)).split("\n"), percent(1, 1), "00000"]
+        return max(map(metrics.horizontalAdvance, texts)) + _EDGES
