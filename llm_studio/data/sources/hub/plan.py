@@ -1,5 +1,6 @@
 """The download plan of a source, stored with it: the revision, the files, the text field. It never changes."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -128,10 +129,11 @@ def save_plan(folder: Path, name: str, plan: DownloadPlan) -> None:
 
 
 def load_plans(folder: Path) -> dict[str, DownloadPlan]:
-    """The plans of the sources in `folder`, by name."""
+    """The plans of the sources in `folder`, by name. One that is damaged is none: that source can't be resumed."""
     found: dict[str, DownloadPlan] = {}
     for name, content in read_plans(folder).items():
         if content.pop("version", None) == _VERSION:
-            shards = tuple(Shard(**shard) for shard in content.pop("shards"))
-            found[name] = DownloadPlan(shards=shards, **content)
+            with contextlib.suppress(KeyError, TypeError):
+                shards = tuple(Shard(**shard) for shard in content.pop("shards"))
+                found[name] = DownloadPlan(shards=shards, **content)
     return found
