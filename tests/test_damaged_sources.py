@@ -147,7 +147,12 @@ def test_what_only_shows_the_texts_leaves_the_damaged_ones_out_and_says_so(two: 
 # --- Replacing ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", [truncated, other, emptied], ids=lambda damage: damage.__name__)
+def zeroed(path: Path) -> None:
+    """As a power cut leaves a file: as long as it was."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("damage", [truncated, other, emptied, zeroed], ids=lambda damage: damage.__name__)
 def test_a_source_is_made_again_from_its_origin(damage: Callable[[Path], None], two: Project) -> None:
     before = {source.name: source.sha256 for source in overview(two).sources}
     for name in before:

@@ -8,6 +8,7 @@ No file stays open or mapped once its chunks are read.
 
 import contextlib
 import hashlib
+import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -41,13 +42,21 @@ from llm_studio.errors import (
     StorageError,
 )
 from llm_studio.events import Progress
-from llm_studio.files import atomic_write, remove_folder, retry_while_locked, translate_os_errors, write_json
+from llm_studio.files import (
+    atomic_write,
+    open_regular,
+    remove_folder,
+    retry_while_locked,
+    translate_os_errors,
+    write_json,
+)
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 
 _GROUP_BYTES = 1 << 20
 """Size of a row group: Arrow needs a dozen times as much memory to write it."""
 _MAX_NAME_BYTES = 80
+_MARK = b"PAR1"
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------
@@ -225,12 +234,21 @@ def _read_manifest(path: Path) -> Source | None:
 
 
 def _file_bytes(path: Path, parts: Sequence[SourcePart]) -> int:
-    """Bytes of the Parquet file, or of all files that the manifest lists."""
-    with contextlib.suppress(OSError):  # gone
-        if path.is_file():
-            return path.stat().st_size
-        return sum(part.stat().st_size for part, _documents in part_files(path, parts))
+    """Bytes of the Parquet file, or of all files that the manifest lists; -1 where one is no Parquet file."""
+    with contextlib.suppress(OSError, ValueError):  # gone
+        listed = [path] if path.is_file() else [part for part, _documents in part_files(path, parts)]
+        return sum(map(_parquet_bytes, listed))
     return -1
+
+
+def _parquet_bytes(path: Path) -> int:
+    """Bytes of a file that begins and ends as Parquet does: after a power cut it may hold zeros. Raises ValueError."""
+    with open_regular(path) as stream:
+        head, size = stream.read(len(_MARK)), stream.seek(0, os.SEEK_END)
+        stream.seek(-min(size, len(_MARK)), os.SEEK_END)
+        if not head == stream.read() == _MARK:
+            raise ValueError("not Parquet")
+        return size
 
 
 def _make_manifest(path: Path, problem: RecordError | None = None) -> Source:

@@ -140,7 +140,7 @@ class CandidateRows(QAbstractTableModel):
         if stage is None:
             return ""
         if column == self.columnCount() - 1:
-            return _("The probability with which the token is drawn with these settings; together 100 %")
+            return _("The probability with which the token is drawn with these settings; together 100\u00a0%")
         if stage == 0:
             return _("The model's probability of each token, before any setting")
         return _("After this filter: {left} tokens left, {removed} removed.").format(
