@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QFileDialog
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.views import pictures
-from llm_studio.workflows.inside.results import ModelPart
+from llm_studio.ui.views.levels import attention_levels
+from llm_studio.workflows.inside.results import AttentionMaps, HeadKinds, ModelPart, TextWindow
 from llm_studio.workflows.inside.session import open_session
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
@@ -122,6 +123,16 @@ def test_a_head_and_a_token_of_it_are_chosen(driver: Driver, trained: Project) -
     assert list(line._weights) == maps.weights[1, 1, row, : row + 1].tolist()
     driver.qtbot.keyClick(line, Qt.Key.Key_Home)
     assert line.current == 0 and page.views._position == 0
+
+
+@pytest.mark.parametrize("length", [1, 64, 65, 130, 512])
+def test_a_thumbnail_of_a_long_text_hides_no_strong_weight(length: int) -> None:
+    weights = np.random.default_rng(0).random((2, 1, length, length)).astype(np.float16) ** 8
+    maps = AttentionMaps((), TextWindow(0, length, 0), weights)
+    found = attention_levels(maps, HeadKinds((), np.zeros((2, 1, 0), np.float32), ((None,), (None,)), 0.4, 4))
+    assert found.levels.shape == weights.shape and max(found.thumbnails.shape[2:]) <= 64
+    assert (found.thumbnails.max(axis=(2, 3)) == found.levels.max(axis=(2, 3))).all()
+    assert np.abs((found.levels / 255.0) ** 2 - weights).max() < 0.01
 
 
 def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver, trained: Project) -> None:

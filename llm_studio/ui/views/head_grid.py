@@ -1,5 +1,6 @@
 """All heads of a model as small heat maps: layers down, heads across."""
 
+import functools
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
@@ -27,8 +28,14 @@ def image(levels: "Levels") -> QImage:
     """Levels as an image, from the panel's colour to the accent."""
     height, width = levels.shape
     made = QImage(levels.tobytes(), width, height, width, QImage.Format.Format_Indexed8).copy()
-    made.setColorTable([blend("accent", level / 255).rgb() for level in range(256)])
+    made.setColorTable(_table(theme.colors().panel, theme.colors().accent))
     return made
+
+
+@functools.cache
+def _table(_panel: str, _accent: str) -> list[int]:
+    """The colours of all levels, once for each theme."""
+    return [blend("accent", level / 255).rgb() for level in range(256)]
 
 
 def head_name(layer: int, head: int) -> str:

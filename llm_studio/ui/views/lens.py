@@ -16,7 +16,7 @@ from llm_studio.workflows.generation.next_token import visible
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import LogitLens
 
-_SIDE = 300
+_SIDE = 270
 
 
 class LensView(View):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BOUNDS = (1.0, 3.0, 6.0, 10.0)
 """Bits from which on a token has the next tint."""
 _GUESSES = 10
-_SIDE = 330
+_SIDE = 290
 
 
 def tint_of(bits: float) -> int:
@@ -41,7 +41,7 @@ class BitsLegend(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
         """Five squares and their bounds."""
-        return QSize(250, 30)
+        return QSize(180, 30)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
         """Squares side by side, the bounds between them below."""
