@@ -16,6 +16,7 @@ Left out or normalised, because it varies between two runs of one commit, or bec
   sums of files that hold such values (`files` in checkpoint.json is reduced to names);
 - the position of "checkpoint" events in a log, which are written by another thread: they are moved to the end. Of an
   interrupted run only weights, losses and samples are hashed: the step at which it resumes depends on timing;
+- what the clock decides: decisions.jsonl, and at which moments of a run there are texts, of which length;
 - prose: help texts, notices, notes, reasons, README.txt in an archive, comments in config.yaml. Generated text is
   hashed, and so are exit codes and the names of errors;
 - the temporary folder, written as ROOT;

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 
 _VARYING = {"created", "seconds", "seconds_left", "tokens_per_second", "machine", "joules", "torch_version"}
+_BY_THE_CLOCK = {"decisions.jsonl", "moments.jsonl"}
 _PROSE = {"notes", "problem", "to_do", "action"}
 
 
@@ -42,7 +43,7 @@ def tensors(data: bytes) -> bytes:
 def log(data: bytes, kinds: Iterable[str] = ()) -> bytes:
     """A run's log, of the `kinds` of events alone where some are named."""
     events = [json.loads(line) for line in data.splitlines()]
-    events = [event for event in events if not kinds or event["event"] in kinds]
+    events = [event for event in events if (event["event"] in kinds if kinds else event["event"] != "moment")]
     events.sort(key=lambda event: event["event"] == "checkpoint")
     kept = [cleaned(event, {"text"} if event["event"] == "notice" else {"bytes"}) for event in events]
     return canonical(kept)
@@ -54,6 +55,8 @@ def content(name: str, data: bytes) -> bytes:
         return tensors(data)
     if name.endswith(".parquet"):
         return canonical(pq.read_table(io.BytesIO(data)).to_pylist())
+    if name in _BY_THE_CLOCK:
+        return b""
     if name.endswith(".jsonl"):
         return log(data)
     if name.endswith(".yaml"):
