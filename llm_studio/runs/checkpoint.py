@@ -16,7 +16,7 @@ import math
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +24,6 @@ from llm_studio import files, records
 from llm_studio.config import Settings
 from llm_studio.config.yaml_file import dump, load
 from llm_studio.data.tokens.bits_per_byte import bits_per_byte
-from llm_studio.device import Compute
 from llm_studio.errors import (
     CheckpointError,
     DiskFullError,
@@ -35,9 +34,9 @@ from llm_studio.errors import (
 )
 from llm_studio.events import CheckpointSaved
 from llm_studio.i18n import _
-from llm_studio.records import Amount, Count, Measured
+from llm_studio.records import Amount
 from llm_studio.runs.headers import read_header
-from llm_studio.runs.record import Change
+from llm_studio.runs.loop_state import LoopState
 
 if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
@@ -48,9 +47,6 @@ KEPT = 3
 _SPARE_BYTES = 1_000_000
 _MOST_TEXT = 100_000_000
 """Bytes of the settings or the tokenizer of a checkpoint, of any version."""
-MEASURED = frozenset(("data.weights", "training.loss_on", "training.eval_sequences"))
-"""Settings that decide on which texts the validation loss is measured."""
-
 RECORD, MODEL, OPTIMIZER, CONFIG, TOKENIZER = (
     "checkpoint.json", "model.safetensors", "optimizer.safetensors", "config.yaml", "tokenizer.json",
 )  # fmt: skip
@@ -58,50 +54,6 @@ RECORD, MODEL, OPTIMIZER, CONFIG, TOKENIZER = (
 MODEL_FILES = frozenset((MODEL, CONFIG, TOKENIZER))
 """The files that a model is loaded from; resuming needs the optimizer's as well."""
 _PREFIX = "step-"
-
-
-@dataclass(frozen=True)
-class _Scaler:
-    """The state of torch's GradScaler."""
-
-    scale: Amount
-    growth_factor: Amount
-    backoff_factor: Amount
-    growth_interval: Count
-    _growth_tracker: Count
-
-
-def _scaler(value: object) -> dict[str, Any]:
-    return records.like(_Scaler)(value) if value else records.reader(dict[str, Any])(value)
-
-
-@dataclass(frozen=True)
-class LoopState:
-    """The progress of a run and how it was computed: all that is needed to resume it bit for bit.
-
-    `validation_loss` was measured at exactly this step, or is None; `scaler` is the state of the float16 gradient
-    scaler, `recovery` that of the automatic recovery from divergence; `history` lists the settings that were changed
-    during the run.
-    """
-
-    step: Count
-    tokens: Count
-    seconds: Amount
-    vocab_size: Count
-    compute: Compute
-    train_loss: Measured | None
-    validation_loss: Measured | None
-    best_loss: Amount | None
-    data: str
-    torch_version: str
-    scaler: Annotated[dict[str, Any], _scaler]
-    recovery: dict[str, Any] = field(default_factory=dict[str, Any])
-    history: list[Change] = field(default_factory=list[dict[str, Any]])
-
-    @property
-    def measured_since(self) -> int:
-        """The step at which the user last changed what validation losses mean; 0 where that never was."""
-        return max((change["step"] for change in self.history if MEASURED & set(change.get("settings", ()))), default=0)
 
 
 @dataclass(frozen=True)

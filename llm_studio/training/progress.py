@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from llm_studio.device import Compute
-from llm_studio.runs.checkpoint import MEASURED, LoopState
+from llm_studio.runs.loop_state import MEASURED, LoopState
 from llm_studio.training.clock import ActiveClock
 from llm_studio.training.health.recovery import Recovery
 

@@ -11,8 +11,9 @@ from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.data.tokens.dataset import Tokens
 from llm_studio.events import CheckpointSaved
 from llm_studio.runs import checkpoint, snapshots
-from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.runs.checkpoint import Checkpoint
 from llm_studio.runs.decisions import DecisionLog
+from llm_studio.runs.loop_state import LoopState
 from llm_studio.runs.tensors import Copy
 from llm_studio.training import evaluation
 from llm_studio.training.clock import ActiveClock

@@ -17,7 +17,8 @@ from llm_studio.events import Evaluated, Notice
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.runs import checkpoint, snapshots
-from llm_studio.runs.checkpoint import Checkpoint, LoopState
+from llm_studio.runs.checkpoint import Checkpoint
+from llm_studio.runs.loop_state import LoopState
 from llm_studio.training import memory, pipeline
 from llm_studio.training.evaluator import Evaluator
 from llm_studio.training.health import recovery

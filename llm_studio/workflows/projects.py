@@ -152,7 +152,7 @@ def _real_vocab_size(project: Project, requested: int) -> int:
         except TokenizerError:
             return requested
     recorded = recall_record(project.tokenizer_meta)
-    if recorded.asked != requested or not recorded.vocab_size:
+    if recorded.requested != requested or not recorded.vocab_size:
         return requested
     try:
         here = files.fingerprint(read_content(project.tokenizer_file))

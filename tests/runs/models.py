@@ -9,7 +9,7 @@ from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, record, registry, snapshots
-from llm_studio.runs.checkpoint import LoopState
+from llm_studio.runs.loop_state import LoopState
 
 TOKENIZER = '{"tokenizer": "of the run"}'
 

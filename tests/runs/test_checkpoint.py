@@ -19,7 +19,7 @@ from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
 from llm_studio.runs import checkpoint, snapshots
-from llm_studio.runs.checkpoint import LoopState
+from llm_studio.runs.loop_state import LoopState
 from llm_studio.training.progress import TrainingProgress
 
 ERROR_DISK_FULL = 112

@@ -12,7 +12,7 @@ from llm_studio.project import Project
 from llm_studio.workflows.machine.gauges import energy_joules
 
 if TYPE_CHECKING:
-    from llm_studio.runs.checkpoint import LoopState
+    from llm_studio.runs.loop_state import LoopState
     from llm_studio.runs.record import Run
     from llm_studio.training.trainer import Trainer
 
