@@ -103,9 +103,8 @@ def _existing_parent(target: Path) -> Path:
 
 def _record_for(record: dict[str, Any], names: list[str]) -> str:
     """The checkpoint's record for an archive that holds only the files `names`, with a valid fingerprint."""
-    kept = {"version": record.get("version"), "state": record.get("state"),
-            "bytes_per_token": record.get("bytes_per_token"),
-            "files": {name: sum_ for name, sum_ in record["files"].items() if name in names}}  # fmt: skip
+    kept = {name: value for name, value in record.items() if name != "fingerprint"}
+    kept["files"] = {name: sum_ for name, sum_ in record["files"].items() if name in names}
     return json.dumps({**kept, "fingerprint": files.fingerprint(kept)}, ensure_ascii=False, indent=1) + "\n"
 
 
