@@ -63,6 +63,8 @@ def test_an_unpacked_archive_generates_what_the_checkpoint_does(
         packed.extractall(tmp_path / "unpacked")
     folder = tmp_path / "unpacked" / "first-step-000010"
     assert (folder / checkpoint.OPTIMIZER).exists() == with_training
+    before, after = (checkpoint.read(path) for path in (model.path, folder))
+    assert replace(after, path=before.path) == before
     assert (folder / checkpoint.MODEL).read_bytes() == (model.path / checkpoint.MODEL).read_bytes()
     texts = []
     for reference in (str(folder), str(model.path)):
