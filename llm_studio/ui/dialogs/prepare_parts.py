@@ -146,7 +146,7 @@ def _figures(plan: "RunPlan") -> dict[str, str]:
         "steps": _("about {n}").format(n=number(plan.steps)),
         "passes": number(plan.passes, 1),
         "memory": memory,
-        "disk": disk_text(plan.disk, plan.snapshots),
+        "disk": disk_text(size(plan.disk), plan.snapshots),
         "preparation": preparation if not plan.preparation else _("about {time}").format(time=preparation),
     }
 

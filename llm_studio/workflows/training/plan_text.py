@@ -13,11 +13,12 @@ def plan_text(plan: "RunPlan") -> str:
     """The plan in two lines."""
     text = _("Plan for {time} of training: {parameters} parameters, a vocabulary of {vocabulary}, a context of "
              "{context} tokens, about {steps} steps on {batch} sequences each, {passes} passes over the texts; "
-             "{memory} of memory, {disk} on the disk. Preparation: about {preparation}.")  # fmt: skip
+             "{memory} of memory, {disk}. Preparation: about {preparation}.")  # fmt: skip
+    disk = disk_text(_("{size} on the disk").format(size=size(plan.disk)), plan.snapshots)
     text = text.format(
         time=time_limit(plan.minutes), parameters=short_number(plan.parameters), vocabulary=number(plan.vocab_size),
         context=number(plan.context), steps=number(plan.steps), batch=number(plan.batch),
-        passes=number(plan.passes, 1), memory=size(plan.memory), disk=disk_text(plan.disk, plan.snapshots),
+        passes=number(plan.passes, 1), memory=size(plan.memory), disk=disk,
         preparation=duration(plan.preparation),
     )  # fmt: skip
     return " ".join(part for part in (text, origin_text(plan), few_texts() if plan.more_texts else "") if part)
@@ -31,14 +32,14 @@ def origin_text(plan: "RunPlan") -> str:
              "rate and the steps are planned.").format(origin=plan.origin.title)  # fmt: skip
 
 
-def disk_text(total: int, snapshots: "Storage") -> str:
-    """What a run takes on the disk, with the part of its snapshots: “340 MB (timeline: 126 MB)”."""
+def disk_text(disk: str, snapshots: "Storage") -> str:
+    """What a run takes on the disk, with the part of its snapshots: “340 MB on the disk (timeline: 126 MB)”."""
     if not snapshots.count:
-        return size(total)
-    text = _("{size} (timeline: {timeline})")
+        return disk
+    text = _("{disk} (timeline: {timeline})")
     if snapshots.precision == "int8":
-        text = _("{size} (timeline: {timeline}, as int8)")
-    return text.format(size=size(total), timeline=size(snapshots.total))
+        text = _("{disk} (timeline: {timeline}, as int8)")
+    return text.format(disk=disk, timeline=size(snapshots.total))
 
 
 def snapshots_text(snapshots: "Storage") -> str:

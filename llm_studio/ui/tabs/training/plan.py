@@ -85,9 +85,9 @@ def _parts(forecast: "Forecast | None", fit: "Fit | None") -> list[str]:
     tokens = _("{n} tokens").format(n=short_number(forecast.tokens))
     if forecast.passes is not None:
         tokens += f" ({passes_text(forecast.passes)})"
-    disk = disk_text(forecast.disk, forecast.snapshots)
+    disk = disk_text(_("{size} on the disk").format(size=size(forecast.disk)), forecast.snapshots)
     memory = _("memory: {needed} of {free} free").format(needed=size(forecast.memory), free=size(forecast.free))
-    return [*parts, tokens, memory, _("{size} on the disk").format(size=disk)]
+    return [*parts, tokens, memory, disk]
 
 
 def passes_text(passes: float) -> str:
