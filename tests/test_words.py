@@ -32,8 +32,6 @@ ALLOWED = {
     "llm_studio/workflows/data/download.py": {"asked"},
     "llm_studio/data/sources/hub/plan.py": {"asked"},  # asked_config, asked_split: keys of files on the disk
     "tests/hub/": {"asked"},
-    "llm_studio/data/tokenizer/record.py": {"asked"},  # a key of files on the disk
-    "llm_studio/workflows/projects.py": {"asked"},
     "llm_studio/__main__.py": {"tell"},
     "tests/damage/run.py": {"tell"},
     "llm_studio/data/sources/readers/": {"tell"},

@@ -163,7 +163,7 @@ def _real_vocab_size(project: Project, requested: int) -> int:
             return Tokenizer.load(project.tokenizer_file).vocab_size
         except TokenizerError:
             return requested
-    if recorded.asked != requested or not recorded.vocab_size:
+    if recorded.requested != requested or not recorded.vocab_size:
         return requested
     try:
         here = files.fingerprint(read_content(project.tokenizer_file))

@@ -56,7 +56,7 @@ def test_another_theme_leaves_no_menus_of_the_one_before(driver: Driver) -> None
     for name in ("Dark", "Light", "Dark"):
         next(action for action in menu_of(driver, "&View").actions() if action.text() == name).trigger()
     assert count() == before
-    driver.qtbot.keyClick(driver.window, Qt.Key.Key_8, Qt.KeyboardModifier.ControlModifier)
+    driver.qtbot.keyClick(driver.window, Qt.Key.Key_9, Qt.KeyboardModifier.ControlModifier)
     assert driver.window.pages["diagnostics"].isVisible(), "the keys work as before"
 
 

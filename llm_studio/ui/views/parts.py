@@ -71,6 +71,7 @@ class PartsView(View):
             inside.addWidget(text, 3, column)
             text.setReadOnly(True)
             text.setTabChangesFocus(True)
+            text.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             text.setAccessibleName(name)
             text.document().setDocumentMargin(0)
             text.setProperty("role", "plain")

@@ -8,10 +8,13 @@ from llm_studio.project import Project
 from llm_studio.workflows.projects import tokenizer_fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llm_studio.data.sources.manifest import Source
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 _SAMPLE = 100_000
-"""Characters of each source that are encoded for an estimate."""
+"""Characters of each source that are read for an estimate."""
 
 
 def borrow_tokenizer(project: Project, content: str, origin: str) -> None:
@@ -46,9 +49,17 @@ def is_imported(project: Project) -> bool:
 
 def bytes_per_token(project: Project, tokenizer: "Tokenizer") -> float:
     """Mean bytes of a token in the project's texts, from the beginning of each source."""
+    size = tokens = 0.0
+    for source, text in samples(project):
+        size += source.bytes
+        tokens += source.bytes * len(tokenizer.encode(text)) / len(text.encode())
+    return size / tokens if tokens else 1.0
+
+
+def samples(project: Project) -> "Iterator[tuple[Source, str]]":
+    """The beginning of each source that holds text."""
     from llm_studio.data.sources import store
 
-    size = tokens = 0.0
     for source in store.list_sources(project.raw):
         text = ""
         for chunk in store.read_chunks(project.raw, source):
@@ -56,6 +67,4 @@ def bytes_per_token(project: Project, tokenizer: "Tokenizer") -> float:
             if len(text) >= _SAMPLE:
                 break
         if text:
-            size += source.bytes
-            tokens += source.bytes * len(tokenizer.encode(text)) / len(text.encode())
-    return size / tokens if tokens else 1.0
+            yield source, text

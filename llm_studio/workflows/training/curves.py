@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import IO, Any
 
 import numpy as np
@@ -336,9 +336,7 @@ _KINDS: dict[str, type[Event]] = {
 }
 
 _FLOATS = {
-    kind: [
-        name for name, field in kind.__dataclass_fields__.items() if field.type is float and field.default is MISSING
-    ]
+    kind: [field.name for field in fields(kind) if field.type is float and field.default is MISSING]
     for kind in _KINDS.values()
 }
 """Of each, the numbers that are null in the log where they weren't finite. Others are absent from older logs."""

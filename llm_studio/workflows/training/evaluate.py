@@ -94,6 +94,22 @@ def evaluate(
     )
 
 
+def bits_per_byte_of(project: Project, checkpoint: str, text: str, max_tokens: int, job: Job) -> float:
+    """Bits per byte of the model that `checkpoint` names on at most so many tokens of a text."""
+    import numpy as np
+
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.inference.load import load_model
+    from llm_studio.training import memory
+
+    ref = locate(project, checkpoint, verify=False)
+    tokenizer = Tokenizer.from_json(ref.tokenizer_json())
+    stream = TokenStream(np.array([tokenizer.end_of_text, *tokenizer.encode(text)]))
+    with memory.translate_memory_errors():
+        nats, _tokens, size = score_stream(load_model(ref), stream, tokenizer, max_tokens, job)
+    return nats / math.log(2) / size if size else math.inf
+
+
 def score_stream(
     model: Any, stream: TokenStream, tokenizer: "Tokenizer", max_tokens: int, job: Job
 ) -> tuple[float, int, int]:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_studio.config import ModelSettings
+from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.overview import Overview
 from llm_studio.workflows.projects import tokenizer_fingerprint
 from llm_studio.workflows.tokenizer.borrowed import bytes_per_token, is_imported
 from llm_studio.workflows.training.continue_from import Origin
+from llm_studio.workflows.training.familiarity import is_familiar
 from llm_studio.workflows.training.scaling_law import ScalingLaw, scaling_law
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class PlanTexts:
     """The texts to learn from, `size` in bytes.
 
     `tokenizer`: (vocabulary, bytes per token) of one that must be kept; `model`: the shape of a model that must be;
-    `borrows`: that tokenizer isn't the project's yet.
+    `borrows`: that tokenizer isn't the project's yet; `familiar`: that model knows such texts already.
     """
 
     size: int
@@ -32,6 +34,7 @@ class PlanTexts:
     tokenizer: tuple[int, float] | None
     model: ModelSettings | None = None
     borrows: bool = False
+    familiar: bool = False
 
     def bytes_per_token(self, vocab_size: int) -> float:
         """Of a tokenizer with this vocabulary."""
@@ -49,8 +52,8 @@ class PlanTexts:
         return kept or [VOCABULARIES[0]]
 
 
-def plan_texts(here: Overview, origin: Origin | None) -> PlanTexts:
-    """The texts of a project. `origin`: the model that the run begins with. Raises TokenizerError."""
+def plan_texts(here: Overview, origin: Origin | None, job: Job) -> PlanTexts:
+    """The texts of a project. `origin`: the model that the run begins with. Raises TokenizerError, Cancelled."""
     size = max(1, int(sum(source.bytes for source in here.sources) * (1 - here.settings.data.validation_share)))
     tokenizer = _kept_tokenizer(here.project, origin)
     if tokenizer is None:
@@ -61,7 +64,7 @@ def plan_texts(here: Overview, origin: Origin | None) -> PlanTexts:
     fixed = {"vocab_size": tokenizer.vocab_size, "dropout": 0.0}
     model = origin.checkpoint.settings().model.model_copy(update=fixed)
     borrows = tokenizer_fingerprint(here.project) != tokenizer.fingerprint
-    return PlanTexts(size, scaling_law(), known, model, borrows)
+    return PlanTexts(size, scaling_law(), known, model, borrows, is_familiar(here.project, origin, job))
 
 
 def _kept_tokenizer(project: Project, origin: Origin | None) -> "Tokenizer | None":

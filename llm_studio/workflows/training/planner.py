@@ -58,9 +58,9 @@ _OF_THE_RECIPE = ("optimizer", "learning_rate", "muon_learning_rate", "muon_mome
 _SCHEDULE = {"schedule": "constant", "decay_share": 0.4, "final_learning_rate_ratio": 0.0}
 """Of a run with a time: the rate stays high as long as it can. Best on both texts of `tests.benchmarks screen`."""
 CONTINUED_RATE = 0.3
-"""Of the presets' rates, for a model that knows the language already: they would make it forget. After 150 to 500 steps
-on other French novels a quarter to a third of them was 1.8 to 5.2 % better than the whole. From French to English the
-whole was better, by 2.3 to 10.5 %."""
+"""Of the presets' rates, for a model that knows such texts already: they would make it forget. A model of French novels
+that continued on others ended 1.8 to 5.2 % better with a quarter to a third of them; on simple French stories, and on
+Shakespeare, it ended 2 to 26 % worse: there the whole rate is right."""
 _ROOMY = 0.7
 """Fraction of the free memory that a plan may take."""
 _FEW_PASSES, _MANY_PASSES = 4, 10
@@ -161,7 +161,7 @@ def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str |
         raise DataError(_("There are no texts to learn from yet."), _("Add some first."), "data")
     for source in here.unusable:  # no tokens could be prepared
         raise SourceError(source.problem, source.to_do, "sources")
-    texts, machine = plan_texts(here, origin), _machine(here.settings)
+    texts, machine = plan_texts(here, origin, job), _machine(here.settings)
     candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.bits)
     if not candidates:
         raise DataError(_("No model fits into the memory of this computer."), _("Close other programs."))
@@ -182,7 +182,7 @@ def change_plan(project: Project, plan: RunPlan, changes: Mapping[str, object], 
         follow = {"model.n_heads": shaped.n_heads, "model.d_ff": shaped.d_ff}
     settings = plan.settings.replaced(follow | dict(changes))
     here = overview(project)
-    texts, machine, seconds = plan_texts(here, plan.origin), _machine(here.settings), 60 * plan.minutes
+    texts, machine, seconds = plan_texts(here, plan.origin, job), _machine(here.settings), 60 * plan.minutes
     model, batch = settings.model, settings.training.batch_size
     rough = _judged(model, batch, texts, machine.step_seconds(model, batch), seconds)
     fits = machine.memory(model, batch) <= machine.free
@@ -310,7 +310,7 @@ def _plan(
     passes = read / texts.size
     dropout = 0.0 if passes <= _FEW_PASSES else 0.1 if passes <= _MANY_PASSES else 0.2
     settings = _with_model(here.settings, best.model.model_copy(update={"dropout": dropout}), best.batch)
-    if origin and origin.checkpoint.settings().project.language == here.settings.project.language:
+    if texts.familiar:
         settings = settings.replaced({f"training.{name}": CONTINUED_RATE * getattr(settings.training, name)
                                       for name in ("learning_rate", "muon_learning_rate")})  # fmt: skip
     settings = settings.replaced(counted_in_steps(settings, minutes, best.seconds))

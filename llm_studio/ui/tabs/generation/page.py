@@ -158,7 +158,7 @@ class GenerationPage(Page):
     @Slot(str)
     def _save(self, path: str) -> None:
         chat = self.talk.chat
-        self.chats.save(chat, Path(path), pdf_of(chat) if path.lower().endswith(PDF) else None)
+        self.chats.save(chat, Path(path), pdf_of(chat) if path.lower().endswith(f".{PDF}") else None)
 
     # --- The model --------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from llm_studio.i18n import _
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.chats import Chat, Turn
 
-TEXT, PDF = ".txt", ".pdf"
+TEXT, PDF = "txt", "pdf"
 _POINTS, _LINE_HEIGHT = 11, 130
 """The size of the letters, and the height of a line in percent of theirs."""
 
@@ -36,9 +36,10 @@ class SaveChatDialog(QFileDialog):
     @Slot(str)
     def _on_kind(self, kind: str) -> None:
         selected = self.selectedFiles()
-        name = Path(selected[0]).stem if selected and Path(selected[0]).suffix in self._kinds.values() else self._name
-        self.setDefaultSuffix(self._kinds[kind].removeprefix("."))
-        self.selectFile(name + self._kinds[kind])
+        here = Path(selected[0]) if selected else Path()
+        name = here.stem if here.suffix.removeprefix(".") in self._kinds.values() else self._name
+        self.setDefaultSuffix(self._kinds[kind])
+        self.selectFile(f"{name}.{self._kinds[kind]}")
 
 
 def pdf_of(chat: "Chat") -> bytes:
