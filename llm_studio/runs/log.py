@@ -3,14 +3,18 @@
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from llm_studio import files, records
+from llm_studio.errors import StorageError
 from llm_studio.events import Event, StepDone, to_json
+from llm_studio.i18n import _, size
 from llm_studio.records import Count
 
+MOST_BYTES = 4_000_000_000
+"""Bytes of a log: those of 15 million steps."""
 _BLOCK = 1 << 16
 """Bytes read at once."""
 
@@ -64,11 +68,23 @@ class RunLog:
             self.__enter__()
 
 
+@contextlib.contextmanager
+def open_log(path: Path) -> Generator[IO[bytes]]:
+    """The log at `path`, to be read. Raises StorageError where it can't be, or is larger than any run writes."""
+    with files.explain_unreadable(path), files.open_regular(path) as log:
+        if os.fstat(log.fileno()).st_size > MOST_BYTES:
+            raise StorageError(
+                _("The log {path} is larger than {size}: it is damaged.").format(path=path, size=size(MOST_BYTES)),
+                _("Move it elsewhere: the run can be resumed, with a new log."),
+            )
+        yield log
+
+
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a log; a line that a crash has torn, or that holds no record, is skipped. Raises StorageError."""
     if not path.exists():
         return
-    with files.explain_unreadable(path), files.open_regular(path) as log:
+    with open_log(path) as log:
         for line in records.lines(log):
             record = parse(line)
             if record is not None:
@@ -77,7 +93,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def last_step(path: Path) -> int:
     """The last step in a log, 0 where there is none or it can't be read. Only the end of the file is read."""
-    with contextlib.suppress(OSError), files.open_regular(path) as log:
+    with contextlib.suppress(OSError, StorageError), open_log(path) as log:
         for _start, line in _reversed_lines(log):
             record = parse(line)
             if record is not None and record.get("event") == StepDone.kind and _step_of(record) is not None:
@@ -110,7 +126,7 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
     repeated |= set() if evaluated else {"evaluation", "sample"}
     kept: list[bytes] = []
     end, unchanged = 0, True
-    with files.translate_os_errors(path), files.open_regular(path) as log:
+    with files.translate_os_errors(path), open_log(path) as log:
         for start, line in _reversed_lines(log):
             record, ended = parse(line), line.endswith(b"\n")
             step_of = None if record is None else _step_of(record)

@@ -64,8 +64,7 @@ def _sentences(found: object) -> list[str]:
 
 def list_runs(project: Project, out: Outcome) -> None:
     """The list of runs."""
-    survey: Any = getattr(runs, "survey", None)
-    found, problems = survey(project) if survey else (runs.listed(project), [])
+    found, problems = runs.survey(project)
     out.parts |= {f"run {run.name}": _run(run) for run in found}
     out.said += [problem.what for problem in problems]
 

@@ -22,7 +22,7 @@ from llm_studio.ui.window.garbage import Collector
 from llm_studio.ui.window.main_window import MainWindow
 from llm_studio.workflows.overview import Overview
 
-_PATIENCE = 50.0
+_PATIENCE, _TO_MEASURE = 50.0, 900.0
 """Seconds; what takes longer is ended from outside."""
 
 
@@ -101,7 +101,7 @@ class Window:
         self._wait(idle, self._window)
 
     def _wait(self, met: Callable[[], bool], window: MainWindow) -> None:
-        loop, ends = QEventLoop(), time.monotonic() + _PATIENCE
+        loop, ends = QEventLoop(), time.monotonic() + (_TO_MEASURE if self._measure else _PATIENCE)
         timer = QTimer(loop, interval=5)
         timer.timeout.connect(lambda: loop.quit() if met() or time.monotonic() > ends else None)
         timer.start()

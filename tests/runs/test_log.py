@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm_studio.errors import StorageError
 from llm_studio.events import CheckpointSaved, Evaluated, RolledBack, SampleWritten, StepDone, to_json
 from llm_studio.runs import log
 from llm_studio.runs.log import RunLog
@@ -43,6 +46,17 @@ def test_an_event_is_in_the_file_when_write_returns(tmp_path: Path) -> None:
         for number in (1, 2):
             written.write(step(number))
             assert steps(tmp_path / "a.jsonl")[-1] == number
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, files have no holes")
+def test_a_log_larger_than_any_run_writes_is_refused_and_not_read_through(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    write(path, step(1), step(2))
+    os.truncate(path, 1 << 40)
+    for attempt in (lambda: steps(path), lambda: log.cut_after(path, 1)):
+        with pytest.raises(StorageError, match=r"larger than 4\.0\u00a0GB: it is damaged"):
+            attempt()
+    assert log.last_step(path) == 0
 
 
 @pytest.mark.parametrize("cut", [1, 10, len('e":"x"}') + 4])

@@ -8,11 +8,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_studio import files, records
+from llm_studio import records
 from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, Notice, RunStarted, SampleWritten, StepDone
 from llm_studio.i18n import ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.runs.log import open_log
 from llm_studio.runs.record import ACTIVE
 
 Floats = NDArray[np.float64]
@@ -285,7 +286,7 @@ def read(project: Project, run: str, job: Job) -> Curves:
     curves.place = Place()
     if path.exists():
         damaged: list[bytes] = []
-        with files.explain_unreadable(path), files.open_regular(path) as log:
+        with open_log(path) as log:
             curves.place = _read_on(log, curves.place, curves.take, job, damaged.append)
         curves.say_damaged(len(damaged))
     return curves
@@ -299,7 +300,7 @@ def news(project: Project, run: str, place: Place, job: Job) -> News | None:
     path, events = project.log_file(run), list[Event]()
     if not place.size or not path.exists() or path.stat().st_size > place.size + _MUCH:
         return None
-    with files.explain_unreadable(path), files.open_regular(path) as log:
+    with open_log(path) as log:
         log.seek(place.size - len(place.line))
         if log.read(len(place.line)) != place.line:
             return None
