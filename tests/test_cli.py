@@ -273,7 +273,7 @@ def test_a_source_is_removed_and_config_tells_where_the_steps_stand(
     assert steps == {"texts": "to do", "tokenizer": "out of date", "tokens": "out of date"}
     (project.raw / "bad.parquet").write_bytes(b"bad")
     assert main(["config", root, "--set", "model.d_model=64"]) == DONE
-    assert "can't be read as a Parquet file" in capsys.readouterr().out
+    assert "The source “bad” is damaged: its texts can't be read." in capsys.readouterr().err
 
 
 def test_the_doctor_looks_at_the_disk_of_a_folder_to_come(tmp_path: Path) -> None:

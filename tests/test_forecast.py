@@ -123,11 +123,7 @@ def test_the_commands_report_scripts_the_figures(project: Project, capsys: pytes
     assert found["baselines"]["bigram"] < found["baselines"]["unigram"] < found["baselines"]["chance"]
 
 
-<<<<<<< HEAD
-def test_a_forecast_says_what_the_timeline_takes_on_the_disk(
-=======
 def test_what_the_timeline_takes_on_the_disk_is_known_beforehand(
->>>>>>> moments
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As int8 where the room is too small for float16; and then the run takes that."""

@@ -21,7 +21,7 @@ def alone(model: Transformer, prompt: list[int], count: int, stop: set[int]) -> 
     """The same, by generating one text."""
     greedy = GenerationSettings(temperature=0, max_tokens=count)
     found = list(generate_with_logits(model, prompt, greedy))
-    pairs = [(token, float(logits.softmax(-1)[token])) for token, logits in found]
+    pairs = [(token, float(logits.softmax(-1)[token])) for token, logits, _context in found]
     end = next((place for place, (token, _p) in enumerate(pairs) if token in stop), None)
     top = found[0].logits.softmax(-1).topk(3)
     return GreedyTokens(pairs[:end], end is not None, list(zip(top.indices.tolist(), top.values.tolist(), strict=True)))  # pyright: ignore[reportArgumentType]  compared as tuples

@@ -31,7 +31,7 @@ def test_the_project_is_shown_with_its_damaged_source_and_can_be_resumed(
     page = driver.page("data")
     assert names(page) == ["mine", "Built-in stories (English)"]
     assert [cell(page, row, 4) for row in range(2)] == ["Ready", "Damaged"]
-    assert [cell(page, row, 3) for row in range(2)] == ["100 %", "–"]
+    assert [cell(page, row, 3) for row in range(2)] == ["100\u00a0%", "–"]
     assert page.preview.isVisible() and page.preview.text.toPlainText().startswith("My text")  # of the whole one
     assert page.damage.isVisible() and page.damage.again.isVisible()
     assert not page.prepare.isEnabled() and page.prepare.property("role") != "primary"

@@ -4,9 +4,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PySide6.QtWidgets import QAbstractSpinBox, QDialog, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
+from llm_studio.errors import RecordError
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.page_context import Toast
@@ -224,11 +226,12 @@ def test_dialogs_are_gone_when_they_are_closed(opened: Driver) -> None:
         assert len(opened.window.findChildren(QDialog)) == before, command
 
 
-def test_damaged_favourites_are_passed_over(opened: Driver) -> None:
+def test_damaged_favourites_are_reported(opened: Driver) -> None:
     project = opened.session.project
     assert project is not None
     folder = project.root / "chats"
     folder.mkdir(exist_ok=True)
     for damaged in ('{"samples": null}', '{"samples": 3}', '{"samples": [3, {"run": 1}]}', "[]", "nonsense"):
         (folder / "favourites.json").write_text(damaged, encoding="utf-8")
-        assert favourites.listed(project) == ()
+        with pytest.raises(RecordError, match="is damaged"):
+            favourites.listed(project)

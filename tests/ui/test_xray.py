@@ -153,7 +153,7 @@ def test_any_written_token_is_chosen_again_and_every_version_stays(driver: Drive
     card = page.choosing.card
     assert card.isVisible() and card.list.count() == 2 and card.list.currentRow() == 1
     bits = longer.tree.surprise()
-    assert f"{bits.bits:.1f} bits · {bits.per_token:.1f} per token" in card.list.currentItem().text()
+    assert f"{bits.bits:.1f}\u00a0bits · {bits.per_token:.1f} per token" in card.list.currentItem().text()
     card.list.setCurrentRow(0)
     driver.qtbot.keyClick(card.list, Qt.Key.Key_Return)
     ready(driver, page)
@@ -260,7 +260,7 @@ def test_the_users_own_text_is_tinted_by_its_surprise(driver: Driver, page: Any)
     driver.settle()
     assert view.prompt.toPlainText() == "Once upon a time" and not view._bubble.isVisible()
     total = sum(token.bits for token in view._prompt_tokens)
-    assert f"{total:.1f} bits" in view._prompt_figures.text()
+    assert f"{total:.1f}\u00a0bits" in view._prompt_figures.text()
     cursor = view.prompt.textCursor()
     cursor.setPosition(view.prompt._ends[0])
     assert cursor.charFormat().background().style() != Qt.BrushStyle.NoBrush

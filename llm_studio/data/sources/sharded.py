@@ -5,6 +5,7 @@ source with the parts written so far, and the position to resume from. Nothing i
 another program may have open is ever replaced.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
@@ -22,7 +23,7 @@ from llm_studio.data.sources.manifest import (
 )
 from llm_studio.data.sources.rows import rows_of_file
 from llm_studio.data.sources.store import SourceTotals, expanded_bytes, write_rows
-from llm_studio.errors import SourceError
+from llm_studio.errors import RecordError, SourceError
 from llm_studio.events import Progress
 from llm_studio.files import atomic_write, remove_folder, translate_os_errors, write_json
 from llm_studio.jobs import Job
@@ -40,7 +41,9 @@ class ShardedSourceWriter:
         self._folder = folder
         self._origin = origin
         self._path = parquet_path(folder, name)
-        found = read_manifest(folder, name)
+        found = None
+        with contextlib.suppress(RecordError):  # a damaged one: the download begins from its beginning
+            found = read_manifest(folder, name)
         self.parts = found[1].parts if found else []
         self._created = found[0].created if found else datetime.now(UTC).isoformat(timespec="seconds")
         self._extra: dict[str, object] = asdict(found[0]) if found else {}

@@ -324,7 +324,7 @@ def _read_on(
         event = _event(record) if record else None
         if event is not None:
             take(event)
-        elif line.endswith(b"\n") and (record is None or record.get("event") in _KINDS):
+        elif line.endswith(b"\n") and (record is None or str(record.get("event")) in _KINDS):
             damaged(line)
         if line.endswith(b"\n"):  # else it is being written, or was torn by a crash
             size, last = size + len(line), line
