@@ -24,10 +24,11 @@ from llm_studio.training.step import Updater
 
 KIND = "moments"
 """Of decisions in the journal of a run."""
-FRACTION = 0.009
-"""Of a run's time that its texts may take, ..."""
+FRACTION, SHORTEST_FRACTION = 0.007, 0.009
+"""Of a run's time that its texts may take, and that the shortest may: most are written in its first tenth, before a
+machine may become faster."""
 ALWAYS = 1.5
-"""... or so many seconds for the shortest texts, where that is more: 1 % of a run of one minute is too little."""
+"""Seconds that the shortest texts may take in any case: 1 % of a run of one minute is too little."""
 SHORTEST, LONGEST = 12, 48
 """Tokens of a text."""
 _AT_FIRST = 24
@@ -76,11 +77,11 @@ def plan_texts(last: int, pace: Pace | None, passes_of: Callable[[int], int]) ->
     """
     if pace is None:
         return TextPlan(_AT_FIRST, 1.0)
-    possible = FRACTION * last * pace.step_seconds / pace.pass_seconds  # passes
-    for tokens in range(LONGEST, SHORTEST - 1, -1):
-        if moments.count(last) * passes_of(tokens) <= possible:
+    seconds = last * pace.step_seconds
+    for tokens in range(LONGEST, SHORTEST, -1):
+        if moments.count(last) * passes_of(tokens) * pace.pass_seconds <= FRACTION * seconds:
             return TextPlan(tokens, 1.0)
-    possible = max(possible, ALWAYS / pace.pass_seconds)
+    possible = max(SHORTEST_FRACTION * seconds, ALWAYS) / pace.pass_seconds
     every = 1.0
     while moments.count(last, every) * passes_of(SHORTEST) > possible and moments.count(last, _RARER * every) >= LEAST:
         every *= _RARER
