@@ -111,9 +111,10 @@ def test_the_text_is_shown_and_can_come_from_standard_input(
 def test_the_more_surprising_a_token_the_stronger_its_tint(inside_project: Project) -> None:
     found = open_session(inside_project, Job(), "rope").surprise("abcd", Job())
     bits = np.array([np.nan, 0.5, 3.0, 6.0, 12.0], dtype=np.float32)
-    text = tables.tinted(dataclasses.replace(found, bits=bits))
-    styles = [span.style for span in text.spans if span.end <= 4]
-    assert text.plain.startswith("abcd\n") and len(set(styles)) == len(styles) == 3  # the first has none
+    parts = tables.tinted(dataclasses.replace(found, bits=bits))
+    assert "".join(text for text, _style in parts).startswith("abcd\n")
+    styles = [style for _text, style in parts[:4]]
+    assert styles[0] == "" and len(set(styles)) == 4
 
 
 def test_one_head_and_one_layer_are_filtered(root: str, capsys: pytest.CaptureFixture[str]) -> None:

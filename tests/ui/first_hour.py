@@ -225,7 +225,7 @@ def report(project: Project, out: Path, name: str, diary: Diary) -> None:
         diary.say(f"{run.name}: {run.parameters / 1e6:.2f} M parameters, vocabulary {settings['model']['vocab_size']}, "
                   f"context {settings['model']['max_seq_len']}, {run.step} steps in {run.seconds:.0f} s, "
                   f"{bits or 0:.3f} bits/byte")  # fmt: skip
-        measured = records.recall_plain(runs.folder(project, run.name) / WRITING).get("measured", {})
+        measured = (records.load(runs.folder(project, run.name) / WRITING, newest=None) or {}).get("measured", {})
         for entry in measured.values():
             own, held_out = WritingFigures(**entry["own"]), WritingFigures(**entry["held_out"])
             verdict = verdict_of(own, held_out)
