@@ -69,12 +69,12 @@ class RunLog:
 
 
 @contextlib.contextmanager
-def open_log(path: Path) -> Generator[IO[bytes]]:
-    """The log at `path`, to be read. Raises StorageError where it can't be, or is larger than any run writes."""
+def open_log(path: Path, most: int = MOST_BYTES) -> Generator[IO[bytes]]:
+    """The log at `path`, to be read. Raises StorageError where it can't be, or has more bytes than any run writes."""
     with files.explain_unreadable(path), files.open_regular(path) as log:
-        if os.fstat(log.fileno()).st_size > MOST_BYTES:
+        if os.fstat(log.fileno()).st_size > most:
             raise StorageError(
-                _("The log {path} is larger than {size}: it is damaged.").format(path=path, size=size(MOST_BYTES)),
+                _("The log {path} is larger than {size}: it is damaged.").format(path=path, size=size(most)),
                 _("Move it elsewhere: the run can be resumed, with a new log."),
             )
         yield log

@@ -24,12 +24,15 @@ from llm_studio import files, records
 from llm_studio.errors import ProjectError
 from llm_studio.i18n import _
 from llm_studio.records import Amount, Count
+from llm_studio.runs.log import open_log
 
 FILE = "moments.jsonl"
 VERSION = 1
 COUNT = 70
 """Moments of a run, the first and the last step included. A run that ends earlier than expected has some fewer, but at
 least 60: the clock ends it, and a machine may become two and a half times as slow."""
+_MOST_BYTES = 2 * COUNT * records.LONGEST_LINE
+"""Of the file."""
 
 # --- When there is one ----------------------------------------------------------------------------------------
 
@@ -172,7 +175,7 @@ def _line(moment: Moment) -> bytes:
 def _lines(run: Path) -> Iterator[bytes]:
     path = run / FILE
     if path.exists():
-        with files.explain_unreadable(path), files.open_regular(path) as stream:
+        with open_log(path, _MOST_BYTES) as stream:
             yield from records.lines(stream)
 
 

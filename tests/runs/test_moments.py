@@ -2,13 +2,15 @@
 
 import itertools
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_studio.errors import ProjectError
+from llm_studio.errors import ProjectError, StorageError
 from llm_studio.runs import moments
 from llm_studio.runs.moments import Candidate, GreedyText, Moment
 from llm_studio.training.budget import TimeBudget
@@ -118,6 +120,14 @@ def test_damaged_lines_are_left_out(tmp_path: Path, line: str) -> None:
         stream.write(line + "\n")
     moments.append(tmp_path, made(5))
     assert moments.read(tmp_path) == [made(0), made(5)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, files have no holes")
+def test_a_file_larger_than_any_run_writes_is_refused_and_not_read_through(tmp_path: Path) -> None:
+    (tmp_path / moments.FILE).touch()
+    os.truncate(tmp_path / moments.FILE, 1 << 40)
+    with pytest.raises(StorageError, match="it is damaged"):
+        moments.read(tmp_path)
 
 
 def test_those_of_a_newer_program_are_refused(tmp_path: Path) -> None:
