@@ -52,7 +52,7 @@ def test_some_of_them_are_fewer_and_among_them(last: int, every: float) -> None:
 
 
 @given(
-    st.floats(20.0, 3000.0), st.lists(st.floats(0.4, 2.5), min_size=1, max_size=6), st.floats(0.2, 5.0),
+    st.floats(20.0, 3000.0), st.lists(st.floats(0.8, 2.0), min_size=1, max_size=6), st.floats(0.2, 5.0),
     st.integers(150, 4000),
 )  # fmt: skip
 def test_a_run_whose_end_the_clock_decides_has_as_many(
