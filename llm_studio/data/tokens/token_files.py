@@ -6,8 +6,10 @@ of SHA-256 and BLAKE2b; by blocks it finds them before the whole file is read. F
 have only the SHA-256.
 """
 
+import contextlib
 import hashlib
 import mmap
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,18 +61,27 @@ class BlockChecksums:
 
 @dataclass(frozen=True)
 class TokenFile:
-    """One file with its checksums, as `meta.json` records them. `crc32`: of each block, "" where they aren't known."""
+    """One file with its checksums, as `meta.json` records them. `crc32`: of each block, "" where they aren't known.
+
+    `identity` tells it from one that takes its place when tokens are prepared again; None where that isn't known.
+    """
 
     path: Path
     sha256: str
     crc32: str = ""
+    identity: tuple[int, int] | None = None
 
     def verify(self) -> Iterator[None]:
-        """Read through the file, block by block. Raises DamagedTokensError as soon as it is known to differ."""
+        """Read through the file, block by block. Raises DamagedTokensError as soon as it is known to differ.
+
+        Another file that has taken its place is none of ours.
+        """
         whole = None if self.crc32 else hashlib.sha256()
         buffer, done = bytearray(BLOCK), 0
         try:
             with files.open_regular(self.path) as stream:
+                if self.identity not in (None, _identity(os.fstat(stream.fileno()))):
+                    return
                 while length := _fill(stream.readinto, buffer):
                     block = memoryview(buffer)[:length]
                     if whole is not None:
@@ -87,6 +98,10 @@ class TokenFile:
             raise damaged_tokens(self.path.name)
 
 
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
 def _fill(read_into: Callable[[memoryview], int | None], buffer: bytearray) -> int:
     """Fill the buffer, less at the end of the file: a single read may give less anywhere."""
     filled, view = 0, memoryview(buffer)
@@ -100,10 +115,17 @@ def files_of(folder: Path, meta: TokensMeta) -> list[TokenFile]:
     found: list[TokenFile] = []
     splits = (meta.train, TRAIN_FILE, TRAIN_MASK), (meta.validation, VALIDATION_FILE, VALIDATION_MASK)
     for split, ids, mask in splits:
-        found.append(TokenFile(folder / ids, split.sha256, split.crc32 if meta.block == BLOCK else ""))
+        found.append(_token_file(folder / ids, split.sha256, split.crc32 if meta.block == BLOCK else ""))
         if split.mask_sha256:
-            found.append(TokenFile(folder / mask, split.mask_sha256))
+            found.append(_token_file(folder / mask, split.mask_sha256))
     return found
+
+
+def _token_file(path: Path, sha256: str, crc32: str = "") -> TokenFile:
+    identity = None
+    with contextlib.suppress(OSError):  # absent: who maps it says so
+        identity = _identity(path.stat())
+    return TokenFile(path, sha256, crc32, identity)
 
 
 def mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
