@@ -5,6 +5,7 @@ import multiprocessing
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -239,6 +240,16 @@ def test_a_tokenizer_of_a_million_merges_is_refused_soon(
     with pytest.raises(TokenizerError, match=r"more than 300,000 tokens or 600,000 merges"):
         Tokenizer.from_json(text)
     print(f"{tokens} tokens, {merges} merges, {len(text) / 1e6:.0f} MB: {time.perf_counter() - began:.2f} s")
+
+
+def test_millions_of_values_in_its_place_are_refused_unparsed() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(TokenizerError, match=r"more than 300,000 tokens"):
+            Tokenizer.from_json("[" + "{}," * 4_000_000 + "1]")
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_far_larger_than_any_tokenizer_is_refused_unread(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ MOST_BYTES = 48_000_000
 """Of a `tokenizer.json`: enough for the largest vocabulary, with long tokens."""
 _MOST_MERGES = 2 * LARGEST_VOCABULARY
 """Tokenizers converted from those of OpenAI have about two for each token: all the ways to make it."""
-_MOST_QUOTES = 3 * LARGEST_VOCABULARY + 4 * _MOST_MERGES
+_MOST_MARKS = 3 * LARGEST_VOCABULARY + 4 * _MOST_MERGES
 SEGMENT_CHARACTERS = 16_384
 """Long texts are encoded in segments of this many characters: the library slows down on longer ones."""
 
@@ -247,8 +247,8 @@ def read_content(path: Path) -> dict[str, Any]:
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    # Parsing millions of texts would take many seconds: in JSON, each has two quotation marks.
-    _require(text.count('"') <= _MOST_QUOTES, _too_large())
+    # Parsing many millions of values would take gigabytes: each has a comma after it, a text two quotation marks.
+    _require(max(text.count('"'), text.count(",")) <= _MOST_MARKS, _too_large())
     try:
         content = json.loads(text)
     except RecursionError as error:
