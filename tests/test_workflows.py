@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_studio.errors import BusyError, CheckpointError, DataError, ProjectError, StorageError
+from llm_studio.errors import BusyError, CheckpointError, DataError, ProjectError, StorageError, TokenizerError
 from llm_studio.events import Event, Notice
 from llm_studio.jobs import Job
 from llm_studio.project import Project, State
@@ -72,6 +72,17 @@ def test_a_tokenizer_that_can_not_be_trained_changes_no_settings(tmp_path: Path,
         train_tokenizer(project, Job(), 300)
     assert empty.settings() == projects.load_preset("nano").replaced({"project.name": "p"})
     assert project.settings().model.vocab_size == 400
+
+
+def test_more_tokens_than_can_be_read_again_are_refused_and_the_project_still_opens(project: Project) -> None:
+    before = project.settings()
+    with pytest.raises(TokenizerError, match="at most 300,000 tokens"):
+        train_tokenizer(project, Job(), 1_000_000)
+    assert project.settings() == before
+    projects.change_settings(project, {"model.vocab_size": 1_000_000})  # what earlier versions allowed
+    assert Project(project.root).settings().model.vocab_size == 1_000_000
+    with pytest.raises(TokenizerError, match="at most 300,000 tokens"):
+        train_tokenizer(project, Job())
 
 
 def test_the_cost_counts_the_tokenizer_that_is_there_and_the_widest_numbers(project: Project) -> None:

@@ -16,7 +16,7 @@ SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 """One token for each byte, and the special tokens."""
 
 LARGEST_VOCABULARY = 300_000
-"""More than any tokenizer in use has; a file with many more would take minutes to read."""
+"""Tokens of a tokenizer: more than any in use has. A file with many more would take minutes to read."""
 
 _CODES = (
     "aa ab af ak am ar as ay az ba be bg bh bi bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu fa fi "
@@ -125,7 +125,7 @@ class ModelSettings(Section):
         title=N_("Vocabulary"),
         default=32000,
         ge=SMALLEST_VOCABULARY,
-        le=LARGEST_VOCABULARY,
+        le=1_000_000,  # as in every version: a project that asks for many has fewer, as a rule
         description=N_("vocabulary size requested from the tokenizer"),
     )
     d_model: Annotated[int, Step(32)] = Field(

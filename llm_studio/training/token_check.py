@@ -3,8 +3,8 @@ in a thread beside the training.
 
 A run ends with an error where they are not: what it had saved stays, and resumes from there as soon as the tokens were
 prepared again. Going on would be worse. A damaged disk rarely changes one bit only, the loss doesn't show it, and a
-model that has learned from it for days can't be told from one that has not. Nothing is saved once damage is found; only
-where there are many tokens may the checkpoints of the first seconds have seen a few steps of damaged ones.
+model that has learned from it for days looks like one that has not. Nothing is saved once damage is found; only where
+there are many tokens may the checkpoints of the first seconds have seen a few steps of damaged ones.
 
 The thread rests four times as long as it works, has the lowest priority that the system gives, and lets go of Python's
 lock while it reads and computes.

@@ -23,7 +23,7 @@ moments    what the timeline of a run costs it (texts and weights), and bits per
 contention what training and generation keep of their speed beside other busy programs
 damage     a project with each file damaged in ten ways: tracebacks, hangs, what is hidden, used in silence or lost;
            `--case FILE:WAY:SEED` repeats one
-xray       from a slider's move to the painted table of candidates, vocabulary 32,000, also during a training
+xray       from a slider's move to the painted table of candidates, vocabulary 32,000, also beside a run
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 

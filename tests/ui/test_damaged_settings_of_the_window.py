@@ -1,4 +1,4 @@
-"""A damaged window.json keeps the window from nothing: what can be read is used, the file is kept, the user is told."""
+"""A damaged window.json keeps the window from nothing: what can be read is used, the file is kept, a notice says so."""
 
 import json
 from pathlib import Path

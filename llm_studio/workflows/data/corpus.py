@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def open_corpus(project: Project, settings: DataSettings | None = None, job: Job | None = None) -> "Corpus":
     """The corpus with these settings, by default the project's own: the texts that can be read.
 
-    The `job` is told which sources are left out. Raises ProjectError where there are no texts, SourceError where none
-    can be read.
+    Which sources are left out is reported to `job`. Raises ProjectError where there are no texts, SourceError where
+    none can be read.
     """
     from llm_studio.data.corpus.corpus import Corpus
 

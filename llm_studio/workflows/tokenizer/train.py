@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from llm_studio import files
+from llm_studio.config import LARGEST_VOCABULARY
+from llm_studio.errors import TokenizerError
+from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows.data.corpus import open_whole_corpus
@@ -27,11 +30,16 @@ def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -
     from llm_studio.data.tokenizer.training import train_tokenizer as train
 
     with project.writing("tokenizer"):
+        requested = project.settings().model.vocab_size if vocab_size is None else vocab_size
+        if requested > LARGEST_VOCABULARY:
+            raise TokenizerError(
+                _("A tokenizer can have at most {count} tokens.").format(count=number(LARGEST_VOCABULARY)),
+                _("Choose a smaller model.vocab_size."),
+            )
         corpus = open_whole_corpus(project)
         if vocab_size is not None:
             project.change_settings({"model.vocab_size": vocab_size})
         settings = project.settings()
-        requested = settings.model.vocab_size
         plan = corpus.plan(job)
         tokenizer = train(plan, requested, settings.tokenizer, job)
         measured = measure_quality(tokenizer, (s.text for s in plan.texts("validation")), _HELD_OUT_CHARACTERS)
