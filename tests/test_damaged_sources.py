@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,14 +158,40 @@ def test_a_source_is_made_again_from_its_origin(damage: Callable[[Path], None], 
     before = {source.name: source.sha256 for source in overview(two).sources}
     for name in before:
         damage(two.raw / f"{name}.parquet")
-        assert replacing.can_be_made_again(two, overview(two).unusable[0])
+        assert replacing.origin_of(two, overview(two).unusable[0]) is not None
         assert main(["download", str(two.root), "--replace", name]) == DONE
     assert {source.name: source.sha256 for source in overview(two).sources} == before
 
 
+@pytest.mark.parametrize("origin", [r"\\server\share\a.txt", "//server/share/a.txt", "a.txt", "/no/such/file", "/a\0b"])
+def test_a_network_path_in_a_strangers_record_is_not_looked_at(
+    origin: str, two: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truncated(two.raw / "mine.parquet")
+    source = replace(overview(two).unusable[0], origin=origin)
+    looked: list[str] = []
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: looked.append(str(path)) or exists(path))
+    assert replacing.origin_of(two, source) is None
+    assert not any("server" in path for path in looked)
+
+
+def test_links_are_not_followed_because_a_strangers_record_says_so(two: Project, tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("A text of the folder.")
+    (tmp_path / "private.txt").write_text("A private text.")
+    (tmp_path / "texts" / "b.txt").symlink_to(tmp_path / "private.txt")
+    sources.add_files(two, tmp_path / "texts", Job(), follow_links=True)
+    truncated(two.raw / "texts.parquet")
+    said: list[Event] = []
+    made = replacing.replace_source(two, "texts", Job(said.append))
+    assert made.documents == 1
+    assert any(isinstance(event, Notice) and str(tmp_path / "texts") in event.text for event in said)
+
+
 def test_a_source_of_unknown_origin_is_replaced_by_a_file(two: Project, tmp_path: Path) -> None:
     with_a_torn_manifest(two.raw / "mine.parquet")
-    assert not replacing.can_be_made_again(two, overview(two).unusable[0])
+    assert replacing.origin_of(two, overview(two).unusable[0]) is None
     with pytest.raises(SourceError, match="no longer there"):
         replacing.replace_source(two, "mine", Job())
     (tmp_path / "other.txt").write_text("Another text.")

@@ -62,7 +62,7 @@ def test_without_its_manifest_it_is_downloaded_from_its_beginning(hub: Hub, empt
     take(empty, DownloadRequest("me/tales", max_documents=300))
     (empty.raw / "tales.meta.json").write_text('{"version": 1, "parts": [{"docu')
     (found,) = store.scan_sources(empty.raw).unusable
-    assert replacing.can_be_made_again(empty, found)
+    assert replacing.origin_of(empty, found) == ""
     replacing.replace_source(empty, "tales", Job())
     assert texts_in(empty) == stories(0, 2000)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QLabel
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -52,6 +52,14 @@ def test_one_click_makes_it_again(driver: Driver, project: Project) -> None:
     assert not page.damage.isVisible() and cell(page, 0, 4) == "Ready" and "300 documents" in toast(driver)
     assert page.prepare.isEnabled() and page.prepare.property("role") == "primary"
     assert driver.session.overview is not None and driver.session.overview.steps.tokens.value == "ready"
+
+
+def test_the_path_that_is_read_again_is_shown_before(driver: Driver, project: Project, tmp_path: Path) -> None:
+    two_sources(project, tmp_path)
+    truncated(project.raw / "mine.parquet")
+    driver.open(project)
+    shown = [label.text() for label in driver.page("data").damage.findChildren(QLabel) if label.isVisible()]
+    assert any(str(tmp_path / "mine.txt") in text for text in shown)
 
 
 def test_one_of_unknown_origin_is_replaced_by_a_file_or_removed(

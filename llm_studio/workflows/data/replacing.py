@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio.errors import SourceError
+from llm_studio.events import Notice
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -21,7 +22,8 @@ def replace_source(
 ) -> "Source":  # fmt: skip
     """Replace the source `name` with the texts at `path`; without it, with the texts that it was made from.
 
-    The old one stays until the new one is complete; of a download, the parts that are whole stay. Raises SourceError
+    The old one stays until the new one is complete; of a download, the parts that are whole stay. Links are followed
+    only if `follow_links` says so now: what the source's record says may be a stranger's. Raises SourceError
     where there is no such source, or it isn't known where its texts came from; DownloadError, Cancelled.
     """
     source = _source(project, name)
@@ -36,17 +38,23 @@ def replace_source(
     if not _is_there(source.origin):
         raise SourceError(_("The texts that “{name}” was made from are no longer there.").format(name=name),
                           _("Name the file or folder to replace it with."), "sources")  # fmt: skip
+    job.report(Notice(_("The texts are read again from {path}.").format(path=source.origin)))
     options = source.options
     separator, text_field = (_text(options.get(key)) for key in ("separator", "text_field"))
     limit = options.get("max_documents")
     return add_files(project, Path(source.origin), job, separator=separator, text_field=text_field,
                      max_documents=limit if isinstance(limit, int) else None,
-                     follow_links=options.get("follow_links") is True, replaces=name)  # fmt: skip
+                     follow_links=follow_links, replaces=name)  # fmt: skip
 
 
-def can_be_made_again(project: Project, source: "Source") -> bool:
-    """Whether the texts that a source was made from are at hand, or can be downloaded again."""
-    return is_download(project, source.name) or _is_stories(source) or _is_there(source.origin)
+def origin_of(project: Project, source: "Source") -> str | None:
+    """Where the texts of a source can be had again: a path, or "" for a download or the built-in stories.
+
+    None where they can't. The path comes from the project, perhaps a stranger's: show it before it is read.
+    """
+    if is_download(project, source.name) or _is_stories(source):
+        return ""
+    return source.origin if _is_there(source.origin) else None
 
 
 def is_download(project: Project, name: str) -> bool:
@@ -73,7 +81,12 @@ def _is_stories(source: "Source") -> bool:
 
 
 def _is_there(origin: str) -> bool:
-    """Whether the origin is a file or folder that can be read again; a relative path would be a chance find."""
+    """Whether the origin is a file or folder that can be read again; a relative path would be a chance find.
+
+    A network path isn't looked at: Windows would log on to whatever computer a stranger's project names.
+    """
+    if origin.replace("\\", "/").startswith("//"):
+        return False
     try:
         return Path(origin).is_absolute() and Path(origin).exists()
     except (OSError, ValueError):  # too long a name, a NUL

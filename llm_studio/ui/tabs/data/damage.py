@@ -1,6 +1,6 @@
 """The card about a source whose texts can't be read, with what can be done about it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
@@ -27,7 +27,7 @@ class DamageCard(Card):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, role="card-warn")
         self._sources: Sequence[UnusableSource] = ()
-        self._origins: Collection[str] = ()
+        self._origins: Mapping[str, str] = {}
         self._chosen = self._shown = ""
         self._title = label("", self, "warn-heading", wrap=True)
         self._text = label("", self, "muted", wrap=True)
@@ -51,9 +51,9 @@ class DamageCard(Card):
         self._sources = sources
         self._show()
 
-    def show_origins(self, names: Collection[str]) -> None:
-        """Which sources can be made again from their origin."""
-        self._origins = names
+    def show_origins(self, origins: Mapping[str, str]) -> None:
+        """Where the texts of sources can be had again: a path, or "" where none of this computer is read."""
+        self._origins = origins
         self._show()
 
     def choose(self, name: str) -> None:
@@ -88,6 +88,9 @@ class DamageCard(Card):
                      "generating still work; new tokens can be prepared once it is replaced or removed.")  # fmt: skip
         else:
             text = f"{source.problem} {source.to_do}"
+        origin = self._origins.get(source.name)
+        if source.damaged and origin:
+            text += " " + _("It was made from {path}, which “Add again” reads again.").format(path=origin)
         more = len(self._sources) - 1
         if more:
             text += " " + ngettext("{n} more source can't be read: choose it in the table.",

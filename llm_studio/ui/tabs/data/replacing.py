@@ -26,7 +26,7 @@ class Replacing(Controller):
     """Finds out which sources can be made again, and requests the jobs that replace one."""
 
     known = Signal(object)
-    """The names of the unusable sources that can be made again from their origin."""
+    """Where the texts of the unusable sources can be had again, by the source's name: see `replacing.origin_of`."""
 
     def __init__(self, page: "Page", options: "FileOptions", adding: "AddingController") -> None:
         super().__init__(page.context)
@@ -39,9 +39,10 @@ class Replacing(Controller):
         project, unusable = overview.project, overview.unusable
         if unusable:
 
-            def work(job: Job) -> frozenset[str]:
+            def work(job: Job) -> dict[str, str]:
                 del job
-                return frozenset(s.name for s in unusable if replacing.can_be_made_again(project, s))
+                found = {source.name: replacing.origin_of(project, source) for source in unusable}
+                return {name: origin for name, origin in found.items() if origin is not None}
 
             self.context.request(Query(_ORIGINS, work, page_shows_errors=True))
 
