@@ -12,14 +12,13 @@ from llm_studio.errors import CheckpointError
 from llm_studio.i18n import _
 from llm_studio.model.embeddings import RotaryPositions, sinusoids
 from llm_studio.model.transformer import Transformer
-from llm_studio.runs.headers import read_header
 from llm_studio.runs.locate import ModelRef
 
 EMBEDDINGS = "embeddings.token.weight"
 """The parameter (V, D) that every model has: its first dimension is the size of the vocabulary."""
 
 
-def load_model(ref: ModelRef, device: str | None = None, vocab_size: int | None = None) -> Transformer:
+def load_model(ref: ModelRef, vocab_size: int, device: str | None = None) -> Transformer:
     """The model in float32 and eval mode, on `device` (the fastest one by default). `vocab_size`: of its tokenizer.
 
     Raises CheckpointError if its weights can't be read or don't fit its settings and its tokenizer, ConfigError.
@@ -27,8 +26,6 @@ def load_model(ref: ModelRef, device: str | None = None, vocab_size: int | None 
     settings = ref.settings()
     if device is None:
         device = choose(settings.training.model_copy(update={"device": "auto", "precision": "float32"})).device
-    if vocab_size is None:
-        vocab_size = next(iter(read_header(ref.weights_file).shapes.get(EMBEDDINGS, ())), 1)
     with torch.device("meta"):
         like = Transformer(settings.model, vocab_size).state_dict()
     return build_model(settings.model, ref.weights(like), ref.path).to(device)

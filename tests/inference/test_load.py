@@ -10,7 +10,7 @@ from llm_studio.errors import CheckpointError
 from llm_studio.inference.load import build_model, load_model
 from llm_studio.model.transformer import Transformer
 from llm_studio.runs import locate, snapshots
-from tests.model.builders import small_model, some_ids
+from tests.model.builders import VOCABULARY, small_model, some_ids
 from tests.runs.models import empty_project, save_checkpoint
 
 IDS = some_ids(1, 12)
@@ -38,9 +38,9 @@ def test_a_checkpoint_and_its_snapshot_compute_the_same_but_for_precision(tmp_pa
     settings = settings_of(model)
     save_checkpoint(project, "a", 5, weights=model.state_dict(), settings=settings)
     snapshots.save(project.checkpoints / "a", 3, model.state_dict(), 10**9, settings, "{}")
-    loaded = load_model(locate.locate(project, "a/5"), "cpu")
+    loaded = load_model(locate.locate(project, "a/5"), VOCABULARY, "cpu")
     assert torch.equal(loaded(IDS), model(IDS)) and not loaded.training
-    from_snapshot = load_model(locate.locate(project, "a/3"), "cpu")
+    from_snapshot = load_model(locate.locate(project, "a/3"), VOCABULARY, "cpu")
     assert from_snapshot.head_weight.dtype == torch.float32
     torch.testing.assert_close(from_snapshot(IDS), model(IDS), atol=0.02, rtol=0.02)
 
@@ -50,6 +50,6 @@ def test_weights_of_another_shape_are_refused_in_a_sentence(tmp_path: Path) -> N
     settings = settings_of(model).replaced({"model.n_layers": 3})
     save_checkpoint(project, "a", 5, weights=model.state_dict(), settings=settings)
     with pytest.raises(CheckpointError, match="don't fit the settings"):
-        load_model(locate.locate(project, "a"), "cpu")
+        load_model(locate.locate(project, "a"), VOCABULARY, "cpu")
     with pytest.raises(CheckpointError, match="don't fit"):
         build_model(model.settings, {"w": torch.ones(2)})

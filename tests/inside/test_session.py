@@ -23,7 +23,7 @@ LONG = "Once upon a time, a little fox lived by the sea.\r\nÉtonnant, non ? 漢
 
 def probabilities(session: InsideSession, ids: list[int]) -> torch.Tensor:
     with torch.inference_mode():
-        return load_model(session.ref)(torch.tensor([ids]))[0].double().softmax(-1)
+        return load_model(session.ref, session.tokenizer.vocab_size)(torch.tensor([ids]))[0].double().softmax(-1)
 
 
 def test_tokens_make_up_the_text_and_have_labels_of_their_own(session: InsideSession) -> None:

@@ -58,7 +58,7 @@ def test_each_moment_has_what_the_model_of_that_step_writes(project: Project) ->
     tokens = {int(str(record["step"])): record["tokens"] for record in records(project, "a", "step")}
     for moment in (found[5], found[30]):
         assert moment.tokens == tokens[moment.step]
-        model = load_model(locate.locate(project, f"a/{moment.step}"), "cpu")
+        model = load_model(locate.locate(project, f"a/{moment.step}"), 400, "cpu")
         for text, prompt in zip(moment.texts, ("Once upon", "The little girl"), strict=True):
             assert text.prompt == prompt and len(text.ids) == len(text.pieces) == len(text.probabilities) >= 1
             assert text.top[0].id == text.ids[0] and text.top[0].probability == text.probabilities[0]
@@ -180,7 +180,7 @@ def test_int8_is_announced_and_the_snapshots_open(project: Project) -> None:
     assert len(notices) == 1 and "12" in notices[0] and "snapshot_megabytes" in notices[0]
     kept = snapshots.listed(registry.folder(project, "a"))
     assert len(kept) == 12
-    load_model(locate.locate(project, f"a/{list(kept)[5]}"), "cpu")
+    load_model(locate.locate(project, f"a/{list(kept)[5]}"), 400, "cpu")
 
 
 # --- What it costs ------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from llm_studio.project import Project
 from llm_studio.runs import registry, snapshots
 from llm_studio.runs.tensors import Tensors
 from llm_studio.workflows.generation.generate import load_generator
+from llm_studio.workflows.inside.session import open_session
 from llm_studio.workflows.training.evaluate import evaluate
 from llm_studio.workflows.training.train import train
 
@@ -150,7 +151,7 @@ SOME = ["is 32 × 31 instead of 32 × 32", f"“{MATRIX}” is missing", "the mo
 
 
 @pytest.mark.parametrize("said", SOME)
-def test_they_are_explained_when_a_run_is_resumed_or_continued_or_evaluated(project: Project, said: str) -> None:
+def test_they_are_explained_when_a_run_is_resumed_continued_evaluated_or_inspected(project: Project, said: str) -> None:
     folder = checkpoint_of(project)
     DAMAGE[said](folder / "model.safetensors")
     with_right_sums(folder)
@@ -158,6 +159,7 @@ def test_they_are_explained_when_a_run_is_resumed_or_continued_or_evaluated(proj
         lambda: train(project, Job(), run=RUN, resume=True, changes={"training.max_steps": 8}),
         lambda: train(project, Job(), run="new", continue_from=str(folder)),
         lambda: evaluate(project, Job(), checkpoint=str(folder)),
+        lambda: open_session(project, Job(), str(folder)),
     ]
     for attempt in attempts:
         with pytest.raises(CheckpointError) as raised:

@@ -265,7 +265,7 @@ def load_generator(
 
     model = locate(project, reference_of(run, checkpoint), job.report)
     tokenizer = Tokenizer.from_json(model.tokenizer_json())
-    loaded = load_model(model, vocab_size=tokenizer.vocab_size)
+    loaded = load_model(model, tokenizer.vocab_size)
     return TextGenerator(loaded, tokenizer, project.settings(), model.name, model.conversations)
 
 

@@ -111,7 +111,7 @@ def _written(
     from llm_studio.workflows.generation.continuations import continuations
 
     own = Tokenizer.from_json(ref.tokenizer_json())
-    model, same = load_model(ref, vocab_size=own.vocab_size), own.fingerprint == tokenizer.fingerprint
+    model, same = load_model(ref, own.vocab_size), own.fingerprint == tokenizer.fingerprint
     written: list[Sample] = []
     words = 0
     for turn in range(_ROUNDS):

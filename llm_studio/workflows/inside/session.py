@@ -42,8 +42,9 @@ def open_session(project: Project, job: Job, checkpoint: str = BEST) -> "InsideS
     ref = locate(project, checkpoint, job.report)
     job.check()
     content = ref.tokenizer_json()
+    tokenizer = Tokenizer.from_json(content)
     with enough_memory():
-        return InsideSession(project, ref, load_model(ref), Tokenizer.from_json(content), content)
+        return InsideSession(project, ref, load_model(ref, tokenizer.vocab_size), tokenizer, content)
 
 
 @contextlib.contextmanager
@@ -90,7 +91,7 @@ class InsideSession:
         if ref.tokenizer_json() != self._tokenizer_json:
             return open_session(self.project, job, checkpoint)
         with enough_memory():
-            model = load_model(ref)
+            model = load_model(ref, self.tokenizer.vocab_size)
         return InsideSession(self.project, ref, model, self.tokenizer, self._tokenizer_json, self.vocabulary)
 
     def without(self, off: Iterable[ModelPart]) -> "InsideSession":

@@ -74,7 +74,7 @@ def evaluate(
     tokenizer = Tokenizer.from_json(ref.tokenizer_json())
     stream = _stream_of_files(texts, tokenizer, job) if texts else held_out_stream(project, ref, tokenizer, job)
     with memory.translate_memory_errors():
-        model = load_model(ref, vocab_size=tokenizer.vocab_size)
+        model = load_model(ref, tokenizer.vocab_size)
         nats, tokens, size = score_stream(model, stream, tokenizer, max_tokens, job)
     if not size:
         raise DataError(_("There is no text to evaluate the model on."), _("Name files that hold text."))
@@ -106,7 +106,7 @@ def bits_per_byte_of(project: Project, checkpoint: str, text: str, max_tokens: i
     tokenizer = Tokenizer.from_json(ref.tokenizer_json())
     stream = TokenStream(np.array([tokenizer.end_of_text, *tokenizer.encode(text)]))
     with memory.translate_memory_errors():
-        nats, _tokens, size = score_stream(load_model(ref), stream, tokenizer, max_tokens, job)
+        nats, _tokens, size = score_stream(load_model(ref, tokenizer.vocab_size), stream, tokenizer, max_tokens, job)
     return nats / math.log(2) / size if size else math.inf
 
 
