@@ -1,7 +1,7 @@
 """Kills in the middle of trainings, at random moments and inside saves: `python -m tests.benchmarks.kills [KILLS]`.
 
 After each one the run is resumed; at the end its weights are compared, bit for bit, with those of a run that was
-never killed.
+never killed. `python -m tests.benchmarks.kills 20 window` kills a window that trains, and presses *Resume* in the next.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import torch
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, registry
+from llm_studio.workflows import projects
 from llm_studio.workflows.training.train import train
 from tests.tiny import project_with_tokens
 
@@ -32,7 +33,11 @@ INSIDE_SAVES = 0.5
 """Share of the kills that wait for a save to begin."""
 
 
-def main(kills: int = KILLS) -> None:
+RUN = "run-1"
+"""As the window names the first one."""
+
+
+def main(kills: int = KILLS, window: bool = False) -> None:
     """Kill, resume, compare and print."""
     chance = random.Random(0)
     changes: dict[str, Any] = {
@@ -41,33 +46,36 @@ def main(kills: int = KILLS) -> None:
         "training.checkpoint_minutes": 0.002,  # a save each eighth of a second, beside the training
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        project = project_with_tokens(Path(folder) / "p")
-        train(project, Job(), run="whole", changes={**changes, "training.checkpoint_minutes": 0.0})
+        project, whole = (project_with_tokens(Path(folder) / name) for name in ("killed", "whole"))
+        for one in (project, whole):
+            projects.change_settings(one, changes)
+        train(whole, Job(), run=RUN, changes={"training.checkpoint_minutes": 0.0})
         began, done, inside = time.perf_counter(), 0, 0
         steps: set[int] = set()
         while done < kills:
-            was_inside = _killed(project, changes, chance, wait_for_save=chance.random() < INSIDE_SAVES)
+            was_inside = _killed(project, window, chance, wait_for_save=chance.random() < INSIDE_SAVES)
             if was_inside is None:
                 break
             done += 1
             inside += was_inside
-            saved, damaged = checkpoint.newest_intact(registry.folder(project, "killed"))
+            saved, damaged = checkpoint.newest_intact(registry.folder(project, RUN))
             assert not damaged, damaged
             steps.add(saved.step if saved else 0)
         seconds = (time.perf_counter() - began) / max(done, 1)
         print(f"{done} kills of {kills}, {inside} of them inside a save, {seconds:.1f} s each; "
               f"resumed from {len(steps)} different steps up to {max(steps, default=0)}", flush=True)  # fmt: skip
-        if registry.read(project, "killed").state != "finished":
-            train(project, Job(), run="killed", resume=True)
-        same = _same(_weights(project, "whole"), _weights(project, "killed"))
+        if registry.read(project, RUN).state != "finished":
+            train(project, Job(), run=RUN, resume=True)
+        same = _same(_weights(whole), _weights(project))
         print("weights equal to the last bit" if same else "THE WEIGHTS DIFFER")
 
 
-def _killed(project: Project, changes: dict[str, Any], chance: random.Random, wait_for_save: bool) -> bool | None:
+def _killed(project: Project, window: bool, chance: random.Random, wait_for_save: bool) -> bool | None:
     """Train in a process and kill it: whether inside a save; None where it reached its end before."""
-    command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", "killed", "--json"]
-    command += [f"--set={name}={value}" for name, value in changes.items()]
-    command += ["--resume"] if registry.folder(project, "killed").exists() else []
+    command = [sys.executable, "-m", "llm_studio", "train", str(project.root), "--run", RUN, "--json"]
+    command += ["--resume"] if registry.folder(project, RUN).exists() else []
+    if window:
+        command = [sys.executable, "-m", "tests.benchmarks.kills_window", str(project.root)]
     before = _unfinished(project)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout and process.stderr
@@ -94,14 +102,14 @@ def _killed(project: Project, changes: dict[str, Any], chance: random.Random, wa
 def _unfinished(project: Project) -> set[tuple[str, int]]:
     """What a save has begun, or had begun when it was killed: names and when they last changed."""
     found: set[tuple[str, int]] = set()
-    for path in registry.folder(project, "killed").glob("step-*.partial"):
+    for path in registry.folder(project, RUN).glob("step-*.partial"):
         with contextlib.suppress(FileNotFoundError):  # the save has just ended
             found.add((path.name, path.stat().st_mtime_ns))
     return found
 
 
-def _weights(project: Project, run: str) -> dict[str, torch.Tensor]:
-    return checkpoint.listed(registry.folder(project, run))[-1].weights()
+def _weights(project: Project) -> dict[str, torch.Tensor]:
+    return checkpoint.listed(registry.folder(project, RUN))[-1].weights()
 
 
 def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -109,4 +117,4 @@ def _same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else KILLS)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else KILLS, "window" in sys.argv)
