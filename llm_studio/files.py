@@ -251,10 +251,15 @@ def open_to_append(path: Path) -> IO[bytes]:
 
     Raises StorageError for a link, OSError where something else than a file is there.
     """
+    require_appendable(path)
+    return open(path, "a+b", buffering=0, opener=_open_without_waiting)
+
+
+def require_appendable(path: Path) -> None:
+    """Raise StorageError where a link is at `path`, OSError where something else than a file is."""
     require_no_link(path)
     if path.exists():
         require_regular(path)
-    return open(path, "a+b", buffering=0, opener=_open_without_waiting)
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:

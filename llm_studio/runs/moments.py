@@ -152,10 +152,15 @@ def last_step(run: Path) -> int:
 
 
 def cut_after(run: Path, step: int) -> None:
-    """Remove the moments of later steps, which are about to be repeated, and what a crash left of a line."""
+    """Remove the moments of later steps, which are about to be repeated, and what a crash left of a line.
+
+    Raises StorageError, also where no moment could be appended: the run that is about to begin would end by that.
+    """
+    path = run / FILE
+    with files.translate_os_errors(path):
+        files.require_appendable(path)
     lines = list(_lines(run))
     kept = [line for line in lines if line.endswith(b"\n") and _step_of(line) <= step]
-    path = run / FILE
     if len(kept) == len(lines):
         return
     if kept:

@@ -18,7 +18,8 @@ from llm_studio.jobs import Job
 from llm_studio.runs.log import RunLog
 from llm_studio.training.clock import ActiveClock
 
-_FOR_GOOD = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL}
+_FOR_GOOD = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL,
+             errno.EOPNOTSUPP}  # fmt: skip
 """What the disk says of a place that isn't there, or can't be what is to be written. And Windows:"""
 _FOR_GOOD_ON_WINDOWS = {2, 3, 123, 183, 267}
 """No such file, no such path, not a name, there already, not a folder. A network that is away has other numbers."""
@@ -190,6 +191,8 @@ class RunWriter:
 
 def _is_for_good(error: StorageError) -> bool:
     cause = error.__cause__
+    if cause is None and not isinstance(error, DiskFullError):  # the program's own refusal: a link, say
+        return True
     on_windows = getattr(cause, "winerror", None)
     if on_windows is not None:
         return on_windows in _FOR_GOOD_ON_WINDOWS

@@ -19,7 +19,7 @@ from llm_studio.errors import DiskFullError, StorageError
 from llm_studio.events import CheckpointSaved, Event, Notice, StepDone
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.runs import checkpoint, log, registry, tensors
+from llm_studio.runs import checkpoint, log, moments, registry, tensors
 from llm_studio.runs.tensors import Copy
 from llm_studio.training import saving, writer
 from llm_studio.training.writer import NotSavedError, RunWriter
@@ -110,6 +110,35 @@ def test_what_the_disk_refuses_for_good_ends_the_training(project: Project, monk
     with pytest.raises(StorageError, match="may not be written"):
         train(project, Job(), run="a", changes={"training.snapshot_megabytes": 0})
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("saver")]
+
+
+@pytest.mark.parametrize("make", [
+    lambda path, outside: path.symlink_to(outside), lambda path, _outside: os.mkfifo(path),
+    lambda path, _outside: path.mkdir(),
+], ids=["link", "pipe", "folder"])  # fmt: skip
+@pytest.mark.parametrize("when", ["before the run is resumed", "during it"])
+def test_a_file_of_the_timeline_that_can_not_be_one_is_refused_without_waiting(
+    make: Callable[[Path, Path], None], when: str, project: Project, tmp_path: Path
+) -> None:
+    changes = {"training.max_steps": 10, "training.sample_prompts": ["Once"]}
+    train(project, StopAt(4).job, run="a", changes=changes)
+    path = project.checkpoints / "a" / moments.FILE
+    outside, at = tmp_path / "outside", 4 if when == "before the run is resumed" else 6
+    outside.write_bytes(b"")
+    done: list[int] = []
+
+    def damage(event: Event) -> None:
+        if isinstance(event, StepDone):
+            done.append(event.step)
+            if event.step == at:
+                path.unlink(missing_ok=True)
+                make(path, outside)
+
+    if at == 4:
+        damage(StepDone(4, 1.0, 0.1, 1.0, 1, 1.0, 1.0))
+    with pytest.raises(StorageError, match=r"moments\.jsonl"):
+        train(project, Job(damage), run="a", resume=True)
+    assert done[-1] == at and outside.read_bytes() == b""
 
 
 def test_what_the_disk_refuses_for_a_moment_is_written_later(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
