@@ -1,6 +1,8 @@
 """What is read of a run's moments, by window and command line; runs of earlier versions have some too."""
 
+import itertools
 import json
+import os
 import time
 from pathlib import Path
 
@@ -122,10 +124,45 @@ def test_a_log_of_a_hundred_thousand_steps_is_not_read_line_by_line(
 def test_a_damaged_log_gives_what_is_left(tmp_path: Path, content: str) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(content, encoding="utf-8")
-    index = LogIndex(path)
-    assert list(index.records("evaluation")) == []
-    assert len(index.steps_near(3, 0)) == ("null" in content)
-    assert LogIndex(tmp_path / "absent").steps_near(3, 5) == []
+    with LogIndex(path) as index:
+        assert list(index.records("evaluation")) == []
+        assert len(index.steps_near(3, 0)) == ("null" in content)
+    with LogIndex(tmp_path / "absent") as absent:
+        assert absent.steps_near(3, 5) == []
+
+
+WRONG = [None, True, -1, "3", [1], {"a": 1}, 10**30, 1.5]
+
+
+def test_a_figure_of_another_type_in_the_log_is_unknown(trained: Project) -> None:
+    path = trained.log_file("a")
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    names = ["step", "seconds", "tokens", "loss", "bits_per_byte", "prompt", "text"]
+    for name, value in itertools.product(names, WRONG):
+        changed = [json.dumps({**record, name: value} if name in record else record) for record in records]
+        path.write_text("\n".join(changed) + "\n", encoding="utf-8")
+        found = read_moments(trained)
+        assert [moment.step for moment in found.moments][-1] == 20 and not found.problem
+        for moment in found.moments:
+            figures = (moment.tokens, moment.seconds, moment.loss, moment.validation_loss, moment.bits_per_byte)
+            assert all(figure is None or isinstance(figure, int | float) for figure in figures)
+
+
+@pytest.mark.parametrize("way", ["folder", "pipe", "huge"])
+def test_a_log_that_can_not_be_read_leaves_the_texts_and_is_named(
+    way: str, trained: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, path = read_moments(trained), trained.log_file("a")
+    if way == "huge":
+        os.truncate(path, log.MOST_BYTES + 1)
+    else:
+        path.unlink()
+        path.mkdir() if way == "folder" else os.mkfifo(path)
+    found = read_moments(trained)
+    assert [moment.texts for moment in found.moments] == [moment.texts for moment in before.moments]
+    assert path.name in found.problem
+    assert main(["moments", str(trained.root)]) == 0
+    assert path.name in capsys.readouterr().err
 
 
 # --- The command ----------------------------------------------------------------------------------------------

@@ -1,27 +1,40 @@
 """Finds a few records in a long log without parsing all of it: a log of 100,000 steps has 20 MB."""
 
+import contextlib
+import math
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llm_studio import files
 from llm_studio.events import StepDone
-from llm_studio.runs.log import parse
+from llm_studio.runs.log import open_log, parse
 
-_STEP = re.compile(rb'"step": (\d+)')
+_STEP = re.compile(rb'"step": (\d{1,15})\b')
 _LINE = 250
 """Bytes of a line at most, as a rule."""
 
 
 class LogIndex:
-    """The log at `path` as it is now."""
+    """The log at `path` as it is now, without one an empty log. Use as a context manager: the file is mapped into
+    memory meanwhile.
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._data = files.read_bytes(path)
-        except FileNotFoundError:
-            self._data = b""
+    Raises StorageError where it can't be read or is larger than any run's log.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._data: bytes | mmap.mmap = b""
+        if path is not None and path.exists():
+            with open_log(path) as stream, contextlib.suppress(ValueError):  # an empty file can't be mapped
+                self._data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __enter__(self) -> "LogIndex":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
 
     def records(self, kind: str) -> Iterator[dict[str, Any]]:
         """All events of a kind that is rare."""
@@ -36,7 +49,7 @@ class LogIndex:
         place, around = self._place_of(step), _LINE * (distance + 2)
         lines = self._data[max(0, place - around) : place + around].splitlines()
         found = [record for line in lines if (record := parse(line)) and record.get("event") == StepDone.kind]
-        return [record for record in found if abs(int(record.get("step", -1)) - step) <= distance]
+        return [record for record in found if abs(count(record, "step", -1) - step) <= distance]
 
     def _place_of(self, step: int) -> int:
         """Where the first line begins whose step is at least `step`: steps ascend."""
@@ -60,3 +73,17 @@ class LogIndex:
         """Behind the line break of the line at `place`."""
         end = self._data.find(b"\n", place)
         return len(self._data) if end < 0 else end + 1
+
+
+def count(record: dict[str, Any], name: str, default: int) -> int:
+    """A whole number of a record; `default` where it is missing or damaged."""
+    value = record.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
+
+
+def quantity(record: dict[str, Any], name: str) -> float | None:
+    """A number of a record; None where it is missing, damaged or infinite."""
+    value = record.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if math.isfinite(value) else None

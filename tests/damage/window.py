@@ -14,7 +14,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QDialog
 
 from llm_studio.errors import StudioError
-from llm_studio.ui import tabs, tasks
+from llm_studio.ui import tabs
 from llm_studio.ui.preferences import Preferences
 from llm_studio.ui.tabs.training.tasks import WRITING
 from llm_studio.ui.window.app import make_application
@@ -107,8 +107,8 @@ class Window:
         timer.start()
         loop.exec()
         timer.stop()
-        busy = [name for name in vars(tasks).values() if isinstance(name, str) and window.session.is_running(name)]
-        assert met(), f"still busy after {_PATIENCE} s: {busy}"
+        busy = {worker.task.key: worker.job.stop_requested for worker in window.session._workers}  # pyright: ignore[reportPrivateUsage]
+        assert met(), f"still busy after {_PATIENCE} s (whether asked to stop): {busy}"
 
     def _on_failed(self, _key: str, error: BaseException) -> None:
         self._on_error(error)

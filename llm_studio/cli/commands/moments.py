@@ -44,6 +44,8 @@ def moments(
         if found.from_samples and found.moments:
             job.report(Notice(_("An earlier version made this run: these are the samples of its evaluations, drawn at "
                                 "random.")))  # fmt: skip
+        if found.problem:
+            job.report(Notice(found.problem, "warning"))
         figures = {"run": found.run, "from_samples": found.from_samples, "weights": found.weights, "prompts": prompts,
                    "moments": [asdict(moment) for moment in found.moments]}  # fmt: skip
         text = "" if as_json else _text(found, prompts[prompt - 1] if prompts else None)

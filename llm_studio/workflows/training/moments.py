@@ -6,16 +6,17 @@ Quick enough to be read again while a run trains; torch isn't needed.
 import bisect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from llm_studio.errors import ProjectError
+from llm_studio.errors import ProjectError, StorageError
 from llm_studio.events import Evaluated, MomentStored, SampleWritten
 from llm_studio.i18n import _
 from llm_studio.paths import quoted
 from llm_studio.project import Project
 from llm_studio.runs import checkpoint, moments, registry, snapshots
-from llm_studio.runs.log_index import LogIndex
+from llm_studio.runs.log_index import LogIndex, count, quantity
 from llm_studio.runs.moments import Candidate, GreedyText
 
 __all__ = ["Candidate", "GreedyText", "RunMoment", "RunMoments", "read_moments"]
@@ -50,13 +51,15 @@ class RunMoments:
     """The moments of a run, by step; `weights`: the steps whose model can be opened.
 
     `from_samples`: an earlier version made the run, or its file of moments is gone. The texts are then the samples of
-    its evaluations, drawn at random, and nothing is known of their tokens.
+    its evaluations, drawn at random, and nothing is known of their tokens. `problem`: why its log can't be read, and
+    losses and times are missing; "" where it can.
     """
 
     run: str
     moments: tuple[RunMoment, ...]
     weights: tuple[int, ...]
     from_samples: bool
+    problem: str = ""
 
     def nearest_weights(self, step: int) -> int | None:
         """The step, of those whose model can be opened, that is nearest on a logarithmic scale; None: there is none."""
@@ -70,11 +73,19 @@ class RunMoments:
 def read_moments(project: Project, run: str | None = None) -> RunMoments:
     """The moments of a run, by default of the last one. Raises ProjectError."""
     name = registry.read(project, run).name if run is not None else _last_run(project)
-    folder, log = registry.folder(project, name), LogIndex(project.log_file(name))
+    folder, path = registry.folder(project, name), project.log_file(name)
+    try:
+        with LogIndex(path) as log:
+            return _moments(name, folder, log)
+    except StorageError as error:
+        return replace(_moments(name, folder, LogIndex(None)), problem=str(error))
+
+
+def _moments(name: str, folder: Path, log: LogIndex) -> RunMoments:
     stored, snapped = moments.read(folder), snapshots.listed(folder)
     texts = {moment.step: moment.texts for moment in stored} or _samples(log)
     tokens = {moment.step: moment.tokens for moment in stored}
-    seconds = {record["step"]: record.get("seconds") for record in log.records(MomentStored.kind)}
+    seconds = {count(record, "step", 0): quantity(record, "seconds") for record in log.records(MomentStored.kind)}
     weights = sorted({*snapped, *(saved.step for saved in checkpoint.listed(folder))})
     evaluated = _Evaluations(log)
     found = tuple(
@@ -99,10 +110,10 @@ def _last_run(project: Project) -> str:
 def _figures(log: LogIndex, step: int, tokens: int | None) -> dict[str, Any]:
     """Tokens and loss. The loss of a step is measured before its update, so that of the next one belongs here."""
     around = log.steps_near(step + 1, min(_STEPS, step // _NEAR)) or log.steps_near(step, 0)
-    losses = [record["loss"] for record in around if isinstance(record.get("loss"), float)]
+    losses = [loss for record in around if (loss := quantity(record, "loss")) is not None]
     if tokens is None:
         here = log.steps_near(step, 0)
-        tokens = int(here[0].get("tokens", 0)) if here else 0 if step == 0 else None
+        tokens = count(here[0], "tokens", 0) if here else 0 if step == 0 else None
     return {"tokens": tokens, "loss": sum(losses) / len(losses) if losses else None}
 
 
@@ -111,7 +122,7 @@ def _samples(log: LogIndex) -> dict[int, tuple[GreedyText, ...]]:
     found: dict[int, dict[str, GreedyText]] = {}
     for record in log.records(SampleWritten.kind):
         prompt, text = str(record.get("prompt", "")), str(record.get("text", ""))
-        at_step = found.setdefault(int(record.get("step", 0)), {})
+        at_step = found.setdefault(count(record, "step", 0), {})
         at_step[prompt] = GreedyText(prompt, (), (text,), (), False, ())
     return {step: tuple(texts.values()) for step, texts in found.items()}
 
@@ -120,7 +131,9 @@ class _Evaluations:
     """The validation losses of a run, by step."""
 
     def __init__(self, log: LogIndex) -> None:
-        records: Mapping[int, dict[str, Any]] = {int(record["step"]): record for record in log.records(Evaluated.kind)}
+        records: Mapping[int, dict[str, Any]] = {
+            count(record, "step", 0): record for record in log.records(Evaluated.kind)
+        }
         self._steps = sorted(records)
         self._records = records
 
@@ -128,4 +141,4 @@ class _Evaluations:
         """As measured last after so many steps."""
         place = bisect.bisect_right(self._steps, step)
         record = self._records[self._steps[place - 1]] if place else {}
-        return {"validation_loss": record.get("loss"), "bits_per_byte": record.get("bits_per_byte")}
+        return {"validation_loss": quantity(record, "loss"), "bits_per_byte": quantity(record, "bits_per_byte")}
