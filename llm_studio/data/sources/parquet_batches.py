@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from llm_studio.data.sources.expansion import Budget
+from llm_studio.data.sources.parquet_footer import read_metadata
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -33,6 +34,7 @@ def opener_of(stream: BinaryIO) -> Opener:
     def opened(dictionaries: list[str], metadata: Any) -> "pq.ParquetFile":
         import pyarrow.parquet as pq
 
+        metadata = metadata or read_metadata(stream)
         return pq.ParquetFile(stream, metadata=metadata, read_dictionary=dictionaries or None, pre_buffer=False,
                               buffer_size=_BATCH_BYTES)  # fmt: skip
 

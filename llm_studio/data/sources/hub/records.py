@@ -13,12 +13,13 @@ import itertools
 import lzma
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from llm_studio.data.sources.expansion import Budget, ParquetBudget
 from llm_studio.data.sources.hub import libraries
 from llm_studio.data.sources.hub.remote_file import DatasetRevision, RemoteFile, Shard, damaged
 from llm_studio.data.sources.parquet_batches import MAX_ROWS, bounded_batches
+from llm_studio.data.sources.parquet_footer import read_metadata
 from llm_studio.jobs import Job
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _parquet_rows(
 def _open_parquet(remote: RemoteFile, buffer: int, dictionaries: list[str], metadata: Any) -> "pq.ParquetFile":
     import pyarrow.parquet as pq
 
+    metadata = metadata or read_metadata(cast("BinaryIO", remote))
     return pq.ParquetFile(cast("Any", remote), metadata=metadata, read_dictionary=dictionaries or None,
                           pre_buffer=False, buffer_size=buffer, page_checksum_verification=True)  # fmt: skip
 
