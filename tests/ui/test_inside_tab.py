@@ -114,7 +114,7 @@ def test_a_head_and_a_token_of_it_are_chosen(driver: Driver, trained: Project) -
     view.grid.choose(0, 0)
     driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
     driver.qtbot.keyClick(view.grid, Qt.Key.Key_Down)
-    assert (view.grid.layer, view.grid.head) == (1, 1) and view._single.heading.text().startswith("L2H2")
+    assert (view.grid.row, view.grid.column) == (1, 1) and view._single.heading.text().startswith("L2H2")
     driver.qtbot.keyClick(view.map, Qt.Key.Key_Up)
     row = maps.window.length - 2
     line = view.arcs.line
@@ -152,10 +152,10 @@ def test_the_lens_ends_with_what_the_model_predicts(driver: Driver, trained: Pro
     view, surprise = page.views.lens, open_session(trained, Job(), "a/best").surprise(TEXT, Job())
     found, grid = view._found, view.pane.grid
     assert found.guesses[-1, :, 0].tolist() == surprise.next_tokens[:, 0].tolist()
-    assert grid.layer == 2 and len([bar for bar in view.guesses.bars if bar.isVisible()]) == 5
+    assert grid.row == 2 and len([bar for bar in view.guesses.bars if bar.isVisible()]) == 5
     driver.qtbot.keyClick(grid, Qt.Key.Key_Up)
     driver.qtbot.keyClick(grid, Qt.Key.Key_Left)
-    assert (grid.layer, grid.column) == (1, len(found.tokens) - 2)
+    assert (grid.row, grid.column) == (1, len(found.tokens) - 2)
     assert view.guesses.bars[0].token == found.guesses[1, grid.column, 0]
     show(driver, page, "surprise")
     assert page.views.surprise.tokens.current() == grid.column - 1  # the same token in every view

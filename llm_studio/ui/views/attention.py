@@ -70,14 +70,14 @@ class AttentionView(View):
         self.grid.show_levels(found)
         if first:
             self._choose_strongest()
-        self._show_head(self.grid.layer, self.grid.head)
+        self._show_head(self.grid.row, self.grid.column)
 
     def _choose_strongest(self) -> None:
         """Begin with the head of the largest score: there is something to see."""
         assert self._found is not None
         scores = self._found.kinds.scores
         best = int(scores.max(axis=-1).argmax())
-        self.grid.layer, self.grid.head = divmod(best, scores.shape[1])
+        self.grid.row, self.grid.column = divmod(best, scores.shape[1])
 
     @Slot(int, int)
     def _show_head(self, layer: int, head: int) -> None:
@@ -95,14 +95,14 @@ class AttentionView(View):
         found = self._found
         if found is None:
             return
-        weights = found.maps.weights[self.grid.layer, self.grid.head, self._row, : self._row + 1].tolist()
+        weights = found.maps.weights[self.grid.row, self.grid.column, self._row, : self._row + 1].tolist()
         words = tuple(visible(token.label) for token in found.maps.tokens)
         self.map.show_row(self._row)
         self.arcs.line.show_weights(words, self._row, weights)
         self.arcs.show_current()
         window = found.maps.window
         about = _("What {head} takes for “{token}”, token {n}:").format(
-            head=head_name(self.grid.layer, self.grid.head), token=words[self._row],
+            head=head_name(self.grid.row, self.grid.column), token=words[self._row],
             n=number(window.start + self._row))  # fmt: skip
         if not self._whole:
             span = _("The model reads the tokens {first} to {last} here.").format(

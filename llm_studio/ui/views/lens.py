@@ -73,7 +73,7 @@ class LensView(View):
         if found is None:
             return
         self.pane.show_chosen()
-        layer, column = grid.layer, grid.column
+        layer, column = grid.row, grid.column
         name = layer_name(layer)
         self._side.heading.setText(name[:1].upper() + name[1:])
         self.where.setText(_("after “{token}”").format(token=visible(found.tokens[column].label)))
