@@ -47,7 +47,7 @@ def ready(driver: Driver, project: Project, view: str = "surprise", text: str = 
 
 def show(driver: Driver, page: Any, view: str) -> None:
     """Click on the name of a view, and wait for what it shows."""
-    driver.click(page.views._views[view].accessibleName(), page.views.choice)
+    driver.click(page.views.main.views[view].accessibleName(), page.views.choice)
     computed(driver, page)
 
 
@@ -70,7 +70,7 @@ def test_the_text_is_tinted_by_the_bits_of_the_model(driver: Driver, trained: Pr
     page = ready(driver, trained)
     session = open_session(trained, Job(), "a/best")
     expected = session.surprise(TEXT, Job())
-    view = page.views.surprise
+    view = page.views.main.surprise
     assert view._found is not None and np.allclose(view._found.bits[1:], expected.bits[1:], atol=1e-4)
     assert f"{expected.bits_per_byte:.3f}" in view.total.text()
     tints = [chip.tint for chip in view.tokens._chips]
@@ -80,7 +80,7 @@ def test_the_text_is_tinted_by_the_bits_of_the_model(driver: Driver, trained: Pr
 
 def test_a_token_is_replaced_by_a_guess_and_the_rest_changes(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    view = page.views.surprise
+    view = page.views.main.surprise
     driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
     driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Right)
     before = view._found
@@ -96,7 +96,7 @@ def test_a_token_is_replaced_by_a_guess_and_the_rest_changes(driver: Driver, tra
 
 def test_a_typed_word_keeps_the_space_of_the_token_it_replaces(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    view = page.views.surprise
+    view = page.views.main.surprise
     index = next(n for n, one in enumerate(view._found.tokens[1:]) if one.label.startswith(" "))
     driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
     for _step in range(index):
@@ -109,7 +109,7 @@ def test_a_typed_word_keeps_the_space_of_the_token_it_replaces(driver: Driver, t
 
 def test_a_head_and_a_token_of_it_are_chosen(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "attention")
-    view = page.views.attention
+    view = page.views.main.attention
     maps = view._found.maps
     view.grid.choose(0, 0)
     driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
@@ -122,7 +122,7 @@ def test_a_head_and_a_token_of_it_are_chosen(driver: Driver, trained: Project) -
     assert sum(line._weights) == pytest.approx(1, abs=0.01)
     assert list(line._weights) == maps.weights[1, 1, row, : row + 1].tolist()
     driver.qtbot.keyClick(line, Qt.Key.Key_Home)
-    assert line.current == 0 and page.views._position == 0
+    assert line.current == 0 and page.views.main._position == 0
 
 
 @pytest.mark.parametrize("length", [1, 64, 65, 130, 512])
@@ -137,7 +137,8 @@ def test_a_thumbnail_of_a_long_text_hides_no_strong_weight(length: int) -> None:
 
 def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "attention")
-    kinds = page.views.attention._found.kinds
+    kinds = page.views.main.attention._found.kinds
+    assert kinds is not None
     from llm_studio.ui.views.head_grid import kind_of
 
     for layer, names in enumerate(kinds.names):
@@ -149,7 +150,7 @@ def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver
 
 def test_the_lens_ends_with_what_the_model_predicts(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "lens")
-    view, surprise = page.views.lens, open_session(trained, Job(), "a/best").surprise(TEXT, Job())
+    view, surprise = page.views.main.lens, open_session(trained, Job(), "a/best").surprise(TEXT, Job())
     found, grid = view._found, view.pane.grid
     assert found.guesses[-1, :, 0].tolist() == surprise.next_tokens[:, 0].tolist()
     assert grid.row == 2 and len([bar for bar in view.guesses.bars if bar.isVisible()]) == 5
@@ -158,25 +159,25 @@ def test_the_lens_ends_with_what_the_model_predicts(driver: Driver, trained: Pro
     assert (grid.row, grid.column) == (1, len(found.tokens) - 2)
     assert view.guesses.bars[0].token == found.guesses[1, grid.column, 0]
     show(driver, page, "surprise")
-    assert page.views.surprise.tokens.current() == grid.column - 1  # the same token in every view
+    assert page.views.main.surprise.tokens.current() == grid.column - 1  # the same token in every view
 
 
 def test_of_a_text_longer_than_the_context_the_chosen_window_is_shown(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "attention", TEXT * 6)
-    view = page.views.attention
+    view = page.views.main.attention
     assert view._found.maps.window.start == 0 and "The model reads the tokens 0 to 31" in view.about.text()
     show(driver, page, "surprise")
-    driver.qtbot.keyClick(page.views.surprise.tokens, Qt.Key.Key_End)
+    driver.qtbot.keyClick(page.views.main.surprise.tokens, Qt.Key.Key_End)
     show(driver, page, "lens")
-    window, count = page.views.lens._found.window, len(page.views.surprise._found.tokens)
-    assert window.start + window.length == count and str(window.start) in page.views.lens.span.text()
+    window, count = page.views.main.lens._found.window, len(page.views.main.surprise._found.tokens)
+    assert window.start + window.length == count and str(window.start) in page.views.main.lens.span.text()
     show(driver, page, "attention")
     assert view._found.maps.window == window and view.arcs.line.current == window.length - 1
 
 
 def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "embeddings")
-    view = page.views.embeddings
+    view = page.views.main.embeddings
     session = open_session(trained, Job(), "a/best")
     token = session.vocabulary.named("the")
     driver.qtbot.keyClicks(view.token, "the")
@@ -184,11 +185,11 @@ def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Pro
     computed(driver, page)
     near = session.similar_tokens(token)
     assert [bar.token for bar in view.near.bars] == [one.id for one in near[:10]]
-    assert view.near_at_start.bars[0].isVisible() and not view.map.isVisible()
+    assert not view.map.isVisible()
     driver.click("All", view)
     driver.click(view.draw)
     computed(driver, page)
-    assert view.map.isVisible() and view.map_at_start.isVisible() and len(view.map._ids) == session.facts.vocab_size
+    assert view.map.isVisible() and len(view.map._ids) == session.facts.vocab_size
     place = view.map.place(5)
     driver.qtbot.keyClick(view.map, Qt.Key.Key_Plus)
     driver.qtbot.keyClick(view.map, Qt.Key.Key_Left)
@@ -200,7 +201,7 @@ def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Pro
 
 def test_what_is_no_token_is_said_and_nothing_is_lost(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "embeddings")
-    view = page.views.embeddings
+    view = page.views.main.embeddings
     driver.qtbot.keyClicks(view.token, "incomprehensibilities")
     driver.qtbot.keyClick(view.token, Qt.Key.Key_Return)
     computed(driver, page)
@@ -209,13 +210,13 @@ def test_what_is_no_token_is_said_and_nothing_is_lost(driver: Driver, trained: P
 
 def test_without_a_part_the_model_is_worse_and_with_all_it_is_whole_again(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "parts")
-    view = page.views.parts
+    view = page.views.main.parts
     assert view.reduced.text() == view.intact.text() != "–" and view.text.toPlainText()
     for _step in range(3):  # to the feed-forward network of the first layer
         driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
     driver.qtbot.keyClick(view.grid, Qt.Key.Key_Space)
     computed(driver, page)
-    assert view.off() == (ModelPart(0, "feed_forward"),) and view.reduced.text() != view.intact.text()
+    assert view.request() == (ModelPart(0, "feed_forward"),) and view.reduced.text() != view.intact.text()
     driver.click(view.measure)
     computed(driver, page)
     assert set(view.grid._worth) == {"L1H1", "L1H2", "L1.attention", "L1.feed_forward",
@@ -227,12 +228,12 @@ def test_without_a_part_the_model_is_worse_and_with_all_it_is_whole_again(driver
 
 def test_moments_change_the_texts_at_once_and_then_the_model(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    last, timeline = page.views.surprise._found.bits_per_byte, page.timeline
+    last, timeline = page.views.main.surprise._found.bits_per_byte, page.timeline
     written = timeline.text()
     driver.qtbot.keyClick(timeline.slider, Qt.Key.Key_Home)
     assert timeline.where.text() == "step 0" and timeline.text() not in ("", written)  # nothing was waited for
     computed(driver, page)
-    assert "step 0" in page.subtitle.text() and page.views.surprise._found.bits_per_byte > last
+    assert "step 0" in page.subtitle.text() and page.views.main.surprise._found.bits_per_byte > last
     driver.qtbot.keyClick(timeline.slider, Qt.Key.Key_Right)
     assert timeline.moment().step == 1
     computed(driver, page)
@@ -259,10 +260,10 @@ def test_the_model_of_a_moment_can_be_talked_to(driver: Driver, trained: Project
     assert generation.isVisible() and generation.choice.current() == ("a", "0", 0)
 
 
-@pytest.mark.parametrize("view", ["surprise", "attention", "lens", "embeddings", "parts"])
+@pytest.mark.parametrize("view", ["surprise", "attention", "lens", "contributions", "embeddings", "parts"])
 def test_every_view_is_saved_as_a_picture(view: str, driver: Driver, trained: Project, tmp_path: Path) -> None:
     page = ready(driver, trained, view)
-    shown = page.views._views[view]
+    shown = page.views.main.views[view]
     for kind in ("png", "svg"):
         pictures.save(shown, tmp_path / f"{view}.{kind}")
     image = QImage(str(tmp_path / f"{view}.png"))
@@ -291,6 +292,6 @@ def test_the_text_and_the_view_survive_a_change_of_language(driver: Driver, trai
     page = driver.page("inside")
     computed(driver, page)
     assert page.box.text() == TEXT and page.views.current() == "lens" and page.title.text() == "À l’intérieur"
-    assert page.views.lens.pane.grid.isVisible() and page.views.lens._found is not None
+    assert page.views.main.lens.pane.grid.isVisible() and page.views.main.lens._found is not None
     driver.window.choose_language("en")
     driver.settle()

@@ -59,13 +59,20 @@ class HeadGrid(CellGrid):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Heads of all layers"))
         self._found: AttentionLevels | None = None
+        self._kinds: HeadKinds | None = None
+        """What the heads do; None: it isn't known yet."""
         self._images: list[list[QImage]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.notifier().changed.connect(self._paint_images)
 
+    def show_kinds(self, kinds: "HeadKinds") -> None:
+        """Show what the heads do, once it is known."""
+        self._kinds = kinds
+        self.update()
+
     def show_levels(self, found: "AttentionLevels") -> None:
         """Show the heads of a text."""
-        self._found = found
+        self._found, self._kinds = found, found.kinds
         n_layers, n_heads = found.thumbnails.shape[:2]
         self.row, self.column = min(self.row, n_layers - 1), min(self.column, n_heads - 1)
         self.setMinimumSize(_LEFT + 30 * n_heads, _TOP + 30 * n_layers)
@@ -97,8 +104,7 @@ class HeadGrid(CellGrid):
 
     def _has_captions(self) -> bool:
         wide, high = self._cell()
-        named = self._found is not None and any(kind for layer in self._found.kinds.names for kind in layer)
-        return named and wide >= _BESIDE + 36 and high >= 30
+        return wide >= _BESIDE + 36 and high >= 30
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
         """The head at a point."""
@@ -133,7 +139,6 @@ class HeadGrid(CellGrid):
                 self._draw_head(painter, layer, head, drawn)
 
     def _draw_head(self, painter: QPainter, layer: int, head: int, drawn: QImage) -> None:
-        assert self._found is not None
         area = self.place(layer, head)
         chosen = (layer, head) == (self.row, self.column)
         painter.drawImage(area, drawn)
@@ -142,7 +147,7 @@ class HeadGrid(CellGrid):
                        else QPen(theme.color("line"), 1))  # fmt: skip
         painter.drawRect(area.adjusted(-1, -1, 1, 1) if chosen else area)
         if self._has_captions():
-            kind = kind_of(self._found.kinds, layer, head)
+            kind = kind_of(self._kinds, layer, head) if self._kinds is not None else "…"
             painter.setFont(theme.font(11))
             painter.setPen(theme.color("text" if kind else "muted"))
             beside = QRectF(area.right() + 5, area.top(), _BESIDE - 5, area.height())
@@ -150,9 +155,9 @@ class HeadGrid(CellGrid):
 
     def described(self, row: int, column: int) -> str:
         """All scores of a head."""
-        if self._found is None:
-            return ""
-        kinds = self._found.kinds
+        kinds = self._kinds
+        if kinds is None:
+            return head_name(row, column)
         rows = [f"{_(KIND_NAMES[kind])}: {number(float(score), 2)}"
                 for kind, score in zip(kinds.kinds, kinds.scores[row, column], strict=True)]  # fmt: skip
         return "\n".join([head_name(row, column), *rows])

@@ -7,8 +7,9 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _
 from llm_studio.ui import theme
+from llm_studio.ui.views.bar_grid import signed
 from llm_studio.ui.views.cell_grid import CellGrid
 from llm_studio.workflows.inside.results import ModelPart
 
@@ -129,7 +130,7 @@ class PartsGrid(CellGrid):
         painter.drawRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), 5, 5)
         painter.setPen(theme.color("muted" if off else "text"))
         if worth is not None and not off:
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, _signed(worth))
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, signed(worth))
         else:
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "✕" if off else "✓")
 
@@ -167,7 +168,3 @@ class PartsGrid(CellGrid):
     def _speak(self) -> None:
         if self.has(self.row, self.column):
             self.setAccessibleDescription(self.described(self.row, self.column))
-
-
-def _signed(value: float) -> str:
-    return ("+" if value >= 0 else "−") + number(abs(value), 2)
