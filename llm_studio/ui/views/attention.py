@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from llm_studio.i18n import _, number
 from llm_studio.ui.theme import GAP
@@ -86,6 +86,15 @@ class AttentionView(View):
             self.grid.show_kinds(content.result)
             self._choose_strongest()
             self._show_head(self.grid.row, self.grid.column)
+
+    def shown_position(self) -> int:
+        """The position that is shown."""
+        return self._found.maps.window.start + self._row if self._found is not None else self.position
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Put the enlarged head below the others, or beside them."""
+        self._above.setDirection(QHBoxLayout.Direction.TopToBottom if narrow else QHBoxLayout.Direction.LeftToRight)
+        self.ground.updateGeometry()  # Qt doesn't do it while the view is hidden
 
     def look_at(self, position: int) -> None:
         """Show the token at a position."""

@@ -12,7 +12,7 @@ from llm_studio.ui import theme
 from llm_studio.ui.views.cell_grid import CellGrid
 
 _TOP, _LOW, _TALL, _GAP, _FIGURE = 20, 22, 30, 10, 52
-_NARROWEST = 120
+_NARROWEST = 104
 """Pixels of a column."""
 
 
@@ -29,10 +29,10 @@ class BarRow:
 class BarGrid(CellGrid):
     """All bars have one scale, and one zero in each column."""
 
-    def __init__(self, parent: QWidget, name: str, left: int) -> None:
-        """`left`: pixels for the names of the rows."""
+    def __init__(self, parent: QWidget, name: str, left: int, *, marks: bool = True) -> None:
+        """`left`: pixels for the names of the rows. `marks`: the chosen cell is marked also without the focus."""
         super().__init__(parent, name)
-        self._left = left
+        self._left, self._marks = left, marks
         self._columns: tuple[str, ...] = ()
         self._rows: tuple[BarRow, ...] = ()
         self._low, self._high = 0.0, 1.0
@@ -101,7 +101,7 @@ class BarGrid(CellGrid):
             painter.drawText(QRectF(area.left(), 0, area.width(), _TOP - 3), Qt.AlignmentFlag.AlignCenter, name)
         for row, shown in enumerate(self._rows):
             area = QRectF(0, self.place(row, 0).top(), self._left - 8, self._tall())
-            painter.setPen(theme.color("accent" if row == self.row else "muted"))
+            painter.setPen(theme.color("accent" if row == self.row and self._marks else "muted"))
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown.name)
             for column in range(len(self._columns)):
                 if self.has(row, column):
@@ -109,7 +109,7 @@ class BarGrid(CellGrid):
 
     def _draw_bar(self, painter: QPainter, row: int, column: int) -> None:
         value, area = self._rows[row].values[column] or 0.0, self.place(row, column)
-        if (row, column) == (self.row, self.column):
+        if (row, column) == (self.row, self.column) and (self._marks or self.hasFocus()):
             painter.setPen(QPen(theme.color("accent"), 1.6 if self.hasFocus() else 1))
             painter.setBrush(theme.color("accent_soft"))
             painter.drawRoundedRect(area.adjusted(0.5, 1.5, -0.5, -1.5), 4, 4)

@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import Contributions, Guess, ShownToken
 
 GUESSES = 8
-_SIDE, _STRIP = 270, 66
+_SIDE, _STRIP = 270, 92
 _NAMES, _HEAD_NAMES = 92, 44
 """Pixels for the names of rows."""
 
 
 @dataclass(frozen=True)
 class ContributionsRequest:
-    """The token whose logit is explained, None for the most likely one; `lead`: explained is by how much its logit
-    exceeds that of the most likely other one."""
+    """The token whose logit is explained, None for the most likely one. With `lead`, explained is by how much its
+    logit exceeds that of another one, None for the most likely other one."""
 
     token: TokenChoice | None = None
     lead: bool = False
+    other: TokenChoice | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class ContributionsView(View):
         bars = Card(self.ground, "–")
         self._bars = bars
         self.grid = BarGrid(bars, _("Contributions of the layers"), _NAMES)
-        self.heads = BarGrid(bars, _("Contributions of the heads of a layer"), _HEAD_NAMES)
+        self.heads = BarGrid(bars, _("Contributions of the heads of a layer"), _HEAD_NAMES, marks=False)
         both = row(self.grid, self.heads, spacing=GAP)
         both.setStretch(0, 5)
         both.setStretch(1, 3)
@@ -115,7 +116,7 @@ class ContributionsView(View):
         chips = [Chip(visible(token.label), "\n" in token.label, 0) for token in found.text]
         self.tokens.show_chips(chips)
         self.tokens.mark(found.parts.position)
-        self.pane.ensureWidgetVisible(self.tokens, 0, 0)
+        self.pane.show_marked()
         self.problem.setText(found.problem)
         self.problem.setVisible(bool(found.problem))
         here = visible(found.text[found.parts.position].label)
@@ -157,15 +158,23 @@ class ContributionsView(View):
             rows.append(BarRow(_("bias"), (float(parts.attention_bias[layer]),), (_("bias"),)))
         self.heads.show_rows((_("heads of layer {n}").format(n=number(layer + 1)),), rows, *_limits(parts))
 
+    def shown_position(self) -> int:
+        """The position that is shown."""
+        return self._found.parts.position if self._found is not None else self.position
+
     def look_at(self, position: int) -> None:
         """Another position has other next tokens."""
         if position != self.position:
-            self._request = replace(self._request, token=None)
+            self._request = replace(self._request, token=None, other=None)
         super().look_at(position)
 
     def follow(self, other: "ContributionsView") -> None:
         """Explain the same token, and show the heads of the same layer."""
         self._request = other._request
+        if other._found is not None:
+            token, rival = other._found.parts.token, other._found.parts.versus
+            against = TokenChoice(rival.id, rival.label) if rival is not None else None
+            self._request = replace(self._request, token=TokenChoice(token.id, token.label), other=against)
         self.measure.choose(other.measure.current())
         self._layer = other._layer
         self.grid.row, self.grid.column = other.grid.row, other.grid.column
@@ -191,12 +200,12 @@ class ContributionsView(View):
     @Slot(int)
     def _on_token(self, token: int) -> None:
         if self._names is not None:
-            self._request = replace(self._request, token=TokenChoice(token, self._names.label(token)))
+            self._request = replace(self._request, token=TokenChoice(token, self._names.label(token)), other=None)
             self.chosen.emit()
 
     @Slot(str)
     def _on_measure(self, measure: str) -> None:
-        self._request = replace(self._request, lead=measure == "lead")
+        self._request = replace(self._request, lead=measure == "lead", other=None)
         self.chosen.emit()
 
     @Slot(int, int)

@@ -61,6 +61,8 @@ class HeadGrid(CellGrid):
         self._found: AttentionLevels | None = None
         self._kinds: HeadKinds | None = None
         """What the heads do; None: it isn't known yet."""
+        self._named = False
+        """Whether any of them did something known, when that was known last."""
         self._images: list[list[QImage]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.notifier().changed.connect(self._paint_images)
@@ -68,11 +70,14 @@ class HeadGrid(CellGrid):
     def show_kinds(self, kinds: "HeadKinds") -> None:
         """Show what the heads do, once it is known."""
         self._kinds = kinds
+        self._named = any(kind for layer in kinds.names for kind in layer)
         self.update()
 
     def show_levels(self, found: "AttentionLevels") -> None:
         """Show the heads of a text."""
         self._found, self._kinds = found, found.kinds
+        if found.kinds is not None:
+            self.show_kinds(found.kinds)
         n_layers, n_heads = found.thumbnails.shape[:2]
         self.row, self.column = min(self.row, n_layers - 1), min(self.column, n_heads - 1)
         self.setMinimumSize(_LEFT + 30 * n_heads, _TOP + 30 * n_layers)
@@ -104,7 +109,7 @@ class HeadGrid(CellGrid):
 
     def _has_captions(self) -> bool:
         wide, high = self._cell()
-        return wide >= _BESIDE + 36 and high >= 30
+        return self._named and wide >= _BESIDE + 36 and high >= 30
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
         """The head at a point."""

@@ -64,6 +64,10 @@ class LensView(View):
             first=number(window.start), last=number(window.start + window.length - 1)))  # fmt: skip
         self._show_chosen()
 
+    def shown_position(self) -> int:
+        """The position that is shown."""
+        return self._found.window.start + self.pane.grid.column if self._found is not None else self.position
+
     def look_at(self, position: int) -> None:
         """Choose the predictions after a position."""
         super().look_at(position)

@@ -126,6 +126,10 @@ class SurpriseView(View):
         ])  # fmt: skip
         self.look_at(self.position)
 
+    def shown_position(self) -> int:
+        """The position that is shown."""
+        return self.tokens.marked() + 1
+
     def look_at(self, position: int) -> None:
         """Mark a token; the most surprising one where none was chosen."""
         super().look_at(position)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from PySide6.QtCore import QTimer, Signal, Slot
-from PySide6.QtGui import QColor, QResizeEvent
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QBoxLayout, QGraphicsOpacityEffect, QVBoxLayout, QWidget
 
 from llm_studio.ui import theme
@@ -15,8 +15,6 @@ from llm_studio.ui.widgets.token_view import TINTS
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import ModelFacts, TextWindow
 
-_NARROW = 700
-"""Pixels of width below which the second part of a view is below the first, not beside it."""
 _UNLIMITED = 16_777_215
 """Qt's QWIDGETSIZE_MAX."""
 _DIMMED = 0.45
@@ -71,7 +69,7 @@ class View(QWidget):
         self.setAccessibleName(name)
         set_role(self, "plain")
         self.position = -1
-        """The position in the text that is looked at; -1: none was chosen."""
+        """The position in the text that the user has chosen; -1: none."""
         self.window_shown: TextWindow | None = None
         """Of the text, where only a window of it is shown."""
         self.sentence = label(sentence, self, "muted", wrap=True)
@@ -109,6 +107,10 @@ class View(QWidget):
     def show_further(self, content: Content) -> None:
         """Show the answer to `further`."""
 
+    def shown_position(self) -> int:
+        """The position that is shown, be it chosen or not."""
+        return self.position
+
     def look_at(self, position: int) -> None:
         """Show this position, as far as it belongs to what is shown."""
         self.position = position
@@ -127,7 +129,7 @@ class View(QWidget):
     # --- Two parts ----------------------------------------------------------------------------------------------
 
     def place_beside(self, first: QWidget, second: QWidget, width: int) -> None:
-        """Put the two parts of the view side by side, the second so wide, or one below the other where it is narrow."""
+        """Put the two parts of the view side by side, the second so wide; `set_narrow` puts it below the first."""
         both = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         both.setSpacing(GAP)
         both.addWidget(first, 1)
@@ -136,20 +138,14 @@ class View(QWidget):
         self._beside = both, second, width
         second.setFixedWidth(width)
 
-    @property
-    def is_narrow(self) -> bool:
-        """Whether there is no room for two parts side by side."""
-        return self.width() < _NARROW
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Two parts side by side where there is room."""
-        super().resizeEvent(event)
+    def set_narrow(self, narrow: bool) -> None:
+        """Put the two parts of the view one below the other, or side by side."""
         if self._beside is not None:
             both, second, width = self._beside
-            below = self.is_narrow
-            both.setDirection(QBoxLayout.Direction.TopToBottom if below else QBoxLayout.Direction.LeftToRight)
-            second.setMinimumWidth(0 if below else width)
-            second.setMaximumWidth(_UNLIMITED if below else width)
+            both.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
+            second.setMinimumWidth(0 if narrow else width)
+            second.setMaximumWidth(_UNLIMITED if narrow else width)
+            self.ground.updateGeometry()  # Qt doesn't do it while the view is hidden
 
     # --- Waiting ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio import records
-from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, Notice, RunStarted, SampleWritten, StepDone
+from llm_studio.events import (
+    CheckpointSaved,
+    EndMoved,
+    Evaluated,
+    Event,
+    MomentStored,
+    Notice,
+    RunStarted,
+    SampleWritten,
+    StepDone,
+)
 from llm_studio.i18n import ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -100,6 +110,8 @@ class Curves:
         self.steps = GrowingCurves(6)
         self.evaluations = GrowingCurves(3)
         self.checkpoints: list[int] = []
+        self.moments: list[int] = []
+        """Steps at which something of the model was stored to be looked at; see `inside_steps`."""
         self.samples: list[Sample] = []
         self.story: list[Event] = []
         """Beginnings, evaluations and checkpoints, in their order, and what is wrong with the log."""
@@ -148,6 +160,9 @@ class Curves:
             self._add_evaluation(event)
         elif isinstance(event, SampleWritten):
             self._add_sample(Sample(event.step, event.prompt, event.text))
+        elif isinstance(event, MomentStored):
+            if event.step not in self.moments[-4:]:
+                self.moments.append(event.step)
         elif isinstance(event, CheckpointSaved):
             if event.step not in self.checkpoints[-4:]:
                 self.checkpoints.append(event.step)
@@ -205,7 +220,12 @@ class Curves:
             self.steps.cut(int(np.searchsorted(self.steps.column(STEP), step, "right")))
         self.evaluations.cut(int(np.searchsorted(self.evaluations.column(STEP), step, "right")))
         self.checkpoints = [saved for saved in self.checkpoints if saved <= step]
+        self.moments = [stored for stored in self.moments if stored <= step]
         self.samples = [sample for sample in self.samples if sample.step <= step]
+
+    def inside_steps(self) -> list[int]:
+        """The steps that the tab Inside shows: those of the moments; in runs of earlier versions, of the samples."""
+        return self.moments or sorted({sample.step for sample in self.samples} if self.checkpoints else ())
 
     def smoothed(self, column: int, weight: float) -> Floats:
         """A column's exponential moving average, corrected for its beginning; only what is new is computed.
@@ -332,7 +352,8 @@ def _read_on(
 
 
 _KINDS: dict[str, type[Event]] = {
-    kind.kind: kind for kind in (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, CheckpointSaved)
+    kind.kind: kind
+    for kind in (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, MomentStored, CheckpointSaved)
 }
 
 _FLOATS = {

@@ -251,16 +251,12 @@ class InsidePage(Page):
                 name=facts.name.split("/")[0], step=number(facts.step), layers=number(facts.n_layers),
                 heads=number(facts.n_heads), n=number(facts.parameters))
         )  # fmt: skip
-        self.views.show_progress(1)
-        self.views.main.show_answer(answer)
-        self._ask()
+        self.views.show_answer(self.views.main, answer)
 
     @Slot(object)
     def _show_pinned_answer(self, answer: Answer) -> None:
         if self.views.pinned is not None:
-            self.views.show_progress(1)
-            self.views.pinned.show_answer(answer)
-            self._ask()
+            self.views.show_answer(self.views.pinned, answer)
 
     @Slot(object, str)
     def _on_failed(self, _question: Question | None, reason: str) -> None:

@@ -156,7 +156,11 @@ def _contributions(_sessions: Sessions, session: "InsideSession", question: Ques
     token, problem = guesses[0].id, ""
     if request.token is not None:
         token, problem = _token_of(session, request.token, token)
-    other = next((one.id for one in guesses if one.id != token), None) if request.lead else None
+    other = None
+    if request.lead:
+        other = next((one.id for one in guesses if one.id != token), token)
+        if request.other is not None:
+            other, problem = _token_of(session, request.other, other)
     parts = session.contributions(question.text, job, position, token, other)
     if token not in (one.id for one in guesses):
         guesses = (*guesses[: GUESSES - 1], parts.token)

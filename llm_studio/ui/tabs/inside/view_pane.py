@@ -81,6 +81,12 @@ class ViewPane(QWidget):
         for view in self.views.values():
             view.sentence.setVisible(not title)
 
+    def set_narrow(self, narrow: bool) -> None:
+        """Whether there is only half of the width."""
+        for view in self.views.values():
+            view.set_narrow(narrow)
+        self._stack.updateGeometry()
+
     def follow(self, other: "ViewPane") -> None:
         """Show the view of another pane, with what was chosen in it."""
         self._position = self._position_of(other)
@@ -90,7 +96,7 @@ class ViewPane(QWidget):
 
     def _position_of(self, other: "ViewPane") -> int:
         """The position that another pane looks at; where its tokens are others, the one of the same character."""
-        position = other._position
+        position = other.current().shown_position() if other.current().scope != "model" else other._position
         known = bool(self._starts) and 0 < position < len(other._starts)
         if not known or self._starts == other._starts:
             return position

@@ -3,16 +3,20 @@
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QMenu, QProgressBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
+from llm_studio.ui.tabs.inside.questions import Answer
 from llm_studio.ui.tabs.inside.view_pane import ViewPane
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
 from llm_studio.ui.widgets.basics import Segmented, icon_button, label, let_shrink, row
 
-_LEAST, _LEAST_BESIDE = 420, 620
-"""Pixels of height in which all of a view can be used; where two of half the width are side by side."""
+_LEAST, _LEAST_NARROW = 420, 690
+"""Pixels of height in which all of a view can be used; in half of the width."""
+_WIDE = 1000
+"""Pixels of width from which on two panes are side by side, not one below the other."""
 
 
 class ViewStack(QWidget):
@@ -38,7 +42,8 @@ class ViewStack(QWidget):
         self.progress.hide()
         self.sentence = label("", self, "muted", wrap=True)
         self.sentence.hide()
-        self._panes = row(self.main, spacing=GAP)
+        self._panes = row(spacing=GAP)
+        self._panes.addWidget(self.main, 1)
         self._shown = QWidget(self)
         """What is saved as a picture."""
         shown = QVBoxLayout(self._shown)
@@ -76,18 +81,41 @@ class ViewStack(QWidget):
         """Say which model is shown, and show the views of a second one; "" for its title where there is none."""
         if pinned and self.pinned is None:
             self.pinned = ViewPane(self)
-            self._panes.addWidget(self.pinned)
-            self._panes.setStretch(0, 1)
-            self._panes.setStretch(1, 1)
+            self._panes.addWidget(self.pinned, 1)
             self._connect(self.pinned)
         self.main.show_beside(title if pinned else "")
         self.sentence.setVisible(bool(pinned))
-        self.setMinimumHeight(_LEAST_BESIDE if pinned else _LEAST)
         if self.pinned is not None:
             if pinned and self.pinned.isHidden():
                 self.pinned.follow(self.main)
             self.pinned.show_beside(pinned)
             self.pinned.setVisible(bool(pinned))
+        self._arrange()
+        self.changed.emit()
+
+    def _arrange(self) -> None:
+        """Put two panes side by side, or one below the other where there is little room."""
+        panes, wide = self.panes(), self.width() >= _WIDE
+        self._panes.setDirection(QHBoxLayout.Direction.LeftToRight if wide else QHBoxLayout.Direction.TopToBottom)
+        for pane in panes:
+            pane.set_narrow(wide and len(panes) > 1)
+        self.setMinimumHeight(_LEAST if len(panes) == 1 else _LEAST_NARROW if wide else 2 * _LEAST)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Use the width."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def hasHeightForWidth(self) -> bool:  # noqa: N802  Qt's
+        """The views take what room there is, however their sentences break."""
+        return False
+
+    def show_answer(self, pane: ViewPane, answer: Answer) -> None:
+        """Show an answer. What a view chose by itself is chosen in both panes."""
+        self.show_progress(1)
+        pane.show_answer(answer)
+        if self.pinned is not None and self.pinned in self.panes():
+            self.pinned.follow(self.main)
         self.changed.emit()
 
     def current(self) -> str:
