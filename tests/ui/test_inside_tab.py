@@ -1,15 +1,18 @@
 """Inside, driven as a user does: a text is read; tokens, heads, cells and parts are chosen; moments pass."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
+from llm_studio.i18n import number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.views import pictures
@@ -18,8 +21,7 @@ from llm_studio.workflows.inside.results import AttentionMaps, HeadKinds, ModelP
 from llm_studio.workflows.inside.session import open_session
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
-
-TEXT = "Once upon a time there was a little cat."
+from tests.ui.inside_page import TEXT, computed, ready, show
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +36,6 @@ def trained_once(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def trained(trained_once: Path, tmp_path: Path) -> Project:
     shutil.copytree(trained_once, tmp_path / "trained")
     return Project.open(tmp_path / "trained")
-
-
-def ready(driver: Driver, project: Project, view: str = "surprise", text: str = TEXT) -> Any:
-    """The page of the opened project, with a view of a text."""
-    driver.open(project)
-    page = driver.page("inside")
-    page.box.set_text(text)
-    show(driver, page, view)
-    return page
-
-
-def show(driver: Driver, page: Any, view: str) -> None:
-    """Click on the name of a view, and wait for what it shows."""
-    driver.click(page.views.main.views[view].accessibleName(), page.views.choice)
-    computed(driver, page)
-
-
-def computed(driver: Driver, page: Any) -> None:
-    """Wait until what is shown is that of the text, the moment and the view."""
-    driver.qtbot.waitUntil(lambda: not page._text_timer.isActive() and not page.look.is_computing, timeout=LONG)
-    driver.settle()
-    assert not page.notice.isVisible(), page.notice.text.text()
 
 
 def test_without_a_model_it_says_what_to_do(opened: Driver) -> None:
@@ -173,6 +153,53 @@ def test_of_a_text_longer_than_the_context_the_chosen_window_is_shown(driver: Dr
     assert window.start + window.length == count and str(window.start) in page.views.main.lens.span.text()
     show(driver, page, "attention")
     assert view._found.maps.window == window and view.arcs.line.current == window.length - 1
+
+
+def test_the_bars_of_the_contributions_add_up_to_the_logit(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "contributions")
+    view, session = page.views.main.contributions, open_session(trained, Job(), "a/best")
+    driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
+    driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Right)
+    computed(driver, page)
+    assert view.request().token is None and view._found.parts.position == 1
+    driver.click(view.guesses.bars[2])
+    computed(driver, page)
+    token = view.guesses.bars[2].token
+    ids = session.ids(TEXT)
+    logit = float(session.model.logits(session.model.hidden(torch.tensor([ids[:2]])))[0, -1, token])
+    bars = [value for row in view.grid._rows for value in row.values if value is not None]
+    assert sum(bars) == pytest.approx(logit, abs=1e-3) and view._found.parts.token.id == token
+    assert number(logit, 2) in view.sum.text()
+    for layer in range(2):  # and the heads of a layer to its attention
+        view.grid.choose(layer, 0)
+        heads = [row.values[0] for row in view.heads._rows]
+        assert sum(heads) == pytest.approx(view.grid._rows[layer].values[0], abs=1e-3)
+
+
+def test_the_lead_of_a_token_is_explained_too(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "contributions")
+    view = page.views.main.contributions
+    first, second = (bar.token for bar in view.guesses.bars[:2])
+    driver.click("Its lead", view)
+    computed(driver, page)
+    chances = {one.id: one.probability for one in view._found.guesses}
+    lead = sum(value for row in view.grid._rows for value in row.values if value is not None)
+    assert math.exp(lead) == pytest.approx(chances[first] / chances[second], rel=1e-2)
+    driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
+    assert view.grid.column == 1 and "feed-forward" in view.grid.accessibleDescription()
+
+
+def test_heads_are_measured_once_for_each_moment_and_after_their_maps(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "surprise")
+    assert not page.look._sessions.kinds  # nothing shows them
+    show(driver, page, "attention")
+    assert len(page.look._sessions.kinds) == 1
+    measured = page.views.main.attention._found.kinds
+    driver.qtbot.keyClick(page.timeline.slider, Qt.Key.Key_Home)
+    computed(driver, page)
+    driver.qtbot.keyClick(page.timeline.slider, Qt.Key.Key_End)
+    computed(driver, page)
+    assert page.views.main.attention._found.kinds is measured
 
 
 def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Project) -> None:

@@ -140,11 +140,11 @@ class ContributionsView(View):
         self._show_heads()
         total = number(parts.logit, 2)
         if other:
-            text = _("All bars of the layers add up to {sum}, the lead of “{token}”: it is {times} times as probable "
+            text = _("The bars on the left add up to {sum}, the lead of “{token}”: it is {times} times as probable "
                      "as “{other}”.")  # fmt: skip
             text = text.format(sum=total, token=token, other=other, times=_times(parts.logit))
         else:
-            text = _("All bars of the layers add up to {sum}, the logit of “{token}”, whose probability is {share}.")
+            text = _("The bars on the left add up to {sum}, the logit of “{token}”, whose probability is {share}.")
             text = text.format(sum=total, token=token, share=percent(parts.token.probability, 1))
         self.sum.setText(text)
 

@@ -25,12 +25,12 @@ class PlotClicks(QObject):
     def __init__(self, plot: "Plot", offer: Callable[[Place], str]) -> None:
         """`offer`: what would be opened there, in words; "" for nothing."""
         super().__init__(plot)
-        self._plot, self._offer = plot, offer
+        self._plot, self._viewport, self._offer = plot, plot.viewport(), offer
         self._pressed: QPoint | None = None
         self._place: Place | None = None
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._open)
-        for watched in (plot, plot.viewport()):
+        for watched in (plot, self._viewport):
             watched.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
@@ -41,7 +41,7 @@ class PlotClicks(QObject):
             return True
         if watched is self._plot and isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             return event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._start(self._at_cross(), 0)
-        if watched is self._plot.viewport() and isinstance(event, QMouseEvent):
+        if watched is self._viewport and isinstance(event, QMouseEvent):
             self._on_mouse(event)
         return False
 
@@ -49,7 +49,7 @@ class PlotClicks(QObject):
         here = event.position().toPoint()
         if event.type() == QEvent.Type.MouseMove:
             inside = self._is_offered(self.near(here))
-            self._plot.viewport().setCursor(Qt.CursorShape.PointingHandCursor if inside else Qt.CursorShape.ArrowCursor)
+            self._viewport.setCursor(Qt.CursorShape.PointingHandCursor if inside else Qt.CursorShape.ArrowCursor)
         elif event.type() == QEvent.Type.MouseButtonDblClick:
             self._timer.stop()
             self._pressed = None
