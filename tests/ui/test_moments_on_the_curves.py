@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QMenu
 
@@ -94,7 +94,8 @@ def test_the_mouse_shows_where_a_click_opens_something(driver: Driver, page: Any
     driver.qtbot.mouseMove(viewport, on_curve(page, 41.3))
     assert viewport.cursor().shape() == Qt.CursorShape.PointingHandCursor
     assert f"inside at step {nearest(page, 41)}" in page.view.card._box.text()
-    driver.qtbot.mouseMove(viewport, QPoint(60, 8))
+    right = page.view.card.plot.view_box.sceneBoundingRect()
+    driver.qtbot.mouseMove(viewport, page.view.card.plot.mapFromScene(QPointF(right.right() - 40, right.top() + 20)))
     assert viewport.cursor().shape() == Qt.CursorShape.ArrowCursor
 
 
@@ -113,7 +114,6 @@ def test_the_context_menu_opens_a_moment(driver: Driver, page: Any) -> None:
     plot = page.view.card.plot
     point = on_curve(page, 70)
     event = QContextMenuEvent(QContextMenuEvent.Reason.Mouse, point, plot.mapToGlobal(point))
-    plot.viewport().event(QEvent(QEvent.Type.None_))
     driver.qtbot.mouseMove(plot.viewport(), point)
     page.view.card._clicks.eventFilter(plot.viewport(), event)
     menu = plot.findChildren(QMenu)[-1]
@@ -131,6 +131,17 @@ def test_a_click_on_the_curve_of_another_run_opens_that_run(driver: Driver, page
     driver.qtbot.waitUntil(lambda: len(card.overlays) == 1 and not page.view.drawing.isActive(), timeout=LONG)
     card._on_opened(other, 12.2)
     assert opened_at(driver)[0] == other
+
+
+def test_runs_of_earlier_versions_have_their_samples(page: Any) -> None:
+    log = page.project.log_file("a")
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if '"moment"' not in line), encoding="utf-8")
+    folder = page.project.root / "checkpoints" / "a"
+    (folder / "moments.jsonl").unlink()
+    shutil.rmtree(folder / "snapshots")
+    found = curves.read(page.project, "a", Job())
+    assert found.inside_steps() == [moment.step for moment in read_moments(page.project, "a").moments] != []
 
 
 def test_of_a_run_that_was_resumed_later_moments_are_forgotten(page: Any) -> None:

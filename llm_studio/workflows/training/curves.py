@@ -23,6 +23,7 @@ from llm_studio.events import (
 from llm_studio.i18n import ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.runs import registry, snapshots
 from llm_studio.runs.log import open_log
 from llm_studio.runs.record import ACTIVE
 
@@ -111,7 +112,9 @@ class Curves:
         self.evaluations = GrowingCurves(3)
         self.checkpoints: list[int] = []
         self.moments: list[int] = []
-        """Steps at which something of the model was stored to be looked at; see `inside_steps`."""
+        """Steps at which texts of the model were stored to be looked at."""
+        self.snapshots: list[int] = []
+        """Steps whose weights are on the disk, as far as they were there when the log was read."""
         self.samples: list[Sample] = []
         self.story: list[Event] = []
         """Beginnings, evaluations and checkpoints, in their order, and what is wrong with the log."""
@@ -221,11 +224,15 @@ class Curves:
         self.evaluations.cut(int(np.searchsorted(self.evaluations.column(STEP), step, "right")))
         self.checkpoints = [saved for saved in self.checkpoints if saved <= step]
         self.moments = [stored for stored in self.moments if stored <= step]
+        self.snapshots = [stored for stored in self.snapshots if stored <= step]
         self.samples = [sample for sample in self.samples if sample.step <= step]
 
     def inside_steps(self) -> list[int]:
-        """The steps that the tab Inside shows: those of the moments; in runs of earlier versions, of the samples."""
-        return self.moments or sorted({sample.step for sample in self.samples} if self.checkpoints else ())
+        """The steps that the tab Inside shows: where texts and weights were stored; in runs of earlier versions, those
+        of the samples. None before there is a model."""
+        if not self.moments and not self.snapshots and not self.checkpoints:
+            return []
+        return sorted({*(self.moments or (sample.step for sample in self.samples)), *self.snapshots})
 
     def smoothed(self, column: int, weight: float) -> Floats:
         """A column's exponential moving average, corrected for its beginning; only what is new is computed.
@@ -309,6 +316,7 @@ def read(project: Project, run: str, job: Job) -> Curves:
         with open_log(path) as log:
             curves.place = _read_on(log, curves.place, curves.take, job, damaged.append)
         curves.say_damaged(len(damaged))
+    curves.snapshots = sorted(snapshots.listed(registry.folder(project, run)))
     return curves
 
 
