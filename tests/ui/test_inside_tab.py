@@ -166,7 +166,8 @@ def test_the_bars_of_the_contributions_add_up_to_the_logit(driver: Driver, train
     computed(driver, page)
     token = view.guesses.bars[2].token
     ids = session.ids(TEXT)
-    logit = float(session.model.logits(session.model.hidden(torch.tensor([ids[:2]])))[0, -1, token])
+    logits = session.model.logits(session.model.hidden(torch.tensor([ids[:2]])))
+    logit = float(logits[0, -1, token].detach())
     bars = [value for row in view.grid._rows for value in row.values if value is not None]
     assert sum(bars) == pytest.approx(logit, abs=1e-3) and view._found.parts.token.id == token
     assert number(logit, 2) in view.sum.text()

@@ -94,7 +94,7 @@ class AttentionView(View):
     def set_narrow(self, narrow: bool) -> None:
         """Put the enlarged head below the others, or beside them."""
         self._above.setDirection(QHBoxLayout.Direction.TopToBottom if narrow else QHBoxLayout.Direction.LeftToRight)
-        self.ground.updateGeometry()  # Qt doesn't do it while the view is hidden
+        self.forget_sizes()
 
     def look_at(self, position: int) -> None:
         """Show the token at a position."""

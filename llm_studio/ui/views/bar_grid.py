@@ -96,8 +96,9 @@ class BarGrid(CellGrid):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(theme.font(12))
         painter.setPen(theme.color("muted"))
+        alone = len(self._columns) == 1  # a longer name has room from the left edge on
         for column, name in enumerate(self._columns):
-            area = self.place(0, column)
+            area = QRectF(0, 0, self.width(), _TOP - 3) if alone else self.place(0, column)
             painter.drawText(QRectF(area.left(), 0, area.width(), _TOP - 3), Qt.AlignmentFlag.AlignCenter, name)
         for row, shown in enumerate(self._rows):
             area = QRectF(0, self.place(row, 0).top(), self._left - 8, self._tall())

@@ -145,7 +145,12 @@ class View(QWidget):
             both.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
             second.setMinimumWidth(0 if narrow else width)
             second.setMaximumWidth(_UNLIMITED if narrow else width)
-            self.ground.updateGeometry()  # Qt doesn't do it while the view is hidden
+            self.forget_sizes()
+
+    def forget_sizes(self) -> None:
+        """Parts have moved: Qt measures the view again only where it is visible."""
+        self.content.invalidate()
+        self.ground.updateGeometry()
 
     # --- Waiting ------------------------------------------------------------------------------------------------
 
