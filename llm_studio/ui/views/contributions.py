@@ -138,15 +138,7 @@ class ContributionsView(View):
             self.grid.row, self.grid.column = self._layers.index(self._layer), 0
         self.grid.show_rows((_("attention"), _("feed-forward")), [one for _layer, one in rows], *_limits(parts))
         self._show_heads()
-        total = number(parts.logit, 2)
-        if other:
-            text = _("The bars on the left add up to {sum}, the lead of “{token}”: it is {times} times as probable "
-                     "as “{other}”.")  # fmt: skip
-            text = text.format(sum=total, token=token, other=other, times=_times(parts.logit))
-        else:
-            text = _("The bars on the left add up to {sum}, the logit of “{token}”, whose probability is {share}.")
-            text = text.format(sum=total, token=token, share=percent(parts.token.probability, 1))
-        self.sum.setText(text)
+        self.sum.setText(_sum_in_words(parts, token, other))
 
     def _show_heads(self) -> None:
         if self._found is None:
@@ -229,6 +221,16 @@ def _rows_of(parts: "Contributions") -> list[tuple[int | None, BarRow]]:
         (None, BarRow(name, (value, None), (name, ""))) for name, value in outside if value or name == outside[0][0]
     ]
     return rows
+
+
+def _sum_in_words(parts: "Contributions", token: str, other: str) -> str:
+    total = number(parts.logit, 2)
+    if other:
+        lead = _("The bars on the left add up to {sum}, the lead of “{token}”: it is {times} times as probable as "
+                 "“{other}”.")  # fmt: skip
+        return lead.format(sum=total, token=token, other=other, times=_times(parts.logit))
+    logit = _("The bars on the left add up to {sum}, the logit of “{token}”, whose probability is {share}.")
+    return logit.format(sum=total, token=token, share=percent(parts.token.probability, 1))
 
 
 def _limits(parts: "Contributions") -> tuple[float, float]:

@@ -140,8 +140,8 @@ class ViewPane(QWidget):
             view.show_content(answer.content)
         else:
             for name, view in self.views.items():
-                asked = self._answered.get(name)
-                if view.further() == question.view and asked is not None and asked.checkpoint == question.checkpoint:
+                own = self._answered.get(name)
+                if view.further() == question.view and own is not None and own.checkpoint == question.checkpoint:
                     view.show_further(answer.content)
 
     @Slot()
