@@ -1,15 +1,15 @@
 """The tab Inside while a model trains in the same window: how late the event loop is as moments pass.
 
 A timer of 10 ms in the UI thread records how late it is while the slider of the moments is moved 25 times a second, in
-each view, alone and beside a pinned moment, and while the moments play. The model that is looked at is a `nano` of 200
-steps; another one trains. Other programs on the machine make the timer late too: the load is printed beside it.
+each view, alone and beside a pinned moment, and while the moments play. The model that is looked at is a `nano` of 60
+steps; another one trains. Other programs on the machine make the timer late too, so the load is printed, and how much
+of the time the UI thread itself has computed, which is what an idle machine would show at best.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,8 +18,9 @@ from llm_studio.jobs import Job
 from llm_studio.openmp import wait_briefly
 from llm_studio.project import Project
 from llm_studio.workflows.training.train import train
-from tests.benchmarks.window import STEPS, WARM
+from tests.benchmarks.window import WARM
 from tests.benchmarks.window import _project as make_project  # pyright: ignore[reportPrivateUsage]
+from tests.benchmarks.xray import Times, figures, now, since
 
 if TYPE_CHECKING:
     from llm_studio.ui.tabs.inside.page import InsidePage
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 MOVES, PACE = 60, 40
 """Moves of the slider in each view, and the milliseconds between two."""
+DONE = 60
+"""Steps of the run that is looked at."""
 PLAYED = 5.0
 """Seconds for which the moments play."""
 VIEWS = ("surprise", "attention", "lens", "contributions", "embeddings")
@@ -37,7 +40,7 @@ def main() -> None:
     """Print all figures."""
     with tempfile.TemporaryDirectory() as folder:
         project = make_project(Path(folder) / "project")
-        train(project, Job(), run="done")
+        train(project, Job(), run="done", changes={"training.max_steps": DONE})
         environment = {**os.environ, "LLM_STUDIO_HOME": str(Path(folder) / "home"), "QT_QPA_PLATFORM": "offscreen"}
         command = [sys.executable, "-m", "tests.benchmarks.inside_window", str(project.root)]
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -45,35 +48,27 @@ def main() -> None:
 
 
 class _Delays:
-    """How late a timer is, by phase, and what a move of the slider took."""
+    """How late a timer is, by phase, with what its thread computed since the last time; and moves of the slider."""
 
     def __init__(self) -> None:
         self.phase = ""
-        self.late: dict[str, list[float]] = {}
-        self.moves: list[float] = []
-        self._last = time.perf_counter()
+        self.late: dict[str, list[Times]] = {}
+        self.moves: list[Times] = []
+        self._last = now()
 
     def tick(self) -> None:
-        now = time.perf_counter()
+        passed, computed = since(self._last)
         if self.phase:
-            self.late.setdefault(self.phase, []).append(now - self._last - 0.010)
-        self._last = now
+            self.late.setdefault(self.phase, []).append((passed - 0.010, computed))
+        self._last = now()
 
     def show(self) -> None:
         """Print them."""
         load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
         everything = [delay for phase in self.late.values() for delay in phase]
         for phase, late in (*self.late.items(), ("all of it", everything)):
-            print(
-                f"beside a training run, {phase}: {_figures(late)}" + (" (bar: p99 50)" if late is everything else "")
-            )
-        print(f"a move of the slider, texts and all{load}: {_figures(self.moves)} (bar: 16)")
-
-
-def _figures(seconds: list[float]) -> str:
-    ordered = sorted(1000 * one for one in seconds)
-    return (f"p50 {ordered[len(ordered) // 2]:.1f} ms, p99 {ordered[int(len(ordered) * 0.99)]:.1f}, "
-            f"worst {ordered[-1]:.1f}")  # fmt: skip
+            print(f"beside a training run, {phase}: {figures(late)}" + (" (bar: p99 50)" if late is everything else ""))
+        print(f"a move of the slider, texts and all{load}: {figures(self.moves)} (bar: 16)")
 
 
 def _script(window: "MainWindow", delays: _Delays) -> Generator[int]:
@@ -94,9 +89,9 @@ def _script(window: "MainWindow", delays: _Delays) -> Generator[int]:
             yield 1500
             delays.phase = f"scrubbing {view}" + (", two moments" if pinned else "")
             for move in range(MOVES):
-                began = time.perf_counter()
+                began = now()
                 slider.setValue(move % (slider.maximum() + 1))
-                delays.moves.append(time.perf_counter() - began)
+                delays.moves.append(since(began))
                 yield PACE
             delays.phase = ""
             yield 1000
@@ -134,7 +129,7 @@ def _measure(root: str) -> None:
         window.session.start(BackgroundJob(TRAINING, work, "Training", "training"))
 
     def reported(key: str, event: object) -> None:
-        if key == TRAINING and isinstance(event, StepDone) and event.step >= min(WARM, STEPS) and not script:
+        if key == TRAINING and isinstance(event, StepDone) and event.step >= WARM and not script:
             script.append(_script(window, delays))
             go_on()
 

@@ -112,9 +112,8 @@ class Curves:
         self.evaluations = GrowingCurves(3)
         self.checkpoints: list[int] = []
         self.moments: list[int] = []
-        """Steps at which texts of the model were stored to be looked at."""
         self.snapshots: list[int] = []
-        """Steps whose weights are on the disk, as far as they were there when the log was read."""
+        """Steps whose weights were on the disk when the log was read; those of `moments` have texts."""
         self.samples: list[Sample] = []
         self.story: list[Event] = []
         """Beginnings, evaluations and checkpoints, in their order, and what is wrong with the log."""
@@ -228,11 +227,9 @@ class Curves:
         self.samples = [sample for sample in self.samples if sample.step <= step]
 
     def inside_steps(self) -> list[int]:
-        """The steps that the tab Inside shows: where texts and weights were stored; in runs of earlier versions, those
-        of the samples. None before there is a model."""
-        if not self.moments and not self.snapshots and not self.checkpoints:
-            return []
-        return sorted({*(self.moments or (sample.step for sample in self.samples)), *self.snapshots})
+        """The steps that the tab Inside shows, once there is a model; runs of earlier versions have only samples."""
+        known = {*(self.moments or (sample.step for sample in self.samples)), *self.snapshots}
+        return sorted(known) if self.moments or self.snapshots or self.checkpoints else []
 
     def smoothed(self, column: int, weight: float) -> Floats:
         """A column's exponential moving average, corrected for its beginning; only what is new is computed.
@@ -359,10 +356,8 @@ def _read_on(
     return Place(size, last)
 
 
-_KINDS: dict[str, type[Event]] = {
-    kind.kind: kind
-    for kind in (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, MomentStored, CheckpointSaved)
-}
+_TYPES = (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, MomentStored, CheckpointSaved)
+_KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in _TYPES}
 
 _FLOATS = {
     kind: [field.name for field in fields(kind) if field.type is float and field.default is MISSING]
