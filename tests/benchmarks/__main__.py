@@ -15,7 +15,7 @@ learning   validation losses on real texts, beside the bigram's (needs the real 
 window     time to a painted window; delays of the UI thread during a training; what the window costs a training
 starting   time of `llm-studio --help`
 starts     100 starts and closings of the window, some of them while it loads; the crashes counted
-inside     time and memory of what is shown of a model's inside, without the window: `nano` and `small`
+inside     time and memory of what is shown of a model's inside, `nano` and `small`; the window meanwhile, beside a run
 quickstart the real `llm-studio quickstart` in both languages: time, losses, what the model writes
 plotting   redraw of a run's curves of a million steps
 saving     what a checkpoint every two minutes costs a training

@@ -1,10 +1,11 @@
-"""What it costs to look inside a model, without the window: `nano` and `small` on a text as long as their context.
+"""What it costs to look inside a model: `nano` and `small` on a text as long as their context, without the window; then
+in the window while a model trains, see `inside_window.py`.
 
 Each in a process of its own, on two cores, after two tokens were read: what torch loads at its first use isn't counted.
 Times are medians, beside them half of the processor time, which is what an idle machine would take; memory is the peak
 above the process with the loaded model. Bars for `small` with 512 tokens: under 2 s and 300 MB for the trace with
 everything computed from it. A moment, from a snapshot on the disk to the logit lens of a text: under 300 ms for `nano`,
-2 s for `small`.
+2 s for `small`; and the attention of a moment, which is drawn before what its heads do is known.
 """
 
 import contextlib
@@ -28,7 +29,9 @@ from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
 from llm_studio.runs import registry, snapshots
 from llm_studio.training.memory import peak_bytes, resident_bytes
+from llm_studio.ui.views.levels import attention_levels
 from llm_studio.workflows.inside.session import InsideSession, open_session
+from tests.benchmarks import inside_window
 from tests.runs.models import save_run
 
 ROUNDS, CORES = 5, 2
@@ -38,17 +41,18 @@ MEMORY_BAR = 300e6
 
 
 def main() -> None:
-    """Print times and memory of both presets."""
+    """Print times and memory of both presets, then how late the window is."""
     print(f"load of the machine: {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "")
     for preset, (everything, moment) in BARS.items():
         with tempfile.TemporaryDirectory() as folder:
             _project(preset, Path(folder) / "project")
             found, peak = _apart(preset, folder)
         for name, (seconds, used) in found.items():
-            bar = {"everything": everything, "a moment": moment}.get(name)
+            bar = {"everything": everything, "a moment": moment, "a moment, its attention": moment}.get(name)
             limit = f"   (bar: {1000 * bar:.0f})" if bar else ""
             print(f"{preset}: {name:<44} {1000 * seconds:7.0f} ms  {1000 * used / CORES:7.0f} ms{limit}")
         print(f"{preset}: {'memory above the model':<44} {peak / 1e6:7.0f} MB   (bar: {MEMORY_BAR / 1e6:.0f})")
+    inside_window.main()
 
 
 def _apart(preset: str, folder: str) -> tuple[dict[str, tuple[float, float]], int]:
@@ -79,6 +83,9 @@ def _measure(preset: str, folder: str, answer: Connection) -> None:
         for name, view in _views(session).items()
     }
     found["a moment"] = _median([lambda text=text: _moment(session, text) for text in texts])
+    found["a moment, its attention"] = _median(
+        [lambda text=text: _attention_of_moment(session, text) for text in texts]
+    )
     found["a moment, its tokenizer loaded too"] = _median([lambda: open_session(project, Job(), "run/0")] * ROUNDS)
     answer.send((found, peak))
 
@@ -111,6 +118,10 @@ def _everything(session: InsideSession, text: list[int]) -> None:
 
 def _moment(session: InsideSession, text: list[int]) -> None:
     session.at("run/1", Job()).lens(text, Job())
+
+
+def _attention_of_moment(session: InsideSession, text: list[int]) -> None:
+    attention_levels(session.at("run/1", Job()).attention(text, Job()))
 
 
 def _median(runs: list[Callable[[], object]]) -> tuple[float, float]:

@@ -61,8 +61,8 @@ def _measured(root: str) -> None:
         stop.set()
         trainer.join()
     beside = "beside a training run" if root else "alone"
-    print(f"{beside}: the table of 50 candidates {_figures(table)}")
-    print(f"{beside}: from a slider's move to the painted table {_figures(painted)} (bar: 50 ms)")
+    print(f"{beside}: the table of 50 candidates {figures(table)}")
+    print(f"{beside}: from a slider's move to the painted table {figures(painted)} (bar: 50 ms)")
 
 
 def _train(root: str, stop: threading.Event, stepped: threading.Event) -> None:
@@ -104,9 +104,9 @@ def _table_times() -> list[Times]:
     times: list[Times] = []
     for name, value in _moves():
         settings = settings.model_copy(update={name: int(value) if name == "top_k" else value})
-        began = _now()
+        began = now()
         found.candidates(settings, 50)
-        times.append(_since(began))
+        times.append(since(began))
     return times
 
 
@@ -128,12 +128,12 @@ def _painted_times() -> list[Times]:
             app.quit()
             return
         name, value = following
-        began.append(_now())
+        began.append(now())
         sampling.rows[name].set_value(value)
         sampling.rows[name].changed.emit(value)  # as the slider does
 
     def painted() -> None:
-        times.append(_since(began.pop()))
+        times.append(since(began.pop()))
         QTimer.singleShot(5, move)
 
     class Watch(QObject):
@@ -173,15 +173,15 @@ def _window() -> "tuple[QWidget, SamplingPanel]":
     return window, sampling
 
 
-def _now() -> Times:
+def now() -> Times:
     return time.perf_counter(), time.thread_time()
 
 
-def _since(began: Times) -> Times:
+def since(began: Times) -> Times:
     return time.perf_counter() - began[0], time.thread_time() - began[1]
 
 
-def _figures(times: list[Times]) -> str:
+def figures(times: list[Times]) -> str:
     late, busy = (sorted(1000 * one for one in column) for column in zip(*times, strict=True))
     return (f"p50 {late[len(late) // 2]:.1f} ms, p99 {late[int(len(late) * 0.99)]:.1f}, worst {late[-1]:.1f}; of which"
             f" computing p50 {busy[len(busy) // 2]:.1f}, p99 {busy[int(len(busy) * 0.99)]:.1f}")  # fmt: skip

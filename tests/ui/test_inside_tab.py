@@ -1,15 +1,18 @@
 """Inside, driven as a user does: a text is read; tokens, heads, cells and parts are chosen; moments pass."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
+from llm_studio.i18n import number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.ui.views import pictures
@@ -18,8 +21,7 @@ from llm_studio.workflows.inside.results import AttentionMaps, HeadKinds, ModelP
 from llm_studio.workflows.inside.session import open_session
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
-
-TEXT = "Once upon a time there was a little cat."
+from tests.ui.inside_page import TEXT, computed, ready, show
 
 
 @pytest.fixture(scope="module")
@@ -36,28 +38,6 @@ def trained(trained_once: Path, tmp_path: Path) -> Project:
     return Project.open(tmp_path / "trained")
 
 
-def ready(driver: Driver, project: Project, view: str = "surprise", text: str = TEXT) -> Any:
-    """The page of the opened project, with a view of a text."""
-    driver.open(project)
-    page = driver.page("inside")
-    page.box.set_text(text)
-    show(driver, page, view)
-    return page
-
-
-def show(driver: Driver, page: Any, view: str) -> None:
-    """Click on the name of a view, and wait for what it shows."""
-    driver.click(page.views._views[view].accessibleName(), page.views.choice)
-    computed(driver, page)
-
-
-def computed(driver: Driver, page: Any) -> None:
-    """Wait until what is shown is that of the text, the moment and the view."""
-    driver.qtbot.waitUntil(lambda: not page._text_timer.isActive() and not page.look.is_computing, timeout=LONG)
-    driver.settle()
-    assert not page.notice.isVisible(), page.notice.text.text()
-
-
 def test_without_a_model_it_says_what_to_do(opened: Driver) -> None:
     page = opened.page("inside")
     opened.settle()
@@ -70,7 +50,7 @@ def test_the_text_is_tinted_by_the_bits_of_the_model(driver: Driver, trained: Pr
     page = ready(driver, trained)
     session = open_session(trained, Job(), "a/best")
     expected = session.surprise(TEXT, Job())
-    view = page.views.surprise
+    view = page.views.main.surprise
     assert view._found is not None and np.allclose(view._found.bits[1:], expected.bits[1:], atol=1e-4)
     assert f"{expected.bits_per_byte:.3f}" in view.total.text()
     tints = [chip.tint for chip in view.tokens._chips]
@@ -80,7 +60,7 @@ def test_the_text_is_tinted_by_the_bits_of_the_model(driver: Driver, trained: Pr
 
 def test_a_token_is_replaced_by_a_guess_and_the_rest_changes(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    view = page.views.surprise
+    view = page.views.main.surprise
     driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
     driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Right)
     before = view._found
@@ -96,7 +76,7 @@ def test_a_token_is_replaced_by_a_guess_and_the_rest_changes(driver: Driver, tra
 
 def test_a_typed_word_keeps_the_space_of_the_token_it_replaces(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    view = page.views.surprise
+    view = page.views.main.surprise
     index = next(n for n, one in enumerate(view._found.tokens[1:]) if one.label.startswith(" "))
     driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
     for _step in range(index):
@@ -109,12 +89,12 @@ def test_a_typed_word_keeps_the_space_of_the_token_it_replaces(driver: Driver, t
 
 def test_a_head_and_a_token_of_it_are_chosen(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "attention")
-    view = page.views.attention
+    view = page.views.main.attention
     maps = view._found.maps
     view.grid.choose(0, 0)
     driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
     driver.qtbot.keyClick(view.grid, Qt.Key.Key_Down)
-    assert (view.grid.layer, view.grid.head) == (1, 1) and view._single.heading.text().startswith("L2H2")
+    assert (view.grid.row, view.grid.column) == (1, 1) and view._single.heading.text().startswith("L2H2")
     driver.qtbot.keyClick(view.map, Qt.Key.Key_Up)
     row = maps.window.length - 2
     line = view.arcs.line
@@ -122,7 +102,7 @@ def test_a_head_and_a_token_of_it_are_chosen(driver: Driver, trained: Project) -
     assert sum(line._weights) == pytest.approx(1, abs=0.01)
     assert list(line._weights) == maps.weights[1, 1, row, : row + 1].tolist()
     driver.qtbot.keyClick(line, Qt.Key.Key_Home)
-    assert line.current == 0 and page.views._position == 0
+    assert line.current == 0 and page.views.main._position == 0
 
 
 @pytest.mark.parametrize("length", [1, 64, 65, 130, 512])
@@ -137,7 +117,8 @@ def test_a_thumbnail_of_a_long_text_hides_no_strong_weight(length: int) -> None:
 
 def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "attention")
-    kinds = page.views.attention._found.kinds
+    kinds = page.views.main.attention._found.kinds
+    assert kinds is not None
     from llm_studio.ui.views.head_grid import kind_of
 
     for layer, names in enumerate(kinds.names):
@@ -149,34 +130,82 @@ def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver
 
 def test_the_lens_ends_with_what_the_model_predicts(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "lens")
-    view, surprise = page.views.lens, open_session(trained, Job(), "a/best").surprise(TEXT, Job())
+    view, surprise = page.views.main.lens, open_session(trained, Job(), "a/best").surprise(TEXT, Job())
     found, grid = view._found, view.pane.grid
     assert found.guesses[-1, :, 0].tolist() == surprise.next_tokens[:, 0].tolist()
-    assert grid.layer == 2 and len([bar for bar in view.guesses.bars if bar.isVisible()]) == 5
+    assert grid.row == 2 and len([bar for bar in view.guesses.bars if bar.isVisible()]) == 5
     driver.qtbot.keyClick(grid, Qt.Key.Key_Up)
     driver.qtbot.keyClick(grid, Qt.Key.Key_Left)
-    assert (grid.layer, grid.column) == (1, len(found.tokens) - 2)
+    assert (grid.row, grid.column) == (1, len(found.tokens) - 2)
     assert view.guesses.bars[0].token == found.guesses[1, grid.column, 0]
     show(driver, page, "surprise")
-    assert page.views.surprise.tokens.current() == grid.column - 1  # the same token in every view
+    assert page.views.main.surprise.tokens.current() == grid.column - 1  # the same token in every view
 
 
 def test_of_a_text_longer_than_the_context_the_chosen_window_is_shown(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "attention", TEXT * 6)
-    view = page.views.attention
+    view = page.views.main.attention
     assert view._found.maps.window.start == 0 and "The model reads the tokens 0 to 31" in view.about.text()
     show(driver, page, "surprise")
-    driver.qtbot.keyClick(page.views.surprise.tokens, Qt.Key.Key_End)
+    driver.qtbot.keyClick(page.views.main.surprise.tokens, Qt.Key.Key_End)
     show(driver, page, "lens")
-    window, count = page.views.lens._found.window, len(page.views.surprise._found.tokens)
-    assert window.start + window.length == count and str(window.start) in page.views.lens.span.text()
+    window, count = page.views.main.lens._found.window, len(page.views.main.surprise._found.tokens)
+    assert window.start + window.length == count and str(window.start) in page.views.main.lens.span.text()
     show(driver, page, "attention")
     assert view._found.maps.window == window and view.arcs.line.current == window.length - 1
 
 
+def test_the_bars_of_the_contributions_add_up_to_the_logit(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "contributions")
+    view, session = page.views.main.contributions, open_session(trained, Job(), "a/best")
+    driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Home)
+    driver.qtbot.keyClick(view.tokens, Qt.Key.Key_Right)
+    computed(driver, page)
+    assert view.request().token is None and view._found.parts.position == 1
+    driver.click(view.guesses.bars[2])
+    computed(driver, page)
+    token = view.guesses.bars[2].token
+    ids = session.ids(TEXT)
+    logits = session.model.logits(session.model.hidden(torch.tensor([ids[:2]])))
+    logit = float(logits[0, -1, token].detach())
+    bars = [value for row in view.grid._rows for value in row.values if value is not None]
+    assert sum(bars) == pytest.approx(logit, abs=1e-3) and view._found.parts.token.id == token
+    assert number(logit, 2) in view.sum.text()
+    for layer in range(2):  # and the heads of a layer to its attention
+        view.grid.choose(layer, 0)
+        heads = [row.values[0] for row in view.heads._rows]
+        assert sum(heads) == pytest.approx(view.grid._rows[layer].values[0], abs=1e-3)
+
+
+def test_the_lead_of_a_token_is_explained_too(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "contributions")
+    view = page.views.main.contributions
+    first, second = (bar.token for bar in view.guesses.bars[:2])
+    driver.click("Its lead", view)
+    computed(driver, page)
+    chances = {one.id: one.probability for one in view._found.guesses}
+    lead = sum(value for row in view.grid._rows for value in row.values if value is not None)
+    assert math.exp(lead) == pytest.approx(chances[first] / chances[second], rel=1e-2)
+    driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
+    assert view.grid.column == 1 and "feed-forward" in view.grid.accessibleDescription()
+
+
+def test_heads_are_measured_once_for_each_moment_and_after_their_maps(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "surprise")
+    assert not page.look._sessions.kinds  # nothing shows them
+    show(driver, page, "attention")
+    assert len(page.look._sessions.kinds) == 1
+    measured = page.views.main.attention._found.kinds
+    driver.qtbot.keyClick(page.timeline.slider, Qt.Key.Key_Home)
+    computed(driver, page)
+    driver.qtbot.keyClick(page.timeline.slider, Qt.Key.Key_End)
+    computed(driver, page)
+    assert page.views.main.attention._found.kinds is measured
+
+
 def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "embeddings")
-    view = page.views.embeddings
+    view = page.views.main.embeddings
     session = open_session(trained, Job(), "a/best")
     token = session.vocabulary.named("the")
     driver.qtbot.keyClicks(view.token, "the")
@@ -184,11 +213,11 @@ def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Pro
     computed(driver, page)
     near = session.similar_tokens(token)
     assert [bar.token for bar in view.near.bars] == [one.id for one in near[:10]]
-    assert view.near_at_start.bars[0].isVisible() and not view.map.isVisible()
+    assert not view.map.isVisible()
     driver.click("All", view)
     driver.click(view.draw)
     computed(driver, page)
-    assert view.map.isVisible() and view.map_at_start.isVisible() and len(view.map._ids) == session.facts.vocab_size
+    assert view.map.isVisible() and len(view.map._ids) == session.facts.vocab_size
     place = view.map.place(5)
     driver.qtbot.keyClick(view.map, Qt.Key.Key_Plus)
     driver.qtbot.keyClick(view.map, Qt.Key.Key_Left)
@@ -200,7 +229,7 @@ def test_neighbours_come_first_and_a_map_on_request(driver: Driver, trained: Pro
 
 def test_what_is_no_token_is_said_and_nothing_is_lost(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "embeddings")
-    view = page.views.embeddings
+    view = page.views.main.embeddings
     driver.qtbot.keyClicks(view.token, "incomprehensibilities")
     driver.qtbot.keyClick(view.token, Qt.Key.Key_Return)
     computed(driver, page)
@@ -209,13 +238,13 @@ def test_what_is_no_token_is_said_and_nothing_is_lost(driver: Driver, trained: P
 
 def test_without_a_part_the_model_is_worse_and_with_all_it_is_whole_again(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "parts")
-    view = page.views.parts
+    view = page.views.main.parts
     assert view.reduced.text() == view.intact.text() != "–" and view.text.toPlainText()
     for _step in range(3):  # to the feed-forward network of the first layer
         driver.qtbot.keyClick(view.grid, Qt.Key.Key_Right)
     driver.qtbot.keyClick(view.grid, Qt.Key.Key_Space)
     computed(driver, page)
-    assert view.off() == (ModelPart(0, "feed_forward"),) and view.reduced.text() != view.intact.text()
+    assert view.request() == (ModelPart(0, "feed_forward"),) and view.reduced.text() != view.intact.text()
     driver.click(view.measure)
     computed(driver, page)
     assert set(view.grid._worth) == {"L1H1", "L1H2", "L1.attention", "L1.feed_forward",
@@ -227,12 +256,12 @@ def test_without_a_part_the_model_is_worse_and_with_all_it_is_whole_again(driver
 
 def test_moments_change_the_texts_at_once_and_then_the_model(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
-    last, timeline = page.views.surprise._found.bits_per_byte, page.timeline
+    last, timeline = page.views.main.surprise._found.bits_per_byte, page.timeline
     written = timeline.text()
     driver.qtbot.keyClick(timeline.slider, Qt.Key.Key_Home)
     assert timeline.where.text() == "step 0" and timeline.text() not in ("", written)  # nothing was waited for
     computed(driver, page)
-    assert "step 0" in page.subtitle.text() and page.views.surprise._found.bits_per_byte > last
+    assert "step 0" in page.subtitle.text() and page.views.main.surprise._found.bits_per_byte > last
     driver.qtbot.keyClick(timeline.slider, Qt.Key.Key_Right)
     assert timeline.moment().step == 1
     computed(driver, page)
@@ -259,10 +288,10 @@ def test_the_model_of_a_moment_can_be_talked_to(driver: Driver, trained: Project
     assert generation.isVisible() and generation.choice.current() == ("a", "0", 0)
 
 
-@pytest.mark.parametrize("view", ["surprise", "attention", "lens", "embeddings", "parts"])
+@pytest.mark.parametrize("view", ["surprise", "attention", "lens", "contributions", "embeddings", "parts"])
 def test_every_view_is_saved_as_a_picture(view: str, driver: Driver, trained: Project, tmp_path: Path) -> None:
     page = ready(driver, trained, view)
-    shown = page.views._views[view]
+    shown = page.views.main.views[view]
     for kind in ("png", "svg"):
         pictures.save(shown, tmp_path / f"{view}.{kind}")
     image = QImage(str(tmp_path / f"{view}.png"))
@@ -291,6 +320,6 @@ def test_the_text_and_the_view_survive_a_change_of_language(driver: Driver, trai
     page = driver.page("inside")
     computed(driver, page)
     assert page.box.text() == TEXT and page.views.current() == "lens" and page.title.text() == "À l’intérieur"
-    assert page.views.lens.pane.grid.isVisible() and page.views.lens._found is not None
+    assert page.views.main.lens.pane.grid.isVisible() and page.views.main.lens._found is not None
     driver.window.choose_language("en")
     driver.settle()

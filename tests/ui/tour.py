@@ -164,6 +164,12 @@ def done(tour: Tour) -> None:
     tour.settle()
     for name in ("data", "tokenizer", "model", "training", "generation", "export", "diagnostics", "understand"):
         tour.go(name)
+    generation(tour)
+    inside(tour)
+
+
+def generation(tour: Tour) -> None:
+    """A text is written; how probable its tokens are, and what might have come instead."""
     tour.window.go_to("generation")
     page = cast("GenerationPage", tour.window.pages["generation"])
     page.talk.box.setPlainText(train.PROMPTS["fr" if tour.look.language == "fr" else "en"][0])
@@ -184,21 +190,25 @@ def done(tour: Tour) -> None:
     table.chosen.emit(next(one.token for one in table.rows.candidates.first if one.token != table.rows.written))
     tour.settle()
     tour.picture("generation-versions")
-    inside(tour)
 
 
 def inside(tour: Tour) -> None:
-    """Every view of a model, and one of its beginnings."""
+    """Every view of a model, alone and beside that of step 0, and one of its beginnings."""
     tour.window.go_to("inside")
     tour.settle()
     page = cast("InsidePage", tour.window.pages["inside"])
-    for view in ("surprise", "attention", "lens", "embeddings", "parts"):
-        page.views.choose(view)
-        tour.settle()
-        if view == "embeddings":
-            page.views.embeddings.draw.click()
+    for beside in (False, True):
+        if beside:
+            page.timeline.pin_requested.emit(page.runs.currentText(), 0)
             tour.settle()
-        tour.picture(f"inside-{view}")
+        for view in page.views.main.views:
+            page.views.choose(view)
+            tour.settle()
+            if view == "embeddings":
+                page.views.main.embeddings.draw.click()
+                tour.settle()
+            tour.picture(f"inside-{view}{'-compared' if beside else ''}")
+    page.timeline.unpin.click()
     page.views.choose("lens")
     page.timeline.slider.setValue(0)
     tour.settle()

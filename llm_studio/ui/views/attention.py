@@ -1,28 +1,29 @@
 """The view Attention: all heads as small maps, one of them enlarged, and the arcs of one token."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from llm_studio.i18n import _, number
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.views.arcs import ArcPane
 from llm_studio.ui.views.head_grid import HeadGrid, head_name, kind_of
 from llm_studio.ui.views.heat_map import HeatMap
-from llm_studio.ui.views.view import View
+from llm_studio.ui.views.view import Content, View
 from llm_studio.ui.widgets.basics import Card, label, row
 from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.ui.views.levels import AttentionLevels
+    from llm_studio.workflows.inside.results import HeadKinds
 
 
 class AttentionView(View):
     """Shows `AttentionLevels`; a head and a token can be chosen."""
 
-    position_chosen = Signal(int)
-    """The position in the text of the token that is looked at."""
+    scope = "window"
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Attention"), _(
@@ -32,6 +33,7 @@ class AttentionView(View):
         self._found: AttentionLevels | None = None
         self._row = 0
         self._whole = True
+        self._is_head_chosen = False
         heads = Card(self.ground, _("Heads, with what they measurably do"))
         heads.heading.setToolTip(
             _("Measured on random tokens that are repeated once: the mean attention weight that a head gives to the "
@@ -50,41 +52,91 @@ class AttentionView(View):
         self.arcs = ArcPane(line)
         line.content.addWidget(self.about)
         line.content.addWidget(self.arcs)
-        above = row(heads, single, spacing=GAP)
-        above.setStretch(0, 3)
-        above.setStretch(1, 2)
-        self.content.addLayout(above, 1)
+        self._above = row(heads, single, spacing=GAP)
+        self._above.setStretch(0, 3)
+        self._above.setStretch(1, 2)
+        self.content.addLayout(self._above, 1)
         self.content.addWidget(line)
-        self.grid.chosen.connect(self._show_head)
+        self.grid.chosen.connect(self._on_head)
         self.map.row_chosen.connect(self._on_row)
         self.arcs.line.chosen.connect(self._on_row)
 
-    def show_levels(self, found: "AttentionLevels", position: int, tokens: int) -> None:
-        """Show the heads of a window of a text of so many tokens, and a token of it; -1 for the last one."""
-        first = self._found is None
-        self._found = found
-        window = found.maps.window
-        self._whole = window.length == tokens
-        inside = 0 <= position - window.start < window.length
-        self._row = position - window.start if inside else window.length - 1
+    def further(self) -> str:
+        """What the heads measurably do, which takes longer than their maps."""
+        return "heads" if self._kinds is None else ""
+
+    @property
+    def _kinds(self) -> "HeadKinds | None":
+        return self._found.kinds if self._found is not None else None
+
+    def show_content(self, content: Content) -> None:
+        """Show `AttentionLevels`, with the token at the position; without one, the last token."""
+        found: AttentionLevels = content.result
+        self._found, self.window_shown = found, found.maps.window
+        self._whole = found.maps.window.length == len(content.starts)
         self.grid.show_levels(found)
-        if first:
+        self._choose_strongest()
+        self._find_row()
+        self._show_head(self.grid.row, self.grid.column)
+
+    def show_further(self, content: Content) -> None:
+        """Show what the heads do, `HeadKinds`."""
+        if self._found is not None:
+            self._found = replace(self._found, kinds=content.result)
+            self.grid.show_kinds(content.result)
             self._choose_strongest()
-        self._show_head(self.grid.layer, self.grid.head)
+            self._show_head(self.grid.row, self.grid.column)
+
+    def shown_position(self) -> int:
+        """The position that is shown."""
+        return self._found.maps.window.start + self._row if self._found is not None else self.position
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Put the enlarged head below the others, or beside them."""
+        self._above.setDirection(QHBoxLayout.Direction.TopToBottom if narrow else QHBoxLayout.Direction.LeftToRight)
+        self.forget_sizes()
+
+    def look_at(self, position: int) -> None:
+        """Show the token at a position."""
+        super().look_at(position)
+        if self._found is not None:
+            self._find_row()
+            self._show_row()
+
+    def follow(self, other: "AttentionView") -> None:
+        """Show the same head."""
+        self._is_head_chosen = True
+        self.grid.row, self.grid.column = other.grid.row, other.grid.column
+        if self._found is not None:
+            self.grid.show_levels(self._found)
+            self._show_head(self.grid.row, self.grid.column)
+
+    def _find_row(self) -> None:
+        assert self._found is not None
+        window = self._found.maps.window
+        inside = 0 <= self.position - window.start < window.length
+        self._row = self.position - window.start if inside else window.length - 1
 
     def _choose_strongest(self) -> None:
         """Begin with the head of the largest score: there is something to see."""
-        assert self._found is not None
-        scores = self._found.kinds.scores
+        if self._kinds is None or self._is_head_chosen:
+            return
+        self._is_head_chosen = True
+        scores = self._kinds.scores
         best = int(scores.max(axis=-1).argmax())
-        self.grid.layer, self.grid.head = divmod(best, scores.shape[1])
+        self.grid.row, self.grid.column = divmod(best, scores.shape[1])
 
     @Slot(int, int)
+    def _on_head(self, layer: int, head: int) -> None:
+        self._is_head_chosen = True
+        self._show_head(layer, head)
+        self.chosen.emit()
+
     def _show_head(self, layer: int, head: int) -> None:
         found = self._found
         if found is None:
             return
-        kind = kind_of(found.kinds, layer, head)
+        kind = kind_of(found.kinds, layer, head) if found.kinds is not None else ""
         name = head_name(layer, head)
         self._single.heading.setText(_("{head}: {kind}").format(head=name, kind=kind) if kind else name)
         words = tuple(visible(token.label) for token in found.maps.tokens)
@@ -95,14 +147,14 @@ class AttentionView(View):
         found = self._found
         if found is None:
             return
-        weights = found.maps.weights[self.grid.layer, self.grid.head, self._row, : self._row + 1].tolist()
+        weights = found.maps.weights[self.grid.row, self.grid.column, self._row, : self._row + 1].tolist()
         words = tuple(visible(token.label) for token in found.maps.tokens)
         self.map.show_row(self._row)
         self.arcs.line.show_weights(words, self._row, weights)
         self.arcs.show_current()
         window = found.maps.window
         about = _("What {head} takes for “{token}”, token {n}:").format(
-            head=head_name(self.grid.layer, self.grid.head), token=words[self._row],
+            head=head_name(self.grid.row, self.grid.column), token=words[self._row],
             n=number(window.start + self._row))  # fmt: skip
         if not self._whole:
             span = _("The model reads the tokens {first} to {last} here.").format(
@@ -114,5 +166,6 @@ class AttentionView(View):
     def _on_row(self, place: int) -> None:
         if self._found is not None:
             self._row = place
+            self.position = self._found.maps.window.start + place
             self._show_row()
-            self.position_chosen.emit(self._found.maps.window.start + place)
+            self.chosen.emit()

@@ -1,16 +1,15 @@
 """The view Embeddings: the tokens whose embeddings are nearest to one, and a map of many on request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QLineEdit, QWidget
 
 from llm_studio.i18n import _, number
-from llm_studio.ui.theme import GAP
 from llm_studio.ui.views.guesses import GuessList
 from llm_studio.ui.views.token_map import TokenMap
-from llm_studio.ui.views.view import TokenNames, View
+from llm_studio.ui.views.view import Content, TokenChoice, TokenNames, View
 from llm_studio.ui.widgets.basics import Card, Segmented, button, label, row
 from llm_studio.workflows.generation.next_token import visible
 
@@ -18,27 +17,27 @@ if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import EmbeddingMap, SimilarToken
 
 _NEIGHBOURS = 10
+_SIDE = 310
 
 
 @dataclass(frozen=True)
 class EmbeddingsRequest:
-    """A token by name, "" for a frequent one; and which tokens are on the map: "" for no map, "frequent", "all", or
-    "words" for those of `words`."""
+    """A token by name, or the chosen one; without either, a frequent one. And which tokens are on the map: "" for no
+    map, "frequent", "all", or "words" for those of `words`."""
 
     token: str = ""
+    chosen: TokenChoice | None = None
     on_map: str = ""
     words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingsFound:
-    """The neighbours of a token in the model, and at step 0 if it can be opened (else empty or None)."""
+    """The neighbours of a token, and the map if it was requested."""
 
     token: int
     near: "tuple[SimilarToken, ...]"
-    near_at_start: "tuple[SimilarToken, ...]"
     map: "EmbeddingMap | None"
-    map_at_start: "EmbeddingMap | None"
     problem: str = ""
     """Why the token that was asked for has no neighbours, or which words aren't on the map."""
 
@@ -46,24 +45,18 @@ class EmbeddingsFound:
 class EmbeddingsView(View):
     """Shows `EmbeddingsFound`; another token can be named, and a map requested."""
 
-    requested = Signal(object)
-    """An EmbeddingsRequest."""
+    scope = "model"
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Embeddings"), _(
             "Each token is a list of numbers that training has placed: the tokens nearest to one by the cosine of "
-            "their angle (1: the same direction), now and before training."))  # fmt: skip
+            "their angle (1: the same direction). Compare with step 0 to see what training has done."))  # fmt: skip
         self._request = EmbeddingsRequest()
         self._names: TokenNames | None = None
-        both = row(self._make_near(), self._make_map(), spacing=GAP)
-        both.setStretch(0, 2)
-        both.setStretch(1, 3)
-        self.content.addLayout(both, 1)
+        self.place_beside(self._make_map(), self._make_near(), _SIDE)
 
     def _make_near(self) -> Card:
         near = Card(self.ground, _("Nearest tokens"))
-        near.setMinimumWidth(310)
-        near.setMaximumWidth(430)
         self.token = QLineEdit(near)
         self.token.setAccessibleName(_("A token, by its text or its number"))
         self.token.setPlaceholderText(_("A word or #number, Enter"))
@@ -71,23 +64,11 @@ class EmbeddingsView(View):
         self.problem = label("", near, "warn", wrap=True)
         self.problem.hide()
         self.shown = label("", near, "value", wrap=True)
-        lists = row(spacing=GAP)
-        self.near, self.near_at_start = (
-            GuessList(near, name, _NEIGHBOURS, figure=_cosine, word_width=84, figure_width=40)
-            for name in (_("Nearest tokens now"), _("Nearest tokens at step 0"))
-        )
-        self._start_head = label(_("at step\u00a00"), near, "caption")
-        for head, made in ((label(_("now"), near, "caption"), self.near), (self._start_head, self.near_at_start)):
-            column = QVBoxLayout()
-            column.setSpacing(2)
-            column.addWidget(head)
-            column.addWidget(made)
-            column.addStretch(1)
-            lists.addLayout(column, 1)
-            made.chosen.connect(self._look_at)
-        for part in (self.token, self.problem, self.shown):
+        self.near = GuessList(near, _("Nearest tokens"), _NEIGHBOURS, figure=_cosine, figure_width=40)
+        self.near.chosen.connect(self._look_at)
+        for part in (self.token, self.problem, self.shown, self.near):
             near.content.addWidget(part)
-        near.content.addLayout(lists, 1)
+        near.content.addStretch(1)
         return near
 
     def _make_map(self) -> Card:
@@ -105,15 +86,14 @@ class EmbeddingsView(View):
         explained = _("The two directions in which these embeddings differ most (PCA). All others are left out: tokens "
                       "that are near on the map may be far apart.")  # fmt: skip
         self.explained = label(explained, card, "caption", wrap=True)
-        self.map, self.map_at_start = TokenMap(card, _("now")), TokenMap(card, _("at step\u00a00"))
-        for part in (self.map, self.map_at_start):
-            part.chosen.connect(self._look_at)
-            part.hide()
+        self.map = TokenMap(card, _("Map of the embeddings"))
+        self.map.chosen.connect(self._look_at)
+        self.map.hide()
         first = row(self.draw, self.words, None)
         first.setStretch(1, 1)
         card.content.addLayout(first)
         card.content.addWidget(self.explained)
-        card.content.addLayout(row(self.map, self.map_at_start, spacing=8), 1)
+        card.content.addWidget(self.map, 1)
         card.content.addStretch(0)
         return card
 
@@ -121,38 +101,46 @@ class EmbeddingsView(View):
         """What is to be shown."""
         return self._request
 
-    def show_embeddings(self, found: EmbeddingsFound, names: TokenNames) -> None:
-        """Show the neighbours of a token, and the map if it was requested."""
-        self._names = names
+    def show_content(self, content: Content) -> None:
+        """Show `EmbeddingsFound`."""
+        found: EmbeddingsFound = content.result
+        names = self._names = content.names
         self.problem.setText(found.problem)
         self.problem.setVisible(bool(found.problem))
         self.shown.setText(_("Near “{token}”, token {id}:").format(token=visible(names.label(found.token)),
                                                                    id=number(found.token)))  # fmt: skip
-        for made, near in ((self.near, found.near), (self.near_at_start, found.near_at_start)):
-            made.show_guesses([(one.id, one.label, one.cosine) for one in near[:_NEIGHBOURS]])
-        self._start_head.setVisible(bool(found.near_at_start))
-        for drawn, its in ((self.map, found.map), (self.map_at_start, found.map_at_start)):
-            drawn.setVisible(its is not None)
-            if its is not None:
-                drawn.show_map(its, names, found.token)
+        self.near.show_guesses([(one.id, one.label, one.cosine) for one in found.near[:_NEIGHBOURS]])
+        self.map.setVisible(found.map is not None)
+        if found.map is not None:
+            self.map.show_map(found.map, names, found.token)
+
+    def follow(self, other: "EmbeddingsView") -> None:
+        """Show the same token and a map of the same tokens."""
+        self._request = other._request
+        self.token.setText(other.token.text())
+        self.words.setText(other.words.text())
+        self.which.choose(other.which.current())
+        self.words.setVisible(self.which.current() == "words")
 
     def forget(self) -> None:
         """Another project."""
+        super().forget()
         self._request = EmbeddingsRequest()
         self.token.clear()
 
     def _ask(self, request: EmbeddingsRequest) -> None:
         self._request = request
-        self.requested.emit(request)
+        self.chosen.emit()
 
     @Slot()
     def _on_token(self) -> None:
-        self._ask(EmbeddingsRequest(self.token.text(), self._request.on_map, self._request.words))
+        self._ask(replace(self._request, token=self.token.text(), chosen=None))
 
     @Slot(int)
     def _look_at(self, token: int) -> None:
-        self.token.setText(f"#{token}")
-        self._on_token()
+        if self._names is not None:
+            self.token.setText(f"#{token}")
+            self._ask(replace(self._request, token="", chosen=TokenChoice(token, self._names.label(token))))
 
     @Slot(str)
     def _on_which(self, which: str) -> None:
@@ -166,7 +154,7 @@ class EmbeddingsView(View):
         if self.which.current() == "words" and not words:
             self.words.setFocus()
             return
-        self._ask(EmbeddingsRequest(self._request.token, self.which.current(), words))
+        self._ask(replace(self._request, on_map=self.which.current(), words=words))
 
 
 def _cosine(value: float) -> str:

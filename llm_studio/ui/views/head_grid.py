@@ -3,12 +3,13 @@
 import functools
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from llm_studio.i18n import N_, _, number
 from llm_studio.ui import theme
+from llm_studio.ui.views.cell_grid import CellGrid
 from llm_studio.ui.views.view import blend
 
 if TYPE_CHECKING:
@@ -52,27 +53,33 @@ def kind_of(kinds: "HeadKinds", layer: int, head: int) -> str:
     return _("{kind} {score}").format(kind=_(KIND_NAMES[name]), score=number(score, 2))
 
 
-class HeadGrid(QWidget):
-    """One head is chosen, by a click or the arrow keys."""
-
-    chosen = Signal(int, int)
-    """Layer and head, from 0."""
+class HeadGrid(CellGrid):
+    """One head is chosen: rows are layers, columns heads."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(parent, _("Heads of all layers"))
         self._found: AttentionLevels | None = None
+        self._kinds: HeadKinds | None = None
+        """What the heads do; None: it isn't known yet."""
+        self._named = False
+        """Whether any of them did something known, when that was known last."""
         self._images: list[list[QImage]] = []
-        self.layer, self.head = 0, 0
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setAccessibleName(_("Heads of all layers"))
         theme.notifier().changed.connect(self._paint_images)
+
+    def show_kinds(self, kinds: "HeadKinds") -> None:
+        """Show what the heads do, once it is known."""
+        self._kinds = kinds
+        self._named = any(kind for layer in kinds.names for kind in layer)
+        self.update()
 
     def show_levels(self, found: "AttentionLevels") -> None:
         """Show the heads of a text."""
-        self._found = found
+        self._found, self._kinds = found, found.kinds
+        if found.kinds is not None:
+            self.show_kinds(found.kinds)
         n_layers, n_heads = found.thumbnails.shape[:2]
-        self.layer, self.head = min(self.layer, n_layers - 1), min(self.head, n_heads - 1)
+        self.row, self.column = min(self.row, n_layers - 1), min(self.column, n_heads - 1)
         self.setMinimumSize(_LEFT + 30 * n_heads, _TOP + 30 * n_layers)
         self._paint_images()
 
@@ -102,15 +109,17 @@ class HeadGrid(QWidget):
 
     def _has_captions(self) -> bool:
         wide, high = self._cell()
-        named = self._found is not None and any(kind for layer in self._found.kinds.names for kind in layer)
-        return named and wide >= _BESIDE + 36 and high >= 30
+        return self._named and wide >= _BESIDE + 36 and high >= 30
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
         """The head at a point."""
         wide, high = self._cell()
-        layer, head = int((y - _TOP) // high), int((x - _LEFT) // wide)
-        inside = 0 <= layer < len(self._images) and 0 <= head < len(self._images[layer])
-        return (layer, head) if inside else None
+        found = int((y - _TOP) // high), int((x - _LEFT) // wide)
+        return found if self.has(*found) else None
+
+    def has(self, row: int, column: int) -> bool:
+        """Whether there is such a head."""
+        return 0 <= row < len(self._images) and 0 <= column < len(self._images[row])
 
     # --- Drawing ------------------------------------------------------------------------------------------------
 
@@ -135,56 +144,25 @@ class HeadGrid(QWidget):
                 self._draw_head(painter, layer, head, drawn)
 
     def _draw_head(self, painter: QPainter, layer: int, head: int, drawn: QImage) -> None:
-        assert self._found is not None
         area = self.place(layer, head)
-        chosen = (layer, head) == (self.layer, self.head)
+        chosen = (layer, head) == (self.row, self.column)
         painter.drawImage(area, drawn)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("accent"), 2.5 if self.hasFocus() else 2) if chosen
                        else QPen(theme.color("line"), 1))  # fmt: skip
         painter.drawRect(area.adjusted(-1, -1, 1, 1) if chosen else area)
         if self._has_captions():
-            kind = kind_of(self._found.kinds, layer, head)
+            kind = kind_of(self._kinds, layer, head) if self._kinds is not None else "…"
             painter.setFont(theme.font(11))
             painter.setPen(theme.color("text" if kind else "muted"))
             beside = QRectF(area.right() + 5, area.top(), _BESIDE - 5, area.height())
             painter.drawText(beside, int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap), kind or "–")
 
-    # --- Choosing -----------------------------------------------------------------------------------------------
-
-    def choose(self, layer: int, head: int) -> None:
-        """Choose a head, if there is such a one."""
-        if 0 <= layer < len(self._images) and 0 <= head < len(self._images[layer]):
-            self.layer, self.head = layer, head
-            self.update()
-            self.chosen.emit(layer, head)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Choose the head below the mouse."""
-        found = self.at(event.position().x(), event.position().y())
-        if found is not None:
-            self.choose(*found)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Choose a head beside the chosen one."""
-        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
-        step = steps.get(Qt.Key(event.key()))
-        if step is None:
-            super().keyPressEvent(event)
-        else:
-            self.choose(self.layer + step[0], self.head + step[1])
-
-    def event(self, event: QEvent) -> bool:
-        """Say which head is below the mouse, and all its scores."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and self._found is not None:
-            at = self.at(event.pos().x(), event.pos().y())
-            QToolTip.showText(event.globalPos(), self._described(*at) if at else "", self)
-            return True
-        return super().event(event)
-
-    def _described(self, layer: int, head: int) -> str:
-        assert self._found is not None
-        kinds = self._found.kinds
+    def described(self, row: int, column: int) -> str:
+        """All scores of a head."""
+        kinds = self._kinds
+        if kinds is None:
+            return head_name(row, column)
         rows = [f"{_(KIND_NAMES[kind])}: {number(float(score), 2)}"
-                for kind, score in zip(kinds.kinds, kinds.scores[layer, head], strict=True)]  # fmt: skip
-        return "\n".join([head_name(layer, head), *rows])
+                for kind, score in zip(kinds.kinds, kinds.scores[row, column], strict=True)]  # fmt: skip
+        return "\n".join([head_name(row, column), *rows])

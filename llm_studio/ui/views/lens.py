@@ -2,15 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
 
 from llm_studio.i18n import _, number
-from llm_studio.ui.theme import GAP
 from llm_studio.ui.views.guesses import GuessList
 from llm_studio.ui.views.lens_grid import GUESSES, LensPane, layer_name
-from llm_studio.ui.views.view import TokenNames, View
-from llm_studio.ui.widgets.basics import Card, label, row
+from llm_studio.ui.views.view import Content, View
+from llm_studio.ui.widgets.basics import Card, label
 from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ _SIDE = 270
 class LensView(View):
     """Shows a `LogitLens`; a cell can be chosen."""
 
-    position_chosen = Signal(int)
-    """The position in the text of the token that is looked at."""
+    scope = "window"
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Logit lens"), _(
@@ -39,12 +37,11 @@ class LensView(View):
         self.pane = LensPane(card)
         card.content.addWidget(self.span)
         card.content.addWidget(self.pane, 1)
-        self.content.addLayout(row(card, self._make_side(), spacing=GAP), 1)
+        self.place_beside(card, self._make_side(), _SIDE)
         self.pane.grid.chosen.connect(self._on_chosen)
 
     def _make_side(self) -> Card:
         side = Card(self.ground, "–")
-        side.setFixedWidth(_SIDE)
         self._side = side
         self.where = label("", side, "muted", wrap=True)
         self.guesses = GuessList(side, _("The most likely tokens here"), GUESSES, choosable=False)
@@ -54,26 +51,50 @@ class LensView(View):
         side.content.addStretch(1)
         return side
 
-    def show_lens(self, found: "LogitLens", names: TokenNames, position: int, tokens: int) -> None:
-        """Show a window of a text of so many tokens; the predictions after a position are chosen, -1 for the last."""
-        self._found = found
-        window = found.window
-        inside = 0 <= position - window.start < window.length
-        column = position - window.start if inside else window.length - 1
-        last = len(found.guesses) - 1
-        self.pane.grid.show_lens(found, names, last if self._layer is None else min(self._layer, last), column)
+    def show_content(self, content: Content) -> None:
+        """Show a `LogitLens`, with the predictions after the position; without one, after the last token."""
+        found: LogitLens = content.result
+        self._found, self.window_shown = found, found.window
+        window, last = found.window, len(found.guesses) - 1
+        layer = last if self._layer is None else min(self._layer, last)
+        self.pane.grid.show_lens(found, content.names, layer, self._column())
         self.pane.fit()
-        self.span.setVisible(window.length < tokens)
+        self.span.setVisible(window.length < len(content.starts))
         self.span.setText(_("The model reads the tokens {first} to {last} here.").format(
             first=number(window.start), last=number(window.start + window.length - 1)))  # fmt: skip
         self._show_chosen()
+
+    def shown_position(self) -> int:
+        """The position that is shown."""
+        return self._found.window.start + self.pane.grid.column if self._found is not None else self.position
+
+    def look_at(self, position: int) -> None:
+        """Choose the predictions after a position."""
+        super().look_at(position)
+        if self._found is not None:
+            self.pane.grid.column = self._column()
+            self._show_chosen()
+
+    def follow(self, other: "LensView") -> None:
+        """Choose the same layer."""
+        self._layer = other._layer
+        if self._found is not None and self._layer is not None:
+            self.pane.grid.row = min(self._layer, len(self._found.guesses) - 1)
+            self._show_chosen()
+
+    def _column(self) -> int:
+        assert self._found is not None
+        window = self._found.window
+        inside = 0 <= self.position - window.start < window.length
+        return self.position - window.start if inside else window.length - 1
 
     def _show_chosen(self) -> None:
         found, grid = self._found, self.pane.grid
         if found is None:
             return
         self.pane.show_chosen()
-        layer, column = grid.layer, grid.column
+        grid.update()
+        layer, column = grid.row, grid.column
         name = layer_name(layer)
         self._side.heading.setText(name[:1].upper() + name[1:])
         self.where.setText(_("after “{token}”").format(token=visible(found.tokens[column].label)))
@@ -92,4 +113,5 @@ class LensView(View):
         if self._found is not None:
             self._layer = layer
             self._show_chosen()
-            self.position_chosen.emit(self._found.window.start + column)
+            self.position = self._found.window.start + column
+            self.chosen.emit()

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal, Slot
-from PySide6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPointF, QRectF, Qt, Slot
+from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from llm_studio.i18n import _, number, percent
 from llm_studio.ui import theme
+from llm_studio.ui.views.cell_grid import CellGrid
 from llm_studio.ui.views.view import TokenNames
 from llm_studio.workflows.generation.next_token import visible
 
@@ -27,29 +28,24 @@ def layer_name(layer: int) -> str:
     return _("layer\u00a0{n}").format(n=number(layer)) if layer else _("embeddings")
 
 
-class LensGrid(QWidget):
-    """One cell is chosen, by a click or the arrow keys. The names of the layers stay at the left when it scrolls."""
-
-    chosen = Signal(int, int)
-    """Layer, 0 for the embeddings, and place of the token in the window."""
+class LensGrid(CellGrid):
+    """Rows are layers, 0 the embeddings; columns the tokens of the window. The names of the layers stay at the left
+    when it scrolls.
+    """
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(parent, _("Predictions by layer and token"))
         self._found: LogitLens | None = None
         self._names: TokenNames | None = None
-        self.layer, self.column = 0, 0
         self.shift = 0
         """Pixels that are scrolled away at the left."""
         self._high = _LOW
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(_("Predictions by layer and token"))
-        theme.notifier().changed.connect(self.update)
 
     def show_lens(self, found: "LogitLens", names: TokenNames, layer: int, column: int) -> None:
         """Show the predictions, with one cell chosen."""
         self._found, self._names = found, names
-        self.layer, self.column = layer, column
+        self.row, self.column = layer, column
         self._fit()
 
     def fit(self, height: int) -> None:
@@ -72,9 +68,13 @@ class LensGrid(QWidget):
         """The cell at a point."""
         if self._found is None or x < self.shift + _LEFT:
             return None
-        layer, column = int((y - _TOP) // self._high), int((x - _LEFT) // _WIDE)
-        inside = 0 <= layer < len(self._found.guesses) and 0 <= column < len(self._found.tokens)
-        return (layer, column) if inside else None
+        found = int((y - _TOP) // self._high), int((x - _LEFT) // _WIDE)
+        return found if self.has(*found) else None
+
+    def has(self, row: int, column: int) -> bool:
+        """Whether there is such a cell."""
+        found = self._found
+        return found is not None and 0 <= row < len(found.guesses) and 0 <= column < len(found.tokens)
 
     def guesses(self, layer: int, column: int) -> list[tuple[int, str, float]]:
         """The guesses of a cell: id, label, probability."""
@@ -95,7 +95,7 @@ class LensGrid(QWidget):
         last = min(len(self._found.tokens), int((event.rect().right() - _LEFT) // _WIDE) + 1)
         for column in range(first, last):
             self._draw_column(painter, column)
-        chosen = self.place(self.layer, self.column)
+        chosen = self.place(self.row, self.column)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(theme.color("text"), 2 if self.hasFocus() else 1.4))
         painter.drawRect(chosen.adjusted(1, 1, -1, -1))
@@ -133,48 +133,17 @@ class LensGrid(QWidget):
         painter.drawRect(QRectF(self.shift, 0, _LEFT, self.height()))
         painter.setFont(theme.font(12))
         for layer in range(len(self._found.guesses)):
-            painter.setPen(theme.color("accent" if layer == self.layer else "muted"))
+            painter.setPen(theme.color("accent" if layer == self.row else "muted"))
             area = QRectF(self.shift, _TOP + layer * self._high, _LEFT - 8, self._high)
             painter.drawText(area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, layer_name(layer))
 
-    # --- Choosing -----------------------------------------------------------------------------------------------
-
-    def choose(self, layer: int, column: int) -> None:
-        """Choose a cell, if there is such a one."""
-        if self._found is None or not (0 <= layer < len(self._found.guesses) and 0 <= column < len(self._found.tokens)):
-            return
-        self.layer, self.column = layer, column
-        self.update()
-        self.chosen.emit(layer, column)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Choose the cell below the mouse."""
-        found = self.at(event.position().x(), event.position().y())
-        if found is not None:
-            self.choose(*found)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Choose a cell beside the chosen one."""
-        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
-        step = steps.get(Qt.Key(event.key()))
-        if step is None:
-            super().keyPressEvent(event)
-        else:
-            self.choose(self.layer + step[0], self.column + step[1])
-
-    def event(self, event: QEvent) -> bool:
-        """Say the guesses of the cell below the mouse."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            found = self.at(event.pos().x(), event.pos().y())
-            QToolTip.showText(event.globalPos(), self._described(*found) if found else "", self)
-            return True
-        return super().event(event)
-
-    def _described(self, layer: int, column: int) -> str:
-        assert self._found is not None
+    def described(self, row: int, column: int) -> str:
+        """The guesses of a cell."""
+        if self._found is None:
+            return ""
         head = _("{layer}, after “{token}”:").format(
-            layer=layer_name(layer), token=visible(self._found.tokens[column].label))  # fmt: skip
-        rows = [f"{visible(word)}  {percent(chance, 1)}" for _token, word, chance in self.guesses(layer, column)]
+            layer=layer_name(row), token=visible(self._found.tokens[column].label))  # fmt: skip
+        rows = [f"{visible(word)}  {percent(chance, 1)}" for _token, word, chance in self.guesses(row, column)]
         return "\n".join([head, *rows])
 
 
@@ -201,7 +170,7 @@ class LensPane(QScrollArea):
 
     def show_chosen(self) -> None:
         """Scroll to the chosen cell."""
-        area = self.grid.place(self.grid.layer, self.grid.column)
+        area = self.grid.place(self.grid.row, self.grid.column)
         self.ensureVisible(round(area.center().x()), round(area.center().y()), _LEFT + _WIDE, 20)
 
     @Slot(int)

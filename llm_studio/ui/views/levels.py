@@ -20,17 +20,17 @@ THUMBNAIL = 64
 
 @dataclass(frozen=True, eq=False)
 class AttentionLevels:
-    """Attention maps with their levels, 0 to 255, and what the heads measurably do."""
+    """Attention maps with their levels, 0 to 255, and what the heads measurably do; None: that isn't known yet."""
 
     maps: "AttentionMaps"
-    kinds: "HeadKinds"
+    kinds: "HeadKinds | None"
     levels: "Levels"
     """(L, H, T, T): the square root of each weight, since most of them are small."""
     thumbnails: "Levels"
     """(L, H, S, S): the largest level of each block of tokens."""
 
 
-def attention_levels(maps: "AttentionMaps", kinds: "HeadKinds") -> AttentionLevels:
+def attention_levels(maps: "AttentionMaps", kinds: "HeadKinds | None" = None) -> AttentionLevels:
     """Compute the levels."""
     import numpy as np
 

@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFrame, QGridLayout, QPlainTextEdit, QScrollArea, QWidget
 
 from llm_studio.i18n import _, bits_per_byte, number
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.views.parts_grid import PartsGrid, part_name
-from llm_studio.ui.views.view import View
+from llm_studio.ui.views.view import Content, View
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.workflows.inside.results import ModelPart
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.inside.results import AblationEffect, ModelFacts, PartImportance
+    from llm_studio.workflows.inside.results import AblationEffect, PartImportance
 
+_SIDE = 520
 _LEAST = 300
 """Pixels of width for the parts; more of them scroll."""
 
@@ -23,20 +24,19 @@ _LEAST = 300
 class PartsView(View):
     """Shows an `AblationEffect`; parts can be switched off and on again."""
 
-    switched = Signal(object)
-    """All parts that are off now: a sorted tuple of ModelPart."""
-    worth_requested = Signal()
-    """What each part is worth is to be measured."""
-
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Switch parts off"), _(
             "A part that is off adds nothing. Click some, and see how much worse the model predicts validation text, "
             "and what it writes after your text without them."))  # fmt: skip
         self._off: frozenset[ModelPart] = frozenset()
+        self._measuring = False
+        """What each part is worth was requested, and isn't known yet."""
+        self._measured = ""
+        """The model whose parts were measured."""
         parts = Card(self.ground, _("Parts of the model"))
         self.grid = PartsGrid(parts)
         self.all_on = button(_("Switch all on"), parts, self._switch_all_on, "small")
-        self.measure = button(_("Measure each part"), parts, self.worth_requested.emit, "small", _(
+        self.measure = button(_("Measure each part"), parts, self._measure, "small", _(
             "Switch each part off alone, and write on it what is lost, in bits per byte"))  # fmt: skip
         self.worth = label("", parts, "caption", wrap=True)
         area = QScrollArea(parts)
@@ -49,10 +49,7 @@ class PartsView(View):
         parts.content.addWidget(self.worth)
         parts.content.addLayout(row(self.all_on, self.measure, None))
         effect = self._make_effect()
-        both = row(parts, effect, spacing=GAP)
-        both.setStretch(0, 1)
-        both.setStretch(1, 1)
-        self.content.addLayout(both, 1)
+        self.place_beside(parts, effect, _SIDE)
         self.grid.toggled.connect(self._on_toggled)
         self._show_off()
 
@@ -82,37 +79,64 @@ class PartsView(View):
         effect.content.addLayout(inside, 1)
         return effect
 
-    def off(self) -> tuple[ModelPart, ...]:
-        """The parts that are switched off."""
+    def request(self) -> tuple[ModelPart, ...]:
+        """The parts that are switched off, sorted."""
         return tuple(sorted(self._off))
 
-    def show_effect(self, found: "AblationEffect", facts: "ModelFacts") -> None:
-        """Show what is lost, and what is written."""
-        self.grid.show_model(facts)
+    def further(self) -> str:
+        """What each part is worth, if that was requested."""
+        return "worth" if self._measuring else ""
+
+    def show_content(self, content: Content) -> None:
+        """Show an `AblationEffect`: what is lost, and what is written."""
+        found: AblationEffect = content.result
+        if content.facts.name != self._measured:
+            self._forget_worth()
+        self.grid.show_model(content.facts)
         self.intact.setText(bits_per_byte(found.intact_bits_per_byte))
         self.reduced.setText(bits_per_byte(found.bits_per_byte))
         for part, text in ((self.intact_text, found.intact_text), (self.text, found.text)):
             self._show_text(part, text)
-        off = ", ".join(part_name(part) for part in self.off()) or _("no part")
+        off = ", ".join(part_name(part) for part in self.request()) or _("no part")
         self.change.setText(_("Off: {parts}. Measured on {n} tokens of the validation texts.").format(
             parts=off, n=number(found.tokens)))  # fmt: skip
 
-    def show_worth(self, found: "Sequence[PartImportance]", facts: "ModelFacts") -> None:
-        """Show what each part is worth."""
-        self.grid.show_model(facts)
+    def show_further(self, content: Content) -> None:
+        """Show what each part is worth, a list of `PartImportance`."""
+        found: Sequence[PartImportance] = content.result
+        self._measuring, self._measured = False, content.facts.name
+        self.grid.show_model(content.facts)
         self.grid.show_worth({one.part: one.change for one in found})
         self.worth.setText(_("On each part: the bits per byte that are lost when it alone is off."))
 
-    def forget_worth(self) -> None:
-        """Another model: what was measured belongs to the one before."""
-        self.grid.show_worth({})
-        self.worth.setText("")
+    def follow(self, other: "PartsView") -> None:
+        """Switch the same parts off, and measure them too."""
+        self._measuring = other._measuring
+        self._off = other._off
+        self._show_off()
+
+    def give_up(self) -> None:
+        """No answer will come."""
+        super().give_up()
+        self._measuring = False
 
     def forget(self) -> None:
         """Another project: every part is on."""
-        self._off = frozenset()
-        self.forget_worth()
+        super().forget()
+        self._off, self._measuring = frozenset(), False
+        self._forget_worth()
         self._show_off()
+
+    def _forget_worth(self) -> None:
+        """Another model: what was measured belongs to the one before."""
+        self._measured = ""
+        self.grid.show_worth({})
+        self.worth.setText("")
+
+    @Slot()
+    def _measure(self) -> None:
+        self._measuring = True
+        self.chosen.emit()
 
     @staticmethod
     def _show_text(shown: QPlainTextEdit, text: str) -> None:
@@ -127,9 +151,9 @@ class PartsView(View):
         self._switch(self._off ^ {part})
 
     def _switch(self, off: frozenset[ModelPart]) -> None:
-        self._off = off
+        self._off, self._measuring = off, False
         self._show_off()
-        self.switched.emit(self.off())
+        self.chosen.emit()
 
     def _show_off(self) -> None:
         self.grid.show_off(self._off)

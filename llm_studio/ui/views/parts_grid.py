@@ -7,8 +7,10 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _
 from llm_studio.ui import theme
+from llm_studio.ui.views.bar_grid import signed
+from llm_studio.ui.views.cell_grid import CellGrid
 from llm_studio.workflows.inside.results import ModelPart
 
 if TYPE_CHECKING:
@@ -27,22 +29,18 @@ def part_name(part: ModelPart) -> str:
     return _("feed-forward of layer {n}").format(n=part.layer + 1)
 
 
-class PartsGrid(QWidget):
+class PartsGrid(CellGrid):
     """A click or Space switches a part off and on again; arrow keys go from one to the next."""
 
     toggled = Signal(object)
     """A ModelPart."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        super().__init__(parent, _("Parts of the model"))
         self._rows: list[list[ModelPart]] = []
         self._off: frozenset[ModelPart] = frozenset()
         self._worth: Mapping[str, float] = {}
-        self._at = (0, 0)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(_("Parts of the model"))
-        theme.notifier().changed.connect(self.update)
 
     def show_model(self, facts: "ModelFacts") -> None:
         """Show the parts of a model."""
@@ -52,7 +50,8 @@ class PartsGrid(QWidget):
             for layer in range(facts.n_layers)
         ]  # fmt: skip
         if rows != self._rows:
-            self._rows, self._at, self._worth = rows, (0, 0), {}
+            self._rows, self._worth = rows, {}
+            self.row, self.column = 0, 0
             self.setFixedSize(round(self._lefts()[-1] + _LONG), _TOP + _HIGH * len(rows) + 2)
         self.update()
 
@@ -81,6 +80,15 @@ class PartsGrid(QWidget):
         wide = _WIDE if column < len(self._rows[row]) - 2 else _LONG
         return QRectF(self._lefts()[column], _TOP + row * _HIGH, wide - _GAP, _HIGH - _GAP)
 
+    def has(self, row: int, column: int) -> bool:
+        """Whether there is such a part."""
+        return 0 <= row < len(self._rows) and 0 <= column < len(self._rows[row])
+
+    def at(self, x: float, y: float) -> tuple[int, int] | None:
+        """The part at a point."""
+        cells = ((row, column) for row, parts in enumerate(self._rows) for column in range(len(parts)))
+        return next((cell for cell in cells if self.place(*cell).contains(x, y)), None)
+
     def is_off(self, part: ModelPart) -> bool:
         """Whether a part adds nothing: it is switched off, or its head belongs to an attention that is."""
         return part in self._off or (part.kind == "head" and ModelPart(part.layer, "attention") in self._off)
@@ -107,7 +115,7 @@ class PartsGrid(QWidget):
             painter.drawText(QRectF(0, first.top(), _LEFT, first.height()), Qt.AlignmentFlag.AlignVCenter,
                              f"L{row + 1}")  # fmt: skip
             for column, part in enumerate(parts):
-                self._draw_part(painter, part, self.place(row, column), (row, column) == self._at, most)
+                self._draw_part(painter, part, self.place(row, column), (row, column) == (self.row, self.column), most)
 
     def _draw_part(self, painter: QPainter, part: ModelPart, area: QRectF, here: bool, most: float) -> None:
         off = self.is_off(part)
@@ -122,42 +130,41 @@ class PartsGrid(QWidget):
         painter.drawRoundedRect(area.adjusted(0.5, 0.5, -0.5, -0.5), 5, 5)
         painter.setPen(theme.color("muted" if off else "text"))
         if worth is not None and not off:
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, _signed(worth))
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, signed(worth))
         else:
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "✕" if off else "✓")
 
     # --- Switching ----------------------------------------------------------------------------------------------
 
+    def choose(self, row: int, column: int) -> None:
+        """Go to a part, if there is such a one."""
+        super().choose(row, column)
+        self._speak()
+
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
         """Switch the part below the mouse."""
-        for row, parts in enumerate(self._rows):
-            for column in range(len(parts)):
-                if self.place(row, column).contains(event.position()):
-                    self._at = row, column
-                    self.toggled.emit(parts[column])
-                    return
+        found = self.at(event.position().x(), event.position().y())
+        if found is not None:
+            self.choose(*found)
+            self._toggle()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
         """Go to another part, or switch this one."""
-        row, column = self._at
-        steps = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
-        key = Qt.Key(event.key())
-        if key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._rows:
-            self.toggled.emit(self._rows[row][column])
-        elif key in steps and self._rows:
-            row, column = row + steps[key][0], column + steps[key][1]
-            self._at = max(0, min(row, len(self._rows) - 1)), max(0, min(column, len(self._rows[0]) - 1))
-            self._speak()
-            self.update()
+        if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._toggle()
         else:
             super().keyPressEvent(event)
 
+    def _toggle(self) -> None:
+        if self.has(self.row, self.column):
+            self.toggled.emit(self._rows[self.row][self.column])
+
+    def described(self, row: int, column: int) -> str:
+        """A part and its state."""
+        part = self._rows[row][column]
+        state = _("switched off") if self.is_off(part) else _("switched on")
+        return f"{part_name(part)}: {state}"
+
     def _speak(self) -> None:
-        if self._rows:
-            part = self._rows[self._at[0]][self._at[1]]
-            state = _("switched off") if self.is_off(part) else _("switched on")
-            self.setAccessibleDescription(f"{part_name(part)}: {state}")
-
-
-def _signed(value: float) -> str:
-    return ("+" if value >= 0 else "−") + number(abs(value), 2)
+        if self.has(self.row, self.column):
+            self.setAccessibleDescription(self.described(self.row, self.column))

@@ -8,9 +8,8 @@ from PySide6.QtWidgets import QLineEdit, QScrollArea, QWidget
 
 from llm_studio.i18n import _, bits_per_byte, number, percent
 from llm_studio.ui import theme
-from llm_studio.ui.theme import GAP
 from llm_studio.ui.views.guesses import GuessList
-from llm_studio.ui.views.view import TokenNames, View, tint
+from llm_studio.ui.views.view import Content, TokenNames, View, tint
 from llm_studio.ui.widgets.basics import Card, label, row
 from llm_studio.ui.widgets.token_view import TINTS, Chip, TokenView
 from llm_studio.workflows.generation.next_token import visible
@@ -61,8 +60,6 @@ class BitsLegend(QWidget):
 class SurpriseView(View):
     """Shows a `Surprise`; a token can be looked at and replaced."""
 
-    position_chosen = Signal(int)
-    """The position of the token that is looked at."""
     text_changed = Signal(str)
     """The user has replaced a token: the whole text now."""
 
@@ -89,14 +86,13 @@ class SurpriseView(View):
         self._area.setWidget(self.tokens)
         theme.set_role(self.tokens, "plain")
         text.content.addWidget(self._area, 1)
-        self.content.addLayout(row(text, self._make_side(), spacing=GAP), 1)
+        self.place_beside(text, self._make_side(), _SIDE)
         self.tokens.pointed.connect(self._show_token)
         self.tokens.chosen.connect(self._on_chosen)
         self.tokens.moved.connect(self._follow)
 
     def _make_side(self) -> Card:
         side = Card(self.ground, _("Expected here"))
-        side.setFixedWidth(_SIDE)
         self.token = label("", side, "value", wrap=True)
         self.about = label("", side, "caption", wrap=True)
         self.guesses = GuessList(side, _("What the model expected here"), _GUESSES)
@@ -110,11 +106,12 @@ class SurpriseView(View):
         self.other.returnPressed.connect(self._on_other)
         return side
 
-    def show_surprise(self, found: "Surprise", names: TokenNames, position: int) -> None:
-        """Show a result, with the token at a position looked at; -1 for the most surprising one."""
+    def show_content(self, content: Content) -> None:
+        """Show a `Surprise`, with the token at the position looked at; without one, the most surprising one."""
+        found: Surprise = content.result
         changed = self._found is not None and [t.id for t in self._found.tokens] != [t.id for t in found.tokens]
         self._before = self._total if changed else self._before
-        self._found, self._names = found, names
+        self._found, self._names = found, content.names
         self._total = bits_per_byte(found.bits_per_byte)
         self.total.setText(self._total)
         facts = _("{tokens} tokens, {bytes} bytes, {bits} bits in all").format(
@@ -127,11 +124,21 @@ class SurpriseView(View):
             Chip(visible(token.label), "\n" in token.label, tint_of(float(bits)))
             for token, bits in zip(found.tokens[1:], found.bits[1:], strict=True)
         ])  # fmt: skip
-        last = len(found.tokens) - 1
+        self.look_at(self.position)
+
+    def shown_position(self) -> int:
+        """The position that is shown."""
+        return self.tokens.marked() + 1
+
+    def look_at(self, position: int) -> None:
+        """Mark a token; the most surprising one where none was chosen."""
+        super().look_at(position)
+        if self._found is None:
+            return
+        last = len(self._found.tokens) - 1
         if position < 0 and last:
-            position = int(found.bits[1:].argmax()) + 1
-        position = min(max(1, position), last)
-        self.tokens.mark(position - 1)
+            position = int(self._found.bits[1:].argmax()) + 1
+        self.tokens.mark(min(max(1, position), last) - 1)
         self._show_token(self.tokens.current())
 
     @Slot(int)
@@ -167,12 +174,16 @@ class SurpriseView(View):
     @Slot(int)
     def _on_chosen(self, index: int) -> None:
         self._show_token(index)
-        self.position_chosen.emit(index + 1)
+        self._choose(index + 1)
 
     @Slot(QRectF)
     def _follow(self, area: QRectF) -> None:
         self._area.ensureVisible(round(area.center().x()), round(area.center().y()), 10, 24)
-        self.position_chosen.emit(self.tokens.current() + 1)
+        self._choose(self.tokens.current() + 1)
+
+    def _choose(self, position: int) -> None:
+        self.position = position
+        self.chosen.emit()
 
     @Slot(int)
     def _on_guess(self, token: int) -> None:

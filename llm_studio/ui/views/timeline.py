@@ -1,15 +1,17 @@
 """The moments of a run on a slider, and what the model wrote at each of them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QComboBox, QMenu, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
 
 from llm_studio.i18n import _, number
 from llm_studio.ui import theme
 from llm_studio.ui.icons import put_icon
-from llm_studio.ui.widgets.basics import Card, as_plain_text, icon_button, label, row
+from llm_studio.ui.widgets.basics import Card, as_plain_text, button, icon_button, label, row
 
 if TYPE_CHECKING:
     from llm_studio.workflows.training.moments import RunMoment, RunMoments
@@ -51,17 +53,33 @@ class MomentSlider(QSlider):
             painter.drawLine(QPointF(x, self.height() - 1), QPointF(x, self.height() - (7 if long else 3)))
 
 
+@dataclass(frozen=True, eq=False)
+class PinnedMoment:
+    """A moment of a run that stays beside the one that is chosen."""
+
+    run: str
+    moment: "RunMoment"
+
+
 class Timeline(Card):
-    """Chooses a moment. Its texts are there at once; the model of the nearest weights takes a moment."""
+    """Chooses a moment, and one to compare it with.
+
+    Its texts are there at once; the model of the nearest weights takes a moment.
+    """
 
     step_chosen = Signal(int)
     """The step of a moment, by the user's hand or while it plays."""
     talk_requested = Signal()
     """The user wants to write with the model of this moment."""
+    pin_requested = Signal(str, int)
+    """A run and a step of it that are to stay beside the chosen moment; "" for none."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._run = ""
         self._moments: tuple[RunMoment, ...] = ()
+        self._bests: tuple[tuple[str, int], ...] = ()
+        self._pinned: PinnedMoment | None = None
         self.content.setContentsMargins(14, 8, 14, 10)
         self.content.setSpacing(4)
         self.play = icon_button("play", _("Play the moments"), self, self.toggle)
@@ -69,7 +87,7 @@ class Timeline(Card):
         self.where = label("", self, "value")
         self.where.setMinimumWidth(90)
         self.talk = self._talk_button()
-        self.content.addLayout(row(self.play, self.slider, self.where, self.talk, spacing=12))
+        self.content.addLayout(row(self.play, self.slider, self.where, self._compare_button(), self.talk, spacing=12))
         self.prompts = QComboBox(self)
         self.prompts.setAccessibleName(_("The beginning that the model continues"))
         self.prompts.setMaximumWidth(220)
@@ -79,23 +97,45 @@ class Timeline(Card):
         line = row(self.prompts, self.written, self.loss, spacing=10)
         line.setStretch(1, 1)
         self.content.addLayout(line)
+        self.content.addWidget(self._pinned_line())
         self._timer = QTimer(self, interval=_PLAY)
         self._timer.timeout.connect(self._go_on)
         self.slider.valueChanged.connect(self._on_moved)
         self.prompts.currentIndexChanged.connect(self._show_text)
 
     def _talk_button(self) -> QWidget:
-        from llm_studio.ui.widgets.basics import button
-
         made = button(_("Talk to this one"), self, self.talk_requested.emit, "primary")
         made.setToolTip(_("Open Generation with the model of this moment"))
         return made
+
+    def _compare_button(self) -> QWidget:
+        self.compare = button(_("Compare"), self)
+        self.compare.setToolTip(_("Keep another moment, of this run or of another one, beside this one in every view"))
+        self._menu = QMenu(self.compare)
+        self._menu.aboutToShow.connect(self._fill_menu)
+        self._menu.triggered.connect(self._on_menu)
+        self.compare.setMenu(self._menu)
+        return self.compare
+
+    def _pinned_line(self) -> QWidget:
+        """What is pinned, what it wrote, and a button to end it."""
+        self.pinned_line = QWidget(self)
+        self.pinned_name = label("", self.pinned_line, "value")
+        self.pinned_text = label("", self.pinned_line, "muted")
+        self.pinned_text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.pinned_loss = label("", self.pinned_line, "caption")
+        self.unpin = icon_button("x", _("Stop comparing"), self.pinned_line, self._on_unpin)
+        line = row(self.pinned_name, self.pinned_text, self.pinned_loss, self.unpin, spacing=10)
+        line.setStretch(1, 1)
+        self.pinned_line.setLayout(line)
+        self.pinned_line.hide()
+        return self.pinned_line
 
     # --- What is shown ------------------------------------------------------------------------------------------
 
     def show_moments(self, found: "RunMoments", step: int) -> None:
         """Show the moments of a run, at a step or the one nearest to it, silently."""
-        self._moments = found.moments
+        self._run, self._moments = found.run, found.moments
         self.slider.blockSignals(True)
         self.slider.show_ticks([moment.has_weights for moment in found.moments])
         nearest = min(range(len(self._moments)), key=lambda n: abs(self._moments[n].step - step), default=0)
@@ -115,6 +155,19 @@ class Timeline(Card):
             part.setVisible(bool(prompts))
         self._show()
 
+    def show_bests(self, bests: Sequence[tuple[str, int]]) -> None:
+        """The runs whose best moments can be compared with, each with its step."""
+        self._bests = tuple(bests)
+
+    def show_pinned(self, pinned: PinnedMoment | None) -> None:
+        """Show what stays beside the chosen moment."""
+        self._pinned = pinned
+        self.pinned_line.setVisible(pinned is not None)
+        if pinned is not None:
+            self.pinned_name.setText(moment_name(pinned.run, pinned.moment.step))
+            self.pinned_loss.setText(_facts(pinned.moment))
+        self._show_text()
+
     def moment(self) -> "RunMoment | None":
         """The moment that is chosen."""
         place = self.slider.value()
@@ -122,7 +175,10 @@ class Timeline(Card):
 
     def text(self) -> str:
         """What the model wrote at this moment after the chosen beginning."""
-        moment, prompt = self.moment(), self.prompts.currentText()
+        return self._text_of(self.moment())
+
+    def _text_of(self, moment: "RunMoment | None") -> str:
+        prompt = self.prompts.currentText()
         return next((one.text for one in moment.texts if one.prompt == prompt), "") if moment else ""
 
     @property
@@ -135,25 +191,53 @@ class Timeline(Card):
         if moment is None:
             self.where.setText("")
             return
-        self.where.setText(_("step {step}").format(step=number(moment.step)))
-        loss = moment.validation_loss if moment.validation_loss is not None else moment.loss
-        words = [_("{n} tokens read").format(n=number(moment.tokens))] if moment.tokens is not None else []
-        words += [_("loss {loss}").format(loss=number(loss, 2))] if loss is not None else []
-        self.loss.setText(" · ".join(words))
+        self.where.setText(_step(moment.step))
+        self.loss.setText(_facts(moment))
         self._show_text()
 
     @Slot()
     def _show_text(self) -> None:
-        text = self.text()
-        line = " ".join(text.split())
-        room = max(0, self.written.width() - 4)
-        self.written.setText(self.written.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, room))
-        self.written.setToolTip(as_plain_text(text))
+        pinned = self._pinned.moment if self._pinned is not None else None
+        for shown, text in ((self.written, self.text()), (self.pinned_text, self._text_of(pinned))):
+            line = " ".join(text.split())
+            room = max(0, shown.width() - 4)
+            shown.setText(shown.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, room))
+            shown.setToolTip(as_plain_text(text))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """Another width shows more or less of the text."""
         super().resizeEvent(event)
         QTimer.singleShot(0, self, self._show_text)
+
+    # --- Comparing ----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _fill_menu(self) -> None:
+        """The moments that can be pinned: this one, the first one, the best ones."""
+        self._menu.clear()
+        moment = self.moment()
+        if moment is not None:
+            self._offer(_("With this moment, {step}: then choose another one").format(step=_step(moment.step)),
+                        self._run, moment.step)  # fmt: skip
+        if self._moments:
+            self._offer(_("With {step} of this run").format(step=_step(self._moments[0].step)), self._run,
+                        self._moments[0].step)  # fmt: skip
+        for run, step in self._bests:
+            self._offer(_("With the best of {run}, {step}").format(run=run, step=_step(step)), run, step)
+        if self._pinned is not None:
+            self._menu.addSeparator()
+            self._offer(_("Stop comparing"), "", 0)
+
+    def _offer(self, text: str, run: str, step: int) -> None:
+        self._menu.addAction(text.replace("&", "&&")).setData((run, step))
+
+    @Slot(QAction)
+    def _on_menu(self, action: QAction) -> None:
+        self.pin_requested.emit(*action.data())
+
+    @Slot()
+    def _on_unpin(self) -> None:
+        self.pin_requested.emit("", 0)
 
     # --- Moving -------------------------------------------------------------------------------------------------
 
@@ -191,3 +275,20 @@ class Timeline(Card):
             self.stop()
         else:
             self.slider.setValue(self.slider.value() + 1)
+
+
+def moment_name(run: str, step: int) -> str:
+    """As in run-1 · step 500."""
+    return f"{run} · {_step(step)}"
+
+
+def _step(step: int) -> str:
+    return _("step {step}").format(step=number(step))
+
+
+def _facts(moment: "RunMoment") -> str:
+    """How much was read until then, and the loss."""
+    loss = moment.validation_loss if moment.validation_loss is not None else moment.loss
+    words = [_("{n} tokens read").format(n=number(moment.tokens))] if moment.tokens is not None else []
+    words += [_("loss {loss}").format(loss=number(loss, 2))] if loss is not None else []
+    return " · ".join(words)

@@ -28,7 +28,6 @@ class TokenMap(QWidget):
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
-        self._name = name
         self._ids: Sequence[int] = ()
         self._points: list[tuple[float, float]] = []
         """Between 0 and 1 on the longer axis."""
@@ -96,7 +95,6 @@ class TokenMap(QWidget):
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         painter.setFont(theme.font(11))
         painter.setPen(theme.color("muted"))
-        painter.drawText(QRectF(8, 4, self.width() - 16, 16), Qt.AlignmentFlag.AlignLeft, self._name)
         painter.drawText(QRectF(8, self.height() - 20, self.width() - 16, 16), Qt.AlignmentFlag.AlignRight, self._axes)
         if not self._points:
             return

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QWidget
 from llm_studio.ui import theme
 from llm_studio.ui.widgets.free_place import free_place
 from llm_studio.ui.widgets.plot_axis import Axis
+from llm_studio.ui.widgets.plot_foot import PlotFoot
 from llm_studio.ui.widgets.thinning import Floats, thin
 
 _WIDE_DETAIL = 4
@@ -37,6 +38,8 @@ class Line:
     dots: bool = False
     fits: bool = True
     """Whether the plot's limits take account of it."""
+    name: str = ""
+    """Of what it is a curve: see `named_curves`."""
 
 
 class _View(pg.ViewBox):
@@ -75,7 +78,7 @@ class Plot(pg.PlotWidget):
     """The step under the mouse or chosen with the arrow keys; NaN where there is none any more."""
 
     def __init__(self, parent: QWidget) -> None:
-        self._view = _View()
+        self.view_box = self._view = _View()
         self._left, self._bottom = Axis("left"), Axis("bottom")
         self._bottom.whole = True
         super().__init__(parent, viewBox=self._view, axisItems={"left": self._left, "bottom": self._bottom})
@@ -88,16 +91,13 @@ class Plot(pg.PlotWidget):
         self._dots: list[pg.ScatterPlotItem] = []
         self._levels: list[tuple[float, str]] = []
         self._level_items: list[pg.InfiniteLine] = []
-        self._marks: tuple[list[float], float | None] = ([], None)
-        self._mark_item = pg.ScatterPlotItem(pxMode=True, size=8)
-        self._mark_item.setZValue(20)
+        self.foot = PlotFoot(self)
         self._cross = pg.InfiniteLine(angle=90, movable=False)
         self._cross.hide()
         self._cross_step = 0.0
         self._logarithmic = False
         self._end, self._whole = 0.0, True
-        for item in (self._mark_item, self._cross):
-            self.addItem(item)
+        self.addItem(self._cross)
         self._view.sigRangeChanged.connect(self._on_range)
         self._view.sigResized.connect(self._on_resized)
         self._view.reset_requested.connect(self.show_all)
@@ -123,11 +123,6 @@ class Plot(pg.PlotWidget):
         self._levels = list(levels)
         self._make_levels()
 
-    def show_marks(self, steps: Sequence[float], chosen: float | None) -> None:
-        """Dots at the foot of the plot; one of them in the accent colour."""
-        self._marks = (list(steps), chosen)
-        self._draw_marks()
-
     def set_logarithmic(self, logarithmic: bool) -> None:
         """Whether the values stand on a logarithmic scale. Call `show_lines` after it."""
         self._logarithmic = logarithmic
@@ -150,6 +145,15 @@ class Plot(pg.PlotWidget):
         place = self._view.mapViewToScene(QPointF(self._cross_step, self._view.viewRange()[1][0])).x()
         view = self._view.sceneBoundingRect()
         return place if view.left() <= place <= view.right() else None
+
+    def cross_step(self) -> float | None:
+        """The step of the cross-hair; None where it is hidden."""
+        return self._cross_step if self._cross.isVisible() else None
+
+    def named_curves(self) -> list[tuple[str, Any, Any]]:
+        """The curves as they are drawn, the main ones last: name, steps, values."""
+        drawn = zip(self._lines, (item.getData() for item in self._items), strict=False)
+        return [(line.name, x, y) for line, (x, y) in drawn if x is not None and y is not None]
 
     def free_place(self, size: QSize) -> QPoint:
         """Where a box of this size hides least of the curves, and never the cross-hair."""
@@ -225,14 +229,6 @@ class Plot(pg.PlotWidget):
             dotted = np.isfinite(y) & (line.dots and len(x) <= 60)
             self._dots[index].setData(x[dotted], y[dotted], pen=None, brush=theme.color(line.color))
 
-    def _draw_marks(self) -> None:
-        steps, chosen = self._marks
-        (low, high) = self._view.viewRange()[1]
-        y = low + 0.025 * (high - low)
-        accent, muted = theme.color("accent"), theme.color("muted")
-        brushes = [accent if step == chosen else muted for step in steps]
-        self._mark_item.setData(steps, [y] * len(steps), brush=brushes, pen=None)
-
     def _make_levels(self) -> None:
         for old in self._level_items:
             self.removeItem(old)
@@ -265,7 +261,7 @@ class Plot(pg.PlotWidget):
         self._cross.setPen(pg.mkPen(theme.color("muted"), width=1, style=Qt.PenStyle.DashLine))
         self._make_levels()
         self._draw()
-        self._draw_marks()
+        self.foot.draw()
 
     # --- The user's hand --------------------------------------------------------------------------------------
 
@@ -280,7 +276,7 @@ class Plot(pg.PlotWidget):
     def _on_range(self, *_args: object) -> None:
         if not self._whole:
             self._draw()
-        self._draw_marks()
+        self.foot.draw()
 
     def mouseMoveEvent(self, ev: QMouseEvent) -> None:  # noqa: N802
         """Tell the step under the mouse."""

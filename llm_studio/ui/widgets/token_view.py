@@ -68,6 +68,10 @@ class TokenView(QWidget):
         """The chip under the pointer, else that of the keyboard; -1 for none."""
         return self._under if self._under >= 0 else self._current
 
+    def marked(self) -> int:
+        """The chip of the keyboard, -1 for none."""
+        return self._current
+
     def mark(self, index: int) -> None:
         """Let the keyboard go on from this chip, -1 for none."""
         self._current = index
@@ -233,6 +237,11 @@ class TokenPane(QScrollArea):
         if watched is self.view and event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
             self.setFixedHeight(min(self._most, self.view.content_height()) + 2)
         return False
+
+    def show_marked(self) -> None:
+        """Scroll to the chip of the keyboard."""
+        if self.view.marked() >= 0:
+            self._follow(self.view.place(self.view.marked()))
 
     @Slot(QRectF)
     def _follow(self, area: QRectF) -> None:

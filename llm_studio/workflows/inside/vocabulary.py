@@ -49,6 +49,10 @@ class Vocabulary:
             _("Name one token, by its text or by its number as in #300."),
         )
 
+    def exactly(self, text: str) -> int | None:
+        """The token of this very text, with the space before it or without as it is written; None if there is none."""
+        return self._by_bytes.get(_bytes(text))
+
     def words(self, names: Sequence[str]) -> tuple[list[int], list[str]]:
         """The tokens of these words, and the words that aren't one token."""
         found = {name: self._exact(name) for name in names}

@@ -9,10 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llm_studio import records
-from llm_studio.events import CheckpointSaved, EndMoved, Evaluated, Event, Notice, RunStarted, SampleWritten, StepDone
+from llm_studio.events import (
+    CheckpointSaved,
+    EndMoved,
+    Evaluated,
+    Event,
+    MomentStored,
+    Notice,
+    RunStarted,
+    SampleWritten,
+    StepDone,
+)
 from llm_studio.i18n import ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.runs import registry, snapshots
 from llm_studio.runs.log import open_log
 from llm_studio.runs.record import ACTIVE
 
@@ -100,6 +111,9 @@ class Curves:
         self.steps = GrowingCurves(6)
         self.evaluations = GrowingCurves(3)
         self.checkpoints: list[int] = []
+        self.moments: list[int] = []
+        self.snapshots: list[int] = []
+        """Steps whose weights were on the disk when the log was read; those of `moments` have texts."""
         self.samples: list[Sample] = []
         self.story: list[Event] = []
         """Beginnings, evaluations and checkpoints, in their order, and what is wrong with the log."""
@@ -148,6 +162,9 @@ class Curves:
             self._add_evaluation(event)
         elif isinstance(event, SampleWritten):
             self._add_sample(Sample(event.step, event.prompt, event.text))
+        elif isinstance(event, MomentStored):
+            if event.step not in self.moments[-4:]:
+                self.moments.append(event.step)
         elif isinstance(event, CheckpointSaved):
             if event.step not in self.checkpoints[-4:]:
                 self.checkpoints.append(event.step)
@@ -205,7 +222,14 @@ class Curves:
             self.steps.cut(int(np.searchsorted(self.steps.column(STEP), step, "right")))
         self.evaluations.cut(int(np.searchsorted(self.evaluations.column(STEP), step, "right")))
         self.checkpoints = [saved for saved in self.checkpoints if saved <= step]
+        self.moments = [stored for stored in self.moments if stored <= step]
+        self.snapshots = [stored for stored in self.snapshots if stored <= step]
         self.samples = [sample for sample in self.samples if sample.step <= step]
+
+    def inside_steps(self) -> list[int]:
+        """The steps that the tab Inside shows, once there is a model; runs of earlier versions have only samples."""
+        known = {*(self.moments or (sample.step for sample in self.samples)), *self.snapshots}
+        return sorted(known) if self.moments or self.snapshots or self.checkpoints else []
 
     def smoothed(self, column: int, weight: float) -> Floats:
         """A column's exponential moving average, corrected for its beginning; only what is new is computed.
@@ -289,6 +313,7 @@ def read(project: Project, run: str, job: Job) -> Curves:
         with open_log(path) as log:
             curves.place = _read_on(log, curves.place, curves.take, job, damaged.append)
         curves.say_damaged(len(damaged))
+    curves.snapshots = sorted(snapshots.listed(registry.folder(project, run)))
     return curves
 
 
@@ -331,9 +356,8 @@ def _read_on(
     return Place(size, last)
 
 
-_KINDS: dict[str, type[Event]] = {
-    kind.kind: kind for kind in (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, CheckpointSaved)
-}
+_TYPES = (RunStarted, EndMoved, StepDone, Evaluated, SampleWritten, MomentStored, CheckpointSaved)
+_KINDS: dict[str, type[Event]] = {kind.kind: kind for kind in _TYPES}
 
 _FLOATS = {
     kind: [field.name for field in fields(kind) if field.type is float and field.default is MISSING]

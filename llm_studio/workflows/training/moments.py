@@ -61,6 +61,10 @@ class RunMoments:
     from_samples: bool
     problem: str = ""
 
+    def nearest(self, step: int) -> RunMoment | None:
+        """The moment nearest to a step; None: there is none."""
+        return min(self.moments, key=lambda moment: abs(moment.step - step), default=None)
+
     def nearest_weights(self, step: int) -> int | None:
         """The step, of those whose model can be opened, that is nearest on a logarithmic scale; None: there is none."""
         return min(self.weights, key=lambda known: abs(math.log((known + 1) / (step + 1))), default=None)

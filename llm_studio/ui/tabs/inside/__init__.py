@@ -1,7 +1,18 @@
 """The tab Inside."""
 
+from dataclasses import dataclass
+
 from llm_studio.i18n import N_
 from llm_studio.ui.tab import Tab
+
+
+@dataclass(frozen=True)
+class MomentTarget:
+    """Asks the page to show the moment of a run that is nearest to a step (see `Page.show_target`)."""
+
+    run: str
+    step: int
+
 
 TAB = Tab(
     name="inside",

@@ -16,7 +16,8 @@ from llm_studio.ui.tasks import Query
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
 
-LOOK = "inside/look"
+LOOK, LOOK_PINNED = "inside/look", "inside/look-pinned"
+"""Keys of the questions about the chosen moment, and about the one that is pinned beside it."""
 
 
 class LookController(Controller):
@@ -30,12 +31,13 @@ class LookController(Controller):
     progressed = Signal(float)
     """How much of a long computation is done, from 0 to 1."""
 
-    def __init__(self, context: PageContext) -> None:
+    def __init__(self, context: PageContext, key: str) -> None:
         super().__init__(context)
+        self._key = key
         self._sessions: Sessions | None = None
         self._pending: Question | None = None
         self._next: Question | None = None
-        context.listen(LOOK, reported=self._on_reported, succeeded=self._on_answered, failed=self._on_failed,
+        context.listen(key, reported=self._on_reported, succeeded=self._on_answered, failed=self._on_failed,
                        cancelled=self._on_ended)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
@@ -68,7 +70,7 @@ class LookController(Controller):
         if sessions is None:
             return
         self._pending, self._next = question, None
-        self.context.request(Query(LOOK, lambda job: answer(sessions, question, job), page_shows_errors=True))
+        self.context.request(Query(self._key, lambda job: answer(sessions, question, job), page_shows_errors=True))
 
     def _on_reported(self, event: Event) -> None:
         if isinstance(event, Progress) and event.total:

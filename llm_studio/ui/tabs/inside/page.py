@@ -11,22 +11,22 @@ from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.generation import TAB as GENERATION
 from llm_studio.ui.tabs.generation import CheckpointTarget
 from llm_studio.ui.tabs.generation.parts import NoticeBar
-from llm_studio.ui.tabs.inside.look_controller import LookController
+from llm_studio.ui.tabs.inside import MomentTarget
+from llm_studio.ui.tabs.inside.look_controller import LOOK, LOOK_PINNED, LookController
 from llm_studio.ui.tabs.inside.moments_controller import Found, MomentsController
 from llm_studio.ui.tabs.inside.questions import Answer, Question
 from llm_studio.ui.tabs.inside.text_box import TextBox
+from llm_studio.ui.tabs.inside.view_pane import ViewPane
 from llm_studio.ui.tabs.inside.view_stack import ViewStack
 from llm_studio.ui.tabs.training import TAB as TRAINING
 from llm_studio.ui.theme import GAP
-from llm_studio.ui.views.timeline import Timeline
-from llm_studio.ui.widgets.basics import EmptyState, let_shrink
+from llm_studio.ui.views.timeline import Timeline, moment_name
+from llm_studio.ui.widgets.basics import EmptyState
 
 if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview, Project
     from llm_studio.workflows.training.moments import RunMoments
 
-_LEAST = 420
-"""Pixels of height of a view in which all of it can be used."""
 _PAUSE = 250
 """Milliseconds without a further change of the text before it is read."""
 
@@ -37,9 +37,12 @@ class InsidePage(Page):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Inside"), "", parent)
         self.moments = MomentsController(self.context)
-        self.look = LookController(self.context)
+        self.look = LookController(self.context, LOOK)
+        self.look_pinned = LookController(self.context, LOOK_PINNED)
         self._found: RunMoments | None = None
         self._best = 0
+        self._wanted = ""
+        """The run whose moments are being read for another tab."""
         self._step: int | None = None
         """The step of the moment that is looked at; None: of the best checkpoint."""
         self.runs = QComboBox(self)
@@ -70,20 +73,23 @@ class InsidePage(Page):
         self.views = ViewStack(content)
         inside.addWidget(self.timeline)
         inside.addWidget(self.box)
-        let_shrink(self.views, _LEAST)
         inside.addWidget(self.views, 1)
         return content
 
     def _connect(self) -> None:
         self.moments.found.connect(self._show_found)
+        self.moments.pinned_changed.connect(self._show_pinned)
         self.look.answered.connect(self._show_answer)
-        self.look.failed.connect(self._on_failed)
-        self.look.progressed.connect(self.views.show_progress)
+        self.look_pinned.answered.connect(self._show_pinned_answer)
+        for look in (self.look, self.look_pinned):
+            look.failed.connect(self._on_failed)
+            look.progressed.connect(self.views.show_progress)
         self.runs.activated.connect(self._on_run)
         self.empty.pressed.connect(self._go_to_training)
         self.notice.pressed.connect(self._try_again)
         self.timeline.step_chosen.connect(self._on_step)
         self.timeline.talk_requested.connect(self._talk)
+        self.timeline.pin_requested.connect(self.moments.pin)
         self.box.changed.connect(self._text_timer.start)
         self.views.changed.connect(self._ask)
         self.views.not_saved.connect(self.notice.say)
@@ -108,16 +114,26 @@ class InsidePage(Page):
 
     def draft(self) -> object:
         """The text that is read, and how it is looked at."""
-        return self.box.text(), self.views.current(), self.runs.currentText(), self._step
+        pinned = self.moments.pinned
+        beside = (pinned.pinned.run, pinned.pinned.moment.step) if pinned is not None else ("", 0)
+        return self.box.text(), self.views.current(), self.runs.currentText(), self._step, beside
 
-    def take_draft(self, draft: "tuple[str, str, str, int | None] | None") -> None:
+    def take_draft(self, draft: "tuple[str, str, str, int | None, tuple[str, int]] | None") -> None:
         """Read that text."""
         if draft is not None:
-            text, view, run, self._step = draft
+            text, view, run, self._step, beside = draft
             self.box.set_text(text)
             self.views.choose(view)
             if run:
                 self.moments.read(run)
+                self.moments.pin(*beside)
+
+    def show_target(self, target: MomentTarget) -> None:
+        """Show a moment of a run."""
+        self.timeline.stop()
+        self._step = target.step
+        self._wanted = target.run
+        self.moments.read(target.run)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
         """The model is needed only now."""
@@ -151,8 +167,9 @@ class InsidePage(Page):
             self._show_nothing()
             return
         run = found.moments.run
-        if self._found is not None and self._found.run != run:
+        if self._found is not None and run not in (self._found.run, self._wanted):
             self._step = None
+        self._wanted = ""
         self._found, self._best = found.moments, found.best
         runs = [one.run for one in found.points]
         if runs != [self.runs.itemText(n) for n in range(self.runs.count())]:
@@ -161,8 +178,9 @@ class InsidePage(Page):
         self.runs.setCurrentText(run)
         self.runs.show()
         self._stack.setCurrentIndex(1)
+        self.timeline.show_bests([(one.run, one.best) for one in found.points])
         self.timeline.show_moments(found.moments, self._step if self._step is not None else found.best)
-        self._ask()
+        self._show_pinned()
 
     @Slot(int)
     def _on_run(self, _index: int) -> None:
@@ -173,7 +191,18 @@ class InsidePage(Page):
     @Slot(int)
     def _on_step(self, step: int) -> None:
         self._step = step
-        self._ask()
+        self._show_pinned()
+
+    @Slot()
+    def _show_pinned(self) -> None:
+        """Show a second model beside the first one, or no longer."""
+        pinned = self.moments.pinned
+        self.timeline.show_pinned(pinned.pinned if pinned is not None else None)
+        if self._found is not None and pinned is not None:
+            self.views.show_beside(moment_name(self._found.run, self._weights()),
+                                   moment_name(pinned.pinned.run, pinned.weights))  # fmt: skip
+        else:
+            self.views.show_beside("", "")
 
     @Slot()
     def _talk(self) -> None:
@@ -193,30 +222,41 @@ class InsidePage(Page):
 
     @Slot()
     def _ask(self) -> None:
-        """Ask what the current view shows, if it is seen and shows something else."""
+        """Ask what the views show, if they are seen and show something else."""
         self._text_timer.stop()
         if self._found is None or not self.isVisible():
             return
-        question = self.views.question(f"{self._found.run}/{self._weights()}", self.box.text())
+        self._ask_for(self.views.main, self.look, f"{self._found.run}/{self._weights()}")
+        if self.views.pinned is not None and self.moments.pinned is not None:
+            self._ask_for(self.views.pinned, self.look_pinned, self.moments.pinned.checkpoint)
+
+    def _ask_for(self, pane: ViewPane, look: LookController, checkpoint: str) -> None:
+        question = pane.question(checkpoint, self.box.text())
         if question is not None:
-            self.views.set_waiting(question)
-            self.look.ask(question)
+            pane.set_waiting()
+            look.ask(question)
 
     @Slot()
     def _try_again(self) -> None:
         self.look.forget_models()
+        self.look_pinned.forget_models()
         self._ask()
 
     @Slot(object)
     def _show_answer(self, answer: Answer) -> None:
         self.notice.hide()
-        facts = answer.facts
+        facts = answer.content.facts
         self.subtitle.setText(
             _("Model {name} · step {step} · {layers} layers of {heads} heads · {n} parameters").format(
                 name=facts.name.split("/")[0], step=number(facts.step), layers=number(facts.n_layers),
                 heads=number(facts.n_heads), n=number(facts.parameters))
         )  # fmt: skip
-        self.views.show_answer(answer)
+        self.views.show_answer(self.views.main, answer)
+
+    @Slot(object)
+    def _show_pinned_answer(self, answer: Answer) -> None:
+        if self.views.pinned is not None:
+            self.views.show_answer(self.views.pinned, answer)
 
     @Slot(object, str)
     def _on_failed(self, _question: Question | None, reason: str) -> None:

@@ -1,5 +1,6 @@
 """What the tab Inside asks, and how a worker answers it."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -7,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from llm_studio.errors import StudioError
 from llm_studio.i18n import _
 from llm_studio.jobs import Job
+from llm_studio.ui.views.contributions import GUESSES, ContributionsFound, ContributionsRequest
 from llm_studio.ui.views.embeddings import EmbeddingsFound, EmbeddingsRequest
 from llm_studio.ui.views.levels import attention_levels
+from llm_studio.ui.views.view import Content, TokenChoice
+from llm_studio.workflows.generation.next_token import visible
 
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.ablation import AblationStudy
-    from llm_studio.workflows.inside.results import ModelFacts
+    from llm_studio.workflows.inside.results import HeadKinds, ShownToken
     from llm_studio.workflows.inside.session import InsideSession
     from llm_studio.workflows.overview import Project
 
@@ -31,21 +35,17 @@ class Question:
     """A reference of a model, as in run-1/500."""
     text: str = ""
     at: int = 0
-    """A position in the window of the text that is shown."""
+    """A position: of the window that is shown, or the one that is looked at; -1: none was chosen."""
     detail: Any = None
     """What only this view asks."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The answer to a question: a result of `workflows/inside`, and the names of the model's tokens."""
+    """The answer to a question."""
 
     question: Question
-    facts: "ModelFacts"
-    names: "Names"
-    tokens: int
-    """Of the text, with the one that begins it."""
-    result: Any
+    content: Content
 
 
 class Names:
@@ -72,6 +72,8 @@ class Sessions:
         self._open: dict[str, InsideSession] = {}
         self._study: tuple[str, AblationStudy] | None = None
         self._frequent: tuple[str, list[int]] | None = None
+        self.kinds: dict[str, HeadKinds] = {}
+        """What the heads of models measurably do, by name: known for good once it was measured."""
 
     def get(self, checkpoint: str, job: Job) -> "InsideSession":
         """The session of a model, opened if it isn't yet."""
@@ -85,15 +87,6 @@ class Sessions:
         while sum(one.facts.parameters for one in self._open.values()) > _PARAMETERS and len(self._open) > 1:
             del self._open[next(iter(self._open))]
         return session
-
-    def start_of(self, session: "InsideSession", job: Job) -> "InsideSession | None":
-        """The model of the same run at step 0; None if it can't be opened, or is this one."""
-        if session.ref.step == 0:
-            return None
-        try:
-            return self.get(f"{session.ref.run}/0", job)
-        except StudioError:
-            return None
 
     def study(self, session: "InsideSession", job: Job) -> "AblationStudy":
         """The measure for what is lost without some parts; the last one is kept."""
@@ -121,7 +114,14 @@ def answer(sessions: Sessions, question: Question, job: Job) -> Answer:
     session = sessions.get(question.checkpoint, job)
     job.check()
     result = _RESULTS[question.view](sessions, session, question, job)
-    return Answer(question, session.facts, Names(session), len(session.ids(question.text)), result)
+    starts = _starts(session.tokens(session.ids(question.text)))
+    return Answer(question, Content(result, Names(session), session.facts, starts))
+
+
+def _starts(tokens: "tuple[ShownToken, ...]") -> tuple[int, ...]:
+    """The first character of each token in the text that they make."""
+    ends = list(itertools.accumulate(len(token.text) for token in tokens))
+    return (0, *ends[:-1])
 
 
 def _surprise(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
@@ -133,20 +133,56 @@ def _window(session: "InsideSession", question: Question) -> int:
     return session.window_at(count, min(max(question.at, 0), count - 1))
 
 
-def _attention(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
+def _attention(sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
     maps = session.attention(question.text, job, _window(session, question))
-    return attention_levels(maps, session.head_kinds(job))
+    return attention_levels(maps, sessions.kinds.get(session.facts.name))
+
+
+def _heads(sessions: Sessions, session: "InsideSession", _question: Question, job: Job) -> object:
+    if session.facts.name not in sessions.kinds:
+        sessions.kinds[session.facts.name] = session.head_kinds(job)
+    return sessions.kinds[session.facts.name]
 
 
 def _lens(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
     return session.lens(question.text, job, _window(session, question))
 
 
+def _contributions(_sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
+    request: ContributionsRequest = question.detail
+    ids = session.ids(question.text)
+    position = question.at if 0 <= question.at < len(ids) else len(ids) - 1
+    guesses = session.next_tokens(question.text, job, position, GUESSES)
+    token, problem = guesses[0].id, ""
+    if request.token is not None:
+        token, problem = _token_of(session, request.token, token)
+    other = None
+    if request.lead:
+        other = next((one.id for one in guesses if one.id != token), token)
+        if request.other is not None:
+            other, problem = _token_of(session, request.other, other)
+    parts = session.contributions(question.text, job, position, token, other)
+    if token not in (one.id for one in guesses):
+        guesses = (*guesses[: GUESSES - 1], parts.token)
+    return ContributionsFound(session.tokens(ids), parts, guesses, problem)
+
+
+def _token_of(session: "InsideSession", choice: TokenChoice, default: int) -> tuple[int, str]:
+    """The token of a choice that was perhaps made in a model of another tokenizer; why it isn't, if there is none."""
+    if choice.id < session.facts.vocab_size and session.vocabulary.label(choice.id) == choice.label:
+        return choice.id, ""
+    same = session.vocabulary.exactly(choice.label)
+    if same is not None:
+        return same, ""
+    return default, _("“{text}” is not a token of this model.").format(text=visible(choice.label))
+
+
 def _embeddings(sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
     request: EmbeddingsRequest = question.detail
-    start = sessions.start_of(session, job)
     frequent = sessions.frequent(session)
     problem, token = "", frequent[0] if frequent else 0
+    if request.chosen is not None:
+        token, problem = _token_of(session, request.chosen, token)
     try:
         token = session.vocabulary.named(request.token) if request.token else token
     except StudioError as error:
@@ -162,9 +198,8 @@ def _embeddings(sessions: Sessions, session: "InsideSession", question: Question
     if tokens is not None and len(tokens) < _FEWEST:
         tokens = list(dict.fromkeys([*tokens, *(one.id for one in session.similar_tokens(token))]))
     job.check()
-    maps = [one.embedding_map(tokens) if one is not None and request.on_map else None for one in (session, start)]
-    near = [one.similar_tokens(token) if one is not None else () for one in (session, start)]
-    return EmbeddingsFound(token, near[0], near[1], maps[0], maps[1], problem)
+    drawn = session.embedding_map(tokens) if request.on_map else None
+    return EmbeddingsFound(token, session.similar_tokens(token), drawn, problem)
 
 
 def _parts(sessions: Sessions, session: "InsideSession", question: Question, job: Job) -> object:
@@ -176,6 +211,6 @@ def _worth(sessions: Sessions, session: "InsideSession", _question: Question, jo
 
 
 _RESULTS: dict[str, Callable[[Sessions, "InsideSession", Question, Job], object]] = {
-    "surprise": _surprise, "attention": _attention, "lens": _lens, "embeddings": _embeddings, "parts": _parts,
-    "worth": _worth,
+    "surprise": _surprise, "attention": _attention, "lens": _lens, "contributions": _contributions,
+    "embeddings": _embeddings, "parts": _parts, "heads": _heads, "worth": _worth,
 }  # fmt: skip

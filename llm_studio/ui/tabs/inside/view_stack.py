@@ -1,36 +1,29 @@
-"""The views side by side, one of them shown: what each asks, and which answer it shows."""
+"""The views of a model, one of them shown, and beside them those of a second one."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QMenu, QProgressBar, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QProgressBar, QToolButton, QVBoxLayout, QWidget
 
 from llm_studio.i18n import _
-from llm_studio.ui.tabs.inside.questions import Answer, Question
+from llm_studio.ui.tabs.inside.questions import Answer
+from llm_studio.ui.tabs.inside.view_pane import ViewPane
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
-from llm_studio.ui.views.attention import AttentionView
-from llm_studio.ui.views.embeddings import EmbeddingsView
-from llm_studio.ui.views.lens import LensView
-from llm_studio.ui.views.parts import PartsView
-from llm_studio.ui.views.surprise import SurpriseView
-from llm_studio.ui.views.view import View
-from llm_studio.ui.widgets.basics import Segmented, icon_button, row
+from llm_studio.ui.widgets.basics import Segmented, icon_button, label, let_shrink, row
 
-if TYPE_CHECKING:
-    from llm_studio.workflows.inside.results import TextWindow
-
-_WINDOWED = ("attention", "lens")
-"""Views of one window of a text; the others show all of it."""
+_LEAST, _LEAST_NARROW = 420, 690
+"""Pixels of height in which all of a view can be used; in half of the width."""
+_WIDE = 1000
+"""Pixels of width from which on two panes are side by side, not one below the other."""
 
 
 class ViewStack(QWidget):
-    """Chooses a view, and gives it the answers to its questions."""
+    """Chooses a view, and lets two panes show the same one."""
 
     changed = Signal()
-    """The current view may have another question."""
+    """The views may have other questions."""
     text_changed = Signal(str)
     """The user has changed the text in a view."""
     not_saved = Signal(str)
@@ -38,49 +31,92 @@ class ViewStack(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._position = -1
-        """The position that is looked at in all views of the text; -1: none was chosen."""
-        self._windows: dict[str, TextWindow] = {}
-        """What a view shows of the text."""
-        self._answered: dict[str, Question] = {}
-        self.surprise = SurpriseView(self)
-        self.attention = AttentionView(self)
-        self.lens = LensView(self)
-        self.embeddings, self.parts = EmbeddingsView(self), PartsView(self)
-        self._views: dict[str, View] = {
-            "surprise": self.surprise, "attention": self.attention, "lens": self.lens, "embeddings": self.embeddings,
-            "parts": self.parts,
-        }  # fmt: skip
-        self._measuring = False
-        """What each part is worth was requested, and isn't known yet."""
-        names = {key: view.accessibleName() for key, view in self._views.items()}
+        self.main = ViewPane(self)
+        self.pinned: ViewPane | None = None
+        """The views of the second model, made when they are first needed; hidden where there is none."""
+        names = {key: view.accessibleName() for key, view in self.main.views.items()}
         self.choice = Segmented(self, names, _("What is shown"))
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(120)
         self.progress.hide()
-        self.save = icon_button("image", _("Save the picture"), self)
-        self.save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.save)
-        menu.addAction(_("As PNG…"), self._save_png)
-        menu.addAction(_("As SVG…"), self._save_svg)
-        self.save.setMenu(menu)
-        self._stack = QStackedWidget(self)
-        for view in self._views.values():
-            self._stack.addWidget(view)
+        self.sentence = label("", self, "muted", wrap=True)
+        self.sentence.hide()
+        self._panes = row(spacing=GAP)
+        self._panes.addWidget(self.main, 1)
+        self._shown = QWidget(self)
+        """What is saved as a picture."""
+        shown = QVBoxLayout(self._shown)
+        shown.setContentsMargins(0, 0, 0, 0)
+        shown.setSpacing(GAP)
+        shown.addWidget(self.sentence)
+        shown.addLayout(self._panes, 1)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(GAP)
-        inside.addLayout(row(self.choice, None, self.progress, self.save))
-        inside.addWidget(self._stack, 1)
+        inside.addLayout(row(self.choice, None, self.progress, self._save_button()))
+        inside.addWidget(self._shown, 1)
+        let_shrink(self, _LEAST)
         self.choice.chosen.connect(self._on_view)
-        self.surprise.text_changed.connect(self.text_changed)
-        self.surprise.position_chosen.connect(self._on_position)
-        self.attention.position_chosen.connect(self._on_position)
-        self.lens.position_chosen.connect(self._on_position)
-        self.embeddings.requested.connect(self._on_request)
-        self.parts.switched.connect(self._on_request)
-        self.parts.worth_requested.connect(self._on_worth)
+        self._connect(self.main)
+
+    def _save_button(self) -> QToolButton:
+        made = icon_button("image", _("Save the picture"), self)
+        made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(made)
+        menu.addAction(_("As PNG…"), self._save_png)
+        menu.addAction(_("As SVG…"), self._save_svg)
+        made.setMenu(menu)
+        return made
+
+    def _connect(self, pane: ViewPane) -> None:
+        pane.chosen.connect(self._on_chosen)
+        pane.text_changed.connect(self.text_changed)
+
+    def panes(self) -> list[ViewPane]:
+        """Those that are shown."""
+        return [self.main] + ([self.pinned] if self.pinned is not None and not self.pinned.isHidden() else [])
+
+    def show_beside(self, title: str, pinned: str) -> None:
+        """Say which model is shown, and show the views of a second one; "" for its title where there is none."""
+        if pinned and self.pinned is None:
+            self.pinned = ViewPane(self)
+            self._panes.addWidget(self.pinned, 1)
+            self._connect(self.pinned)
+        self.main.show_beside(title if pinned else "")
+        self.sentence.setVisible(bool(pinned))
+        if self.pinned is not None:
+            if pinned and self.pinned.isHidden():
+                self.pinned.follow(self.main)
+            self.pinned.show_beside(pinned)
+            self.pinned.setVisible(bool(pinned))
+        self._arrange()
+        self.changed.emit()
+
+    def _arrange(self) -> None:
+        """Put two panes side by side, or one below the other where there is little room."""
+        panes, wide = self.panes(), self.width() >= _WIDE
+        self._panes.setDirection(QHBoxLayout.Direction.LeftToRight if wide else QHBoxLayout.Direction.TopToBottom)
+        for pane in panes:
+            pane.set_narrow(wide and len(panes) > 1)
+        self.setMinimumHeight(_LEAST if len(panes) == 1 else _LEAST_NARROW if wide else 2 * _LEAST)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
+        """Use the width."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def hasHeightForWidth(self) -> bool:  # noqa: N802  Qt's
+        """The views take what room there is, however their sentences break."""
+        return False
+
+    def show_answer(self, pane: ViewPane, answer: Answer) -> None:
+        """Show an answer. What a view chose by itself is chosen in both panes."""
+        self.show_progress(1)
+        pane.show_answer(answer)
+        if self.pinned is not None and self.pinned in self.panes():
+            self.pinned.follow(self.main)
+        self.changed.emit()
 
     def current(self) -> str:
         """The name of the view that is shown."""
@@ -93,43 +129,16 @@ class ViewStack(QWidget):
 
     def forget(self) -> None:
         """Another project: nothing that is shown is true any more."""
-        self._answered.clear()
-        self._windows.clear()
-        self._measuring = False
-        self.embeddings.forget()
-        self.parts.forget()
-        self._position = -1
-
-    # --- Questions and answers ----------------------------------------------------------------------------------
-
-    def question(self, checkpoint: str, text: str) -> Question | None:
-        """What the current view asks; None if it shows it already."""
-        view = self.current()
-        if view == "parts" and self._measuring:
-            return Question("worth", checkpoint)
-        detail = {"embeddings": self.embeddings.request(), "parts": self.parts.off()}.get(view)
-        question = Question(view, checkpoint, "" if view == "embeddings" else text,
-                         self._position if view in _WINDOWED else 0, detail)  # fmt: skip
-        shown, window = self._answered.get(question.view), self._windows.get(question.view)
-        if (
-            shown is not None
-            and window is not None
-            and (question.at < 0 or 0 <= question.at - window.start < window.length)
-        ):
-            question = replace(question, at=shown.at)
-        return None if question == shown else question
-
-    def set_waiting(self, question: Question) -> None:
-        """The answer is being computed."""
-        if question.view in self._views:
-            self._views[question.view].set_waiting(True)
+        for pane in (self.main, self.pinned):
+            if pane is not None:
+                pane.forget()
+        self.stop_waiting()
 
     def stop_waiting(self) -> None:
         """No answer will come."""
-        self._measuring = False
         self.progress.hide()
-        for view in self._views.values():
-            view.set_waiting(False)
+        for pane in self.panes():
+            pane.give_up()
 
     @Slot(float)
     def show_progress(self, done: float) -> None:
@@ -138,49 +147,22 @@ class ViewStack(QWidget):
         self.progress.setRange(0, 1000)
         self.progress.setValue(round(1000 * done))
 
-    def show_answer(self, answer: Answer) -> None:
-        """Show an answer in its view."""
-        question = answer.question
-        self.stop_waiting()
-        before = self._answered.get(question.view)
-        self._answered[question.view] = question
-        if question.view == "surprise":
-            self.surprise.show_surprise(answer.result, answer.names, self._position)
-        elif question.view == "attention":
-            self._windows["attention"] = answer.result.maps.window
-            self.attention.show_levels(answer.result, self._position, answer.tokens)
-        elif question.view == "lens":
-            self._windows["lens"] = answer.result.window
-            self.lens.show_lens(answer.result, answer.names, self._position, answer.tokens)
-        elif question.view == "embeddings":
-            self.embeddings.show_embeddings(answer.result, answer.names)
-        elif question.view == "parts":
-            if before is not None and before.checkpoint != question.checkpoint:
-                self.parts.forget_worth()
-            self.parts.show_effect(answer.result, answer.facts)
-        elif question.view == "worth":
-            self._measuring = False
-            self.parts.show_worth(answer.result, answer.facts)
-            self.changed.emit()
-
     @Slot(str)
     def _on_view(self, name: str) -> None:
-        self._stack.setCurrentWidget(self._views[name])
-        self.changed.emit()
-
-    @Slot(object)
-    def _on_request(self, _request: object) -> None:
-        self._measuring = False
+        for pane in (self.main, self.pinned):
+            if pane is not None:
+                pane.choose(name)
+        self.sentence.setText(self.main.current().sentence.text())
         self.changed.emit()
 
     @Slot()
-    def _on_worth(self) -> None:
-        self._measuring = True
+    def _on_chosen(self) -> None:
+        """What is chosen in one pane is shown in the other one too."""
+        here = self.sender()
+        for pane in self.panes():
+            if isinstance(here, ViewPane) and pane is not here:
+                pane.follow(here)
         self.changed.emit()
-
-    @Slot(int)
-    def _on_position(self, position: int) -> None:
-        self._position = position
 
     # --- Pictures -----------------------------------------------------------------------------------------------
 
@@ -205,6 +187,6 @@ class ViewStack(QWidget):
     @Slot(str)
     def _save_to(self, path: str) -> None:
         try:
-            pictures.save(self._views[self.current()], Path(path))
+            pictures.save(self._shown, Path(path))
         except OSError as error:
             self.not_saved.emit(_("The picture could not be saved: {reason}.").format(reason=error))

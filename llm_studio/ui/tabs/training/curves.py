@@ -2,22 +2,23 @@
 
 import math
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QLabel, QStackedLayout, QWidget
+from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
 
 from llm_studio.i18n import _, bits_per_byte, number, short_number
 from llm_studio.ui import theme
 from llm_studio.ui.tabs.training.controls import LOSS_KEY, NORM_KEY, RATE_KEY, SPEED_KEY, CurveControls
+from llm_studio.ui.tabs.training.curve_files import CurveFiles
 from llm_studio.ui.tabs.training.plan import passes_text
 from llm_studio.ui.theme import set_role
 from llm_studio.ui.widgets.basics import Card, EmptyState, let_shrink
 
 if TYPE_CHECKING:
     from llm_studio.ui.widgets.plot import Line, Plot
+    from llm_studio.ui.widgets.plot_clicks import Place
     from llm_studio.workflows.overview import TokenFacts
     from llm_studio.workflows.training.baselines import Baselines
     from llm_studio.workflows.training.curves import Curves
@@ -34,6 +35,8 @@ class CurvesCard(Card):
     """What ("png" or "csv") and the file."""
     stepped = Signal(float)
     """The step under the cross-hair, NaN for none."""
+    inside_requested = Signal(str, int)
+    """The user wants to look inside the model of a run at a step."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -53,6 +56,8 @@ class CurvesCard(Card):
         self.controls.logarithmic_changed.connect(self._on_logarithmic)
         self.controls.reset_requested.connect(self._on_whole)
         self.controls.export_requested.connect(self._ask_file)
+        self._files = CurveFiles(self)
+        self._files.chosen.connect(self.export_requested)
         self.content.addWidget(self.controls)
         self._place = QWidget(self)
         let_shrink(self._place, 160)
@@ -79,11 +84,14 @@ class CurvesCard(Card):
         if self.plot is not None:
             return
         from llm_studio.ui.widgets.plot import Plot
+        from llm_studio.ui.widgets.plot_clicks import PlotClicks
 
         self.plot = Plot(self._place)
         self.plot.setAccessibleName(_("Curves of the run"))
         self.plot.setToolTip("")
         self.plot.pointed.connect(self.point)
+        self._clicks = PlotClicks(self.plot, self._offer)
+        self._clicks.opened.connect(self._on_opened)
         self._stack.addWidget(self.plot)
         self._box = QLabel(self.plot)
         self._box.setTextFormat(Qt.TextFormat.RichText)
@@ -133,7 +141,8 @@ class CurvesCard(Card):
         self.plot.show_lines(lines, self._end())
         self._show_levels(losses)
         saved = self.curves.checkpoints
-        self.plot.show_marks([float(step) for step in saved], float(saved[-1]) if saved else None)
+        self.plot.foot.show_marks([float(step) for step in saved], float(saved[-1]) if saved else None)
+        self.plot.foot.show_ticks([float(step) for step in self.curves.inside_steps()])
         self._show_box()
         return True
 
@@ -143,16 +152,6 @@ class CurvesCard(Card):
         last = self.curves.last_step
         return float(min(self.curves.max_steps, _ROOM * last)) if self.running else float(last)
 
-    def _pair(self, curves: "Curves", column: int, color: str) -> "list[Line]":
-        """The raw values, thin, and their moving average over them."""
-        from llm_studio.ui.widgets.plot import Line
-
-        steps, raw = curves.steps.column(0), curves.steps.column(column)
-        if self.controls.weight == 0:
-            return [Line(steps, raw, color)]
-        smooth = curves.smoothed(column, self.controls.weight)
-        return [Line(steps, raw, color, alpha=0.3), Line(steps, smooth, color, width=2, fits=False)]
-
     def _loss_lines(self) -> "list[Line]":
         from llm_studio.ui.widgets.plot import Line
 
@@ -160,12 +159,13 @@ class CurvesCard(Card):
         lines: list[Line] = []
         for other, color in self.overlays:
             measured = other.evaluations
-            lines.append(Line(measured.column(0), measured.column(1), color, dashed=True, width=1.5))
+            lines.append(Line(measured.column(0), measured.column(1), color, dashed=True, width=1.5, name=other.run))
             smooth = other.smoothed(1, self.controls.weight) if self.controls.weight else other.steps.column(1)
-            lines.append(Line(other.steps.column(0), smooth, color, width=2))
-        lines += self._pair(self.curves, 1, "accent")
+            lines.append(Line(other.steps.column(0), smooth, color, width=2, name=other.run))
+        lines += _pair(self.curves, 1, "accent", self.controls.weight)
         measured = self.curves.evaluations
-        return [*lines, Line(measured.column(0), measured.column(1), "validation", width=2, dots=True)]
+        return [*lines, Line(measured.column(0), measured.column(1), "validation", width=2, dots=True,
+                             name=self.curves.run)]  # fmt: skip
 
     def _other_lines(self) -> "list[Line]":
         from llm_studio.ui.widgets.plot import Line
@@ -176,10 +176,11 @@ class CurvesCard(Card):
         lines: list[Line] = []
         for other, color in self.overlays:
             values = other.steps.column(column) if key == RATE_KEY else other.smoothed(column, self.controls.weight)
-            lines.append(Line(other.steps.column(0), values, color, width=2))
+            lines.append(Line(other.steps.column(0), values, color, width=2, name=other.run))
         if key == RATE_KEY:
-            return [*lines, Line(self.curves.steps.column(0), self.curves.steps.column(column), "accent", width=2)]
-        return [*lines, *self._pair(self.curves, column, "accent")]
+            return [*lines, Line(self.curves.steps.column(0), self.curves.steps.column(column), "accent", width=2,
+                                 name=self.curves.run)]  # fmt: skip
+        return [*lines, *_pair(self.curves, column, "accent", self.controls.weight)]
 
     def _show_levels(self, losses: bool) -> None:
         assert self.plot is not None
@@ -218,13 +219,33 @@ class CurvesCard(Card):
         step = float(self.curves.last_step) if math.isnan(self._cross) else self._cross
         key = self.controls.quantity.current()
         corpus = self.texts.train if self.texts and self.texts.fingerprint == self.curves.data else 0
-        return values_at(self.curves, self.overlays, key, self.controls.weight, step, corpus)
+        values = values_at(self.curves, self.overlays, key, self.controls.weight, step, corpus)
+        moment = None if math.isnan(self._cross) else self._moment((self.curves.run, step))
+        if moment is not None:
+            values.append((_("click on the curve, or Enter: inside at step {n}").format(n=number(moment)), "muted"))
+        return values
 
     def _place_box(self) -> None:
         """Where it hides least of the curves."""
         if self.plot is not None:
             self._box.adjustSize()
             self._box.move(self.plot.free_place(self._box.size()))
+
+    # --- Inside -----------------------------------------------------------------------------------------------
+
+    def _moment(self, place: "Place") -> int | None:
+        return nearest_moment([*(other for other, _color in self.overlays), *filter(None, (self.curves,))], place)
+
+    def _offer(self, place: "Place") -> str:
+        """What a click there opens, in words."""
+        moment = self._moment(place)
+        return "" if moment is None else _("Look inside {run} at step {n}").format(run=place[0], n=number(moment))
+
+    @Slot(str, float)
+    def _on_opened(self, run: str, step: float) -> None:
+        moment = self._moment((run, step))
+        if moment is not None:
+            self.inside_requested.emit(run, moment)
 
     # --- The user's hand --------------------------------------------------------------------------------------
 
@@ -250,28 +271,23 @@ class CurvesCard(Card):
 
     @Slot(str)
     def _ask_file(self, kind: str) -> None:
-        self._ask(kind, _("Pictures (*.png)") if kind == "png" else _("Tables (*.csv)"))
-
-    def _ask(self, kind: str, kinds: str) -> None:
-        if self.curves is None:
-            return
-        dialog = QFileDialog(self, _("Export the curves"), str(Path.home() / f"{self.curves.run}.{kind}"), kinds)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(kind)
-        dialog.selectFile(f"{self.curves.run}.{kind}")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setObjectName(kind)
-        dialog.fileSelected.connect(self._on_file)
-        dialog.open()
-
-    @Slot(str)
-    def _on_file(self, path: str) -> None:
-        sender = self.sender()
-        self.export_requested.emit(sender.objectName() if sender else Path(path).suffix[1:], path)
+        if self.curves is not None:
+            self._files.ask(kind, self.curves.run)
 
     def save_picture(self, path: str) -> bool:
         """Write the plot as it is on the screen, as PNG; whether it could be done."""
         return self.plot is not None and self.plot.grab().save(path, "PNG")
+
+
+def _pair(curves: "Curves", column: int, color: str, weight: float) -> "list[Line]":
+    """The raw values, thin, and their moving average over them."""
+    from llm_studio.ui.widgets.plot import Line
+
+    steps, raw = curves.steps.column(0), curves.steps.column(column)
+    if weight == 0:
+        return [Line(steps, raw, color, name=curves.run)]
+    smooth = Line(steps, curves.smoothed(column, weight), color, width=2, fits=False, name=curves.run)
+    return [Line(steps, raw, color, alpha=0.3, name=curves.run), smooth]
 
 
 def values_at(
@@ -301,6 +317,12 @@ def values_at(
                 text += " · " + _("validation {loss}").format(loss=bits_per_byte(bits))
             summary.append((text, color))
     return summary
+
+
+def nearest_moment(curves: "list[Curves]", place: "Place") -> int | None:
+    """The moment, of the run that the place names, that is nearest to its step."""
+    steps = next((one.inside_steps() for one in curves if one.run == place[0]), [])
+    return min(steps, key=lambda moment: abs(moment - place[1]), default=None)
 
 
 def _levels(known: "Baselines") -> list[tuple[float, str]]:

@@ -11,6 +11,8 @@ from llm_studio.i18n import _
 from llm_studio.ui.page import Page
 from llm_studio.ui.page_context import Toast
 from llm_studio.ui.tabs.export import TAB as EXPORT_TAB
+from llm_studio.ui.tabs.inside import TAB as INSIDE_TAB
+from llm_studio.ui.tabs.inside import MomentTarget
 from llm_studio.ui.tabs.training import state, tasks
 from llm_studio.ui.tabs.training.curves_controller import CurvesController
 from llm_studio.ui.tabs.training.forecast_controller import ForecastController
@@ -85,6 +87,7 @@ class TrainingPage(Page):
         self.plan.drop_requested.connect(self.forecast.drop_fit)
         self.view.doctor.chosen.connect(self._on_finding_chosen)
         self.view.card.export_requested.connect(self._on_export)
+        self.view.card.inside_requested.connect(self._on_inside)
         runs.overlays_changed.connect(self.curves.show_overlays)
         runs.main_requested.connect(self._on_main_requested)
         runs.resume_requested.connect(self.run.resume)
@@ -218,6 +221,10 @@ class TrainingPage(Page):
     def _on_main_requested(self, name: str) -> None:
         self.view.runs.overlays.pop(name, None)
         self.curves.show_run(name)
+
+    @Slot(str, int)
+    def _on_inside(self, run: str, step: int) -> None:
+        self.context.target_requested.emit(INSIDE_TAB.name, MomentTarget(run, step))
 
     @Slot(str, str)
     def _on_export(self, kind: str, path: str) -> None:
