@@ -32,12 +32,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_more_time_means_a_model_that_should_write_better(project: Project) -> None:
-    plans = [plan_run(project, minutes, Job()) for minutes in (1, 8, 60)]
+    plans = [plan_run(project, minutes, Job()) for minutes in (0.2, 8, 1440)]
     bits = [plan.bits_per_byte for plan in plans]
     assert bits == sorted(bits, reverse=True)
     assert plans[0].parameters <= plans[-1].parameters
+    assert plans[0].passes < 4 < 10 < plans[-1].passes
+    regularized = [(plan.settings.model.dropout, plan.settings.training.weight_decay) for plan in plans]
+    assert regularized[0] == (0.0, 0.1) and regularized[-1] == (0.2, 0.5) and regularized == sorted(regularized)
     assert not plans[0].more_texts
-    assert plans[-1].more_texts, "three thousand stories are few for an hour"
+    assert plans[-1].more_texts, "three thousand stories are few for a day"
 
 
 def test_a_plan_fits_the_machine_the_texts_and_the_time(project: Project) -> None:

@@ -8,6 +8,8 @@ A run has one thread, and its minutes are those of its processor's time: other p
 runs at a time. What counts is bits per byte on the last tenth of the text, which no run has seen, each token predicted
 with at least half a context before it.
 
+The stage "variants" changes one thing of the plan's own run at a time, for three minutes.
+
 `LLM_STUDIO_BUDGET` names a file to which the runs are added, and from which those that are done are taken, and other
 stages and texts: `out=budget.jsonl stages=3,10,30,peer texts=french-novels workers=2`. `--peer PATH` is a checkout of
 nanoGPT.
@@ -51,12 +53,24 @@ CELLS: dict[str, dict[str, object]] = {  # as someone would choose them who know
     "256 wide, 6 layers": {"model.d_model": 256, "model.n_heads": 8, "model.n_layers": 6, "model.d_ff": 704,
                            "model.vocab_size": 4096, "training.batch_size": 8},
 }  # fmt: skip
+VARIANTS: dict[str, dict[str, object]] = {  # of the plan's own run
+    "dropout 0": {"model.dropout": 0.0, "training.weight_decay": 0.1},
+    "dropout 0.1": {"model.dropout": 0.1, "training.weight_decay": 0.1},
+    "dropout 0.2": {"model.dropout": 0.2, "training.weight_decay": 0.1},
+    "dropout 0.3": {"model.dropout": 0.3, "training.weight_decay": 0.1},
+    "weight decay 0.5": {"training.weight_decay": 0.5},
+    "weight decay 1": {"training.weight_decay": 1.0},
+    "weight decay 2, dropout 0.1": {"training.weight_decay": 2.0, "model.dropout": 0.1},
+    "matrix rate x 2": {"training.muon_learning_rate": 1e-2},
+    "matrix rate x 0.5": {"training.muon_learning_rate": 2.5e-3},
+    "batch 8": {"training.batch_size": 8},
+}
 SCHEDULE: dict[str, object] = {"training.schedule": "constant", "training.decay_share": 0.4, "training.threads": 1}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training. `cell` is one of CELLS, or PLAN, or PEER."""
+    """One training. `cell` is one of CELLS, or PLAN, or PLAN with one of VARIANTS, or PEER."""
 
     text: str
     cell: str
@@ -76,6 +90,8 @@ def main(peer: Path | None = None) -> None:
         runs = Runs(Path(wanted.get("out", f"{folder}/budget.jsonl")), int(wanted.get("workers", 2)), peer)
         if "3" in stages:
             runs.do(Run(text, cell, 3) for cell in (*CELLS, PLAN) for text in texts)
+        if "variants" in stages:
+            runs.do(Run(text, f"{PLAN}, {name}", 3) for name in VARIANTS for text in texts)
         if "peer" in stages and peer:
             runs.do([Run(TEXTS[0], PEER, 3)])
         if "10" in stages:
@@ -187,14 +203,16 @@ def _ours(run: Run) -> dict[str, Any]:
         learned, held_out = _split(run.text, Path(folder))
         project = projects.new_project(Path(folder) / "project", "nano")
         sources.add_files(project, learned, Job())
-        if run.cell == PLAN:
+        if run.cell.startswith(PLAN):
+            changes |= VARIANTS.get(run.cell.removeprefix(f"{PLAN}, "), {})
             projects.change_settings(project, {"training.threads": 1})
             made = make.make(project, run.minutes, Job(), lambda _step, _plan: None, changes)
             assert made.plan is not None
             plan = made.plan
             about = (f"{plan.settings.model.d_model} wide, {plan.settings.model.n_layers} layers, vocabulary "
                      f"{plan.vocab_size:,}, context {plan.context}, batch {plan.batch}, dropout "
-                     f"{plan.settings.model.dropout}, {plan.steps:,} steps, {plan.passes:.1f} passes")  # fmt: skip
+                     f"{plan.settings.model.dropout}, weight decay {plan.settings.training.weight_decay}, "
+                     f"{plan.steps:,} steps, {plan.passes:.1f} passes")  # fmt: skip
             expected = plan.bits_per_byte
         else:
             projects.change_settings(project, {**SCHEDULE, **CELLS[run.cell]})

@@ -64,7 +64,10 @@ Shakespeare, it ended 2 to 26 % worse: there the whole rate is right."""
 _ROOMY = 0.7
 """Fraction of the free memory that a plan may take."""
 _FEW_PASSES, _MANY_PASSES = 4, 10
-"""Passes over the texts from which on dropout helps, and helps more."""
+"""Passes over the texts from which on dropout and weight decay help, and help more. At 10 passes over Shakespeare they
+gain 6.3 and another 1.3 %; at 1.7 passes over French novels the same decay loses 1.3 %. See the lesson on recipes."""
+_REGULARIZATION = ((_FEW_PASSES, 0.0, 0.1), (_MANY_PASSES, 0.1, 0.3), (math.inf, 0.2, 0.5))
+"""Up to so many passes: dropout, and weight decay."""
 _WORTHWHILE = 0.6
 """A plan whose texts would be worth less than this fraction of those read is short of texts."""
 
@@ -308,8 +311,9 @@ def _plan(
     vocab_size, length = best.model.vocab_size, texts.bytes_per_token(best.model.vocab_size)
     read = best.tokens * length
     passes = read / texts.size
-    dropout = 0.0 if passes <= _FEW_PASSES else 0.1 if passes <= _MANY_PASSES else 0.2
+    dropout, decay = next((dropout, decay) for most, dropout, decay in _REGULARIZATION if passes <= most)
     settings = _with_model(here.settings, best.model.model_copy(update={"dropout": dropout}), best.batch)
+    settings = settings.replaced({"training.weight_decay": decay})
     if texts.familiar:
         settings = settings.replaced({f"training.{name}": CONTINUED_RATE * getattr(settings.training, name)
                                       for name in ("learning_rate", "muon_learning_rate")})  # fmt: skip
