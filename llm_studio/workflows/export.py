@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_studio import files
-from llm_studio.export.format import Exported, Format, Option, Options, option_flag
+from llm_studio.errors import ProjectError
+from llm_studio.events import Notice
+from llm_studio.export.format import RECITAL, Exported, Format, Option, Options, option_flag
 from llm_studio.export.formats import FORMATS, by_name
+from llm_studio.export.place import free_name
+from llm_studio.i18n import _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs.checkpoint import best
 from llm_studio.runs.locate import BEST, ModelRef, listed, locate
 
 __all__ = [
-    "BEST", "FORMATS", "Candidate", "Exported", "Format", "Option", "Options", "candidates", "default_name", "export",
-    "option_flag",
+    "BEST", "FORMATS", "RECITAL", "Candidate", "Exported", "Format", "Option", "Options", "candidates", "default_name",
+    "export", "free_name", "obstacle", "option_flag",
 ]  # fmt: skip
 
 
@@ -47,8 +51,18 @@ def candidates(project: Project, run: str) -> list[Candidate]:
 
 
 def default_name(project: Project, model: ModelRef, form: Format) -> str:
-    """The name proposed for the exported file: PROJECT-run-1-step-000500.zip."""
-    return f"{project.root.name}-{model.name.replace('/', '-')}{form.suffix}"
+    """The name proposed for what is exported: PROJECT-run-1-step-000500.zip, PROJECT-run-1-step-000500-hf."""
+    name = f"{project.root.name}-{model.name.replace('/', '-')}"
+    return f"{name}-{form.name}" if form.is_folder else name + form.suffix
+
+
+def obstacle(form: Format, model: ModelRef) -> ProjectError | None:
+    """Why a model can't be exported in a format, and what to train instead; None where it can. Reads its settings."""
+    try:
+        form.require(model)
+    except ProjectError as error:
+        return error
+    return None
 
 
 def export(
@@ -57,13 +71,15 @@ def export(
 ) -> tuple[ModelRef, Exported]:  # fmt: skip
     """Export the model that `checkpoint` names in the format `to`, whose `options` are given by name.
 
-    `out` is the file, or a folder for the default name; without it, that name in the current folder. A file that
-    exists is replaced. Raises CheckpointError, ProjectError, StorageError, Cancelled.
+    `out` is the file or the folder to be made, or an existing folder for the default name; without it, that name in the
+    current folder. A file that exists is replaced. Raises CheckpointError, ProjectError, StorageError, Cancelled.
     """
     form = by_name(to)
     form.check(options)
     # the formats hash the files while they read them
     model = locate(project, checkpoint, allow_snapshots=False, verify=False)
+    form.require(model)
+    job.report(Notice(_(RECITAL), "info"))
     out = out or Path()
     target = out / default_name(project, model, form) if out.is_dir() else out
     return model, form.write(model, target, options, job)

@@ -16,7 +16,9 @@ from llm_studio.workflows import export as workflow
 def register(app: typer.Typer) -> None:
     """Add the command to `app`, with an option for each option of a format."""
     types = {option.name: _type_of(option) for form in workflow.FORMATS.values() for option in form.options}
-    app.command(help=_("Export a trained model to a file."))(with_options("options", types)(export))
+    app.command(help=_("Export a trained model, for this program or for others."))(
+        with_options("options", types)(export)
+    )
 
 
 def _type_of(option: workflow.Option) -> Any:
@@ -34,7 +36,10 @@ def export(
     checkpoint: Annotated[str, typer.Option(metavar="CHECKPOINT", help=CHECKPOINT_HELP)] = workflow.BEST,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help=_("the file, or a folder for it; by default, in the current folder")),
+        typer.Option(
+            metavar="PATH",
+            help=_("the file or folder to make, or an existing folder for it; by default, in the current folder"),
+        ),
     ] = None,
     as_json: Json = False,
     options: dict[str, Any] = {},  # noqa: B006  filled in by `with_options`

@@ -113,7 +113,8 @@ class FormatPanel(QWidget):
     def _choice(self, option: "Option") -> QHBoxLayout:
         title, made = label(_(option.title), self), QComboBox(self)
         self.choices[option.name] = made
-        made.addItems(option.choices)
+        for choice in option.choices:
+            made.addItem(_(option.labels.get(choice, choice)), choice)
         made.setToolTip(_(option.help))
         made.setAccessibleName(_(option.title))
         title.setBuddy(made)
@@ -123,7 +124,7 @@ class FormatPanel(QWidget):
     def options(self) -> dict[str, bool | str]:
         """The chosen values by name."""
         switches = {name: switch.isChecked() for name, switch in self.switches.items()}
-        return {**switches, **{name: choice.currentText() for name, choice in self.choices.items()}}
+        return {**switches, **{name: str(choice.currentData()) for name, choice in self.choices.items()}}
 
     def show_content(self, candidate: "Candidate | None") -> None:
         """Show the files of a checkpoint, and how large the export will be."""

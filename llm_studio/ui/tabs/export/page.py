@@ -27,7 +27,7 @@ class ExportPage(Page):
         subtitle = _("A trained model as a single file, to keep, to share, or to take to another computer.")
         super().__init__(_("Export"), subtitle, parent)
         self.controller = ExportController(self.context)
-        self.primary = button("", self, self._choose_file, "primary")
+        self.primary = button("", self, self._choose_place, "primary")
         self.head_buttons.addWidget(self.primary)
         self.empty = EmptyState(
             self, _("Nothing to export yet"),
@@ -132,23 +132,34 @@ class ExportPage(Page):
     def _go_to_training(self) -> None:
         self.context.tab_requested.emit(TRAINING.name)
 
-    def _choose_file(self) -> None:
-        """Ask where to write the file; a name without a suffix gets one."""
+    def _choose_place(self) -> None:
+        """Ask where to write: the file, whose name gets its suffix, or the folder in which a new one is made."""
         chosen, form = self.checkpoints.chosen(), self.file.panel.form
         if chosen is None or self.project is None:
             return
         documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-        kind = _("{format} files").format(format=_(form.title))
-        dialog = QFileDialog(self, _("Export the model"), documents, f"{kind} (*{form.suffix})")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(form.suffix.removeprefix("."))
-        dialog.selectFile(export.default_name(self.project, chosen.model, form))
+        name = export.default_name(self.project, chosen.model, form)
+        if form.is_folder:
+            title = _("Where to make the folder “{name}”").format(name=name)
+            dialog = QFileDialog(self, title, documents)
+            dialog.setFileMode(QFileDialog.FileMode.Directory)
+            dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        else:
+            kind = _("{format} files").format(format=_(form.title))
+            dialog = QFileDialog(self, _("Export the model"), documents, f"{kind} (*{form.suffix})")
+            dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+            dialog.setDefaultSuffix(form.suffix.removeprefix("."))
+            dialog.selectFile(name)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self._export)
         dialog.open()
 
     @Slot(str)
-    def _export(self, target: str) -> None:
+    def _export(self, place: str) -> None:
         chosen, panel = self.checkpoints.chosen(), self.file.panel
-        if chosen is not None:
-            self.controller.export(chosen, panel.form, Path(target), panel.options())
+        if chosen is None or self.project is None:
+            return
+        target = Path(place)
+        if panel.form.is_folder:
+            target = export.free_name(target / export.default_name(self.project, chosen.model, panel.form))
+        self.controller.export(chosen, panel.form, target, panel.options())
