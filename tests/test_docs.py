@@ -203,7 +203,7 @@ def test_a_reader_is_its_module_and_a_line() -> None:
     assert naming(re.escape('".srt"')) == {table}
     for kind in KINDS:
         own = kind.read.__module__.replace(".", "/") + ".py"
-        for suffix in set(kind.suffixes) - {".txt", ".md", ".pdf"}:  # a chat can be saved as a PDF
+        for suffix in set(kind.suffixes) - {".txt", ".md", ".pdf", ".html"}:  # chats are saved as PDF, models as HTML
             assert naming(re.escape(f'"{suffix}"')) <= {table, own}
 
 

@@ -66,15 +66,15 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
     known = facts(source)
     data = page_data(source, known)
     needed = sum(sizes(model, options).values())
-    reported = 0
+    done = reported = 0
     task = _("Writing {file}").format(file=target.name)
     with new_file(target, needed) as partial, partial.open("w", encoding="utf-8", newline="\n") as out:
         for part in compose(known.project, data, source):
             job.check()
-            out.write(part)
-            if out.tell() - reported >= needed / _REPORTS:
-                reported = out.tell()
-                job.report(Progress(task, min(reported, needed), needed, _("bytes")))
+            done += out.write(part)
+            if done - reported >= needed / _REPORTS:
+                reported = done
+                job.report(Progress(task, min(done, needed), needed, _("bytes")))
     job.report(Progress(task, needed, needed, _("bytes")))
     return exported(target)
 
@@ -90,6 +90,7 @@ def page_data(source: Source, known: Facts) -> dict[str, Any]:
     return {
         "settings": shape
         | {"vocab_size": known.vocab_size, "kv_heads": settings.kv_heads, "head_width": settings.head_width},
+        "tensors": len(source.weights),
         "end": end,
         "user": user,
         "assistant": assistant,

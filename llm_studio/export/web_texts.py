@@ -11,6 +11,7 @@ from llm_studio.i18n import LANGUAGE_NAMES, N_, translator
 TEXTS = {
     "loading": N_("Loading the model… {percent}"),
     "failed": N_("The model can’t be loaded: {reason}. Copy this file again, or open it in a current browser."),
+    "incomplete": N_("the file is incomplete"),
     "language": N_("Language"),
     "theme": N_("Light or dark"),
     "mode": N_("What the model does with what you write"),
@@ -35,7 +36,7 @@ TEXTS = {
     "at_limit": N_("The maximum length was reached before the text ended: “Continue” writes more."),
     "ended": N_("The model ended the text here."),
     "ended_at_once": N_("The model ended the text at once. Write another beginning, or try again with another seed."),
-    "tints": N_("Colours by probability"),
+    "tints": N_("Probabilities"),
     "from_50": N_("≥ 50\u00a0%"),
     "from_20": N_("≥ 20\u00a0%"),
     "from_5": N_("≥ 5\u00a0%"),
@@ -46,6 +47,7 @@ TEXTS = {
     "seed_help": N_("The same seed gives the same text again, on this page."),
     "defaults": N_("Back to the defaults"),
     "next_token": N_("Next token"),
+    "beginning": N_("At the beginning of a text:"),
     "live": N_("After the text above:"),
     "at_token": N_("Where “{token}” was written:"),
     "possible": N_("{n} possible tokens of {total}"),
@@ -92,8 +94,10 @@ def sliders(settings: GenerationSettings) -> list[dict[str, Any]]:
             }
             for language in LANGUAGE_NAMES
         }
-        found.append({"name": name, "low": slider.low, "high": slider.high, "step": slider.step, "curve": slider.curve,
-                      "default": getattr(settings, name), "texts": words})  # fmt: skip
+        whole = info.annotation is int
+        found.append({"name": name, "low": slider.low, "high": slider.high, "curve": slider.curve, "texts": words,
+                      "step": max(slider.step, 1) if whole else slider.step, "digits": 0 if whole else 2,
+                      "default": getattr(settings, name)})  # fmt: skip
     return found
 
 
@@ -125,7 +129,7 @@ def _lines(known: Facts, settings: ModelSettings, date: str, language: str) -> t
 
 
 def _shown(settings: ModelSettings, name: str, speak: typing.Callable[[str], str]) -> str:
-    value = getattr(settings, name)
+    value: str | bool = getattr(settings, name)
     if isinstance(value, bool):
         return speak(N_("yes") if value else N_("no"))
     choices = (one.names for one in ModelSettings.model_fields[name].metadata if isinstance(one, Choices))

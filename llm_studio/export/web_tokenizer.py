@@ -8,12 +8,14 @@ Its patterns are regular expressions for JavaScript with the flag u. They match 
 """
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_studio.data.tokenizer import patterns
-from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.errors import ProjectError
 from llm_studio.i18n import _
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 _ENDINGS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _O200K = "|".join((
@@ -34,7 +36,7 @@ def in_javascript(pattern: str) -> str:
     return pattern.replace(r"\s", r"\p{White_Space}").replace(r"\S", r"\P{White_Space}")
 
 
-def for_page(tokenizer: Tokenizer) -> dict[str, Any]:
+def for_page(tokenizer: "Tokenizer") -> dict[str, Any]:
     """The tokenizer as an object of JSON. Raises ProjectError for one that cuts texts in another way."""
     content: dict[str, Any] = json.loads(tokenizer.to_json())
     model = content["model"]

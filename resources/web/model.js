@@ -294,7 +294,7 @@ class Transformer {
     return 4 * (layers * (6 * d + 3 * m + 9 * 32) + 2 * d + v + 256);
   }
 
-  /** Read one token. The logits of the next one are computed only if they are `wanted`: half of a small model's work. */
+  /** Read one token. The logits of the next one are computed only if `wanted`: half of a small model's work. */
   read(id, wanted) {
     const position = this.context.length, x = this.x;
     this.embedding.row(id, x, false);
@@ -328,8 +328,8 @@ class Transformer {
     return ids.slice(known);
   }
 
-  /** What is to be read so that the model has read one token more. When the context is full, its last half is read again
-   *  as a new one: what came before is forgotten. */
+  /** What is to be read so that the model has read one token more. When the context is full, its last half is read
+   *  again as a new one: what came before is forgotten. */
   next(id) {
     const length = this.settings.max_seq_len;
     if (this.context.length < length) return [id];

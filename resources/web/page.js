@@ -1,70 +1,11 @@
-// The page: loads the model from the elements below, lets it write, and shows how it chooses each token.
+// The page: lets the model write, and shows how it chooses each token.
 
 "use strict";
 
 const SHOWN = 10; // candidates for the next token
-const SLICE = 1 << 20; // characters of base64 that are decoded at once
 const PAUSE = 20; // milliseconds of work after which the browser may draw and react
 
 const $ = (id) => document.getElementById(id);
-
-/** Let the browser draw and react. (setTimeout would wait for at least 4 ms.) */
-const channel = new MessageChannel();
-function pause() {
-  return new Promise((resolve) => {
-    channel.port1.onmessage = resolve;
-    channel.port2.postMessage(null);
-  });
-}
-
-// --- Loading -------------------------------------------------------------------------------------------------------
-
-/** The bytes of an element that holds base64. `report` is told how many characters were decoded. */
-async function bytesOf(element, report) {
-  const text = element.textContent;
-  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
-  const bytes = new Uint8Array((text.length / 4) * 3 - padding);
-  let end = 0;
-  for (let start = 0; start < text.length; start += SLICE) {
-    const part = atob(text.slice(start, start + SLICE));
-    for (let i = 0; i < part.length; i++) bytes[end++] = part.charCodeAt(i);
-    report(Math.min(SLICE, text.length - start));
-    await pause();
-  }
-  return bytes;
-}
-
-/** The model from the elements of the page. `#javascript` at the end of its address does without WebAssembly. */
-async function loadModel(settings, report) {
-  const elements = [...document.querySelectorAll("script[data-tensor]")];
-  const matrices = elements.filter((element) => element.dataset.columns);
-  const size = ({ dataset }) => Products.bytes(Number(dataset.rows), Number(dataset.columns));
-  const bytes = matrices.reduce((sum, element) => sum + size(element), Transformer.bytes(settings));
-  const wasm = location.hash === "#javascript" ? null : await bytesOf($("products.wasm"), () => {});
-  const products = new Products(bytes, wasm);
-  const total = elements.reduce((sum, element) => sum + element.textContent.length, 0);
-  const tensors = new Map();
-  let done = 0;
-  for (const element of elements) {
-    const { tensor: name, rows, columns } = element.dataset;
-    const found = await bytesOf(element, (count) => report((done += count) / total));
-    element.remove(); // its text takes memory
-    tensors.set(name, columns ? matrixOf(products, Number(rows), Number(columns), found) : new Float32Array(found.buffer));
-  }
-  return new Transformer(settings, tensors, products);
-}
-
-function matrixOf(products, rows, columns, bytes) {
-  const matrix = new Matrix(products, rows, columns);
-  matrix.scales.set(new Float32Array(bytes.buffer, 0, rows));
-  const weights = new Int8Array(bytes.buffer, 4 * rows);
-  for (let row = 0; row < rows; row++) {
-    products.weights.set(weights.subarray(row * columns, (row + 1) * columns), matrix.weights + row * matrix.width);
-  }
-  return matrix;
-}
-
-// --- The page ------------------------------------------------------------------------------------------------------
 
 class Page {
   constructor(data) {
@@ -111,18 +52,24 @@ class Page {
     $("tints").checked = true;
     $("tints").onchange = () => this.showTints();
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.stop());
+    $("turns").onkeydown = (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (step && !this.writing) this.chooseBeside(step);
+    };
     this.showTints();
   }
 
   async load() {
     try {
-      this.model = await loadModel(this.data.settings, (fraction) => {
+      this.model = await loadModel(this.data, (fraction) => {
         $("loading-bar").value = fraction;
         $("loading-text").textContent = this.text("loading", { percent: this.percent(fraction, 0) });
       });
     } catch (error) {
       $("loading").classList.add("failed");
-      $("loading-text").textContent = this.text("failed", { reason: error.message });
+      const isCut = error.message === INCOMPLETE || error.name === "InvalidCharacterError"; // half of the base64
+      const reason = isCut ? this.text(INCOMPLETE) : error.message;
+      $("loading-text").textContent = this.text("failed", { reason });
       return;
     }
     $("loading").hidden = true;
@@ -149,7 +96,9 @@ class Page {
 
   showLanguage(language = this.language) {
     this.language = document.documentElement.lang = language;
-    for (const element of document.querySelectorAll("[data-text]")) element.textContent = this.text(element.dataset.text);
+    for (const element of document.querySelectorAll("[data-text]")) {
+      element.textContent = this.text(element.dataset.text);
+    }
     for (const element of document.querySelectorAll("[data-label]")) {
       element.setAttribute("aria-label", this.text(element.dataset.label));
       if (element.id) element.title = this.text(element.dataset.label);
@@ -192,7 +141,9 @@ class Page {
     const millions = `${this.number(card.parameters / 1e6, card.parameters < 1e8 ? 1 : 0)}\u00a0M`;
     $("summary").textContent = this.text("summary", { parameters: millions, program: card.program });
     const lines = card.lines[this.language].slice();
-    if (this.model) lines.push([this.text("computed_by"), this.model.embedding.products.simd ? "WebAssembly SIMD" : "JavaScript"]);
+    if (this.model) {
+      lines.push([this.text("computed_by"), this.model.embedding.products.simd ? "WebAssembly SIMD" : "JavaScript"]);
+    }
     $("card").replaceChildren(...lines.flatMap(([name, value, digits = 0, unit = ""]) => {
       const shown = typeof value === "number" ? this.number(value, digits) + (unit && `\u00a0${unit}`) : value;
       return [element("dt", "", name), element("dd", "", shown)];
@@ -214,9 +165,10 @@ class Page {
 
   /** What the model reads before it continues the last turn: all of them, as it was trained on them. */
   idsOf(turns) {
-    const ids = turns.flatMap((turn) => {
-      const prompt = this.tokenizer.encode(turn.question ? turn.prompt.trim() : turn.prompt);
-      return [...(turn.question ? [this.data.user, ...prompt, this.data.assistant] : prompt), ...turn.tokens.map(({ id }) => id)];
+    const { user, assistant } = this.data;
+    const ids = turns.flatMap(({ prompt, question, tokens }) => {
+      const read = this.tokenizer.encode(question ? prompt.trim() : prompt);
+      return [...(question ? [user, ...read, assistant] : read), ...tokens.map(({ id }) => id)];
     });
     return ids.length ? ids : [this.data.end];
   }
@@ -258,7 +210,8 @@ class Page {
     $("prompt").value = "";
     this.fitPrompt();
     const before = this.turns.length ? this.turns[this.turns.length - 1].text : "";
-    const turn = { prompt: this.question ? prompt : joined(before, prompt), question: this.question, tokens: [], text: "", note: "" };
+    const turn = { prompt: this.question ? prompt : joined(before, prompt), question: this.question };
+    Object.assign(turn, { tokens: [], text: "", note: "" });
     turn.view = new TurnView(this, turn);
     this.turns.push(turn);
     this.showTurns();
@@ -274,6 +227,7 @@ class Page {
   }
 
   async continueTurn(turn) {
+    if (this.writing) return;
     turn.seed = $("seed").value === "" ? Math.floor(Math.random() * 2 ** 32) : Number($("seed").value);
     const began = performance.now();
     this.writing = true;
@@ -291,6 +245,7 @@ class Page {
     this.writing = false;
     turn.view.end();
     this.showWriting();
+    this.scroll();
     this.showPlace(this.live);
     if (matchMedia("(min-width: 801px)").matches) $("prompt").focus();
   }
@@ -315,8 +270,7 @@ class Page {
         turn.note = turn.tokens.length ? "ended" : "ended_at_once";
         break;
       }
-      const found = candidates(logits, probabilities, SHOWN);
-      last = { id, text: decoder.push(id), probability: softmax(logits)[id], found, kept: probabilities.filter((p) => p > 0).length };
+      last = { id, text: decoder.push(id), probability: softmax(logits)[id], ...shownOf(logits, probabilities) };
       yield last;
       ids = this.model.next(id);
       if (performance.now() - since > PAUSE) {
@@ -380,20 +334,27 @@ class Page {
     this.showCandidates();
   }
 
+  /** With the keyboard: the token after the one that is shown, or before it. */
+  chooseBeside(step) {
+    const tokens = this.turns.flatMap((turn) => turn.tokens), place = tokens.indexOf(this.shown);
+    const next = place < 0 ? (step < 0 ? tokens.length - 1 : -1) : place + step;
+    this.showPlace(tokens[next] || this.live);
+  }
+
   showCandidates() {
     const place = this.shown;
     if (!this.model || !place) return;
     const total = this.data.settings.vocab_size;
-    let { found, kept } = place;
-    if (place.logits) {
-      const probabilities = distribution(place.logits, place.context, this.sampling());
-      found = candidates(place.logits, probabilities, SHOWN);
-      kept = probabilities.filter((p) => p > 0).length;
-    }
-    const where = place.logits ? this.text("live") : this.text("at_token", { token: this.tokenizer.visible(place.id) });
+    const isLive = Boolean(place.logits); // then the sliders still count
+    const { found, kept } = isLive
+      ? shownOf(place.logits, distribution(place.logits, place.context, this.sampling()))
+      : place;
+    const where = isLive
+      ? this.text(this.turns.length ? "live" : "beginning")
+      : this.text("at_token", { token: this.tokenizer.visible(place.id) });
     $("next-caption").textContent = `${where} ` + this.text(kept === 1 ? "one_possible" : "possible",
       { n: this.number(kept), total: this.number(total) });
-    $("live").hidden = Boolean(place.logits) || this.writing;
+    $("live").hidden = isLive || this.writing;
     const widest = Math.max(...found.map(({ model, sampling }) => Math.max(model, sampling)));
     $("bars").replaceChildren(...found.map((candidate) => this.bar(candidate, widest, candidate.id === place.id)));
   }
@@ -414,149 +375,9 @@ class Page {
   }
 }
 
-function element(name, kind, text = "") {
-  const made = document.createElement(name);
-  if (kind.trim()) made.className = kind.trim();
-  made.textContent = text;
-  return made;
-}
-
-/** `prompt` with the space it needs after the text `before`. */
-function joined(before, prompt) {
-  const startsWord = /^[\p{L}\p{N}«“"'‘(–—]/u.test(prompt), endsWord = /[^\s«“‘(’']$/u.test(before);
-  return startsWord && endsWord ? ` ${prompt}` : prompt;
-}
-
-/** A prompt and what the model wrote after it. */
-class TurnView {
-  constructor(page, turn) {
-    this.page = page;
-    this.turn = turn;
-    this.prompt = element("div", "prompt", turn.prompt.trimStart());
-    this.answer = element("div", "answer");
-    this.written = element("div", "text");
-    this.foot = element("div", "foot");
-    this.answer.append(this.written, this.foot);
-  }
-
-  show() {
-    return this.turn.prompt ? [this.prompt, this.answer] : [this.answer];
-  }
-
-  begin() {
-    this.answer.classList.add("writing");
-    this.showFoot();
-  }
-
-  append(token) {
-    const turns = $("turns"), atEnd = turns.scrollTop + turns.clientHeight > turns.scrollHeight - 40;
-    const kind = [0.05, 0.2, 0.5].filter((least) => token.probability >= least).length;
-    const first = !this.written.firstChild;
-    token.span = element("span", `token p${kind}`, first ? token.text.replace(/^ /, "") : token.text);
-    token.span.onclick = () => this.page.writing || this.page.showPlace(token);
-    this.written.append(token.span);
-    if (atEnd) this.page.scroll();
-  }
-
-  /** Add the rest of a character to the last token. */
-  extend(token, rest) {
-    token.text += rest;
-    token.span.textContent += rest;
-    this.turn.text += rest;
-  }
-
-  end() {
-    this.answer.classList.remove("writing");
-    this.showFoot();
-    this.page.scroll();
-  }
-
-  showFoot() {
-    const { page, turn } = this, count = turn.tokens.length;
-    const figures = [page.text(count === 1 ? "one_token" : "tokens", { n: page.number(count) })];
-    if (turn.speed) figures.push(page.text("speed", { rate: page.number(turn.speed) }));
-    if (turn.seed !== undefined) figures.push(page.text("seed_was", { seed: turn.seed }));
-    const caption = element("span", "caption", figures.join(" · "));
-    const parts = [caption];
-    if (turn.note) parts.push(element("span", "caption", page.text(turn.note)));
-    if (!page.writing) {
-      if (turn === page.turns[page.turns.length - 1]) {
-        if (!turn.note || turn.note === "at_limit") parts.push(this.button("more", () => page.writing || page.continueTurn(turn)));
-        parts.push(this.button("again", () => page.writeAgain(turn)));
-      }
-      parts.push(this.button("copy", () => this.copy()));
-    }
-    this.foot.replaceChildren(...parts);
-    this.foot.hidden = this.answer.classList.contains("writing");
-  }
-
-  button(name, act) {
-    const made = element("button", "small", this.page.text(name));
-    made.type = "button";
-    made.onclick = act;
-    return made;
-  }
-
-  /** The clipboard of an old browser, or of a page that isn't allowed to use it, takes what is selected. */
-  async copy() {
-    const text = (this.turn.question ? "" : this.turn.prompt) + this.turn.text;
-    try {
-      await navigator.clipboard.writeText(text.trim());
-    } catch {
-      getSelection().selectAllChildren(this.written);
-      document.execCommand("copy");
-    }
-  }
-}
-
-/** A setting of the sampler. `curve` above 1 gives small values more room. */
-class Slider {
-  constructor(declared, changed) {
-    this.declared = declared;
-    this.name = declared.name;
-    const box = element("div", "slider");
-    this.label = element("label", "");
-    this.output = element("output", "");
-    this.range = element("input", "");
-    Object.assign(this.range, { type: "range", min: 0, max: 1000, step: 1, id: this.name });
-    this.label.htmlFor = this.output.htmlFor = this.name;
-    this.range.oninput = () => {
-      this.value = this.valueAt(this.range.value / 1000);
-      this.showValue();
-      changed();
-    };
-    box.append(this.label, this.output, this.range);
-    $("sliders").append(box);
-    this.value = declared.default;
-  }
-
-  valueAt(place) {
-    const { low, high, step, curve } = this.declared;
-    const value = Math.round((low + (high - low) * place ** curve) / step) * step;
-    return Number(Math.min(high, Math.max(low, value)).toFixed(4));
-  }
-
-  set(value) {
-    const { low, high, curve } = this.declared;
-    this.value = value;
-    this.range.value = 1000 * Math.min(1, Math.max(0, (value - low) / (high - low))) ** (1 / curve);
-    this.showValue();
-  }
-
-  showLanguage(page) {
-    this.page = page;
-    const { title, help } = this.declared.texts[page.language];
-    this.label.textContent = title;
-    this.label.title = this.range.title = help;
-    this.set(this.value);
-  }
-
-  showValue() {
-    const { step, texts } = this.declared, zero = texts[this.page.language].zero;
-    const shown = this.value === 0 && zero ? zero : this.page.number(this.value, step < 1 ? 2 : 0);
-    this.output.textContent = shown;
-    this.range.setAttribute("aria-valuetext", shown);
-  }
+/** What is shown of a distribution: the first candidates, and how many tokens can be drawn. */
+function shownOf(logits, probabilities) {
+  return { found: candidates(logits, probabilities, SHOWN), kept: probabilities.filter((p) => p > 0).length };
 }
 
 let page;

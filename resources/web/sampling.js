@@ -103,7 +103,7 @@ function randomNumbers(seed) {
   };
 }
 
-/** The first tokens that might follow, with both probabilities: those that can be drawn, then the most likely others. */
+/** The first tokens that might follow, with both probabilities: those that can be drawn, then others by the model's. */
 function candidates(logits, probabilities, count) {
   const model = softmax(logits), order = [];
   const score = (id) => (probabilities[id] > 0 ? probabilities[id] + 2 : model[id]);

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its DevTools protocol: a page from a file, JavaScript in it, all that it complains of."""
+"""A headless Chromium, driven by its DevTools protocol: opens a page, runs JavaScript in it, collects complaints."""
 
 import base64
 import json
@@ -51,7 +51,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; of a promise, what it becomes."""
-        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True)
+        found = self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
@@ -70,7 +72,9 @@ class Browser:
 
     def resize(self, width: int, height: int, mobile: bool = False, dark: bool = False, scale: float = 1) -> None:
         """Make the page as large as a screen, in light or dark."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
