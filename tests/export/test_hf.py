@@ -97,8 +97,8 @@ def test_a_chat_is_rendered_as_it_was_for_training(variant: Variant, folder: Cal
             assert tokenizer.apply_chat_template(messages, tokenize=False) == expected + "<|endoftext|>"
         else:
             answered = [*messages, {"role": "assistant", "content": "!"}]
-            asked = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-            assert asked == render({"messages": answered}).removesuffix("!")
+            rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            assert rendered == render({"messages": answered}).removesuffix("!")
     ours = loaded(variant("chat"))[1]
     ids = tokenizer.apply_chat_template([{"role": "user", "content": "Où ?"}], add_generation_prompt=True)["input_ids"]
     assert ids == [ours.markers["<|user|>"], *ours.encode("Où ?"), ours.markers["<|assistant|>"]]

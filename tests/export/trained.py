@@ -2,16 +2,21 @@
 
 import random
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
 
+from llm_studio.config import Settings
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
+from llm_studio.device import Compute
 from llm_studio.inference.load import load_model
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
+from llm_studio.runs import checkpoint
 from llm_studio.runs.locate import ModelRef, locate
+from llm_studio.runs.loop_state import LoopState
 from llm_studio.workflows.training.train import train
 from tests.talk import add_talk
 
@@ -75,15 +80,34 @@ def loaded(model: ModelRef) -> tuple[Transformer, Tokenizer]:
 
 
 @torch.no_grad()
-def assert_greedy(ours: Transformer, prompt: list[int], theirs: list[int], margin: float = MARGIN) -> int:
+def assert_greedy(ours: Transformer, prompt: list[int], theirs: list[int], forbidden: Collection[int] = ()) -> int:
     """`theirs`, which follow `prompt`, are the most likely tokens of our model, until two are as good as equal.
 
-    Returns how many tokens were compared.
+    None is of the `forbidden` ones. Returns how many tokens were compared.
     """
     logits = ours(torch.tensor([[*prompt, *theirs]]))[0, len(prompt) - 1 : -1]  # (T, V)
+    logits[:, list(forbidden)] = -torch.inf
     for place, (token, row) in enumerate(zip(theirs, logits, strict=True)):
         best = row.topk(2).values
-        if best[0] - best[1] < margin:
+        if best[0] - best[1] < MARGIN:
             return place
         assert token == int(row.argmax()), f"token {place} after {prompt}"
     return len(theirs)
+
+
+def untrained(folder: Path, tokenizer: Tokenizer, **model: object) -> ModelRef:
+    """A checkpoint with new weights and this tokenizer, whose embeddings are far from each other."""
+    settings = Settings().replaced({
+        "model.d_model": 32, "model.n_heads": 2, "model.n_layers": 1, "model.d_ff": 64, "model.max_seq_len": CONTEXT,
+        **{f"model.{name}": value for name, value in model.items()},
+    })  # fmt: skip
+    torch.manual_seed(3)
+    weights = Transformer(settings.model, tokenizer.vocab_size).state_dict()
+    state = LoopState(
+        step=1, tokens=100, seconds=1.0, vocab_size=tokenizer.vocab_size, compute=Compute("cpu", "float32", 1),
+        train_loss=3.0, validation_loss=None, best_loss=None, data="d", torch_version="t", scaler={},
+    )  # fmt: skip
+    project = Project.create(folder, settings)
+    run = project.checkpoints / "run-1"
+    checkpoint.save(run, state, settings, tokenizer.to_json(), weights, {"w": torch.ones(1)})
+    return locate(project, str(checkpoint.folder(run, 1)))
