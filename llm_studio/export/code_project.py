@@ -19,7 +19,7 @@ from llm_studio.export.facts import Facts, facts
 from llm_studio.export.format import RECITAL, Exported, Format, Option, Options
 from llm_studio.export.place import exported, new_folder
 from llm_studio.export.source import Source, read
-from llm_studio.i18n import N_, _, bits_per_byte, language, number, short_number
+from llm_studio.i18n import N_, _, language, number
 from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
@@ -194,7 +194,7 @@ def _readme(source: Source, known: Facts, options: Options) -> str:
     prompt = _PROMPTS.get(known.language, _PROMPTS["en"])
     values: Mapping[str, str] = {
         "name": " ".join(known.project.split()),
-        "parameters": short_number(known.parameters),
+        "parameters": number(known.parameters),
         "version": __version__,
         "run": known.run,
         "step": number(known.step),
@@ -229,7 +229,7 @@ def _facts(known: Facts) -> str:
     if known.validation_loss is not None:
         rows.append((_("Validation loss"), number(known.validation_loss, 3)))
     if known.bits_per_byte is not None:
-        rows.append((_("Bits per byte"), bits_per_byte(known.bits_per_byte)))
+        rows.append((_("Validation loss in bits per byte"), number(known.bits_per_byte, 3)))
     rows += [(_("Texts"), one.name) for one in known.sources]
     return "\n".join(f"- {name}: {value}" for name, value in rows)
 

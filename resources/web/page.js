@@ -228,7 +228,7 @@ class Page {
 
   async continueTurn(turn) {
     if (this.writing) return;
-    turn.seed = $("seed").value === "" ? Math.floor(Math.random() * 2 ** 32) : Number($("seed").value);
+    turn.seed = $("seed").value === "" ? Math.floor(Math.random() * 1e6) : Number($("seed").value);
     const began = performance.now();
     this.writing = true;
     this.stopped = false;

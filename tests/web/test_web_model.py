@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from llm_studio.config import GenerationSettings
 from llm_studio.export.web_weights import LARGEST, dequantized, quantize
 from llm_studio.inference.generate import generate_with_logits
-from llm_studio.inference.sampling import distribution
+from llm_studio.inference.sampling import FILTERS, PENALTIES, distribution
+from llm_studio.paths import resource
 from tests.inference.architectures import CHOICES
 from tests.web.browser import Browser
 from tests.web.conftest import settings
@@ -118,6 +119,13 @@ def test_the_samplers_give_the_programs_probabilities(
     if not rounding.any():
         assert torch.allclose(found, expected, atol=1e-5)
     assert rounding.sum() <= 1
+
+
+def test_no_sampler_is_missing_in_what_is_exported() -> None:
+    page = resource("web", "sampling.js").read_text(encoding="utf-8")
+    code = resource("course", "src", "inference", "generate.py").read_text(encoding="utf-8")
+    for name in (*PENALTIES, *FILTERS):
+        assert f"sampling.{name}" in page and f"sampling.{name}" in code, name
 
 
 def test_tokens_are_drawn_as_often_as_their_probabilities_say(page: Browser, plain: Path) -> None:
