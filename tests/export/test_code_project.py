@@ -127,6 +127,11 @@ def test_ten_more_steps_are_those_of_the_program(trained: Project, exported: Pat
     assert theirs.keys() == ours.keys()
     for name, weight in theirs.items():
         assert torch.allclose(ours[name], weight, atol=2e-3), name
+    assert "name more with --steps" in run(here, "scripts/train.py", fails=True)
+    run(here, "scripts/train.py", "--steps", "2")  # the learning rate is that of 32 steps now, not the last one of 30
+    lines = (here / "logs" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    rates = [json.loads(line)["learning_rate"] for line in lines]
+    assert len(rates) == len(found) + 2 and rates[-2] > rates[-1] > 0
     evaluated = [line["loss"] for line in steps if line["event"] == "evaluation" and line["step"] == 30]
     assert float(printed.split("validation loss ")[-1]) == pytest.approx(evaluated[-1], abs=1e-3)
 

@@ -37,6 +37,7 @@ def main() -> None:
     last = config.training.max_steps if given.steps is None else trainer.step + given.steps
     if trainer.step >= last:
         raise SystemExit(f"The model has done all of its {trainer.step} steps: name more with --steps.")
+    config.training.max_steps = max(config.training.max_steps, last)  # the learning rate falls until then
     trainer.train(Dataset(folder, config), last)
 
 

@@ -124,12 +124,13 @@ class Trainer:
     def save(self) -> None:
         """Write weights and optimizer into checkpoints/step-000500, say. A checkpoint is whole, or it isn't there."""
         folder = CHECKPOINTS / f"step-{self.step:06d}"
+        if folder.exists():
+            return
         partial = folder.with_name(folder.name + ".partial")
         partial.mkdir(parents=True, exist_ok=True)
         save_file(self.model.state_dict(), partial / "model.safetensors")
         save_file(self.optimizer.state(), partial / "optimizer.safetensors")
-        if not folder.exists():
-            partial.rename(folder)
+        partial.rename(folder)
 
     def restore(self, folder: Path) -> None:
         """Be where a checkpoint was saved."""
