@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llm_studio.config import ModelSettings
 from llm_studio.errors import ProjectError
+from llm_studio.export.source import require_checkpoint
 from llm_studio.i18n import _
 from llm_studio.runs.locate import ModelRef
 
@@ -40,7 +41,8 @@ def architecture_of(settings: ModelSettings) -> Architecture:
 
 
 def require_architecture(model: ModelRef) -> None:
-    """Raise ProjectError where no other program has the architecture of a model."""
+    """Raise ProjectError where no other program has the architecture of a model; CheckpointError where it is gone."""
+    require_checkpoint(model)
     architecture_of(model.settings().model)
 
 
