@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llm_studio.config import ModelSettings
 from llm_studio.errors import ProjectError
+from llm_studio.export.source import require_checkpoint
 from llm_studio.i18n import _
 from llm_studio.runs.locate import ModelRef
 
@@ -40,7 +41,8 @@ def architecture_of(settings: ModelSettings) -> Architecture:
 
 
 def require_architecture(model: ModelRef) -> None:
-    """Raise ProjectError where no other program has the architecture of a model."""
+    """Raise ProjectError where no other program has the architecture of a model; CheckpointError where it is gone."""
+    require_checkpoint(model)
     architecture_of(model.settings().model)
 
 
@@ -139,3 +141,32 @@ def renamed(settings: ModelSettings, weights: "Tensors") -> "Iterator[tuple[str,
         parts = whole.split(entry.rows) if len(entry.parts) > 1 else (whole,)
         for name, part in zip(entry.parts, parts, strict=True):
             yield name, part.contiguous()
+
+
+def shapes(settings: ModelSettings, vocab_size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights in transformers, by name."""
+    import torch
+
+    from llm_studio.model.transformer import Transformer
+
+    with torch.device("meta"):
+        ours = Transformer(settings, vocab_size).state_dict()
+    found: dict[str, tuple[int, ...]] = {}
+    for entry in entries(settings, vocab_size):
+        width = () if entry.absent else tuple(ours[entry.name].shape[1:])
+        for name, rows in zip(entry.parts, entry.rows, strict=True):
+            found[name] = (*width, rows) if entry.transposed else (rows, *width)
+    return found
+
+
+def restored(settings: ModelSettings, theirs: "Tensors", vocab_size: int) -> "Tensors":
+    """The inverse of `renamed`, in float32. `theirs` have the shapes that `shapes` gives."""
+    import torch
+
+    found: Tensors = {}
+    for entry in entries(settings, vocab_size):
+        if not entry.absent:
+            parts = [theirs[name].float() for name in entry.parts]
+            whole = torch.cat(parts) if len(parts) > 1 else parts[0]
+            found[entry.name] = (whole.T if entry.transposed else whole).contiguous()
+    return found

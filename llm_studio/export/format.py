@@ -45,6 +45,20 @@ class Exported:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Destination:
+    """A folder of another program in which the export belongs: `--name` on the command line, a button in the window.
+
+    `title` is in English, marked with N_. `find` gives the folder, None where the program isn't on this computer;
+    `absent` says so.
+    """
+
+    name: str
+    title: str
+    absent: str
+    find: Callable[[], Path | None]
+
+
 def _exportable(model: ModelRef) -> None:
     del model
 
@@ -73,6 +87,7 @@ class Format:
     options: tuple[Option, ...] = ()
     summary: str = ""
     require: Callable[[ModelRef], None] = _exportable
+    destination: Destination | None = None
 
     @property
     def is_folder(self) -> bool:

@@ -13,8 +13,9 @@ from llm_studio.export import source
 from llm_studio.export.architectures import Architecture, architecture_of, renamed, require_architecture
 from llm_studio.export.chat_template import CHAT_TEMPLATE
 from llm_studio.export.facts import LICENCE, facts
-from llm_studio.export.format import Exported, Format, Option, Options
+from llm_studio.export.format import Destination, Exported, Format, Option, Options
 from llm_studio.export.hf import EPS
+from llm_studio.export.lm_studio import models_folder
 from llm_studio.export.modelfile import MODELFILE, modelfile
 from llm_studio.export.place import exported, new_folder
 from llm_studio.export.pretokenizers import pretokenizer_of
@@ -248,4 +249,10 @@ FORMAT = Format(
     write=write,
     options=(PRECISION, LICENCE),
     require=require_architecture,
+    destination=Destination(
+        "lm_studio",
+        N_("Put into LM Studio"),
+        N_("LM Studio was not found on this computer: start it once, or export to another folder."),
+        models_folder,
+    ),
 )

@@ -29,6 +29,8 @@ CONFIG, TOKENIZER_CONFIG, GENERATION, CARD = (
 TEMPLATE = "chat_template.jinja"
 EPS = 1e-5
 """Of the norms of our models."""
+OWN = "llm_studio"
+"""The entry of config.json for this program."""
 _TEXTS = 10_000
 """Bytes of the small files, about."""
 CLASSES = {"qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM", "gpt2": "GPT2LMHeadModel"}
@@ -78,6 +80,7 @@ def config(settings: Settings, found: Source) -> dict[str, Any]:
         "tie_word_embeddings": shape.tie_embeddings, "initializer_range": 0.02, "use_cache": True,
         "bos_token_id": found.tokenizer.end_of_text, "eos_token_id": found.tokenizer.end_of_text,
         "pad_token_id": found.tokenizer.end_of_text, "dtype": "float32", "torch_dtype": "float32",
+        OWN: _own(found),
     }  # fmt: skip
     if kind == "gpt2":
         return common | {
@@ -97,6 +100,13 @@ def config(settings: Settings, found: Source) -> dict[str, Any]:
     if kind == "llama":
         return common | {"mlp_bias": shape.bias, "pretraining_tp": 1}
     return common | {"use_sliding_window": False, "sliding_window": None, "max_window_layers": shape.n_layers}
+
+
+def _own(found: Source) -> dict[str, Any]:
+    """What transformers has no name for, for this program when it opens the folder."""
+    return {"run": found.model.run, "step": found.saved.step, "conversations": found.conversations,
+            "validation_loss": found.saved.state.validation_loss,
+            "bytes_per_token": found.saved.bytes_per_token}  # fmt: skip
 
 
 def tokenizer_config(found: Source) -> dict[str, Any]:

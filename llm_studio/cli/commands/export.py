@@ -16,6 +16,7 @@ from llm_studio.workflows import export as workflow
 def register(app: typer.Typer) -> None:
     """Add the command to `app`, with an option for each option of a format."""
     types = {option.name: _type_of(option) for form in workflow.FORMATS.values() for option in form.options}
+    types |= {found.name: _switch(found.name, found.title) for found in workflow.destinations().values()}
     app.command(help=_("Export a trained model, for this program or for others."))(
         with_options("options", types)(export)
     )
@@ -27,7 +28,14 @@ def _type_of(option: workflow.Option) -> Any:
     title = title[0].lower() + title[1:]
     if option.choices:
         return Annotated[str | None, typer.Option(flag, metavar="|".join(option.choices), help=title)]
-    return Annotated[bool | None, typer.Option(flag, help=title, show_default=False)]
+    return _switch(option.name, option.title)
+
+
+def _switch(name: str, title: str) -> Any:
+    text = _(title)
+    return Annotated[
+        bool | None, typer.Option(workflow.option_flag(name), help=text[0].lower() + text[1:], show_default=False)
+    ]
 
 
 def export(
@@ -46,7 +54,8 @@ def export(
 ) -> None:
     project = Project.open(folder)
     with running(as_json) as job:
-        model, exported = workflow.export(project, job, to, checkpoint, out, options)
+        into = next((name for name in workflow.destinations() if options.pop(name, False)), "")
+        model, exported = workflow.export(project, job, to, checkpoint, out, options, into)
         text = _("The model {name} is exported to {path} ({size}).").format(
             name=model.name, path=exported.path, size=size(exported.bytes)
         )
