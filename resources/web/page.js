@@ -254,7 +254,9 @@ class Page {
   async *tokens(turn) {
     const stops = this.stops(turn.question), random = randomNumbers(turn.seed), decoder = this.tokenizer.decoder();
     const before = turn.tokens.length;
-    let since = performance.now(), ids = this.model.begin(this.idsOf(this.turns)), last = null;
+    const all = this.idsOf(this.turns);
+    turn.cut = all.length > this.data.settings.max_seq_len;
+    let since = performance.now(), ids = this.model.begin(all), last = null;
     while (!this.stopped) {
       const logits = await this.read(ids);
       if (!logits) break;

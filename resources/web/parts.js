@@ -64,6 +64,7 @@ class TurnView {
     if (turn.seed !== undefined) figures.push(page.text("seed_was", { seed: turn.seed }));
     const caption = element("span", "caption", figures.join(" · "));
     const parts = [caption];
+    if (turn.cut) parts.push(element("span", "caption", page.text("prompt_cut")));
     if (turn.note) parts.push(element("span", "caption", page.text(turn.note)));
     if (!page.writing) {
       if (turn === page.turns[page.turns.length - 1]) {

@@ -14,7 +14,11 @@ from typing import Any
 
 import websocket
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+NAMES = (
+    "chromium", "chromium-browser", "google-chrome", r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)  # fmt: skip
+"""Chromium and browsers made from it, on Linux and Windows."""
 _PATIENCE = 90
 """Seconds for the browser to start, and for a page to answer."""
 

@@ -65,6 +65,16 @@ def test_the_same_seed_gives_the_same_text_and_another_one_another(page: Browser
     assert page.run("page.turns.length") == 0
 
 
+def test_a_prompt_longer_than_the_context_is_said_to_be_cut(page: Browser, plain: Path) -> None:
+    page.open(plain)
+    write(page, "Il", tokens=1)
+    assert "longer than the context" not in seen(page, ".answer .foot")
+    page.run("$('clear').click()")
+    page.wait_for("!page.writing")
+    write(page, "Il était une fois une bien trop longue histoire", tokens=1)
+    assert "longer than the context" in seen(page, ".answer .foot")
+
+
 def test_writing_can_be_stopped_and_continued_and_done_again(page: Browser, plain: Path) -> None:
     page.open(plain)
     page.run("$('seed').value = '1'; page.sliders.find((slider) => slider.name === 'max_tokens').set(1000)")
