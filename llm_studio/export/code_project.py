@@ -237,7 +237,7 @@ def _facts(known: Facts) -> str:
 FORMAT = Format(
     name="code",
     title=N_("Readable code"),
-    summary=N_("A small PyTorch project that runs and trains this model, to read and to change"),
+    summary=N_("For reading and changing: the PyTorch code that runs and trains this model"),
     suffix="",
     note=N_("Needs torch, tokenizers, numpy, safetensors and pyyaml, but not LLM Studio."),
     files={

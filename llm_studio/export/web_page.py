@@ -137,7 +137,7 @@ def _resource(name: str) -> str:
 FORMAT = Format(
     name="web",
     title=N_("Web page"),
-    summary=N_("One file that runs the model in any browser, on a computer, a tablet or a telephone"),
+    summary=N_("For any browser, without a network: on a computer, a tablet or a phone"),
     suffix=".html",
     note=N_("Opens with a double click, without a network: nothing that is written on the page leaves it."),
     files={
