@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from llm_studio.config import GenerationSettings, Settings
+from llm_studio.config import Settings
 from llm_studio.data.sources.conversations import END
 from llm_studio.events import Progress
 from llm_studio.export import source
@@ -14,6 +14,7 @@ from llm_studio.export.facts import LICENCE, facts
 from llm_studio.export.format import Exported, Format, Options
 from llm_studio.export.model_card import model_card
 from llm_studio.export.place import exported, new_folder
+from llm_studio.export.sampling import for_transformers
 from llm_studio.export.source import Source
 from llm_studio.i18n import N_, _
 from llm_studio.jobs import Job
@@ -129,25 +130,13 @@ def tokenizer_json(found: Source) -> dict[str, Any]:
 
 def generation_config(found: Source) -> dict[str, Any]:
     """generation_config.json: how the next token is sampled, as set in the project, and where a text ends."""
-    markers, sampling = found.tokenizer.markers, found.settings.generation
+    markers = found.tokenizer.markers
     ends = [markers[name] for name in stops(markers, found.conversations)]
     return {
         "bos_token_id": found.tokenizer.end_of_text, "eos_token_id": ends if len(ends) > 1 else ends[0],
         "pad_token_id": found.tokenizer.end_of_text, "max_length": found.settings.model.max_seq_len,
-        **_sampling(sampling),
+        **for_transformers(found.settings.generation),
     }  # fmt: skip
-
-
-def _sampling(sampling: GenerationSettings) -> dict[str, Any]:
-    if sampling.temperature == 0:
-        return {"do_sample": False}
-    made: dict[str, Any] = {"do_sample": True, "temperature": sampling.temperature, "top_k": sampling.top_k,
-                            "top_p": sampling.top_p}  # fmt: skip
-    if sampling.min_p:
-        made["min_p"] = sampling.min_p
-    if sampling.repetition_penalty != 1:
-        made["repetition_penalty"] = sampling.repetition_penalty
-    return made
 
 
 def _usage(found: Source) -> str:

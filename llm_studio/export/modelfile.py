@@ -3,6 +3,7 @@
 from llm_studio.data.sources.conversations import ASSISTANT, USER
 from llm_studio.export.architectures import architecture_of
 from llm_studio.export.chat_template import stops
+from llm_studio.export.sampling import for_ollama
 from llm_studio.export.source import Source
 from llm_studio.i18n import _
 
@@ -23,12 +24,7 @@ _CONTINUE = "{{ .Prompt }}"
 
 def modelfile(found: Source, file: str, pre: str) -> str:
     """The Modelfile for the GGUF file `file`, whose pre-tokenizer is called `pre`."""
-    sampling = found.settings.generation
-    parameters: list[tuple[str, object]] = [
-        ("num_ctx", found.settings.model.max_seq_len), ("temperature", sampling.temperature),
-        ("top_k", sampling.top_k), ("top_p", sampling.top_p), ("min_p", sampling.min_p),
-        ("repeat_penalty", sampling.repetition_penalty),
-    ]  # fmt: skip
+    parameters = {"num_ctx": found.settings.model.max_seq_len, **for_ollama(found.settings.generation)}
     lines = ["# " + _("Made with LLM Studio. In this folder: ollama create NAME -f Modelfile, then ollama run NAME")]
     if (architecture_of(found.settings.model), pre) != ("qwen3", "qwen2"):
         lines += [
@@ -36,6 +32,6 @@ def modelfile(found: Source, file: str, pre: str) -> str:
                      "that it writes worse there. llama.cpp and LM Studio read it as it is."),
         ]  # fmt: skip
     lines += [f"FROM ./{file}", f'TEMPLATE """{_CHAT if found.conversations else _CONTINUE}"""']
-    lines += [f"PARAMETER {name} {value}" for name, value in parameters]
+    lines += [f"PARAMETER {name} {value}" for name, value in parameters.items()]
     lines += [f'PARAMETER stop "{text}"' for text in stops(found.tokenizer.markers, found.conversations)]
     return "\n".join(lines) + "\n"

@@ -80,9 +80,8 @@ class StartPage(QWidget):
         self.open.clicked.connect(self.choose_requested)
         opened.content.addLayout(row(self.open, None))
         given = Card(self, _("Open a model"))
-        given.content.addWidget(label(
-            _("One that someone gave you, as a zip or a folder: drop it here, talk to it, look inside, begin a run "
-              "with it."), self, "muted", wrap=True))  # fmt: skip
+        words = _("One that someone gave you, as a zip or a folder; or drop it here.")
+        given.content.addWidget(label(words, self, "muted", wrap=True))
         self.open_model = button(_("Open a model…"), self)
         self.open_model.clicked.connect(self.model_requested)
         given.content.addLayout(row(self.open_model, None))
