@@ -149,7 +149,7 @@ def atomic_folder(path: Path) -> Generator[Path]:
         beside.mkdir(parents=True)
         try:
             yield beside
-            for file in beside.iterdir():
+            for file in beside.rglob("*"):
                 flush_to_disk(file)
             if path.exists():
                 _remove_tree(before)

@@ -8,6 +8,7 @@ import gettext as _gettext
 import locale
 import os
 import sys
+from collections.abc import Callable
 
 from llm_studio.paths import resource
 
@@ -59,6 +60,12 @@ def _(message: str) -> str:
 def translated(message: str) -> str:
     """A message marked with `N_`, in the user's language; any other text as it is."""
     return _catalogue.gettext(message) if message else ""  # the translation of "" is the catalogue's head
+
+
+def translator(language: str) -> Callable[[str], str]:
+    """Like `translated`, in `language` whatever the user's is: for files that hold several."""
+    catalogue = _gettext.translation(DOMAIN, resource("i18n"), [language], fallback=True)
+    return lambda message: catalogue.gettext(message) if message else ""
 
 
 def ngettext(one: str, many: str, count: int) -> str:

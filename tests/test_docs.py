@@ -189,9 +189,9 @@ def test_a_preset_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("sampler", ["top_p", "min_p", "repetition_penalty"])
 def test_a_sampler_is_two_modules(sampler: str) -> None:
-    """Besides its test and its translation. The named combinations of samplers may mention it, too."""
-    combinations = "llm_studio/workflows/generation/next_token.py"
-    used = naming(rf"\b{sampler}\b") - {combinations}
+    """Besides its test and its translation. Named combinations of samplers, and exports, may mention it, too."""
+    combinations, exports = "llm_studio/workflows/generation/next_token.py", "llm_studio/export/sampling.py"
+    used = naming(rf"\b{sampler}\b") - {combinations, exports}
     assert used == {"llm_studio/config/sections.py", "llm_studio/inference/sampling.py"}
 
 
@@ -203,7 +203,7 @@ def test_a_reader_is_its_module_and_a_line() -> None:
     assert naming(re.escape('".srt"')) == {table}
     for kind in KINDS:
         own = kind.read.__module__.replace(".", "/") + ".py"
-        for suffix in set(kind.suffixes) - {".txt", ".md", ".pdf"}:  # a chat can be saved as a PDF
+        for suffix in set(kind.suffixes) - {".txt", ".md", ".pdf", ".html"}:  # chats are saved as PDF, models as HTML
             assert naming(re.escape(f'"{suffix}"')) <= {table, own}
 
 

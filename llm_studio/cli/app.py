@@ -23,6 +23,7 @@ from llm_studio.cli.commands import (
     machine,
     make,
     moments,
+    open_model,
     project,
     quickstart,
     runs,
@@ -43,7 +44,7 @@ __all__ = ["DONE", "INTERRUPTED", "PROBLEM", "WRONG_USAGE", "build_app", "main"]
 
 COMMANDS = (
     make, project, sources, hub, look, clean, stats, tokenizer, forecast, train, runs, curve, moments, evaluate,
-    generate, inside, export, machine, quickstart,
+    generate, inside, export, open_model, machine, quickstart,
 )  # fmt: skip
 """The modules with commands, in the order of the help."""
 

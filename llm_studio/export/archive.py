@@ -10,6 +10,8 @@ from llm_studio import __version__, files
 from llm_studio.errors import CheckpointError
 from llm_studio.events import Progress
 from llm_studio.export.format import Exported, Format, Option, Options
+from llm_studio.export.place import exported, new_file
+from llm_studio.export.source import gone, require_checkpoint
 from llm_studio.i18n import N_, _, bits_per_byte, number, size
 from llm_studio.jobs import Job
 from llm_studio.runs.checkpoint import CONFIG, MODEL, OPTIMIZER, RECORD, TOKENIZER, Checkpoint, record_of
@@ -17,7 +19,6 @@ from llm_studio.runs.locate import ModelRef
 
 _WITH_TRAINING = "with_training"
 _CHUNK = 1 << 20
-_SPARE_BYTES = 1_000_000
 _REPORTS = 200
 """How many times an export reports its progress."""
 
@@ -38,16 +39,12 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
 
     Raises Cancelled, StorageError, and CheckpointError if the checkpoint is damaged or gone.
     """
-    saved = model.checkpoint
-    if saved is None or not (model.path / RECORD).is_file():
-        raise _gone(model)
+    saved = require_checkpoint(model)
     record = record_of(model.path)
     chosen = sizes(model, options)
     names = [name for name in chosen if name != RECORD]
     total = sum(chosen[name] for name in names)
-    with files.translate_os_errors(target):
-        files.require_space(_existing_parent(target), total + _SPARE_BYTES)
-    with files.atomic_write(target) as partial:
+    with new_file(target, total) as partial:
         with zipfile.ZipFile(partial, "w") as archive:
             done = 0
             for name in names:
@@ -56,7 +53,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
             archive.writestr(f"{folder}/{RECORD}", _record_for(record, names), zipfile.ZIP_DEFLATED)
             archive.writestr(f"{folder}/README.txt", _readme(model, saved, chosen), zipfile.ZIP_DEFLATED)
         job.check()
-    return Exported(target, target.stat().st_size)
+    return exported(target)
 
 
 def _add(
@@ -88,17 +85,8 @@ def _add(
 def _existing(model: ModelRef, name: str) -> Path:
     path = model.path / name
     if not path.is_file():
-        raise _gone(model)
+        raise gone(model)
     return path
-
-
-def _gone(model: ModelRef) -> CheckpointError:
-    return CheckpointError(_("The checkpoint {name} is no longer there, or is damaged.").format(name=model.path.name),
-                           _("Export another one."))  # fmt: skip
-
-
-def _existing_parent(target: Path) -> Path:
-    return next((folder for folder in target.parents if folder.is_dir()), Path.cwd())
 
 
 def _record_for(record: dict[str, Any], names: list[str]) -> str:
@@ -139,6 +127,7 @@ FORMAT = Format(
     name="zip",
     title=N_("zip"),
     suffix=".zip",
+    summary=N_("For this program: to keep the model, to hand it out, or to train it further"),
     note=N_("Open formats: safetensors weights and a Hugging Face tokenizer.json."),
     files={
         MODEL: N_("Weights of the model"),

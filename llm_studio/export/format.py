@@ -1,13 +1,18 @@
 """What an export format declares. See `formats.py` for the table of them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_studio.errors import ProjectError
-from llm_studio.i18n import _
+from llm_studio.i18n import N_, _
 from llm_studio.jobs import Job
 from llm_studio.runs.locate import ModelRef
+
+RECITAL = N_(
+    "A model may reproduce passages of the texts that it was trained on: give it only to people who may have those."
+)
+"""Shown before each export, in English."""
 
 Options = Mapping[str, bool | str]
 """The values of a format's options by name: a bool, or one of the option's choices. Absent ones have their default."""
@@ -17,30 +22,59 @@ Options = Mapping[str, bool | str]
 class Option:
     """An option of a format: `--name` on the command line; in the window a check box, or a list if it has `choices`.
 
-    It is off by default, or the first of its choices. `title` and `help` are in English, marked with N_.
+    It is off by default, or the first of its choices. `title` and `help` are in English, marked with N_. A choice is
+    shown as it is, or as `labels` call it.
     """
 
     name: str
     title: str
     help: str
     choices: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def value(self, options: Options) -> bool | str:
+        """What it is in `options`: its default where it isn't among them."""
+        return options.get(self.name, self.choices[0] if self.choices else False)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written."""
+    """What was written: a file, or a folder with files of `bytes` in all."""
 
     path: Path
     bytes: int
 
 
 @dataclass(frozen=True)
+class Destination:
+    """A folder of another program in which the export belongs: `--name` on the command line, a button in the window.
+
+    `title` is in English, marked with N_. `find` gives the folder, None where the program isn't on this computer;
+    `absent` says so.
+    """
+
+    name: str
+    title: str
+    absent: str
+    find: Callable[[], Path | None]
+
+
+def _exportable(model: ModelRef) -> None:
+    del model
+
+
+@dataclass(frozen=True)
 class Format:
     """A format in which a model can be exported. Texts are in English, marked with N_.
 
-    `files` are the titles of what it holds, by name, and `sizes` gives the bytes of those that are included with some
-    options. `write` writes the model to a path, atomically, and hashes the files of a checkpoint while reading them;
-    it raises Cancelled, StorageError, and CheckpointError if the model is damaged or gone.
+    `summary` says in a few words for what it is. `suffix`: of the file; "" where a folder is written. `files` are the
+    titles of what it holds, by name, and `sizes` gives the bytes of those that are included with some options.
+
+    `write` writes the model to a path, whole or not at all (`place.py`): a file that exists is replaced, a folder
+    never. It reads the checkpoint by `source.read`, or hashes its files itself while reading them, reports its Progress
+    in bytes, and raises Cancelled, StorageError, CheckpointError if the model is damaged or gone, and what `require`
+    raises. `require` raises ProjectError where a model of these settings has no home in the format, and says what to
+    train instead; it reads no more than the settings, so that the window can say so before.
     """
 
     name: str
@@ -51,6 +85,14 @@ class Format:
     sizes: Callable[[ModelRef, Options], dict[str, int]]
     write: Callable[[ModelRef, Path, Options, Job], Exported]
     options: tuple[Option, ...] = ()
+    summary: str = ""
+    require: Callable[[ModelRef], None] = _exportable
+    destination: Destination | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder is written, not a file."""
+        return not self.suffix
 
     def check(self, options: Options) -> None:
         """Raise ProjectError for an option that this format doesn't have, or a value that isn't one of its choices."""

@@ -4,11 +4,13 @@ To add one: a module that declares its `FORMAT`, that name in `FORMATS`, and a t
 """
 
 from llm_studio.errors import ProjectError
-from llm_studio.export import archive
+from llm_studio.export import archive, code_project, gguf, hf, web_page
 from llm_studio.export.format import Format
 from llm_studio.i18n import _
 
-FORMATS: dict[str, Format] = {found.name: found for found in (archive.FORMAT,)}
+FORMATS: dict[str, Format] = {
+    found.name: found for found in (archive.FORMAT, hf.FORMAT, gguf.FORMAT, web_page.FORMAT, code_project.FORMAT)
+}
 """By name, in the order in which they are listed."""
 
 

@@ -1,20 +1,24 @@
 """Exporting a trained model: which ones, in which formats, to which file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_studio import files
-from llm_studio.export.format import Exported, Format, Option, Options, option_flag
+from llm_studio.errors import ProjectError, StudioError
+from llm_studio.events import Notice
+from llm_studio.export.format import RECITAL, Destination, Exported, Format, Option, Options, option_flag
 from llm_studio.export.formats import FORMATS, by_name
+from llm_studio.export.place import free_name
+from llm_studio.i18n import N_, _
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs.checkpoint import best
 from llm_studio.runs.locate import BEST, ModelRef, listed, locate
 
 __all__ = [
-    "BEST", "FORMATS", "Candidate", "Exported", "Format", "Option", "Options", "candidates", "default_name", "export",
-    "option_flag",
+    "BEST", "FORMATS", "RECITAL", "Candidate", "Destination", "Exported", "Format", "ModelRef", "Option", "Options",
+    "candidates", "default_name", "destinations", "destined", "export", "free_name", "option_flag",
 ]  # fmt: skip
 
 
@@ -33,6 +37,8 @@ class Candidate:
     is_last: bool
     bytes: int
     """Of all files in its folder."""
+    obstacles: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By the names of the formats that can't hold it: why, and what to train instead."""
 
 
 def candidates(project: Project, run: str) -> list[Candidate]:
@@ -41,29 +47,64 @@ def candidates(project: Project, run: str) -> list[Candidate]:
     best_saved = best([saved for _ref, saved in reversed(found)])
     return [
         Candidate(ref, saved.state.validation_loss, saved.bits_per_byte, saved.state.train_loss, saved is best_saved,
-                  ref is found[0][0], files.folder_size(ref.path))
+                  ref is found[0][0], files.folder_size(ref.path), _obstacles(ref))
         for ref, saved in found
     ]  # fmt: skip
 
 
 def default_name(project: Project, model: ModelRef, form: Format) -> str:
-    """The name proposed for the exported file: PROJECT-run-1-step-000500.zip."""
-    return f"{project.root.name}-{model.name.replace('/', '-')}{form.suffix}"
+    """The name proposed for what is exported: PROJECT-run-1-step-000500.zip, PROJECT-run-1-step-000500-hf."""
+    name = f"{project.root.name}-{model.name.replace('/', '-')}"
+    return f"{name}-{form.name}" if form.is_folder else name + form.suffix
+
+
+def _obstacles(model: ModelRef) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for form in FORMATS.values():
+        try:
+            form.require(model)
+        except StudioError as error:  # also settings that can't be read
+            found[form.name] = str(error)
+    return found
+
+
+def destinations() -> dict[str, Destination]:
+    """The folders of other programs that formats know, by name."""
+    found = [form.destination for form in FORMATS.values() if form.destination]
+    return {one.name: one for one in found}
+
+
+def destined(project: Project, model: ModelRef, form: Format) -> Path:
+    """Where a model goes in the folder of another program. Raises ProjectError where that isn't on this computer."""
+    folder = form.destination.find() if form.destination else None
+    if folder is None:
+        absent = form.destination.absent if form.destination else N_("This format belongs into no other program.")
+        raise ProjectError(_(absent))
+    return free_name(folder / default_name(project, model, form))
 
 
 def export(
     project: Project, job: Job, to: str, checkpoint: str = BEST, out: Path | None = None,
-    options: Mapping[str, bool | str] = {},
+    options: Mapping[str, bool | str] = {}, into: str = "",
 ) -> tuple[ModelRef, Exported]:  # fmt: skip
     """Export the model that `checkpoint` names in the format `to`, whose `options` are given by name.
 
-    `out` is the file, or a folder for the default name; without it, that name in the current folder. A file that
-    exists is replaced. Raises CheckpointError, ProjectError, StorageError, Cancelled.
+    `out` is the file or the folder to be made, or an existing folder for the default name; without it, that name in the
+    current folder. A file that exists is replaced. `into` names the destination of the format, to be used instead.
+
+    Raises CheckpointError, ProjectError, StorageError, Cancelled.
     """
     form = by_name(to)
     form.check(options)
     # the formats hash the files while they read them
     model = locate(project, checkpoint, allow_snapshots=False, verify=False)
+    form.require(model)
+    job.report(Notice(_(RECITAL), "info"))
+    if into:
+        if form.destination is None or form.destination.name != into:
+            raise ProjectError(_("The format “{name}” has no option {option}.").format(
+                name=form.name, option=option_flag(into)))  # fmt: skip
+        return model, form.write(model, destined(project, model, form), options, job)
     out = out or Path()
     target = out / default_name(project, model, form) if out.is_dir() else out
     return model, form.write(model, target, options, job)

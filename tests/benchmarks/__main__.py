@@ -24,6 +24,7 @@ contention what training and generation keep of their speed beside other busy pr
 damage     a project with each file damaged in ten ways: tracebacks, hangs, what is hidden, used in silence or lost;
            `--case FILE:WAY:SEED` repeats one
 xray       from a slider's move to the painted table of candidates, vocabulary 32,000, also beside a run
+web        size and speed of the web page in headless Chromium, with WebAssembly SIMD and without
 kills      100 kills at random moments, each resumed; the weights compared at the end
 """
 
@@ -57,6 +58,7 @@ NAMES = (
     "contention",
     "damage",
     "xray",
+    "web",
     "kills",
 )
 

@@ -9,7 +9,6 @@ everything computed from it. A moment, from a snapshot on the disk to the logit 
 """
 
 import contextlib
-import json
 import multiprocessing
 import os
 import statistics
@@ -21,9 +20,7 @@ from pathlib import Path
 
 import torch
 
-from llm_studio.config import SPECIAL_TOKENS
 from llm_studio.config.presets import load_preset
-from llm_studio.data.tokenizer.tokenizer import Tokenizer
 from llm_studio.jobs import Job
 from llm_studio.model.transformer import Transformer
 from llm_studio.project import Project
@@ -33,6 +30,7 @@ from llm_studio.ui.views.levels import attention_levels
 from llm_studio.workflows.inside.session import InsideSession, open_session
 from tests.benchmarks import inside_window
 from tests.runs.models import save_run
+from tests.tokenizers import byte_level, of_pairs
 
 ROUNDS, CORES = 5, 2
 BARS = {"nano": (None, 0.3), "small": (2.0, 2.0)}
@@ -146,30 +144,8 @@ def _project(preset: str, root: Path) -> None:
     """A project with a tokenizer of the preset's size and snapshots of random weights."""
     settings = load_preset(preset)
     project = Project.create(root, settings)
-    text = _tokenizer(settings.model.vocab_size)
+    text = of_pairs(settings.model.vocab_size, byte_level())
     save_run(project, "run", "2024-01-01T00:00:00")
     for step in range(2):
         model = Transformer(settings.model, settings.model.vocab_size)
         snapshots.save(registry.folder(project, "run"), step, model.state_dict(), 10**9, settings, text)
-
-
-def _tokenizer(size: int) -> str:
-    """A tokenizer of this size that knows pairs of bytes, as no text is needed for that."""
-    from tokenizers.pre_tokenizers import ByteLevel
-
-    characters = sorted(ByteLevel.alphabet())
-    pairs = [(a, b) for a in characters for b in characters][: size - len(SPECIAL_TOKENS) - len(characters)]
-    tokens = [*SPECIAL_TOKENS, *characters, *(a + b for a, b in pairs)]
-    content = {
-        "version": "1.0", "normalizer": None,
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
-        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
-        "post_processor": None,
-        "added_tokens": [
-            {"id": n, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-             "special": True} for n, name in enumerate(SPECIAL_TOKENS)
-        ],
-        "model": {"type": "BPE", "vocab": {token: n for n, token in enumerate(tokens)}, "merges": pairs},
-    }  # fmt: skip
-    assert Tokenizer(content).vocab_size == size
-    return json.dumps(content)

@@ -7,6 +7,7 @@ import pytest
 
 from llm_studio.cli.app import DONE, PROBLEM, WRONG_USAGE, main
 from llm_studio.export.formats import FORMATS
+from llm_studio.export.lm_studio import models_folder
 from llm_studio.project import Project
 from tests.export.toy import TOY
 from tests.runs.models import damage, empty_project, save_checkpoint, save_run, save_snapshot
@@ -95,4 +96,30 @@ def test_a_format_in_the_table_has_its_options_on_the_command_line(
     assert export(project, "--to", "toy", "--case", "middle") == PROBLEM
     assert "--case can't be “middle”. Use one of: lower, upper." in capsys.readouterr().err
     assert export(project, "--to", "nothing") == PROBLEM
-    assert "The formats are: zip, toy." in capsys.readouterr().err
+    assert ", toy." in capsys.readouterr().err
+
+
+def test_the_list_of_lm_studio_is_where_its_settings_say(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "user"))
+    assert export(project, "--to", "zip", "--lm-studio") == PROBLEM
+    assert "“zip” has no option --lm-studio" in capsys.readouterr().err
+    (tmp_path / "user").mkdir()
+    assert models_folder() is None
+    assert export(project, "--to", "gguf", "--lm-studio") == PROBLEM
+    assert "LM Studio was not found" in capsys.readouterr().err
+    home, models = tmp_path / "elsewhere", tmp_path / "modèles"
+    home.mkdir()
+    (tmp_path / "user" / ".lmstudio-home-pointer").write_text(f"{home}\n", encoding="utf-8")
+    assert models_folder() == home / "models" / "llm-studio"
+    (home / "settings.json").write_text(json.dumps({"downloadsFolder": str(models)}), encoding="utf-8")
+    assert models_folder() == home / "models" / "llm-studio", "that folder is gone"
+    models.mkdir()
+    assert models_folder() == models / "llm-studio"
+
+
+def test_before_an_export_one_sentence_warns(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(project, "--to", "zip") == DONE
+    assert "may reproduce passages of the texts" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QObject, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel
 
 import llm_studio
 from llm_studio import i18n
@@ -234,8 +234,8 @@ def test_a_format_in_the_table_can_be_chosen_with_its_options(
     driver.open(Project.open(tmp_path / "with_run"))
     page = driver.page("export")
     driver.settle()
-    assert page.file.formats.isVisible() and page.primary.text() == "Export as zip…"
-    page.file.formats.setCurrentIndex(1)
+    assert page.formats.isVisible() and page.primary.text() == "Export as zip…"
+    page.formats.choose("toy")
     assert page.primary.text() == "Export as Toy…" and "with_training" not in page.file.panel.switches
     assert page.file.panel.files._values["total"].text() == "about 100\u00a0B"
     page.file.panel.choices["case"].setCurrentIndex(1)
@@ -249,6 +249,58 @@ def test_a_format_in_the_table_can_be_chosen_with_its_options(
     driver.settle()
     text = (tmp_path / "names.txt").read_text(encoding="utf-8")
     assert "case=upper\nloud=True\n" in text and "embeddings.token.weight" in text
+
+
+def test_a_folder_is_made_in_the_one_that_is_chosen_and_never_replaced(trained: Driver, tmp_path: Path) -> None:
+    page = trained.page("export")
+    trained.settle()
+    trained.click(page.formats.choices["hf"])
+    for suffix in ("", "-2"):
+        trained.click("Export as Hugging Face…")
+        dialog = trained.dialog(QFileDialog)
+        dialog.setDirectory(str(tmp_path))
+        dialog.selectFile(str(tmp_path))
+        dialog.accept()
+        trained.settle()
+        made = tmp_path / f"with_run-first-step-000010-hf{suffix}"
+        assert (made / "config.json").exists() and str(made) in page.result.path.text()
+    assert not trained.summary
+
+
+def test_a_format_that_has_no_place_for_the_model_says_what_to_train(
+    driver: Driver, prepared: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(prepared, tmp_path / "waves")
+    project = Project.open(tmp_path / "waves")
+    train(project, Job(), run="a", changes={"training.max_steps": 2, "model.positions": "sinusoidal"})
+    driver.open(project)
+    page = driver.page("export")
+    driver.settle()
+    assert page.primary.isEnabled() and page.file.obstacle.isHidden()
+    driver.click(page.formats.choices["gguf"])
+    assert not page.primary.isEnabled()
+    assert (
+        "sinusoidal positions" in page.file.obstacle.text() and "train a model with RoPE" in page.file.obstacle.text()
+    )
+    assert "may reproduce passages" in " ".join(one.text() for one in page.formats.findChildren(QLabel))
+
+
+def test_a_model_is_put_into_lm_studio_where_that_is_installed(
+    trained: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    page = trained.page("export")
+    trained.settle()
+    page.formats.choose("gguf")
+    assert not page.file.panel.destination.isVisible()
+    (tmp_path / ".lmstudio").mkdir()
+    trained.page("training")
+    assert trained.page("export") is page
+    trained.click("Put into LM Studio", page)
+    trained.settle()
+    (made,) = (tmp_path / ".lmstudio" / "models" / "llm-studio").iterdir()
+    assert made.name == "with_run-first-step-000010-gguf" and list(made.glob("*.gguf"))
 
 
 def test_a_stopped_export_leaves_no_file(trained: Driver, tmp_path: Path) -> None:

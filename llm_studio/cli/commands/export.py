@@ -16,7 +16,10 @@ from llm_studio.workflows import export as workflow
 def register(app: typer.Typer) -> None:
     """Add the command to `app`, with an option for each option of a format."""
     types = {option.name: _type_of(option) for form in workflow.FORMATS.values() for option in form.options}
-    app.command(help=_("Export a trained model to a file."))(with_options("options", types)(export))
+    types |= {found.name: _switch(found.name, found.title) for found in workflow.destinations().values()}
+    app.command(help=_("Export a trained model, for this program or for others."))(
+        with_options("options", types)(export)
+    )
 
 
 def _type_of(option: workflow.Option) -> Any:
@@ -25,7 +28,14 @@ def _type_of(option: workflow.Option) -> Any:
     title = title[0].lower() + title[1:]
     if option.choices:
         return Annotated[str | None, typer.Option(flag, metavar="|".join(option.choices), help=title)]
-    return Annotated[bool | None, typer.Option(flag, help=title, show_default=False)]
+    return _switch(option.name, option.title)
+
+
+def _switch(name: str, title: str) -> Any:
+    text = _(title)
+    return Annotated[
+        bool | None, typer.Option(workflow.option_flag(name), help=text[0].lower() + text[1:], show_default=False)
+    ]
 
 
 def export(
@@ -34,14 +44,18 @@ def export(
     checkpoint: Annotated[str, typer.Option(metavar="CHECKPOINT", help=CHECKPOINT_HELP)] = workflow.BEST,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help=_("the file, or a folder for it; by default, in the current folder")),
+        typer.Option(
+            metavar="PATH",
+            help=_("the file or folder to make, or an existing folder for it; by default, in the current folder"),
+        ),
     ] = None,
     as_json: Json = False,
     options: dict[str, Any] = {},  # noqa: B006  filled in by `with_options`
 ) -> None:
     project = Project.open(folder)
     with running(as_json) as job:
-        model, exported = workflow.export(project, job, to, checkpoint, out, options)
+        into = next((name for name in workflow.destinations() if options.pop(name, False)), "")
+        model, exported = workflow.export(project, job, to, checkpoint, out, options, into)
         text = _("The model {name} is exported to {path} ({size}).").format(
             name=model.name, path=exported.path, size=size(exported.bytes)
         )

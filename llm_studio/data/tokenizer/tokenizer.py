@@ -161,6 +161,31 @@ class Tokenizer:
         """Write `tokenizer.json` atomically."""
         write_text(path, self.to_json())
 
+    def vocabulary(self) -> dict[str, int]:
+        """Every token, as it is written in tokenizer.json, with its id."""
+        model: dict[str, int] = self._content["model"]["vocab"]
+        return {
+            **model,
+            **{str(token["content"]): int(token["id"]) for token in self._content.get("added_tokens") or []},
+        }
+
+    def added_tokens(self) -> dict[str, bool]:
+        """The tokens beside those of the BPE model, and whether each is special."""
+        return {str(token["content"]): bool(token.get("special")) for token in self._content.get("added_tokens") or []}
+
+    def merges(self) -> list[str]:
+        """The merges in their order, the two parts of each with a space between."""
+        merges: list[str | list[str]] = self._content["model"]["merges"]
+        return [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
+
+    def pre_tokenizer(self) -> dict[str, Any]:
+        """How texts are cut into words, as declared in tokenizer.json."""
+        return dict(self._content.get("pre_tokenizer") or {})
+
+    def ignores_merges(self) -> bool:
+        """Whether a word that is a token is taken as it is, whatever the merges say."""
+        return bool(self._content["model"].get("ignore_merges"))
+
     def encode(self, text: str) -> list[int]:
         """The ids of `text`, of any length. Raises TokenizerError for half a surrogate pair: it isn't valid UTF-8."""
         segments = list(split_safely(text, SEGMENT_CHARACTERS))

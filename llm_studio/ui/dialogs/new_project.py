@@ -44,7 +44,7 @@ class NewProjectDialog(QDialog):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(20, 18, 20, 16)
         inside.setSpacing(8)
-        self.name = QLineEdit(_free_name(preferences.folder_for_projects()), self)
+        self.name = QLineEdit(free_name(preferences.folder_for_projects(), _("my-llm")), self)
         self.place = QLineEdit(str(preferences.folder_for_projects()), self)
         self.language = QComboBox(self)
         for code, name in i18n.LANGUAGE_NAMES.items():
@@ -79,7 +79,7 @@ class NewProjectDialog(QDialog):
     def root(self) -> Path:
         """The folder that the project will have."""
         place = self._folder / typed_path(self.place.text())  # an absolute place stands for itself
-        return place / _UNFIT.sub("-", self.name.text().strip()).rstrip(". ")
+        return place / folder_name(self.name.text())
 
     @Slot()
     def _show_path(self) -> None:
@@ -130,10 +130,14 @@ class NewProjectDialog(QDialog):
         self.found.emit(project)
 
 
-def _free_name(folder: Path) -> str:
+def folder_name(text: str) -> str:
+    """What is typed as a name, as a name that every system takes."""
+    return _UNFIT.sub("-", text.strip()).rstrip(". ")
+
+
+def free_name(folder: Path, wanted: str) -> str:
     """A name that no folder there has yet, as far as the folder can be looked at: its disk may be away."""
-    wanted = name = _("my-llm")
-    number = 2
+    name, number = wanted, 2
     with contextlib.suppress(OSError):
         while (folder / name).exists():
             name, number = f"{wanted}-{number}", number + 1

@@ -19,6 +19,7 @@ from llm_studio.ui.window.closing import Closing
 from llm_studio.ui.window.completion_notifier import CompletionNotifier
 from llm_studio.ui.window.keep_awake import Awake
 from llm_studio.ui.window.menus import fill_menu_bar, fill_project_menu
+from llm_studio.ui.window.opening import ModelOpener
 from llm_studio.ui.window.preparation import Preparation
 from llm_studio.ui.window.session import Session
 from llm_studio.ui.window.shell import Shell
@@ -50,6 +51,8 @@ class MainWindow(QMainWindow):
         self.completion_notifier = CompletionNotifier(self.session, self)
         self.taskbar = Taskbar(self.session, self)
         self.preparation = Preparation(self.session, lambda: self.shell, self)
+        self.models = ModelOpener(self.session, preferences, self.closing, self)
+        self.models.tab_requested.connect(self.go_to)
         self.machine: Machine | None = None
         self._first, self._loaded = "", False
         self.setWindowTitle("LLM Studio")
@@ -73,6 +76,7 @@ class MainWindow(QMainWindow):
         self.shell.start_page.open_requested.connect(self.closing.open_folder)
         self.shell.start_page.choose_requested.connect(self.closing.choose_folder)
         self.shell.start_page.new_requested.connect(self.closing.new_project)
+        self.shell.start_page.model_requested.connect(self.models.choose)
         self.shell.restart_requested.connect(self.closing.restart)
         self.closing.recent_changed.connect(self.shell.start_page.refresh)
         self.shell.preparation_requested.connect(self.preparation.show_dialog)
@@ -87,10 +91,7 @@ class MainWindow(QMainWindow):
         fill_project_menu(self, self.shell.header.project_menu)
 
     def start(self, folder: str) -> None:
-        """Import what the tabs need in the background, then make them and open the project in `folder`; "" for none.
-
-        The window is on the screen already.
-        """
+        """On the screen already, import what the tabs need in the background, make them, and open `folder`, if any."""
         self._first = folder
         self.session.start(Query(_LOADING, lambda job: tabs.preload(), outlives_project=True))
 

@@ -18,6 +18,7 @@ from llm_studio.ui.window.start_page import START
 if TYPE_CHECKING:
     from llm_studio.ui.preferences import Preferences
     from llm_studio.ui.window.closing import Closing
+    from llm_studio.ui.window.opening import ModelOpener
     from llm_studio.ui.window.session import Session
     from llm_studio.ui.window.shell import Shell
 
@@ -28,6 +29,7 @@ class MenuWindow(Protocol):
     session: "Session"
     preferences: "Preferences"
     closing: "Closing"
+    models: "ModelOpener"
     shell: "Shell"
 
     def menuBar(self) -> QMenuBar: ...  # noqa: N802
@@ -101,6 +103,7 @@ def _plain(name: str) -> str:
 def _file(window: MenuWindow, menu: QMenu) -> None:
     _add(menu, _("New project…"), window.closing.new_project, "Ctrl+N")
     _add(menu, _("Open…"), window.closing.choose_folder, "Ctrl+O")
+    _add(menu, _("Open a model…"), window.models.choose, "Ctrl+Alt+O")
     recent = menu.addMenu(_("Recent projects"))
     recent.aboutToShow.connect(lambda: _fill_recent(window, recent))
     _add(menu, _("Open the project's folder"), lambda: _open_project_folder(window), "Ctrl+Shift+O")

@@ -34,6 +34,7 @@ class StartPage(QWidget):
     """The folder of a project."""
     choose_requested = Signal()
     new_requested = Signal()
+    model_requested = Signal()
 
     def __init__(self, preferences: Preferences, parent: QWidget) -> None:
         super().__init__(parent)
@@ -78,7 +79,13 @@ class StartPage(QWidget):
         self.open = button(_("Open…"), self)
         self.open.clicked.connect(self.choose_requested)
         opened.content.addLayout(row(self.open, None))
-        for card in (example, new, opened):
+        given = Card(self, _("Open a model"))
+        words = _("One that someone gave you, as a zip or a folder; or drop it here.")
+        given.content.addWidget(label(words, self, "muted", wrap=True))
+        self.open_model = button(_("Open a model…"), self)
+        self.open_model.clicked.connect(self.model_requested)
+        given.content.addLayout(row(self.open_model, None))
+        for card in (example, new, opened, given):
             ways.addWidget(card)
         ways.addStretch(1)
         return ways
@@ -132,7 +139,7 @@ class StartPage(QWidget):
 
     def show_busy(self, busy: bool) -> None:
         """While the example is being made, nothing else can be begun."""
-        for part in (self.example, self.new, self.open, self._list):
+        for part in (self.example, self.new, self.open, self.open_model, self._list):
             part.setEnabled(not busy)
         self.example.setText(_("Preparing the example…") if busy else _("Try the example"))
 

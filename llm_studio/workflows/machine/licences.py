@@ -28,6 +28,7 @@ _DIRECT = {
     "pyyaml": "PyYAML", "numpy": "numpy", "safetensors": "safetensors", "markdown-it-py": "markdown-it-py",
     "platformdirs": "platformdirs", "psutil": "psutil", "filelock": "filelock",
     "charset-normalizer": "charset-normalizer", "typer": "typer", "rich": "rich", "nvidia-ml-py": "nvidia-ml-py",
+    "gguf": "gguf",
 }  # fmt: skip
 """The libraries that the program itself uses. By the name under which one is installed: its name for people."""
 _SHIPPED = {

@@ -141,6 +141,18 @@ def member(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, bud
 
 def _check_directory(item: InputFile, stream: BinaryIO) -> None:
     """Raise SourceError where the list of members would take too much memory."""
+    length = directory_bytes(stream)
+    if length is None:
+        raise damaged(item.name, _("its list of files is missing"))
+    if length > _MAX_DIRECTORY:
+        raise SourceError(
+            _("{path} holds too many files, or is damaged.").format(path=item.name),
+            _("If you trust it, unpack it yourself and add the folder."),
+        )
+
+
+def directory_bytes(stream: BinaryIO) -> int | None:
+    """Bytes of a zip's list of members, which is read at once when the archive is opened; None where it has none."""
     end = stream.seek(0, io.SEEK_END)
     start = max(0, end - (1 << 16) - 22)
     stream.seek(start)
@@ -148,16 +160,12 @@ def _check_directory(item: InputFile, stream: BinaryIO) -> None:
     stream.seek(0)
     position = tail.rfind(b"PK\x05\x06")
     if position < 0 or len(tail) < position + 22:
-        raise damaged(item.name, _("its list of files is missing"))
-    (length,) = struct.unpack_from("<L", tail, position + 12)
+        return None
+    length: int = struct.unpack_from("<L", tail, position + 12)[0]
     if length == 0xFFFFFFFF:
         zip64 = tail.rfind(b"PK\x06\x06")
         length = struct.unpack_from("<Q", tail, zip64 + 40)[0] if 0 <= zip64 <= len(tail) - 48 else length
-    if length > _MAX_DIRECTORY:
-        raise SourceError(
-            _("{path} holds too many files, or is damaged.").format(path=item.name),
-            _("If you trust it, unpack it yourself and add the folder."),
-        )
+    return length
 
 
 def _budget(item: InputFile) -> Budget:

@@ -1,19 +1,19 @@
-"""The cards of the tab Export: choice of a checkpoint, content of the exported file, progress, result."""
+"""The cards of the tab Export: choice of a checkpoint, progress, result. Those of the formats are in `formats.py`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QProgressBar, QWidget
 
 from llm_studio.i18n import _, number, size
 from llm_studio.ui.desktop import open_folder
-from llm_studio.ui.widgets.basics import Card, KeyValues, button, label, row
+from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
 
 if TYPE_CHECKING:
-    from llm_studio.workflows.export import Candidate, Exported, Format, Option
+    from llm_studio.workflows.export import Candidate, Exported
     from llm_studio.workflows.overview import Run
 
 _UNITS = 1000
@@ -38,7 +38,7 @@ class CheckpointCard(Card):
         title.setBuddy(self.runs)
         columns = (_("Checkpoint"), _("Validation loss"), _("Bits/byte"), _("Size"))
         self.table = Table(self, _("Checkpoints of the run"), columns, right=(1, 2, 3))
-        self.table.setMinimumHeight(180)
+        self.table.setMinimumHeight(130)
         self.table.selectionModel().currentChanged.connect(self.checkpoint_changed)
         self.problem = label("", self, "warn", wrap=True)
         chooser = row(title, self.runs)
@@ -81,100 +81,6 @@ class CheckpointCard(Card):
         self.run_chosen.emit(self.runs.currentData())
 
 
-class FormatPanel(QWidget):
-    """The files that an export in one format will hold, and the options of the format."""
-
-    changed = Signal()
-    """An option was changed."""
-
-    def __init__(self, parent: QWidget, form: "Format") -> None:
-        super().__init__(parent)
-        self.form = form
-        self.files = KeyValues(self)
-        for name, title in form.files.items():
-            self.files.add(name, _(title), name)
-        self.files.add("total", _("Size of the exported file"))
-        self.switches: dict[str, QCheckBox] = {}
-        self.choices: dict[str, QComboBox] = {}
-        inside = QVBoxLayout(self)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(self.files)
-        inside.addSpacing(4)
-        for option in form.options:
-            inside.addLayout(self._choice(option) if option.choices else row(self._switch(option), None))
-        inside.addWidget(label(_(form.note), self, "caption", wrap=True))
-
-    def _switch(self, option: "Option") -> QCheckBox:
-        made = self.switches[option.name] = QCheckBox(_(option.title), self)
-        made.setToolTip(_(option.help))
-        made.toggled.connect(self.changed)
-        return made
-
-    def _choice(self, option: "Option") -> QHBoxLayout:
-        title, made = label(_(option.title), self), QComboBox(self)
-        self.choices[option.name] = made
-        made.addItems(option.choices)
-        made.setToolTip(_(option.help))
-        made.setAccessibleName(_(option.title))
-        title.setBuddy(made)
-        made.currentIndexChanged.connect(self.changed)
-        return row(title, made, None)
-
-    def options(self) -> dict[str, bool | str]:
-        """The chosen values by name."""
-        switches = {name: switch.isChecked() for name, switch in self.switches.items()}
-        return {**switches, **{name: choice.currentText() for name, choice in self.choices.items()}}
-
-    def show_content(self, candidate: "Candidate | None") -> None:
-        """Show the files of a checkpoint, and how large the export will be."""
-        included = self.form.sizes(candidate.model, self.options()) if candidate else {}
-        for name in self.form.files:
-            absent = _("left out") if candidate else "–"
-            self.files.show_value(name, size(included[name]) if name in included else absent,
-                                  "value" if name in included else "muted")  # fmt: skip
-        total = _("about {size}").format(size=size(sum(included.values())))
-        self.files.show_value("total", total if candidate else "–")
-
-
-class ContentCard(Card):
-    """Chooses a format and its options, and shows what the exported file will hold."""
-
-    changed = Signal()
-
-    def __init__(self, parent: QWidget, formats: "Iterable[Format]") -> None:
-        super().__init__(parent, _("In the exported file"))
-        self.panels = [FormatPanel(self, form) for form in formats]
-        self.formats = QComboBox(self)
-        self.formats.setAccessibleName(_("Format"))
-        self.formats.addItems([_(panel.form.title) for panel in self.panels])
-        self.formats.currentIndexChanged.connect(self._show_panel)
-        title = label(_("Format"), self)
-        title.setBuddy(self.formats)
-        chooser = QWidget(self)
-        chooser.setLayout(row(title, self.formats, None))
-        chooser.setVisible(len(self.panels) > 1)
-        self.content.addWidget(chooser)
-        for panel in self.panels:
-            panel.changed.connect(self.changed)
-            self.content.addWidget(panel)
-        self._show_panel()
-
-    @property
-    def panel(self) -> FormatPanel:
-        """The panel of the chosen format."""
-        return self.panels[self.formats.currentIndex()]
-
-    def show_content(self, candidate: "Candidate | None") -> None:
-        """Show the files of a checkpoint in the chosen format."""
-        self.panel.show_content(candidate)
-
-    @Slot()
-    def _show_panel(self) -> None:
-        for panel in self.panels:
-            panel.setVisible(panel is self.panel)
-        self.changed.emit()
-
-
 class ProgressCard(Card):
     """The progress of an export; hidden while there is none."""
 
@@ -214,17 +120,17 @@ class ResultCard(Card):
     """Where the exported file is; hidden until there is one."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, _("The exported file is ready"))
+        super().__init__(parent, _("The export is ready"))
         self._folder: Path | None = None
         self.path = label("", self, "caption", wrap=True, selectable=True)
-        self.path.setAccessibleName(_("Path of the exported file"))
+        self.path.setAccessibleName(_("Path of the export"))
         self.content.addWidget(self.path)
         self.content.addLayout(row(button(_("Open the folder"), self, self._open_folder), None))
 
     @Slot(object)
     def show_result(self, exported: "Exported") -> None:
         """Show the path of a complete file."""
-        self._folder = exported.path.parent
+        self._folder = exported.path if exported.path.is_dir() else exported.path.parent
         self.path.setText(_("{path}, {size}").format(path=exported.path, size=size(exported.bytes)))
         self.show()
 

@@ -1,5 +1,6 @@
 """What the tab Export knows and requests: runs, the checkpoints of the chosen one, and the exported file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,11 +97,11 @@ class ExportController(Controller):
         if not self._stale and project is not None and run:
             self.context.request(Query(_CHECKPOINTS, lambda job: _checkpoints(project, run), page_shows_errors=True))
 
-    def export(self, chosen: "Candidate", form: "Format", target: Path, options: "Options") -> None:
-        """Write a checkpoint in a format to the file `target`."""
+    def export(self, chosen: "Candidate", form: "Format", place: Callable[[], Path], options: "Options") -> None:
+        """Write a checkpoint in a format to `place`, which is asked in the job."""
 
         def work(job: Job) -> "Exported":
-            return form.write(chosen.model, target, options, job)
+            return form.write(chosen.model, place(), options, job)
 
         self.context.request(BackgroundJob(EXPORT, work, N_("Export"), "export"))
 

@@ -1,0 +1,23 @@
+"""How the project samples the next token, in the words of other programs."""
+
+from llm_studio.config import GenerationSettings
+
+_OFF = {"min_p": 0.0, "repetition_penalty": 1.0}
+"""Values that change nothing: transformers needs no word about them."""
+_OLLAMA = {"repetition_penalty": "repeat_penalty"}
+"""Ollama's names, where they are others."""
+_KNOWN = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+"""The settings that other programs have, too."""
+
+
+def for_transformers(settings: GenerationSettings) -> dict[str, object]:
+    """The entries of generation_config.json."""
+    if settings.temperature == 0:
+        return {"do_sample": False}
+    values = {name: getattr(settings, name) for name in _KNOWN}
+    return {"do_sample": True, **{name: value for name, value in values.items() if _OFF.get(name) != value}}
+
+
+def for_ollama(settings: GenerationSettings) -> dict[str, object]:
+    """The parameters of a Modelfile, all of them: where one is absent, Ollama has a default of its own."""
+    return {_OLLAMA.get(name, name): getattr(settings, name) for name in _KNOWN}

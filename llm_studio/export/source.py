@@ -1,0 +1,83 @@
+"""The checkpoint that is exported, read once and verified: settings, tokenizer, weights."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_studio.config import Settings
+from llm_studio.errors import CheckpointError
+from llm_studio.events import Progress
+from llm_studio.i18n import _
+from llm_studio.jobs import Job
+from llm_studio.runs import checkpoint
+from llm_studio.runs.checkpoint import MODEL, MODEL_FILES, Checkpoint
+from llm_studio.runs.locate import ModelRef
+
+if TYPE_CHECKING:
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.runs.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model to be exported, in memory. `weights` are float32, by the names of `model/transformer.py`.
+
+    They have the names and shapes that the settings and the tokenizer imply, and are finite.
+    """
+
+    model: ModelRef
+    saved: Checkpoint
+    settings: Settings
+    tokenizer: "Tokenizer"
+    weights: "Tensors"
+
+    @property
+    def conversations(self) -> bool:
+        """Whether it was trained on conversations, so that it can be asked questions."""
+        return self.model.conversations and len(self.tokenizer.markers) > 1
+
+    @property
+    def parameters(self) -> int:
+        """Their number."""
+        return sum(tensor.numel() for tensor in self.weights.values())
+
+
+def require_checkpoint(model: ModelRef) -> Checkpoint:
+    """The checkpoint behind `model`. Raises CheckpointError where it is gone, or is a snapshot."""
+    if model.checkpoint is None or not (model.path / checkpoint.RECORD).is_file():
+        raise gone(model)
+    return model.checkpoint
+
+
+def gone(model: ModelRef) -> CheckpointError:
+    """The error for a checkpoint that was removed meanwhile."""
+    return CheckpointError(_("The checkpoint {name} is no longer there, or is damaged.").format(name=model.path.name),
+                           _("Export another one."))  # fmt: skip
+
+
+def read(model: ModelRef, job: Job) -> Source:
+    """Read and verify a checkpoint. Raises CheckpointError, ConfigError, TokenizerError, Cancelled."""
+    import torch
+
+    from llm_studio.data.tokenizer.tokenizer import Tokenizer
+    from llm_studio.model.transformer import Transformer
+
+    saved = require_checkpoint(model)
+    size = weights_bytes(model)
+    job.report(Progress(_("Reading the checkpoint"), 0, size, _("bytes")))
+    try:
+        checkpoint.verify(saved, MODEL_FILES)
+        settings, tokenizer = model.settings(), Tokenizer.from_json(model.tokenizer_json())
+        job.check()
+        with torch.device("meta"):
+            like = Transformer(settings.model, tokenizer.vocab_size).state_dict()
+        weights = model.weights(like)
+    except CheckpointError as error:
+        raise CheckpointError(error.what, _("Export another one.")) from error
+    job.check()
+    return Source(model, saved, settings, tokenizer, weights)
+
+
+def weights_bytes(model: ModelRef) -> int:
+    """Bytes of the weights of a checkpoint, 0 where it is gone: what an export takes, about."""
+    path = model.path / MODEL
+    return path.stat().st_size if path.is_file() else 0

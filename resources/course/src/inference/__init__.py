@@ -1,0 +1,1 @@
+"""How the model writes: one token after the other."""

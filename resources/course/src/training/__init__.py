@@ -1,0 +1,1 @@
+"""How the model learns: the loop, the update of the weights, the learning rate."""
