@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llm_studio.data.sources.account import Account
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.read import SourceReader
 from llm_studio.jobs import Job
@@ -27,6 +28,20 @@ def documents(path: Path, notices: list[str] | None = None, job: Job | None = No
             text = ""
     assert text == ""
     return out
+
+
+def account_of(path: Path, **options: str) -> Account:
+    """What is read and left out of `path`."""
+    reading = SourceReader(path, ReadOptions(**options), lambda _notice: None, Job())
+    for _chunk in reading.chunks():
+        pass
+    return reading.account
+
+
+def left_out(account: Account) -> dict[str, list[str]]:
+    """The names of what was left out, by reason."""
+    assert all(entry.count == len(entry.first) or len(entry.first) == 10 for entry in account.left_out)
+    return {entry.reason: [named.name for named in entry.first] for entry in account.left_out}
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

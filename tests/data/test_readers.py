@@ -268,17 +268,19 @@ def test_a_kind_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ('{"text": "unfinished', "line 7: this is not JSON"),
-        ("plain text", "line 7: this is not JSON"),
-        ("[" * 100_000, "line 7: this is not JSON"),
-        ('["a", "list"]', "line 7: this is JSON, but not an object"),
-        ('{"a": 1, "b": "x"}', "line 7: there is no field “text”; its fields are: a, b."),
-        ('{"text": 12}', "line 7: the field “text” is not a text"),
+        ('{"text": "unfinished', "line 2: this is not JSON"),
+        ("plain text", "line 2: this is not JSON"),
+        ("[" * 100_000, "line 2: this is not JSON"),
+        ('["a", "list"]', "line 2: this is JSON, but not an object"),
+        ('{"a": 1, "b": "x"}', "line 2: there is no field “text”; its fields are: a, b."),
+        ('{"text": 12}', "line 2: the field “text” holds a number, not a text."),
     ],
 )
-def test_a_wrong_line_of_json_is_named(tmp_path: Path, line: str, sentence: str) -> None:
-    path = file(tmp_path, '{"text": "fine"}\n' * 5 + "\n" + line + "\n", "a.jsonl")
-    assert sentence in refusal(path).what
+def test_a_file_of_wrong_lines_is_refused_with_the_first(tmp_path: Path, line: str, sentence: str) -> None:
+    assert sentence in refusal(file(tmp_path, f"\n{line}\n{line}\n", "a.jsonl"), field="text").what
+    # and beside good lines, it alone is left out
+    good = '{"text": "fine"}\n'
+    assert read(file(tmp_path, f"{good * 5}\n{line}\n{good}", "b.jsonl")) == ["fine"] * 6
 
 
 def test_the_remedy_for_an_absent_field_is_named(tmp_path: Path) -> None:
@@ -296,11 +298,11 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     assert "read" in refusal(path).what
 
 
-def test_bad_files_in_a_folder_are_left_out_whole_with_their_reasons(tmp_path: Path) -> None:
+def test_bad_files_in_a_folder_are_left_out_with_their_reasons(tmp_path: Path) -> None:
     file(tmp_path, "good", "a.txt")
     file(tmp_path, "", "b.txt")
     file(tmp_path, b"\0", "c.txt")
-    file(tmp_path, '{"text": "fine"}\n{"text"', "d.jsonl")
+    file(tmp_path, '{"text"', "d.jsonl")
     file(tmp_path, "good too", "e.md")
     notices: list[str] = []
     assert read(tmp_path, notices=notices) == ["good", "good too"]

@@ -11,7 +11,7 @@ from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.paths import quoted
-from llm_studio.workflows.data import sources
+from llm_studio.workflows.data import accounts, sources
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.readers.inspect import Inspection
@@ -57,7 +57,16 @@ def _lines(seen: "Inspection") -> list[str]:
         rows.append((_("Text in"), _maybe_guessed(seen.text_field, seen.field_guessed)))
     lines = [f"{name:<{_WIDTH}}{value}" for name, value in rows]
     lines += [*_columns(seen.columns), *_documents(seen), *_refused(seen), *_links(seen)]
-    return [*lines, *seen.notes]
+    return [*lines, *_left_out(seen), *seen.notes]
+
+
+def _left_out(seen: "Inspection") -> list[str]:
+    """What would be left out, except what was listed already."""
+    entries = [entry for entry in seen.account.left_out if entry.reason not in accounts.LISTED_BY_LOOK]
+    lines: list[str] = []
+    for entry in entries:
+        lines += ["", accounts.heading(entry), *(f"–  {name}" for name in accounts.names(entry))]
+    return lines
 
 
 def _maybe_guessed(text: str, guessed: bool) -> str:

@@ -1,5 +1,6 @@
 """The command `download`: add texts to a project, or remove a source."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,8 @@ from llm_studio.i18n import _, number, short_number, size
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
+from llm_studio.workflows.data import accounts, sources
 from llm_studio.workflows.data import download as hub_workflow
-from llm_studio.workflows.data import sources
 from llm_studio.workflows.data.corpus import report_unusable
 from llm_studio.workflows.data.replacing import replace_source
 
@@ -107,7 +108,8 @@ def _source_done(folder: Path, source: "Source") -> Done:
     return Done(
         _("Source “{name}”: {documents}, {characters} characters, {size}.").format(
             name=source.name, documents=counted(source.documents), characters=short_number(source.characters),
-            size=size(source.bytes)),
+            size=size(source.bytes)) + (f" {left}." if (left := accounts.summary(source.account)) else ""),
         f"llm-studio train-tokenizer {quoted(folder)}",
-        {"name": source.name, "documents": source.documents, "characters": source.characters, "bytes": source.bytes},
+        {"name": source.name, "documents": source.documents, "characters": source.characters, "bytes": source.bytes,
+         "account": asdict(source.account) if source.account else None},
     )  # fmt: skip

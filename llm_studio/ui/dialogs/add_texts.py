@@ -20,6 +20,7 @@ from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import as_plain_text, button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
+from llm_studio.workflows.data import accounts
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Inspection
@@ -222,6 +223,7 @@ def _what_fails(seen: "Inspection") -> str:
     lines += [_with_short_name(reason, name) for name, reason in seen.refused[:3]]
     if len(seen.refused) > 3:
         lines.append(_("… and {n} more").format(n=number(len(seen.refused) - 3)))
+    lines += accounts.expected(seen.account)
     return "\n".join(lines)
 
 

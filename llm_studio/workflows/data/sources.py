@@ -11,11 +11,13 @@ from llm_studio.events import Notice, Progress
 from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows.data import accounts
 
 if TYPE_CHECKING:
     from llm_studio.data.chunks import Chunk
     from llm_studio.data.sources.manifest import Source
     from llm_studio.data.sources.readers.inspect import Inspection
+    from llm_studio.data.sources.readers.read import SourceReader
 
 STORIES = "stories"
 DEFAULT_STORIES = 20_000
@@ -109,8 +111,11 @@ def add_files(
     origin = path.resolve()
     wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
     with contextlib.closing(reading.chunks()) as pieces:
-        return _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
-                    lambda: reading.conversations, replaces)  # fmt: skip
+        source = _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
+                      reading, replaces)  # fmt: skip
+    for sentence in accounts.unreported(source.account):
+        job.report(Notice(sentence, "warning"))
+    return source
 
 
 def look(
@@ -197,7 +202,7 @@ def _first(pieces: "Iterator[Chunk]", documents: int | None) -> "Iterator[Chunk]
 def _add(
     project: Project, wanted: str, origin: str, pieces: "Iterator[Chunk]", options: Mapping[str, object],
     notes: list[str], job: Job, progress: "Callable[[int, int], Progress]",
-    conversations: "Callable[[], bool]" = lambda: False, replaces: str = "",
+    reading: "SourceReader | None" = None, replaces: str = "",
 ) -> "Source":  # fmt: skip
     """Write a source under the name of `replaces`, or of the one with the same origin, or else a new one."""
     from llm_studio.data.sources import store
@@ -208,7 +213,8 @@ def _add(
         in_place = old and not store.is_sharded(project.raw, old)
         name = old if in_place else store.unused_name(project.raw, wanted)
         source = store.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
-                                    progress=progress, conversations=conversations)  # fmt: skip
+                                    progress=progress, conversations=lambda: bool(reading and reading.conversations),
+                                    account=lambda: reading.account if reading else None)  # fmt: skip
         if old and not in_place:
             store.remove_source(project.raw, old)
         return source

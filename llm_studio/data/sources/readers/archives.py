@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
+from llm_studio.data.sources.account import INSIDE
 from llm_studio.data.sources.expansion import Budget
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, password_protected, translate_read_errors
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 2
 """Limit of nested archives."""
 _MAX_DIRECTORY = 1 << 26
-_SEPARATOR = " › "
 
 
 class CountingReader(io.RawIOBase):
@@ -63,9 +63,10 @@ class ArchiveMember(InputFile):
     """A file in the archive `outer`, with the budget of that archive."""
 
     def __init__(
-        self, outer: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]]
-    ) -> None:
-        super().__init__(outer.name + _SEPARATOR + printable(file), printable(file), size, outer.depth + 1)
+        self, outer: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]],
+        shown: str = "",
+    ) -> None:  # fmt: skip
+        super().__init__(outer.name + INSIDE + printable(shown or file), printable(file), size, outer.depth + 1)
         self.budget = self._spent = budget
         self._unpacked = unpacked
         self._counted = 0
@@ -124,9 +125,11 @@ def open_zip(item: InputFile, context: Context) -> Generator[tuple[zipfile.ZipFi
             yield archive, _budget(item)
 
 
-def member(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> ArchiveMember:
-    """A file of an archive."""
-    name = item.name + _SEPARATOR + printable(info.filename)
+def member(
+    item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget, shown: str = ""
+) -> ArchiveMember:
+    """A file of an archive. `shown`: its name for messages, where it isn't the only one of its name."""
+    name = item.name + INSIDE + printable(shown or info.filename)
 
     def unpacked() -> IO[bytes]:
         if info.flag_bits & 1:
@@ -136,7 +139,7 @@ def member(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, bud
         except (RuntimeError, ValueError, OverflowError) as error:
             raise damaged(name, error) from error
 
-    return ArchiveMember(item, info.filename, info.file_size, budget, unpacked)
+    return ArchiveMember(item, info.filename, info.file_size, budget, unpacked, shown)
 
 
 def _check_directory(item: InputFile, stream: BinaryIO) -> None:

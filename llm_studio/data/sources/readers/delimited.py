@@ -50,7 +50,7 @@ def choose(item: InputFile, context: Context) -> FieldChoice:
 
 def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each row."""
-    return records.documents(item, context, lambda: _rows(item, context), choice, _("{path}, row {line}:"))
+    return records.documents(item, context, lambda _log: _rows(item, context), choice, _("{path}, row {line}"))
 
 
 def _rows(item: InputFile, context: Context, quiet: bool = False) -> Iterator[Record]:

@@ -4,10 +4,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
+from llm_studio.data.sources.account import FILES, LINK, NOT_REACHED, UNREADABLE, Account, AccountBuilder
 from llm_studio.data.sources.readers.archives import open_zip
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import translate_read_errors
@@ -41,7 +42,7 @@ class Inspection:
     `refused` with the reasons, the technical `details` of damaged ones, `counts` by suffix. The columns are those of
     the first file that has any. The documents are of all kinds of files, in turn; `origins` names the file of each.
     `encodings` counts the files tried by encoding; `encoding` is "" where they have several. `links` lead out of the
-    folder and aren't followed.
+    folder and aren't followed. `account`: what was left out so far; the files count as read that could be.
     """
 
     path: Path
@@ -64,13 +65,14 @@ class Inspection:
     origins: tuple[str, ...] = ()
     encodings: tuple[tuple[str, int], ...] = ()
     links: tuple[str, ...] = ()
+    account: Account = field(default_factory=Account)
 
 
 def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
     """Inspect `path`. Raises SourceError where nothing can be read, Cancelled."""
     notes: list[str] = []
-    context = Context(options, notes.append, job, quick=True)
     name = str(path)
+    context = Context(options, notes.append, job, quick=True, account=AccountBuilder(name))
     try:
         with translate_read_errors(name):
             if not path.exists():
@@ -80,22 +82,38 @@ def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
                 inspection = _inspect_folder(path, context)
             else:
                 item = DiskFile(path)
+                context.account.see(1)
                 inner = decompressed(item)
                 inspection = (
                     _inspect_zip(path, inner, context) if inner.suffix == ".zip" else _inspect_file(item, context)
                 )
     finally:
         context.workers.end()
-    return replace(inspection, path=path, notes=tuple(notes))
+    return replace(inspection, path=path, notes=tuple(notes), account=_account(inspection, context.account))
+
+
+def _account(inspection: Inspection, account: AccountBuilder) -> Account:
+    """What was left out so far: a file that was not tried, or could be read in part, counts as read."""
+    so_far = account.account()
+    left = tuple(entry for entry in so_far.left_out if entry.reason != NOT_REACHED)
+    return replace(so_far, files_read=so_far.files_seen - sum(e.count for e in left if e.unit == FILES), left_out=left)
 
 
 def _inspect_folder(path: Path, context: Context) -> Inspection:
     listing = list_files(path, context.job, context.options.follow_links)
     links = tuple(map(str, listing.links))
+    listing.count(context.account)
+    for link in listing.links:
+        context.account.leave_out(FILES, LINK, str(link))
     if not listing.files:
         return Inspection(path, "folder", problem=link_out(listing.links[0]).what, files=0, tried=0, links=links)
     refused: list[tuple[str, SourceError]] = []
-    items = list(disk_files(listing.files, ReadProgress(), lambda name, error: refused.append((name, error))))
+
+    def gone(name: str, error: SourceError) -> None:
+        refused.append((name, error))
+        context.account.leave_out(FILES, UNREADABLE, name, error.what)
+
+    items = list(disk_files(listing.files, ReadProgress(), gone))
     return replace(_inspect_many(path, "folder", items, context, refused), links=links)
 
 
@@ -129,7 +147,7 @@ def _with_choice(inspection: Inspection, choice: FieldChoice | None) -> Inspecti
 def _inspect_zip(path: Path, item: InputFile, context: Context) -> Inspection:
     with ExitStack() as stack:
         archive, budget = stack.enter_context(open_zip(item, context))
-        inner_files = members(item, archive, budget)
+        inner_files = members(item, archive, budget, context.account)
         if not inner_files:
             raise no_readable_files(item.name)
         return _inspect_many(path, "zip", inner_files, context)
@@ -150,10 +168,13 @@ def _inspect_many(
         if tried and time.monotonic() - start > _TIME_LIMIT:
             break
         tried += 1
+        archives = context.account.archives
         try:
             looks.append(_inspect_one_of_many(item, context))
         except SourceError as error:
             refused.append((item.name, error))
+            if context.account.archives == archives:
+                context.account.leave_out(FILES, UNREADABLE, item.name, error.what)
     if not looks and tried == len(items):
         raise SourceError(
             _("None of the files in {folder} can be read. The first: {reason}").format(

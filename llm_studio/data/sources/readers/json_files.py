@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import CUT_OFF, NOT_AN_OBJECT, NOT_JSON, TOO_LONG
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import open_text
 from llm_studio.data.sources.readers.items import InputFile
-from llm_studio.data.sources.readers.records import FieldChoice, Record
+from llm_studio.data.sources.readers.records import FieldChoice, Record, RecordLog
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
 
 MAX_RECORD = 1 << 26
 """Length limit of a record, in characters."""
 _BLOCK = 1 << 16
+_MAX_BAD_AT_START = 1000
+"""Lines after which a file without any record is refused."""
 _LIST_FIELDS = ("data", "rows", "records", "items", "examples", "documents", "texts", "entries", "articles", "stories",
             "train", "results")  # fmt: skip
 """Fields of an object that contain the list of records."""
@@ -30,31 +33,43 @@ _decode = json.JSONDecoder().raw_decode
 
 def choose_lines(item: InputFile, context: Context) -> FieldChoice:
     """Find the field that holds the text, from the first lines."""
-    return records.choose_field(_lines(item, context), context.options.text_field)
+    return records.choose_field(
+        _lines(item, context, RecordLog(item, context.silent(), "")), context.options.text_field
+    )
 
 
 def read_lines(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each line; empty lines and null fields are skipped."""
-    return records.documents(item, context, lambda: _lines(item, context), choice, _("{path}, line {line}:"))
+    """A document from each line; empty lines are skipped."""
+    return records.documents(item, context, lambda log: _lines(item, context, log), choice, _("{path}, line {line}"))
 
 
-def _lines(item: InputFile, context: Context) -> Iterator[Record]:
+def _lines(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record]:
+    """The records; lines that hold none are left out, unless the file begins with many of them."""
     with open_text(item, context) as stream:
-        position = 0
+        position = good = 0
         while line := stream.readline(MAX_RECORD):
             position += 1
             if position % 1000 == 0 or len(line) > _BLOCK:
                 context.job.check()
             if line.isspace():
                 continue
+            if len(line) == MAX_RECORD and not line.endswith("\n"):
+                log.drop(TOO_LONG, position, _too_long())
+                while line and not line.endswith("\n"):
+                    context.job.check()
+                    line = stream.readline(_BLOCK)
+                continue
             try:
-                if len(line) == MAX_RECORD and not line.endswith("\n"):
-                    raise _too_long()
-                yield Record(position, _object(json.loads(line)))
+                record = _object(json.loads(line))
             except (ValueError, RecursionError) as error:
-                raise _error_at(item, _("{path}, line {line}:"), position, _not_json(error)) from error
+                log.drop(NOT_JSON, position, _not_json(error))
             except SourceError as error:
-                raise _error_at(item, _("{path}, line {line}:"), position, error) from error
+                log.drop(NOT_AN_OBJECT, position, error)
+            else:
+                good += 1
+                yield Record(position, record)
+            if not good and log.first is not None and position > _MAX_BAD_AT_START:
+                raise log.first
 
 
 def _object(content: object) -> dict[str, object]:
@@ -68,23 +83,29 @@ def _object(content: object) -> dict[str, object]:
 
 def choose_values(item: InputFile, context: Context) -> FieldChoice:
     """Find the field that holds the text, from the first records."""
-    return records.choose_field(_values(item, context), context.options.text_field)
+    return records.choose_field(
+        _values(item, context, RecordLog(item, context.silent(), "")), context.options.text_field
+    )
 
 
 def read_values(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each record."""
-    return records.documents(item, context, lambda: _values(item, context), choice, _("{path}, record {line}:"))
+    return records.documents(item, context, lambda log: _values(item, context, log), choice, _("{path}, record {line}"))
 
 
-def _values(item: InputFile, context: Context) -> Iterator[Record]:
-    done = 0
+def _values(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record]:
+    """The records; of a file that is cut off or damaged, those before."""
+    position = 0
     with open_text(item, context) as stream:
         try:
-            for value in _Json(stream, context).records():
-                yield Record(done + 1, {"text": value} if isinstance(value, str) else _object(value))
-                done += 1
+            for position, value in enumerate(_Json(stream, context).records(), 1):
+                if isinstance(value, (dict, str)):
+                    fields = {"text": value} if isinstance(value, str) else cast("dict[str, object]", value)
+                    yield Record(position, fields)
+                else:
+                    log.drop(NOT_AN_OBJECT, position, _not_an_object(_("this is JSON, but not an object.")))
         except SourceError as error:
-            raise _error_at(item, _("{path}, record {line}:"), done + 1, error) from error
+            log.drop(CUT_OFF, position + 1, error)
 
 
 class _Json:
@@ -213,10 +234,6 @@ def _is_list(value: object) -> bool:
 
 
 # --- Errors ------------------------------------------------------------------------------------------------------
-
-
-def _error_at(item: InputFile, place: str, line: int, error: SourceError) -> SourceError:
-    return SourceError(f"{place.format(path=item.name, line=line)} {error.what}", error.to_do)
 
 
 def _not_json(error: Exception) -> SourceError:

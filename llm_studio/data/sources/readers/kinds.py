@@ -16,7 +16,7 @@ from llm_studio.data.sources.readers import (
     text,
 )  # fmt: skip
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.items import InputFile, suffix_of
 from llm_studio.data.sources.readers.records import FieldChoice
 
 
@@ -30,16 +30,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class RecordKind:
-    """Files of records: `choose` finds the field that holds the text, `read` the documents in that field.
-
-    `read_twice`: a damaged record can be anywhere in the file. Among other files, such a file is read through once
-    before any document is taken from it.
-    """
+    """Files of records: `choose` finds the field that holds the text, `read` the documents in that field."""
 
     suffixes: tuple[str, ...]
     choose: Callable[[InputFile, Context], FieldChoice]
     read: Callable[[InputFile, Context, FieldChoice], Iterator[Chunk]]
-    read_twice: bool = True
 
 
 KINDS: tuple[Kind | RecordKind, ...] = (
@@ -47,7 +42,7 @@ KINDS: tuple[Kind | RecordKind, ...] = (
     RecordKind((".jsonl",), json_files.choose_lines, json_files.read_lines),
     RecordKind((".json",), json_files.choose_values, json_files.read_values),
     RecordKind((".csv", ".tsv"), delimited.choose, delimited.read),
-    RecordKind((".parquet",), parquet.choose, parquet.read, read_twice=False),
+    RecordKind((".parquet",), parquet.choose, parquet.read),
     Kind((".html", ".htm"), html.read_html),
     Kind((".epub",), epub.read_epub),
     Kind((".docx",), docx.read_docx),
@@ -58,7 +53,13 @@ _KIND_OF = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 
 ARCHIVES = (".zip", ".gz")
 SUFFIXES = (*_KIND_OF, *ARCHIVES)
-"""Suffixes of the files that can be read; other files in a folder or an archive are skipped."""
+"""Suffixes of the files that can be read. A file without a suffix is read if it turns out to be text."""
+
+
+def is_readable(name: str) -> bool:
+    """Whether a file of this name is of a kind that can be read; others in a folder or an archive are left out."""
+    suffix = suffix_of(name)
+    return not suffix or suffix in SUFFIXES
 
 
 def kind_of(suffix: str) -> Kind | RecordKind | None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import PAGE_WITHOUT_TEXT, PAGES
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, no_text, password_protected, too_large
 from llm_studio.data.sources.readers.items import BLOCK, MAX_DOCUMENT, DiskFile, InputFile
 from llm_studio.data.sources.readers.worker_process import Refused
 from llm_studio.errors import DamagedFileError, SourceError
 from llm_studio.files import open_regular
-from llm_studio.i18n import _
+from llm_studio.i18n import _, number
 
 _PROTECTED = "protected"
 _HYPHENS = "-\u2010\xad"
@@ -23,13 +24,17 @@ _LONG_LINE = 0.6
 
 def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The pages as one document, separated by blank lines."""
-    found = False
+    found, blank = False, list[int]()
     try:
-        for page in context.workers.get(pages_of).results(_source(item, context), item.name, context.job):
+        for n, page in enumerate(
+            context.workers.get(pages_of).results(_source(item, context), item.name, context.job), 1
+        ):
             text = reflow(page)
             if text:
                 yield Chunk(("\n\n" if found else "") + text, False)
                 found = True
+            else:
+                blank.append(n)
     except Refused:
         raise password_protected(item.name) from None
     except DamagedFileError as error:
@@ -40,6 +45,9 @@ def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
             _("{path} contains no text, only images of pages: it was scanned.").format(path=item.name),
             _("Convert it to text with an OCR program first."),
         )
+    name = context.account.relative(item.name)
+    for n in blank:
+        context.account.leave_out(PAGES, PAGE_WITHOUT_TEXT, _("{path}, page {n}").format(path=name, n=number(n)))
     yield Chunk("", True)
 
 

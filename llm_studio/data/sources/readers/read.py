@@ -1,11 +1,11 @@
 """Reading files of all kinds as documents."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from llm_studio.data.chunks import Chunk, rechunk
+from llm_studio.data.sources.account import Account, AccountBuilder
 from llm_studio.data.sources.readers.archives import gzip_member, open_zip
 from llm_studio.data.sources.readers.context import Context, ignore_notice
 from llm_studio.data.sources.readers.encodings import detect_encoding, report_encoding
@@ -47,7 +47,7 @@ class SourceReader:
     def __init__(self, path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> None:
         self._path = path
         self._progress = ReadProgress()
-        self._context = Context(options, notice, job)
+        self._context = Context(options, notice, job, account=AccountBuilder(str(path)))
 
     @property
     def bytes_read(self) -> int:
@@ -64,6 +64,11 @@ class SourceReader:
         """The files skipped so far, with the reasons."""
         return self._context.skipped
 
+    @property
+    def account(self) -> Account:
+        """What has been read and left out so far."""
+        return self._context.account.account()
+
     def chunks(self) -> Generator[Chunk]:
         """Read the documents, once.
 
@@ -77,7 +82,9 @@ class SourceReader:
                                       _("Check the name, or choose it again."))  # fmt: skip
                 item = None if self._path.is_dir() else DiskFile(self._path, self._progress)
             if item is not None:
+                self._context.account.see(1)
                 yield from chunks_of(item, self._context)
+                self._context.account.files_read += not self._context.account.archives
                 self._progress.finish(item.size)
             else:
                 yield from self._folder()
@@ -88,6 +95,7 @@ class SourceReader:
     def _folder(self) -> Iterator[Chunk]:
         listing = list_files(self._path, self._context.job, self._context.options.follow_links)
         paths = listing.files
+        listing.count(self._context.account)
 
         def items() -> Iterator[InputFile]:
             return disk_files(paths, self._progress, lambda name, error: skip_file(name, error, False, self._context))
@@ -97,7 +105,7 @@ class SourceReader:
         if not paths:
             raise link_out(listing.links[0])
         detect_conversations(list(disk_files(paths[:10_000], ReadProgress(), ignore_notice)), self._context)
-        yield from read_many(str(self._path), len(paths), items(), self._context, verified_chunks)
+        yield from read_many(str(self._path), len(paths), items(), self._context, chunks_of)
 
 
 def decompressed(item: InputFile) -> InputFile:
@@ -105,18 +113,6 @@ def decompressed(item: InputFile) -> InputFile:
     while item.suffix == ".gz":
         item = gzip_member(item)
     return item
-
-
-def verified_chunks(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The documents of one of several files; nothing is taken from a file with damaged records."""
-    with translate_read_errors(item.name):
-        inner = decompressed(item)
-    kind = record_kind(inner.suffix)
-    if kind is not None and kind.read_twice:
-        silent = replace(context, notice=ignore_notice, reported_fields=set(), skipped=[])
-        for _chunk in chunks_of(inner, silent):
-            pass
-    yield from chunks_of(inner, context)
 
 
 def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
@@ -172,11 +168,11 @@ def _require_same_type(item: InputFile, context: Context, conversations: bool) -
 
 def _zip(item: InputFile, context: Context) -> Iterator[Chunk]:
     with open_zip(item, context) as (archive, budget):
-        inner_files = members(item, archive, budget)
+        inner_files = members(item, archive, budget, context.account)
         if not inner_files:
             raise no_readable_files(item.name)
         detect_conversations(inner_files, context)
-        yield from read_many(item.name, len(inner_files), iter(inner_files), context, verified_chunks)
+        yield from read_many(item.name, len(inner_files), iter(inner_files), context, chunks_of)
     context.encoding = None  # each file has reported its own
 
 
@@ -192,7 +188,7 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
     """Determine whether a source of several files consists of conversations: by the bytes of both types."""
     if context.conversations is not None:
         return
-    quick = replace(context, quick=True, notice=ignore_notice, reported_fields=set())
+    quick = context.silent()
     conversations = others = 0
     record_files = [item for item in items if _may_hold_records(item)]
     for item in islice(record_files, _SAMPLED_FILES):

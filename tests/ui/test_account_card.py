@@ -1,0 +1,53 @@
+"""What was left out when a source was added: a card, opened in one click."""
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication
+
+from llm_studio.jobs import Job
+from llm_studio.ui.dialogs.add_texts import AddTextsDialog
+from llm_studio.ui.dialogs.notes import NotesDialog
+from llm_studio.workflows import projects
+from llm_studio.workflows.data import sources
+from tests.data.making import written
+from tests.ui.driver import Driver
+from tests.ui.test_data_tab import drag, mime
+
+
+def mixed(folder: Path) -> Path:
+    for name in ("picture.png", "notes.doc", "song.mp3"):
+        written(folder, f"mixed/{name}", "not read")
+    written(folder, "mixed/a.txt", "A text that is read.")
+    written(folder, "mixed/b.jsonl", '{"text": "good"}\n{"text"\n')
+    return folder / "mixed"
+
+
+def test_what_was_left_out_is_a_card_and_one_click_away(driver: Driver, tmp_path: Path) -> None:
+    project = projects.new_project(tmp_path / "p", "nano", "en")
+    sources.add_files(project, mixed(tmp_path), Job())
+    sources.add_files(project, written(tmp_path, "whole.txt", "All of it is read."), Job())
+    driver.open(project)
+    page = driver.page("data")
+    assert page.sources.current() == "mixed"
+    assert page.account.isVisible()
+    assert page.account.summary.text() == "3 of 5 files left out · 1 record left out"
+    driver.click(page.account.show_list)
+    text = driver.dialog(NotesDialog).text.toPlainText()
+    assert all(name in text for name in ("picture.png", "notes.doc", "song.mp3", "b.jsonl, line 2"))
+    driver.dialog(NotesDialog).accept()
+    page.sources.table.selectRow(1)
+    assert page.sources.current() == "whole"
+    assert not page.account.isVisible()
+
+
+def test_a_look_before_adding_names_what_will_be_left_out(driver: Driver, tmp_path: Path) -> None:
+    driver.open(projects.new_project(tmp_path / "p", "nano", "en"))
+    page = driver.page("data")
+    data = mime([mixed(tmp_path)])
+    drag(page, data)
+    page.own_files.take([tmp_path / "mixed"])
+    driver.settle()
+    dialog = driver.dialog(AddTextsDialog)
+    assert "3 files left out: of a kind that isn’t read (notes.doc, picture.png, song.mp3)" in dialog.problem.text()
+    dialog.reject()
+    QApplication.processEvents()
