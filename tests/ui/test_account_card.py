@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from PySide6.QtWidgets import QApplication
-
 from llm_studio.jobs import Job
 from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 from llm_studio.ui.dialogs.notes import NotesDialog
@@ -50,4 +48,32 @@ def test_a_look_before_adding_names_what_will_be_left_out(driver: Driver, tmp_pa
     dialog = driver.dialog(AddTextsDialog)
     assert "3 files left out: of a kind that isn’t read (notes.doc, picture.png, song.mp3)" in dialog.problem.text()
     dialog.reject()
-    QApplication.processEvents()
+
+
+def test_an_encoding_that_was_guessed_can_be_changed_in_the_preview(driver: Driver, tmp_path: Path) -> None:
+    driver.open(projects.new_project(tmp_path / "p", "nano", "en"))
+    page = driver.page("data")
+    text = "Kartą gyveno senelė"
+    path = written(tmp_path, "a.csv", f"id,text\n1,{text}\n2,{text}\n".encode("cp1257"))
+    page.own_files.take([path])
+    driver.settle()
+    dialog = driver.dialog(AddTextsDialog)
+    assert dialog.encoding.isVisible() and text not in dialog.preview.toPlainText()
+    dialog.encoding.setCurrentIndex(dialog.encoding.findData("cp1257"))
+    dialog.encoding.activated.emit(dialog.encoding.currentIndex())
+    driver.settle()
+    assert text in dialog.preview.toPlainText()
+    assert dialog.encoding.isVisible() and dialog.encoding.currentData() == "cp1257"
+    driver.click(dialog.add)
+    driver.settle()
+    driver.qtbot.waitUntil(lambda: page.preview.text.toPlainText() == text)
+
+
+def test_an_encoding_can_be_chosen_for_plain_texts_among_the_options(driver: Driver, tmp_path: Path) -> None:
+    driver.open(projects.new_project(tmp_path / "p", "nano", "en"))
+    page = driver.page("data")
+    options = page.cards.options
+    options.code.setCurrentIndex(options.code.findData("cp1257"))
+    page.own_files.take([written(tmp_path, "a.txt", "Kartą gyveno senelė".encode("cp1257"))])
+    driver.settle()
+    driver.qtbot.waitUntil(lambda: page.preview.text.toPlainText() == "Kartą gyveno senelė")

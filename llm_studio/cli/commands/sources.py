@@ -8,7 +8,7 @@ import typer
 
 from llm_studio.cli.commands import hub
 from llm_studio.cli.commands.hub import DatasetName, MaxMegabytes, Split, TextLanguage, story_language
-from llm_studio.cli.options import Folder, FollowLinks, Json, Separator, TextField, counted, table
+from llm_studio.cli.options import Encoding, Folder, FollowLinks, Json, Separator, TextField, counted, table
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, number, short_number, size
@@ -53,6 +53,7 @@ def download(
     separator: Separator = None,
     text_field: TextField = None,
     follow_links: FollowLinks = False,
+    encoding: Encoding = None,
     seed: Annotated[int, typer.Option(min=0, help=_("seed of the stories"))] = 0,
     as_json: Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def download(
         if replace is not None:
             source = replace_source(project, replace, job, Path(name) if name else None, separator=separator,
                                     text_field=text_field, max_documents=max_samples,
-                                    follow_links=follow_links)  # fmt: skip
+                                    follow_links=follow_links, encoding=encoding)  # fmt: skip
         elif name == sources.STORIES:
             language = story_language(lang) or project.settings().project.language
             source = sources.add_stories(project, language, max_samples or sources.DEFAULT_STORIES, job, seed)
@@ -83,7 +84,8 @@ def download(
             source = hub.fetch(project, request, options, job)
         else:
             source = sources.add_files(project, Path(name), job, separator=separator, text_field=text_field,
-                                       max_documents=max_samples, follow_links=follow_links)  # fmt: skip
+                                       max_documents=max_samples, follow_links=follow_links,
+                                       encoding=encoding)  # fmt: skip
         job.report(_source_done(folder, source))
 
 

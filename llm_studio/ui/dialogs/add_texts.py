@@ -32,11 +32,12 @@ _BETWEEN = "\n\n———\n\n"
 class AddTextsDialog(QDialog):
     """At the left the files, at the right a look at the chosen one. `ui/tabs/data/own_files.py` looks and adds."""
 
-    look_requested = Signal(object, str, bool)
-    """A path, the column chosen for its text, "" where it is to be found, and whether links out of it are followed."""
-    add_requested = Signal(object, object)
-    """The column chosen for each path where one was, dict[Path, str], and those whose links out of them are followed,
-    set[Path]."""
+    look_requested = Signal(object, str, bool, str)
+    """A path, the column chosen for its text, "" where it is to be found, whether links out of it are followed, and the
+    encoding chosen, "" where it is to be found."""
+    add_requested = Signal(object, object, object)
+    """The column chosen for each path where one was, dict[Path, str], those whose links out of them are followed,
+    set[Path], and the encoding chosen for each path where one was, dict[Path, str]."""
 
     def __init__(self, paths: Sequence[Path], parent: QWidget) -> None:
         super().__init__(parent)
@@ -47,6 +48,8 @@ class AddTextsDialog(QDialog):
         self._problems: dict[Path, str] = {}
         self._details: dict[Path, str] = {}
         self._fields: dict[Path, str] = {}
+        self._encodings: dict[Path, str] = {}
+        self._choices: dict[Path, tuple[tuple[str, str], ...]] = {}
         self._links: dict[Path, tuple[str, ...]] = {}
         self._followed: set[Path] = set()
         self.files = Table(self, _("Files to add"), (_("File"), _("Kind")))
@@ -75,6 +78,11 @@ class AddTextsDialog(QDialog):
         self.field.activated.connect(self._on_field)
         self._form = QFormLayout()
         self._form.addRow(_("Text in"), self.field)
+        self.encoding = QComboBox(self)
+        self.encoding.setAccessibleName(_("Encoding"))
+        self.encoding.setToolTip(_("If letters look wrong in the preview, choose another one"))
+        self.encoding.activated.connect(self._on_encoding)
+        self._form.addRow(_("Encoding"), self.encoding)
         self.follow_links = QCheckBox(self)
         self.follow_links.clicked.connect(self._on_follow_links)
         self.heading = label(_("First documents"), self, "heading")
@@ -103,6 +111,8 @@ class AddTextsDialog(QDialog):
         self._looks[path] = seen
         if path not in self._followed:
             self._links[path] = seen.links
+        if path not in self._encodings:
+            self._choices[path] = seen.encoding_choices
         self._problems.pop(path, None)
         self._fill_rows()
 
@@ -136,6 +146,7 @@ class AddTextsDialog(QDialog):
             self.field.setCurrentText(self._fields.get(path) or seen.text_field or "")
             if not (self._fields.get(path) or seen.text_field):
                 self.field.setCurrentIndex(-1)
+        self._show_encodings(path)
         self._show_links(self._links.get(path, ()), path in self._followed)
         problem = self._problems.get(path) or (_what_fails(seen) if seen else "")
         self.problem.setText(problem)
@@ -145,6 +156,15 @@ class AddTextsDialog(QDialog):
         self.preview.setPlainText(_BETWEEN.join(_documents(seen)) if seen else waiting)
         known = len(self._looks) + len(self._problems)
         self.add.setEnabled(known >= len(self._paths) and any(_usable(look) for look in self._looks.values()))
+
+    def _show_encodings(self, path: Path) -> None:
+        """Offer other encodings where the one of the texts was guessed."""
+        choices = self._choices.get(path, ())
+        self._form.setRowVisible(self.encoding, bool(choices))
+        self.encoding.clear()
+        for codec, name in choices:
+            self.encoding.addItem(name, codec)
+        self.encoding.setCurrentIndex(max(0, self.encoding.findData(self._encodings.get(path))))
 
     def _show_links(self, links: Sequence[str], followed: bool) -> None:
         """Ask about the links that lead out of a folder, where there are any."""
@@ -160,6 +180,11 @@ class AddTextsDialog(QDialog):
         self._fields[self._path()] = self.field.currentText()
         self._look_again()
 
+    @Slot()
+    def _on_encoding(self) -> None:
+        self._encodings[self._path()] = str(self.encoding.currentData())
+        self._look_again()
+
     @Slot(bool)
     def _on_follow_links(self, checked: bool) -> None:
         (self._followed.add if checked else self._followed.discard)(self._path())
@@ -168,11 +193,13 @@ class AddTextsDialog(QDialog):
     def _look_again(self) -> None:
         path = self._path()
         self.preview.setPlainText(_("Reading…"))
-        self.look_requested.emit(path, self._fields.get(path, ""), path in self._followed)
+        self.look_requested.emit(
+            path, self._fields.get(path, ""), path in self._followed, self._encodings.get(path, "")
+        )
 
     @Slot()
     def _on_add(self) -> None:
-        self.add_requested.emit(dict(self._fields), set(self._followed))
+        self.add_requested.emit(dict(self._fields), set(self._followed), dict(self._encodings))
         self.accept()
 
     def done(self, result: int) -> None:

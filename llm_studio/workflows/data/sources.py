@@ -77,13 +77,14 @@ def add_stories(project: Project, language: str, count: int, job: Job, seed: int
 def add_files(
     project: Project, path: Path, job: Job, *,
     separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
-    follow_links: bool = False, replaces: str = "",
+    follow_links: bool = False, encoding: str | None = None, replaces: str = "",
 ) -> "Source":  # fmt: skip
     """Add a file, or all of a folder or an archive, as a source; the same path again replaces itself.
 
     `replaces`: the name of a source that it takes the place of.
 
-    `text_field` names the field, or column, that holds the text of a record; None: it is found by itself. Files that
+    `text_field` names the field, or column, that holds the text of a record, `encoding` the codec of texts that aren't
+    Unicode; None: they are found by themselves. Files that
     can't be read, and links that lead out of the folder unless they are to be followed, are reported, and listed in the
     source's notes. Raises SourceError where none can.
     """
@@ -97,7 +98,9 @@ def add_files(
         job.report(Notice(text, "warning"))
 
     path = _existing(path)
-    reading = SourceReader(path, ReadOptions(separator, text_field or None, follow_links), notice, job)
+    language = project.settings().project.language
+    read_options = ReadOptions(separator, text_field or None, follow_links, encoding or None, language)
+    reading = SourceReader(path, read_options, notice, job)
     total = _size(path, follow_links, job) if max_documents is None else 0
     name = path.name
 
@@ -107,7 +110,7 @@ def add_files(
         return Progress(_("Reading {name}").format(name=name), min(reading.bytes_read, total), total, _(BYTES))
 
     options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
-    options |= {"follow_links": True} if follow_links else {}
+    options |= ({"follow_links": True} if follow_links else {}) | ({"encoding": encoding} if encoding else {})
     origin = path.resolve()
     wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
     with contextlib.closing(reading.chunks()) as pieces:
@@ -119,13 +122,15 @@ def add_files(
 
 
 def look(
-    path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None, follow_links: bool = False
-) -> "Inspection":
+    path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None, follow_links: bool = False,
+    encoding: str | None = None, language: str = "",
+) -> "Inspection":  # fmt: skip
     """A first look at a file, an archive or a folder: quick, whatever its size. Raises SourceError."""
     from llm_studio.data.sources.readers.inspect import inspect_path
     from llm_studio.data.sources.readers.options import ReadOptions
 
-    return inspect_path(_existing(path), ReadOptions(separator, text_field or None, follow_links), job)
+    options = ReadOptions(separator, text_field or None, follow_links, encoding or None, language)
+    return inspect_path(_existing(path), options, job)
 
 
 def _existing(path: Path) -> Path:
@@ -144,9 +149,10 @@ def _existing(path: Path) -> Path:
 def add_several(
     project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None,
     text_field: str | None = None, fields: Mapping[Path, str] = {}, follow_links: Container[Path] = (),
+    encoding: str | None = None, encodings: Mapping[Path, str] = {},
 ) -> "list[Source]":  # fmt: skip
-    """Add files and folders, each as a source, one after the other. `fields` may name a `text_field` for each of them.
-    Links that lead out of a folder are followed in those of `follow_links`.
+    """Add files and folders, each as a source, one after the other. `fields` may name a `text_field` for each of them,
+    `encodings` an `encoding`. Links that lead out of a folder are followed in those of `follow_links`.
 
     One that can't be read doesn't hold up the others: the SourceError is raised when they are added.
     """
@@ -155,7 +161,8 @@ def add_several(
     for path in paths:
         try:
             added.append(add_files(project, path, job, separator=separator, text_field=fields.get(path) or text_field,
-                                   follow_links=path in follow_links))  # fmt: skip
+                                   follow_links=path in follow_links,
+                                   encoding=encodings.get(path) or encoding))  # fmt: skip
         except SourceError as error:
             refused.append(error)
     if refused and len(paths) == 1:
@@ -173,6 +180,13 @@ def readable_suffixes() -> tuple[str, ...]:
     from llm_studio.data.sources.readers.kinds import SUFFIXES
 
     return SUFFIXES
+
+
+def encoding_names() -> list[tuple[str, str]]:
+    """The encodings that texts may have, each as its codec and its name."""
+    from llm_studio.data.sources.readers.charsets import NAMES
+
+    return list(NAMES.items())
 
 
 def _size(path: Path, follow_links: bool, job: Job) -> int:

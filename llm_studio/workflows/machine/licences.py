@@ -27,7 +27,7 @@ _DIRECT = {
     "qtawesome": "QtAwesome, Phosphor", "tokenizers": "tokenizers", "pyarrow": "pyarrow", "pydantic": "pydantic",
     "pyyaml": "PyYAML", "numpy": "numpy", "safetensors": "safetensors", "markdown-it-py": "markdown-it-py",
     "platformdirs": "platformdirs", "psutil": "psutil", "filelock": "filelock",
-    "charset-normalizer": "charset-normalizer", "typer": "typer", "rich": "rich", "nvidia-ml-py": "nvidia-ml-py",
+    "typer": "typer", "rich": "rich", "nvidia-ml-py": "nvidia-ml-py",
 }  # fmt: skip
 """The libraries that the program itself uses. By the name under which one is installed: its name for people."""
 _SHIPPED = {

@@ -13,12 +13,17 @@ from llm_studio.jobs import Job
 
 @dataclass(frozen=True)
 class Encoding:
-    """Python's `codec`, its `name` for display, whether it was `guessed`, whether it is known to decode every byte."""
+    """Python's `codec`, its `name` for display, whether it was `guessed`, whether it is known to decode every byte.
+
+    `others`: codecs that would fit as well, the more likely first; `nuls`: NUL characters in the file, which are removed.
+    """
 
     codec: str
     name: str
     guessed: bool = False
     exact: bool = False
+    others: tuple[str, ...] = ()
+    nuls: int = 0
 
 
 class Workers:

@@ -11,6 +11,7 @@ from pathlib import Path
 from llm_studio.data.sources.account import FILES, LINK, NOT_REACHED, UNREADABLE, Account, AccountBuilder
 from llm_studio.data.sources.readers.archives import open_zip
 from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.encodings import choices_for
 from llm_studio.data.sources.readers.errors import translate_read_errors
 from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, members, no_readable_files
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
@@ -34,7 +35,8 @@ class Inspection:
     """The preview of a path.
 
     `kind` is the suffix of a file without the dot, "folder" or "zip". `encoding` is the name of the encoding, "" for
-    kinds without one; `encoding_guessed`: the file doesn't specify it. `columns` are those of a file of records,
+    kinds without one; `encoding_guessed`: the file doesn't specify it, and it may be one of `encoding_choices`, codecs
+    with their names, the more likely first. `columns` are those of a file of records,
     `text_field` the one with the text, None for `conversations`; `field_guessed`: the user didn't name it.
     `documents` are the first ones, at most MAX_SHOWN characters each. `problem` says why there are none.
 
@@ -49,6 +51,7 @@ class Inspection:
     kind: str
     encoding: str = ""
     encoding_guessed: bool = False
+    encoding_choices: tuple[tuple[str, str], ...] = ()
     columns: tuple[Column, ...] = ()
     text_field: str | None = None
     field_guessed: bool = True
@@ -132,8 +135,8 @@ def _inspect_file(item: InputFile, context: Context) -> Inspection:
     encoding = context.encoding
     return _with_choice(Inspection(
         Path(item.name), inner.suffix.lstrip(".") or "txt", encoding.name if encoding else "",
-        encoding.guessed if encoding else False, documents=documents, problem=problem, bytes=item.size,
-        counts=((inner.suffix, 1),),
+        encoding.guessed if encoding else False, choices_for(encoding), documents=documents, problem=problem,
+        bytes=item.size, counts=((inner.suffix, 1),),
     ), choice)  # fmt: skip
 
 
@@ -188,6 +191,7 @@ def _inspect_many(
     return replace(
         best, path=path, kind=kind, conversations=bool(context.conversations), encoding=only,
         encoding_guessed=bool(only) and any(look.encoding_guessed for look in looks), encodings=tuple(encodings),
+        encoding_choices=next((look.encoding_choices for look in looks if look.encoding_choices), ()),
         documents=tuple(text for _name, text in shown), origins=tuple(name for name, _text in shown),
         problem="", files=len(items), bytes=sum(item.size for item in items), tried=tried,
         refused=tuple((name, _why_skipped(error)) for name, error in refused),
@@ -223,7 +227,7 @@ def _inspect_one_of_many(item: InputFile, context: Context) -> Inspection:
     encoding = context.encoding
     return _with_choice(Inspection(
         Path(item.name), item.suffix.lstrip("."), encoding.name if encoding else "",
-        encoding.guessed if encoding else False, documents=documents,
+        encoding.guessed if encoding else False, choices_for(encoding), documents=documents,
     ), choice)  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from llm_studio.data.chunks import Chunk, rechunk
+from llm_studio.data.mojibake import count_damaged_lines
 from llm_studio.data.sources.account import Account, AccountBuilder
 from llm_studio.data.sources.readers.archives import gzip_member, open_zip
 from llm_studio.data.sources.readers.context import Context, ignore_notice
@@ -25,7 +26,7 @@ from llm_studio.data.sources.readers.kinds import SUFFIXES, RecordKind, kind_of,
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.records import FieldChoice
 from llm_studio.errors import SourceError
-from llm_studio.i18n import _
+from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 
 _SAMPLED_FILES = 50
@@ -118,6 +119,7 @@ def decompressed(item: InputFile) -> InputFile:
 def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The documents of one file, except those with only white space. Raises SourceError, Cancelled."""
     replaced, found, in_document = 0, False, False
+    lines = damaged_lines = 0
     context.encoding = None
     with translate_read_errors(item.name):
         inner = decompressed(item)
@@ -127,6 +129,9 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
             text, ends = chunk.text, chunk.ends
             if context.encoding is not None and not context.encoding.exact:
                 replaced += text.count("\ufffd")
+            if not text.isascii() and not context.quick:
+                damaged_lines += count_damaged_lines(text)
+                lines += text.count("\n") + 1
             if in_document or not ends or (text and not text.isspace()):
                 found = True
                 yield chunk
@@ -135,6 +140,14 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
         raise no_text(item.name)
     if context.encoding is not None:
         report_encoding(inner, context.encoding, replaced, context)
+    if damaged_lines:
+        _report_mojibake(inner, damaged_lines, lines, context)
+
+
+def _report_mojibake(item: InputFile, damaged: int, lines: int, context: Context) -> None:
+    context.notice(_("{file} looks wrongly decoded, as in “Ã©” for “é”: {n} of its {all} lines with letters beyond "
+                     "ASCII. The cleaning rule “Repair wrongly decoded text” shows what it would change.").format(
+        file=item.basename, n=number(damaged), all=number(lines)))  # fmt: skip
 
 
 def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:

@@ -35,7 +35,7 @@ class OwnFiles(Controller):
         self._folder = ""
         self._dialog: AddTextsDialog | None = None
         self._paths: list[Path] = []
-        self._waiting: list[tuple[Path, str, bool]] = []
+        self._waiting: list[tuple[Path, str, bool, str]] = []
         self.context.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
 
     # --- Choosing -------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class OwnFiles(Controller):
         if self.project is None or not paths:
             return
         if all(path.suffix.lower() in _PLAIN for path in paths):
-            self._add(paths, {}, set())
+            self._add(paths, {}, set(), {})
         else:
             self._show_dialog(paths)
 
@@ -86,7 +86,7 @@ class OwnFiles(Controller):
         from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 
         self._paths = list(paths)
-        self._waiting = [(path, "", False) for path in paths]
+        self._waiting = [(path, "", False, "") for path in paths]
         self._dialog = dialog = AddTextsDialog(paths, self._page)
         dialog.look_requested.connect(self._inspect_again)
         dialog.add_requested.connect(self._on_add)
@@ -100,22 +100,24 @@ class OwnFiles(Controller):
         self._waiting.clear()
         self.context.stop_requested.emit(_LOOK)
 
-    @Slot(object, str, bool)
-    def _inspect_again(self, path: Path, field: str, follow_links: bool) -> None:
+    @Slot(object, str, bool, str)
+    def _inspect_again(self, path: Path, field: str, follow_links: bool, encoding: str) -> None:
         idle = not self._waiting
-        self._waiting.append((path, field, follow_links))
+        self._waiting.append((path, field, follow_links, encoding))
         if idle:
             self._look_at_next()
 
     def _look_at_next(self) -> None:
         if not self._waiting:
             return
-        (path, field, follow_links), separator = self._waiting[0], self._options.separator()
+        (path, field, follow_links, encoding), separator = self._waiting[0], self._options.separator()
+        encoding = encoding or self._options.encoding()
+        language = self.overview.settings.project.language if self.overview else ""
 
         def work(job: Job) -> tuple[Path, Any]:
             try:
                 return path, sources.look(path, job, separator=separator, text_field=field or None,
-                                          follow_links=follow_links)  # fmt: skip
+                                          follow_links=follow_links, encoding=encoding, language=language)  # fmt: skip
             except StudioError as error:
                 return path, error
 
@@ -145,20 +147,23 @@ class OwnFiles(Controller):
 
     # --- Adding ---------------------------------------------------------------------------------------------------
 
-    @Slot(object, object)
-    def _on_add(self, fields: "dict[Path, str]", follow_links: "set[Path]") -> None:
-        self._add(self._paths, fields, follow_links)
+    @Slot(object, object, object)
+    def _on_add(self, fields: "dict[Path, str]", follow_links: "set[Path]", encodings: "dict[Path, str]") -> None:
+        self._add(self._paths, fields, follow_links, encodings)
 
-    def _add(self, paths: Sequence[Path], fields: Mapping[Path, str], follow_links: Container[Path]) -> None:
+    def _add(
+        self, paths: Sequence[Path], fields: Mapping[Path, str], follow_links: Container[Path],
+        encodings: Mapping[Path, str],
+    ) -> None:  # fmt: skip
         project = self.project
         if project is None:
             return
-        separator, field = self._options.separator(), self._options.text_field()
+        separator, field, encoding = self._options.separator(), self._options.text_field(), self._options.encoding()
         several = ngettext("Adding {n} file", "Adding {n} files", len(paths)).format(n=number(len(paths)))
         title = several if len(paths) > 1 else _("Adding {name}").format(name=paths[0].name)
 
         def work(job: Job) -> "list[Source]":
             return sources.add_several(project, paths, job, separator=separator, text_field=field, fields=fields,
-                                       follow_links=follow_links)  # fmt: skip
+                                       follow_links=follow_links, encoding=encoding, encodings=encodings)  # fmt: skip
 
         self._adding.add(work, title)
