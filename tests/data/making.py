@@ -1,9 +1,12 @@
 """Small files of every kind, made by hand, for the tests of the readers."""
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
+import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,6 +62,31 @@ def zipped(members: Mapping[str, str | bytes]) -> bytes:
         for name, content in members.items():
             out.writestr(name, content)
     return stream.getvalue()
+
+
+def tarred(members: Mapping[str, bytes], links: Mapping[str, str] = {}) -> bytes:
+    """A .tar; `links` are symbolic links in it, with their targets."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as out:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            out.addfile(info, io.BytesIO(content))
+        for name, target in links.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            out.addfile(info)
+    return stream.getvalue()
+
+
+def zstd(content: bytes) -> bytes:
+    """`content`, compressed as .zst."""
+    import pyarrow as pa
+
+    stream = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(stream, "zstd") as out:
+        out.write(content)
+    return stream.getvalue().to_pybytes()
 
 
 def docx(body: str, head: str = "") -> bytes:
@@ -137,6 +165,10 @@ def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
         "a.tsv": rows([text], "\t"), "a.parquet": parquet({"text": [text]}), "a.html": page, "a.htm": page,
         "a.epub": epub({"one": page}), "a.docx": docx(paragraph(text)), "a.pdf": pdf([text]),
         "a.srt": f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n", "a.zip": zipped({"in/a.txt": text}),
-        "a.txt.gz": gzip.compress(text.encode(), mtime=0),
+        "a.txt.gz": gzip.compress(text.encode(), mtime=0), "a.ndjson": line, "a.xhtml": page, "a.py": text,
+        "README": text,
+        "a.vtt": f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n", "a.tar": tarred({"in/a.txt": text.encode()}),
+        "a.txt.bz2": bz2.compress(text.encode()), "a.txt.xz": lzma.compress(text.encode()),
+        "a.txt.zst": zstd(text.encode()), "a.tgz": gzip.compress(tarred({"in/a.txt": text.encode()}), mtime=0),
     }  # fmt: skip
     return {name: content.encode() if isinstance(content, str) else content for name, content in files.items()}

@@ -77,11 +77,11 @@ def _maybe_guessed(text: str, guessed: bool) -> str:
 
 
 def _kind(seen: "Inspection") -> str:
-    if seen.kind not in ("folder", "zip"):
+    if seen.kind not in ("folder", "zip", "tar"):
         return f".{seen.kind}"
     counts = ", ".join(f"{kind} {number(count)}" for kind, count in seen.counts)
     files = ngettext("{n} readable file", "{n} readable files", seen.files)
-    where = _("folder") if seen.kind == "folder" else ".zip"
+    where = _("folder") if seen.kind == "folder" else f".{seen.kind}"
     text = f"{where}: {files.format(n=number(seen.files))} ({counts})"
     if seen.tried < seen.files:
         text += "; " + _("inspected: {n}").format(n=number(seen.tried))

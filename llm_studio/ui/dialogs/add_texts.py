@@ -218,7 +218,7 @@ def _kind(seen: "Inspection") -> str:
 
 def _facts(seen: "Inspection") -> str:
     """The kind, the number of files or the encoding of the only one, and the size, in a line."""
-    if seen.files > 1 or seen.kind in ("folder", "zip"):
+    if seen.files > 1 or seen.kind in ("folder", "zip", "tar"):
         files = ngettext("{n} readable file", "{n} readable files", seen.files)
         kinds = ", ".join(f"{number(count)} {suffix}" for suffix, count in seen.counts)
         what = " · ".join(filter(None, [files.format(n=number(seen.files)), kinds, _encodings(seen)]))

@@ -89,6 +89,7 @@ def add_files(
     source's notes. Raises SourceError where none can.
     """
     from llm_studio.data.sources.readers.options import ReadOptions
+    from llm_studio.data.sources.readers.packed import content_name
     from llm_studio.data.sources.readers.read import SourceReader
 
     notes: list[str] = []
@@ -112,7 +113,7 @@ def add_files(
     options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
     options |= ({"follow_links": True} if follow_links else {}) | ({"encoding": encoding} if encoding else {})
     origin = path.resolve()
-    wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
+    wanted = Path(content_name(origin.name)).stem or origin.name
     with contextlib.closing(reading.chunks()) as pieces:
         source = _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
                       reading, replaces)  # fmt: skip

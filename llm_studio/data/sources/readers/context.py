@@ -15,7 +15,8 @@ from llm_studio.jobs import Job
 class Encoding:
     """Python's `codec`, its `name` for display, whether it was `guessed`, whether it is known to decode every byte.
 
-    `others`: codecs that would fit as well, the more likely first; `nuls`: NUL characters in the file, which are removed.
+    `others`: codecs that would fit as well, the more likely first; `nuls`: number of NUL characters in the file, which
+    are removed.
     """
 
     codec: str

@@ -1,9 +1,9 @@
 """The files of a folder or an archive. If one can't be read, the others still are."""
 
+import contextlib
 import os
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -20,11 +20,21 @@ from llm_studio.data.sources.account import (
     AccountBuilder,
 )
 from llm_studio.data.sources.expansion import Budget, ExpansionError
-from llm_studio.data.sources.readers.archives import ArchiveMember, check_depth, member, printable
+from llm_studio.data.sources.readers import unread_kinds
+from llm_studio.data.sources.readers.archives import (
+    ArchiveMember,
+    Entry,
+    check_depth,
+    open_zip,
+    printable,
+    zip_entries,
+)
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import translate_read_errors
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
-from llm_studio.data.sources.readers.kinds import SUFFIXES, is_readable
+from llm_studio.data.sources.readers.kinds import LISTED, is_readable
+from llm_studio.data.sources.readers.packed import PackedContent
+from llm_studio.data.sources.readers.tar_files import open_tar
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
@@ -47,7 +57,7 @@ class Listing:
         """Count all entries as seen, and the others as left out."""
         account.see(len(self.files) + len(self.links) + len(self.others))
         for path, reason in self.others:
-            account.leave_out(FILES, reason, str(path))
+            account.leave_out(FILES, reason, str(path), unread_kinds.detail(path.name, reason))
 
 
 def list_files(folder: Path, job: Job, follow_links: bool = False) -> Listing:
@@ -105,33 +115,52 @@ def link_out(path: Path) -> SourceError:
     )
 
 
-def members(item: InputFile, archive: zipfile.ZipFile, budget: Budget, account: AccountBuilder) -> list[ArchiveMember]:
+def members(
+    item: InputFile, entries: Sequence[Entry], budget: Budget, account: AccountBuilder, depth: int
+) -> list[ArchiveMember]:  # fmt: skip
     """The readable files in an archive, sorted by name; hidden ones and those of other kinds are left out.
 
-    Of files with the same name all are read; the second is called “name (2)”.
+    Of files with the same name all are read; the second is called “name (2)”. `depth` is that of the archive.
     """
-    check_depth(item)
     found: list[ArchiveMember] = []
     others: list[tuple[str, str]] = []
     used: Counter[str] = Counter()
-    for info in archive.infolist():
-        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if info.is_dir():
-            continue
-        used[info.filename] += 1
-        again = used[info.filename]
-        name = info.filename if again == 1 else f"{info.filename} ({again})"
+    for entry in entries:
+        parts = PurePosixPath(entry.name.replace("\\", "/")).parts
+        used[entry.name] += 1
+        again = used[entry.name]
+        name = entry.name if again == 1 else f"{entry.name} ({again})"
         if not parts or any(map(_is_hidden, parts)):
             others.append((name, HIDDEN))
-        elif is_readable(parts[-1]):
-            found.append(member(item, archive, info, budget, name))
+        elif entry.reason or not is_readable(parts[-1]):
+            others.append((name, entry.reason or KIND))
         else:
-            others.append((name, KIND))
+            found.append(ArchiveMember(item, entry.name, entry.size, budget, entry.open, name, depth + 1))
     if found or others:  # an empty archive is a file without text
         account.open_archive(len(found) + len(others))
     for name, reason in sorted(others):
-        account.leave_out(FILES, reason, item.name + INSIDE + printable(name))
+        account.leave_out(FILES, reason, item.name + INSIDE + printable(name), unread_kinds.detail(name, reason))
     return sorted(found, key=lambda file: file.name)
+
+
+@contextlib.contextmanager
+def open_archive(item: InputFile, context: Context) -> Generator[list[ArchiveMember]]:
+    """The readable files in an archive, which can be a compressed one; the others are counted as left out.
+
+    Raises SourceError where it can't be read, or holds no such file.
+    """
+    depth = item.depth - isinstance(item, PackedContent)  # a .tar.gz is one archive
+    check_depth(item, depth)
+    with contextlib.ExitStack() as stack:
+        if item.suffix == ".tar":
+            entries, budget = stack.enter_context(open_tar(item, context))
+        else:
+            archive, budget = stack.enter_context(open_zip(item, context))
+            entries = zip_entries(item, archive)
+        found = members(item, entries, budget, context.account, depth)
+        if not found:
+            raise no_readable_files(item.name)
+        yield found
 
 
 def _is_hidden(part: str) -> bool:
@@ -157,7 +186,7 @@ def no_readable_files(name: str) -> SourceError:
     """The folder or archive contains no file of a readable kind."""
     return SourceError(
         _("There are no texts in {folder}. Files that can be read: {kinds}.").format(
-            folder=name, kinds=", ".join(SUFFIXES)
+            folder=name, kinds=", ".join(LISTED)
         ),
         _("Choose another folder, or save the texts in one of these formats."),
     )

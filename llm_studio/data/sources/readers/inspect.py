@@ -3,20 +3,20 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
 from llm_studio.data.sources.account import FILES, LINK, NOT_REACHED, UNREADABLE, Account, AccountBuilder
-from llm_studio.data.sources.readers.archives import open_zip
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import choices_for
 from llm_studio.data.sources.readers.errors import translate_read_errors
-from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, members, no_readable_files
+from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, open_archive
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
+from llm_studio.data.sources.readers.kinds import ARCHIVES
 from llm_studio.data.sources.readers.options import ReadOptions
-from llm_studio.data.sources.readers.read import chunks_of, decompressed, detect_conversations, field_choice_of
+from llm_studio.data.sources.readers.packed import decompressed
+from llm_studio.data.sources.readers.read import chunks_of, detect_conversations, field_choice_of
 from llm_studio.data.sources.readers.records import Column, FieldChoice
 from llm_studio.errors import DamagedFileError, SourceError
 from llm_studio.i18n import _
@@ -34,9 +34,9 @@ _TIME_LIMIT = 2.0
 class Inspection:
     """The preview of a path.
 
-    `kind` is the suffix of a file without the dot, "folder" or "zip". `encoding` is the name of the encoding, "" for
-    kinds without one; `encoding_guessed`: the file doesn't specify it, and it may be one of `encoding_choices`, codecs
-    with their names, the more likely first. `columns` are those of a file of records,
+    `kind` is the suffix of a file without the dot, "folder", "zip" or "tar". `encoding` is the name of the encoding, ""
+    for kinds without one; `encoding_guessed`: the file doesn't specify it, and it may be one of `encoding_choices`,
+    codecs with their names, the more likely first. `columns` are those of a file of records,
     `text_field` the one with the text, None for `conversations`; `field_guessed`: the user didn't name it.
     `documents` are the first ones, at most MAX_SHOWN characters each. `problem` says why there are none.
 
@@ -87,9 +87,11 @@ def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
                 item = DiskFile(path)
                 context.account.see(1)
                 inner = decompressed(item)
-                inspection = (
-                    _inspect_zip(path, inner, context) if inner.suffix == ".zip" else _inspect_file(item, context)
-                )
+                if inner.suffix in ARCHIVES:
+                    with open_archive(inner, context) as inner_files:
+                        inspection = _inspect_many(path, inner.suffix.lstrip("."), inner_files, context)
+                else:
+                    inspection = _inspect_file(item, context)
     finally:
         context.workers.end()
     return replace(inspection, path=path, notes=tuple(notes), account=_account(inspection, context.account))
@@ -145,15 +147,6 @@ def _with_choice(inspection: Inspection, choice: FieldChoice | None) -> Inspecti
         return inspection
     return replace(inspection, columns=choice.columns, text_field=choice.field, field_guessed=choice.guessed,
                    conversations=choice.conversations)  # fmt: skip
-
-
-def _inspect_zip(path: Path, item: InputFile, context: Context) -> Inspection:
-    with ExitStack() as stack:
-        archive, budget = stack.enter_context(open_zip(item, context))
-        inner_files = members(item, archive, budget, context.account)
-        if not inner_files:
-            raise no_readable_files(item.name)
-        return _inspect_many(path, "zip", inner_files, context)
 
 
 def _inspect_many(

@@ -10,6 +10,7 @@ from llm_studio.data.sources.readers import (
     epub,
     html,
     json_files,
+    packed,
     parquet,
     pdf,
     subtitles,
@@ -37,22 +38,38 @@ class RecordKind:
     read: Callable[[InputFile, Context, FieldChoice], Iterator[Chunk]]
 
 
+_CODE = (
+    ".py", ".pyi", ".js", ".mjs", ".ts", ".jsx", ".tsx", ".vue", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".hh",
+    ".cs", ".java", ".kt", ".kts", ".scala", ".groovy", ".go", ".rs", ".swift", ".m", ".mm", ".rb", ".php", ".pl",
+    ".pm", ".lua", ".r", ".jl", ".sh", ".bash", ".zsh", ".fish", ".ps1", ".bat", ".cmd", ".sql", ".css", ".scss",
+    ".less", ".hs", ".ml", ".mli", ".fs", ".clj", ".lisp", ".el", ".scm", ".ex", ".exs", ".erl", ".dart", ".pas",
+    ".f90", ".f95", ".for", ".asm", ".s", ".v", ".vhd", ".ada", ".adb", ".nim", ".zig", ".d", ".tcl", ".vb", ".vbs",
+    ".tex", ".bib", ".org", ".adoc", ".textile", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties",
+    ".cmake", ".mk", ".gradle", ".proto", ".graphql", ".diff", ".patch", ".po",
+)  # fmt: skip
+"""Source code, and settings and markup that people write by hand: read as plain text."""
+
 KINDS: tuple[Kind | RecordKind, ...] = (
-    Kind((".txt", ".md"), text.read_text),
-    RecordKind((".jsonl",), json_files.choose_lines, json_files.read_lines),
+    Kind((".txt", ".md", ".text", ".markdown", ".rst", ".log"), text.read_text),
+    RecordKind((".jsonl", ".ndjson"), json_files.choose_lines, json_files.read_lines),
     RecordKind((".json",), json_files.choose_values, json_files.read_values),
-    RecordKind((".csv", ".tsv"), delimited.choose, delimited.read),
+    RecordKind((".csv", ".tsv", ".tab"), delimited.choose, delimited.read),
     RecordKind((".parquet",), parquet.choose, parquet.read),
-    Kind((".html", ".htm"), html.read_html),
+    Kind((".html", ".htm", ".xhtml"), html.read_html),
     Kind((".epub",), epub.read_epub),
     Kind((".docx",), docx.read_docx),
     Kind((".pdf",), pdf.read_pdf),
-    Kind((".srt",), subtitles.read_srt),
+    Kind((".srt", ".vtt"), subtitles.read_subtitles),
+    Kind(_CODE, text.read_text),
 )
 _KIND_OF = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 
-ARCHIVES = (".zip", ".gz")
-SUFFIXES = (*_KIND_OF, *ARCHIVES)
+ARCHIVES = (".zip", ".tar")
+LISTED = (
+    *(suffix for kind in KINDS if kind.suffixes is not _CODE for suffix in kind.suffixes), *ARCHIVES, *packed.SUFFIXES
+)  # fmt: skip
+"""Suffixes that are named to the user: all but those of source code."""
+SUFFIXES = (*LISTED, *_CODE)
 """Suffixes of the files that can be read. A file without a suffix is read if it turns out to be text."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from llm_studio.data.chunks import Chunk, rechunk
 from llm_studio.data.mojibake import count_damaged_lines
 from llm_studio.data.sources.account import Account, AccountBuilder
-from llm_studio.data.sources.readers.archives import gzip_member, open_zip
+from llm_studio.data.sources.readers import packed, unread_kinds
 from llm_studio.data.sources.readers.context import Context, ignore_notice
 from llm_studio.data.sources.readers.encodings import detect_encoding, report_encoding
 from llm_studio.data.sources.readers.errors import no_text, translate_read_errors
@@ -15,15 +15,15 @@ from llm_studio.data.sources.readers.folder import (
     disk_files,
     link_out,
     list_files,
-    members,
-    no_readable_files,
+    open_archive,
     read_many,
     report_remaining,
     skip_file,
 )
-from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
-from llm_studio.data.sources.readers.kinds import SUFFIXES, RecordKind, kind_of, record_kind
+from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress, suffix_of
+from llm_studio.data.sources.readers.kinds import ARCHIVES, LISTED, RecordKind, kind_of, record_kind
 from llm_studio.data.sources.readers.options import ReadOptions
+from llm_studio.data.sources.readers.packed import decompressed
 from llm_studio.data.sources.readers.records import FieldChoice
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
@@ -109,13 +109,6 @@ class SourceReader:
         yield from read_many(str(self._path), len(paths), items(), self._context, chunks_of)
 
 
-def decompressed(item: InputFile) -> InputFile:
-    """The file in a .gz, which can be nested; any other file as it is."""
-    while item.suffix == ".gz":
-        item = gzip_member(item)
-    return item
-
-
 def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The documents of one file, except those with only white space. Raises SourceError, Cancelled."""
     replaced, found, in_document = 0, False, False
@@ -151,15 +144,12 @@ def _report_mojibake(item: InputFile, damaged: int, lines: int, context: Context
 
 
 def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
-    if item.suffix == ".zip":
-        yield from _zip(item, context)
+    if item.suffix in ARCHIVES:
+        yield from _archive(item, context)
         return
     kind = kind_of(item.suffix)
     if kind is None:
-        detect_encoding(item, context)
-        what = _("{path} is of a kind that can't be read. Files that can be read: {kinds}.")
-        raise SourceError(what.format(path=item.name, kinds=", ".join(SUFFIXES)),
-                          _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
+        raise unread_kinds.refusal(item.name, item.suffix) or _unknown_kind(item, context)
     if isinstance(kind, RecordKind):
         choice = kind.choose(item, context)
         _require_same_type(item, context, choice.conversations)
@@ -167,6 +157,14 @@ def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
     else:
         _require_same_type(item, context, False)
         yield from kind.read(item, context)
+
+
+def _unknown_kind(item: InputFile, context: Context) -> SourceError:
+    """The problem with a file of a kind that isn't known at all."""
+    detect_encoding(item, context)
+    what = _("{path} is of a kind that can't be read. Files that can be read: {kinds}.")
+    return SourceError(what.format(path=item.name, kinds=", ".join(LISTED)),
+                       _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
 
 
 def _require_same_type(item: InputFile, context: Context, conversations: bool) -> None:
@@ -179,11 +177,8 @@ def _require_same_type(item: InputFile, context: Context, conversations: bool) -
         raise SourceError(what.format(path=item.name), _("Add it separately, as another source."))
 
 
-def _zip(item: InputFile, context: Context) -> Iterator[Chunk]:
-    with open_zip(item, context) as (archive, budget):
-        inner_files = members(item, archive, budget, context.account)
-        if not inner_files:
-            raise no_readable_files(item.name)
+def _archive(item: InputFile, context: Context) -> Iterator[Chunk]:
+    with open_archive(item, context) as inner_files:
         detect_conversations(inner_files, context)
         yield from read_many(item.name, len(inner_files), iter(inner_files), context, chunks_of)
     context.encoding = None  # each file has reported its own
@@ -221,5 +216,4 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
 
 def _may_hold_records(item: InputFile) -> bool:
     """Whether a file, or the file in a .gz, contains records, by its name."""
-    suffix = Path(item.basename[:-3]).suffix.lower() if item.suffix == ".gz" else item.suffix
-    return record_kind(suffix) is not None
+    return record_kind(suffix_of(packed.content_name(item.basename))) is not None

@@ -122,15 +122,16 @@ class RecordLog:
         self.dropped = 0
         self._item, self._account, self._place = item, context.account, place
 
-    def drop(self, reason: str, position: int, error: SourceError | None = None) -> None:
-        """A record is left out. Raises SourceError where a file begins with nothing but such records."""
+    def drop(self, reason: str, position: int, error: SourceError | None = None, place: str = "") -> None:
+        """A record is left out. `place`: the template of its position where that isn't the usual one."""
         self.dropped += 1
+        place = place or self._place
         if error is not None and self.first is None:
-            where = self._place.format(path=self._item.name, line=position)
+            where = place.format(path=self._item.name, line=position)
             self.first = SourceError(
                 _("{path}: {reason}").format(path=where, reason=error.what), error.to_do
             )  # fmt: skip
-        self._account.leave_out_record(reason, self._item.name, position, self._place)
+        self._account.leave_out_record(reason, self._item.name, position, place)
 
 
 def documents(
