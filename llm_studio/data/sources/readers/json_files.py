@@ -9,6 +9,7 @@ from typing import Any, TextIO, cast
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.account import CUT_OFF, NOT_AN_OBJECT, NOT_JSON, TOO_LONG
+from llm_studio.data.sources.conversations import is_message
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import open_text
@@ -60,7 +61,7 @@ def _lines(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record
                     line = stream.readline(_BLOCK)
                 continue
             try:
-                record = _object(json.loads(line))
+                record = _object(_as_conversation(json.loads(line)))
             except (ValueError, RecursionError) as error:
                 log.drop(NOT_JSON, position, _not_json(error))
             except SourceError as error:
@@ -98,7 +99,7 @@ def _values(item: InputFile, context: Context, log: RecordLog) -> Iterator[Recor
     position = 0
     with open_text(item, context) as stream:
         try:
-            for position, value in enumerate(_Json(stream, context).records(), 1):
+            for position, value in _with_messages_joined(_Json(stream, context).records()):
                 if isinstance(value, (dict, str)):
                     fields = {"text": value} if isinstance(value, str) else cast("dict[str, object]", value)
                     yield Record(position, fields)
@@ -106,6 +107,51 @@ def _values(item: InputFile, context: Context, log: RecordLog) -> Iterator[Recor
                     log.drop(NOT_AN_OBJECT, position, _not_an_object(_("this is JSON, but not an object.")))
         except SourceError as error:
             log.drop(CUT_OFF, position + 1, error)
+
+
+def _as_conversation(value: object) -> object:
+    """A list of messages as a record that holds it; any other value as it is."""
+    if isinstance(value, list) and value:
+        messages = cast("list[object]", value)
+        if all(isinstance(one, dict) and is_message(cast("dict[str, object]", one)) for one in messages):
+            return {"messages": messages}
+    return value
+
+
+def _with_messages_joined(values: Iterator[object]) -> Iterator[tuple[int, object]]:
+    """The values with their positions, those that are messages side by side as one conversation; SQuAD's paragraphs
+    question by question."""
+    messages: list[object] = []
+    length = first = 0
+    for position, value in enumerate(values, 1):
+        if isinstance(value, dict) and is_message(cast("dict[str, object]", value)) and length < MAX_RECORD:
+            first = first or position
+            messages.append(value)
+            length += len(str(cast("object", value)))
+            continue
+        if messages:
+            yield first, {"messages": messages}
+            messages, length, first = [], 0, 0
+        for one in _questions(_as_conversation(value)):
+            yield position, one
+    if messages:
+        yield first, {"messages": messages}
+
+
+def _questions(value: object) -> Iterator[object]:
+    """The questions of an article of SQuAD, each with its paragraph; any other value as it is."""
+    article = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    paragraphs = article.get("paragraphs")
+    if not isinstance(paragraphs, list) or not all(
+        isinstance(one, dict) and isinstance(cast("dict[str, Any]", one).get("qas"), list)
+        for one in cast("list[object]", paragraphs)
+    ):
+        yield value
+        return
+    for paragraph in cast("list[dict[str, Any]]", paragraphs):
+        for question in paragraph["qas"]:
+            if isinstance(question, dict):
+                yield {"context": paragraph.get("context"), **question}
 
 
 class _Json:
@@ -149,7 +195,7 @@ class _Json:
         self._position = end
         name = next((name for name in _LIST_FIELDS if _is_list(value.get(name))), None)
         if name is None or isinstance(value.get("text"), str):
-            yield value
+            yield from _spread(value)
         else:
             yield from value[name]
 
@@ -174,7 +220,7 @@ class _Json:
         else:
             self._position += 1
         if not has_list:
-            yield record
+            yield from _spread(record)
 
     def _next(self) -> str:
         """The next character that isn't white space, empty at the end. It is not consumed."""
@@ -227,6 +273,30 @@ class _Json:
         self._ended = not block
         self._text = self._text[self._position :] + block
         self._position = 0
+
+
+_FIELD_NAMES = frozenset((
+    "id", "title", "titre", "name", "nom", "author", "auteur", "date", "url", "text", "texte", "content", "contenu",
+    "body", "corps", "story", "summary", "abstract", "question", "answer", "prompt", "response", "instruction", "input",
+    "output", "context", "completion", "chosen", "rejected", "lang", "language", "source", "category", "description",
+))  # fmt: skip
+"""Names of fields of a single record: an object without any of them holds one text under each name."""
+
+
+def _spread(record: dict[str, Any]) -> Iterator[object]:
+    """The texts or records in an object that holds them by name; the object itself where it is one record."""
+    values = list(record.values())
+    if len(values) > 1 and not _FIELD_NAMES.intersection(name.strip().lower() for name in record):
+        if all(isinstance(value, str) for value in values) or all(
+            isinstance(value, dict) and value for value in values
+        ):
+            yield from values
+            return
+        if all(isinstance(value, list) and value and isinstance(value[0], (str, dict)) for value in values):
+            for value in values:
+                yield from value
+            return
+    yield record
 
 
 def _is_list(value: object) -> bool:

@@ -18,7 +18,7 @@ SAMPLE_RECORDS = 100
 _SAMPLE_CHARACTERS = 4_000_000
 _EXAMPLES, _EXAMPLE_CHARACTERS = 3, 200
 _NAMES = ("text", "texte", "content", "contents", "contenu", "document", "article", "body", "story", "passage",
-          "paragraph", "abstract", "maintext", "raw_content", "page_content")  # fmt: skip
+          "paragraph", "abstract", "maintext", "raw_content", "page_content", "full_text")  # fmt: skip
 """Usual names of the field that holds the text."""
 _MAX_BAD = 10_000
 """Records without a text after which a file that has none before is refused."""
@@ -49,12 +49,13 @@ class Column:
 @dataclass(frozen=True)
 class FieldChoice:
     """The field that holds the text: None for conversations, or where none was found. `guessed`: the user didn't name
-    it."""
+    it. `unusable`: why records that look like conversations are none."""
 
     field: str | None
     guessed: bool
     conversations: bool
     columns: tuple[Column, ...]
+    unusable: tuple[str, ...] = ()
 
 
 def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
@@ -71,9 +72,12 @@ def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
     if name is not None:
         has_turns = has_conversations and any(isinstance(fields.get(name), (list, tuple)) for fields in sample)
         return FieldChoice(None if has_turns else name, False, has_turns, columns)
+    has_text = any(column.name.lower() in ("text", "texte") for column in columns)
     if has_conversations:
         return FieldChoice(None, True, True, columns)
-    return FieldChoice(_most_likely(columns, len(sample)), True, False, columns)
+    unusable = dict.fromkeys(reason for fields in sample if (reason := conversations.why_not(fields)))
+    field = None if unusable and not has_text else _most_likely(columns, len(sample))
+    return FieldChoice(field, True, False, columns, tuple(unusable))
 
 
 def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
@@ -153,6 +157,11 @@ def documents(
             raise log.first
         if not choice.columns:
             return
+        for reason in choice.unusable:
+            raise SourceError(
+                _("{path} holds {what} only.").format(path=item.name, what=_(reason)),
+                _("A conversation has at least one message of the user and one of the assistant, as texts."),
+            )
         known = ", ".join(column.name for column in choice.columns[:12])
         raise SourceError(
             _("No field of {path} contains text; its fields are: {known}.").format(
@@ -224,7 +233,7 @@ def _conversations(item: InputFile, context: Context, rows: Iterator[Record], lo
             yield Chunk(conversations.render(record.fields), True)
         else:
             skipped += 1
-            log.drop(NO_CONVERSATION, record.position)
+            log.drop(conversations.why_not(record.fields) or NO_CONVERSATION, record.position)
     if skipped and not context.quick:
         context.notice(ngettext(
             "{file}: {n} record isn't a conversation and was skipped.",
