@@ -8,8 +8,9 @@ from llm_studio.ui.dialogs.notes import NotesDialog
 from llm_studio.workflows import projects
 from llm_studio.workflows.data import sources
 from tests.data.making import written
+from tests.data.test_chats import WHATSAPP
 from tests.ui.driver import Driver
-from tests.ui.test_data_tab import drag, mime
+from tests.ui.test_data_tab import cell, drag, mime
 
 
 def mixed(folder: Path) -> Path:
@@ -67,6 +68,27 @@ def test_an_encoding_that_was_guessed_can_be_changed_in_the_preview(driver: Driv
     driver.click(dialog.add)
     driver.settle()
     driver.qtbot.waitUntil(lambda: page.preview.text.toPlainText() == text)
+
+
+def test_a_personal_chat_is_shown_before_it_is_taken_and_its_names_replaced_in_one_click(
+    driver: Driver, tmp_path: Path
+) -> None:
+    driver.open(projects.new_project(tmp_path / "p", "nano", "en"))
+    page = driver.page("data")
+    page.own_files.take([written(tmp_path, "chat.txt", WHATSAPP)])
+    driver.settle()
+    dialog = driver.dialog(AddTextsDialog)
+    assert dialog.reading.isVisible() and dialog.reading.currentData() == "text"
+    assert "Max" in dialog.preview.toPlainText()
+    dialog.reading.setCurrentIndex(dialog.reading.findData("conversations"))
+    dialog.reading.activated.emit(0)
+    driver.settle()
+    assert dialog.preview.toPlainText().startswith("<|user|>Tu viens demain ?<|assistant|>Oui !")
+    assert "Max" not in dialog.preview.toPlainText()
+    driver.click(dialog.add)
+    driver.settle()
+    assert cell(page, 0, 4) == "Ready · conversations"
+    assert page.account.isVisible()
 
 
 def test_an_encoding_can_be_chosen_for_plain_texts_among_the_options(driver: Driver, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import Encoding, FollowLinks, Json, Separator, TextField
+from llm_studio.cli.options import Encoding, FollowLinks, Json, ReadAs, Separator, TextField
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, size
@@ -34,13 +34,15 @@ def look(
     text_field: TextField = None,
     follow_links: FollowLinks = False,
     encoding: Encoding = None,
+    read_as: ReadAs = None,
     as_json: Json = False,
 ) -> None:
     with running(as_json) as job:
         seen = sources.look(path, job, separator=separator, text_field=text_field, follow_links=follow_links,
-                            encoding=encoding)  # fmt: skip
+                            encoding=encoding, reading=read_as or "")  # fmt: skip
         field = f" --text-field {quoted(Path(seen.text_field))}" if seen.text_field and not seen.field_guessed else ""
         field += f" --encoding {quoted(Path(encoding))}" if encoding else ""
+        field += f" --as {read_as}" if read_as else ""
         job.report(Done(
             "" if as_json else "\n".join(_lines(seen)),
             "" if seen.problem else f"llm-studio download DIR --dataset {quoted(path)}{field}",

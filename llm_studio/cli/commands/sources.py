@@ -8,7 +8,7 @@ import typer
 
 from llm_studio.cli.commands import hub
 from llm_studio.cli.commands.hub import DatasetName, MaxMegabytes, Split, TextLanguage, story_language
-from llm_studio.cli.options import Encoding, Folder, FollowLinks, Json, Separator, TextField, counted, table
+from llm_studio.cli.options import Encoding, Folder, FollowLinks, Json, ReadAs, Separator, TextField, counted, table
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, number, short_number, size
@@ -54,6 +54,7 @@ def download(
     text_field: TextField = None,
     follow_links: FollowLinks = False,
     encoding: Encoding = None,
+    read_as: ReadAs = None,
     seed: Annotated[int, typer.Option(min=0, help=_("seed of the stories"))] = 0,
     as_json: Json = False,
 ) -> None:
@@ -85,7 +86,7 @@ def download(
         else:
             source = sources.add_files(project, Path(name), job, separator=separator, text_field=text_field,
                                        max_documents=max_samples, follow_links=follow_links,
-                                       encoding=encoding)  # fmt: skip
+                                       encoding=encoding, reading=read_as or "")  # fmt: skip
         job.report(_source_done(folder, source))
 
 

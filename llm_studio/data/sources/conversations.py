@@ -141,7 +141,7 @@ def _listed(record: Mapping[str, object]) -> Sequence[object] | None:
 def _branch(tree: Mapping[str, object], last: object) -> list[object]:
     """The messages from the first one to `last`, the newest of the branch that was shown; hidden ones are left out."""
     if not isinstance(last, str) or last not in tree:
-        last = next(reversed(tree), "")
+        last = next(reversed(list(tree)), "")
     found: list[object] = []
     seen: set[object] = set()
     while isinstance(last, str) and last in tree and last not in seen:

@@ -41,10 +41,11 @@ def replace_source(
     job.report(Notice(_("The texts are read again from {path}.").format(path=source.origin)))
     options = source.options
     separator, text_field, encoding = (_text(options.get(key)) for key in ("separator", "text_field", "encoding"))
+    reading = _text(options.get("reading")) or ""
     limit = options.get("max_documents")
     return add_files(project, Path(source.origin), job, separator=separator, text_field=text_field,
                      max_documents=limit if isinstance(limit, int) else None,
-                     follow_links=follow_links, encoding=encoding, replaces=name)  # fmt: skip
+                     follow_links=follow_links, encoding=encoding, reading=reading, replaces=name)  # fmt: skip
 
 
 def origin_of(project: Project, source: "Source") -> str | None:

@@ -8,12 +8,13 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from llm_studio.data.sources.account import FILES, LINK, NOT_REACHED, UNREADABLE, Account, AccountBuilder
+from llm_studio.data.sources.readers.chat_texts import chat_style
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import choices_for
 from llm_studio.data.sources.readers.errors import translate_read_errors
 from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, open_archive
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
-from llm_studio.data.sources.readers.kinds import ARCHIVES
+from llm_studio.data.sources.readers.kinds import ARCHIVES, Kind, kind_of
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.packed import decompressed
 from llm_studio.data.sources.readers.read import chunks_of, detect_conversations, field_choice_of
@@ -45,6 +46,7 @@ class Inspection:
     the first file that has any. The documents are of all kinds of files, in turn; `origins` names the file of each.
     `encodings` counts the files tried by encoding; `encoding` is "" where they have several. `links` lead out of the
     folder and aren't followed. `account`: what was left out so far; the files count as read that could be.
+    `chat`: it is a text that can be read as conversations or as it stands.
     """
 
     path: Path
@@ -69,6 +71,7 @@ class Inspection:
     encodings: tuple[tuple[str, int], ...] = ()
     links: tuple[str, ...] = ()
     account: Account = field(default_factory=Account)
+    chat: bool = False
 
 
 def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
@@ -138,8 +141,18 @@ def _inspect_file(item: InputFile, context: Context) -> Inspection:
     return _with_choice(Inspection(
         Path(item.name), inner.suffix.lstrip(".") or "txt", encoding.name if encoding else "",
         encoding.guessed if encoding else False, choices_for(encoding), documents=documents, problem=problem,
-        bytes=item.size, counts=((inner.suffix, 1),),
+        bytes=item.size, counts=((inner.suffix, 1),), conversations=bool(context.conversations),
+        chat=can_be_chat(inner),
     ), choice)  # fmt: skip
+
+
+def can_be_chat(item: InputFile) -> bool:
+    """Whether a text file is a chat that can be read as conversations."""
+    kind = kind_of(item.suffix)
+    if not isinstance(kind, Kind) or kind.is_chat is None:
+        return False
+    style = chat_style(item)
+    return style is not None and len(style.names) <= 2
 
 
 def _with_choice(inspection: Inspection, choice: FieldChoice | None) -> Inspection:

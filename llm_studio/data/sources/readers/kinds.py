@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import (
+    chat_texts,
     delimited,
     docx,
     epub,
@@ -23,10 +24,15 @@ from llm_studio.data.sources.readers.records import FieldChoice
 
 @dataclass(frozen=True)
 class Kind:
-    """Files with one of these suffixes, and the function that reads the documents in one."""
+    """Files with one of these suffixes, and the function that reads the documents in one.
+
+    `is_chat`: whether a file is to be read as conversations by `read_chat`.
+    """
 
     suffixes: tuple[str, ...]
     read: Callable[[InputFile, Context], Iterator[Chunk]]
+    is_chat: Callable[[InputFile, Context], bool] | None = None
+    read_chat: Callable[[InputFile, Context], Iterator[Chunk]] = text.read_text
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ _CODE = (
 """Source code, and settings and markup that people write by hand: read as plain text."""
 
 KINDS: tuple[Kind | RecordKind, ...] = (
-    Kind((".txt", ".md", ".text", ".markdown", ".rst", ".log"), text.read_text),
+    Kind(
+        (".txt", ".md", ".text", ".markdown", ".rst", ".log"), text.read_text, chat_texts.is_chat, chat_texts.read_chat
+    ),
     RecordKind((".jsonl", ".ndjson"), json_files.choose_lines, json_files.read_lines),
     RecordKind((".json",), json_files.choose_values, json_files.read_values),
     RecordKind((".csv", ".tsv", ".tab"), delimited.choose, delimited.read),
@@ -82,6 +90,12 @@ def is_readable(name: str) -> bool:
 def kind_of(suffix: str) -> Kind | RecordKind | None:
     """The kind of a file with this suffix; plain text without one, None for an archive or an unknown suffix."""
     return _KIND_OF.get(suffix) if suffix else KINDS[0]
+
+
+def may_be_chat(suffix: str) -> bool:
+    """Whether a file with this suffix may hold conversations: records, or a text."""
+    kind = kind_of(suffix)
+    return isinstance(kind, RecordKind) or (isinstance(kind, Kind) and kind.is_chat is not None)
 
 
 def record_kind(suffix: str) -> RecordKind | None:

@@ -21,7 +21,7 @@ from llm_studio.data.sources.readers.folder import (
     skip_file,
 )
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress, suffix_of
-from llm_studio.data.sources.readers.kinds import ARCHIVES, LISTED, RecordKind, kind_of, record_kind
+from llm_studio.data.sources.readers.kinds import ARCHIVES, LISTED, RecordKind, kind_of, may_be_chat, record_kind
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.packed import decompressed
 from llm_studio.data.sources.readers.records import FieldChoice
@@ -154,9 +154,10 @@ def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
         choice = kind.choose(item, context)
         _require_same_type(item, context, choice.conversations)
         yield from kind.read(item, context, choice)
-    else:
-        _require_same_type(item, context, False)
-        yield from kind.read(item, context)
+        return
+    chat = kind.is_chat is not None and kind.is_chat(item, context)
+    _require_same_type(item, context, chat)
+    yield from (kind.read_chat if chat else kind.read)(item, context)
 
 
 def _unknown_kind(item: InputFile, context: Context) -> SourceError:
@@ -198,22 +199,28 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
         return
     quick = context.silent()
     conversations = others = 0
-    record_files = [item for item in items if _may_hold_records(item)]
-    for item in islice(record_files, _SAMPLED_FILES):
+    candidates = [item for item in items if may_be_chat(suffix_of(packed.content_name(item.basename)))]
+    for item in islice(candidates, _SAMPLED_FILES):
         context.job.check()
         try:
-            choice = field_choice_of(item, quick)
+            chat = _holds_conversations(item, quick)
         except SourceError:
             continue
-        if choice is not None and choice.conversations:
+        if chat:
             conversations += item.size
         else:
             others += item.size
     if conversations:
-        others += sum(item.size for item in items if item not in record_files)
+        chosen = set(map(id, candidates))
+        others += sum(item.size for item in items if id(item) not in chosen)
     context.conversations = conversations > others if conversations else None if not items else False
 
 
-def _may_hold_records(item: InputFile) -> bool:
-    """Whether a file, or the file in a .gz, contains records, by its name."""
-    return record_kind(suffix_of(packed.content_name(item.basename))) is not None
+def _holds_conversations(item: InputFile, context: Context) -> bool:
+    """Whether the file holds conversations. Raises SourceError, Cancelled."""
+    with translate_read_errors(item.name):
+        inner = decompressed(item)
+        kind = kind_of(inner.suffix)
+        if isinstance(kind, RecordKind):
+            return kind.choose(inner, context).conversations
+        return kind is not None and kind.is_chat is not None and kind.is_chat(inner, context)
