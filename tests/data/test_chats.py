@@ -167,7 +167,7 @@ ANDROID = WHATSAPP.replace("[", "").replace("] ", " - ")
 
 
 @pytest.mark.parametrize("text", [WHATSAPP, ANDROID])
-def test_whatsapp_is_text_unless_conversations_are_asked_for(tmp_path: Path, text: str) -> None:
+def test_whatsapp_is_text_unless_the_option_says_conversations(tmp_path: Path, text: str) -> None:
     notices: list[str] = []
     path = written(tmp_path, "a.txt", text)
     assert documents(path, notices) == [text]
