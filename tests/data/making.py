@@ -10,6 +10,8 @@ import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape as xml_escape
 
 from llm_studio.data.sources.account import Account
 from llm_studio.data.sources.readers.options import ReadOptions
@@ -19,7 +21,7 @@ from llm_studio.jobs import Job
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
-def documents(path: Path, notices: list[str] | None = None, job: Job | None = None, **options: str) -> list[str]:
+def documents(path: Path, notices: list[str] | None = None, job: Job | None = None, **options: Any) -> list[str]:
     """The documents in `path`."""
     said: list[str] = []
     reading = SourceReader(path, ReadOptions(**options), (said if notices is None else notices).append, job or Job())
@@ -33,7 +35,7 @@ def documents(path: Path, notices: list[str] | None = None, job: Job | None = No
     return out
 
 
-def account_of(path: Path, **options: str) -> Account:
+def account_of(path: Path, **options: Any) -> Account:
     """What is read and left out of `path`."""
     reading = SourceReader(path, ReadOptions(**options), lambda _notice: None, Job())
     for _chunk in reading.chunks():
@@ -100,6 +102,39 @@ def paragraph(text: str) -> str:
     return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
+def odt(body: str, head: str = "") -> bytes:
+    """An OpenDocument text with that XML inside its body."""
+    names = " ".join(f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+                     for name in ("office", "text", "table"))  # fmt: skip
+    content = (
+        f'<?xml version="1.0"?>{head}<office:document-content {names}><office:body><office:text>{body}'
+        "</office:text></office:body></office:document-content>"
+    )
+    return zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content})
+
+
+def xlsx(*sheets: Sequence[Sequence[str]], hidden: Sequence[int] = ()) -> bytes:
+    """A spreadsheet with these rows of texts in its sheets; the sheets `hidden` aren't shown."""
+    strings = sorted({cell for sheet in sheets for row in sheet for cell in row if cell})
+    shared = "".join(f'<si><t xml:space="preserve">{xml_escape(text)}</t></si>' for text in strings)
+    listed = "".join(f'<sheet name="S{n}" id="r{n}"{" state=" + chr(34) + "hidden" + chr(34) if n in hidden else ""}/>'
+                     for n in range(len(sheets)))  # fmt: skip
+    relations = "".join(f'<Relationship Id="r{n}" Target="worksheets/sheet{n}.xml"/>' for n in range(len(sheets)))
+    parts: dict[str, str | bytes] = {
+        "[Content_Types].xml": "<Types/>", "xl/workbook.xml": f"<workbook><sheets>{listed}</sheets></workbook>",
+        "xl/_rels/workbook.xml.rels": f"<Relationships>{relations}</Relationships>",
+        "xl/sharedStrings.xml": f"<sst>{shared}</sst>",
+    }  # fmt: skip
+    for n, sheet in enumerate(sheets):
+        rows_of = "".join(
+            f'<row r="{y}">' + "".join(f'<c r="{chr(65 + x)}{y}" t="s"><v>{strings.index(cell)}</v></c>'
+                                       for x, cell in enumerate(row) if cell) + "</row>"
+            for y, row in enumerate(sheet, 1)
+        )  # fmt: skip
+        parts[f"xl/worksheets/sheet{n}.xml"] = f"<worksheet><sheetData>{rows_of}</sheetData></worksheet>"
+    return zipped(parts)
+
+
 def epub(chapters: Mapping[str, str], spine: Sequence[str] = (), more: Mapping[str, str] | None = None) -> bytes:
     """A book; `spine` is the order of its chapters, that of `chapters` where it isn't given."""
     items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in chapters)
@@ -163,7 +198,9 @@ def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
     files: dict[str, str | bytes] = {
         "a.txt": text, "a.md": text, "a.jsonl": line, "a.json": f"[{line}]", "a.csv": rows([text]),
         "a.tsv": rows([text], "\t"), "a.parquet": parquet({"text": [text]}), "a.html": page, "a.htm": page,
-        "a.epub": epub({"one": page}), "a.docx": docx(paragraph(text)), "a.pdf": pdf([text]),
+        "a.epub": epub({"one": page}), "a.docx": docx(paragraph(text)),
+        "a.xlsx": xlsx([["id", "text"], ["1", text]]),
+        "a.odt": odt(f"<text:p>{text}</text:p>"), "a.rtf": f"{{\\rtf1\\ansi {text}\\par}}", "a.pdf": pdf([text]),
         "a.srt": f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n", "a.zip": zipped({"in/a.txt": text}),
         "a.txt.gz": gzip.compress(text.encode(), mtime=0), "a.ndjson": line, "a.xhtml": page, "a.py": text,
         "README": text,

@@ -136,7 +136,7 @@ def test_text_under_many_endings_and_none_is_read(tmp_path: Path) -> None:
         ("a.mobi", "an e-book of another kind", ".epub"),
         ("a.png", "a picture", "OCR"),
         ("a.mp3", "a sound recording or a film", "subtitles"),
-        ("a.xlsx", "a spreadsheet", ".csv"),
+        ("a.xls", "a spreadsheet", ".csv"),
     ],
 )
 def test_a_kind_that_is_not_read_is_named_with_what_to_do(tmp_path: Path, name: str, what: str, to_do: str) -> None:

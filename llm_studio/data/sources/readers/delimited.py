@@ -97,7 +97,7 @@ def _rows(item: InputFile, context: Context, log: RecordLog, quiet: bool = False
                     log.drop(ABOVE_HEADER, position)
                 continue
             if not names:
-                names = _unique(row) if dialect.header else [str(n) for n in range(1, len(row) + 1)]
+                names = unique_names(row) if dialect.header else [str(n) for n in range(1, len(row) + 1)]
                 if dialect.header:
                     continue
             short += 0 < len(row) < len(names)
@@ -169,7 +169,7 @@ class _RowReader:
         return []
 
 
-def _unique(names: list[str]) -> list[str]:
+def unique_names(names: list[str]) -> list[str]:
     """The names of the columns, made unique; a column without a name has its number, the same in all languages."""
     found: list[str] = []
     for column, header in enumerate(names, 1):
@@ -195,11 +195,11 @@ def sniff(sample: str, tabs: bool, delimiter: str = "") -> Dialect:
             if score > best_score * 1.01:
                 best, best_score = dialect, score
     rows = _sample_rows(best, sample, cut)
-    titles = _titles(rows)
-    return Dialect(best.delimiter, best.quoting, _has_header(rows[titles:]), titles)
+    titles = count_titles(rows)
+    return Dialect(best.delimiter, best.quoting, has_header(rows[titles:]), titles)
 
 
-def _titles(rows: list[list[str]]) -> int:
+def count_titles(rows: list[list[str]]) -> int:
     """The number of rows above the header: titles, with one field at most, above rows with several."""
     if not rows:
         return 0
@@ -208,7 +208,7 @@ def _titles(rows: list[list[str]]) -> int:
         return 0
     for place, row in enumerate(rows[:_MAX_TITLES]):
         if sum(map(bool, map(str.strip, row))) * 3 >= width * 2 and len(row) == width:
-            return place if _has_header(rows[place:]) else 0
+            return place if has_header(rows[place:]) else 0
         if sum(map(bool, map(str.strip, row))) > 1:
             return 0
     return 0
@@ -243,7 +243,7 @@ def _score(rows: list[list[str]]) -> float:
     return same_width * (1 - min(broken, 0.5)) * (1 if width > 1 else 0.4) * (1 + min(width, 20) / 100)
 
 
-def _has_header(rows: list[list[str]]) -> bool:
+def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row is a header: short names, all different, no numbers."""
     if not rows:
         return True

@@ -26,7 +26,7 @@ _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
 _NCX = "application/x-dtbncx+xml"
-_PAGE_SUFFIXES = (".xhtml", ".html", ".htm")
+_PAGE_NAME = re.compile(r".+\.x?html?", re.I)
 _MAX_CHAPTER = 1 << 26
 _SELF_CLOSING = re.compile(rb"<([A-Za-z][\w:.-]*)(\s[^<>]*?)?/>")
 _VOID = frozenset(b"area base br col embed hr img input link meta param source track wbr".split())
@@ -69,7 +69,7 @@ class _Book:
         """
         package = self._package()
         if package is None:
-            names = sorted(name for name in self._names if name.lower().endswith(_PAGE_SUFFIXES))
+            names = sorted(filter(_PAGE_NAME.fullmatch, self._names))
         else:
             names = self._listed(self._xml(package), posixpath.dirname(package))
         if not names:

@@ -11,11 +11,14 @@ from llm_studio.data.sources.readers import (
     epub,
     html,
     json_files,
+    odt,
     packed,
     parquet,
     pdf,
+    rtf,
     subtitles,
     text,
+    xlsx,
 )  # fmt: skip
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.items import InputFile, suffix_of
@@ -63,9 +66,12 @@ KINDS: tuple[Kind | RecordKind, ...] = (
     RecordKind((".json",), json_files.choose_values, json_files.read_values),
     RecordKind((".csv", ".tsv", ".tab"), delimited.choose, delimited.read),
     RecordKind((".parquet",), parquet.choose, parquet.read),
+    RecordKind((".xlsx", ".xlsm"), xlsx.choose, xlsx.read),
     Kind((".html", ".htm", ".xhtml"), html.read_html),
     Kind((".epub",), epub.read_epub),
     Kind((".docx",), docx.read_docx),
+    Kind((".odt", ".ott"), odt.read_odt),
+    Kind((".rtf",), rtf.read_rtf),
     Kind((".pdf",), pdf.read_pdf),
     Kind((".srt", ".vtt"), subtitles.read_subtitles),
     Kind(_CODE, text.read_text),

@@ -12,10 +12,8 @@ _AS_CSV = N_("Save each of its sheets as .csv, and add those.")
 _UNPACK = N_("Unpack it yourself, and add the folder.")
 _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (N_("an old Word document"), _AS_DOCX, (".doc", ".dot")),
-    (N_("an OpenDocument text"), _AS_DOCX, (".odt", ".ott", ".fodt")),
-    (N_("an RTF document"), _AS_DOCX, (".rtf",)),
-    (N_("a document of a word processor"), _AS_DOCX, (".pages", ".wpd", ".wps", ".sxw", ".docm", ".abw")),
-    (N_("a spreadsheet"), _AS_CSV, (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods", ".numbers")),
+    (N_("a document of a word processor"), _AS_DOCX, (".pages", ".wpd", ".wps", ".sxw", ".docm", ".abw", ".fodt")),
+    (N_("a spreadsheet"), _AS_CSV, (".xls", ".xlsb", ".ods", ".numbers")),
     (N_("a presentation"), N_("Export it as a PDF document, and add that."), (".ppt", ".pptx", ".odp", ".key")),
     (N_("an e-book of another kind"), N_("Convert it to .epub, with Calibre for instance, and add that."),
      (".mobi", ".azw", ".azw3", ".kfx", ".lit", ".fb2", ".prc")),
