@@ -145,5 +145,5 @@ def test_a_file_of_mojibake_is_read_as_it_is_and_reported(tmp_path: Path) -> Non
     text = "g√¢teaux √©quilibr√©s\nplain words\net puis voilà.\n"
     assert documents(written(tmp_path, "a.txt", text), notices) == [text]
     assert (
-        len(notices) == 1 and notices[0].startswith("a.txt looks wrongly decoded") and "1 of its 4 lines" in notices[0]
+        len(notices) == 1 and notices[0].startswith("a.txt looks wrongly decoded") and "1 of the 4 lines" in notices[0]
     )

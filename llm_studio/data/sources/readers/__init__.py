@@ -10,7 +10,8 @@
     read.py        all kinds of files as documents; inspect.py a preview of them
     items.py       one file, on the disk or inside an archive; errors.py the problems it can have
     context.py     what the readers of one source share; options.py options of the user
-    encodings.py   detection of text encodings; charsets.py those that aren't Unicode; worker_process.py a process for libraries that may hang
+    encodings.py   detection of text encodings; charsets.py those that aren't Unicode
+    worker_process.py  a process for libraries that may hang
 
 Everything is streamed: a file of any size is read in bounded memory. Files are only ever unpacked into a temporary file
 without a name.

@@ -30,7 +30,7 @@ _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,\t]*\n', re.I)
 """The first line of tables for Excel that names the delimiter."""
 _DECIMAL = re.compile(r"\d,\d")
-_MAX_LINES = 20_000
+_CHECKED_LINES, _MAX_LINES = 100, 20_000
 """Limit of the lines of a row."""
 _MAX_TITLES = 20
 """Limit of the rows above the header."""
@@ -122,34 +122,36 @@ class _RowReader:
         self._log = log
         self._lines: list[str] = []  # of the row that is being read
         self._again: list[str] = []  # to be read again, the first one last
-        self._length = self._unchecked = 0
+        self._length = 0  # of the lines of a row after its first
         self._line = 0
 
     def rows(self) -> Iterator[list[str]]:
         """The rows, without those that can't be read. A row that stays empty keeps its place in the count."""
-        reader = self._dialect.rows(self._read())
+        lines = self._lines
         while True:
-            self._lines, self._length = [], 0
             try:
-                row = next(reader, None)
+                for row in self._dialect.rows(self._read()):
+                    yield row
+                    lines.clear()
+                    self._length = 0
+                return
             except csv.Error as error:
                 yield self._recover(error)
-                reader = self._dialect.rows(self._read())
-                continue
-            if row is None:
-                return
-            yield row
+                lines.clear()
+                self._length = 0
 
     def _read(self) -> Iterator[str]:
-        while line := self._again.pop() if self._again else self._stream.readline(MAX_FIELD):
-            self._unchecked += len(line)
-            if self._unchecked > _SAMPLE:
-                self._context.job.check()
-                self._unchecked = 0
-            self._lines.append(line)
+        lines, again, readline = self._lines, self._again, self._stream.readline
+        while line := again.pop() if again else readline(MAX_FIELD):
             self._line += 1
-            self._length += len(line)
-            if len(line) == MAX_FIELD or self._length > MAX_FIELD or len(self._lines) > _MAX_LINES:
+            lines.append(line)
+            if len(lines) > 1:
+                self._length += len(line)
+                if len(lines) % _CHECKED_LINES == 0:
+                    self._context.job.check()
+                if self._length > MAX_FIELD or len(lines) > _MAX_LINES:
+                    raise csv.Error(f"field larger than field limit ({MAX_FIELD})")
+            if len(line) == MAX_FIELD:
                 raise csv.Error(f"field larger than field limit ({MAX_FIELD})")
             yield line
 

@@ -29,6 +29,8 @@ from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 
+_CHECKED_CHARACTERS, _CHECKED_EVERY = 200_000, 256
+"""Mojibake is looked for in the first characters of a file, then in every so many chunks."""
 _SAMPLED_FILES = 50
 """Number of record files that are inspected to determine whether a folder contains conversations."""
 
@@ -112,7 +114,7 @@ class SourceReader:
 def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The documents of one file, except those with only white space. Raises SourceError, Cancelled."""
     replaced, found, in_document = 0, False, False
-    lines = damaged_lines = 0
+    mojibake = _MojibakeCount()
     context.encoding = None
     with translate_read_errors(item.name):
         inner = decompressed(item)
@@ -122,9 +124,7 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
             text, ends = chunk.text, chunk.ends
             if context.encoding is not None and not context.encoding.exact:
                 replaced += text.count("\ufffd")
-            if not text.isascii() and not context.quick:
-                damaged_lines += count_damaged_lines(text)
-                lines += text.count("\n") + 1
+            mojibake.add(text)
             if in_document or not ends or (text and not text.isspace()):
                 found = True
                 yield chunk
@@ -133,14 +133,29 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
         raise no_text(item.name)
     if context.encoding is not None:
         report_encoding(inner, context.encoding, replaced, context)
-    if damaged_lines:
-        _report_mojibake(inner, damaged_lines, lines, context)
+    if mojibake.damaged and inner.suffix not in ARCHIVES and not context.quick:
+        mojibake.report(inner, context)
 
 
-def _report_mojibake(item: InputFile, damaged: int, lines: int, context: Context) -> None:
-    context.notice(_("{file} looks wrongly decoded, as in “Ã©” for “é”: {n} of its {all} lines with letters beyond "
-                     "ASCII. The cleaning rule “Repair wrongly decoded text” shows what it would change.").format(
-        file=item.basename, n=number(damaged), all=number(lines)))  # fmt: skip
+class _MojibakeCount:
+    """Counts the lines of a file that hold mojibake: of its beginning, then of some of its chunks."""
+
+    def __init__(self) -> None:
+        self.damaged = self._lines = self._characters = self._chunks = 0
+
+    def add(self, text: str) -> None:
+        """Some of the text of the file."""
+        self._chunks += 1
+        if self._characters < _CHECKED_CHARACTERS or not self._chunks % _CHECKED_EVERY:
+            self._characters += len(text)
+            self._lines += text.count("\n") + 1
+            self.damaged += count_damaged_lines(text)
+
+    def report(self, item: InputFile, context: Context) -> None:
+        """Say how many lines there were."""
+        context.notice(_("{file} looks wrongly decoded, as in “Ã©” for “é”: {n} of the {all} lines that were checked. "
+                         "The cleaning rule “Repair wrongly decoded text” shows what it would change.").format(
+            file=item.basename, n=number(self.damaged), all=number(self._lines)))  # fmt: skip
 
 
 def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:

@@ -215,9 +215,10 @@ class FileOptions(Card):
         self.code.addItem(_("detected automatically"), "")
         for codec, name in encoding_names():
             self.code.addItem(name, codec)
-        third = label(_("Encoding of texts that aren’t Unicode"), self)
+        third = label(_("Encoding"), self)
         third.setBuddy(self.code)
-        self.code.setAccessibleName(third.text())
+        self.code.setAccessibleName(_("Encoding of texts that aren’t Unicode"))
+        self.code.setToolTip(self.code.accessibleName())
         first = label(_("Documents in a text file are separated by"), self)
         second = label(_("Field or column with the text"), self)
         first.setBuddy(self.between)
@@ -225,8 +226,7 @@ class FileOptions(Card):
         self.between.setAccessibleName(first.text())
         self.field.setAccessibleName(second.text())
         self.content.addLayout(row(first, self.between, self.mark, None))
-        self.content.addLayout(row(second, self.field, None))
-        self.content.addLayout(row(third, self.code, None))
+        self.content.addLayout(row(second, self.field, third, self.code, None))
         self.between.currentIndexChanged.connect(self._on_between)
 
     def separator(self) -> str | None:
