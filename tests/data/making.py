@@ -151,13 +151,31 @@ def epub(chapters: Mapping[str, str], spine: Sequence[str] = (), more: Mapping[s
 
 def pdf(*pages: Sequence[str]) -> bytes:
     """A PDF document whose pages have these lines."""
-    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]
+    return drawn(*(text_at([(72, 720 - 14 * n, line) for n, line in enumerate(lines)]) for lines in pages))
+
+
+def text_at(lines: Sequence[tuple[float, float, str]], size: float = 12, turn: str = "1 0 0 1") -> str:
+    """What draws each text from that point on; `turn`: the matrix of their direction."""
+    shown = (f"{turn} {x} {y} Tm ({_escaped(line)}) Tj" for x, y, line in lines)
+    return f"BT /F1 {size} Tf {' '.join(shown)} ET"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "()\\" else letter for letter in text)
+
+
+def drawn(*pages: str, rotate: int = 0, letters: Mapping[str, str] | None = None) -> bytes:
+    """A PDF document whose pages are drawn so, in Helvetica. `letters`: what some of its characters stand for."""
+    names = "".join(f"<{ord(code):02x}><{text.encode('utf-16-be').hex()}>" for code, text in (letters or {}).items())
+    cmap = f"begincmap 1 begincodespacerange<00><ff>endcodespacerange {len(letters or {})} beginbfchar {names}endbfchar"
+    font = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding" + "/ToUnicode 4 0 R" * bool(letters)
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", f"{font}>>".encode(), _stream(cmap)]
     kids: list[str] = []
-    for lines in pages:
-        drawn = "BT /F1 12 Tf 14 TL 72 720 Td " + " ".join(f"({line}) Tj T*" for line in lines) + " ET"
-        stream = drawn.encode("latin-1")
-        objects.append(b"<</Length %d>>stream\n%b\nendstream" % (len(stream), stream))
-        page = f"<</Type/Page/Parent 2 0 R/Resources<</Font<</F1 3 0 R>>>>/Contents {len(objects)} 0 R>>"
+    for content in pages:
+        objects.append(_stream(content))
+        page = (
+            f"<</Type/Page/Parent 2 0 R/Rotate {rotate}/Resources<</Font<</F1 3 0 R>>>>/Contents {len(objects)} 0 R>>"
+        )
         objects.append(page.encode())
         kids.append(f"{len(objects)} 0 R")
     objects[1] = f"<</Type/Pages/Kids[{' '.join(kids)}]/Count {len(kids)}/MediaBox[0 0 612 792]>>".encode()
@@ -170,6 +188,11 @@ def pdf(*pages: Sequence[str]) -> bytes:
     return (
         out + head + table + b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(out))
     )
+
+
+def _stream(content: str) -> bytes:
+    data = content.encode("cp1252")
+    return b"<</Length %d>>stream\n%b\nendstream" % (len(data), data)
 
 
 def rows(texts: Sequence[str], delimiter: str = ",", names: Sequence[str] = ("id", "text")) -> str:

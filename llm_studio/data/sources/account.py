@@ -51,6 +51,8 @@ HIDDEN_TEXT = N_("hidden text")
 HIDDEN_SHEETS = N_("hidden sheets")
 COMMENTS = N_("comments")
 MISSING_CHAPTERS = N_("chapters that a book lists but doesn’t hold")
+RUNNING_HEADS = N_("running heads and page numbers")
+UNREADABLE_LETTERS = N_("characters of which the file doesn’t say what they are")
 PAGE_WITHOUT_TEXT = N_("pages without text: pictures, or empty")
 CUT_OFF = N_("the rest of a file that is cut off or damaged")
 
@@ -112,10 +114,10 @@ class AccountBuilder:
         self.archives += 1
         self.files_seen += members - 1
 
-    def leave_out(self, unit: str, reason: str, name: str, detail: str = "") -> None:
-        """Count something that is left out; the first ones are named."""
+    def leave_out(self, unit: str, reason: str, name: str, detail: str = "", count: int = 1) -> None:
+        """Count something that is left out, or `count` such things in one place; the first places are named."""
         key = unit, reason
-        self._counts[key] += 1
+        self._counts[key] += count
         named = self._first.setdefault(key, [])
         if len(named) < MAX_NAMED:
             short = self.relative(name)
