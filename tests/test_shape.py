@@ -19,7 +19,7 @@ RANKS = (
 )  # fmt: skip
 """The rooms from the lowest to the highest. A room uses those below it, never one beside it."""
 ROOMS = {
-    "data": (("chunks",), ("sources",), ("cleaning",), ("corpus",), ("tokenizer",), ("tokens",)),
+    "data": (("chunks", "mojibake"), ("sources",), ("cleaning",), ("corpus",), ("tokenizer",), ("tokens",)),
     "model": (("cost",), ("kernels",), ()),
     "training": (("optim",), ("health",), ()),
     "ui": (("widgets",), ("views",), ("dialogs",), ("tabs",), ("window",)),

@@ -38,8 +38,8 @@ ALLOWED = {
     "llm_studio/data/sources/hub/": {"tell"},  # where a stream stands, as Python calls it
     "tests/test_words.py": IDENTIFIERS,
 }
-REMEDIES = {"anew"}
-"""Values that are compared, not read: the remedy of a finding."""
+REMEDIES = {"anew", "swift"}
+"""Values that are compared, not read: the remedy of a finding, the suffix of a language's files."""
 QUOTING = {"CONTRIBUTING.md"}
 """Pages that quote the words not to use."""
 PAGES = ("README.md", ".github/**/*.md", "resources/docs/en/*.md", "resources/learn/en/*.md")

@@ -41,6 +41,14 @@ Separator = Annotated[
 TextField = Annotated[
     str | None, typer.Option(help=_("the field or column that holds the text; by default, it is detected"))
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help=_("encoding of texts that aren't Unicode, as in cp1252 or koi8_r; by default, it is detected")),
+]
+ReadAs = Annotated[
+    Literal["text", "conversations"] | None,
+    typer.Option("--as", help=_("read a text that is a chat as conversations, or as the text that it is")),
+]
 FollowLinks = Annotated[
     bool, typer.Option("--follow-links", help=_("also read what links in a folder lead to outside of it"))
 ]

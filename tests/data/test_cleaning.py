@@ -47,7 +47,7 @@ def test_cleaning_twice_changes_nothing_more(text: str, chosen: DataSettings) ->
 
 def test_cleaning_twice_changes_nothing_more_for_every_combination_of_rules() -> None:
     text = (
-        "\ufeff\r\n  HEADER \r\n"
+        "\ufeff\r\n  HEADER \r\nwrongly dÃ©codÃ©d\n"
         "<p>Le caf\u0065\u0301&nbsp;: &amp;lt;b&amp;gt; 3 &lt; 4</p>\r\n\r\n\r\n\r\n\r\nPage 12\n"
         "exam\xadple   of\u3000blanks \t\n    indented  code  # remark\n&l<i></i>t;b> <<b>b> &amp;&#59; \x00end\n12\n\n"
     )

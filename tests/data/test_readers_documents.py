@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from llm_studio.data.sources.readers import worker_process
-from llm_studio.data.sources.readers.pdf import reflow
 from llm_studio.data.sources.readers.worker_process import WorkerProcess
 from llm_studio.errors import Cancelled, DamagedFileError, SourceError
 from llm_studio.jobs import Job
@@ -129,16 +128,6 @@ def test_the_pages_of_a_pdf_are_one_document(tmp_path: Path) -> None:
         "The Fox\nOnce upon a time a fox ran over the hill, towards the wood and the river where it had slept.\n\n"
         "Page two."
     ]
-
-
-def test_lines_that_are_short_or_begin_a_sentence_stay_lines() -> None:
-    assert reflow(
-        "Chapter\nIt was a long and dark night in the wood.\n12\nThe end of it came soon enough, said he."
-    ) == ("Chapter\nIt was a long and dark night in the wood.\n12\nThe end of it came soon enough, said he.")
-    assert reflow("Roses are\nred and\nviolets are of a very much bluer blue") == (
-        "Roses are\nred and\nviolets are of a very much bluer blue"
-    )
-    assert reflow("1914-\n1918") == "1914-\n1918"
 
 
 def test_a_scanned_pdf_and_a_damaged_one_are_refused(tmp_path: Path) -> None:

@@ -49,14 +49,14 @@ def test_a_link_out_of_a_folder_of_texts_is_left_out_and_named(folder: Path) -> 
     assert all("private" in notice and "--follow-links" in notice for notice in notices)
 
 
-def test_with_follow_links_what_they_lead_to_is_read_once(folder: Path) -> None:
+def test_with_follow_links_each_folder_they_lead_to_is_read_once(folder: Path) -> None:
     (folder / "passwd.txt").symlink_to("../private/passwd")
     (folder / "elsewhere").symlink_to(folder.parent / "private")
     (folder / "again").symlink_to(folder.parent / "private")
     (folder.parent / "private" / "back").symlink_to(folder)
     (folder.parent / "private" / "up").symlink_to(folder.parent)
     texts, notices = read(folder, follow_links=True)
-    assert sorted(texts) == ["Deep words.", "First text.", "Private words.", "Second text."]
+    assert sorted(texts) == ["Deep words.", "First text.", "Private words.", "Private words.", "Second text."]
     assert not notices
 
 

@@ -227,8 +227,8 @@ def test_links_out_of_a_folder_are_read_when_the_user_says_so(parent: QWidget, q
     (folder / "link.txt").symlink_to(tmp_path / "private.txt")
     dialog = AddTextsDialog([folder], parent)
 
-    def look(path: Path, _field: str, follow_links: bool) -> None:
-        dialog.show_look(path, sources.look(path, Job(), follow_links=follow_links))
+    def look(path: Path, choice: sources.FileChoice) -> None:
+        dialog.show_look(path, sources.look(path, Job(), follow_links=choice.follow_links))
 
     dialog.look_requested.connect(look)
     dialog.open()
@@ -241,7 +241,7 @@ def test_links_out_of_a_folder_are_read_when_the_user_says_so(parent: QWidget, q
     assert dialog.follow_links.isVisible() and dialog.follow_links.isChecked()
     with qtbot.waitSignal(dialog.add_requested) as requested:
         dialog.add.click()
-    assert requested.args == [{}, {folder}]
+    assert requested.args == [{folder: sources.FileChoice(follow_links=True)}]
 
 
 def test_keeping_on_training_is_requested_with_an_estimate_and_without_stock_icons(

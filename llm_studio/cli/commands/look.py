@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from llm_studio.cli.options import FollowLinks, Json, Separator, TextField
+from llm_studio.cli.options import Encoding, FollowLinks, Json, ReadAs, Separator, TextField
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.paths import quoted
-from llm_studio.workflows.data import sources
+from llm_studio.workflows.data import accounts, sources
 
 if TYPE_CHECKING:
     from llm_studio.data.sources.readers.inspect import Inspection
@@ -33,11 +33,16 @@ def look(
     separator: Separator = None,
     text_field: TextField = None,
     follow_links: FollowLinks = False,
+    encoding: Encoding = None,
+    read_as: ReadAs = None,
     as_json: Json = False,
 ) -> None:
     with running(as_json) as job:
-        seen = sources.look(path, job, separator=separator, text_field=text_field, follow_links=follow_links)
+        seen = sources.look(path, job, separator=separator, text_field=text_field, follow_links=follow_links,
+                            encoding=encoding, reading=read_as or "")  # fmt: skip
         field = f" --text-field {quoted(Path(seen.text_field))}" if seen.text_field and not seen.field_guessed else ""
+        field += f" --encoding {quoted(Path(encoding))}" if encoding else ""
+        field += f" --as {read_as}" if read_as else ""
         job.report(Done(
             "" if as_json else "\n".join(_lines(seen)),
             "" if seen.problem else f"llm-studio download DIR --dataset {quoted(path)}{field}",
@@ -57,7 +62,16 @@ def _lines(seen: "Inspection") -> list[str]:
         rows.append((_("Text in"), _maybe_guessed(seen.text_field, seen.field_guessed)))
     lines = [f"{name:<{_WIDTH}}{value}" for name, value in rows]
     lines += [*_columns(seen.columns), *_documents(seen), *_refused(seen), *_links(seen)]
-    return [*lines, *seen.notes]
+    return [*lines, *_left_out(seen), *seen.notes]
+
+
+def _left_out(seen: "Inspection") -> list[str]:
+    """What would be left out, except what was listed already."""
+    entries = [entry for entry in seen.account.left_out if entry.reason not in accounts.LISTED_BY_LOOK]
+    lines: list[str] = []
+    for entry in entries:
+        lines += ["", accounts.heading(entry), *(f"–  {name}" for name in accounts.names(entry))]
+    return lines
 
 
 def _maybe_guessed(text: str, guessed: bool) -> str:
@@ -65,11 +79,11 @@ def _maybe_guessed(text: str, guessed: bool) -> str:
 
 
 def _kind(seen: "Inspection") -> str:
-    if seen.kind not in ("folder", "zip"):
+    if seen.kind not in ("folder", "zip", "tar"):
         return f".{seen.kind}"
     counts = ", ".join(f"{kind} {number(count)}" for kind, count in seen.counts)
     files = ngettext("{n} readable file", "{n} readable files", seen.files)
-    where = _("folder") if seen.kind == "folder" else ".zip"
+    where = _("folder") if seen.kind == "folder" else f".{seen.kind}"
     text = f"{where}: {files.format(n=number(seen.files))} ({counts})"
     if seen.tried < seen.files:
         text += "; " + _("inspected: {n}").format(n=number(seen.tried))

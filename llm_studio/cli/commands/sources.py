@@ -1,5 +1,6 @@
 """The command `download`: add texts to a project, or remove a source."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,15 +8,15 @@ import typer
 
 from llm_studio.cli.commands import hub
 from llm_studio.cli.commands.hub import DatasetName, MaxMegabytes, Split, TextLanguage, story_language
-from llm_studio.cli.options import Folder, FollowLinks, Json, Separator, TextField, counted, table
+from llm_studio.cli.options import Encoding, Folder, FollowLinks, Json, ReadAs, Separator, TextField, counted, table
 from llm_studio.cli.runner import running
 from llm_studio.events import Done
 from llm_studio.i18n import _, number, short_number, size
 from llm_studio.jobs import Job
 from llm_studio.paths import quoted
 from llm_studio.project import Project
+from llm_studio.workflows.data import accounts, sources
 from llm_studio.workflows.data import download as hub_workflow
-from llm_studio.workflows.data import sources
 from llm_studio.workflows.data.corpus import report_unusable
 from llm_studio.workflows.data.replacing import replace_source
 
@@ -52,6 +53,8 @@ def download(
     separator: Separator = None,
     text_field: TextField = None,
     follow_links: FollowLinks = False,
+    encoding: Encoding = None,
+    read_as: ReadAs = None,
     seed: Annotated[int, typer.Option(min=0, help=_("seed of the stories"))] = 0,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +72,7 @@ def download(
         if replace is not None:
             source = replace_source(project, replace, job, Path(name) if name else None, separator=separator,
                                     text_field=text_field, max_documents=max_samples,
-                                    follow_links=follow_links)  # fmt: skip
+                                    follow_links=follow_links, encoding=encoding)  # fmt: skip
         elif name == sources.STORIES:
             language = story_language(lang) or project.settings().project.language
             source = sources.add_stories(project, language, max_samples or sources.DEFAULT_STORIES, job, seed)
@@ -82,7 +85,8 @@ def download(
             source = hub.fetch(project, request, options, job)
         else:
             source = sources.add_files(project, Path(name), job, separator=separator, text_field=text_field,
-                                       max_documents=max_samples, follow_links=follow_links)  # fmt: skip
+                                       max_documents=max_samples, follow_links=follow_links,
+                                       encoding=encoding, reading=read_as or "")  # fmt: skip
         job.report(_source_done(folder, source))
 
 
@@ -107,7 +111,8 @@ def _source_done(folder: Path, source: "Source") -> Done:
     return Done(
         _("Source “{name}”: {documents}, {characters} characters, {size}.").format(
             name=source.name, documents=counted(source.documents), characters=short_number(source.characters),
-            size=size(source.bytes)),
+            size=size(source.bytes)) + (f" {left}." if (left := accounts.summary(source.account)) else ""),
         f"llm-studio train-tokenizer {quoted(folder)}",
-        {"name": source.name, "documents": source.documents, "characters": source.characters, "bytes": source.bytes},
+        {"name": source.name, "documents": source.documents, "characters": source.characters, "bytes": source.bytes,
+         "account": asdict(source.account) if source.account else None},
     )  # fmt: skip

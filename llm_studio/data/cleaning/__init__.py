@@ -3,11 +3,12 @@
 The rules are applied in a fixed order, and each is a setting; the texts on the disk are never changed.
 
 Within a document, one module each:
-1. `remove_controls`, `remove_invisible`, `normalize_unicode` (characters.py): characters first, so that all later rules
+1. `repair_mojibake` (data/mojibake.py): before the rules for characters, which would remove some that it needs.
+2. `remove_controls`, `remove_invisible`, `normalize_unicode` (characters.py): characters first, so that all later rules
    see one spelling of each character.
-2. `remove_html` (html.py): before lines and spaces, because a tag can end a line and an entity can be a space.
-3. `remove_repeated_lines` (lines.py): before spaces, because a removed line leaves blank lines behind.
-4. `tidy_spaces` (spaces.py).
+3. `remove_html` (html.py): before lines and spaces, because a tag can end a line and an entity can be a space.
+4. `remove_repeated_lines` (lines.py): before spaces, because a removed line leaves blank lines behind.
+5. `tidy_spaces` (spaces.py).
 
 Between documents (data/corpus), on the cleaned texts: length and language first, which cost least; then exact
 duplicates; then near duplicates (near_duplicates.py), when fewer documents are left to compare.

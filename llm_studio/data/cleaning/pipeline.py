@@ -13,8 +13,10 @@ from llm_studio.data.cleaning.characters import normalize_unicode, remove_contro
 from llm_studio.data.cleaning.html import remove_html
 from llm_studio.data.cleaning.lines import LineRemover
 from llm_studio.data.cleaning.spaces import SpaceCleaner
+from llm_studio.data.mojibake import repair
 
 TEXT_RULES = (
+    "repair_mojibake",
     "remove_controls",
     "remove_invisible",
     "normalize_unicode",
@@ -69,6 +71,8 @@ def clean(text: str, settings: DataSettings, repeated: frozenset[str] = frozense
 
 def _stage(name: str, settings: DataSettings, repeated: frozenset[str]) -> _Stage:
     match name:
+        case "repair_mojibake":
+            return _Lines(lambda text, starts_mid_line, ends_mid_line: repair(text))
         case "remove_controls":
             return _Controls()
         case "remove_invisible":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from llm_studio import records
+from llm_studio.data.sources.account import ACCOUNT_VERSION, Account
 from llm_studio.errors import StudioError
 from llm_studio.records import Count
 
@@ -24,6 +25,14 @@ class _Options:
     state: str = ""
 
 
+def _read_account(value: object) -> Account | None:
+    """The account in a manifest; None where there is none, or one that a newer program wrote."""
+    if value is None:
+        return None
+    account = records.decode(value, Account)
+    return account if account.version <= ACCOUNT_VERSION else None
+
+
 @dataclass(frozen=True)
 class Source:
     """One origin of texts, as its manifest describes it.
@@ -31,6 +40,7 @@ class Source:
     `bytes` is the size of the texts in UTF-8. `sha256` is that of the documents, whatever the file that holds them and
     the chunks they were cut into. `notes` are messages for the user, `options` the options the texts were read with.
     `conversations`: the texts are rendered by data/sources/conversations.py, with special tokens between the turns.
+    `account`: what was read and left out; None for downloads, built-in stories, and sources of earlier versions.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Source:
     notes: tuple[str, ...] = ()
     options: Annotated[dict[str, Any], records.like(_Options)] = field(default_factory=dict[str, Any])
     conversations: bool = False
+    account: Annotated[Account | None, _read_account] = None
 
 
 @dataclass(frozen=True)

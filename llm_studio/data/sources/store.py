@@ -19,6 +19,7 @@ from typing import Any
 
 from llm_studio import records
 from llm_studio.data.chunks import CONTROLS, Chunk, rechunk
+from llm_studio.data.sources.account import Account
 from llm_studio.data.sources.conversations import USER
 from llm_studio.data.sources.expansion import ExpansionError
 from llm_studio.data.sources.manifest import (
@@ -101,12 +102,13 @@ def write_source(
     options: Mapping[str, Any] | None = None,
     progress: Callable[[int, int], Progress] | None = None,
     conversations: bool | Callable[[], bool] = False,
+    account: Callable[[], Account | None] = lambda: None,
 ) -> Source:
     """Write the source `name` atomically and return its manifest. A source with that name is replaced.
 
-    `notes` is read after all chunks: it may be a list that their reader appends to, and `conversations` may be a
-    function for the same reason. `progress` turns the documents and bytes written so far into an event. Raises
-    SourceError where there is no text, Cancelled when the job should stop.
+    `notes` is read after all chunks: it may be a list that their reader appends to. `conversations` may be a function
+    for the same reason, and `account` is one. `progress` turns the documents and bytes written so far into an event.
+    Raises SourceError where there is no text, Cancelled when the job should stop.
     """
     totals = SourceTotals()
     with atomic_write(parquet_path(folder, name)) as partial:
@@ -114,7 +116,8 @@ def write_source(
         if totals.blank:
             raise SourceError(_("There is no text in {origin}.").format(origin=origin), _("Choose another one."))
         source = replace(totals.to_source(name, origin, notes, options),
-                         conversations=conversations() if callable(conversations) else conversations)  # fmt: skip
+                         conversations=conversations() if callable(conversations) else conversations,
+                         account=account())  # fmt: skip
         _write_manifest(folder, source, partial.stat().st_size)
     return source
 

@@ -1,6 +1,7 @@
 """Before files become a source: what is in them, which column holds the text, what can't be read."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from llm_studio.i18n import _, ngettext, number, size
 from llm_studio.ui.theme import GAP, set_role
 from llm_studio.ui.widgets.basics import as_plain_text, button, label, row
 from llm_studio.ui.widgets.table import Cell, Table
+from llm_studio.workflows.data import accounts
+from llm_studio.workflows.data.sources import FileChoice
 
 if TYPE_CHECKING:
     from llm_studio.workflows.data.sources import Inspection
@@ -31,11 +34,10 @@ _BETWEEN = "\n\n———\n\n"
 class AddTextsDialog(QDialog):
     """At the left the files, at the right a look at the chosen one. `ui/tabs/data/own_files.py` looks and adds."""
 
-    look_requested = Signal(object, str, bool)
-    """A path, the column chosen for its text, "" where it is to be found, and whether links out of it are followed."""
-    add_requested = Signal(object, object)
-    """The column chosen for each path where one was, dict[Path, str], and those whose links out of them are followed,
-    set[Path]."""
+    look_requested = Signal(object, object)
+    """A path, and the FileChoice for it."""
+    add_requested = Signal(object)
+    """What was chosen for the paths where something was: dict[Path, FileChoice]."""
 
     def __init__(self, paths: Sequence[Path], parent: QWidget) -> None:
         super().__init__(parent)
@@ -45,9 +47,9 @@ class AddTextsDialog(QDialog):
         self._looks: dict[Path, Inspection] = {}
         self._problems: dict[Path, str] = {}
         self._details: dict[Path, str] = {}
-        self._fields: dict[Path, str] = {}
+        self._chosen: dict[Path, FileChoice] = {}
+        self._encodings: dict[Path, tuple[tuple[str, str], ...]] = {}
         self._links: dict[Path, tuple[str, ...]] = {}
-        self._followed: set[Path] = set()
         self.files = Table(self, _("Files to add"), (_("File"), _("Kind")))
         self.files.setVisible(len(paths) > 1)
         self.files.setMinimumWidth(260)
@@ -74,6 +76,17 @@ class AddTextsDialog(QDialog):
         self.field.activated.connect(self._on_field)
         self._form = QFormLayout()
         self._form.addRow(_("Text in"), self.field)
+        self.encoding = QComboBox(self)
+        self.encoding.setAccessibleName(_("Encoding"))
+        self.encoding.setToolTip(_("If letters look wrong in the preview, choose another one"))
+        self.encoding.activated.connect(self._on_encoding)
+        self._form.addRow(_("Encoding"), self.encoding)
+        self.reading = QComboBox(self)
+        self.reading.setAccessibleName(_("Read as"))
+        self.reading.addItem(_("conversations: roles replace the names"), "conversations")
+        self.reading.addItem(_("text, as it stands"), "text")
+        self.reading.activated.connect(self._on_reading)
+        self._form.addRow(_("Read as"), self.reading)
         self.follow_links = QCheckBox(self)
         self.follow_links.clicked.connect(self._on_follow_links)
         self.heading = label(_("First documents"), self, "heading")
@@ -100,8 +113,10 @@ class AddTextsDialog(QDialog):
     def show_look(self, path: Path, seen: "Inspection") -> None:
         """The file, archive or folder at `path` was looked at."""
         self._looks[path] = seen
-        if path not in self._followed:
+        if not self._choice(path).follow_links:
             self._links[path] = seen.links
+        if not self._choice(path).encoding:
+            self._encodings[path] = seen.encoding_choices
         self._problems.pop(path, None)
         self._fill_rows()
 
@@ -132,10 +147,15 @@ class AddTextsDialog(QDialog):
         if seen is not None and columns:
             self.field.clear()
             self.field.addItems([column.name for column in columns])
-            self.field.setCurrentText(self._fields.get(path) or seen.text_field or "")
-            if not (self._fields.get(path) or seen.text_field):
+            field = self._choice(path).text_field or seen.text_field or ""
+            self.field.setCurrentText(field)
+            if not field:
                 self.field.setCurrentIndex(-1)
-        self._show_links(self._links.get(path, ()), path in self._followed)
+        self._show_encodings(path)
+        self._form.setRowVisible(self.reading, seen is not None and seen.chat)
+        if seen is not None:
+            self.reading.setCurrentIndex(0 if seen.conversations else 1)
+        self._show_links(self._links.get(path, ()), self._choice(path).follow_links)
         problem = self._problems.get(path) or (_what_fails(seen) if seen else "")
         self.problem.setText(problem)
         self.problem.setToolTip(as_plain_text("\n".join(seen.details) if seen else self._details.get(path, "")))
@@ -144,6 +164,15 @@ class AddTextsDialog(QDialog):
         self.preview.setPlainText(_BETWEEN.join(_documents(seen)) if seen else waiting)
         known = len(self._looks) + len(self._problems)
         self.add.setEnabled(known >= len(self._paths) and any(_usable(look) for look in self._looks.values()))
+
+    def _show_encodings(self, path: Path) -> None:
+        """Offer other encodings where the one of the texts was guessed."""
+        choices = self._encodings.get(path, ())
+        self._form.setRowVisible(self.encoding, bool(choices))
+        self.encoding.clear()
+        for codec, name in choices:
+            self.encoding.addItem(name, codec)
+        self.encoding.setCurrentIndex(max(0, self.encoding.findData(self._choice(path).encoding)))
 
     def _show_links(self, links: Sequence[str], followed: bool) -> None:
         """Ask about the links that lead out of a folder, where there are any."""
@@ -154,24 +183,35 @@ class AddTextsDialog(QDialog):
         self.follow_links.setToolTip(as_plain_text("\n".join(links[:_LINKS_SHOWN])))
         self.follow_links.setChecked(followed)
 
+    def _choice(self, path: Path) -> FileChoice:
+        return self._chosen.get(path, FileChoice())
+
     @Slot()
     def _on_field(self) -> None:
-        self._fields[self._path()] = self.field.currentText()
-        self._look_again()
+        self._choose(replace(self._choice(self._path()), text_field=self.field.currentText()))
+
+    @Slot()
+    def _on_encoding(self) -> None:
+        self._choose(replace(self._choice(self._path()), encoding=str(self.encoding.currentData())))
+
+    @Slot()
+    def _on_reading(self) -> None:
+        self._choose(replace(self._choice(self._path()), reading=str(self.reading.currentData())))
 
     @Slot(bool)
     def _on_follow_links(self, checked: bool) -> None:
-        (self._followed.add if checked else self._followed.discard)(self._path())
-        self._look_again()
+        self._choose(replace(self._choice(self._path()), follow_links=checked))
 
-    def _look_again(self) -> None:
+    def _choose(self, choice: FileChoice) -> None:
+        """Look at the file again as the user wants it read."""
         path = self._path()
+        self._chosen[path] = choice
         self.preview.setPlainText(_("Reading…"))
-        self.look_requested.emit(path, self._fields.get(path, ""), path in self._followed)
+        self.look_requested.emit(path, choice)
 
     @Slot()
     def _on_add(self) -> None:
-        self.add_requested.emit(dict(self._fields), set(self._followed))
+        self.add_requested.emit(dict(self._chosen))
         self.accept()
 
     def done(self, result: int) -> None:
@@ -190,7 +230,7 @@ def _kind(seen: "Inspection") -> str:
 
 def _facts(seen: "Inspection") -> str:
     """The kind, the number of files or the encoding of the only one, and the size, in a line."""
-    if seen.files > 1 or seen.kind in ("folder", "zip"):
+    if seen.files > 1 or seen.kind in ("folder", "zip", "tar"):
         files = ngettext("{n} readable file", "{n} readable files", seen.files)
         kinds = ", ".join(f"{number(count)} {suffix}" for suffix, count in seen.counts)
         what = " · ".join(filter(None, [files.format(n=number(seen.files)), kinds, _encodings(seen)]))
@@ -222,6 +262,7 @@ def _what_fails(seen: "Inspection") -> str:
     lines += [_with_short_name(reason, name) for name, reason in seen.refused[:3]]
     if len(seen.refused) > 3:
         lines.append(_("… and {n} more").format(n=number(len(seen.refused) - 3)))
+    lines += accounts.expected(seen.account)
     return "\n".join(lines)
 
 

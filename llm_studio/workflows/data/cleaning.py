@@ -17,6 +17,7 @@ SAMPLE = 50_000_000
 """Characters that give a good estimate in a minute."""
 
 NAMES = {
+    "repair_mojibake": N_("Repair wrongly decoded text"),
     "remove_controls": N_("Remove control characters"),
     "remove_invisible": N_("Remove invisible characters"),
     "normalize_unicode": N_("Normalise Unicode (NFC)"),

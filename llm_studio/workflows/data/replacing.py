@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def replace_source(
     project: Project, name: str, job: Job, path: Path | None = None, *,
     separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
-    follow_links: bool = False,
+    follow_links: bool = False, encoding: str | None = None,
 ) -> "Source":  # fmt: skip
     """Replace the source `name` with the texts at `path`; without it, with the texts that it was made from.
 
@@ -29,7 +29,7 @@ def replace_source(
     source = _source(project, name)
     if path is not None:
         return add_files(project, path, job, separator=separator, text_field=text_field, max_documents=max_documents,
-                         follow_links=follow_links, replaces=name)  # fmt: skip
+                         follow_links=follow_links, encoding=encoding, replaces=name)  # fmt: skip
     if is_download(project, name):
         return download.download_again(project, name, job)
     language, count, seed = (source.options.get(key) for key in ("language", "count", "seed"))
@@ -40,11 +40,12 @@ def replace_source(
                           _("Name the file or folder to replace it with."), "sources")  # fmt: skip
     job.report(Notice(_("The texts are read again from {path}.").format(path=source.origin)))
     options = source.options
-    separator, text_field = (_text(options.get(key)) for key in ("separator", "text_field"))
+    separator, text_field, encoding = (_text(options.get(key)) for key in ("separator", "text_field", "encoding"))
+    reading = _text(options.get("reading")) or ""
     limit = options.get("max_documents")
     return add_files(project, Path(source.origin), job, separator=separator, text_field=text_field,
                      max_documents=limit if isinstance(limit, int) else None,
-                     follow_links=follow_links, replaces=name)  # fmt: skip
+                     follow_links=follow_links, encoding=encoding, reading=reading, replaces=name)  # fmt: skip
 
 
 def origin_of(project: Project, source: "Source") -> str | None:

@@ -1,7 +1,8 @@
 """The sources of a project: adding built-in stories, files and folders, and removing them."""
 
 import contextlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +12,29 @@ from llm_studio.events import Notice, Progress
 from llm_studio.i18n import N_, _, ngettext, number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows.data import accounts
 
 if TYPE_CHECKING:
     from llm_studio.data.chunks import Chunk
     from llm_studio.data.sources.manifest import Source
     from llm_studio.data.sources.readers.inspect import Inspection
+    from llm_studio.data.sources.readers.read import SourceReader
 
 STORIES = "stories"
 DEFAULT_STORIES = 20_000
 _STORIES_TITLES = {"en": N_("Built-in stories (English)"), "fr": N_("Built-in stories (French)")}
 BYTES = N_("bytes")
 """The unit of a Progress that counts bytes."""
+
+
+@dataclass(frozen=True)
+class FileChoice:
+    """What a user has chosen for a file or folder in its preview; "" where it is to be found by itself."""
+
+    text_field: str = ""
+    follow_links: bool = False
+    encoding: str = ""
+    reading: str = ""
 
 
 def title_of(source: "Source") -> str:
@@ -75,17 +88,20 @@ def add_stories(project: Project, language: str, count: int, job: Job, seed: int
 def add_files(
     project: Project, path: Path, job: Job, *,
     separator: str | None = None, text_field: str | None = None, max_documents: int | None = None,
-    follow_links: bool = False, replaces: str = "",
+    follow_links: bool = False, encoding: str | None = None, reading: str = "", replaces: str = "",
 ) -> "Source":  # fmt: skip
     """Add a file, or all of a folder or an archive, as a source; the same path again replaces itself.
 
     `replaces`: the name of a source that it takes the place of.
 
-    `text_field` names the field, or column, that holds the text of a record; None: it is found by itself. Files that
+    `text_field` names the field, or column, that holds the text of a record, `encoding` the codec of texts that aren't
+    Unicode; None: they are found by themselves. `reading`: "text" or "conversations" for texts that are chats, "" to
+    decide that by what they hold. Files that
     can't be read, and links that lead out of the folder unless they are to be followed, are reported, and listed in the
     source's notes. Raises SourceError where none can.
     """
     from llm_studio.data.sources.readers.options import ReadOptions
+    from llm_studio.data.sources.readers.packed import content_name
     from llm_studio.data.sources.readers.read import SourceReader
 
     notes: list[str] = []
@@ -95,32 +111,40 @@ def add_files(
         job.report(Notice(text, "warning"))
 
     path = _existing(path)
-    reading = SourceReader(path, ReadOptions(separator, text_field or None, follow_links), notice, job)
+    language = project.settings().project.language
+    read_options = ReadOptions(separator, text_field or None, follow_links, encoding or None, language, reading)
+    reader = SourceReader(path, read_options, notice, job)
     total = _size(path, follow_links, job) if max_documents is None else 0
     name = path.name
 
     def progress(documents: int, _bytes: int) -> Progress:
         if not total:
             return Progress(_("Writing the texts"), documents, None, _("documents"))
-        return Progress(_("Reading {name}").format(name=name), min(reading.bytes_read, total), total, _(BYTES))
+        return Progress(_("Reading {name}").format(name=name), min(reader.bytes_read, total), total, _(BYTES))
 
     options = {"separator": separator, "text_field": text_field, "max_documents": max_documents}
-    options |= {"follow_links": True} if follow_links else {}
+    options |= ({"follow_links": True} if follow_links else {}) | ({"encoding": encoding} if encoding else {})
+    options |= {"reading": reading} if reading else {}
     origin = path.resolve()
-    wanted = (Path(origin.stem).stem if origin.suffix.lower() == ".gz" else origin.stem) or origin.name
-    with contextlib.closing(reading.chunks()) as pieces:
-        return _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
-                    lambda: reading.conversations, replaces)  # fmt: skip
+    wanted = Path(content_name(origin.name)).stem or origin.name
+    with contextlib.closing(reader.chunks()) as pieces:
+        source = _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
+                      reader, replaces)  # fmt: skip
+    for sentence in accounts.unreported(source.account):
+        job.report(Notice(sentence, "warning"))
+    return source
 
 
 def look(
-    path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None, follow_links: bool = False
-) -> "Inspection":
+    path: Path, job: Job, *, separator: str | None = None, text_field: str | None = None, follow_links: bool = False,
+    encoding: str | None = None, language: str = "", reading: str = "",
+) -> "Inspection":  # fmt: skip
     """A first look at a file, an archive or a folder: quick, whatever its size. Raises SourceError."""
     from llm_studio.data.sources.readers.inspect import inspect_path
     from llm_studio.data.sources.readers.options import ReadOptions
 
-    return inspect_path(_existing(path), ReadOptions(separator, text_field or None, follow_links), job)
+    options = ReadOptions(separator, text_field or None, follow_links, encoding or None, language, reading)
+    return inspect_path(_existing(path), options, job)
 
 
 def _existing(path: Path) -> Path:
@@ -138,10 +162,9 @@ def _existing(path: Path) -> Path:
 
 def add_several(
     project: Project, paths: "Sequence[Path]", job: Job, *, separator: str | None = None,
-    text_field: str | None = None, fields: Mapping[Path, str] = {}, follow_links: Container[Path] = (),
+    text_field: str | None = None, encoding: str | None = None, choices: Mapping[Path, FileChoice] = {},
 ) -> "list[Source]":  # fmt: skip
-    """Add files and folders, each as a source, one after the other. `fields` may name a `text_field` for each of them.
-    Links that lead out of a folder are followed in those of `follow_links`.
+    """Add files and folders, each as a source, one after the other. `choices`: what was chosen for each of them.
 
     One that can't be read doesn't hold up the others: the SourceError is raised when they are added.
     """
@@ -149,8 +172,10 @@ def add_several(
     refused: list[SourceError] = []
     for path in paths:
         try:
-            added.append(add_files(project, path, job, separator=separator, text_field=fields.get(path) or text_field,
-                                   follow_links=path in follow_links))  # fmt: skip
+            chosen = choices.get(path, FileChoice())
+            added.append(add_files(project, path, job, separator=separator, text_field=chosen.text_field or text_field,
+                                   follow_links=chosen.follow_links, encoding=chosen.encoding or encoding,
+                                   reading=chosen.reading))  # fmt: skip
         except SourceError as error:
             refused.append(error)
     if refused and len(paths) == 1:
@@ -168,6 +193,24 @@ def readable_suffixes() -> tuple[str, ...]:
     from llm_studio.data.sources.readers.kinds import SUFFIXES
 
     return SUFFIXES
+
+
+def is_chat(path: Path) -> bool:
+    """Whether a text file is a chat, judging by its beginning; False where it can't be read."""
+    from llm_studio.data.sources.readers.inspect import can_be_chat
+    from llm_studio.data.sources.readers.items import DiskFile
+
+    try:
+        return can_be_chat(DiskFile(path))
+    except (OSError, SourceError):
+        return False
+
+
+def encoding_names() -> list[tuple[str, str]]:
+    """The encodings that texts may have, each as its codec and its name."""
+    from llm_studio.data.sources.readers.charsets import NAMES
+
+    return list(NAMES.items())
 
 
 def _size(path: Path, follow_links: bool, job: Job) -> int:
@@ -197,7 +240,7 @@ def _first(pieces: "Iterator[Chunk]", documents: int | None) -> "Iterator[Chunk]
 def _add(
     project: Project, wanted: str, origin: str, pieces: "Iterator[Chunk]", options: Mapping[str, object],
     notes: list[str], job: Job, progress: "Callable[[int, int], Progress]",
-    conversations: "Callable[[], bool]" = lambda: False, replaces: str = "",
+    reader: "SourceReader | None" = None, replaces: str = "",
 ) -> "Source":  # fmt: skip
     """Write a source under the name of `replaces`, or of the one with the same origin, or else a new one."""
     from llm_studio.data.sources import store
@@ -208,7 +251,8 @@ def _add(
         in_place = old and not store.is_sharded(project.raw, old)
         name = old if in_place else store.unused_name(project.raw, wanted)
         source = store.write_source(project.raw, name, origin, pieces, job, notes=notes, options=options,
-                                    progress=progress, conversations=conversations)  # fmt: skip
+                                    progress=progress, conversations=lambda: bool(reader and reader.conversations),
+                                    account=lambda: reader.account if reader else None)  # fmt: skip
         if old and not in_place:
             store.remove_source(project.raw, old)
         return source

@@ -26,8 +26,9 @@ _DIRECT = {
     "torch": "PyTorch", "pyside6-essentials": "Qt, PySide6", "pyqtgraph": "pyqtgraph",
     "qtawesome": "QtAwesome, Phosphor", "tokenizers": "tokenizers", "pyarrow": "pyarrow", "pydantic": "pydantic",
     "pyyaml": "PyYAML", "numpy": "numpy", "safetensors": "safetensors", "markdown-it-py": "markdown-it-py",
+    "pypdfium2": "pypdfium2, PDFium",
     "platformdirs": "platformdirs", "psutil": "psutil", "filelock": "filelock",
-    "charset-normalizer": "charset-normalizer", "typer": "typer", "rich": "rich", "nvidia-ml-py": "nvidia-ml-py",
+    "typer": "typer", "rich": "rich", "nvidia-ml-py": "nvidia-ml-py",
     "gguf": "gguf",
 }  # fmt: skip
 """The libraries that the program itself uses. By the name under which one is installed: its name for people."""
@@ -304,9 +305,14 @@ def _first(*places: Path) -> list[str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace").lstrip("\n").rstrip()
+        content = path.read_bytes()
     except OSError:
         return ""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    return text.replace("\r\n", "\n").lstrip("\n").rstrip()
 
 
 def _long(folder: Path) -> Path:

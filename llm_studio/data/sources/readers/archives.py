@@ -1,17 +1,19 @@
-"""Archives (.zip, .gz): their members are read directly. Nothing is unpacked into a folder, so that paths in an archive
+"""Archives (.zip): their members are read directly. Nothing is unpacked into a folder, so that paths in an archive
 can't point outside it; an archive bomb is detected while it is read.
 """
 
 import contextlib
-import gzip
 import io
 import struct
 import zipfile
 from collections.abc import Callable, Generator
-from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, TYPE_CHECKING, BinaryIO
 
+from llm_studio.data.sources.account import INSIDE
 from llm_studio.data.sources.expansion import Budget
+from llm_studio.data.sources.readers.charsets import rank_encodings
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, password_protected, translate_read_errors
 from llm_studio.data.sources.readers.items import InputFile
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 2
 """Limit of nested archives."""
 _MAX_DIRECTORY = 1 << 26
-_SEPARATOR = " › "
+_UTF8_NAME = 0x800
+_LEAST_SCORE = 0.4
+"""Score of an encoding from which names are decoded with it."""
 
 
 class CountingReader(io.RawIOBase):
@@ -59,13 +63,25 @@ class CountingReader(io.RawIOBase):
         super().close()
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A file in the list of an archive. `reason`: why it is left out whatever its name, or ""."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+    reason: str = ""
+
+
 class ArchiveMember(InputFile):
     """A file in the archive `outer`, with the budget of that archive."""
 
     def __init__(
-        self, outer: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]]
-    ) -> None:
-        super().__init__(outer.name + _SEPARATOR + printable(file), printable(file), size, outer.depth + 1)
+        self, outer: InputFile, file: str, size: int, budget: Budget, unpacked: Callable[[], IO[bytes]],
+        shown: str = "", depth: int | None = None,
+    ) -> None:  # fmt: skip
+        depth = outer.depth + 1 if depth is None else depth
+        super().__init__(outer.name + INSIDE + printable(shown or file), printable(file), size, depth)
         self.budget = self._spent = budget
         self._unpacked = unpacked
         self._counted = 0
@@ -82,30 +98,6 @@ class ArchiveMember(InputFile):
 def printable(name: str) -> str:
     """The name of a member without unprintable characters, shortened."""
     return "".join(character if character.isprintable() else "�" for character in name)[:200]
-
-
-# --- .gz ---------------------------------------------------------------------------------------------------------
-
-
-def gzip_member(item: InputFile) -> ArchiveMember:
-    """The file in a .gz. Raises SourceError where archives are nested too deeply."""
-    check_depth(item)
-    name = item.basename[:-3] if item.basename.lower().endswith(".gz") else item.basename
-    return ArchiveMember(
-        item, PurePosixPath(name).name, item.size, _budget(item), lambda: cast("IO[bytes]", _Gunzipped(item.open()))
-    )
-
-
-class _Gunzipped(gzip.GzipFile):
-    """The content of a .gz; it also closes the compressed file."""
-
-    def __init__(self, packed: BinaryIO) -> None:
-        super().__init__(fileobj=packed, mode="rb")
-        self._packed = packed
-
-    def close(self) -> None:
-        super().close()
-        self._packed.close()
 
 
 # --- .zip --------------------------------------------------------------------------------------------------------
@@ -125,8 +117,21 @@ def open_zip(item: InputFile, context: Context) -> Generator[tuple[zipfile.ZipFi
 
 
 def member(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget) -> ArchiveMember:
-    """A file of an archive."""
-    name = item.name + _SEPARATOR + printable(info.filename)
+    """A file of a .zip."""
+    return ArchiveMember(item, info.filename, info.file_size, budget, _opener(item, archive, info, info.filename))
+
+
+def zip_entries(item: InputFile, archive: zipfile.ZipFile) -> list[Entry]:
+    """The files in a .zip, with their names in the encoding that they were written in."""
+    names = _decoded_names(archive)
+    return [
+        Entry(names.get(info.filename, info.filename), info.file_size, _opener(item, archive, info, info.filename))
+        for info in archive.infolist() if not info.is_dir()
+    ]  # fmt: skip
+
+
+def _opener(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: str) -> Callable[[], IO[bytes]]:
+    name = item.name + INSIDE + printable(file)
 
     def unpacked() -> IO[bytes]:
         if info.flag_bits & 1:
@@ -136,7 +141,25 @@ def member(item: InputFile, archive: zipfile.ZipFile, info: zipfile.ZipInfo, bud
         except (RuntimeError, ValueError, OverflowError) as error:
             raise damaged(name, error) from error
 
-    return ArchiveMember(item, info.filename, info.file_size, budget, unpacked)
+    return unpacked
+
+
+def _decoded_names(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Better names for those beyond ASCII that aren't marked as UTF-8: `zipfile` takes them for CP437."""
+    raw: dict[str, bytes] = {}
+    for info in archive.infolist():
+        if not info.flag_bits & _UTF8_NAME and not info.filename.isascii():
+            with contextlib.suppress(UnicodeEncodeError):
+                raw[info.filename] = info.filename.encode("cp437")
+    sample = b" ".join(islice(raw.values(), 100))
+    if not sample:
+        return {}
+    codec, score = "utf-8", 1.0
+    try:
+        sample.decode()
+    except UnicodeDecodeError:
+        codec, score = rank_encodings(sample)[0]
+    return {old: name.decode(codec, "replace") for old, name in raw.items()} if score > _LEAST_SCORE else {}
 
 
 def _check_directory(item: InputFile, stream: BinaryIO) -> None:
@@ -145,10 +168,7 @@ def _check_directory(item: InputFile, stream: BinaryIO) -> None:
     if length is None:
         raise damaged(item.name, _("its list of files is missing"))
     if length > _MAX_DIRECTORY:
-        raise SourceError(
-            _("{path} holds too many files, or is damaged.").format(path=item.name),
-            _("If you trust it, unpack it yourself and add the folder."),
-        )
+        raise too_many_files(item)
 
 
 def directory_bytes(stream: BinaryIO) -> int | None:
@@ -168,13 +188,21 @@ def directory_bytes(stream: BinaryIO) -> int | None:
     return length
 
 
+def too_many_files(item: InputFile) -> SourceError:
+    """The list of the files in an archive would take too much memory."""
+    return SourceError(
+        _("{path} holds too many files, or is damaged.").format(path=item.name),
+        _("If you trust it, unpack it yourself and add the folder."),
+    )
+
+
 def _budget(item: InputFile) -> Budget:
     return Budget(item.name, item.size, item.budget)
 
 
-def check_depth(item: InputFile) -> None:
+def check_depth(item: InputFile, depth: int | None = None) -> None:
     """Raise SourceError for an archive that is nested too deeply in others."""
-    if item.depth >= MAX_DEPTH:
+    if (item.depth if depth is None else depth) >= MAX_DEPTH:
         raise SourceError(
             _("{path} is an archive in an archive in an archive: only {n} levels are read.").format(
                 path=item.name, n=number(MAX_DEPTH)

@@ -1,9 +1,10 @@
 """What the readers of one source share."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from llm_studio.data.sources.account import AccountBuilder
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.worker_process import WorkerProcess
 from llm_studio.errors import SourceError
@@ -12,12 +13,18 @@ from llm_studio.jobs import Job
 
 @dataclass(frozen=True)
 class Encoding:
-    """Python's `codec`, its `name` for display, whether it was `guessed`, whether it is known to decode every byte."""
+    """Python's `codec`, its `name` for display, whether it was `guessed`, whether it is known to decode every byte.
+
+    `others`: codecs that would fit as well, the more likely first; `nuls`: number of NUL characters in the file, which
+    are removed.
+    """
 
     codec: str
     name: str
     guessed: bool = False
     exact: bool = False
+    others: tuple[str, ...] = ()
+    nuls: int = 0
 
 
 class Workers:
@@ -43,7 +50,8 @@ class Context:
     `notice` receives messages for the user. `quick`: for a preview; an encoding may be detected from the beginning of a
     file. `conversations`: whether the source consists of conversations, None until a file has decided it. `encoding`:
     that of the text file being read. `workers`: processes for libraries that may hang. `reported_fields`: the text
-    fields that were detected and reported. `refused`: the files left out, with the reasons.
+    fields that were detected and reported. `skipped`: the files left out, with the reasons; `account` counts them, and
+    whatever else is left out.
     """
 
     options: ReadOptions
@@ -55,6 +63,13 @@ class Context:
     encoding: Encoding | None = None
     reported_fields: set[str] = field(default_factory=set[str])
     skipped: list[tuple[str, SourceError]] = field(default_factory=list[tuple[str, SourceError]])
+    account: AccountBuilder = field(default_factory=AccountBuilder)
+
+    def silent(self) -> "Context":
+        """A context for reading something only to find out about it: nothing is reported or counted."""
+        return replace(
+            self, quick=True, notice=ignore_notice, reported_fields=set(), skipped=[], account=AccountBuilder()
+        )
 
 
 def ignore_notice(*_about: object) -> None:

@@ -3,18 +3,21 @@
 import contextlib
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal, TextIO
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import ABOVE_HEADER, NOT_A_ROW, OPEN_QUOTE
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import open_text
-from llm_studio.data.sources.readers.items import InputFile
-from llm_studio.data.sources.readers.records import FieldChoice, Record
+from llm_studio.data.sources.readers.items import InputFile, suffix_of
+from llm_studio.data.sources.readers.packed import content_name
+from llm_studio.data.sources.readers.records import FieldChoice, Record, RecordLog
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 
@@ -24,60 +27,81 @@ _SAMPLE = 1 << 16
 _MAX_HEADER = 80
 """Length limit of a column name."""
 _DELIMITERS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,\t]*\n', re.I)
+"""The first line of tables for Excel that names the delimiter."""
+_DECIMAL = re.compile(r"\d,\d")
+_CHECKED_LINES, _MAX_LINES = 100, 20_000
+"""Limit of the lines of a row."""
+_MAX_TITLES = 20
+"""Limit of the rows above the header."""
 _Quoting = Literal["doubled", "escaped", "none"]
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """The format of a table: the delimiter, how quotes in quoted fields are marked, and whether there is a header."""
+    """The format of a table: the delimiter, how quotes in quoted fields are marked, whether there is a header, and the
+    number of rows with titles above it.
+
+    `strict`: what follows a quoted field has to be a delimiter, otherwise the mark that ends it belongs to another row.
+    """
 
     delimiter: str
     quoting: _Quoting
     header: bool = True
+    titles: int = 0
+    strict: bool = True
 
     def rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
         """The rows in `lines`. Raises csv.Error."""
         if self.quoting == "none":
             return csv.reader(lines, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
         escape = "\\" if self.quoting == "escaped" else None
-        return csv.reader(lines, delimiter=self.delimiter, doublequote=escape is None, escapechar=escape)
+        return csv.reader(
+            lines, delimiter=self.delimiter, doublequote=escape is None, escapechar=escape, strict=self.strict
+        )
+
+    def loose(self) -> "Dialect":
+        """The same for a single line with quotation marks at odd places."""
+        return replace(self, strict=False)
 
 
 def choose(item: InputFile, context: Context) -> FieldChoice:
     """Find the column that holds the text."""
-    return records.choose_field(_rows(item, context, quiet=True), context.options.text_field)
+    silent = RecordLog(item, context.silent(), "")
+    return records.choose_field(_rows(item, context, silent, quiet=True), context.options.text_field)
 
 
 def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each row."""
-    return records.documents(item, context, lambda: _rows(item, context), choice, _("{path}, row {line}:"))
+    return records.documents(item, context, lambda log: _rows(item, context, log), choice, _("{path}, row {line}"))
 
 
-def _rows(item: InputFile, context: Context, quiet: bool = False) -> Iterator[Record]:
+def _rows(item: InputFile, context: Context, log: RecordLog, quiet: bool = False) -> Iterator[Record]:
     """The rows as records, without the header; rows with too few fields are filled up and reported."""
     csv.field_size_limit(MAX_FIELD)  # for the whole process, which reads no other tables
     with open_text(item, context) as stream:
-        dialect = sniff(stream.read(_SAMPLE), item.suffix == ".tsv" or item.basename.lower().endswith(".tsv.gz"))
+        sample = stream.read(_SAMPLE)
+    separator = _SEPARATOR_LINE.match(sample)
+    tabs = suffix_of(content_name(item.basename)) in (".tsv", ".tab")
+    dialect = sniff(sample[separator.end() :] if separator else sample, tabs, separator[1] if separator else "")
     with open_text(item, context) as stream:
+        if separator:
+            stream.readline(MAX_FIELD)
         names: list[str] = []
         short = position = 0
-        try:
-            for position, row in enumerate(dialect.rows(_lines(stream, context)), 1):
-                if not row:
+        for position, row in enumerate(_RowReader(dialect, stream, context, log).rows(), 1):
+            if not row:
+                continue
+            if position <= dialect.titles:
+                if any(field.strip() for field in row):
+                    log.drop(ABOVE_HEADER, position)
+                continue
+            if not names:
+                names = unique_names(row) if dialect.header else [str(n) for n in range(1, len(row) + 1)]
+                if dialect.header:
                     continue
-                if not names:
-                    names = _unique(row) if dialect.header else [str(n) for n in range(1, len(row) + 1)]
-                    if dialect.header:
-                        continue
-                short += 0 < len(row) < len(names)
-                yield Record(position, dict(zip_longest(names, row[: len(names)], fillvalue="")))
-        except csv.Error as error:
-            raise SourceError(
-                _("{path}, row {line}: this can't be read as a table ({reason}).").format(
-                    path=item.name, line=position + 1, reason=error
-                ),
-                _("Check whether a quotation mark is missing there."),
-            ) from error
+            short += 0 < len(row) < len(names)
+            yield Record(position, dict(zip_longest(names, row[: len(names)], fillvalue="")))
     if short and not quiet and not context.quick:
         context.notice(ngettext(
             "{file}: {n} row has fewer fields than there are columns.",
@@ -85,19 +109,69 @@ def _rows(item: InputFile, context: Context, quiet: bool = False) -> Iterator[Re
         ).format(file=item.basename, n=number(short)))  # fmt: skip
 
 
-def _lines(stream: TextIO, context: Context) -> Iterator[str]:
-    done = 0
-    while line := stream.readline(MAX_FIELD):
-        done += len(line)
-        if done > _SAMPLE:
-            context.job.check()
-            done = 0
-        if len(line) == MAX_FIELD:
-            raise csv.Error(f"field larger than field limit ({MAX_FIELD})")
-        yield line
+class _RowReader:
+    """Reads rows. Where a quotation mark is opened and never closed, it leaves out that line and goes on after it.
+
+    The lines of a row are kept until the row is complete, so that they can be read again without the first one.
+    """
+
+    def __init__(self, dialect: Dialect, stream: TextIO, context: Context, log: RecordLog) -> None:
+        self._dialect = dialect
+        self._stream = stream
+        self._context = context
+        self._log = log
+        self._lines: list[str] = []  # of the row that is being read
+        self._again: list[str] = []  # to be read again, the first one last
+        self._length = 0  # of the lines of a row after its first
+        self._line = 0
+
+    def rows(self) -> Iterator[list[str]]:
+        """The rows, without those that can't be read. A row that stays empty keeps its place in the count."""
+        lines = self._lines
+        while True:
+            try:
+                for row in self._dialect.rows(self._read()):
+                    yield row
+                    lines.clear()
+                    self._length = 0
+                return
+            except csv.Error as error:
+                yield self._recover(error)
+                lines.clear()
+                self._length = 0
+
+    def _read(self) -> Iterator[str]:
+        lines, again, readline = self._lines, self._again, self._stream.readline
+        while line := again.pop() if again else readline(MAX_FIELD):
+            self._line += 1
+            lines.append(line)
+            if len(lines) > 1:
+                self._length += len(line)
+                if len(lines) % _CHECKED_LINES == 0:
+                    self._context.job.check()
+                if self._length > MAX_FIELD or len(lines) > _MAX_LINES:
+                    raise csv.Error(f"field larger than field limit ({MAX_FIELD})")
+            if len(line) == MAX_FIELD:
+                raise csv.Error(f"field larger than field limit ({MAX_FIELD})")
+            yield line
+
+    def _recover(self, error: csv.Error) -> list[str]:
+        """What can be had of a row that is wrong, an empty one where it has to be left out."""
+        first, *others = self._lines or [""]
+        if not others:  # quotation marks at odd places of a single line
+            with contextlib.suppress(csv.Error):
+                loose = self._dialect.loose()
+                if row := next(loose.rows(iter([first])), None):
+                    return row
+        self._again += reversed(others)
+        self._line -= len(others)
+        problem = SourceError(_("this can't be read as a table ({reason}).").format(reason=error),
+                              _("Check whether a quotation mark is missing there."))  # fmt: skip
+        self._log.drop(OPEN_QUOTE if others else NOT_A_ROW, self._line, problem, _("{path}, line {line}"))
+        return []
 
 
-def _unique(names: list[str]) -> list[str]:
+def unique_names(names: list[str]) -> list[str]:
     """The names of the columns, made unique; a column without a name has its number, the same in all languages."""
     found: list[str] = []
     for column, header in enumerate(names, 1):
@@ -109,18 +183,37 @@ def _unique(names: list[str]) -> list[str]:
 # --- Detection of the dialect --------------------------------------------------------------------------------------
 
 
-def sniff(sample: str, tabs: bool) -> Dialect:
-    """Detect the dialect of the table that begins with `sample`. `tabs`: its name says that it is separated by tabs."""
+def sniff(sample: str, tabs: bool, delimiter: str = "") -> Dialect:
+    """Detect the dialect of the table that begins with `sample`. `tabs`: its name says that it is separated by tabs;
+    `delimiter`: its first line says what separates its fields."""
     cut = len(sample) >= _SAMPLE
-    best, best_score = Dialect("\t" if tabs else ",", "doubled"), 0.0
-    for delimiter in "\t" if tabs else _DELIMITERS:
-        for quoting in _quotings(sample, delimiter):
-            dialect = Dialect(delimiter, quoting)
+    best, best_score = Dialect(delimiter or ("\t" if tabs else ","), "doubled"), 0.0
+    for tried in delimiter or ("\t" if tabs else _DELIMITERS):
+        for quoting in _quotings(sample, tried):
+            dialect = Dialect(tried, quoting, strict=False)
             score = _score(_sample_rows(dialect, sample, cut))
+            if tried == "," and len(_DECIMAL.findall(sample)) * 2 > sample.count(",") and ";" in sample:
+                score *= 0.5  # decimal commas
             if score > best_score * 1.01:
                 best, best_score = dialect, score
     rows = _sample_rows(best, sample, cut)
-    return Dialect(best.delimiter, best.quoting, _has_header(rows))
+    titles = count_titles(rows)
+    return Dialect(best.delimiter, best.quoting, has_header(rows[titles:]), titles)
+
+
+def count_titles(rows: list[list[str]]) -> int:
+    """The number of rows above the header: titles, with one field at most, above rows with several."""
+    if not rows:
+        return 0
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    if width < 2:
+        return 0
+    for place, row in enumerate(rows[:_MAX_TITLES]):
+        if sum(map(bool, map(str.strip, row))) * 3 >= width * 2 and len(row) == width:
+            return place if has_header(rows[place:]) else 0
+        if sum(map(bool, map(str.strip, row))) > 1:
+            return 0
+    return 0
 
 
 def _quotings(sample: str, delimiter: str) -> tuple[_Quoting, ...]:
@@ -152,7 +245,7 @@ def _score(rows: list[list[str]]) -> float:
     return same_width * (1 - min(broken, 0.5)) * (1 if width > 1 else 0.4) * (1 + min(width, 20) / 100)
 
 
-def _has_header(rows: list[list[str]]) -> bool:
+def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row is a header: short names, all different, no numbers."""
     if not rows:
         return True

@@ -1,18 +1,25 @@
-"""Word documents (.docx): their paragraphs and tables, streamed from the XML inside."""
+"""Word documents (.docx): paragraphs, tables, text boxes and notes, streamed from the XML inside.
+
+Of tracked changes the final text is read. Notes come at the end; hidden text and comments are left out and counted.
+"""
 
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import COMMENTS, HIDDEN_TEXT, PARTS
 from llm_studio.data.sources.readers.archives import member, open_zip
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
 from llm_studio.data.sources.readers.items import InputFile
-from llm_studio.i18n import _
+from llm_studio.i18n import _, ngettext, number
 
 _TYPES = "[Content_Types].xml"
 _DOCUMENT = "word/document.xml"
+_NOTES = ("word/footnotes.xml", "word/endnotes.xml")
+_COMMENTS = "word/comments.xml"
+_OFF = ("0", "false", "off")
 _BLOCK = 1 << 15
 _MAX_PARAGRAPH = 1 << 26
 _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0"
@@ -20,30 +27,48 @@ _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0"
 
 def read_docx(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The text of the document: paragraphs are separated by a blank line, list items and table rows by a line end."""
-    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
-
     with item.open() as stream:
         if stream.read(4) == _OLE_SIGNATURE:  # Word stores a document with a password in its old container format
             raise password_protected(item.name)
     with open_zip(item, context) as (archive, budget):
-        name = _document(item, archive)
-        part = member(item, archive, archive.getinfo(name), budget)
-        document = _DocumentText()
-        parser: Any = etree.XMLParser(target=document, resolve_entities=False, no_network=True, load_dtd=False)
-        try:
-            with translate_read_errors(item.name), part.open() as stream:
-                while block := stream.read(_BLOCK):
-                    context.job.check()
-                    parser.feed(block)
-                    if document.has_types:
-                        raise damaged(item.name, _("it declares XML types of its own, which no document does"))
-                    if document.held > _MAX_PARAGRAPH:
-                        raise too_large(item.name, _MAX_PARAGRAPH)
-                    yield Chunk(document.take(), False)
-            parser.close()
-        except etree.LxmlError as error:
-            raise damaged(item.name, error) from error
-        yield Chunk(document.take(), True)
+        names = archive.namelist()
+        body = _document(item, archive)
+        hidden = 0
+        started = False
+        for name in (body, *(name for name in _NOTES if name in names)):
+            document = _DocumentText()
+            for text in _texts(item, context, member(item, archive, archive.getinfo(name), budget), document):
+                if text:
+                    yield Chunk(text if document.continues or not started else "\n\n" + text, False)
+                    started = document.continues = True
+            hidden += document.hidden
+        yield Chunk("", True)
+        if hidden:
+            detail = ngettext("{n} character", "{n} characters", hidden).format(n=number(hidden))
+            context.account.leave_out(PARTS, HIDDEN_TEXT, item.name, detail)
+        if _COMMENTS in names:
+            context.account.leave_out(PARTS, COMMENTS, item.name)
+
+
+def _texts(item: InputFile, context: Context, part: InputFile, document: "_DocumentText") -> Iterator[str]:
+    """The text of one of the XML files of a document, in parts."""
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
+
+    parser: Any = etree.XMLParser(target=document, resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        with translate_read_errors(item.name), part.open() as stream:
+            while block := stream.read(_BLOCK):
+                context.job.check()
+                parser.feed(block)
+                if document.has_types:
+                    raise damaged(item.name, _("it declares XML types of its own, which no document does"))
+                if document.held > _MAX_PARAGRAPH:
+                    raise too_large(item.name, _MAX_PARAGRAPH)
+                yield document.take()
+        parser.close()
+    except etree.LxmlError as error:
+        raise damaged(item.name, error) from error
+    yield document.take()
 
 
 def _document(item: InputFile, archive: zipfile.ZipFile) -> str:
@@ -70,6 +95,11 @@ class _DocumentText:
         self._tables = self._skipped = 0
         self.held = 0  # characters of the current paragraph or table row
         self._begun = False
+        self.continues = False  # whether some of its text was taken
+        self.hidden = 0  # characters of hidden text
+        self._in_run = self._run_is_hidden = False
+        self._outside: list[tuple[list[str], list[str], list[str], int, bool]] = []  # what surrounds a text box
+        self._boxes: list[str] = []  # paragraphs of text boxes, which follow the paragraph that they are anchored in
 
     def take(self) -> str:
         """Return the text that is complete and forget it."""
@@ -83,10 +113,16 @@ class _DocumentText:
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """An element starts."""
-        del attributes
         name = tag.rpartition("}")[2]
-        if name in ("Fallback", "del", "moveFrom") or self._skipped:
+        if name in ("Fallback", "del", "moveFrom") or self._skipped or _is_separator(name, attributes):
             self._skipped += 1
+        elif name == "r":
+            self._in_run, self._run_is_hidden = True, False
+        elif name == "vanish" and self._in_run:
+            self._run_is_hidden = not any(value in _OFF for value in attributes.values())
+        elif name == "txbxContent":
+            self._outside.append((self._paragraph, self._cell, self._row, self._tables, self._in_run))
+            self._paragraph, self._cell, self._row, self._tables, self._in_run = [], [], [], 0, False
         elif name == "t":
             self._in_text = True
         elif name == "tab":
@@ -109,6 +145,11 @@ class _DocumentText:
         name = tag.rpartition("}")[2]
         if name == "t":
             self._in_text = False
+        elif name == "r":
+            self._in_run = self._run_is_hidden = False
+        elif name == "txbxContent" and self._outside:
+            self._end_paragraph()
+            self._paragraph, self._cell, self._row, self._tables, self._in_run = self._outside.pop()
         elif name == "p":
             self._end_paragraph()
         elif name == "tc" and self._tables == 1:
@@ -123,7 +164,11 @@ class _DocumentText:
 
     def data(self, text: str) -> None:
         """Some characters."""
-        if self._in_text and not self._skipped:
+        if not self._in_text or self._skipped:
+            return
+        if self._run_is_hidden:
+            self.hidden += len(text)
+        else:
             self._paragraph.append(text)
             self.held += len(text)
 
@@ -140,10 +185,23 @@ class _DocumentText:
         else:
             self._emit(text, self._in_list)
         self._in_list = False
+        if not self._outside and not self._tables:
+            boxes, self._boxes = self._boxes, []
+            for box in boxes:
+                self._emit(box, False)
 
     def _emit(self, text: str, close_to_next: bool) -> None:
+        if self._outside:
+            if text:
+                self._boxes.append(text)
+            return
         self.held = 0
         if text:
             gap = "\n" if close_to_next and self._after_list else "\n\n"
             self._out.append((gap if self._begun else "") + text)
             self._begun, self._after_list = True, close_to_next
+
+
+def _is_separator(name: str, attributes: Mapping[str, str]) -> bool:
+    """Whether an element is no note but the line between the text and the notes."""
+    return name in ("footnote", "endnote") and any("eparator" in value for value in attributes.values())

@@ -5,16 +5,21 @@ Line ends (CR LF, CR) are read as LF.
 
 import codecs
 import io
-import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import BinaryIO, TextIO
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
+from llm_studio.data.sources.readers import charsets
 from llm_studio.data.sources.readers.context import Context, Encoding
 from llm_studio.data.sources.readers.errors import no_text
 from llm_studio.data.sources.readers.items import BLOCK, InputFile
 from llm_studio.errors import SourceError
-from llm_studio.i18n import N_, _, number
+from llm_studio.i18n import N_, _, ngettext, number
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _BYTE_ORDER_MARKS = {  # the longer ones first: that of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE): Encoding("utf-32", "UTF-32"),
@@ -30,6 +35,9 @@ _SIGNATURES = {
 }
 _NOT_CONTROL = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n\v\f\r\x1b")
 _SAMPLE = 1 << 15
+_MIN_PER_NUL = 8
+"""A text holds at least so many bytes for each NUL."""
+_MARGIN, _MAX_OTHERS = 0.06, 3
 
 
 def detect_encoding(item: InputFile, context: Context) -> Encoding:
@@ -49,10 +57,26 @@ def detect_encoding(item: InputFile, context: Context) -> Encoding:
                 if _is_binary(head.decode(encoding.codec, "replace")):
                     raise _not_text(item.name)
                 return encoding
-        invalid = _first_invalid_byte(head, stream, item.name, context)
-        if invalid is None:
-            return Encoding("utf-8-sig", "UTF-8", exact=not context.quick)
-    return _guess(item, invalid)
+        if encoding := _utf16_without_mark(head):
+            return encoding
+        invalid, nuls = _first_invalid_byte(head, stream, item.name, context)
+    if invalid is None:
+        return Encoding("utf-8-sig", "UTF-8", exact=not context.quick, nuls=nuls)
+    if context.options.encoding:
+        codec = codec_of(context.options.encoding)
+        return Encoding(codec, name_of(codec), nuls=nuls)
+    return replace(_guess(item, invalid, context), nuls=nuls)
+
+
+def _utf16_without_mark(head: bytes) -> Encoding | None:
+    """UTF-16 without a byte order mark: of mostly Western text, every second byte is NUL."""
+    head = head[: len(head) // 2 * 2]
+    for codec, empty, full in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if len(head) >= 8 and empty.count(0) * 2 > len(empty) and full.count(0) * 20 < len(full):
+            text = head.decode(codec, "replace")
+            if "\ufffd" not in text[:-1] and not _is_binary(text):
+                return Encoding(codec, "UTF-16", guessed=True)
+    return None
 
 
 def _is_binary(text: str) -> bool:
@@ -66,20 +90,22 @@ def _not_text(name: str) -> SourceError:
     )
 
 
-def _first_invalid_byte(block: bytes, stream: BinaryIO, name: str, context: Context) -> int | None:
-    """The position of the first byte that isn't UTF-8 in a stream that begins with `block`; None without any.
+def _first_invalid_byte(block: bytes, stream: BinaryIO, name: str, context: Context) -> tuple[int | None, int]:
+    """The position of the first byte that isn't UTF-8 in a stream that begins with `block`, None without any; and the
+    number of NUL bytes, which a text may hold a few of.
 
     In a quick preview, only the first megabyte is checked. Raises SourceError where the stream isn't text.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     invalid: int | None = None
-    position = controls = 0
+    position = controls = nuls = 0
     ended = False
     while not ended:
         context.job.check()
         ended = not block
+        nuls += block.count(0)
         controls += len(block.translate(None, _NOT_CONTROL))
-        if b"\0" in block or controls * 20 > position + len(block):
+        if nuls * _MIN_PER_NUL > position + len(block) or (controls - nuls) * 20 > position + len(block):
             raise _not_text(name)
         if invalid is None:
             try:
@@ -90,7 +116,30 @@ def _first_invalid_byte(block: bytes, stream: BinaryIO, name: str, context: Cont
         if context.quick and position >= BLOCK:
             break
         block = stream.read(BLOCK)
-    return invalid
+    return invalid, nuls
+
+
+class _WithoutNul(io.RawIOBase):
+    """A stream without its NUL bytes."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer", /) -> int:
+        target = memoryview(buffer).cast("B")
+        while block := self._stream.read(len(target)):
+            if kept := block.translate(None, b"\0"):
+                target[: len(kept)] = kept
+                return len(kept)
+        return 0
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
 
 
 @contextmanager
@@ -98,9 +147,12 @@ def open_text(item: InputFile, context: Context, declared: str | None = None) ->
     """Open a text file. `declared`: the codec that the file itself specifies, used where it isn't Unicode."""
     encoding = detect_encoding(item, context)
     if declared and encoding.guessed:
-        encoding = Encoding(declared, declared.upper())
+        encoding = Encoding(declared, declared.upper(), nuls=encoding.nuls)
     context.encoding = encoding
-    with io.TextIOWrapper(item.open(), encoding=encoding.codec, errors="replace", newline=None) as stream:
+    content = item.open()
+    if encoding.nuls:
+        content = io.BufferedReader(_WithoutNul(content), 1 << 16)
+    with io.TextIOWrapper(content, encoding=encoding.codec, errors="replace", newline=None) as stream:
         yield stream
 
 
@@ -109,45 +161,59 @@ def report_encoding(item: InputFile, encoding: Encoding, replaced: int, context:
     text = _("{file} was read as {encoding}.").format(file=item.basename, encoding=encoding.name)
     if replaced:
         text += " " + _("Unreadable characters, replaced by �: {count}.").format(count=number(replaced))
-    if encoding.guessed or replaced:
+    if encoding.others:
+        names = ", ".join(map(name_of, encoding.others))
+        text += " " + _("That isn’t certain: {names} would fit as well. If letters look wrong, choose one of them with "
+                        "--encoding.").format(names=names)  # fmt: skip
+    if encoding.nuls:
+        nuls = ngettext("{n} NUL character was removed.", "{n} NUL characters were removed.", encoding.nuls)
+        text += " " + nuls.format(n=number(encoding.nuls))
+    if encoding.guessed or replaced or encoding.nuls:
         context.notice(text)
 
 
-_CANDIDATES = [
-    "cp1252", "mac_roman", "cp850", "iso8859_15", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp1257",
-    "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr",
-]  # fmt: skip
-_SYMBOL_IN_WORD = re.compile("[A-Za-zÀ-ÿ][‚„†‡ˆ‰‹›•˜™¡¢£¤¥¦§¨©®¯±²³¶¸¹º¼½¾¿÷×][a-zà-ÿ]")
-_NAMES = {"mac_roman": "Mac Roman", "iso8859_15": "ISO 8859-15", "koi8_r": "KOI8-R", "shift_jis": "Shift JIS"}
+def codec_of(name: str) -> str:
+    """The codec that a user names. Raises SourceError where there is none."""
+    try:
+        known = codecs.lookup(name)
+        known.decode(b"a")
+    except (LookupError, ValueError):
+        known = None
+    if known is None or not known._is_text_encoding:  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        raise SourceError(
+            _("There is no encoding “{name}”.").format(name=name),
+            _("Choose one of these, or another that Python knows: {names}.").format(names=", ".join(charsets.NAMES)),
+        )
+    return known.name.replace("-", "_")
 
 
-def _guess(item: InputFile, invalid: int) -> Encoding:
+def name_of(codec: str) -> str:
+    """The name of a codec for people."""
+    return charsets.NAMES.get(codec, codec.upper().replace("_", "-"))
+
+
+def choices_for(encoding: Encoding | None) -> tuple[tuple[str, str], ...]:
+    """The codecs that a user may choose instead of one that was guessed, with their names; the more likely first."""
+    if encoding is None or not encoding.guessed:
+        return ()
+    order = dict.fromkeys((encoding.codec.removesuffix("-sig"), *encoding.others, *charsets.NAMES))
+    return tuple((codec, name_of(codec)) for codec in order)
+
+
+def _guess(item: InputFile, invalid: int, context: Context) -> Encoding:
     """The most likely encoding of a text that is not UTF-8 at byte `invalid`."""
     with item.open() as stream:
         sample = b" ".join(_sample(stream, start) for start in sorted({0, max(0, invalid - _SAMPLE // 2)}))
     as_utf8 = sample.decode("utf-8", "replace")
     if _beyond_ascii(as_utf8) > 5 * as_utf8.count("\ufffd"):
         return Encoding("utf-8-sig", "UTF-8", guessed=True)  # with a few damaged bytes
-    codec = _most_likely(sample)
-    name = _NAMES.get(codec, codec.upper().replace("_", "-").replace("CP125", "Windows-125"))
-    return Encoding(codec, name, guessed=True)
-
-
-def _most_likely(sample: bytes) -> str:
-    """The codec that charset-normalizer finds most likely; Windows-1252 where it fits as well.
-
-    On its own, charset-normalizer takes a short French text for Baltic. Symbols inside words show that a text isn't
-    Western European: the Polish ł that becomes ³, the é of MS-DOS that becomes ‚.
-    """
-    from charset_normalizer import from_bytes
-
-    as_western = sample.decode("cp1252", "replace")
-    western = len(_SYMBOL_IN_WORD.findall(as_western)) * 50 <= _beyond_ascii(as_western)
-    matches = from_bytes(sample, cp_isolation=_CANDIDATES if western else _CANDIDATES[1:])
-    best = matches.best()
-    if best is None or any("cp1252" in m.could_be_from_charset and m.chaos <= best.chaos for m in matches):
-        return "cp1252"
-    return best.encoding
+    ranked = charsets.rank_encodings(sample, context.options.language)
+    codec, best = ranked[0]
+    text = sample.decode(codec, "replace")
+    others = (
+        other for other, score in ranked[1:] if score > best - _MARGIN and sample.decode(other, "replace") != text
+    )
+    return Encoding(codec, name_of(codec), guessed=True, others=tuple(islice(others, _MAX_OTHERS)))
 
 
 def _beyond_ascii(text: str) -> int:

@@ -6,12 +6,14 @@ training and validation is cut there.
 
 import posixpath
 import re
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import MISSING_CHAPTERS, PARTS
 from llm_studio.data.sources.expansion import Budget
 from llm_studio.data.sources.readers import html
 from llm_studio.data.sources.readers.archives import member, open_zip
@@ -23,6 +25,8 @@ from llm_studio.i18n import _
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
+_NCX = "application/x-dtbncx+xml"
+_PAGE_NAME = re.compile(r".+\.x?html?", re.I)
 _MAX_CHAPTER = 1 << 26
 _SELF_CLOSING = re.compile(rb"<([A-Za-z][\w:.-]*)(\s[^<>]*?)?/>")
 _VOID = frozenset(b"area base br col embed hr img input link meta param source track wbr".split())
@@ -52,30 +56,84 @@ class _Book:
         self._archive = archive
         self._budget = budget
         self._names = {info.filename: info for info in archive.infolist()}
+        self._alike: dict[str, str] = {}
+        for name in self._names:
+            for written in (name, _as_utf8(name)):
+                self._alike.setdefault(_simplified(written), name)
 
     def spine(self) -> list[str]:
-        """The names of the chapters, in order. Raises SourceError where there are none, or where they are encrypted."""
-        container = self._xml(_CONTAINER)
-        packages = [e.get("full-path", "") for e in container.iter() if _local(e) == "rootfile"]
-        package = next((name for name in packages if name in self._names), None)
+        """The names of the chapters, in order; those that are no part of it, as notes, come last.
+
+        Where the book doesn't say, the order of its contents, or that of its list of files. Raises SourceError where
+        there are none, or where they are encrypted.
+        """
+        package = self._package()
         if package is None:
-            raise damaged(self._item.name, _("its list of chapters is missing"))
-        content = self._xml(package)
-        folder = posixpath.dirname(package)
-        listed = {e.get("id", ""): e for e in content.iter() if _local(e) == "item"}
-        order = [listed.get(e.get("idref", "")) for e in content.iter() if _local(e) == "itemref"]
-        names: list[str] = []
-        for entry in order:
-            if entry is None or entry.get("media-type") not in _PAGES or "nav" in entry.get("properties", "").split():
-                continue
-            name = posixpath.normpath(posixpath.join(folder, unquote(entry.get("href", "")).partition("#")[0]))
-            if name in self._names:
-                names.append(name)
-        names = list(dict.fromkeys(names))
+            names = sorted(filter(_PAGE_NAME.fullmatch, self._names))
+        else:
+            names = self._listed(self._xml(package), posixpath.dirname(package))
         if not names:
             raise damaged(self._item.name, _("its list of chapters is missing"))
         self._check_encryption(set(names))
         return names
+
+    def _package(self) -> str | None:
+        """The name of the file that lists the chapters."""
+        if (container := self._find(_CONTAINER)) is not None:
+            paths = [e.get("full-path", "") for e in self._xml(container).iter() if _local(e) == "rootfile"]
+            found = next((name for path in paths if (name := self._find(path)) is not None), None)
+            if found is not None:
+                return found
+        return next((name for name in sorted(self._names) if name.lower().endswith(".opf")), None)
+
+    def _listed(self, content: Any, folder: str) -> list[str]:
+        listed = {e.get("id", ""): e for e in content.iter() if _local(e) == "item"}
+        pages = [e for e in listed.values() if _is_page(e)]
+        order = [(listed.get(e.get("idref", "")), e.get("linear") == "no") for e in content.iter()
+                 if _local(e) == "itemref"]  # fmt: skip
+        first, last, missing = list[str](), list[str](), list[str]()
+        for entry, is_aside in order:
+            if entry is None or not _is_page(entry):
+                continue
+            href = entry.get("href", "")
+            name = self._find(href, folder)
+            if name is None:
+                missing.append(href)
+            else:
+                (last if is_aside else first).append(name)
+        names = list(dict.fromkeys([*first, *last]))
+        if not names:
+            names = self._without_spine(listed, pages, folder)
+        for href in dict.fromkeys(missing):
+            self._context.account.leave_out(
+                PARTS, MISSING_CHAPTERS, _("{path}: {reason}").format(
+                    path=self._context.account.relative(self._item.name), reason=unquote(href))
+            )  # fmt: skip
+        return names
+
+    def _without_spine(self, listed: dict[str, Any], pages: list[Any], folder: str) -> list[str]:
+        """The chapters in the order of the table of contents, then the others in that of the list of files."""
+        hrefs: list[str] = []
+        for entry in listed.values():
+            is_contents = entry.get("media-type") == _NCX or "nav" in entry.get("properties", "").split()
+            name = self._find(entry.get("href", ""), folder) if is_contents else None
+            if name is not None:
+                inside = posixpath.dirname(name)
+                found = (e.get("src") or e.get("href") for e in self._xml(name).iter() if _local(e) in ("content", "a"))
+                hrefs += (chapter for href in found if href and (chapter := self._find(href, inside)) is not None)
+        others = (name for e in pages if (name := self._find(e.get("href", ""), folder)) is not None)
+        return list(dict.fromkeys([*hrefs, *others]))
+
+    def _find(self, href: str, folder: str = "") -> str | None:
+        """The name of a file that a book refers to: as it is, else by its letters, whatever their case and form."""
+        plain = href.partition("#")[0]
+        for path in (unquote(plain), href, unquote(href)):
+            for name in (posixpath.normpath(posixpath.join(folder, path)), path):
+                if name in self._names:
+                    return name
+                if (alike := self._alike.get(_simplified(name))) is not None:
+                    return alike
+        return None
 
     def _check_encryption(self, chapters: set[str]) -> None:
         if _ENCRYPTION in self._names:
@@ -88,6 +146,8 @@ class _Book:
     def text(self, name: str) -> Iterator[str]:
         """The visible text of a chapter, in parts."""
         page = self._bytes(name)
+        if not page.lstrip().startswith((b"<", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")) and b"\0" in page[:4096]:
+            raise password_protected(self._item.name)  # encrypted, and no file says so
         encoding = html.declared_encoding(page[:4096])
         if page.startswith((b"\xff\xfe", b"\xfe\xff")):
             encoding = "utf-16"
@@ -125,6 +185,24 @@ class _Book:
         if len(content) > _MAX_CHAPTER:
             raise too_large(part.name, _MAX_CHAPTER)
         return content
+
+
+def _is_page(entry: Any) -> bool:
+    return entry.get("media-type") in _PAGES and "nav" not in entry.get("properties", "").split()
+
+
+def _as_utf8(name: str) -> str:
+    """A name that is UTF-8 without being marked as such: `zipfile` takes it for CP437."""
+    try:
+        return name.encode("cp437").decode()
+    except UnicodeError:
+        return name
+
+
+def _simplified(name: str) -> str:
+    """What names have in common that mean the same file."""
+    plain = posixpath.normpath(name.replace("\\", "/").lstrip("/"))
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", plain).casefold())
 
 
 def _local(element: Any) -> str:

@@ -1,18 +1,40 @@
 """The files of a folder or an archive. If one can't be read, the others still are."""
 
+import contextlib
 import os
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import (
+    CUT_OFF,
+    FILES,
+    HIDDEN,
+    INSIDE,
+    KIND,
+    PARTS,
+    READ_ELSEWHERE,
+    UNREADABLE,
+    AccountBuilder,
+)
 from llm_studio.data.sources.expansion import Budget, ExpansionError
-from llm_studio.data.sources.readers.archives import ArchiveMember, check_depth, member
+from llm_studio.data.sources.readers import unread_kinds
+from llm_studio.data.sources.readers.archives import (
+    ArchiveMember,
+    Entry,
+    check_depth,
+    open_zip,
+    printable,
+    zip_entries,
+)
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import translate_read_errors
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
-from llm_studio.data.sources.readers.kinds import SUFFIXES
+from llm_studio.data.sources.readers.kinds import LISTED, is_readable
+from llm_studio.data.sources.readers.packed import PackedContent
+from llm_studio.data.sources.readers.tar_files import open_tar
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, ngettext, number
 from llm_studio.jobs import Job
@@ -22,45 +44,67 @@ MAX_REPORTED = 100
 """Number of skipped files that are reported one by one."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Listing:
-    """What is in a folder of texts: `files` to be read, and `links` that lead out of it and aren't followed."""
+    """What is in a folder of texts: `files` to be read, `links` that lead out of it and aren't followed, and `others`
+    that are left out, with the reasons. A folder that isn't entered is one of the others."""
 
-    files: list[Path]
-    links: list[Path]
+    files: list[Path] = field(default_factory=list[Path])
+    links: list[Path] = field(default_factory=list[Path])
+    others: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+
+    def count(self, account: AccountBuilder) -> None:
+        """Count all entries as seen, and the others as left out."""
+        account.see(len(self.files) + len(self.links) + len(self.others))
+        for path, reason in self.others:
+            account.leave_out(FILES, reason, str(path), unread_kinds.detail(path.name, reason))
 
 
 def list_files(folder: Path, job: Job, follow_links: bool = False) -> Listing:
-    """The readable files of a folder and its subfolders, sorted; hidden ones are skipped.
+    """The entries of a folder and its subfolders, sorted; hidden ones aren't read.
 
     A link is followed where it leads to another place in the folder, and elsewhere only with `follow_links`: a folder
     that came from someone else could hold one to a private file. Raises SourceError where there is neither file nor
     link.
     """
-    found, left_out = list[Path](), list[Path]()
+    found = Listing()
     with translate_read_errors(str(folder)):
         os.listdir(folder)  # noqa: PTH208  raises an error where os.walk is silent
         visited = {folder.resolve()}
         for root, folders, names in os.walk(folder, followlinks=True):
             job.check()
             here, entered = Path(root).resolve(), list[str]()
-            for name in (name for name in folders if name[0] != "."):
-                target = Path(root, name).resolve()
+            for name in folders:
+                path = Path(root, name)
+                target = path.resolve()
                 is_link = target != here / name  # a junction of Windows as well
                 outside = is_link and leads_out(target, folder)
-                if outside and not follow_links:
-                    left_out.append(Path(root, name))
-                elif (outside or not is_link) and target not in visited:  # a link inside leads to what is read anyway
+                if name[0] == ".":
+                    found.others.append((path, HIDDEN))
+                elif outside and not follow_links:
+                    found.links.append(path)
+                elif (outside or not is_link) and target not in visited:
                     visited.add(target)
                     entered.append(name)
+                else:
+                    found.others.append((path, READ_ELSEWHERE))
             folders[:] = entered
-            for path in (Path(root, name) for name in names if name[0] != "."):
-                if path.suffix.lower() in SUFFIXES:
-                    leave = not follow_links and path.is_symlink() and leads_out(path, folder)
-                    (left_out if leave else found).append(path)
-    if not found and not left_out:
+            for name in names:
+                _list_file(Path(root, name), folder, follow_links, found)
+    if not found.files and not found.links:
         raise no_readable_files(str(folder))
-    return Listing(sorted(found), sorted(left_out))
+    return Listing(sorted(found.files), sorted(found.links), sorted(found.others))
+
+
+def _list_file(path: Path, folder: Path, follow_links: bool, found: Listing) -> None:
+    if path.name[0] == ".":
+        found.others.append((path, HIDDEN))
+    elif not is_readable(path.name):
+        found.others.append((path, KIND))
+    elif not follow_links and path.is_symlink() and leads_out(path, folder):
+        found.links.append(path)
+    else:
+        found.files.append(path)
 
 
 def link_out(path: Path) -> SourceError:
@@ -71,17 +115,52 @@ def link_out(path: Path) -> SourceError:
     )
 
 
-def members(item: InputFile, archive: zipfile.ZipFile, budget: Budget) -> list[ArchiveMember]:
-    """The readable files in an archive, sorted by name; hidden ones are skipped."""
-    check_depth(item)
-    found: dict[str, ArchiveMember] = {}
-    for info in archive.infolist():
-        parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if info.is_dir() or not parts or any(map(_is_hidden, parts)):
-            continue
-        if Path(parts[-1]).suffix.lower() in SUFFIXES:
-            found.setdefault(info.filename, member(item, archive, info, budget))
-    return [found[name] for name in sorted(found)]
+def members(
+    item: InputFile, entries: Sequence[Entry], budget: Budget, account: AccountBuilder, depth: int
+) -> list[ArchiveMember]:  # fmt: skip
+    """The readable files in an archive, sorted by name; hidden ones and those of other kinds are left out.
+
+    Of files with the same name all are read; the second is called “name (2)”. `depth` is that of the archive.
+    """
+    found: list[ArchiveMember] = []
+    others: list[tuple[str, str]] = []
+    used: Counter[str] = Counter()
+    for entry in entries:
+        parts = PurePosixPath(entry.name.replace("\\", "/")).parts
+        used[entry.name] += 1
+        again = used[entry.name]
+        name = entry.name if again == 1 else f"{entry.name} ({again})"
+        if not parts or any(map(_is_hidden, parts)):
+            others.append((name, HIDDEN))
+        elif entry.reason or not is_readable(parts[-1]):
+            others.append((name, entry.reason or KIND))
+        else:
+            found.append(ArchiveMember(item, entry.name, entry.size, budget, entry.open, name, depth + 1))
+    if found or others:  # an empty archive is a file without text
+        account.open_archive(len(found) + len(others))
+    for name, reason in sorted(others):
+        account.leave_out(FILES, reason, item.name + INSIDE + printable(name), unread_kinds.detail(name, reason))
+    return sorted(found, key=lambda file: file.name)
+
+
+@contextlib.contextmanager
+def open_archive(item: InputFile, context: Context) -> Generator[list[ArchiveMember]]:
+    """The readable files in an archive, which can be a compressed one; the others are counted as left out.
+
+    Raises SourceError where it can't be read, or holds no such file.
+    """
+    depth = item.depth - isinstance(item, PackedContent)  # a .tar.gz is one archive
+    check_depth(item, depth)
+    with contextlib.ExitStack() as stack:
+        if item.suffix == ".tar":
+            entries, budget = stack.enter_context(open_tar(item, context))
+        else:
+            archive, budget = stack.enter_context(open_zip(item, context))
+            entries = zip_entries(item, archive)
+        found = members(item, entries, budget, context.account, depth)
+        if not found:
+            raise no_readable_files(item.name)
+        yield found
 
 
 def _is_hidden(part: str) -> bool:
@@ -107,7 +186,7 @@ def no_readable_files(name: str) -> SourceError:
     """The folder or archive contains no file of a readable kind."""
     return SourceError(
         _("There are no texts in {folder}. Files that can be read: {kinds}.").format(
-            folder=name, kinds=", ".join(SUFFIXES)
+            folder=name, kinds=", ".join(LISTED)
         ),
         _("Choose another folder, or save the texts in one of these formats."),
     )
@@ -122,20 +201,25 @@ def read_many(
     A file that can't be read is skipped and reported. Raises SourceError where none can be read.
     """
     skipped_before, read = len(context.skipped), 0
+    account = context.account
     for item in items:
         ended, started = True, False
+        archives = account.archives
         try:
             for chunk in chunks_of(item, context):
                 yield chunk
                 ended, started = chunk.ends, True
         except SourceError as error:
+            opened = account.archives > archives
             if isinstance(error, ExpansionError) and error.name == name:
+                _leave_out_rest(item, items, error, started, context)
                 raise
-            skip_file(item.name, error, started, context)
+            skip_file(item.name, error, started, context, opened)
             if not ended:  # the disk failed in the middle of a document
                 yield Chunk("", True)
         else:
             read += 1
+            account.files_read += account.archives == archives  # of an archive, its files were counted
     if not read and len(context.skipped) > skipped_before:
         first = context.skipped[skipped_before][1]
         raise SourceError(
@@ -147,9 +231,31 @@ def read_many(
         )  # fmt: skip
 
 
-def skip_file(name: str, error: SourceError, started: bool, context: Context) -> None:
-    """Record that a file, or the rest of it, is skipped; the first ones are reported."""
+def _leave_out_rest(
+    item: InputFile, items: Iterator[InputFile], error: SourceError, started: bool, context: Context
+) -> None:
+    """Count the file at which the reading of an archive ended, and those after it."""
+    _leave_out(item.name, error, started, context.account)
+    for unread in items:
+        context.account.leave_out(FILES, UNREADABLE, unread.name, error.what)
+
+
+def _leave_out(name: str, error: SourceError, started: bool, account: AccountBuilder) -> None:
+    if started:
+        account.files_read += 1
+        account.leave_out(PARTS, CUT_OFF, name, error.what)
+    else:
+        account.leave_out(FILES, UNREADABLE, name, error.what)
+
+
+def skip_file(name: str, error: SourceError, started: bool, context: Context, opened: bool = False) -> None:
+    """Record that a file, or the rest of it, is skipped; the first ones are reported.
+
+    `opened`: it is an archive whose files were counted one by one.
+    """
     context.skipped.append((name, error))
+    if not opened:
+        _leave_out(name, error, started, context.account)
     if len(context.skipped) <= MAX_REPORTED:
         text = _("Only the beginning was read: {reason}") if started else _("Skipped: {reason}")
         context.notice(text.format(reason=error))

@@ -50,6 +50,18 @@ _MAX_LINK = 100
 _DECLARED = re.compile(r"""<(?:\?xml|meta)[^>]{0,200}?(?:encoding|charset)\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I)
 
 
+_NOTE_MARK = re.compile(r"[\[(]?\s*(?:[-−]?\d{1,4}|[*†‡§¶]{1,3}|[a-z]|note \d{1,3})\s*[\])]?", re.I)
+_BEFORE_NOTE = re.compile(r"(?:[^\W\d_]{3}|[.,;:!?»”’)…]\s?)$")
+"""What a number is no power of: a word, or the end of a sentence."""
+_RAISED = str.maketrans("0123456789-−+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺")
+_NOTE_TYPES = frozenset(("noteref", "doc-noteref", "footnote-ref", "footnoteref", "fn-ref", "note-ref"))
+
+
+def _is_note_mark(attributes: Mapping[str, str]) -> bool:
+    words = f"{attributes.get('epub:type', '')} {attributes.get('role', '')} {attributes.get('class', '')}".lower()
+    return not _NOTE_TYPES.isdisjoint(words.split())
+
+
 def read_html(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The page as one document."""
     with open_text(item, context, _declared(item)) as stream:
@@ -130,6 +142,7 @@ class VisibleText:
         self._links = self._preformatted = 0  # number of open elements of these kinds
         self._gap = 0  # line ends before the next block
         self._started = self._in_block = False  # whether any text, or part of this block, has been emitted
+        self._raised: tuple[int, bool] | None = None  # where the text of a <sup> begins, whether a link is in it
         self._pending: list[tuple[int, str]] = []  # blocks that are links: navigation, if there are several
 
     def take(self) -> str:
@@ -149,10 +162,17 @@ class VisibleText:
         self._depth += 1
         if self._hidden_at:
             return
+        if tag in ("a", "sup") and _is_note_mark(attributes):
+            self._hidden_at = self._depth
+            return
         if tag in self._hidden_elements or self._is_hidden(tag, attributes):
             self._hidden_at = self._depth
             self._end_block(1)
             return
+        if tag == "sup":
+            self._raised = len(self._block), "reference" in attributes.get("class", "")
+        elif tag == "a" and self._raised:
+            self._raised = self._raised[0], True
         if tag == "br" and self._gap and not self._length:
             self._gap = 2
         self._block_border(tag)
@@ -167,6 +187,8 @@ class VisibleText:
         self._depth = max(0, self._depth - 1)
         if hidden:
             return
+        if tag == "sup" and self._raised:
+            self._end_raised(*self._raised)
         if tag in _CELLS:
             self._block.append(_CELL)
         elif tag != "br":
@@ -193,6 +215,19 @@ class VisibleText:
         self._end_block(0)
         self._flush_links()
         return ""
+
+    def _end_raised(self, start: int, linked: bool) -> None:
+        """Leave out the mark of a note, which would be part of the word before it; other numbers are powers."""
+        self._raised = None
+        text = "".join(self._block[start:]).strip()
+        if start > len(self._block) or not _NOTE_MARK.fullmatch(text):
+            return
+        before = self._block[start - 1][-20:] if start else ""
+        if text.isalpha() and not linked:  # “XIXe siècle”
+            return
+        del self._block[start:]
+        if not linked and text.strip("-−").isdecimal() and not _BEFORE_NOTE.search(before):
+            self._block.append(text.translate(_RAISED))
 
     # --- Blocks ----------------------------------------------------------------------------------------------
 

@@ -3,18 +3,21 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from llm_studio.data.sources.readers.archives import open_zip
+from llm_studio.data.sources.account import FILES, LINK, NOT_REACHED, UNREADABLE, Account, AccountBuilder
+from llm_studio.data.sources.readers.chat_texts import chat_style
 from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.encodings import choices_for
 from llm_studio.data.sources.readers.errors import translate_read_errors
-from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, members, no_readable_files
+from llm_studio.data.sources.readers.folder import disk_files, link_out, list_files, open_archive
 from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
+from llm_studio.data.sources.readers.kinds import ARCHIVES, Kind, kind_of
 from llm_studio.data.sources.readers.options import ReadOptions
-from llm_studio.data.sources.readers.read import chunks_of, decompressed, detect_conversations, field_choice_of
+from llm_studio.data.sources.readers.packed import decompressed
+from llm_studio.data.sources.readers.read import chunks_of, detect_conversations, field_choice_of
 from llm_studio.data.sources.readers.records import Column, FieldChoice
 from llm_studio.errors import DamagedFileError, SourceError
 from llm_studio.i18n import _
@@ -32,8 +35,9 @@ _TIME_LIMIT = 2.0
 class Inspection:
     """The preview of a path.
 
-    `kind` is the suffix of a file without the dot, "folder" or "zip". `encoding` is the name of the encoding, "" for
-    kinds without one; `encoding_guessed`: the file doesn't specify it. `columns` are those of a file of records,
+    `kind` is the suffix of a file without the dot, "folder", "zip" or "tar". `encoding` is the name of the encoding, ""
+    for kinds without one; `encoding_guessed`: the file doesn't specify it, and it may be one of `encoding_choices`,
+    codecs with their names, the more likely first. `columns` are those of a file of records,
     `text_field` the one with the text, None for `conversations`; `field_guessed`: the user didn't name it.
     `documents` are the first ones, at most MAX_SHOWN characters each. `problem` says why there are none.
 
@@ -41,13 +45,15 @@ class Inspection:
     `refused` with the reasons, the technical `details` of damaged ones, `counts` by suffix. The columns are those of
     the first file that has any. The documents are of all kinds of files, in turn; `origins` names the file of each.
     `encodings` counts the files tried by encoding; `encoding` is "" where they have several. `links` lead out of the
-    folder and aren't followed.
+    folder and aren't followed. `account`: what was left out so far; the files count as read that could be.
+    `chat`: it is a text that can be read as conversations or as it stands.
     """
 
     path: Path
     kind: str
     encoding: str = ""
     encoding_guessed: bool = False
+    encoding_choices: tuple[tuple[str, str], ...] = ()
     columns: tuple[Column, ...] = ()
     text_field: str | None = None
     field_guessed: bool = True
@@ -64,13 +70,15 @@ class Inspection:
     origins: tuple[str, ...] = ()
     encodings: tuple[tuple[str, int], ...] = ()
     links: tuple[str, ...] = ()
+    account: Account = field(default_factory=Account)
+    chat: bool = False
 
 
 def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
     """Inspect `path`. Raises SourceError where nothing can be read, Cancelled."""
     notes: list[str] = []
-    context = Context(options, notes.append, job, quick=True)
     name = str(path)
+    context = Context(options, notes.append, job, quick=True, account=AccountBuilder(name))
     try:
         with translate_read_errors(name):
             if not path.exists():
@@ -80,22 +88,40 @@ def inspect_path(path: Path, options: ReadOptions, job: Job) -> Inspection:
                 inspection = _inspect_folder(path, context)
             else:
                 item = DiskFile(path)
+                context.account.see(1)
                 inner = decompressed(item)
-                inspection = (
-                    _inspect_zip(path, inner, context) if inner.suffix == ".zip" else _inspect_file(item, context)
-                )
+                if inner.suffix in ARCHIVES:
+                    with open_archive(inner, context) as inner_files:
+                        inspection = _inspect_many(path, inner.suffix.lstrip("."), inner_files, context)
+                else:
+                    inspection = _inspect_file(item, context)
     finally:
         context.workers.end()
-    return replace(inspection, path=path, notes=tuple(notes))
+    return replace(inspection, path=path, notes=tuple(notes), account=_account(inspection, context.account))
+
+
+def _account(inspection: Inspection, account: AccountBuilder) -> Account:
+    """What was left out so far: a file that was not tried, or could be read in part, counts as read."""
+    so_far = account.account()
+    left = tuple(entry for entry in so_far.left_out if entry.reason != NOT_REACHED)
+    return replace(so_far, files_read=so_far.files_seen - sum(e.count for e in left if e.unit == FILES), left_out=left)
 
 
 def _inspect_folder(path: Path, context: Context) -> Inspection:
     listing = list_files(path, context.job, context.options.follow_links)
     links = tuple(map(str, listing.links))
+    listing.count(context.account)
+    for link in listing.links:
+        context.account.leave_out(FILES, LINK, str(link))
     if not listing.files:
         return Inspection(path, "folder", problem=link_out(listing.links[0]).what, files=0, tried=0, links=links)
     refused: list[tuple[str, SourceError]] = []
-    items = list(disk_files(listing.files, ReadProgress(), lambda name, error: refused.append((name, error))))
+
+    def gone(name: str, error: SourceError) -> None:
+        refused.append((name, error))
+        context.account.leave_out(FILES, UNREADABLE, name, error.what)
+
+    items = list(disk_files(listing.files, ReadProgress(), gone))
     return replace(_inspect_many(path, "folder", items, context, refused), links=links)
 
 
@@ -114,9 +140,19 @@ def _inspect_file(item: InputFile, context: Context) -> Inspection:
     encoding = context.encoding
     return _with_choice(Inspection(
         Path(item.name), inner.suffix.lstrip(".") or "txt", encoding.name if encoding else "",
-        encoding.guessed if encoding else False, documents=documents, problem=problem, bytes=item.size,
-        counts=((inner.suffix, 1),),
+        encoding.guessed if encoding else False, choices_for(encoding), documents=documents, problem=problem,
+        bytes=item.size, counts=((inner.suffix, 1),), conversations=bool(context.conversations),
+        chat=can_be_chat(inner),
     ), choice)  # fmt: skip
+
+
+def can_be_chat(item: InputFile) -> bool:
+    """Whether a text file is a chat that can be read as conversations."""
+    kind = kind_of(item.suffix)
+    if not isinstance(kind, Kind) or kind.is_chat is None:
+        return False
+    style = chat_style(item)
+    return style is not None and len(style.names) <= 2
 
 
 def _with_choice(inspection: Inspection, choice: FieldChoice | None) -> Inspection:
@@ -124,15 +160,6 @@ def _with_choice(inspection: Inspection, choice: FieldChoice | None) -> Inspecti
         return inspection
     return replace(inspection, columns=choice.columns, text_field=choice.field, field_guessed=choice.guessed,
                    conversations=choice.conversations)  # fmt: skip
-
-
-def _inspect_zip(path: Path, item: InputFile, context: Context) -> Inspection:
-    with ExitStack() as stack:
-        archive, budget = stack.enter_context(open_zip(item, context))
-        inner_files = members(item, archive, budget)
-        if not inner_files:
-            raise no_readable_files(item.name)
-        return _inspect_many(path, "zip", inner_files, context)
 
 
 def _inspect_many(
@@ -150,10 +177,13 @@ def _inspect_many(
         if tried and time.monotonic() - start > _TIME_LIMIT:
             break
         tried += 1
+        archives = context.account.archives
         try:
             looks.append(_inspect_one_of_many(item, context))
         except SourceError as error:
             refused.append((item.name, error))
+            if context.account.archives == archives:
+                context.account.leave_out(FILES, UNREADABLE, item.name, error.what)
     if not looks and tried == len(items):
         raise SourceError(
             _("None of the files in {folder} can be read. The first: {reason}").format(
@@ -167,6 +197,7 @@ def _inspect_many(
     return replace(
         best, path=path, kind=kind, conversations=bool(context.conversations), encoding=only,
         encoding_guessed=bool(only) and any(look.encoding_guessed for look in looks), encodings=tuple(encodings),
+        encoding_choices=next((look.encoding_choices for look in looks if look.encoding_choices), ()),
         documents=tuple(text for _name, text in shown), origins=tuple(name for name, _text in shown),
         problem="", files=len(items), bytes=sum(item.size for item in items), tried=tried,
         refused=tuple((name, _why_skipped(error)) for name, error in refused),
@@ -202,7 +233,7 @@ def _inspect_one_of_many(item: InputFile, context: Context) -> Inspection:
     encoding = context.encoding
     return _with_choice(Inspection(
         Path(item.name), item.suffix.lstrip("."), encoding.name if encoding else "",
-        encoding.guessed if encoding else False, documents=documents,
+        encoding.guessed if encoding else False, choices_for(encoding), documents=documents,
     ), choice)  # fmt: skip
 
 

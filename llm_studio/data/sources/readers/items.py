@@ -1,6 +1,7 @@
 """One file to read, on the disk or inside an archive."""
 
 import contextlib
+import re
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Generator
@@ -19,6 +20,13 @@ MAX_DOCUMENT = 1 << 28
 """Size limit of a document that is read as a whole, not as a stream (a .pdf in an archive)."""
 _IN_MEMORY = 1 << 24
 _MAX_COPY = 1 << 32
+_SUFFIX = re.compile(r"\.[a-z0-9_+-]{1,12}")
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file in lower case, with its dot; "" for a name without one, as “README” or “1. The fox”."""
+    suffix = Path(name).suffix.lower()
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 class InputFile(ABC):
@@ -33,7 +41,7 @@ class InputFile(ABC):
     def __init__(self, name: str, basename: str, size: int, depth: int = 0) -> None:
         self.name = name
         self.basename = basename
-        self.suffix = Path(basename).suffix.lower()
+        self.suffix = suffix_of(basename)
         self.size = size
         self.depth = depth
 

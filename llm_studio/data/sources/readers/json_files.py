@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import CUT_OFF, NOT_AN_OBJECT, NOT_JSON, TOO_LONG
+from llm_studio.data.sources.conversations import is_message
 from llm_studio.data.sources.readers import records
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import open_text
 from llm_studio.data.sources.readers.items import InputFile
-from llm_studio.data.sources.readers.records import FieldChoice, Record
+from llm_studio.data.sources.readers.records import FieldChoice, Record, RecordLog
 from llm_studio.errors import SourceError
 from llm_studio.i18n import _, number
 
 MAX_RECORD = 1 << 26
 """Length limit of a record, in characters."""
 _BLOCK = 1 << 16
+_MAX_BAD_AT_START = 1000
+"""Lines after which a file without any record is refused."""
 _LIST_FIELDS = ("data", "rows", "records", "items", "examples", "documents", "texts", "entries", "articles", "stories",
             "train", "results")  # fmt: skip
 """Fields of an object that contain the list of records."""
@@ -30,31 +34,43 @@ _decode = json.JSONDecoder().raw_decode
 
 def choose_lines(item: InputFile, context: Context) -> FieldChoice:
     """Find the field that holds the text, from the first lines."""
-    return records.choose_field(_lines(item, context), context.options.text_field)
+    return records.choose_field(
+        _lines(item, context, RecordLog(item, context.silent(), "")), context.options.text_field
+    )
 
 
 def read_lines(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
-    """A document from each line; empty lines and null fields are skipped."""
-    return records.documents(item, context, lambda: _lines(item, context), choice, _("{path}, line {line}:"))
+    """A document from each line; empty lines are skipped."""
+    return records.documents(item, context, lambda log: _lines(item, context, log), choice, _("{path}, line {line}"))
 
 
-def _lines(item: InputFile, context: Context) -> Iterator[Record]:
+def _lines(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record]:
+    """The records; lines that hold none are left out, unless the file begins with many of them."""
     with open_text(item, context) as stream:
-        position = 0
+        position = good = 0
         while line := stream.readline(MAX_RECORD):
             position += 1
             if position % 1000 == 0 or len(line) > _BLOCK:
                 context.job.check()
             if line.isspace():
                 continue
+            if len(line) == MAX_RECORD and not line.endswith("\n"):
+                log.drop(TOO_LONG, position, _too_long())
+                while line and not line.endswith("\n"):
+                    context.job.check()
+                    line = stream.readline(_BLOCK)
+                continue
             try:
-                if len(line) == MAX_RECORD and not line.endswith("\n"):
-                    raise _too_long()
-                yield Record(position, _object(json.loads(line)))
+                record = _object(_as_conversation(json.loads(line)))
             except (ValueError, RecursionError) as error:
-                raise _error_at(item, _("{path}, line {line}:"), position, _not_json(error)) from error
+                log.drop(NOT_JSON, position, _not_json(error))
             except SourceError as error:
-                raise _error_at(item, _("{path}, line {line}:"), position, error) from error
+                log.drop(NOT_AN_OBJECT, position, error)
+            else:
+                good += 1
+                yield Record(position, record)
+            if not good and log.first is not None and position > _MAX_BAD_AT_START:
+                raise log.first
 
 
 def _object(content: object) -> dict[str, object]:
@@ -68,23 +84,74 @@ def _object(content: object) -> dict[str, object]:
 
 def choose_values(item: InputFile, context: Context) -> FieldChoice:
     """Find the field that holds the text, from the first records."""
-    return records.choose_field(_values(item, context), context.options.text_field)
+    return records.choose_field(
+        _values(item, context, RecordLog(item, context.silent(), "")), context.options.text_field
+    )
 
 
 def read_values(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each record."""
-    return records.documents(item, context, lambda: _values(item, context), choice, _("{path}, record {line}:"))
+    return records.documents(item, context, lambda log: _values(item, context, log), choice, _("{path}, record {line}"))
 
 
-def _values(item: InputFile, context: Context) -> Iterator[Record]:
-    done = 0
+def _values(item: InputFile, context: Context, log: RecordLog) -> Iterator[Record]:
+    """The records; of a file that is cut off or damaged, those before."""
+    position = 0
     with open_text(item, context) as stream:
         try:
-            for value in _Json(stream, context).records():
-                yield Record(done + 1, {"text": value} if isinstance(value, str) else _object(value))
-                done += 1
+            for position, value in _with_messages_joined(_Json(stream, context).records()):
+                if isinstance(value, (dict, str)):
+                    fields = {"text": value} if isinstance(value, str) else cast("dict[str, object]", value)
+                    yield Record(position, fields)
+                else:
+                    log.drop(NOT_AN_OBJECT, position, _not_an_object(_("this is JSON, but not an object.")))
         except SourceError as error:
-            raise _error_at(item, _("{path}, record {line}:"), done + 1, error) from error
+            log.drop(CUT_OFF, position + 1, error)
+
+
+def _as_conversation(value: object) -> object:
+    """A list of messages as a record that holds it; any other value as it is."""
+    if isinstance(value, list) and value:
+        messages = cast("list[object]", value)
+        if all(isinstance(one, dict) and is_message(cast("dict[str, object]", one)) for one in messages):
+            return {"messages": messages}
+    return value
+
+
+def _with_messages_joined(values: Iterator[object]) -> Iterator[tuple[int, object]]:
+    """The values with their positions, those that are messages side by side as one conversation; SQuAD's paragraphs
+    question by question."""
+    messages: list[object] = []
+    length = first = 0
+    for position, value in enumerate(values, 1):
+        if isinstance(value, dict) and is_message(cast("dict[str, object]", value)) and length < MAX_RECORD:
+            first = first or position
+            messages.append(value)
+            length += len(str(cast("object", value)))
+            continue
+        if messages:
+            yield first, {"messages": messages}
+            messages, length, first = [], 0, 0
+        for one in _questions(_as_conversation(value)):
+            yield position, one
+    if messages:
+        yield first, {"messages": messages}
+
+
+def _questions(value: object) -> Iterator[object]:
+    """The questions of an article of SQuAD, each with its paragraph; any other value as it is."""
+    article = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    paragraphs = article.get("paragraphs")
+    if not isinstance(paragraphs, list) or not all(
+        isinstance(one, dict) and isinstance(cast("dict[str, Any]", one).get("qas"), list)
+        for one in cast("list[object]", paragraphs)
+    ):
+        yield value
+        return
+    for paragraph in cast("list[dict[str, Any]]", paragraphs):
+        for question in paragraph["qas"]:
+            if isinstance(question, dict):
+                yield {"context": paragraph.get("context"), **question}
 
 
 class _Json:
@@ -128,7 +195,7 @@ class _Json:
         self._position = end
         name = next((name for name in _LIST_FIELDS if _is_list(value.get(name))), None)
         if name is None or isinstance(value.get("text"), str):
-            yield value
+            yield from _spread(value)
         else:
             yield from value[name]
 
@@ -153,7 +220,7 @@ class _Json:
         else:
             self._position += 1
         if not has_list:
-            yield record
+            yield from _spread(record)
 
     def _next(self) -> str:
         """The next character that isn't white space, empty at the end. It is not consumed."""
@@ -208,15 +275,35 @@ class _Json:
         self._position = 0
 
 
+_FIELD_NAMES = frozenset((
+    "id", "title", "titre", "name", "nom", "author", "auteur", "date", "url", "text", "texte", "content", "contenu",
+    "body", "corps", "story", "summary", "abstract", "question", "answer", "prompt", "response", "instruction", "input",
+    "output", "context", "completion", "chosen", "rejected", "lang", "language", "source", "category", "description",
+))  # fmt: skip
+"""Names of fields of a single record: an object without any of them holds one text under each name."""
+
+
+def _spread(record: dict[str, Any]) -> Iterator[object]:
+    """The texts or records in an object that holds them by name; the object itself where it is one record."""
+    values = list(record.values())
+    if len(values) > 1 and not _FIELD_NAMES.intersection(name.strip().lower() for name in record):
+        if all(isinstance(value, str) for value in values) or all(
+            isinstance(value, dict) and value for value in values
+        ):
+            yield from values
+            return
+        if all(isinstance(value, list) and value and isinstance(value[0], (str, dict)) for value in values):
+            for value in values:
+                yield from value
+            return
+    yield record
+
+
 def _is_list(value: object) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], (dict, str))
 
 
 # --- Errors ------------------------------------------------------------------------------------------------------
-
-
-def _error_at(item: InputFile, place: str, line: int, error: SourceError) -> SourceError:
-    return SourceError(f"{place.format(path=item.name, line=line)} {error.what}", error.to_do)
 
 
 def _not_json(error: Exception) -> SourceError:

@@ -5,65 +5,103 @@ from dataclasses import dataclass
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.readers import (
+    chat_texts,
     delimited,
     docx,
     epub,
     html,
     json_files,
+    odt,
+    packed,
     parquet,
     pdf,
+    rtf,
     subtitles,
     text,
+    xlsx,
 )  # fmt: skip
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.items import InputFile, suffix_of
 from llm_studio.data.sources.readers.records import FieldChoice
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Files with one of these suffixes, and the function that reads the documents in one."""
+    """Files with one of these suffixes, and the function that reads the documents in one.
+
+    `is_chat`: whether a file is to be read as conversations by `read_chat`.
+    """
 
     suffixes: tuple[str, ...]
     read: Callable[[InputFile, Context], Iterator[Chunk]]
+    is_chat: Callable[[InputFile, Context], bool] | None = None
+    read_chat: Callable[[InputFile, Context], Iterator[Chunk]] = text.read_text
 
 
 @dataclass(frozen=True)
 class RecordKind:
-    """Files of records: `choose` finds the field that holds the text, `read` the documents in that field.
-
-    `read_twice`: a damaged record can be anywhere in the file. Among other files, such a file is read through once
-    before any document is taken from it.
-    """
+    """Files of records: `choose` finds the field that holds the text, `read` the documents in that field."""
 
     suffixes: tuple[str, ...]
     choose: Callable[[InputFile, Context], FieldChoice]
     read: Callable[[InputFile, Context, FieldChoice], Iterator[Chunk]]
-    read_twice: bool = True
 
+
+_CODE = (
+    ".py", ".pyi", ".js", ".mjs", ".ts", ".jsx", ".tsx", ".vue", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".hh",
+    ".cs", ".java", ".kt", ".kts", ".scala", ".groovy", ".go", ".rs", ".swift", ".m", ".mm", ".rb", ".php", ".pl",
+    ".pm", ".lua", ".r", ".jl", ".sh", ".bash", ".zsh", ".fish", ".ps1", ".bat", ".cmd", ".sql", ".css", ".scss",
+    ".less", ".hs", ".ml", ".mli", ".fs", ".clj", ".lisp", ".el", ".scm", ".ex", ".exs", ".erl", ".dart", ".pas",
+    ".f90", ".f95", ".for", ".asm", ".s", ".v", ".vhd", ".ada", ".adb", ".nim", ".zig", ".d", ".tcl", ".vb", ".vbs",
+    ".tex", ".bib", ".org", ".adoc", ".textile", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties",
+    ".cmake", ".mk", ".gradle", ".proto", ".graphql", ".diff", ".patch", ".po",
+)  # fmt: skip
+"""Source code, and settings and markup that people write by hand: read as plain text."""
 
 KINDS: tuple[Kind | RecordKind, ...] = (
-    Kind((".txt", ".md"), text.read_text),
-    RecordKind((".jsonl",), json_files.choose_lines, json_files.read_lines),
+    Kind(
+        (".txt", ".md", ".text", ".markdown", ".rst", ".log"), text.read_text, chat_texts.is_chat, chat_texts.read_chat
+    ),
+    RecordKind((".jsonl", ".ndjson"), json_files.choose_lines, json_files.read_lines),
     RecordKind((".json",), json_files.choose_values, json_files.read_values),
-    RecordKind((".csv", ".tsv"), delimited.choose, delimited.read),
-    RecordKind((".parquet",), parquet.choose, parquet.read, read_twice=False),
-    Kind((".html", ".htm"), html.read_html),
+    RecordKind((".csv", ".tsv", ".tab"), delimited.choose, delimited.read),
+    RecordKind((".parquet",), parquet.choose, parquet.read),
+    RecordKind((".xlsx", ".xlsm"), xlsx.choose, xlsx.read),
+    Kind((".html", ".htm", ".xhtml"), html.read_html),
     Kind((".epub",), epub.read_epub),
     Kind((".docx",), docx.read_docx),
+    Kind((".odt", ".ott"), odt.read_odt),
+    Kind((".rtf",), rtf.read_rtf),
     Kind((".pdf",), pdf.read_pdf),
-    Kind((".srt",), subtitles.read_srt),
+    Kind((".srt", ".vtt"), subtitles.read_subtitles),
+    Kind(_CODE, text.read_text),
 )
 _KIND_OF = {suffix: kind for kind in KINDS for suffix in kind.suffixes}
 
-ARCHIVES = (".zip", ".gz")
-SUFFIXES = (*_KIND_OF, *ARCHIVES)
-"""Suffixes of the files that can be read; other files in a folder or an archive are skipped."""
+ARCHIVES = (".zip", ".tar")
+LISTED = (
+    *(suffix for kind in KINDS if kind.suffixes is not _CODE for suffix in kind.suffixes), *ARCHIVES, *packed.SUFFIXES
+)  # fmt: skip
+"""Suffixes that are named to the user: all but those of source code."""
+SUFFIXES = (*LISTED, *_CODE)
+"""Suffixes of the files that can be read. A file without a suffix is read if it turns out to be text."""
+
+
+def is_readable(name: str) -> bool:
+    """Whether a file of this name is of a kind that can be read; others in a folder or an archive are left out."""
+    suffix = suffix_of(name)
+    return not suffix or suffix in SUFFIXES
 
 
 def kind_of(suffix: str) -> Kind | RecordKind | None:
     """The kind of a file with this suffix; plain text without one, None for an archive or an unknown suffix."""
     return _KIND_OF.get(suffix) if suffix else KINDS[0]
+
+
+def may_be_chat(suffix: str) -> bool:
+    """Whether a file with this suffix may hold conversations: records, or a text."""
+    kind = kind_of(suffix)
+    return isinstance(kind, RecordKind) or (isinstance(kind, Kind) and kind.is_chat is not None)
 
 
 def record_kind(suffix: str) -> RecordKind | None:

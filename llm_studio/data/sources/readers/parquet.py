@@ -26,7 +26,7 @@ def choose(item: InputFile, context: Context) -> FieldChoice:
 def read(item: InputFile, context: Context, choice: FieldChoice) -> Iterator[Chunk]:
     """A document from each row."""
     names = [choice.field] if choice.field is not None else None
-    return records.documents(item, context, lambda: _rows(item, context, names), choice, _("{path}, row {line}:"))
+    return records.documents(item, context, lambda _log: _rows(item, context, names), choice, _("{path}, row {line}"))
 
 
 def _rows(item: InputFile, context: Context, names: list[str] | None) -> Iterator[Record]:

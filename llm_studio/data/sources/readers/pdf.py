@@ -1,46 +1,60 @@
-"""PDF documents: their text page by page, read in a worker process because a malformed file can hang the library."""
+"""PDF documents: their text in reading order, read in a worker process because a malformed file can hang PDFium."""
 
-import io
-import logging
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import PAGE_WITHOUT_TEXT, PAGES, PARTS, RUNNING_HEADS, UNREADABLE_LETTERS
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, no_text, password_protected, too_large
 from llm_studio.data.sources.readers.items import BLOCK, MAX_DOCUMENT, DiskFile, InputFile
+from llm_studio.data.sources.readers.page_text import Page, texts, without_running_heads
+from llm_studio.data.sources.readers.pdfium import decoded, pages_of
 from llm_studio.data.sources.readers.worker_process import Refused
 from llm_studio.errors import DamagedFileError, SourceError
-from llm_studio.files import open_regular
-from llm_studio.i18n import _
-
-_PROTECTED = "protected"
-_HYPHENS = "-\u2010\xad"
-_LONG_LINE = 0.6
-"""Lines of at least this fraction of the longest one can continue in the next line."""
+from llm_studio.i18n import _, number
 
 
 def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The pages as one document, separated by blank lines."""
-    found = False
+    """The pages as one document."""
+    pages = _pages(item, context)
+    if not any(page.lines for page in pages):
+        raise SourceError(
+            _("{path} contains no text, only images of pages: it was scanned.").format(path=item.name),
+            _("Convert it to text with an OCR program first."),
+        )
+    account, name = context.account, context.account.relative(item.name)
+    for n, page in enumerate(pages, 1):
+        place = _("{path}, page {n}").format(path=name, n=number(n))
+        if not page.lines:
+            account.leave_out(PAGES, PAGE_WITHOUT_TEXT, place)
+        if page.unreadable:
+            account.leave_out(PARTS, UNREADABLE_LETTERS, place, count=page.unreadable)
+    shown, heads = without_running_heads(pages)
+    if heads:
+        account.leave_out(PARTS, RUNNING_HEADS, item.name, count=heads)
+    for text in texts(shown):
+        context.job.check()
+        yield Chunk(text, False)
+    yield Chunk("", True)
+
+
+def _pages(item: InputFile, context: Context) -> list[Page]:
+    """All pages: where a word is divided, and which lines are running heads, is only seen on all of them."""
+    pages: list[Page] = []
+    length = 0
     try:
-        for page in context.workers.get(pages_of).results(_source(item, context), item.name, context.job):
-            text = reflow(page)
-            if text:
-                yield Chunk(("\n\n" if found else "") + text, False)
-                found = True
+        for message in context.workers.get(pages_of).results(_source(item, context), item.name, context.job):
+            length += len(message)
+            if length > MAX_DOCUMENT:
+                raise too_large(item.name, MAX_DOCUMENT)
+            pages.append(decoded(message))
     except Refused:
         raise password_protected(item.name) from None
     except DamagedFileError as error:
         error.to_do = _("Download or save it again, then check that it opens in your PDF reader.")
         raise
-    if not found:
-        raise SourceError(
-            _("{path} contains no text, only images of pages: it was scanned.").format(path=item.name),
-            _("Convert it to text with an OCR program first."),
-        )
-    yield Chunk("", True)
+    return pages
 
 
 def _source(item: InputFile, context: Context) -> Path | bytes:
@@ -61,41 +75,3 @@ def _source(item: InputFile, context: Context) -> Path | bytes:
             if length > MAX_DOCUMENT:
                 raise too_large(item.name, MAX_DOCUMENT)
         return b"".join(blocks)
-
-
-def reflow(page: str) -> str:
-    """Join the lines of a page where a word is hyphenated or a sentence continues in the next line.
-
-    Short lines (titles, page numbers, verses) are kept.
-    """
-    lines = [line.strip() for line in page.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    longest = max(map(len, lines), default=0)
-    out: list[str] = []
-    last = ""  # the previous line as printed
-    for line in lines:
-        continues = bool(out) and bool(last) and bool(line) and line[0].islower()
-        if continues and last[-1] in _HYPHENS and last[-2:-1].isalpha():
-            out[-1] = out[-1][:-1] + line
-        elif continues and len(last) >= longest * _LONG_LINE:
-            out[-1] += " " + line
-        else:
-            out.append(line)
-        last = line
-    return re.sub("\n{3,}", "\n\n", "\n".join(out)).strip("\n")
-
-
-def pages_of(source: Path | bytes) -> Iterator[str]:
-    """Yield the text of each page; runs in the worker process. Raises Refused where a password is required."""
-    from pypdf import PdfReader
-    from pypdf.errors import DependencyError, FileNotDecryptedError, WrongPasswordError
-
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)
-    with open_regular(source) if isinstance(source, Path) else io.BytesIO(source) as stream:
-        try:
-            reader = PdfReader(stream, strict=False)
-            if reader.is_encrypted and not reader.decrypt(""):
-                raise Refused(_PROTECTED)
-            for page in reader.pages:
-                yield page.extract_text()
-        except (DependencyError, FileNotDecryptedError, WrongPasswordError):
-            raise Refused(_PROTECTED) from None

@@ -1,12 +1,13 @@
 """Reading files of all kinds as documents."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from llm_studio.data.chunks import Chunk, rechunk
-from llm_studio.data.sources.readers.archives import gzip_member, open_zip
+from llm_studio.data.mojibake import count_damaged_lines
+from llm_studio.data.sources.account import Account, AccountBuilder
+from llm_studio.data.sources.readers import packed, unread_kinds
 from llm_studio.data.sources.readers.context import Context, ignore_notice
 from llm_studio.data.sources.readers.encodings import detect_encoding, report_encoding
 from llm_studio.data.sources.readers.errors import no_text, translate_read_errors
@@ -14,20 +15,22 @@ from llm_studio.data.sources.readers.folder import (
     disk_files,
     link_out,
     list_files,
-    members,
-    no_readable_files,
+    open_archive,
     read_many,
     report_remaining,
     skip_file,
 )
-from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress
-from llm_studio.data.sources.readers.kinds import SUFFIXES, RecordKind, kind_of, record_kind
+from llm_studio.data.sources.readers.items import DiskFile, InputFile, ReadProgress, suffix_of
+from llm_studio.data.sources.readers.kinds import ARCHIVES, LISTED, RecordKind, kind_of, may_be_chat, record_kind
 from llm_studio.data.sources.readers.options import ReadOptions
+from llm_studio.data.sources.readers.packed import decompressed
 from llm_studio.data.sources.readers.records import FieldChoice
 from llm_studio.errors import SourceError
-from llm_studio.i18n import _
+from llm_studio.i18n import _, number
 from llm_studio.jobs import Job
 
+_CHECKED_CHARACTERS, _CHECKED_EVERY = 200_000, 256
+"""Mojibake is looked for in the first characters of a file, then in every so many chunks."""
 _SAMPLED_FILES = 50
 """Number of record files that are inspected to determine whether a folder contains conversations."""
 
@@ -47,7 +50,7 @@ class SourceReader:
     def __init__(self, path: Path, options: ReadOptions, notice: Callable[[str], None], job: Job) -> None:
         self._path = path
         self._progress = ReadProgress()
-        self._context = Context(options, notice, job)
+        self._context = Context(options, notice, job, account=AccountBuilder(str(path)))
 
     @property
     def bytes_read(self) -> int:
@@ -64,6 +67,11 @@ class SourceReader:
         """The files skipped so far, with the reasons."""
         return self._context.skipped
 
+    @property
+    def account(self) -> Account:
+        """What has been read and left out so far."""
+        return self._context.account.account()
+
     def chunks(self) -> Generator[Chunk]:
         """Read the documents, once.
 
@@ -77,7 +85,9 @@ class SourceReader:
                                       _("Check the name, or choose it again."))  # fmt: skip
                 item = None if self._path.is_dir() else DiskFile(self._path, self._progress)
             if item is not None:
+                self._context.account.see(1)
                 yield from chunks_of(item, self._context)
+                self._context.account.files_read += not self._context.account.archives
                 self._progress.finish(item.size)
             else:
                 yield from self._folder()
@@ -88,6 +98,7 @@ class SourceReader:
     def _folder(self) -> Iterator[Chunk]:
         listing = list_files(self._path, self._context.job, self._context.options.follow_links)
         paths = listing.files
+        listing.count(self._context.account)
 
         def items() -> Iterator[InputFile]:
             return disk_files(paths, self._progress, lambda name, error: skip_file(name, error, False, self._context))
@@ -97,31 +108,13 @@ class SourceReader:
         if not paths:
             raise link_out(listing.links[0])
         detect_conversations(list(disk_files(paths[:10_000], ReadProgress(), ignore_notice)), self._context)
-        yield from read_many(str(self._path), len(paths), items(), self._context, verified_chunks)
-
-
-def decompressed(item: InputFile) -> InputFile:
-    """The file in a .gz, which can be nested; any other file as it is."""
-    while item.suffix == ".gz":
-        item = gzip_member(item)
-    return item
-
-
-def verified_chunks(item: InputFile, context: Context) -> Iterator[Chunk]:
-    """The documents of one of several files; nothing is taken from a file with damaged records."""
-    with translate_read_errors(item.name):
-        inner = decompressed(item)
-    kind = record_kind(inner.suffix)
-    if kind is not None and kind.read_twice:
-        silent = replace(context, notice=ignore_notice, reported_fields=set(), skipped=[])
-        for _chunk in chunks_of(inner, silent):
-            pass
-    yield from chunks_of(inner, context)
+        yield from read_many(str(self._path), len(paths), items(), self._context, chunks_of)
 
 
 def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The documents of one file, except those with only white space. Raises SourceError, Cancelled."""
     replaced, found, in_document = 0, False, False
+    mojibake = _MojibakeCount()
     context.encoding = None
     with translate_read_errors(item.name):
         inner = decompressed(item)
@@ -131,6 +124,7 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
             text, ends = chunk.text, chunk.ends
             if context.encoding is not None and not context.encoding.exact:
                 replaced += text.count("\ufffd")
+            mojibake.add(text)
             if in_document or not ends or (text and not text.isspace()):
                 found = True
                 yield chunk
@@ -139,25 +133,54 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
         raise no_text(item.name)
     if context.encoding is not None:
         report_encoding(inner, context.encoding, replaced, context)
+    if mojibake.damaged and inner.suffix not in ARCHIVES and not context.quick:
+        mojibake.report(inner, context)
+
+
+class _MojibakeCount:
+    """Counts the lines of a file that hold mojibake: of its beginning, then of some of its chunks."""
+
+    def __init__(self) -> None:
+        self.damaged = self._lines = self._characters = self._chunks = 0
+
+    def add(self, text: str) -> None:
+        """Some of the text of the file."""
+        self._chunks += 1
+        if self._characters < _CHECKED_CHARACTERS or not self._chunks % _CHECKED_EVERY:
+            self._characters += len(text)
+            self._lines += text.count("\n") + 1
+            self.damaged += count_damaged_lines(text)
+
+    def report(self, item: InputFile, context: Context) -> None:
+        """Say how many lines there were."""
+        context.notice(_("{file} looks wrongly decoded, as in “Ã©” for “é”: {n} of the {all} lines that were checked. "
+                         "The cleaning rule “Repair wrongly decoded text” shows what it would change.").format(
+            file=item.basename, n=number(self.damaged), all=number(self._lines)))  # fmt: skip
 
 
 def _documents(item: InputFile, context: Context) -> Iterator[Chunk]:
-    if item.suffix == ".zip":
-        yield from _zip(item, context)
+    if item.suffix in ARCHIVES:
+        yield from _archive(item, context)
         return
     kind = kind_of(item.suffix)
     if kind is None:
-        detect_encoding(item, context)
-        what = _("{path} is of a kind that can't be read. Files that can be read: {kinds}.")
-        raise SourceError(what.format(path=item.name, kinds=", ".join(SUFFIXES)),
-                          _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
+        raise unread_kinds.refusal(item.name, item.suffix) or _unknown_kind(item, context)
     if isinstance(kind, RecordKind):
         choice = kind.choose(item, context)
         _require_same_type(item, context, choice.conversations)
         yield from kind.read(item, context, choice)
-    else:
-        _require_same_type(item, context, False)
-        yield from kind.read(item, context)
+        return
+    chat = kind.is_chat is not None and kind.is_chat(item, context)
+    _require_same_type(item, context, chat)
+    yield from (kind.read_chat if chat else kind.read)(item, context)
+
+
+def _unknown_kind(item: InputFile, context: Context) -> SourceError:
+    """The problem with a file of a kind that isn't known at all."""
+    detect_encoding(item, context)
+    what = _("{path} is of a kind that can't be read. Files that can be read: {kinds}.")
+    return SourceError(what.format(path=item.name, kinds=", ".join(LISTED)),
+                       _("If it is plain text, give it a name that ends in .txt."))  # fmt: skip
 
 
 def _require_same_type(item: InputFile, context: Context, conversations: bool) -> None:
@@ -170,13 +193,10 @@ def _require_same_type(item: InputFile, context: Context, conversations: bool) -
         raise SourceError(what.format(path=item.name), _("Add it separately, as another source."))
 
 
-def _zip(item: InputFile, context: Context) -> Iterator[Chunk]:
-    with open_zip(item, context) as (archive, budget):
-        inner_files = members(item, archive, budget)
-        if not inner_files:
-            raise no_readable_files(item.name)
+def _archive(item: InputFile, context: Context) -> Iterator[Chunk]:
+    with open_archive(item, context) as inner_files:
         detect_conversations(inner_files, context)
-        yield from read_many(item.name, len(inner_files), iter(inner_files), context, verified_chunks)
+        yield from read_many(item.name, len(inner_files), iter(inner_files), context, chunks_of)
     context.encoding = None  # each file has reported its own
 
 
@@ -192,25 +212,30 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
     """Determine whether a source of several files consists of conversations: by the bytes of both types."""
     if context.conversations is not None:
         return
-    quick = replace(context, quick=True, notice=ignore_notice, reported_fields=set())
+    quick = context.silent()
     conversations = others = 0
-    record_files = [item for item in items if _may_hold_records(item)]
-    for item in islice(record_files, _SAMPLED_FILES):
+    candidates = [item for item in items if may_be_chat(suffix_of(packed.content_name(item.basename)))]
+    for item in islice(candidates, _SAMPLED_FILES):
         context.job.check()
         try:
-            choice = field_choice_of(item, quick)
+            chat = _holds_conversations(item, quick)
         except SourceError:
             continue
-        if choice is not None and choice.conversations:
+        if chat:
             conversations += item.size
         else:
             others += item.size
     if conversations:
-        others += sum(item.size for item in items if item not in record_files)
+        chosen = set(map(id, candidates))
+        others += sum(item.size for item in items if id(item) not in chosen)
     context.conversations = conversations > others if conversations else None if not items else False
 
 
-def _may_hold_records(item: InputFile) -> bool:
-    """Whether a file, or the file in a .gz, contains records, by its name."""
-    suffix = Path(item.basename[:-3]).suffix.lower() if item.suffix == ".gz" else item.suffix
-    return record_kind(suffix) is not None
+def _holds_conversations(item: InputFile, context: Context) -> bool:
+    """Whether the file holds conversations. Raises SourceError, Cancelled."""
+    with translate_read_errors(item.name):
+        inner = decompressed(item)
+        kind = kind_of(inner.suffix)
+        if isinstance(kind, RecordKind):
+            return kind.choose(inner, context).conversations
+        return kind is not None and kind.is_chat is not None and kind.is_chat(inner, context)

@@ -1,13 +1,14 @@
 """Records (lines of JSON, rows of a table): detection of the text field, and the documents in it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources import conversations
+from llm_studio.data.sources.account import EMPTY, NO_CONVERSATION, NO_FIELD, NOT_TEXT
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.errors import SourceError
@@ -17,8 +18,10 @@ SAMPLE_RECORDS = 100
 _SAMPLE_CHARACTERS = 4_000_000
 _EXAMPLES, _EXAMPLE_CHARACTERS = 3, 200
 _NAMES = ("text", "texte", "content", "contents", "contenu", "document", "article", "body", "story", "passage",
-          "paragraph", "abstract", "maintext", "raw_content", "page_content")  # fmt: skip
+          "paragraph", "abstract", "maintext", "raw_content", "page_content", "full_text")  # fmt: skip
 """Usual names of the field that holds the text."""
+_MAX_BAD = 10_000
+"""Records without a text after which a file that has none before is refused."""
 _WORD = re.compile(r"\w+")
 
 
@@ -46,12 +49,13 @@ class Column:
 @dataclass(frozen=True)
 class FieldChoice:
     """The field that holds the text: None for conversations, or where none was found. `guessed`: the user didn't name
-    it."""
+    it. `unusable`: why records that look like conversations are none."""
 
     field: str | None
     guessed: bool
     conversations: bool
     columns: tuple[Column, ...]
+    unusable: tuple[str, ...] = ()
 
 
 def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
@@ -68,16 +72,19 @@ def choose_field(records: Iterable[Record], name: str | None) -> FieldChoice:
     if name is not None:
         has_turns = has_conversations and any(isinstance(fields.get(name), (list, tuple)) for fields in sample)
         return FieldChoice(None if has_turns else name, False, has_turns, columns)
+    has_text = any(column.name.lower() in ("text", "texte") for column in columns)
     if has_conversations:
         return FieldChoice(None, True, True, columns)
-    return FieldChoice(_most_likely(columns, len(sample)), True, False, columns)
+    unusable = dict.fromkeys(reason for fields in sample if (reason := conversations.why_not(fields)))
+    field = None if unusable and not has_text else _most_likely(columns, len(sample))
+    return FieldChoice(field, True, False, columns, tuple(unusable))
 
 
 def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
     found: list[Column] = []
     for name in dict.fromkeys(name for fields in sample for name in fields):
         values = [fields.get(name) for fields in sample]
-        texts = [value for value in values if isinstance(value, str) and any(map(str.isalpha, value))]
+        texts = [text for value in values if (text := text_of(value)) and any(map(str.isalpha, text))]
         examples = [_shorten(value) for value in values if value is not None and value != ""][:_EXAMPLES]
         mean = sum(map(len, texts)) / len(texts) if texts else 0.0
         found.append(Column(name, len(texts), mean, tuple(examples)))
@@ -85,7 +92,7 @@ def _columns(sample: list[Mapping[str, object]]) -> tuple[Column, ...]:
 
 
 def _shorten(value: object) -> str:
-    text = " ".join((value if isinstance(value, str) else repr(value))[: 2 * _EXAMPLE_CHARACTERS].split())
+    text = " ".join((text_of(value) or repr(value))[: 2 * _EXAMPLE_CHARACTERS].split())
     return text if len(text) <= _EXAMPLE_CHARACTERS else text[: _EXAMPLE_CHARACTERS - 1] + "…"
 
 
@@ -108,61 +115,125 @@ def _most_likely(columns: tuple[Column, ...], records: int) -> str | None:
     return best.name if best else next(blank, None)
 
 
-def documents(
-    item: InputFile, context: Context, rows: Callable[[], Iterator[Record]], choice: FieldChoice, place: str,
-) -> Iterator[Chunk]:  # fmt: skip
-    """The documents of the records that `rows` reads.
+class RecordLog:
+    """Counts the records of a file that are left out. `place` is the template of a position: "{path}, line {line}".
 
-    `place` is the template of a position in messages: "{path}, line {line}:". Empty records are skipped.
+    `first` is the first problem, for a file of which nothing is left.
     """
+
+    def __init__(self, item: InputFile, context: Context, place: str) -> None:
+        self.first: SourceError | None = None
+        self.dropped = 0
+        self._item, self._account, self._place = item, context.account, place
+
+    def drop(self, reason: str, position: int, error: SourceError | None = None, place: str = "") -> None:
+        """A record is left out. `place`: the template of its position where that isn't the usual one."""
+        self.dropped += 1
+        place = place or self._place
+        if error is not None and self.first is None:
+            where = place.format(path=self._item.name, line=position)
+            self.first = SourceError(
+                _("{path}: {reason}").format(path=where, reason=error.what), error.to_do
+            )  # fmt: skip
+        self._account.leave_out_record(reason, self._item.name, position, place)
+
+
+def documents(
+    item: InputFile, context: Context, rows: Callable[[RecordLog], Iterator[Record]], choice: FieldChoice, place: str,
+) -> Iterator[Chunk]:  # fmt: skip
+    """The documents of the records that `rows` reads; it logs those that it can't read.
+
+    `place` is the template of a position in messages: "{path}, line {line}". A record without a text is left out and
+    counted. Raises SourceError where no record has one.
+    """
+    log = RecordLog(item, context, place)
     if choice.conversations:
-        yield from _conversations(item, context, rows())
-        return
-    if not choice.columns and choice.field is None:
+        yield from _conversations(item, context, rows(log), log)
         return
     if choice.field is None:
+        for _record in rows(log) if not choice.columns else ():
+            break
+        if log.first is not None:
+            raise log.first
+        if not choice.columns:
+            return
+        for reason in choice.unusable:
+            raise SourceError(
+                _("{path} holds {what} only.").format(path=item.name, what=_(reason)),
+                _("A conversation has at least one message of the user and one of the assistant, as texts."),
+            )
         known = ", ".join(column.name for column in choice.columns[:12])
         raise SourceError(
             _("No field of {path} contains text; its fields are: {known}.").format(
                 path=item.name, known=known or _("none")
             ),
-            _("Choose one with --text-field."),
+            _("Save its texts as plain text (.txt), or in a field “text” of each record."),
         )
     if choice.guessed and choice.field != "text" and choice.field not in context.reported_fields and not context.quick:
         context.reported_fields.add(choice.field)
         context.notice(_("{file}: the field “{field}” was used as the text.").format(
             file=item.basename, field=choice.field))  # fmt: skip
-    for record in rows():
-        try:
-            text = text_of(record.fields, choice.field)
-        except SourceError as error:
-            where = place.format(path=item.name, line=record.position)
-            raise SourceError(f"{where} {error.what}", error.to_do) from error
-        if text:
+    name, found = choice.field, False
+    known = {column.name for column in choice.columns}
+    for record in rows(log):
+        text = text_of(record.fields.get(name))
+        if text and not text.isspace():
             yield Chunk(text if "\r" not in text else text.replace("\r\n", "\n").replace("\r", "\n"), True)
+            found = True
+            continue
+        _drop(record, name, log)
+        if not found and log.first is not None and ((log.dropped == 1 and name not in known) or log.dropped > _MAX_BAD):
+            raise log.first
+        if context.quick and log.dropped > _MAX_BAD:
+            return
+    if not found and log.first is not None:
+        raise log.first
 
 
-def text_of(fields: Mapping[str, object], name: str) -> str:
-    """The text of one record, empty where there is none. Raises SourceError with the problem."""
-    if name not in fields:
-        known = ", ".join(islice(fields, 12))
-        raise SourceError(
-            _("there is no field “{name}”; its fields are: {known}.").format(name=name, known=known),
-            _("Choose one with --text-field."),
+def text_of(value: object) -> str | None:
+    """The text that a field holds, empty where it holds none; None for numbers, objects and the like.
+
+    A list of texts is joined: paragraphs with a blank line, if one of them is a sentence or more, else lines.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        parts = cast("Sequence[object]", value)
+        if all(isinstance(part, str) for part in parts):
+            return "\n\n".join(cast("Sequence[str]", parts))
+        return None
+    return "" if value is None else None
+
+
+def _drop(record: Record, name: str, log: RecordLog) -> None:
+    """Leave out a record that has no text in the field `name`."""
+    if name not in record.fields:
+        known = ", ".join(islice(record.fields, 12))
+        problem = _("there is no field “{name}”; its fields are: {known}.").format(name=name, known=known or _("none"))
+        log.drop(NO_FIELD, record.position, SourceError(problem, _("Choose one with --text-field.")))
+    elif text_of(record.fields[name]) is None:
+        problem = _("the field “{name}” holds {kind}, not a text.").format(
+            name=name, kind=_kind_of(record.fields[name])
         )
-    text = fields[name]
-    if text is None or isinstance(text, str):
-        return text or ""
-    raise SourceError(_("the field “{name}” is not a text.").format(name=name), _("Choose one with --text-field."))
+        log.drop(NOT_TEXT, record.position, SourceError(problem, _("Choose a field that holds texts.")))
+    else:
+        log.drop(EMPTY, record.position)
 
 
-def _conversations(item: InputFile, context: Context, rows: Iterator[Record]) -> Iterator[Chunk]:
+def _kind_of(value: object) -> str:
+    if isinstance(value, (int, float)):
+        return _("a number")
+    return _("a list") if isinstance(value, (list, tuple)) else _("an object with fields of its own")
+
+
+def _conversations(item: InputFile, context: Context, rows: Iterator[Record], log: RecordLog) -> Iterator[Chunk]:
     skipped = 0
     for record in rows:
         if conversations.is_conversation(record.fields):
             yield Chunk(conversations.render(record.fields), True)
         else:
             skipped += 1
+            log.drop(conversations.why_not(record.fields) or NO_CONVERSATION, record.position)
     if skipped and not context.quick:
         context.notice(ngettext(
             "{file}: {n} record isn't a conversation and was skipped.",

@@ -1,9 +1,11 @@
-"""Subtitles (.srt): the spoken text, without numbers, times and style tags.
+"""Subtitles (.srt, .vtt): the spoken text, without numbers, times, styles and notes.
 
-The format is lines of text between a line of times and a blank line: a library would do nothing better, and the
-existing ones load the whole file.
+The formats are lines of text between a line of times and a blank line. Real files break that: blank lines inside a
+subtitle or after each line, no numbers, times without milliseconds. A library would do nothing better, and the existing
+ones load the whole file.
 """
 
+import html
 import re
 from collections.abc import Iterator
 
@@ -13,33 +15,83 @@ from llm_studio.data.sources.readers.encodings import open_text
 from llm_studio.data.sources.readers.items import InputFile
 
 _BLOCK = 1 << 16
-_TIMES = re.compile(r"\s*\d+:\d+:\d+[,.]\d+\s*-->\s*\d+:\d+:\d+[,.]\d+")
-_TAGS = re.compile(r"</?(?:i|b|u|s|font|ruby|rt|c|v)\b[^<>\n]{0,200}>|\{\\[^{}\n]{0,200}\}", re.I)
+_TIME = r"(?:\d{1,3}\s?:\s?)?\d{1,3}\s?:\s?\d{1,2}(?:[,.:]\s?\d{1,4})?"
+_TIMES = re.compile(rf"\s*{_TIME}\s*-{{1,2}}\s?>\s*{_TIME}(?:\s.*)?$")
+_TAGS = re.compile(
+    r"</?(?:i|b|u|s|font|ruby|rt|c|v|lang)\b[^<>\n]{0,200}>|<[\d:.]{5,12}>|\{\\[^{}\n]{0,200}\}", re.I
+)  # fmt: skip
+_VTT_BLOCKS = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 _SENTENCE_ENDS = '.?!…:;。？！"”»♪)]'
 
 
-def read_srt(item: InputFile, context: Context) -> Iterator[Chunk]:
+def read_subtitles(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The spoken text as one document: a sentence that continues in the next subtitle is one line."""
     before = ""
-    number = ""  # a line of digits only, which is spoken text unless times follow
     with open_text(item, context) as stream:
-        while line := stream.readline(_BLOCK):
+        first = stream.readline(_BLOCK)
+        is_vtt = first.lstrip("\ufeff").startswith("WEBVTT")
+        spoken = _Spoken(is_vtt)
+        line = first
+        while line:
             context.job.check()
-            if _TIMES.match(line):
-                number = ""
-                continue
-            held_back, number = number, ""
-            if line.strip().isdigit():
-                number = line
-                line = ""
-            for spoken in (held_back, line):
-                text = " ".join(_TAGS.sub("", spoken).split(" ")).strip()
-                if text:
-                    yield Chunk(_separator(before, text) + text, False)
-                    before = text
-    if number.strip() and before:
-        yield Chunk(_separator(before, number) + number.strip(), False)
+            for text in spoken.feed(line):
+                yield Chunk(_separator(before, text) + text, False)
+                before = text
+            line = stream.readline(_BLOCK)
+        for text in spoken.end():
+            yield Chunk(_separator(before, text) + text, False)
+            before = text
     yield Chunk("", True)
+
+
+class _Spoken:
+    """Tells the spoken lines from the others, line by line.
+
+    A line of digits is the number of the next subtitle if times follow, and in WebVTT so is any line that stands alone:
+    it is held back until that is known. Right after times, it is spoken.
+    """
+
+    def __init__(self, is_vtt: bool) -> None:
+        self._is_vtt = is_vtt
+        self._skipping = is_vtt  # the header, a note, styles: up to the next blank line
+        self._after_times = False
+        self._after_blank = True
+        self._held = ""
+
+    def feed(self, line: str) -> Iterator[str]:
+        """The spoken lines that are known now."""
+        stripped = line.strip()
+        if not stripped:
+            self._skipping = False
+            self._after_blank = True
+            if self._is_vtt:  # a name stands right before the times
+                yield from self.end()
+            return
+        if _TIMES.match(line):
+            self._held, self._skipping, self._after_times = "", False, True
+            self._after_blank = False
+            return
+        if self._is_vtt and self._after_blank and _VTT_BLOCKS.match(stripped):
+            self._skipping = True
+        if self._skipping:
+            return
+        yield from self.end()
+        may_be_name = stripped.isdigit() or (self._is_vtt and self._after_blank)
+        if may_be_name and not self._after_times:
+            self._held = stripped
+        elif text := self._text(stripped):
+            yield text
+        self._after_times = self._after_blank = False
+
+    def end(self) -> Iterator[str]:
+        """The line that was held back, which was spoken after all."""
+        held, self._held = self._held, ""
+        if text := self._text(held):
+            yield text
+
+    def _text(self, line: str) -> str:
+        text = " ".join(_TAGS.sub("", line).split(" ")).strip()
+        return html.unescape(text) if self._is_vtt else text
 
 
 def _separator(before: str, text: str) -> str:

@@ -1,6 +1,6 @@
 """The user's own files for the Data tab: choosing them, a look before they are added, adding them."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from llm_studio.jobs import Job
 from llm_studio.ui.controller import Controller
 from llm_studio.ui.tasks import Query
 from llm_studio.workflows.data import sources
+from llm_studio.workflows.data.sources import FileChoice
 
 if TYPE_CHECKING:
     from llm_studio.ui.dialogs.add_texts import AddTextsDialog
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 _LOOK = "data/look"
 _PLAIN = (".txt", ".md")
-"""Nothing is to be asked about these."""
+"""Nothing is to be asked about these, unless they are chats."""
+_MOST_CHECKED = 20
+"""Number of plain texts of which the beginning is read, to see whether they are chats."""
 
 
 class OwnFiles(Controller):
@@ -35,7 +38,7 @@ class OwnFiles(Controller):
         self._folder = ""
         self._dialog: AddTextsDialog | None = None
         self._paths: list[Path] = []
-        self._waiting: list[tuple[Path, str, bool]] = []
+        self._waiting: list[tuple[Path, FileChoice]] = []
         self.context.listen(_LOOK, succeeded=self._show_look, failed=self._look_failed)
 
     # --- Choosing -------------------------------------------------------------------------------------------------
@@ -75,8 +78,9 @@ class OwnFiles(Controller):
         """Add these: plain texts at once, others after a look at them."""
         if self.project is None or not paths:
             return
-        if all(path.suffix.lower() in _PLAIN for path in paths):
-            self._add(paths, {}, set())
+        plain = all(path.suffix.lower() in _PLAIN for path in paths)
+        if plain and not any(map(sources.is_chat, paths[:_MOST_CHECKED])):
+            self._add(paths, {})
         else:
             self._show_dialog(paths)
 
@@ -86,7 +90,7 @@ class OwnFiles(Controller):
         from llm_studio.ui.dialogs.add_texts import AddTextsDialog
 
         self._paths = list(paths)
-        self._waiting = [(path, "", False) for path in paths]
+        self._waiting = [(path, FileChoice()) for path in paths]
         self._dialog = dialog = AddTextsDialog(paths, self._page)
         dialog.look_requested.connect(self._inspect_again)
         dialog.add_requested.connect(self._on_add)
@@ -100,22 +104,25 @@ class OwnFiles(Controller):
         self._waiting.clear()
         self.context.stop_requested.emit(_LOOK)
 
-    @Slot(object, str, bool)
-    def _inspect_again(self, path: Path, field: str, follow_links: bool) -> None:
+    @Slot(object, object)
+    def _inspect_again(self, path: Path, choice: FileChoice) -> None:
         idle = not self._waiting
-        self._waiting.append((path, field, follow_links))
+        self._waiting.append((path, choice))
         if idle:
             self._look_at_next()
 
     def _look_at_next(self) -> None:
         if not self._waiting:
             return
-        (path, field, follow_links), separator = self._waiting[0], self._options.separator()
+        (path, choice), separator = self._waiting[0], self._options.separator()
+        encoding = choice.encoding or self._options.encoding()
+        language = self.overview.settings.project.language if self.overview else ""
 
         def work(job: Job) -> tuple[Path, Any]:
             try:
-                return path, sources.look(path, job, separator=separator, text_field=field or None,
-                                          follow_links=follow_links)  # fmt: skip
+                return path, sources.look(path, job, separator=separator, text_field=choice.text_field or None,
+                                          follow_links=choice.follow_links, encoding=encoding, language=language,
+                                          reading=choice.reading)  # fmt: skip
             except StudioError as error:
                 return path, error
 
@@ -145,20 +152,20 @@ class OwnFiles(Controller):
 
     # --- Adding ---------------------------------------------------------------------------------------------------
 
-    @Slot(object, object)
-    def _on_add(self, fields: "dict[Path, str]", follow_links: "set[Path]") -> None:
-        self._add(self._paths, fields, follow_links)
+    @Slot(object)
+    def _on_add(self, choices: "dict[Path, FileChoice]") -> None:
+        self._add(self._paths, choices)
 
-    def _add(self, paths: Sequence[Path], fields: Mapping[Path, str], follow_links: Container[Path]) -> None:
+    def _add(self, paths: Sequence[Path], choices: Mapping[Path, FileChoice]) -> None:
         project = self.project
         if project is None:
             return
-        separator, field = self._options.separator(), self._options.text_field()
+        separator, field, encoding = self._options.separator(), self._options.text_field(), self._options.encoding()
         several = ngettext("Adding {n} file", "Adding {n} files", len(paths)).format(n=number(len(paths)))
         title = several if len(paths) > 1 else _("Adding {name}").format(name=paths[0].name)
 
         def work(job: Job) -> "list[Source]":
-            return sources.add_several(project, paths, job, separator=separator, text_field=field, fields=fields,
-                                       follow_links=follow_links)  # fmt: skip
+            return sources.add_several(project, paths, job, separator=separator, text_field=field,
+                                       encoding=encoding, choices=choices)  # fmt: skip
 
         self._adding.add(work, title)

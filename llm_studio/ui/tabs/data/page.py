@@ -11,6 +11,7 @@ from llm_studio.i18n import _
 from llm_studio.ui.desktop import open_folder
 from llm_studio.ui.page import Page
 from llm_studio.ui.tabs.data import MoreTexts
+from llm_studio.ui.tabs.data.account_card import AccountCard
 from llm_studio.ui.tabs.data.adding_controller import AddingController
 from llm_studio.ui.tabs.data.cleaning import CleaningCard
 from llm_studio.ui.tabs.data.damage import DamageCard
@@ -55,6 +56,7 @@ class DataPage(Page):
         self.damage = DamageCard(self)
         self.cards = SourceCards(self)
         self.sources = SourcesTable(self)
+        self.account = AccountCard(self)
         self.preview = DocumentPreview(self)
         self.cleaning = CleaningCard(self)
         self.statistics = button(_("Statistics…"), self, self._on_statistics, "small")
@@ -82,6 +84,7 @@ class DataPage(Page):
         for part in (sources.weighing, sources.go_on, sources.notes, self.statistics, sources.remove):
             left.head.addWidget(part)
         left.content.addWidget(sources)
+        left.content.addWidget(self.account)
         left.content.addSpacing(4)
         left.content.addWidget(self.preview, 1)
         self.columns = QHBoxLayout()
@@ -218,7 +221,9 @@ class DataPage(Page):
 
     @Slot(str)
     def _on_chosen(self, name: str) -> None:
-        self.reading.open_source(self._source(name))
+        source = self._source(name)
+        self.reading.open_source(source)
+        self.account.show_source(source)
 
     @Slot()
     def _choose_files(self) -> None:

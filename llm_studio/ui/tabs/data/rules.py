@@ -62,6 +62,8 @@ class Rules(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(8)
+        self._switch("repair_mojibake", _("Repair wrongly decoded text"), rare=True,
+                     tip=_("Turns “dÃ©jÃ\u00a0vu” back into “déjà vu”."))  # fmt: skip
         self._switch("remove_controls", _("Remove control characters"), rare=True)
         self._switch("remove_invisible", _("Remove invisible characters"), rare=True)
         self.unicode = self._switch("normalize_unicode", _("Normalise Unicode (NFC)"),

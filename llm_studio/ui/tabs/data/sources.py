@@ -18,7 +18,7 @@ from llm_studio.i18n import LANGUAGE_NAMES, _
 from llm_studio.ui.theme import GAP
 from llm_studio.ui.widgets.basics import Card, button, label, row
 from llm_studio.ui.widgets.source_card import SourceCard
-from llm_studio.workflows.data.sources import DEFAULT_STORIES
+from llm_studio.workflows.data.sources import DEFAULT_STORIES, encoding_names
 
 _MOST_STORIES = 1_000_000
 _ROOMY = 900
@@ -211,6 +211,14 @@ class FileOptions(Card):
         self.field = QLineEdit(self)
         self.field.setPlaceholderText(_("detected automatically"))
         self.field.setMaximumWidth(120)
+        self.code = QComboBox(self)
+        self.code.addItem(_("detected automatically"), "")
+        for codec, name in encoding_names():
+            self.code.addItem(name, codec)
+        third = label(_("Encoding"), self)
+        third.setBuddy(self.code)
+        self.code.setAccessibleName(_("Encoding of texts that aren’t Unicode"))
+        self.code.setToolTip(self.code.accessibleName())
         first = label(_("Documents in a text file are separated by"), self)
         second = label(_("Field or column with the text"), self)
         first.setBuddy(self.between)
@@ -218,7 +226,7 @@ class FileOptions(Card):
         self.between.setAccessibleName(first.text())
         self.field.setAccessibleName(second.text())
         self.content.addLayout(row(first, self.between, self.mark, None))
-        self.content.addLayout(row(second, self.field, None))
+        self.content.addLayout(row(second, self.field, third, self.code, None))
         self.between.currentIndexChanged.connect(self._on_between)
 
     def separator(self) -> str | None:
@@ -229,6 +237,10 @@ class FileOptions(Card):
     def text_field(self) -> str | None:
         """The field, or column, that holds the text of a record; None where it is to be found by itself."""
         return self.field.text().strip() or None
+
+    def encoding(self) -> str | None:
+        """The codec of texts that aren't Unicode; None where it is to be found by itself."""
+        return str(self.code.currentData()) or None
 
     @Slot()
     def _on_between(self) -> None:

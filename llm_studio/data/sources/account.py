@@ -1,0 +1,155 @@
+"""The account of an import: how many files became documents, and what was left out, by reason and by name.
+
+    files seen = files read + files left out
+
+A file inside an archive counts as one, the archive itself only where it can't be opened; a folder that isn't entered
+(hidden, a link) counts as one. Besides whole files, records, pages and parts of documents can be left out.
+"""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from llm_studio.i18n import N_
+from llm_studio.records import Count
+
+ACCOUNT_VERSION = 1
+MAX_NAMED = 10
+"""Number of things left out for one reason that are named; the others are counted."""
+_MAX_NAME = 200
+_MAX_DETAIL = 400
+INSIDE = " › "
+"""Stands between an archive and the name of a file in it."""
+
+FILES, RECORDS, PAGES, PARTS = "files", "records", "pages", "parts"
+
+KIND = N_("of a kind that isn’t read")
+HIDDEN = N_("hidden")
+LINK = N_("links that lead out of the folder")
+LINK_INSIDE = N_("links in an archive")
+READ_ELSEWHERE = N_("links to what is read anyway")
+UNREADABLE = N_("can’t be read")
+NOT_REACHED = N_("not reached: enough documents were read")
+
+NOT_JSON = N_("not JSON")
+NOT_AN_OBJECT = N_("JSON, but not an object")
+NO_FIELD = N_("without the field that holds the text")
+NOT_TEXT = N_("not a text in the field that holds it")
+EMPTY = N_("without text")
+ABOVE_HEADER = N_("above the header of a table")
+OPEN_QUOTE = N_("with a quotation mark that is opened and never closed")
+NOT_A_ROW = N_("not a row of the table")
+TOO_LONG = N_("too long")
+OTHER_SPEAKERS = N_("messages of other people in a chat of two")
+SYSTEM_LINES = N_("lines that the program of a chat wrote")
+ATTACHMENTS = N_("pictures, films and other files in a chat")
+NO_ANSWER = N_("conversations without an answer of the assistant")
+NOT_ONLY_TEXT = N_("conversations with tool calls, pictures or other parts that aren’t text")
+NO_CONVERSATION = N_("not a conversation")
+HIDDEN_TEXT = N_("hidden text")
+HIDDEN_SHEETS = N_("hidden sheets")
+COMMENTS = N_("comments")
+MISSING_CHAPTERS = N_("chapters that a book lists but doesn’t hold")
+RUNNING_HEADS = N_("running heads and page numbers")
+UNREADABLE_LETTERS = N_("characters of which the file doesn’t say what they are")
+PAGE_WITHOUT_TEXT = N_("pages without text: pictures, or empty")
+CUT_OFF = N_("the rest of a file that is cut off or damaged")
+
+
+@dataclass(frozen=True)
+class Named:
+    """One thing left out: its `name`, relative to what was imported, and `detail`, a sentence or ""."""
+
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What was left out for one `reason`, an English message to be translated: `count` of `unit`, the first named."""
+
+    unit: str
+    reason: str
+    count: Count
+    first: tuple[Named, ...] = ()
+
+
+@dataclass(frozen=True)
+class Account:
+    """The account of one import."""
+
+    files_seen: Count = 0
+    files_read: Count = 0
+    left_out: tuple[LeftOut, ...] = ()
+    version: Count = ACCOUNT_VERSION
+
+    @property
+    def files_left_out(self) -> int:
+        """The number of files that were left out as a whole."""
+        return sum(entry.count for entry in self.left_out if entry.unit == FILES)
+
+
+@dataclass
+class AccountBuilder:
+    """Keeps the account while files are read; `root` is the path of what is imported.
+
+    Files are seen when a folder or an archive is listed, and then read or left out one by one: both are counted
+    independently, so that a file that is forgotten shows.
+    """
+
+    root: str = ""
+    files_seen: int = 0
+    files_read: int = 0
+    archives: int = 0
+    _counts: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    _first: dict[tuple[str, str], list[Named]] = field(default_factory=dict[tuple[str, str], list[Named]])
+
+    def see(self, files: int) -> None:
+        """So many files are in what is imported."""
+        self.files_seen += files
+
+    def open_archive(self, members: int) -> None:
+        """What was seen as one file is an archive of `members` files."""
+        self.archives += 1
+        self.files_seen += members - 1
+
+    def leave_out(self, unit: str, reason: str, name: str, detail: str = "", count: int = 1) -> None:
+        """Count something that is left out, or `count` such things in one place; the first places are named."""
+        key = unit, reason
+        self._counts[key] += count
+        named = self._first.setdefault(key, [])
+        if len(named) < MAX_NAMED:
+            short = self.relative(name)
+            detail = _storable(detail.replace(name, short))[:_MAX_DETAIL]
+            named.append(Named(_storable(short)[:_MAX_NAME], detail))
+
+    def leave_out_record(self, reason: str, file: str, position: int, place: str) -> None:
+        """Count a record that is left out. `place` is the template of its position: "{path}, line {line}"."""
+        if self._counts[RECORDS, reason] < MAX_NAMED:
+            self.leave_out(RECORDS, reason, place.format(path=self.relative(file), line=position))
+        else:
+            self._counts[RECORDS, reason] += 1
+
+    def relative(self, name: str) -> str:
+        """`name` without the path of what is imported."""
+        for separator in (os.sep, "/", INSIDE):
+            if self.root and name.startswith(self.root + separator):
+                return name[len(self.root + separator) :]
+        return PurePath(name).name if name == self.root else name
+
+    def account(self) -> Account:
+        """The account so far. Files that were neither read nor left out weren't reached."""
+        left = [
+            LeftOut(unit, reason, count, tuple(self._first[unit, reason]))
+            for (unit, reason), count in self._counts.items()
+        ]
+        unreached = self.files_seen - self.files_read - sum(e.count for e in left if e.unit == FILES)
+        if unreached > 0:
+            left.append(LeftOut(FILES, NOT_REACHED, unreached))
+        return Account(self.files_seen, self.files_read, tuple(left))
+
+
+def _storable(text: str) -> str:
+    """`text` without halves of surrogate pairs, which names of files can hold and JSON can't."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,217 @@
+"""Plain texts that are chats: lines that begin with who speaks (“User: …”, “Assistant: …”), and exports of WhatsApp.
+
+They can be read as conversations, or as the text that they are. Lines with the names of roles are taken for a
+conversation; of a personal chat, the user is asked first: its names are replaced by roles.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TextIO
+
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import ATTACHMENTS, NO_ANSWER, OTHER_SPEAKERS, PARTS, RECORDS, SYSTEM_LINES
+from llm_studio.data.sources.conversations import ASSISTANT, USER, escape_markers
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.encodings import open_text
+from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.errors import SourceError
+from llm_studio.i18n import _, number
+
+_HEAD = 1 << 14
+_BLOCK = 1 << 16
+_MAX_HELD = 1 << 20
+"""Characters of a conversation that are held back until it is known whether both sides speak."""
+_LINE = re.compile(r"[\s>#*_\[]{0,6}([^\W\d_][\w .'-]{0,24}?)[\]*_]{0,3}\s?:[*_]{0,2}(?:\s+(.*)|$)", re.DOTALL)
+_ROLES = {
+    **dict.fromkeys(("user", "human", "utilisateur", "utilisatrice", "humain", "question", "q", "moi", "me", "prompt",
+                     "instruction", "student", "élève"), USER),
+    **dict.fromkeys(("assistant", "ai", "ia", "bot", "chatbot", "chatgpt", "claude", "gpt", "gpt-4", "gemini", "answer",
+                     "a", "réponse", "reponse", "r", "model", "modèle", "response"), ASSISTANT),
+}  # fmt: skip
+_SEPARATORS = ("---", "***", "===", "* * *", "<|endoftext|>")
+_MESSAGE = re.compile(
+    r"[\u200e\u200f\ufeff]*\[?(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}),?\s(?:à\s)?\d{1,2}[:.h]\d{2}(?:[:.]\d{2})?"
+    r"(?:\s?[ap]\.?\s?m\.?)?\]?\s?(?:-\s)?(.*)", re.I | re.DOTALL,
+)  # fmt: skip
+"""A line of WhatsApp: date, time, and a message or what the program says."""
+_SPOKEN = re.compile(r"[\u200e\u200f]*([^:\n]{1,40}): ?(.*)", re.DOTALL)
+_MEDIA = re.compile(
+    r"[\u200e\s]*<[^<>]{3,40}>\s*$|\u200e[^\n]{3,40} (?:omitted|omise?|absente?)\s*$|\S+ \(file attached\)\s*$"
+)
+
+
+@dataclass(frozen=True)
+class ChatStyle:
+    """How a chat is written. `names`: the speakers of a personal chat, empty where lines name the roles."""
+
+    names: tuple[str, ...] = ()
+
+
+def chat_style(item: InputFile) -> ChatStyle | None:
+    """How the chat in a text file is written, judging by its beginning; None where it isn't one."""
+    with item.open() as stream:
+        head = stream.read(_HEAD)
+    text = (
+        head.decode("utf-16", "replace") if head[:2] in (b"\xff\xfe", b"\xfe\xff") else head.decode("utf-8", "replace")
+    )
+    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()]
+    if len(head) == _HEAD:
+        lines = lines[:-1]
+    messages = [found for line in lines if (found := _MESSAGE.match(line))]
+    if len(messages) >= 3 and len(messages) * 3 >= len(lines) and _MESSAGE.match(lines[0]):
+        names = Counter(spoken[1] for found in messages if (spoken := _SPOKEN.match(found[2])))
+        return ChatStyle(tuple(names)) if len(names) > 1 else None
+    roles = [role for line in lines if (role := _role_of(line))]
+    both = roles.count(USER) > 1 and roles.count(ASSISTANT) > 1
+    return ChatStyle() if both and _role_of(lines[0]) and _alternate(roles) else None
+
+
+def _role_of(line: str) -> str:
+    """The role that a line names; "" where it names none."""
+    found = _LINE.match(line)
+    return _ROLES.get(found[1].lower(), "") if found else ""
+
+
+def _alternate(roles: list[str]) -> bool:
+    changes = sum(before != after for before, after in pairwise(roles))
+    return changes * 2 >= len(roles) - 1
+
+
+def is_chat(item: InputFile, context: Context) -> bool:
+    """Whether a text file is to be read as conversations. Raises SourceError where that is asked for and impossible."""
+    reading = context.options.reading
+    if reading == "text" or context.conversations is False:
+        return False
+    style = chat_style(item)
+    if style is None or len(style.names) > 2:
+        if reading == "conversations":
+            raise _no_chat_of_two(item, style)
+        return False
+    if style.names and reading != "conversations":
+        if not context.quick:
+            context.notice(_("{file} is a chat of {names}, which was read as text. With --as conversations it is read "
+                             "as conversations, and roles replace the names.").format(
+                file=item.basename, names=", ".join(style.names)))  # fmt: skip
+        return False
+    if not style.names and not reading and not context.quick:
+        context.notice(_("{file} was read as conversations, since its lines name the speakers. With --as text it is "
+                         "read as it stands.").format(file=item.basename))  # fmt: skip
+    return True
+
+
+def _no_chat_of_two(item: InputFile, style: ChatStyle | None) -> SourceError:
+    if style is None:
+        return SourceError(
+            _("{path} can't be read as conversations: its lines don't begin with who speaks.").format(path=item.name),
+            _("Begin each message with “User:” or “Assistant:”, or read it as text."),
+        )
+    return SourceError(
+        _("{path} is a chat of {n} people; only those of two can be read as conversations.").format(
+            path=item.name, n=number(len(style.names))
+        ),
+        _("Read it as text."),
+    )
+
+
+def read_chat(item: InputFile, context: Context) -> Iterator[Chunk]:
+    """The conversations of a chat: one for each day of a personal chat, else between separators."""
+    style = chat_style(item) or ChatStyle()
+    account, writer = context.account, _Writer()
+    position = 0
+    with open_text(item, context) as stream:
+        for day, role, text in _messages(stream, context, style, item):
+            if role == _NEW or (style.names and day != writer.day):
+                position += 1
+                if writer.one_sided:
+                    account.leave_out_record(NO_ANSWER, item.name, position, _("{path}, conversation {line}"))
+                yield from writer.end()
+                writer.day = day
+            if role != _NEW:
+                yield from writer.say(role, text)
+    if writer.one_sided:
+        account.leave_out_record(NO_ANSWER, item.name, position + 1, _("{path}, conversation {line}"))
+    yield from writer.end()
+
+
+_NEW = "new"
+
+
+def _messages(stream: TextIO, context: Context, style: ChatStyle, item: InputFile) -> Iterator[tuple[str, str, str]]:
+    """The day, the role and the text of each line; no role where it continues the message before."""
+    roles = dict(zip(style.names, (USER, ASSISTANT), strict=False))
+    day, heard = "", True
+    while line := stream.readline(_BLOCK):
+        context.job.check()
+        if not style.names:
+            if line.strip() in _SEPARATORS:
+                yield day, _NEW, ""
+            elif role := _role_of(line):
+                found = _LINE.match(line)
+                yield day, role, (found[2] or "") if found else line
+            else:
+                yield day, "", line
+            continue
+        message = _MESSAGE.match(line)
+        if message is None:
+            if heard:
+                yield day, "", line
+            continue
+        spoken = _SPOKEN.match(message[2])
+        day, heard = message[1], bool(spoken) and spoken[1] in roles and not _MEDIA.match(spoken[2])
+        if heard and spoken:
+            yield day, roles[spoken[1]], spoken[2]
+        else:
+            reason = SYSTEM_LINES if not spoken else ATTACHMENTS if spoken[1] in roles else OTHER_SPEAKERS
+            context.account.leave_out(PARTS if reason == ATTACHMENTS else RECORDS, reason, item.name)
+
+
+class _Writer:
+    """Writes conversations message by message; one in which only one side speaks is dropped, if it isn't long."""
+
+    def __init__(self) -> None:
+        self.day = ""
+        self._parts: list[str] = []
+        self._length = 0
+        self._role = ""
+        self._spoke: set[str] = set()
+        self._begun = False
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether a conversation is held back in which only one side has spoken so far."""
+        return len(self._spoke) == 1 and not self._begun
+
+    def say(self, role: str, text: str) -> Iterator[Chunk]:
+        """A line; without a role, it continues the message before. What comes before the first message is left out."""
+        text = escape_markers(text)
+        if role:
+            self._trim()
+            self._parts.append(f"\n\n{text.lstrip()}" if role == self._role else role + text.lstrip())
+            self._role = role
+            self._spoke.add(role)
+        elif self._role:
+            self._parts.append(text)
+        self._length += len(text)
+        if self._length > _MAX_HELD and len(self._spoke) > 1:
+            *ready, last = self._parts
+            yield Chunk("".join(ready), False)
+            self._parts, self._length, self._begun = [last], len(last), True
+
+    def end(self) -> Iterator[Chunk]:
+        """The conversation has ended."""
+        self._trim()
+        if self._begun or len(self._spoke) > 1:
+            yield Chunk("".join(self._parts), True)
+        self._parts, self._length, self._role, self._begun = [], 0, "", False
+        self._spoke = set()
+
+    def _trim(self) -> None:
+        """Remove the white space at the end of a message."""
+        while self._parts:
+            self._parts[-1] = self._parts[-1].rstrip()
+            if self._parts[-1]:
+                return
+            self._parts.pop()

@@ -1,0 +1,165 @@
+"""OpenDocument texts (.odt, as LibreOffice writes them): paragraphs, tables and notes, streamed from the XML inside.
+
+Of tracked changes the final text is read. Notes come at the end; hidden text and comments are left out and counted.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import COMMENTS, HIDDEN_TEXT, PARTS
+from llm_studio.data.sources.readers.archives import member, open_zip
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
+from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.i18n import _
+
+_CONTENT = "content.xml"
+_MANIFEST = "META-INF/manifest.xml"
+_BLOCK = 1 << 15
+_MAX_PARAGRAPH = 1 << 26
+_MAX_SPACES = 1000
+_SKIPPED = frozenset(("tracked-changes", "note-citation", "forms", "desc", "title", "ruby-text", "binary-data"))
+_HIDDEN = frozenset(("hidden-text", "hidden-paragraph"))
+_PARAGRAPHS = frozenset(("p", "h"))
+
+
+def read_odt(item: InputFile, context: Context) -> Iterator[Chunk]:
+    """The text of the document: paragraphs are separated by a blank line, list items and table rows by a line end."""
+    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
+
+    with open_zip(item, context) as (archive, budget):
+        names = archive.namelist()
+        if _CONTENT not in names:
+            raise damaged(item.name, _("“{name}” is missing in it").format(name=_CONTENT))
+        if _MANIFEST in names:
+            part = member(item, archive, archive.getinfo(_MANIFEST), budget)
+            with translate_read_errors(item.name), part.open() as stream:
+                if b"encryption-data" in stream.read(1 << 20):
+                    raise password_protected(item.name)
+        part = member(item, archive, archive.getinfo(_CONTENT), budget)
+        document = _OpenText()
+        parser: Any = etree.XMLParser(target=document, resolve_entities=False, no_network=True, load_dtd=False)
+        try:
+            with translate_read_errors(item.name), part.open() as stream:
+                while block := stream.read(_BLOCK):
+                    context.job.check()
+                    parser.feed(block)
+                    if document.has_types:
+                        raise damaged(item.name, _("it declares XML types of its own, which no document does"))
+                    if document.held > _MAX_PARAGRAPH:
+                        raise too_large(item.name, _MAX_PARAGRAPH)
+                    yield Chunk(document.take(), False)
+            parser.close()
+        except etree.LxmlError as error:
+            raise damaged(item.name, error) from error
+        yield Chunk(document.take(), True)
+        for reason, count in ((HIDDEN_TEXT, document.hidden), (COMMENTS, document.comments)):
+            if count:
+                context.account.leave_out(PARTS, reason, item.name)
+
+
+class _OpenText:
+    """Collects the text of a document from the parser's events."""
+
+    def __init__(self) -> None:
+        self.has_types = False
+        self.hidden = self.comments = 0
+        self.held = 0  # characters that aren't complete: a paragraph, a table row, all notes
+        self._out: list[str] = []
+        self._paragraphs: list[list[str]] = []  # open ones, the innermost last: a note is inside a paragraph
+        self._cell: list[str] = []
+        self._row: list[str] = []
+        self._notes: list[str] = []
+        self._skipped = self._tables = self._lists = self._in_notes = 0
+        self._begun = self._after_line = False
+
+    def take(self) -> str:
+        """Return the text that is complete and forget it."""
+        text = "".join(self._out)
+        self._out.clear()
+        return text
+
+    def doctype(self, *_about: object) -> None:
+        """A document type: only malicious files have one."""
+        self.has_types = True
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element starts."""
+        name = tag.rpartition("}")[2]
+        if self._skipped or name in _SKIPPED or name in _HIDDEN or name == "annotation":
+            if not self._skipped:
+                self.hidden += name in _HIDDEN
+                self.comments += name == "annotation"
+            self._skipped += 1
+        elif name in _PARAGRAPHS:
+            self._paragraphs.append([])
+        elif name == "tab":
+            self._add("\t")
+        elif name == "line-break":
+            self._add("\n")
+        elif name == "s":
+            count = next((value for key, value in attributes.items() if key.endswith("}c")), "1")
+            self._add(" " * min(int(count) if count.isdecimal() and len(count) < 9 else 1, _MAX_SPACES))
+        elif name == "table":
+            self._tables += 1
+        elif name == "list":
+            self._lists += 1
+        elif name == "note-body":
+            self._in_notes += 1
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+        if self._skipped:
+            self._skipped -= 1
+            return
+        name = tag.rpartition("}")[2]
+        if name in _PARAGRAPHS:
+            self._end_paragraph()
+        elif name == "table-cell" and self._tables == 1 and not self._in_notes:
+            self._row.append(" ".join(self._cell))
+            self._cell.clear()
+        elif name == "table-row" and self._tables == 1 and not self._in_notes:
+            self._emit("\t".join(self._row).strip(), True)
+            self._row.clear()
+        elif name == "table":
+            self._tables = max(0, self._tables - 1)
+        elif name == "list":
+            self._lists = max(0, self._lists - 1)
+        elif name == "note-body":
+            self._in_notes = max(0, self._in_notes - 1)
+
+    def data(self, text: str) -> None:
+        """Some characters."""
+        if not self._skipped and self._paragraphs:
+            self._add(" ".join(f"x{text}x".split())[1:-1] if not text.isspace() else " ")
+
+    def close(self) -> None:
+        """The document has ended."""
+        while self._paragraphs:
+            self._end_paragraph()
+        for note in self._notes:
+            self._emit(note, False)
+
+    def _add(self, text: str) -> None:
+        if self._paragraphs and not self._skipped:
+            self._paragraphs[-1].append(text)
+            self.held += len(text)
+
+    def _end_paragraph(self) -> None:
+        text = "".join(self._paragraphs.pop()).strip() if self._paragraphs else ""
+        if not text:
+            return
+        if self._in_notes:
+            self._notes.append(text)
+        elif self._tables:
+            self._cell.append(text)
+        else:
+            self._emit(text, self._lists > 0)
+
+    def _emit(self, text: str, is_line: bool) -> None:
+        self.held = sum(map(len, self._notes)) if self._notes else 0
+        if text:
+            gap = "\n" if is_line and self._after_line else "\n\n"
+            self._out.append((gap if self._begun else "") + text)
+            self._begun, self._after_line = True, is_line

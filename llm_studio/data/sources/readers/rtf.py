@@ -1,0 +1,249 @@
+"""RTF documents (.rtf): their text, without formatting, pictures, headers and footers; notes come at the end.
+
+An RTF file is text with commands: `\\b` is one, `{...}` a group, `\\'e9` a byte in the encoding of the document and
+`\\u8217?` a character of Unicode, followed by what older programs show instead. Some groups are no text: they begin
+with a command that names a destination. The file is read in blocks.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from llm_studio.data.chunks import Chunk
+from llm_studio.data.sources.account import HIDDEN_TEXT, PARTS
+from llm_studio.data.sources.readers.context import Context
+from llm_studio.data.sources.readers.errors import damaged, no_text
+from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.i18n import _
+
+_BLOCK = 1 << 16
+_MAX_DEPTH = 1000
+_TOKEN = re.compile(
+    rb"\\([a-zA-Z]{1,32})(-?\d{1,10})?[ ]?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
+)
+_LONGEST = 64
+"""Bytes that a command may have, which a block may cut."""
+_NO_TEXT = frozenset((
+    "fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "header", "headerl", "headerr", "headerf", "footer",
+    "footerl", "footerr", "footerf", "listtable", "listoverridetable", "revtbl", "rsidtbl", "themedata", "datastore",
+    "colorschememapping", "latentstyles", "generator", "fldinst", "xmlnstbl", "filetbl", "bkmkstart", "bkmkend",
+    "annotation", "atnid", "atnauthor", "atrfstart", "atrfend", "xe", "tc", "nonshppict", "mmathPr", "wgrffmtfilter",
+    "listtext", "pntext",
+))  # fmt: skip
+_CHARACTERS = {
+    "par": "\n\n", "sect": "\n\n", "page": "\n\n", "line": "\n", "tab": "\t", "cell": "\t", "row": "\n",
+    "nestcell": " ",
+    "emdash": "—", "endash": "–", "lquote": "‘", "rquote": "’", "ldblquote": "“", "rdblquote": "”", "bullet": "•",
+    "emspace": " ", "enspace": " ", "qmspace": " ",
+}  # fmt: skip
+_CHARSETS = {"mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
+_FONT_CHARSETS = {
+    0: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 134: "gbk", 136: "big5", 161: "cp1253", 162: "cp1254",
+    163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250",
+}  # fmt: skip
+
+
+@dataclass
+class _State:
+    """What a group changes for itself. `skip`: characters that stand for a Unicode one in older programs."""
+
+    is_text: bool = True
+    hidden: bool = False
+    skip: int = 1
+    codec: str = ""
+    in_fonts: bool = False
+    in_note: bool = False
+
+
+def read_rtf(item: InputFile, context: Context) -> Iterator[Chunk]:
+    """The text of the document; paragraphs are separated by a blank line."""
+    with item.open() as stream:
+        head = stream.read(_BLOCK)
+        if not head:
+            raise no_text(item.name)
+        if not head.lstrip().startswith(b"{\\rtf"):
+            raise damaged(item.name, _("it doesn't start like an RTF document"))
+        reader, pending = _RtfText(), head
+        while True:
+            context.job.check()
+            block = stream.read(_BLOCK)
+            consumed = reader.feed(pending, not block)
+            yield Chunk(reader.take(), False)
+            pending = pending[consumed:] + block
+            if not block:
+                break
+    yield Chunk(reader.end(), True)
+    if reader.hidden:
+        context.account.leave_out(PARTS, HIDDEN_TEXT, item.name)
+
+
+class _RtfText:
+    """Collects the text from the tokens of a file."""
+
+    def __init__(self) -> None:
+        self.hidden = 0
+        self._out: list[str] = []
+        self._bytes = bytearray()  # of characters that may have several bytes
+        self._stack: list[_State] = []
+        self._state = _State()
+        self._codec = "cp1252"
+        self._fonts: dict[int, str] = {}
+        self._font = 0
+        self._optional = False  # after \*: a group to be skipped if its command isn't known
+        self._to_skip = self._binary = 0
+        self._surrogate = ""
+        self._gap = ""
+        self._begun = False
+        self._notes: list[str] = []
+
+    def feed(self, data: bytes, last: bool) -> int:
+        """Read the tokens of `data`, except what may continue in the next block; the number of bytes read."""
+        position, limit = 0, len(data) if last else len(data) - _LONGEST
+        while position < limit:
+            if self._binary:
+                step = min(self._binary, len(data) - position)
+                self._binary -= step
+                position += step
+                continue
+            found = _TOKEN.match(data, position)
+            if found is None:  # a lone backslash at the end
+                return len(data)
+            word, number, byte, symbol, brace, text = found.groups()
+            position = found.end()
+            if brace:
+                self._group(brace)
+            elif word:
+                self._command(word.decode(), int(number) if number else None)
+            elif byte:
+                self._byte(int(byte, 16))
+            elif symbol:
+                self._symbol(symbol)
+            elif text:
+                self._plain(text)
+        return position
+
+    def take(self) -> str:
+        """Return the text that is complete and forget it."""
+        text = "".join(self._out)
+        self._out.clear()
+        return text
+
+    def end(self) -> str:
+        """The rest of the text."""
+        self._flush()
+        notes = "".join(self._notes).strip("\n\t ")
+        if notes:
+            self._out.append(("\n\n" if self._begun else "") + notes)
+        return self.take()
+
+    def _group(self, brace: bytes) -> None:
+        self._flush()
+        if brace == b"{":
+            if len(self._stack) < _MAX_DEPTH:
+                self._stack.append(replace(self._state))
+        elif self._stack:
+            self._state = self._stack.pop()
+        self._optional, self._to_skip = False, 0
+
+    def _command(self, word: str, number: int | None) -> None:
+        state = self._state
+        optional, self._optional = self._optional, False
+        if word in _NO_TEXT or (optional and word not in ("shptxt", "footnote", "shpinst")):
+            state.is_text, state.in_fonts = False, word == "fonttbl"
+        elif word == "footnote":
+            state.in_note = True
+            self._notes.append("\n\n" if self._notes else "")
+        elif word == "bin":
+            self._binary = max(0, number or 0)
+        elif word == "uc":
+            state.skip = max(0, min(number or 0, 10))
+        elif word == "u" and number is not None:
+            self._flush()
+            self._unicode(number & 0xFFFF)
+            self._to_skip = state.skip
+        elif word == "v":
+            state.hidden = number != 0
+        elif word == "plain":
+            state.hidden = False
+        elif word == "ansicpg":
+            self._codec = _known(f"cp{number}") or self._codec
+        elif word in _CHARSETS:
+            self._codec = _CHARSETS[word]
+        elif word == "f":
+            self._flush()
+            if state.in_fonts:
+                self._font = number or 0
+            else:
+                state.codec = self._fonts.get(number or 0, "")
+        elif word == "fcharset" and state.in_fonts:
+            codec = _FONT_CHARSETS.get(number or 0, "")
+            if codec and number != 0:
+                self._fonts[self._font] = codec
+        elif word in _CHARACTERS:
+            self._flush()
+            self._write(_CHARACTERS[word])
+
+    def _symbol(self, symbol: bytes) -> None:
+        self._flush()
+        if symbol == b"*":
+            self._optional = True
+        elif symbol == b"~":
+            self._write("\xa0")
+        elif symbol == b"_":
+            self._write("\u2011")
+        elif symbol in (b"\\", b"{", b"}"):
+            self._write(symbol.decode())
+        elif symbol in (b"\n", b"\r"):
+            self._write("\n\n")
+
+    def _byte(self, value: int) -> None:
+        if self._to_skip:
+            self._to_skip -= 1
+        else:
+            self._bytes.append(value)
+
+    def _plain(self, text: bytes) -> None:
+        skipped = min(self._to_skip, len(text))
+        self._to_skip -= skipped
+        self._bytes += text[skipped:]
+
+    def _unicode(self, unit: int) -> None:
+        """A UTF-16 code unit, which can be half of a character."""
+        if 0xD800 <= unit < 0xDC00:
+            self._surrogate = chr(unit)
+        elif 0xDC00 <= unit < 0xE000:
+            self._write((self._surrogate + chr(unit)).encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+            self._surrogate = ""
+        else:
+            self._write(chr(unit))
+
+    def _flush(self) -> None:
+        """Write the bytes that have come."""
+        if self._bytes:
+            self._write(self._bytes.decode(self._state.codec or self._codec, "replace"))
+            self._bytes.clear()
+
+    def _write(self, text: str) -> None:
+        if not self._state.is_text:
+            return
+        if self._state.hidden:
+            self.hidden += not text.isspace()
+            return
+        if self._state.in_note:
+            self._notes.append(text)
+            return
+        if text.isspace() and ("\n" in text or self._gap):  # blank lines, of which one is enough
+            while self._out and self._out[-1] == "\t":  # the end of the last cell in a row
+                self._out.pop()
+            self._gap = "\n\n" if "\n\n" in text or self._gap == "\n\n" else text
+            return
+        self._out.append((self._gap if self._begun else "") + text)
+        self._gap, self._begun = "", True
+
+
+def _known(codec: str) -> str:
+    try:
+        return codecs.lookup(codec).name
+    except LookupError:
+        return ""

@@ -1,0 +1,96 @@
+"""The account of an import in words: how many files and records were left out, and why."""
+
+from llm_studio.data.sources.account import (
+    FILES,
+    HIDDEN,
+    LINK,
+    NO_CONVERSATION,
+    PAGES,
+    PARTS,
+    RECORDS,
+    UNREADABLE,
+    Account,
+    LeftOut,
+)
+from llm_studio.i18n import _, ngettext, number, translated
+
+LISTED_BY_LOOK = (UNREADABLE, LINK)
+_REPORTED_WHILE_READING = (UNREADABLE, LINK, NO_CONVERSATION)
+
+
+def left_out_count(account: Account | None) -> int:
+    """The number of all files, records, pages and parts of documents that were left out."""
+    return sum(entry.count for entry in account.left_out) if account else 0
+
+
+def summary(account: Account | None) -> str:
+    """What was left out, in a line; "" where nothing was."""
+    if account is None:
+        return ""
+    parts: list[str] = []
+    files = account.files_left_out
+    if files:
+        parts.append(
+            ngettext("{n} of {all} file left out", "{n} of {all} files left out", account.files_seen).format(
+                n=number(files), all=number(account.files_seen)
+            )
+        )
+    for unit in (RECORDS, PAGES, PARTS):
+        count = sum(entry.count for entry in account.left_out if entry.unit == unit)
+        if count:
+            parts.append(_counted(unit, count))
+    return " · ".join(parts)
+
+
+def _counted(unit: str, count: int) -> str:
+    if unit == RECORDS:
+        text = ngettext("{n} record left out", "{n} records left out", count)
+    elif unit == PAGES:
+        text = ngettext("{n} page left out", "{n} pages left out", count)
+    elif unit == PARTS:
+        text = ngettext("{n} part of a document left out", "{n} parts of documents left out", count)
+    else:
+        text = ngettext("{n} file left out", "{n} files left out", count)
+    return text.format(n=number(count))
+
+
+def heading(entry: LeftOut) -> str:
+    """What was left out for one reason: “3 files left out: of a kind that isn’t read”."""
+    return _("{what}: {reason}").format(what=_counted(entry.unit, entry.count), reason=translated(entry.reason))
+
+
+def names(entry: LeftOut) -> list[str]:
+    """The first things that were left out for one reason, each with its detail, and how many more there are."""
+    lines = [f"{named.name} – {named.detail}" if named.detail else named.name for named in entry.first]
+    more = entry.count - len(entry.first)
+    return [*lines, _("… and {n} more").format(n=number(more))] if more > 0 and lines else lines
+
+
+def paragraphs(account: Account) -> list[str]:
+    """All that was left out: a paragraph for each reason, with a line for each name."""
+    return ["\n".join([heading(entry), *(f"–  {name}" for name in names(entry))]) for entry in account.left_out]
+
+
+def expected(account: Account) -> list[str]:
+    """What a first look says will be left out, a line for each reason; files that can't be read are listed by it."""
+    return [_sentence(entry) for entry in account.left_out if entry.reason not in LISTED_BY_LOOK]
+
+
+def unreported(account: Account | None) -> list[str]:
+    """A sentence for each reason that wasn't reported while the texts were read."""
+    if account is None:
+        return []
+    return [_sentence(entry) for entry in account.left_out if entry.reason not in _REPORTED_WHILE_READING]
+
+
+def _sentence(entry: LeftOut) -> str:
+    listed = ", ".join(named.name for named in entry.first)
+    more = entry.count - len(entry.first)
+    if listed and more > 0:
+        listed = _("{names} and {n} more").format(names=listed, n=number(more))
+    return f"{heading(entry)} ({listed})." if listed else f"{heading(entry)}."
+
+
+def only_hidden(account: Account) -> bool:
+    """Whether nothing but hidden files was left out: those of the system, mostly."""
+    return all(entry.unit == FILES and entry.reason == HIDDEN for entry in account.left_out)
