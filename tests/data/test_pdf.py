@@ -19,11 +19,11 @@ from tests.data.making import drawn, text_at, written
 WIDE = 612.0
 
 
-def read(folder: Path, content: bytes) -> tuple[str, dict[str, int]]:
-    """The text of a document, and what was left out by reason."""
+def read(folder: Path, content: bytes) -> tuple[str, dict[str, list[str]]]:
+    """The text of a document, and what was left out by reason: where, and how much."""
     reading = SourceReader(written(folder, "a.pdf", content), ReadOptions(), lambda _text: None, Job())
     text = "".join(chunk.text for chunk in reading.chunks())
-    return text, {entry.reason: entry.count for entry in reading.account.left_out}
+    return text, {entry.reason: [one.detail or one.name for one in entry.first] for entry in reading.account.left_out}
 
 
 def column(words: str, lines: int = 30, side: int = 0) -> list[tuple[float, float, str]]:
@@ -188,7 +188,7 @@ def test_running_heads_and_page_numbers_are_left_out_and_counted(tmp_path: Path)
     text, left_out = read(tmp_path, drawn(*pages))
     assert "FOXES" not in text and "–" not in text
     assert all(f"Page {n} has line {k} about the year {1900 + n}." in text for n in range(3, 6) for k in range(20))
-    assert left_out == {RUNNING_HEADS: 6}
+    assert left_out == {RUNNING_HEADS: ["6 lines"]}
 
 
 def test_lines_at_the_edge_that_are_no_running_heads_stay() -> None:
@@ -201,12 +201,14 @@ def test_ligatures_are_letters_and_unreadable_characters_are_counted(tmp_path: P
     letters = {"{": "\ufb01", "}": "\ufb03", "|": "\ue000", "~": "\x00"}
     text, left_out = read(tmp_path, drawn(text_at([(72, 700, "The {rst o}ce was {ne.~|| End")]), letters=letters))
     assert text == "The first office was fine. End"
-    assert left_out == {UNREADABLE_LETTERS: 3}
+    assert left_out == {UNREADABLE_LETTERS: ["3 characters"]}
 
 
 def test_pages_that_are_pictures_are_counted(tmp_path: Path) -> None:
     text, left_out = read(tmp_path, drawn(text_at([(72, 700, "A title page with text.")]), "", "", ""))
-    assert text == "A title page with text." and left_out == {PAGE_WITHOUT_TEXT: 3}
+    assert text == "A title page with text." and left_out == {
+        PAGE_WITHOUT_TEXT: [f"a.pdf, page {n}" for n in (2, 3, 4)]
+    }
 
 
 @pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])

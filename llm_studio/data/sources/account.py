@@ -114,10 +114,10 @@ class AccountBuilder:
         self.archives += 1
         self.files_seen += members - 1
 
-    def leave_out(self, unit: str, reason: str, name: str, detail: str = "", count: int = 1) -> None:
-        """Count something that is left out, or `count` such things in one place; the first places are named."""
+    def leave_out(self, unit: str, reason: str, name: str, detail: str = "") -> None:
+        """Count something that is left out; the first ones are named."""
         key = unit, reason
-        self._counts[key] += count
+        self._counts[key] += 1
         named = self._first.setdefault(key, [])
         if len(named) < MAX_NAMED:
             short = self.relative(name)

@@ -12,7 +12,7 @@ from llm_studio.data.sources.readers.page_text import Page, texts, without_runni
 from llm_studio.data.sources.readers.pdfium import decoded, pages_of
 from llm_studio.data.sources.readers.worker_process import Refused
 from llm_studio.errors import DamagedFileError, SourceError
-from llm_studio.i18n import _, number
+from llm_studio.i18n import _, ngettext, number
 
 
 def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
@@ -29,10 +29,12 @@ def read_pdf(item: InputFile, context: Context) -> Iterator[Chunk]:
         if not page.lines:
             account.leave_out(PAGES, PAGE_WITHOUT_TEXT, place)
         if page.unreadable:
-            account.leave_out(PARTS, UNREADABLE_LETTERS, place, count=page.unreadable)
+            detail = ngettext("{n} character", "{n} characters", page.unreadable).format(n=number(page.unreadable))
+            account.leave_out(PARTS, UNREADABLE_LETTERS, place, detail)
     shown, heads = without_running_heads(pages)
     if heads:
-        account.leave_out(PARTS, RUNNING_HEADS, item.name, count=heads)
+        detail = ngettext("{n} line", "{n} lines", heads).format(n=number(heads))
+        account.leave_out(PARTS, RUNNING_HEADS, item.name, detail)
     for text in texts(shown):
         context.job.check()
         yield Chunk(text, False)
