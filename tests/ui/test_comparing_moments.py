@@ -137,6 +137,8 @@ def test_every_view_shows_both_models(driver: Driver, trained: Project) -> None:
     for pane, session in zip(panes, sessions, strict=True):
         parts = session.contributions(TEXT, Job(), last, explained)  # the same token in both
         assert pane.contributions._found.parts.logit == pytest.approx(parts.logit, abs=1e-3)
+    scales = [(bars._low, bars._high) for pane in panes for bars in (pane.contributions.grid, pane.contributions.heads)]
+    assert len(set(scales)) == 1  # bars of the same length mean the same
     show(driver, page, "parts")
     driver.qtbot.keyClick(panes[0].parts.grid, Qt.Key.Key_Space)
     computed(driver, page)

@@ -170,7 +170,7 @@ def test_the_bars_of_the_contributions_add_up_to_the_logit(driver: Driver, train
     logit = float(logits[0, -1, token].detach())
     bars = [value for row in view.grid._rows for value in row.values if value is not None]
     assert sum(bars) == pytest.approx(logit, abs=1e-3) and view._found.parts.token.id == token
-    assert number(logit, 2) in view.sum.text()
+    assert number(logit, 2).replace("-", "−") in view.sum.text()
     for layer in range(2):  # and the heads of a layer to its attention
         view.grid.choose(layer, 0)
         heads = [row.values[0] for row in view.heads._rows]

@@ -118,6 +118,13 @@ class View(QWidget):
     def follow(self, other: Any) -> None:
         """Show what was chosen in another view of this kind, but for its position."""
 
+    def limits(self) -> tuple[float, float] | None:
+        """The least and the largest value that are drawn; None where there is no such scale."""
+        return None
+
+    def show_limits(self, low: float, high: float) -> None:
+        """Draw on this scale: that of two views together, so that they can be compared."""
+
     def forget(self) -> None:
         """Another project: nothing is chosen."""
         self.position, self.window_shown = -1, None
