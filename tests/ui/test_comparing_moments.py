@@ -42,11 +42,6 @@ def pin(driver: Driver, page: Any, text: str) -> None:
     computed(driver, page)
 
 
-def ended(project: Project) -> str:
-    """The model that the page begins with."""
-    return open_session(project, Job(), "best").facts.name.split("/")[0] + "/best"
-
-
 def test_a_moment_is_pinned_beside_another_and_let_go(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained)
     run = page.runs.currentText()
@@ -162,6 +157,18 @@ def test_both_are_saved_as_one_picture(driver: Driver, trained: Project, tmp_pat
     assert image.width() >= 2 * (page.views.main.width() + page.views.pinned.width())
     for pane in (page.views.main, page.views.pinned):
         assert pane.title.text() in drawn
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1360, 860)])
+def test_two_panes_fit_into_the_window(size: tuple[int, int], driver: Driver, trained: Project) -> None:
+    driver.window.resize(*size)
+    page = ready(driver, trained)
+    pin(driver, page, "step 0")
+    main, pinned = page.views.main, page.views.pinned
+    assert page.minimumSizeHint().width() <= page.parentWidget().width()  # nothing is scrolled to the right
+    beside = main.width() < page.views.width() * 0.6
+    assert beside == (size[0] > 1024) and pinned.isVisible()
+    assert pinned.y() == main.y() if beside else pinned.y() > main.y() + main.height()
 
 
 def test_a_pinned_run_that_is_deleted_is_let_go(driver: Driver, trained: Project) -> None:

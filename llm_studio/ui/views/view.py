@@ -136,14 +136,16 @@ class View(QWidget):
     # --- Two parts ----------------------------------------------------------------------------------------------
 
     def place_beside(self, first: QWidget, second: QWidget, width: int) -> None:
-        """Put the two parts of the view side by side, the second so wide; `set_narrow` puts it below the first."""
+        """Put the two parts of the view side by side, the second so wide, 0: half of the width. `set_narrow` puts it
+        below the first.
+        """
         both = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         both.setSpacing(GAP)
         both.addWidget(first, 1)
-        both.addWidget(second)
+        both.addWidget(second, 0 if width else 1)
         self.content.addLayout(both, 1)
         self._beside = both, second, width
-        second.setFixedWidth(width)
+        self.set_narrow(False)
 
     def set_narrow(self, narrow: bool) -> None:
         """Put the two parts of the view one below the other, or side by side."""
@@ -151,7 +153,7 @@ class View(QWidget):
             both, second, width = self._beside
             both.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
             second.setMinimumWidth(0 if narrow else width)
-            second.setMaximumWidth(_UNLIMITED if narrow else width)
+            second.setMaximumWidth(_UNLIMITED if narrow or not width else width)
             self.forget_sizes()
 
     def forget_sizes(self) -> None:

@@ -13,7 +13,7 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
 from llm_studio.ui.widgets.basics import Segmented, icon_button, label, let_shrink, row
 
-_LEAST, _LEAST_NARROW = 420, 690
+_LEAST, _LEAST_NARROW = 460, 690
 """Pixels of height in which all of a view can be used; in half of the width."""
 _WIDE = 1000
 """Pixels of width from which on two panes are side by side, not one below the other."""
