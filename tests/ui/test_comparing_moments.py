@@ -11,9 +11,12 @@ from PySide6.QtGui import QImage
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows import projects
 from llm_studio.workflows.inside.ablation import AblationStudy
 from llm_studio.workflows.inside.results import ModelPart
 from llm_studio.workflows.inside.session import InsideSession, open_session
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
 from tests.ui.inside_page import TEXT, computed, ready, show
@@ -169,6 +172,29 @@ def test_two_panes_fit_into_the_window(size: tuple[int, int], driver: Driver, tr
     beside = main.width() < page.views.width() * 0.6
     assert beside == (size[0] > 1024) and pinned.isVisible()
     assert pinned.y() == main.y() if beside else pinned.y() > main.y() + main.height()
+
+
+def test_a_model_of_another_tokenizer_shows_the_same_character(driver: Driver, trained: Project) -> None:
+    size = open_session(trained, Job(), "a/best").facts.vocab_size
+    projects.change_settings(trained, {"model.vocab_size": size - 40})
+    train_tokenizer(trained, Job())
+    prepare_tokens(trained, Job())
+    train(trained, Job(), run="c", changes={"training.max_steps": 5})
+    page = ready(driver, trained, "lens")
+    pin(driver, page, f"best of {'a' if page.runs.currentText() == 'c' else 'c'}")
+    main, pinned = page.views.main, page.views.pinned
+    assert len(main._starts) != len(pinned._starts)
+    for column in (1, 5, len(main._starts) - 1):
+        main.lens.pane.grid.choose(1, column)
+        computed(driver, page)
+        character, here = main._starts[column], pinned.lens.shown_position()
+        ends = [*pinned._starts[1:], len(TEXT)]
+        assert here > 0 and pinned._starts[here] <= character < ends[here]
+    show(driver, page, "contributions")
+    driver.click(main.contributions.guesses.bars[1])
+    computed(driver, page)
+    explained = [pane.contributions._found.parts.token.label for pane in (main, pinned)]
+    assert explained[0] == explained[1] or explained[0].replace(" ", "·") in pinned.contributions.problem.text()
 
 
 def test_a_pinned_run_that_is_deleted_is_let_go(driver: Driver, trained: Project) -> None:
