@@ -2,8 +2,8 @@
 
 A timer of 10 ms in the UI thread records how late it is while the slider of the moments is moved 25 times a second, in
 each view, alone and beside a pinned moment, and while the moments play. The model that is looked at is a `nano` of 60
-steps; another one trains. Other programs on the machine make the timer late too, so the load is printed, and how much
-of the time the UI thread itself has computed, which is what an idle machine would show at best.
+steps; another one trains. Other programs on the machine make the timer late too, so the load is printed, how
+late it is while nothing moves, and how long the UI thread itself computed, which an idle machine would show at best.
 """
 
 import os
@@ -65,7 +65,7 @@ class _Delays:
     def show(self) -> None:
         """Print them."""
         load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-        everything = [delay for phase in self.late.values() for delay in phase]
+        everything = [delay for phase, late in self.late.items() if phase != "nothing moves" for delay in late]
         for phase, late in (*self.late.items(), ("all of it", everything)):
             print(f"beside a training run, {phase}: {figures(late)}" + (" (bar: p99 50)" if late is everything else ""))
         print(f"a move of the slider, texts and all{load}: {figures(self.moves)} (bar: 16)")
@@ -80,6 +80,9 @@ def _script(window: "MainWindow", delays: _Delays) -> Generator[int]:
     page.runs.activated.emit(0)
     yield 1500
     slider = page.timeline.slider
+    delays.phase = "nothing moves"
+    yield round(1000 * PLAYED)
+    delays.phase = ""
     for pinned in (False, True):
         if pinned:
             page.timeline.pin_requested.emit("done", 0)

@@ -11,9 +11,12 @@ from PySide6.QtGui import QImage
 
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows import projects
 from llm_studio.workflows.inside.ablation import AblationStudy
 from llm_studio.workflows.inside.results import ModelPart
 from llm_studio.workflows.inside.session import InsideSession, open_session
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
+from llm_studio.workflows.tokenizer.train import train_tokenizer
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import Driver
 from tests.ui.inside_page import TEXT, computed, ready, show
@@ -40,11 +43,6 @@ def pin(driver: Driver, page: Any, text: str) -> None:
     entry = next(action for action in page.timeline._menu.actions() if text in action.text())
     entry.trigger()
     computed(driver, page)
-
-
-def ended(project: Project) -> str:
-    """The model that the page begins with."""
-    return open_session(project, Job(), "best").facts.name.split("/")[0] + "/best"
 
 
 def test_a_moment_is_pinned_beside_another_and_let_go(driver: Driver, trained: Project) -> None:
@@ -137,6 +135,8 @@ def test_every_view_shows_both_models(driver: Driver, trained: Project) -> None:
     for pane, session in zip(panes, sessions, strict=True):
         parts = session.contributions(TEXT, Job(), last, explained)  # the same token in both
         assert pane.contributions._found.parts.logit == pytest.approx(parts.logit, abs=1e-3)
+    scales = [(bars._low, bars._high) for pane in panes for bars in (pane.contributions.grid, pane.contributions.heads)]
+    assert len(set(scales)) == 1  # bars of the same length mean the same
     show(driver, page, "parts")
     driver.qtbot.keyClick(panes[0].parts.grid, Qt.Key.Key_Space)
     computed(driver, page)
@@ -160,6 +160,41 @@ def test_both_are_saved_as_one_picture(driver: Driver, trained: Project, tmp_pat
     assert image.width() >= 2 * (page.views.main.width() + page.views.pinned.width())
     for pane in (page.views.main, page.views.pinned):
         assert pane.title.text() in drawn
+
+
+@pytest.mark.parametrize("size", [(1024, 700), (1360, 860)])
+def test_two_panes_fit_into_the_window(size: tuple[int, int], driver: Driver, trained: Project) -> None:
+    driver.window.resize(*size)
+    page = ready(driver, trained)
+    pin(driver, page, "step 0")
+    main, pinned = page.views.main, page.views.pinned
+    assert page.minimumSizeHint().width() <= page.parentWidget().width()  # nothing is scrolled to the right
+    beside = main.width() < page.views.width() * 0.6
+    assert beside == (size[0] > 1024) and pinned.isVisible()
+    assert pinned.y() == main.y() if beside else pinned.y() > main.y() + main.height()
+
+
+def test_a_model_of_another_tokenizer_shows_the_same_character(driver: Driver, trained: Project) -> None:
+    size = open_session(trained, Job(), "a/best").facts.vocab_size
+    projects.change_settings(trained, {"model.vocab_size": size - 40})
+    train_tokenizer(trained, Job())
+    prepare_tokens(trained, Job())
+    train(trained, Job(), run="c", changes={"training.max_steps": 5})
+    page = ready(driver, trained, "lens")
+    pin(driver, page, f"best of {'a' if page.runs.currentText() == 'c' else 'c'}")
+    main, pinned = page.views.main, page.views.pinned
+    assert len(main._starts) != len(pinned._starts)
+    for column in (1, 5, len(main._starts) - 1):
+        main.lens.pane.grid.choose(1, column)
+        computed(driver, page)
+        character, here = main._starts[column], pinned.lens.shown_position()
+        ends = [*pinned._starts[1:], len(TEXT)]
+        assert here > 0 and pinned._starts[here] <= character < ends[here]
+    show(driver, page, "contributions")
+    driver.click(main.contributions.guesses.bars[1])
+    computed(driver, page)
+    explained = [pane.contributions._found.parts.token.label for pane in (main, pinned)]
+    assert explained[0] == explained[1] or explained[0].replace(" ", "·") in pinned.contributions.problem.text()
 
 
 def test_a_pinned_run_that_is_deleted_is_let_go(driver: Driver, trained: Project) -> None:

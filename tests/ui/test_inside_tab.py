@@ -15,9 +15,16 @@ from PySide6.QtWidgets import QFileDialog
 from llm_studio.i18n import number
 from llm_studio.jobs import Job
 from llm_studio.project import Project
-from llm_studio.ui.views import pictures
+from llm_studio.ui.views import contributions, pictures
 from llm_studio.ui.views.levels import attention_levels
-from llm_studio.workflows.inside.results import AttentionMaps, HeadKinds, ModelPart, TextWindow
+from llm_studio.workflows.inside.results import (
+    AttentionMaps,
+    Contributions,
+    Guess,
+    HeadKinds,
+    ModelPart,
+    TextWindow,
+)
 from llm_studio.workflows.inside.session import open_session
 from llm_studio.workflows.training.train import train
 from tests.ui.driver import LONG, Driver
@@ -170,11 +177,22 @@ def test_the_bars_of_the_contributions_add_up_to_the_logit(driver: Driver, train
     logit = float(logits[0, -1, token].detach())
     bars = [value for row in view.grid._rows for value in row.values if value is not None]
     assert sum(bars) == pytest.approx(logit, abs=1e-3) and view._found.parts.token.id == token
-    assert number(logit, 2) in view.sum.text()
+    assert number(logit, 2).replace("-", "−") in view.sum.text()
     for layer in range(2):  # and the heads of a layer to its attention
         view.grid.choose(layer, 0)
         heads = [row.values[0] for row in view.heads._rows]
         assert sum(heads) == pytest.approx(view.grid._rows[layer].values[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_every_part_of_a_model_has_its_bar(learned: bool) -> None:
+    """With learned positions and biases, as in GPT-2, there are more of them."""
+    random = np.random.default_rng(0)
+    heads, forward = random.normal(size=(3, 4)).astype(np.float32), random.normal(size=3).astype(np.float32)
+    bias = random.normal(size=3).astype(np.float32) * learned
+    parts = Contributions(1, Guess(5, "a", 0.5), None, 0.0, 1.25, 0.5 * learned, heads, bias, forward, -0.75 * learned)
+    bars = [value for _layer, row in contributions._rows_of(parts) for value in row.values if value is not None]
+    assert sum(bars) == pytest.approx(parts.total(), abs=1e-5) and len(bars) == 3 * 2 + (3 if learned else 1)
 
 
 def test_the_lead_of_a_token_is_explained_too(driver: Driver, trained: Project) -> None:

@@ -41,12 +41,17 @@ class BarGrid(CellGrid):
     def show_rows(self, columns: Sequence[str], rows: Sequence[BarRow], low: float, high: float) -> None:
         """Show these figures, on a scale from `low` (0 or less) to `high` (0 or more)."""
         self._columns, self._rows = tuple(columns), tuple(rows)
-        self._low, self._high = low, max(high, low + 1e-9)
+        self.show_limits(low, high)
         if not self.has(self.row, self.column):
             cells = ((row, column) for row in range(len(rows)) for column in range(len(columns)))
             self.row, self.column = next((cell for cell in cells if self.has(*cell)), (0, 0))
         self.setMinimumSize(self._left + (_NARROWEST + _GAP) * len(columns), _TOP + _LOW * len(rows) + 2)
         self._speak()
+        self.update()
+
+    def show_limits(self, low: float, high: float) -> None:
+        """Draw on another scale."""
+        self._low, self._high = low, max(high, low + 1e-9)
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's

@@ -150,6 +150,15 @@ class ContributionsView(View):
             rows.append(BarRow(_("bias"), (float(parts.attention_bias[layer]),), (_("bias"),)))
         self.heads.show_rows((_("heads of layer {n}").format(n=number(layer + 1)),), rows, *_limits(parts))
 
+    def limits(self) -> tuple[float, float] | None:
+        """The least and the largest of all bars."""
+        return _limits(self._found.parts) if self._found is not None else None
+
+    def show_limits(self, low: float, high: float) -> None:
+        """Draw all bars on this scale."""
+        for bars in (self.grid, self.heads):
+            bars.show_limits(low, high)
+
     def shown_position(self) -> int:
         """The position that is shown."""
         return self._found.parts.position if self._found is not None else self.position
@@ -224,7 +233,7 @@ def _rows_of(parts: "Contributions") -> list[tuple[int | None, BarRow]]:
 
 
 def _sum_in_words(parts: "Contributions", token: str, other: str) -> str:
-    total = number(parts.logit, 2)
+    total = number(parts.logit, 2).replace("-", "−")
     if other:
         lead = _("The bars on the left add up to {sum}, the lead of “{token}”: it is {times} times as probable as "
                  "“{other}”.")  # fmt: skip

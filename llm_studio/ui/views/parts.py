@@ -16,7 +16,6 @@ from llm_studio.workflows.inside.results import ModelPart
 if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import AblationEffect, PartImportance
 
-_SIDE = 520
 _LEAST = 300
 """Pixels of width for the parts; more of them scroll."""
 
@@ -49,7 +48,7 @@ class PartsView(View):
         parts.content.addWidget(self.worth)
         parts.content.addLayout(row(self.all_on, self.measure, None))
         effect = self._make_effect()
-        self.place_beside(parts, effect, _SIDE)
+        self.place_beside(parts, effect, 0)
         self.grid.toggled.connect(self._on_toggled)
         self._show_off()
 

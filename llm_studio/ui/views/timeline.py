@@ -213,17 +213,20 @@ class Timeline(Card):
 
     @Slot()
     def _fill_menu(self) -> None:
-        """The moments that can be pinned: this one, the first one, the best ones."""
+        """The moments that can be pinned, each once: this one, the first one, the best ones."""
         self._menu.clear()
+        offers: dict[tuple[str, int], str] = {}
         moment = self.moment()
         if moment is not None:
-            self._offer(_("With this moment, {step}: then choose another one").format(step=_step(moment.step)),
-                        self._run, moment.step)  # fmt: skip
+            text = _("With this moment, {step}: then choose another one")
+            offers[self._run, moment.step] = text.format(step=_step(moment.step))
         if self._moments:
-            self._offer(_("With {step} of this run").format(step=_step(self._moments[0].step)), self._run,
-                        self._moments[0].step)  # fmt: skip
+            first = self._moments[0].step
+            offers.setdefault((self._run, first), _("With {step} of this run").format(step=_step(first)))
         for run, step in self._bests:
-            self._offer(_("With the best of {run}, {step}").format(run=run, step=_step(step)), run, step)
+            offers.setdefault((run, step), _("With the best of {run}, {step}").format(run=run, step=_step(step)))
+        for (run, step), text in offers.items():
+            self._offer(text, run, step)
         if self._pinned is not None:
             self._menu.addSeparator()
             self._offer(_("Stop comparing"), "", 0)

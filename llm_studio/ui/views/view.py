@@ -118,6 +118,13 @@ class View(QWidget):
     def follow(self, other: Any) -> None:
         """Show what was chosen in another view of this kind, but for its position."""
 
+    def limits(self) -> tuple[float, float] | None:
+        """The least and the largest value that are drawn; None where there is no such scale."""
+        return None
+
+    def show_limits(self, low: float, high: float) -> None:
+        """Draw on this scale: that of two views together, so that they can be compared."""
+
     def forget(self) -> None:
         """Another project: nothing is chosen."""
         self.position, self.window_shown = -1, None
@@ -129,14 +136,16 @@ class View(QWidget):
     # --- Two parts ----------------------------------------------------------------------------------------------
 
     def place_beside(self, first: QWidget, second: QWidget, width: int) -> None:
-        """Put the two parts of the view side by side, the second so wide; `set_narrow` puts it below the first."""
+        """Put the two parts of the view side by side, the second so wide, 0: half of the width. `set_narrow` puts it
+        below the first.
+        """
         both = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         both.setSpacing(GAP)
         both.addWidget(first, 1)
-        both.addWidget(second)
+        both.addWidget(second, 0 if width else 1)
         self.content.addLayout(both, 1)
         self._beside = both, second, width
-        second.setFixedWidth(width)
+        self.set_narrow(False)
 
     def set_narrow(self, narrow: bool) -> None:
         """Put the two parts of the view one below the other, or side by side."""
@@ -144,7 +153,7 @@ class View(QWidget):
             both, second, width = self._beside
             both.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
             second.setMinimumWidth(0 if narrow else width)
-            second.setMaximumWidth(_UNLIMITED if narrow else width)
+            second.setMaximumWidth(_UNLIMITED if narrow or not width else width)
             self.forget_sizes()
 
     def forget_sizes(self) -> None:

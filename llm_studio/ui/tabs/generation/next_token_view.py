@@ -11,7 +11,7 @@ from llm_studio.ui.widgets.candidate_table import CandidateTable
 from llm_studio.ui.widgets.candidates import CandidateBars
 from llm_studio.workflows.generation.next_token import NextToken, visible
 
-_TAIL = 40
+_TAIL = 32
 """Characters of the text that are shown before the token in question."""
 _NARROW = 560
 """Pixels under which the caption and its buttons don't fit into one line."""

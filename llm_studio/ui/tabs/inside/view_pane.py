@@ -78,6 +78,7 @@ class ViewPane(QWidget):
         """Say which model it is, "" where it is the only one. The sentence of two panes stands above both."""
         self.title.setText(title)
         self.title.setVisible(bool(title))
+        self.setAccessibleName(title)
         for view in self.views.values():
             view.sentence.setVisible(not title)
 

@@ -13,7 +13,7 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
 from llm_studio.ui.widgets.basics import Segmented, icon_button, label, let_shrink, row
 
-_LEAST, _LEAST_NARROW = 420, 690
+_LEAST, _LEAST_NARROW = 460, 690
 """Pixels of height in which all of a view can be used; in half of the width."""
 _WIDE = 1000
 """Pixels of width from which on two panes are side by side, not one below the other."""
@@ -91,6 +91,7 @@ class ViewStack(QWidget):
             self.pinned.show_beside(pinned)
             self.pinned.setVisible(bool(pinned))
         self._arrange()
+        self._share_scale()
         self.changed.emit()
 
     def _arrange(self) -> None:
@@ -116,7 +117,16 @@ class ViewStack(QWidget):
         pane.show_answer(answer)
         if self.pinned is not None and self.pinned in self.panes():
             self.pinned.follow(self.main)
+        self._share_scale()
         self.changed.emit()
+
+    def _share_scale(self) -> None:
+        """Draw both panes on one scale."""
+        views = [pane.current() for pane in self.panes()]
+        limits = [view.limits() for view in views]
+        known = [pair for pair in limits if pair is not None]
+        for view in views if known else ():
+            view.show_limits(min(low for low, _high in known), max(high for _low, high in known))
 
     def current(self) -> str:
         """The name of the view that is shown."""
@@ -162,6 +172,7 @@ class ViewStack(QWidget):
         for pane in self.panes():
             if isinstance(here, ViewPane) and pane is not here:
                 pane.follow(here)
+        self._share_scale()
         self.changed.emit()
 
     # --- Pictures -----------------------------------------------------------------------------------------------
