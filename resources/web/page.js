@@ -144,7 +144,7 @@ class Page {
     if (this.model) {
       lines.push([this.text("computed_by"), this.model.embedding.products.simd ? "WebAssembly SIMD" : "JavaScript"]);
     }
-    $("card").replaceChildren(...lines.flatMap(([name, value, digits = 0, unit = ""]) => {
+    fill($("card"), ...lines.flatMap(([name, value, digits = 0, unit = ""]) => {
       const shown = typeof value === "number" ? this.number(value, digits) + (unit && `\u00a0${unit}`) : value;
       return [element("dt", "", name), element("dd", "", shown)];
     }));
@@ -222,7 +222,7 @@ class Page {
   async writeAgain(turn) {
     if (this.writing) return;
     Object.assign(turn, { tokens: [], text: "" });
-    turn.view.written.replaceChildren();
+    fill(turn.view.written);
     await this.continueTurn(turn);
   }
 
@@ -317,7 +317,7 @@ class Page {
   showTurns() {
     const views = this.turns.map((turn) => turn.view.show());
     const empty = element("p", "empty", this.text(this.question ? "empty_question" : "empty_text"));
-    $("turns").replaceChildren(...(views.length ? views.flat() : [empty]));
+    fill($("turns"), ...(views.length ? views.flat() : [empty]));
     this.showWriting();
     this.scroll();
   }
@@ -358,7 +358,7 @@ class Page {
       { n: this.number(kept), total: this.number(total) });
     $("live").hidden = isLive || this.writing;
     const widest = Math.max(...found.map(({ model, sampling }) => Math.max(model, sampling)));
-    $("bars").replaceChildren(...found.map((candidate) => this.bar(candidate, widest, candidate.id === place.id)));
+    fill($("bars"), ...found.map((candidate) => this.bar(candidate, widest, candidate.id === place.id)));
   }
 
   bar({ id, model, sampling }, widest, drawn) {
