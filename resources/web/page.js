@@ -168,7 +168,7 @@ class Page {
     const { user, assistant } = this.data;
     const ids = turns.flatMap(({ prompt, question, tokens }) => {
       const read = this.tokenizer.encode(question ? prompt.trim() : prompt);
-      return [...(question ? [user, ...read, assistant] : read), ...tokens.map(({ id }) => id)];
+      return [...(question ? [user, ...read, assistant] : read), ...tokens.flatMap(({ id, cut }) => cut || [id])];
     });
     return ids.length ? ids : [this.data.end];
   }
@@ -241,6 +241,7 @@ class Page {
       turn.tokens.push(token);
       turn.view.append(token);
       turn.speed = (1000 * ++count) / (performance.now() - began);
+      if (this.cutAtStopString(turn)) break;
     }
     this.writing = false;
     turn.view.end();
@@ -248,6 +249,22 @@ class Page {
     this.scroll();
     this.showPlace(this.live);
     if (matchMedia("(min-width: 801px)").matches) $("prompt").focus();
+  }
+
+  /** End a text before the first stop string in it; whether there was one. */
+  cutAtStopString(turn) {
+    const places = this.data.stop_strings.map((string) => turn.text.indexOf(string)).filter((place) => place >= 0);
+    if (!places.length) return false;
+    let left = turn.text.length - Math.min(...places); // characters too many
+    turn.text = turn.text.slice(0, Math.min(...places));
+    while (left > 0) {
+      const token = turn.tokens.pop(), kept = token.text.slice(0, Math.max(0, token.text.length - left));
+      left -= token.text.length;
+      token.span.textContent = kept;
+      if (kept) turn.tokens.push({ ...token, text: kept, cut: this.tokenizer.encode(kept) });
+    }
+    turn.note = "stopped";
+    return true;
   }
 
   /** The tokens that follow the turns, one by one, with the characters that each completes. */

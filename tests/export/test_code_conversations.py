@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_studio.config.yaml_file import dump
 from llm_studio.export.code_project import FORMAT
 from llm_studio.jobs import Job
 from llm_studio.project import Project
@@ -14,6 +15,7 @@ from llm_studio.workflows.training.train import train
 from tests.export.code_scripts import copied, run, train_like_the_program
 from tests.export.test_code_project import assert_clean
 from tests.talk import add_talk
+from tests.web.models import refresh
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,20 @@ def test_it_answers_what_the_program_answers(talking: Project, exported: Path) -
     assert run(exported, "scripts/generate.py", "--chat", "Who is Tom?", *options) == expected + "\n"
     expected = generator.generate("Tom is", Job(), sampling)
     assert run(exported, "scripts/generate.py", "--prompt", "Tom is", *options) == "Tom is" + expected + "\n"
+
+
+def test_a_stop_string_of_the_project_ends_a_text(talking: Project, tmp_path: Path) -> None:
+    generator = load_generator(talking, Job(), checkpoint="talk/last")
+    whole = generator.generate("Tom is", Job(), generator.settings_with({"seed": 4, "max_tokens": 40}))
+    stop = whole[len(whole) // 2 : len(whole) // 2 + 3]
+    root = shutil.copytree(talking.root, tmp_path / "project")
+    model = locate(Project.open(root), "talk/last")
+    (model.path / "config.yaml").write_text(dump(model.settings().replaced({"generation.stop": [stop]})), "utf-8")
+    refresh(model.path)
+    FORMAT.write(locate(Project.open(root), "talk/last"), tmp_path / "code", {}, Job())
+    assert_clean(tmp_path / "code")
+    written = run(tmp_path / "code", "scripts/generate.py", "--prompt", "Tom is", "--seed", "4", "--max-tokens", "40")
+    assert written == "Tom is" + whole[: whole.index(stop)] + "\n"
 
 
 def test_it_goes_on_learning_from_answers_as_the_program_does(
