@@ -118,8 +118,12 @@ def _readme(model: ModelRef, saved: Checkpoint, chosen: dict[str, int]) -> str:
     ]
     if OPTIMIZER in chosen:
         lines.append(_("optimizer.safetensors: the state of the optimizer, to resume training"))
-    lines += ["", _("To generate text with it, unpack the archive and name its folder:"),
-              f'llm-studio generate PROJECT --checkpoint "{folder_name(model)}" --prompt "..."', ""]  # fmt: skip
+    lines += [
+        "",
+        _("To talk to it, drop the zip onto the window of LLM Studio, or run:"),
+        "llm-studio open FILE.zip",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _FILES = (CONFIG, TOKENIZER, MODEL)
 _INDEX = "model.safetensors.index.json"
+_PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+"""Weights that are refused, and named."""
 _IGNORED = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
 """Ends of names of tables that older files hold and every program computes."""
 _BASE = "transformer."
@@ -101,8 +103,9 @@ class Opened:
 
 
 def is_hf_folder(path: Path) -> bool:
-    """Whether the folder at `path` looks like a model of transformers."""
-    return path.is_dir() and (path / CONFIG).is_file() and not (path / "config" / "config.yaml").exists()
+    """Whether the folder at `path` looks like a model of transformers: a configuration and what goes with it."""
+    beside = (MODEL, _INDEX, TOKENIZER, *_PICKLES)
+    return path.is_dir() and (path / CONFIG).is_file() and any((path / name).exists() for name in beside)
 
 
 def read(path: Path, job: Job) -> Opened:

@@ -18,9 +18,11 @@ from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.runs import registry
 from llm_studio.runs.locate import ModelRef, locate
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.generation.generate import load_generator
 from llm_studio.workflows.opening import open_model, recognise
 from llm_studio.workflows.overview import overview
+from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 from llm_studio.workflows.training.train import train
 from tests.export.test_bad_luck import small_disk
 from tests.export.trained import VARIANTS, loaded
@@ -105,6 +107,10 @@ def test_a_run_begins_with_it_in_its_own_project_and_in_another(
 ) -> None:
     made = archive.write(variant("qwen3"), tmp_path / "m.zip", {}, Job())
     opened = open_model(made.path, tmp_path / "given", Job())
+    sources.add_stories(opened.project, "en", 100, Job())
+    prepare_tokens(opened.project, Job())
+    train(opened.project, Job(), run="next", continue_from=opened.run, changes={"training.max_steps": 2})
+    assert registry.read(opened.project, "next").continued_from == f"{opened.run}/step-000012"
     shutil.copytree(prepared, tmp_path / "other")
     other = Project.open(tmp_path / "other")
     begun = str(registry.folder(opened.project, opened.run))

@@ -35,6 +35,7 @@ from llm_studio.ui.dialogs.compare_runs import CompareRuns
 from llm_studio.ui.dialogs.hub import HubDialog
 from llm_studio.ui.dialogs.new_project import NewProjectDialog
 from llm_studio.ui.dialogs.notes import NotesDialog
+from llm_studio.ui.dialogs.open_model import OpenModelDialog
 from llm_studio.ui.dialogs.prepare import PrepareDialog
 from llm_studio.ui.dialogs.problem import ProblemDialog
 from llm_studio.ui.dialogs.settings import SettingsDialog
@@ -58,6 +59,9 @@ MADE: list[Callable[[QWidget], QDialog]] = [
         Preferences(projects_folder=str(Path(os.devnull) / "projects")), lambda then: then(), parent
     ),
     lambda parent: NotesDialog("Notes", ["one"], parent),
+    lambda parent: OpenModelDialog(
+        Path("m.zip"), "m", Preferences(projects_folder=str(Path(os.devnull) / "projects")), parent
+    ),
     lambda parent: PrepareDialog(30.0, parent),
     lambda parent: ProblemDialog(StudioError("The disk is full.", "Free some space."), parent),
     lambda parent: ProblemDialog(DataError("No texts yet.", "", action="data"), parent),

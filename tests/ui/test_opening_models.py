@@ -58,6 +58,22 @@ def test_a_dropped_model_becomes_a_project_and_writes(driver: Driver, given: Pat
     assert not driver.summary
 
 
+def test_a_model_that_is_dropped_on_the_data_tab_is_not_taken_for_texts(driver: Driver, given: Path) -> None:
+    driver.open(Project.open(given / "project"))
+    page = driver.page("data")
+    driver.settle()
+    data, texts = QMimeData(), QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(given / "modèle d'Été.zip"))])
+    texts.setUrls([QUrl.fromLocalFile(__file__)])
+    taken = []
+    for mime in (data, texts):
+        event = QDragEnterEvent(QPointF(9, 9).toPoint(), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
+                                Qt.KeyboardModifier.NoModifier)  # fmt: skip
+        assert page.drop_zone.eventFilter(page, event)
+        taken.append(event.isAccepted())
+    assert taken == [False, True]
+
+
 def test_a_model_is_chosen_on_the_start_page(driver: Driver, given: Path) -> None:
     driver.click("Open a model…")
     dialog = driver.dialog(QFileDialog)

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path, PureWindowsPath
 
+from llm_studio.export.formats import FORMATS
 from tests.windows import package
 
 NAME = package.NAME
@@ -265,6 +266,7 @@ def installed(machine: Machine, setup: Path) -> list[str]:
     done = machine.run(rf"{folder}\llm-studio.exe", "quickstart", quick, "--lang", "fr", "--steps", "20")
     if done.returncode or not list(machine.path(quick).rglob("model.safetensors")):
         problems.append("quickstart failed: " + done.stdout.decode("utf-8", "replace")[-1500:])
+    problems += formats(machine, rf"{folder}\llm-studio.exe", quick)
     print("uninstall")
     (local / NAME).mkdir(parents=True, exist_ok=True)
     for name in MEASURED:
@@ -275,6 +277,19 @@ def installed(machine: Machine, setup: Path) -> list[str]:
         problems.append(f"left behind: {sorted(left)[:20]}")
     if not list(machine.path(projects).rglob("model.safetensors")):
         problems.append("the uninstaller took a project away")
+    return problems
+
+
+def formats(machine: Machine, command: str, project: str) -> list[str]:
+    """Export the model of a project in every format, and open the zip."""
+    calls = [("export", project, "--to", name, "--out", rf"{project}\exports\{name}{form.suffix}")
+             for name, form in FORMATS.items()]  # fmt: skip
+    calls.append(("open", rf"{project}\exports\zip.zip", rf"{project}\exports\opened"))
+    problems: list[str] = []
+    for call in calls:
+        done = machine.run(command, *call)
+        if done.returncode:
+            problems.append(f"{' '.join(call)} failed: " + done.stderr.decode("utf-8", "replace")[-1500:])
     return problems
 
 

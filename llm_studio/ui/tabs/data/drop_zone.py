@@ -8,12 +8,13 @@ from PySide6.QtWidgets import QAbstractSpinBox, QLineEdit, QWidget
 
 from llm_studio.i18n import _
 from llm_studio.ui.widgets.drop_veil import DropVeil
+from llm_studio.workflows.opening import recognise
 
 
 class DropZone(QObject):
     """Lets files and folders be dropped anywhere on a widget, its input fields included, while `enabled`.
 
-    Make it when the widget has all its input fields.
+    A model is left to the window, which opens it. Make it when the widget has all its input fields.
     """
 
     dropped = Signal(list)
@@ -45,7 +46,8 @@ class DropZone(QObject):
         return True
 
     def _enter(self, event: QDragEnterEvent) -> None:
-        if not self.enabled or not _local_paths(event.mimeData()):
+        paths = _local_paths(event.mimeData())
+        if not self.enabled or not paths or (len(paths) == 1 and recognise(paths[0]) is not None):
             event.ignore()
             return
         text = _("Wait until the other texts have been added") if self.busy else _("Drop to add these texts")
