@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from llm_studio.data.tokens.token_files import TRAIN_FILE, TRAIN_MASK, VALIDATION_FILE, VALIDATION_MASK
 from llm_studio.errors import CheckpointError, ProjectError, StorageError
-from llm_studio.export import code_project
+from llm_studio.export import archive, code_project
 from llm_studio.export.code_project import FORMAT
 from llm_studio.export.code_templates import render
 from llm_studio.i18n import activate
@@ -234,6 +234,18 @@ def test_without_tokens_training_says_what_to_do(trained: Project, tmp_path: Pat
     FORMAT.write(locate(trained, "first/last"), tmp_path / "code", {}, Job())
     assert not list((tmp_path / "code" / "data").rglob("*.*"))
     assert "put texts into data/raw" in run(tmp_path / "code", "scripts/train.py", fails=True)
+
+
+def test_a_model_that_came_without_its_optimizer_is_exported_and_learns(
+    trained: Project, exported: Path, tmp_path: Path
+) -> None:
+    packed = archive.write(locate(trained, "first/last"), tmp_path / "model.zip", {}, Job()).path
+    shutil.unpack_archive(packed, tmp_path / "unpacked")
+    (folder,) = (tmp_path / "unpacked").iterdir()
+    FORMAT.write(locate(trained, str(folder)), tmp_path / "code", {}, Job())
+    assert not list((tmp_path / "code").rglob("optimizer.safetensors"))
+    shutil.copytree(exported / "data" / "processed", tmp_path / "code" / "data" / "processed", dirs_exist_ok=True)
+    assert "step 21 of 21" in run(tmp_path / "code", "scripts/train.py", "--steps", "1")
 
 
 def test_the_files_of_tokens_are_those_of_the_program(exported: Path) -> None:
