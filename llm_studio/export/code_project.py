@@ -73,7 +73,8 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
         _write_text(folder / "README.md", _readme(source, known, options))
         _write_text(folder / TOKENIZER, source.tokenizer.to_json())
         for name in (MODEL, OPTIMIZER):
-            copier.copy(model.path / name, folder / "checkpoints" / f"step-{source.saved.step:06d}" / name)
+            if (model.path / name).is_file():  # one that was given away may have no state of the optimizer
+                copier.copy(model.path / name, folder / "checkpoints" / f"step-{source.saved.step:06d}" / name)
         if meta is not None:
             content = json.dumps(_meta_json(meta, source), ensure_ascii=False, indent=1)
             _write_text(folder / "data" / "processed" / META_FILE, content + "\n")

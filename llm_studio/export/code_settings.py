@@ -15,10 +15,10 @@ _TRAINING = (
     "max_steps", "gradient_clip", "final_learning_rate_ratio", "decay_share", "weight_decay", "beta1", "beta2",
     "eval_interval", "eval_sequences", "checkpoint_interval", "seed", "threads",
 )  # fmt: skip
-_GENERATION = tuple(name for name in GenerationSettings.model_fields if name != "stop")
+_GENERATION = tuple(GenerationSettings.model_fields)
 _ONLY_WITH = {
     "n_kv_heads": "grouped", "dropout": "dropout", "rope_theta": "rope", "muon_learning_rate": "muon",
-    "muon_momentum": "muon", "gradient_clip": "clipped", "decay_share": "constant",
+    "muon_momentum": "muon", "gradient_clip": "clipped", "decay_share": "constant", "stop": "stop_strings",
 }  # fmt: skip
 """Settings that are only read by a branch of the templates."""
 
@@ -56,6 +56,7 @@ def flags(source: Source) -> dict[str, bool]:
         "conversations": source.conversations,
         "answers": source.conversations and training.loss_on == "answers",
         "excluded": any(weight == 0 for weight in source.settings.data.weights.values()),
+        "stop_strings": bool(source.settings.generation.stop),
         "gpt2_words": pattern == patterns.GPT2,
         "digits_apart": split_digits if pattern == patterns.GPT2 else pattern == patterns.QWEN2,
     }

@@ -95,6 +95,7 @@ def page_data(source: Source, known: Facts) -> dict[str, Any]:
         "user": user,
         "assistant": assistant,
         "conversations": source.conversations,
+        "stop_strings": list(source.settings.generation.stop),
         "sampling": sliders(source.settings.generation),
         "card": {
             "name": known.project,

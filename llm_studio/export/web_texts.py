@@ -35,6 +35,7 @@ TEXTS = {
     "seed_was": N_("seed {seed}"),
     "at_limit": N_("The maximum length was reached before the text ended: “Continue” writes more."),
     "prompt_cut": N_("What you wrote is longer than the context of the model: it read only the end."),
+    "stopped": N_("A stop string ended the text here."),
     "ended": N_("The model ended the text here."),
     "ended_at_once": N_("The model ended the text at once. Write another beginning, or try again with another seed."),
     "tints": N_("Probabilities"),

@@ -144,7 +144,7 @@ class Page {
     if (this.model) {
       lines.push([this.text("computed_by"), this.model.embedding.products.simd ? "WebAssembly SIMD" : "JavaScript"]);
     }
-    $("card").replaceChildren(...lines.flatMap(([name, value, digits = 0, unit = ""]) => {
+    fill($("card"), ...lines.flatMap(([name, value, digits = 0, unit = ""]) => {
       const shown = typeof value === "number" ? this.number(value, digits) + (unit && `\u00a0${unit}`) : value;
       return [element("dt", "", name), element("dd", "", shown)];
     }));
@@ -168,7 +168,7 @@ class Page {
     const { user, assistant } = this.data;
     const ids = turns.flatMap(({ prompt, question, tokens }) => {
       const read = this.tokenizer.encode(question ? prompt.trim() : prompt);
-      return [...(question ? [user, ...read, assistant] : read), ...tokens.map(({ id }) => id)];
+      return [...(question ? [user, ...read, assistant] : read), ...tokens.flatMap(({ id, cut }) => cut || [id])];
     });
     return ids.length ? ids : [this.data.end];
   }
@@ -222,7 +222,7 @@ class Page {
   async writeAgain(turn) {
     if (this.writing) return;
     Object.assign(turn, { tokens: [], text: "" });
-    turn.view.written.replaceChildren();
+    fill(turn.view.written);
     await this.continueTurn(turn);
   }
 
@@ -241,6 +241,7 @@ class Page {
       turn.tokens.push(token);
       turn.view.append(token);
       turn.speed = (1000 * ++count) / (performance.now() - began);
+      if (this.cutAtStopString(turn)) break;
     }
     this.writing = false;
     turn.view.end();
@@ -248,6 +249,22 @@ class Page {
     this.scroll();
     this.showPlace(this.live);
     if (matchMedia("(min-width: 801px)").matches) $("prompt").focus();
+  }
+
+  /** End a text before the first stop string in it; whether there was one. */
+  cutAtStopString(turn) {
+    const places = this.data.stop_strings.map((string) => turn.text.indexOf(string)).filter((place) => place >= 0);
+    if (!places.length) return false;
+    let left = turn.text.length - Math.min(...places); // characters too many
+    turn.text = turn.text.slice(0, Math.min(...places));
+    while (left > 0) {
+      const token = turn.tokens.pop(), kept = token.text.slice(0, Math.max(0, token.text.length - left));
+      left -= token.text.length;
+      token.span.textContent = kept;
+      if (kept) turn.tokens.push({ ...token, text: kept, cut: this.tokenizer.encode(kept) });
+    }
+    turn.note = "stopped";
+    return true;
   }
 
   /** The tokens that follow the turns, one by one, with the characters that each completes. */
@@ -317,7 +334,7 @@ class Page {
   showTurns() {
     const views = this.turns.map((turn) => turn.view.show());
     const empty = element("p", "empty", this.text(this.question ? "empty_question" : "empty_text"));
-    $("turns").replaceChildren(...(views.length ? views.flat() : [empty]));
+    fill($("turns"), ...(views.length ? views.flat() : [empty]));
     this.showWriting();
     this.scroll();
   }
@@ -358,7 +375,7 @@ class Page {
       { n: this.number(kept), total: this.number(total) });
     $("live").hidden = isLive || this.writing;
     const widest = Math.max(...found.map(({ model, sampling }) => Math.max(model, sampling)));
-    $("bars").replaceChildren(...found.map((candidate) => this.bar(candidate, widest, candidate.id === place.id)));
+    fill($("bars"), ...found.map((candidate) => this.bar(candidate, widest, candidate.id === place.id)));
   }
 
   bar({ id, model, sampling }, widest, drawn) {

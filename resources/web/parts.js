@@ -9,6 +9,12 @@ function element(name, kind, text = "") {
   return made;
 }
 
+/** Put children into an element, instead of what it has. */
+function fill(parent, ...children) {
+  parent.textContent = "";
+  parent.append(...children);
+}
+
 /** `prompt` with the space it needs after the text `before`. */
 function joined(before, prompt) {
   const startsWord = /^[\p{L}\p{N}«“"'‘(–—]/u.test(prompt), endsWord = /[^\s«“‘(’']$/u.test(before);
@@ -74,7 +80,7 @@ class TurnView {
       }
       parts.push(this.button("copy", () => this.copy()));
     }
-    this.foot.replaceChildren(...parts);
+    fill(this.foot, ...parts);
     this.foot.hidden = this.answer.classList.contains("writing");
   }
 

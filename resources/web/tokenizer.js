@@ -116,9 +116,10 @@ class Tokenizer {
 function pieces(text, pattern) {
   const found = [];
   let end = 0;
-  for (const match of text.matchAll(pattern)) {
+  pattern.lastIndex = 0;
+  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
     if (match.index > end) found.push(text.slice(end, match.index));
-    if (match[0]) found.push(match[0]);
+    found.push(match[0]);
     end = match.index + match[0].length;
   }
   if (end < text.length) found.push(text.slice(end));

@@ -1,6 +1,5 @@
 """The code project runs without LLM Studio, writes the same text, and trains on as the program does."""
 
-import json
 import os
 import random
 import re
@@ -20,7 +19,7 @@ from safetensors.torch import load_file
 
 from llm_studio.data.tokens.token_files import TRAIN_FILE, TRAIN_MASK, VALIDATION_FILE, VALIDATION_MASK
 from llm_studio.errors import CheckpointError, ProjectError, StorageError
-from llm_studio.export import code_project
+from llm_studio.export import archive, code_project
 from llm_studio.export.code_project import FORMAT
 from llm_studio.export.code_templates import render
 from llm_studio.i18n import activate
@@ -31,6 +30,7 @@ from llm_studio.project import Project
 from llm_studio.runs.locate import ModelRef, locate
 from llm_studio.workflows.generation.generate import load_generator
 from llm_studio.workflows.training.train import train
+from tests.export.code_scripts import copied, log_of, run, train_like_the_program
 from tests.inference.architectures import CHOICES, architectures
 from tests.model.builders import small_settings
 from tests.runs.models import damage
@@ -49,15 +49,6 @@ LAYOUT = (
     "scripts/train_tokenizer.py", "scripts/train.py", "scripts/generate.py", "checkpoints", "logs",
     "requirements.txt", "README.md",
 )  # fmt: skip
-_BLOCKED = """
-import sys
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        known = name.partition(".")[0]
-        if known in ("llm_studio", "transformers", "datasets", "pydantic", "typer", "PySide6", "pyarrow"):
-            raise ModuleNotFoundError(f"No module named {known!r}: the project needs five libraries, not this one")
-sys.meta_path.insert(0, Blocker())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +71,6 @@ def exported(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Path
     return target
 
 
-def run(project: Path, *arguments: str, fails: bool = False) -> str:
-    """What a script of the project prints, where only its own libraries can be imported."""
-    site = project.parent / "site"
-    site.mkdir(exist_ok=True)
-    (site / "sitecustomize.py").write_text(_BLOCKED, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(site), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, check=False, cwd=project, env=environment, capture_output=True, encoding="utf-8")
-    assert (done.returncode != 0) == fails, done.stderr
-    return done.stderr if fails else done.stdout
-
-
-def copied(project: Path, folder: Path) -> Path:
-    """A copy of the project that a test may change."""
-    return shutil.copytree(project, folder / "copy")
-
-
 # --- What it computes ----------------------------------------------------------------------------------------
 
 
@@ -110,30 +84,12 @@ def test_it_writes_the_same_text_for_the_same_seed(trained: Project, exported: P
 
 
 def test_ten_more_steps_are_those_of_the_program(trained: Project, exported: Path, tmp_path: Path) -> None:
-    first = locate(trained, "first/last").step
-    root = shutil.copytree(trained.root, tmp_path / "project")
-    train(Project.open(root), Job(), run="first", resume=True)
-    steps = [json.loads(line) for line in (root / "logs" / "first.jsonl").read_text(encoding="utf-8").splitlines()]
-    expected = {line["step"]: line["loss"] for line in steps if line["event"] == "step" and line["step"] > first}
     here = copied(exported, tmp_path)
-    printed = run(here, "scripts/train.py")
-    lines = (here / "logs" / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    found = {line["step"]: line["loss"] for line in map(json.loads, lines)}
-    assert found.keys() == expected.keys() and len(found) >= 10
-    for step, loss in found.items():
-        assert loss == pytest.approx(expected[step], abs=2e-4), step
-    theirs = load_file(root / "checkpoints" / "first" / "step-000030" / "model.safetensors")
-    ours = load_file(here / "checkpoints" / "step-000030" / "model.safetensors")
-    assert theirs.keys() == ours.keys()
-    for name, weight in theirs.items():
-        assert torch.allclose(ours[name], weight, atol=2e-3), name
+    found = train_like_the_program(trained, "first", here, tmp_path)
     assert "name more with --steps" in run(here, "scripts/train.py", fails=True)
     run(here, "scripts/train.py", "--steps", "2")  # the learning rate is that of 32 steps now, not the last one of 30
-    lines = (here / "logs" / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    rates = [json.loads(line)["learning_rate"] for line in lines]
+    rates = [line["learning_rate"] for line in log_of(here)]
     assert len(rates) == len(found) + 2 and rates[-2] > rates[-1] > 0
-    evaluated = [line["loss"] for line in steps if line["event"] == "evaluation" and line["step"] == 30]
-    assert float(printed.split("validation loss ")[-1]) == pytest.approx(evaluated[-1], abs=1e-3)
 
 
 def test_every_combination_of_branches_is_clean(tmp_path: Path) -> None:
@@ -278,6 +234,18 @@ def test_without_tokens_training_says_what_to_do(trained: Project, tmp_path: Pat
     FORMAT.write(locate(trained, "first/last"), tmp_path / "code", {}, Job())
     assert not list((tmp_path / "code" / "data").rglob("*.*"))
     assert "put texts into data/raw" in run(tmp_path / "code", "scripts/train.py", fails=True)
+
+
+def test_a_model_that_came_without_its_optimizer_is_exported_and_learns(
+    trained: Project, exported: Path, tmp_path: Path
+) -> None:
+    packed = archive.write(locate(trained, "first/last"), tmp_path / "model.zip", {}, Job()).path
+    shutil.unpack_archive(packed, tmp_path / "unpacked")
+    (folder,) = (tmp_path / "unpacked").iterdir()
+    FORMAT.write(locate(trained, str(folder)), tmp_path / "code", {}, Job())
+    assert not list((tmp_path / "code").rglob("optimizer.safetensors"))
+    shutil.copytree(exported / "data" / "processed", tmp_path / "code" / "data" / "processed", dirs_exist_ok=True)
+    assert "step 21 of 21" in run(tmp_path / "code", "scripts/train.py", "--steps", "1")
 
 
 def test_the_files_of_tokens_are_those_of_the_program(exported: Path) -> None:

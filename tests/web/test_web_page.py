@@ -197,6 +197,22 @@ def test_a_question_has_the_form_of_conversations(page: Browser, tmp_path: Path)
     assert answers == [tokenizer.decode(ids) for ids in written]
 
 
+def test_a_stop_string_of_the_project_ends_a_text(page: Browser, plain: Path) -> None:
+    page.open(plain)
+    whole = write(page, "Once", tokens=40)
+    place = len(whole) // 2
+    stop = whole[place : place + 3]
+    page.run(f"$('clear').click(); page.data.stop_strings = ['never there', {json.dumps(stop)}]")
+    page.wait_for("!page.writing")
+    text = write(page, "Once", tokens=40)
+    assert text == whole[: whole.index(stop)]
+    assert page.run("page.turns[0].tokens.map(({ text }) => text).join('')") == text
+    assert page.run("document.querySelector('.answer .text').textContent") == re.sub("^ ", "", text)
+    assert "A stop string ended the text" in seen(page, ".answer .foot")
+    ids = page.run("page.idsOf(page.turns)")
+    assert page.run(f"page.tokenizer.decode({ids})") == "Once" + text
+
+
 def test_a_model_of_plain_texts_takes_no_questions(page: Browser, plain: Path) -> None:
     page.open(plain)
     assert page.run("$('modes').hidden && !page.question")

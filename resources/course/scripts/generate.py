@@ -25,6 +25,9 @@ def main() -> None:
     # [if conversations]
     parser.add_argument("--chat", help="a question to answer instead")
     # [end]
+    # [if stop_strings]
+    stop_strings = vars(sampling).pop("stop")
+    # [end]
     for name, value in vars(sampling).items():
         kind = int if name in ("top_k", "max_tokens", "seed") else float
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=value)
@@ -48,14 +51,23 @@ def main() -> None:
     # [end]
     sys.stdout.reconfigure(encoding="utf-8")
     print(given["prompt"], end="")
-    ids, written = [], 0
+    ids, text, written = [], "", 0
     for token in generate(model, prompt or [tokenizer.end_of_text], sampling, stop):
         ids.append(token)
         text = tokenizer.decode(ids)
-        if not text.endswith("\ufffd"):  # else a character isn't complete yet
-            print(text[written:], end="", flush=True)
-            written = len(text)
-    print(tokenizer.decode(ids)[written:])
+        # [if stop_strings]
+        ends = [text.index(string) for string in stop_strings if string in text]
+        if ends:
+            text = text[: min(ends)]
+            break
+        ready = len(text) - max(map(len, stop_strings)) + 1  # the rest may be the beginning of one of them
+        # [else]
+        ready = len(text)
+        # [end]
+        if ready > written and not text.endswith("\ufffd"):  # else a character isn't complete yet
+            print(text[written:ready], end="", flush=True)
+            written = ready
+    print(text[written:])
 
 
 if __name__ == "__main__":

@@ -136,7 +136,9 @@ class Trainer:
         """Be where a checkpoint was saved."""
         self.step = int(folder.name.removeprefix("step-"))
         self.model.load_state_dict(load((folder / "model.safetensors").read_bytes()))
-        self.optimizer.load(load((folder / "optimizer.safetensors").read_bytes()))
+        optimizer = folder / "optimizer.safetensors"
+        if optimizer.exists():  # a model that was given away may come without it: then its averages start from zero
+            self.optimizer.load(load(optimizer.read_bytes()))
 
 
 def newest_checkpoint() -> Path | None:
