@@ -62,6 +62,9 @@ class DataSettings(Section):
         default=True, description=N_("normalise Unicode (NFC): one form for each accented letter")
     )
     remove_html: bool = Field(default=False, description=N_("remove leftover HTML tags and decode entities"))
+    remove_licence: bool = Field(
+        default=False, description=N_("remove the licence before and after books of Project Gutenberg")
+    )
     remove_repeated_lines: bool = Field(
         default=False, description=N_("remove page numbers and lines repeated on many pages")
     )
