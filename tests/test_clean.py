@@ -30,7 +30,7 @@ def test_the_rules_are_listed_in_order_with_counts_and_examples(root: str, capsy
     assert main(["clean", root]) == DONE
     out = capsys.readouterr().out
     names = re.findall(r"data\.(\w+) +(on|off)", out)
-    assert names[1] == ("remove_controls", "on") and names[4] == ("remove_html", "off") and len(names) == 12
+    assert names[1] == ("remove_controls", "on") and names[4] == ("remove_html", "off") and len(names) == 13
     assert re.search(r"Remove leftover HTML .* 1 +-\d+\n +– <p>The third .*\n +\+ ⏎The third one", out)
     assert re.search(r"Remove exact duplicates .* 1 +-\d+", out)
     assert "59 of 60 documents" in out

@@ -51,9 +51,7 @@ class ProjectSettings(Section):
 class DataSettings(Section):
     """How the corpus is cleaned (rules apply in this order) and split."""
 
-    repair_mojibake: bool = Field(
-        default=False, description=N_("repair wrongly decoded text, as in “dÃ©jÃ\u00a0” for “déjà”")
-    )
+    repair_mojibake: bool = Field(default=False, description=N_("repair wrongly decoded text, as in “Ã©” for “é”"))
     remove_controls: bool = Field(default=True, description=N_("remove control characters and unify line endings"))
     remove_invisible: bool = Field(
         default=False, description=N_("remove invisible characters: soft hyphens, zero-width spaces")
@@ -62,6 +60,9 @@ class DataSettings(Section):
         default=True, description=N_("normalise Unicode (NFC): one form for each accented letter")
     )
     remove_html: bool = Field(default=False, description=N_("remove leftover HTML tags and decode entities"))
+    remove_licence: bool = Field(
+        default=False, description=N_("remove the licence before and after books of Project Gutenberg")
+    )
     remove_repeated_lines: bool = Field(
         default=False, description=N_("remove page numbers and lines repeated on many pages")
     )

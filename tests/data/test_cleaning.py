@@ -47,9 +47,10 @@ def test_cleaning_twice_changes_nothing_more(text: str, chosen: DataSettings) ->
 
 def test_cleaning_twice_changes_nothing_more_for_every_combination_of_rules() -> None:
     text = (
-        "\ufeff\r\n  HEADER \r\nwrongly dÃ©codÃ©d\n"
+        "*** START OF THE PROJECT GUTENBERG EBOOK TALES ***\n\ufeff\r\n  HEADER \r\nwrongly dÃ©codÃ©d\n"
         "<p>Le caf\u0065\u0301&nbsp;: &amp;lt;b&amp;gt; 3 &lt; 4</p>\r\n\r\n\r\n\r\n\r\nPage 12\n"
         "exam\xadple   of\u3000blanks \t\n    indented  code  # remark\n&l<i></i>t;b> <<b>b> &amp;&#59; \x00end\n12\n\n"
+        "*** END OF THE PROJECT GUTENBERG EBOOK TALES ***\nlicence\n"
     )
     results = {clean(text, chosen, REPEATED) for chosen in COMBINATIONS}
     for chosen in COMBINATIONS:
@@ -258,3 +259,28 @@ def test_white_space_and_figures_make_no_other_pattern(line: str) -> None:
     line = line.replace("\n", " ")
     assert pattern(clean(line, only("tidy_spaces"))) == pattern(line)
     assert pattern(line.replace("1", "23")) in (pattern(line), "")
+
+
+# --- Licence ----------------------------------------------------------------------------------------------------
+
+BOOK = "It was a dark night.\n\n*** The stars were out ***\n\nThe end.\n"
+GUTENBERG = (
+    f"Title: Tales\nLicence terms.\n*** START OF THE PROJECT GUTENBERG EBOOK TALES ***\n{BOOK}"
+    "*** END OF THE PROJECT GUTENBERG EBOOK TALES ***\n" + "Section 1. Terms of use.\n" * 50
+)
+
+
+def test_the_licence_of_a_book_is_removed_and_nothing_else() -> None:
+    assert clean(GUTENBERG, only("remove_licence")).strip() == BOOK.strip()
+    for text in (BOOK, "START OF THE PROJECT GUTENBERG EBOOK, she said.", "a " * 40_000 + GUTENBERG[:80]):
+        assert clean(text, only("remove_licence")) == text
+
+
+@given(st.integers(5, 200))
+def test_the_licence_is_found_whatever_the_chunks(size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llm_studio.data.chunks.CHUNK_CHARACTERS", size)
+        chunks = [*rechunk([Chunk(GUTENBERG, True)]), *rechunk([Chunk("Another text.", True)])]
+    cleaner = Cleaner(only("remove_licence"))
+    texts = "".join(cleaner.feed(chunk.text, chunk.ends) + "|" * chunk.ends for chunk in chunks)
+    assert [text.strip() for text in texts.split("|")] == [BOOK.strip(), "Another text.", ""]

@@ -58,8 +58,8 @@ def test_each_rule_counts_what_it_does_after_those_before(tmp_path: Path) -> Non
     assert [rule.rule for rule in found.rules] == [*TEXT_RULES, *DOCUMENT_RULES.values()]
     assert {name: rule.documents for name, rule in rules.items()} == {
         "repair_mojibake": 0, "remove_controls": 1, "remove_invisible": 0, "normalize_unicode": 1, "remove_html": 1,
-        "remove_repeated_lines": 42, "tidy_spaces": 45, "min_characters": 1, "max_characters": 1, "languages": 1,
-        "remove_duplicates": 1, "remove_near_duplicates": 1,
+        "remove_licence": 0, "remove_repeated_lines": 42, "tidy_spaces": 45, "min_characters": 1, "max_characters": 1,
+        "languages": 1, "remove_duplicates": 1, "remove_near_duplicates": 1,
     }  # fmt: skip
     assert rules["remove_controls"].characters == 1
     assert rules["remove_html"].characters == len("<p></p>" + "amp;") - 2  # two line ends come

@@ -81,7 +81,8 @@ def _maybe_guessed(text: str, guessed: bool) -> str:
 def _kind(seen: "Inspection") -> str:
     if seen.kind not in ("folder", "zip", "tar"):
         return f".{seen.kind}"
-    counts = ", ".join(f"{kind} {number(count)}" for kind, count in seen.counts)
+    no_suffix = _("without an ending")
+    counts = ", ".join(f"{kind or no_suffix} {number(count)}" for kind, count in seen.counts)
     files = ngettext("{n} readable file", "{n} readable files", seen.files)
     where = _("folder") if seen.kind == "folder" else f".{seen.kind}"
     text = f"{where}: {files.format(n=number(seen.files))} ({counts})"

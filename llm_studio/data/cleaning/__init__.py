@@ -7,8 +7,9 @@ Within a document, one module each:
 2. `remove_controls`, `remove_invisible`, `normalize_unicode` (characters.py): characters first, so that all later rules
    see one spelling of each character.
 3. `remove_html` (html.py): before lines and spaces, because a tag can end a line and an entity can be a space.
-4. `remove_repeated_lines` (lines.py): before spaces, because a removed line leaves blank lines behind.
-5. `tidy_spaces` (spaces.py).
+4. `remove_licence` (licence.py): before its lines could count as repeated ones.
+5. `remove_repeated_lines` (lines.py): before spaces, because a removed line leaves blank lines behind.
+6. `tidy_spaces` (spaces.py).
 
 Between documents (data/corpus), on the cleaned texts: length and language first, which cost least; then exact
 duplicates; then near duplicates (near_duplicates.py), when fewer documents are left to compare.

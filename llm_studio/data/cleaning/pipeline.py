@@ -11,6 +11,7 @@ from llm_studio.config import DataSettings
 from llm_studio.data.chunks import safe_cut, white_space_start
 from llm_studio.data.cleaning.characters import normalize_unicode, remove_controls, remove_invisible
 from llm_studio.data.cleaning.html import remove_html
+from llm_studio.data.cleaning.licence import LicenceRemover
 from llm_studio.data.cleaning.lines import LineRemover
 from llm_studio.data.cleaning.spaces import SpaceCleaner
 from llm_studio.data.mojibake import repair
@@ -21,6 +22,7 @@ TEXT_RULES = (
     "remove_invisible",
     "normalize_unicode",
     "remove_html",
+    "remove_licence",
     "remove_repeated_lines",
     "tidy_spaces",
 )
@@ -54,7 +56,7 @@ class Cleaner:
     ) -> None:
         rules = [name for name in TEXT_RULES if getattr(settings, name) and (only is None or name in only)]
         self._stages = [_stage(name, settings, repeated) for name in rules]
-        if any(isinstance(stage, _Lines) for stage in self._stages) and "tidy_spaces" not in rules:
+        if any(isinstance(stage, (_Lines, LicenceRemover)) for stage in self._stages) and "tidy_spaces" not in rules:
             self._stages.append(_HeldBackSpace())
 
     def feed(self, text: str, ends: bool) -> str:
@@ -84,6 +86,8 @@ def _stage(name: str, settings: DataSettings, repeated: frozenset[str]) -> _Stag
         case "remove_html":
             normalize = _character_rules(settings)
             return _Lines(lambda text, starts_mid_line, ends_mid_line: remove_html(text, normalize))
+        case "remove_licence":
+            return LicenceRemover()
         case "remove_repeated_lines":
             return _Lines(LineRemover(repeated)) if repeated else lambda text, ends: text
         case _:

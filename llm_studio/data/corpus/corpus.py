@@ -166,7 +166,14 @@ def _relevant_settings(settings: DataSettings) -> dict[str, object]:
     So the fingerprints of projects made before these settings existed stay valid.
     """
     relevant: dict[str, object] = {name: getattr(settings, name) for name in _FIRST_SETTINGS}
-    for name in ("repair_mojibake", "remove_invisible", "remove_html", "remove_repeated_lines", "tidy_spaces"):
+    for name in (
+        "repair_mojibake",
+        "remove_invisible",
+        "remove_html",
+        "remove_licence",
+        "remove_repeated_lines",
+        "tidy_spaces",
+    ):
         if getattr(settings, name):
             relevant[name] = True
     if not settings.remove_controls:

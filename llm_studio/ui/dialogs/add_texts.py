@@ -232,7 +232,8 @@ def _facts(seen: "Inspection") -> str:
     """The kind, the number of files or the encoding of the only one, and the size, in a line."""
     if seen.files > 1 or seen.kind in ("folder", "zip", "tar"):
         files = ngettext("{n} readable file", "{n} readable files", seen.files)
-        kinds = ", ".join(f"{number(count)} {suffix}" for suffix, count in seen.counts)
+        no_suffix = _("without an ending")
+        kinds = ", ".join(f"{number(count)} {suffix or no_suffix}" for suffix, count in seen.counts)
         what = " · ".join(filter(None, [files.format(n=number(seen.files)), kinds, _encodings(seen)]))
     else:
         what = _("{text} (guessed)").format(text=seen.encoding) if seen.encoding_guessed else seen.encoding

@@ -76,6 +76,8 @@ NAMES = {
 """The encodings that are tried, with their names for people."""
 
 _HINT, _PRIOR = 0.15, 0.12
+_MOST_TRIPLES = 2000
+"""Number of different bytes with their neighbours that are judged, the most frequent ones."""
 _RARE = ("is",)
 """Its letters are those of Turkish in another encoding, with a hundredth of the speakers."""
 _QUOTES = frozenset("«»‹›“”„‚‘’\xa0…–—•°§€£©®™¿¡№·†")
@@ -88,8 +90,9 @@ def rank_encodings(sample: bytes, language: str = "") -> list[tuple[str, float]]
     `language`: that of the project, a hint.
     """
     around = b"\n" + sample + b"\n"
-    triples = Counter(triple for triple in zip(around, sample, around[2:], strict=False) if triple[1] > 127)
-    total = triples.total() or 1
+    counted = Counter(triple for triple in zip(around, sample, around[2:], strict=False) if triple[1] > 127)
+    triples = dict(counted.most_common(_MOST_TRIPLES))
+    total = sum(triples.values()) or 1
     scores = {codec: _score_wide(sample, codec, language) for codec in _WIDE}
     for family in _FAMILIES:
         for place, codec in enumerate(family.codecs):
