@@ -16,7 +16,7 @@ from llm_studio.events import Progress
 from llm_studio.export.code_settings import config_yaml, flags, names
 from llm_studio.export.code_templates import render
 from llm_studio.export.facts import Facts, facts
-from llm_studio.export.format import RECITAL, Exported, Format, Option, Options
+from llm_studio.export.format import MEMORIZED_TEXTS, Exported, Format, Option, Options
 from llm_studio.export.place import exported, new_folder
 from llm_studio.export.source import Source, read
 from llm_studio.i18n import N_, _, language, number
@@ -202,7 +202,7 @@ def _readme(source: Source, known: Facts, options: Options) -> str:
         "prompt": prompt,
         "data": _data_sentence(options),
         "facts": _facts(known),
-        "recital": _(RECITAL),
+        "recital": _(MEMORIZED_TEXTS),
     }
     path = resource("course", _README.format(language=language()))
     if not path.is_file():
@@ -232,7 +232,7 @@ def _facts(known: Facts) -> str:
     if known.bits_per_byte is not None:
         rows.append((_("Validation loss in bits per byte"), number(known.bits_per_byte, 3)))
     rows += [(_("Texts"), one.name) for one in known.sources]
-    return "\n".join(f"- {name}: {value}" for name, value in rows)
+    return "\n".join("- " + _("{name}: {value}").format(name=name, value=value) for name, value in rows)
 
 
 FORMAT = Format(

@@ -9,7 +9,7 @@ from llm_studio.i18n import N_, _
 from llm_studio.jobs import Job
 from llm_studio.runs.locate import ModelRef
 
-RECITAL = N_(
+MEMORIZED_TEXTS = N_(
     "A model may reproduce passages of the texts that it was trained on: give it only to people who may have those."
 )
 """Shown before each export, in English."""

@@ -4,7 +4,7 @@ import re
 
 from llm_studio import __version__
 from llm_studio.export.facts import Facts
-from llm_studio.export.format import RECITAL
+from llm_studio.export.format import MEMORIZED_TEXTS
 from llm_studio.i18n import _, bits_per_byte, number, short_number
 
 
@@ -31,7 +31,7 @@ def model_card(known: Facts, licence: str, library: str, use: str) -> str:
         "| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in rows), "",
         "## " + _("Texts it was trained on"), "", *(sources or [_("Not recorded: to be filled in.")]), "",
         "## " + _("How to use it"), "", use, "",
-        "## " + _("Before you share it"), "", _(RECITAL),
+        "## " + _("Before you share it"), "", _(MEMORIZED_TEXTS),
         _("A small model invents: what it writes is no information."), "",
     ])  # fmt: skip
 

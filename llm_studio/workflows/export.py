@@ -7,7 +7,7 @@ from pathlib import Path
 from llm_studio import files
 from llm_studio.errors import ProjectError, StudioError
 from llm_studio.events import Notice
-from llm_studio.export.format import RECITAL, Destination, Exported, Format, Option, Options, option_flag
+from llm_studio.export.format import MEMORIZED_TEXTS, Destination, Exported, Format, Option, Options, option_flag
 from llm_studio.export.formats import FORMATS, by_name
 from llm_studio.export.place import free_name
 from llm_studio.i18n import N_, _
@@ -17,7 +17,7 @@ from llm_studio.runs.checkpoint import best
 from llm_studio.runs.locate import BEST, ModelRef, listed, locate
 
 __all__ = [
-    "BEST", "FORMATS", "RECITAL", "Candidate", "Destination", "Exported", "Format", "ModelRef", "Option", "Options",
+    "BEST", "FORMATS", "MEMORIZED_TEXTS", "Candidate", "Destination", "Exported", "Format", "ModelRef", "Option", "Options",
     "candidates", "default_name", "destinations", "destined", "export", "free_name", "option_flag",
 ]  # fmt: skip
 
@@ -99,7 +99,7 @@ def export(
     # the formats hash the files while they read them
     model = locate(project, checkpoint, allow_snapshots=False, verify=False)
     form.require(model)
-    job.report(Notice(_(RECITAL), "info"))
+    job.report(Notice(_(MEMORIZED_TEXTS), "info"))
     if into:
         if form.destination is None or form.destination.name != into:
             raise ProjectError(_("The format “{name}” has no option {option}.").format(

@@ -39,7 +39,7 @@ class ExportPage(Page):
         )  # fmt: skip
         self._content = QWidget(self)
         self.checkpoints = CheckpointCard(self._content)
-        self.formats = FormatsCard(self._content, export.FORMATS.values(), _(export.RECITAL))
+        self.formats = FormatsCard(self._content, export.FORMATS.values(), _(export.MEMORIZED_TEXTS))
         self.file = ContentCard(self._content, export.FORMATS.values())
         self.progress = ProgressCard(self._content)
         self.result = ResultCard(self._content)
