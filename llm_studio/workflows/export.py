@@ -17,8 +17,8 @@ from llm_studio.runs.checkpoint import best
 from llm_studio.runs.locate import BEST, ModelRef, listed, locate
 
 __all__ = [
-    "BEST", "FORMATS", "MEMORIZED_TEXTS", "Candidate", "Destination", "Exported", "Format", "ModelRef", "Option", "Options",
-    "candidates", "default_name", "destinations", "destined", "export", "free_name", "option_flag",
+    "BEST", "FORMATS", "MEMORIZED_TEXTS", "Candidate", "Destination", "Exported", "Format", "ModelRef", "Option",
+    "Options", "candidates", "default_name", "destinations", "destined", "export", "free_name", "option_flag",
 ]  # fmt: skip
 
 
