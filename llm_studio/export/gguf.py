@@ -4,6 +4,7 @@ The file is written with llama.cpp's own library. Its converter can't be used: i
 it gives to a text, and knows those of well-known models alone.
 """
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 PRECISION = Option(
     "precision",
-    N_("Numbers"),
+    N_("Precision"),
     N_("How the weights are stored: q8_0 takes a quarter of f32 and writes nearly the same, f32 is exact."),
     ("q8_0", "f16", "f32"),
     {"q8_0": N_("8 bits (Q8_0)"), "f16": N_("16 bits (F16)"), "f32": N_("32 bits (F32)")},
@@ -51,9 +52,9 @@ _TEXTS = 20_000
 """Bytes of the small things, about."""
 
 
-def file_name(model: ModelRef, options: Options) -> str:
-    """The name of the file: run-1-step-000500-q8_0.gguf."""
-    return f"{model.name.replace('/', '-')}-{PRECISION.value(options)}.gguf"
+def file_name(target: Path, precision: str) -> str:
+    """The name of the file in the folder `target`: my-llm-run-1-step-000500-q8_0.gguf. Modelfiles want no spaces."""
+    return re.sub(r"[^\w.-]+", "-", f"{target.name.removesuffix('-gguf')}-{precision}.gguf")
 
 
 def sizes(model: ModelRef, options: Options) -> dict[str, int]:
@@ -69,7 +70,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
     pre = pretokenizer_of(found.tokenizer)
     precision = str(PRECISION.value(options))
     with new_folder(target, sum(sizes(model, options).values())) as folder:
-        name = file_name(model, options)
+        name = file_name(target, precision)
         _write_file(folder / name, found, pre, precision, str(LICENCE.value(options)), job)
         (folder / MODELFILE).write_text(modelfile(found, name, pre), encoding="utf-8", newline="\n")
         job.check()

@@ -21,7 +21,8 @@ def model_card(known: Facts, licence: str, library: str, use: str) -> str:
     ]
     if known.bits_per_byte is not None:
         rows.append((_("Validation loss in bits per byte"), bits_per_byte(known.bits_per_byte)))
-    sources = [f"- {_plain(one.name)}: " + _("{n} tokens").format(n=number(one.tokens)) for one in known.sources]
+    tokens = _("{n} tokens")
+    sources = [f"- {_plain(one.name)} ({tokens.format(n=number(one.tokens))})" for one in known.sources]
     made = _("A language model of {n} parameters, trained from scratch and made with LLM Studio {version}.")
     return "\n".join([
         "---", f"license: {licence}", f"language: {known.language}", f"library_name: {library}",

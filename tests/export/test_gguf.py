@@ -175,7 +175,8 @@ def test_every_switch_is_explicit(variant: Variant, tmp_path: Path) -> None:
 
 def test_the_modelfile_names_file_prompt_and_stops(variant: Variant, tmp_path: Path) -> None:
     for name in ("qwen3", "chat", "llama-grouped"):
-        made = gguf.write(variant(name), tmp_path / name, {}, Job())
+        made = gguf.write(variant(name), tmp_path / f"l'été {name}-gguf", {}, Job())
+        assert [path.name for path in made.path.glob("*.gguf")] == [f"l-été-{name}-q8_0.gguf"]
         text = (made.path / "Modelfile").read_text(encoding="utf-8")
         assert f"FROM ./{next(made.path.glob('*.gguf')).name}\n" in text
         assert ('PARAMETER stop "<|user|>"' in text) == (name == "chat") == ("<|user|>{{" in text)

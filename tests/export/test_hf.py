@@ -111,7 +111,7 @@ def test_the_model_card_names_texts_licence_and_loss(variant: Variant, folder: C
     card = (folder("chat") / hf.CARD).read_text(encoding="utf-8")
     fields = yaml.safe_load(card.split("---")[1])
     assert fields["license"] == "cc-by-4.0" and fields["language"] == "en"
-    assert "- stories-en: " in card and "- chat: " in card and "bits/byte" in card and "LLM Studio" in card
+    assert "- stories-en (" in card and "- chat (" in card and "bits/byte" in card and "LLM Studio" in card
     assert "may reproduce passages" in card
 
 
