@@ -29,6 +29,8 @@ class Browser:
     def __init__(self, url: str) -> None:
         self._socket = websocket.create_connection(url, timeout=_PATIENCE, suppress_origin=True)
         self._number = 0
+        self.pid = 0
+        """Of the browser; each page is a process below it."""
         self.said: list[str] = []
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
@@ -109,6 +111,7 @@ def browser() -> Generator[Browser]:
         )  # fmt: skip
         try:
             page = Browser(_address(Path(folder) / "DevToolsActivePort", process))
+            page.pid = process.pid
             try:
                 yield page
             finally:
