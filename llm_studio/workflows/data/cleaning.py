@@ -22,7 +22,7 @@ NAMES = {
     "remove_invisible": N_("Remove invisible characters"),
     "normalize_unicode": N_("Normalise Unicode (NFC)"),
     "remove_html": N_("Remove leftover HTML"),
-    "remove_licence": N_("Remove the licence of Project Gutenberg"),
+    "remove_licence": N_("Remove the Gutenberg licence"),
     "remove_repeated_lines": N_("Remove headers and page numbers"),
     "tidy_spaces": N_("Clean up white space"),
     "min_characters": N_("Minimum length, in characters"),

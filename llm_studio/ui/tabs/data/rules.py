@@ -69,8 +69,8 @@ class Rules(QWidget):
         self.unicode = self._switch("normalize_unicode", _("Normalise Unicode (NFC)"),
                                     tip=_("Gives each accented letter a single form."))  # fmt: skip
         self._switch("remove_html", _("Remove leftover HTML"))
-        self._switch("remove_licence", _("Remove the licence of Project Gutenberg"), rare=True,
-                     tip=_("What is before and after the text of its books."))  # fmt: skip
+        self._switch("remove_licence", _("Remove the Gutenberg licence"), rare=True,
+                     tip=_("What is before and after the text of books of Project Gutenberg."))  # fmt: skip
         self._switch("remove_repeated_lines", _("Remove headers and page numbers"), rare=True)
         self._switch("tidy_spaces", _("Clean up white space"))
         self.least = self._number("min_characters", _("Minimum length, in characters"))
