@@ -202,7 +202,7 @@ def _readme(source: Source, known: Facts, options: Options) -> str:
         "prompt": prompt,
         "data": _data_sentence(options),
         "facts": _facts(known),
-        "memorized_texts": _(MEMORIZED_TEXTS),
+        "memorized": _(MEMORIZED_TEXTS),
     }
     path = resource("course", _README.format(language=language()))
     if not path.is_file():
