@@ -23,7 +23,6 @@ from llm_studio.export import archive, code_project
 from llm_studio.export.code_project import FORMAT
 from llm_studio.export.code_templates import render
 from llm_studio.i18n import activate
-from llm_studio.inference.load import load_model
 from llm_studio.jobs import Job
 from llm_studio.paths import resource
 from llm_studio.project import Project
@@ -31,6 +30,7 @@ from llm_studio.runs.locate import ModelRef, locate
 from llm_studio.workflows.generation.generate import load_generator
 from llm_studio.workflows.training.train import train
 from tests.export.code_scripts import copied, log_of, run, train_like_the_program
+from tests.export.trained import loaded
 from tests.inference.architectures import CHOICES, architectures
 from tests.model.builders import small_settings
 from tests.runs.models import damage
@@ -123,7 +123,7 @@ def test_every_architecture_gives_the_programs_logits(
     FORMAT.write(model, project, {}, Job())
     ids = torch.randint(500, (2, 24), generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        expected = load_model(model, "cpu")(ids)
+        expected = loaded(model)[0](ids)
     found = logits_of(project, model, ids)
     assert torch.allclose(found, expected, atol=1e-4), (found - expected).abs().max()
 

@@ -61,7 +61,8 @@ def test_a_hugging_face_folder_of_ours_opens_as_it_was(name: str, variant: Varia
     hf.write(variant(name), tmp_path / "hf", {}, Job())
     opened = open_model(tmp_path / "hf", tmp_path / "project", Job())
     ref = locate(opened.project, "best")
-    before, after = loaded(variant(name))[0], load_model(ref, "cpu")
+    before = loaded(variant(name))[0]
+    after = load_model(ref, before.vocab_size, "cpu")
     ids = torch.randint(0, before.vocab_size, (2, 40), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         torch.testing.assert_close(after(ids), before(ids), atol=1e-6, rtol=0)
@@ -96,7 +97,7 @@ def test_a_folder_that_others_made_computes_what_it_does_there(kind: str, varian
     other_peoples_model(kind, tmp_path / "theirs", tmp_path / "tokenizer")
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "theirs", dtype=torch.float32)
     opened = open_model(tmp_path / "theirs" / "config.json", tmp_path / "project", Job())
-    ours = load_model(locate(opened.project, "best"), "cpu")
+    ours = loaded(locate(opened.project, "best"))[0]
     ids = torch.arange(40)[None] * 7 % 400
     with torch.no_grad():
         torch.testing.assert_close(ours(ids), theirs(ids).logits, atol=1e-4, rtol=0)

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from llm_studio.data.sources.readers.pdf import pages_of
+from llm_studio.data.sources.readers.pdfium import decoded, pages_of
 from llm_studio.errors import StorageError
 from llm_studio.ui.tabs.generation.saving import SaveChatDialog, pdf_of
 from llm_studio.workflows.generation.chats import Chat, Turn, save_as
@@ -17,7 +17,12 @@ CHAT = Chat("chat-1", (Turn("Il était une fois", f" {TALE}\n\nFin."), Turn(" Et
 
 def read(path: Path) -> str:
     """All letters of a PDF, without white space."""
-    return "".join("".join(pages_of(path)).split())
+    return "".join("".join(lines_of(path)).split())
+
+
+def lines_of(path: Path) -> list[str]:
+    """Its lines."""
+    return [line.text for page in pages_of(path) for line in decoded(page).lines]
 
 
 def test_a_pdf_holds_every_word_of_a_long_chat_on_several_pages(qapp: object, tmp_path: Path) -> None:
@@ -31,10 +36,7 @@ def test_a_pdf_holds_every_word_of_a_long_chat_on_several_pages(qapp: object, tm
 def test_questions_and_answers_are_paragraphs_of_their_own(qapp: object, tmp_path: Path) -> None:
     questions = Chat("chat-2", (Turn("Who is Mia?", "A cat.", question=True), Turn("Where?", "Here.", question=True)))
     save_as(questions, tmp_path / "out.pdf", pdf_of(questions))
-    lines = [
-        " ".join(line.split()) for page in pages_of(tmp_path / "out.pdf") for line in page.splitlines() if line.strip()
-    ]
-    assert lines[:4] == ["Who is Mia?", "A cat.", "Where?", "Here."]
+    assert lines_of(tmp_path / "out.pdf")[:4] == ["Who is Mia?", "A cat.", "Where?", "Here."]
 
 
 def test_the_name_follows_the_kind_that_is_chosen(qtbot: QtBot) -> None:
