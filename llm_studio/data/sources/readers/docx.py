@@ -126,11 +126,11 @@ class _DocumentText:
         elif name == "t":
             self._in_text = True
         elif name == "tab":
-            self._paragraph.append("\t")
+            self._add("\t")
         elif name in ("br", "cr"):
-            self._paragraph.append("\n")
+            self._add("\n")
         elif name == "noBreakHyphen":
-            self._paragraph.append("\u2011")
+            self._add("\u2011")
         elif name == "tbl":
             self._tables += 1
             self._after_list = self._after_list and self._tables > 1  # a blank line between a list and a table
@@ -169,12 +169,15 @@ class _DocumentText:
         if self._run_is_hidden:
             self.hidden += len(text)
         else:
-            self._paragraph.append(text)
-            self.held += len(text)
+            self._add(text)
 
     def close(self) -> None:
         """The document has ended."""
         self._end_paragraph()
+
+    def _add(self, text: str) -> None:
+        self._paragraph.append(text)
+        self.held += len(text)
 
     def _end_paragraph(self) -> None:
         text = "".join(self._paragraph).strip()

@@ -112,6 +112,7 @@ class _Workbook:
         for _block in self._feed(sheet, cells):
             if cells.held > _MAX_STRINGS:
                 raise too_large(self._item.name, _MAX_STRINGS)
+            self._budget.spend(cells.take_repeated())
             yield from cells.take()
 
     def _parse(self, name: str, target: "_Attributes | _Strings") -> None:
@@ -217,6 +218,7 @@ class _Cells(_Target):
     def __init__(self, strings: list[str]) -> None:
         super().__init__()
         self._strings = strings
+        self._repeated = 0
         self._rows: list[tuple[int, list[str]]] = []
         self._row: list[str] = []
         self._number = 0
@@ -229,6 +231,14 @@ class _Cells(_Target):
         """Return the rows that are complete and forget them."""
         rows, self._rows = self._rows, []
         return rows
+
+    def take_repeated(self) -> int:
+        """Return how many characters of the list of texts the cells since the last call refer to.
+
+        A cell refers to a text of any length in a few bytes: a small file can stand for terabytes.
+        """
+        count, self._repeated = self._repeated, 0
+        return count
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """An element starts."""
@@ -265,7 +275,9 @@ class _Cells(_Target):
     def _text(self, value: str) -> str:
         if self._kind == "s":
             known = value.isdecimal() and len(value) < 10 and int(value) < len(self._strings)
-            return self._strings[int(value)] if known else ""
+            text = self._strings[int(value)] if known else ""
+            self._repeated += len(text)
+            return text
         return "" if self._kind == "e" else value
 
 
