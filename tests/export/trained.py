@@ -76,7 +76,7 @@ def train_variant(prepared: Path, folder: Path, name: str) -> ModelRef:
 def loaded(model: ModelRef) -> tuple[Transformer, Tokenizer]:
     """Our model on the CPU, and its tokenizer."""
     tokenizer = Tokenizer.from_json(model.tokenizer_json())
-    return load_model(model, "cpu", tokenizer.vocab_size), tokenizer
+    return load_model(model, tokenizer.vocab_size, "cpu"), tokenizer
 
 
 @torch.no_grad()
