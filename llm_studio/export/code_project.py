@@ -30,7 +30,7 @@ from llm_studio.runs.locate import ModelRef
 _TOKENS = Option(
     "with_tokens",
     N_("Include the tokens it was trained on"),
-    N_("Training goes on where it stopped. The texts can be read from the tokens."),
+    N_("Training resumes where it stopped. The texts can be read from the tokens."),
 )
 _TEXTS = Option(
     "with_texts",
@@ -213,7 +213,7 @@ def _readme(source: Source, known: Facts, options: Options) -> str:
 def _data_sentence(options: Options) -> str:
     tokens, texts = _TOKENS.value(options), _TEXTS.value(options)
     sentences = [
-        _("The tokens that it was trained on are in `data/processed`: `train.py` goes on where the run stopped.")
+        _("The tokens that it was trained on are in `data/processed`: `train.py` resumes where the run stopped.")
         if tokens else
         _("The tokens that it was trained on aren't included: put texts into `data/raw` and prepare them, then train."),
         *([_("The texts of the project are in `data/raw`.")] if texts else []),

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 PRECISION = Option(
     "precision",
     N_("Precision"),
-    N_("How the weights are stored: q8_0 takes a quarter of f32 and writes nearly the same, f32 is exact."),
+    N_(
+        "How the weights are stored: q8_0 takes a quarter of the space of f32 and writes nearly the same; f32 is exact."
+    ),
     ("q8_0", "f16", "f32"),
     {"q8_0": N_("8 bits (Q8_0)"), "f16": N_("16 bits (F16)"), "f32": N_("32 bits (F32)")},
 )
@@ -243,7 +245,7 @@ FORMAT = Format(
     name="gguf",
     title="GGUF",
     suffix="",
-    summary=N_("For LM Studio, Ollama, Jan and everything else that is made of llama.cpp"),
+    summary=N_("For LM Studio, Ollama, Jan and everything else that is built on llama.cpp"),
     note=N_("A folder with one file, and a Modelfile for Ollama: “ollama create NAME -f Modelfile”."),
     files={"gguf": N_("Model and tokenizer, in one file"), MODELFILE: "Modelfile"},
     sizes=sizes,

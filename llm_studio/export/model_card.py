@@ -32,7 +32,7 @@ def model_card(known: Facts, licence: str, library: str, use: str) -> str:
         "## " + _("Texts it was trained on"), "", *(sources or [_("Not recorded: to be filled in.")]), "",
         "## " + _("How to use it"), "", use, "",
         "## " + _("Before you share it"), "", _(MEMORIZED_TEXTS),
-        _("A small model invents: what it writes is no information."), "",
+        _("A small model makes things up: don't rely on what it writes."), "",
     ])  # fmt: skip
 
 

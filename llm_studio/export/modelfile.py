@@ -28,8 +28,8 @@ def modelfile(found: Source, file: str, pre: str) -> str:
     lines = ["# " + _("Made with LLM Studio. In this folder: ollama create NAME -f Modelfile, then ollama run NAME")]
     if (architecture_of(found.settings.model), pre) != ("qwen3", "qwen2"):
         lines += [
-            "# " + _("Some versions of Ollama cut numbers and line ends of this model's texts otherwise than here, so "
-                     "that it writes worse there. llama.cpp and LM Studio read it as it is."),
+            "# " + _("Some versions of Ollama split numbers and line ends into other tokens than LLM Studio, so that "
+                     "this model writes worse there. llama.cpp and LM Studio split them as LLM Studio does."),
         ]  # fmt: skip
     lines += [f"FROM ./{file}", f'TEMPLATE """{_CHAT if found.conversations else _CONTINUE}"""']
     lines += [f"PARAMETER {name} {value}" for name, value in parameters.items()]

@@ -142,6 +142,11 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
             raise _refused(path, _("“{name}” is in it twice").format(name=name))
         if info.flag_bits & 1:
             raise _refused(path, _("it is protected by a password"))
+        if info.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):  # LZMA takes as much memory as it likes
+            raise _refused(path, _("it is compressed by another method than Deflate"))
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind and kind != stat.S_IFREG:
             raise _refused(path, _("“{name}” is a link or a device").format(name=name))

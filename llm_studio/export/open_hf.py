@@ -174,15 +174,15 @@ def _of_llama(path: Path, found: _Llama, kind: str) -> dict[str, object]:
         or found.hidden_size % heads
         or (found.head_dim or found.hidden_size // heads) * heads != found.hidden_size
     ):
-        raise _refused(path, _("its heads aren't as wide as its vectors divided by their number"))
+        raise _refused(path, _("the width of its heads isn't that of its vectors divided by their number"))
     if found.rope_scaling or rope.get("rope_type", "default") != "default":
-        raise _refused(path, _("it stretches rotary positions, which this program doesn't"))
+        raise _refused(path, _("it uses RoPE scaling, which this program doesn't have"))
     if not isinstance(theta, int | float) or isinstance(theta, bool):
         raise _refused(path, _("its rotary base is not a number"))
     _require_same(path, "hidden_act", found.hidden_act, ("silu", "swish"))
     _require_eps(path, found.rms_norm_eps)
     if found.use_sliding_window:
-        raise _refused(path, _("it sees only a window of its context"))
+        raise _refused(path, _("it uses sliding-window attention, which this program doesn't have"))
     biases = (found.attention_bias, found.mlp_bias if kind == "llama" else found.attention_bias)
     if len(set(biases)) > 1 or (kind == "qwen3" and found.attention_bias):
         raise _refused(path, _("only some of its layers have a bias"))
@@ -199,7 +199,7 @@ def _of_gpt2(path: Path, found: _Gpt2) -> dict[str, object]:
     _require_same(path, "activation_function", found.activation_function, ("gelu_new", "gelu_pytorch_tanh"))
     _require_eps(path, found.layer_norm_epsilon)
     if not found.scale_attn_weights or found.scale_attn_by_inverse_layer_idx:
-        raise _refused(path, _("it scales attention otherwise"))
+        raise _refused(path, _("it scales its attention scores in another way"))
     return {
         "d_model": found.n_embd, "n_heads": found.n_head, "n_layers": found.n_layer,
         "d_ff": found.n_inner or 4 * found.n_embd, "max_seq_len": found.n_positions,
@@ -216,7 +216,7 @@ def _require_same(path: Path, name: str, value: str, known: tuple[str, ...]) -> 
 
 def _require_eps(path: Path, eps: float) -> None:
     if not math.isclose(eps, EPS, rel_tol=1e-6):
-        raise _refused(path, _("its norms add {eps}, those of this program {ours}").format(eps=eps, ours=EPS))
+        raise _refused(path, _("the epsilon of its norms is {eps}, not {ours}").format(eps=eps, ours=EPS))
 
 
 # --- model.safetensors ------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ def _weights(path: Path, settings: Settings, vocab_size: int) -> "Tensors":
     chosen = {known: content[name] for name, known in names.items() if known in wanted}
     for name, tensor in chosen.items():
         if tensor.dtype not in (torch.float32, torch.float16, torch.bfloat16):
-            raise _refused(path, _("“{name}” is of another type of number").format(name=name))
+            raise _refused(path, _("“{name}” isn't in float32, float16 or bfloat16").format(name=name))
         tensors.require_finite(file, name, tensor)
     return restored(settings.model, chosen, vocab_size)
 
@@ -270,8 +270,8 @@ def _require_shapes(path: Path, found: dict[str, tuple[int, ...]], wanted: dict[
 
 
 def _advice() -> str:
-    return _("Models of GPT-2’s, Llama’s or Qwen3’s shape with safetensors weights and a byte-level tokenizer can be "
-             "opened.")  # fmt: skip
+    return _("Models with the architecture of GPT-2, Llama or Qwen3, with safetensors weights and a byte-level "
+             "tokenizer, can be opened.")  # fmt: skip
 
 
 def _refused(path: Path, reason: str) -> CheckpointError:

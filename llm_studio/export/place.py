@@ -44,12 +44,15 @@ def exported(target: Path) -> Exported:
     return Exported(target, files.folder_size(target) if target.is_dir() else target.stat().st_size)
 
 
-def free_name(target: Path) -> Path:
-    """`target`, or where something has this name, the first of “NAME-2”, “NAME-3” ... that is free."""
+def free_name(target: Path, suffix: str = "") -> Path:
+    """`target`, or where something has this name, the first of “NAME-2”, “NAME-3” ... that is free.
+
+    `suffix`: of a file, after the number; the dots in the name of a folder have no meaning.
+    """
     number, found = 1, target
     while found.exists() or found.is_symlink():
         number += 1
-        found = target.with_name(f"{target.stem}-{number}{target.suffix}")
+        found = target.with_name(f"{target.name.removesuffix(suffix)}-{number}{suffix}")
     return found
 
 

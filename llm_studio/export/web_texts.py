@@ -126,7 +126,7 @@ def _lines(known: Facts, settings: ModelSettings, date: str, language: str) -> t
         yield [speak(N_("Validation loss")), known.validation_loss, 3]
     if known.bits_per_byte is not None:
         yield [speak(N_("Bits per byte")), known.bits_per_byte, 3]
-    yield [speak(N_("Weights")), speak(N_("int8, one scale a row"))]
+    yield [speak(N_("Weights")), speak(N_("int8, one scale per row"))]
     yield [speak(N_("Exported")), date]
 
 

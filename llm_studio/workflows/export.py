@@ -78,9 +78,9 @@ def destined(project: Project, model: ModelRef, form: Format) -> Path:
     """Where a model goes in the folder of another program. Raises ProjectError where that isn't on this computer."""
     folder = form.destination.find() if form.destination else None
     if folder is None:
-        absent = form.destination.absent if form.destination else N_("This format belongs into no other program.")
+        absent = form.destination.absent if form.destination else N_("No other program has a folder for this format.")
         raise ProjectError(_(absent))
-    return free_name(folder / default_name(project, model, form))
+    return free_name(folder / default_name(project, model, form), form.suffix)
 
 
 def export(

@@ -27,7 +27,8 @@ from llm_studio.workflows.tokenizer.borrowed import borrow_tokenizer
 __all__ = ["OpenedModel", "free_name", "no_model", "open_model", "proposed_name", "recognise"]
 
 _STEP = re.compile(r"-step-\d+(-hf)?$")
-_RUN = re.compile(r"[\w][\w .-]{0,60}")
+_RUN = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)\b)\w[\w .-]{0,60}", re.I)
+"""A name that every system takes: those of devices can't be folders on Windows."""
 _FIRST_RUN = "run-1"
 
 
@@ -52,6 +53,9 @@ def recognise(path: Path) -> Path | None:
 
 def proposed_name(path: Path) -> str:
     """A name for the project: that of the zip or the folder."""
+    path = path.expanduser().resolve()  # "." has no name
+    if path.name == CONFIG:
+        path = path.parent
     return path.stem if path.suffix.lower() == ".zip" else path.name
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from llm_studio.cli.app import DONE, main
+from llm_studio.data.sources.readers import chat_texts
 from llm_studio.data.sources.readers.inspect import inspect_path
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import SourceError
@@ -131,6 +132,23 @@ def test_a_text_of_user_and_assistant_is_a_conversation(tmp_path: Path, text: st
     assert documents(path, reading="text") == [text]
     seen = inspect_path(path, ReadOptions(), Job())
     assert seen.chat and seen.conversations and seen.documents == tuple(READ)
+
+
+def test_what_stands_before_the_first_message_of_a_conversation_is_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.txt", f"{TALK}---\n\nA remark.\n{TALK}")
+    assert documents(path) == READ * 2
+    assert left_out(account_of(path)) == {"lines before the first message of a conversation": ["a.txt"]}
+
+
+def test_a_long_conversation_is_not_held_until_the_other_side_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat_texts, "_MAX_HELD", 100)
+    monkeypatch.setattr(chat_texts, "_HEAD", 2 * len(TALK))
+    path = written(tmp_path, "a.txt", f"{TALK}---\n{TALK}---\n" + "User: more\n" * 100 + "---\nUser: short\n")
+    long = "<|user|>" + "\n\n".join(["more"] * 100)
+    assert documents(path) == [*READ, *READ, long]
+    assert left_out(account_of(path)) == {"conversations without an answer of the assistant": ["a.txt, conversation 4"]}
 
 
 @pytest.mark.parametrize("text", [

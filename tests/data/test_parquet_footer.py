@@ -105,8 +105,12 @@ def test_what_is_no_parquet_file_is_refused(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [b"", b"\x1c", b"\x1c" * 100_000, b"\x19\xfc" * 50, b"\x19\xf9" + b"\xff" * 8 + b"\x7f", b"\x1f\x00"]
-)
+    "metadata",
+    [
+        b"", b"\x1c", b"\x1c" * 100_000, b"\x19" * 100_000, b"\x1b\x01\xbb" + b"\x01\xbb" * 50_000, b"\x19\xfc" * 50,
+        b"\x19\xf9" + b"\xff" * 8 + b"\x7f", b"\x1f\x00",
+    ],
+)  # fmt: skip
 def test_endless_metadata_is_refused(metadata: bytes) -> None:
     with pytest.raises(ValueError, match="metadata"):
         without_statistics(metadata)

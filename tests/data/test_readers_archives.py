@@ -129,6 +129,20 @@ def test_a_list_of_members_too_long_for_the_memory_is_refused(tmp_path: Path) ->
         documents(path)
 
 
+@sparse
+@pytest.mark.parametrize("comment", [0, 65_535])
+def test_a_list_of_members_of_another_length_in_the_record_for_large_archives(tmp_path: Path, comment: int) -> None:
+    path, length = tmp_path / "a.zip", 300_000_000
+    with path.open("wb") as stream:
+        stream.truncate(length)
+        stream.seek(0, io.SEEK_END)
+        stream.write(struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, length, 0))
+        stream.write(struct.pack("<4sLQL", b"PK\6\7", 0, length, 1))
+        stream.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, 46, 0, comment) + bytes(comment))
+    with pytest.raises(SourceError, match="too many files"):
+        documents(path)
+
+
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha">' + "".join(
     f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
 ) + "]>"  # fmt: skip

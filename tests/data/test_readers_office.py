@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llm_studio.data.sources import expansion
 from llm_studio.data.sources.readers import rtf
 from llm_studio.data.sources.readers.inspect import inspect_path
 from llm_studio.data.sources.readers.options import ReadOptions
@@ -109,6 +110,26 @@ def test_binary_data_and_deep_groups_in_an_rtf_document(tmp_path: Path) -> None:
         documents(written(tmp_path, "c.rtf", "no such document"))
 
 
+def test_hidden_text_and_line_ends_within_a_paragraph_of_an_rtf_document(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.rtf", r"{\rtf1 seen\v  secret\v0  again\line{ }\tab next\v  secret\plain  end}")
+    assert documents(path) == ["seen again\nnext end"]
+    assert left_out(account_of(path)) == {"hidden text": ["a.rtf"]}
+
+
+def test_of_an_rtf_document_no_more_is_held_than_a_paragraph_and_the_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rtf, "_BLOCK", 1 << 10)
+    monkeypatch.setattr(rtf, "_MAX_HELD", 1 << 14)
+    long, many = "word " * 10_000, "word\\par " * 10_000
+    assert documents(written(tmp_path, "a.rtf", f"{{\\rtf1 {many}}}")) == ["\n\n".join(["word"] * 10_000)]
+    picture = "0a1b" * 10_000
+    assert documents(written(tmp_path, "b.rtf", f"{{\\rtf1 text{{\\pict {picture}}}}}")) == ["text"]
+    for content in (long, f"a{{\\footnote {long}}}", f"a{{\\footnote {many}}}"):
+        with pytest.raises(SourceError, match="too large"):
+            documents(written(tmp_path, "c.rtf", f"{{\\rtf1 {content}}}"))
+
+
 # --- Spreadsheets --------------------------------------------------------------------------------------------------
 
 
@@ -146,3 +167,13 @@ def test_cells_of_every_kind_and_damaged_spreadsheets(tmp_path: Path) -> None:
             documents(written(tmp_path, "b.xlsx", content))
     with pytest.raises(SourceError, match="protected by a password"):
         documents(written(tmp_path, "c.xlsx", b"\xd0\xcf\x11\xe0" + b"x" * 500))
+
+
+def test_a_text_that_is_in_a_spreadsheet_many_times_counts_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expansion, "FREE_BYTES", 1 << 20)
+    path = written(tmp_path, "a.xlsx", xlsx([["text"], *[["word " * 2000]] * 2000]))
+    assert path.stat().st_size < 50_000
+    with pytest.raises(SourceError, match="like an archive bomb"):
+        documents(path)

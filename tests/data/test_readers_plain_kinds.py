@@ -48,6 +48,8 @@ def test_several_streams_one_after_the_other_are_one_file(tmp_path: Path) -> Non
     for kind in ("gz", "bz2", "xz"):
         content = PACK[kind](b"one ") + PACK[kind](b"two")
         assert documents(written(tmp_path, f"a.txt.{kind}", content)) == ["one two"]
+    padded = PACK["xz"](b"one ") + bytes(200_000) + PACK["xz"](b"two")
+    assert documents(written(tmp_path, "b.txt.xz", padded)) == ["one two"]
 
 
 @pytest.mark.parametrize("kind", PACK)

@@ -20,7 +20,7 @@ from llm_studio.runs import registry
 from llm_studio.runs.locate import ModelRef, locate
 from llm_studio.workflows.data import sources
 from llm_studio.workflows.generation.generate import load_generator
-from llm_studio.workflows.opening import open_model, recognise
+from llm_studio.workflows.opening import free_name, open_model, proposed_name, recognise
 from llm_studio.workflows.overview import overview
 from llm_studio.workflows.tokenizer.prepare import prepare_tokens
 from llm_studio.workflows.training.train import train
@@ -97,7 +97,7 @@ def test_a_folder_that_others_made_computes_what_it_does_there(kind: str, varian
     other_peoples_model(kind, tmp_path / "theirs", tmp_path / "tokenizer")
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "theirs", dtype=torch.float32)
     opened = open_model(tmp_path / "theirs" / "config.json", tmp_path / "project", Job())
-    ours = loaded(locate(opened.project, "best"))[0]
+    ours = load_model(locate(opened.project, "best"), 400, "cpu")
     ids = torch.arange(40)[None] * 7 % 400
     with torch.no_grad():
         torch.testing.assert_close(ours(ids), theirs(ids).logits, atol=1e-4, rtol=0)
@@ -130,6 +130,17 @@ def test_on_the_command_line(
     assert main(["open", str(made.path)]) == DONE
     assert "petit modèle-2" in capsys.readouterr().out
     assert main(["generate", "petit modèle-2", "--prompt", "Once", "--max-tokens", "5"]) == DONE
+
+
+def test_the_name_that_is_proposed_for_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "llm v1.5").mkdir()
+    (tmp_path / "llm v1.5" / "config.json").write_text("{}", encoding="utf-8")
+    assert proposed_name(Path("llm v1.5/config.json")) == proposed_name(Path("llm v1.5")) == "llm v1.5"
+    assert proposed_name(Path()) == tmp_path.name and proposed_name(Path("a.b.zip")) == "a.b"
+    assert free_name(tmp_path / "llm v1.5") == tmp_path / "llm v1.5-2"
+    (tmp_path / "a.b.gguf").touch()
+    assert free_name(tmp_path / "a.b.gguf", ".gguf") == tmp_path / "a.b-2.gguf"
 
 
 def test_only_models_are_recognised(variant: Variant, tmp_path: Path) -> None:

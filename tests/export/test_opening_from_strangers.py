@@ -106,6 +106,10 @@ def bomb(out: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes) -> None:
         keep(out, info, content)
 
 
+def by_lzma(out: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes) -> None:
+    out.writestr(info.filename, content, zipfile.ZIP_LZMA)
+
+
 def large_settings(out: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes) -> None:
     keep(out, info, os.urandom(2_000_000) if info.filename.endswith("config.yaml") else content)
 
@@ -117,7 +121,7 @@ def another_size(out: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes) ->
 @pytest.mark.parametrize("change, words", [
     (twice, "is in it twice"), (as_link, "is a link"), (deeper, "inside each other"), (absolute, "inside each other"),
     (two_models, "more than one model"), (no_tokenizer, "“tokenizer.json” is missing"), (bomb, "become too large"),
-    (large_settings, "too large"), (another_size, "is damaged"),
+    (by_lzma, "another method than Deflate"), (large_settings, "too large"), (another_size, "is damaged"),
 ])  # fmt: skip
 def test_tricks_with_zips(good: Path, tmp_path: Path, change: Change, words: str) -> None:
     refused(rewritten(good, tmp_path / "m.zip", change), tmp_path, words)
@@ -198,9 +202,9 @@ def with_config(good: Path, tmp_path: Path, **changes: Any) -> Path:
 
 @pytest.mark.parametrize("changes, words", [
     ({"model_type": "bert"}, "architecture is “bert”"), ({"model_type": ["x"]}, "model_type"),
-    ({"rms_norm_eps": 1e-6}, "norms add 1e-06"), ({"hidden_act": "relu"}, "“relu”"),
-    ({"rope_scaling": {"type": "yarn"}}, "stretches rotary"),
-    ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4}}, "stretches rotary"),
+    ({"rms_norm_eps": 1e-6}, "norms is 1e-06"), ({"hidden_act": "relu"}, "“relu”"),
+    ({"rope_scaling": {"type": "yarn"}}, "RoPE scaling"),
+    ({"rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4}}, "RoPE scaling"),
     ({"rope_parameters": {"rope_theta": "x"}}, "not a number"), ({"head_dim": 64}, "heads"),
     ({"num_attention_heads": 0}, "heads"), ({"attention_bias": True}, "bias"), ({"use_sliding_window": True}, "window"),
     ({"num_hidden_layers": 10**9}, "n_layers"), ({"hidden_size": 10**14, "head_dim": None}, "d_model"),
@@ -209,6 +213,7 @@ def with_config(good: Path, tmp_path: Path, **changes: Any) -> Path:
     ({"tie_word_embeddings": False}, "lm_head"), ({"model_type": "llama"}, "k_norm"),
     ({"model_type": "gpt2"}, "n_embd"), ({"max_position_embeddings": 10**12}, "max_seq_len"),
     ({"llm_studio": {"step": "x"}}, "step"), ({"llm_studio": {"run": "../../x", "step": 1}}, ""),
+    ({"llm_studio": {"run": "NUL.a", "step": 1}}, ""),
 ])  # fmt: skip
 def test_configurations(good: Path, tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     folder = with_config(good, tmp_path, **changes)
@@ -247,7 +252,7 @@ def test_weights_of_the_right_shapes_that_are_none(good: Path, tmp_path: Path) -
     folder = with_config(good, tmp_path)
     right = safetensors.torch.load((folder / "model.safetensors").read_bytes())
     for wrong, words in (
-        (torch.full((32,), torch.inf), "infinite"), (torch.ones(32, dtype=torch.int64), "another type"),
+        (torch.full((32,), torch.inf), "infinite"), (torch.ones(32, dtype=torch.int64), "float16 or bfloat16"),
         (torch.ones(1, 32), "1 × 32 instead of 32"),
     ):  # fmt: skip
         safetensors.torch.save_file({**right, "model.norm.weight": wrong}, folder / "model.safetensors")

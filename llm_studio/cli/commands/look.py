@@ -85,7 +85,7 @@ def _kind(seen: "Inspection") -> str:
     counts = ", ".join(f"{kind or no_suffix} {number(count)}" for kind, count in seen.counts)
     files = ngettext("{n} readable file", "{n} readable files", seen.files)
     where = _("folder") if seen.kind == "folder" else f".{seen.kind}"
-    text = f"{where}: {files.format(n=number(seen.files))} ({counts})"
+    text = _("{name}: {value}").format(name=where, value=f"{files.format(n=number(seen.files))} ({counts})")
     if seen.tried < seen.files:
         text += "; " + _("inspected: {n}").format(n=number(seen.tried))
     return text

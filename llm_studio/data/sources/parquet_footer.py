@@ -83,8 +83,6 @@ class _Copy:
 
     def _struct(self, path: tuple[int, ...] | None, depth: int) -> None:
         """Walk over a struct. `path`: the fields that lead to a ColumnMetaData, () for one, None for all others."""
-        if depth > _DEEPEST:
-            raise ValueError("the metadata is nested too deeply")
         field = kept = 0
         while True:
             start = self._at
@@ -113,6 +111,8 @@ class _Copy:
             self._copied = self._at
 
     def _value(self, kind: int, path: tuple[int, ...] | None, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise ValueError("the metadata is nested too deeply")
         if kind == _STRUCT:
             self._struct(path, depth + 1)
         elif kind == _BINARY:

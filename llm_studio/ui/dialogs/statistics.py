@@ -150,7 +150,8 @@ class StatisticsDialog(QDialog):
             self.figures.show_value(key, text)
         self.words.rows.show_rows([(word, number(count)) for word, count in shown.frequent[:_WORDS]])
         lengths = shown.lengths
-        tips = [f"{number(low)} – {number(high - 1)}: {number(count)}" for low, high, count
+        tips = [_("{name}: {value}").format(name=f"{number(low)} – {number(high - 1)}", value=number(count))
+                for low, high, count
                 in zip(lengths.edges, lengths.edges[1:], lengths.counts, strict=False)]  # fmt: skip
         words = _("Length of the documents, in characters: {shortest} to {longest}, half of them up to {median}.")
         words = words.format(

@@ -7,7 +7,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from llm_studio.i18n import number
+from llm_studio.i18n import _, number
 from llm_studio.ui import theme
 from llm_studio.ui.views.cell_grid import CellGrid
 
@@ -89,7 +89,8 @@ class BarGrid(CellGrid):
 
     def described(self, row: int, column: int) -> str:
         """A cell in words."""
-        return f"{self._rows[row].tips[column]}: {signed(self._rows[row].values[column] or 0.0)}"
+        shown = self._rows[row]
+        return _("{name}: {value}").format(name=shown.tips[column], value=signed(shown.values[column] or 0.0))
 
     # --- Drawing ------------------------------------------------------------------------------------------------
 

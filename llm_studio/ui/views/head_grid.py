@@ -163,6 +163,6 @@ class HeadGrid(CellGrid):
         kinds = self._kinds
         if kinds is None:
             return head_name(row, column)
-        rows = [f"{_(KIND_NAMES[kind])}: {number(float(score), 2)}"
+        rows = [_("{name}: {value}").format(name=_(KIND_NAMES[kind]), value=number(float(score), 2))
                 for kind, score in zip(kinds.kinds, kinds.scores[row, column], strict=True)]  # fmt: skip
         return "\n".join([head_name(row, column), *rows])

@@ -163,7 +163,7 @@ class PartsGrid(CellGrid):
         """A part and its state."""
         part = self._rows[row][column]
         state = _("switched off") if self.is_off(part) else _("switched on")
-        return f"{part_name(part)}: {state}"
+        return _("{name}: {value}").format(name=part_name(part), value=state)
 
     def _speak(self) -> None:
         if self.has(self.row, self.column):

@@ -174,7 +174,7 @@ def _check_directory(item: InputFile, stream: BinaryIO) -> None:
 def directory_bytes(stream: BinaryIO) -> int | None:
     """Bytes of a zip's list of members, which is read at once when the archive is opened; None where it has none."""
     end = stream.seek(0, io.SEEK_END)
-    start = max(0, end - (1 << 16) - 22)
+    start = max(0, end - (1 << 16) - 22 - 76)
     stream.seek(start)
     tail = stream.read()
     stream.seek(0)
@@ -182,9 +182,9 @@ def directory_bytes(stream: BinaryIO) -> int | None:
     if position < 0 or len(tail) < position + 22:
         return None
     length: int = struct.unpack_from("<L", tail, position + 12)[0]
-    if length == 0xFFFFFFFF:
-        zip64 = tail.rfind(b"PK\x06\x06")
-        length = struct.unpack_from("<Q", tail, zip64 + 40)[0] if 0 <= zip64 <= len(tail) - 48 else length
+    zip64 = tail.rfind(b"PK\x06\x06", 0, position)
+    if zip64 >= 0 and tail[max(0, position - 20) :].startswith(b"PK\x06\x07"):  # `zipfile` believes this one
+        length = struct.unpack_from("<Q", tail, zip64 + 40)[0]
     return length
 
 

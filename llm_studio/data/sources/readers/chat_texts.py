@@ -12,7 +12,15 @@ from itertools import pairwise
 from typing import TextIO
 
 from llm_studio.data.chunks import Chunk
-from llm_studio.data.sources.account import ATTACHMENTS, NO_ANSWER, OTHER_SPEAKERS, PARTS, RECORDS, SYSTEM_LINES
+from llm_studio.data.sources.account import (
+    ATTACHMENTS,
+    BEFORE_MESSAGES,
+    NO_ANSWER,
+    OTHER_SPEAKERS,
+    PARTS,
+    RECORDS,
+    SYSTEM_LINES,
+)
 from llm_studio.data.sources.conversations import ASSISTANT, USER, escape_markers
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.encodings import open_text
@@ -129,8 +137,12 @@ def read_chat(item: InputFile, context: Context) -> Iterator[Chunk]:
                     account.leave_out_record(NO_ANSWER, item.name, position, _("{path}, conversation {line}"))
                 yield from writer.end()
                 writer.day = day
-            if role != _NEW:
+            if role == _NEW:
+                continue
+            if role or writer.has_begun:
                 yield from writer.say(role, text)
+            elif text.strip():
+                account.leave_out(RECORDS, BEFORE_MESSAGES, item.name)
     if writer.one_sided:
         account.leave_out_record(NO_ANSWER, item.name, position + 1, _("{path}, conversation {line}"))
     yield from writer.end()
@@ -180,22 +192,27 @@ class _Writer:
         self._begun = False
 
     @property
+    def has_begun(self) -> bool:
+        """Whether somebody has spoken."""
+        return bool(self._role)
+
+    @property
     def one_sided(self) -> bool:
         """Whether a conversation is held back in which only one side has spoken so far."""
         return len(self._spoke) == 1 and not self._begun
 
     def say(self, role: str, text: str) -> Iterator[Chunk]:
-        """A line; without a role, it continues the message before. What comes before the first message is left out."""
+        """A line; without a role, it continues the message before."""
         text = escape_markers(text)
         if role:
             self._trim()
             self._parts.append(f"\n\n{text.lstrip()}" if role == self._role else role + text.lstrip())
             self._role = role
             self._spoke.add(role)
-        elif self._role:
+        else:
             self._parts.append(text)
         self._length += len(text)
-        if self._length > _MAX_HELD and len(self._spoke) > 1:
+        if self._length > _MAX_HELD:
             *ready, last = self._parts
             yield Chunk("".join(ready), False)
             self._parts, self._length, self._begun = [last], len(last), True

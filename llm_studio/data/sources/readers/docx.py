@@ -5,13 +5,13 @@ Of tracked changes the final text is read. Notes come at the end; hidden text an
 
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.account import COMMENTS, HIDDEN_TEXT, PARTS
+from llm_studio.data.sources.readers import xml_parts
 from llm_studio.data.sources.readers.archives import member, open_zip
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
+from llm_studio.data.sources.readers.errors import damaged, password_protected
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.i18n import _, ngettext, number
 
@@ -20,8 +20,6 @@ _DOCUMENT = "word/document.xml"
 _NOTES = ("word/footnotes.xml", "word/endnotes.xml")
 _COMMENTS = "word/comments.xml"
 _OFF = ("0", "false", "off")
-_BLOCK = 1 << 15
-_MAX_PARAGRAPH = 1 << 26
 _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0"
 
 
@@ -37,8 +35,9 @@ def read_docx(item: InputFile, context: Context) -> Iterator[Chunk]:
         started = False
         for name in (body, *(name for name in _NOTES if name in names)):
             document = _DocumentText()
-            for text in _texts(item, context, member(item, archive, archive.getinfo(name), budget), document):
-                if text:
+            part = member(item, archive, archive.getinfo(name), budget)
+            for _block in xml_parts.feed(item, part, document, context):
+                if text := document.take():
                     yield Chunk(text if document.continues or not started else "\n\n" + text, False)
                     started = document.continues = True
             hidden += document.hidden
@@ -48,27 +47,6 @@ def read_docx(item: InputFile, context: Context) -> Iterator[Chunk]:
             context.account.leave_out(PARTS, HIDDEN_TEXT, item.name, detail)
         if _COMMENTS in names:
             context.account.leave_out(PARTS, COMMENTS, item.name)
-
-
-def _texts(item: InputFile, context: Context, part: InputFile, document: "_DocumentText") -> Iterator[str]:
-    """The text of one of the XML files of a document, in parts."""
-    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
-
-    parser: Any = etree.XMLParser(target=document, resolve_entities=False, no_network=True, load_dtd=False)
-    try:
-        with translate_read_errors(item.name), part.open() as stream:
-            while block := stream.read(_BLOCK):
-                context.job.check()
-                parser.feed(block)
-                if document.has_types:
-                    raise damaged(item.name, _("it declares XML types of its own, which no document does"))
-                if document.held > _MAX_PARAGRAPH:
-                    raise too_large(item.name, _MAX_PARAGRAPH)
-                yield document.take()
-        parser.close()
-    except etree.LxmlError as error:
-        raise damaged(item.name, error) from error
-    yield document.take()
 
 
 def _document(item: InputFile, archive: zipfile.ZipFile) -> str:
@@ -126,11 +104,11 @@ class _DocumentText:
         elif name == "t":
             self._in_text = True
         elif name == "tab":
-            self._paragraph.append("\t")
+            self._add("\t")
         elif name in ("br", "cr"):
-            self._paragraph.append("\n")
+            self._add("\n")
         elif name == "noBreakHyphen":
-            self._paragraph.append("\u2011")
+            self._add("\u2011")
         elif name == "tbl":
             self._tables += 1
             self._after_list = self._after_list and self._tables > 1  # a blank line between a list and a table
@@ -169,12 +147,15 @@ class _DocumentText:
         if self._run_is_hidden:
             self.hidden += len(text)
         else:
-            self._paragraph.append(text)
-            self.held += len(text)
+            self._add(text)
 
     def close(self) -> None:
         """The document has ended."""
         self._end_paragraph()
+
+    def _add(self, text: str) -> None:
+        self._paragraph.append(text)
+        self.held += len(text)
 
     def _end_paragraph(self) -> None:
         text = "".join(self._paragraph).strip()

@@ -4,20 +4,18 @@ Of tracked changes the final text is read. Notes come at the end; hidden text an
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.account import COMMENTS, HIDDEN_TEXT, PARTS
+from llm_studio.data.sources.readers import xml_parts
 from llm_studio.data.sources.readers.archives import member, open_zip
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
+from llm_studio.data.sources.readers.errors import damaged, password_protected, translate_read_errors
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.i18n import _
 
 _CONTENT = "content.xml"
 _MANIFEST = "META-INF/manifest.xml"
-_BLOCK = 1 << 15
-_MAX_PARAGRAPH = 1 << 26
 _MAX_SPACES = 1000
 _SKIPPED = frozenset(("tracked-changes", "note-citation", "forms", "desc", "title", "ruby-text", "binary-data"))
 _HIDDEN = frozenset(("hidden-text", "hidden-paragraph"))
@@ -26,8 +24,6 @@ _PARAGRAPHS = frozenset(("p", "h"))
 
 def read_odt(item: InputFile, context: Context) -> Iterator[Chunk]:
     """The text of the document: paragraphs are separated by a blank line, list items and table rows by a line end."""
-    from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
-
     with open_zip(item, context) as (archive, budget):
         names = archive.namelist()
         if _CONTENT not in names:
@@ -39,21 +35,9 @@ def read_odt(item: InputFile, context: Context) -> Iterator[Chunk]:
                     raise password_protected(item.name)
         part = member(item, archive, archive.getinfo(_CONTENT), budget)
         document = _OpenText()
-        parser: Any = etree.XMLParser(target=document, resolve_entities=False, no_network=True, load_dtd=False)
-        try:
-            with translate_read_errors(item.name), part.open() as stream:
-                while block := stream.read(_BLOCK):
-                    context.job.check()
-                    parser.feed(block)
-                    if document.has_types:
-                        raise damaged(item.name, _("it declares XML types of its own, which no document does"))
-                    if document.held > _MAX_PARAGRAPH:
-                        raise too_large(item.name, _MAX_PARAGRAPH)
-                    yield Chunk(document.take(), False)
-            parser.close()
-        except etree.LxmlError as error:
-            raise damaged(item.name, error) from error
-        yield Chunk(document.take(), True)
+        for _block in xml_parts.feed(item, part, document, context):
+            yield Chunk(document.take(), False)
+        yield Chunk("", True)
         for reason, count in ((HIDDEN_TEXT, document.hidden), (COMMENTS, document.comments)):
             if count:
                 context.account.leave_out(PARTS, reason, item.name)

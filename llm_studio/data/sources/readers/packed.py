@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MEMORY = 1 << 28
 """Limit of the memory for decompressing .xz: its dictionary can be as large as a file says."""
 _BLOCK = 1 << 16
+_MAX_PADDING = 1 << 20
+"""Limit of the zeros between two parts of a compressed file."""
 
 
 class PackedContent(ArchiveMember):
@@ -54,10 +56,10 @@ class _Decompressed(io.RawIOBase):
         target = memoryview(buffer).cast("B")
         while len(target):
             if self._decompressor.eof:
-                rest = (self._decompressor.unused_data or self._packed.read(_BLOCK)).lstrip(b"\0")  # .xz is padded
-                if not rest:
+                self._rest = self._after_padding()
+                if not self._rest:
                     return 0
-                self._decompressor, self._rest = self._make(), rest
+                self._decompressor = self._make()
             data = b""
             if self._decompressor.needs_input:
                 data, self._rest = self._rest or self._packed.read(_BLOCK), b""
@@ -68,6 +70,15 @@ class _Decompressed(io.RawIOBase):
                 self._position += len(found)
                 return len(found)
         return 0
+
+    def _after_padding(self) -> bytes:
+        """What follows the zeros after a part, with which an .xz is padded; nothing at the end of the file."""
+        rest, padding = self._decompressor.unused_data.lstrip(b"\0"), 0
+        while not rest and (block := self._packed.read(_BLOCK)):
+            rest, padding = block.lstrip(b"\0"), padding + len(block)
+            if padding > _MAX_PADDING:
+                raise EOFError("the file ends in zeros")
+        return rest
 
     def close(self) -> None:
         if not self.closed:

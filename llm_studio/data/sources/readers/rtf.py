@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.account import HIDDEN_TEXT, PARTS
 from llm_studio.data.sources.readers.context import Context
-from llm_studio.data.sources.readers.errors import damaged, no_text
+from llm_studio.data.sources.readers.errors import damaged, no_text, too_large
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.i18n import _
 
 _BLOCK = 1 << 16
 _MAX_DEPTH = 1000
+_MAX_HELD = 1 << 26
+"""Limit of the bytes of a paragraph, and of the characters of all notes, which are held until the end."""
 _TOKEN = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?\d{1,10})?[ ]?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)"
 )
@@ -69,6 +71,8 @@ def read_rtf(item: InputFile, context: Context) -> Iterator[Chunk]:
             context.job.check()
             block = stream.read(_BLOCK)
             consumed = reader.feed(pending, not block)
+            if reader.held > _MAX_HELD:
+                raise too_large(item.name, _MAX_HELD)
             yield Chunk(reader.take(), False)
             pending = pending[consumed:] + block
             if not block:
@@ -96,6 +100,12 @@ class _RtfText:
         self._gap = ""
         self._begun = False
         self._notes: list[str] = []
+        self._in_notes = 0  # characters
+
+    @property
+    def held(self) -> int:
+        """How much text isn't complete: bytes without a command between them, and all notes."""
+        return len(self._bytes) + self._in_notes
 
     def feed(self, data: bytes, last: bool) -> int:
         """Read the tokens of `data`, except what may continue in the next block; the number of bytes read."""
@@ -150,8 +160,10 @@ class _RtfText:
         state = self._state
         optional, self._optional = self._optional, False
         if word in _NO_TEXT or (optional and word not in ("shptxt", "footnote", "shpinst")):
+            self._flush()
             state.is_text, state.in_fonts = False, word == "fonttbl"
         elif word == "footnote":
+            self._flush()
             state.in_note = True
             self._notes.append("\n\n" if self._notes else "")
         elif word == "bin":
@@ -162,10 +174,9 @@ class _RtfText:
             self._flush()
             self._unicode(number & 0xFFFF)
             self._to_skip = state.skip
-        elif word == "v":
-            state.hidden = number != 0
-        elif word == "plain":
-            state.hidden = False
+        elif word in ("v", "plain"):
+            self._flush()
+            state.hidden = word == "v" and number != 0
         elif word == "ansicpg":
             self._codec = _known(f"cp{number}") or self._codec
         elif word in _CHARSETS:
@@ -200,13 +211,14 @@ class _RtfText:
     def _byte(self, value: int) -> None:
         if self._to_skip:
             self._to_skip -= 1
-        else:
+        elif self._state.is_text:
             self._bytes.append(value)
 
     def _plain(self, text: bytes) -> None:
         skipped = min(self._to_skip, len(text))
         self._to_skip -= skipped
-        self._bytes += text[skipped:]
+        if self._state.is_text:  # else it can be a picture
+            self._bytes += text[skipped:]
 
     def _unicode(self, unit: int) -> None:
         """A UTF-16 code unit, which can be half of a character."""
@@ -232,11 +244,13 @@ class _RtfText:
             return
         if self._state.in_note:
             self._notes.append(text)
+            self._in_notes += len(text)
             return
         if text.isspace() and ("\n" in text or self._gap):  # blank lines, of which one is enough
             while self._out and self._out[-1] == "\t":  # the end of the last cell in a row
                 self._out.pop()
-            self._gap = "\n\n" if "\n\n" in text or self._gap == "\n\n" else text
+            if "\n" in text:
+                self._gap = "\n\n" if "\n\n" in (text, self._gap) else "\n"
             return
         self._out.append((self._gap if self._begun else "") + text)
         self._gap, self._begun = "", True

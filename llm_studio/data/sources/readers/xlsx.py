@@ -12,11 +12,11 @@ from typing import Any
 from llm_studio.data.chunks import Chunk
 from llm_studio.data.sources.account import ABOVE_HEADER, HIDDEN_SHEETS, PARTS
 from llm_studio.data.sources.expansion import Budget
-from llm_studio.data.sources.readers import records
+from llm_studio.data.sources.readers import records, xml_parts
 from llm_studio.data.sources.readers.archives import member, open_zip
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.delimited import count_titles, has_header, unique_names
-from llm_studio.data.sources.readers.errors import damaged, password_protected, too_large, translate_read_errors
+from llm_studio.data.sources.readers.errors import damaged, password_protected
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.data.sources.readers.records import FieldChoice, Record, RecordLog
 from llm_studio.i18n import _
@@ -25,10 +25,7 @@ _OLE_SIGNATURE = b"\xd0\xcf\x11\xe0"
 _WORKBOOK = "xl/workbook.xml"
 _RELATIONS = "xl/_rels/workbook.xml.rels"
 _STRINGS = "xl/sharedStrings.xml"
-_BLOCK = 1 << 15
 _SAMPLE_ROWS = 50
-_MAX_STRINGS = 1 << 26
-"""Limit of the characters in the list of texts, and of those in a row."""
 _MAX_COLUMNS = 16_384
 
 
@@ -110,32 +107,16 @@ class _Workbook:
             self._strings = strings.found
         cells = _Cells(self._strings)
         for _block in self._feed(sheet, cells):
-            if cells.held > _MAX_STRINGS:
-                raise too_large(self._item.name, _MAX_STRINGS)
+            self._budget.spend(cells.take_repeated())
             yield from cells.take()
 
     def _parse(self, name: str, target: "_Attributes | _Strings") -> None:
         for _block in self._feed(name, target):
-            if target.held > _MAX_STRINGS:
-                raise too_large(self._item.name, _MAX_STRINGS)
+            pass
 
-    def _feed(self, name: str, target: Any) -> Iterator[None]:
-        from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]  compiled, without types
-
-        parser: Any = etree.XMLParser(target=target, resolve_entities=False, no_network=True, load_dtd=False)
+    def _feed(self, name: str, target: "_Target") -> Iterator[None]:
         part = member(self._item, self._archive, self._archive.getinfo(name), self._budget)
-        try:
-            with translate_read_errors(self._item.name), part.open() as stream:
-                while block := stream.read(_BLOCK):
-                    self._context.job.check()
-                    parser.feed(block)
-                    if target.has_types:
-                        raise damaged(self._item.name, _("it declares XML types of its own, which no document does"))
-                    yield
-            parser.close()
-        except etree.LxmlError as error:
-            raise damaged(self._item.name, error) from error
-        yield
+        return xml_parts.feed(self._item, part, target, self._context)
 
 
 class _Target:
@@ -217,6 +198,7 @@ class _Cells(_Target):
     def __init__(self, strings: list[str]) -> None:
         super().__init__()
         self._strings = strings
+        self._repeated = 0
         self._rows: list[tuple[int, list[str]]] = []
         self._row: list[str] = []
         self._number = 0
@@ -229,6 +211,14 @@ class _Cells(_Target):
         """Return the rows that are complete and forget them."""
         rows, self._rows = self._rows, []
         return rows
+
+    def take_repeated(self) -> int:
+        """Return how many characters of the list of texts the cells since the last call refer to.
+
+        A cell refers to a text of any length in a few bytes: a small file can stand for terabytes.
+        """
+        count, self._repeated = self._repeated, 0
+        return count
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """An element starts."""
@@ -265,7 +255,9 @@ class _Cells(_Target):
     def _text(self, value: str) -> str:
         if self._kind == "s":
             known = value.isdecimal() and len(value) < 10 and int(value) < len(self._strings)
-            return self._strings[int(value)] if known else ""
+            text = self._strings[int(value)] if known else ""
+            self._repeated += len(text)
+            return text
         return "" if self._kind == "e" else value
 
 
