@@ -108,3 +108,18 @@ def test_a_damaged_one_is_one_sentence_and_leaves_nothing(driver: Driver, given:
     assert "can't be " in driver.problem().what.text()
     driver.settle()
     assert not (tmp_path / "projects" / "damaged").exists() and driver.session.project is None
+
+
+@pytest.mark.parametrize("name", ["modèle hf", "project"])
+def test_open_takes_the_folder_of_a_model_as_well_as_that_of_a_project(
+    driver: Driver, given: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_given: str(given / name))
+    driver.window.closing.choose_folder()
+    if name == "project":
+        driver.qtbot.waitUntil(lambda: driver.session.project is not None, timeout=60_000)
+        assert driver.session.project is not None and driver.session.project.root == given / name
+    else:
+        driver.dialog(OpenModelDialog).reject()
+    driver.settle()
+    assert not driver.summary
