@@ -89,10 +89,15 @@ def test_a_model_is_chosen_on_the_start_page(driver: Driver, given: Path) -> Non
 
 def test_what_is_no_model_is_named(driver: Driver, given: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.zip").write_bytes(b"PK\x05\x06" + bytes(18))
+    (tmp_path / "half.zip").write_bytes((given / "modèle d'Été.zip").read_bytes()[:2000])
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     assert not drop(driver, tmp_path / "a.txt")
     assert drop(driver, tmp_path / "texts.zip")
-    assert "There is no model in" in driver.problem().what.text()
+    assert "it holds no model of this program" in driver.problem().what.text()
+    driver.problem().reject()
+    assert drop(driver, tmp_path / "half.zip")
+    driver.qtbot.waitUntil(lambda: "its end is missing" in driver.problem().what.text(), timeout=60_000)
+    assert driver.problem().to_do.text() == "Copy or download it again."
     driver.problem().reject()
     assert drop(driver, given / "project")
     driver.settle()
