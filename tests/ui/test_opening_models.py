@@ -119,7 +119,10 @@ def test_a_damaged_one_is_one_sentence_and_leaves_nothing(driver: Driver, given:
 def test_open_takes_the_folder_of_a_model_as_well_as_that_of_a_project(
     driver: Driver, given: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_given: str(given / name))
+    def chosen(*_arguments: object) -> str:
+        return str(given / name)
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", chosen)
     driver.window.closing.choose_folder()
     if name == "project":
         driver.qtbot.waitUntil(lambda: driver.session.project is not None, timeout=60_000)
