@@ -96,7 +96,9 @@ def short_number(value: float) -> str:
 
 
 def percent(fraction: float, digits: int = 0) -> str:
-    """A fraction for people: 12 %, 99.5 %."""
+    """A fraction for people: 12 %, 99.5 %; what is not nothing never reads 0.0 % but < 0.1 %."""
+    if fraction > 0 and round(100 * fraction, digits) == 0:
+        return f"<\u00a0{_with_unit(number(10.0**-digits, digits), '%')}"
     return _with_unit(number(100 * fraction, digits), "%")
 
 

@@ -58,6 +58,8 @@ def test_numbers_sizes_and_times_are_written_for_people() -> None:
         "8.4\u00a0M",
     ]
     assert [i18n.percent(0.125, 1), i18n.percent(1)] == ["12.5\u00a0%", "100\u00a0%"]
+    assert [i18n.percent(p, 1) for p in (0, 0.0001, 0.0005)] == ["0.0\u00a0%", "<\u00a00.1\u00a0%", "0.1\u00a0%"]
+    assert [i18n.percent(p) for p in (0, 0.003, 0.006)] == ["0\u00a0%", "<\u00a01\u00a0%", "1\u00a0%"]
     assert [i18n.size(1_100_000), i18n.size(312)] == ["1.1\u00a0MB", "312\u00a0B"]
     assert [i18n.duration(s) for s in (42, 200, 3840)] == [
         "42\u00a0s",

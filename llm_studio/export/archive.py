@@ -130,6 +130,7 @@ def _readme(model: ModelRef, saved: Checkpoint, chosen: dict[str, int]) -> str:
 FORMAT = Format(
     name="zip",
     title=N_("zip"),
+    action=N_("Export as zip…"),
     suffix=".zip",
     summary=N_("For this program: to keep the model, to hand it out, or to train it further"),
     note=N_("Open formats: safetensors weights and a Hugging Face tokenizer.json."),

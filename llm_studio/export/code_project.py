@@ -238,6 +238,7 @@ def _facts(known: Facts) -> str:
 FORMAT = Format(
     name="code",
     title=N_("Readable code"),
+    action=N_("Export as readable code…"),
     summary=N_("For reading and changing: the PyTorch code that runs and trains this model"),
     suffix="",
     note=N_("Needs torch, tokenizers, numpy, safetensors and pyyaml, but not LLM Studio."),

@@ -67,8 +67,9 @@ def _exportable(model: ModelRef) -> None:
 class Format:
     """A format in which a model can be exported. Texts are in English, marked with N_.
 
-    `summary` says in a few words for what it is. `suffix`: of the file; "" where a folder is written. `files` are the
-    titles of what it holds, by name, and `sizes` gives the bytes of those that are included with some options.
+    `action` is what the button says, `summary` says in a few words for what it is. `suffix`: of the file; "" where a
+    folder is written. `files` are the titles of what it holds, by name, and `sizes` gives the bytes of those that are
+    included with some options.
 
     `write` writes the model to a path, whole or not at all (`place.py`): a file that exists is replaced, a folder
     never. It reads the checkpoint by `source.read`, or hashes its files itself while reading them, reports its Progress
@@ -79,6 +80,7 @@ class Format:
 
     name: str
     title: str
+    action: str
     suffix: str
     note: str
     files: Mapping[str, str]

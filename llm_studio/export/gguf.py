@@ -244,6 +244,7 @@ def _tokens(found: Source) -> tuple[list[str], list[int]]:
 FORMAT = Format(
     name="gguf",
     title="GGUF",
+    action=N_("Export as GGUF…"),
     suffix="",
     summary=N_("For LM Studio, Ollama, Jan and everything else that is built on llama.cpp"),
     note=N_("A folder with one file, and a Modelfile for Ollama: “ollama create NAME -f Modelfile”."),

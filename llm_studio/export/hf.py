@@ -159,6 +159,7 @@ def _usage(found: Source) -> str:
 FORMAT = Format(
     name="hf",
     title="Hugging Face",
+    action=N_("Export for Hugging Face…"),
     suffix="",
     summary=N_("For Python with transformers, and programs that build on it"),
     note=N_("A folder that from_pretrained reads as it is, with a model card. Nothing is uploaded."),

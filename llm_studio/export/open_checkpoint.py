@@ -29,15 +29,23 @@ _MOST_EXPANSION = 200
 """How many times its packed size a file may have: weights hardly shrink."""
 _SPARE_BYTES = 10_000_000
 _CHUNK = 1 << 20
+_ZIP = b"PK\x03\x04"
+"""How a zip begins; its list of files is at the end."""
 
 
 def is_checkpoint_zip(path: Path) -> bool:
     """Whether the file at `path` is the zip of a checkpoint, as far as its list of files says."""
+    return problem_of_zip(path) is None
+
+
+def problem_of_zip(path: Path) -> CheckpointError | None:
+    """Why the file at `path` can't be opened as the zip of a checkpoint, as far as its list of files says."""
     try:
         with _opened(path) as archive:
-            return bool(_members(path, archive))
-    except CheckpointError:
-        return False
+            _members(path, archive)
+    except CheckpointError as error:
+        return error
+    return None
 
 
 def folder_name(path: Path) -> str:
@@ -115,7 +123,8 @@ def _opened(path: Path) -> Generator[zipfile.ZipFile]:
         with _translate_errors(path):
             length = directory_bytes(stream)
             if length is None:
-                raise _refused(path, _("it isn't a zip"))
+                stream.seek(0)
+                raise _cut_short(path) if stream.read(len(_ZIP)) == _ZIP else _refused(path, _("it isn't a zip"))
             if length > _MOST_DIRECTORY:
                 raise _refused(path, _("it holds too many files"))
             archive = zipfile.ZipFile(stream)
@@ -179,6 +188,11 @@ def _translate_errors(path: Path) -> Generator[None]:
         raise _refused(path, _("it is damaged")) from error
     except OSError as error:
         raise _refused(path, reason_of(error)) from error
+
+
+def _cut_short(path: Path) -> CheckpointError:
+    return CheckpointError(_("The zip {path} is incomplete: its end is missing.").format(path=path),
+                           _("Copy or download it again."))  # fmt: skip
 
 
 def _refused(path: Path, reason: str) -> CheckpointError:

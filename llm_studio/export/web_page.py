@@ -138,6 +138,7 @@ def _resource(name: str) -> str:
 FORMAT = Format(
     name="web",
     title=N_("Web page"),
+    action=N_("Export as a web page…"),
     summary=N_("For any browser, without a network: on a computer, a tablet or a phone"),
     suffix=".html",
     note=N_("Opens with a double click, without a network: nothing that is written on the page leaves it."),

@@ -110,7 +110,10 @@ def write(path: Path, tensors: Mapping[str, torch.Tensor], texts: dict[str, str]
     """Write tensors as they are, from any device, and `texts` by name. Raises OSError, as when the disk is full."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
+        path.touch()
+        mode = path.stat().st_mode
         safetensors.torch.save_file(on_cpu, path, texts)
+        path.chmod(mode)  # the library lets only the owner read it: a model on a shared drive is for others too
     except SafetensorError as error:
         # the library reports a full disk only in words: "I/O error: No space left on device (os error 28)"
         code = re.search(r"os error (\d+)", str(error))

@@ -90,7 +90,8 @@ def export(
     """Export the model that `checkpoint` names in the format `to`, whose `options` are given by name.
 
     `out` is the file or the folder to be made, or an existing folder for the default name; without it, that name in the
-    current folder. A file that exists is replaced. `into` names the destination of the format, to be used instead.
+    current folder. A file gets the suffix of its format where it has none, and one that exists is replaced. `into`
+    names the destination of the format, to be used instead.
 
     Raises CheckpointError, ProjectError, StorageError, Cancelled.
     """
@@ -107,4 +108,6 @@ def export(
         return model, form.write(model, destined(project, model, form), options, job)
     out = out or Path()
     target = out / default_name(project, model, form) if out.is_dir() else out
+    if not form.is_folder and not target.suffix:  # no program would know what it is
+        target = target.with_name(target.name + form.suffix)
     return model, form.write(model, target, options, job)

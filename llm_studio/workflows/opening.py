@@ -79,6 +79,16 @@ def open_model(path: Path, root: Path, job: Job) -> OpenedModel:
 
 def no_model(path: Path) -> CheckpointError:
     """The error for what holds no model that could be opened."""
+    if path.suffix.lower() == ".zip" and not path.is_dir():
+        return open_checkpoint.problem_of_zip(path) or _nothing_in(path)
+    if Project(path).config_file.is_file():
+        return CheckpointError(
+            _("{path} is already a project.").format(path=path), _("It can be used as it is: nothing has to be opened.")
+        )
+    return _nothing_in(path)
+
+
+def _nothing_in(path: Path) -> CheckpointError:
     return CheckpointError(
         _("There is no model in {path}.").format(path=path),
         _("Open a zip that LLM Studio exported, or a folder with config.json and model.safetensors."),

@@ -91,7 +91,9 @@ class Page {
   }
 
   percent(fraction, digits = 1) {
-    return `${this.number(100 * fraction, digits)}\u00a0%`;
+    const least = 10 ** -digits;
+    const isTiny = fraction > 0 && 100 * fraction < least / 2;
+    return `${isTiny ? "<\u00a0" : ""}${this.number(isTiny ? least : 100 * fraction, digits)}\u00a0%`;
   }
 
   showLanguage(language = this.language) {

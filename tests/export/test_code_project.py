@@ -234,6 +234,10 @@ def test_without_tokens_training_says_what_to_do(trained: Project, tmp_path: Pat
     FORMAT.write(locate(trained, "first/last"), tmp_path / "code", {}, Job())
     assert not list((tmp_path / "code" / "data").rglob("*.*"))
     assert "put texts into data/raw" in run(tmp_path / "code", "scripts/train.py", fails=True)
+    (tmp_path / "code" / "data" / "raw" / "old.txt").write_bytes("Une fée vint.".encode("cp1252"))
+    said = run(tmp_path / "code", "scripts/prepare_data.py", fails=True)
+    assert "old.txt isn't in UTF-8" in said and "Traceback" not in said
+    assert "put texts into data/raw" in run(tmp_path / "code", "scripts/train.py", fails=True), "no half of the tokens"
 
 
 def test_a_model_that_came_without_its_optimizer_is_exported_and_learns(

@@ -48,6 +48,8 @@ def test_the_target_is_a_file_or_a_folder(project: Project, tmp_path: Path, caps
     assert export(project, "--to", "zip", "--out", str(tmp_path / "new")) == DONE
     assert (tmp_path / "new" / "project-a-step-000005.zip").exists()
     assert not list(Path().iterdir())
+    assert export(project, "--to", "zip", "--out", str(tmp_path / "named")) == DONE
+    assert (tmp_path / "named.zip").exists(), "programs open a file by its suffix"
 
 
 def test_the_optimizer_is_exported_on_request(project: Project) -> None:

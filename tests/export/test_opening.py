@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from llm_studio.cli.app import DONE, main
-from llm_studio.errors import Cancelled, StorageError
+from llm_studio.config import Settings
+from llm_studio.errors import Cancelled, CheckpointError, StorageError
 from llm_studio.export import archive, hf
 from llm_studio.inference.load import load_model
 from llm_studio.jobs import Job
@@ -167,3 +168,10 @@ def test_a_stop_or_a_full_disk_leaves_nothing(kind: str, variant: Variant, tmp_p
         with small_disk(20_000), pytest.raises(StorageError, match="could not be written"):
             open_model(made.path, tmp_path / "new", Job())
     assert list(tmp_path.iterdir()) == [made.path]
+
+
+def test_a_project_is_said_to_be_one_already(tmp_path: Path) -> None:
+    Project.create(tmp_path / "p", Settings())
+    with pytest.raises(CheckpointError, match="already a project"):
+        open_model(tmp_path / "p", tmp_path / "new", Job())
+    assert not (tmp_path / "new").exists()

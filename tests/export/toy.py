@@ -20,7 +20,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
 
 
 TOY = Format(
-    name="toy", title="Toy", suffix=".txt", note="A note.", files={"names": "Names of the parameters"}, sizes=sizes,
-    write=write,
+    name="toy", title="Toy", action="Export as a toy…", suffix=".txt", note="A note.",
+    files={"names": "Names of the parameters"}, sizes=sizes, write=write,
     options=(Option("case", "Case", "Case of the names.", ("lower", "upper")), Option("loud", "Loud", "Louder.")),
 )  # fmt: skip

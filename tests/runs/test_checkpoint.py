@@ -18,7 +18,7 @@ from llm_studio import files
 from llm_studio.config import Settings
 from llm_studio.device import Compute
 from llm_studio.errors import CheckpointError, NewerCheckpointError, StorageError
-from llm_studio.runs import checkpoint, headers
+from llm_studio.runs import checkpoint, headers, tensors
 from llm_studio.runs.loop_state import LoopState
 from llm_studio.training.progress import TrainingProgress
 
@@ -228,3 +228,10 @@ def test_a_checkpoint_of_a_newer_program_is_refused_politely(tmp_path: Path) -> 
     for step in (2, 3, 4, 5):
         save(tmp_path, step)
     assert path.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permissions of this kind")
+def test_weights_may_be_read_by_whoever_may_read_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "new").touch()
+    tensors.write(tmp_path / "model.safetensors", {"a": torch.zeros(2)})
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "new").stat().st_mode

@@ -89,10 +89,15 @@ def test_a_model_is_chosen_on_the_start_page(driver: Driver, given: Path) -> Non
 
 def test_what_is_no_model_is_named(driver: Driver, given: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.zip").write_bytes(b"PK\x05\x06" + bytes(18))
+    (tmp_path / "half.zip").write_bytes((given / "modèle d'Été.zip").read_bytes()[:2000])
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     assert not drop(driver, tmp_path / "a.txt")
     assert drop(driver, tmp_path / "texts.zip")
-    assert "There is no model in" in driver.problem().what.text()
+    assert "it holds no model of this program" in driver.problem().what.text()
+    driver.problem().reject()
+    assert drop(driver, tmp_path / "half.zip")
+    driver.qtbot.waitUntil(lambda: "its end is missing" in driver.problem().what.text(), timeout=60_000)
+    assert driver.problem().to_do.text() == "Copy or download it again."
     driver.problem().reject()
     assert drop(driver, given / "project")
     driver.settle()
@@ -108,3 +113,21 @@ def test_a_damaged_one_is_one_sentence_and_leaves_nothing(driver: Driver, given:
     assert "can't be " in driver.problem().what.text()
     driver.settle()
     assert not (tmp_path / "projects" / "damaged").exists() and driver.session.project is None
+
+
+@pytest.mark.parametrize("name", ["modèle hf", "project"])
+def test_open_takes_the_folder_of_a_model_as_well_as_that_of_a_project(
+    driver: Driver, given: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chosen(*_arguments: object) -> str:
+        return str(given / name)
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", chosen)
+    driver.window.closing.choose_folder()
+    if name == "project":
+        driver.qtbot.waitUntil(lambda: driver.session.project is not None, timeout=60_000)
+        assert driver.session.project is not None and driver.session.project.root == given / name
+    else:
+        driver.dialog(OpenModelDialog).reject()
+    driver.settle()
+    assert not driver.summary

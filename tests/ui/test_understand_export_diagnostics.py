@@ -236,7 +236,7 @@ def test_a_format_in_the_table_can_be_chosen_with_its_options(
     driver.settle()
     assert page.formats.isVisible() and page.primary.text() == "Export as zip…"
     page.formats.choose("toy")
-    assert page.primary.text() == "Export as Toy…" and "with_training" not in page.file.panel.switches
+    assert page.primary.text() == "Export as a toy…" and "with_training" not in page.file.panel.switches
     assert page.file.panel.files._values["total"].text() == "about 100\u00a0B"
     page.file.panel.choices["case"].setCurrentIndex(1)
     driver.click(page.file.panel.switches["loud"])
@@ -256,7 +256,7 @@ def test_a_folder_is_made_in_the_one_that_is_chosen_and_never_replaced(trained: 
     trained.settle()
     trained.click(page.formats.choices["hf"])
     for suffix in ("", "-2"):
-        trained.click("Export as Hugging Face…")
+        trained.click("Export for Hugging Face…")
         dialog = trained.dialog(QFileDialog)
         dialog.setDirectory(str(tmp_path))
         dialog.selectFile(str(tmp_path))

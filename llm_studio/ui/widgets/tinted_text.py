@@ -238,10 +238,10 @@ def bits(value: float) -> str:
 def describe(token: Token) -> str:
     """A token with its probability, and the most likely at its place, as rich text."""
     share = percent(token.probability, 1)
-    head = _("Probability: {share} · surprise: {bits}").format(share=share, bits=bits(token.bits))
+    head = _("Probability: {share} · surprise: {bits}").format(share=escape(share), bits=bits(token.bits))
     rows = "".join(
-        f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{percent(p, 1)}</td></tr>"
-        for text, p in token.alternatives
+        f"<tr><td><code>{escape(visible(text))}</code></td><td align=right>&nbsp;&nbsp;{escape(chance)}</td></tr>"
+        for text, chance in ((text, percent(p, 1)) for text, p in token.alternatives)
     )
     most_likely = _("Most likely here:")
     return (

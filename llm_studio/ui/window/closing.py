@@ -27,6 +27,8 @@ class Closing(QObject):
     """Leaves nothing running unasked, and nothing unsaved."""
 
     recent_changed = Signal()
+    folder_chosen = Signal(str)
+    """The user wants to open this folder: of a project, or of a model."""
     """A project is no longer among the recent ones."""
 
     def __init__(
@@ -65,12 +67,12 @@ class Closing(QObject):
 
     @Slot()
     def choose_folder(self) -> None:
-        """Ask for the folder of a project and open it."""
+        """Ask for the folder of a project, or of a model."""
         folder = QFileDialog.getExistingDirectory(
             self._window, _("Open a project"), str(self._preferences.folder_for_projects())
         )
         if folder:
-            self.open_folder(folder)
+            self.folder_chosen.emit(folder)
 
     @Slot()
     def new_project(self) -> None:

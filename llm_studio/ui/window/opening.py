@@ -37,6 +37,7 @@ class ModelOpener(QObject):
         window.setAcceptDrops(True)
         window.installEventFilter(self)
         session.succeeded.connect(self._on_succeeded)
+        closing.folder_chosen.connect(self._on_chosen)
 
     @Slot()
     def choose(self) -> None:
@@ -53,7 +54,7 @@ class ModelOpener(QObject):
         self.take(Path(path))
 
     def take(self, path: Path) -> None:
-        """Look for a model at `path`; where there is one, ask where its project is to be."""
+        """Look for a model at `path`; where there is one, ask where its project is to be, else open a project there."""
         self._session.start(Query(RECOGNISE, _recognition(path), outlives_project=True))
 
     @Slot(str, object)

@@ -21,12 +21,15 @@ RAW, PROCESSED = ROOT / "data" / "raw", ROOT / "data" / "processed"
 
 def texts(path: Path) -> Iterator[str]:
     """The texts in a file."""
-    if path.suffix == ".txt":
-        yield path.read_text(encoding="utf-8")
-        return
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)["text"]
+    try:
+        if path.suffix == ".txt":
+            yield path.read_text(encoding="utf-8-sig")
+            return
+        with path.open(encoding="utf-8-sig") as lines:
+            for line in lines:
+                yield json.loads(line)["text"]
+    except UnicodeDecodeError:
+        raise SystemExit(f"{path} isn't in UTF-8: open it in an editor and save it with this encoding.") from None
 
 
 def is_for_validation(text: str, fraction: float) -> bool:

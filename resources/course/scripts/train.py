@@ -25,7 +25,7 @@ def main() -> None:
     given = parser.parse_args()
     config = load_config()
     folder = ROOT / "data" / "processed"
-    if not (folder / "train.bin").exists():
+    if not (folder / "meta.json").exists():  # what is written last
         raise SystemExit("There are no tokens yet: put texts into data/raw, then run scripts/prepare_data.py.")
     checkpoint = newest_checkpoint()
     if given.new and checkpoint is not None:

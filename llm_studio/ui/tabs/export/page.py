@@ -138,7 +138,7 @@ class ExportPage(Page):
         can_export = chosen is not None and not obstacle and not self.controller.is_exporting
         self.empty.setVisible(not has_run)
         self._content.setVisible(has_run)
-        self.primary.setText(_("Export as {format}…").format(format=_(form.title)))
+        self.primary.setText(_(form.action))
         self.primary.setVisible(has_run)
         self.primary.setEnabled(can_export)
         self.file.show_content(chosen, obstacle, can_export)
