@@ -218,7 +218,7 @@ def test_a_guessed_encoding_is_reported_in_the_row(fresh: Driver, tmp_path: Path
     path = tmp_path / "old.txt"
     path.write_bytes("Déjà vu, très élégant, à côté de la forêt.".encode("cp1252"))
     drop(fresh, page, [path])
-    assert cell(page, 0, 4) == "old.txt was read as Windows-1252."
+    assert cell(page, 0, 4) == "Ready · 1 warning"
     rows = page.sources.table.rows
     assert rows.data(rows.index(0, 4), Qt.ItemDataRole.ToolTipRole) == "old.txt was read as Windows-1252."
 

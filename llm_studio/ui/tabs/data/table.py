@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from llm_studio.events import Fetched, Progress
-from llm_studio.i18n import _, duration, number, percent, short_number, size
+from llm_studio.i18n import _, duration, ngettext, number, percent, short_number, size
 from llm_studio.ui.tabs.data.adding_row import AddingRow
 from llm_studio.ui.tabs.data.weighing import SourceWeight
 from llm_studio.ui.widgets.basics import EmptyState, button
@@ -288,8 +288,8 @@ def _cells(source: "Source", share_of_all: float, left: "Unfinished | None") -> 
         known = _(" of {n}").format(n=number(left.known)) if left.known else ""
         state = Cell(_("stopped; can be resumed"), "warn", _("{n} documents").format(n=number(left.documents)) + known)
     elif source.notes:
-        more = len(source.notes) - 1
-        text = source.notes[0] + (_(" (and {n} more)").format(n=more) if more else "")
+        count = len(source.notes)
+        text = ngettext("Ready · {n} warning", "Ready · {n} warnings", count).format(n=number(count))
         state = Cell(text, "warn", "\n".join(source.notes))
     part = _("< 1\u00a0%") if 0 < share < 1 else percent(share_of_all)
     if isinstance(source, UnusableSource):
