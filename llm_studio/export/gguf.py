@@ -67,8 +67,7 @@ def sizes(model: ModelRef, options: Options) -> dict[str, int]:
 
 def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported:
     """Write a checkpoint into the new folder `target`. Raises ProjectError for a tokenizer that has no name there."""
-    found = source.read(model, job)  # verified before its settings are looked at
-    require_architecture(model)
+    found = source.read(model, job, require_architecture)
     pre = pretokenizer_of(found.tokenizer)
     precision = str(PRECISION.value(options))
     with new_folder(target, sum(sizes(model, options).values())) as folder:

@@ -50,8 +50,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
     """Write a checkpoint into the new folder `target`."""
     from llm_studio.runs import tensors
 
-    found = source.read(model, job)  # verified before its settings are looked at
-    require_architecture(model)
+    found = source.read(model, job, require_architecture)
     total = sum(sizes(model, options).values())
     with new_folder(target, total) as folder:
         weights = dict(renamed(found.settings.model, found.weights))

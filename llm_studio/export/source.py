@@ -1,5 +1,6 @@
 """The checkpoint that is exported, read once and verified: settings, tokenizer, weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,11 @@ def gone(model: ModelRef) -> CheckpointError:
                            _("Export another one."))  # fmt: skip
 
 
-def read(model: ModelRef, job: Job) -> Source:
-    """Read and verify a checkpoint. Raises CheckpointError, ConfigError, TokenizerError, Cancelled."""
+def read(model: ModelRef, job: Job, require: Callable[[ModelRef], None] | None = None) -> Source:
+    """Read and verify a checkpoint. Raises CheckpointError, ConfigError, TokenizerError, Cancelled.
+
+    `require` is called once its files are verified, before the weights are read, and may refuse the model.
+    """
     import torch
 
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
@@ -66,6 +70,8 @@ def read(model: ModelRef, job: Job) -> Source:
     job.report(Progress(_("Reading the checkpoint"), 0, size, _("bytes")))
     try:
         checkpoint.verify(saved, MODEL_FILES)
+        if require is not None:
+            require(model)
         settings, tokenizer = model.settings(), Tokenizer.from_json(model.tokenizer_json())
         job.check()
         with torch.device("meta"):

@@ -61,8 +61,7 @@ def require(model: ModelRef) -> None:
 
 def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported:
     """Write the page that runs a model. Raises Cancelled, StorageError, CheckpointError, ProjectError."""
-    source = read(model, job)  # verified before its settings are looked at
-    require(model)
+    source = read(model, job, require)
     known = facts(source)
     data = page_data(source, known)
     needed = sum(sizes(model, options).values())
