@@ -67,7 +67,7 @@ class _Delays:
         load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
         everything = [delay for phase, late in self.late.items() if phase != "nothing moves" for delay in late]
         for phase, late in (*self.late.items(), ("all of it", everything)):
-            print(f"beside a training run, {phase}: {figures(late)}" + (" (bar: p99 50)" if late is everything else ""))
+            print(f"while a run trains, {phase}: {figures(late)}" + (" (bar: p99 50)" if late is everything else ""))
         print(f"a move of the slider, texts and all{load}: {figures(self.moves)} (bar: 16)")
 
 

@@ -49,7 +49,7 @@ def test_two_columns_are_read_one_after_the_other(tmp_path: Path) -> None:
 def test_what_crosses_the_columns_separates_them(tmp_path: Path) -> None:
     above, below = column("A", 10), [(x, y - 200, line) for x, y, line in column("B", 10)]
     right = [(x + 260, y, line.replace("A", "C").replace("B", "D")) for x, y, line in above + below]
-    line = [(72, 535, "Figure 1. What both of the columns are about, told in one line that crosses them")]
+    line = [(72, 535, "Figure 1. What both of the columns are about, in one line that crosses them")]
     text, _left_out = read(tmp_path, drawn(text_at([*above, *right, *line, *below])))
     assert in_order(text, ["A00", "A09", "C00", "C09", "Figure 1.", "B00", "B09", "D00", "D09"])
 

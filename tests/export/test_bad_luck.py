@@ -118,7 +118,7 @@ def test_a_checkpoint_that_is_gone(form: Format, model: ModelRef, target: Path) 
 
 
 def test_one_that_is_removed_meanwhile(form: Format, model: ModelRef, target: Path) -> None:
-    """As by a training run that keeps only its last checkpoints: it is exported whole, or there is a sentence."""
+    """As a run does that keeps only its last checkpoints: it is exported whole, or there is a sentence."""
     job = Job(lambda _event: shutil.rmtree(model.path, ignore_errors=True))
     try:
         form.write(model, target, {}, job)

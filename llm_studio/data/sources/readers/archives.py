@@ -31,12 +31,11 @@ _LEAST_SCORE = 0.4
 """Score of an encoding from which names are decoded with it."""
 
 
-class CountingReader(io.RawIOBase):
-    """Counts the bytes of a member, those that are read again only once. Seeking is slow."""
+class WrappedStream(io.RawIOBase):
+    """Another view of the stream `_stream`, at the same position; a subclass reads."""
 
-    def __init__(self, stream: IO[bytes], spend: Callable[[int], None]) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._spend = spend
 
     def readable(self) -> bool:
         return True
@@ -49,6 +48,14 @@ class CountingReader(io.RawIOBase):
 
     def tell(self) -> int:
         return self._stream.tell()
+
+
+class CountingReader(WrappedStream):
+    """Counts the bytes of a member, those that are read again only once. Seeking is slow."""
+
+    def __init__(self, stream: IO[bytes], spend: Callable[[int], None]) -> None:
+        super().__init__(stream)
+        self._spend = spend
 
     def readinto(self, buffer: "Buffer", /) -> int:
         target = memoryview(buffer).cast("B")

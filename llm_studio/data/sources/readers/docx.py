@@ -59,35 +59,23 @@ def _document(item: InputFile, archive: zipfile.ZipFile) -> str:
     return others[0]
 
 
-class _DocumentText:
+class _DocumentText(xml_parts.Target):
     """Collects the text of a document from the parser's events."""
 
     def __init__(self) -> None:
-        self.has_types = False
-        self._out: list[str] = []
+        super().__init__()
         self._paragraph: list[str] = []
         self._cell: list[str] = []
         self._row: list[str] = []
         self._in_text = False
         self._in_list = self._after_list = False
         self._tables = self._skipped = 0
-        self.held = 0  # characters of the current paragraph or table row
         self._begun = False
         self.continues = False  # whether some of its text was taken
         self.hidden = 0  # characters of hidden text
         self._in_run = self._run_is_hidden = False
         self._outside: list[tuple[list[str], list[str], list[str], int, bool]] = []  # what surrounds a text box
         self._boxes: list[str] = []  # paragraphs of text boxes, which follow the paragraph that they are anchored in
-
-    def take(self) -> str:
-        """Return the text that is complete and forget it."""
-        text = "".join(self._out)
-        self._out.clear()
-        return text
-
-    def doctype(self, *_about: object) -> None:
-        """A document type: only malicious files have one."""
-        self.has_types = True
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """An element starts."""

@@ -43,30 +43,18 @@ def read_odt(item: InputFile, context: Context) -> Iterator[Chunk]:
                 context.account.leave_out(PARTS, reason, item.name)
 
 
-class _OpenText:
+class _OpenText(xml_parts.Target):
     """Collects the text of a document from the parser's events."""
 
     def __init__(self) -> None:
-        self.has_types = False
+        super().__init__()
         self.hidden = self.comments = 0
-        self.held = 0  # characters that aren't complete: a paragraph, a table row, all notes
-        self._out: list[str] = []
         self._paragraphs: list[list[str]] = []  # open ones, the innermost last: a note is inside a paragraph
         self._cell: list[str] = []
         self._row: list[str] = []
         self._notes: list[str] = []
         self._skipped = self._tables = self._lists = self._in_notes = 0
         self._begun = self._after_line = False
-
-    def take(self) -> str:
-        """Return the text that is complete and forget it."""
-        text = "".join(self._out)
-        self._out.clear()
-        return text
-
-    def doctype(self, *_about: object) -> None:
-        """A document type: only malicious files have one."""
-        self.has_types = True
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         """An element starts."""

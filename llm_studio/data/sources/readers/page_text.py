@@ -1,7 +1,7 @@
 """From the lines of a document's pages to its text: without running heads and page numbers, words and paragraphs whole.
 
 A hyphen at the end of a line is a part of the word in *peut-être* and none in *extraordinaire*; which of the two it is
-can't be told from the line alone. It goes where the rest of the text has the word without it, and stays where the text
+the line alone doesn't show. It goes where the rest of the text has the word without it, and stays where the text
 has it with a hyphen, where both halves are words of the text, and where it stands in a word of the lists below.
 """
 

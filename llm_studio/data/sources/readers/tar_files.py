@@ -4,11 +4,11 @@ import contextlib
 import io
 import tarfile
 from collections.abc import Generator, Iterator
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from llm_studio.data.sources.account import KIND, LINK_INSIDE
 from llm_studio.data.sources.expansion import Budget
-from llm_studio.data.sources.readers.archives import Entry, too_many_files
+from llm_studio.data.sources.readers.archives import Entry, WrappedStream, too_many_files
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, no_text, translate_read_errors
 from llm_studio.data.sources.readers.items import InputFile
@@ -38,23 +38,8 @@ def open_tar(item: InputFile, context: Context) -> Generator[tuple[list[Entry], 
             yield list(_entries(item, archive, context)), Budget(item.name, size)
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded(WrappedStream):
     """A stream of which only so much can be read at once."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
 
     def read(self, size: int = -1, /) -> bytes:
         if not 0 <= size <= _MAX_READ:

@@ -108,42 +108,18 @@ class _Workbook:
         cells = _Cells(self._strings)
         for _block in self._feed(sheet, cells):
             self._budget.spend(cells.take_repeated())
-            yield from cells.take()
+            yield from cells.take_rows()
 
     def _parse(self, name: str, target: "_Attributes | _Strings") -> None:
         for _block in self._feed(name, target):
             pass
 
-    def _feed(self, name: str, target: "_Target") -> Iterator[None]:
+    def _feed(self, name: str, target: xml_parts.Target) -> Iterator[None]:
         part = member(self._item, self._archive, self._archive.getinfo(name), self._budget)
         return xml_parts.feed(self._item, part, target, self._context)
 
 
-class _Target:
-    """What is common to the targets of the parser."""
-
-    def __init__(self) -> None:
-        self.has_types = False
-        self.held = 0
-
-    def doctype(self, *_about: object) -> None:
-        """A document type: only malicious files have one."""
-        self.has_types = True
-
-    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        """An element starts."""
-
-    def end(self, tag: str) -> None:
-        """An element ends."""
-
-    def data(self, text: str) -> None:
-        """Some characters."""
-
-    def close(self) -> None:
-        """The file has ended."""
-
-
-class _Attributes(_Target):
+class _Attributes(xml_parts.Target):
     """Collects the attributes of the elements of a name, without their namespaces."""
 
     def __init__(self, name: str) -> None:
@@ -158,7 +134,7 @@ class _Attributes(_Target):
             self.held += 100 + sum(map(len, attributes.values()))
 
 
-class _Strings(_Target):
+class _Strings(xml_parts.Target):
     """Collects the texts of cells; what is between <rPh> is how they are pronounced."""
 
     def __init__(self) -> None:
@@ -192,7 +168,7 @@ class _Strings(_Target):
             self.held += len(text)
 
 
-class _Cells(_Target):
+class _Cells(xml_parts.Target):
     """Collects rows of cells."""
 
     def __init__(self, strings: list[str]) -> None:
@@ -207,7 +183,7 @@ class _Cells(_Target):
         self._value: list[str] = []
         self._in_value = False
 
-    def take(self) -> list[tuple[int, list[str]]]:
+    def take_rows(self) -> list[tuple[int, list[str]]]:
         """Return the rows that are complete and forget them."""
         rows, self._rows = self._rows, []
         return rows

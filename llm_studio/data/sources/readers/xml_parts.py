@@ -1,7 +1,7 @@
 """The XML files inside documents (.docx, .odt, .xlsx), streamed to an object that collects their text."""
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from llm_studio.data.sources.readers.context import Context
 from llm_studio.data.sources.readers.errors import damaged, too_large, translate_read_errors
@@ -12,14 +12,38 @@ _BLOCK = 1 << 15
 _MAX_HELD = 1 << 26
 
 
-class Target(Protocol):
-    """A target of lxml's parser: its methods `start`, `end`, `data` and `close` are called as well.
+class Target:
+    """A target of lxml's parser, which collects text: a subclass fills `_out`.
 
     `has_types`: whether the file declares a document type. `held`: characters that can't be taken out yet.
     """
 
-    has_types: bool
-    held: int
+    def __init__(self) -> None:
+        self.has_types = False
+        self.held = 0
+        self._out: list[str] = []
+
+    def take(self) -> str:
+        """Return the text that is complete and forget it."""
+        text = "".join(self._out)
+        self._out.clear()
+        return text
+
+    def doctype(self, *_about: object) -> None:
+        """A document type: only malicious files have one."""
+        self.has_types = True
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element starts."""
+
+    def end(self, tag: str) -> None:
+        """An element ends."""
+
+    def data(self, text: str) -> None:
+        """Some characters."""
+
+    def close(self) -> None:
+        """The file has ended."""
 
 
 def feed(item: InputFile, part: InputFile, target: Target, context: Context) -> Iterator[None]:
