@@ -25,6 +25,7 @@ from llm_studio.openmp import WAITING
 from llm_studio.project import Project
 from llm_studio.ui.tabs.generation.page import GenerationPage
 from llm_studio.ui.tabs.inside.page import InsidePage
+from llm_studio.ui.tabs.training.page import TrainingPage
 from llm_studio.workflows import projects, quickstart
 from llm_studio.workflows.training import train
 from tests.ui.clipped import clipped
@@ -221,7 +222,7 @@ def running(tour: Tour) -> None:
     tour.settle()
     tour.window.go_to("training")
     tour.rest(300)
-    tour.window.do_primary()
+    cast("TrainingPage", tour.window.pages["training"]).buttons.start.click()  # the primary action is to let it write
     tour.wait(lambda: tour.window.session.is_running("training"), 30)
     tour.rest(15_000)
     tour.picture("training-running")
