@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_studio import i18n
 from llm_studio.cli.app import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, main
 from llm_studio.events import StepDone
 from llm_studio.jobs import Job
@@ -97,6 +98,25 @@ def test_help_comes_at_once_and_without_torch() -> None:
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == WRONG_USAGE
     assert capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (["trian", "x"], "La commande 'trian' n’existe pas : vouliez-vous dire «\u00a0train\u00a0» ?"),
+    (["train"], "Il manque DIR."),
+    (["train", "x", "--minute", "3"], "Il n’y a pas d’option --minute"),
+    (["train", "x", "--minutes"], "--minutes attend une valeur."),
+    (["train", "x", "--fit=3"], "--fit n’attend pas de valeur."),
+    (["train", "x", "--minutes", "abc"], "--minutes"),
+    (["train", "x", "y"], "Arguments en trop"),
+])  # fmt: skip
+def test_wrong_usage_is_explained_in_french(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    i18n.activate("fr")
+    assert main(arguments) == WRONG_USAGE
+    shown = capsys.readouterr().err
+    assert " ".join(sentence.split()) in " ".join(shown.split())
+    assert not re.search(r"\b(option:|requires|does not|Try|Error|unexpected|valid)\b", shown)
 
 
 @pytest.mark.parametrize("arguments, said", [

@@ -35,6 +35,7 @@ from llm_studio.cli.commands import (
 from llm_studio.cli.display import JsonDisplay, explain, write_nowhere
 from llm_studio.cli.runner import DONE, INTERRUPTED, PROBLEM, WRONG_USAGE, Interrupted, ReaderGone
 from llm_studio.cli.terminal import visible_output
+from llm_studio.cli.usage import explain_usage
 from llm_studio.errors import Cancelled, DamagedFileError, StudioError
 from llm_studio.events import Failed
 from llm_studio.i18n import DOMAIN, N_, _, language
@@ -102,7 +103,7 @@ def _run(arguments: list[str]) -> int:
     try:
         outcome = build_app()(arguments, prog_name="llm-studio", standalone_mode=False)
     except TyperException as error:
-        _show_usage(error)
+        print(explain_usage(error), file=sys.stderr)
         return WRONG_USAGE
     except StudioError as error:
         _explain(error, as_json)
@@ -126,15 +127,6 @@ def _translate_typer() -> None:
     os.environ["LANGUAGE"] = language()
     gettext.bindtextdomain(DOMAIN, str(resource("i18n")))
     gettext.textdomain(DOMAIN)
-
-
-def _show_usage(error: TyperException) -> None:
-    """Print Typer's message with the usage of the command, where the error has one."""
-    show = getattr(error, "show", None)
-    if callable(show):
-        show()
-    else:
-        print(error.format_message(), file=sys.stderr)
 
 
 def _explain(error: StudioError, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from llm_studio.config.sections import (
     TokenizerSettings,
     TrainingSettings,
 )
-from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problems, split_path
+from llm_studio.config.settings import MAPPINGS, SECTIONS, Settings, problem_sentence, problems, split_path
 
 __all__ = [
     "LANGUAGES",
@@ -30,6 +30,7 @@ __all__ = [
     "Settings",
     "TokenizerSettings",
     "TrainingSettings",
+    "problem_sentence",
     "problems",
     "split_path",
 ]

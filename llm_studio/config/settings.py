@@ -172,7 +172,7 @@ def _section_problems(name: str, content: Mapping[str, object]) -> list[Problem]
             wrong.add(key)
             if not known and len(found) < _MOST_PROBLEMS:
                 path = f"{name}.{key}.{detail['loc'][1]}" if entry else f"{name}.{key}"
-                found.append(Problem(path, _sentence(detail, kind)))
+                found.append(Problem(path, problem_sentence(detail, kind)))
     usable = kind.model_validate({key: value for key, value in content.items() if key not in wrong})
     broken = (r for r in RULES if r.section == name and not wrong.intersection(r.names) and not r.holds(usable))
     return found + [Problem(f"{name}.{r.names[0]}", _(r.message).format(**usable.model_dump())) for r in broken]
@@ -183,12 +183,12 @@ def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
     return _(": did you mean “{name}”?").format(name=near[0]) if near else ""
 
 
-def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
-    """One of pydantic's errors as a sentence for the user."""
+def problem_sentence(detail: ErrorDetails, kind: type[Section] | None = None) -> str:
+    """One of pydantic's errors as a sentence for the user. `kind`: the section that it is about, if any."""
     given, shown = _figure(detail["input"]), _shown(detail["input"])
     limits = {name: _figure(limit) for name, limit in detail.get("ctx", {}).items()}
     match detail["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" if kind:
             return _("unknown setting") + _did_you_mean(str(detail["loc"][0]), kind.model_fields)
         case "greater_than_equal":
             return _("must be at least {limit}, not {given}").format(limit=limits["ge"], given=given)
@@ -204,7 +204,7 @@ def _sentence(detail: ErrorDetails, kind: type[Section]) -> str:
             return _("must be a number, not {given}").format(given=shown)
         case "bool_type" | "bool_parsing":
             return _("must be true or false, not {given}").format(given=shown)
-        case "literal_error":
+        case "literal_error" if kind:
             choices = get_args(kind.model_fields[str(detail["loc"][0])].annotation)
             return _("must be one of {choices}, not {given}").format(choices=", ".join(choices), given=shown)
         case "string_too_long":
