@@ -64,8 +64,11 @@ VARIANTS: dict[str, dict[str, object]] = {  # of the plan's own run
     "matrix rate x 2": {"training.muon_learning_rate": 1e-2},
     "matrix rate x 0.5": {"training.muon_learning_rate": 2.5e-3},
     "batch 8": {"training.batch_size": 8},
+    "constant rate, last 40 % to zero": {"training.schedule": "constant", "training.decay_share": 0.4},
+    "zero initialisation": {"model.zero_init": True},
+    "head of its own": {"model.tie_embeddings": False},
 }
-SCHEDULE: dict[str, object] = {"training.schedule": "constant", "training.decay_share": 0.4, "training.threads": 1}
+SCHEDULE: dict[str, object] = {"training.schedule": "linear", "training.threads": 1}
 
 
 @dataclass(frozen=True)
