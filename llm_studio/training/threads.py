@@ -23,7 +23,9 @@ from llm_studio.training.measure import StepTimer
 
 SECONDS = 2.0
 LARGE = 0.3
-"""Seconds of a step from which on a model keeps every core busy."""
+"""Seconds of a step from which on a model keeps every core busy, unless other programs do."""
+_PATIENCE = 5.0
+"""Seconds after which no further number is tried."""
 WORTH = 0.95
 """Fewer threads are taken only where a step takes at most this share of the time."""
 
@@ -86,10 +88,14 @@ def candidates(threads: int) -> list[int]:
 def fastest(settings: Settings, vocab_size: int, compute: Compute, job: Job) -> int:
     """The number of threads with which a step of one micro-batch is fastest, tried in turns. Raises Cancelled."""
     timer = StepTimer(settings.replaced({"training.gradient_accumulation_steps": 1}), vocab_size, compute, job)
-    times: dict[int, list[float]] = {count: [] for count in candidates(compute.threads)}
-    for count in times:  # each once to start its threads
-        if _seconds(timer, count) > LARGE and count == compute.threads:
+    times: dict[int, list[float]] = {}
+    before, start = other_programs.usage(), time.perf_counter()
+    for count in candidates(compute.threads):
+        times[count] = [_seconds(timer, count)]  # this also starts the threads
+        if len(times) == 1 and times[count][0] > LARGE and not other_programs.are_busy(before, other_programs.usage()):
             return count
+        if time.perf_counter() - start > _PATIENCE and len(times) > 1:
+            break
     start = time.perf_counter()
     while time.perf_counter() - start < SECONDS:
         for count, measured in times.items():

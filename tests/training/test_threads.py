@@ -86,6 +86,22 @@ def test_what_is_found_beside_busy_programs_is_not_remembered(
     assert tried == []
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_slow_steps_are_not_tried_with_fewer_threads_unless_others_are_busy(
+    busy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def seconds(_timer: object, count: int) -> float:
+        seen.append(count)
+        return 0.4 if count > 1 else 0.1  # as beside a busy program, where several threads wait for each other
+
+    monkeypatch.setattr(threads, "_seconds", seconds)
+    monkeypatch.setattr(other_programs, "are_busy", lambda _before, _after: busy)
+    assert compute().threads == (1 if busy else 4)
+    assert busy or seen == [4]
+
+
 def test_a_spoilt_memory_is_no_memory(tried: list[int], tmp_path: Path) -> None:
     compute()
     (tmp_path / "home" / "data" / "threads.json").write_text("{", encoding="utf-8")

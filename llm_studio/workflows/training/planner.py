@@ -41,6 +41,8 @@ with 2 M parameters is worse than one with 0.8 M, which the law doesn't know."""
 _SMALLEST_STEP, _LARGEST_STEP = 512, 524_288
 """Tokens."""
 _USUAL_STEP = 2048
+_FEWEST_STEPS = 100
+"""The scaling law was fitted to longer runs. Of a few steps it expects too much of large models and long contexts."""
 _MEASURED = 4
 """Candidates whose steps are measured."""
 _QUICK, _STEPS = 0.2, 3
@@ -154,6 +156,11 @@ class _Candidate:
         """In all steps."""
         return self.steps * self.batch * self.model.max_seq_len
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The lowest is the best: the fewest bits; but where the time is too short for the law, the fastest step."""
+        return 0.0 if self.steps >= _FEWEST_STEPS else self.seconds, self.bits
+
 
 def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str | None = None) -> RunPlan:
     """The plan for a run of so many minutes on the project's texts. Takes some seconds. Raises DataError,
@@ -168,7 +175,7 @@ def plan_run(project: Project, minutes: float, job: Job, *, continue_from: str |
     for source in here.unusable:  # no tokens could be prepared
         raise SourceError(source.problem, source.to_do, "sources")
     texts, machine = plan_texts(here, origin, job), _machine(here.settings)
-    candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.bits)
+    candidates = sorted(_candidates(texts, machine, 60 * minutes), key=lambda candidate: candidate.rank)
     if not candidates:
         raise DataError(_("No model fits into the memory of this computer."), _("Close other programs."))
     best = _measured_best(here.settings, texts, machine, candidates, 60 * minutes, job)
@@ -247,14 +254,14 @@ def _measured_best(
         job.report(Progress(_("Measuring the speed of this computer"), turn, _MEASURED, ""))
         judged = [known.get(place) or _judged(c.model, c.batch, texts, c.seconds * correction, seconds)
                   for place, c in enumerate(candidates)]  # fmt: skip
-        place = min(range(len(judged)), key=lambda place: judged[place].bits)
+        place = min(range(len(judged)), key=lambda place: judged[place].rank)
         if place in known:
             break
         chosen = candidates[place]
         took = _measured_seconds(settings, machine, chosen, job)
         known[place] = _judged(chosen.model, chosen.batch, texts, took, seconds)
         correction = took / chosen.seconds
-    return min(known.values(), key=lambda candidate: candidate.bits)
+    return min(known.values(), key=lambda candidate: candidate.rank)
 
 
 def _measured_seconds(settings: Settings, machine: _Machine, candidate: _Candidate, job: Job) -> float:
