@@ -55,6 +55,6 @@ def log_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """The folder for large downloads: local to this computer, never synchronized."""
+    """The folder for large downloads: local to this computer, never synchronised."""
     home = os.environ.get("LLM_STUDIO_HOME")
     return Path(home).absolute() / "data" if home else platformdirs.user_data_path(_NAME, appauthor=False)

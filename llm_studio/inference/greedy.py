@@ -24,7 +24,7 @@ from llm_studio.model.transformer import Transformer
 SPREAD = 16
 """Prompts whose lengths differ by more tokens are not processed together."""
 _CHECK_EVERY = 8
-"""Number of tokens between two checks whether all texts have ended; each check synchronizes with a graphics card."""
+"""Number of tokens between two checks whether all texts have ended; each check synchronises with a graphics card."""
 _PADDING = -1
 """Padding after the end of a prompt."""
 

@@ -63,7 +63,7 @@ class Predictions:
 
 @torch.inference_mode()
 def predict(model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEPT, check: Check = never) -> Predictions:
-    """The predictions of `model` from normalized hidden states (N, D), evaluated on the `targets` (N,)."""
+    """The predictions of `model` from normalised hidden states (N, D), evaluated on the `targets` (N,)."""
     count, kept = len(hidden), min(kept, model.vocab_size)
     found = Predictions(
         tokens=torch.empty(count, kept, dtype=torch.int64, device=hidden.device),

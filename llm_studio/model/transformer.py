@@ -67,7 +67,7 @@ class Transformer(nn.Module):
         return self.logits(self.hidden(ids, cache))
 
     def hidden(self, ids: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """The last hidden states (B, T, D), normalized, from which the logits are computed."""
+        """The last hidden states (B, T, D), normalised, from which the logits are computed."""
         start = 0 if cache is None else cache.length
         count = ids.shape[1]
         if start + count > self.settings.max_seq_len:

@@ -122,7 +122,7 @@ def all_texts() -> str:
 
 
 def _normalized(name: str) -> str:
-    """A name normalized as installers do."""
+    """A name normalised as installers do."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
