@@ -363,8 +363,7 @@ _FLOATS = {
     kind: [field.name for field in fields(kind) if field.type is float and field.default is MISSING]
     for kind in _KINDS.values()
 }
-"""For each event, the numbers that are null in the log if they weren't finite. Other fields may be missing in old
-logs."""
+"""For each event, the fields that are null in the log if they weren't finite. Others may be missing in old logs."""
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

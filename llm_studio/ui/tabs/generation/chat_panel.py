@@ -94,8 +94,7 @@ class ChatPanel(Card):
         self.text_changed.emit()
 
     def restore(self, chat: "Chat") -> None:
-        """Show a chat as it was before or after a change. A prompt that then has no answer is put into the input
-        box."""
+        """Show a chat as it was before or after a change. An unanswered prompt is put into the input box."""
         before = self.chat.turns
         self.show_chat(chat)
         self.composer.follow(before, chat.turns)
