@@ -1,3 +1,3 @@
-"""LLM Studio: build a small language model from nothing."""
+"""LLM Studio: build a small language model from scratch."""
 
 __version__ = "0.1.0"

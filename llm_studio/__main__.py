@@ -1,4 +1,4 @@
-"""The way in: `llm-studio`, or `python -m llm_studio`."""
+"""The entry point: `llm-studio`, or `python -m llm_studio`."""
 
 import datetime
 import faulthandler
@@ -15,13 +15,13 @@ _CRASH_BYTES = 1_000_000
 
 
 def main() -> None:
-    """With arguments the command line, in the system's language; without, or with a project's folder, the window."""
+    """With arguments, run the command line; without, or with only a project's folder, open the window."""
     arguments = sys.argv[1:]
     windowed = getattr(sys, "frozen", False) and sys.stdout is None  # "LLM Studio.exe": there is no console
     to_window = not arguments or windowed or arguments[0] == "--self-test" or _is_project(arguments)
     _give_output()
     _report_crashes(to_file=to_window)
-    multiprocessing.freeze_support()  # in a frozen program, a process that trains a tokenizer starts here and ends here
+    multiprocessing.freeze_support()  # in a frozen program, worker processes start and end here
     wait_briefly()  # before anything imports torch
     if arguments[:1] == ["--try-torch"] and len(arguments) == 3:
         sys.exit(_try_torch(*arguments[1:]))
@@ -42,18 +42,18 @@ def main() -> None:
 
 
 def _give_output() -> None:
-    """Give a windowed program, which has no stdout and no stderr, ones that lead nowhere: libraries write to them, and
-    so does Python itself where a process of ours fails."""
+    """Replace the missing stdout and stderr of a windowed program by null devices: libraries write to them, and so does
+    Python itself if a worker process fails."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  open until the end
 
 
 def _report_crashes(to_file: bool) -> None:
-    """Write where the program was, should it crash: to stderr, or to crash.log for a window, which may have none.
+    """Write the traceback of a crash to stderr, or to crash.log for a window, which may have no stderr.
 
-    Of the crashing thread alone on Windows, which asks about errors that its own dialogs then handle, too: others are
-    at work meanwhile.
+    On Windows only that of the crashing thread, since the handler is also called for errors that Windows' own dialogs
+    handle while other threads are running.
     """
     every = sys.platform != "win32"
     if not to_file:
@@ -66,13 +66,13 @@ def _report_crashes(to_file: bool) -> None:
             crash.truncate(0)
         now = datetime.datetime.now().astimezone().isoformat(" ", "seconds")
         print(f"{now} LLM Studio {__version__}, process {os.getpid()}", file=crash, flush=True)
-    except OSError:  # a folder that may not be written to
+    except OSError:  # a read-only folder
         return
     faulthandler.enable(crash, all_threads=every)
 
 
 def _try_torch(folder: str, result: str) -> int:
-    """In a process of its own: whether a torch for the graphics card works."""
+    """Test in a separate process whether a torch for the graphics card works."""
     from llm_studio import i18n
     from llm_studio.gpu import pack
 
@@ -81,7 +81,7 @@ def _try_torch(folder: str, result: str) -> int:
 
 
 def _is_project(arguments: list[str]) -> bool:
-    """Whether the only argument is the folder of a project, as when it is dropped onto the program."""
+    """Whether the only argument is a project's folder, as when it is dropped on the program's icon."""
     return len(arguments) == 1 and (Path(arguments[0]) / "config" / "config.yaml").is_file()
 
 

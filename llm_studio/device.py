@@ -25,7 +25,7 @@ MOST_THREADS = 1024
 
 @dataclass(frozen=True)
 class Compute:
-    """What a model runs on: a device, the precision of the matrix products, processor threads."""
+    """The hardware configuration of a model: a device, the precision of matrix products, processor threads."""
 
     device: Annotated[str, records.checked(records.reader(str), DEVICES.__contains__)]
     precision: Annotated[str, records.checked(records.reader(str), PRECISIONS.__contains__)]
@@ -46,7 +46,7 @@ class Compute:
 
 
 def choose(settings: TrainingSettings) -> Compute:
-    """The best that this machine has and the settings allow. Raises TrainingError where a wish can't be met."""
+    """The best configuration of this machine that the settings allow. Raises TrainingError if they ask for another."""
     from llm_studio.gpu.why import why_no_gpu
 
     device = settings.device
@@ -70,18 +70,18 @@ _spare_cores = 0
 
 
 def leave_cores(count: int) -> None:
-    """Where the settings leave the number of threads open, take so many cores less than there are."""
+    """Use this many cores fewer than available, if the settings leave the number of threads open."""
     global _spare_cores
     _spare_cores = max(0, count)
 
 
 def processes_here() -> int:
-    """The processes of one training that share this machine, where PyTorch's launcher started several."""
+    """Number of processes of one training run that share this machine, if PyTorch's launcher started several."""
     return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def all_cores() -> int:
-    """The processor's cores that this process may use. torch's own number changes when it is set."""
+    """Number of cores that this process may use. torch's own number changes when it is set."""
     import psutil
 
     cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
@@ -106,7 +106,7 @@ def cpu_has_fast_bfloat16() -> bool:
 
 
 def memory_bytes(device: str) -> int:
-    """Memory that a training run may use: free GPU memory, with what torch keeps for later, or free RAM."""
+    """Memory that a training run may use: free GPU memory including torch's cache, or free RAM."""
     import psutil
 
     if device == "cuda":
@@ -117,7 +117,7 @@ def memory_bytes(device: str) -> int:
 
 
 def processor_name() -> str:
-    """What the processor calls itself."""
+    """The processor's model name."""
     if sys.platform == "linux":
         with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             for line in lines:

@@ -1,27 +1,27 @@
-"""What can go wrong in a way that the user can fix.
+"""The errors that a user can fix.
 
 StudioError
 ├── ConfigError        settings that can't be used; carries every problem at once
-│   └── DamagedConfigError      ... since the file lost its content or its end, or holds far too much
-├── ProjectError       the project's folder: absent, foreign, read-only, a step out of date or not done
+│   └── DamagedConfigError      ... because the file lost its content or its end, or is far too large
+├── ProjectError       the project's folder: missing, foreign, read-only; a step out of date or not done
 ├── SourceError        texts that can't be read
-│   ├── DamagedFileError        ... since the file is damaged
-│   └── NewerSourceError        ... since a newer program made them
+│   ├── DamagedFileError        ... because the file is damaged
+│   └── NewerSourceError        ... because a newer version wrote them
 ├── TokenizerError     a tokenizer that can't be trained, read or used
 ├── DataError          tokens that can't be made or used
-│   └── DamagedTokensError      ... since they aren't what was prepared
-├── TrainingError      a training run that can't start or go on
+│   └── DamagedTokensError      ... because they have changed since they were prepared
+├── TrainingError      a training run that can't start or continue
 ├── CheckpointError    a checkpoint that can't be read
-│   └── NewerCheckpointError    ... since a newer program made it
+│   └── NewerCheckpointError    ... because a newer version wrote it
 ├── RecordError        a file of the program's own that is damaged
-│   └── NewerRecordError        ... or made by a newer program
-├── DownloadError      something that can't be fetched, or came damaged
+│   └── NewerRecordError        ... or written by a newer version
+├── DownloadError      a download that failed, or is damaged
 ├── PackError          a torch for the graphics card that can't be used
 ├── BusyError          another window or command is writing the same thing
 └── StorageError       the disk may not be written to
     └── DiskFullError           ... or is full
 
-SpecialFileError is an OSError: a pipe or a device where a file was expected. Any other exception is a bug. Messages are
+SpecialFileError is an OSError: a pipe or a device instead of a file. Any other exception is a bug. Messages are
 written for the user, in their language.
 """
 
@@ -45,11 +45,11 @@ _REASONS = {
     "EHOSTUNREACH": N_("the other computer is off or unreachable"), "ENETUNREACH": N_("there is no network"),
     "ENETDOWN": N_("there is no network"),
 }  # fmt: skip
-"""What the system's error numbers mean, by their names: not every system has all of them."""
+"""The meaning of the system's error numbers, by name: not every system has all of them."""
 
 
 def reason_of(error: BaseException) -> str:
-    """The reason for a system error in the user's language, to be put after a colon; of others, their own words."""
+    """The reason for a system error in the user's language, to follow a colon; for other errors, their own text."""
     if isinstance(error, UnicodeError):
         return _("not UTF-8 text")
     if isinstance(error, socket.gaierror):
@@ -63,10 +63,10 @@ def reason_of(error: BaseException) -> str:
 
 
 class StudioError(Exception):
-    """A problem explained: `what` happened and why, and what `to_do` about it.
+    """An explained problem: `what` happened and why, and what `to_do` about it.
 
-    `to_do` often names a command. Where the window has a button for the same, `action` names the step that is to be
-    done: "project", "data", "sources", "tokenizer", "tokens", "model" or "training".
+    `to_do` often names a command. If the window has a button for it, `action` names the step to be done: "project",
+    "data", "sources", "tokenizer", "tokens", "model" or "training".
     """
 
     def __init__(self, what: str, to_do: str = "", action: str = "") -> None:
@@ -109,11 +109,11 @@ class ConfigError(StudioError):
 
 
 class DamagedConfigError(ConfigError):
-    """A file of settings that lost its content or its end, or holds far too much."""
+    """A file of settings that lost its content or its end, or is far too large."""
 
 
 class ProjectError(StudioError):
-    """The project's folder is absent, foreign or read-only, or a step is out of date or not done."""
+    """The project's folder is missing, foreign or read-only, or a step is out of date or not done."""
 
 
 class SourceError(StudioError):
@@ -121,7 +121,7 @@ class SourceError(StudioError):
 
 
 class DamagedFileError(SourceError):
-    """The file `name` is not what its suffix says, or was cut off. `detail` is the technical reason."""
+    """The file `name` isn't of the type its suffix says, or is truncated. `detail` is the technical reason."""
 
     def __init__(self, what: str, to_do: str, name: str = "", detail: str = "") -> None:
         super().__init__(what, to_do)
@@ -131,12 +131,12 @@ class DamagedFileError(SourceError):
 
     @property
     def skipped(self) -> str:
-        """The problem in one sentence where other files are read without this one."""
+        """The problem in one sentence, when other files are read without this one."""
         return _("“{name}” is damaged and will be skipped.").format(name=self.name)
 
 
 class NewerSourceError(SourceError):
-    """Texts that a newer program made."""
+    """Texts that were written by a newer version."""
 
 
 class TokenizerError(StudioError):
@@ -156,7 +156,7 @@ class DamagedTokensError(DataError):
 
 
 class TrainingError(StudioError):
-    """A training run that can't start or go on."""
+    """A training run that can't start or continue."""
 
 
 class CheckpointError(StudioError):
@@ -164,23 +164,23 @@ class CheckpointError(StudioError):
 
 
 class NewerCheckpointError(CheckpointError):
-    """A checkpoint that a newer program made."""
+    """A checkpoint that was written by a newer version."""
 
 
 class RecordError(StudioError):
-    """A file in which the program keeps what it knows is damaged."""
+    """A file in which the program stores its records is damaged."""
 
 
 class NewerRecordError(RecordError):
-    """Such a file was made by a newer program."""
+    """A record was written by a newer version."""
 
 
 class DownloadError(StudioError):
-    """Something that can't be fetched, or came damaged."""
+    """A download that failed, or is damaged."""
 
 
 class PackError(StudioError):
-    """A torch for the graphics card that can't be used; the program has its own."""
+    """A torch for the graphics card that can't be used; the program falls back to its own."""
 
 
 class BusyError(StudioError):
@@ -188,7 +188,7 @@ class BusyError(StudioError):
 
 
 class StorageError(StudioError):
-    """The disk is full, or may not be written to."""
+    """The disk is full or can't be written to."""
 
 
 class FolderGoneError(StorageError):
@@ -200,14 +200,14 @@ class DiskFullError(StorageError):
 
 
 class SpecialFileError(OSError):
-    """What a path names is neither a file nor a folder: a named pipe, a device, a socket.
+    """A path is neither a file nor a folder: a named pipe, a device, a socket.
 
-    An OSError, so that it is handled wherever a file that can't be read is; `reason_of` names its kind.
+    An OSError, so that it is handled like any file that can't be read; `reason_of` names its kind.
     """
 
     def __init__(self, kind: str, path: object) -> None:
         super().__init__(errno.EOPNOTSUPP, kind, str(path))
 
 
-class Cancelled(Exception):  # noqa: N818  not an error: what the user asked for
-    """The user stopped a job before there was anything to keep."""
+class Cancelled(Exception):  # noqa: N818  not an error: requested by the user
+    """The user stopped a job before there was a result to keep."""

@@ -1,7 +1,7 @@
-"""What a running job reports: frozen records of plain numbers and strings, no tensors.
+"""Events that a running job reports: frozen records of plain numbers and strings, without tensors.
 
-The same records are drawn by the window, printed by the command line, written to a run's log and printed by
-`--json`, one line each: `{"v": 1, "event": "step", "step": 12, "loss": 3.21, ...}`.
+The same records are plotted by the window, printed by the command line, written to a run's log, and printed by
+`--json` as one line each: `{"v": 1, "event": "step", "step": 12, "loss": 3.21, ...}`.
 """
 
 import json
@@ -21,7 +21,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """A job has done `done` of `total` (None: not known). `task` and `unit` are words in the user's language."""
+    """A job has done `done` of `total` (None if unknown). `task` and `unit` are words in the user's language."""
 
     kind: ClassVar[str] = "progress"
     task: str
@@ -32,9 +32,9 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class Fetched(Progress):
-    """Progress of texts that come from the network: so many `documents`, `bytes` of text, `speed` in bytes a second.
+    """Progress of a download of texts: number of `documents`, `bytes` of text, `speed` in bytes per second.
 
-    `seconds_left` is None where it can't be told.
+    `seconds_left` is None if it can't be estimated.
     """
 
     documents: int = 0
@@ -45,9 +45,9 @@ class Fetched(Progress):
 
 @dataclass(frozen=True)
 class Notice(Event):
-    """Something the user should know: a sentence in their language. `level` is "info" or "warning".
+    """A message for the user: a sentence in their language. `level` is "info" or "warning".
 
-    `to_do` names the command that helps; the window has buttons for the same.
+    `to_do` names a command that helps; the window has buttons for it.
     """
 
     kind: ClassVar[str] = "notice"
@@ -58,7 +58,7 @@ class Notice(Event):
 
 @dataclass(frozen=True)
 class Done(Event):
-    """A job's last word: what was made, and what to do next."""
+    """The final message of a job: what was made, and what to do next."""
 
     kind: ClassVar[str] = "done"
     text: str
@@ -68,7 +68,7 @@ class Done(Event):
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """A job ended with a problem, explained."""
+    """A job ended with an explained problem."""
 
     kind: ClassVar[str] = "failed"
     error: str
@@ -77,10 +77,10 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class CleaningExample(Event):
-    """What a rule of cleaning does to one document of `source`: a snippet as it was, and as it becomes.
+    """The effect of a cleaning rule on one document of `source`: a snippet before and after.
 
-    Of a document that is removed `before` is the beginning, `after` empty; of a near duplicate `after` is from the
-    document that stays.
+    For a document that is removed, `before` is its beginning and `after` is empty; for a near duplicate, `after` is
+    from the document that is kept.
     """
 
     kind: ClassVar[str] = "example"
@@ -91,10 +91,10 @@ class CleaningExample(Event):
 
 @dataclass(frozen=True)
 class RuleMeasured(Event):
-    """What a rule of cleaning, named as its setting, does to the corpus, as far as it is known.
+    """The effect of a cleaning rule, named like its setting, on the corpus, as far as it has been measured.
 
-    `on`: it is set; otherwise it is what the rule would do. `documents` it changes or removes, and `characters` fewer
-    that are then left, after the rules before it. `estimated`: from a sample of the documents. `final`: no more comes.
+    `on`: the rule is enabled; otherwise it is the effect it would have. `documents`: how many it changes or removes;
+    `characters`: how many fewer remain, after the earlier rules. `estimated`: from a sample. `final`: the last event.
     """
 
     kind: ClassVar[str] = "rule"
@@ -110,9 +110,9 @@ class RuleMeasured(Event):
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """A training run begins or goes on after `step` steps. `data` is the fingerprint of its tokens.
+    """A training run starts, or resumes after `step` steps. `data` is the fingerprint of its tokens.
 
-    `minutes`: the time that it trains for, `max_steps` is then an estimate; 0: no time was given.
+    `minutes`: its time limit, with `max_steps` an estimate; 0 if it has none.
     """
 
     kind: ClassVar[str] = "run"
@@ -143,7 +143,7 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class EndMoved(Event):
-    """After `step` steps of a run with a time limit: to end in time it now trains for `max_steps` steps in all."""
+    """After `step` steps of a run with a time limit: it is now expected to end after `max_steps` steps in all."""
 
     kind: ClassVar[str] = "horizon"
     step: int
@@ -152,7 +152,7 @@ class EndMoved(Event):
 
 @dataclass(frozen=True)
 class StepSkipped(Event):
-    """A step that changed no weight, since its loss or its gradient was no number; `loss` may be none either."""
+    """A step that changed no weight because its loss or gradient was not finite; `loss` may be NaN as well."""
 
     kind: ClassVar[str] = "skipped"
     step: int
@@ -162,7 +162,7 @@ class StepSkipped(Event):
 
 @dataclass(frozen=True)
 class RolledBack(Event):
-    """The training diverged at `diverged_at` and goes on after `step`, at `rate_factor` times the scheduled rate."""
+    """Training diverged at `diverged_at` and resumes after `step` with `rate_factor` times the scheduled rate."""
 
     kind: ClassVar[str] = "rollback"
     step: int
@@ -186,7 +186,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class SampleWritten(Event):
-    """What the model wrote after `prompt` when it had been trained for `step` steps."""
+    """The model's continuation of `prompt` after `step` steps of training."""
 
     kind: ClassVar[str] = "sample"
     step: int
@@ -196,7 +196,7 @@ class SampleWritten(Event):
 
 @dataclass(frozen=True)
 class MomentStored(Event):
-    """What the model writes after `step` steps is in the run's file of moments; `seconds`: trained so far."""
+    """The texts after `step` steps are in the run's file of moments; `seconds`: training time so far."""
 
     kind: ClassVar[str] = "moment"
     step: int
@@ -206,7 +206,7 @@ class MomentStored(Event):
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """A checkpoint is whole on the disk, in the folder `name` of its run."""
+    """A checkpoint was written completely, in the folder `name` of its run."""
 
     kind: ClassVar[str] = "checkpoint"
     step: int
@@ -217,7 +217,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True)
 class TextWritten(Event):
-    """A piece of generated text, never with half a character."""
+    """A chunk of generated text, always whole characters."""
 
     kind: ClassVar[str] = "text"
     text: str
@@ -225,10 +225,10 @@ class TextWritten(Event):
 
 @dataclass(frozen=True)
 class TokenWritten(Event):
-    """One token of a generated text: `text` holds the characters that it completes, often none or several.
+    """One token of a generated text: `text` contains the characters that it completes, often none or several.
 
-    `probability` is the model's own, before the sampler; `alternatives` are the most likely tokens at this place with
-    theirs.
+    `probability` is the model's own, before sampling; `alternatives` are the most likely tokens at this position with
+    their probabilities.
     """
 
     kind: ClassVar[str] = "token"
@@ -250,10 +250,10 @@ class ExplainedCandidate:
 
 @dataclass(frozen=True)
 class TokenExplained(Event):
-    """How a token was sampled, `text` is how it is shown.
+    """How a token was sampled; `text` is the token for display.
 
-    `stages` are "model", then the sampler's settings in their order; after each of them, so many tokens are `left`. The
-    probability of a candidate at the first stage is the model's, at the last one that with which it is drawn.
+    `stages` are "model", then the sampling settings in order; `left` is the number of tokens that remain after each.
+    A candidate's first probability is the model's, its last one that of being sampled.
     """
 
     kind: ClassVar[str] = "explained"
@@ -265,8 +265,8 @@ class TokenExplained(Event):
 
 
 def to_json(event: Event) -> str:
-    """One line of JSON. A number that isn't finite is written as null, which JSON can hold."""
+    """One line of JSON. A number that isn't finite is written as null, since JSON can't represent it."""
     values = {field.name: getattr(event, field.name) for field in fields(event)}
     finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
-    # `asdict` only for records within records: it would copy long lists number by number.
+    # `asdict` only for nested records: it would copy long lists number by number
     return json.dumps({"v": SCHEMA_VERSION, "event": event.kind, **finite}, ensure_ascii=False, default=asdict)

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside, flushed, renamed; and locks of the operating system."""
+"""Atomic writes (to a temporary file that is flushed and renamed), safe reads, and locks of the operating system."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ from llm_studio.links import require_inside, require_no_link
 
 _BEING_WRITTEN = ".partial"
 _PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds between tries where an antivirus or a synchronised folder holds a file for a moment."""
+"""Seconds between attempts while an antivirus or a synchronisation program holds a file."""
 
 _SPECIAL = (
     (stat.S_ISFIFO, N_("it is a named pipe, not a file")), (stat.S_ISSOCK, N_("it is a socket, not a file")),
@@ -30,18 +30,18 @@ _SPECIAL = (
 )  # fmt: skip
 _WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$",
                     *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789¹²³")}  # fmt: skip
-"""Names that Windows takes for devices in every folder, whatever suffix follows."""
+"""Names that Windows treats as devices in every folder, with any suffix."""
 
 
 class SupportsClose(Protocol):
-    """What can be closed."""
+    """An object with a `close` method."""
 
     def close(self) -> None: ...
 
 
 @contextlib.contextmanager
 def translate_os_errors(path: Path) -> Generator[None]:
-    """Turn the operating system's refusals to write at `path` into a StorageError."""
+    """Turn OSErrors while writing to `path` into a StorageError."""
     try:
         yield
     except OSError as error:
@@ -60,7 +60,7 @@ def translate_os_errors(path: Path) -> Generator[None]:
                 _("The system refuses this name: {path}.").format(path=path),
                 _("Choose a shorter, simpler one."),
             ) from error
-        if isinstance(error, BrokenPipeError):  # it is our output that has no reader
+        if isinstance(error, BrokenPipeError):  # the reader of our output has closed it
             raise
         reason = _("folder not found") if error.errno == errno.ENOENT else reason_of(error)
         raise StorageError(
@@ -71,7 +71,7 @@ def translate_os_errors(path: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def explain_unreadable(path: Path) -> Generator[None]:
-    """Turn the operating system's refusals to read what is at `path` into a StorageError."""
+    """Turn OSErrors while reading `path` into a StorageError."""
     try:
         yield
     except OSError as error:
@@ -83,11 +83,11 @@ def explain_unreadable(path: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def translate_temporary_errors() -> Generator[None]:
-    """The same for the system's folder of temporary files, which is looked for when the first one is made."""
+    """The same for the system's temporary folder, which is searched for when the first temporary file is created."""
     try:
         yield
     except OSError as error:
-        if tempfile.tempdir is None:  # as on a full disk
+        if tempfile.tempdir is None:  # for example, on a full disk
             raise StorageError(
                 _("There is no folder for temporary files that can be written to."),
                 _("Make room on the disk, or name another folder in the variable TMPDIR (on Windows TEMP)."),
@@ -97,13 +97,13 @@ def translate_temporary_errors() -> Generator[None]:
 
 
 def close_quietly(file: SupportsClose) -> None:
-    """Close a temporary file. What a full disk has not taken of it is written once more then, and not missed."""
+    """Close a temporary file, ignoring errors: on a full disk, closing writes the buffer again, but it isn't needed."""
     with contextlib.suppress(OSError):
         file.close()
 
 
 def retry_while_locked(action: Callable[[], object]) -> None:
-    """Do `action`, trying again for three seconds while something else holds the file (Windows)."""
+    """Run `action`, retrying for three seconds while another program holds the file (Windows)."""
     for pause in _PATIENCE:
         try:
             action()
@@ -117,9 +117,9 @@ def retry_while_locked(action: Callable[[], object]) -> None:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Generator[Path]:
-    """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well.
+    """Yield a temporary path beside `path` to write to; it replaces `path` if the block succeeds.
 
-    A link at `path` is replaced, its target stays as it is. Raises StorageError.
+    A link at `path` is replaced, and its target is unchanged. Raises StorageError.
     """
     beside = path.with_name(path.name + _BEING_WRITTEN)
     with translate_os_errors(path):
@@ -127,7 +127,7 @@ def atomic_write(path: Path) -> Generator[Path]:
         if not path.is_symlink() and (path.is_char_device() or path.is_block_device()):  # /dev/null would become a file
             raise SpecialFileError(_("it is a device, not a file"), path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.unlink(missing_ok=True)  # it could be a link
+        beside.unlink(missing_ok=True)  # it may be a link
         try:
             yield beside
             flush_to_disk(beside)
@@ -138,9 +138,9 @@ def atomic_write(path: Path) -> Generator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Generator[Path]:
-    """Yield a new folder beside `path` to fill; it takes the name `path` when the block ends well.
+    """Yield a new folder beside `path` to fill; it is renamed to `path` if the block succeeds.
 
-    A folder already at `path` is replaced: it goes aside, to the name of `set_aside`, before it is removed.
+    An existing folder at `path` is replaced: it is first renamed to `set_aside(path)`, then removed.
     """
     beside, before = being_written(path), set_aside(path)
     with translate_os_errors(path):
@@ -160,29 +160,29 @@ def atomic_folder(path: Path) -> Generator[Path]:
             shutil.rmtree(beside, ignore_errors=True)
             if path.exists():
                 _remove_tree(before)
-            elif before.exists():  # the new one couldn't take its place
+            elif before.exists():  # the new folder couldn't be renamed
                 before.rename(path)
 
 
 def _remove_tree(path: Path) -> None:
-    """Remove a folder with all that is in it, as far as possible; of a link only the link."""
+    """Remove a folder with its contents, as far as possible; if it is a link, only the link."""
     if path.is_symlink():
         path.unlink(missing_ok=True)
     shutil.rmtree(path, ignore_errors=True)
 
 
 def being_written(path: Path) -> Path:
-    """The name of what is to become `path`."""
+    """The temporary name for `path` while it is written."""
     return path.with_name(path.name + _BEING_WRITTEN)
 
 
 def set_aside(path: Path) -> Path:
-    """The name of what `path` was before, while it is replaced."""
+    """The temporary name for the old `path` while it is replaced."""
     return path.with_name(f"{path.name}.before{_BEING_WRITTEN}")
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder at once, as far as its name goes; what another program holds open stays, named partial."""
+    """Remove a folder; its name is free at once. Files that another program has open remain under a temporary name."""
     aside = path if is_partial(path) else path.with_name(f"{path.name}.removed{_BEING_WRITTEN}")
     with contextlib.suppress(OSError):
         if path != aside:
@@ -192,12 +192,12 @@ def remove_folder(path: Path) -> None:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether `path` is something whose writing was interrupted."""
+    """Whether `path` is the remainder of an interrupted write."""
     return path.name.endswith(_BEING_WRITTEN)
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until the file (or, where the system can, the folder) at `path` is on the disk."""
+    """Flush the file (or, if the system supports it, the folder) at `path` to disk."""
     if path.is_dir() and os.name == "nt":
         return
     handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
@@ -208,7 +208,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def require_regular(path: Path) -> None:
-    """Raise OSError unless there is a regular file at `path`, or at the end of its link. Nothing is opened.
+    """Raise OSError unless `path`, after following links, is a regular file. Nothing is opened.
 
     For paths that a library opens. A pipe, a device or a socket raises SpecialFileError, a folder IsADirectoryError.
     """
@@ -227,15 +227,15 @@ def _require_regular(mode: int, path: Path) -> None:
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """Open the file at `path` to read its bytes; raises as `require_regular` does, and never waits.
+    """Open the file at `path` for reading bytes; raises like `require_regular`, and never blocks.
 
-    To be used for every file that comes from the user or from a stranger: opening a named pipe that no one writes to
-    waits for ever, and a device such as /dev/zero never ends.
+    To be used for every file from the user or an untrusted source: opening a named pipe without a writer blocks
+    forever, and a device such as /dev/zero never ends.
     """
-    require_regular(path)  # before anything is opened: to open a device can have effects
+    require_regular(path)  # check first: opening a device can have side effects
     stream = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  Path.open takes no opener
     try:
-        _require_regular(os.fstat(stream.fileno()).st_mode, path)  # another one could have taken its place
+        _require_regular(os.fstat(stream.fileno()).st_mode, path)  # it may have been replaced in between
     except OSError:
         stream.close()
         raise
@@ -247,23 +247,23 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def open_to_append(path: Path) -> IO[bytes]:
-    """Open the file at `path`, made where it is absent, to read it and to write at its end, unbuffered.
+    """Open the file at `path`, creating it if missing, for reading and for appending, unbuffered.
 
-    Raises StorageError for a link, OSError where something else than a file is there.
+    Raises StorageError for a link, OSError if it isn't a regular file.
     """
     require_appendable(path)
     return open(path, "a+b", buffering=0, opener=_open_without_waiting)
 
 
 def require_appendable(path: Path) -> None:
-    """Raise StorageError where a link is at `path`, OSError where something else than a file is."""
+    """Raise StorageError if `path` is a link, OSError if it exists and isn't a regular file."""
     require_no_link(path)
     if path.exists():
         require_regular(path)
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """The content of the regular file at `path`. Raises OSError, also where it has more than `most` bytes."""
+    """The content of the regular file at `path`. Raises OSError, also if it has more than `most` bytes."""
     with open_regular(path) as stream:
         if most is None:
             return stream.read()
@@ -273,19 +273,19 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def read_text(path: Path, encoding: str = "utf-8", most: int | None = None) -> str:
-    """The text of the regular file at `path`, its line ends as line feeds. Raises as read_bytes does, UnicodeError."""
+    """The text of the regular file at `path`, with line ends as line feeds. Raises like `read_bytes`, UnicodeError."""
     with io.TextIOWrapper(io.BytesIO(read_bytes(path, most)), encoding) as stream:
         return stream.read()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, atomically."""
     with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write `content` as JSON, whole or not at all."""
+    """Write `content` as JSON, atomically."""
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -296,12 +296,12 @@ def sha256_of(path: Path) -> str:
 
 
 def fingerprint(*parts: object) -> str:
-    """SHA-256 of plain values, whatever the order of their keys."""
+    """SHA-256 of JSON values, independent of the order of keys."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def folder_size(path: Path) -> int:
-    """Bytes of all files below `path`; those that vanish meanwhile are passed over."""
+    """Total size of all files below `path` in bytes, ignoring files that vanish meanwhile."""
     total = 0
     for folder, _folders, names in os.walk(path):
         for name in names:
@@ -311,7 +311,7 @@ def folder_size(path: Path) -> int:
 
 
 def require_folder(path: Path) -> None:
-    """Raise StorageError unless there is a folder at `path`: what is made below it would be found by nobody."""
+    """Raise StorageError unless there is a folder at `path`: files written after a rename would be lost."""
     if not path.is_dir():
         raise FolderGoneError(
             _("The folder {path} is gone.").format(path=path),
@@ -321,7 +321,7 @@ def require_folder(path: Path) -> None:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raise DiskFullError unless `needed` bytes are free where `folder` is."""
+    """Raise DiskFullError unless `needed` bytes are free on the disk of `folder`."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DiskFullError(
@@ -334,10 +334,10 @@ def require_space(folder: Path, needed: int) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path, output: str, busy: str, patience: float = 0.2) -> Generator[None]:
-    """Hold the operating system's lock on `output`, a name, among the locks in `folder`.
+    """Hold the operating system's lock named `output` in `folder`.
 
-    Raises BusyError, whose message is `busy`, when another window or command holds it for `patience` seconds:
-    `is_locked` holds it for an instant. The system lets go when the process ends, however it ends.
+    Raises BusyError with the message `busy` if another window or command holds it for `patience` seconds (`is_locked`
+    also holds it for an instant). The system releases the lock when the process ends, however it ends.
     """
     with translate_os_errors(folder):
         require_no_link(folder / f"{output}.lock")
@@ -354,7 +354,7 @@ def locked(folder: Path, output: str, busy: str, patience: float = 0.2) -> Gener
 
 
 def is_locked(folder: Path, output: str) -> bool:
-    """Whether someone holds the lock on `output` now."""
+    """Whether a process holds the lock on `output`."""
     if not (folder / f"{output}.lock").exists():
         return False
     try:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from llm_studio.paths import resource
 
 LANGUAGE_NAMES = {"en": "English", "fr": "Français"}
-"""Each by its own name: who doesn't read the present language must find theirs."""
+"""Languages by their native names, so that users who can't read the current language find theirs."""
 LANGUAGES = tuple(LANGUAGE_NAMES)
 DOMAIN = "llm_studio"
 
@@ -22,7 +22,7 @@ _catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
 
 
 def system_language() -> str:
-    """The system's language if the program speaks it, else English. `LLM_STUDIO_LANG` wins."""
+    """The system's language if it is supported, otherwise English. `LLM_STUDIO_LANG` overrides it."""
     for variable in ("LLM_STUDIO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         value = os.environ.get(variable)
         if value:
@@ -41,14 +41,14 @@ def _supported(name: str) -> str:
 
 
 def activate(language: str) -> None:
-    """Speak `language` from now on."""
+    """Use `language` from now on."""
     global _language, _catalogue
     _language = _supported(language)
     _catalogue = _gettext.translation(DOMAIN, resource("i18n"), [_language], fallback=True)
 
 
 def language() -> str:
-    """The language spoken now."""
+    """The current language."""
     return _language
 
 
@@ -58,12 +58,12 @@ def _(message: str) -> str:
 
 
 def translated(message: str) -> str:
-    """A message marked with `N_`, in the user's language; any other text as it is."""
-    return _catalogue.gettext(message) if message else ""  # the translation of "" is the catalogue's head
+    """A message marked with `N_`, in the user's language; other texts are returned unchanged."""
+    return _catalogue.gettext(message) if message else ""  # the translation of "" is the catalogue's header
 
 
 def translator(language: str) -> Callable[[str], str]:
-    """Like `translated`, in `language` whatever the user's is: for files that hold several."""
+    """Like `translated`, in `language` instead of the user's: for files in several languages."""
     catalogue = _gettext.translation(DOMAIN, resource("i18n"), [language], fallback=True)
     return lambda message: catalogue.gettext(message) if message else ""
 
@@ -74,12 +74,12 @@ def ngettext(one: str, many: str, count: int) -> str:
 
 
 def N_(message: str) -> str:  # noqa: N802  the name that gettext's tools look for
-    """Mark `message` for translation where it is written, to be translated where it is shown."""
+    """Mark `message` for extraction; it is translated where it is shown."""
     return message
 
 
 def number(value: float, digits: int = 0) -> str:
-    """`value` with thousands grouped, in the user's language: 12,400.5 or 12 400,5."""
+    """Format `value` with grouped thousands, in the user's language: 12,400.5 or 12 400,5."""
     text = f"{value:,.{digits}f}"
     if _language == "fr":
         text = text.replace(",", "\u202f").replace(".", ",")
@@ -87,7 +87,7 @@ def number(value: float, digits: int = 0) -> str:
 
 
 def short_number(value: float) -> str:
-    """`value` to three digits with k, M or G: 142 k, 8.4 M."""
+    """Format `value` with three digits and k, M or G: 142 k, 8.4 M."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= 0.9995 * limit:
             scaled = value / limit
@@ -96,14 +96,14 @@ def short_number(value: float) -> str:
 
 
 def percent(fraction: float, digits: int = 0) -> str:
-    """A fraction for people: 12 %, 99.5 %; what is not nothing never reads 0.0 % but < 0.1 %."""
+    """Format a fraction as a percentage: 12 %, 99.5 %; positive values are never shown as 0.0 % but as < 0.1 %."""
     if fraction > 0 and round(100 * fraction, digits) == 0:
         return f"<\u00a0{_with_unit(number(10.0**-digits, digits), '%')}"
     return _with_unit(number(100 * fraction, digits), "%")
 
 
 def size(count: float, short: bool = False) -> str:
-    """A number of bytes for people: 1.1 MB, 1,1 Mo (powers of ten, as disks are sold); `short`: 129 MB, not 129.3."""
+    """Format a number of bytes: 1.1 MB, 1,1 Mo (powers of ten, as disks are sold); `short`: 129 MB, not 129.3."""
     unit = _("B")
     for limit, prefix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= limit:
@@ -112,7 +112,7 @@ def size(count: float, short: bool = False) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people: 42 s, 3 min 20 s, 1 h 04 min."""
+    """Format a duration: 42 s, 3 min 20 s, 1 h 04 min."""
     whole = round(seconds)
     if whole < 60:
         return _with_unit(str(whole), "s")
@@ -122,7 +122,7 @@ def duration(seconds: float) -> str:
 
 
 def time_limit(minutes: float) -> str:
-    """A round length of time, as people choose one: 30 min, 2 h, 1 h 30 min."""
+    """Format a round duration, as users choose one: 30 min, 2 h, 1 h 30 min."""
     seconds = round(60 * minutes)
     if seconds >= 3600 and seconds % 3600 == 0:
         return _with_unit(number(seconds // 3600), "h")
@@ -132,17 +132,17 @@ def time_limit(minutes: float) -> str:
 
 
 def bits_per_byte(value: float | None) -> str:
-    """A loss for people: 1.234 bits/byte, 1,234 bits/octet; “–” where it isn't known."""
+    """Format a loss: 1.234 bits/byte, 1,234 bits/octet; “–” if it is unknown."""
     unit = _("bits/byte")
     return "–" if value is None else _with_unit(number(value, 3), unit)
 
 
 def energy(joules: float) -> str:
-    """An energy for people: 43.1 Wh, 1.2 kWh."""
+    """Format an energy: 43.1 Wh, 1.2 kWh."""
     hours = joules / 3600
     return _with_unit(number(hours / 1000, 1), "kWh") if hours >= 1000 else _with_unit(number(hours, 1), "Wh")
 
 
 def _with_unit(*parts: str) -> str:
-    """Numbers and their units; no line breaks between them."""
+    """Join numbers and units with no-break spaces."""
     return "\u00a0".join(parts)

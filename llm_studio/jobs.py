@@ -56,21 +56,21 @@ class Job:
             raise Cancelled
 
     def silent(self) -> "Job":
-        """The same job for a part of its work that is not reported: it stops when this one does."""
+        """The same job for a part of its work that isn't reported: it stops when this job does."""
         part = Job()
         part._stop, part._save = self._stop, self._save
         return part
 
     def wait(self, seconds: float) -> None:
-        """Sleep. Raises Cancelled as soon as the job should end."""
+        """Sleep for `seconds`. Raises Cancelled as soon as the job should end."""
         self._stop.wait(seconds)
         self.check()
 
 
 def iterate_in_thread(job: Job, produce: Callable[[threading.Event], Iterator[_T]]) -> Generator[_T]:
-    """Yield what `produce` yields in a thread, so that the job can be stopped while that waits for the network.
+    """Yield the items of `produce`, which runs in a thread, so that the job can stop while it waits for the network.
 
-    `produce` gets an event that is set once nobody waits for further items. Raises what it raises, and Cancelled.
+    `produce` gets an event that is set once no more items are needed. Raises its exceptions, and Cancelled.
     """
     items: queue.Queue[tuple[_T] | BaseException | None] = queue.Queue(maxsize=4)
     abandoned = threading.Event()
@@ -86,7 +86,7 @@ def iterate_in_thread(job: Job, produce: Callable[[threading.Event], Iterator[_T
             for item in produce(abandoned):
                 put((item,))
             put(None)
-        except BaseException as error:  # raised where the items are awaited
+        except BaseException as error:  # raised in the consumer
             put(error)
 
     threading.Thread(target=run, name="iterate", daemon=True).start()
@@ -124,7 +124,7 @@ def hold_awake(wanted: bool) -> None:
 
 @contextlib.contextmanager
 def awake() -> Generator[None]:
-    """Keep Windows awake while the block runs, in the current thread."""
+    """Keep Windows awake during the block, in the current thread."""
     hold_awake(True)
     try:
         yield

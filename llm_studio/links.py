@@ -1,17 +1,17 @@
-"""Links that lead out of a folder: nothing of a project is written through them, and no text is read through them
-without asking."""
+"""Links that lead out of a folder: nothing in a project is written through them, and texts are read through them only
+with the user's consent."""
 
 from pathlib import Path
 
 from llm_studio.errors import StorageError
 from llm_studio.i18n import _
 
-_OF_PROJECT = Path("config", "config.yaml")
-"""What the root of a project holds."""
+_PROJECT_MARKER = Path("config", "config.yaml")
+"""The file that identifies the root of a project."""
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether `path`, all links on its way followed, is outside `folder`. A link to itself leads nowhere."""
+    """Whether `path`, after following all links, is outside `folder`. A link to itself leads nowhere: False."""
     try:
         return not path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # a link to itself, before Python 3.13
@@ -19,12 +19,12 @@ def leads_out(path: Path, folder: Path) -> bool:
 
 
 def require_inside(path: Path) -> None:
-    """Raise StorageError where `path` is in a project, but by a link its folder is really elsewhere.
+    """Raise StorageError if `path` is in a project, but a link leads to a folder outside of it.
 
-    The project of a stranger must not make the program write, or delete, anything outside of it. Outside of projects
-    links are followed as the user has made them.
+    An untrusted project must not make the program write or delete anything outside of it. Outside of projects, links
+    are followed.
     """
-    root = next((parent for parent in path.parents if (parent / _OF_PROJECT).exists()), None)
+    root = next((parent for parent in path.parents if (parent / _PROJECT_MARKER).exists()), None)
     if root is not None and leads_out(path.parent, root):
         link = next(folder for folder in reversed(path.parents) if root in folder.parents and leads_out(folder, root))
         raise StorageError(
@@ -34,7 +34,7 @@ def require_inside(path: Path) -> None:
 
 
 def require_no_link(path: Path) -> None:
-    """Raise StorageError where a file to be written to as it is, not replaced, is a link, or can't be in a project."""
+    """Raise StorageError if a file to be written in place is a link, or leads out of its project."""
     require_inside(path)
     if path.is_symlink():
         raise StorageError(

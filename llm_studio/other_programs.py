@@ -1,4 +1,4 @@
-"""How much of the processor other programs use."""
+"""Processor use by other programs."""
 
 import contextlib
 import sys
@@ -9,16 +9,17 @@ import psutil
 
 _CORES = 0.5
 _FRACTION = 0.1
-"""Other programs are busy where they use at least so many cores, and at least this fraction of all."""
+"""Other programs are busy if they use at least this many cores, and at least this fraction of all."""
 _NAMED = 0.3
-"""Cores that a program uses at least to be named."""
+"""Number of cores that a program must use to be named."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds of processor time up to a moment `at`: of all programs on the cores that this one may use, and its own.
+    """Seconds of processor time up to a moment `at`: of all programs, on the cores that this process may use, and of
+    this program.
 
-    `programs`: those of each process, by (id, name), where they were asked for.
+    `programs`: seconds of each process, by (id, name), if requested.
     """
 
     at: float
@@ -28,19 +29,19 @@ class Usage:
 
 
 def usage(by_program: bool = False) -> Usage:
-    """The processor time used up to now. `by_program` asks for each process, which takes a moment."""
+    """The processor time used so far. `by_program` includes each process, which takes a moment."""
     own, ours = _own_seconds()
     programs = _programs(ours) if by_program else None
     return Usage(time.perf_counter(), _total_seconds(), own, programs)
 
 
 def light_usage() -> Usage:
-    """The same within a fraction of a millisecond: what processes use that this one started counts as others'."""
+    """The same in a fraction of a millisecond: child processes of this one count as other programs."""
     return Usage(time.perf_counter(), _total_seconds(), sum(psutil.Process().cpu_times()[:2]))
 
 
 def cores_used(before: Usage, after: Usage) -> float:
-    """How many cores other programs kept busy between two moments, on average."""
+    """Average number of cores that other programs used between two readings."""
     others = (after.total - before.total) - (after.own - before.own)
     return max(0.0, others / max(after.at - before.at, 1e-9))
 
@@ -51,7 +52,7 @@ def are_busy(before: Usage, after: Usage) -> bool:
 
 
 def busiest(before: Usage, after: Usage) -> str:
-    """The name of the program that used the processor most, as the system lists it; "" where none stands out."""
+    """The name of the program that used the processor most, as the system lists it; "" if none used much."""
     used: dict[str, float] = {}
     for key, seconds in (after.programs or {}).items():
         used[key[1]] = used.get(key[1], 0.0) + seconds - (before.programs or {}).get(key, seconds)
@@ -66,7 +67,8 @@ def _own_cores() -> list[int]:
 
 
 def _total_seconds() -> float:
-    """Of the cores that this process may use; the time that a virtual machine was suspended isn't a program's."""
+    """Processor time of the cores that this process may use, excluding time in which a virtual machine was
+    suspended."""
     cores = psutil.cpu_times(percpu=True)
     names = ("user", "nice", "system", "irq", "softirq")
     mine = [cores[core] for core in _own_cores() if core < len(cores)] or cores
@@ -74,7 +76,7 @@ def _total_seconds() -> float:
 
 
 def _own_seconds() -> tuple[float, set[int]]:
-    """Processor time of this process and those it started, and their ids."""
+    """Processor time of this process and its children, and their ids."""
     this = psutil.Process()
     times = this.cpu_times()
     seconds, ids = sum(times[:4]) if sys.platform == "linux" else times.user + times.system, {this.pid}
@@ -86,7 +88,7 @@ def _own_seconds() -> tuple[float, set[int]]:
 
 
 def _programs(ours: set[int]) -> dict[tuple[int, str], float]:
-    """Processor time of each other process, as far as the system tells. Number 0 is Windows' idle time."""
+    """Processor time of each other process that the system reports. Process 0 is Windows' idle time."""
     found: dict[tuple[int, str], float] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -1,4 +1,4 @@
-"""Where the program finds its own files and the user's, and how a path is written in a command for the user."""
+"""Paths of the program's own files and of the user's, and quoting of paths in commands shown to the user."""
 
 import os
 import re
@@ -25,7 +25,7 @@ def resource(*parts: str) -> Path:
 
 
 def quoted(path: Path | str) -> str:
-    """A path or a name as one word of a command line."""
+    """A path or name quoted as one word of a command line."""
     text = str(path)
     if re.fullmatch(r"[\w@%+=:,./-]+", text) or (os.name == "nt" and " " not in text):
         return text
@@ -33,28 +33,28 @@ def quoted(path: Path | str) -> str:
 
 
 def packaged() -> bool:
-    """Whether this is the packaged program for Windows, which nobody extends with pip."""
+    """Whether this is the packaged program for Windows, which can't be extended with pip."""
     return sys.platform == "win32" and bool(getattr(sys, "frozen", False))
 
 
 def settings_folder() -> Path:
-    """Where the program keeps the user's preferences. `LLM_STUDIO_HOME` puts all of it elsewhere."""
+    """The folder of the user's preferences. `LLM_STUDIO_HOME` moves all such folders."""
     home = os.environ.get("LLM_STUDIO_HOME")
     return Path(home).absolute() if home else platformdirs.user_config_path(_NAME, appauthor=False)
 
 
 def preferences_file() -> Path:
-    """What the window remembers between two starts."""
+    """The file in which the window keeps its state between sessions."""
     return settings_folder() / "window.json"
 
 
 def log_folder() -> Path:
-    """Where the program writes its log."""
+    """The folder of the program's log."""
     home = os.environ.get("LLM_STUDIO_HOME")
     return Path(home).absolute() / "logs" if home else platformdirs.user_log_path(_NAME, appauthor=False)
 
 
 def data_folder() -> Path:
-    """Where the program puts large things that it has fetched: on this computer alone, never synchronised."""
+    """The folder for large downloads: local to this computer, never synchronised."""
     home = os.environ.get("LLM_STUDIO_HOME")
     return Path(home).absolute() / "data" if home else platformdirs.user_data_path(_NAME, appauthor=False)

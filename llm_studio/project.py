@@ -1,6 +1,6 @@
-"""One project: a folder that the user can see, copy and back up. This module knows the names of its files.
+"""One project: a folder that the user can see, copy and back up. This module defines the names of its files.
 
-Opening a project locks nothing; who writes an output takes that output's lock. Each output records the
+Opening a project locks nothing; a process that writes an output takes that output's lock. Each output records the
 fingerprints of its inputs in a `meta.json`, so that the program knows when a step is out of date.
 """
 
@@ -19,18 +19,18 @@ from llm_studio.links import require_inside
 from llm_studio.paths import quoted
 
 LONGEST_PATH = 240
-"""Characters of the longest path that every Windows program can open, less what we write below a project's files."""
+"""Longest path in characters that every Windows program can open, minus the longest path inside a project."""
 
 RUN_LOCK = "run-"
-"""What the name of a run's lock begins with."""
+"""Prefix of the name of a run's lock."""
 
 
 _FOLDERS = ("config", "data", "data/raw", "data/processed", "checkpoints", "logs")
-"""The folders of a new project, each after the one it is in."""
+"""The folders of a new project, parents first."""
 
 
 class State(Enum):
-    """Where a step stands; the value is for people, in English."""
+    """The state of a step; the value is for display, in English."""
 
     TO_DO = N_("to do")
     READY = N_("ready")
@@ -54,9 +54,9 @@ class Project:
 
     @staticmethod
     def create(root: Path, settings: Settings) -> "Project":
-        """A new project in the absent or empty folder `root`. Raises ProjectError, StorageError.
+        """Create a project in the missing or empty folder `root`. Raises ProjectError, StorageError.
 
-        Where it fails, nothing is left behind; what a kill has left counts as empty the next time.
+        If it fails, nothing is left behind; the remains of a killed process count as empty the next time.
         """
         root = _resolved(root)
         with files.translate_os_errors(root):
@@ -76,7 +76,7 @@ class Project:
             with files.translate_os_errors(root):
                 for folder in (project.raw, project.processed, project.checkpoints, project.logs):
                     folder.mkdir(parents=True, exist_ok=True)
-            files.write_text(project.config_file, dump(settings))  # the last thing: with it the project is there
+            files.write_text(project.config_file, dump(settings))  # last: this file makes the folder a project
         except BaseException:
             for folder in (*(root / name for name in reversed(_FOLDERS)), *absent):
                 with contextlib.suppress(OSError):
@@ -86,7 +86,7 @@ class Project:
 
     @staticmethod
     def open(root: Path) -> "Project":
-        """The project in `root`. Raises ProjectError where there is none that may be read."""
+        """The project in `root`. Raises ProjectError if there is no readable one."""
         project = Project(_resolved(root))
         try:
             there = project.config_file.exists()
@@ -108,7 +108,7 @@ class Project:
         return load(self.config_file)
 
     def change_settings(self, changes: Mapping[str, object]) -> Settings:
-        """Change values in config.yaml, by dotted name; what its author wrote around them stays.
+        """Change values in config.yaml, by dotted name; the rest of the text is unchanged.
 
         Raises ConfigError, BusyError.
         """
@@ -121,19 +121,19 @@ class Project:
             return load(self.config_file)
 
     def replace_settings(self, settings: Settings) -> None:
-        """Write config.yaml again, as a preset does. Raises BusyError."""
+        """Overwrite config.yaml, for example with a preset. Raises BusyError."""
         with self.writing("config"):
             files.write_text(self.config_file, dump(settings))
 
     def log_file(self, run: str) -> Path:
-        """The log of a run: one JSON line for each step, evaluation, sample and checkpoint."""
+        """The log of a run: one JSON line per step, evaluation, sample and checkpoint."""
         return self.logs / f"{run}.jsonl"
 
     @contextlib.contextmanager
     def writing(self, output: str) -> Generator[None]:
         """Hold the lock on an output ("config", "data", "tokenizer", "tokens", "chats", "favourites", "run-NAME").
 
-        Raises BusyError, and StorageError where its folder is a link that leads out of the project.
+        Raises BusyError, and StorageError if its folder is a link that leads out of the project.
         """
         for folder in self._folders_of(output):
             require_inside(folder / "any")
@@ -142,7 +142,7 @@ class Project:
             yield
 
     def _folders_of(self, output: str) -> tuple[Path, ...]:
-        """Where something is written or removed when this output is."""
+        """The folders in which this output is written."""
         if output.startswith(RUN_LOCK):
             run = self.checkpoints / output.removeprefix(RUN_LOCK)
             return run, run / "snapshots", self.logs
@@ -157,15 +157,15 @@ class Project:
 
 
 def state(output: Path, meta: Path, inputs: Mapping[str, str]) -> State:
-    """Where the step stands that made `output` and recorded in `meta` what of `inputs` (fingerprints) it used."""
+    """The state of the step that created `output` and recorded in `meta` which `inputs` (fingerprints) it used."""
     if not output.exists():
         return State.TO_DO
-    if not meta.exists():  # put there by the user
+    if not meta.exists():  # provided by the user
         return State.READY
     try:
         recorded = records.load(meta) or {}
         used: dict[str, str] = records.reader(dict[str, str])(recorded.get("inputs")) if inputs else {}
-    except (RecordError, records.Misfit):  # damaged, or of a newer program
+    except (RecordError, records.Misfit):  # damaged, or of a newer version
         return State.OUT_OF_DATE
     changed = any(used.get(name, value) != value for name, value in inputs.items())
     return State.OUT_OF_DATE if changed else State.READY
@@ -182,7 +182,7 @@ def _resolved(root: Path) -> Path:
 
 
 def _is_unfinished(root: Path) -> bool:
-    """Whether a folder holds nothing but what the creation of a project leaves that was cut off, or nothing at all."""
+    """Whether a folder is empty or holds only the remains of an interrupted creation of a project."""
     folders, partial = {root / name for name in _FOLDERS}, files.being_written(root / "config" / "config.yaml")
     for place, inner, names in os.walk(root):
         found = [Path(place, name) for name in inner]

@@ -125,7 +125,7 @@ def test_a_log_that_was_cut_or_is_another_one_is_read_again(project: Project) ->
 
 
 def test_where_much_was_added_a_log_is_read_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curves, "_MUCH", 1000)
+    monkeypatch.setattr(curves, "_MAX_NEW_BYTES", 1000)
     project.logs.mkdir(exist_ok=True)
     with project.log_file("a").open("w", encoding="utf-8") as log:
         log.write(to_json(step(1)) + "\n")

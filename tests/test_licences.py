@@ -15,7 +15,7 @@ from llm_studio.workflows.machine.licences import Library
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Nothing is remembered of what is installed, before and after."""
-    remembered = (licences._index, licences._head, licences._shown)
+    remembered = (licences._index, licences._metadata, licences._shown)
     for function in remembered:
         function.cache_clear()
     yield

@@ -1,5 +1,5 @@
-"""The command line: sub-commands that call the workflows, show their progress and give exit codes.
+"""The command line: commands that call the workflows, show their progress and return exit codes.
 
-0 done, or ended because the reader of the output has gone (a training run is saved then), 1 a problem explained,
-2 wrong usage, 130 interrupted.
+0 success, or the reader of the output has closed it (a training run is then saved); 1 an explained problem; 2 wrong
+usage; 130 interrupted.
 """

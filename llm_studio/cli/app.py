@@ -53,11 +53,11 @@ TYPER_MESSAGES = (
     N_("Arguments"), N_("Options"), N_("Commands"), N_("Missing command."), N_("No such command {name!r}."),
     N_("default: {default}"), N_("required"),
 )  # fmt: skip
-"""Typer's own messages, which it looks up through gettext: our catalogue has to hold them."""
+"""Typer's own messages, which it looks up through gettext: our catalogue must contain them."""
 
 
 def build_app() -> typer.Typer:
-    """The program with all its commands, their help in the language that is active now."""
+    """The program with all its commands, with help texts in the active language."""
     app = typer.Typer(
         help=_("Build a small language model from scratch: collect texts, train a tokenizer, train a Transformer, "
                "let it write.")

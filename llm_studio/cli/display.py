@@ -1,4 +1,4 @@
-"""Shows what a job reports: a live line on a terminal, plain lines elsewhere, JSON lines with `--json`."""
+"""Displays of a job's events: a live line on a terminal, plain lines otherwise, JSON lines with `--json`."""
 
 import contextlib
 import os
@@ -17,11 +17,12 @@ from llm_studio.cli.terminal import unwrapped, visible
 from llm_studio.i18n import _, bits_per_byte, duration, number, short_number, size
 
 _QUIET_SECONDS = 5.0
-"""Between two plain lines where there is no terminal."""
+"""Seconds between two plain lines if there is no terminal."""
 
 
 class Reader:
-    """Who reads our output. When they go (`| head`), `when_gone` is called, once, and the rest is written nowhere."""
+    """The reader of our output. When it closes the pipe (`| head`), `when_gone` is called once and output is
+    discarded."""
 
     def __init__(self) -> None:
         self.here = True
@@ -29,10 +30,10 @@ class Reader:
 
     @contextlib.contextmanager
     def writing(self) -> Generator[None]:
-        """Around all that writes output."""
+        """A context for everything that writes output."""
         try:
             yield
-        except OSError:  # Windows has another number for it than a broken pipe
+        except OSError:  # on Windows its error number isn't that of a broken pipe
             write_nowhere()
             if self.here:
                 self.here = False
@@ -40,7 +41,7 @@ class Reader:
 
 
 def write_nowhere() -> None:
-    """Let standard streams that can't be written to any more swallow what they are given, Python's own end included."""
+    """Redirect standard streams that can no longer be written to the null device, also for Python's shutdown."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -52,26 +53,27 @@ def write_nowhere() -> None:
 
 
 class _Console(Console):
-    """A standard stream: on a terminal text has styles and is made visible, elsewhere it is written as it is."""
+    """A standard stream: on a terminal, text is styled and control characters are visible; otherwise it is
+    unchanged."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(file=unwrapped(stream), highlight=False, soft_wrap=True)
 
     def say(self, *parts: tuple[str, str]) -> None:
-        """Write a line of texts, each with its style."""
+        """Print one line of (text, style) parts."""
         if self.is_terminal:
             self.print(Text.assemble(*((visible(text), style) for text, style in parts)))
-        else:  # rich would drop some control characters
+        else:  # rich would remove some control characters
             self.file.write("".join(text for text, _style in parts) + "\n")
             self.file.flush()
 
     def on_broken_pipe(self) -> None:
-        """Called while the error is handled: rich's would end the program where the reader has gone."""
+        """Called while the error is handled. rich's implementation would end the program."""
         raise  # noqa: PLE0704
 
 
 def explain(what: str, detail: str = "") -> None:
-    """Write an error, and its technical detail, to standard error."""
+    """Print an error and its technical detail to standard error."""
     errors = _Console(sys.stderr)
     errors.say((what, "red"))
     if detail:
@@ -79,12 +81,12 @@ def explain(what: str, detail: str = "") -> None:
 
 
 def print_styled(*parts: tuple[str, str]) -> None:
-    """Print texts, each with its style, on standard output, plain where that isn't a terminal."""
+    """Print (text, style) parts to standard output, unstyled if it isn't a terminal."""
     _Console(sys.stdout).say(*parts)
 
 
 class JsonDisplay:
-    """One line of JSON an event, on standard output."""
+    """Prints each event as one line of JSON to standard output."""
 
     def __init__(self) -> None:
         self.reader = Reader()
@@ -102,14 +104,14 @@ class JsonDisplay:
 
 
 class _Amount(ProgressColumn):
-    """What is done, the total, and how long it may take still."""
+    """The amount done, the total, and the estimated remaining time."""
 
     def render(self, task: Task) -> Text:
         return Text(task.fields.get("amount", ""), style="dim")
 
 
 class TextDisplay:
-    """For people: progress on standard error, results and generated text on standard output."""
+    """Progress on standard error, results and generated text on standard output."""
 
     def __init__(self) -> None:
         self.reader = Reader()
@@ -118,7 +120,7 @@ class TextDisplay:
         self._live = Progress(
             SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), _Amount(),
             console=self._errors, transient=True, refresh_per_second=8,
-            redirect_stdout=False, redirect_stderr=False,  # rich would obey escape sequences in what is printed
+            redirect_stdout=False, redirect_stderr=False,  # rich would interpret escape sequences in output
         )  # fmt: skip
         self._task: TaskID | None = None
         self._name = ""
@@ -163,7 +165,7 @@ class TextDisplay:
             case events.SampleWritten():
                 self._say((f"    {event.prompt}", "dim"), (_one_line(event.text), "italic"))
             case events.CheckpointSaved():
-                pass  # each evaluation is followed by one: a line for it would only hide the rest
+                pass  # follows each evaluation: a line for it would be noise
             case events.Notice():
                 text = f"! {event.text} {event.to_do}".rstrip()
                 self._say((text, "yellow" if event.level == "warning" else "cyan"))
@@ -253,7 +255,7 @@ def _progress_amount(event: events.Progress, seconds: float) -> str:
     if event.total is None:
         return f"{number(event.done)} {event.unit}"
     amount = f"{number(event.done)} / {number(event.total)} {event.unit}"
-    if seconds > 1 and event.done > 0.02 * event.total:  # earlier, the estimate would be wild
+    if seconds > 1 and event.done > 0.02 * event.total:  # earlier, the estimate would be unreliable
         left = seconds * (event.total - event.done) / event.done
         amount += " · " + _("{time} left").format(time=duration(left))
     return amount

@@ -1,4 +1,4 @@
-"""How a token was sampled, as a table: the candidates, and what each filter does to them."""
+"""Explains how a token was sampled, as a table: the candidates, and the effect of each filter on them."""
 
 from llm_studio.cli.options import table
 from llm_studio.events import TokenExplained
@@ -7,7 +7,7 @@ from llm_studio.workflows.generation.next_token import stage_name, visible
 
 
 def explanation(event: TokenExplained) -> str:
-    """The table of one token, with a line above it and what was drawn below it."""
+    """The table of one token, with a heading and the sampled token."""
     stages = [stage_name(stage) for stage in event.stages]
     rows = [(_("token"), _("removed by"), _("id"), *stages)]
     for one in event.candidates:
@@ -24,5 +24,5 @@ def explanation(event: TokenExplained) -> str:
 
 
 def legend() -> str:
-    """What the columns mean."""
+    """The meaning of the columns."""
     return _("The first column of percentages is the model’s probability, the last one the probability when drawing.")

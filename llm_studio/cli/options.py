@@ -57,7 +57,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def parse_changes(given: list[str] | None) -> dict[str, object]:
-    """`["training.max_steps=200"]` as `{"training.max_steps": 200}`. Raises BadParameter where “=” is missing."""
+    """Parse `["training.max_steps=200"]` as `{"training.max_steps": 200}`. Raises BadParameter if “=” is missing."""
     changes: dict[str, object] = {}
     for text in given or []:
         name, equals, value = text.partition("=")
@@ -72,7 +72,7 @@ def parse_changes(given: list[str] | None) -> dict[str, object]:
 def setting_options(section: type[Section]) -> Callable[[_Command], _Command]:
     """Give a command an option for each setting of `section`, with the help of its declaration.
 
-    The command receives those that were given as its parameter `sampling`, values by name.
+    The command receives the values of the given options by name, in its parameter `sampling`.
     """
 
     return with_options("sampling", {name: _option(info) for name, info in section.model_fields.items()})
@@ -81,7 +81,7 @@ def setting_options(section: type[Section]) -> Callable[[_Command], _Command]:
 def with_options(parameter: str, types: Mapping[str, Any]) -> Callable[[_Command], _Command]:
     """Give a command the options `types`, annotated for Typer, by name.
 
-    The command receives those that were given as its argument `parameter`, values by name.
+    The command receives the values of the given options by name, in its argument `parameter`.
     """
 
     def decorate(command: _Command) -> _Command:
@@ -105,7 +105,7 @@ def with_options(parameter: str, types: Mapping[str, Any]) -> Callable[[_Command
 
 
 def _option(info: FieldInfo) -> Any:
-    """The type of an option that sets a declared setting, None when it isn't given; that of a list can be repeated."""
+    """The Typer type of an option for a declared setting: None if it isn't given; a list option can be repeated."""
     is_list = get_origin(info.annotation) is tuple
     kind: Any = list[str] if is_list else info.annotation
     return Annotated[kind | None, typer.Option(help=_(str(info.description)), metavar="TEXT" if is_list else None)]
@@ -135,7 +135,7 @@ def table(rows: list[tuple[str, ...]], numbers: int = 0) -> str:
 
 
 def generate_command(project: Project, run: "Run") -> str:
-    """The command that lets the model of a run write; the run is named where another one's model is the best."""
+    """The command that generates text with the model of a run; names the run unless it has the best model."""
     from llm_studio.workflows.overview import overview
 
     best = overview(project).best_run
@@ -144,12 +144,12 @@ def generate_command(project: Project, run: "Run") -> str:
 
 
 def loss(value: float | None) -> str:
-    """A loss with three decimals, “–” where there is none."""
+    """A loss with three decimals; “–” if there is none."""
     return "–" if value is None else number(value, 3)
 
 
 def losses(nats: float | None, bits: float | None) -> str:
-    """A loss in nats per token and, where it is known, in bits per byte."""
+    """A loss in nats per token and, if known, in bits per byte."""
     return loss(nats) if bits is None else f"{loss(nats)} · {bits_per_byte(bits)}"
 
 

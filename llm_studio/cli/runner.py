@@ -1,4 +1,4 @@
-"""Run a job from the command line: its display, Ctrl+C, the reader of the output, and the exit codes."""
+"""Runs a job from the command line: its display, Ctrl+C, a closed pipe, and exit codes."""
 
 import contextlib
 import signal
@@ -15,19 +15,19 @@ DONE, PROBLEM, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 class ReaderGone(Exception):  # noqa: N818  not an error: `| head` has read enough
-    """The reader of our output has closed it; the command was stopped, and what it had done is kept."""
+    """The reader of our output has closed it; the command was stopped, and its results so far are kept."""
 
 
-class Interrupted(Exception):  # noqa: N818  not an error: the user asked for it
-    """The user stopped a command; what it had done is kept and has been reported."""
+class Interrupted(Exception):  # noqa: N818  not an error: requested by the user
+    """The user stopped a command; its results so far are kept and have been reported."""
 
 
 @contextlib.contextmanager
 def running(as_json: bool, silent: bool = False) -> Generator[Job]:
-    """A job that Ctrl+C stops: the first press asks it to stop and keep its work, the second ends it at once.
+    """A job that Ctrl+C stops: the first press requests a stop that keeps its work, the second ends it at once.
 
-    It is also stopped when the reader of the output goes away; then ReaderGone is raised at its end.
-    `silent`: one of several processes that do the same work, of which another one reports.
+    It is also stopped when the reader closes the output; ReaderGone is then raised at its end.
+    `silent`: for one of several processes that do the same work, of which another one reports.
     """
     if silent:
         job = Job()

@@ -1,7 +1,7 @@
-"""Text on a terminal: control characters of texts, names and model output are shown, not obeyed.
+"""Text on a terminal: control characters in texts, names and model output are made visible.
 
-A terminal obeys escape sequences: a text could recolour or overwrite what stands there, set the window's title, or turn
-a line around. So on a terminal they are written as pictures. Pipes and files get every byte as it is.
+A terminal executes escape sequences: a text could recolour or overwrite earlier output, set the window's title, or
+reverse a line. So on a terminal they are replaced by symbols. Pipes and files receive every byte unchanged.
 """
 
 import contextlib
@@ -11,31 +11,32 @@ from collections.abc import Generator, Iterable
 from typing import TextIO
 
 _PICTURES = 0x2400
-"""Where Unicode has the picture of each of the first 32 control characters: ␀, ␁, ..."""
+"""First of Unicode's symbols for the first 32 control characters: ␀, ␁, ..."""
 _KEPT = "\n\t"
 _MISLEADING = (
-    (0x80, 0x9F),  # C1: some terminals take U+009B for ESC [
+    (0x80, 0x9F),  # C1: some terminals interpret U+009B as ESC [
     (0x61C, 0x61C), (0x200E, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069),  # change the direction of writing
     (0x2028, 0x2029), (0x2060, 0x2065), (0x206A, 0x206F), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB),  # invisible
     (0xE0000, 0xE007F),  # tags: an invisible copy of ASCII
 )  # fmt: skip
-"""Not among them: the joiners U+200C and U+200D, which emoji and several scripts need, and the soft hyphen."""
+"""Characters to be replaced. Excludes the joiners U+200C and U+200D, which emoji and several scripts need, and the soft
+hyphen."""
 _SHOWN = {
     **{code: chr(_PICTURES + code) for code in range(0x20) if chr(code) not in _KEPT}, 0x7F: "␡",
     **{code: f"<U+{code:04X}>" for first, last in _MISLEADING for code in range(first, last + 1)},
 }  # fmt: skip
 _FLAG = re.compile("(\U0001f3f4[\U000e0061-\U000e007a]{4,6}\U000e007f)")
-"""The emoji of a flag such as Scotland's, which is written with tags."""
+"""The emoji of a flag such as Scotland's, which consists of tag characters."""
 
 
 def visible(text: str) -> str:
-    """`text` as a terminal may have it: every control character but line feed and tab as a picture.
+    """`text` that is safe on a terminal: every control character except line feed and tab becomes a symbol.
 
-    Each is shown by itself, so a sequence that arrives in two parts is as harmless as a whole one.
+    Each is replaced by itself, so a sequence that arrives in two parts is as harmless as a complete one.
     """
     if text.isascii() and text.isprintable():
         return text
-    parts = _FLAG.split(text)  # every second one is a flag
+    parts = _FLAG.split(text)  # every second part is a flag
     parts[::2] = [part.translate(_SHOWN) for part in parts[::2]]
     return "".join(parts)
 
@@ -43,19 +44,19 @@ def visible(text: str) -> str:
 class VisibleStream:
     """A terminal to which only `visible` text is written. `wrapped` is for our own control codes.
 
-    It has no `buffer`, since bytes would pass unseen; what else is asked of it is asked of the stream itself.
+    It has no `buffer`, since bytes would bypass it; other attributes are those of the stream itself.
     """
 
     def __init__(self, wrapped: TextIO) -> None:
         self.wrapped = wrapped
 
     def write(self, text: str) -> int:
-        """Write `text`, made visible."""
+        """Write `text` with visible control characters."""
         self.wrapped.write(visible(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write these, made visible."""
+        """Write lines with visible control characters."""
         for line in lines:
             self.write(line)
 
@@ -66,13 +67,13 @@ class VisibleStream:
 
 
 def unwrapped(stream: TextIO) -> TextIO:
-    """The stream for text with our own control codes, whose foreign parts the caller has made visible."""
+    """The underlying stream, for text with our own control codes; other parts must already be made visible."""
     return stream.wrapped if isinstance(stream, VisibleStream) else stream
 
 
 @contextlib.contextmanager
 def visible_output() -> Generator[None]:
-    """Inside, whatever is written to the standard streams is made visible where they are terminals."""
+    """A context in which control characters in output are made visible, if the standard streams are terminals."""
     before = sys.stdout, sys.stderr
     try:
         sys.stdout, sys.stderr = (_visible_on_terminal(stream) for stream in before)

@@ -1,4 +1,4 @@
-"""Explains a command line that can't be understood. Typer has its sentences about that in English only."""
+"""Explains invalid command lines in the user's language; Typer's own messages are in English only."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _SUGGESTION = re.compile(r"(.*?)\.? Did you mean '(.*)'\?", re.DOTALL)
 
 
 def explain_usage(error: TyperException) -> str:
-    """The usage of the command, what is wrong, and how to see the help."""
+    """The usage of the command, the problem, and how to get help."""
     if not isinstance(error, UsageError):
         return error.format_message()
     problem = _problem(error)
@@ -49,7 +49,7 @@ def _problem(error: UsageError) -> str:
 
 
 def _problem_of_words(message: str) -> str:
-    """Too many of them, or one in the place of a command that is none."""
+    """The problem with extra words, or with a word that isn't a command."""
     if found := _TOO_MANY.fullmatch(message):
         return _("Too many arguments: {arguments}").format(arguments=found[1])
     if found := _SUGGESTION.fullmatch(message):
@@ -62,7 +62,7 @@ def _did_you_mean(names: Sequence[str] | None) -> str:
 
 
 def _name(error: BadParameter) -> str:
-    """As on the command line: “--minutes”, or “DIR”."""
+    """The parameter's name as on the command line: “--minutes” or “DIR”."""
     if error.param is None:
         return str(error.param_hint or "")
     if error.param.param_type_name == "option":

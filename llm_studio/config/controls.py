@@ -1,11 +1,11 @@
-"""How forms show a setting, where its type and limits don't say it: metadata for `Annotated` in `sections.py`."""
+"""How forms show a setting, if its type and limits don't determine it: metadata for `Annotated` in `sections.py`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one press of an arrow adds in a form."""
+    """The increment of the arrow buttons in a form."""
 
     step: float
 
@@ -14,7 +14,7 @@ class Step:
 class Slider:
     """A setting that is shown as a slider from `low` to `high`; values outside can be typed, within its limits.
 
-    `curve` above 1 gives small values more room; `zero` is the text shown for 0.
+    `curve` above 1 enlarges the range of small values; `zero` is the text shown for 0.
     """
 
     low: float
@@ -26,11 +26,11 @@ class Slider:
 
 @dataclass(frozen=True)
 class Lines:
-    """A list of texts that is shown as lines, with line ends and tabs inside a text as they are typed: \\n, \\t."""
+    """A list of texts, one per line; line ends and tabs inside a text are typed as \\n and \\t."""
 
 
 class Choices:
-    """Names for people of the values of a Literal; a value without one is shown as it is written."""
+    """Display names of the values of a Literal; a value without one is shown as it is."""
 
     def __init__(self, **names: str) -> None:
         self.names = names

@@ -24,12 +24,12 @@ _TITLES = (N_("Small"), N_("Medium"))
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset. `name` is that of its file, `title` the one for people."""
+    """A preset. `name` is the name of its file, `title` the display name."""
 
     name: str
     title: str
     descriptions: dict[str, str]
-    """By language; English is always there."""
+    """By language; always includes English."""
     settings: Settings
 
     @property
@@ -57,7 +57,7 @@ def preset_names() -> tuple[str, ...]:
 
 
 def load_preset(name: str) -> Settings:
-    """The settings of the preset `name`. Raises ConfigError when there is none."""
+    """The settings of the preset `name`. Raises ConfigError if there is none."""
     if name not in presets():
         problem = Problem("preset", _("must be one of {choices}").format(choices=", ".join(presets())))
         raise ConfigError(_("There is no preset “{name}”:").format(name=name), [problem])

@@ -1,6 +1,6 @@
 """The sections of the settings: each setting declared once, with its type, unit, limits, default and help.
 
-What several settings must fulfil together, and all of them as one, is in `config/settings.py`.
+Rules between several settings are in `config/settings.py`, which also combines the sections.
 """
 
 from typing import Annotated, Any, Literal, cast
@@ -16,7 +16,7 @@ SMALLEST_VOCABULARY = 256 + len(SPECIAL_TOKENS)
 """One token for each byte, and the special tokens."""
 
 LARGEST_VOCABULARY = 300_000
-"""Tokens of a tokenizer: more than any in use has. A file with many more would take minutes to read."""
+"""Largest vocabulary: more than any tokenizer in use. A file with many more tokens would take minutes to read."""
 
 _CODES = (
     "aa ab af ak am ar as ay az ba be bg bh bi bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu fa fi "
@@ -26,17 +26,17 @@ _CODES = (
     "ve vi vo war wo xh yi yo za zh zu"
 )
 LANGUAGES = frozenset(_CODES.split())
-"""Languages that can be recognised in texts: ISO 639-1, and for those that have no code there, ISO 639-3."""
+"""Codes of languages that can be detected in texts: ISO 639-1, or ISO 639-3 for languages without such a code."""
 
 
 SourceName = Annotated[str, Field(max_length=200)]
 StopString = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-"""Of a source: the probability of drawing from it is proportional to its tokens times its weight."""
+"""Weight of a source: the probability of sampling from it is proportional to its number of tokens times its weight."""
 
 
 class Section(BaseModel):
-    """One section of the settings. Values are accepted as they are or rejected, never adjusted."""
+    """One section of the settings. Values are accepted or rejected, never adjusted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -129,7 +129,7 @@ class ModelSettings(Section):
         title=N_("Vocabulary"),
         default=32000,
         ge=SMALLEST_VOCABULARY,
-        le=1_000_000,  # as in every version: a project that asks for many has fewer, as a rule
+        le=1_000_000,  # as in earlier versions; the tokenizer usually has fewer
         description=N_("vocabulary size requested from the tokenizer"),
     )
     d_model: Annotated[int, Step(32)] = Field(
@@ -199,7 +199,7 @@ class ModelSettings(Section):
 
     @property
     def kv_heads(self) -> int:
-        """The number of key/value heads, `n_heads` where none is set."""
+        """The number of key/value heads; by default `n_heads`."""
         return self.n_kv_heads or self.n_heads
 
     @property

@@ -139,7 +139,7 @@ RULES = (
 
 
 _MOST_PROBLEMS = 100
-"""More in one file aren't read by anyone."""
+"""Most problems reported for one file."""
 
 
 def problems(values: Mapping[str, object]) -> list[Problem]:
@@ -222,7 +222,7 @@ def problem_sentence(detail: ErrorDetails, kind: type[Section] | None = None) ->
 
 
 def _figure(value: object) -> object:
-    """A whole float without its “.0”; anything else unchanged."""
+    """A whole float without its “.0”; other values unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e16 else value
 
 

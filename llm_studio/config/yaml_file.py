@@ -1,4 +1,4 @@
-"""Settings as YAML: reading what people write, writing what people can read, changing one value in place."""
+"""Settings as YAML: reading files written by people, writing readable files, changing one value in place."""
 
 import errno
 import re
@@ -14,13 +14,13 @@ from llm_studio.errors import ConfigError, DamagedConfigError, Problem, reason_o
 from llm_studio.i18n import _, number
 
 MOST_CHARACTERS = 200_000
-"""Of a file of settings, which has some seven thousand."""
+"""Limit for a file of settings, which has about seven thousand characters."""
 _MOST_LEVELS, _MOST_ENTRIES, _MOST_REFERENCES = 20, 10_000, 16
-"""Of the YAML in it. References to the same entry, nested, can stand for more than any memory holds."""
+"""Limits for its YAML. Nested references to the same entry can expand to more than any memory holds."""
 _LONGEST_NUMBER = 128
-"""Bits of the longest whole number read: no setting is near it, and Python refuses to show very long ones."""
+"""Most bits of a whole number: no setting is near it, and Python refuses to print very long ones."""
 _END = "..."
-"""The last line of what `dump` writes: YAML's mark for the end of a document."""
+"""The last line that `dump` writes: YAML's end-of-document marker."""
 _ANNOUNCES_END = re.compile(r"(?:#.*\n)*?#.*[“«]\s*\.\.\.\s*[”»]")
 _HAS_END = re.compile(r"^\.\.\.\s*$", re.MULTILINE)
 
@@ -28,9 +28,9 @@ _SafeLoader = cast("type[yaml.SafeLoader]", getattr(yaml, "CSafeLoader", yaml.Sa
 
 
 class _Loader(_SafeLoader):
-    """YAML 1.1 as PyYAML reads it, except that `3e-4` is a number, a date is a text and a key given twice is an error.
+    """YAML 1.1 as PyYAML reads it, except that `3e-4` is a number, a date is a text and a duplicate key is an error.
 
-    Keys are the texts that stand there: `on` and `3` too. What can't be read is a MarkedYAMLError, whatever it is.
+    Keys are always read as texts, even `on` and `3`. Every parse error is a MarkedYAMLError.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -51,7 +51,7 @@ class _Loader(_SafeLoader):
             value = super().construct_object(node, deep)
             if not isinstance(value, int) or value.bit_length() <= _LONGEST_NUMBER:
                 return value
-        except (ValueError, LookupError, AttributeError):  # PyYAML lets Python's own errors pass
+        except (ValueError, LookupError, AttributeError):  # PyYAML passes on Python's own errors
             pass
         raise yaml.MarkedYAMLError(problem=_("“{value}” can't be read").format(value=_cut(str(node.value))),
                                    problem_mark=node.start_mark)  # fmt: skip
@@ -75,7 +75,7 @@ _Loader.add_implicit_resolver(
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that `_Loader` would read as something else."""
+    """Quotes every text that `_Loader` would read as another type."""
 
 
 _Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
@@ -93,7 +93,7 @@ def load(path: Path) -> Settings:
 
 
 def read_text(path: Path) -> str:
-    """What stands in a file of settings, right or wrong. Raises ConfigError where it can't be read as text."""
+    """The content of a file of settings, valid or not. Raises ConfigError if it can't be read as text."""
     try:
         return files.read_text(path, "utf-8-sig", 4 * MOST_CHARACTERS)
     except UnicodeDecodeError as error:
@@ -119,7 +119,7 @@ def parse(text: str) -> Settings:
 
 
 def _require_end(text: str) -> None:
-    """Raise DamagedConfigError where the end of what `dump` wrote is missing: defaults would take its place."""
+    """Raise DamagedConfigError if the end that `dump` wrote is missing: defaults would replace the lost settings."""
     if _ANNOUNCES_END.match(text) and not _HAS_END.search(text):
         raise _lost(_("The end of the settings is missing: the last line, “{end}”, isn't there.").format(end=_END))
 
@@ -140,7 +140,7 @@ def _in_file(path: Path, error: DamagedConfigError) -> DamagedConfigError:
 
 
 def parse_value(text: str) -> object:
-    """One value as YAML reads it: for `--set training.learning_rate=3e-4`."""
+    """Parse one YAML value, as in `--set training.learning_rate=3e-4`."""
     try:
         _require_modest(text)
         return yaml.load(text, _Loader)
@@ -168,7 +168,7 @@ def _read(text: str) -> tuple[dict[str, object], dict[str, int]]:
 
 
 def _require_modest(text: str) -> None:
-    """Raise MarkedYAMLError for what would take too much time or memory. This reads without building anything."""
+    """Raise MarkedYAMLError for YAML that would take too much time or memory. Parses without building objects."""
     levels = entries = references = 0
     for event in yaml.parse(text, _Loader):
         levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -180,7 +180,7 @@ def _require_modest(text: str) -> None:
 
 
 def _entries(tree: yaml.Node | None) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """(dotted name, key, value) of each section, each setting in it, and each entry of a setting that has many."""
+    """(dotted name, key, value) of each section, each setting in it, and each entry of a mapping setting."""
     for key, value in tree.value if isinstance(tree, yaml.MappingNode) else ():
         yield key.value, key, value
         for inner, content in value.value if isinstance(value, yaml.MappingNode) else ():
@@ -211,14 +211,14 @@ def scalar(value: object) -> str:
         entries = (f"{_key(name)}: {scalar(entry)}" for name, entry in cast("dict[str, object]", value).items())
         return "{" + ", ".join(entries) + "}"
     plain = list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value
-    # letters as they are, but line ends and control characters of all kinds as escapes
+    # keep letters, but escape line ends and control characters of all kinds
     readable = "".join(map(str, plain) if isinstance(plain, list) else str(plain)).isprintable()
     text = yaml.dump(plain, Dumper=_Dumper, default_flow_style=True, allow_unicode=readable, width=10**9)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _key(name: str) -> str:
-    """A name of the user's choice as a key: in quotes where it holds anything that could be a mark of YAML."""
+    """A user-chosen name as a YAML key: quoted if it contains anything that could be YAML syntax."""
     if re.fullmatch(r"\w[\w-]*", name):
         return name
     return yaml.dump(name, Dumper=_Dumper, default_style='"', allow_unicode=name.isprintable(), width=10**9).strip()
@@ -234,11 +234,11 @@ def _short_float(value: float) -> str:
 
 
 def with_changes(text: str, changes: Mapping[str, object]) -> str:
-    """The YAML `text` with values changed by dotted name; comments and order stay as their author left them.
+    """The YAML `text` with values changed by dotted name, keeping its comments and order.
 
-    Raises ConfigError when the result can't be used.
+    Raises ConfigError if the result isn't valid.
     """
-    parse(text).replaced(changes)  # names and values are right before the text is touched
+    parse(text).replaced(changes)  # validate names and values before changing the text
     for path, value in changes.items():
         text = _with_change(text, path, scalar(value))
     parse(text)
@@ -264,19 +264,19 @@ def _with_change(text: str, path: str, scalar: str) -> str:
 
 
 def _inserted(text: str, key: yaml.Node, value: yaml.Node, line: str) -> str:
-    """`text` with one more line at the beginning of what `key` holds, `value`."""
+    """`text` with a line inserted at the start of the content `value` of `key`."""
     if isinstance(value, yaml.MappingNode) and value.value:
         first = value.value[0][0].start_mark
         separator = ", " if value.flow_style else "\n" + " " * first.column
         return f"{text[: first.index]}{line}{separator}{text[first.index :]}"
     if isinstance(value, yaml.MappingNode):  # written as {}
         return f"{text[: value.start_mark.index]}{{{line}}}{text[value.end_mark.index :]}"
-    end = key.end_mark.index + 1  # a section with nothing in it: just after its colon
+    end = key.end_mark.index + 1  # an empty section: just after its colon
     return f"{text[:end]}\n  {line}{text[end:]}"
 
 
 def _end(value: yaml.Node) -> int:
-    """Where a value ends: a list or mapping of several lines with its last entry, not where the next thing begins."""
+    """The end of a value: for a list or mapping of several lines the end of its last entry."""
     if isinstance(value, yaml.CollectionNode) and not value.flow_style and value.value:
         last = value.value[-1]
         return _end(last[1] if isinstance(value, yaml.MappingNode) else last)

@@ -1,10 +1,10 @@
-"""Which architecture of other programs a model has: Qwen3, Llama or GPT-2, and the names of its weights there.
+"""The architecture of a model in other programs: Qwen3, Llama or GPT-2, and the names of its weights there.
 
     RoPE, RMSNorm, SwiGLU, with query/key norm              Qwen3
     the same without query/key norm                         Llama
     learned positions, LayerNorm, GELU                      GPT-2
 
-Only names, cuts and transposes differ, so what another program computes from the renamed weights is the same.
+Only names, splits and transpositions differ, so another program computes the same with the renamed weights.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ Architecture: TypeAlias = Literal["qwen3", "llama", "gpt2"]
 
 
 def architecture_of(settings: ModelSettings) -> Architecture:
-    """The architecture of a model with these settings. Raises ProjectError where no other program has it."""
+    """The architecture of a model with these settings. Raises ProjectError if no other program supports it."""
     modern = (settings.positions, settings.norm, settings.activation) == ("rope", "rmsnorm", "swiglu")
     if modern and not (settings.qk_norm and settings.bias):
         return "qwen3" if settings.qk_norm else "llama"
@@ -41,13 +41,13 @@ def architecture_of(settings: ModelSettings) -> Architecture:
 
 
 def require_architecture(model: ModelRef) -> None:
-    """Raise ProjectError where no other program has the architecture of a model; CheckpointError where it is gone."""
+    """Raise ProjectError if no other program supports the architecture of a model; CheckpointError if it is gone."""
     require_checkpoint(model)
     architecture_of(model.settings().model)
 
 
 def _parts(settings: ModelSettings) -> str:
-    """What a model is made of: “sinusoidal positions + RMSNorm + SwiGLU + bias”."""
+    """The components of a model: “sinusoidal positions + RMSNorm + SwiGLU + bias”."""
     positions = {"rope": "RoPE", "learned": _("learned positions"), "sinusoidal": _("sinusoidal positions")}
     activation = {"swiglu": "SwiGLU", "gelu": "GELU", "relu2": "ReLU²"}
     parts = [positions[settings.positions], "RMSNorm" if settings.norm == "rmsnorm" else "LayerNorm",
@@ -62,10 +62,10 @@ def _parts(settings: ModelSettings) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """One of our parameters, `name`, and what it is elsewhere: the matrices `parts`, one above the other.
+    """One of our parameters, `name`, and its equivalent elsewhere: the matrices `parts`, stacked vertically.
 
-    `rows`: of each part. `transposed`: stored with inputs before outputs, as GPT-2 does. `absent`: it is a
-    bias of zeros there, which we do without.
+    `rows`: number of rows of each part. `transposed`: stored as (inputs, outputs), as in GPT-2. `absent`: a bias
+    that we don't have, filled with zeros there.
     """
 
     name: str
@@ -130,7 +130,7 @@ def _gpt2_entries(settings: ModelSettings, vocab_size: int) -> Iterator[Entry]:
 
 
 def renamed(settings: ModelSettings, weights: "Tensors") -> "Iterator[tuple[str, Tensor]]":
-    """The weights of a model under the names that transformers gives them, in its layout."""
+    """Yield the weights of a model with the names and the layout of transformers."""
     import torch
 
     for entry in entries(settings, len(weights["embeddings.token.weight"])):

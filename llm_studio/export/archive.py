@@ -1,4 +1,4 @@
-"""A checkpoint as one zip file. Its one folder is a checkpoint again when it is unpacked."""
+"""A checkpoint as one zip file. When unpacked, its only folder is a checkpoint again."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from llm_studio.runs.locate import ModelRef
 _WITH_TRAINING = "with_training"
 _CHUNK = 1 << 20
 _REPORTS = 200
-"""How many times an export reports its progress."""
+"""Number of progress reports of an export."""
 
 
 def folder_name(model: ModelRef) -> str:
@@ -29,13 +29,13 @@ def folder_name(model: ModelRef) -> str:
 
 
 def sizes(model: ModelRef, options: Options) -> dict[str, int]:
-    """Bytes of the files that go into the archive, by name; the optimizer's only to resume training."""
+    """Bytes of the files in the archive, by name; the optimizer's state is included only for resuming training."""
     names = (MODEL, TOKENIZER, CONFIG, RECORD, *([OPTIMIZER] if options.get(_WITH_TRAINING) else []))
     return {name: (model.path / name).stat().st_size for name in names if (model.path / name).is_file()}
 
 
 def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported:
-    """Write a checkpoint into the zip file `target`, which is replaced at the very end if it exists.
+    """Write a checkpoint to the zip file `target`, which is replaced at the very end if it exists.
 
     Raises Cancelled, StorageError, and CheckpointError if the checkpoint is damaged or gone.
     """
@@ -59,9 +59,9 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
 def _add(
     archive: zipfile.ZipFile, model: ModelRef, name: str, sha256: str | None, done: int, total: int, job: Job
 ) -> int:
-    """Copy one file into the archive and compare its hash; returns the bytes done so far."""
+    """Copy one file into the archive and verify its hash; returns the bytes done so far."""
     info = zipfile.ZipInfo.from_file(_existing(model, name), f"{folder_name(model)}/{name}")
-    # Weights are noise: compressing them would take minutes to save a twentieth.
+    # weights hardly compress: it would take minutes to save 5 %
     info.compress_type = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
     digest = hashlib.sha256()
     task, reported = _("Writing {file}").format(file=name), done

@@ -1,7 +1,7 @@
-"""How a conversation becomes the text that a model was trained on, as a Jinja template for other programs.
+"""A Jinja template for other programs that formats a conversation as in the model's training texts.
 
-It writes what `data/sources/conversations.py` renders: <|user|>question<|assistant|>answer, a system message before the
-next question, messages of one role joined, and no marker within a message.
+It has the format of `data/sources/conversations.py`: <|user|>question<|assistant|>answer, a system message before the
+next question, consecutive messages of one role joined, and no special tokens within a message.
 """
 
 from llm_studio.data.sources.conversations import ASSISTANT, END, USER
@@ -26,9 +26,9 @@ CHAT_TEMPLATE = (
     "{%- endfor -%}"
     f"{{%- if add_generation_prompt -%}}{{{{- '{ASSISTANT}' -}}}}{{%- else -%}}{{{{- '{END}' -}}}}{{%- endif -%}}"
 )
-"""With `add_generation_prompt` an answer is to follow; without, the conversation is over."""
+"""With `add_generation_prompt` an answer follows; without it, the conversation is complete."""
 
 
 def stops(markers: dict[str, int], conversations: bool) -> list[str]:
-    """The special tokens at which a text ends: an answer also ends where the next turn would begin."""
+    """The special tokens that end a generated text: an answer also ends where the next turn would begin."""
     return [END, *(name for name in (USER, ASSISTANT) if conversations and name in markers)]

@@ -1,4 +1,4 @@
-"""A model as the code that runs and trains it: a small PyTorch project without LLM Studio, made to be read.
+"""A model as the code that runs and trains it: a small, readable PyTorch project without LLM Studio.
 
 Its files are those in `resources/course`, with only the branches that this model uses (`code_templates.py`).
 """
@@ -46,7 +46,7 @@ _PROMPTS = {"en": "Once upon a time", "fr": "Il était une fois"}
 
 
 def sizes(model: ModelRef, options: Options) -> dict[str, int]:
-    """Bytes of its parts."""
+    """Bytes of its parts, by name."""
     project = _project_of(model)
     found = {name: model.path / name for name in (MODEL, OPTIMIZER, TOKENIZER)}
     counted = {name: path.stat().st_size for name, path in found.items() if path.is_file()}
@@ -73,7 +73,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
         _write_text(folder / "README.md", _readme(source, known, options))
         _write_text(folder / TOKENIZER, source.tokenizer.to_json())
         for name in (MODEL, OPTIMIZER):
-            if (model.path / name).is_file():  # one that was given away may have no state of the optimizer
+            if (model.path / name).is_file():  # a shared checkpoint may lack the optimizer's state
                 copier.copy(model.path / name, folder / "checkpoints" / f"step-{source.saved.step:06d}" / name)
         if meta is not None:
             content = json.dumps(_meta_json(meta, source), ensure_ascii=False, indent=1)
@@ -94,13 +94,13 @@ def _write_code(folder: Path, source: Source) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".py":
             _write_text(target, render(path.read_text(encoding="utf-8"), used, replaced))
-        else:  # the line ends of a .bat matter
+        else:  # keep the line ends of a .bat
             target.write_bytes(path.read_bytes())
     _write_text(folder / "config" / "config.yaml", config_yaml(source, used))
 
 
 def _templates() -> list[Path]:
-    """All files but the README, of which there is one in each language."""
+    """All template files except the READMEs, one per language."""
     found = (path for path in resource("course").rglob("*") if path.is_file() and path.suffix not in (".md", ".pyc"))
     return sorted(found)
 
@@ -111,7 +111,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 class _Copier:
-    """Copies files and reports how many bytes of all are done."""
+    """Copies files and reports the total bytes copied."""
 
     def __init__(self, total: int, job: Job) -> None:
         self.total = total
@@ -134,12 +134,12 @@ class _Copier:
 
 
 def _project_of(model: ModelRef) -> Project:
-    """The project of a checkpoint; of one that was moved, a folder without data."""
+    """The project of a checkpoint; if it was moved, a folder without data."""
     return Project(model.path.absolute().parents[2])
 
 
 def _tokens_of_run(project: Project, known: Facts) -> TokensMeta:
-    """What the tokens in the project are. Raises ProjectError unless they are those of the run."""
+    """The metadata of the project's tokens. Raises ProjectError unless they are those of the run."""
     meta = read_meta(project.processed)
     if meta is None or not known.sources:
         raise ProjectError(
@@ -150,7 +150,7 @@ def _tokens_of_run(project: Project, known: Facts) -> TokensMeta:
 
 
 def _meta_json(meta: TokensMeta, source: Source) -> dict[str, Any]:
-    """What the code project has to know of the tokens: how they are stored, and where each source begins and ends."""
+    """Metadata of the tokens for the code project: their storage, and where each source starts and ends."""
     weights = source.settings.data.weights
 
     def ranges(sources: list[SourceRange]) -> list[dict[str, Any]]:
@@ -158,13 +158,13 @@ def _meta_json(meta: TokensMeta, source: Source) -> dict[str, Any]:
         return [{"name": one.name, "start": one.start, "end": one.end, "weight": weight[one.name]} for one in sources]
 
     validation = [one for one in ranges(meta.validation_sources) if one["weight"] > 0]
-    if sum(one["end"] - one["start"] for one in validation) < 2:  # nothing would be left, or not recorded
+    if sum(one["end"] - one["start"] for one in validation) < 2:  # empty, or not recorded
         validation = [{"name": "", "start": 0, "end": meta.validation.tokens, "weight": 1.0}]
     return {"dtype": meta.dtype, "sources": ranges(meta.sources), "validation_sources": validation}
 
 
 def _write_texts(project: Project, folder: Path, job: Job) -> None:
-    """The texts of each source, one a line. Raises DataError where one can't be read."""
+    """Write the texts of each source, one per line. Raises DataError if one can't be read."""
     from llm_studio.data.sources import store
 
     for found in store.list_sources(project.raw):

@@ -1,4 +1,4 @@
-"""What of the templates a model uses, and its config.yaml: only the settings that its code reads."""
+"""Which branches of the templates a model uses, and its config.yaml with only the settings that its code reads."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _ONLY_WITH = {
     "n_kv_heads": "grouped", "dropout": "dropout", "rope_theta": "rope", "muon_learning_rate": "muon",
     "muon_momentum": "muon", "gradient_clip": "clipped", "decay_share": "constant", "stop": "stop_strings",
 }  # fmt: skip
-"""Settings that are only read by a branch of the templates."""
+"""Settings that only one branch of the templates reads."""
 
 _HELP = {
     "vocab_size": N_("tokens of the tokenizer"),
@@ -28,11 +28,11 @@ _HELP = {
     "eval_interval": N_("steps between two evaluations"),
     "gradient_clip": N_("gradient-norm clipping threshold"),
 }
-"""Where the declaration of a setting says more than its code here does."""
+"""Help texts that replace those of settings whose declaration mentions more than the exported code does."""
 
 
 def flags(source: Source) -> dict[str, bool]:
-    """By the names that the conditions of the templates use."""
+    """The values of the conditions in the templates, by name."""
     model, training = source.settings.model, source.settings.training
     split_digits = source.settings.tokenizer.split_digits
     pattern = _pattern(json.loads(source.tokenizer.to_json())["pre_tokenizer"])
@@ -63,13 +63,13 @@ def flags(source: Source) -> dict[str, bool]:
 
 
 def names(source: Source) -> dict[str, str]:
-    """Names in the templates that stand for others."""
+    """Replacements for placeholder names in the templates."""
     model = source.settings.model
     return {"config.bias": str(model.bias), "Norm": "RMSNorm" if model.norm == "rmsnorm" else "LayerNorm"}
 
 
 def config_yaml(source: Source, used: Mapping[str, bool]) -> str:
-    """config.yaml, with what each setting means."""
+    """config.yaml, with a comment on each setting."""
     settings = source.settings
     factor = float(source.saved.state.recovery.get("rate_factor", 1.0))  # after a divergence the rates are lower
     changed = {name: factor * getattr(settings.training, name) for name in ("learning_rate", "muon_learning_rate")}
@@ -98,7 +98,7 @@ def _lines(section: Section, fields: list[str], changed: Mapping[str, Any]) -> I
 
 
 def _pattern(pre_tokenizer: dict[str, Any]) -> str:
-    """The pattern by which a tokenizer cuts texts, of those that new ones have or had; Qwen2's for all others."""
+    """The pattern with which a tokenizer splits texts, if it is one of this program's; otherwise that of Qwen2."""
     steps: list[dict[str, Any]] = pre_tokenizer.get("pretokenizers") or [pre_tokenizer]
     if any(step["type"] == "ByteLevel" and step.get("use_regex", True) for step in steps):
         return patterns.GPT2

@@ -1,6 +1,6 @@
-"""Python from the templates in `resources/course`: only the branches that a model uses.
+"""Python code from the templates in `resources/course`: only the branches that a model uses.
 
-A template is a valid Python file. Lines between two directives are kept where the condition holds:
+A template is a valid Python file. Lines between two directives are kept if the condition is true:
 
     # [if rope]
     q, k = rotate(q, rotation), rotate(k, rotation)
@@ -8,8 +8,8 @@ A template is a valid Python file. Lines between two directives are kept where t
     ...
     # [end]
 
-A condition is made of names, `not`, `and` and `or`; blocks may be nested. Two names stand for others: `config.bias` for
-its value, and `Norm` for the normalisation of the model.
+A condition consists of names, `not`, `and` and `or`; blocks may be nested. Two names are placeholders: `config.bias`
+for its value, and `Norm` for the model's normalisation.
 """
 
 import re
@@ -21,7 +21,7 @@ _BLANK_LINES = re.compile(r"\n{4,}")
 
 
 def render(template: str, flags: Mapping[str, bool], names: Mapping[str, str]) -> str:
-    """The lines of a template whose conditions hold, with `names` replaced. Raises KeyError for an unknown flag."""
+    """The lines of a template whose conditions are true, with `names` replaced. Raises KeyError for an unknown flag."""
     kept: list[str] = []
     branches: list[bool] = []
     for line in template.splitlines():
@@ -43,7 +43,7 @@ def render(template: str, flags: Mapping[str, bool], names: Mapping[str, str]) -
 
 
 def _holds(condition: str, flags: Mapping[str, bool]) -> bool:
-    """Whether a condition holds: `or` of `and` of flags, each of which may be negated."""
+    """Whether a condition is true: `or` of `and` of flags, each of which may be negated."""
     return any(all(_flag(term, flags) for term in terms.split(" and ")) for terms in condition.split(" or "))
 
 

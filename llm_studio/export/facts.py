@@ -1,4 +1,4 @@
-"""What is known about an exported model, for the model cards of the formats."""
+"""Facts about an exported model, for the model cards of the formats."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from llm_studio.i18n import N_, short_number
 from llm_studio.project import Project
 
 LICENCES = ("unknown", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "mit", "apache-2.0", "other")
-"""Names that the Hugging Face hub knows; the first says that nothing is known."""
+"""Licence identifiers of the Hugging Face hub; the first means that nothing is known."""
 LICENCE = Option(
     "licence",
     N_("Licence"),
@@ -29,14 +29,14 @@ class TextSource:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model card says. `sources` is empty where they aren't known, as for a checkpoint that was moved."""
+    """The content of a model card. `sources` is empty if they are unknown, as for a checkpoint that was moved."""
 
     project: str
     language: str
     run: str
     step: int
     tokens: int
-    """Read in training."""
+    """Number of tokens seen in training."""
     parameters: int
     vocab_size: int
     context: int
@@ -46,7 +46,7 @@ class Facts:
 
     @property
     def size(self) -> str:
-        """The number of parameters, shortened."""
+        """The number of parameters, abbreviated."""
         return short_number(self.parameters)
 
 
@@ -73,7 +73,7 @@ def _project(source: Source) -> Project:
 
 
 def _sources(source: Source) -> tuple[TextSource, ...]:
-    """The sources of the tokens that are in the project now, if they are those of the run."""
+    """The sources of the project's current tokens, if they are those of the run."""
     meta = recall_meta(_project(source).processed)
     if meta is None:
         return ()

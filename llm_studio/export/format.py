@@ -1,4 +1,4 @@
-"""What an export format declares. See `formats.py` for the table of them."""
+"""The declaration of an export format. See `formats.py` for the table of formats."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ MEMORIZED_TEXTS = N_(
 """Shown before each export, in English."""
 
 Options = Mapping[str, bool | str]
-"""The values of a format's options by name: a bool, or one of the option's choices. Absent ones have their default."""
+"""The values of a format's options by name: a bool, or one of the option's choices. Missing ones have their default."""
 
 
 @dataclass(frozen=True)
 class Option:
     """An option of a format: `--name` on the command line; in the window a check box, or a list if it has `choices`.
 
-    It is off by default, or the first of its choices. `title` and `help` are in English, marked with N_. A choice is
-    shown as it is, or as `labels` call it.
+    Its default is False, or the first of its choices. `title` and `help` are in English, marked with N_. A choice is
+    shown as it is, or with its text in `labels`.
     """
 
     name: str
@@ -33,13 +33,13 @@ class Option:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def value(self, options: Options) -> bool | str:
-        """What it is in `options`: its default where it isn't among them."""
+        """Its value in `options`, or its default."""
         return options.get(self.name, self.choices[0] if self.choices else False)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: a file, or a folder with files of `bytes` in all."""
+    """What was written: a file, or a folder, with the total size `bytes`."""
 
     path: Path
     bytes: int
@@ -47,10 +47,10 @@ class Exported:
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of another program in which the export belongs: `--name` on the command line, a button in the window.
+    """A folder of another program for exported models: `--name` on the command line, a button in the window.
 
-    `title` is in English, marked with N_. `find` gives the folder, None where the program isn't on this computer;
-    `absent` says so.
+    `title` is in English, marked with N_. `find` returns the folder, or None if the program isn't on this computer;
+    `absent` then says so.
     """
 
     name: str
@@ -67,15 +67,15 @@ def _exportable(model: ModelRef) -> None:
 class Format:
     """A format in which a model can be exported. Texts are in English, marked with N_.
 
-    `action` is what the button says, `summary` says in a few words for what it is. `suffix`: of the file; "" where a
-    folder is written. `files` are the titles of what it holds, by name, and `sizes` gives the bytes of those that are
-    included with some options.
+    `action` is the text of its button, `summary` says briefly what it is for. `suffix`: of the file; "" if it is a
+    folder. `files` are the titles of its contents, by name, and `sizes` returns the bytes of those that are included
+    with given options.
 
-    `write` writes the model to a path, whole or not at all (`place.py`): a file that exists is replaced, a folder
-    never. It reads the checkpoint by `source.read`, or hashes its files itself while reading them, reports its Progress
-    in bytes, and raises Cancelled, StorageError, CheckpointError if the model is damaged or gone, and what `require`
-    raises. `require` raises ProjectError where a model of these settings has no home in the format, and says what to
-    train instead; it reads no more than the settings, so that the window can say so before.
+    `write` writes the model to a path, atomically (`place.py`): an existing file is replaced, a folder never is. It
+    reads the checkpoint with `source.read`, or hashes its files itself while reading them, reports its Progress in
+    bytes, and raises Cancelled, StorageError, CheckpointError if the model is damaged or gone, and the errors of
+    `require`. `require` raises ProjectError if the format can't hold a model of these settings, with advice on what to
+    train instead; it reads only the settings, so that the window can call it in advance.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Format:
 
     @property
     def is_folder(self) -> bool:
-        """Whether a folder is written, not a file."""
+        """Whether the format is a folder, not a file."""
         return not self.suffix
 
     def check(self, options: Options) -> None:
@@ -112,5 +112,5 @@ class Format:
 
 
 def option_flag(name: str) -> str:
-    """The option of the command line for an option of a format: --with-training."""
+    """The command-line option for an option of a format: --with-training."""
     return f"--{name.replace('_', '-')}"

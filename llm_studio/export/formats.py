@@ -1,6 +1,6 @@
-"""The formats in which a model can be exported, declared once: window and command line list them from here.
+"""The table of export formats, from which the window and the command line list them.
 
-To add one: a module that declares its `FORMAT`, that name in `FORMATS`, and a test.
+To add one: a module that declares its `FORMAT`, an entry in `FORMATS`, and a test.
 """
 
 from llm_studio.errors import ProjectError
@@ -11,7 +11,7 @@ from llm_studio.i18n import _
 FORMATS: dict[str, Format] = {
     found.name: found for found in (archive.FORMAT, hf.FORMAT, gguf.FORMAT, web_page.FORMAT, code_project.FORMAT)
 }
-"""By name, in the order in which they are listed."""
+"""By name, in display order."""
 
 
 def by_name(name: str) -> Format:

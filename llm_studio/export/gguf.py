@@ -1,7 +1,7 @@
-"""A GGUF file, for llama.cpp and the programs around it: LM Studio, Jan, Ollama. Beside it a Modelfile for Ollama.
+"""A GGUF file for llama.cpp and programs based on it (LM Studio, Jan, Ollama), with a Modelfile for Ollama beside it.
 
-The file is written with llama.cpp's own library. Its converter can't be used: it recognises a tokenizer by the ids that
-it gives to a text, and knows those of well-known models alone.
+The file is written with llama.cpp's own library. Its converter can't be used: it identifies a tokenizer by the ids that
+it gives to a text, and knows only those of well-known models.
 """
 
 import re
@@ -43,30 +43,32 @@ PRECISION = Option(
     {"q8_0": N_("8 bits (Q8_0)"), "f16": N_("16 bits (F16)"), "f32": N_("32 bits (F32)")},
 )
 _BYTES = {"q8_0": 34 / 32, "f16": 2.0, "f32": 4.0}
-"""Of a weight."""
+"""Bytes per weight."""
 _BLOCK = 32
-"""Weights of a row that share a scale in Q8_0."""
+"""Number of weights of a row that share a scale in Q8_0."""
 _FILE_TYPE = {"f32": 0, "f16": 1, "q8_0": 7}
-"""general.file_type, as llama.cpp numbers them."""
+"""Values of general.file_type in llama.cpp."""
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
-"""tokenizer.ggml.token_type."""
+"""Values of tokenizer.ggml.token_type."""
 _TEXTS = 20_000
-"""Bytes of the small things, about."""
+"""Approximate bytes of the metadata."""
 
 
 def file_name(target: Path, precision: str) -> str:
-    """The name of the file in the folder `target`: my-llm-run-1-step-000500-q8_0.gguf. Modelfiles want no spaces."""
+    """The name of the file in the folder `target`: my-llm-run-1-step-000500-q8_0.gguf. Modelfiles don't allow
+    spaces."""
     return re.sub(r"[^\w.-]+", "-", f"{target.name.removesuffix('-gguf')}-{precision}.gguf")
 
 
 def sizes(model: ModelRef, options: Options) -> dict[str, int]:
-    """Bytes of the file and of what is beside it."""
+    """Bytes of the GGUF file and of the files beside it."""
     weights = round(source.weights_bytes(model) / 4 * _BYTES[str(PRECISION.value(options))])
     return {"gguf": weights + _TEXTS, MODELFILE: 1000}
 
 
 def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported:
-    """Write a checkpoint into the new folder `target`. Raises ProjectError for a tokenizer that has no name there."""
+    """Write a checkpoint to the new folder `target`. Raises ProjectError for a tokenizer that llama.cpp doesn't
+    know."""
     found = source.read(model, job, require_architecture)
     pre = pretokenizer_of(found.tokenizer)
     precision = str(PRECISION.value(options))
@@ -108,7 +110,7 @@ def _write_file(path: Path, found: Source, pre: str, precision: str, licence: st
 
 
 def _tensors(found: Source) -> "Iterator[tuple[str, Tensor]]":
-    """The weights as llama.cpp names them, outputs before inputs."""
+    """Yield the weights with the names of llama.cpp, as (outputs, inputs)."""
     import gguf
 
     shape = found.settings.model
@@ -120,7 +122,7 @@ def _tensors(found: Source) -> "Iterator[tuple[str, Tensor]]":
             raise RuntimeError(f"llama.cpp has no {their_name}")
         tensor = weight
         if kind == "gpt2" and weight.ndim == 2 and ".h." in their_name:
-            tensor = weight.T.contiguous()  # GPT-2 alone stores inputs before outputs in transformers
+            tensor = weight.T.contiguous()  # in transformers, only GPT-2 stores (inputs, outputs)
         if kind == "llama" and (".q_proj." in their_name or ".k_proj." in their_name):
             tensor = _interleaved(weight, shape.n_heads if ".q_proj." in their_name else shape.kv_heads)
         yield name, tensor
@@ -133,16 +135,16 @@ def _constant(kind: Architecture) -> "MODEL_ARCH":
 
 
 def _interleaved(weight: "Tensor", n_heads: int) -> "Tensor":
-    """The rows of queries or keys in llama.cpp's order for Llama, whose rotary pairs are neighbours.
+    """The rows of queries or keys in llama.cpp's order for Llama, in which rotary pairs are adjacent.
 
-    Ours are the rows j and j + K/2 of a head, as for all others.
+    In ours, as for all other architectures, a pair is the rows j and j + K/2 of a head.
     """
     halves = weight.unflatten(0, (n_heads, 2, -1))  # (heads, 2, K/2, ...)
     return halves.transpose(1, 2).flatten(0, 2).contiguous()
 
 
 def _type_of(name: str, tensor: "Tensor", precision: str) -> "GGMLQuantizationType":
-    """How a tensor is stored. Vectors and learned positions, small and sensitive, stay float32."""
+    """The type in which a tensor is stored. Vectors and learned positions, small and sensitive, stay float32."""
     from gguf import GGMLQuantizationType as Type
 
     if precision == "f32" or tensor.ndim < 2 or name.startswith("position_embd"):
@@ -204,7 +206,7 @@ def _add_shape(writer: "GGUFWriter", found: Source) -> None:
 
 
 def _add_tokenizer(writer: "GGUFWriter", found: Source, pre: str) -> None:
-    """The vocabulary. Each switch is explicit: where one is absent, programs take it for that of a well-known model."""
+    """Add the vocabulary. Every switch is set: for a missing one, programs assume that of a well-known model."""
     tokenizer = found.tokenizer
     texts, types = _tokens(found)
     writer.add_tokenizer_model("gpt2")
@@ -220,14 +222,14 @@ def _add_tokenizer(writer: "GGUFWriter", found: Source, pre: str) -> None:
     writer.add_add_space_prefix(False)
     if found.conversations:
         writer.add_chat_template(CHAT_TEMPLATE)
-        # An answer ends where the next turn would begin: llama.cpp knows such tokens by these names, Ollama by a list.
+        # an answer ends where the next turn would begin: llama.cpp knows such tokens by these keys, Ollama by a list
         writer.add_eot_token_id(tokenizer.markers[USER])
         writer.add_eom_token_id(tokenizer.markers[ASSISTANT])
         writer.add_array("tokenizer.ggml.eos_token_ids", [tokenizer.markers[name] for name in (END, USER, ASSISTANT)])
 
 
 def _tokens(found: Source) -> tuple[list[str], list[int]]:
-    """The tokens by id as they are in tokenizer.json, and the type of each."""
+    """The tokens by id as in tokenizer.json, and the type of each."""
     known, markers = found.tokenizer.vocabulary(), set(found.tokenizer.markers)
     added = found.tokenizer.added_tokens()
     texts, types = [""] * len(known), [_NORMAL] * len(known)

@@ -1,4 +1,4 @@
-"""A Hugging Face folder: `from_pretrained` of transformers reads it, as do the programs that build on it."""
+"""A Hugging Face folder, readable with `from_pretrained` of transformers and by programs based on it."""
 
 import json
 from pathlib import Path
@@ -29,11 +29,11 @@ CONFIG, TOKENIZER_CONFIG, GENERATION, CARD = (
 )
 TEMPLATE = "chat_template.jinja"
 EPS = 1e-5
-"""Of the norms of our models."""
+"""The epsilon of our models' norms."""
 OWN = "llm_studio"
-"""The entry of config.json for this program."""
+"""The key of this program's entry in config.json."""
 _TEXTS = 10_000
-"""Bytes of the small files, about."""
+"""Approximate bytes of the small files."""
 CLASSES = {"qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM", "gpt2": "GPT2LMHeadModel"}
 """The classes of transformers by architecture."""
 
@@ -47,7 +47,7 @@ def sizes(model: ModelRef, options: Options) -> dict[str, int]:
 
 
 def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported:
-    """Write a checkpoint into the new folder `target`."""
+    """Write a checkpoint to the new folder `target`."""
     from llm_studio.runs import tensors
 
     found = source.read(model, job, require_architecture)
@@ -73,7 +73,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
 
 
 def config(settings: Settings, found: Source) -> dict[str, Any]:
-    """config.json. Each number is explicit: the defaults of the classes are those of other models."""
+    """config.json. Every number is set: the defaults of the classes are those of other models."""
     shape, kind = settings.model, architecture_of(settings.model)
     common: dict[str, Any] = {
         "architectures": [CLASSES[kind]], "model_type": kind, "vocab_size": found.tokenizer.vocab_size,
@@ -103,14 +103,14 @@ def config(settings: Settings, found: Source) -> dict[str, Any]:
 
 
 def _own(found: Source) -> dict[str, Any]:
-    """What transformers has no name for, for this program when it opens the folder."""
+    """Facts that transformers has no field for, used by this program when it opens the folder."""
     return {"run": found.model.run, "step": found.saved.step, "conversations": found.conversations,
             "validation_loss": found.saved.state.validation_loss,
             "bytes_per_token": found.saved.bytes_per_token}  # fmt: skip
 
 
 def tokenizer_config(found: Source) -> dict[str, Any]:
-    """tokenizer_config.json. The class is the plain one: those of Llama or Qwen would change the text."""
+    """tokenizer_config.json, with the generic class: those of Llama or Qwen would change the text."""
     more = [name for name in found.tokenizer.markers if name != END]
     return {
         "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": END, "eos_token": END, "pad_token": END,
@@ -121,14 +121,14 @@ def tokenizer_config(found: Source) -> dict[str, Any]:
 
 
 def tokenizer_json(found: Source) -> dict[str, Any]:
-    """tokenizer.json; a post-processor that would add tokens, as an imported tokenizer may have one, is left out."""
+    """tokenizer.json, without a post-processor that would add tokens, which an imported tokenizer may have."""
     content: dict[str, Any] = json.loads(found.tokenizer.to_json())
     after = content.get("post_processor")
     return content if after is None or after.get("type") == "ByteLevel" else {**content, "post_processor": None}
 
 
 def generation_config(found: Source) -> dict[str, Any]:
-    """generation_config.json: how the next token is sampled, as set in the project, and where a text ends."""
+    """generation_config.json: the project's sampling settings, and the tokens that end a text."""
     markers = found.tokenizer.markers
     ends = [markers[name] for name in stops(markers, found.conversations)]
     return {
@@ -139,7 +139,7 @@ def generation_config(found: Source) -> dict[str, Any]:
 
 
 def _usage(found: Source) -> str:
-    """Python that makes the model write."""
+    """Python code that generates text with the model."""
     asking = [
         'turns = [{"role": "user", "content": "..."}]',
         'ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)',

@@ -1,4 +1,4 @@
-"""Where LM Studio keeps its models: a GGUF file in MODELS/publisher/model/ is in its list at once."""
+"""LM Studio's folder of models: a GGUF file in MODELS/publisher/model/ appears in its list at once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,20 +7,20 @@ from llm_studio import files, records
 
 PUBLISHER = "llm-studio"
 _POINTER = ".lmstudio-home-pointer"
-"""A file in the user's folder that holds the path of LM Studio's own folder, where that isn't the usual one."""
+"""A file in the user's folder that contains the path of LM Studio's folder, if that isn't the default."""
 _HOMES = (".lmstudio", ".cache/lm-studio")
 _LONGEST_PATH = 4096
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """What is read of its settings."""
+    """The part of LM Studio's settings that is read."""
 
     downloadsFolder: str = ""  # noqa: N815  as LM Studio writes it
 
 
 def models_folder() -> Path | None:
-    """The folder for models of this publisher; None where LM Studio was never started on this computer."""
+    """The folder for models of this publisher; None if LM Studio was never started on this computer."""
     try:
         home = _home(Path.home())
         if home is None:

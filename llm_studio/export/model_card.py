@@ -1,4 +1,4 @@
-"""The README.md of an exported model: what it is, what it was trained on, how good it is, its licence."""
+"""The README.md of an exported model: architecture, training data, quality, licence."""
 
 import re
 
@@ -9,7 +9,7 @@ from llm_studio.i18n import _, bits_per_byte, number, short_number
 
 
 def model_card(known: Facts, licence: str, library: str, use: str) -> str:
-    """The card in Markdown, with the fields that the Hugging Face hub reads. `use`: how to make the model write."""
+    """The card in Markdown, with the metadata of the Hugging Face hub. `use`: how to generate text with the model."""
     loss = _("not measured") if known.validation_loss is None else number(known.validation_loss, 3)
     rows = [
         (_("Parameters"), known.size),
@@ -37,5 +37,5 @@ def model_card(known: Facts, licence: str, library: str, use: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """A name as Markdown shows it: on one line, nothing in it taken for a mark."""
+    """A name escaped for Markdown, on one line."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))

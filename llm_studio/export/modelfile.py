@@ -1,4 +1,4 @@
-"""The Modelfile beside a GGUF file: how Ollama prompts the model, and where its texts end."""
+"""The Modelfile beside a GGUF file: Ollama's prompt template, and the tokens that end a text."""
 
 from llm_studio.data.sources.conversations import ASSISTANT, USER
 from llm_studio.export.architectures import architecture_of
@@ -18,7 +18,7 @@ _CHAT = (
     f'{{{{- else if eq .Role "assistant" }}}}{ASSISTANT}{{{{ .Content }}}}{{{{ end }}}}'
     f"{{{{- end }}}}{ASSISTANT}"
 )
-"""In Go's template language, what `chat_template.py` does in Jinja."""
+"""The template of `chat_template.py` in Go's template language."""
 _CONTINUE = "{{ .Prompt }}"
 
 

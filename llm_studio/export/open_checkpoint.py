@@ -1,7 +1,7 @@
-"""Opening a checkpoint that someone gave away: its folder, or the zip that `archive.py` makes of it.
+"""Opening a checkpoint that someone shared: its folder, or the zip written by `archive.py`.
 
-Only the files of a checkpoint are copied, by their names; whatever else is there is left alone. Each is bounded, and
-nothing is followed or written out of the new folder.
+Only the files of a checkpoint are copied, by name; everything else is ignored. Sizes are limited, and no link is
+followed or written out of the new folder.
 """
 
 import contextlib
@@ -26,20 +26,20 @@ _NEEDED = (RECORD, CONFIG, TOKENIZER, MODEL)
 _NAMES = (*_NEEDED, OPTIMIZER)
 _MOST_DIRECTORY = 1 << 20
 _MOST_EXPANSION = 200
-"""How many times its packed size a file may have: weights hardly shrink."""
+"""Largest compression ratio of a file: weights hardly compress."""
 _SPARE_BYTES = 10_000_000
 _CHUNK = 1 << 20
 _ZIP = b"PK\x03\x04"
-"""How a zip begins; its list of files is at the end."""
+"""The start of a zip file; its list of files is at the end."""
 
 
 def is_checkpoint_zip(path: Path) -> bool:
-    """Whether the file at `path` is the zip of a checkpoint, as far as its list of files says."""
+    """Whether the file at `path` is the zip of a checkpoint, according to its list of files."""
     return problem_of_zip(path) is None
 
 
 def problem_of_zip(path: Path) -> CheckpointError | None:
-    """Why the file at `path` can't be opened as the zip of a checkpoint, as far as its list of files says."""
+    """Why the file at `path` can't be opened as the zip of a checkpoint, according to its list of files."""
     try:
         with _opened(path) as archive:
             _members(path, archive)
@@ -49,7 +49,7 @@ def problem_of_zip(path: Path) -> CheckpointError | None:
 
 
 def folder_name(path: Path) -> str:
-    """The name of the checkpoint's folder in a zip, "" where its files are in no folder. Raises CheckpointError."""
+    """The name of the checkpoint's folder in a zip, "" if its files are in no folder. Raises CheckpointError."""
     with _opened(path) as archive:
         return PurePosixPath(_members(path, archive)[RECORD].filename).parent.name
 
@@ -93,7 +93,7 @@ def copy(path: Path, folder: Path, job: Job) -> None:
 
 
 def _copy(path: Path, stream: IO[bytes], target: Path, size: int, done: int, total: int, job: Job) -> int:
-    """Copy `size` bytes; returns the bytes done so far."""
+    """Copy `size` bytes; returns the total bytes copied so far."""
     task, left = _("Opening {file}").format(file=path.name), size
     with files.translate_os_errors(target), target.open("xb") as out:
         while left:
@@ -106,13 +106,13 @@ def _copy(path: Path, stream: IO[bytes], target: Path, size: int, done: int, tot
             left -= len(chunk)
             done += len(chunk)
             job.report(Progress(task, done, total, _("bytes")))
-        with _translate_errors(path):  # at its end a zip compares its checksum
+        with _translate_errors(path):  # at the end of a file, zipfile verifies its checksum
             if stream.read(1):
                 raise _refused(path, _("it is longer than it says"))
     return done
 
 
-# --- What is in a zip -------------------------------------------------------------------------------------------
+# --- Contents of a zip ------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -133,7 +133,7 @@ def _opened(path: Path) -> Generator[zipfile.ZipFile]:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """The files of the only checkpoint in a zip, by name. Raises CheckpointError for anything that is out of order."""
+    """The files of the only checkpoint in a zip, by name. Raises CheckpointError for anything unexpected."""
     infos = [info for info in archive.infolist() if not info.is_dir()]
     held = [PurePosixPath(info.filename).parent for info in infos if PurePosixPath(info.filename).name == RECORD]
     if not held:
@@ -154,7 +154,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
         if info.compress_type not in (
             zipfile.ZIP_STORED,
             zipfile.ZIP_DEFLATED,
-        ):  # LZMA takes as much memory as it likes
+        ):  # LZMA's memory is unlimited
             raise _refused(path, _("it is compressed by another method than Deflate"))
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind and kind != stat.S_IFREG:
@@ -180,7 +180,7 @@ def _require_sizes(path: Path, found: dict[str, int]) -> None:
 
 @contextlib.contextmanager
 def _translate_errors(path: Path) -> Generator[None]:
-    """What Python's module for zips raises for damaged ones has many names."""
+    """Turn the many exceptions that `zipfile` raises for damaged files into a CheckpointError."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, IndexError,

@@ -1,7 +1,7 @@
-"""Opening a Hugging Face folder: one that `hf.py` wrote, or another of GPT-2's, Llama's or Qwen3's shape.
+"""Opening a Hugging Face folder: one written by `hf.py`, or another with the architecture of GPT-2, Llama or Qwen3.
 
-What is read: config.json, tokenizer.json and model.safetensors, each within bounds. Nothing of it is run, no link is
-followed out of the folder, and what this program would compute otherwise is refused.
+Only config.json, tokenizer.json and model.safetensors are read, with limits. No code is run, no link is followed out of
+the folder, and a model that this program would compute differently is rejected.
 """
 
 import math
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 _FILES = (CONFIG, TOKENIZER, MODEL)
 _INDEX = "model.safetensors.index.json"
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-"""Weights that are refused, and named."""
+"""Pickled weights, which are rejected with an explanation."""
 _IGNORED = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")
-"""Ends of names of tables that older files hold and every program computes."""
+"""Suffixes of constant tables in older files, which every program computes itself."""
 _BASE = "transformer."
-"""What the names of GPT-2's weights begin with, or don't, in older files."""
+"""Prefix of the names of GPT-2's weights, which older files lack."""
 
 
 @dataclass(frozen=True)
 class Own:
-    """What a folder exported by this program says about its model."""
+    """The entry for this program in a folder that it exported."""
 
     run: str = ""
     step: Count = 0
@@ -47,7 +47,7 @@ class Own:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What is read first of config.json."""
+    """The part of config.json that is read first."""
 
     model_type: str
     llm_studio: Own = field(default_factory=Own)
@@ -55,7 +55,7 @@ class _Kind:
 
 @dataclass(frozen=True)
 class _Llama:
-    """What is read of the configuration of Llama and Qwen3, with the defaults of transformers."""
+    """The fields that are read of the configuration of Llama and Qwen3, with the defaults of transformers."""
 
     hidden_size: Count
     intermediate_size: Count
@@ -77,7 +77,7 @@ class _Llama:
 
 @dataclass(frozen=True)
 class _Gpt2:
-    """What is read of the configuration of GPT-2."""
+    """The fields that are read of the configuration of GPT-2."""
 
     n_embd: Count
     n_layer: Count
@@ -94,7 +94,7 @@ class _Gpt2:
 
 @dataclass(frozen=True)
 class Opened:
-    """A model from a Hugging Face folder, as this program has it."""
+    """A model from a Hugging Face folder, converted to this program's types."""
 
     settings: Settings
     tokenizer: "Tokenizer"
@@ -103,7 +103,7 @@ class Opened:
 
 
 def is_hf_folder(path: Path) -> bool:
-    """Whether the folder at `path` looks like a model of transformers: a configuration and what goes with it."""
+    """Whether the folder at `path` looks like a model of transformers: a configuration with weights or a tokenizer."""
     beside = (MODEL, _INDEX, TOKENIZER, *_PICKLES)
     return path.is_dir() and (path / CONFIG).is_file() and any((path / name).exists() for name in beside)
 
@@ -223,7 +223,7 @@ def _require_eps(path: Path, eps: float) -> None:
 
 
 def _weights(path: Path, settings: Settings, vocab_size: int) -> "Tensors":
-    """The weights under our names. Their header is compared first, so that no more is read than the model needs."""
+    """The weights with our names. Their header is checked first, so that no more is read than the model needs."""
     import torch
 
     from llm_studio.runs import tensors
@@ -249,7 +249,7 @@ def _weights(path: Path, settings: Settings, vocab_size: int) -> "Tensors":
 
 
 def _known_name(name: str, wanted: dict[str, tuple[int, ...]]) -> str:
-    """The name that transformers gives a weight today, "" for a table that is computed."""
+    """The current name of a weight in transformers; "" for a constant table."""
     if name in wanted:
         return name
     if _BASE + name in wanted:

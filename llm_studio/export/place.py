@@ -1,4 +1,4 @@
-"""Where an export is written: a file or a folder that is whole, or absent."""
+"""Writing an export atomically to a file or a folder."""
 
 import contextlib
 from collections.abc import Generator
@@ -14,9 +14,9 @@ _SPARE_BYTES = 1_000_000
 
 @contextlib.contextmanager
 def new_file(target: Path, needed: int) -> Generator[Path]:
-    """Yield a path to write to; it takes the place of the file `target` when the block ends well.
+    """Yield a path to write to; it replaces the file `target` if the block succeeds.
 
-    `needed`: about how many bytes are written. Raises StorageError, before anything is written where they don't fit.
+    `needed`: approximate bytes to write. Raises StorageError, before anything is written if there isn't enough space.
     """
     _require_space(target, needed)
     with files.translate_os_errors(target):
@@ -28,9 +28,9 @@ def new_file(target: Path, needed: int) -> Generator[Path]:
 
 @contextlib.contextmanager
 def new_folder(target: Path, needed: int) -> Generator[Path]:
-    """Yield a new folder to fill; it takes the name `target` when the block ends well.
+    """Yield a new folder to fill; it is renamed to `target` if the block succeeds.
 
-    A folder with something in it is never replaced: it could hold work of the user. Raises StorageError as `new_file`.
+    A folder that isn't empty is never replaced: it may contain the user's work. Raises StorageError like `new_file`.
     """
     _require_free(target)
     _require_space(target, needed)
@@ -45,9 +45,9 @@ def exported(target: Path) -> Exported:
 
 
 def free_name(target: Path, suffix: str = "") -> Path:
-    """`target`, or where something has this name, the first of “NAME-2”, “NAME-3” ... that is free.
+    """`target`, or if it exists, the first of “NAME-2”, “NAME-3” ... that doesn't.
 
-    `suffix`: of a file, after the number; the dots in the name of a folder have no meaning.
+    `suffix`: the suffix of a file, which follows the number; dots in the name of a folder have no meaning.
     """
     number, found = 1, target
     while found.exists() or found.is_symlink():

@@ -1,7 +1,7 @@
-"""How llama.cpp calls the way in which a tokenizer cuts texts into words: it knows no patterns, only names.
+"""llama.cpp's name for the way in which a tokenizer splits texts into words: it knows no patterns, only names.
 
-Of the names with the same pattern, these don't remove the space before “!” when tokens become text again, which French
-needs; and merge as tokenizers do. Llama 3's pattern has no such name: `dbrx` at least merges as ours.
+Of the names with the same pattern, these don't remove the space before “!” when tokens are decoded, which French needs,
+and merge like the library tokenizers. Llama 3's pattern has no such name: `dbrx` at least merges like ours.
 """
 
 from typing import TYPE_CHECKING, Any, cast
@@ -18,7 +18,7 @@ _DIGITS_THEN_GPT2 = "smollm"
 
 
 def pretokenizer_of(tokenizer: "Tokenizer") -> str:
-    """The name. Raises ProjectError where llama.cpp has none, as for some imported tokenizers."""
+    """The name. Raises ProjectError if llama.cpp has none, as for some imported tokenizers."""
     steps = _steps(tokenizer.pre_tokenizer())
     *before, last = steps
     if last.get("type") == "ByteLevel" and not tokenizer.ignores_merges():
@@ -43,7 +43,7 @@ def _steps(outer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _pattern(split: dict[str, Any]) -> str:
-    """The regular expression of a step that isolates its matches, "" of any other."""
+    """The regular expression of a step that isolates its matches; "" for any other step."""
     isolated = str(split.get("behavior")).lower() == "isolated" and not split.get("invert")
     pattern = split.get("pattern")
     return str(cast("dict[str, Any]", pattern).get("Regex", "")) if isolated and isinstance(pattern, dict) else ""

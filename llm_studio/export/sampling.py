@@ -1,13 +1,13 @@
-"""How the project samples the next token, in the words of other programs."""
+"""The project's sampling settings with the names of other programs."""
 
 from llm_studio.config import GenerationSettings
 
 _OFF = {"min_p": 0.0, "repetition_penalty": 1.0}
-"""Values that change nothing: transformers needs no word about them."""
+"""Values without an effect, which transformers needs no entry for."""
 _OLLAMA = {"repetition_penalty": "repeat_penalty"}
-"""Ollama's names, where they are others."""
+"""Ollama's names, if they differ."""
 _KNOWN = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-"""The settings that other programs have, too."""
+"""The settings that other programs have as well."""
 
 
 def for_transformers(settings: GenerationSettings) -> dict[str, object]:
@@ -19,5 +19,5 @@ def for_transformers(settings: GenerationSettings) -> dict[str, object]:
 
 
 def for_ollama(settings: GenerationSettings) -> dict[str, object]:
-    """The parameters of a Modelfile, all of them: where one is absent, Ollama has a default of its own."""
+    """All parameters of a Modelfile: for a missing one, Ollama has a default of its own."""
     return {_OLLAMA.get(name, name): getattr(settings, name) for name in _KNOWN}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """A model to be exported, in memory. `weights` are float32, by the names of `model/transformer.py`.
+    """A model to be exported, in memory. `weights` are float32, with the names of `model/transformer.py`.
 
     They have the names and shapes that the settings and the tokenizer imply, and are finite.
     """
@@ -33,17 +33,17 @@ class Source:
 
     @property
     def conversations(self) -> bool:
-        """Whether it was trained on conversations, so that it can be asked questions."""
+        """Whether it was trained on conversations, so that it can answer questions."""
         return self.model.conversations and len(self.tokenizer.markers) > 1
 
     @property
     def parameters(self) -> int:
-        """Their number."""
+        """Number of parameters."""
         return sum(tensor.numel() for tensor in self.weights.values())
 
 
 def require_checkpoint(model: ModelRef) -> Checkpoint:
-    """The checkpoint behind `model`. Raises CheckpointError where it is gone, or is a snapshot."""
+    """The checkpoint of `model`. Raises CheckpointError if it is gone, or is a snapshot."""
     if model.checkpoint is None or not (model.path / checkpoint.RECORD).is_file():
         raise gone(model)
     return model.checkpoint
@@ -58,7 +58,7 @@ def gone(model: ModelRef) -> CheckpointError:
 def read(model: ModelRef, job: Job, require: Callable[[ModelRef], None] | None = None) -> Source:
     """Read and verify a checkpoint. Raises CheckpointError, ConfigError, TokenizerError, Cancelled.
 
-    `require` is called once its files are verified, before the weights are read, and may refuse the model.
+    `require` is called after its files are verified, before the weights are read, and may reject the model.
     """
     import torch
 
@@ -84,6 +84,6 @@ def read(model: ModelRef, job: Job, require: Callable[[ModelRef], None] | None =
 
 
 def weights_bytes(model: ModelRef) -> int:
-    """Bytes of the weights of a checkpoint, 0 where it is gone: what an export takes, about."""
+    """Bytes of the weights of a checkpoint, 0 if it is gone: the approximate size of an export."""
     path = model.path / MODEL
     return path.stat().st_size if path.is_file() else 0

@@ -1,6 +1,6 @@
-"""A model as one web page that runs it: `resources/web`, put together with the weights, the tokenizer and the texts.
+"""A model as one web page that runs it: `resources/web` combined with the weights, the tokenizer and the texts.
 
-The page needs no network and no installation: it opens from a folder, on a computer, a tablet or a telephone.
+The page needs no network and no installation: it can be opened from a folder, on a computer, a tablet or a phone.
 """
 
 import base64
@@ -30,14 +30,14 @@ from llm_studio.runs.checkpoint import TOKENIZER
 from llm_studio.runs.locate import ModelRef
 
 MOST_PARAMETERS = 300_000_000
-"""Of a model on a page: a larger one would be a file of 400 MB, which browsers on small devices can't open."""
+"""Limit of parameters of a model on a page: it would be a file of 400 MB, too large for browsers on small devices."""
 _MARK = re.compile("@([a-z.]+)@")
 _REPORTS = 200
 _FLOAT = 4
 
 
 def sizes(model: ModelRef, options: Options) -> dict[str, int]:
-    """About how many bytes its parts take."""
+    """Approximate bytes of its parts, by name."""
     del options
     tokenizer = model.config_folder / TOKENIZER
     return {
@@ -79,7 +79,7 @@ def write(model: ModelRef, target: Path, options: Options, job: Job) -> Exported
 
 
 def page_data(source: Source, known: Facts) -> dict[str, Any]:
-    """What the scripts of the page read: settings, tokenizer, texts."""
+    """The data for the scripts of the page: settings, tokenizer, texts."""
     settings = source.settings.model
     shape = settings.model_dump(include={
         "d_model", "n_heads", "n_layers", "d_ff", "max_seq_len", "positions", "norm", "activation", "qk_norm",
@@ -108,13 +108,13 @@ def page_data(source: Source, known: Facts) -> dict[str, Any]:
 
 
 def compose(title: str, data: dict[str, Any], source: Source) -> Iterator[str]:
-    """The page in parts: `resources/web/page.html` with its marks, @...@, replaced."""
+    """Yield the page in chunks: `resources/web/page.html` with its placeholders, @...@, replaced."""
     for text, mark in _marked(_resource("page.html")):
         yield text
         if mark == "title":
             yield html.escape(title)
         elif mark == "data":
-            # "<" could end the element, or begin a comment in it
+            # "<" could end the element, or start a comment in it
             yield json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
         elif mark == "tensors":
             yield from elements(source.weights)
@@ -125,7 +125,7 @@ def compose(title: str, data: dict[str, Any], source: Source) -> Iterator[str]:
 
 
 def _marked(template: str) -> Iterator[tuple[str, str]]:
-    """Each piece of text with the name of the mark that follows it, "" at the end."""
+    """Yield each span of text with the name of the placeholder that follows it, "" at the end."""
     pieces = _MARK.split(template)
     yield from zip(pieces[::2], [*pieces[1::2], ""], strict=True)
 

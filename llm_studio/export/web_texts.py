@@ -1,4 +1,4 @@
-"""What the web page says, in all languages of the program. Names and help of settings come from their declarations."""
+"""The texts of the web page, in all languages of the program. Settings are described as in their declarations."""
 
 import typing
 from typing import Any
@@ -82,7 +82,7 @@ def texts() -> dict[str, dict[str, str]]:
 
 
 def sliders(settings: GenerationSettings) -> list[dict[str, Any]]:
-    """The settings of the sampler that are sliders, with the project's values as defaults."""
+    """The sampling settings that are sliders, with the project's values as defaults."""
     found: list[dict[str, Any]] = []
     for name, info in GenerationSettings.model_fields.items():
         slider = next((one for one in info.metadata if isinstance(one, Slider)), None)
@@ -104,7 +104,7 @@ def sliders(settings: GenerationSettings) -> list[dict[str, Any]]:
 
 
 def card(known: Facts, settings: ModelSettings, date: str) -> dict[str, list[list[Any]]]:
-    """The model card by language: lines of a title and a value; a number has its digits and its unit as well."""
+    """The model card by language: rows of a title and a value; a number also has its decimals and unit."""
     return {language: list(_lines(known, settings, date, language)) for language in LANGUAGE_NAMES}
 
 

@@ -1,6 +1,6 @@
 """A tokenizer for the web page: what `resources/web/tokenizer.js` needs to give the same ids.
 
-Its patterns are regular expressions for JavaScript with the flag u. They match what those of `tokenizers` do:
+Its patterns are regular expressions for JavaScript with the flag u, with the same matches as in the library tokenizers:
 
     here                    JavaScript                          why
     \\s, \\S                  \\p{White_Space}, \\P{White_Space}    \\s differs: U+0085 and U+FEFF
@@ -37,7 +37,7 @@ def in_javascript(pattern: str) -> str:
 
 
 def for_page(tokenizer: "Tokenizer") -> dict[str, Any]:
-    """The tokenizer as an object of JSON. Raises ProjectError for one that cuts texts in another way."""
+    """The tokenizer as a JSON object. Raises ProjectError if it splits texts with another pattern."""
     content: dict[str, Any] = json.loads(tokenizer.to_json())
     model = content["model"]
     added: list[dict[str, Any]] = content.get("added_tokens") or []
@@ -60,7 +60,7 @@ def for_page(tokenizer: "Tokenizer") -> dict[str, Any]:
 
 
 def _patterns(pre_tokenizer: dict[str, Any]) -> list[str]:
-    """The patterns that cut a text, one after the other."""
+    """The patterns that split a text, in order."""
     found: list[str] = []
     steps: list[dict[str, Any]] = pre_tokenizer.get("pretokenizers") or [pre_tokenizer]
     for step in steps:
@@ -82,7 +82,7 @@ def _is_known(split: dict[str, Any]) -> bool:
 
 
 def _added(tokens: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """The added tokens that are recognised in a text: those that aren't special. Of two, the longer one is taken."""
+    """The added tokens that are recognised in a text (not the special ones), longer ones first."""
     plain = [token for token in tokens if not token.get("special")]
     if any(token.get("single_word") or token.get("lstrip") or token.get("rstrip") for token in plain):
         raise _refused()

@@ -1,4 +1,4 @@
-"""Weights for the web page: a matrix in int8 with one scale a row, everything else in float32, all in base64."""
+"""Weights for the web page: matrices in int8 with one scale per row, everything else in float32, all in base64."""
 
 import base64
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def quantize(weight: "Tensor") -> Quantized:
 
 
 def dequantized(weights: "Tensors") -> "Tensors":
-    """The weights as the page computes with them, in float32."""
+    """The float32 weights as the page uses them, after rounding to int8."""
     return {
         name: quantize(tensor).values.float() * quantize(tensor).scales[:, None] if tensor.ndim == 2 else tensor
         for name, tensor in weights.items()
@@ -38,7 +38,7 @@ def dequantized(weights: "Tensors") -> "Tensors":
 
 
 def elements(weights: "Tensors") -> Iterator[str]:
-    """One element of HTML for each tensor."""
+    """One HTML element per tensor."""
     for name, tensor in weights.items():
         if tensor.ndim == 2:
             found = quantize(tensor)
@@ -51,5 +51,5 @@ def elements(weights: "Tensors") -> Iterator[str]:
 
 
 def page_bytes(parameters: int) -> int:
-    """About how many bytes of base64 the weights take."""
+    """Approximate bytes of base64 for the weights."""
     return parameters * 4 // 3

@@ -1,1 +1,1 @@
-"""NVIDIA cards: which there are, why none is used, and how the packaged program gets a torch that uses them."""
+"""NVIDIA cards: detecting them, why none is used, and installing a torch that uses them in the packaged program."""

@@ -1,4 +1,4 @@
-"""PyTorch's builds for NVIDIA cards: which of them runs on a card, and where its wheel is."""
+"""PyTorch's builds for NVIDIA cards: which of them runs on a card, and the URL of its wheel."""
 
 import html.parser
 import os
@@ -14,7 +14,7 @@ from llm_studio.gpu.card import Card, Driver
 
 _INDEX = "https://download.pytorch.org/whl"
 OLDEST, FIRST_TOO_NEW = Version("2.11"), Version("2.14")
-"""The versions of torch that the program works with, the second one excluded."""
+"""Range of supported torch versions; the second one is excluded."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Build:
     """One of PyTorch's CUDA builds. It has kernels for the compute capabilities from `least` to `most`."""
 
     name: str
-    """As in the address of its wheels."""
+    """As in the URL of its wheels."""
     cuda: tuple[int, int]
     least: tuple[int, int]
     most: tuple[int, int]
@@ -42,13 +42,13 @@ def runs_on(build: Build, card: Card) -> bool:
 
 
 def runs_under(cuda: tuple[int, int], driver: Driver) -> bool:
-    """Whether a driver can run what was built with a version of CUDA: any driver of the same major version can
-    (NVIDIA's "minor version compatibility")."""
+    """Whether a driver can run code built with a version of CUDA: any driver of the same major version can (NVIDIA's
+    "minor version compatibility")."""
     return driver.cuda[0] >= cuda[0]
 
 
 def suited(driver: Driver) -> list[Build]:
-    """The builds that this driver can run and that have kernels for its best card, the better ones first."""
+    """The builds that this driver supports and that have kernels for its best card, the best first."""
     if not driver.cards:
         return []
     card = max(driver.cards, key=lambda card: card.capability)
@@ -56,7 +56,7 @@ def suited(driver: Driver) -> list[Build]:
 
 
 def needs_newer_driver(driver: Driver) -> Build | None:
-    """The build that a newer driver could run on the best card, where this one can run none."""
+    """The build that a newer driver could run on the best card, if this driver supports none."""
     if suited(driver) or not driver.cards:
         return None
     card = max(driver.cards, key=lambda card: card.capability)
@@ -69,7 +69,7 @@ def needs_newer_driver(driver: Driver) -> Build | None:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of torch: its file's name, where it is, and its SHA-256 in hexadecimal ("" where nothing tells)."""
+    """A wheel of torch: its file name, its URL, and its SHA-256 in hexadecimal ("" if unknown)."""
 
     name: str
     url: str
@@ -77,12 +77,12 @@ class Wheel:
 
     @property
     def version(self) -> Version:
-        """Its version, "+cu130" and the like included."""
+        """Its version, including a suffix such as "+cu130"."""
         return parse_wheel_filename(self.name)[1]
 
 
 def page(build: Build) -> str:
-    """The address of the list of a build's wheels. `LLM_STUDIO_TORCH_INDEX` names a mirror."""
+    """The URL of the list of a build's wheels. `LLM_STUDIO_TORCH_INDEX` is the URL of a mirror."""
     return f"{os.environ.get('LLM_STUDIO_TORCH_INDEX', _INDEX).rstrip('/')}/{build.name}/torch/"
 
 
@@ -96,7 +96,7 @@ def fits(name: str) -> bool:
 
 
 def best(wheels: list[Wheel], own: str) -> Wheel | None:
-    """The wheel to take: of the program's own version of torch where there is one, else the newest that fits."""
+    """The wheel to use: that of the program's own version of torch if there is one, otherwise the newest that fits."""
     fitting = [wheel for wheel in wheels if fits(wheel.name)]
     same = [wheel for wheel in fitting if wheel.version.public == Version(own).public]
     return max(same or fitting, key=lambda wheel: wheel.version, default=None)
@@ -111,7 +111,7 @@ class _Links(html.parser.HTMLParser):
         self.wheels: list[Wheel] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take a link to a wheel down."""
+        """Collect a link to a wheel."""
         link = dict(attrs).get("href") if tag == "a" else None
         url, _hash, fragment = urllib.parse.urljoin(self._address, link or "").partition("#")
         name = urllib.parse.unquote(url.rpartition("/")[2])
@@ -121,7 +121,7 @@ class _Links(html.parser.HTMLParser):
 
 
 def wheels_of(text: str, address: str) -> list[Wheel]:
-    """All wheels that the index page `text`, read from `address`, names."""
+    """All wheels in the index page `text`, which was read from the URL `address`."""
     links = _Links(address)
     links.feed(text)
     return links.wheels

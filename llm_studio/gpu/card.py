@@ -1,4 +1,4 @@
-"""The NVIDIA cards of this computer and their driver, as the driver tells, and whether a card is there without one."""
+"""The NVIDIA cards of this computer and their driver, as the driver reports them; and cards without a driver."""
 
 import contextlib
 import sys
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NVIDIA = "10DE"
-"""The number of NVIDIA on the PCI bus."""
+"""The PCI vendor number of NVIDIA."""
 _DISPLAY_CLASS = "03"
-"""The PCI class of what draws; a card's sound has another."""
+"""The PCI class of display controllers; a card's audio device has another."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Driver:
-    """The driver that answers: its `version`, the newest CUDA that it can run, and its cards."""
+    """The driver: its `version`, the newest CUDA that it supports, and its cards."""
 
     version: str
     cuda: tuple[int, int]
@@ -29,7 +29,7 @@ class Driver:
 
 
 def driver() -> Driver | None:
-    """The NVIDIA driver, None where none answers. Asks NVIDIA's management library; starts no program."""
+    """The NVIDIA driver, or None. Uses NVIDIA's management library and starts no program."""
     import pynvml
 
     try:
@@ -63,7 +63,7 @@ def _text(value: str | bytes) -> str:
 
 
 def is_in_the_computer() -> bool:
-    """Whether an NVIDIA card is on the PCI bus, with a driver or without."""
+    """Whether an NVIDIA card is on the PCI bus, with or without a driver."""
     if sys.platform == "win32":
         return _windows_has_one()
     return any(_is_nvidia_display(folder) for folder in Path("/sys/bus/pci/devices").glob("*"))
@@ -78,7 +78,7 @@ def _is_nvidia_display(folder: Path) -> bool:
 
 
 def _windows_has_one() -> bool:
-    """Go through what Windows remembers of the PCI bus, and ask of each display of NVIDIA's whether it is there."""
+    """Search the devices that Windows remembers of the PCI bus for an NVIDIA display that is present."""
     if sys.platform != "win32":
         return False
     import ctypes
@@ -95,7 +95,7 @@ def _windows_has_one() -> bool:
             return any(f"CC_{_DISPLAY_CLASS}" in kind.upper() for kind in kinds)
         return False
 
-    def is_there(device: str) -> bool:  # what was taken out is remembered too
+    def is_there(device: str) -> bool:  # Windows also remembers removed devices
         return ctypes.windll.cfgmgr32.CM_Locate_DevNodeW(ctypes.byref(ctypes.c_uint32()), device, 0) == 0
 
     bus = "SYSTEM\\CurrentControlSet\\Enum\\PCI"

@@ -1,4 +1,4 @@
-"""Download of one large file: it resumes where it was interrupted, verifies the checksum and can be stopped."""
+"""Downloads one large file, with resuming, checksum verification and cancelling."""
 
 import contextlib
 import hashlib
@@ -31,11 +31,11 @@ _MAX_PAGE_BYTES = 20_000_000
 
 
 class _ConnectionBroken(Exception):  # noqa: N818  not an error yet
-    """The connection broke or could not be opened: a retry may help."""
+    """The connection broke or could not be opened: a retry may succeed."""
 
 
 def read_page(url: str) -> str | None:
-    """The text at `url`, None if there is none. Raises DownloadError where the server can't be reached."""
+    """The text at `url`, None if there is none. Raises DownloadError if the server can't be reached."""
     try:
         with _open(url, 0) as response:
             return response.read(_MAX_PAGE_BYTES).decode("utf-8", "replace")
@@ -48,7 +48,7 @@ def read_page(url: str) -> str | None:
 
 
 def size_of(url: str) -> int:
-    """Bytes of the file at `url`, 0 where the server doesn't say."""
+    """Bytes of the file at `url`, 0 if the server doesn't report them."""
     try:
         with _open(url, 0, "HEAD") as response:
             return int(response.headers.get("Content-Length") or 0)
@@ -66,8 +66,8 @@ def here_already(target: Path) -> int:
 def fetch(url: str, target: Path, sha256: str, job: Job, task: str) -> None:
     """Download `url` to `target`, which appears only when complete; `sha256` is verified unless it is "".
 
-    An interrupted download is kept next to it and resumed by the next call. Raises DownloadError when the server can't
-    be reached after several tries or the checksum differs, StorageError for the disk, Cancelled when stopped.
+    An interrupted download is kept beside it and resumed by the next call. Raises DownloadError if the server can't be
+    reached after several attempts or the checksum differs, StorageError for the disk, Cancelled when stopped.
     """
     if target.exists():
         return
@@ -114,7 +114,7 @@ def sha256_of(path: Path, job: Job) -> str:
 def _append(url: str, partial: Path, done: int, job: Job, task: str) -> None:
     """Write the rest of the file after `done` bytes, over one connection. Raises _ConnectionBroken."""
     with _response(url, done) as response:
-        if response is None:  # nothing is missing
+        if response is None:  # already complete
             return
         if response.status != HTTPStatus.PARTIAL_CONTENT:  # the server ignored the range
             done = 0
@@ -125,7 +125,7 @@ def _append(url: str, partial: Path, done: int, job: Job, task: str) -> None:
         with partial.open("ab" if done else "wb") as stream:
             for block in _content(response, job):
                 stream.write(block)
-                stream.flush()  # what was downloaded is kept, however this process ends
+                stream.flush()  # keep the download, however this process ends
                 done += len(block)
                 job.report(Progress(task, done / 1e6, total / 1e6 if total else None, _("MB")))
         if total is not None and done < total:
@@ -146,7 +146,7 @@ def _response(url: str, start: int) -> Generator[HTTPResponse | None]:
         raise _unreachable(url, f"HTTP {error.code}") from error
     except (OSError, HTTPException) as error:
         raise _ConnectionBroken(_reason(error)) from error
-    yield response  # its reader closes it
+    yield response  # the consumer closes it
 
 
 def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
@@ -164,9 +164,9 @@ def _open(url: str, start: int, method: str = "GET") -> HTTPResponse:
 
 
 def _content(response: HTTPResponse, job: Job) -> Generator[bytes]:
-    """The content as it arrives. Raises _ConnectionBroken, Cancelled.
+    """Yield the content as it arrives. Raises _ConnectionBroken, Cancelled.
 
-    The thread that waits for the network closes the response: closing it from here would wait for its timeout.
+    The response is closed in the thread that waits for the network: closing it here would wait for its timeout.
     """
 
     def read(abandoned: threading.Event) -> Iterator[bytes]:

@@ -1,9 +1,9 @@
-"""A torch for the graphics card beside the program's own: the pack, where it lies and when it is used.
+"""A torch for the graphics card, installed beside the program's own: the pack, where it is and when it is used.
 
-The program that people download holds torch's build for processors. A pack is PyTorch's own wheel for CUDA, unpacked
-into the user's local application data. It is used from the next start on: `offer_to_imports` makes `import torch` find
-it first. It never keeps the program from starting. Before it is used for the first time, and whenever something about
-it has changed, another process tries it; where that fails, or ends, the program uses its own torch and says why.
+The packaged program contains torch's CPU build. A pack is PyTorch's own CUDA wheel, unpacked into the user's local
+application data. It is used from the next start on: `offer_to_imports` makes `import torch` find it first. It must
+never prevent the program from starting. Before it is first used, and whenever something about it has changed, it is
+tested in another process; if that fails or dies, the program uses its own torch and says why.
 """
 
 import contextlib
@@ -33,26 +33,26 @@ from llm_studio.jobs import Job
 from llm_studio.paths import data_folder, packaged
 
 TRY = "--try-torch"
-"""The hidden argument of the process that tries a pack: `--try-torch FOLDER RESULT`."""
+"""The hidden argument of the process that tests a pack: `--try-torch FOLDER RESULT`."""
 _PATIENCE = 300
-"""Seconds for a process that tries a pack: a virus scanner looks at gigabytes."""
+"""Timeout in seconds of the process that tests a pack: a virus scanner may scan gigabytes."""
 
 
 @dataclass(frozen=True)
 class Pack:
-    """What `pack.json` says. `version` as torch says it, such as "2.13.0+cu130"."""
+    """The content of `pack.json`. `version` as reported by torch, such as "2.13.0+cu130"."""
 
     version: str
     folder: Annotated[str, records.checked(records.reader(str), lambda name: name == Path(name).name != "")]
-    """Below the packs' own folder; "" where `pack.json` is damaged, so that nothing is known of the pack."""
+    """Inside the folder of packs; "" if `pack.json` is damaged, so that nothing is known of the pack."""
     tried: str = ""
-    """What it was when it was last tried: see `_stamp`."""
+    """Its `_stamp` when it was last tested."""
     problem: str = ""
-    """Why it can't be used, "" where it can."""
+    """Why it can't be used; "" if it can."""
 
     @property
     def summary(self) -> str:
-        """Why it isn't used, as a sentence; "" where nothing is in the way."""
+        """Why it isn't used, as a sentence; "" if there is no problem."""
         if not self.problem or not self.folder:
             return self.problem
         return _("The GPU pack (torch {version}) can't be used, and the program's own torch is: {reason}").format(
@@ -61,17 +61,17 @@ class Pack:
 
     @property
     def path(self) -> Path:
-        """Where its modules lie."""
+        """The folder of its modules."""
         return folder() / self.folder
 
 
 def folder() -> Path:
-    """Where packs lie."""
+    """The folder of packs."""
     return data_folder() / "torch"
 
 
 def installed() -> Pack | None:
-    """The pack that was put in place, whether it can be used or not."""
+    """The installed pack, whether it can be used or not."""
     try:
         return records.read(folder() / "pack.json", Pack, newest=None)
     except RecordError as error:
@@ -90,13 +90,13 @@ def own_version() -> str:
     return importlib.metadata.version("torch")
 
 
-# --- Putting one in place -----------------------------------------------------------------------------------------
+# --- Installing ---------------------------------------------------------------------------------------------------
 
 
 def install(file: Path, job: Job) -> Pack:
-    """Put the torch of the wheel `file` in place; it is used from the next start on.
+    """Install the torch in the wheel `file`; it is used from the next start on.
 
-    Raises PackError where it isn't a wheel for this program, is damaged or doesn't run: the one before stays then.
+    Raises PackError if it isn't a wheel for this program, is damaged or doesn't run: the previous pack is then kept.
     """
     if not fits(file.name):
         raise PackError(
@@ -112,7 +112,7 @@ def install(file: Path, job: Job) -> Pack:
 
 def _put(file: Path, job: Job) -> Pack:
     version = file.name.split("-")[1]
-    place = os.urandom(4).hex()  # a new name: the one before may be in use; a short one: some files lie deep
+    place = os.urandom(4).hex()  # new: the old one may be in use; short: some paths are long
     wheel.unpack(file, folder() / place, job)
     try:
         pack = _tried(Pack(version, place))
@@ -130,25 +130,25 @@ def _put(file: Path, job: Job) -> Pack:
 
 
 def remove() -> None:
-    """Take the pack away. What this process uses of it goes at the next start."""
+    """Remove the pack. Files that this process uses are removed at the next start."""
     with files.translate_os_errors(folder()):
         (folder() / "pack.json").unlink(missing_ok=True)
     tidy()
 
 
 def tidy() -> None:
-    """Remove what no pack in place needs: older ones, removed ones that were in use then, unfinished ones."""
+    """Remove everything that the installed pack doesn't need: older, removed and incomplete packs."""
     if folder().is_dir():
         with (
             contextlib.suppress(BusyError, StorageError),
             files.locked(folder(), "pack", ""),
-        ):  # else: it isn't finished
+        ):  # otherwise it is incomplete
             _tidy()
 
 
 def _tidy() -> None:
     known = installed()
-    if known and not known.folder:  # any of them may be the one in place
+    if known and not known.folder:  # any of them may be the installed one
         return
     kept = {known.folder if known else "", _state.pack.folder if _state.pack else "", "downloads"}
     with contextlib.suppress(OSError):
@@ -161,11 +161,11 @@ def _write(pack: Pack) -> None:
     files.write_json(folder() / "pack.json", asdict(pack))
 
 
-# --- Trying one ---------------------------------------------------------------------------------------------------
+# --- Testing ------------------------------------------------------------------------------------------------------
 
 
 def _stamp(pack: Pack) -> str:
-    """Changes with the program, with its own torch and with each library of the pack that is missing or cut short."""
+    """Changes with the program, its own torch, and each library of the pack that is missing or truncated."""
     libraries = pack.path / "torch" / "lib"
     try:
         sizes = sorted((entry.name, entry.stat().st_size) for entry in os.scandir(libraries))
@@ -175,12 +175,12 @@ def _stamp(pack: Pack) -> str:
 
 
 def _tried(pack: Pack) -> Pack:
-    """The pack as a process that tries it finds it: with a `problem` or without."""
+    """The pack after testing it in another process: with a `problem` or without."""
     return replace(pack, tried=_stamp(pack), problem=_problem(pack.path))
 
 
 def _problem(path: Path) -> str:
-    """Import the torch in `path` and compute with it, in another process; what goes wrong, "" where nothing does."""
+    """Import the torch in `path` and compute with it, in another process; returns the problem, or ""."""
     command = [sys.executable] if packaged() else [sys.executable, "-m", "llm_studio"]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         result = Path(place) / "result.json"
@@ -202,13 +202,13 @@ def _problem(path: Path) -> str:
 
 @dataclass(frozen=True)
 class _Result:
-    """What the process that tries a pack writes."""
+    """The result that the testing process writes."""
 
     problem: str
 
 
 def try_out(path: str, result: str) -> int:
-    """In the process that tries: import the torch in `path`, compute, write what went wrong to `result`."""
+    """In the testing process: import the torch in `path`, compute, write the problem to `result`."""
     problem = ""
     try:
         sys.path.insert(0, path)
@@ -227,11 +227,11 @@ def try_out(path: str, result: str) -> int:
     return 0
 
 
-# --- Using it -----------------------------------------------------------------------------------------------------
+# --- Importing ----------------------------------------------------------------------------------------------------
 
 
 class _State:
-    """What `import torch` of this process does."""
+    """The state of `import torch` in this process."""
 
     pack: Pack | None = None
 
@@ -240,13 +240,13 @@ _state = _State()
 
 
 def offer_to_imports() -> None:
-    """Let `import torch`, whenever it comes, take the pack if there is one that works. Does nothing by itself."""
+    """Make any later `import torch` use the pack if there is a working one. Imports nothing itself."""
     if installed() is not None and "torch" not in sys.modules:
         sys.meta_path.insert(0, _Finder())
 
 
 def usable() -> Pack | None:
-    """The pack if it works; it is tried first where it has changed since the last time. None: use the own torch."""
+    """The pack if it works; it is tested first if it has changed since the last test. None: use the own torch."""
     pack = installed()
     if pack is None or not pack.folder:
         return None
@@ -259,12 +259,12 @@ def usable() -> Pack | None:
 
 
 def _loading() -> Path:
-    """A file that is there while a process imports the pack: what it leaves behind tells that the process ended."""
+    """A file that exists while a process imports the pack: if it remains, the process has died."""
     return folder() / "loading"
 
 
 class _Finder(MetaPathFinder):
-    """Puts the pack's folder before all others the moment `torch` is looked for, once."""
+    """Inserts the pack's folder before all others as soon as `torch` is searched for, once."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -272,7 +272,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where the pack's torch is; None for everything else, and where the pack can't be used."""
+        """The location of the pack's torch; None for everything else, and if the pack can't be used."""
         del path, target
         if fullname != "torch":
             return None
@@ -286,7 +286,7 @@ class _Finder(MetaPathFinder):
             spec = PathFinder.find_spec("torch", [str(pack.path)])
             if spec is None or spec.loader is None:
                 return None
-            own_version()  # known from now on: the next to be found is the pack's
+            own_version()  # cache it now: from here on the pack's would be found
             sys.path.insert(0, str(pack.path))
             _state.pack = pack
             spec.loader = _Loader(spec.loader, pack)
@@ -294,17 +294,17 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads the pack's torch; should that fail or end the process, the next start knows."""
+    """Loads the pack's torch; if that fails or ends the process, it is recorded for the next start."""
 
     def __init__(self, inner: Loader, pack: Pack) -> None:
         self._inner, self._pack = inner, pack
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """As the loader that does the work."""
+        """Delegates to the actual loader."""
         return self._inner.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module. Raises PackError where it fails."""
+        """Run the module. Raises PackError if it fails."""
         module.__loader__ = self._inner
         if module.__spec__ is not None:
             module.__spec__.loader = self._inner
@@ -325,7 +325,7 @@ class _Loader(Loader):
 
 
 def free_space() -> int:
-    """Bytes free where packs are put."""
+    """Free bytes on the disk of packs."""
     place = folder()
     while not place.exists() and place != place.parent:
         place = place.parent

@@ -1,4 +1,4 @@
-"""Unpacking a wheel of torch: every file checked against the wheel's own list, what only compilers need left out."""
+"""Unpacks a wheel of torch, verifying each file and leaving out what only compilers need."""
 
 import base64
 import contextlib
@@ -29,17 +29,17 @@ _DAMAGE = (
     ValueError,
     RuntimeError,
 )
-"""What reading a wheel raises that is cut off, altered or encrypted."""
+"""Exceptions while reading a wheel that is truncated, altered or encrypted."""
 
 
 def unpack(wheel: Path, folder: Path, job: Job) -> None:
-    """Unpack `wheel` into the new folder `folder`, which is there or, where this raises, absent.
+    """Unpack `wheel` into the new folder `folder`, which exists afterwards only if this succeeds.
 
-    It isn't renamed at the end: while a virus scanner looks at gigabytes, Windows lets nobody rename their folder. Who
-    uses it must know by other means that it is whole, should the power fail meanwhile.
+    The folder isn't renamed at the end: while a virus scanner reads gigabytes, Windows doesn't allow renaming it. So
+    the caller must record completion itself, in case of a power failure.
 
-    Raises PackError where the file is damaged or isn't what it should be, StorageError for the disk, Cancelled when
-    the job is stopped.
+    Raises PackError if the file is damaged or isn't a wheel of torch, StorageError for the disk, Cancelled when the job
+    is stopped.
     """
     try:
         with open_regular(wheel) as stream, zipfile.ZipFile(stream) as archive:
@@ -63,7 +63,7 @@ def unpack(wheel: Path, folder: Path, job: Job) -> None:
 
 @contextlib.contextmanager
 def _new(folder: Path) -> Generator[None]:
-    """A new folder, which vanishes where what is done with it fails."""
+    """Create a new folder, which is removed if the block fails."""
     folder.mkdir()
     try:
         yield
@@ -74,7 +74,7 @@ def _new(folder: Path) -> Generator[None]:
 
 def _write(archive: zipfile.ZipFile, wheel: Path, entry: zipfile.ZipInfo, folder: Path, sums: dict[str, str], job: Job,
            progress: tuple[int, int]) -> int:  # fmt: skip
-    """Write one file, and check it; bytes done so far."""
+    """Write and verify one file; returns the bytes done so far."""
     done, total = progress
     target = folder.joinpath(*PurePosixPath(entry.filename).parts)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def _write(archive: zipfile.ZipFile, wheel: Path, entry: zipfile.ZipInfo, folder
 
 
 def _checksums(archive: zipfile.ZipFile, wheel: Path) -> dict[str, str]:
-    """SHA-256 of the files, as the wheel's RECORD says (PEP 427); no file may lie outside the folder."""
+    """SHA-256 of the files, from the wheel's RECORD (PEP 427); no file may be outside the folder."""
     names = archive.namelist()
     if any(_leads_out(name) for name in names):
         raise _damaged(wheel)

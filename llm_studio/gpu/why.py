@@ -1,4 +1,4 @@
-"""Why no graphics card is used: each reason told apart, with its cure in two steps."""
+"""Why no graphics card is used: each reason with its solution in two steps."""
 
 import importlib.metadata
 import sys
@@ -13,7 +13,7 @@ from llm_studio.paths import packaged, quoted
 
 
 class Reason(StrEnum):
-    """What keeps training runs from a graphics card."""
+    """What prevents training runs from using a graphics card."""
 
     NO_CARD = "no card"
     NO_DRIVER = "no driver"
@@ -25,39 +25,39 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class WhyNoGpu:
-    """A reason in the user's language: `what` is the matter, and the two `steps` of its cure."""
+    """A reason in the user's language: `what` is the problem, and the two `steps` that solve it."""
 
     reason: Reason
     what: str
     steps: tuple[str, str]
     pack: bool = False
-    """Whether a pack for the graphics card is the cure: the window has a button for it."""
+    """Whether a pack for the graphics card is the solution: the window has a button for it."""
 
     @property
     def cure(self) -> str:
-        """Both steps as one line."""
+        """Both steps in one line."""
         return "  ".join(f"{number}. {step}" for number, step in enumerate(self.steps, start=1))
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the reason follows from."""
+    """The facts that determine the reason."""
 
     cuda: tuple[int, int] | None
-    """The CUDA that torch was built with, None for the build for processors."""
+    """The CUDA version that torch was built with; None for the CPU build."""
     available: bool
     """Whether torch can reach a card."""
     capability: tuple[int, int] | None
-    """Of the card that torch reaches."""
+    """Compute capability of the card that torch can use."""
     architectures: tuple[str, ...]
-    """What torch has kernels for: "sm_80", "compute_90"."""
+    """Architectures with kernels in torch: "sm_80", "compute_90"."""
     driver: card.Driver | None
     in_the_computer: bool
-    """Whether a card is on the bus, with a driver or without."""
+    """Whether a card is on the bus, with or without a driver."""
 
 
 def facts() -> Facts:
-    """Ask torch, the driver and the system."""
+    """Query torch, the driver and the system."""
     import torch
 
     built = torch.version.cuda
@@ -74,12 +74,12 @@ def facts() -> Facts:
 
 
 def why_no_gpu() -> WhyNoGpu | None:
-    """None when a card can be used; else why it can't, and the cure."""
+    """None if a card can be used; otherwise the reason and the solution."""
     return explain(facts())
 
 
 def explain(known: Facts) -> WhyNoGpu | None:
-    """The reason that follows from `known`, None where a card can be used."""
+    """The reason that follows from `known`; None if a card can be used."""
     if known.available:
         if known.capability is None or has_kernels(known.capability, known.architectures):
             return None
@@ -187,9 +187,9 @@ def _too_old_a_card(driver: card.Driver) -> WhyNoGpu:
 
 
 def _enable(build: Build | None) -> str:
-    """The step that gets the right torch: a button in the packaged program, a command elsewhere."""
+    """The step that installs the right torch: a button in the packaged program, a command otherwise."""
     if packaged():
-        program = quoted(Path(sys.executable).with_name("llm-studio.exe"))  # no installer puts it into PATH
+        program = quoted(Path(sys.executable).with_name("llm-studio.exe"))  # it isn't on PATH
         return _("Press “Enable my GPU” on the tab Diagnostics, or run “{command}”.").format(command=f"{program} gpu")
     version = importlib.metadata.version("torch").partition("+")[0]
     index = f"https://download.pytorch.org/whl/{(build or builds.BUILDS[0]).name}"

@@ -1,10 +1,9 @@
 """Switching parts of a model off: its heads, a layer's attention, a layer's feed-forward network.
 
-A part that is switched off adds nothing to the residual stream: its output is zero (zero ablation; replacing it by its
-mean is the other common choice, and needs texts to average over). A head writes into the stream through its own columns
-of the output matrix, so a head is switched off by zeros in these columns, and a whole sublayer by zeros in its last
-matrix and bias. The ablated model shares all other weights with the original, and generates, is evaluated and traced as
-any other.
+A part that is switched off adds nothing to the residual stream: its output is zero (zero ablation; the other common
+choice, replacing it by its mean, needs texts to average over). A head writes into the stream through its own columns of
+the output matrix, so a head is switched off by zeros in these columns, and a whole sublayer by zeros in its last matrix
+and bias. The ablated model shares all other weights with the original, and is used like any other model.
 """
 
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from llm_studio.model.transformer import Transformer
 
 
 def ablated(model: Transformer, off: Iterable[ModelPart]) -> Transformer:
-    """`model` with the parts `off` switched off; without any, it computes the same to the last bit.
+    """`model` with the parts `off` switched off; with no parts, its outputs are bit-identical.
 
     Raises ValueError for a part that the model doesn't have.
     """
@@ -38,7 +37,7 @@ def ablated(model: Transformer, off: Iterable[ModelPart]) -> Transformer:
 
 
 def _zero(weights: dict[str, Tensor], name: str, first: int = 0, end: int | None = None) -> None:
-    """Zeros in the columns `first` to `end` of a copy of a matrix, or in a copy of a vector."""
+    """Replace a weight by a copy with zeros in the columns `first` to `end` of a matrix, or in all of a vector."""
     copy = weights[name].clone()
     copy[..., first:end] = 0
     weights[name] = copy

@@ -5,7 +5,7 @@ the biases. With the scale s of the final norm held fixed, the logit of a token 
 
     logit of token v = W_v . norm(x) = sum over the parts of  s (W_v * weight) . part  +  W_v . bias
 
-(a LayerNorm subtracts from each part its own mean). The effect of a part on later layers is counted with those layers.
+(a LayerNorm subtracts from each part its mean). The effect of a part on later layers is counted with those layers.
 
 Axes: P predictions (a position and a token each), L layers, H heads, K head width, D = d_model.
 """
@@ -27,19 +27,19 @@ class Attribution:
     """The contributions to the logits of P predictions. All parts of a prediction sum to its `logit`."""
 
     logit: Tensor
-    """(P,): the model's logit."""
+    """(P,): the logit of the model."""
     token: Tensor
-    """(P,): of the token's embedding."""
+    """(P,): contribution of the token's embedding."""
     position: Tensor
-    """(P,): of the position's embedding; 0 with rotary positions, which are added nowhere."""
+    """(P,): contribution of the position's embedding; 0 with rotary positions, which aren't added to the stream."""
     heads: Tensor
     """(L, H, P)."""
     attention_bias: Tensor
-    """(L, P): of the bias of attention's output matrix, which belongs to no head."""
+    """(L, P): the bias of the attention output projection, which belongs to no head."""
     feed_forward: Tensor
     """(L, P), with its biases."""
     norm_bias: Tensor
-    """(P,): of the bias of the final norm."""
+    """(P,): contribution of the bias of the final norm."""
 
     def total(self) -> Tensor:
         """The sum of all parts, (P,): `logit`, up to rounding."""
@@ -71,7 +71,7 @@ def attribute(trace: Trace, positions: Sequence[int], tokens: Sequence[int], min
         by_head = (direction @ output.weight).unflatten(-1, (model.settings.n_heads, -1))  # (P, H, K)
         heads.append((by_head * trace.gathered[layer][:, at].transpose(0, 1)).sum(-1).T)  # (H, P)
         attention_bias.append(direction @ output.bias if model.settings.bias else direction.new_zeros(len(at)))
-    written = trace.residual[1:, at] - trace.middle[:, at]  # (L, P, D), by the feed-forward networks
+    written = trace.residual[1:, at] - trace.middle[:, at]  # (L, P, D), outputs of the feed-forward networks
     norm_bias = getattr(model.final_norm, "bias", None)
     return Attribution(
         logit=(rows * model.final_norm(trace.residual[-1, at])).sum(-1),
@@ -85,7 +85,7 @@ def attribute(trace: Trace, positions: Sequence[int], tokens: Sequence[int], min
 
 
 def _through_norm(model: Transformer, x: Tensor, rows: Tensor) -> Tensor:
-    """The directions (P, D) whose product with x (P, D) is that of `rows` (P, D) with the norm of x, without bias."""
+    """Directions (P, D) whose product with x (P, D) equals that of `rows` (P, D) with norm(x), without its bias."""
     norm = model.final_norm
     weighted = rows * norm.weight
     if isinstance(norm, LayerNorm):

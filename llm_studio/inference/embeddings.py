@@ -41,9 +41,9 @@ class Projection(NamedTuple):
 def principal_components(model: Transformer, tokens: Sequence[int] | None = None) -> Projection:
     """The embeddings of `tokens`, or of all, on their two principal components (Pearson 1901), the larger one first.
 
-    From the eigenvectors of the covariance matrix (D, D): exact, and without a random generator, unlike
-    `torch.pca_lowrank`, which draws from torch's global one and would so change a run in another thread. A component's
-    sign is chosen so that its largest entry is positive.
+    Computed from the eigenvectors of the covariance matrix (D, D): exact, and without random numbers, unlike
+    `torch.pca_lowrank`, which uses torch's global generator and would change a run in another thread. The sign of a
+    component is chosen so that its largest entry is positive.
     """
     table = model.embeddings.token.weight
     chosen = table if tokens is None else table[torch.tensor(list(tokens), dtype=torch.long, device=table.device)]

@@ -1,12 +1,12 @@
 """The loss of a model over a long text, with at least half a context before every token but the first ones.
 
-A model reads at most T = `max_seq_len` tokens at once. Cut into separate windows, a text would be hard to predict at
-the beginning of each, where little context is known. So the windows overlap by half:
+A model reads at most T = `max_seq_len` tokens at once. In separate windows, the tokens at the start of each would be
+hard to predict, since little context is known. So the windows overlap by half:
 
     window 0    inputs 0 ... T - 1            all its targets are scored
     window j    inputs j T/2 ... j T/2 + T    only the targets of its last half are scored
 
-Every token after the first one of the stream is scored exactly once. Knows nothing about text: ids in, numbers out.
+Every token after the first one of the stream is scored exactly once. Independent of text: ids in, numbers out.
 """
 
 import itertools
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from llm_studio.model.transformer import Transformer
 
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768}
-"""Tokens that a batch of windows holds at most, unless a single window holds more: a batch can't be interrupted."""
+"""Most tokens in a batch of windows, unless a single window has more: a batch can't be interrupted."""
 _BATCH_LOGITS = 1 << 26
-"""The same for the logits of a batch."""
+"""Most logits in a batch."""
 
 
 class Window(NamedTuple):
@@ -34,12 +34,12 @@ class Window(NamedTuple):
 
     @property
     def targets(self) -> slice:
-        """Where the targets that it scores are in the stream."""
+        """The positions in the stream of the targets that it scores."""
         return slice(self.start + self.skipped + 1, self.start + self.length + 1)
 
 
 class ScoredTokens(NamedTuple):
-    """Where targets are in the stream, (N,), and their summed loss in nats."""
+    """The positions of targets in the stream, (N,), and their total loss in nats."""
 
     places: NDArray[np.int64]
     nats: float
@@ -56,9 +56,9 @@ def windows(targets: int, context: int) -> list[Window]:
 
 
 def evenly_spread(found: Sequence[Window], limit: int) -> list[Window]:
-    """As many of the windows as score at most `limit` targets (at least one window), evenly spread from first to last.
+    """A subset of the windows that scores at most `limit` targets (at least one window), evenly spaced.
 
-    Each scores what it would score among all of them: with at least half a context before it.
+    Each scores the same targets as in the full list: with at least half a context before them.
     """
     sizes = [window.length - window.skipped for window in found]
     if len(found) == 1 or sum(sizes) <= limit:
@@ -72,7 +72,7 @@ def score(
     model: Transformer, stream: NDArray[np.integer[Any]], chosen: Sequence[Window],
     counted: NDArray[np.bool_] | None = None,
 ) -> Iterator[ScoredTokens]:  # fmt: skip
-    """Score the targets of the windows, some at a time. `counted` (like the stream): the targets that count, or all."""
+    """Yield the scores of batches of windows. `counted` (like the stream): a mask of the targets that count, or all."""
     device = model.head_weight.device
     for (length, skipped), alike in itertools.groupby(chosen, key=lambda window: (window.length, window.skipped)):
         by_tokens = _BATCH_TOKENS.get(device.type, _BATCH_TOKENS["cpu"]) // length

@@ -1,8 +1,7 @@
-"""Autoregressive generation, token by token. Knows nothing about text: ids in, ids out.
+"""Autoregressive generation, token by token. Independent of text: ids in, ids out.
 
-A model sees at most `max_seq_len` tokens. When the context is full, its last half is read again as a new one and
-generation continues: what came before is forgotten, and the cost of reading again is paid once per half context
-instead of at each token.
+A model sees at most `max_seq_len` tokens. When the context is full, generation continues with its last half as a new
+context: earlier tokens are forgotten, and the cost of reading is paid once per half context instead of at each token.
 """
 
 import contextlib
@@ -18,14 +17,14 @@ from llm_studio.model.cache import KeyValueCache
 from llm_studio.model.transformer import Transformer
 
 PARAMETERS_PER_THREAD = 4_000_000
-"""Parameters, times the tokens read at once, that are worth a processor thread: with less to do, threads wait for each
-other longer than they work, and each one more can be delayed by other programs."""
+"""Parameters times tokens read at once that justify one more processor thread: with less work, threads wait for each
+other more than they work, and each one can be delayed by other programs."""
 
 
 class Reader:
     """A model and the tokens it has read: `context`, whose keys and values are in the cache.
 
-    The model has to be in eval mode; `generate` takes care of that.
+    The model must be in eval mode, which `generate` ensures.
     """
 
     def __init__(self, model: Transformer) -> None:
@@ -54,7 +53,7 @@ class Reader:
 
 @contextlib.contextmanager
 def threads_for(work: int) -> Generator[None]:
-    """As many processor threads as so much work, in parameters times tokens, keeps busy."""
+    """Use as many processor threads as this much work (parameters times tokens) keeps busy."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, min(before, work // PARAMETERS_PER_THREAD)))
     try:
@@ -65,7 +64,7 @@ def threads_for(work: int) -> Generator[None]:
 
 @torch.inference_mode()
 def next_token_logits(model: Transformer, ids: Sequence[int], cache: KeyValueCache | None = None) -> Tensor:
-    """The logits (V,), float32, of the token that follows `ids`, which come after those in `cache`."""
+    """The logits (V,), float32, of the token that follows `ids`, which continue those in `cache`."""
     new = torch.tensor([list(ids)], device=model.head_weight.device)  # (1, T)
     return model.logits(model.hidden(new, cache)[0, -1]).float()
 
@@ -96,9 +95,9 @@ def generate_with_logits(
     model: Transformer, prompt: Sequence[int], settings: GenerationSettings, stop: Collection[int] = (),
     not_first: Collection[int] = (),
 ) -> Iterator[SampledToken]:  # fmt: skip
-    """Like `generate`, each token with the logits that it was sampled from.
+    """Like `generate`, yielding each token with the logits that it was sampled from.
 
-    The first one is none of `not_first`: with the tokens of `stop` here, the text continues past its end.
+    The first token is none of `not_first`: with the tokens of `stop`, the text continues past its end.
     """
     if not prompt:
         raise ValueError("the prompt is empty: generation needs at least one token to start from")
@@ -121,7 +120,7 @@ def _tokens(
 def _next_token(
     reader: Reader, new: list[int], settings: GenerationSettings, generator: torch.Generator, excluded: Collection[int]
 ) -> SampledToken:
-    """Read `new` and sample the token after it. Grad mode, which belongs to the thread, is restored on return."""
+    """Read `new` and sample the next token. Grad mode, which is thread-local, is restored on return."""
     was_training = reader.model.training
     reader.model.eval()
     try:

@@ -1,7 +1,7 @@
-"""Generating several texts at once, several times as fast as one after the other where the model is small.
+"""Generating several texts at once: for a small model, several times as fast as one after the other.
 
-Their prompts have the same number of tokens, so that all texts fill the context at the same moment; then the last half
-of each is read again as a new one, as in `generate.py`.
+All prompts have the same number of tokens, so that all texts fill the context at the same time; then generation
+continues with the last half of each, as in `generate.py`.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -25,7 +25,7 @@ def generate_batch(
     The model is in eval mode. `check` is called before each token, and may raise. Raises ValueError for prompts of
     different lengths, or empty ones.
     """
-    if len({len(prompt) for prompt in prompts}) != 1 or not prompts[0]:  # none at all, too
+    if len({len(prompt) for prompt in prompts}) != 1 or not prompts[0]:  # also raised for no prompts
         raise ValueError("the prompts must have the same number of tokens, at least one")
     weight, length, first = model.head_weight, model.settings.max_seq_len, len(prompts[0])
     cache = KeyValueCache(model.settings, len(prompts), length, weight.device, weight.dtype)

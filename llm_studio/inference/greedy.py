@@ -1,9 +1,10 @@
-"""Several texts at once, always with the most likely token, and how likely each of these tokens was.
+"""Greedy generation of several texts at once, with the probability of each token.
 
-Prompts of different lengths are read together: while a longer one is still being read, the others are already written.
+Prompts of different lengths are processed together: while a longer one is still being read, the others already
+generate.
 
     position    0      1      2      3      4
-    prompt A    Once   upon   a      (time) (,)         in brackets: written
+    prompt A    Once   upon   a      (time) (,)         in parentheses: generated
     prompt B    The    (cat)  (sat)  (on)   (the)
 
 Ids in, ids and numbers out.
@@ -21,17 +22,17 @@ from llm_studio.model.cache import KeyValueCache
 from llm_studio.model.transformer import Transformer
 
 SPREAD = 16
-"""Prompts whose lengths differ by more tokens are not read together."""
-_LOOK = 8
-"""Tokens between two looks at whether all texts have ended, for which a graphics card has to be waited for."""
-_NONE = -1
-"""In the place of a token of a prompt that has ended."""
+"""Prompts whose lengths differ by more tokens are not processed together."""
+_CHECK_EVERY = 8
+"""Number of tokens between two checks whether all texts have ended; each check synchronises with a graphics card."""
+_PADDING = -1
+"""Padding after the end of a prompt."""
 
 
 class GreedyTokens(NamedTuple):
-    """The tokens after one prompt with the model's probabilities; the most likely ones in the place of the first.
+    """The tokens generated after one prompt, their probabilities, and the most likely first tokens.
 
-    `ended`: before a token of `stop`, which isn't among them.
+    `ended`: the text ended before a token of `stop`, which isn't included.
     """
 
     tokens: list[TokenProb]
@@ -43,10 +44,10 @@ def write_greedily(
     model: Transformer, prompts: Sequence[Sequence[int]], count: int, stop: Collection[int], top: int,
     check: Callable[[], None],
 ) -> list[GreedyTokens]:  # fmt: skip
-    """At most `count` tokens after each of the prompts, and the `top` most likely first ones.
+    """At most `count` tokens after each prompt, and the `top` most likely first ones.
 
-    A text fits in the context: of a prompt that is too long, the end is read. The model is in its previous mode
-    afterwards, and no random number is drawn. `check` is called before each token, and may raise.
+    Texts are limited to the context: if a prompt is too long, its end is used. The model's mode is restored afterwards,
+    and no random numbers are drawn. `check` is called before each token, and may raise.
     """
     length = model.settings.max_seq_len
     count = min(count, length)
@@ -64,13 +65,13 @@ def write_greedily(
 
 
 def passes(lengths: Sequence[int], count: int) -> int:
-    """How often the model is computed at most for `count` tokens after prompts of these lengths."""
+    """Upper bound of forward passes for `count` tokens after prompts of these lengths."""
     groups = [[lengths[place] for place in group] for group in _groups(lengths)]
     return sum(max(group) - min(group) + count for group in groups)
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The places of prompts that are read together."""
+    """Indices of the prompts that are processed together."""
     group: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
         if group and lengths[place] > lengths[group[0]] + SPREAD:
@@ -88,12 +89,12 @@ def _write(
 ) -> list[GreedyTokens]:  # fmt: skip
     device, ends = model.head_weight.device, [len(prompt) for prompt in prompts]
     first, last = min(ends), max(ends)
-    given = torch.tensor([prompt + [_NONE] * (last - len(prompt)) for prompt in prompts], device=device)  # (B, P)
+    given = torch.tensor([prompt + [_PADDING] * (last - len(prompt)) for prompt in prompts], device=device)  # (B, P)
     cache = KeyValueCache(model.settings, len(prompts), last + count - 1, device, model.head_weight.dtype)
     ids, tokens, probabilities = given[:, :first], list[Tensor](), list[Tensor]()
     best: dict[int, tuple[Tensor, Tensor]] = {}
     with threads_for(model.parameter_count() * len(prompts)):
-        for position in range(first, last + count):  # of the token that is chosen
+        for position in range(first, last + count):  # position of the generated token
             check()
             probs = model.logits(model.hidden(ids, cache)[:, -1]).float().softmax(dim=-1)  # (B, V)
             if position in ends:
@@ -103,8 +104,8 @@ def _write(
             probabilities.append(probs.gather(1, ids))
             if position < last:
                 known = given[:, position, None]
-                ids = torch.where(known == _NONE, ids, known)
-            elif (position - last) % _LOOK == _LOOK - 1 and _all_ended(tokens, ends, stop):
+                ids = torch.where(known == _PADDING, ids, known)
+            elif (position - last) % _CHECK_EVERY == _CHECK_EVERY - 1 and _all_ended(tokens, ends, stop):
                 break
     written, likely = torch.cat(tokens, dim=1).tolist(), torch.cat(probabilities, dim=1).tolist()  # (B, T) each
     texts: list[GreedyTokens] = []

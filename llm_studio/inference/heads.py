@@ -1,20 +1,20 @@
-"""What each head does, measured: on repeated random tokens, where nothing but the order can be learned from.
+"""Measuring what each head does, on repeated random tokens, where only the order carries information.
 
     [end of text] s1 s2 ... sn s1 s2 ... sn          all of s1 ... sn different
 
-In the second half each token has occurred before, n tokens earlier, and the model could copy what followed it
-(Olsson et al. 2022, "In-context learning and induction heads"). From each token of the second half, a head's score is
-the attention weight, averaged over these tokens in several sequences, that it gives to
+In the second half each token has occurred before, n tokens earlier, and the model can copy the token that followed it
+(Olsson et al. 2022, "In-context learning and induction heads"). The score of a head is the attention weight, averaged
+over the tokens of the second half in several sequences, that it gives to
 
     previous    the token just before
-    first       the first token of all, where heads that find nothing to do often rest
+    first       the first token, where heads without anything to do often attend
     self        the token itself
     same        the earlier occurrence of the same token (a "duplicate token head", Wang et al. 2022)
     induction   the token after that occurrence: the one to be copied
 
-A head is named by its largest score if that is at least `THRESHOLD`. Weights sum to 1, so a name means that the head
-gives this much of its attention to a single one of up to 101 tokens. In 48 untrained models of several architectures
-the largest score was 0.04 with a context of 128, 0.15 with 24 and 0.37 with 8, the shortest possible.
+A head gets the name of its largest score if that is at least `THRESHOLD`. Weights sum to 1, so a name means that the
+head gives this much of its attention to a single one of up to 101 tokens. In 48 untrained models of several
+architectures the largest score was 0.04 with a context of 128, 0.15 with 24 and 0.37 with 8, the shortest possible.
 
 Axes: H heads, T tokens, L layers.
 """
@@ -31,7 +31,7 @@ from llm_studio.model.transformer import Transformer
 KINDS = ("previous", "first", "self", "same", "induction")
 THRESHOLD = 0.4
 LONGEST_HALF, MEASURED = 50, 200
-"""Tokens that are repeated in a sequence, and in all of them together, about."""
+"""Tokens that are repeated in a sequence, and approximately in all sequences together."""
 _SEED = 0
 
 
@@ -43,15 +43,15 @@ class HeadScores:
     half: int
 
     def name(self, layer: int, head: int) -> str | None:
-        """The kind of a head, or None if it is none of them."""
+        """The kind of a head; None if no score is large enough."""
         best = int(self.scores[layer, head].argmax())
         return KINDS[best] if self.scores[layer, head, best] >= THRESHOLD else None
 
 
 def repeated_sequences(model: Transformer, start: int | None, exclude: Collection[int] = ()) -> list[list[int]]:
-    """The sequences that heads are measured on, without the tokens `exclude`. `start` (end of text) comes first.
+    """The sequences on which heads are measured, without the tokens `exclude`, starting with `start` (end of text).
 
-    The same each time; nothing is drawn from torch's global generator.
+    Always the same; torch's global generator isn't used.
     """
     allowed = [token for token in range(model.vocab_size) if token not in exclude and token != start]
     half = min(LONGEST_HALF, (model.settings.max_seq_len - 1) // 2, len(allowed))

@@ -1,4 +1,4 @@
-"""From a model on the disk to a Transformer on a device. Ids in, ids out: text belongs to the tokenizer."""
+"""Loads a model from disk as a Transformer on a device. Ids in, ids out: texts are the tokenizer's task."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from llm_studio.model.transformer import Transformer
 from llm_studio.runs.locate import ModelRef
 
 EMBEDDINGS = "embeddings.token.weight"
-"""The parameter (V, D) that every model has: its first dimension is the size of the vocabulary."""
+"""The parameter (V, D) that every model has: its first dimension is the vocabulary size."""
 
 
 def load_model(ref: ModelRef, vocab_size: int, device: str | None = None) -> Transformer:
@@ -34,8 +34,8 @@ def load_model(ref: ModelRef, vocab_size: int, device: str | None = None) -> Tra
 def build_model(settings: ModelSettings, weights: Mapping[str, Tensor], path: Path | None = None) -> Transformer:
     """A model with `weights`, in float32 and eval mode. `path` is named in the CheckpointError if they don't fit.
 
-    Nothing is drawn from torch's global generator: a training run in another thread may be using it, and a number
-    taken away would change that run.
+    Torch's global generator isn't used: a training run in another thread may be using it, and its results would
+    change.
     """
     parameters = {name: tensor.float() for name, tensor in weights.items()}
     try:
@@ -47,7 +47,7 @@ def build_model(settings: ModelSettings, weights: Mapping[str, Tensor], path: Pa
             _("The weights in {path} don't fit the settings of their model.").format(path=path),
             _("Use another checkpoint."),
         ) from error
-    # buffers aren't among the weights
+    # buffers aren't part of the weights
     if model.rotary is not None:
         model.rotary = RotaryPositions(settings)
     if model.embeddings.waves is not None:

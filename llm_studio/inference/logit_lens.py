@@ -1,9 +1,9 @@
-"""What a model would predict, had it to decide at an earlier layer: the logit lens (nostalgebraist 2020).
+"""The logit lens: what a model would predict from the state of an earlier layer (nostalgebraist 2020).
 
     logits of layer l = final_norm(residual[l]) W^T
 
 At the last layer these are the model's own logits. All of them would take much memory (7 states x 512 tokens x 32,000
-logits are 460 MB), so they are computed in chunks, of which only a few figures are kept.
+logits are 460 MB), so they are computed in chunks, and only a few figures of each are kept.
 
 Axes: S streams (layers), T tokens, N rows (streams x tokens), k kept tokens, V vocabulary.
 """
@@ -19,12 +19,12 @@ from llm_studio.inference.trace import Check, Trace, never
 from llm_studio.model.transformer import Transformer
 
 KEPT = 20
-"""The most likely tokens that are kept of each prediction."""
+"""Number of most likely tokens that are kept of each prediction."""
 NO_TARGET = -1
-"""The id of a target that isn't known: that of the last token of a text."""
+"""The id of an unknown target, as after the last token of a text."""
 _CHUNK_LOGITS = 1 << 22
 _MIN_ROWS = 64
-"""A chunk has `_CHUNK_LOGITS` logits, but never so few rows that its matrix product becomes slow."""
+"""A chunk has `_CHUNK_LOGITS` logits, but at least this many rows, so that its matrix product is fast."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Predictions:
     tokens: Tensor
     """(..., k), int64: the most likely tokens, most likely first."""
     probabilities: Tensor
-    """(..., k), float32: theirs."""
+    """(..., k), float32: their probabilities."""
     entropy: Tensor
     """float32: the uncertainty in bits, from 0 to log2(V)."""
     surprise: Tensor
     """float32: -log2 of the target's probability, in bits; NaN without a target."""
     rank: Tensor
-    """int32: the target's among all tokens, 1 for the most likely; 0 without a target."""
+    """int32: the target's rank among all tokens, 1 for the most likely; 0 without a target."""
 
     @property
     def target_probability(self) -> Tensor:
@@ -63,7 +63,7 @@ class Predictions:
 
 @torch.inference_mode()
 def predict(model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEPT, check: Check = never) -> Predictions:
-    """What `model` predicts from normalised hidden states (N, D), and how likely it finds `targets` (N,)."""
+    """The predictions of `model` from normalised hidden states (N, D), evaluated on the `targets` (N,)."""
     count, kept = len(hidden), min(kept, model.vocab_size)
     found = Predictions(
         tokens=torch.empty(count, kept, dtype=torch.int64, device=hidden.device),
@@ -73,7 +73,7 @@ def predict(model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEP
         rank=torch.empty(count, dtype=torch.int32, device=hidden.device),
     )
     rows = min(count, max(_MIN_ROWS, _CHUNK_LOGITS // model.vocab_size))
-    # Allocated once: with new ones for each chunk, the memory of the process would grow by far more than a chunk.
+    # allocated once: with new buffers for each chunk, the process would grow by far more than a chunk
     buffers = hidden.new_empty(2, rows, model.vocab_size)
     with threads_for(model.head_weight.numel() * count):
         for start in range(0, count, max(rows, 1)):
@@ -94,7 +94,7 @@ def lens(trace: Trace, targets: Tensor, kept: int = KEPT, check: Check = never) 
 
 
 def _figures(logits: Tensor, probabilities: Tensor, targets: Tensor, found: Predictions) -> None:
-    """Write the figures of a chunk of logits (N, V) to `found`; `probabilities` is a buffer of the same shape."""
+    """Write the figures of a chunk of logits (N, V) into `found`; `probabilities` is a buffer of the same shape."""
     torch.softmax(logits, dim=-1, out=probabilities)
     top = probabilities.topk(found.tokens.shape[1])
     # log(sum(exp(logits))) = max(logits) - log(max(probabilities)); the latter is at least 1/V, so its log is finite.

@@ -1,6 +1,6 @@
-"""The parts of a model that can be switched off, by name. Without torch, for all who name them.
+"""The parts of a model that can be switched off, by name. Without torch, so that every module can import it.
 
-In code layers and heads are counted from 0, in the names that people read and write from 1: L1H2, L3.attention,
+In code, layers and heads are counted from 0; in the names that users see and type, from 1: L1H2, L3.attention,
 L3.feed_forward.
 """
 
@@ -12,7 +12,7 @@ Kind = Literal["head", "attention", "feed_forward"]
 
 @dataclass(frozen=True, order=True)
 class ModelPart:
-    """A head, the attention or the feed-forward network of a layer. `head` is meant only with the kind "head"."""
+    """A head, the attention or the feed-forward network of a layer. `head` is used only for the kind "head"."""
 
     layer: int
     kind: Kind
@@ -20,7 +20,7 @@ class ModelPart:
 
     @property
     def name(self) -> str:
-        """As in L1H2 or L3.attention."""
+        """Its name, such as L1H2 or L3.attention."""
         return f"L{self.layer + 1}" + (f"H{self.head + 1}" if self.kind == "head" else f".{self.kind}")
 
 

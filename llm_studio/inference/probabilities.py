@@ -1,4 +1,4 @@
-"""Probabilities of single tokens, as the model gives them and after the samplers. Ids in, numbers out."""
+"""Probabilities of single tokens, before and after sampling stages. Ids in, numbers out."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from llm_studio.inference.sampling import stages
 from llm_studio.model.transformer import Transformer
 
 _CHUNK = 64
-"""Positions of which all logits are held at a time."""
+"""Number of positions whose logits are held at a time."""
 
 
 class TokenProb(NamedTuple):
@@ -24,7 +24,7 @@ class TokenProb(NamedTuple):
 
 
 class ScoredToken(NamedTuple):
-    """The model's probability of a token, and its most likely tokens at that place."""
+    """The model's probability of a token, and the most likely tokens at that position."""
 
     probability: float
     best: list[TokenProb]
@@ -36,7 +36,7 @@ def most_likely(logits: Tensor, token: int, count: int) -> ScoredToken:
 
 
 def _scored(logits: Tensor, tokens: Tensor, count: int) -> list[ScoredToken]:
-    """Each of `tokens` (T,) by the logits (T, V) at its place."""
+    """Score each of `tokens` (T,) by the logits (T, V) at its position."""
     probs = logits.float().softmax(dim=-1)
     best = probs.topk(min(count, probs.shape[-1]))
     rows = zip(
@@ -46,7 +46,7 @@ def _scored(logits: Tensor, tokens: Tensor, count: int) -> list[ScoredToken]:
 
 
 class CandidateStages(NamedTuple):
-    """A candidate for the next token: its probability at each stage of sampling, 0 from the one on that removes it.
+    """A candidate for the next token: its probability at each stage of sampling, 0 from the stage that removes it.
 
     `removed_at`: the index of that stage, None if the token can be sampled.
     """
@@ -86,7 +86,7 @@ def candidate_table(
 
 
 def score_text(model: Transformer, ids: Sequence[int], first: int, count: int = 0) -> list[ScoredToken]:
-    """Each of `ids` after those before it, the first one after the token `first`, with the `count` most likely tokens.
+    """Score each of `ids` given the preceding ones, with `first` before them, and the `count` most likely tokens.
 
     A text longer than the context is read in windows that overlap by half, see `evaluate.py`. The model is in eval
     mode.
@@ -101,7 +101,7 @@ def score_text(model: Transformer, ids: Sequence[int], first: int, count: int = 
 
 @torch.inference_mode()
 def _score(model: Transformer, ids: Sequence[int], skipped: int, count: int) -> list[ScoredToken]:
-    """Each of `ids` but the first `skipped` + 1, read in one pass. A few logits at a time."""
+    """Score all `ids` except the first `skipped` + 1 in one pass, holding a few logits at a time."""
     tokens = torch.tensor(list(ids), device=model.head_weight.device)
     found: list[ScoredToken] = []
     with threads_for(model.parameter_count() * len(ids)):

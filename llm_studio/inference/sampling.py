@@ -1,10 +1,10 @@
-"""Choosing the next token from the logits of all tokens.
+"""Sampling the next token from the logits of all tokens.
 
     penalties -> temperature -> top-k -> top-p -> min-p -> softmax -> draw
 
 Each sampler is a small function on logits (V,) that reads one setting; a token it removes gets minus infinity. A new
 one is a function here, listed in `PENALTIES` or `FILTERS`, and a setting of `GenerationSettings` with the same name.
-`stages` applies them one after the other: `distribution` takes the last stage, the table of candidates shows them all.
+`stages` applies them one after the other: `distribution` uses the last stage, the table of candidates shows all.
 """
 
 import math
@@ -27,13 +27,13 @@ def repetition_penalty(logits: Tensor, context: Sequence[int], penalty: float) -
 
 
 def temperature(logits: Tensor, value: float) -> Tensor:
-    """Divide: below 1 the most likely tokens gain, above 1 the others do. The largest logit becomes 0.
+    """Divide the logits: below 1 the most likely tokens gain, above 1 the others do. The largest logit becomes 0.
 
     0 is greedy: it keeps only the most likely token.
     """
     if value == 0:
         return torch.full_like(logits, -math.inf).index_fill_(0, logits.argmax(), 0.0)
-    # Subtracted first, the largest can't overflow under a tiny temperature; it changes no probability.
+    # subtract the maximum first, so that a tiny temperature can't overflow; the probabilities are the same
     return (logits - logits.max()) / value
 
 
@@ -46,12 +46,12 @@ def top_k(logits: Tensor, k: int) -> Tensor:
 
 
 def top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the fewest most likely tokens whose probabilities reach p (Holtzman et al. 2020, "nucleus sampling")."""
+    """Keep the smallest set of most likely tokens with a total probability of p (Holtzman et al. 2020, "nucleus")."""
     if p >= 1:
         return logits
     ordered, indices = logits.sort(descending=True, stable=True)
     probabilities = ordered.softmax(dim=-1)
-    reached_before = probabilities.cumsum(dim=-1) - probabilities  # by the more likely tokens alone; 0 for the first
+    reached_before = probabilities.cumsum(dim=-1) - probabilities  # total of the more likely tokens; 0 for the first
     return logits.index_fill(0, indices[reached_before >= p], -math.inf)
 
 
@@ -63,27 +63,27 @@ def min_p(logits: Tensor, p: float) -> Tensor:
 
 
 PENALTIES: dict[str, Callable[[Tensor, Sequence[int], Any], Tensor]] = {"repetition_penalty": repetition_penalty}
-"""By setting, the samplers that change logits by the tokens of the context."""
+"""Samplers that depend on the tokens of the context, by setting."""
 FILTERS: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "temperature": temperature,
     "top_k": top_k,
     "top_p": top_p,
     "min_p": min_p,
 }
-"""By setting and in this order, the samplers that change the shape of the distribution."""
+"""Samplers that depend on the logits alone, by setting and in this order."""
 MODEL = "model"
 """The stage before all samplers."""
 
 
 class Stage(NamedTuple):
-    """The logits (V,), float32, after the sampler of this name and those before it."""
+    """The logits (V,), float32, after the named sampler and those before it."""
 
     sampler: str
     logits: Tensor
 
 
 def stages(logits: Tensor, context: Sequence[int], settings: GenerationSettings) -> Iterator[Stage]:
-    """The model's logits (V,) of the token after `context`, then what each sampler makes of them, in order."""
+    """Yield the model's logits (V,) of the token after `context`, then the result of each sampler, in order."""
     logits = logits.float()
     yield Stage(MODEL, logits)
     for setting, penalize in PENALTIES.items():
@@ -102,12 +102,12 @@ def distribution(logits: Tensor, context: Sequence[int], settings: GenerationSet
 
 
 def draw(probabilities: Tensor, generator: torch.Generator) -> int:
-    """Draw a token with these probabilities."""
+    """Sample a token with these probabilities."""
     return int(torch.multinomial(probabilities, 1, generator=generator))
 
 
 def make_generator(seed: int | None, device: torch.device | str = "cpu") -> torch.Generator:
-    """A new random generator, independent of torch's global one. Without a seed, its numbers differ each time."""
+    """A new random generator, independent of torch's global one; without a seed, it is seeded randomly."""
     generator = torch.Generator(device=device)
     if seed is None:
         generator.seed()

@@ -1,7 +1,7 @@
-"""How surprised a model is by each token of a text of any length, with at least half a context before it.
+"""The surprise of a model at each token of a text of any length, given at least half a context before it.
 
 A text longer than the context is read in windows that overlap by half, as in `evaluate`: every token after the first
-one is predicted once, in the window that shows the model the most of what came before.
+one is predicted once, in the window that contains the most of its context.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from llm_studio.model.transformer import Transformer
 
 
 def surprises(model: Transformer, ids: Sequence[int], kept: int = KEPT, check: Check = never) -> Iterator[Predictions]:
-    """The predictions after each of `ids`, window by window; concatenated they have one row for each id.
+    """The predictions after each of `ids`, window by window; concatenated they have one row per id.
 
     The target of a row is the id after it; the last one has none.
     """

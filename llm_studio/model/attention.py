@@ -5,8 +5,8 @@
 From its vector each token makes a query (what am I looking for?), a key (what do I offer?) and a value (what do I
 hand over?). The product of a query and a key scores how relevant one token is to another; the softmax turns these
 scores into attention weights that sum to 1; the result is the average of the values with these weights. Several
-heads work in parallel. Causal: a token sees itself and the tokens before it, never those after it: predicting what
-it can see would teach nothing.
+heads work in parallel. Causal: a token sees itself and the tokens before it, never those after it: predicting a token
+that it can see would teach nothing.
 
 Axes: B batch, T new tokens, S all tokens so far, H query heads, G key/value heads, K head width, D = H x K.
 """
@@ -59,11 +59,11 @@ class CausalSelfAttention(nn.Module):
         return q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """What the queries (B, H, T, K) gather from keys and values (B, G, S, K), all heads mixed: (B, T, D)."""
+        """The outputs of all heads for queries (B, H, T, K), keys and values (B, G, S, K), projected: (B, T, D)."""
         return self.mix(attention(q, k, v))
 
     def mix(self, y: Tensor) -> Tensor:
-        """The results y (B, H, T, K) of all heads, side by side, through the output matrix: (B, T, D)."""
+        """Concatenate the results y (B, H, T, K) of all heads and apply the output projection: (B, T, D)."""
         return self.output(y.transpose(1, 2).flatten(2))
 
 
@@ -75,7 +75,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(K)), (B, H, T, S): how much each query takes from each token, 0 from later ones."""
+    """softmax(q k^T / sqrt(K)), (B, H, T, S): how much each query attends to each token; 0 for later ones."""
     new, total = q.shape[2], k.shape[2]
     scores = q @ repeat_heads(k, q.shape[1]).transpose(2, 3) / math.sqrt(q.shape[3])  # (B, H, T, S)
     visible = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(diagonal=total - new)

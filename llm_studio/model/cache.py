@@ -1,7 +1,6 @@
-"""The key/value cache, which makes generating a token cost one token instead of the whole text so far.
+"""The key/value cache: it reduces the cost of generating a token from the whole text so far to one token.
 
-Keys and values of earlier tokens never change, as no token sees a later one: stored once, they are only read again.
-
+Keys and values of earlier tokens never change, since no token sees a later one: they are stored once and read again.
 Axes: B batch, T new tokens, S all tokens so far, G key/value heads, K head width.
 """
 
@@ -12,7 +11,7 @@ from llm_studio.config import ModelSettings
 
 
 class KeyValueCache:
-    """Keys and values of the tokens read so far, `length` of at most `capacity`. Its memory is allocated once."""
+    """Keys and values of the `length` tokens read so far, at most `capacity`. Memory is allocated once."""
 
     def __init__(
         self, settings: ModelSettings, batch: int, capacity: int, device: torch.device | str, dtype: torch.dtype
@@ -39,5 +38,5 @@ class KeyValueCache:
         self.length += count
 
     def clear(self) -> None:
-        """Forget all tokens; the memory stays allocated."""
+        """Remove all tokens; the memory stays allocated."""
         self.length = 0

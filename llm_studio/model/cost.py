@@ -1,4 +1,4 @@
-"""The cost of a model before it exists: parameters, operations, memory, time. Plain arithmetic, without torch.
+"""The cost of a model, computed in advance: parameters, operations, memory, time. Plain arithmetic, without torch.
 
 Letters as in the model: D = d_model, M = d_ff, V vocabulary, L = n_layers, T tokens of context.
 """
@@ -10,7 +10,7 @@ from llm_studio.config import ModelSettings
 
 @dataclass(frozen=True)
 class ParameterCounts:
-    """Numbers of parameters, by part of the model. A tied head has none: it is the embedding."""
+    """Numbers of parameters by part of the model. A tied head has none, as it shares those of the embedding."""
 
     embedding: int
     positions: int
@@ -21,7 +21,7 @@ class ParameterCounts:
 
     @property
     def total(self) -> int:
-        """Of the whole model."""
+        """Parameters of the whole model."""
         return self.embedding + self.positions + self.attention + self.feed_forward + self.norms + self.head
 
 
@@ -61,7 +61,7 @@ def flops_per_token(settings: ModelSettings, vocab_size: int, context: int | Non
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of memory, by what they hold."""
+    """Bytes of memory by content."""
 
     weights: int
     gradients: int
@@ -69,35 +69,35 @@ class Memory:
     activations: int
     libraries: int
     checkpoint_copy: int
-    """Of the copy of weights and moments that is written while training continues, what adds to the peak."""
+    """Contribution to the peak of the copy of weights and moments that is written while training continues."""
 
     @property
     def total(self) -> int:
-        """Of everything."""
+        """Total bytes."""
         return self.weights + self.gradients + self.optimizer + self.activations + self.libraries + self.checkpoint_copy
 
 
 FRAGMENTATION = {"cpu": 2.0, "cuda": 1.15}
-"""Memory that activations really take, as a multiple of their bytes: freed blocks don't fit what is needed next.
+"""Actual memory of activations as a multiple of their bytes: freed blocks don't fit later allocations.
 
 Measured for the CPU as the growth of the process under Linux; assumed for GPUs.
 """
 LIBRARY_BYTES = {"float32": 105_000_000, "bfloat16": 125_000_000, "float16": 125_000_000}
-"""What training takes in addition to the model once torch is imported: mostly the modules of torch's optimizers.
+"""Memory that training takes in addition to the model once torch is imported, mostly for torch's optimizer modules.
 
 In half precision a CPU's matrix products are compiled when they are first computed.
 """
 _LOGITS_COPIES = {"cpu": 5, "cuda": 3}
-"""Of a chunk of logits in float32, held at once: logits, probabilities, their gradients, and memory not yet freed."""
+"""Float32 copies of a chunk of logits held at once: logits, probabilities, gradients, and memory not yet freed."""
 
 CHUNK_LOGITS = 2**21
 MIN_CHUNK_ROWS = {"cpu": 256, "cuda": 1024}
-"""A chunk has `CHUNK_LOGITS` logits, but never so few rows that its matrix products become slow, or take less time than
-accumulating the gradient of W, which is read and written once per chunk."""
+"""A chunk has `CHUNK_LOGITS` logits, but at least this many rows: with fewer, matrix products become slow, or take less
+time than accumulating the gradient of W, which is read and written once per chunk."""
 
 
 def chunk_rows(vocab_size: int, device: str) -> int:
-    """The number of rows of logits that the loss holds at once, at most."""
+    """Most rows of logits that the loss holds at once."""
     return max(MIN_CHUNK_ROWS.get(device, MIN_CHUNK_ROWS["cuda"]), CHUNK_LOGITS // vocab_size)
 
 
@@ -111,28 +111,28 @@ def training_bytes(
     checkpointing: bool = False,
     muon: bool = False,
 ) -> Memory:
-    """Peak memory of training, in addition to what the program held once torch was imported.
+    """Peak memory of training, in addition to what the program uses once torch is imported.
 
-    Weights, gradients and moments are float32; in half precision the weights are copied once more. Activations are
-    what the forward pass stores for the backward pass, in the dtype of the matrix products, the residual stream in
-    float32; with `checkpointing`, those of one layer, and of the others the residual stream alone.
+    Weights, gradients and moments are float32; in half precision the weights are copied once more. Activations are the
+    tensors stored for the backward pass, in the dtype of the matrix products, the residual stream in float32; with
+    `checkpointing`, those of one layer, and of the others the residual stream only.
     """
     counts = count_parameters(settings, vocab_size)
     moments = optimizer_bytes(counts, muon)
     tokens = batch_size * (settings.max_seq_len if context is None else context)
     width, itemsize = settings.d_model, 4 if precision == "float32" else 2
     mask = width if settings.dropout > 0 else 0  # one byte each
-    # Stored in each layer, per token: the inputs of two norms (float32) and their outputs; query, key, value and the
+    # stored in each layer, per token: the inputs of two norms (float32) and their outputs; query, key, value and the
     # result of attention; the feed-forward network's inner vectors; two dropout masks.
     inner = (3 if settings.activation == "swiglu" else 2) * settings.d_ff
     layer = 2 * 4 * width + itemsize * (2 * width + 4 * width + inner) + 2 * mask
     layers = layer + settings.n_layers * 4 * width if checkpointing else settings.n_layers * layer
-    outside = (4 + itemsize + itemsize) * width + mask  # the final norm's input and output, and the latter's gradient
+    outside = (4 + itemsize + itemsize) * width + mask  # final norm: input, output, and its gradient
     chunk = 4 * vocab_size * min(tokens, chunk_rows(vocab_size, device))  # of logits
     activations = int(FRAGMENTATION[device] * tokens * (layers + outside)) + _LOGITS_COPIES[device] * chunk
     return Memory(
         weights=counts.total * (4 if itemsize == 4 else 4 + itemsize),
-        gradients=4 * counts.total + 4 * vocab_size * width,  # the head's, and one chunk's contribution to it
+        gradients=4 * counts.total + 4 * vocab_size * width,  # plus one chunk's contribution to the head's gradient
         optimizer=moments,
         activations=activations,
         libraries=LIBRARY_BYTES[precision],
@@ -141,35 +141,35 @@ def training_bytes(
 
 
 def checkpoint_copy_bytes(size: int, activations: int) -> int:
-    """What a checkpoint's copy of `size` bytes adds to the peak.
+    """The contribution of a checkpoint's copy of `size` bytes to the peak.
 
-    It is made between two steps, when there are no activations, and is written and freed before a long step has filled
-    the memory with them. A GPU's weights are copied into the computer's memory.
+    The copy is made between two steps, when there are no activations, and is written and freed before a long step has
+    filled the memory with them. A GPU's weights are copied into the computer's memory.
     """
     return max(0, size - activations // 2)
 
 
 def optimizer_bytes(counts: ParameterCounts, muon: bool) -> int:
-    """Two moments for each parameter with AdamW; Muon has one for those of the blocks' matrices."""
+    """Two moments per parameter with AdamW; Muon has one for the matrices of the blocks."""
     return 8 * counts.total - (4 * (counts.attention + counts.feed_forward) if muon else 0)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a machine does per second, as measured by `training.speed`."""
+    """What a machine computes per second, as measured by `training.speed`."""
 
     matmul_flops: float
-    """Of products of all tokens with a matrix of the model's width."""
+    """FLOPS of products of all tokens with a matrix of the model's width."""
     batched_matmul_flops: float
-    """Of products of a batch of square matrices."""
+    """FLOPS of products of a batch of square matrices."""
     softmax_elements: float
     op_calls: float
-    """Operations on tensors of a few elements."""
+    """Operations per second on tensors of a few elements."""
 
 
 @dataclass(frozen=True)
 class StepSeconds:
-    """Seconds of one micro-batch, forward and backward, and of the update of the weights."""
+    """Seconds of one micro-batch (forward and backward pass) and of the update of the weights."""
 
     micro_batch: float
     update: float
@@ -178,10 +178,10 @@ class StepSeconds:
 def step_seconds(
     settings: ModelSettings, vocab_size: int, batch_size: int, speed: Speed, muon: bool, checkpointing: bool = False
 ) -> StepSeconds:
-    """The time of a step: matrix products, everything else counted in elements of a softmax, and calls.
+    """The time of a step from matrix products, elementwise operations (as elements of a softmax), and calls.
 
-    The factors were fitted to the four small presets, in float32 and bfloat16, at two or three micro-batches each:
-    there they predict a micro-batch within 17 %, and an update, a small part of most steps, within 30 %.
+    The factors were fitted to the four small presets, in float32 and bfloat16, with two or three micro-batch sizes
+    each; there they predict a micro-batch within 17 %, and an update, a small part of most steps, within 30 %.
     """
     counts = count_parameters(settings, vocab_size)
     tokens, width, layers = batch_size * settings.max_seq_len, settings.d_model, settings.n_layers
@@ -206,6 +206,6 @@ def _muon_flops(settings: ModelSettings) -> int:
 
 
 def generation_bytes(settings: ModelSettings, vocab_size: int, batch_size: int = 1, itemsize: int = 4) -> int:
-    """Memory to generate: the weights, a full cache of keys and values, and the logits, `itemsize` bytes each."""
+    """Memory for generation: the weights, a full cache of keys and values, and the logits, `itemsize` bytes each."""
     cache = 2 * settings.n_layers * batch_size * settings.kv_heads * settings.max_seq_len * settings.head_width
     return itemsize * (count_parameters(settings, vocab_size).total + cache + batch_size * vocab_size)

@@ -1,6 +1,6 @@
 """From token ids to vectors, and how the model knows the order of tokens.
 
-Attention alone sees a set of tokens, not a sequence. There are three remedies; a model has one of them:
+Attention alone sees a set of tokens, not a sequence. There are three solutions; a model uses one of them:
 
 - learned: a vector per position, added to the token's (GPT-2);
 - sinusoidal: the same with fixed waves (Vaswani et al. 2017, section 3.5);
@@ -43,7 +43,7 @@ class Embeddings(nn.Module):
         if self.position is not None:
             x = x + self.position.weight[start:end]  # (T, D), the same for each sequence of the batch
         elif self.waves is not None:
-            # The waves have amplitude 1 and new embeddings 0.02: without this factor they would drown the tokens.
+            # the waves have amplitude 1 and new embeddings 0.02: without this factor the waves would dominate
             x = x * math.sqrt(self.d_model) + self.waves[start:end]
         return self.dropout(x)
 

@@ -1,4 +1,4 @@
-"""One Transformer block: attention, in which tokens exchange information, then a network that works on each alone.
+"""One Transformer block: attention, in which tokens exchange information, then a network applied to each token.
 
     x = x + attention(norm(x))
     x = x + feed_forward(norm(x))

@@ -1,4 +1,4 @@
-"""Cross-entropy: how surprised the model is by the token that really follows.
+"""Cross-entropy: how surprised the model is by the token that actually follows.
 
     loss = mean over the tokens of  -log(probability of the next token),   probabilities = softmax(hidden W^T)
 
@@ -17,7 +17,7 @@ from llm_studio.model.cost import chunk_rows
 def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of `targets` (N,) given hidden (N, D) and the head's weight (V, D); 0 for no targets."""
     if kernels.apply_to(hidden):
-        rows = chunk_rows(len(weight), hidden.device.type)  # logits at once, as many as the memory estimate counts on
+        rows = chunk_rows(len(weight), hidden.device.type)  # as assumed by the memory estimate
         return kernels.linear_cross_entropy(hidden, weight, targets, rows)
     logits = hidden @ weight.T  # (N, V)
     log_probs = logits - logits.logsumexp(dim=-1, keepdim=True)  # log(softmax(logits))

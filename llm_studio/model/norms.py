@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from llm_studio.model import kernels
 
 EPS = 1e-5
-"""Added under the square root, against a division by zero."""
+"""Added under the square root to avoid a division by zero."""
 
 
 class RMSNorm(nn.Module):

@@ -31,19 +31,19 @@ class Transformer(nn.Module):
         self.settings = settings
         self.vocab_size = vocab_size
         self.checkpoint_activations = False
-        """In training, discard the activations inside the blocks and compute them again in the backward pass: less
-        memory, a quarter to a third slower, and the same gradients to the last bit (Chen et al. 2016)."""
+        """In training, discard the activations inside the blocks and recompute them in the backward pass: less memory,
+        a quarter to a third slower, and bit-identical gradients (Chen et al. 2016)."""
         self.embeddings = Embeddings(settings, vocab_size)
         self.rotary = RotaryPositions(settings) if settings.positions == "rope" else None
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.n_layers))
         self.final_norm = make_norm(settings)
-        # Tied, the table that embeds tokens also predicts them (Press and Wolf 2017), and is stored once.
+        # tied, the table that embeds tokens also predicts them (Press and Wolf 2017), and is stored once
         self.head = None if settings.tie_embeddings else nn.Linear(settings.d_model, vocab_size, bias=False)
         self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw new weights from torch's global generator.
+        """Initialize the weights with torch's global generator.
 
         Each of the 2 x n_layers sublayers adds to the residual stream. The standard deviation of a sum of n independent
         terms grows with sqrt(n), so the matrices that write into the stream start smaller by that factor (GPT-2,
@@ -88,11 +88,11 @@ class Transformer(nn.Module):
     def loss(self, ids: Tensor, targets: Tensor, loss_mask: Tensor | None = None) -> Tensor:
         """Mean cross-entropy in nats per token of predicting `targets` (B, T), the token after each of `ids`.
 
-        With `loss_mask` (B, T), bool, the mean is over the targets where it is true; 0 where none is. The mask may be
-        on the CPU while the rest is on a GPU: the CPU can then count its targets without waiting for the GPU.
+        With `loss_mask` (B, T), bool, the mean is over the targets where it is true; 0 if it is false everywhere. The
+        mask may be on the CPU while the rest is on a GPU: its targets are then counted without waiting for the GPU.
         """
         hidden, targets = self.hidden(ids).flatten(0, 1), targets.flatten()  # (B x T, D), (B x T,)
-        if loss_mask is not None:  # no logits are computed for the others
+        if loss_mask is not None:  # skip the logits of the other targets
             indices = loss_mask.flatten().nonzero()[:, 0].to(hidden.device, non_blocking=True)
             hidden, targets = hidden.index_select(0, indices), targets.index_select(0, indices)
         return cross_entropy(hidden, self.head_weight, targets)

@@ -1,8 +1,8 @@
-"""Records: the JSON files in which this program keeps what it knows. Each is read as a declared type, within bounds.
+"""Records: the JSON files in which this program stores its state. Each is read as a declared type, within limits.
 
-The type is a dataclass. Whatever a file holds (a text for a number, a list for an object, a hundred thousand nested
+The type is a dataclass. Whatever a file contains (a text for a number, a list for an object, a hundred thousand nested
 brackets, a number of a thousand digits) or is (a folder, a pipe, gigabytes), reading it ends soon, with the value or
-with one RecordError. Names that the type doesn't have are ignored; what the file doesn't have takes its default.
+with a RecordError. Names that the type doesn't have are ignored; missing fields have their defaults.
 """
 
 import contextlib
@@ -61,9 +61,9 @@ __all__ = [
 ]
 
 MOST_BYTES, MOST_BYTES_OF_MANY = 4_000_000, 16_000_000
-"""Size of a record, and of one with an entry for each of many things: files, tokens, samples."""
+"""Size limit of a record, and of one with an entry for each of many items: files, tokens, samples."""
 LONGEST_LINE = 1_000_000
-"""Bytes of a line of a log."""
+"""Most bytes of a line of a log."""
 
 _T = TypeVar("_T")
 
@@ -76,9 +76,9 @@ class _Versioned:
 def read(
     path: Path, kind: type[_T], *, newest: int | None = 1, most: int = MOST_BYTES, known: Mapping[str, object] = {}
 ) -> _T | None:
-    """The record at `path`; None where there is no file. `known`: fields that aren't in it, with their values.
+    """The record at `path`; None if there is no file. `known`: values of fields that aren't stored in it.
 
-    Raises RecordError where it is damaged, NewerRecordError where its version is above `newest`; None: it has none.
+    Raises RecordError if it is damaged, NewerRecordError if its version is above `newest` (None: it has no version).
     """
     content = load(path, newest=newest, most=most)
     if content is None:
@@ -88,7 +88,7 @@ def read(
 
 
 def recall(path: Path, kind: type[_T], *, newest: int | None = 1, most: int = MOST_BYTES) -> _T | None:
-    """The same for what can be found out again: None as well where it is damaged, or of a newer version."""
+    """The same for a cache: also None if it is damaged, or of a newer version."""
     try:
         return read(path, kind, newest=newest, most=most)
     except RecordError:
@@ -96,7 +96,7 @@ def recall(path: Path, kind: type[_T], *, newest: int | None = 1, most: int = MO
 
 
 def recall_plain(path: Path) -> dict[str, Any]:
-    """The plain object in a file of what can be found out again; empty where it is absent, damaged or newer."""
+    """The plain object in the file of a cache; empty if it is missing, damaged or newer."""
     try:
         return load(path) or {}
     except RecordError:
@@ -104,7 +104,7 @@ def recall_plain(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path, *, newest: int | None = 1, most: int = MOST_BYTES) -> dict[str, Any] | None:
-    """The plain object in the file at `path`, of which nothing but the version is checked. Raises as `read` does."""
+    """The plain object in the file at `path`, of which only the version is checked. Raises like `read`."""
     try:
         content = files.read_bytes(path, most)
     except (FileNotFoundError, NotADirectoryError):
@@ -130,7 +130,7 @@ def translate_misfits(path: Path) -> Generator[None]:
 
 
 def damaged(path: Path, problem: Misfit) -> RecordError:
-    """The error for a file with this in its content."""
+    """The error for a file with this problem in its content."""
     return RecordError(_("{path} is damaged: {reason}.").format(path=path, reason=problem), _advice())
 
 
@@ -139,7 +139,7 @@ def _advice() -> str:
 
 
 def keep_aside(path: Path) -> Path:
-    """Rename a damaged file, so that a new one doesn't replace it; returns the new path. Raises OSError."""
+    """Rename a damaged file, so that it isn't overwritten; returns the new path. Raises OSError."""
     for suffix in (".damaged", *(f".damaged-{number}" for number in range(2, 100))):
         aside = path.with_name(path.name + suffix)
         if not os.path.lexists(aside):
@@ -149,13 +149,14 @@ def keep_aside(path: Path) -> Path:
 
 
 def lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a log with their ends. One that is too long comes in several parts, none of which is a record."""
+    """The lines of a log with their line ends. A line that is too long is split into parts, none of which is a
+    record."""
     while line := stream.readline(LONGEST_LINE):
         yield line
 
 
 def parse_line(line: bytes | str) -> dict[str, Any] | None:
-    """The plain object in a line of a log; None where there is none, as in one that a crash tore."""
+    """The plain object in a line of a log; None if there is none, as in a line cut off by a crash."""
     try:
         return plain_object(parse(line))
     except Misfit:

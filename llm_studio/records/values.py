@@ -1,7 +1,7 @@
-"""Plain values, as JSON holds them, turned into declared types; what doesn't fit is a Misfit, with its place.
+"""Converts plain JSON values to declared types; a value that doesn't fit is a Misfit, with its path.
 
-What a field may hold is said by its annotation: plain types, lists, tuples, dictionaries by text, `X | None`, literals,
-other dataclasses, and `Annotated[type, read]`, where the function `read` makes the value or raises Misfit.
+The annotation of a field determines its values: plain types, lists, tuples, dictionaries with text keys, `X | None`,
+literals, other dataclasses, and `Annotated[type, read]`, where the function `read` converts the value or raises Misfit.
 """
 
 import dataclasses
@@ -17,21 +17,21 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 from llm_studio.i18n import _
 
 MOST_LEVELS = 32
-"""Lists and objects inside each other."""
+"""Most levels of nested lists and objects."""
 _LARGEST = 2**63
-"""Whole numbers are below: larger ones would overflow where they are used."""
+"""Whole numbers must be smaller: larger ones would overflow where they are used."""
 _LARGEST_COUNT = 10**15
-"""Nothing that is counted or measured here comes near it."""
+"""An upper bound of everything that is counted or measured."""
 _SIMPLE = frozenset((str, float, bool, types.NoneType))
-"""Types of the plain values that need no check of their size."""
+"""Types of plain values whose size needs no check."""
 
 _T = TypeVar("_T")
 Read = Callable[[object], Any]
-"""Makes a value of a plain one, or raises Misfit."""
+"""Converts a plain value, or raises Misfit."""
 
 
-class Misfit(ValueError):  # noqa: N818  it is caught here, and becomes a RecordError
-    """A value that a record can't have, and its place: history[3].step, or "" for the whole record."""
+class Misfit(ValueError):  # noqa: N818  caught in this package, and turned into a RecordError
+    """An invalid value in a record, and its path: history[3].step, or "" for the whole record."""
 
     def __init__(self, value: object, place: str = "") -> None:
         super().__init__(value, place)
@@ -39,12 +39,12 @@ class Misfit(ValueError):  # noqa: N818  it is caught here, and becomes a Record
         self.place = place
 
     def inside(self, name: str) -> "Misfit":
-        """The same, for what holds the value under this name."""
+        """The same problem, with the name of the enclosing value added to its path."""
         separator = "." if self.place and not self.place.startswith("[") else ""
         return type(self)(self.value, f"{name}{separator}{self.place}")
 
     def __str__(self) -> str:
-        """The reason, to be put after a colon."""
+        """The reason, to follow a colon."""
         value = _cut(reprlib.repr(self.value))
         if not self.place:
             return _("it holds {value}").format(value=value)
@@ -52,14 +52,14 @@ class Misfit(ValueError):  # noqa: N818  it is caught here, and becomes a Record
 
 
 class Missing(Misfit):
-    """A value that a record must have."""
+    """A required value is missing."""
 
     def __str__(self) -> str:
         return _("“{name}” is missing").format(name=_cut(self.place))
 
 
 class NotARecord(Misfit):
-    """A text that isn't JSON, or can't be read as such. `value` is the reason."""
+    """A text that isn't JSON, or can't be read as a record. `value` is the reason."""
 
     def __str__(self) -> str:
         return str(self.value)
@@ -74,7 +74,7 @@ def _cut(text: str) -> str:
 
 
 def parse(content: bytes | str) -> object:
-    """The plain value that JSON stands for; neither its depth nor any whole number is too large. Raises Misfit."""
+    """Parse JSON within limits of depth and size of numbers. Raises Misfit."""
     try:
         value = json.loads(content if isinstance(content, str) else content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -88,7 +88,7 @@ def parse(content: bytes | str) -> object:
 
 
 def _require_plain(value: object) -> None:
-    """Raise Misfit for what is nested too deeply, and for whole numbers that are too large. Level by level."""
+    """Raise Misfit for values that are nested too deeply, and for whole numbers that are too large. Iterative."""
     level = [value]
     for _depth in range(MOST_LEVELS + 1):
         inside: list[object] = []
@@ -104,14 +104,15 @@ def _require_plain(value: object) -> None:
 
 
 def _inner(value: object) -> Iterable[object]:
-    """What a list or an object holds; nothing for other values."""
+    """The items of a list or the values of an object; empty for other values."""
     if isinstance(value, dict):
         return cast("dict[str, object]", value).values()
     return cast("list[object]", value) if isinstance(value, list) else ()
 
 
 def decode(value: object, kind: type[_T], known: Mapping[str, object] = {}) -> _T:
-    """A plain object as the dataclass `kind`. `known`: fields that aren't in it, with their values. Raises Misfit."""
+    """Convert a plain object to the dataclass `kind`. `known`: values of fields that aren't stored in it. Raises
+    Misfit."""
     content, found = plain_object(value), dict(known)
     for name, read_value, required in _fields(kind):
         if name in known:
@@ -128,7 +129,7 @@ def decode(value: object, kind: type[_T], known: Mapping[str, object] = {}) -> _
 
 @functools.cache
 def _fields(kind: type[Any]) -> list[tuple[str, Read, bool]]:
-    """Name, reader, and whether it must be there, of each field of a dataclass."""
+    """Name, reader, and whether it is required, of each field of a dataclass."""
     hints = get_type_hints(kind, include_extras=True)
     missing = dataclasses.MISSING
     return [(field.name, reader(hints[field.name]), field.default is missing and field.default_factory is missing)
@@ -137,7 +138,7 @@ def _fields(kind: type[Any]) -> list[tuple[str, Read, bool]]:
 
 @functools.cache
 def reader(kind: Any) -> Read:
-    """The function that makes a `kind` of a plain value."""
+    """The function that converts a plain value to `kind`."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in _SCALARS:
         return _SCALARS[kind]
@@ -161,7 +162,7 @@ def reader(kind: Any) -> Read:
 
 
 def plain_object(value: object) -> dict[str, Any]:
-    """A plain value that is an object. Raises Misfit."""
+    """A plain value that must be an object. Raises Misfit."""
     if not isinstance(value, dict):
         raise Misfit(value)
     return cast("dict[str, Any]", value)
@@ -172,7 +173,7 @@ def _text(value: object) -> str:
         raise Misfit(value)
     try:
         value.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which can be neither shown nor written
+    except UnicodeEncodeError:  # a lone surrogate, which can be neither shown nor written
         raise Misfit(value) from None
     return value
 
@@ -261,11 +262,11 @@ def _dict(read_value: Read, value: object) -> dict[str, Any]:
     return found
 
 
-# --- What a field may hold, beside plain types -----------------------------------------------------------------------
+# --- Readers for other fields than plain types -----------------------------------------------------------------------
 
 
 def checked(read_value: Read, holds: Callable[[Any], bool]) -> Read:
-    """A reader for the values of another one for which `holds` is true."""
+    """A reader that also requires `holds` to be true for its value."""
 
     def read_checked(value: object) -> Any:
         found = read_value(value)
@@ -277,7 +278,7 @@ def checked(read_value: Read, holds: Callable[[Any], bool]) -> Read:
 
 
 def like(kind: type[Any]) -> Read:
-    """A reader for plain objects that can be read as `kind`, and stay as they are."""
+    """A reader for plain objects that can be read as `kind`; returns them unchanged."""
 
     def read_plain(value: object) -> Any:
         decode(value, kind)
@@ -303,10 +304,10 @@ def _file_name(value: object) -> str:
 
 
 Count = Annotated[int, checked(_whole, lambda n: 0 <= n <= _LARGEST_COUNT)]
-"""A whole number from 0 on."""
+"""A whole number, at least 0."""
 Amount = Annotated[float, checked(_number, lambda x: 0 <= x <= _LARGEST_COUNT)]
-"""A number from 0 on."""
+"""A number, at least 0."""
 Measured = Annotated[float, _measured]
-"""The same for what can overflow where it is measured, as a loss does: infinite, or not a number."""
+"""The same for measured values that can overflow, such as a loss: may be infinite or NaN."""
 FileName = Annotated[str, _file_name]
-"""A path, which on Linux may be no valid text."""
+"""A path, which on Linux may be invalid text."""

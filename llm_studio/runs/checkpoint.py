@@ -61,7 +61,7 @@ _PREFIX = "step-"
 class Checkpoint:
     """A checkpoint on the disk, not yet verified. `conversations`: its model was trained on conversations.
 
-    `bytes_per_token`: of the tokens that its validation loss was measured on; None in those of earlier versions.
+    `bytes_per_token`: mean over the tokens of the validation loss; None in checkpoints of earlier versions.
     """
 
     path: Path
@@ -71,12 +71,12 @@ class Checkpoint:
 
     @property
     def step(self) -> int:
-        """Optimizer steps done."""
+        """Number of optimizer steps done."""
         return self.state.step
 
     @property
     def bits_per_byte(self) -> float | None:
-        """Its validation loss in bits per byte, where it was measured."""
+        """Its validation loss in bits per byte, if it was measured."""
         return bits_per_byte(self.state.validation_loss, self.bytes_per_token)
 
     def settings(self) -> Settings:
@@ -88,7 +88,7 @@ class Checkpoint:
         return read_tokenizer_json(self.path)
 
     def weights(self, like: "Tensors | None" = None) -> "Tensors":
-        """The model's parameters by name. Raises CheckpointError, also where they don't fit those of a model."""
+        """The model's parameters by name. Raises CheckpointError, also if they don't fit those of a model."""
         from llm_studio.runs import tensors
 
         return tensors.read(self.path / MODEL, like)
@@ -110,7 +110,7 @@ def save(
     weights: "Tensors", moments: "Tensors", conversations: bool = False, needed: Collection[int] = (),
     bytes_per_token: float | None = None,
 ) -> CheckpointSaved:  # fmt: skip
-    """Write a checkpoint atomically, then remove those no longer kept. Raises StorageError; older ones stay then.
+    """Write a checkpoint atomically, then remove those no longer kept. Raises StorageError without removing any.
 
     Those of the `needed` steps are kept. When the disk is nearly full, the oldest of the others are removed first.
     """
@@ -137,13 +137,13 @@ def save(
 
 @dataclass(frozen=True)
 class _Record:
-    """What checkpoint.json holds, beside its version."""
+    """The fields of checkpoint.json, besides its version."""
 
     state: LoopState
     files: Annotated[dict[str, str], records.checked(records.reader(dict[str, str]), MODEL_FILES.issubset)]
-    """SHA-256 by name."""
+    """SHA-256 by file name."""
     fingerprint: str
-    """Of all the rest."""
+    """SHA-256 of all other fields."""
     conversations: bool = False
     bytes_per_token: Amount | None = None
 
@@ -155,7 +155,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def record_of(path: Path) -> dict[str, Any]:
-    """The record of the checkpoint in the folder `path` as it is in its file. Raises as `read` does."""
+    """The record of the checkpoint in the folder `path` as a plain object. Raises like `read`."""
     return _load(path)[0]
 
 
@@ -175,7 +175,7 @@ def _load(path: Path) -> tuple[dict[str, Any], _Record]:
 
 
 def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None:
-    """Raise CheckpointError unless the record and the files `names` (all of them if None) are as they were written.
+    """Raise CheckpointError unless the record and the files `names` (all files if None) are unchanged.
 
     Hashes each of these files: verify only what will be read, and only once.
     """
@@ -192,7 +192,7 @@ def verify(checkpoint: Checkpoint, names: Collection[str] | None = None) -> None
 
 
 def damaged_checkpoint(path: Path, names: Collection[str] = (RECORD,)) -> CheckpointError:
-    """The error for a checkpoint in which the files `names` aren't as they were written."""
+    """The error for a checkpoint in which the files `names` are damaged."""
     return CheckpointError(
         _("The checkpoint {name} is damaged ({files}).").format(name=path.name, files=", ".join(names)),
         _("Use an earlier one."),
@@ -214,7 +214,7 @@ def read_tokenizer_json(folder: Path) -> str:
 def _is_intact(path: Path, sha256: str) -> bool:
     try:
         if path.stat().st_size > (_MOST_TEXT if path.name in (CONFIG, TOKENIZER) else read_header(path).size):
-            return False  # to hash a file that grew to a terabyte would take an hour
+            return False  # don't hash a file that may have grown to a terabyte
         return files.sha256_of(path) == sha256
     except (OSError, CheckpointError):  # absent, or a bad sector
         return False
@@ -235,7 +235,7 @@ def exist(run: Path) -> bool:
 
 
 def newest_first(run: Path) -> Iterator[Checkpoint]:
-    """The readable checkpoints of a run, the newest first. Raises NewerCheckpointError at one of a newer program."""
+    """The readable checkpoints of a run, the newest first. Raises NewerCheckpointError at one of a newer version."""
     for path in reversed(_folders(run)):
         try:
             yield read(path)
@@ -264,7 +264,7 @@ def _folders(run: Path) -> list[Path]:
 
 
 def finish_interrupted(run: Path) -> None:
-    """Rename complete checkpoints whose program was killed just before it would have done so."""
+    """Complete the renaming of checkpoints that were fully written when the program was killed."""
     names = {path.name.partition(".")[0] for path in run.glob(f"{_PREFIX}*") if files.is_partial(path)}
     for target in (run / name for name in sorted(names)):
         for found in (files.being_written(target), files.set_aside(target)):
@@ -278,11 +278,11 @@ def finish_interrupted(run: Path) -> None:
 def newest_intact(
     run: Path, latest: int | None = None, names: Collection[str] | None = None
 ) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that can be verified, and the names of the damaged ones that are newer.
+    """The newest checkpoint that passes verification, and the names of the damaged ones that are newer.
 
     Those after the step `latest` are ignored. `names`: the files to verify, as in `verify`.
 
-    Raises NewerCheckpointError where a newer program has resumed the run: its work must not be undone.
+    Raises NewerCheckpointError if a newer version has resumed the run: its work must not be overwritten.
     """
     damaged: list[str] = []
     for path in reversed(_folders(run)):
@@ -306,9 +306,9 @@ def _step_of(path: Path) -> int:
 
 
 def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
-    """The one with the lowest validation loss; the newest where none was measured; None for an empty list.
+    """The checkpoint with the lowest validation loss; the newest if none was measured; None for an empty list.
 
-    `checkpoints` are sorted by step. Losses measured on other texts, before such a setting changed, aren't compared.
+    `checkpoints` are sorted by step. Losses from before a change of what the validation loss measures aren't compared.
     """
     since = checkpoints[-1].state.measured_since if checkpoints else 0
     losses = [math.inf if c.state.validation_loss is None else c.state.validation_loss for c in checkpoints]
@@ -322,7 +322,7 @@ def best(checkpoints: list[Checkpoint]) -> Checkpoint | None:
 def _make_room(run: Path, size: int, needed: Collection[int]) -> None:
     """Free `size` bytes: remove the oldest checkpoints, except the last two, the best and the `needed` ones.
 
-    Raises DiskFullError where that isn't enough.
+    Raises DiskFullError if that isn't enough.
     """
     checkpoints = listed(run)
     best_one = best(checkpoints)
@@ -337,7 +337,7 @@ def _make_room(run: Path, size: int, needed: Collection[int]) -> None:
 
 
 def remove_after(run: Path, step: int) -> None:
-    """Remove the checkpoints of later steps, which are about to be repeated; those of a newer program stay."""
+    """Remove the checkpoints of later steps, which will be repeated; those of a newer version are kept."""
     for path in _folders(run):
         if _step_of(path) > step and not _is_newer(path):
             files.remove_folder(path)
@@ -346,9 +346,9 @@ def remove_after(run: Path, step: int) -> None:
 def _prune(run: Path, step: int, needed: Collection[int]) -> None:
     """Remove what is no longer kept now that the checkpoint of `step` is complete.
 
-    That is: older ones except the last few, the best and the `needed` ones; later ones, damaged ones and the remains
-    of interrupted saves, which a resume skipped. Nothing of a newer program is removed. Files held open by another
-    program stay until the next time.
+    These are older ones except the last few, the best and the `needed` ones; later ones, damaged ones and the remains
+    of interrupted saves, which a resume skipped. Nothing of a newer version is removed. Files that another program has
+    open are removed the next time.
     """
     checkpoints = [c for c in listed(run) if c.step <= step]
     kept = {c.path for c in checkpoints[-KEPT:]} | {folder(run, step) for step in needed}

@@ -1,8 +1,8 @@
-"""What the clock decides in a run and its weights depend on: decisions.jsonl in its folder.
+"""Decisions of a run that depend on the clock and affect its weights: decisions.jsonl in its folder.
 
-How fast a machine is at a moment can't be repeated. So whatever is decided by it is written down, with its step, before
-it is used: a run that was killed and resumed finds the decision when it reaches that step again, and ends with the very
-same weights. The file only grows: no resume and no rollback cuts it.
+The momentary speed of a machine can't be reproduced. So each decision that depends on it is written down, with its
+step, before it is used: a run that was killed and resumed finds the decision when it reaches that step again, and ends
+with identical weights. The file only grows: no resume and no rollback cuts it.
 """
 
 import json
@@ -18,15 +18,15 @@ from llm_studio.records import Count
 FILE = "decisions.jsonl"
 VERSION = 1
 MOST = 20_000
-"""Decisions of one run."""
+"""Most decisions of one run."""
 LONGEST = 4096
-"""Bytes of a line."""
+"""Most bytes of a line."""
 _RESERVED = {"v", "step", "kind"}
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Made after `step` steps, and used from the next one on. `values` by name are what JSON can hold."""
+    """Made after `step` steps, and used from the next one on. `values` by name are JSON values."""
 
     step: Count
     kind: str
@@ -34,10 +34,10 @@ class Decision:
 
 
 class DecisionLog:
-    """The decisions of the run in `folder`, those of earlier sessions included. Used from one thread.
+    """The decisions of the run in `folder`, including those of earlier sessions. Not thread-safe.
 
-    A run decides only at steps that it does for the first time: after a rollback, not before it is past the step where
-    it diverged.
+    New decisions are made only at steps that are done for the first time: after a rollback, not before the run is past
+    the step where it diverged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,11 +45,11 @@ class DecisionLog:
         lines = _lines(self._path)
         self._decisions = list(islice(filter(None, map(_parsed, lines)), MOST))
         self.damaged = sum(_parsed(line) is None and line.endswith(b"}") for line in lines)
-        """Lines that were written whole and can't be read: what they decided isn't repeated."""
+        """Number of complete lines that can't be read: their decisions aren't repeated."""
 
     @property
     def full(self) -> bool:
-        """Whether nothing more can be recorded, so that nothing more may be decided."""
+        """Whether no more decisions can be recorded, so that none may be made."""
         return len(self._decisions) >= MOST
 
     def of_kind(self, kind: str) -> dict[int, Decision]:
@@ -57,7 +57,7 @@ class DecisionLog:
         return {decision.step: decision for decision in self._decisions if decision.kind == kind}
 
     def latest(self, kind: str, step: int) -> Decision | None:
-        """The decision of this kind that holds after `step` steps: the last one made at that step or before."""
+        """The decision of this kind in effect after `step` steps: the last one made at or before that step."""
         made = [decision for decision in self._decisions if decision.kind == kind and decision.step <= step]
         return max(made, key=lambda decision: decision.step, default=None)
 
@@ -67,17 +67,17 @@ class DecisionLog:
         return found if found and found.step == step else None
 
     def last_step(self, kind: str) -> int:
-        """The step of the last decision of this kind; -1 where there is none.
+        """The step of the last decision of this kind; -1 if there is none.
 
-        It may lie ahead of a resumed run, which decides nothing of this kind by the clock before it is past it.
+        It may be ahead of a resumed run, which makes no new decisions of this kind until it is past that step.
         """
         return max((decision.step for decision in self._decisions if decision.kind == kind), default=-1)
 
     def record(self, step: int, kind: str, **values: Any) -> Decision:
-        """Write down a decision. When this returns, it is on the disk and may be used.
+        """Record a decision. When this returns, it is on disk and may be used.
 
-        Raises StorageError where the disk refuses it, and ValueError where this kind is already decided up to `step`,
-        the log is full, or the line too long. Nothing is decided then.
+        Raises StorageError if it can't be written, and ValueError if this kind is already decided up to `step`, the log
+        is full, or the line is too long. Nothing is decided then.
         """
         line = json.dumps({"v": VERSION, "step": step, "kind": kind, **values}, ensure_ascii=False).encode() + b"\n"
         if step <= self.last_step(kind) or self.full or len(line) > LONGEST or _RESERVED & set(values):
@@ -94,7 +94,7 @@ class DecisionLog:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Append a line and wait until it is on the disk. Where that fails, the file is as it was before."""
+    """Append a line and wait until it is on disk. If that fails, the file is unchanged."""
     with files.open_to_append(path) as log:
         end = log.seek(0, os.SEEK_END)
         rest = _missing_break(log, end) + line
@@ -108,13 +108,13 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _missing_break(log: IO[bytes], end: int) -> bytes:
-    """The line break that is missing at the end, where a crash tore the last line."""
+    """The missing line break at the end, if a crash cut off the last line."""
     log.seek(max(0, end - 1))
     return b"\n" if log.read(1) not in (b"", b"\n") else b""
 
 
 def _lines(path: Path) -> list[bytes]:
-    """The lines of a file. One that a crash tore has no end; it is none, as it was never used."""
+    """The complete lines of a file. A line that a crash cut off is ignored, as it was never used."""
     if not path.exists():
         return []
     with files.explain_unreadable(path), files.open_regular(path) as log:
@@ -122,7 +122,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _parsed(line: bytes) -> Decision | None:
-    """The decision in a line; None where there is none."""
+    """The decision in a line; None if there is none."""
     record = records.parse_line(line) if len(line) <= LONGEST else None
     if record is None:
         return None

@@ -1,8 +1,8 @@
 """The header of a safetensors file, read without its tensors: their shapes, and how long the file must be.
 
-8 bytes      length of the header, little-endian
-the header   JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {...}}
-the data     of all tensors, one after the other
+8 bytes    length of the header, little-endian
+header     JSON: {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "__metadata__": {...}}
+data       of all tensors, one after the other
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from llm_studio.i18n import _
 from llm_studio.records import Count
 
 MOST_BYTES = 10_000_000
-"""Of a header, which takes about a hundred for each tensor."""
+"""Most bytes of a header, which has about a hundred per tensor."""
 _LENGTH = 8
 
 
 @dataclass(frozen=True)
 class Header:
-    """The shapes of the tensors by name, texts that were written with them, and the bytes of the whole file."""
+    """The shapes of the tensors by name, the metadata, and the expected size of the whole file in bytes."""
 
     shapes: dict[str, tuple[int, ...]]
     texts: dict[str, str]
@@ -29,7 +29,7 @@ class Header:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What the header says of one tensor."""
+    """The header's entry for one tensor."""
 
     shape: tuple[Count, ...]
     data_offsets: tuple[Count, Count]

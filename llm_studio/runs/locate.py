@@ -1,4 +1,4 @@
-"""Which model? `locate(project, "run-1/best")` answers for generation, training, export and inspection alike.
+"""Finds a model by a reference such as "run-1/best", for generation, training, export and inspection alike.
 
     best                  the best checkpoint of the best run, as the window ranks them (`record.ranked`)
     last                  the last checkpoint of the newest run that has one
@@ -9,7 +9,7 @@
     a path                a checkpoint's folder, a run's folder, or a snapshot's file, of any project; or the folder of
                           another project, for its best checkpoint
 
-A run named like a number comes before the step of that number.
+A run whose name is a number takes precedence over the step of that number.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 BEST, LAST = "best", "last"
 _STEP_PREFIX = "step-"
 _MAX_DIGITS = 19
-"""A longer number isn't taken for a step."""
+"""A longer number isn't interpreted as a step."""
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A model on the disk: a checkpoint, or a snapshot, which is weights only, in half precision.
+    """A model on disk: a checkpoint, or a snapshot, which contains only weights, in half precision.
 
     `path` is the checkpoint's folder or the snapshot's file, `config_folder` the folder that holds its settings and
     tokenizer; `checkpoint` is None for a snapshot. `conversations`: it was trained on conversations.
@@ -53,7 +53,7 @@ class ModelRef:
 
     @property
     def kind(self) -> Literal["checkpoint", "snapshot"]:
-        """What it is."""
+        """Whether it is a checkpoint or a snapshot."""
         return "checkpoint" if self.checkpoint else "snapshot"
 
     @property
@@ -71,13 +71,13 @@ class ModelRef:
 
     @property
     def weights_file(self) -> Path:
-        """The file with its parameters."""
+        """The file with its weights."""
         return self.path / MODEL if self.checkpoint else self.path
 
     def weights(self, like: "Tensors | None" = None) -> "Tensors":
         """The parameters by name: float32, or float16 if it is a snapshot.
 
-        Raises CheckpointError, also where they don't fit `like`, those of a model.
+        Raises CheckpointError, also if they don't fit `like`, the parameters of a model.
         """
         if self.checkpoint:
             return self.checkpoint.weights(like)
@@ -96,11 +96,11 @@ def locate(
     project: Project, reference: str = BEST, report: Callable[[Event], object] | None = None, *,
     allow_snapshots: bool = True, verify: bool = True,
 ) -> ModelRef:  # fmt: skip
-    """The model that `reference` names (see the module), with the files it is loaded from verified.
+    """The model that `reference` names (see the module), after verifying the files it is loaded from.
 
-    If the best or last checkpoint is damaged and `report` is given, the newest intact one is used instead, of another
-    run if `reference` names none, and this is reported; without `report` it is an error. So it is where one may have
-    been the best or the last whose record can't be read.
+    If the best or last checkpoint is damaged and `report` is given, the newest intact one is used instead (of any run
+    if `reference` names none), and this is reported; without `report` it is an error. The same holds if a checkpoint
+    whose record can't be read might have been the best or the last.
     `verify=False` is for callers that hash the files while reading them.
 
     Raises CheckpointError if there is no such model or it is damaged, ProjectError if there is no such run or nothing
@@ -122,7 +122,7 @@ def locate(
     if path is not None and allow_snapshots and snapshots.step_of(path) is not None:
         return _of_snapshot(path)
     if separator and _is_point(point) and _is_name(project, run):
-        registry.read(project, run)  # raises: there is no run of this name
+        registry.read(project, run)  # raises the error that there is no such run
     raise _unknown(project, reference)
 
 
@@ -132,7 +132,7 @@ def reference_of(run: str | None, checkpoint: str) -> str:
 
 
 def listed(project: Project, run: str) -> list[ModelRef]:
-    """The readable checkpoints of a run and the snapshots of the other steps, latest first. None is verified."""
+    """The readable checkpoints of a run and the snapshots of other steps, latest first, unverified."""
     folder = registry.folder(project, run)
     found = {saved.step: _of_checkpoint(saved) for saved in checkpoint.listed(folder)}
     config_folder = _config_folder(folder)
@@ -142,7 +142,7 @@ def listed(project: Project, run: str) -> list[ModelRef]:
 
 
 class _Search:
-    """One search, with what it may find and what to do about damaged checkpoints. Runs are given by their folders."""
+    """One search, with what may be found and how damaged checkpoints are handled. Runs are given by their folders."""
 
     def __init__(
         self, project: Project, report: Callable[[Event], object] | None, allow_snapshots: bool, verify: bool
@@ -247,13 +247,13 @@ class _Search:
 
 
 def _possibly_preferred(run: Path, preferred: Checkpoint, point: str) -> list[Path]:
-    """The checkpoints with damaged records that may have been meant instead of `preferred`."""
+    """The checkpoints with damaged records that might be the one meant instead of `preferred`."""
     torn = checkpoint.unreadable(run)
     if point == LAST:
         return [path for step, path in torn if step > preferred.step]
     try:
         known = record.read(run)
-    except ProjectError:  # of a newer program
+    except ProjectError:  # of a newer version
         known = None
     lowest = known.best_loss if known else None
     is_best = lowest is not None and preferred.state.validation_loss == lowest
@@ -275,7 +275,7 @@ def _of_snapshot(path: Path, config_folder: Path | None = None) -> ModelRef:
         )
     try:
         known = record.read(run)
-    except RecordError:  # damaged, or of a newer program
+    except RecordError:  # damaged, or of a newer version
         known = None
     return ModelRef(path, run.name, snapshots.step_of(path) or 0, bool(known and known.conversations), config_folder)
 
@@ -285,7 +285,7 @@ def _config_folder(run: Path) -> Path | None:
     names = frozenset((CONFIG, TOKENIZER))
     if all((snapshots.folder(run) / name).is_file() for name in names):
         return snapshots.folder(run)
-    for saved in reversed(checkpoint.listed(run)):  # runs of earlier versions have them only in their checkpoints
+    for saved in reversed(checkpoint.listed(run)):  # in runs of earlier versions, only checkpoints have them
         try:
             checkpoint.verify(saved, names)
         except CheckpointError:

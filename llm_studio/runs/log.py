@@ -1,4 +1,4 @@
-"""A run's log: one JSON line for each event, the same lines that `--json` prints."""
+"""A run's log: one JSON line per event, the same lines that `--json` prints."""
 
 import contextlib
 import math
@@ -14,7 +14,7 @@ from llm_studio.i18n import _, size
 from llm_studio.records import Count
 
 MOST_BYTES = 4_000_000_000
-"""Bytes of a log: those of 15 million steps."""
+"""Most bytes of a log: those of 15 million steps."""
 _BLOCK = 1 << 16
 """Bytes read at once."""
 
@@ -30,7 +30,7 @@ class RunLog:
     def __enter__(self) -> "RunLog":
         with files.translate_os_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # unbuffered: what a full disk refuses must not wait in a buffer to fail again when closed
+            # unbuffered: data that a full disk rejects must not remain in a buffer and fail again on closing
             self._stream = files.open_to_append(self._path)
         return self
 
@@ -42,20 +42,20 @@ class RunLog:
     def write(self, event: Event) -> None:
         """Append one event; when this returns, the operating system has it. Raises StorageError.
 
-        An event that a full disk refuses is kept and written before the next one.
+        An event that couldn't be written is kept and written before the next one.
         """
         self._unwritten += (to_json(event) + "\n").encode()
         self.flush()
 
     def flush(self) -> None:
-        """Write the events that the disk has refused so far. Raises StorageError."""
+        """Write the events that couldn't be written so far. Raises StorageError."""
         assert self._stream, "use RunLog in a with statement"
         with files.translate_os_errors(self._path):
             while self._unwritten:
                 self._unwritten = self._unwritten[self._stream.write(self._unwritten) :]
 
     def to_disk(self) -> None:
-        """Wait until the log is on the disk: a checkpoint that survives a power cut needs it. Thread-safe."""
+        """Wait until the log is on disk, as needed by a checkpoint that survives a power cut. Thread-safe."""
         with files.translate_os_errors(self._path):
             files.flush_to_disk(self._path)
 
@@ -70,7 +70,7 @@ class RunLog:
 
 @contextlib.contextmanager
 def open_log(path: Path, most: int = MOST_BYTES) -> Generator[IO[bytes]]:
-    """The log at `path`, to be read. Raises StorageError where it can't be, or has more bytes than any run writes."""
+    """Open the log at `path` for reading. Raises StorageError if that fails or it is larger than any run's log."""
     with files.explain_unreadable(path), files.open_regular(path) as log:
         if os.fstat(log.fileno()).st_size > most:
             raise StorageError(
@@ -81,7 +81,7 @@ def open_log(path: Path, most: int = MOST_BYTES) -> Generator[IO[bytes]]:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a log; a line that a crash has torn, or that holds no record, is skipped. Raises StorageError."""
+    """The records of a log; lines cut off by a crash and lines without a record are skipped. Raises StorageError."""
     if not path.exists():
         return
     with open_log(path) as log:
@@ -92,7 +92,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def last_step(path: Path) -> int:
-    """The last step in a log, 0 where there is none or it can't be read. Only the end of the file is read."""
+    """The last step in a log; 0 if there is none or it can't be read. Only the end of the file is read."""
     with contextlib.suppress(OSError, StorageError), open_log(path) as log:
         for _start, line in _reversed_lines(log):
             record = parse(line)
@@ -102,12 +102,12 @@ def last_step(path: Path) -> int:
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
-    """The record in a line; None where the line is incomplete."""
+    """The record in a line; None if the line is incomplete."""
     return records.parse_line(line.decode(errors="replace"))
 
 
 def _step_of(record: dict[str, Any]) -> int | None:
-    """The step of a record; None where it isn't a number of steps."""
+    """The step of a record; None if it isn't a valid step."""
     try:
         return records.reader(Count)(record.get("step", 0))
     except records.Misfit:
@@ -115,7 +115,7 @@ def _step_of(record: dict[str, Any]) -> int | None:
 
 
 def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = True) -> None:
-    """Remove the records of later steps: they are about to be repeated.
+    """Remove the records of later steps, which will be repeated.
 
     With `evaluated` false the checkpoint of `step` was saved before its evaluation, which will be repeated as well;
     with `resumed`, a rollback to that step is removed too, since the run may roll back to it once more.
@@ -145,9 +145,9 @@ def cut_after(path: Path, step: int, evaluated: bool = True, resumed: bool = Tru
 
 
 def _reversed_lines(log: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines of a log from the last to the first, each with its offset. Only one block of it is in memory.
+    """The lines of a log from the last to the first, each with its offset. Only one block is in memory.
 
-    A line that is too long comes in several parts, none of which is a record.
+    A line that is too long is split into parts, none of which is a record.
     """
     offset, rest = log.seek(0, os.SEEK_END), b""
     while offset:

@@ -13,14 +13,14 @@ from llm_studio.runs.log import open_log, parse
 
 _STEP = re.compile(rb'"step": (\d{1,15})\b')
 _LINE = 250
-"""Bytes of a line at most, as a rule."""
+"""Typical upper limit of the bytes of a line."""
 
 
 class LogIndex:
-    """The log at `path` as it is now, without one an empty log. Use as a context manager: the file is mapped into
-    memory meanwhile.
+    """The log at `path` as it is now, or an empty log if it is missing. Use it as a context manager, since the file is
+    mapped into memory meanwhile.
 
-    Raises StorageError where it can't be read or is larger than any run's log.
+    Raises StorageError if it can't be read or is larger than any run's log.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -37,7 +37,7 @@ class LogIndex:
             self._data.close()
 
     def records(self, kind: str) -> Iterator[dict[str, Any]]:
-        """All events of a kind that is rare."""
+        """All events of a rare kind."""
         needle, place = f'"event": "{kind}"'.encode(), -1
         while (place := self._data.find(needle, place + 1)) >= 0:
             record = parse(self._line(place))
@@ -45,14 +45,14 @@ class LogIndex:
                 yield record
 
     def steps_near(self, step: int, distance: int) -> list[dict[str, Any]]:
-        """The records of the steps that are at most `distance` away, as far as they are near in the log."""
+        """The records of the steps that are at most `distance` away, if they are near in the log, too."""
         place, around = self._place_of(step), _LINE * (distance + 2)
         lines = self._data[max(0, place - around) : place + around].splitlines()
         found = [record for line in lines if (record := parse(line)) and record.get("event") == StepDone.kind]
         return [record for record in found if abs(count(record, "step", -1) - step) <= distance]
 
     def _place_of(self, step: int) -> int:
-        """Where the first line begins whose step is at least `step`: steps ascend."""
+        """The offset of the first line with a step of at least `step`: steps ascend."""
         low, high = 0, len(self._data)
         while low < high:
             middle = (low + high) // 2
@@ -70,19 +70,19 @@ class LogIndex:
         return self._data.rfind(b"\n", 0, place) + 1
 
     def _end(self, place: int) -> int:
-        """Behind the line break of the line at `place`."""
+        """The offset after the line break of the line at `place`."""
         end = self._data.find(b"\n", place)
         return len(self._data) if end < 0 else end + 1
 
 
 def count(record: dict[str, Any], name: str, default: int) -> int:
-    """A whole number of a record; `default` where it is missing or damaged."""
+    """A whole number of a record; `default` if it is missing or damaged."""
     value = record.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
 
 
 def quantity(record: dict[str, Any], name: str) -> float | None:
-    """A number of a record; None where it is missing, damaged or infinite."""
+    """A number of a record; None if it is missing, damaged or infinite."""
     value = record.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

@@ -1,4 +1,4 @@
-"""Where a run stands at a checkpoint: what `checkpoint.json` says of it."""
+"""The state of a run at a checkpoint, as stored in `checkpoint.json`."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from llm_studio.records import Amount, Count, Measured
 from llm_studio.runs.record import Change
 
 MEASURED = frozenset(("data.weights", "training.loss_on", "training.eval_sequences"))
-"""Settings that decide on which texts the validation loss is measured."""
+"""Settings that determine on which texts the validation loss is measured."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ def _scaler(value: object) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class LoopState:
-    """The progress of a run and how it was computed: all that is needed to resume it bit for bit.
+    """The progress of a run and how it was computed: everything needed to resume it bit for bit.
 
     `validation_loss` was measured at exactly this step, or is None; `scaler` is the state of the float16 gradient
-    scaler, `recovery` that of the automatic recovery from divergence; `history` lists the settings that were changed
-    during the run.
+    scaler, `recovery` that of the automatic recovery from divergence; `history` lists the changes of settings during
+    the run.
     """
 
     step: Count
@@ -52,5 +52,5 @@ class LoopState:
 
     @property
     def measured_since(self) -> int:
-        """The step at which the user last changed what validation losses mean; 0 where that never was."""
+        """The step at which the user last changed what validation losses measure; 0 if never."""
         return max((change["step"] for change in self.history if MEASURED & set(change.get("settings", ()))), default=0)

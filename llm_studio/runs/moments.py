@@ -1,14 +1,14 @@
-"""Moments of a run: what its model writes after fixed prompts, at log-spaced steps: moments.jsonl in its folder.
+"""Moments of a run: the model's continuations of fixed prompts at log-spaced steps, in moments.jsonl in its folder.
 
     {"v": 1, "step": 12, "tokens": 24576, "texts": [
         {"prompt": "Once", "ids": [262, 11], "pieces": [" upon", ","], "probabilities": [0.31, 0.08], "ended": false,
          "top": [[262, " upon", 0.31], ...]}, ...]}
 
-One line for each moment, in the order of steps. `tokens`: seen since step 0. A text is written greedily, always with
-the most likely token: `probabilities` are the model's of each of its tokens, `pieces` the characters that each
-completes; `top`: the most likely first tokens. `ended`: the model ended the text itself.
+One line per moment, in the order of steps. `tokens`: seen since step 0. Texts are generated greedily:
+`probabilities` are the model's for each token, `pieces` the characters that each token completes, and `top` the most
+likely first tokens. `ended`: the model ended the text itself.
 
-Nothing in the file depends on the clock, but for which steps have texts; so a run that was killed and resumed has the
+Nothing in the file depends on the clock, except which steps have texts; so a run that was killed and resumed has the
 same file as one that wasn't. Times and losses of the steps are in the log.
 """
 
@@ -29,25 +29,25 @@ from llm_studio.runs.log import open_log
 FILE = "moments.jsonl"
 VERSION = 1
 COUNT = 70
-"""Moments of a run, the first and the last step included. A run that ends earlier than expected has some fewer, but at
-least 60: the clock ends it, and a machine may become two and a half times as slow."""
+"""Number of moments in a run, including the first and the last step. A run that ends earlier than expected has fewer,
+but at least 60: the clock ends it, and a machine may become two and a half times as slow."""
 _MOST_BYTES = 2 * COUNT * records.LONGEST_LINE
-"""Of the file."""
+"""Most bytes of the file."""
 
-# --- When there is one ----------------------------------------------------------------------------------------
+# --- Which steps are moments ----------------------------------------------------------------------------------
 
 
 def is_due(step: int, last: int, every: float = 1.0) -> bool:
     """Whether there is a moment after `step` steps of a run that ends after `last`: at 0, 1 and `last`, and in between
-    at steps that grow by a factor, as far as they are whole numbers.
+    at steps that grow by a factor, rounded to whole numbers.
 
-    With `every`, some of these moments: those that are about so many times as rare on a logarithmic scale.
+    `every`: thin the moments out to one in `every`, evenly on a logarithmic scale.
     """
     return step in (0, 1, last) or _cell(step, last, every) > _cell(step - 1, last, every)
 
 
 def count(last: int, every: float = 1.0) -> int:
-    """About how many there are in a run of so many steps."""
+    """Approximate number of moments in a run of `last` steps."""
     return 1 + round(_intervals(_density(last) / every, last))
 
 
@@ -56,14 +56,14 @@ def _cell(step: int, last: int, every: float) -> int:
 
 
 def _intervals(density: float, last: int) -> float:
-    """The moments after step 0: one in each of the first steps, and then one in each interval."""
+    """Number of moments after step 0: one in each of the first steps, then one in each interval."""
     return density * (1 + math.log(last / density)) if last > density else float(last)
 
 
 @lru_cache(maxsize=16)
 def _density(last: int) -> float:
-    """The moments during which the number of steps grows e-fold, k: each of the first k steps is one, then there is
-    one in each of k ln(last / k) intervals."""
+    """Number of moments, k, during which the number of steps grows e-fold: each of the first k steps is one, then there
+    is one in each of k ln(last / k) intervals."""
     wanted = COUNT - 1  # without step 0
     if last <= wanted:
         return float(last)
@@ -74,12 +74,12 @@ def _density(last: int) -> float:
     return high
 
 
-# --- What it holds ----------------------------------------------------------------------------------------------
+# --- Content of a moment ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A token that may come next, its text, and the model's probability."""
+    """A possible next token, its text, and the model's probability."""
 
     id: int
     text: str
@@ -88,7 +88,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class GreedyText:
-    """What the model writes after `prompt`, always taking the most likely token. See the module."""
+    """The model's greedy continuation of `prompt`. See the module."""
 
     prompt: str
     ids: tuple[int, ...]
@@ -99,13 +99,13 @@ class GreedyText:
 
     @property
     def text(self) -> str:
-        """All of it, without the prompt."""
+        """The text without the prompt."""
         return "".join(self.pieces)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The texts after `step` steps, in which the model has seen so many `tokens`."""
+    """The texts after `step` steps, when the model had seen `tokens` tokens."""
 
     step: int
     tokens: int
@@ -113,7 +113,7 @@ class Moment:
 
 
 def append(run: Path, moment: Moment) -> None:
-    """Write a moment of the run in the folder `run`: a whole line, or none. Raises StorageError."""
+    """Append a moment of the run in the folder `run` as a complete line, or not at all. Raises StorageError."""
     files.require_folder(run.parent)
     path = run / FILE
     with files.translate_os_errors(path):
@@ -130,7 +130,7 @@ def append(run: Path, moment: Moment) -> None:
 
 
 def to_disk(run: Path) -> None:
-    """Wait until all moments are on the disk. From any thread."""
+    """Wait until all moments are on disk. Thread-safe."""
     path = run / FILE
     if path.exists():
         with files.translate_os_errors(path):
@@ -138,23 +138,23 @@ def to_disk(run: Path) -> None:
 
 
 def read(run: Path) -> list[Moment]:
-    """The moments of a run, by step. Lines that are damaged, or being written, are left out.
+    """The moments of a run, by step. Lines that are damaged or being written are skipped.
 
-    Raises ProjectError where a newer program wrote them.
+    Raises ProjectError if a newer version wrote them.
     """
     found = {moment.step: moment for moment in map(_parsed, _lines(run)) if moment}  # 0 may be repeated
     return [found[step] for step in sorted(found)]
 
 
 def last_step(run: Path) -> int:
-    """The step of the last moment; -1 where there is none."""
+    """The step of the last moment; -1 if there is none."""
     return max((moment.step for moment in read(run)), default=-1)
 
 
 def cut_after(run: Path, step: int) -> None:
-    """Remove the moments of later steps, which are about to be repeated, and what a crash left of a line.
+    """Remove the moments of later steps, which will be repeated, and a line cut off by a crash.
 
-    Raises StorageError, also where no moment could be appended: the run that is about to begin would end by that.
+    Also raises StorageError if no moment could be appended, since the run would fail later for that reason.
     """
     path = run / FILE
     with files.translate_os_errors(path):
@@ -191,7 +191,7 @@ def _step_of(line: bytes) -> float:
 
 @dataclass(frozen=True)
 class _StoredText:
-    """A text as it stands in the file."""
+    """A text as stored in the file."""
 
     prompt: str
     ids: tuple[Count, ...]
@@ -201,14 +201,14 @@ class _StoredText:
     top: tuple[tuple[Count, str, Amount], ...]
 
     def read(self) -> GreedyText:
-        """It with names for the parts of the candidates."""
+        """The text with named fields for the candidates."""
         top = tuple(Candidate(token, text, value) for token, text, value in self.top)
         return GreedyText(self.prompt, self.ids, self.pieces, self.probabilities, self.ended, top)
 
 
 @dataclass(frozen=True)
 class _StoredMoment:
-    """A moment as it stands in the file."""
+    """A moment as stored in the file."""
 
     step: Count
     tokens: Count

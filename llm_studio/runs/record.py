@@ -1,4 +1,4 @@
-"""The record of a run: run.json in its folder, with all settings and what the run was made with."""
+"""The record of a run: run.json in its folder, with all settings and the hardware and software it used."""
 
 import datetime
 import platform
@@ -17,7 +17,7 @@ from llm_studio.records import Amount, Count, Measured
 STATES = (N_("running"), N_("waiting"), N_("stopped"), N_("finished"), N_("failed"), N_("interrupted"))
 
 ACTIVE = ("running", "waiting")
-"""States of a run that a process is training; "waiting": for free disk space."""
+"""States of a run while a process is training it; "waiting": for free disk space."""
 
 VERSION = 1
 FILE = "run.json"
@@ -31,7 +31,7 @@ def _is_time(text: str) -> bool:
 
 
 def _is_machine(known: dict[str, str]) -> bool:
-    """Whether a run can be repeated with what is known of its machine."""
+    """Whether enough is known of the machine to repeat a run."""
     threads = known.get("threads", "1")
     return (
         known.get("device", "cpu") in DEVICES and known.get("precision", "float32") in PRECISIONS
@@ -41,7 +41,7 @@ def _is_machine(known: dict[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class _Change:
-    """What is used of an entry of a run's history."""
+    """The fields that are used of an entry of a run's history."""
 
     step: Count
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -49,12 +49,12 @@ class _Change:
 
 
 Change = Annotated[dict[str, Any], records.like(_Change)]
-"""What was changed during a run, with its step: settings, the micro-batch, the learning rate, the threads."""
+"""A change during a run, with its step: settings, the micro-batch, the learning rate, the threads."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is known of one run. `state` is one of STATES."""
+    """The record of one run. `state` is one of STATES."""
 
     name: str
     created: Annotated[str, records.checked(records.reader(str), _is_time)]
@@ -75,29 +75,29 @@ class Run:
     continued_from: str = ""
     """The checkpoint whose weights it started with: RUN/step-000500, or a folder of another project."""
     conversations: bool = False
-    """Whether it was trained on conversations, so that its model can be asked questions."""
+    """Whether it was trained on conversations, so that its model can answer questions."""
     history: list[Change] = field(default_factory=list[dict[str, Any]])
     joules: Amount | None = None
-    """Energy used by the graphics cards of this machine, where they report it."""
+    """Energy used by the graphics cards of this machine, if they report it."""
     bytes_per_token: Amount | None = None
-    """Mean bytes of the validation tokens that its loss is measured on; None in records of earlier versions."""
+    """Mean bytes per token of the validation tokens; None in records of earlier versions."""
 
     @property
     def best_bits_per_byte(self) -> float | None:
-        """The lowest validation loss in bits per byte, which compares across vocabularies."""
+        """The lowest validation loss in bits per byte, comparable across vocabularies."""
         return bits_per_byte(self.best_loss, self.bytes_per_token)
 
 
 def best_of(runs: Iterable[Run]) -> Run | None:
-    """The run with the best model, see `ranked`; None where no model was evaluated."""
+    """The run with the best model, see `ranked`; None if no model was evaluated."""
     return next(iter(ranked(runs)), None)
 
 
 def ranked(runs: Iterable[Run]) -> list[Run]:
-    """The runs whose validation losses compare with that of the newest one, the best first.
+    """The runs whose validation losses are comparable with that of the newest one, the best first.
 
-    They compare in bits per byte, since vocabularies may differ. Where an earlier version hasn't recorded these, only
-    runs on the same tokens compare. The loss of answers alone compares with none of whole texts.
+    They are compared in bits per byte, since vocabularies may differ. If an earlier version hasn't recorded these, only
+    runs on the same tokens are comparable. The loss of answers alone isn't comparable with that of whole texts.
     """
     evaluated = [run for run in runs if run.best_loss is not None]
     if not evaluated:
@@ -122,14 +122,14 @@ def _loss_on(run: Run) -> str:
 def write(folder: Path, run: Run) -> None:
     """Write the record of a run into its folder. Raises StorageError."""
     record = {"version": VERSION, **asdict(run)}
-    del record["name"], record["bytes"]  # known from the folder
+    del record["name"], record["bytes"]  # derived from the folder
     files.write_json(folder / FILE, record)
 
 
 def read(folder: Path) -> Run | None:
-    """The record in the folder of a run; None where there is none. `bytes` isn't filled in.
+    """The record in the folder of a run; None if there is none. `bytes` isn't filled in.
 
-    Raises RecordError where it is damaged, NewerRecordError where a newer program wrote it.
+    Raises RecordError if it is damaged, NewerRecordError if a newer version wrote it.
     """
     return records.read(folder / FILE, Run, newest=VERSION, known={"name": folder.name, "bytes": 0})
 
@@ -158,5 +158,5 @@ def now() -> str:
 
 
 def this_machine(torch_version: str) -> dict[str, str]:
-    """The versions of system, Python and torch that a run is made with."""
+    """The versions of system, Python and torch on this machine."""
     return {"system": platform.platform(), "python": platform.python_version(), "torch": torch_version}

@@ -42,7 +42,7 @@ def folder(project: Project, run: str) -> Path:
 
 
 def write(project: Project, run: Run) -> None:
-    """Write the record of a run. Raises StorageError, also where the project was moved or renamed meanwhile."""
+    """Write the record of a run. Raises StorageError, also if the project was moved or renamed meanwhile."""
     files.require_folder(project.root)
     record.write(folder(project, run.name), run)
 
@@ -54,12 +54,12 @@ def exists(project: Project, name: str) -> bool:
 
 
 def read(project: Project, name: str) -> Run:
-    """One run. Raises ProjectError where there is no run of this name, it is damaged, or a newer program made it."""
+    """One run. Raises ProjectError if there is no run of this name, it is damaged, or a newer version wrote it."""
     return examine(project, name)[0]
 
 
 def require(project: Project, name: str) -> None:
-    """Raise ProjectError where there is no run of this name, damaged or not."""
+    """Raise ProjectError if there is no run of this name, damaged or not."""
     if len(name) > _LONGEST_NAME or not exists(project, name):
         names = ", ".join(run.name for run in listed(project)) or _("none")
         raise ProjectError(_("There is no run “{name}” here.").format(name=name),
@@ -67,7 +67,7 @@ def require(project: Project, name: str) -> None:
 
 
 def examine(project: Project, name: str) -> "tuple[Run, RunProblem | None]":
-    """One run, and what is wrong with its record where it is made from a checkpoint. Raises as `read` does."""
+    """One run, and the problem with its record if that is rebuilt from a checkpoint. Raises like `read`."""
     require(project, name)
     problem = None
     try:
@@ -89,7 +89,7 @@ def examine(project: Project, name: str) -> "tuple[Run, RunProblem | None]":
 
 
 def _rebuilt(project: Project, name: str, problem: str | None) -> Run:
-    """The record of a run from its newest readable checkpoint, for a run whose own record is damaged or absent."""
+    """The record of a run rebuilt from its newest readable checkpoint, if its own record is damaged or missing."""
     try:
         for saved in checkpoint.newest_first(folder(project, name)):
             with contextlib.suppress(ConfigError):  # damaged by a power cut
@@ -98,7 +98,7 @@ def _rebuilt(project: Project, name: str, problem: str | None) -> Run:
                 return replace(run, state="interrupted", step=known.step, seconds=known.seconds,
                                train_loss=known.train_loss, best_loss=known.best_loss,
                                history=known.history)  # fmt: skip
-    except CheckpointError as error:  # of a newer program
+    except CheckpointError as error:  # of a newer version
         raise ProjectError(error.what, error.to_do) from error
     raise ProjectError(
         problem or _("The run “{name}” has no record, {file}.").format(name=name, file=record.FILE),
@@ -110,7 +110,7 @@ def _rebuilt(project: Project, name: str, problem: str | None) -> Run:
 
 @dataclass(frozen=True)
 class RunProblem:
-    """What is wrong with a run in a list, and what to do about it."""
+    """A problem with a run in a list, and what to do about it."""
 
     name: str
     what: str
@@ -123,7 +123,7 @@ def listed(project: Project) -> list[Run]:
 
 
 def survey(project: Project) -> tuple[list[Run], list[RunProblem]]:
-    """All runs that can be read, oldest first, and what is wrong with these and the others."""
+    """All runs that can be read, oldest first, and all problems with runs."""
     found: list[Run] = []
     problems: list[RunProblem] = []
     for path in sorted(project.checkpoints.iterdir()) if project.checkpoints.is_dir() else ():
@@ -141,7 +141,7 @@ def survey(project: Project) -> tuple[list[Run], list[RunProblem]]:
 
 @contextlib.contextmanager
 def new_run(project: Project) -> Generator[str]:
-    """The next free of run-1, run-2, ..., with its lock held: another run that starts now takes the one after."""
+    """The first free name of run-1, run-2, ..., locked: another run that starts now gets the next one."""
     for number in itertools.count(1):
         name = f"run-{number}"
         if exists(project, name) or project.is_being_written(lock_name(name)):
@@ -149,9 +149,9 @@ def new_run(project: Project) -> Generator[str]:
         with contextlib.ExitStack() as lock:
             try:
                 lock.enter_context(project.writing(lock_name(name)))
-            except BusyError:  # taken in this very moment
+            except BusyError:  # taken at the same moment
                 continue
-            if not exists(project, name):  # else it was begun and ended in between
+            if not exists(project, name):  # otherwise it was started and ended in between
                 yield name
                 return
 
@@ -194,7 +194,7 @@ def delete(project: Project, name: str) -> int:
 
 
 def size(project: Project, name: str) -> int:
-    """Bytes of the folder of a run."""
+    """Size of the folder of a run in bytes."""
     return files.folder_size(folder(project, name))
 
 

@@ -1,15 +1,15 @@
-"""Snapshots: weights only, at the moments of a run (see `moments.py`): a timeline of what the model could do when.
+"""Snapshots: only the weights, at moments of a run (see `moments.py`): a timeline of the model's abilities.
 
     snapshots/
       config.yaml               every setting of the run
       tokenizer.json
-      step-000123.safetensors   the weights at a step; with their SHA-256, and what belongs to them
+      step-000123.safetensors   the weights at a step, with their SHA-256 and metadata
 
-The weights are float16. Where twelve snapshots would exceed the disk space that the settings allow, they are int8 with
-a scale for each row, named like its tensor with ":scale" behind it; and where even these would, there are just twelve.
+The weights are float16. If twelve snapshots would exceed the disk space that the settings allow, they are int8 with a
+scale per row, stored as the tensor's name followed by ":scale"; if even these would, there are exactly twelve.
 
-Settings and tokenizer are kept once for all snapshots, so that one opens when its run has no checkpoint left. Runs
-made by earlier versions don't have these two files.
+Settings and tokenizer are stored once for all snapshots, so that a snapshot can be opened when its run has no
+checkpoint left. Runs of earlier versions don't have these two files.
 """
 
 import contextlib
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from llm_studio.runs.tensors import Tensors
 
 LEAST = 12
-"""Snapshots that are kept at least, in a run that has so many moments."""
+"""Minimum number of snapshots that are kept, if the run has as many moments."""
 _INT8_SCALES = 1.02
-"""Bytes of a weight in int8 with its part of the row's scale, about."""
+"""Approximate bytes of a weight in int8, including its part of the row's scale."""
 _SHA256, _MODEL, _TOKENIZER = "llm_studio.sha256", "llm_studio.model", "llm_studio.tokenizer"
-"""Texts in the file of a snapshot: the sum of its tensors, its model's settings, the sum of its tokenizer. Those of
-earlier versions have none."""
-_ANY = frozenset(("dropout", "vocab_size"))
-"""Settings of a model that change nothing about a snapshot of it."""
+"""Metadata in the file of a snapshot: checksum of its tensors, settings of its model, checksum of its tokenizer. Files
+of earlier versions have none."""
+_IRRELEVANT = frozenset(("dropout", "vocab_size"))
+"""Settings of a model that don't affect its snapshots."""
 _PREFIX, _SUFFIX = "step-", ".safetensors"
 
 Precision = Literal["float16", "int8"]
@@ -46,7 +46,7 @@ Precision = Literal["float16", "int8"]
 
 @dataclass(frozen=True)
 class Storage:
-    """How the snapshots of a run are stored: `count` of them at the end, `size` bytes each."""
+    """How the snapshots of a run are stored: finally `count` of them, `size` bytes each."""
 
     precision: Precision
     count: int
@@ -54,19 +54,19 @@ class Storage:
 
     @property
     def total(self) -> int:
-        """Bytes of all."""
+        """Total bytes."""
         return self.count * self.size
 
 
 def storage(parameters: int, moments: int, limit_bytes: int) -> Storage:
-    """How the snapshots of a model with so many parameters are stored, in a run with so many moments."""
+    """How the snapshots of a model with this many parameters are stored, in a run with this many moments."""
     precision = _precision(2 * parameters, limit_bytes)
     size = 2 * parameters if precision == "float16" else int(_INT8_SCALES * parameters)
     return Storage(precision, min(moments, max(LEAST, limit_bytes // size)) if limit_bytes else 0, size)
 
 
 def _precision(half_bytes: int, limit_bytes: int) -> Precision:
-    """For weights that are so many bytes in float16."""
+    """The precision for weights with `half_bytes` bytes in float16."""
     return "float16" if LEAST * half_bytes <= limit_bytes else "int8"
 
 
@@ -76,8 +76,8 @@ def folder(run: Path) -> Path:
 
 
 def save(run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: Settings, tokenizer_json: str) -> None:
-    """Write the snapshot of `step`. Where all together exceed `limit_bytes`, the most crowded ones are removed, but
-    some stay in any case. Raises StorageError.
+    """Write the snapshot of `step`. If all together exceed `limit_bytes`, those with the nearest neighbours are
+    removed, but a minimum is kept. Raises StorageError.
     """
     from llm_studio.runs import tensors
 
@@ -87,7 +87,7 @@ def save(run: Path, step: int, weights: "Tensors", limit_bytes: int, settings: S
     texts = {"format": "pt", _SHA256: tensors.digest(stored), _MODEL: settings.model.model_dump_json(),
              _TOKENIZER: _hash(tokenizer_json)}  # fmt: skip
     files.require_folder(run.parent)
-    # first what it takes to open the snapshot; a run of the same name may have left other ones
+    # first the files needed to open the snapshot; a deleted run of the same name may have left others
     _write_if_changed(folder(run) / CONFIG, dump(settings))
     _write_if_changed(folder(run) / TOKENIZER, tokenizer_json)
     with files.atomic_write(folder(run) / f"{_PREFIX}{step:06d}{_SUFFIX}") as partial:
@@ -112,7 +112,7 @@ def listed(run: Path) -> dict[int, Path]:
 
 
 def step_of(path: Path) -> int | None:
-    """The step of the snapshot in the file `path`; None where that is something else."""
+    """The step of the snapshot in the file `path`; None if it isn't one."""
     digits = path.stem.removeprefix(_PREFIX)
     if path.suffix != _SUFFIX or path.stem == digits or not digits.isdecimal():
         return None
@@ -120,9 +120,9 @@ def step_of(path: Path) -> int | None:
 
 
 def read(path: Path, like: "Tensors | None" = None) -> "Tensors":
-    """The weights of a snapshot: float16, or float32 where they were stored as int8.
+    """The weights of a snapshot: float16, or float32 if they were stored as int8.
 
-    Raises CheckpointError, also where they don't fit `like`, those of a model.
+    Raises CheckpointError, also if they don't fit `like`, the parameters of a model.
     """
     from llm_studio.runs import tensors
 
@@ -139,7 +139,7 @@ def require_same_model(path: Path, model: ModelSettings, tokenizer_json: str) ->
     if texts.get(_TOKENIZER, _hash(tokenizer_json)) != _hash(tokenizer_json):
         what = _("The tokenizer of the snapshot {path} is another one than when it was saved.")
     saved, now = records.parse_line(texts.get(_MODEL, "{}")) or {}, model.model_dump(mode="json")
-    if any(now.get(name) != value for name, value in saved.items() if name not in _ANY):
+    if any(now.get(name) != value for name, value in saved.items() if name not in _IRRELEVANT):
         what = _("The settings of the snapshot {path} are not those of its model.")
     if what:
         raise CheckpointError(what.format(path=path), _("Use another one."))
@@ -150,16 +150,16 @@ def _hash(text: str) -> str:
 
 
 def remove_after(run: Path, step: int) -> None:
-    """Remove the snapshots of later steps: they are about to be repeated, perhaps with other settings."""
+    """Remove the snapshots of later steps, which will be repeated, perhaps with other settings."""
     for later in [path for found, path in listed(run).items() if found > step]:
         with files.translate_os_errors(later):
             files.retry_while_locked(lambda path=later: path.unlink(missing_ok=True))
 
 
 def _thin_out(run: Path, limit_bytes: int) -> None:
-    """Remove the snapshot with the nearest neighbours, on a logarithmic scale, until the rest fits, or few are left.
+    """Remove the snapshot with the nearest neighbours, on a logarithmic scale, until the rest fit or few are left.
 
-    The first and the last stay.
+    The first and the last are kept.
     """
     found = listed(run)
     sizes = {step: path.stat().st_size for step, path in found.items()}

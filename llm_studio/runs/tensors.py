@@ -1,4 +1,4 @@
-"""Named tensors on the disk, in the safetensors format. The only module of this package that imports torch."""
+"""Named tensors on disk in the safetensors format. The only module of this package that imports torch."""
 
 import contextlib
 import hashlib
@@ -20,15 +20,15 @@ from llm_studio.runs.headers import MOST_BYTES, read_header
 Tensors: TypeAlias = dict[str, torch.Tensor]
 
 _SCALE = ":scale"
-"""Follows the name of an int8 tensor in that of the scales of its rows."""
+"""Suffix of the name of an int8 tensor's row scales."""
 
 
 def read(path: Path, like: Tensors | None = None, half: bool = False) -> Tensors:
-    """The tensors in the file at `path`. Raises CheckpointError where it can't be read.
+    """The tensors in the file at `path`. Raises CheckpointError if it can't be read.
 
-    With `like`, those of a model, it is also raised unless they have these names and shapes, are float32 (with `half`:
-    float16, or int8 with scales), and all numbers are finite. Of a file that is longer than that only the header is
-    read.
+    With `like`, the parameters of a model, it is also raised unless the tensors have these names and shapes, are
+    float32 (with `half`: float16, or int8 with scales), and all numbers are finite. If the file is longer than that,
+    only the header is read.
     """
     if like is not None:
         _require_shapes(path, {name: tuple(tensor.shape) for name, tensor in like.items()}, half)
@@ -44,7 +44,7 @@ def read(path: Path, like: Tensors | None = None, half: bool = False) -> Tensors
 
 
 def _snapshot_type(name: str, found: Tensors) -> torch.dtype:
-    """The type of number that a tensor of a snapshot has: float16, or int8 with scales in float32."""
+    """The dtype of a tensor in a snapshot: float16, or int8 if it has scales in float32."""
     if name.endswith(_SCALE):
         return torch.float32
     return torch.int8 if name + _SCALE in found else torch.float16
@@ -89,7 +89,7 @@ def _translate_errors(path: Path) -> Generator[None]:
     except OSError as error:
         reason = reason_of(error)
     except (SafetensorError, AssertionError, KeyError, RuntimeError, TypeError, ValueError, OverflowError) as error:
-        reason = str(error) or type(error).__name__  # the library has no errors of its own for all that is wrong
+        reason = str(error) or type(error).__name__  # the library doesn't have its own error for every problem
     else:
         return
     raise CheckpointError(_("{path} can't be read: {reason}").format(path=path, reason=reason),
@@ -107,13 +107,13 @@ def digest(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def write(path: Path, tensors: Mapping[str, torch.Tensor], texts: dict[str, str] | None = None) -> None:
-    """Write tensors as they are, from any device, and `texts` by name. Raises OSError, as when the disk is full."""
+    """Write tensors in their dtype, from any device, and metadata `texts`. Raises OSError, as when the disk is full."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         path.touch()
         mode = path.stat().st_mode
         safetensors.torch.save_file(on_cpu, path, texts)
-        path.chmod(mode)  # the library lets only the owner read it: a model on a shared drive is for others too
+        path.chmod(mode)  # the library makes it readable by the owner only
     except SafetensorError as error:
         # the library reports a full disk only in words: "I/O error: No space left on device (os error 28)"
         code = re.search(r"os error (\d+)", str(error))
@@ -131,9 +131,9 @@ def to_half(tensors: Mapping[str, torch.Tensor]) -> Tensors:
 
 
 def to_int8(tensors: Mapping[str, torch.Tensor]) -> Tensors:
-    """The tensors in int8, each row with a scale of its own: w is about scale x q, |w - scale x q| <= scale / 2.
+    """The tensors in int8, each row with its own scale: w ≈ scale x q, |w - scale x q| <= scale / 2.
 
-    The largest of a row becomes 127 or -127. Tensors of one dimension, small and sensitive, stay in float16.
+    The largest entry of a row becomes 127 or -127. One-dimensional tensors, small and sensitive, stay float16.
     """
     made: Tensors = {}
     for name, tensor in tensors.items():
@@ -149,7 +149,7 @@ def to_int8(tensors: Mapping[str, torch.Tensor]) -> Tensors:
 
 
 def from_int8(tensors: Mapping[str, torch.Tensor]) -> Tensors:
-    """The inverse, as far as there is one: int8 tensors in float32, the others as they are."""
+    """The approximate inverse of `to_int8`: int8 tensors become float32, others are unchanged."""
     made: Tensors = {}
     for name, tensor in tensors.items():
         scale = tensors.get(name + _SCALE)
@@ -161,12 +161,12 @@ def from_int8(tensors: Mapping[str, torch.Tensor]) -> Tensors:
 
 
 def size_of(tensors: Mapping[str, torch.Tensor]) -> int:
-    """Bytes of all tensors together."""
+    """Total bytes of the tensors."""
     return sum(tensor.nbytes for tensor in tensors.values())
 
 
 class Copy:
-    """The tensors as they are now, in the computer's memory, unaffected by later updates.
+    """A copy of tensors in the computer's memory, unaffected by later updates.
 
     From a graphics card they are copied asynchronously: call `wait` before reading them.
     """
@@ -178,14 +178,14 @@ class Copy:
             self.add(name, tensor)
 
     def add(self, name: str, tensor: torch.Tensor) -> None:
-        """Copy one more."""
+        """Copy another tensor."""
         self._tensors[name] = _copy(tensor.detach())
         if tensor.is_cuda:
             self._arrived = self._arrived or torch.cuda.Event()
             self._arrived.record()
 
     def wait(self) -> Tensors:
-        """The tensors; can be called from any thread."""
+        """The tensors, once they are copied. Thread-safe."""
         if self._arrived is not None:
             self._arrived.synchronize()
         return self._tensors
@@ -197,6 +197,6 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
     # into pinned memory the card copies asynchronously, in order with the kernels of the steps
     try:
         pages = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-    except RuntimeError:  # no pinned memory left: waiting for the card is better than losing a save
+    except RuntimeError:  # no pinned memory left: a slow copy is better than losing a save
         return tensor.cpu()
     return pages.copy_(tensor, non_blocking=True)

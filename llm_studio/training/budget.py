@@ -1,15 +1,16 @@
-"""Training for a given time: the clock decides which step is the last, and the schedule is fitted to it.
+"""Training for a given time: the clock determines the last step, and the schedule is fitted to it.
 
-A run of so many minutes begins with an estimate of its last step n. From time to time the estimate is corrected: after
-s steps, with R seconds left and p seconds for a step, the last step becomes s + R / p. The schedule is a function of
-the fraction u of the run that is done, which grows evenly from what it is after s steps to 1 at the last step:
+A run limited to some minutes starts with an estimate of its last step n, which is corrected from time to time. After s
+steps, with R seconds left and p seconds per step, the last step becomes s + R / p. The schedule is a function of the
+fraction u of the run that is done. It grows linearly from its value after s steps to 1 at the last step:
 
     u(t) = u(s) + (1 - u(s)) · (t - s) / (n - s)
 
-so that the learning rate never jumps, and has fallen to its end at the last step, whenever that comes.
+so the learning rate never jumps and always reaches its final value at the last step, whenever that comes.
 
-Each correction is a decision of the clock on which the weights depend. It says when the next one is due, and is on the
-disk before it is used: a run that was killed and resumed takes the same ones, and ends with the same weights.
+The weights depend on each correction, and the clock is not reproducible. So each correction states when the next one is
+due and is written to disk before it is used: a run that was killed and resumed repeats the same corrections and ends
+with the same weights.
 """
 
 import math
@@ -18,22 +19,25 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 KIND = "horizon"
-"""Of decisions in the journal of a run, with the seconds of its time: with another time they are other ones."""
+"""Kind of these decisions in the run's journal, completed by the run's time in seconds: another time, other
+decisions."""
 _EARLY = 0.05
-"""Fraction of the steps left after which the next correction is due."""
+"""The next correction is due after this fraction of the remaining steps."""
 _FINISH = 0.02
-"""Fraction of the steps done in which a run ends whose time is up before the rate has fallen."""
+"""If the time is up before the learning rate has decayed, the run ends within this fraction of the steps done so
+far."""
 _FIRST = 10
-"""Steps until the first correction at most: the estimate may be far off. The next ones are at most twice as late."""
+"""The first correction comes after at most this many steps, since the estimate may be far off; each later interval is
+at most as long as the run so far."""
 _SMOOTH = 0.5
-"""Weight of what a step took since the last correction; the rest is what it took before."""
+"""Weight of the step time since the last correction in the moving average."""
 
 
 @dataclass(frozen=True)
 class Horizon:
-    """Decided after `step` steps, at the fraction `done` of the run: `last` is the last step.
+    """A decision taken after `step` steps, when the fraction `done` of the run was complete: `last` is the last step.
 
-    The next decision is due after `next` steps.
+    The next decision is due after step `next`.
     """
 
     step: int
@@ -48,12 +52,12 @@ class Horizon:
         return self.done + (1 - self.done) * (step - self.step) / (self.last - self.step)
 
     def to_dict(self) -> dict[str, Any]:
-        """For the journal."""
+        """The fields as a JSON object for the journal."""
         return asdict(self)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Horizon | None":
-        """The inverse; None where it makes no sense."""
+        """The inverse of `to_dict`; None if the values are invalid."""
         try:
             made = Horizon(int(values["step"]), float(values["done"]), int(values["last"]), int(values["next"]))
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -63,10 +67,10 @@ class Horizon:
 
 
 class TimeBudget:
-    """Decides the last step of a run of `seconds`.
+    """Determines the last step of a run of `seconds`.
 
-    `recorded`: the horizons that were decided before, by step. `spent` gives the seconds that the run has trained;
-    `record` writes a decision down, for good, before it is used. `share` makes the first process's decision everyone's.
+    `recorded`: earlier decisions of this run, by step. `spent` returns the seconds trained so far. `record` writes a
+    decision to disk before it is used. `share` broadcasts the first process's decision to all processes.
     """
 
     def __init__(
@@ -82,14 +86,14 @@ class TimeBudget:
 
     @property
     def seconds_left(self) -> float:
-        """Until the end."""
+        """Seconds until the time is up."""
         return max(0.0, self._seconds - self._spent())
 
     def begin(self, step: int, last: int) -> Horizon:
-        """Stand at `step`, with `last` an estimate of the last step where none was decided for a run of this time.
+        """Start at `step`. `last` is the estimated last step, used if no decision was recorded for a run of this time.
 
-        Where the user has given the run another time, the schedule goes to where a run of that time stands: after
-        three of now six minutes it is half done, though it was at its end before.
+        If the user has changed the time, the schedule moves to where a run of the new time would be: after three of
+        six minutes it is half done, even if three minutes were the whole run before.
         """
         self._block_began, self._block_evaluations = self._spent(), 0.0
         before = [at for at in self._recorded if at <= step]
@@ -97,30 +101,29 @@ class TimeBudget:
             self.horizon = self._recorded[max(before)]
             return self.horizon
         last, done = max(last, step + 1), min(1.0, self._spent() / self._seconds)
-        return self._adopt(self._made(step, done, last, _FIRST))
+        return self._adopt(self._schedule_next(step, done, last, _FIRST))
 
     def evaluated(self, seconds: float) -> None:
-        """An evaluation, with its samples, took so long."""
+        """Count the seconds of an evaluation with its samples."""
         self._evaluations += seconds
         self._block_evaluations += seconds
         self._last_evaluation = seconds
 
     def paused(self, seconds: float) -> None:
-        """Something else than a step or an evaluation took so long: rarer and rarer, so that it says nothing about the
-        steps to come."""
+        """Count the seconds of anything else. They get rarer, so they are not extrapolated to the steps to come."""
         self._block_evaluations += seconds
 
     def is_due(self, step: int) -> bool:
-        """Whether the last step is decided on again after `step` steps."""
+        """Whether the last step must be decided again after `step` steps."""
         return self.horizon.next <= step < self.horizon.last
 
     def decide(self, step: int) -> Horizon:
-        """Decide on the last step after `step` steps: as before, where that was decided before."""
+        """Decide the last step after `step` steps; a recorded decision is repeated."""
         self._measure(step)
         return self._adopt(self._recorded.get(step) or self._horizon(step))
 
     def _measure(self, step: int) -> None:
-        """Take the pace of the steps since the last decision."""
+        """Update the seconds per step from the steps since the last decision."""
         steps, now = step - self.horizon.step, self._spent()
         if steps > 0:
             pace = (now - self._block_began - self._block_evaluations) / steps
@@ -133,17 +136,17 @@ class TimeBudget:
         left = self._seconds - self._spent() - self._last_evaluation
         possible = int(left / pace) if pace > 0 else self.horizon.last - step
         last = step + max(1, possible, math.ceil(_FINISH * step * (1 - done)))
-        return self._made(step, done, last, max(_FIRST, step))
+        return self._schedule_next(step, done, last, max(_FIRST, step))
 
-    def _made(self, step: int, done: float, last: int, latest: int) -> Horizon:
-        """The next decision is due in `latest` steps at most."""
+    def _schedule_next(self, step: int, done: float, last: int, latest: int) -> Horizon:
+        """The decision, with the next one due in at most `latest` steps."""
         due = min(latest, max(1, int(_EARLY * (last - step))))
         return Horizon(step, done, last, step + due)
 
-    def _adopt(self, made: Horizon) -> Horizon:
-        made = self._share(made)
-        if self._recorded.get(made.step) != made:
-            self._record(made)
-            self._recorded[made.step] = made
-        self.horizon = made
-        return made
+    def _adopt(self, decided: Horizon) -> Horizon:
+        decided = self._share(decided)
+        if self._recorded.get(decided.step) != decided:
+            self._record(decided)
+            self._recorded[decided.step] = decided
+        self.horizon = decided
+        return decided

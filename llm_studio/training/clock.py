@@ -1,6 +1,6 @@
-"""The time that a run has trained: without pauses, without the sleep of the computer.
+"""The time that a run has trained, without pauses and without the time that the computer was asleep.
 
-`time.perf_counter` goes on while Windows sleeps, and while this program is stopped by a debugger or a full disk.
+`time.perf_counter` keeps counting while Windows sleeps and while a process is suspended by a debugger or a full disk.
 """
 
 import statistics
@@ -10,15 +10,16 @@ from collections import deque
 from collections.abc import Callable
 
 _LONG, _TIMES = 5.0, 10.0
-"""A step that takes more than so many seconds, and so many times the usual, and hardly any processor time, ..."""
+"""A step was interrupted by a suspension if it took longer than these seconds, longer than this multiple of the median
+step, ..."""
 _IDLE = 0.2
-"""... less than this fraction of it, was not spent training: the program was suspended."""
+"""... and used less than this fraction of the time on the processor."""
 _REMEMBERED = 25
-"""Steps whose median is the usual duration."""
+"""Number of recent steps for the median."""
 
 
 class ActiveClock:
-    """Seconds of active training. `now` and `busy` read a clock that goes on, and one of processor time."""
+    """Counts seconds of active training. `now` returns wall-clock seconds, `busy` seconds of processor time."""
 
     def __init__(self, now: Callable[[], float] | None = None, busy: Callable[[], float] = time.process_time) -> None:
         self._now, self._busy = now or awake_seconds, busy
@@ -29,16 +30,16 @@ class ActiveClock:
 
     @property
     def seconds(self) -> float:
-        """Active seconds since the clock was made."""
+        """Active seconds since this clock was created."""
         return (self._now() if self._stopped_at is None else self._stopped_at) - self._began - self._excluded
 
     def stop(self) -> None:
-        """The run waits. May be called again."""
+        """Pause the clock. Idempotent."""
         if self._stopped_at is None:
             self._stopped_at = self._now()
 
     def resume(self) -> None:
-        """The run no longer waits. May be called again."""
+        """Continue counting after `stop`. Idempotent."""
         if self._stopped_at is not None:
             waited = self._now() - self._stopped_at
             self._excluded += waited
@@ -46,11 +47,11 @@ class ActiveClock:
             self._step_began = self._step_began[0] + waited, self._step_began[1]
 
     def begin_step(self) -> None:
-        """A step begins."""
+        """Mark the start of a step."""
         self._step_began = self._now(), self._busy()
 
     def end_step(self) -> float:
-        """A step is done; its active seconds. Time in which the program was suspended is excluded."""
+        """Mark the end of a step and return its active seconds, without any time in which the process was suspended."""
         taken, worked = self._now() - self._step_began[0], self._busy() - self._step_began[1]
         usual = statistics.median(self._usual) if self._usual else taken
         if taken > max(_LONG, _TIMES * usual) and worked < _IDLE * taken:
@@ -61,11 +62,11 @@ class ActiveClock:
 
 
 def awake_seconds() -> float:
-    """Seconds of a clock that nobody can set and that stands still while the computer sleeps."""
+    """Seconds of a monotonic clock that stops while the computer sleeps."""
     if sys.platform == "win32":
         import ctypes
 
-        ticks = ctypes.c_ulonglong()  # of 100 nanoseconds
+        ticks = ctypes.c_ulonglong()  # unit: 100 nanoseconds
         if ctypes.windll.kernel32.QueryUnbiasedInterruptTime(ctypes.byref(ticks)):
             return ticks.value / 1e7
     return time.monotonic()

@@ -1,11 +1,11 @@
-"""A whole step, asked of the graphics card in one call (CUDA graphs).
+"""Running a whole training step as one CUDA graph.
 
-A small model's step is about a thousand operations of some microseconds each, and the processor can't ask for them as
-fast as the card does them. A graph holds all of them, with the memory that they read and write; to replay it is one
-call. So it is recorded again where the optimizer's state lies elsewhere, or a step has other micro-batches.
+A step of a small model is about a thousand operations of a few microseconds each, and the processor can't launch them
+as fast as the graphics card executes them. A graph holds all of them with the memory that they read and write, and
+replaying it is one call. It is recorded again when the optimizer's state moves in memory or the micro-batches change.
 
-A graph is used only where it has shown that it does what the step does: one step is done both ways and compared.
-What became of that is remembered, so that a driver which can't is asked only once, even if it takes the program down.
+A graph is used only after a check: one step is done with and without it, and the results are compared. The outcome is
+remembered on disk, so that a driver that can't do it is tried only once, even if it crashes the program.
 """
 
 import contextlib
@@ -26,32 +26,35 @@ from llm_studio.training.optim import optimizer
 from llm_studio.training.step import PendingGradients, Updater
 
 WARM = 3
-"""Steps done without a graph before one is recorded: the optimizer's state is there then, and libraries are chosen."""
+"""Steps run before a graph is recorded: by then the optimizer's state exists and the libraries' kernels are chosen."""
 LARGEST = 2e12
-"""Operations of a step from which on the card takes far longer to do them than the processor to ask for them."""
+"""From this many operations (FLOPs) per step, launching is negligible compared to computing: no graph is used."""
 _FIGURES = 0.02
-_CHANGE = 0.05
-"""How far the two ways may differ, as shares: the card adds up in another order each time."""
+_MAX_DIFFERENCE = 0.05
+"""Largest relative difference between the two results, which are summed in a different order."""
 _UNKNOWN, _TRYING, _WORKS, _FAILS = "", "trying", "works", "fails"
 
 
 class Recorder(Protocol):
-    """What makes graphs."""
+    """Records graphs."""
 
     def warm(self, action: Callable[[], Tensor]) -> Tensor:
-        """Do `action`, as it has to be done once before it is recorded."""
+        """Run `action` once, as required before it is recorded, and return its result."""
         ...
 
     def record(self, action: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
-        """What does `action` each time it is called, and the tensor that then holds its result. Does nothing yet."""
+        """Record `action` without running it.
+
+        Returns a function that replays it, and the tensor that holds its result after each replay.
+        """
         ...
 
 
 class Card:
-    """The graphics card."""
+    """Records CUDA graphs on the graphics card."""
 
     def warm(self, action: Callable[[], Tensor]) -> Tensor:
-        """On a stream beside, as graphs are recorded on one."""
+        """Run on a side stream, as graphs are recorded on one."""
         beside, here = torch.cuda.Stream(), torch.cuda.current_stream()
         beside.wait_stream(here)
         with torch.cuda.stream(beside):
@@ -60,7 +63,7 @@ class Card:
         return result
 
     def record(self, action: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
-        """Other threads go on using the card meanwhile."""
+        """Record while other threads may keep using the card."""
         graph, pool, here = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle(), torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
@@ -72,23 +75,23 @@ class Card:
 
 
 def _end_recording(pool: tuple[int, int], stream: torch.cuda.Stream) -> None:
-    """What torch leaves open where a recording fails at its end: its allocator would go on as if recording, in which
-    it gives nothing back, and the thread on the stream of the recording."""
+    """Clean up after a recording that failed at its end: torch would leave its allocator in recording mode, in which it
+    frees nothing, and the thread on the stream of the recording."""
     torch.cuda.set_stream(stream)
-    with contextlib.suppress(RuntimeError):  # it was ended
+    with contextlib.suppress(RuntimeError):  # already ended
         torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)  # pyright: ignore[reportPrivateUsage]
         torch._C._cuda_releasePool(torch.cuda.current_device(), pool)  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass
 class _Graph:
-    """`ids` and `rate` are what it reads, `figures` what it writes; `made_for`: where the memory that it uses lies."""
+    """A recorded step: reads `ids` and `rate`, writes `figures`. `memory_key`: `Updater.memory` at its recording."""
 
     replay: Callable[[], object]
     ids: Tensor
     rate: Tensor
     figures: Tensor
-    made_for: tuple[int, int, int]
+    memory_key: tuple[int, int, int]
 
     def step(self, ids: Tensor, rate: float) -> PendingGradients:
         self.ids.copy_(ids, non_blocking=True)
@@ -98,7 +101,7 @@ class _Graph:
 
 
 class GraphedSteps:
-    """Does the steps of one training by graphs, where that works and is worth it."""
+    """Runs the steps of one training run as graphs, if that works and is worthwhile."""
 
     def __init__(self, update: Updater, compute: Compute, recorder: Recorder | None = None) -> None:
         self._update, self._compute = update, compute
@@ -117,10 +120,10 @@ class GraphedSteps:
         return settings.training.cuda_graphs and fixed and flops < LARGEST
 
     def step(self, step: int, rate: float) -> PendingGradients | None:
-        """Do the step after `step` steps, weights and all; None: it has to be done without a graph."""
+        """Do the step after `step` steps, including the update; None if it must be done without a graph."""
         if not self._wanted:
             return None
-        if self._graph and self._graph.made_for != self._update.memory:
+        if self._graph and self._graph.memory_key != self._update.memory:
             self._graph, self._waited = None, 0
         if self._graph:
             return self._graph.step(self._update.sequences(step).ids, rate)
@@ -128,33 +131,33 @@ class GraphedSteps:
         return self._first(step, rate) if self._waited > WARM else None
 
     def _first(self, step: int, rate: float) -> PendingGradients | None:
-        """Do the step both ways. What the plain way made of it holds, where the other fails."""
+        """Do the step with and without a graph and compare. If the graph fails, the eager result is kept."""
         update, device = self._update, self._compute.device
         ids, summary = update.sequences(step).ids.to(device), torch.tensor(rate, device=device)
         moments = optimizer.state_tensors(update.optimizer, update.model)
         changing = [*map(torch.Tensor.detach, update.model.parameters()), *moments.values()]
-        made_of_it: list[Tensor] = []
+        after: list[Tensor] = []
         figures, works = None, False
         self._remember(_TRYING)
         try:
-            made_of_it = before = _copies(changing)  # for which there may be no room
+            after = before = _copies(changing)  # may run out of memory
             figures = self._recorder.warm(lambda: update.whole_step(ids, summary))
-            if not figures.isfinite().all():  # it has changed nothing, and shows nothing
+            if not figures.isfinite().all():  # the step was skipped, which proves nothing
                 self._remember(_UNKNOWN)
                 return PendingGradients(figures)
-            made_of_it = _copies(changing)
-            _put(before, changing)
+            after = _copies(changing)
+            _copy_into(before, changing)
             replay, result = self._recorder.record(lambda: update.whole_step(ids, summary))
             replay()
-            works = torch.allclose(figures, result, rtol=_FIGURES) and _alike(
-                before, made_of_it, changing, len(moments)
+            works = torch.allclose(figures, result, rtol=_FIGURES) and _changes_match(
+                before, after, changing, len(moments)
             )
             self._graph = _Graph(replay, ids, summary, result, update.memory) if works else None
-        except (MemoryError, RuntimeError):  # of whatever kind: what can't be recorded is done without
+        except (MemoryError, RuntimeError):  # whatever the cause, continue without a graph
             self._graph = None
         update.forget()
-        if made_of_it:
-            _put(made_of_it, changing)
+        if after:
+            _copy_into(after, changing)
         with contextlib.suppress(RuntimeError):
             memory.free(device)
         self._remember(_WORKS if works else _FAILS)
@@ -168,11 +171,11 @@ class GraphedSteps:
         try:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             files.write_json(self._memory, records.recall_plain(self._memory) | {self._key(): what})
-        except (OSError, StorageError):  # then it is tried again next time
+        except (OSError, StorageError):  # the next run tries again
             return
 
     def _key(self) -> str:
-        """All that the answer depends on."""
+        """A fingerprint of everything that the outcome depends on."""
         card = torch.cuda.get_device_name() if self._compute.device == "cuda" else self._compute.device
         settings = self._update.settings
         training = settings.training
@@ -184,22 +187,22 @@ def _copies(tensors: list[Tensor]) -> list[Tensor]:
     return [tensor.clone() for tensor in tensors]
 
 
-def _put(values: list[Tensor], tensors: list[Tensor]) -> None:
+def _copy_into(values: list[Tensor], tensors: list[Tensor]) -> None:
     for value, tensor in zip(values, tensors, strict=True):
         tensor.copy_(value)
 
 
-def _alike(before: list[Tensor], plain: list[Tensor], found: list[Tensor], moments: int) -> bool:
-    """Whether weights and, behind them, so many moments have changed as they do the plain way."""
+def _changes_match(before: list[Tensor], eager: list[Tensor], graphed: list[Tensor], moments: int) -> bool:
+    """Whether the weights and the `moments` optimizer tensors at the end of the lists changed as in the eager step."""
     kinds: dict[object, list[tuple[Tensor, Tensor, Tensor]]] = {}
-    for place, (old, new, other) in enumerate(zip(before, plain, found, strict=True)):
+    for place, (old, new, other) in enumerate(zip(before, eager, graphed, strict=True)):
         kind = "weights" if place < len(before) - moments else "counters" if new.dim() == 0 else "moments"
         kinds.setdefault(kind, []).append((old, new, other))
-    return all(_change_is_alike(group) for group in kinds.values())
+    return all(_change_matches(group) for group in kinds.values())
 
 
-def _change_is_alike(group: list[tuple[Tensor, Tensor, Tensor]]) -> bool:
-    """Whether old tensors together became others as they became the new ones, in length and direction."""
+def _change_matches(group: list[tuple[Tensor, Tensor, Tensor]]) -> bool:
+    """Whether the total change of the (before, eager, graph) tensors agrees in length and direction."""
     off = sum((other - new).double().square().sum() for _old, new, other in group)
     change = sum((new - old).double().square().sum() for old, new, _other in group)
-    return bool(off <= _CHANGE**2 * change)  # never where one is not a number
+    return bool(off <= _MAX_DIFFERENCE**2 * change)  # False if any value is NaN

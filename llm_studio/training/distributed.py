@@ -2,11 +2,11 @@
 
     torchrun --nproc-per-node 4 -m llm_studio train DIR
 
-Every process draws the same sequences of a step and takes its part of them; the gradients are averaged over all
-processes before each update. So the batch is the same whatever the number of processes. With `training.sharded` each
-one also holds only its part of the weights, the gradients and the optimizer's state (Zhao et al. 2023, "FSDP",
-arXiv:2304.11277). The first process alone writes: the log, checkpoints, snapshots, the record of the run.
-Whatever one process decides alone (to stop, to save) is put to all, so that all do the same.
+All processes draw the same sequences of a step and each takes its part of them; the gradients are averaged over all
+processes before each update. So the batch is the same for any number of processes. With `training.sharded` each process
+also holds only its shard of the weights, the gradients and the optimizer's state (Zhao et al. 2023, "FSDP",
+arXiv:2304.11277). Only the first process writes: the log, checkpoints, snapshots and the record of the run.
+Decisions that depend on one process alone (to stop, to save) are shared, so that all processes act alike.
 """
 
 import contextlib
@@ -38,33 +38,34 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 _JOINING = datetime.timedelta(minutes=10)
-"""How long a process waits for the others to come: the launchers start all of them together."""
+"""How long a process waits for the others to join: the launchers start all of them together."""
 
 _PATIENCE = datetime.timedelta(hours=12)
-"""How long it waits for one that has come: the first may be waiting for room on the disk. One that ends is noticed."""
+"""How long it waits for processes that have joined: the first may be waiting for disk space. A process that ends is
+noticed sooner."""
 
-_LOOK = 0.05
-"""Seconds between two looks at whether the others have come."""
+_POLL_SECONDS = 0.05
+"""Seconds between two checks whether the others have joined."""
 
 
 def is_launched() -> bool:
-    """Whether PyTorch's launcher started this process as one of several, or may start it again."""
+    """Whether PyTorch's launcher started this process as one of several, or may restart it."""
     return "TORCHELASTIC_RUN_ID" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and speaks."""
+    """Whether this process is the one that writes files and prints messages."""
     return not is_launched() or os.environ["RANK"] == "0"
 
 
 class ProcessGroup:
-    """The processes of a training run; a group of one does nothing but what a lone process does."""
+    """The processes of a training run. With one process every operation is trivial."""
 
     def __init__(self, rank: int = 0, count: int = 1, store: "Store | None" = None) -> None:
         self.rank = rank
         self.count = count
         self._store = store
-        """The launcher's: it outlives the processes."""
+        """The launcher's key-value store: it outlives the processes."""
 
     @property
     def first(self) -> bool:
@@ -72,17 +73,17 @@ class ProcessGroup:
         return self.rank == 0
 
     def remember(self, run: str) -> None:
-        """Keep the name of the run for the processes that the launcher starts where one of these ends."""
+        """Store the name of the run for the processes that the launcher starts after a failure."""
         if self._store is not None and self.first:
             self._store.set("run", run)
 
     def remembered(self) -> str:
-        """The name of the run that processes before these have begun; "" where there is none."""
+        """The name of the run that earlier processes started; "" if there is none."""
         there = self._store is not None and self._store.check(["run"])
         return self._store.get("run").decode() if self._store is not None and there else ""
 
     def any_of(self, *flags: bool) -> list[bool]:
-        """Each of the flags, true where it is in any process."""
+        """Combine flags over all processes: each is true if it is true in any process."""
         if self.count == 1:
             return list(flags)
         summary = torch.tensor(flags, dtype=torch.int32)
@@ -90,7 +91,7 @@ class ProcessGroup:
         return [bool(flag) for flag in summary.tolist()]
 
     def sum_of(self, values: Tensor) -> Tensor:
-        """The sums of numbers over all processes, (n,) float64 on the processor."""
+        """The sums of `values` over all processes, (n,) float64 on the processor."""
         if self.count == 1:
             return values
         summary = values.clone()
@@ -98,12 +99,12 @@ class ProcessGroup:
         return summary
 
     def wait_for_all(self) -> None:
-        """Return when every process has come here."""
+        """Barrier: return when every process has called this."""
         if self.count > 1:
             self.any_of(False)
 
     def broadcast(self, plan: dict[str, Any] | None = None) -> dict[str, Any]:
-        """What the first process says, a value of JSON, in every process."""
+        """The first process's `plan`, a JSON value, in every process."""
         if self.count == 1:
             return plan or {}
         text = json.dumps(plan).encode() if self.first else b""
@@ -115,7 +116,7 @@ class ProcessGroup:
         return json.loads(bytes(content.tolist()))
 
     def part_of(self, sequences: int) -> slice:
-        """Which of the sequences of a step are this process's. Raises TrainingError where they can't be shared out."""
+        """The slice of a step's sequences for this process. Raises TrainingError if they can't be divided evenly."""
         if sequences % self.count:
             raise TrainingError(
                 _("{sequences} sequences of a step can't be shared among {count} processes.").format(
@@ -129,9 +130,9 @@ class ProcessGroup:
         return slice(self.rank * own, (self.rank + 1) * own)
 
     def first_micro_batch(self, batch_size: int, count: int) -> int:
-        """The number within a step of this process's first micro-batch, of `count` in all; no two have the same.
+        """The number within a step of this process's first micro-batch, of `count` in all. Numbers are unique.
 
-        Where each process does whole micro-batches, they have the numbers that they have in a lone process.
+        If each process does whole micro-batches, they have the same numbers as in a single process.
         """
         own = self.part_of(batch_size * count)
         whole = (own.stop - own.start) % batch_size == 0
@@ -143,22 +144,22 @@ _current = ALONE
 
 
 def current() -> ProcessGroup:
-    """The group that this process has joined."""
+    """The group that this process has joined, or `ALONE`."""
     return _current
 
 
 @contextlib.contextmanager
 def joined(job: Job) -> Generator[ProcessGroup]:
-    """The group of the processes that the launcher started. Raises Cancelled where the job should end before."""
+    """The group of the processes that the launcher started. Raises Cancelled if the job is cancelled while joining."""
     rank, count = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE"))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     global _current
-    with _loss_explained():
+    with _translate_lost_process():
         store = next(rendezvous("env://", rank, count, timeout=_JOINING))[0]
         own = dist.PrefixStore(_round(store, rank, count, job), store)  # pyright: ignore[reportPrivateImportUsage]  documented
         dist.init_process_group(backend, store=own, rank=rank, world_size=count, timeout=_JOINING)
         _set_pg_timeout(_PATIENCE)
-        own.set_timeout(_PATIENCE)  # cards find each other at their first sum
+        own.set_timeout(_PATIENCE)  # NCCL connects at the first reduction
         _current = ProcessGroup(rank, count, store)
         try:
             yield _current
@@ -168,10 +169,10 @@ def joined(job: Job) -> Generator[ProcessGroup]:
 
 
 def _round(store: "Store", rank: int, count: int, job: Job) -> str:
-    """A name for what these processes do together, which no processes before them had.
+    """A prefix for this attempt's keys in the launcher's store, different from those of earlier attempts.
 
-    The launcher's store still holds what those have written, and its restarts are counted on each server for itself.
-    So every process has a name of its own, and goes by the first one's only when that has answered by this name.
+    The store still holds the keys of processes that have ended, and each server counts restarts for itself. So every
+    process draws a unique name; it adopts the first process's name only after that process has answered to its own.
     """
     name = uuid.uuid4().hex
     if rank == 0:
@@ -183,7 +184,7 @@ def _round(store: "Store", rank: int, count: int, job: Job) -> str:
         return name
 
     def answered() -> bool:
-        if store.check(["round"]):  # it may be that of a process that has ended
+        if store.check(["round"]):  # may be left over from a process that has ended
             store.set(f"{store.get('round').decode()}/{rank}", name)
         return store.check([name])
 
@@ -196,11 +197,11 @@ def _wait(done: Callable[[], bool], job: Job) -> None:
     while not done():
         if time.monotonic() > until:
             raise _lost()
-        job.wait(_LOOK)
+        job.wait(_POLL_SECONDS)
 
 
 def take_card(device: str) -> None:
-    """Give this process a graphics card of its own, where the run is computed on one."""
+    """Assign this process a graphics card of its own, if the run uses CUDA."""
     if device != "cuda":
         return
     here, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
@@ -213,8 +214,8 @@ def take_card(device: str) -> None:
 
 
 @contextlib.contextmanager
-def _loss_explained() -> Generator[None]:
-    """Say it plainly where a process waits for one that is no longer there."""
+def _translate_lost_process() -> Generator[None]:
+    """Turn communication errors into a plain message that another process has ended."""
     try:
         yield
     except RuntimeError as error:
@@ -236,7 +237,7 @@ def _lost() -> TrainingError:
 
 
 class _Loss(nn.Module):
-    """Makes the loss what a module does, since that is what DistributedDataParallel watches."""
+    """Wraps `model.loss` as `forward`, which is what DistributedDataParallel hooks into."""
 
     def __init__(self, model: Transformer) -> None:
         super().__init__()
@@ -247,7 +248,7 @@ class _Loss(nn.Module):
 
 
 class DistributedModel:
-    """One model, the same or a part of it in each process: `loss` averages gradients on its way back."""
+    """The model, replicated or sharded over the processes: the backward pass of `loss` averages the gradients."""
 
     def __init__(self, model: Transformer, group: ProcessGroup, sharded: bool) -> None:
         self._model = model
@@ -255,15 +256,15 @@ class DistributedModel:
         self.sharded = sharded and group.count > 1
         if self.sharded:
             from torch.distributed.device_mesh import init_device_mesh
-            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # two seconds, rarely needed
+            from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method  # takes two seconds to import
 
             mesh = init_device_mesh(next(model.parameters()).device.type, (group.count,))
             for block in model.blocks:
                 fully_shard(block, mesh=mesh)
-            fully_shard(model, mesh=mesh, reshard_after_forward=True)  # else evaluations would leave some weights whole
+            fully_shard(model, mesh=mesh, reshard_after_forward=True)  # else evaluation unshards some weights
             register_fsdp_forward_method(model, "loss")
         elif group.count > 1:
-            # buffers hold tables that are the same everywhere; torch 2.13 has another name for not sending them around
+            # buffers hold constant tables, equal everywhere; torch 2.13 renames the parameter that disables their sync
             names = inspect.signature(DistributedDataParallel).parameters
             quiet: Any = {"forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers": False}
             self._copies = DistributedDataParallel(_Loss(model), gradient_as_bucket_view=True, **quiet)
@@ -274,7 +275,7 @@ class DistributedModel:
 
     @contextlib.contextmanager
     def averaging(self, last: bool) -> Generator[None]:
-        """Gradients are averaged over the processes after the `last` micro-batch of a step, and only then."""
+        """Average the gradients over the processes only after the `last` micro-batch of a step."""
         if self._copies is not None and not last:
             with self._copies.no_sync():
                 yield

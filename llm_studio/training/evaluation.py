@@ -1,4 +1,4 @@
-"""What a model in training is worth: its loss on texts it never saw, and what it writes."""
+"""Evaluating a model during training: its validation loss, and samples of what it writes."""
 
 from collections.abc import Callable, Iterator
 
@@ -26,8 +26,8 @@ def validation_loss(
 ) -> float | None:
     """Mean loss in nats per token over a fixed set of validation sequences; None when the job was stopped.
 
-    Sources of weight 0 are left out. With `training.loss_on` "answers" the mean is over the tokens of answers and of
-    plain texts.
+    Sources with weight 0 are excluded. With `training.loss_on` set to "answers", the mean is over the tokens of answers
+    and of plain texts.
     """
     training = settings.training
     drawn, counted = sequences(tokens, settings)
@@ -36,12 +36,12 @@ def validation_loss(
     masks = [None] * len(parts) if counted is None else list(counted.split(training.batch_size))
     model.eval()
     with torch.no_grad(), compute.autocast():
-        for first in range(0, len(parts), group.count):  # each process measures every so many of them
+        for first in range(0, len(parts), group.count):  # processes take turns
             if job.stop_requested:
                 break
             index = first + group.rank
-            beyond = index >= len(parts)  # nothing is left for this process; where it holds a part of the model,
-            ids = parts[0 if beyond else index].to(compute.device)  # the others need it all the same
+            beyond = index >= len(parts)  # none left for this process; if it holds a shard of the model, the others
+            ids = parts[0 if beyond else index].to(compute.device)  # still need its forward pass
             mask = masks[0 if beyond else index]
             given = (ids[:, :-1], ids[:, 1:], *(() if mask is None else (mask.to(compute.device),)))
             loss = model.loss(*given).item()
@@ -52,9 +52,9 @@ def validation_loss(
 
 
 def sequences(tokens: Tokens, settings: Settings) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The validation sequences (N, T + 1) and, where only answers count, which targets do, (N, T).
+    """The validation sequences (N, T + 1), and a mask of the targets that count (N, T), or None if all count.
 
-    Raises DataError where nothing can be measured.
+    Raises DataError if there is nothing to measure.
     """
     which = (tokens, settings.training.eval_sequences, settings.model.max_seq_len, settings.data.weights)
     drawn = torch.from_numpy(batches.evaluation_sequences(*which))
@@ -69,9 +69,9 @@ def sequences(tokens: Tokens, settings: Settings) -> tuple[torch.Tensor, torch.T
 
 
 def bytes_per_token(tokens: Tokens, tokenizer: Tokenizer, settings: Settings) -> float | None:
-    """The mean bytes of the tokens that `validation_loss` is measured on: a constant of a run.
+    """Mean number of bytes per token over the tokens that `validation_loss` is measured on: a constant of a run.
 
-    None where they stand for no text. Raises DataError where nothing can be measured.
+    None if the token ids don't represent text. Raises DataError if there is nothing to measure.
     """
     drawn, counted = sequences(tokens, settings)
     targets = drawn[:, 1:]
@@ -82,9 +82,9 @@ def samples(
     model: Transformer, tokenizer: Tokenizer, prompts: tuple[str, ...], settings: Settings, job: Job,
     chat: bool = False,
 ) -> Iterator[tuple[str, str]]:  # fmt: skip
-    """(prompt, what the model writes after it), always drawn from the same seed.
+    """Yield (prompt, the model's continuation), always sampled with the same seed.
 
-    With `chat` a prompt is a question, <|user|>prompt<|assistant|>, and the text its answer.
+    With `chat` a prompt is a question, <|user|>prompt<|assistant|>, and the continuation its answer.
     """
     how = settings.generation.model_copy(update={"seed": 0, "max_tokens": SAMPLE_TOKENS})
     for prompt in prompts:
@@ -98,14 +98,14 @@ def samples(
 
 
 def prompt_ids(tokenizer: Tokenizer, prompt: str, chat: bool) -> list[int]:
-    """The tokens of a prompt, at least one; with `chat` it is a question."""
+    """The token ids of a prompt, at least one; with `chat` the prompt is a question."""
     if chat:
         return [tokenizer.markers[USER], *tokenizer.encode(prompt), tokenizer.markers[ASSISTANT]]
     return tokenizer.encode(prompt) or [tokenizer.end_of_text]
 
 
 def stop_tokens(tokenizer: Tokenizer, chat: bool) -> tuple[int, ...]:
-    """The tokens that end a text, or an answer."""
+    """The tokens that end a text, or with `chat` an answer."""
     return tuple(tokenizer.markers.values()) if chat else (tokenizer.end_of_text,)
 
 
@@ -113,7 +113,7 @@ def say_samples(
     model: Transformer, tokenizer: Tokenizer, prompts: tuple[str, ...], settings: Settings, job: Job, chat: bool,
     say: Callable[[str, str], None],
 ) -> bool:  # fmt: skip
-    """`say` each prompt with what the model writes after it; False where memory runs out."""
+    """Pass each prompt and its continuation to `say`; False if memory ran out."""
     try:
         for prompt, text in samples(model, tokenizer, prompts, settings, job, chat):
             say(prompt, text)

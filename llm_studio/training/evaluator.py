@@ -1,4 +1,4 @@
-"""Evaluations of a run: its validation loss, and what its model writes."""
+"""Evaluations during a run: validation loss and samples."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,8 @@ from llm_studio.training.step import Updater
 
 
 class Evaluator:
-    """Evaluates the model of one run as it is now, until `job` is asked to stop; `notify` says where memory ran out."""
+    """Evaluates the current model of one run until `job` is asked to stop; reports through `notify` if memory ran
+    out."""
 
     def __init__(
         self, context: RunContext, update: Updater, compute: Compute, job: Job, notify: Callable[[Notice], object]
@@ -21,14 +22,14 @@ class Evaluator:
         self._compute, self._job = compute, job
 
     def validation_loss(self) -> float | None:
-        """In nats per token; None when the job was stopped. Every process must call it."""
+        """The loss in nats per token; None if the job was stopped. Every process must call this."""
         settings, group = self._update.settings, self._context.group
         return evaluation.validation_loss(
             self._update.model, self._context.tokens, settings, self._compute, self._job, group
         )
 
     def write_samples(self, step: int) -> None:
-        """Let the model complete the prompts of the run. Every process must call it."""
+        """Let the model complete the prompts of the run. Every process must call this."""
         model, context, settings = self._update.writer(), self._context, self._update.settings
         if model is None:
             return

@@ -1,9 +1,8 @@
-"""What a training step costs here: the only module that times steps.
+"""What a training step costs on this computer: the only module that times steps.
 
-A timed step is the trainer's own, done by the same `StepPipeline` and the same `Updater`: autocast, gradient
-accumulation, dropout, activation checkpointing, the loss on answers, clipping and the optimizer are those of a run. The
-model is discarded afterwards, and the token ids are random unless batches are given: the time of a step doesn't depend
-on the text.
+A timed step is the trainer's own, with the same `StepPipeline` and `Updater`: autocast, gradient accumulation, dropout,
+activation checkpointing, the loss on answers, clipping and the optimizer are those of a run. The model is discarded
+afterwards. The token ids are random unless batches are given: the time of a step doesn't depend on the text.
 """
 
 import contextlib
@@ -29,12 +28,12 @@ from llm_studio.training.step import PendingGradients, Updater
 MICRO_BATCHES = 4
 """The most micro-batches in a timed step; the time of a step with more of them is extrapolated."""
 SECONDS = 8.0
-"""After this time no further step is begun."""
+"""Seconds after which no further step is started."""
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """Seconds of one micro-batch (forward and backward) and of the optimizer's update."""
+    """Seconds of one micro-batch (forward and backward pass) and of the optimizer's update."""
 
     micro_batch: float
     update: float
@@ -54,7 +53,7 @@ class RandomBatches:
         self._batch = Batch(torch.empty(0), None)
 
     def take(self, request: BatchRequest) -> Batch:
-        """Ids in the shape that the step needs."""
+        """Random ids of the requested shape."""
         shape = request.sequences, request.length
         if shape != self._shape:
             self._shape, self._batch = shape, self._draw(*shape)
@@ -70,12 +69,12 @@ class RandomBatches:
 
 
 class StepTimer:
-    """Does a run's steps on a model of its own, and times them."""
+    """Runs and times a run's steps on a model of its own."""
 
     def __init__(
         self, settings: Settings, vocab_size: int, compute: Compute, job: Job, batches: BatchSource | None = None
     ) -> None:
-        """`batches`: what the steps are done on, instead of random ids."""
+        """`batches`: data for the steps, instead of random ids."""
         self._compute, self._job = compute, job
         on_answers, pinned = settings.training.loss_on == "answers", compute.device == "cuda"
         batches = batches or RandomBatches(vocab_size, on_answers, pinned)
@@ -84,15 +83,15 @@ class StepTimer:
         self.use(settings)
 
     def use(self, settings: Settings) -> None:
-        """Time steps with these settings, which may have other micro-batches and activation checkpointing."""
+        """Change the settings to time, for example the micro-batch or activation checkpointing."""
         done = min(settings.training.gradient_accumulation_steps, MICRO_BATCHES)
         self.updater.settings = settings.replaced({"training.gradient_accumulation_steps": done})
         self.updater.model.checkpoint_activations = settings.training.activation_checkpointing
 
     def time(self, steps: int, warm_up: int = 1, seconds: float = SECONDS, threads: int = 0) -> StepTime:
-        """The median over at most `steps` steps after `warm_up` others, none of them begun after `seconds`.
+        """The median of at most `steps` steps after `warm_up` others; no step is started after `seconds`.
 
-        `threads`: processor threads, where not those of the run. Raises Cancelled.
+        `threads`: number of processor threads; 0 for that of a run. Raises Cancelled.
         """
         training, device = self.updater.settings.training, self._compute.device
         gradients: list[float] = []
@@ -117,7 +116,7 @@ class StepTimer:
 
     @contextlib.contextmanager
     def _like_a_run(self, threads: int) -> Generator[None]:
-        """A run's processor threads and seeds; torch's are afterwards as they were."""
+        """Use a run's processor threads and seeds, and restore torch's state afterwards."""
         before = torch.get_num_threads()
         devices = [torch.cuda.current_device()] if self._compute.device == "cuda" else []
         with torch.random.fork_rng(devices):
@@ -129,7 +128,7 @@ class StepTimer:
 
 
 class _Stepping:
-    """The trainer's steps where nothing is evaluated, saved or skipped between them."""
+    """The trainer's steps, without evaluations, saves or skipped steps between them."""
 
     def __init__(self, updater: Updater, compute: Compute) -> None:
         self._updater, self._device = updater, compute.device
@@ -137,9 +136,9 @@ class _Stepping:
         self._middle: _Mark | None = None
 
     def step(self, step: int) -> "_Mark | None":
-        """Do the step after `step` steps; the mark between its gradients and its update.
+        """Do the step after `step` steps and return the mark between its gradients and its update.
 
-        None where a CUDA graph does both, or the job was stopped.
+        None if a CUDA graph does both, or if the job was stopped.
         """
         self._middle = None
         if self._steps.outcome(step, self._gradients, self._rate, lambda: True) is not None:
@@ -156,7 +155,7 @@ class _Stepping:
 
 
 _Mark = float | torch.cuda.Event
-"""A point in the work of the device: seconds of the clock, or an event among what a graphics card has to do."""
+"""A point in time: seconds of the clock, or an event in the queue of a graphics card."""
 
 
 def _mark(device: str) -> _Mark:
@@ -180,10 +179,10 @@ def _seconds(first: _Mark, last: _Mark) -> float:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a micro-batch of `batch_size` sequences takes. `fits`: memory didn't run out; otherwise the rest is 0.
+    """The cost of a micro-batch of `batch_size` sequences. `fits`: memory sufficed; otherwise the rest is 0.
 
-    `memory`: peak bytes above what the process held before the model. `seconds` of a micro-batch, forward and backward,
-    and of the optimizer's `update`.
+    `memory`: peak bytes above what the process held before the model was built. `seconds` of one micro-batch (forward
+    and backward pass), and of the optimizer's `update`.
     """
 
     batch_size: int
@@ -199,19 +198,19 @@ class Attempt:
 
 
 class Trial:
-    """Micro-batches tried on one model, smaller ones first: a peak of memory is that of all attempts so far.
+    """Tries micro-batches on one model, smaller ones first: the peak memory is that of all attempts so far.
 
-    Use it as a context manager: the end frees the memory, whoever still refers to the trial.
+    Use it as a context manager, which frees the memory even if something still refers to the trial.
     """
 
     def __init__(
         self, settings: Settings, vocab_size: int, compute: Compute, job: Job, before: int | None = None
     ) -> None:
-        """`before`: bytes that the process held before the model, by default those that it holds now."""
+        """`before`: bytes that the process held before the model was built, by default its current memory."""
         self._settings, self._compute = settings, compute
         self._before = resident_bytes() if before is None else before
         if compute.device == "cuda":
-            memory.free("cuda")  # what torch has kept of earlier work would hide what this takes
+            memory.free("cuda")  # memory cached by torch would hide what this needs
             memory.keep_within_card("cuda")
             torch.cuda.reset_peak_memory_stats()
             self._before = torch.cuda.memory_reserved()
@@ -237,7 +236,7 @@ class Trial:
             if not memory.ran_out(error):
                 raise
             found = None
-        if found is None:  # outside the handler, whose error holds the tensors
+        if found is None:  # outside the handler: the exception keeps the tensors alive
             self._timer.updater.forget()
             memory.free(self._compute.device)
             return Attempt(batch_size, checkpointing, fits=False)
@@ -245,7 +244,7 @@ class Trial:
         return Attempt(batch_size, checkpointing, True, taken + self._saving(taken), found.micro_batch, found.update)
 
     def _saving(self, taken: int) -> int:
-        """Bytes that a save adds while the run continues."""
+        """Bytes that a save needs in addition while the run continues."""
         if self._compute.device == "cuda":
             return 0
         model = self._timer.updater.model

@@ -1,4 +1,4 @@
-"""Memory that runs out: how it is told from other errors, how some is got back, and how none is borrowed."""
+"""Out-of-memory errors: how to recognize them, free memory, and keep the driver from borrowing the computer's."""
 
 import contextlib
 import gc
@@ -14,13 +14,13 @@ from llm_studio.errors import TrainingError
 from llm_studio.i18n import _
 
 _ERRORS = ("out of memory", "not enough memory", "allocate memory", "ALLOC_FAILED")
-"""In the messages of allocators: "CUDA out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"."""
+"""Texts in the messages of allocators: "CUDA out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED"."""
 _HEADROOM = 0.03
-"""Share of a card left to the driver, the screen, and what torch takes beside its own allocator."""
+"""Fraction of a card left to the driver, the screen, and what torch takes outside its own allocator."""
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an error is one of torch's or Python's ways to say that there is no memory left."""
+    """Whether an error means that torch or Python ran out of memory."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(word in str(error) for word in _ERRORS)
@@ -28,7 +28,7 @@ def ran_out(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def translate_memory_errors() -> Generator[None]:
-    """Turn an error of memory into a TrainingError."""
+    """Turn an out-of-memory error into a TrainingError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -41,28 +41,28 @@ def translate_memory_errors() -> Generator[None]:
 
 
 def free(device: str) -> None:
-    """Give back what nothing refers to any more: call when the error that tells of it is gone, with its frames."""
-    if gc.isenabled():  # the window collects in its own thread alone
+    """Free unreferenced memory. Call it after the exception is gone, since its frames refer to tensors."""
+    if gc.isenabled():  # the window collects garbage in its own thread only
         gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
 
 
 def release() -> None:
-    """Let other programs, and what this one measures, have what a training run on a graphics card has taken."""
+    """Release the card's memory that a run has cached, for other programs and for measurements in this one."""
     if torch.cuda.is_initialized():
         free("cuda")
 
 
 def fraction(free: int, total: int, held: int) -> float:
-    """The share of a card that torch may take: what is free now and what it holds already, but for some headroom."""
+    """Fraction of a card that torch may use: what is free and what it already holds, minus some headroom."""
     return min(1.0, max(0.0, (free + held) / total - _HEADROOM))
 
 
 def keep_within_card(device: str) -> None:
-    """Let torch say that memory has run out where the card's is full.
+    """Make torch raise an error when the card's memory is full.
 
-    On Windows the driver would lend the computer's memory instead, and the training would go on many times slower.
+    On Windows the driver would otherwise use the computer's memory, and training would be many times slower.
     """
     if device == "cuda":
         free_now, total = torch.cuda.mem_get_info()
@@ -70,15 +70,15 @@ def keep_within_card(device: str) -> None:
 
 
 def resident_bytes() -> int:
-    """The memory of this process now."""
+    """The current resident memory of this process in bytes."""
     return psutil.Process().memory_info().rss
 
 
 def peak_bytes() -> int:
-    """The highest memory of this process so far."""
+    """The peak resident memory of this process in bytes."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
-    if sys.platform == "linux":  # getrusage also counts what the parent had when it started this process
+    if sys.platform == "linux":  # getrusage includes the parent's memory at the fork
         found = re.search(r"^VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
         return 1024 * int(found[1]) if found else resident_bytes()
     import resource

@@ -1,6 +1,6 @@
-"""The sequences of each step, drawn while the step before is computed.
+"""Draws the sequences of the next step while the current one is computed.
 
-What is drawn is a function of the seed and the step, whoever draws it and when.
+A batch is a function of the seed and the step only, independent of when and in which thread it is drawn.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from llm_studio.training.token_check import TokenCheck
 
 @dataclass(frozen=True)
 class BatchRequest:
-    """Which sequences: `sequences` of them, each `length` + 1 tokens; see `batches.draw_sequences`."""
+    """`sequences` sequences of `length` + 1 tokens each; see `batches.draw_sequences`."""
 
     seed: int
     step: int
@@ -28,28 +28,28 @@ class BatchRequest:
 
 @dataclass(frozen=True)
 class Batch:
-    """Ids (sequences, length + 1) and, where only answers count, which targets do, (sequences, length)."""
+    """Token ids (sequences, length + 1), and a mask of the targets that count (sequences, length), or None."""
 
     ids: torch.Tensor
     counted: torch.Tensor | None
 
 
 class BatchSource(Protocol):
-    """Where the sequences of steps come from."""
+    """Provides the sequences of steps."""
 
     answers_only: bool
-    """Whether batches say which targets count."""
+    """Whether batches have a mask of the targets that count."""
 
     def take(self, request: BatchRequest, /) -> Batch:
-        """The sequences of a step. Raises DataError where there are too few tokens, or they are damaged."""
+        """The sequences of a step. Raises DataError if there are too few tokens or they are damaged."""
         ...
 
 
 class BatchPrefetcher:
-    """Gives the sequences of a step. Within its context the next step's are drawn in a thread of their own.
+    """Provides the sequences of a step. Within its context, a thread draws those of the next step.
 
-    There the files are also compared with their checksums, see `token_check.py`. The context must end before the tokens
-    are closed. `pinned`: in memory that a graphics card reads by itself.
+    There the files are also verified against their checksums, see `token_check.py`. The context must end before the
+    tokens are closed. `pinned`: use page-locked memory, which a graphics card can read asynchronously.
     """
 
     def __init__(self, tokens: Tokens, answers_only: bool, pinned: bool) -> None:
@@ -71,7 +71,7 @@ class BatchPrefetcher:
         self._thread = self._next = None
 
     def take(self, wanted: BatchRequest) -> Batch:
-        """The sequences of a step. Raises DataError where there are too few tokens, or they are damaged."""
+        """The sequences of a step. Raises DataError if there are too few tokens or they are damaged."""
         self._check.look()
         ready, self._next = self._next, None
         drawn = ready[1].result() if ready and ready[0] == wanted else self._draw(wanted)

@@ -1,4 +1,4 @@
-"""Where a training run stands: all but the weights that changes from step to step."""
+"""The state of a run that changes from step to step, except the weights."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from llm_studio.training.clock import ActiveClock
 from llm_studio.training.health.recovery import Recovery
 
 _LOSS_MEMORY = 0.98
-"""Of the mean training loss that is shown for a run."""
+"""Decay of the moving average of the training loss that is shown for a run."""
 
 
 def _nothing() -> list[dict[str, Any]]:
@@ -21,7 +21,7 @@ def _nothing() -> list[dict[str, Any]]:
 
 @dataclass
 class TrainingProgress:
-    """Counts steps and follows losses. `validation`: the last validation loss, and its step."""
+    """Counts steps and follows losses. `validation`: the last validation loss and its step."""
 
     step: int = 0
     tokens: int = 0
@@ -30,7 +30,7 @@ class TrainingProgress:
     validation: tuple[int, float] | None = None
     recovery: Recovery = field(default_factory=Recovery)
     history: list[dict[str, Any]] = field(default_factory=_nothing)
-    """What was changed on the way: settings, the micro-batch, the learning rate; each with its step."""
+    """Changes during the run: settings, the micro-batch, the learning rate; each with its step."""
     seconds_before: float = 0.0
     clock: ActiveClock = field(default_factory=ActiveClock)
 
@@ -39,16 +39,16 @@ class TrainingProgress:
 
     @property
     def seconds(self) -> float:
-        """Time spent training, over all sessions of the run, without pauses."""
+        """Training time over all sessions of the run, without pauses."""
         return self.seconds_before + self.clock.seconds - self._began
 
     @property
     def evaluated(self) -> bool:
-        """Whether the validation loss of this step is known."""
+        """Whether the validation loss of the current step is known."""
         return self.validation is not None and self.validation[0] == self.step
 
     def count(self, tokens: int, loss: float | None) -> None:
-        """One step more; `loss` is None where nothing was learned from it."""
+        """Count a step; `loss` is None if nothing was learned from it."""
         self.step += 1
         self.tokens += tokens
         if loss is not None:
@@ -56,25 +56,25 @@ class TrainingProgress:
             self.train_loss = _LOSS_MEMORY * mean + (1 - _LOSS_MEMORY) * loss
 
     def measured(self, loss: float) -> bool:
-        """The validation loss of this step is known; whether it is the lowest so far."""
+        """Note the validation loss of the current step; returns whether it is the lowest so far."""
         best = math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
         self.best_loss = loss if best else self.best_loss
         self.validation = (self.step, loss)
         return best
 
     def note(self, **change: object) -> None:
-        """Add to the history."""
+        """Add an entry to the history."""
         self.history = [*self.history, {"step": self.step, **change}]
 
     def changed(self, settings: dict[str, Any]) -> None:
-        """The user has changed these settings of the run."""
+        """Note that the user has changed these settings of the run."""
         self.recovery = self.recovery.after_changes(settings)
         if MEASURED & set(settings):
             self.best_loss = None
         self.note(settings=settings)
 
     def state(self, vocab_size: int, compute: Compute, data: str, scaler: dict[str, Any]) -> LoopState:
-        """For a checkpoint."""
+        """The state for a checkpoint."""
         return LoopState(
             step=self.step,
             tokens=self.tokens,
@@ -93,7 +93,7 @@ class TrainingProgress:
 
     @classmethod
     def of(cls, state: LoopState, clock: ActiveClock) -> "TrainingProgress":
-        """Where the checkpoint with this state was made."""
+        """The progress at the checkpoint with this state."""
         return cls(
             step=state.step,
             tokens=state.tokens,
@@ -107,7 +107,7 @@ class TrainingProgress:
         )
 
     def gone_back(self, there: "TrainingProgress") -> "TrainingProgress":
-        """Where it stands after going back `there`: time is not undone, nor what is known of the trouble."""
+        """The progress after a rollback to `there`: the time spent and what is known of the trouble are kept."""
         there.recovery = self.recovery.gone_back(there.recovery, there.step)
         there.seconds_before = self.seconds
         there.history = [*self.history, {"step": there.step, "rate_factor": there.recovery.rate_factor,

@@ -1,4 +1,4 @@
-"""What a training run says of each step: to the log, to whoever follows it, and to the user where something is odd."""
+"""Reports each step of a run: to the log, to its listeners, and to the user if something is unusual."""
 
 from llm_studio.config import Settings
 from llm_studio.device import Compute, processes_here
@@ -14,7 +14,7 @@ from llm_studio.training.writer import RunWriter
 
 
 class StepReporter:
-    """Speaks for one training."""
+    """Reports the events of one run."""
 
     def __init__(self, writer: RunWriter, job: Job, vocab_size: int, settings: Settings, compute: Compute) -> None:
         self._writer, self._job, self._compute = writer, job, compute
@@ -25,7 +25,7 @@ class StepReporter:
         self._throughput = Throughput()
 
     def started(self, run: str, step: int, max_steps: int, parameters: int, data: str) -> None:
-        """The run begins, or resumes after `step` steps. `data` is the fingerprint of its tokens."""
+        """The run starts, or resumes after `step` steps. `data` is the fingerprint of its tokens."""
         here = self._compute
         self._writer.report(
             RunStarted(run, step, max_steps, parameters, here.device, here.precision, here.threads, data,
@@ -34,9 +34,9 @@ class StepReporter:
 
     def step(self, now: TrainingProgress, loss: float, rate: float, outcome: StepOutcome, tokens: int, seconds: float,
              steps: int, left: float | None) -> None:  # fmt: skip
-        """A step on `tokens` is done, in `seconds`, of `steps` in all; with its loss and its learning rate.
+        """A step on `tokens` tokens took `seconds`; `steps` is the length of the run, `rate` the learning rate.
 
-        `left`: the seconds that are left where that was decided before.
+        `left`: the remaining seconds, if the run is limited by time.
         """
         self._throughput.add(tokens, seconds)
         left = (steps - now.step) * self._throughput.seconds_per_step if left is None else left
@@ -48,19 +48,19 @@ class StepReporter:
                 self._job.report(Notice(warning, "warning"))
 
     def skipped(self, step: int, loss: float, norm: float) -> None:
-        """The gradients of this step were no numbers."""
+        """The gradients of this step were not finite, and it was skipped."""
         self._writer.report(StepSkipped(step, loss, norm))
         text = _("At step {step} the loss is no longer a number: the step is skipped.").format(step=number(step))
         self._job.report(Notice(text, "warning"))
 
     def gone_back(self, now: TrainingProgress, diverged_at: int) -> None:
-        """The training stands at an earlier step again."""
+        """Training has rolled back to an earlier step."""
         factor = now.recovery.rate_factor
         self._writer.cut_log(now.step, now.evaluated)
         self._writer.report(RolledBack(now.step, diverged_at, factor))
         self._job.report(rollback_notice(diverged_at, now.step, factor))
 
     def halved(self, smaller: Settings, step: int) -> None:
-        """From this step on micro-batches are smaller."""
+        """Micro-batches are smaller from this step on."""
         self._pace.reset()
         self._job.report(smaller_batch_notice(smaller, step))

@@ -10,10 +10,10 @@ from llm_studio.training.step import Updater
 
 
 class RunSchedule:
-    """The schedule of one run. Where `training.minutes` is set, its last step follows the clock.
+    """The schedule of one run. If `training.minutes` is set, its last step follows the clock.
 
-    The last step is always `training.max_steps` of the updater's settings, which are changed when it moves. `spent`:
-    the seconds that the run has trained.
+    The last step is always `training.max_steps` of the updater's settings, which are replaced when it moves. `spent`
+    returns the seconds that the run has trained.
     """
 
     def __init__(self, context: RunContext, update: Updater, spent: Callable[[], float]) -> None:
@@ -22,7 +22,7 @@ class RunSchedule:
         self._budget = self._budget_of(60 * minutes) if minutes else None
 
     def _budget_of(self, seconds: float) -> TimeBudget:
-        """The budget, with what was decided before."""
+        """The time budget, with the decisions recorded earlier."""
         context, kind = self._context, f"{KIND} {seconds:g}"
         decided = {step: Horizon.from_dict({"step": step, **made.values})
                    for step, made in context.decisions.of_kind(kind).items()}  # fmt: skip
@@ -37,13 +37,13 @@ class RunSchedule:
         return TimeBudget(seconds, known, self._spent, record, share)
 
     def begin(self, step: int) -> None:
-        """Stand at `step`: at the beginning, after a resume or a rollback."""
+        """Start at `step`: 0, or the step of a resume or a rollback."""
         if self._budget:
             last = self._update.settings.training.max_steps
             self._end_at(self._budget.begin(step, last).last)
 
     def adjust(self, step: int) -> None:
-        """Fit the last step to the time, where that is due after `step` steps."""
+        """Move the last step to fit the time, if that is due after `step` steps."""
         if self._budget and self._budget.is_due(step) and self._end_at(self._budget.decide(step).last):
             self._context.writer.report(EndMoved(step, self._update.settings.training.max_steps))
 
@@ -52,12 +52,12 @@ class RunSchedule:
         return self._budget is not None and self._budget.is_due(step)
 
     def evaluated(self, seconds: float) -> None:
-        """An evaluation took so long."""
+        """Count the seconds of an evaluation."""
         if self._budget:
             self._budget.evaluated(seconds)
 
     def paused(self, seconds: float) -> None:
-        """Something else took so long between two steps."""
+        """Count the seconds of anything else between two steps."""
         if self._budget:
             self._budget.paused(seconds)
 
@@ -69,11 +69,11 @@ class RunSchedule:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the end of the time; None where steps are the limit."""
+        """Seconds until the time is up; None if the run is limited by steps."""
         return self._budget.seconds_left if self._budget else None
 
     def _end_at(self, last: int) -> bool:
-        """Whether the last step is another one than before."""
+        """Set the last step; returns whether it has changed."""
         settings = self._update.settings
         if last == settings.training.max_steps:
             return False

@@ -27,8 +27,8 @@ from llm_studio.training.writer import RunWriter
 class RunContext:
     """What a run trains on and where it writes. `fingerprint` is that of the tokens.
 
-    `saved` is called after each save, in the thread that saves, with where the run stood and its settings then.
-    `from_nothing`: its weights at step 0 are new ones, not those of another run.
+    `saved` is called after each save, in the saving thread, with the state and the settings at that time.
+    `from_nothing`: the weights at step 0 are newly initialized, not those of another run.
     """
 
     tokens: Tokens
@@ -48,18 +48,18 @@ class RunContext:
 
     @cached_property
     def decisions(self) -> DecisionLog:
-        """What the clock has decided in this run."""
+        """Decisions of this run that depended on the clock."""
         return DecisionLog(self.folder)
 
 
 def learns_conversations(tokens: Tokens, settings: Settings) -> bool:
-    """Whether some of what is trained on are conversations."""
+    """Whether some of the training data are conversations."""
     weights = settings.data.weights
     return any(source.conversations and weights.get(source.name, 1.0) > 0 for source in tokens.sources)
 
 
 class CheckpointSaver:
-    """Saves one run. `step`: the last one that was copied; `whole`: where the last checkpoint on the disk stands."""
+    """Saves one run. `step`: the last step that was copied; `whole`: state of the last complete checkpoint on disk."""
 
     def __init__(self, material: RunContext) -> None:
         self._material = material
@@ -70,26 +70,26 @@ class CheckpointSaver:
         self._bytes_per_token: float | None = None
 
     def begin(self, state: LoopState | None) -> None:
-        """The run goes on from the checkpoint with this state, or from step 0."""
+        """Start from the checkpoint with this state, or from step 0."""
         self.step, self.whole = (state.step if state else 0), state
 
     def measure_bytes(self, settings: Settings) -> float | None:
-        """The mean bytes of the tokens that the validation loss is measured on, also written into checkpoints.
+        """Mean number of bytes per token of the validation data, which is also stored in checkpoints.
 
-        Raises DataError where nothing can be measured.
+        Raises DataError if there is nothing to measure.
         """
         tokens, tokenizer = self._material.tokens, self._material.tokenizer
         self._bytes_per_token = evaluation.bytes_per_token(tokens, tokenizer, settings)
         return self._bytes_per_token
 
     def time_is_up(self, minutes: float) -> bool:
-        """Whether the last save is `minutes` ago, if they aren't 0; by a clock that nobody can set."""
+        """Whether the last save is at least `minutes` ago (0: never), by a monotonic clock."""
         return minutes > 0 and not self._writer.busy and time.monotonic() - self._copied_at >= 60 * minutes
 
     def checkpoint(self, update: Updater, state: LoopState, needed: frozenset[int]) -> None:
-        """Copy all that is needed to go on, and have it written; checkpoints of the `needed` steps are kept.
+        """Copy everything needed to resume and have it written; the checkpoints of the `needed` steps are kept.
 
-        Waits for what is still being written, so that there is never more than one copy.
+        Waits for a write in progress, so that there is never more than one copy in memory.
         """
         self._writer.finish()
         weights, optimizer = update.copies()
@@ -110,7 +110,7 @@ class CheckpointSaver:
         return saved
 
     def newest(self, latest: int) -> Checkpoint | None:
-        """The newest checkpoint whose sums are right, of no later step than `latest`: the same in every process."""
+        """The newest checkpoint with valid checksums at or before step `latest`: the same in every process."""
         folder, group = self._material.folder, self._material.group
         found, damaged = checkpoint.newest_intact(folder, latest) if group.first else (None, [])
         for bad in damaged:
@@ -120,7 +120,7 @@ class CheckpointSaver:
         return checkpoint.read(folder / name) if name else None
 
     def remove_after(self, step: int) -> None:
-        """Remove what was saved of later steps, which are about to be repeated. Every process must call it."""
+        """Remove what was saved after `step`, before those steps are repeated. Every process must call this."""
         self._material.group.wait_for_all()
         if self._material.group.first:
             checkpoint.remove_after(self._material.folder, step)
@@ -128,7 +128,7 @@ class CheckpointSaver:
             moments.cut_after(self._material.folder, step or -1)
 
     def snapshot(self, update: Updater, step: int) -> None:
-        """Have a snapshot written, where there is to be room for any."""
+        """Have a snapshot written, if snapshots are enabled."""
         limit = update.settings.training.snapshot_megabytes * 1_000_000
         if not limit:
             return

@@ -1,6 +1,6 @@
-"""How fast this machine is at what training consists of: matrix products, softmax, calls.
+"""Benchmarks this machine on the operations that training consists of: matrix products, softmax, calls.
 
-Measured in a fraction of a second, without a model: the input of `model.cost.step_seconds`.
+It takes a fraction of a second and needs no model: the input of `model.cost.step_seconds`.
 """
 
 import itertools
@@ -16,22 +16,22 @@ from llm_studio.device import Compute
 from llm_studio.model.cost import Speed
 
 _ROWS = 1024
-"""Of the product that is timed, as a micro-batch of so many tokens has."""
+"""Rows of the timed product: the tokens of a micro-batch."""
 _NUMBERS = 2**21
-"""In a softmax: a chunk of logits, as in `model.loss`."""
+"""Numbers in the timed softmax: a chunk of logits, as in `model.loss`."""
 _CALLS = 100
 _TURNS, _ROUNDS = 3, 4
-"""Each is done so often in a turn; the fastest counts, as other programs come and go."""
+"""Turns, and repetitions in each; the fastest counts, as other programs come and go."""
 _LEAST, _ENOUGH = 0.25, 0.5
-"""Seconds before which there is a further turn, and after which there is none."""
+"""In seconds: below the first another turn follows, above the second none does."""
 _FRESH = 60.0
-"""Seconds for which a measurement holds. After that it is made again, and the faster one holds: the processor may have
-been busy."""
+"""Seconds for which a measurement is valid. It is then repeated and the faster one kept: the processor may have been
+busy."""
 _known: dict[tuple[object, ...], tuple[float, Speed]] = {}
 
 
 def of_this_machine(settings: Settings, vocab_size: int, compute: Compute) -> Speed:
-    """In the width of the model and the precision of its products."""
+    """The speed at the width of the model and the precision of its products."""
     key = (settings.model.d_model, settings.model.n_layers, vocab_size, compute)
     measured_at, known = _known.get(key, (-math.inf, Speed(0, 0, 0, 0)))
     if time.monotonic() - measured_at > _FRESH:
@@ -82,7 +82,7 @@ def _measure(width: int, layers: int, vocab_size: int, compute: Compute) -> Spee
 
 
 def _seconds(compute: Compute, *actions: Callable[[], object]) -> list[float]:
-    """The shortest time of each."""
+    """The shortest time of each action, in seconds."""
     shortest = [math.inf] * len(actions)
     start = time.perf_counter()
     for turn in itertools.count():

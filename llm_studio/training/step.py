@@ -1,4 +1,4 @@
-"""One step of a training run: the gradients of its micro-batches, added up, then the optimizer's update."""
+"""One step of a run: the gradients of its micro-batches are accumulated, then the optimizer updates the weights."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -28,9 +28,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What the gradients of a step are like: `loss` in nats per token, `norm` of all gradients before clipping.
+    """Properties of a step's gradients: `loss` in nats per token, `norm` of all gradients before clipping.
 
-    `learned`: some targets of the step count, else its loss says nothing. `is_number`: the weights may be changed.
+    `learned`: some targets of the step counted, otherwise its loss is meaningless. `is_number`: loss and norm are
+    finite, so the weights may be updated.
     """
 
     loss: float
@@ -40,39 +41,39 @@ class StepOutcome:
 
     @property
     def to_judge(self) -> float | None:
-        """The loss as `Recovery.judge` wants it."""
+        """The loss as `Recovery.judge` expects it."""
         summary = self.loss if self.is_number else math.nan
         return summary if self.learned else None
 
 
 class PendingGradients:
-    """The gradients of a step, on their way: a graphics card computes them beside this program.
+    """The gradients of a step, which a graphics card may still be computing.
 
-    `read` waits for them. `fine` is true, on the device, where the weights may be changed by them.
+    `read` waits for them. `fine`: a bool on the device, whether the weights may be updated by them.
     """
 
     def __init__(
         self, figures: torch.Tensor, learned: bool = True, usual: bool = False, group: ProcessGroup = ALONE
     ) -> None:
-        """`figures`: losses of micro-batches, which add up to the step's over all processes, and the gradients' norm.
+        """`figures`: losses of the micro-batches, which sum to the step's over all processes, and the gradient norm.
 
-        `usual`: an infinite gradient is no trouble.
+        `usual`: infinite gradients are expected (a float16 loss scale).
         """
         self.fine = (figures[:-1] if usual else figures).isfinite().all()
         self._learned, self._usual, self._group = learned, usual, group
-        self._there: torch.cuda.Event | None = None
-        if figures.device.type == "cuda":  # what is asked of the card later is not waited for
+        self._to_device: torch.cuda.Event | None = None
+        if figures.device.type == "cuda":  # read without waiting for work that is queued later
             self._figures = torch.empty(figures.shape, dtype=figures.dtype, pin_memory=True)
             self._figures.copy_(figures, non_blocking=True)
-            self._there = torch.cuda.Event()
-            self._there.record()
+            self._to_device = torch.cuda.Event()
+            self._to_device.record()
         else:
-            self._figures = figures.clone()  # a graph writes the next step's into the same place
+            self._figures = figures.clone()  # a graph overwrites this memory in the next step
 
     def read(self) -> StepOutcome:
-        """What they are like. Every process must call it."""
-        if self._there is not None:
-            self._there.synchronize()
+        """Wait for the outcome. Every process must call this."""
+        if self._to_device is not None:
+            self._to_device.synchronize()
         here = torch.stack([self._figures[:-1].sum() / self._group.count,
                             torch.tensor(float(self._learned), dtype=torch.float64)])  # fmt: skip
         (loss, learning), norm = self._group.sum_of(here).tolist(), self._figures[-1].item()
@@ -82,10 +83,10 @@ class PendingGradients:
 
 @dataclass(frozen=True)
 class _MicroBatch:
-    """Inputs (B, T), targets (one token further) and, where only answers count, which targets do.
+    """Inputs (B, T), targets (shifted by one token) and a mask of the targets that count, or None if all do.
 
-    Its mean loss, divided by `parts`, is its part in the mean over all counted targets of the step, whatever the
-    size of the micro-batches. `counts`: some of its targets do. `last`: of the step, in this process.
+    The mean loss divided by `parts` is this micro-batch's contribution to the mean over all counted targets of the
+    step, for any size of the micro-batches. `counts`: some targets count. `last`: the step's last one in this process.
     """
 
     tensors: tuple[torch.Tensor, ...]
@@ -95,9 +96,9 @@ class _MicroBatch:
 
 
 class Updater:
-    """Holds one model with its optimizer, and makes their updates.
+    """Holds one model with its optimizer, and computes their updates.
 
-    `settings` may be changed between two steps, to other micro-batches.
+    `settings` may be replaced between two steps to change the micro-batches.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Updater:
 
     @property
     def memory(self) -> tuple[int, int, int]:
-        """Changes where weights, moments and micro-batches don't lie in memory as they did."""
+        """A key that changes when weights, moments or micro-batches have moved in memory."""
         training = self.settings.training
         return training.batch_size, training.gradient_accumulation_steps, self._loads
 
@@ -133,13 +134,13 @@ class Updater:
         return Transformer(self.settings.model, self._vocab_size)
 
     def restart(self) -> None:
-        """Have weights and optimizer as they are at step 0."""
+        """Reset weights and optimizer to step 0."""
         self.load(self._new_model().state_dict())
         self.optimizer.state.clear()
         self._loads += 1
 
     def restore(self, saved: Checkpoint) -> None:
-        """Have weights and optimizer as they are in a checkpoint."""
+        """Load weights and optimizer state from a checkpoint."""
         self.load(saved.weights(self.model.state_dict()))
         optimizer.load_state_tensors(self.optimizer, self.model, saved.moments(), saved.path / OPTIMIZER)
         self._loads += 1
@@ -147,40 +148,40 @@ class Updater:
             self.scaler.load_state_dict(saved.state.scaler)
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
-        """Have these weights."""
+        """Load these weights."""
         distributed.load(self.model, weights)
 
     def writer(self) -> Transformer | None:
-        """The model to write samples with; where each process holds a part, the first one gets a whole copy."""
+        """The model to write samples with; if it is sharded, a full copy in the first process, None in the others."""
         if not self._shared.sharded:
             return self.model
         weights = self.copy_of(self.model.state_dict()).wait()
         if not self._group.first:
             return None
-        return build_model(self.settings.model, weights)  # which draws no random numbers
+        return build_model(self.settings.model, weights)  # draws no random numbers
 
     def copies(self) -> tuple[Copy, Copy]:
-        """The weights and the optimizer's state as they are now."""
+        """Copies of the current weights and of the optimizer's state."""
         moments = optimizer.state_tensors(self.optimizer, self.model)
         return self.copy_of(self.model.state_dict()), self.copy_of(moments)
 
     def copy_of(self, tensors: dict[str, torch.Tensor]) -> Copy:
-        """Whole tensors as they are now, of which this process may hold a part; nothing where it writes nothing."""
+        """A copy of the full tensors, of which this process may hold a shard; empty if it doesn't write."""
         made = Copy({})
         for name, tensor in tensors.items():
-            whole = full_tensor(tensor)  # one at a time: together they may not fit
+            whole = full_tensor(tensor)  # one at a time: all together may not fit
             if self._group.first:
                 made.add(name, whole)
         return made
 
     def gradients(self, step: int) -> PendingGradients | None:
-        """The gradients of the step after `step` steps, clipped; None when the job was stopped on the way.
+        """The clipped gradients of the step after `step` steps; None if the job was stopped meanwhile.
 
-        No weight changes. May be called again for the same step, with the same result. Nothing waits for the device.
+        The weights don't change. Calling it again for the same step gives the same result. Doesn't wait for the device.
         """
         settings = self.settings.training
         self.forget()
-        # in float16 an infinite gradient is usual, as long as there is a scale to lower: the scaler skips that step
+        # in float16 infinite gradients are expected while the loss scale can be lowered: the scaler skips that step
         usual = self.scaler.is_enabled() and self.scaler.get_scale() > 1
         losses: list[torch.Tensor] = []
         learned, count = False, self._group.count
@@ -201,14 +202,14 @@ class Updater:
         return PendingGradients(self._figures(losses), learned, usual, self._group)
 
     def _figures(self, losses: list[torch.Tensor]) -> torch.Tensor:
-        """Clip the gradients; what `Gradients` wants to know."""
+        """Clip the gradients; returns the figures of `PendingGradients`."""
         limit = self.settings.training.gradient_clip or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
         return torch.stack([*losses, full_tensor(norm)]).double()
 
     def whole_step(self, ids: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
-        """A step on ids (sequences, length + 1) at this learning rate, all of it done by the device alone: what a graph
-        can hold. The figures of its gradients. Without dropout, a scale, or several processes."""
+        """A step on ids (sequences, length + 1) at this learning rate, computed by the device alone, as a CUDA graph
+        requires: no dropout, no loss scale, a single process. Returns the figures of its gradients."""
         self.forget()
         losses: list[torch.Tensor] = []
         for part in ids.split(self.settings.training.batch_size):
@@ -221,7 +222,7 @@ class Updater:
         return figures
 
     def apply(self, rate: float | torch.Tensor, fine: torch.Tensor | None = None) -> None:
-        """Change the weights by the gradients, at this learning rate; not where `fine` is false, on the device."""
+        """Update the weights at this learning rate, unless `fine`, a bool on the device, is false."""
         self.optimizer.set_learning_rate(rate)
         self.optimizer.only_where(fine)
         self.scaler.step(self.optimizer)
@@ -229,27 +230,27 @@ class Updater:
         self.forget()
 
     def skip(self) -> None:
-        """Change no weight by these gradients."""
+        """Discard the gradients without an update."""
         if self.scaler.is_enabled():
             self.scaler.update()
         self.forget()
 
     def forget(self) -> None:
-        """Drop the gradients."""
+        """Free the gradients."""
         self.optimizer.zero_grad()
 
     @property
     def tokens_per_step(self) -> int:
-        """Tokens that a step learns from."""
+        """Number of tokens in a step."""
         training = self.settings.training
         return training.batch_size * training.gradient_accumulation_steps * self.settings.model.max_seq_len
 
     def first_batch(self) -> None:
-        """Draw what the first step will draw. Raises DataError where there are too few tokens."""
+        """Draw the sequences of the first step. Raises DataError if there are too few tokens."""
         next(self._micro_batches(0))
 
     def sequences(self, step: int) -> Batch:
-        """What this step learns from, in all processes."""
+        """The sequences of this step, over all processes."""
         settings = self.settings.training
         sequences = settings.batch_size * settings.gradient_accumulation_steps
         return self.batches.take(
@@ -257,11 +258,11 @@ class Updater:
         )
 
     def _micro_batches(self, step: int) -> "Iterator[_MicroBatch]":
-        """What this step learns from here."""
+        """The micro-batches of this step in this process."""
         settings, drawn = self.settings.training, self.sequences(step)
         sequences = len(drawn.ids)
         own = self._group.part_of(sequences)
-        ids = self._there(drawn.ids[own]).split(settings.batch_size)
+        ids = self._to_device(drawn.ids[own]).split(settings.batch_size)
         if drawn.counted is None:
             for index, part in enumerate(ids, 1):
                 yield _MicroBatch((part[:, :-1], part[:, 1:]), sequences / len(part), index == len(ids))
@@ -273,15 +274,15 @@ class Updater:
             tensors = (part[:, :-1], part[:, 1:], mask)
             yield _MicroBatch(tensors, total / count if count else 1.0, index == len(ids), count > 0)
 
-    def _there(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor on the device that computes; from pinned memory it comes while others are computed."""
+    def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Move a tensor to the device; asynchronously from pinned memory."""
         return tensor.to(self._compute.device, non_blocking=True)
 
 
 def fitting(update: Updater, device: str, action: Callable[[], _T], halving: Callable[[Settings], object]) -> _T:
-    """Do `action`; where memory runs out, again with smaller micro-batches, down to one sequence.
+    """Run `action`; if memory runs out, repeat it with smaller micro-batches, down to one sequence.
 
-    `halving` is told the settings that hold from now on.
+    `halving` is called with the new settings each time.
     """
     while True:
         try:
@@ -290,7 +291,7 @@ def fitting(update: Updater, device: str, action: Callable[[], _T], halving: Cal
             smaller = halved(update.settings) if memory.ran_out(error) else None
             if smaller is None:
                 raise
-        # here the error is gone, and with it what its frames held
+        # here the exception is gone, and with it the tensors in its frames
         update.forget()
         update.model.train()
         memory.free(device)
@@ -299,9 +300,9 @@ def fitting(update: Updater, device: str, action: Callable[[], _T], halving: Cal
 
 
 def halved(settings: Settings) -> Settings | None:
-    """The same steps in smaller micro-batches: half the size and twice as many, or as near as divides them.
+    """The same steps with smaller micro-batches: half the size and twice as many, or the nearest divisor.
 
-    None where a micro-batch is one sequence already.
+    None if a micro-batch is a single sequence already.
     """
     training = settings.training
     sequences = training.batch_size * training.gradient_accumulation_steps
@@ -313,7 +314,7 @@ def halved(settings: Settings) -> Settings | None:
 
 
 def smaller_batch_notice(smaller: Settings, step: int) -> Notice:
-    """Says that from this step on micro-batches are smaller."""
+    """The notice that micro-batches are smaller from this step on."""
     training = smaller.training
     text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "
              "learned stays the same.")  # fmt: skip
@@ -322,10 +323,10 @@ def smaller_batch_notice(smaller: Settings, step: int) -> Notice:
 
 
 def _seed_dropout(device: str, seed: int) -> None:
-    """Seed the one generator that dropout draws from.
+    """Seed the one generator that dropout uses.
 
-    `torch.manual_seed` seeds those of every kind of device, and for each that isn't there it formats the whole stack:
-    half a millisecond for each micro-batch, on Windows many times that.
+    `torch.manual_seed` seeds those of every kind of device, and formats the whole call stack for each missing one:
+    half a millisecond per micro-batch, and many times that on Windows.
     """
     if device == "cuda":
         torch.cuda.manual_seed(seed)
@@ -334,5 +335,5 @@ def _seed_dropout(device: str, seed: int) -> None:
 
 
 def _seed_of(seed: int, step: int, micro_batch: int) -> int:
-    """A seed for dropout that depends on nothing but these three."""
+    """A seed for dropout that depends on these three values only."""
     return int(np.random.SeedSequence([seed, step, micro_batch]).generate_state(1, np.uint64)[0] >> np.uint64(1))

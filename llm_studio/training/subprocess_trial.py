@@ -1,7 +1,7 @@
-"""Trials in a process of their own: without any danger for this one, and with a memory that nothing else uses.
+"""Trials in a separate process: they can't crash this one, and their memory is measured alone.
 
-Where a computer promises more memory than it has, the system ends whoever asks for too much: let that be the other
-process. A cancel ends it too. A frozen program must call `multiprocessing.freeze_support()` first thing.
+A system that overcommits memory kills the process that asks for too much, which is then the other one. Cancelling also
+ends it. A frozen program must call `multiprocessing.freeze_support()` first.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from llm_studio.jobs import Job
 if TYPE_CHECKING:
     from llm_studio.training.measure import Attempt
 
-_LOOK = 0.1
-"""Seconds between two looks at whether to stop."""
+_POLL_SECONDS = 0.1
+"""Seconds between two checks whether to stop."""
 
 
 class _Connection(Protocol):
-    """One end of a pipe, whose class differs between systems."""
+    """One end of a pipe: its class differs between systems."""
 
     def poll(self, timeout: float = 0.0) -> bool: ...
     def recv(self) -> Any: ...
@@ -35,17 +35,17 @@ class _Connection(Protocol):
 
 
 class SubprocessTrial:
-    """A `Trial` in another process, with the same attempts. Use it as a context: it ends with it."""
+    """A `Trial` in a separate process, with the same attempts. Use it as a context manager, which ends the process."""
 
     def __init__(self, settings: Settings, vocab_size: int, compute: Compute, job: Job) -> None:
         self._job = job
-        spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe beside a window's threads
+        spawn = multiprocessing.get_context("spawn")  # the same on every system, and safe with threads
         self._connection: _Connection
         self._connection, theirs = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(
             target=_serve, args=(theirs, settings.to_dict(), vocab_size, compute), daemon=True
         )
-        with theirs:  # closed here, it ends with the process: then ours tells of its death
+        with theirs:  # now only the process holds it: if it dies, ours gets an EOF
             self.process.start()
 
     def __enter__(self) -> "SubprocessTrial":
@@ -60,7 +60,7 @@ class SubprocessTrial:
     def attempt(
         self, batch_size: int, micro_batches: int, checkpointing: bool, steps: int, seconds: float | None = None
     ) -> "Attempt":
-        """As `Trial.attempt`. A process that the system ended had no memory. Raises Cancelled."""
+        """As `Trial.attempt`. If the system killed the process, memory ran out. Raises Cancelled."""
         from llm_studio.training.measure import SECONDS, Attempt
 
         try:
@@ -76,8 +76,8 @@ class SubprocessTrial:
 
     def _has_come(self) -> bool:
         try:
-            return self._connection.poll(_LOOK)
-        except OSError:  # Windows says so at once when the other process has died
+            return self._connection.poll(_POLL_SECONDS)
+        except OSError:  # on Windows sending fails as soon as the process has died
             return True
 
 
@@ -87,12 +87,12 @@ class SubprocessTrial:
 def _serve(connection: _Connection, settings: dict[str, Any], vocab_size: int, compute: Compute) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    from llm_studio.training.memory import resident_bytes  # imports torch, which isn't the model's memory
+    from llm_studio.training.memory import resident_bytes  # imports torch, whose memory isn't the model's
 
     before = resident_bytes()
     from llm_studio.training.measure import Trial
 
-    with contextlib.suppress(EOFError, OSError):  # the parent has what it wanted
+    with contextlib.suppress(EOFError, OSError):  # the parent has closed the pipe
         try:
             trial = Trial(Settings.from_dict(settings), vocab_size, compute, Job(), before)
             while True:

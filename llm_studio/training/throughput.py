@@ -1,36 +1,36 @@
-"""How fast a training run goes, over its last steps."""
+"""Throughput of a run, averaged over its last steps."""
 
 import statistics
 from collections import deque
 
 _REMEMBERED = 25
-"""Steps that are averaged."""
+"""Number of steps that are averaged."""
 _LONGEST = 3.0
-"""A step counts as at most so many times the median one: a short suspension or a busy moment says nothing of the next
-steps, while steps that stay slow become the median."""
+"""A step counts as at most this multiple of the median: a short suspension doesn't predict the next steps, while steps
+that stay slow become the median."""
 
 
 class Throughput:
-    """Means over the last steps, of which no single one counts much; evaluations and saves are not counted."""
+    """Averages over the last steps, robust to single outliers; evaluations and saves don't count."""
 
     def __init__(self) -> None:
         self._tokens: deque[int] = deque(maxlen=_REMEMBERED)
         self._seconds: deque[float] = deque(maxlen=_REMEMBERED)
 
     def add(self, tokens: int, seconds: float) -> None:
-        """Count one step."""
+        """Add one step."""
         self._tokens.append(tokens)
         self._seconds.append(seconds)
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens trained on in a second."""
+        """Tokens trained on per second."""
         seconds = self.seconds_per_step
         return statistics.fmean(self._tokens) / seconds if seconds else 0.0
 
     @property
     def seconds_per_step(self) -> float:
-        """Seconds of an optimizer update."""
+        """Seconds per optimizer update."""
         if not self._seconds:
             return 0.0
         longest = _LONGEST * statistics.median(self._seconds)

@@ -1,13 +1,13 @@
-"""Whether the tokens are still what was prepared, found out once a run: before the first step where they are few, else
-in a thread beside the training.
+"""Verifies once per run that the token files are unchanged: before the first step if they are small, otherwise in a
+background thread.
 
-A run ends with an error where they are not: what it had saved stays, and resumes from there as soon as the tokens were
-prepared again. Going on would be worse. A damaged disk rarely changes one bit only, the loss doesn't show it, and a
-model that has learned from it for days looks like one that has not. Nothing is saved once damage is found; only where
-there are many tokens may the checkpoints of the first seconds have seen a few steps of damaged ones.
+If they have changed, the run ends with an error: checkpoints stay, and the run can be resumed after the tokens were
+prepared again. Continuing would be worse: a damaged disk rarely flips a single bit, the loss doesn't show it, and a
+model that has learned from it for days looks like any other. Nothing is saved once damage is found; only with many
+tokens may checkpoints of the first seconds include a few steps on damaged ones.
 
-The thread rests four times as long as it works, has the lowest priority that the system gives, and lets go of Python's
-lock while it reads and computes.
+The thread sleeps four times as long as it works, has the lowest priority of the system, and releases the GIL while it
+reads and computes.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ from llm_studio.errors import DataError
 AT_ONCE = 64
 """Blocks that are read before the first step: about 30 ms."""
 _REST = 4.0
-"""Seconds of rest for a second of work."""
+"""Seconds of sleep per second of work."""
 _PATIENCE = 5.0
-"""Seconds to wait for the thread to end: a network disk may not answer."""
+"""Seconds to wait for the thread to end: a network disk may not respond."""
 
 
 class TokenCheck:
-    """Verifies `files` between `begin` and `end`; damage is raised by `begin` and `look`, in the caller's thread."""
+    """Verifies `files` between `begin` and `end`. Damage is raised by `begin` and `look`, in the caller's thread."""
 
     def __init__(self, files: Sequence[TokenFile]) -> None:
         self._files = files
@@ -39,19 +39,19 @@ class TokenCheck:
         self._error: DataError | None = None
 
     def begin(self) -> None:
-        """Verify the first blocks, and begin with the others in the background. Raises DataError."""
+        """Verify the first blocks and start the thread for the others. Raises DataError."""
         blocks = chain.from_iterable(file.verify() for file in self._files)
         if sum(1 for _block in islice(blocks, AT_ONCE)) == AT_ONCE:
             self._thread = threading.Thread(target=self._run, args=(blocks,), name="token check", daemon=True)
             self._thread.start()
 
     def look(self) -> None:
-        """Raise DataError if the tokens were found to be damaged."""
+        """Raise DataError if damage was found."""
         if self._error is not None:
             raise self._error
 
     def end(self) -> None:
-        """Verify no more."""
+        """Stop verifying."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_PATIENCE)
@@ -69,7 +69,7 @@ class TokenCheck:
 
 
 def _lower_priority() -> None:
-    """Give the thread that calls this the lowest priority, where the system knows such a thing for threads."""
+    """Give the calling thread the lowest priority, if the system supports priorities of threads."""
     if sys.platform == "win32":
         import ctypes
 

@@ -1,8 +1,8 @@
 """The training loop: one `Trainer` trains one run, from step 0 or from a checkpoint.
 
-Batches and dropout are functions of (seed, step), evaluation and samples have generators of their own, and nothing
-else touches torch's global generator: so a run that was killed and resumed ends with the very same weights. What is
-decided by the clock (to save) changes no weight; what changes weights is decided by steps and losses alone.
+Batches and dropout are functions of (seed, step), evaluation and sampling use their own generators, and nothing else
+uses torch's global generator: so a run that was killed and resumed ends with identical weights. Decisions that depend
+on the clock (to save) change no weights; those that change weights depend on steps and losses alone.
 """
 
 import math
@@ -44,7 +44,7 @@ class Trainer:
         self._threads = ThreadControl(settings, compute, material.decisions, job)
         memory.keep_within_card(compute.device)
         self._batches = BatchPrefetcher(material.tokens, material.learns_answers(settings), compute.device == "cuda")
-        inner = job if self._group.count == 1 else Job()  # several stop together, between two steps
+        inner = job if self._group.count == 1 else Job()  # processes of a group stop together, between two steps
         self._update = Updater(self._batches, material.tokenizer.vocab_size, settings, compute, inner, self._group)
         self._steps = pipeline.steps(self._update, compute, self._group)
         self._reporter = StepReporter(material.writer, job, material.tokenizer.vocab_size, settings, compute)
@@ -52,13 +52,13 @@ class Trainer:
         self._schedule = RunSchedule(material, self._update, lambda: self._now.seconds)
         self._evaluator = Evaluator(material, self._update, compute, inner, job.report)
         self._timeline = Timeline(material, self._update, self._saves, self._schedule.paused, inner, job.report)
-        self.bytes_per_token: float | None = None  # of the tokens that the validation loss is measured on
+        self.bytes_per_token: float | None = None  # mean over the validation tokens
         self.learns_conversations = learns_conversations(material.tokens, settings)
         self._save_soon = self._stopping = False
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """Number of steps done."""
         return self._now.step
 
     @property
@@ -68,43 +68,43 @@ class Trainer:
 
     @property
     def parameters(self) -> int:
-        """Numbers that are learned."""
+        """Number of trainable parameters."""
         return self._update.model.parameter_count()
 
     @property
     def last_saved(self) -> LoopState | None:
-        """Where the last checkpoint stands that is whole on the disk."""
+        """State of the last complete checkpoint on disk."""
         return self._saves.whole
 
     def state(self) -> LoopState:
-        """Where it stands."""
+        """The current state."""
         scaler = self._update.scaler.state_dict()
         return self._now.state(self._material.tokenizer.vocab_size, self._compute, self._material.fingerprint, scaler)
 
-    # --- Where it begins -------------------------------------------------------------------------------------------
+    # --- Start -----------------------------------------------------------------------------------------------------
 
     def begin_with(self, origin: Checkpoint) -> None:
-        """Begin with the weights of a checkpoint instead of new ones. Raises CheckpointError where they don't fit."""
+        """Start with the weights of a checkpoint instead of new ones. Raises CheckpointError if they don't fit."""
         self._update.load(origin.weights(self._update.model.state_dict()))
 
     def restore(self, saved: Checkpoint) -> None:
-        """Go on from where `saved` was made."""
+        """Resume from `saved`."""
         self._update.restore(saved)
         self._now = TrainingProgress.of(saved.state, self._material.clock)
         self._threads.resume(self._now)
         self._saves.begin(saved.state)
 
     def note_changes(self, changes: dict[str, Any]) -> None:
-        """The user has changed settings of the run."""
+        """Note that the user has changed settings of the run."""
         self._now.changed(changes)
 
     def first_batch(self) -> None:
-        """Draw what the first step and an evaluation will draw. Raises DataError where there are too few tokens."""
+        """Draw the sequences of the first step and of an evaluation. Raises DataError if there are too few tokens."""
         self._update.first_batch()
         self.bytes_per_token = self._saves.measure_bytes(self.settings)
 
     def report_start(self) -> None:
-        """Say from where it goes on."""
+        """Report the step from which training starts."""
         training, material = self.settings.training, self._material
         data = material.tokens.fingerprint_for(training.loss_on)
         self._reporter.started(material.folder.name, self.step, training.max_steps, self.parameters, data)
@@ -112,11 +112,11 @@ class Trainer:
     # --- The loop --------------------------------------------------------------------------------------------------
 
     def train(self) -> bool:
-        """Train to the last step, or until the job is asked to stop; True when the last step was reached.
+        """Train to the last step, or until the job is asked to stop; returns whether the last step was reached.
 
-        The work is saved in both cases, but for a stop while the disk is full: `last_saved` tells. Raises
-        TrainingError when the loss diverges again and again, DataError when the tokens are damaged, and StorageError
-        when the disk refuses to be written to; what was saved before stays.
+        The work is saved in both cases, except after a stop while the disk is full: see `last_saved`. Raises
+        TrainingError if the loss diverges repeatedly, DataError if the tokens are damaged, and StorageError if writing
+        to the disk fails; what was saved before is kept.
         """
         try:
             with self._batches, self._writer:
@@ -136,7 +136,7 @@ class Trainer:
         if self.step == 0:
             self._timeline.record(self._now)
             if not self._material.from_nothing:
-                self.save()  # so that the run can be resumed whatever becomes of its origin
+                self.save()  # so that resuming doesn't depend on the original run
         self._catch_up()
         while self.step < self.settings.training.max_steps and not self._stopping:
             before = self.step
@@ -149,7 +149,7 @@ class Trainer:
             self.save()
 
     def _catch_up(self) -> None:
-        """Do what a stop prevented when the checkpoint was saved that the run goes on from: evaluation and texts."""
+        """Evaluate and write samples, if a stop prevented it after the checkpoint that this run resumes from."""
         if self.step and not self._now.evaluated and _evaluation_is_due(self.step, self.settings) and self._evaluate():
             self.save(by_step=True)
         self._schedule.adjust(self.step)
@@ -160,26 +160,26 @@ class Trainer:
         last = self.step == settings.max_steps
         time_is_up = self._saves.time_is_up(settings.checkpoint_minutes)
         requested = self._job.take_save_request() or self._save_soon or time_is_up
-        if self._steps.ahead:  # a save waits until the step is known that has changed the weights already
+        if self._steps.ahead:  # the weights are one step further: save when it is known
             self._save_soon = requested
             return
         self._stopping, requested = self._group.any_of(self._job.stop_requested, requested)
         best = _evaluation_is_due(self.step, self.settings) and self._evaluate()
-        self._schedule.adjust(self.step)  # before the moment, which is due or not by where the run will end
+        self._schedule.adjust(self.step)  # first, since the last step determines which moments are due
         self._timeline.record(self._now)
         by_step = best or last or self.step % settings.checkpoint_interval == 0
         if by_step or requested:
             self.save(by_step)
 
     def _one_step(self) -> bool:
-        """One step, or a step back; False when the job was stopped on the way, with the weights as they were."""
+        """Do one step, or a rollback; False if the job was stopped meanwhile, with the weights unchanged."""
         self._threads.before_step(self._now)
         self._material.clock.begin_step()
         settings, trouble = self.settings.training, self._now.recovery
         if trouble.is_poison(self.step + 1):
             self._skip(math.nan, math.nan)
             return True
-        outcome = self._steps.outcome(self.step, self._gradients, self._rate, self._goes_straight_on)
+        outcome = self._steps.outcome(self.step, self._gradients, self._rate, self._next_step_may_start)
         if outcome is None:
             return False
         chance = math.log(self._material.tokenizer.vocab_size)
@@ -204,14 +204,14 @@ class Trainer:
     def _rate(self, step: int) -> float:
         return self._now.recovery.rate_factor * self._schedule.rate(step)
 
-    def _goes_straight_on(self) -> bool:
-        """Whether nothing is to be measured, saved or left out between the next step and the one after."""
+    def _next_step_may_start(self) -> bool:
+        """Whether nothing must be measured, saved or skipped between the next step and the one after."""
         after, trouble = self.step + 1, self._now.recovery
         due = _evaluation_is_due(after, self.settings) or self._timeline.is_due(after) or self._schedule.is_due(after)
         return not (due or self._save_soon or trouble.is_poison(after + 1) or self._job.stop_requested)
 
     def _count(self, outcome: StepOutcome, rate: float, seconds: float) -> None:
-        # where questions filled the whole step, its loss is nothing to be told: the mean so far stands for it
+        # if questions filled the whole step, no target counted and its loss is meaningless: report the mean so far
         loss = outcome.loss if outcome.learned or self._now.train_loss is None else self._now.train_loss
         tokens = self._update.tokens_per_step
         self._now.count(tokens, loss)
@@ -219,17 +219,17 @@ class Trainer:
         last, left = self.settings.training.max_steps, self._schedule.seconds_left
         self._reporter.step(self._now, loss, rate, outcome, tokens, seconds, last, left)
 
-    # --- Trouble ---------------------------------------------------------------------------------------------------
+    # --- Rollback --------------------------------------------------------------------------------------------------
 
     def _skip(self, loss: float, norm: float) -> None:
         self._now.count(self._update.tokens_per_step, None)
         self._reporter.skipped(self.step, loss, norm)
 
     def _go_back(self) -> None:
-        """Go on from the last good checkpoint, at half the rate."""
+        """Roll back to the last good checkpoint and continue at half the rate."""
         self._steps.drop()
         self._writer.finish()
-        self._group.wait_for_all()  # what the first process has saved can be read by all
+        self._group.wait_for_all()  # until the first process has saved
         before, diverged_at = self._now, self.step + 1
         saved = self._saves.newest(before.recovery.target(diverged_at))
         if saved:
@@ -249,21 +249,21 @@ class Trainer:
         self._catch_up()
 
     def _fitting(self, action: Callable[[], _T], step: int) -> _T:
-        """Do `action`, after `step` steps, with smaller micro-batches where memory runs out."""
-        if self._group.count > 1:  # the others wait for this process, and wouldn't know
+        """Run `action` after `step` steps, with smaller micro-batches if memory runs out."""
+        if self._group.count > 1:  # the others would wait for this process
             return action()
 
         def halved(smaller: Settings) -> None:
-            self._save_soon = True  # what is repeated after a kill begins with the same micro-batches
+            self._save_soon = True  # a resume must start with the same micro-batches
             self._now.note(batch_size=smaller.training.batch_size)
             self._reporter.halved(smaller, step + 1)
 
         return fitting(self._update, self._compute.device, action, halved)
 
-    # --- What it measures and saves --------------------------------------------------------------------------------
+    # --- Evaluations and checkpoints -------------------------------------------------------------------------------
 
     def _evaluate(self) -> bool:
-        """Measure the validation loss, and let the model write; True where the loss is the lowest so far."""
+        """Measure the validation loss and write samples; returns whether the loss is the lowest so far."""
         began = self._now.seconds
         loss = self._fitting(self._evaluator.validation_loss, self.step)
         if loss is None:
@@ -275,7 +275,7 @@ class Trainer:
         return best
 
     def save(self, by_step: bool = False) -> None:
-        """Have a checkpoint of this step written; `by_step`: it is there in every repetition of the run."""
+        """Have a checkpoint of this step written; `by_step`: it is due by its step, so every repetition has it."""
         if by_step:
             self._now.recovery.saved(self.step)
         self._saves.checkpoint(self._update, self.state(), self._now.recovery.needed)
@@ -283,7 +283,7 @@ class Trainer:
 
 
 def _evaluation_is_due(step: int, settings: Settings) -> bool:
-    """At each interval, and at each checkpoint of a step, so that the best of these can be told."""
+    """At each interval, and at each checkpoint due by its step, to find the best of them."""
     training = settings.training
     every = (training.eval_interval, training.checkpoint_interval, training.max_steps)
     return any(step % interval == 0 for interval in every)

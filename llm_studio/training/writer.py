@@ -1,7 +1,7 @@
-"""What a run writes: its log, at once; checkpoints and snapshots, in a thread of their own.
+"""What a run writes: its log, at once; checkpoints and snapshots, in a background thread.
 
-One thing is written at a time, in the order asked for, and all is told from the training's thread. Where the disk
-is full the training waits, until there is room or it is asked to stop; where it can't be written to, for a while.
+One thing is written at a time, in order, and reports are sent from the training thread. If the disk is full, training
+waits until there is space or it is asked to stop; after other errors it retries for a while.
 """
 
 import contextlib
@@ -20,25 +20,25 @@ from llm_studio.training.clock import ActiveClock
 
 _FOR_GOOD = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL,
              errno.EOPNOTSUPP}  # fmt: skip
-"""What the disk says of a place that isn't there, or can't be what is to be written. And Windows:"""
+"""Errors of a path that doesn't exist or can't be what is to be written. And on Windows:"""
 _FOR_GOOD_ON_WINDOWS = {2, 3, 123, 183, 267}
-"""No such file, no such path, not a name, there already, not a folder. A network that is away has other numbers."""
-_LOOK = 3.0
-"""Seconds between two looks at whether there is room again."""
+"""No such file, no such path, invalid name, already exists, not a folder. A disconnected network has other codes."""
+_POLL_SECONDS = 3.0
+"""Seconds between two attempts while there is no space."""
 _PATIENCE = 120.0
-"""Seconds after which a disk that refuses to be written to, though it has room, is taken at its word.
+"""Seconds of retries after which an error other than a full disk is final.
 
-One on the network may be away for a moment, and a virus scanner may hold a folder."""
+A network disk may be disconnected for a moment, and a virus scanner may lock a folder."""
 
 _PATIENCE_GONE = 20.0
-"""The same where the folder of the project is gone: time to give it its name back."""
+"""The same if the folder of the project is gone: time to restore its name."""
 
 _T = TypeVar("_T")
 Task = Callable[[], Event | None]
 
 
 class NotSavedError(Exception):
-    """The job was asked to stop while the disk couldn't be written to; what waited to be written is lost."""
+    """The job was asked to stop while the disk couldn't be written to; pending writes are lost."""
 
     def __init__(self, cause: StorageError) -> None:
         super().__init__(str(cause))
@@ -46,16 +46,16 @@ class NotSavedError(Exception):
 
 
 class OnWaiting(Protocol):
-    """What is called when a run begins to wait for room, and when it goes on."""
+    """Called with True when a run starts to wait for the disk, and with False when it continues."""
 
     def __call__(self, waits: bool, /) -> object: ...
 
 
 class RunWriter:
-    """Writes what one run leaves on the disk. Use as a context manager: the end waits for what is being written."""
+    """Writes the files of one run. Use it as a context manager: its end waits for pending writes."""
 
     def __init__(self, log: RunLog, job: Job, waiting: OnWaiting = bool, clock: ActiveClock | None = None) -> None:
-        """`clock` stands still while the run waits for the disk."""
+        """`clock` is stopped while the run waits for the disk."""
         self._log = log
         self._job = job
         self._waiting, self._clock = waiting, clock or ActiveClock()
@@ -70,7 +70,7 @@ class RunWriter:
         try:
             if kind is None:
                 self.finish()
-            else:  # the first error is the one to tell; what is being written may be whole all the same
+            else:  # report the first error only; the pending write may succeed
                 with contextlib.suppress(Exception):
                     self._collect(patient=False)
         finally:
@@ -80,53 +80,53 @@ class RunWriter:
         """Write an event to the log, and report it."""
         try:
             self._log.write(event)
-        except StorageError as error:  # the log keeps what the disk refused
+        except StorageError as error:  # the log keeps the line in memory
             self._try_again(error, self._log.flush)
         self._job.report(event)
 
     def notify(self, notice: Notice) -> None:
-        """Report what isn't part of the log."""
+        """Report something that isn't part of the log."""
         self._job.report(notice)
 
     def write_now(self, action: Callable[[], object]) -> None:
-        """Have `action` write something small in this thread: waits while the disk is full."""
+        """Run `action`, a small write, in this thread; waits while the disk is full."""
         try:
             action()
         except StorageError as error:
             self._try_again(error, action)
 
     def cut_log(self, step: int, evaluated: bool) -> None:
-        """Forget what the log says of later steps."""
+        """Remove the log's entries after `step`."""
         try:
             self._log.cut_after(step, evaluated)
-        except StorageError as error:  # it is as it was
+        except StorageError as error:  # the log is unchanged
             self._try_again(error, lambda: self._log.cut_after(step, evaluated))
 
     def log_to_disk(self) -> None:
-        """Wait until the log is on the disk. From any thread."""
+        """Wait until the log is flushed to disk. Thread-safe."""
         self._log.to_disk()
 
     @property
     def busy(self) -> bool:
-        """Whether something is being written."""
+        """Whether a write is in progress."""
         return self._written is not None and not self._written.done()
 
     def write(self, task: Task) -> None:
-        """Have `task` done in the background; waits until the one before it is done.
+        """Run `task` in the background, after the previous one is done.
 
-        What the disk refuses for good is raised here, or by `look` or `finish`, in the caller's thread.
+        A permanent error is raised here, or by `look` or `finish`, in the caller's thread.
         """
         self.finish()
         self._task = task
         self._written = self._thread.submit(task)
 
     def look(self) -> None:
-        """Tell of what has been written since, without waiting."""
+        """Report what has been written since, without waiting."""
         if not self.busy:
             self.finish()
 
     def finish(self) -> None:
-        """Wait for what is being written. Raises StorageError, NotSavedError."""
+        """Wait for pending writes. Raises StorageError, NotSavedError."""
         self._collect(patient=True)
 
     def _collect(self, patient: bool) -> None:
@@ -145,14 +145,14 @@ class RunWriter:
             self.report(event)
 
     def _try_again(self, error: StorageError, action: Callable[[], _T]) -> _T:
-        """Do `action` as soon as the disk lets it.
+        """Repeat `action` until the disk accepts it.
 
-        What it refuses for other reasons than room is raised in the end, and the second time where that won't change.
+        Errors other than a full disk are raised after a while; permanent ones after a second attempt.
         """
         full = isinstance(error, DiskFullError)
         if _is_for_good(error):
             try:
-                return action()  # once more: the folder may have been renamed during it
+                return action()  # once more: the folder may have been renamed meanwhile
             except FolderGoneError as gone:
                 error = gone
         patience = min(_PATIENCE, _PATIENCE_GONE) if isinstance(error, FolderGoneError) else _PATIENCE
@@ -166,7 +166,7 @@ class RunWriter:
         until = time.monotonic() + patience
         while True:
             try:
-                self._job.wait(_LOOK)
+                self._job.wait(_POLL_SECONDS)
                 done = action()
             except DiskFullError:
                 continue
@@ -185,13 +185,13 @@ class RunWriter:
 
     def _report_waiting(self, waits: bool) -> None:
         (self._clock.stop if waits else self._clock.resume)()
-        with contextlib.suppress(StorageError):  # the record may have no room either
+        with contextlib.suppress(StorageError):  # the disk may be full for the record, too
             self._waiting(waits)
 
 
 def _is_for_good(error: StorageError) -> bool:
     cause = error.__cause__
-    if cause is None and not isinstance(error, DiskFullError):  # the program's own refusal: a link, say
+    if cause is None and not isinstance(error, DiskFullError):  # refused by this program itself, e.g. a link
         return True
     on_windows = getattr(cause, "winerror", None)
     if on_windows is not None:
@@ -200,16 +200,16 @@ def _is_for_good(error: StorageError) -> bool:
 
 
 class NullRunWriter(RunWriter):
-    """Writes nothing, in the processes of a training run that aren't the first."""
+    """Writes nothing: for all processes of a run except the first."""
 
     def report(self, event: Event) -> None:
-        """The first process tells."""
+        """Only the first process reports."""
 
     def write_now(self, action: Callable[[], object]) -> None:
-        """The first process writes."""
+        """Only the first process writes."""
 
     def cut_log(self, step: int, evaluated: bool) -> None:
-        """The first process does."""
+        """Only the first process changes the log."""
 
     def write(self, task: Task) -> None:
-        """The first process writes."""
+        """Only the first process writes."""

@@ -1,1 +1,1 @@
-"""The window. Only this package knows Qt; it calls workflows and nothing below them."""
+"""The window. Only this package uses Qt; it calls only workflows."""

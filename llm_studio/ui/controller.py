@@ -1,4 +1,4 @@
-"""The half of a page that is not seen: what it knows of the project, and the tasks it requests."""
+"""The invisible half of a page: its knowledge of the project, and the tasks it requests."""
 
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Controller(QObject):
     """Holds the state of a page or of one concern of it; see `ui/page.py` for how the two work together.
 
-    It learns of projects and overviews before its page does. It registers
-    its listeners with `context.listen` in its constructor and reports changes by signals of its own.
+    It is notified of projects and overviews before its page. It registers its listeners with `context.listen` in its
+    constructor and reports changes with its own signals.
     """
 
     def __init__(self, context: PageContext) -> None:
@@ -35,10 +35,10 @@ class Controller(QObject):
         return self.context.overview
 
     def open_project(self, project: "Project | None") -> None:
-        """Another project is open, or none: forget everything about the previous one."""
+        """Another project was opened, or none: forget everything about the previous one."""
 
     def leave_project(self) -> None:
-        """The project is about to be closed: request whatever is not written yet."""
+        """The project is about to be closed: request writing all pending changes."""
 
     def show_overview(self, overview: "Overview") -> None:
-        """The project has this overview: called after opening and whenever something has changed."""
+        """Show a new overview: called after opening a project and after every change."""

@@ -1,4 +1,4 @@
-"""Showing folders in the system's file manager."""
+"""Opening folders in the system's file manager."""
 
 import contextlib
 from pathlib import Path
@@ -10,13 +10,13 @@ from llm_studio.paths import log_folder
 
 
 def open_folder(path: str | Path) -> None:
-    """Show a folder."""
+    """Open a folder in the file manager."""
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
 
 @Slot()
 def open_log_folder() -> None:
-    """Show the folder of the program's log."""
+    """Open the folder of the program's log."""
     with contextlib.suppress(OSError):  # it can't be created: there is nothing to show
         log_folder().mkdir(parents=True, exist_ok=True)
     open_folder(log_folder())

@@ -1,4 +1,4 @@
-"""The forecast of a run, which the tabs Model and Training show: the keys of their tasks, and what these do."""
+"""The forecast of a run, which the tabs Model and Training show: the keys and the functions of their tasks."""
 
 from typing import TYPE_CHECKING
 
@@ -14,21 +14,21 @@ TRAINING_FORECAST, TRAINING_PROBE = "training/forecast", "training/probe"
 
 
 def forecast(project: "Project", settings: "Settings") -> "Forecast":
-    """What a run will take: as measured before, otherwise an estimate."""
+    """The forecast for a run: from a cached measurement if there is one, otherwise an estimate."""
     from llm_studio.workflows.training import forecast
 
     return forecast.forecast(project, settings)
 
 
 def measured(project: "Project", settings: "Settings", job: Job) -> "Forecast":
-    """The same with time and memory from a few real steps."""
+    """The forecast with time and memory from a few real steps."""
     from llm_studio.workflows.training import forecast
 
     return forecast.measured(project, settings, job)
 
 
 def timed(project: "Project", settings: "Settings", job: Job) -> "Forecast":
-    """The same with the time from a few real steps, and the memory by arithmetic: quicker."""
+    """The forecast with the time from a few real steps and the memory by arithmetic: faster."""
     from llm_studio.workflows.training import forecast
 
     forecast.seconds_per_step(project, settings, job)

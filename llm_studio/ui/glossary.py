@@ -1,4 +1,4 @@
-"""The terms that a beginner meets in the window, each explained in a sentence or two, shown on hover."""
+"""Terms in the window that beginners may not know, each explained in a sentence or two, shown on hover."""
 
 import html
 
@@ -87,15 +87,16 @@ TERMS = {
     ),
     "seed": N_("The number from which everything random follows: the same seed gives the same result again."),
 }
-"""By term; that of a setting is the setting’s name."""
+"""By term; for a setting, by the setting’s name."""
 
 
 def explanation(term: str) -> str:
-    """What a term means, in the user's language; "" where there is no need to explain it."""
+    """The explanation of a term in the user's language; "" if it needs none."""
     return _(TERMS[term]) if term in TERMS else ""
 
 
 def tip(*terms: str, note: str = "") -> str:
-    """A tip with the explanations of these terms, a paragraph each, and a note; rich text, whose lines Qt wraps."""
+    """A tooltip with the explanations of these terms, a paragraph each, and a note; rich text, so that Qt wraps
+    lines."""
     found = [*(explanation(term) for term in terms), note]
     return "".join(f"<p>{html.escape(text)}</p>" for text in found if text)

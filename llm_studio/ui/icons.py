@@ -22,25 +22,26 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QAbstractButton
 
 _GLYPH_HEIGHT = 0.875
-"""Font size relative to the icon's height: the rest is the space that the font has around its glyphs."""
+"""Font size relative to the icon's height: the font has space around its glyphs."""
 
 
 @dataclass(frozen=True)
 class _Font:
     family: str
     characters: dict[str, str]
-    """The character of each icon, by the icon's name."""
+    """The character of each icon, by name."""
 
 
 @functools.cache
 def _font() -> _Font | None:
-    """The Phosphor font, of the dozen that QtAwesome has. None where Windows lets no program bring fonts."""
+    """The Phosphor font, one of a dozen in QtAwesome. None if Windows doesn't allow programs to load fonts."""
     package = importlib.util.find_spec("qtawesome")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("qtawesome", name="qtawesome")
     folder = Path(package.origin).parent / "fonts"
     font = next(folder.glob("phosphor-[0-9]*.ttf"))
-    # Loaded from memory, as QtAwesome on Windows would install its fonts for the user, unknown to any uninstaller
+    # loaded from memory: on Windows QtAwesome would install its fonts for the user, and no uninstaller would remove
+    # them
     families = QFontDatabase.applicationFontFamilies(QFontDatabase.addApplicationFontFromData(font.read_bytes()))
     if not families:
         logging.getLogger(__name__).warning("no icons: %s can't be loaded", font)
@@ -77,7 +78,7 @@ class _Glyph(QIconEngine):
 
 
 def icon(name: str, color: str = "text") -> QIcon:
-    """The icon `name` of the Phosphor set ("play", "check-circle-fill") in a colour of the theme, by its name."""
+    """The icon `name` of the Phosphor set ("play", "check-circle-fill") in a named colour of the theme."""
     chosen = theme.colors()
     return _drawn(name, str(getattr(chosen, color)), chosen.muted)
 
@@ -91,7 +92,7 @@ def _drawn(name: str, color: str, disabled: str) -> QIcon:
 
 
 class _Painter(QObject):
-    """Paints the icon of its parent again when the theme changes."""
+    """Repaints the icon of its parent when the theme changes."""
 
     def __init__(self, target: "QAbstractButton | QAction", name: str, color: str) -> None:
         super().__init__(target)
@@ -105,7 +106,7 @@ class _Painter(QObject):
 
 
 def put_icon(target: "QAbstractButton | QAction", name: str, color: str = "text") -> None:
-    """Give a button or a menu's entry an icon that follows the theme; a second call gives it another."""
+    """Set an icon on a button or menu entry that follows the theme; a second call replaces it."""
     for old in target.findChildren(_Painter):
         old.setParent(None)
         old.deleteLater()

@@ -1,4 +1,4 @@
-"""The language of the window, Qt's own dialogs included."""
+"""The language of the window, including Qt's own dialogs."""
 
 from PySide6.QtCore import QLibraryInfo, QLocale, QTranslator
 from PySide6.QtWidgets import QApplication
@@ -10,7 +10,7 @@ _translators: list[QTranslator] = []
 
 
 def set_language(language: str) -> None:
-    """Use a language from now on. What is on the screen already stays as it is."""
+    """Use a language from now on. Existing widgets are unchanged."""
     i18n.activate(language)
     QLocale.setDefault(QLocale(language))
     app = QApplication.instance()
@@ -23,7 +23,7 @@ def set_language(language: str) -> None:
     if language == "en":
         return
     folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
-    # Qt's own catalogue, then ours of what it lacks
+    # Qt's own catalogue, then ours for missing messages
     for file in (f"{folder}/qtbase_{language}.qm", str(resource("i18n", language, "qt.qm"))):
         translator = QTranslator(app)
         if translator.load(file):

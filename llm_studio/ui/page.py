@@ -2,18 +2,18 @@
 
 A page is a widget with one or more controllers:
 
-* The **page** (a subclass of `Page`, `tabs/<tab>/page.py`) makes and lays out widgets, shows what a controller
-  reports and calls a controller when the user does something. It holds no state but that of its widgets.
+* The **page** (a subclass of `Page`, `tabs/<tab>/page.py`) creates and lays out widgets, shows what a controller
+  reports and calls a controller when the user does something. It has no state except that of its widgets.
 * A **controller** (a subclass of `Controller`, `tabs/<tab>/controller.py`) knows the project, requests tasks, listens
-  to their keys, holds the state and reports changes by its signals. It makes no widgets; only a dialog that shows what
-  it requests it may open itself, over the page. A page with several concerns has several controllers, each with its
-  keys; one that needs another gets it in its constructor.
+  to their keys, holds the state and reports changes with its signals. It creates no widgets; the only exception is a
+  dialog over the page that shows what the controller requests. A page with several concerns has several controllers,
+  each with its own keys; one that needs another gets it in its constructor.
 * Both share the page's `PageContext`: the open project, its last overview, the signals that leave the page
   (`context.tab_requested`, `toast_requested`, ...; `context.request(task)`) and the listeners to tasks
-  (`context.listen(KEY, succeeded=...)`). A key has one listener in a page; a second one is refused.
+  (`context.listen(KEY, succeeded=...)`). A key has one listener in a page; a second one is an error.
 
 Out: the signals of the context; the shell connects them. In: the methods of `Page` below, which the shell calls. `Page`
-passes `open_project`, `leave_project` and `show_overview` on to the controllers in the order in which they were made; a
+passes `open_project`, `leave_project` and `show_overview` on to its controllers in the order of their creation; a
 subclass that overrides one calls `super()` first, so that its controllers are up to date when it shows them.
 `tabs/export` is an example.
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 class Page(QWidget):
     """One tab.
 
-    A page is made again when the language changes: all that it shows must come from the project, from `show_overview`,
-    from what running tasks report, and from `draft`.
+    A page is created again when the language changes: everything it shows must come from the project, from
+    `show_overview`, from the reports of running tasks, or from `draft`.
     """
 
     def __init__(self, title: str, subtitle: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.first: tuple[QWidget, ...] = ()
-        """Where the focus goes when the page is first shown: to the first of these that can take it."""
+        """Candidates for the focus when the page is first shown: the first one that can take it gets it."""
         self.context = PageContext(self)
         set_role(self, "page")
         self.title = QLabel(title, self)
@@ -62,7 +62,7 @@ class Page(QWidget):
         head.addLayout(titles, 1)
         head.addLayout(self.head_buttons)
         self.body = QVBoxLayout(self)
-        """Everything, from top to bottom; the head is first."""
+        """The layout of everything, from top to bottom; the head is first."""
         self.body.setContentsMargins(PAGE_MARGIN, 18, PAGE_MARGIN, 20)
         self.body.setSpacing(GAP)
         self.body.addLayout(head)
@@ -78,9 +78,9 @@ class Page(QWidget):
         return self.context.overview
 
     def take_focus(self, last: QWidget | None) -> None:
-        """The page is on the screen: back to the control `last` used, else to the first useful one.
+        """The page is now visible: focus the control `last`, otherwise the first useful one.
 
-        Never to a button: Space or Enter would start something that the user has not looked at.
+        Never a button: Space or Enter would start something before the user has read it.
         """
         inputs = (w for w in self.findChildren(QWidget) if w.focusPolicy() & Qt.FocusPolicy.TabFocus
                   and not isinstance(w, QAbstractButton))  # fmt: skip
@@ -90,37 +90,38 @@ class Page(QWidget):
                 return
         self.setFocus()
 
-    # No @Slot on these: PySide6 6.11 still calls an overridden slot of a base class after the object was deleted
+    # no @Slot on these: PySide6 6.11 still calls an overridden slot of a base class after the object was deleted
 
     def open_project(self, project: "Project | None") -> None:
-        """Another project is open, or none: forget everything about the previous one. `show_overview` follows soon."""
+        """Another project was opened, or none: forget everything about the previous one. `show_overview` follows
+        soon."""
         self.context.project, self.context.overview = project, None
         for dialog in self.findChildren(QDialog):  # it is about the previous project
             dialog.reject()
         self.context.project_opened.emit(project)
 
     def leave_project(self) -> None:
-        """The project or the program is about to be closed: request whatever the user changed and isn't written yet."""
+        """The project or the program is about to be closed: request writing the user's pending changes."""
         self.context.project_closing.emit()
 
     def show_overview(self, overview: "Overview") -> None:
-        """The project has this overview: called after opening and whenever something has changed."""
+        """Show a new overview: called after opening a project and after every change."""
         self.context.overview = overview
         self.context.overview_changed.emit(overview)
 
     def unsaved(self) -> str:
-        """Why something that the user has written can't be saved when the page is left now, "" if nothing is lost."""
+        """Why the user's text can't be saved if the page is left now; "" if nothing would be lost."""
         return ""
 
     def discard_unsaved(self) -> None:
-        """The user gives up what `unsaved` reported."""
+        """Discard what `unsaved` reported, with the user's consent."""
 
     def draft(self) -> object:
-        """What is being written and isn't in the project, for the page that replaces this one; else None."""
+        """Unsaved input, to be passed to the page that replaces this one; None if there is none."""
         return None
 
     def take_draft(self, draft: Any) -> None:
-        """Continue with the draft of the page that this one replaces; None if it had none."""
+        """Continue with the draft of the page that this one replaces; None if there is none."""
 
     def show_target(self, target: Any) -> None:
         """Show what another tab requested: an object of a type that the package of this tab declares."""

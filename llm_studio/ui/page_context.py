@@ -1,4 +1,4 @@
-"""What the objects of one page share: the open project, their requests to the window, and the listeners to tasks."""
+"""Shared by the objects of one page: the open project, requests to the window, and the listeners to tasks."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,50 +15,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Toast:
-    """A short message at the foot of the window that disappears after a while."""
+    """A short message at the bottom of the window that disappears after a while."""
 
     text: str
     undo: Task | None = None
-    """Undoes what was done: the toast then has a button for it."""
+    """Undoes the action: the toast then has a button for it."""
     action: str = ""
-    """What that button says, "" for "Undo"."""
+    """The text of that button; "" for "Undo"."""
 
 
 class PageContext(QObject):
     """One per page. Page and controllers emit the requests, which the shell connects to the session."""
 
     project_opened = Signal(object)
-    """Another project is open, or None."""
+    """Another project was opened, or None."""
     project_closing = Signal()
     """The project is about to be closed."""
     overview_changed = Signal(object)
-    """The project has this Overview."""
+    """The project has a new Overview."""
     task_requested = Signal(object)
-    """A Task is to be started."""
+    """A Task should be started."""
     stop_requested = Signal(str)
-    """The task of this key should end and keep what it can."""
+    """The task with this key should end and keep what it can."""
     save_requested = Signal(str)
-    """The training run of this key should save a checkpoint now."""
+    """The training run with this key should save a checkpoint now."""
     settings_requested = Signal(dict)
-    """Settings of the project are to be changed, by dotted name."""
+    """Settings of the project should be changed, by dotted name."""
     tab_requested = Signal(str)
-    """Another tab is to be shown."""
+    """Another tab should be shown."""
     target_requested = Signal(str, object)
-    """Another tab is to be shown with something that its page understands, see `Page.show_target`."""
+    """Another tab should be shown with a target for its page, see `Page.show_target`."""
     toast_requested = Signal(object)
-    """A Toast is to be shown."""
+    """A Toast should be shown."""
     preparation_requested = Signal()
     """The dialog *Prepare and train* should open."""
     restart_requested = Signal()
-    """The program should end and start again."""
+    """The program should restart."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.project: Project | None = None
         self.overview: Overview | None = None
-        """The project's last overview; None until the first one of a project is known."""
+        """The project's last overview; None until there is one."""
         self.preferences = Preferences()
-        """The user's choices: those of the window as soon as the page is in it."""
+        """The user's preferences: those of the window once the page is in it."""
         self.listeners = TaskListeners()
         self.listen = self.listeners.listen
 

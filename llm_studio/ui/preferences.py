@@ -1,4 +1,4 @@
-"""What the window remembers between two starts: a small JSON file in the user's settings folder."""
+"""What the window remembers between sessions: a small JSON file in the user's settings folder."""
 
 import contextlib
 import json
@@ -19,19 +19,19 @@ _MOST_RECENT = 10
 
 @dataclass
 class Preferences:
-    """The user's choices. Whatever is damaged or absent in the file has its default."""
+    """The user's preferences. Damaged or missing values have their defaults."""
 
     language: str = ""
-    """"" follows the system."""
+    """"" for the system's language."""
     theme: Annotated[str, records.checked(records.reader(str), ("system", "light", "dark").__contains__)] = "system"
     projects_folder: FileName = ""
     recent: list[FileName] = field(default_factory=list[str])
-    """Folders of projects, the last used first."""
+    """Folders of recent projects, the last used first."""
     reopen_last: bool = True
     geometry: str = ""
-    """Where the window was, as Qt writes it, in base 64."""
+    """The window's geometry, as saved by Qt, in base 64."""
     spare_threads: Count = 0
-    """Processor cores that a training run leaves to the window and other programs."""
+    """Number of processor cores that a training run leaves to the window and other programs."""
     keep_awake: bool = True
     tab: str = "data"
     more_settings: bool = False
@@ -39,7 +39,7 @@ class Preferences:
 
     @staticmethod
     def load(report: Callable[[RecordError], object] = lambda _error: None) -> "Preferences":
-        """The preferences of this user. A damaged file is kept under another name, and reported."""
+        """Load the user's preferences. A damaged file is renamed and reported."""
         path = preferences_file()
         try:
             found, problem = records.load(path, newest=None) or {}, None
@@ -63,11 +63,13 @@ class Preferences:
         return preferences
 
     def save(self) -> None:
-        """Write them; where that can't be done, the next start has the old ones."""
+        """Write the preferences; if that fails, the next session has the old ones."""
         written = preferences_file().with_suffix(".new")
         with contextlib.suppress(OSError):
             written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")  # ASCII: names may be no UTF-8
+            written.write_text(
+                json.dumps(asdict(self), indent=1), encoding="utf-8"
+            )  # ASCII: names may not be valid UTF-8
             written.replace(preferences_file())
 
     def remember_project(self, root: Path) -> None:
@@ -76,16 +78,17 @@ class Preferences:
         self.recent = [path, *(other for other in self.recent if other != path)][:_MOST_RECENT]
 
     def forget_project(self, root: str) -> None:
-        """Take a project off the list of recent ones; its folder stays."""
+        """Remove a project from the recent ones; its folder is kept."""
         self.recent = [other for other in self.recent if other != root]
 
     def folder_for_projects(self) -> Path:
-        """Where new projects are put: the folder chosen, else one in the user's home that no cloud synchronises."""
+        """The default folder for new projects: the last chosen, otherwise one in the user's home outside of any
+        cloud."""
         if self.projects_folder:
             return Path(self.projects_folder)
         home = Path.home()
         cloud = os.environ.get("OneDrive")  # noqa: SIM112  as Windows spells it
-        if cloud and home.is_relative_to(cloud):  # a home that is synchronised whole
+        if cloud and home.is_relative_to(cloud):  # the whole home folder is synchronised
             return data_folder() / "projects"
         return home / "LLM Studio"
 
@@ -96,7 +99,7 @@ def _readers() -> dict[str, records.Read]:
 
 
 def typed_path(text: str) -> Path:
-    """The path that a user has written, with ~ for a home; as it stands where there is no such user."""
+    """The path that a user has typed, with ~ for a home folder; unchanged if there is no such user."""
     path = Path(text.strip())
     try:
         return path.expanduser()

@@ -1,4 +1,4 @@
-"""What a tab declares about itself: everything that rail, menus, shell and Understand need of it."""
+"""The declaration of a tab: everything that the rail, menus, shell and the tab Understand need to know about it."""
 
 import importlib
 import sys
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 StepState = Literal["to do", "ready", "running", "out of date"]
 Fact = tuple[StepState, str]
-"""A step's state and one line about it."""
+"""A step's state and a one-line description."""
 _ROUND = 120
-"""Seconds from which on whole minutes are exact enough."""
+"""From this many seconds on, whole minutes are precise enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tab:
-    """A tab. Declaring it imports neither its page nor anything else that takes time."""
+    """A tab. Declaring it doesn't import its page or anything slow."""
 
     name: str
-    """Identifies it in the preferences, in jobs, and in the actions of errors."""
+    """Its key in the preferences, in jobs, and in the actions of errors."""
     title: str
     """In English, marked with `N_`."""
     page: str
@@ -34,25 +34,25 @@ class Tab:
     lesson: str = ""
     """The file of `resources/learn/<language>/` that explains it, without ".md". "" for none."""
     more_lessons: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Titles, marked with `N_`, of further lessons that follow its own in Understand."""
+    """Titles, marked with `N_`, of further lessons that follow it in Understand."""
     icon: str = ""
-    """The character in the rail of a tab that isn't a step. Steps are numbered."""
+    """The icon in the rail of a tab that isn't a step. Steps are numbered."""
     fact: "Callable[[Overview], Fact] | None" = None
-    """What the rail says about it; only steps have it. The rail itself says while a job of the tab is running."""
+    """The facts shown in the rail, only for steps. While a job of the tab is running, the rail shows that itself."""
     needs_project: bool = False
-    """The start page is shown in its place while no project is open."""
+    """Whether the start page is shown instead while no project is open."""
     preload: tuple[str, ...] = ()
-    """Modules that its page imports besides Qt, its own and those of other tabs: a worker imports them beforehand,
-    since they take most of the time. None of them may import Qt."""
+    """Slow modules that its page imports, besides Qt and those of tabs: a worker imports them in advance. None of them
+    may import Qt."""
 
     @property
     def is_step(self) -> bool:
-        """Whether it is a numbered step from text to model."""
+        """Whether it is a numbered step on the way from text to model."""
         return self.fact is not None
 
     @property
     def is_imported(self) -> bool:
-        """Whether the module of its page is imported."""
+        """Whether the module of its page has been imported."""
         return self.page.partition(":")[0] in sys.modules
 
     def import_page(self) -> None:
@@ -66,16 +66,16 @@ class Tab:
 
 
 def step_state(state: "State") -> StepState:
-    """The state of a step that the rail shows."""
+    """The state of a step as shown in the rail."""
     return cast(StepState, state.value)
 
 
 def step_of(step: int, max_steps: int) -> str:
-    """How far a training run is."""
+    """The progress of a training run."""
     return _("step {step} / {last}").format(step=number(step), last=number(max_steps))
 
 
 def time_left(step: int, seconds: float) -> str:
-    """How far a run is that ends at a time: first what is read most, since a narrow rail cuts the end."""
+    """The progress of a run with a time limit, the most important part first, since a narrow rail cuts off the end."""
     time = duration(seconds) if seconds < _ROUND else time_limit(round(seconds / 60))
     return _("{time} left · step {step}").format(step=number(step), time=time)

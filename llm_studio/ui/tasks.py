@@ -1,6 +1,6 @@
-"""What a tab can ask to be done in the background: a job, a query or a write.
+"""Background tasks that a tab can request: a job, a query or a write.
 
-Of the tasks with the same key only one is current; the key also says who listens to it (`ui/task_listeners.py`).
+Only one task with a given key is current; the key also identifies its listeners (`ui/task_listeners.py`).
 """
 
 from collections.abc import Callable
@@ -11,37 +11,37 @@ from llm_studio.i18n import translated
 from llm_studio.jobs import Job
 
 OVERVIEW, SETTINGS, TRAINING = "overview", "settings", "training"
-"""Keys that several pages listen to: reading the project's overview, writing its settings, the training run."""
+"""Keys with listeners in several pages: reading the project's overview, writing its settings, the training run."""
 TOKENIZER, TOKENS = "tokenizer/train", "tokenizer/prepare"
-"""Likewise: training the tokenizer, preparing the tokens."""
+"""The same: training the tokenizer, preparing the tokens."""
 PREPARING = (TOKENIZER, TOKENS, TRAINING)
-"""The jobs of *Prepare and train*, in their order."""
+"""The jobs of *Prepare and train*, in order."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Keyed:
     key: str
     work: Callable[[Job], Any]
-    """Called in a thread with the job's context; what it returns is the task's result."""
+    """Called in a thread with the job's context; its return value is the task's result."""
 
 
 @dataclass(frozen=True, eq=False)
 class BackgroundJob(_Keyed):
-    """Something the user waits for: shown in the status bar with its title. A second one of the same key is refused."""
+    """Work the user waits for: shown in the status bar with its title. A second job with the same key is refused."""
 
     title: str
-    """In English, marked with `N_`: it is shown in the language spoken then. Without `N_` where it holds a name."""
+    """In English, marked with `N_`, since it is shown in the current language. Without `N_` if it contains a name."""
     tab: str = ""
-    """The tab that shows more than the status bar."""
+    """The tab that shows more than the status bar does."""
     _: KW_ONLY
     changes_project: bool = False
-    """The project's overview is read again when it has ended."""
+    """Read the project's overview again when the job has ended."""
     page_shows_errors: bool = False
-    """The page that requested it shows its errors; the window opens no dialog."""
+    """Errors are shown by the page that requested it; the window opens no dialog."""
     outlives_project: bool = False
-    """It has nothing to do with the open project, and continues when another is opened."""
+    """The job is independent of the open project, and continues when another is opened."""
     keep_awake: bool = False
-    """It takes long: the computer doesn't go to sleep while it runs, and Esc doesn't cancel it."""
+    """A long job: the computer doesn't go to sleep while it runs, and Esc doesn't cancel it."""
 
     @property
     def shown_title(self) -> str:
@@ -51,31 +51,31 @@ class BackgroundJob(_Keyed):
 
 @dataclass(frozen=True, eq=False)
 class Query(_Keyed):
-    """A question that writes nothing: a newer one replaces an older one, which is stopped and whose answer is dropped.
+    """A read-only computation: a newer query replaces an older one, which is stopped and whose result is discarded.
 
-    One query of a key computes at a time: the newest waits until the one before has ended, those between never begin.
+    Only one query per key runs at a time: the newest waits until the running one has ended, those between never start.
     """
 
     _: KW_ONLY
     page_shows_errors: bool = False
-    """The page that requested it shows its errors; the window opens no dialog."""
+    """Errors are shown by the page that requested it; the window opens no dialog."""
     outlives_project: bool = False
-    """It has nothing to do with the open project, and its answer is shown although another was opened."""
+    """The query is independent of the open project; its result is shown even if another was opened meanwhile."""
     changes_project: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, eq=False)
 class Write(_Keyed):
-    """Writes something: writes of the same key are done one after the other, and none is ever skipped or stopped.
+    """Writes something: writes with the same key run one after the other, and none is ever skipped or stopped.
 
-    Only the newest one's result is reported, but errors of all of them.
+    Only the result of the newest one is reported, but the errors of all.
     """
 
     _: KW_ONLY
     changes_project: bool = False
-    """The project's overview is read again when it has ended."""
+    """Read the project's overview again when the write has ended."""
     outlives_project: bool = False
-    """It has nothing to do with the open project, and its result is shown although another was opened."""
+    """The write is independent of the open project; its result is shown even if another was opened meanwhile."""
     page_shows_errors: ClassVar[bool] = False
 
 

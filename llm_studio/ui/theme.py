@@ -1,6 +1,6 @@
-"""The colours of the window, declared once, and the one stylesheet made of them.
+"""The colours of the window, declared once, and the stylesheet that uses them.
 
-Widgets name roles ("primary", "card", "muted"), never colours; those that paint themselves ask `colors()`.
+Widgets name roles ("primary", "card", "muted"), never colours; those that paint themselves call `colors()`.
 """
 
 from dataclasses import dataclass, fields
@@ -16,17 +16,17 @@ from llm_studio.paths import resource
 
 @dataclass(frozen=True)
 class Colors:
-    """One theme: what each colour is for, as #RRGGBB."""
+    """The colours of one theme by purpose, as #RRGGBB."""
 
     background: str
     panel: str
     sunken: str
-    """Behind what is written by a model or waits for a value: pills, bars, previews."""
+    """Background of model output and of values to come: pills, bars, previews."""
     line: str
     text: str
     muted: str
     accent: str
-    """The one action, the selection, the training curve."""
+    """For the primary action, the selection, the training curve."""
     accent_soft: str
     on_accent: str
     validation: str
@@ -34,20 +34,19 @@ class Colors:
     warn: str
     bad: str
     token_1: str
-    """token_1 to token_5: behind neighbouring tokens, to tell them apart."""
+    """token_1 to token_5: alternating backgrounds that separate neighbouring tokens."""
     token_2: str
     token_3: str
     token_4: str
     token_5: str
     run_1: str
-    """run_1 to run_4: the curves of further runs in one plot."""
+    """run_1 to run_4: for the curves of further runs in the same plot."""
     run_2: str
     run_3: str
     run_4: str
 
 
-# The greens, oranges and reds are a little darker than those of the first drawings in the light theme, where they are
-# text on white and must reach a contrast of 4.5.
+# the greens, oranges and reds of the light theme are used for text on white, and dark enough for a contrast of 4.5
 LIGHT = Colors(
     background="#F5F6F8", panel="#FFFFFF", sunken="#EEF0F4", line="#E2E5EA", text="#1B1F27", muted="#5D6778",
     accent="#2F5FDF", accent_soft="#E8EEFE", on_accent="#FFFFFF", validation="#AD5400", ok="#157A50", warn="#9C5C00",
@@ -62,13 +61,13 @@ DARK = Colors(
 )  # fmt: skip
 
 GAP = 14
-"""Pixels between cards, and inside them from the edge."""
+"""Pixels between cards, and their padding."""
 PAGE_MARGIN = 24
 FAMILIES = ["Segoe UI", "Inter", "Noto Sans", "DejaVu Sans"]
 
 
 class _Theme(QObject):
-    """The theme in use. `changed` tells widgets that paint themselves to do it again."""
+    """The current theme. Its signal `changed` makes widgets that paint themselves repaint."""
 
     changed = Signal()
 
@@ -83,7 +82,7 @@ _theme: _Theme | None = None
 
 
 def notifier() -> _Theme:
-    """The object whose signal `changed` says that the colours are others now."""
+    """The object whose signal `changed` reports a change of colours."""
     global _theme
     if _theme is None:
         _theme = _Theme()
@@ -98,7 +97,7 @@ def _forget() -> None:
 
 
 def colors() -> Colors:
-    """The colours in use."""
+    """The current colours."""
     return notifier().colors
 
 
@@ -115,14 +114,14 @@ def is_dark() -> bool:
 
 
 def set_theme(name: str) -> None:
-    """Give the whole program a theme: "light", "dark", or "system", which follows the system's setting from now on."""
+    """Set the program's theme: "light", "dark", or "system", which follows the system's setting from now on."""
     notifier().name = name
     app = cast("QApplication", QApplication.instance())
     scheme = app.styleHints().colorScheme()
     dark = name == "dark" or (name == "system" and scheme == Qt.ColorScheme.Dark)
     chosen = DARK if dark else LIGHT
     sheet = stylesheet(chosen)
-    if notifier().colors is chosen and app.styleSheet() == sheet:  # styling all widgets again takes long
+    if notifier().colors is chosen and app.styleSheet() == sheet:  # restyling all widgets is slow
         return
     notifier().colors = chosen
     app.setPalette(_palette(chosen))
@@ -132,12 +131,12 @@ def set_theme(name: str) -> None:
 
 @Slot()
 def on_system_theme_changed() -> None:
-    """The system has another theme: follow it, if the program should."""
+    """The system's theme has changed: follow it if the program should."""
     set_theme(notifier().name)
 
 
 def font(points_of_pixels: int = 13, *, bold: bool = False, fixed: bool = False) -> QFont:
-    """The program's font at a size in pixels; figures all of one width. `fixed`: for code and bytes."""
+    """The program's font at a size in pixels, with tabular figures. `fixed`: for code and bytes."""
     if fixed:
         made = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
     else:
@@ -158,7 +157,7 @@ def stylesheet(chosen: Colors) -> str:
 
 
 def set_role(widget: QWidget, role: str) -> None:
-    """Give a widget its role in the stylesheet: "card", "title", "caption", "primary" ..., at any time."""
+    """Set a widget's role in the stylesheet: "card", "title", "caption", "primary" ...; can be changed later."""
     if widget.property("role") == role:
         return
     widget.setProperty("role", role)

@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Candidate:
-    """A checkpoint that can be exported. Losses are in nats per token, None where none was measured.
+    """A checkpoint that can be exported. Losses are in nats per token, or None if none was measured.
 
     `bits_per_byte` is the validation loss, comparable across vocabularies.
     """
@@ -36,9 +36,9 @@ class Candidate:
     is_best: bool
     is_last: bool
     bytes: int
-    """Of all files in its folder."""
+    """Total size of the files in its folder."""
     obstacles: Mapping[str, str] = field(default_factory=dict[str, str])
-    """By the names of the formats that can't hold it: why, and what to train instead."""
+    """The formats that can't hold this model, by name: why not, and what to train instead."""
 
 
 def candidates(project: Project, run: str) -> list[Candidate]:
@@ -63,19 +63,19 @@ def _obstacles(model: ModelRef) -> dict[str, str]:
     for form in FORMATS.values():
         try:
             form.require(model)
-        except StudioError as error:  # also settings that can't be read
+        except StudioError as error:  # also raised for unreadable settings
             found[form.name] = str(error)
     return found
 
 
 def destinations() -> dict[str, Destination]:
-    """The folders of other programs that formats know, by name."""
+    """Folders of other programs that formats can export to, by name."""
     found = [form.destination for form in FORMATS.values() if form.destination]
     return {one.name: one for one in found}
 
 
 def destined(project: Project, model: ModelRef, form: Format) -> Path:
-    """Where a model goes in the folder of another program. Raises ProjectError where that isn't on this computer."""
+    """The path for a model in another program's folder. Raises ProjectError if the program isn't on this computer."""
     folder = form.destination.find() if form.destination else None
     if folder is None:
         absent = form.destination.absent if form.destination else N_("No other program has a folder for this format.")
@@ -87,11 +87,11 @@ def export(
     project: Project, job: Job, to: str, checkpoint: str = BEST, out: Path | None = None,
     options: Mapping[str, bool | str] = {}, into: str = "",
 ) -> tuple[ModelRef, Exported]:  # fmt: skip
-    """Export the model that `checkpoint` names in the format `to`, whose `options` are given by name.
+    """Export the model that `checkpoint` names in the format `to`, with the format's `options` by name.
 
-    `out` is the file or the folder to be made, or an existing folder for the default name; without it, that name in the
-    current folder. A file gets the suffix of its format where it has none, and one that exists is replaced. `into`
-    names the destination of the format, to be used instead.
+    `out` is the file or folder to create, or an existing folder for the default name; by default the current folder. A
+    file without a suffix gets that of its format, and an existing file is replaced. `into` names a destination of the
+    format to use instead.
 
     Raises CheckpointError, ProjectError, StorageError, Cancelled.
     """
@@ -108,6 +108,6 @@ def export(
         return model, form.write(model, destined(project, model, form), options, job)
     out = out or Path()
     target = out / default_name(project, model, form) if out.is_dir() else out
-    if not form.is_folder and not target.suffix:  # no program would know what it is
+    if not form.is_folder and not target.suffix:  # programs recognize files by their suffix
         target = target.with_name(target.name + form.suffix)
     return model, form.write(model, target, options, job)

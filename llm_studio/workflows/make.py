@@ -1,4 +1,4 @@
-"""From texts to a trained model in one go: plan for the time at hand, tokenizer, tokens, training."""
+"""From texts to a trained model in one go: plan for the available time, tokenizer, tokens, training."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from llm_studio.workflows.training.unfinished import unfinished_run, unfinished_
 
 @dataclass(frozen=True)
 class MadeModel:
-    """What came out. `plan` is None where an unfinished run was resumed."""
+    """The result. `plan` is None if an unfinished run was resumed."""
 
     plan: RunPlan | None
     result: TrainResult
@@ -30,14 +30,14 @@ def make(
     changes: Mapping[str, object] = {}, plan: RunPlan | None = None, *, resume: bool = True,
     continue_from: str | None = None,
 ) -> MadeModel:  # fmt: skip
-    """Make a model of the project's texts that trains for `minutes`.
+    """Train a model on the project's texts for `minutes`.
 
-    A run that was interrupted is resumed instead, unless `resume` is False. `continue_from`: the model that it begins
-    with, as in `train`; its tokenizer becomes the project's, and only a run that began with it is resumed then.
+    An interrupted run is resumed instead, unless `resume` is False. `continue_from`: the model to start from, as in
+    `train`; its tokenizer becomes the project's, and only a run that also started from it is resumed.
 
-    `announce` is called with each step as it begins: "plan", "tokenizer", "tokens", "train"; from "tokenizer" on with
-    the plan. `changes` are settings that the user wants otherwise, `plan` one that was made before. Raises StudioError
-    of many kinds, Cancelled; what was done before is kept.
+    `announce` is called at the start of each step with "plan", "tokenizer", "tokens" or "train", and with the plan from
+    "tokenizer" on. `changes` are settings that override the plan's; `plan` is one that was made before. Raises many
+    kinds of StudioError, Cancelled; results of earlier steps are kept.
     """
     interrupted = unfinished_run(project) if resume else None
     if interrupted and (not continue_from or interrupted.continued_from == find_origin(project, continue_from).name):
@@ -55,10 +55,10 @@ def make(
 
 
 def adopt_plan(project: Project, plan: RunPlan, changes: Mapping[str, object] = {}) -> tuple[str, ...]:
-    """Write the settings of a plan, and `changes`; take over the tokenizer of the model that it begins with.
+    """Write the settings of a plan, and `changes`; take over the tokenizer of the model that it starts from.
 
-    The steps of `make` that are left to do then. Raises ConfigError, BusyError, and TrainingError where `changes`
-    would give a model another shape than that of the one it begins with.
+    Returns the steps of `make` that remain to be done. Raises ConfigError, BusyError, and TrainingError if `changes`
+    would give the model another shape than that of the one it starts from.
     """
     if plan.origin:
         check_shape(plan.origin, plan.settings.replaced(changes))
@@ -71,7 +71,7 @@ def adopt_plan(project: Project, plan: RunPlan, changes: Mapping[str, object] = 
 
 
 def prepare(project: Project, job: Job, announce: Callable[[str], object], left: tuple[str, ...] = ()) -> None:
-    """Train the tokenizer and prepare the tokens, as far as that is `left`: missing or out of date."""
+    """Train the tokenizer and prepare the tokens, if they are in `left`, missing or out of date."""
     for step in left or _steps_left(project):
         if step == "tokenizer":
             announce(step)

@@ -1,7 +1,7 @@
 """Advice on a model before it is trained: what doesn't fit together, in plain words, and what would fix it.
 
-The limits are rules of thumb from experiments: about 20 tokens for each parameter make the best use of a computation
-(Hoffmann et al. 2022); text seen again teaches nearly as much up to four passes and next to nothing after sixteen
+The limits are rules of thumb from experiments: about 20 tokens per parameter make the best use of compute (Hoffmann et
+al. 2022); repeated text teaches nearly as much as new text for up to four epochs, and next to nothing after sixteen
 (Muennighoff et al. 2023).
 """
 
@@ -18,10 +18,10 @@ from llm_studio.workflows.projects import Cost, cost_of
 BEST_TOKENS_PER_PARAMETER = 20
 FEW_TOKENS_PER_PARAMETER = 5
 FEWEST_TOKENS_SEEN = 2
-"""For each parameter, in the whole run."""
+"""Tokens per parameter, over the whole run."""
 MOST_PASSES = 16
 TIMES_PER_TOKEN = 200
-"""A token that is seen less often than this, on average, learns little."""
+"""A token of the vocabulary that is seen less often than this, on average, is learned badly."""
 LONG_SECONDS = 24 * 3600
 EVENING_SECONDS = 4 * 3600
 _CHARACTERS_PER_TOKEN = 4
@@ -30,7 +30,7 @@ _SMALLEST_VOCABULARY = 1024
 
 @dataclass(frozen=True)
 class Advice:
-    """One piece of advice: `text`, and a button `action` that changes settings or goes to another tab."""
+    """One piece of advice: `text`, and a button `action` that changes settings or opens another tab."""
 
     key: str
     text: str
@@ -41,7 +41,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is planned on which material and which machine. None: not known yet."""
+    """What is planned, the available texts, and the machine. None: not known yet."""
 
     here: Overview
     settings: Settings
@@ -52,24 +52,24 @@ class Plan:
 
     @property
     def tokens_of_step(self) -> int:
-        """Tokens that the model sees in one step."""
+        """Number of tokens in one step."""
         training = self.settings.training
         return training.batch_size * training.gradient_accumulation_steps * self.settings.model.max_seq_len
 
     @property
     def tokens_seen(self) -> int:
-        """Tokens that the model sees in all steps."""
+        """Number of tokens in all steps."""
         return self.tokens_of_step * self.settings.training.max_steps
 
     @property
     def tokens(self) -> int:
-        """Tokens to learn from; before they are prepared, an estimate from the length of the texts."""
+        """Number of training tokens; before they are prepared, an estimate from the length of the texts."""
         facts = self.here.tokens
         return facts.train if facts else self.here.characters // _CHARACTERS_PER_TOKEN
 
 
 def advice(plan: Plan) -> list[Advice]:
-    """What can be said, the most important first."""
+    """All applicable advice, the most important first."""
     found = (rule(plan) for rule in _RULES)
     return [piece for piece in found if piece is not None]
 
@@ -100,7 +100,7 @@ def _memory(plan: Plan) -> Advice | None:
 
 
 def _batch_that_fits(plan: Plan) -> tuple[int, int] | None:
-    """A micro-batch that fits into memory, and how many of them make the same step."""
+    """A micro-batch that fits into memory, and the number of them that gives the same batch."""
     batch, micro_batches = plan.settings.training.batch_size, plan.settings.training.gradient_accumulation_steps
     while batch > 1:
         batch, micro_batches = (batch + 1) // 2, micro_batches * 2
@@ -111,7 +111,7 @@ def _batch_that_fits(plan: Plan) -> tuple[int, int] | None:
 
 
 def _shape(preset: Settings) -> dict[str, object]:
-    """The settings of a preset's model, but its vocabulary."""
+    """The model settings of a preset, except its vocabulary."""
     values = preset.model.model_dump(exclude={"vocab_size"})
     return {f"model.{name}": value for name, value in values.items()}
 
@@ -154,7 +154,7 @@ def _passes(plan: Plan) -> Advice | None:
 
 
 def _too_short(plan: Plan) -> Advice | None:
-    """The run ends long before the model has seen enough, though there are texts for more."""
+    """The run ends long before the model has seen enough tokens, though there are texts for more."""
     parameters = plan.cost.parts.total
     enough = min(BEST_TOKENS_PER_PARAMETER * parameters, MOST_PASSES * plan.tokens / 4)
     if not plan.tokens or plan.tokens_seen >= min(FEWEST_TOKENS_SEEN * parameters, enough / 4):
@@ -204,7 +204,7 @@ def _time(plan: Plan) -> Advice | None:
 
 
 def _with_steps(key: str, text: str, plan: Plan, steps: float) -> Advice:
-    """Advice to train for another number of steps, rounded down to two figures; the warm-up stays shorter than they."""
+    """Advice to change the number of steps, rounded down to two digits; the warm-up remains shorter."""
     digits = max(0, int(math.log10(max(1.0, steps))) - 1)
     rounded = max(1, int(steps / 10**digits) * 10**digits)
     changes: dict[str, object] = {"training.max_steps": rounded}

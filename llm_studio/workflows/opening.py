@@ -1,6 +1,6 @@
-"""Opening a model that someone gave away: a zip or folder of a checkpoint, or a Hugging Face folder.
+"""Opening a model that someone else has shared: a zip or folder of a checkpoint, or a Hugging Face folder.
 
-It becomes a project of its own that holds only the model: one can talk to it, look inside, and begin a run with it.
+It becomes a new project that contains only the model: for chatting, looking inside, and starting a run from it.
 """
 
 import re
@@ -28,13 +28,13 @@ __all__ = ["OpenedModel", "free_name", "no_model", "open_model", "proposed_name"
 
 _STEP = re.compile(r"-step-\d+(-hf)?$")
 _RUN = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)\b)\w[\w .-]{0,60}", re.I)
-"""A name that every system takes: those of devices can't be folders on Windows."""
+"""A file name that every system accepts: names of devices can't be folders on Windows."""
 _FIRST_RUN = "run-1"
 
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """The project that was made, and the run in it whose model was opened."""
+    """The project that was created, and its run with the opened model."""
 
     project: Project
     run: str
@@ -43,7 +43,7 @@ class OpenedModel:
 
 
 def recognise(path: Path) -> Path | None:
-    """What can be opened of what the user has named: itself, or the folder of a config.json; None if nothing can."""
+    """The path of the model at `path`: itself, or the folder of a config.json; None if it is no model."""
     if path.name == CONFIG and path.is_file():
         path = path.parent
     if path.is_dir():
@@ -60,9 +60,9 @@ def proposed_name(path: Path) -> str:
 
 
 def open_model(path: Path, root: Path, job: Job) -> OpenedModel:
-    """Make the new project `root` with the model at `path`, whole or not at all.
+    """Create the new project `root` with the model at `path`, completely or not at all.
 
-    Raises CheckpointError for what can't be opened, StorageError, ProjectError, Cancelled.
+    Raises CheckpointError if it can't be opened, StorageError, ProjectError, Cancelled.
     """
     path, root = path.expanduser().absolute(), root.expanduser().absolute()
     found = recognise(path) if path.is_dir() or path.name == CONFIG else path
@@ -78,7 +78,7 @@ def open_model(path: Path, root: Path, job: Job) -> OpenedModel:
 
 
 def no_model(path: Path) -> CheckpointError:
-    """The error for what holds no model that could be opened."""
+    """The error for a path without a model that could be opened."""
     if path.suffix.lower() == ".zip" and not path.is_dir():
         return open_checkpoint.problem_of_zip(path) or _nothing_in(path)
     if Project(path).config_file.is_file():
@@ -96,7 +96,7 @@ def _nothing_in(path: Path) -> CheckpointError:
 
 
 def _from_checkpoint(path: Path, project: Project, name: str, job: Job) -> str:
-    """Put a copy of a checkpoint into the new project, to be called `name`; returns its run."""
+    """Copy a checkpoint into the new project, with the display name `name`; returns its run."""
     is_zip = not path.is_dir()
     run = _run_name(open_checkpoint.folder_name(path) if is_zip else f"{path.parent.name}-{path.name}")
     folder = registry.folder(project, run)
@@ -115,7 +115,7 @@ def _from_checkpoint(path: Path, project: Project, name: str, job: Job) -> str:
 
 
 def _from_hf(path: Path, project: Project, name: str, job: Job) -> str:
-    """The same for a Hugging Face folder, whose weights become a checkpoint."""
+    """The same for a Hugging Face folder, whose weights are converted to a checkpoint."""
     from llm_studio.export import open_hf
 
     opened = open_hf.read(path, job)
@@ -136,13 +136,13 @@ def _from_hf(path: Path, project: Project, name: str, job: Job) -> str:
 
 
 def _run_name(named: str) -> str:
-    """The name of a run as a stranger gives it, if every system takes it."""
+    """A run's name from an untrusted file, if every system accepts it."""
     run = _STEP.sub("", named)
     return run if _RUN.fullmatch(run) and not run.endswith((".", " ")) else _FIRST_RUN
 
 
 def _write_record(project: Project, run: str, settings: Settings, saved: Checkpoint) -> None:
-    """The record of a run that has ended with this checkpoint."""
+    """Write the record of a finished run with this checkpoint."""
     state = saved.state
     made = record.new(run, settings, 0, state.torch_version, state.data)
     registry.write(project, replace(
@@ -153,7 +153,7 @@ def _write_record(project: Project, run: str, settings: Settings, saved: Checkpo
 
 
 def _require_sound(project: Project, run: str, job: Job) -> tuple[int, bool]:
-    """Read the model once as an export would: weights that don't fit, or aren't numbers, are found now."""
+    """Read the model once as an export would, to detect weights that don't fit or aren't finite now."""
     model: ModelRef = locate(project, f"{run}/last", verify=False)
     found = source.read(model, job)
     known = registry.read(project, run)

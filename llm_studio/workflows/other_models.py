@@ -1,4 +1,4 @@
-"""The models in other projects of the user, which a run can begin with."""
+"""Models in the user's other projects, from which a run can start."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from llm_studio.project import Project
 
 @dataclass(frozen=True)
 class _Preferences:
-    """What is read of the window's preferences."""
+    """The part of the window's preferences that is read."""
 
     recent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class OtherModel:
-    """The best model of another project. `reference` is what `train` and `make` call it: the folder of its run."""
+    """The best model of another project. `reference` is its name for `train` and `make`: the folder of its run."""
 
     reference: str
     project: str
@@ -32,7 +32,7 @@ class OtherModel:
 
     @property
     def text(self) -> str:
-        """It in a line."""
+        """A one-line description."""
         text = _("“{project}”, {run}: {n} parameters").format(
             project=self.project, run=self.run, n=short_number(self.parameters)
         )
@@ -40,14 +40,14 @@ class OtherModel:
 
 
 def known_projects() -> list[str]:
-    """The folders of the projects that were opened in the window last, the newest first."""
+    """Folders of the projects that were last opened in the window, the newest first."""
     return list((records.recall(preferences_file(), _Preferences, newest=None) or _Preferences()).recent)
 
 
 def other_models(project: Project, job: Job, paths: Iterable[str] | None = None) -> tuple[OtherModel, ...]:
-    """The best model of each project at `paths`, by default those known, that has a run which is finished or stopped.
+    """The best model of each project at `paths` (default: the known ones) with a finished or stopped run.
 
-    Models for texts in the project's language come first. `project` itself and what can't be read is left out.
+    Models for texts in the project's language come first. `project` itself and unreadable projects are left out.
     """
     found: list[OtherModel] = []
     for path in known_projects() if paths is None else paths:

@@ -1,4 +1,4 @@
-"""One look at a whole project: what the window shows in its rail, and what its tabs start from."""
+"""The state of a whole project: what the window shows in its rail, and the initial state of its tabs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """What is known of the project's tokenizer. The figures are of validation text; None for an imported one."""
+    """Facts about the project's tokenizer. The figures are for validation text; None if it was imported."""
 
     vocab_size: int
     characters_per_token: float | None
@@ -31,7 +31,7 @@ class TokenizerFacts:
 
 @dataclass(frozen=True)
 class TokenFacts:
-    """How many token ids the project's files hold, and the fingerprint of all of them, that runs record."""
+    """The number of token ids in the project's files, and the fingerprint of all of them, which runs record."""
 
     train: int
     validation: int
@@ -40,10 +40,10 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class Overview:
-    """Where a project stands.
+    """The state of a project.
 
-    `settings_problem`: config.yaml can't be used; the settings are the defaults then, and nothing can be started.
-    `unusable`: the sources whose texts can't be read, mostly since they are damaged; `sources` are the others.
+    `settings_problem`: config.yaml can't be used; the settings are then the defaults, and nothing can be started.
+    `unusable`: sources whose texts can't be read, mostly because they are damaged; `sources` are the others.
     """
 
     project: Project
@@ -57,18 +57,18 @@ class Overview:
     runs: "tuple[Run, ...]"
     unusable: "tuple[UnusableSource, ...]" = ()
     run_problems: "tuple[RunProblem, ...]" = ()
-    """What is wrong with the records of runs: those that can't be read at all aren't among `runs`."""
+    """Problems with the records of runs; those that can't be read at all aren't in `runs`."""
     interrupted_at: int = 0
-    """The step that the interrupted run had reached, by its log: later than its last checkpoint. 0: not known."""
+    """The last step of the interrupted run according to its log, later than its last checkpoint; 0 if unknown."""
 
     @property
     def characters(self) -> int:
-        """Length of all sources, before cleaning."""
+        """Total length of the sources, before cleaning."""
         return sum(source.characters for source in self.sources)
 
     @property
     def all_sources(self) -> "tuple[Source, ...]":
-        """The sources that can be read and the others, sorted by name."""
+        """All sources, readable or not, sorted by name."""
         return tuple(sorted((*self.sources, *self.unusable), key=lambda source: source.name))
 
     @property
@@ -90,12 +90,12 @@ def _interrupted(runs: "Iterable[Run]") -> "Run | None":
 
 
 def open_project(root: Path) -> Project:
-    """The project in `root`. Raises ProjectError where there is none."""
+    """The project in `root`. Raises ProjectError if there is none."""
     return Project.open(root)
 
 
 def overview(project: Project) -> Overview:
-    """Read where `project` stands. Raises ProjectError where its folder is gone."""
+    """Read the state of `project`. Raises ProjectError if its folder is gone."""
     from llm_studio.data.sources import store
     from llm_studio.runs import log
     from llm_studio.runs import registry as runs
@@ -110,7 +110,7 @@ def overview(project: Project) -> Overview:
         standing = steps(project)
     except ConfigError as error:
         settings, problem = Settings(), error
-        standing = _what_is_there(project)
+        standing = _steps_by_outputs(project)
     return Overview(
         project=project,
         settings=settings,
@@ -127,8 +127,8 @@ def overview(project: Project) -> Overview:
     )
 
 
-def _what_is_there(project: Project) -> Steps:
-    """The steps by their outputs alone: whether they are out of date, only the settings can tell."""
+def _steps_by_outputs(project: Project) -> Steps:
+    """The steps judged by their outputs alone: without settings, OUT_OF_DATE can't be determined."""
     from llm_studio.data.sources import store
 
     there = (project.tokenizer_file.exists(), project.tokens_meta.exists())
@@ -154,7 +154,7 @@ def _tokenizer(project: Project) -> TokenizerFacts | None:
 
 
 def token_facts(project: Project) -> TokenFacts | None:
-    """What the prepared tokens are, without opening them; None where there are none."""
+    """Facts about the prepared tokens, without opening them; None if there are none."""
     from llm_studio.data.tokens.meta import recall_meta
 
     known = recall_meta(project.processed)
@@ -163,7 +163,7 @@ def token_facts(project: Project) -> TokenFacts | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """What training runs run on here, in a line for the window's head."""
+    """The hardware for training runs, in one line for the window's header."""
 
     line: str
     has_gpu: bool
@@ -172,21 +172,21 @@ class Machine:
     """Bytes that a training run may use now."""
     cores: int
     problem: str = ""
-    """Why the torch that was fetched for the graphics card isn't used, "" where nothing is in the way."""
+    """Why the torch that was downloaded for the graphics card isn't used; "" if there is no problem."""
 
 
 def leave_cores(count: int) -> None:
-    """Let training runs that begin from now on leave so many cores to the window and to other programs."""
+    """Let training runs that start from now on leave `count` cores to the window and other programs."""
     device.leave_cores(count)
 
 
 def machine() -> Machine:
-    """Look at the accelerator. Imports torch: takes a second or two the first time."""
+    """Detect the accelerator. Imports torch: takes a second or two the first time."""
     import torch
 
     from llm_studio.config import TrainingSettings
 
-    pack.tidy()  # what an earlier window had to leave, since it was in use or cut off
+    pack.tidy()  # leftovers of an earlier window: in use then, or interrupted
     reason = why_no_gpu()
     compute = device.choose(TrainingSettings())
     short = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}[compute.precision]

@@ -1,4 +1,4 @@
-"""Making a project, changing its settings, and telling where its steps stand and what its model costs."""
+"""Creating a project, changing its settings, and computing the state of its steps and the cost of its model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,16 +21,15 @@ DEFAULT_PRESET = "small"
 
 
 def new_project(root: Path, preset: str = DEFAULT_PRESET, language: str = "en", name: str = "") -> Project:
-    """A new project folder with the settings of a preset. Raises ProjectError, StorageError."""
+    """Create a project folder with the settings of a preset. Raises ProjectError, StorageError."""
     settings = load_preset(preset).replaced({"project.name": name or root.resolve().name, "project.language": language})
     return Project.create(root, settings)
 
 
 def apply_preset(project: Project, preset: str) -> Settings:
-    """Give the project all settings of a preset but its own name, language and cleaning.
+    """Give the project all settings of a preset, except its name, language and cleaning.
 
-    Where config.yaml has lost its content, these are lost, too; the damaged file is kept. Raises ConfigError,
-    StorageError.
+    If config.yaml can't be read, these are lost, too; the damaged file is kept. Raises ConfigError, StorageError.
     """
     new = load_preset(preset).to_dict()
     try:
@@ -45,14 +44,14 @@ def apply_preset(project: Project, preset: str) -> Settings:
 
 
 def config_text(project: Project) -> str:
-    """What stands in config.yaml, right or wrong. Raises ConfigError where it can't be read as text."""
+    """The content of config.yaml, valid or not. Raises ConfigError if it can't be read as text."""
     return read_text(project.config_file)
 
 
 def write_config_text(project: Project, text: str, before: str | None = None) -> Settings:
-    """Put `text` into config.yaml, whole or not at all. `before`: what the author of `text` started from.
+    """Write `text` to config.yaml, atomically. `before`: the content that the author of `text` started from.
 
-    Raises ConfigError where it can't be used, ProjectError where the file isn't as `before` any more, BusyError.
+    Raises ConfigError if it isn't valid, ProjectError if the file has changed since `before`, BusyError.
     """
     settings = parse(text)
     with project.writing("config"):
@@ -64,13 +63,13 @@ def write_config_text(project: Project, text: str, before: str | None = None) ->
 
 
 def change_settings(project: Project, changes: Mapping[str, object]) -> Settings:
-    """Change values in config.yaml. Raises ConfigError with every problem, and changes nothing then."""
+    """Change values in config.yaml. Raises ConfigError with every problem, without changing anything."""
     return project.change_settings(changes)
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Where each step of a project stands."""
+    """The state of each step of a project."""
 
     data: State
     tokenizer: State
@@ -78,7 +77,7 @@ class Steps:
 
 
 def steps(project: Project) -> Steps:
-    """What is done, to do, or out of date because something before it changed."""
+    """Which steps are done, to do, or out of date because an earlier one changed."""
     from llm_studio.data.corpus.corpus import Corpus
     from llm_studio.data.tokens.meta import recall_meta
 
@@ -95,18 +94,18 @@ def steps(project: Project) -> Steps:
 
 
 def texts_state(found: "SourceList") -> State:
-    """Where the collecting of texts stands; OUT_OF_DATE where there are only texts that can't be read."""
+    """The state of the texts; OUT_OF_DATE if there are only texts that can't be read."""
     return State.READY if found.usable else State.OUT_OF_DATE if found.unusable else State.TO_DO
 
 
 def tokenizer_inputs(settings: Settings, corpus: str) -> dict[str, str]:
-    """Fingerprints of what a tokenizer is trained from."""
+    """Fingerprints of the inputs of a tokenizer's training."""
     requested = settings.tokenizer.model_dump() | {"vocab_size": settings.model.vocab_size}
     return {"corpus": corpus, "settings": files.fingerprint(requested)}
 
 
 def tokenizer_fingerprint(project: Project) -> str | None:
-    """The fingerprint of the project's tokenizer; None without one, and for one that can't be used."""
+    """The fingerprint of the project's tokenizer; None if there is none or it can't be used."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
     try:
@@ -117,7 +116,7 @@ def tokenizer_fingerprint(project: Project) -> str | None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model costs: counts, FLOPs, bytes. `vocab_size` is the tokenizer's real size where there is one."""
+    """The cost of a model: counts, FLOPs, bytes. `vocab_size` is the tokenizer's actual size if there is one."""
 
     vocab_size: int
     parts: cost.ParameterCounts
@@ -127,14 +126,14 @@ class Cost:
 
 
 def model_cost(project: Project, settings: Settings) -> Cost:
-    """The cost of the model that these settings describe, with the tokenizer's real size."""
+    """The cost of the model with these settings and the tokenizer's actual size."""
     return cost_of(settings, _real_vocab_size(project, settings.model.vocab_size))
 
 
 def cost_of(settings: Settings, vocab_size: int) -> Cost:
-    """The cost of the model that these settings describe, for a known vocabulary. Mere arithmetic.
+    """The cost of the model with these settings and a given vocabulary size. Pure arithmetic.
 
-    For the precision "auto" the memory is an upper bound: what this machine would choose, only torch can tell.
+    With precision "auto" the memory is an upper bound: only torch knows what this machine would use.
     """
     model, training = settings.model, settings.training
     precisions = ("float32", "bfloat16") if training.precision == "auto" else (training.precision,)
@@ -151,13 +150,13 @@ def cost_of(settings: Settings, vocab_size: int) -> Cost:
 
 
 def _real_vocab_size(project: Project, requested: int) -> int:
-    """How many tokens the tokenizer has that was imported, taken over from another model, or trained for `requested` of
-    them; else `requested`."""
+    """Number of tokens of the tokenizer if it was imported, borrowed from another model, or trained with `requested`;
+    otherwise `requested`."""
     from llm_studio.data.tokenizer.record import recall_record
     from llm_studio.data.tokenizer.tokenizer import Tokenizer, read_content
 
     recorded = recall_record(project.tokenizer_meta)
-    foreign = not project.tokenizer_meta.exists() or recorded.origin  # and as such up to date
+    foreign = not project.tokenizer_meta.exists() or recorded.origin  # these are never out of date
     if project.tokenizer_file.exists() and foreign:
         try:
             return Tokenizer.load(project.tokenizer_file).vocab_size

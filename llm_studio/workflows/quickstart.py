@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _PRESET = "nano"
 _STORIES = 12_000
 MINUTES = 2.0
-"""Of training."""
+"""Training time in minutes."""
 _TALES = 3
 
 
 @dataclass(frozen=True)
 class QuickStart:
-    """What came out: the project, its run, and the stories that the model wrote."""
+    """The result: the project, its run, and the stories that the model wrote."""
 
     project: Project
     run: "Run"
@@ -40,21 +40,21 @@ class QuickStart:
     unigram_loss: float
     bigram_loss: float
     bytes_per_token: float | None
-    """Mean bytes of the tokens that these two are about."""
+    """Mean bytes per token of the tokens on which the baselines were measured."""
 
     def bits_per_byte(self, baseline: float) -> float | None:
-        """The loss of a baseline in bits per byte, which compares across vocabularies."""
+        """The loss of a baseline in bits per byte, comparable across vocabularies."""
         return bits_per_byte(baseline, self.bytes_per_token)
 
 
 def quickstart(
     root: Path, language: str, job: Job, say: Callable[[str], None], max_steps: int | None = None
 ) -> QuickStart:
-    """Make the project at `root`, or continue with it, from stories to a model that writes.
+    """Create the project at `root`, or continue with it, from built-in stories to a model that writes.
 
-    `say` is called with each step ("new", "download", "plan", "tokenizer", "tokens", "train", "generate") as it
-    begins. Where `max_steps` isn't given, the run is planned for two minutes. A project that is there keeps its
-    language, and its last run is resumed if it was interrupted.
+    `say` is called at the start of each step: "new", "download", "plan", "tokenizer", "tokens", "train", "generate".
+    Without `max_steps`, the run is planned for two minutes. An existing project keeps its language, and its last run
+    is resumed if it was interrupted.
     """
     project = _project(root, language, say)
     language = project.settings().project.language
@@ -71,7 +71,7 @@ def quickstart(
 
 
 def example(folder: Path, language: str, job: Job) -> Project:
-    """A project on built-in stories, ready to train, in a new folder below `folder`: all steps but the last."""
+    """A project on built-in stories, ready to train, in a new folder inside `folder`: all steps but the last."""
     wanted = name = _("example")
     number = 2
     while (folder / name).exists():
@@ -108,7 +108,7 @@ def _project(root: Path, language: str, say: Callable[[str], None]) -> Project:
 
 
 def _changes(steps: int) -> dict[str, object]:
-    """The settings of a run of so many steps."""
+    """The settings of a run of `steps` steps."""
     return {
         "training.max_steps": steps,
         "training.warmup_steps": min(100, steps // 10),
@@ -118,7 +118,7 @@ def _changes(steps: int) -> dict[str, object]:
 
 
 def _baselines(project: Project) -> tuple[float, float, float | None]:
-    """The losses of a unigram and a bigram model, and the bytes per token that they are about."""
+    """The losses of a unigram and a bigram model, and the bytes per token of the tokens they were measured on."""
     from llm_studio.data.tokens.baselines import bigram_loss, bytes_per_token, unigram_loss
 
     with open_training_data(project) as (tokens, tokenizer, _data):

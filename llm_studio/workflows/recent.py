@@ -1,4 +1,4 @@
-"""The projects that were used last: what the start page shows of each."""
+"""The recently used projects: what the start page shows of each."""
 
 import shutil
 from collections.abc import Sequence
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecentProject:
-    """A project in a list. `changed`: when it was last worked on, in seconds since 1970, None where it is gone."""
+    """A project in a list. `changed`: time of its last change in seconds since 1970; None if it is gone."""
 
     path: str
     name: str
     changed: float | None = None
     state: str = ""
-    """How far it has come and its best result, in words."""
+    """Its progress and best result, in words."""
 
 
 def recent(paths: Sequence[str], job: Job) -> list[RecentProject]:
-    """What is known of the projects at `paths`; those whose folder is gone or can't be read have only their path."""
+    """Facts about the projects at `paths`; only the path if a folder is gone or can't be read."""
     found: list[RecentProject] = []
     for path in paths:
         job.check()
@@ -74,12 +74,12 @@ def _state(project: Project, runs: "Sequence[Run]") -> str:
 
 
 def rename(path: Path, name: str) -> None:
-    """Give a project another name; its folder keeps its own. Raises ProjectError, ConfigError, BusyError."""
+    """Rename a project; its folder keeps its name. Raises ProjectError, ConfigError, BusyError."""
     change_settings(Project.open(path), {"project.name": name})
 
 
 def duplicate(path: Path, job: Job) -> Project:
-    """A copy of a project beside it. Raises ProjectError, StorageError, Cancelled."""
+    """Copy a project into a folder beside it. Raises ProjectError, StorageError, Cancelled."""
     Project.open(path)
     suffix = 2
     while (target := path.with_name(f"{path.name}-{suffix}")).exists():

@@ -157,7 +157,7 @@ def test_smaller_micro_batches_are_recorded_again(project: Project, recording: A
 
     def ten(self: cuda_graphs._Graph, ids: Tensor, rate: float) -> step.PendingGradients:
         if recorder.replayed == 7:
-            self.made_for = (None, 0)  # as where an evaluation had to halve them
+            self.memory_key = (None, 0)  # as where an evaluation had to halve them
         return real(self, ids, rate)
 
     with pytest.MonkeyPatch.context() as patch:

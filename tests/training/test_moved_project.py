@@ -37,7 +37,7 @@ def test_a_run_leaves_nothing_where_its_project_was(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writer, "_PATIENCE", 0.1)
-    monkeypatch.setattr(writer, "_LOOK", 0.05)
+    monkeypatch.setattr(writer, "_POLL_SECONDS", 0.05)
     new = tmp_path / "renamed"
     with pytest.raises(StorageError, match="is gone"):
         train(project, Job(Renaming(project, new, 7, back=False)), changes=OFTEN)
@@ -51,7 +51,7 @@ def test_a_run_leaves_nothing_where_its_project_was(
 def test_a_run_whose_project_gets_its_name_back_trains_on(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_LOOK", 0.05)
+    monkeypatch.setattr(writer, "_POLL_SECONDS", 0.05)
     renaming = Renaming(project, tmp_path / "renamed", 7, back=True)
     assert train(project, Job(renaming), changes=OFTEN).finished
     assert any("is gone" in text for text in renaming.said)

@@ -163,7 +163,7 @@ def test_what_the_disk_refuses_for_a_moment_is_written_later(project: Project, m
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_LOOK", 0.05)
+    monkeypatch.setattr(writer, "_POLL_SECONDS", 0.05)
 
 
 @pytest.fixture

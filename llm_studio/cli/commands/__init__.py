@@ -1,1 +1,1 @@
-"""The commands, grouped by what they are about. Each module adds its own to the program with `register`."""
+"""The commands, grouped by topic. Each module adds its own to the program with `register`."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_studio.data.corpus.cleaning_preview import CleaningPreview
 
 _WIDTH = 100
-"""Characters of an example on the screen."""
+"""Maximum length of an example on the screen, in characters."""
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,5 @@
-"""The command `curve`: the progress of a run, its losses beside the baselines, and what the curve doctor says."""
+"""The command `curve`: the progress of a run, its losses compared with the baselines, and the curve doctor's
+verdict."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -46,21 +47,21 @@ def curve(
 
 
 def report_finding(project: Project, run: str, job: Job) -> None:
-    """At the end of training, report what the curve doctor says, if anything."""
+    """At the end of training, report the curve doctor's diagnosis, if any."""
     from llm_studio.workflows.training.run_health import run_health
 
-    if job.stop_requested:  # whoever stops wants the prompt back
+    if job.stop_requested:  # a user who stops wants the prompt back
         return
     try:
         finding = run_health(project, job, run).finding
-    except StudioError:  # a log on a disk that is gone, too few tokens: training itself has ended well
+    except StudioError:  # for example, the log is gone: training itself has succeeded
         return
     if finding is not None:
         job.report(Notice(finding.text, "warning", finding.command(project, run)))
 
 
 def _baselines(known: "Baselines | None") -> dict[str, object] | None:
-    """The baselines for scripts: in nats per token and in bits per byte."""
+    """The baselines for JSON output: in nats per token and in bits per byte."""
     if known is None:
         return None
     values = {"chance": known.chance, "unigram": known.unigram, "bigram": known.bigram}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.evaluate import Evaluation
 
 _SAMPLES = 2
-"""Shown of those that the model wrote."""
+"""Number of the model's samples that are shown."""
 
 
 def register(app: typer.Typer) -> None:

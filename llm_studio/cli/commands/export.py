@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _type_of(option: workflow.Option) -> Any:
-    """The type of an option of a format, None when it isn't given."""
+    """The Typer type of a format's option: None if it isn't given."""
     flag, title = workflow.option_flag(option.name), _(option.title)
     title = title[0].lower() + title[1:]
     if option.choices:

@@ -56,10 +56,10 @@ def forecast(
 
 
 def fitted(project: Project, changes: Mapping[str, object], job: Job) -> dict[str, object]:
-    """Return `changes` with those that fit the run to this machine, and report them."""
+    """`changes` with the settings added that fit the run to this machine; reports them."""
     from llm_studio.workflows.training.forecast import fit
 
-    if not project.tokens_meta.exists():  # `train` reports that
+    if not project.tokens_meta.exists():  # `train` reports this
         return dict(changes)
     found = fit(project, project.settings().replaced(changes), job)
     job.report(Notice(_fit_text(found)))

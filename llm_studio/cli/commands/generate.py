@@ -65,7 +65,7 @@ def generate(
 
 
 def _changes(sampling: dict[str, object], greedy: bool, explain: bool) -> dict[str, object]:
-    """The settings that the options stand for."""
+    """The settings that the options set."""
     found: dict[str, object] = {"max_tokens": 1, **sampling} if explain else dict(sampling)
     if greedy:
         found["temperature"] = 0.0

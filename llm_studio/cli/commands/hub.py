@@ -96,9 +96,9 @@ def _found_text(found: "SearchResult") -> str:
 def fetch(
     project: Project, request: "DownloadRequest", options: Mapping[str, str | float | None], job: Job
 ) -> "Source":
-    """Download or resume; when the user stopped it, report the command that resumes it.
+    """Download or resume a dataset; if the user stops it, report the command that resumes it.
 
-    `options` of the command by name: the ones given are repeated in that command.
+    `options` of the command by name: the given ones are repeated in that command.
     """
     from llm_studio.workflows.data.download import download, is_incomplete
 
@@ -116,7 +116,7 @@ def fetch(
 
 
 def story_language(code: str | None) -> Literal["en", "fr"] | None:
-    """The language of the built-in stories. Raises BadParameter for a language they don't exist in."""
+    """The language of the built-in stories. Raises BadParameter if there are none in this language."""
     if code not in (None, "en", "fr"):
         raise typer.BadParameter(_("the stories are in French (fr) and English (en)"))
     return code

@@ -66,7 +66,7 @@ def _lines(seen: "Inspection") -> list[str]:
 
 
 def _left_out(seen: "Inspection") -> list[str]:
-    """What would be left out, except what was listed already."""
+    """What would be left out, except what is listed already."""
     entries = [entry for entry in seen.account.left_out if entry.reason not in accounts.LISTED_BY_LOOK]
     lines: list[str] = []
     for entry in entries:

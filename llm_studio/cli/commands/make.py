@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PRESET = "nano"
 _OFFERED = 3
-"""Other models that are named at most."""
+"""Most other models that are suggested."""
 _STEPS = {
     "plan": N_("Planning: which model suits the texts, this computer and the time"),
     "tokenizer": N_("Training the tokenizer"),
@@ -93,7 +93,7 @@ def _project(folder: Path, language: str | None) -> Project:
 
 
 def _add(project: Project, texts: list[str], follow_links: bool, job: Job) -> None:
-    """Add the texts that the project doesn't have yet under their names."""
+    """Add the texts that aren't yet in the project under their names."""
     from llm_studio.workflows.data import sources
     from llm_studio.workflows.overview import overview
 
@@ -107,7 +107,7 @@ def _add(project: Project, texts: list[str], follow_links: bool, job: Job) -> No
 
 
 def _offer_help(project: Project, plan: "RunPlan", job: Job) -> None:
-    """Where the texts are few for the time, say what helps besides more of the kind."""
+    """If the texts are few for the time, say what helps besides more texts of the same kind."""
     from llm_studio.workflows.data.sources import STORIES
     from llm_studio.workflows.other_models import other_models
     from llm_studio.workflows.overview import overview
@@ -126,7 +126,7 @@ def _offer_help(project: Project, plan: "RunPlan", job: Job) -> None:
 
 
 def plan_figures(plan: "RunPlan") -> dict[str, object]:
-    """The plan for `--json`."""
+    """The plan as JSON for `--json`."""
     from llm_studio.workflows.training.plan_text import snapshots_figures
 
     names = ("minutes", "parameters", "vocab_size", "context", "batch", "steps", "tokens", "passes", "memory", "disk",

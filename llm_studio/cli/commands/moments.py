@@ -1,4 +1,4 @@
-"""The command `moments`: what a model wrote in the course of its training, from random weights to the last step."""
+"""The command `moments`: what a model wrote during its training, from random weights to the last step."""
 
 import shutil
 import sys
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.moments import RunMoment, RunMoments
 
 _NARROWEST = 20
-"""Characters of a text that are shown on the narrowest terminal."""
+"""Minimum number of characters of a text that are shown, on the narrowest terminal."""
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def moments(
 
 
 def _next(folder: Path, found: "RunMoments") -> str:
-    """The command that lets a model of the middle of the run write."""
+    """The command that generates text with a model from the middle of the run."""
     if not found.weights:
         return ""
     step = found.weights[len(found.weights) // 2]
@@ -94,6 +94,6 @@ def _text_of(moment: "RunMoment", prompt: str | None) -> str:
 
 
 def _one_line(text: str, width: int) -> str:
-    """A text on one line: a line break is “↵”, what can't be printed “·”."""
+    """A text on one line: a line break as “↵”, unprintable characters as “·”."""
     flat = "".join("↵" if character == "\n" else character if character.isprintable() else "·" for character in text)
     return flat if len(flat) <= width else flat[: width - 1] + "…"

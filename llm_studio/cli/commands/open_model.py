@@ -1,4 +1,4 @@
-"""The command `open`: a model that someone gave away becomes a project."""
+"""The command `open`: turns a model that someone shared into a project."""
 
 from pathlib import Path
 from typing import Annotated

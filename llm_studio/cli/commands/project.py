@@ -98,7 +98,7 @@ def _settings_text(settings: Settings) -> str:
 
 
 def _steps(project: Project) -> tuple[dict[str, str] | None, str]:
-    """The state of the steps before training: for scripts, and as a line for people."""
+    """The state of the steps before training: as JSON, and as a line of text."""
     name = _("Steps").ljust(28)
     try:
         steps = projects.steps(project)

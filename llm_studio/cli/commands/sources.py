@@ -91,7 +91,7 @@ def download(
 
 
 def _list(project: Project, job: Job, as_json: bool) -> None:
-    """Report the sources, and which can't be read."""
+    """List the sources, including those that can't be read."""
     found = sources.all_sources(project)
     head = (_("source"), _("state"), _("documents"), _("size"))
     rows = [

@@ -26,7 +26,7 @@ def train(
     folder: Folder,
     run: Annotated[
         str | None,
-        typer.Option("--run", "--name", metavar="NAME",  # torchrun takes --run for an option of its own
+        typer.Option("--run", "--name", metavar="NAME",  # torchrun interprets --run as its own option
                      help=_("name of the run; run-1, run-2, ... without it")),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help=_("resume a run: the one named, or the last one"))] = False,
@@ -87,7 +87,7 @@ def _check(resume: bool, continue_from: str | None, like: str | None, fit: bool,
 
 
 def _result(project: Project, folder: Path, result: "TrainResult") -> Done:
-    """How the training run ended, and the command to continue with."""
+    """How the training run ended, and the next command."""
     run = result.run
     figures = {"run": run.name, "state": run.state, "step": run.step, "loss": run.train_loss,
                "best_loss": run.best_loss, "best_bits_per_byte": run.best_bits_per_byte,

@@ -1,4 +1,4 @@
-"""What `inspect` is to look at."""
+"""The request of `inspect`."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is to be inspected: a text, a position in it, and what only some of the views need.
+    """What to inspect: a text, a position in it, and arguments that only some views need.
 
-    `layer` and `head` are counted from 1, as people do; None stands for all.
+    `layer` and `head` are counted from 1, as users do; None means all.
     """
 
     session: "InsideSession"
@@ -30,11 +30,11 @@ class Inspection:
 
     @property
     def window(self) -> int:
-        """The window of the text that predicts from the position."""
+        """The index of the window that predicts the token after the position."""
         return self.session.window_at(len(self.ids), self.position)
 
     def named(self, name: str | None) -> int | None:
-        """The token that is named, if one is. Raises StudioError."""
+        """The token with this name, or None without a name. Raises StudioError."""
         return None if name is None else self.session.vocabulary.named(name)
 
 
@@ -42,7 +42,7 @@ def begin(
     session: "InsideSession", text: str, position: int | None, count: int, token: str | None, versus: str | None,
     layer: int | None, head: int | None, off: list[str],
 ) -> Inspection:  # fmt: skip
-    """The inspection that is requested. Raises StudioError for a position, a layer or a head that doesn't exist."""
+    """Create the requested inspection. Raises StudioError for a position, layer or head that doesn't exist."""
     ids = session.ids(text)
     limits = ((_("position"), position, 0, len(ids) - 1), (_("layer"), layer, 1, session.facts.n_layers),
               (_("head"), head, 1, session.facts.n_heads))  # fmt: skip

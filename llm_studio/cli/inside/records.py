@@ -1,4 +1,4 @@
-"""What `inspect --json` prints of each view: the schema is in resources/docs/en/inspect.md.
+"""The output of `inspect --json` for each view: the schema is in resources/docs/en/inspect.md.
 
 Layers and heads are counted from 1, as in the names of parts; layer 0 of the lens is the state of the embeddings.
 """
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from llm_studio.workflows.inside import results
 
 _DECIMALS = 5
-"""Of a weight, a probability or a number of bits."""
+"""Decimals of a weight, a probability or a number of bits."""
 
 
 def model(wanted: "Inspection") -> dict[str, Any]:
-    """The model, the text and its tokens: what comes before the views."""
+    """The model, the text and its tokens: the part before the views."""
     tokens = wanted.session.tokens(wanted.ids)
     return {
         "model": asdict(wanted.session.facts), "text": wanted.text, "position": wanted.position,
@@ -25,7 +25,7 @@ def model(wanted: "Inspection") -> dict[str, Any]:
 
 
 def surprise(wanted: "Inspection", found: "results.Surprise") -> dict[str, Any]:
-    """The view of this name."""
+    """The view `surprise`."""
     tokens = [
         {
             "position": n, "bits": _number(found.bits[n]), "probability": _number(2.0 ** -float(found.bits[n]), 8),
@@ -41,7 +41,7 @@ def surprise(wanted: "Inspection", found: "results.Surprise") -> dict[str, Any]:
 
 
 def attention(wanted: "Inspection", found: "results.AttentionMaps") -> dict[str, Any]:
-    """The view of this name: of each token's row only the weights up to itself, as all later ones are 0."""
+    """The view `attention`: of each row only the weights up to its own token, as all later ones are 0."""
     n_layers, n_heads, length, _length = found.weights.shape
     heads = [
         {
@@ -58,7 +58,7 @@ def attention(wanted: "Inspection", found: "results.AttentionMaps") -> dict[str,
 
 
 def lens(wanted: "Inspection", found: "results.LogitLens") -> dict[str, Any]:
-    """The view of this name."""
+    """The view `lens`."""
     layers = [
         {
             "layer": layer,
@@ -77,7 +77,7 @@ def lens(wanted: "Inspection", found: "results.LogitLens") -> dict[str, Any]:
 
 
 def contributions(_wanted: "Inspection", found: "results.Contributions") -> dict[str, Any]:
-    """The view of this name."""
+    """The view `contributions`."""
     heads = [
         {"layer": layer + 1, "head": head + 1, "contribution": _number(value)}
         for layer, row in enumerate(found.heads.tolist()) for head, value in enumerate(row)
@@ -95,7 +95,7 @@ def contributions(_wanted: "Inspection", found: "results.Contributions") -> dict
 
 
 def heads(_wanted: "Inspection", found: "results.HeadKinds") -> dict[str, Any]:
-    """The view of this name."""
+    """The view `heads`."""
     rows = [
         {"layer": layer + 1, "head": head + 1, "name": found.names[layer][head],
          "scores": {kind: _number(score) for kind, score in zip(found.kinds, scores, strict=True)}}
@@ -105,7 +105,7 @@ def heads(_wanted: "Inspection", found: "results.HeadKinds") -> dict[str, Any]:
 
 
 def embeddings(wanted: "Inspection", found: dict[str, Any]) -> dict[str, Any]:
-    """The view of this name."""
+    """The view `embeddings`."""
     label, on_map = wanted.session.vocabulary.label, found["map"]
     points = [
         {"id": token, "label": label(token), "x": _number(x), "y": _number(y)}
@@ -119,7 +119,7 @@ def embeddings(wanted: "Inspection", found: dict[str, Any]) -> dict[str, Any]:
 
 
 def ablation(wanted: "Inspection", found: "results.AblationEffect | list[results.PartImportance]") -> dict[str, Any]:
-    """The view of this name."""
+    """The view `ablation`."""
     if isinstance(found, list):
         return {"parts": [asdict(one) for one in found]}
     return {"prompt": wanted.text, **asdict(found)}
@@ -135,5 +135,5 @@ def _rows(wanted: "Inspection", ids: Iterable[int], probabilities: Iterable[floa
 
 
 def _number(value: float | None, digits: int = _DECIMALS) -> float | None:
-    """Rounded; None for NaN, which JSON doesn't have."""
+    """`value` rounded; None for NaN, which JSON doesn't have."""
     return None if value is None or value != value else round(float(value), digits)

@@ -1,4 +1,4 @@
-"""The views of `inspect` for people: tables for a terminal, and the text tinted by surprise."""
+"""The views of `inspect` as text: tables for a terminal, and the text tinted by surprise."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ _MOST_SURPRISING, _SOURCES, _CONTRIBUTIONS, _PARTS = 10, 3, 20, 20
 
 
 def tinted(found: "results.Surprise") -> list[tuple[str, str]]:
-    """The text, each token tinted by its bits, and what the tints mean: parts, each with its style."""
+    """The text with each token tinted by its bits, and a legend: parts, each with its style."""
     parts = [(token.text, _tint(float(bits))) for token, bits in zip(found.tokens[1:], found.bits[1:], strict=True)]
     parts.append(("\n\n" + _("Bits:") + " ", "dim"))
     least = 0.0
@@ -26,7 +26,7 @@ def tinted(found: "results.Surprise") -> list[tuple[str, str]]:
 
 
 def surprise(wanted: "Inspection", found: "results.Surprise") -> str:
-    """The bits of all, and the most surprising tokens."""
+    """The total bits, and the most surprising tokens."""
     order = sorted(range(1, len(found.tokens)), key=lambda n: -float(found.bits[n]))[:_MOST_SURPRISING]
     rows = [(_("Position"), _("Token"), _("Expected"), _("Bits"), _("Probability"), _("Rank"))]
     for n in order:
@@ -50,7 +50,7 @@ def surprise(wanted: "Inspection", found: "results.Surprise") -> str:
 
 
 def attention(wanted: "Inspection", found: "results.AttentionMaps") -> str:
-    """What each head looks at from the position; of a single head, from every token."""
+    """The tokens to which each head attends from the position; for a single head, from every token."""
     single = wanted.layer is not None and wanted.head is not None
     length = found.window.length
     rows = [(_("Position") if single else _("Head"), _("Token"), _("looks at"))]
@@ -69,7 +69,7 @@ def attention(wanted: "Inspection", found: "results.AttentionMaps") -> str:
 
 
 def lens(wanted: "Inspection", found: "results.LogitLens") -> str:
-    """The guesses of each layer at the position, and from which layer on each token's guess is the final one."""
+    """Each layer's guesses at the position, and the layer from which on each token's guess is final."""
     at = wanted.position - found.window.start
     rows = [(_("Layer"), _("Guesses after “{token}”").format(token=_shown(found.tokens[at].label)))]
     for layer in range(len(found.guesses)):
@@ -84,7 +84,7 @@ def lens(wanted: "Inspection", found: "results.LogitLens") -> str:
 
 
 def contributions(wanted: "Inspection", found: "results.Contributions") -> str:
-    """The parts that add most to the logit, or take most from it."""
+    """The parts that increase or decrease the logit the most."""
     parts = [(_("token embedding"), found.embedding), (_("position"), found.positions),
              (_("bias of the final norm"), found.norm_bias)]  # fmt: skip
     for layer, row in enumerate(found.heads.tolist()):
@@ -134,7 +134,7 @@ def embeddings(wanted: "Inspection", found: dict[str, Any]) -> str:
 
 
 def ablation(_wanted: "Inspection", found: "results.AblationEffect | list[results.PartImportance]") -> str:
-    """What is lost without the parts, or what each part is worth."""
+    """The effect of the parts that are switched off, or the importance of each part."""
     if isinstance(found, list):
         rows = [(_("Switched off"), _("Bits per byte"), _("Change"))]
         rows += [(one.part, number(one.bits_per_byte, 3), _signed(one.change, 3)) for one in found[:_PARTS]]
@@ -158,7 +158,7 @@ def titles() -> dict[str, str]:
 
 
 def kind_name(kind: str) -> str:
-    """What a head does, in the user's language."""
+    """The name of a kind of head, in the user's language."""
     names = {"previous": _("previous token"), "first": _("first token"), "self": _("itself"),
              "same": _("same token"), "induction": _("induction")}  # fmt: skip
     return names[kind]

@@ -1,4 +1,4 @@
-"""The views of `inspect`: what each computes. Its table is in `tables.py`, its JSON in `records.py`."""
+"""The views of `inspect` and their computations. Their tables are in `tables.py`, their JSON in `records.py`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import AblationEffect, Contributions, PartImportance
 
 MAPPED = 300
-"""Tokens on the map of embeddings: the most frequent ones."""
+"""Number of tokens on the map of embeddings: the most frequent ones."""
 _MOST_SEARCHED = 20
-"""Tokens of a text whose neighbours are searched."""
+"""Most tokens of a text whose neighbours are searched."""
 
 
 @dataclass(frozen=True)
 class View:
-    """A view: what it computes, its table for a terminal, its JSON. `of_text`: it needs a text."""
+    """A view: its computation, its table for a terminal, its JSON. `of_text`: it needs a text."""
 
     compute: Callable[[Inspection, Job], Any]
     table: Callable[[Inspection, Any], str]
@@ -33,7 +33,7 @@ def _contributions(wanted: Inspection, job: Job) -> "Contributions":
 
 
 def _embeddings(wanted: Inspection, job: Job) -> dict[str, Any]:
-    """The neighbours of the named token, or of those of the text, and the map of the most frequent tokens."""
+    """The neighbours of the named token, or of the tokens of the text, and the map of the most frequent tokens."""
     session, token = wanted.session, wanted.named(wanted.token)
     chosen = list(dict.fromkeys(wanted.ids[1:]))[:_MOST_SEARCHED] if token is None else [token]
     job.check()
@@ -43,7 +43,7 @@ def _embeddings(wanted: Inspection, job: Job) -> dict[str, Any]:
 
 
 def _ablation(wanted: Inspection, job: Job) -> "AblationEffect | list[PartImportance]":
-    """What the parts switched off change; without any, what each part is worth."""
+    """The effect of switching off the named parts; without any, the importance of each part."""
     from llm_studio.workflows.inside.ablation import AblationStudy, parse_parts
 
     facts = wanted.session.facts
@@ -68,4 +68,4 @@ VIEWS: dict[str, View] = {
     "embeddings": View(_embeddings, tables.embeddings, records.embeddings, of_text=False),
     "ablation": View(_ablation, tables.ablation, records.ablation, of_text=False),
 }  # fmt: skip
-"""By name, in the order in which they are shown."""
+"""By name, in display order."""

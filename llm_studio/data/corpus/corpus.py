@@ -56,7 +56,7 @@ class TextSpan:
 class Corpus:
     """All documents of a project. Creating it reads only the manifests of the sources.
 
-    `sources` are those that can be read; the texts of the others are left out. `found` has both.
+    `sources` are the readable ones; the texts of the others are left out. `found` includes both.
     """
 
     def __init__(self, folder: Path, settings: DataSettings) -> None:
@@ -68,16 +68,16 @@ class Corpus:
     def fingerprint(self) -> str:
         """Changes with the content or the name of a source and with the settings that affect the corpus.
 
-        Sources that can't be read now count with what their manifests say: tokens that were made of them stay valid.
+        Sources that can't be read now are represented by their manifests: existing tokens of their texts stay valid.
         """
         return self._fingerprint(self.found.all())
 
     def readable_fingerprint(self) -> str:
-        """The same for the sources that can be read: for what is measured without the others."""
+        """The fingerprint of the readable sources: for measurements without the others."""
         return self._fingerprint(self.sources)
 
     def require_all(self) -> None:
-        """Raise SourceError where a source can't be read: nothing is left out without a word."""
+        """Raise SourceError if a source can't be read, so that nothing is left out silently."""
         for source in self.found.unusable:
             raise SourceError(source.problem, source.to_do, "sources")
 
@@ -88,7 +88,7 @@ class Corpus:
     def plan(self, job: Job) -> "CorpusPlan":
         """Read all texts and decide which documents are kept, and which are for training or validation.
 
-        Finding repeated lines and cutting documents take another pass each. Raises DataError where nothing is left or
+        Finding repeated lines and cutting documents take another pass each. Raises DataError if nothing is left or
         nothing can be used for validation.
         """
         if not self.sources:
@@ -129,7 +129,7 @@ class Corpus:
         )  # fmt: skip
 
     def repeated_lines(self, job: Job) -> dict[str, frozenset[str]]:
-        """The patterns of the repeated lines of each source; none where the rule is off."""
+        """The patterns of the repeated lines of each source; none if the rule is off."""
         if not self.settings.remove_repeated_lines:
             return {}
         found: dict[str, frozenset[str]] = {}
@@ -278,8 +278,8 @@ class _KeptTexts:
 def unit_end(text: str, start: int, size: int, conversation: bool = False) -> int:
     """The end of a unit of about `size` characters that begins at `start`; at least twice as many must follow.
 
-    It is at a blank line, else at the end of a line, a sentence or a word, always before the white space; in a
-    conversation before a question, where there is one.
+    It is at a blank line, otherwise at the end of a line, a sentence or a word, always before the white space; in a
+    conversation before a question, if there is one.
     """
     low, aim, high = start + size // 2, start + size, start + size * 3 // 2
     if conversation:

@@ -1,7 +1,7 @@
 """Which words and word sequences of some texts occur in a corpus that is read once, from beginning to end.
 
-Memory grows with the texts that are asked about, not with the corpus: only their words are looked up in it. A sequence
-of words is known by a 64-bit hash; that one of a few thousand is taken for another has a probability below 10⁻¹².
+Memory grows with the texts that are looked up, not with the corpus. A sequence of words is identified by a 64-bit hash;
+for a few thousand sequences, the probability of a collision is below 10⁻¹².
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 LENGTHS = (2, 3, 8)
-"""Words in the sequences that are looked up."""
+"""Lengths in words of the sequences that are looked up."""
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Occurrences:
-    """Notes which words of `texts`, and which sequences of them, occur in the documents given to `read`."""
+    """Records which words of `texts`, and which sequences of them, occur in the documents passed to `read`."""
 
     def __init__(self, texts: Iterable[Sequence[str]]) -> None:
         self._index: dict[str, int] = {}
@@ -30,22 +30,22 @@ class Occurrences:
         self._last = np.empty(0, dtype=np.int64)
 
     def read(self, words: Sequence[str], ends: bool = False) -> None:
-        """The next words of the corpus; with `ends`, the last ones of a document."""
+        """Add the next words of the corpus; with `ends`, the last ones of a document."""
         index = self._index
         places = np.array([index.get(word, -1) for word in words], dtype=np.int64)
         self._known[places[places >= 0]] = True
-        places = np.concatenate([self._last, places])  # a sequence may have begun among the words before
+        places = np.concatenate([self._last, places])  # a sequence may have started in the previous words
         for length in LENGTHS:
             self._note(length, places)
         self._last = places[:0] if ends else places[-(max(LENGTHS) - 1) :]
 
     def known_words(self, texts: Iterable[Sequence[str]]) -> float:
-        """The fraction of the words of `texts` that occur in what was read; 0 where there are none."""
+        """The fraction of the words of `texts` that occur in the corpus; 0 for no words."""
         known = [bool(self._known[self._index[word]]) for words in texts for word in words]
         return sum(known) / len(known) if known else 0.0
 
     def known_sequences(self, texts: Iterable[Sequence[str]], length: int) -> float:
-        """The fraction of their sequences of `length` words that occur in one document; 0 where there are none."""
+        """The fraction of their sequences of `length` words that occur in one document; 0 for no sequences."""
         found = [self._found(words, length) for words in texts]
         known = np.concatenate([*found, np.empty(0, dtype=np.bool_)])
         return float(known.mean()) if known.size else 0.0
@@ -75,7 +75,7 @@ class Occurrences:
 
 
 def _hashes(places: NDArray[np.int64], length: int) -> NDArray[np.uint64]:
-    """A hash of each sequence of `length` words without an unknown one (below 0), by their places in the index."""
+    """A hash of each sequence of `length` words without an unknown one (below 0), from their indices."""
     count = max(0, len(places) - length + 1)
     known = np.ones(count, dtype=np.bool_)
     hashes = np.zeros(count, dtype=np.uint64)

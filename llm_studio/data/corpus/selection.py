@@ -141,8 +141,8 @@ def find_duplicates(documents: TextStats, candidates: NDArray[np.bool_]) -> NDAr
 def draw_validation(units: TextStats, fraction: float) -> NDArray[np.bool_]:
     """Select units for validation, up to `fraction` of all characters.
 
-    They are taken in the order of their hashes, each that still fits. Equal units stay together. Where none fits, the
-    shortest is taken; where all are equal, none.
+    They are selected in the order of their hashes, each that still fits. Equal units stay together. If none fits, the
+    shortest is selected; if all are equal, none.
     """
     room, distinct = int(units.total * fraction), 0
     validation = np.zeros(units.count, np.bool_)

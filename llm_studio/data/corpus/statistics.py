@@ -51,7 +51,7 @@ class Lengths:
 def histogram(values: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> Lengths:
     """The histogram of lengths, at least one, or of distinct lengths with their counts.
 
-    The bars have equal widths, or growing ones where some documents are very much longer than most.
+    The bars have equal widths, or growing ones if some documents are very much longer than most.
     """
     counts = np.ones(len(values), np.int64) if counts is None else counts
     order = np.argsort(values, kind="stable")
@@ -88,8 +88,8 @@ class Figures:
 
     `distinct_words` is an estimate unless `distinct_exact`; then the counts in `frequent` may be too small by at most
     `frequent_error`. `duplicates` are equal to an earlier document; `near_duplicates` have the same words in the same
-    order as one, with other capitals, punctuation or spaces. `languages`: characters of the documents in each language,
-    by its code, "" where it is uncertain. `word_length` is in letters, `sentence_length` in words.
+    order as another, with other capitals, punctuation or spaces. `languages`: characters of the documents in each
+    language, by its code, "" if uncertain. `word_length` is in letters, `sentence_length` in words.
     """
 
     documents: Count
@@ -114,10 +114,10 @@ class Statistics:
     corpus: Figures
     sources: dict[str, Figures]
     left_out: dict[str, Count]
-    """How many documents cleaning leaves out, by the reason, as in `CorpusPlan.left_out`."""
+    """Number of documents that cleaning leaves out, by reason, as in `CorpusPlan.left_out`."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The statistics as plain values."""
         return asdict(self)
 
 

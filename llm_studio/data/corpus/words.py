@@ -18,9 +18,9 @@ def letter_words(text: str) -> list[str]:
 
 
 def whole_words(text: str, before: str) -> str:
-    """`text`, which was cut out after `before` and perhaps in the middle of words at both ends, in whole words.
+    """The whole words in `text`, which was cut out after `before`, perhaps in the middle of words at both ends.
 
-    The first word is completed by its beginning in `before`; the last one is left out where no other character ends it.
+    The first word is completed by its beginning in `before`; the last one is left out if no other character ends it.
     """
     beginning = _LAST_WORD.search(before) if text[:1].isalpha() else None
     return _LAST_WORD.sub("", (beginning[0] if beginning else "") + text)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import tokenizers
 
 MAX_WORD_BYTES = 64
-"""Length limit of a word that is replayed, in bytes: nobody reads more steps than that."""
+"""Length limit of a word that is replayed, in bytes: more steps would not be readable."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Merges:
         return len(self._vocabulary) - len({left + right for left, right in self._pairs} & self._vocabulary.keys())
 
     def truncated(self, count: int, like: "tokenizers.Tokenizer") -> "tuple[tokenizers.Tokenizer, int]":
-        """The tokenizer that training would have given with only `count` merges, and the size of its vocabulary.
+        """The tokenizer that training would have given with only `count` merges, and its vocabulary size.
 
         For measurements only: the ids are different. `like` is the library's object of the full tokenizer.
         """

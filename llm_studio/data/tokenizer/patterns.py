@@ -1,4 +1,4 @@
-"""The patterns by which a text is cut into words before bytes are merged: no token goes across such a border.
+"""The patterns by which a text is split into words before bytes are merged: no token crosses such a boundary.
 
 Other programs run these models only if they know the pattern: transformers reads it from `tokenizer.json`, llama.cpp
 has a list of those that it knows. So new tokenizers have one of these two, and nothing of our own.

@@ -1,4 +1,4 @@
-"""What `tokenizer.meta.json` says of the tokenizer beside it. One that the user has put there has none."""
+"""The content of `tokenizer.meta.json`, beside a tokenizer. One that the user has imported has none."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +11,8 @@ from llm_studio.records import Amount, Count
 class TokenizerRecord:
     """How a tokenizer was trained, for `requested` tokens, and how it compresses validation text.
 
-    `fingerprint` is its own; `inputs`: fingerprints of what it was trained from. `origin`: the model it was taken over
-    from, if it wasn't trained here.
+    `fingerprint` is its own; `inputs`: fingerprints of its training data and settings. `origin`: the model it was
+    borrowed from, if it wasn't trained here.
     """
 
     fingerprint: str = ""
@@ -25,7 +25,7 @@ class TokenizerRecord:
 
 
 def recall_record(path: Path) -> TokenizerRecord:
-    """The record at `path`; an empty one where there is none that can be read: its tokenizer is out of date then."""
+    """The record at `path`; an empty one if none can be read: its tokenizer is then out of date."""
     content = records.recall_plain(path)
     try:
         return records.decode({**content, "requested": content.get("asked", 0)}, TokenizerRecord)

@@ -1,9 +1,9 @@
 """The texts that a tokenizer is trained on: evenly drawn from the corpus, and few enough for the memory.
 
 The library needs memory for each distinct word: about a hundred times its bytes. Words between spaces soon repeat, and
-200 MB of English need less than a gigabyte. Without spaces a "word" goes from one punctuation mark to the next and
-hardly ever occurs twice: 200 MB of Chinese would need more than 20 GB. So the memory is estimated on a part of the
-texts while they are read, and where it would be too much, they are read again and fewer are taken.
+200 MB of English need less than a gigabyte. Without spaces a "word" extends from one punctuation mark to the next and
+hardly ever occurs twice: 200 MB of Chinese would need more than 20 GB. So the memory is estimated on a sample of the
+texts while they are read, and if it would be too much, they are read again and fewer are used.
 """
 
 import bisect
@@ -36,7 +36,7 @@ _MIN_OBSERVED = 200_000
 _MAX_OBSERVED = 2_000_000
 """Bytes of text whose words are counted: a hundredth, within these limits."""
 _EXCERPT = 2_000
-"""Characters that are taken from one place, so that the part comes from many."""
+"""Number of characters taken from one place, so that the sample comes from many."""
 _WORST_CASE = 150
 """Memory for each byte of text if no word occurs twice."""
 _MARGIN = 0.85
@@ -70,7 +70,8 @@ def sample_texts(
 class LongWords:
     """Cuts texts inside words longer than BLOCK_CHARACTERS, and counts those words.
 
-    A word is here what has no safe cut in it: letters, digits or marks without end. It may go over several texts.
+    A word here is a sequence without a safe cut: a very long run of letters, digits or marks. It may extend over
+    several texts.
     """
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class LongWords:
         self._length = 0
         """Length so far of a word that was cut and has no end yet."""
         self._last = ""
-        """The last character of the text before."""
+        """The last character of the previous text."""
 
     def cut(self, text: str) -> Iterator[str]:
         """`text` in one or more parts, cut only where a word is too long."""
@@ -101,7 +102,7 @@ class LongWords:
         yield text[yielded:]
 
     def skip(self, text: str) -> None:
-        """Note that `text` follows, which isn't sampled: a word may begin in it or go through it."""
+        """Note that `text` follows, which isn't sampled: a word may start in it or extend through it."""
         continued, last = self._continue(text), len(text) - 1
         if continued <= last and last > BLOCK_CHARACTERS and last_safe_cut(text, last - BLOCK_CHARACTERS, last) is None:
             self.count += 1
@@ -128,7 +129,7 @@ class LongWords:
 
 
 class SampleTooLargeError(Exception):
-    """The words of a sample would need too much memory. `fitting`: bytes of text that would not; `size`: its bytes."""
+    """The words of a sample would need too much memory. `fitting`: bytes of text that would fit; `size`: its bytes."""
 
     def __init__(self, fitting: int, size: int) -> None:
         super().__init__(fitting, size)
@@ -137,16 +138,16 @@ class SampleTooLargeError(Exception):
 
 
 class MemoryForecast:
-    """Estimates the memory that the library needs for the words of texts, from a small, evenly drawn part of them.
+    """Estimates the memory that the library needs for the words of texts, from a small, evenly drawn sample of them.
 
     The number of distinct words grows with a power of the text's length (Heaps' law). The power is the fraction of
-    them that occur in one text only, since these are the ones that one text less would not have (Good 1953). Words of
-    each order of length have a power of their own: names and numbers repeat, and clauses without spaces don't. Powers
-    fall as texts get longer, so that the estimate is rather too high.
+    them that occur in one text only, since these are the ones that one text fewer would not have (Good 1953). Words of
+    each order of length have their own power: names and numbers repeat, and clauses without spaces don't. Powers
+    fall as texts get longer, so the estimate is rather too high.
     """
 
     def __init__(self, words_of: Callable[[str], Iterable[str]], total: int, limit: int) -> None:
-        """`words_of` gives the words of a text, one character for each byte; `total`: expected bytes of all texts."""
+        """`words_of` returns the words of a text, one character per byte; `total`: expected bytes of all texts."""
         self._words_of = words_of
         self._limit = limit
         part = max(_MIN_OBSERVED, min(_MAX_OBSERVED, total * _OBSERVED_FRACTION))
@@ -154,13 +155,13 @@ class MemoryForecast:
         self._size = self._drawn = 0
         """Bytes of all texts so far, and of those that are drawn."""
         self._waiting: list[str] = []
-        """Drawn texts whose words aren't counted yet: they needn't be where there are few texts."""
+        """Drawn texts whose words aren't counted yet: with few texts they needn't be."""
         self._text_of: dict[str, int] = {}
         """The number of the text in which a word occurs, _SEVERAL if there is more than one."""
         self._texts = 0
         self._needed: Counter[int] = Counter()
         self._needed_once: Counter[int] = Counter()
-        """Bytes of memory for the words of each order of length, and for those that occur in one text only."""
+        """Bytes of memory for the words of each order of length, and for those that occur in only one text."""
 
     def watch(self, texts: Iterable[str]) -> Iterator[str]:
         """Yield `texts` while the memory suffices for them. Raises SampleTooLargeError at the end if it didn't."""
@@ -174,7 +175,7 @@ class MemoryForecast:
             raise SampleTooLargeError(self._size_for(_MARGIN * self._limit), self._size)
 
     def memory(self, size: int) -> float:
-        """Estimate of the bytes of memory for the words of so many bytes of such texts."""
+        """Estimated bytes of memory for the words of `size` bytes of such texts."""
         for text in self._waiting:
             self._count(text)
         self._waiting.clear()
@@ -185,7 +186,7 @@ class MemoryForecast:
         )
 
     def _size_for(self, memory: float) -> int:
-        """Bytes of such texts whose words need so much memory, within one part in 100,000."""
+        """Bytes of such texts whose words need this much memory, to a precision of 10⁻⁵."""
         return bisect.bisect(range(100_000), memory, key=lambda n: self.memory(self._size * n // 100_000)) * (
             self._size // 100_000
         )

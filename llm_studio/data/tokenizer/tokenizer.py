@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import tokenizers
 
 MOST_BYTES = 48_000_000
-"""Of a `tokenizer.json`: enough for the largest vocabulary, with long tokens."""
+"""Size limit of a `tokenizer.json`: enough for the largest vocabulary, with long tokens."""
 _MOST_MERGES = 2 * LARGEST_VOCABULARY
-"""Tokenizers converted from those of OpenAI have about two for each token: all the ways to make it."""
+"""Tokenizers converted from OpenAI's have about two merges per token: all the ways to build it."""
 _MOST_MARKS = 3 * LARGEST_VOCABULARY + 4 * _MOST_MERGES
 SEGMENT_CHARACTERS = 16_384
 """Long texts are encoded in segments of this many characters: the library slows down on longer ones."""
@@ -34,7 +34,7 @@ SEGMENT_CHARACTERS = 16_384
 
 _SPACES, _WORD_ENDS = " \t\u3000", "\n\r,.!?;:，。！？；：、"
 _SAFE_CUT = re.compile(rf"[{_SPACES}{_WORD_ENDS}](?:(?<=[^\W_].)|(?<=\S[{_SPACES}]))", re.DOTALL)
-"""The same as `is_safe_cut`. It begins with a set of characters, which is what `re` finds fast."""
+"""The same as `is_safe_cut`. It starts with a set of characters, which `re` finds fast."""
 _NEAR = 200
 """Characters that are searched backwards, one by one; nearly always a few are enough."""
 
@@ -141,7 +141,7 @@ class Tokenizer:
 
     @staticmethod
     def load(path: Path) -> "Tokenizer":
-        """Load a `tokenizer.json`. Raises TokenizerError where it is absent or can't be used."""
+        """Load a `tokenizer.json`. Raises TokenizerError if it is missing or can't be used."""
         content = read_content(path)
         try:
             return Tokenizer(content)
@@ -179,11 +179,11 @@ class Tokenizer:
         return [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
 
     def pre_tokenizer(self) -> dict[str, Any]:
-        """How texts are cut into words, as declared in tokenizer.json."""
+        """How texts are split into words, as declared in tokenizer.json."""
         return dict(self._content.get("pre_tokenizer") or {})
 
     def ignores_merges(self) -> bool:
-        """Whether a word that is a token is taken as it is, whatever the merges say."""
+        """Whether a word that is a token is encoded as that token, regardless of the merges."""
         return bool(self._content["model"].get("ignore_merges"))
 
     def encode(self, text: str) -> list[int]:
@@ -252,7 +252,7 @@ class Tokenizer:
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """The object in a `tokenizer.json`. Raises TokenizerError where the file is absent or holds something else."""
+    """The object in a `tokenizer.json`. Raises TokenizerError if the file is missing or contains something else."""
     try:
         text = read_text(path, most=MOST_BYTES)
     except FileNotFoundError as error:

@@ -106,7 +106,7 @@ def _wait_for(receiver: _Connection, process: BaseProcess, total: int, settings:
                 job.report(message[1])
                 continue
             job.report(Progress(_("Reading the texts"), message[1], total, _("characters")))
-            merging_since = time.monotonic() if message[1] >= total else 0.0  # they may be read a second time
+            merging_since = time.monotonic() if message[1] >= total else 0.0  # the texts may be read a second time
         elif merging_since:
             passed = round(time.monotonic() - merging_since, 1)
             job.report(Progress(_("Merging frequent pairs"), passed, None, _("seconds")))
@@ -172,7 +172,7 @@ def _run(
 def _train_within_memory(
     sender: _Connection, plan: "CorpusPlan", vocab_size: int, settings: TokenizerSettings, pattern: str, memory: int
 ) -> str:
-    """Train on as much text as is wished and the memory suffices for, and report where that differs."""
+    """Train on the requested amount of text, or on what the memory suffices for, and report a difference."""
     characters, max_bytes, wished = plan.train_characters, settings.max_megabytes * 1_000_000, 0
     while True:
         spans, words = _report_progress(_without_markers(plan), characters, sender), LongWords()

@@ -68,7 +68,7 @@ def bigram_loss(tokens: Tokens, answers: bool = False) -> float:
 
 
 def bytes_per_token(tokens: Tokens, tokenizer: Tokenizer, answers: bool = False) -> float | None:
-    """The mean bytes of the tokens that these losses are about; None where they stand for no text.
+    """Mean bytes per token of the tokens that these losses are for; None if they don't represent text.
 
     `tokenizer` is the one that made the tokens.
     """

@@ -69,7 +69,7 @@ def _places(
 def sampling_weights(sources: Sequence[SourceRange], weights: Mapping[str, float]) -> NDArray[np.float64]:
     """The sampling weight of each source, not normalised: its tokens times its weight.
 
-    Raises DataError where all are 0.
+    Raises DataError if all are 0.
     """
     products = np.array(
         [source.weight * weights.get(source.name, 1.0) * (source.end - source.start) for source in sources],
@@ -117,7 +117,7 @@ def validation_stream(
 
 
 def _evaluated_sources(tokens: Tokens, weights: Mapping[str, float]) -> list[SourceRange]:
-    """The sources that are trained on; all where nothing would be left."""
+    """The sources that are trained on; all of them if none would be left."""
     kept = [s for s in tokens.validation_sources if s.weight * weights.get(s.name, 1.0) > 0]
     if sum(source.end - source.start for source in kept) < 2:
         return [SourceRange("", 0, len(tokens.validation))]

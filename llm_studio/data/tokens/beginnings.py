@@ -16,13 +16,13 @@ from llm_studio.i18n import _
 PLACES = 10
 """Evenly spaced places in the held-out tokens where beginnings are taken."""
 TEXT_TOKENS = 300
-"""Of a document, at most, after its beginning."""
+"""Most tokens of a document after its beginning."""
 _DOCUMENTS = 4
-"""Documents at each place."""
+"""Number of documents at each place."""
 _PROMPT, _LONGEST_PROMPT = 8, 100
-"""Tokens of a beginning, all the same, and of a question at most."""
+"""Number of tokens of a beginning, and of a question at most."""
 _SEARCHED = 50_000
-"""Tokens searched for documents at each place."""
+"""Number of tokens searched for documents at each place."""
 _ASSISTANT = SPECIAL_TOKENS[2]
 
 _Ids = NDArray[np.unsignedinteger[Any]]
@@ -40,8 +40,8 @@ class Beginning:
 def beginnings(ids: _Ids, tokenizer: Tokenizer) -> list[list[Beginning]]:
     """The beginnings of a few held-out documents at each of ten evenly spaced places.
 
-    A document begins after <|endoftext|>; in a text without one, at a line. Of a conversation, the question is the
-    beginning. Raises DataError where there is no text.
+    A document starts after <|endoftext|>, or, in a text without one, at a line. The beginning of a conversation is its
+    question. Raises DataError if there is no text.
     """
     edges = np.linspace(0, len(ids), PLACES + 1).astype(int).tolist()
     spans = itertools.pairwise(edges)
@@ -53,7 +53,7 @@ def beginnings(ids: _Ids, tokenizer: Tokenizer) -> list[list[Beginning]]:
 
 
 def _documents(ids: _Ids, begins: bool, tokenizer: Tokenizer) -> Iterator[Beginning]:
-    """The first documents in `ids`; `begins`: one begins with them."""
+    """The first documents in `ids`; `begins`: whether a document starts with them."""
     ids = ids[:_SEARCHED]
     ends = np.flatnonzero(ids == tokenizer.end_of_text)
     starts = [int(end) + 1 for end in ends]
@@ -74,7 +74,7 @@ def _next_line(ids: _Ids, tokenizer: Tokenizer) -> int:
 
 
 def _cut(ids: _Ids, tokenizer: Tokenizer) -> int:
-    """Where the beginning ends: where the answer of a conversation begins; 0 where the text is too short."""
+    """The end of the beginning: the start of the answer in a conversation; 0 if the text is too short."""
     first = ids[:_LONGEST_PROMPT].tolist()
     answer = tokenizer.markers.get(_ASSISTANT)
     if answer in first:
@@ -83,7 +83,7 @@ def _cut(ids: _Ids, tokenizer: Tokenizer) -> int:
 
 
 def plain_text(ids: Sequence[int], tokenizer: Tokenizer) -> str:
-    """The text of `ids` without special tokens; half a character at an end is left out."""
+    """The text of `ids` without special tokens; incomplete characters at the ends are left out."""
     special = set(tokenizer.markers.values())
     parts = (b"\n" if token in special else tokenizer.token_bytes(token) for token in ids)
     return b"".join(parts).decode("utf-8", errors="ignore")

@@ -1,4 +1,4 @@
-"""How many bytes of text tokens stand for: what turns a loss per token into bits per byte."""
+"""The number of bytes that tokens represent, which converts a loss per token to bits per byte."""
 
 from typing import Any
 
@@ -16,5 +16,5 @@ def byte_lengths(tokenizer: Tokenizer) -> NDArray[np.int64]:
 
 
 def bytes_per_token(targets: NDArray[np.integer[Any]], tokenizer: Tokenizer) -> float | None:
-    """The mean bytes of the `targets` of a loss, any shape; None where they stand for no text."""
+    """Mean number of bytes of the `targets` of a loss, any shape; None if they don't represent text."""
     return float(byte_lengths(tokenizer)[targets].mean()) or None if targets.size else None

@@ -1,4 +1,4 @@
-"""The corpus as token ids on the disk: writing and memory-mapping them.
+"""The corpus as token ids on disk: writing and memory-mapping them.
 
 `train.bin` and `val.bin` hold only ids, little-endian, each document followed by `<|endoftext|>`: the common research
 format. `meta.json` says how to read them and what they were made from; it is written last, so where it exists, the
@@ -59,7 +59,7 @@ _CHECKED_IDS = 32_000_000
 
 @dataclass(frozen=True)
 class PreparedTokens:
-    """The size of what `write_tokens` has written."""
+    """The size of the files that `write_tokens` has written."""
 
     train_tokens: int
     validation_tokens: int
@@ -90,7 +90,7 @@ def write_tokens(
             mask_paths = [stack.enter_context(atomic_write(mask)) if plan.conversations else None for mask in masks]
             train = writer.write(plan.texts("train"), train_path, mask_paths[0])
             validation = writer.write(plan.texts("validation"), validation_path, mask_paths[1])
-            # From here on the files are of the new tokens: if the program ends now, no tokens are left, not a mixture.
+            # from here on the files contain the new tokens: if the program dies now, no tokens are left, not a mixture
             meta_file.unlink(missing_ok=True)
         if not plan.conversations:
             for mask in masks:
@@ -316,7 +316,7 @@ class Tokens:
         return self._train_mask is not None
 
     def fingerprint_for(self, loss_on: str) -> str:
-        """Fingerprint of the targets of the loss: losses are comparable where it is the same."""
+        """Fingerprint of the targets of the loss: losses with the same fingerprint are comparable."""
         return (
             fingerprint(self.fingerprint, loss_on) if loss_on != "all" and self.has_conversations else self.fingerprint
         )
@@ -342,7 +342,7 @@ class Tokens:
 
 
 def open_tokens(folder: Path) -> Tokens:
-    """The tokens in `folder`. Raises DataError where they are absent, incomplete, damaged or too new."""
+    """The tokens in `folder`. Raises DataError if they are missing, incomplete, damaged or too new."""
     meta = read_meta(folder)
     if meta is None:
         raise DataError(_("The tokens of this project have not been prepared yet."), _("Run “llm-studio prepare”."),

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 _CHUNK = 100_000
-"""Ids decoded at once."""
+"""Number of ids decoded at once."""
 _LONGEST_REST = 10_000
-"""Characters without white space that are kept together."""
+"""Number of characters without white space that are kept together."""
 _BOUNDARY = b"\0"
 
 
 def decoded(ids: NDArray[np.integer[Any]], tokenizer: Tokenizer) -> Iterator[tuple[str, bool]]:
-    """The text of `ids` in chunks that end at white space, each with whether its document ends there.
+    """Yield the text of `ids` in chunks that end at white space, each with whether its document ends there.
 
     A special token ends a document too: turns of conversations are separate. Their names are not part of the text.
     """

@@ -1,4 +1,4 @@
-"""What `meta.json` says of the tokens beside it: how to read them, and what they were made from."""
+"""The content of `meta.json`, beside the tokens: their format, and what they were made from."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class SplitMeta:
 class TokensMeta:
     """The content of `meta.json`. `tokenizer` and `corpus` are fingerprints of what the tokens were made from.
 
-    `block`: bytes of a block that has a checksum; `damaged`: the file that a run has found to be damaged, if any.
+    `block`: size in bytes of a block with a checksum; `damaged`: the file that a run has found to be damaged, if any.
     """
 
     dtype: Literal["uint16", "uint32"]
@@ -80,7 +80,7 @@ class TokensMeta:
 
 
 def read_meta(folder: Path) -> TokensMeta | None:
-    """What the tokens in `folder` are; None where there are none. Raises DataError where that is damaged or newer."""
+    """The metadata of the tokens in `folder`; None if there are none. Raises DataError if it is damaged or newer."""
     again = _("Run “llm-studio prepare” again.")
     try:
         meta = records.read(folder / META_FILE, TokensMeta, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
@@ -97,7 +97,7 @@ def read_meta(folder: Path) -> TokensMeta | None:
 
 
 def recall_meta(folder: Path) -> TokensMeta | None:
-    """The same for what can do without: None as well where it is damaged or newer."""
+    """The same for optional uses: also None if it is damaged or newer."""
     try:
         return read_meta(folder)
     except DataError:

@@ -1,4 +1,4 @@
-"""The files of the prepared tokens: their names, how they are mapped, and whether they are still what was prepared.
+"""The files of the prepared tokens: their names, memory-mapping, and verification.
 
 `meta.json` records a CRC-32 of each MiB of `train.bin` and `val.bin`, and the SHA-256 of every file as a whole. CRC-32
 finds every change of up to 32 adjacent bits, and others with a probability of 1 - 2⁻³², at four to six times the speed
@@ -27,18 +27,18 @@ from llm_studio.i18n import _
 TRAIN_FILE, VALIDATION_FILE = "train.bin", "val.bin"
 TRAIN_MASK, VALIDATION_MASK = "train.mask", "val.mask"
 BLOCK = 1 << 20
-"""Bytes of a block that has a checksum of its own."""
+"""Size in bytes of a block with its own checksum."""
 
 
 class BlockChecksums:
-    """The CRC-32 of each block of a file, in hexadecimal, from its content in pieces of any length."""
+    """The CRC-32 of each block of a file, in hexadecimal, from its content in parts of any length."""
 
     def __init__(self) -> None:
         self._sums: list[str] = []
         self._crc = self._length = 0
 
     def add(self, content: bytes) -> None:
-        """Take the next bytes of the file."""
+        """Add the next bytes of the file."""
         rest = memoryview(content)
         while rest:
             piece = rest[: BLOCK - self._length]
@@ -49,7 +49,7 @@ class BlockChecksums:
                 self._end_block()
 
     def text(self) -> str:
-        """Eight digits for each block; the last one may be shorter than the others. The file has ended."""
+        """Eight digits per block, after the end of the file; the last block may be shorter than the others."""
         if self._length:
             self._end_block()
         return "".join(self._sums)
@@ -61,9 +61,9 @@ class BlockChecksums:
 
 @dataclass(frozen=True)
 class TokenFile:
-    """One file with its checksums, as `meta.json` records them. `crc32`: of each block, "" where they aren't known.
+    """One file with its checksums, as recorded in `meta.json`. `crc32`: of each block, "" if unknown.
 
-    `identity` tells it from one that takes its place when tokens are prepared again; None where that isn't known.
+    `identity` distinguishes it from a file that replaces it when tokens are prepared again; None if unknown.
     """
 
     path: Path
@@ -72,9 +72,9 @@ class TokenFile:
     identity: tuple[int, int] | None = None
 
     def verify(self) -> Iterator[None]:
-        """Read through the file, block by block. Raises DamagedTokensError as soon as it is known to differ.
+        """Read the file, block by block. Raises DamagedTokensError as soon as a difference is found.
 
-        Another file that has taken its place is none of ours.
+        A file that has replaced it is ignored.
         """
         whole = None if self.crc32 else hashlib.sha256()
         buffer, done = bytearray(BLOCK), 0
@@ -103,7 +103,7 @@ def _identity(found: os.stat_result) -> tuple[int, int]:
 
 
 def _fill(read_into: Callable[[memoryview], int | None], buffer: bytearray) -> int:
-    """Fill the buffer, less at the end of the file: a single read may give less anywhere."""
+    """Fill the buffer, less at the end of the file: a single read may return fewer bytes at any position."""
     filled, view = 0, memoryview(buffer)
     while filled < len(buffer) and (count := read_into(view[filled:])):
         filled += count
@@ -123,7 +123,7 @@ def files_of(folder: Path, meta: TokensMeta) -> list[TokenFile]:
 
 def _token_file(path: Path, sha256: str, crc32: str = "") -> TokenFile:
     identity = None
-    with contextlib.suppress(OSError):  # absent: who maps it says so
+    with contextlib.suppress(OSError):  # missing: mapping it will raise an error
         identity = _identity(path.stat())
     return TokenFile(path, sha256, crc32, identity)
 
@@ -146,7 +146,7 @@ def mapped(path: Path, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
 
 
 def damaged_tokens(file: str) -> DamagedTokensError:
-    """The error for a file that isn't what was prepared."""
+    """The error for a file that has changed since it was prepared."""
     return DamagedTokensError(
         _("The tokens are damaged: {file} has changed since it was prepared.").format(file=file),
         _("Run “llm-studio prepare” again, then resume the run: what it has saved is kept."),
@@ -155,5 +155,5 @@ def damaged_tokens(file: str) -> DamagedTokensError:
 
 
 def prepare_again() -> str:
-    """What to do about most problems with the tokens."""
+    """The remedy for most problems with the tokens."""
     return _("Run “llm-studio prepare” again.")

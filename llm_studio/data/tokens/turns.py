@@ -39,7 +39,7 @@ class Segment:
 
 
 class ConversationSplitter:
-    """Splits text spans into segments. Conversations are known by the names of their sources."""
+    """Splits text spans into segments. Conversations are identified by the names of their sources."""
 
     def __init__(self, conversations: Collection[str]) -> None:
         self._conversations = frozenset(conversations)
@@ -67,7 +67,7 @@ class ConversationSplitter:
             self._in_answer = False
 
     def _turn(self, source: str, marker: str, text: str, ends: bool) -> Iterator[Segment]:
-        """One turn, or the rest of one that began in the previous span."""
+        """One turn, or the rest of one that started in the previous span."""
         ends_answer = marker == USER and self._in_answer
         self._in_answer = marker == ASSISTANT if marker else self._in_answer
         texts = list(split_safely(text, SEGMENT_CHARACTERS))

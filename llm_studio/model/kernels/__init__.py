@@ -1,10 +1,10 @@
-"""What makes the formulas of `model` fast on a device: the same results and gradients in less time and memory.
+"""Fast implementations of the formulas of `model`: the same results and gradients in less time and memory.
 
-Each function here has its formula in `model`, which the tests compare it with:
+Each function here has its formula in `model`, with which the tests compare it:
 
     attention               model/attention.py     torch's fused attention; on a CPU in bfloat16, blocks of queries
     linear_cross_entropy    model/loss.py          chunks of logits instead of all of them
-    rms_norm                model/norms.py         few passes over memory, gradients written by hand
+    rms_norm                model/norms.py         few passes over memory, explicit gradients
     silu_gate               model/layers.py        the same
     rotate                  model/embeddings.py    the same
     dropout                 model/dropout.py       cheaper random bits

@@ -26,11 +26,11 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _flash_attention_supports(dtype: torch.dtype) -> bool:
-    """Whether the GPU has the one fast kernel with shared keys and values; else all scores would be held at once."""
+    """Whether the GPU has a fused kernel with shared keys and values; otherwise all scores would be held at once."""
     available = torch.backends.cuda.is_flash_attention_available() and torch.cuda.get_device_capability() >= (8, 0)
     return available and dtype in (torch.bfloat16, torch.float16)
 
 
 def _causal_mask(new: int, total: int, device: torch.device) -> Tensor:
-    """Which of `total` tokens each of the last `new` ones may see, (new, total), True where it may."""
+    """A mask (new, total) of the tokens that each of the last `new` ones may see, True if it may."""
     return torch.ones(new, total, dtype=torch.bool, device=device).tril(diagonal=total - new)

@@ -19,11 +19,11 @@ from torch.autograd.function import once_differentiable
 BLOCK = 64
 """Queries in a block."""
 HEADS_TOGETHER = 64
-"""Of the N heads, those computed at a time, so that their scores stay in the cache."""
+"""Number of heads, of all N, that are computed at a time, so that their scores stay in the cache."""
 
 
 def block_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(K)) v, causal, for q, k, v (B, H, T, K) with as many key as query heads."""
+    """softmax(q k^T / sqrt(K)) v, causal, for q, k, v (B, H, T, K) with as many key heads as query heads."""
     result = BlockAttention.apply(q, k, v)
     assert isinstance(result, Tensor)
     return result
@@ -63,7 +63,7 @@ class BlockAttention(torch.autograd.Function):
 
 
 def blocks(n_heads: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
-    """The blocks of N heads and `length` tokens: which heads, which queries, and the keys these may see."""
+    """Yield the blocks of N heads and `length` tokens: which heads, which queries, and the keys these may see."""
     for first in range(0, n_heads, HEADS_TOGETHER):
         for start in range(0, length, BLOCK):
             end = min(start + BLOCK, length)
@@ -74,7 +74,7 @@ def causal_weights(query: Tensor, key: Tensor) -> Tensor:
     """Attention weights (n, block, S) of queries (n, block, K), the last of the S tokens of the keys (n, S, K)."""
     size = query.shape[1]
     scores = torch.bmm(query * (1 / math.sqrt(query.shape[-1])), key.transpose(1, 2))  # (n, block, S)
-    # Only the last `size` keys include some that come after a query: for these, minus infinity above the diagonal.
+    # only the last `size` keys include some after a query: for these, minus infinity above the diagonal
     mask = torch.full((size, size), -math.inf, dtype=scores.dtype, device=scores.device).triu(diagonal=1)
     scores[:, :, -size:] += mask
     return scores.softmax(dim=-1)

@@ -45,7 +45,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         hidden_grad = torch.empty_like(h) if needs_grad else None
         weight_grad = torch.zeros(weight.shape, dtype=sum_dtype, device=h.device) if needs_grad else None
         rows = min(len(h), chunk_rows)
-        # Allocated once: an operating system takes long to provide so much memory again for each chunk.
+        # allocated once: the operating system takes long to provide so much memory again for each chunk
         buffers = torch.empty(2, rows, len(weight), dtype=sum_dtype, device=h.device)
         products = torch.empty(rows, len(weight), dtype=dtype, device=h.device) if dtype != sum_dtype else None
         for start in range(0, len(h), max(rows, 1)):

@@ -1,7 +1,7 @@
-"""Elementwise formulas in few passes over memory, with their gradients written by hand.
+"""Elementwise formulas with few passes over memory and explicit gradients.
 
-A small model on a CPU spends as long on these as on its matrix products, because each elementary operation reads and
-writes the whole tensor. On other devices PyTorch's own operations are as good and used where it has them.
+A small model on a CPU spends as much time on these as on its matrix products, because each elementary operation reads
+and writes the whole tensor. On other devices PyTorch's own operations are as fast and are used if they exist.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from llm_studio.model.kernels.dtypes import compute_dtype
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """x * kept / (1 - p), where each element of `kept` is 0 with probability p, else 1."""
+    """x * kept / (1 - p), where each element of `kept` is 0 with probability p, otherwise 1."""
     if x.device.type != "cpu":
         return F.dropout(x, p)
-    # A random int64 costs as much to draw as a random bit, and is enough for four random numbers of 16 bits each.
+    # a random int64 takes as long to draw as a random bit, and provides four random numbers of 16 bits each
     words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
     uniform = words.view(torch.int16)[: x.numel()].view(x.shape)  # in [-32768, 32767]
     kept = uniform >= round(p * 65536) - 32768
@@ -35,7 +35,7 @@ class MaskedScale(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, kept: Tensor, scale: float) -> Tensor:
         ctx.save_for_backward(kept)
         ctx.scale = scale
-        return torch.ops.aten.native_dropout_backward(x, kept, scale)  # the one operation that does it in one pass
+        return torch.ops.aten.native_dropout_backward(x, kept, scale)  # the only operation that does it in one pass
 
     @staticmethod
     @once_differentiable
@@ -77,7 +77,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def _without_autocast(x: Tensor) -> contextlib.AbstractContextManager[object]:
-    """Keep autocast away from a half-precision x on a GPU: from torch 2.12 on it would turn the result of a norm, and
+    """Disable autocast for a half-precision x on a GPU: from torch 2.12 on it would turn the result of a norm, and
     everything computed from it, into float32. The sum of squares is accumulated in float32 anyway."""
     half = x.is_cuda and x.dtype != torch.float32
     return torch.autocast("cuda", enabled=False) if half else contextlib.nullcontext()

@@ -1,8 +1,8 @@
-"""The curve doctor: rules over what a run has recorded that say one plain sentence and offer one action.
+"""The curve doctor: rules over the recorded curves of a run. Each rule states one problem and offers one remedy.
 
-Arithmetic on the losses alone, the same for a run that trains and for one that has ended long ago. A rule speaks where
-the curve shows the thing clearly beyond its noise; a curve that might still turn out well is left in peace. The first
-rule that speaks is heard, so they stand in the order of what hurts most.
+The rules use arithmetic on the losses only, and are the same for a running and a finished run. A rule fires only if the
+curve shows the problem clearly above its noise, not if the curve may still turn out well. Only the first rule that
+fires is reported, so the rules are ordered by severity.
 """
 
 import math
@@ -17,41 +17,41 @@ from llm_studio.i18n import _, number
 
 Floats = NDArray[np.float64]
 Remedy = Literal["stop", "anew", "let fall", "texts"]
-"""What helps: end here and keep the best checkpoint; a new run with `changes`; this run with `changes`; more texts."""
+"""Stop here and keep the best checkpoint; start a new run with `changes`; apply `changes` to this run; add texts."""
 
 _SURE = 4.0
-"""Standard errors by which something must stand out of the noise."""
+"""Standard errors by which an effect must exceed the noise."""
 _FEWEST = 40
-"""Steps under which a curve says nothing."""
+"""Steps below which no diagnosis is made."""
 _SETTLED = 300
-"""Steps after the warm-up from which a trend can be told."""
+"""Steps after the warm-up from which a trend can be detected."""
 LEARNED_NOTHING = 0.97
-"""Share of the loss of guessing at random above which nothing was learned."""
+"""If the loss stays above this fraction of the loss of uniform guessing, nothing was learned."""
 PATIENCE = 200
 _RISE = 0.15
-"""Share by which the training loss must have risen to be called diverging."""
+"""Relative rise of the training loss from which it is diverging."""
 _LEAST_RISE = 0.05
-"""Nats per token that it must have risen at least: texts learned by heart have a loss of nearly nothing."""
+"""Smallest such rise in nats per token: the loss of memorized texts is almost zero."""
 _PARTS = 5
 _STEADY = 3.0
-"""A straight fall: no quarter of it falls so many times as much as another."""
+"""A decrease is linear if no quarter of it falls more than this factor faster than another."""
 _MOSTLY_UNIGRAM = 0.9
-"""The loss of counting single tokens, where it isn't known, as a share of guessing at random."""
+"""Loss of a unigram model as a fraction of that of uniform guessing, where it isn't known."""
 _FLAT = 0.0125
-"""Share of the loss that a third of the run must gain, not to be a plateau."""
+"""Fraction of the loss that must be gained in a third of the run; less is a plateau."""
 _BY_HEART = 0.03
-"""Share by which the validation loss must have risen over its best."""
+"""Relative rise of the validation loss above its minimum."""
 _GAP = 0.05
-"""Share by which the loss on texts known already may be lower than on others."""
+"""Largest normal gap between the losses on known and on unseen texts, as a fraction."""
 _MANY_PASSES = 4
-"""Up to so many, text seen again teaches nearly as much as new text (Muennighoff et al. 2023)."""
+"""Up to this many epochs, repeated text teaches nearly as much as new text (Muennighoff et al. 2023)."""
 _FEW_TOKENS_PER_PARAMETER = 5
 _TINY_RATE, _USUAL_RATE = 1e-4, 3e-4
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the curves don't tell. `corpus_tokens` and `unigram` (that model's loss) are None where not known."""
+    """Facts about a run that its curves don't contain. `corpus_tokens` and `unigram` (its loss) are None if unknown."""
 
     parameters: int
     vocab_size: int
@@ -61,16 +61,16 @@ class RunFacts:
     corpus_tokens: int | None = None
     unigram: float | None = None
     muon_learning_rate: float | None = None
-    """Of the blocks' matrices, where another optimizer has a rate of its own for them."""
+    """Peak rate of Muon for the matrices of the blocks, if it is used."""
     changed_at: int = 0
-    """After this step the settings were changed, which may move the losses: what was before tells nothing now."""
+    """The step after which the settings were last changed: losses before it are not comparable."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """The curves: at each of `steps` the training loss and the learning rate, and the validation losses.
+    """The curves: training loss and learning rate at each of `steps`, and the validation losses.
 
-    Losses are in nats per token, ascending by step. `tokens` were seen so far.
+    Losses are in nats per token, ascending by step. `tokens`: tokens seen so far.
     """
 
     steps: Floats
@@ -83,7 +83,8 @@ class Record:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that is wrong: `text` says what, `remedy` what helps; `step` is the best one where it is to be kept."""
+    """One problem: `text` describes it, `remedy` says what helps; `step` is the best checkpoint if it should be
+    kept."""
 
     key: str
     text: str
@@ -93,15 +94,15 @@ class Diagnosis:
 
 
 def verdict(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """What can be said about a run; None where all is well, or nothing is sure yet."""
-    record = _that_counts(record, facts.changed_at)
+    """The most severe problem of a run; None if there is none or nothing is certain yet."""
+    record = _comparable(record, facts.changed_at)
     if len(record.steps) < _FEWEST:
         return None
     return next((found for rule in _RULES if (found := rule(record, facts)) is not None), None)
 
 
-def _that_counts(record: Record, changed_at: int) -> Record:
-    """What was recorded after a step, without the losses that are no numbers."""
+def _comparable(record: Record, changed_at: int) -> Record:
+    """The part of the record after step `changed_at`, without losses that are not finite."""
     known = np.isfinite(record.losses) & (record.steps > changed_at)
     measured = np.isfinite(record.validation) & (record.evaluated > changed_at)
     return Record(record.steps[known], record.losses[known], record.rates[known], record.evaluated[measured],
@@ -112,7 +113,7 @@ def _that_counts(record: Record, changed_at: int) -> Record:
 
 
 def _noise(values: Floats) -> float:
-    """Spread of the values about their trend, from the differences of neighbours, which a slow trend hardly moves."""
+    """Standard deviation around the trend, from the differences of neighbours, which a slow trend hardly affects."""
     return float(np.sqrt(np.mean(np.diff(values) ** 2) / 2)) if len(values) > 1 else 0.0
 
 
@@ -123,12 +124,12 @@ def _means(values: Floats, count: int) -> Floats:
 
 
 def _after_warm_up(record: Record, facts: RunFacts) -> slice:
-    """The steps with the full learning rate, or what comes after."""
+    """The steps after the warm-up."""
     return slice(int(np.searchsorted(record.steps, facts.warmup_steps, "right")), None)
 
 
 def _at(record: Record, step: float, width: int) -> Floats:
-    """The training losses of `width` steps about `step`."""
+    """The training losses of `width` steps around `step`."""
     place = int(np.searchsorted(record.steps, step))
     start = max(0, min(place - width // 2, len(record.losses) - width))
     return record.losses[start : start + width]
@@ -138,19 +139,19 @@ def _at(record: Record, step: float, width: int) -> Floats:
 
 
 def _diverging(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """The training loss is far above where it has been, or above that of guessing at random, and stays there."""
+    """The training loss stays far above its minimum, or above the loss of uniform guessing."""
     width = max(20, len(record.losses) // 100)
     means = _means(record.losses, max(2, len(record.losses) // width))
     place, chance = int(means.argmin()), math.log(facts.vocab_size)
     before = record.losses[: max(2, (place + 1) * width)]
     lowest, since = float(means[place]), min(len(record.steps) - 1, (place + 1) * width)
-    if lowest > chance:  # it went wrong within the first steps
+    if lowest > chance:  # it diverged within the first steps
         lowest, since, before = chance, 0, before[:0]
     elif place == len(means) - 1:
         return None
     limit = max(_RISE * lowest, _LEAST_RISE, _SURE * _noise(before) * math.sqrt(2 / width))
     recent = record.losses[-2 * width :]
-    # nine of ten steps: one spike, as every training has some, is none of its business
+    # nine of ten steps must be high: a single spike is normal
     if float(np.quantile(recent, 0.1)) < lowest + limit:
         return None
     text = _("The training diverges: since step {step} its loss has risen from {low} to {high}. A learning rate three "
@@ -161,7 +162,7 @@ def _diverging(record: Record, facts: RunFacts) -> Diagnosis | None:
 
 
 def _stuck(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """The loss is still that of guessing at random."""
+    """The loss is still that of uniform guessing."""
     recent, chance = record.losses[-50:], math.log(facts.vocab_size)
     settled = max(facts.warmup_steps, facts.changed_at) + PATIENCE
     if record.steps[-1] < settled or float(recent.mean()) < LEARNED_NOTHING * chance:
@@ -176,7 +177,7 @@ def _stuck(record: Record, facts: RunFacts) -> Diagnosis | None:
 
 
 def _overfitting(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """The validation loss has risen for good while the training loss went on falling."""
+    """The validation loss keeps rising while the training loss keeps falling."""
     del facts
     losses, count = record.validation, len(record.validation)
     if count < 6:
@@ -184,10 +185,10 @@ def _overfitting(record: Record, facts: RunFacts) -> Diagnosis | None:
     best = int(losses.argmin())
     if count - best < 4:
         return None
-    # about the best, since the lowest of many values that only scatter is too low at random
+    # a mean around the minimum: the minimum of noisy values alone is biased downwards
     lowest = float(losses[max(0, best - 1) : best + 2].mean())
-    after = losses[max(0, best - 1) :]  # before, its fall bends, which would be taken for scatter
-    scatter = float(np.sqrt(np.mean(np.diff(after, 2) ** 2) / 6))  # a straight line has none
+    after = losses[max(0, best - 1) :]  # the curvature of the earlier decrease would count as noise
+    scatter = float(np.sqrt(np.mean(np.diff(after, 2) ** 2) / 6))  # second differences: 0 for a straight line
     if losses[-3:].min() < lowest * (1 + _BY_HEART) or losses[-3:].mean() < lowest + _SURE * scatter:
         return None
     width = max(10, min(200, len(record.losses) // 10))
@@ -202,7 +203,7 @@ def _overfitting(record: Record, facts: RunFacts) -> Diagnosis | None:
 
 
 def _few_texts(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """Texts seen many times are known much better than others, and there are few of them for so large a model."""
+    """Texts seen many times have a much lower loss than unseen ones, and there are few texts for so large a model."""
     corpus = facts.corpus_tokens
     if not corpus or len(record.validation) < 2 or corpus >= _FEW_TOKENS_PER_PARAMETER * facts.parameters:
         return None
@@ -220,10 +221,10 @@ def _few_texts(record: Record, facts: RunFacts) -> Diagnosis | None:
 
 
 def _rate_too_low(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """Worse than counting how often each token occurs, the loss still falls in a straight line.
+    """The loss is worse than that of a unigram model and still falls in a straight line.
 
-    A loss falls fast, then slowly. At so low a rate that the gradient hardly turns, it falls by as much for each bit of
-    rate that is spent.
+    A loss usually falls fast, then slowly. If the learning rate is so low that the gradient hardly changes direction,
+    the loss falls in proportion to the learning rate spent.
     """
     after = _after_warm_up(record, facts)
     losses = record.losses[after]
@@ -245,7 +246,7 @@ def _rate_too_low(record: Record, facts: RunFacts) -> Diagnosis | None:
 
 
 def _plateau(record: Record, facts: RunFacts) -> Diagnosis | None:
-    """For a third of the steps the loss has hardly fallen, though the rate is high: a falling one gains some more."""
+    """For a third of the steps the loss has hardly fallen, though the learning rate is still high."""
     after = _after_warm_up(record, facts)
     losses, rates = record.losses[after], record.rates[after]
     if len(losses) < 2 * _SETTLED or float(rates[-1]) < 0.5 * facts.learning_rate:
@@ -256,7 +257,7 @@ def _plateau(record: Record, facts: RunFacts) -> Diagnosis | None:
     slope = float((places * means).sum() / (places**2).sum())
     rest = means - means.mean() - slope * places
     error = float(np.sqrt((rest**2).sum() / (len(means) - 2) / (places**2).sum()))
-    # not "no fall is seen", which noise alone can do, but "a fall would be seen"
+    # not "no decrease is visible", which noise alone can cause, but "a decrease would be visible"
     if abs(slope) + 2 * error > _FLAT * float(means.mean()):
         return None
     found = record.validation
@@ -272,7 +273,7 @@ def _plateau(record: Record, facts: RunFacts) -> Diagnosis | None:
 
 
 def _at_rate(facts: RunFacts, times: float) -> dict[str, object]:
-    """Settings with so many times the learning rate."""
+    """Settings with the learning rate multiplied by `times`."""
     changes: dict[str, object] = {"training.learning_rate": _rounded(times * facts.learning_rate)}
     if facts.muon_learning_rate is not None:
         changes["training.muon_learning_rate"] = _rounded(times * facts.muon_learning_rate)
@@ -280,7 +281,7 @@ def _at_rate(facts: RunFacts, times: float) -> dict[str, object]:
 
 
 def _rounded(rate: float) -> float:
-    """A rate with two figures."""
+    """A rate rounded to two significant digits."""
     return float(f"{rate:.1e}")
 
 

@@ -1,11 +1,11 @@
-"""What is done about a loss that is not a number or explodes. Pure: the same losses make the same decisions.
+"""What to do about a loss that explodes or is not a number. Pure functions: equal losses give equal decisions.
 
-A step whose loss or gradient is not a number changes nothing and is skipped. When it comes again soon, or the loss
-stays far above what it was, the training goes back to a checkpoint from before the trouble, and on from there at half
-the rate. The state is kept in checkpoints, so that a run which was killed and resumed decides as one never killed.
+A step whose loss or gradient is not finite changes nothing and is skipped. If it happens again soon, or if the loss
+stays far above its usual level, training rolls back to a checkpoint from before the trouble and resumes at half the
+learning rate. The state is part of each checkpoint, so that a run that was killed and resumed decides the same.
 
-What can be gone back to are checkpoints saved because of their step, never because of the clock: those are there in
-every repetition of the run.
+Rollback targets are only checkpoints saved because of their step, never those saved because of the clock: only the
+former exist in every repetition of the run.
 """
 
 import math
@@ -22,34 +22,36 @@ from llm_studio.i18n import _, number
 from llm_studio.records import Amount, Count
 
 PATIENCE = 10
-"""Bad losses in a row that make an explosion."""
+"""Number of consecutive bad losses that count as an explosion."""
 AGAIN = 10
-"""Steps within which a second one without a number is more than bad luck."""
+"""A second non-finite step within this many steps causes a rollback."""
 LOOKBACK = 20
-"""Steps that a checkpoint must be older than the discovery of the trouble, so as not to hold some of it."""
+"""A rollback target must be at least this many steps older than the discovery of the trouble, so as not to include
+it."""
 MOST = 3
-"""Times that a training run goes back; at the next trouble it is given up."""
+"""Most rollbacks in a run; at the next trouble it is given up."""
 FORGIVEN = 1000
-"""Steps after the last trouble for which it no longer counts."""
+"""Steps after the last trouble until it no longer counts."""
 _WINDOW = 100
 _ENOUGH = 20
-"""Losses known before an explosion can be told."""
+"""Losses needed before an explosion can be detected."""
 _WIDE = 6 * 1.4826
-"""Six standard deviations, in median absolute deviations (of a normal distribution)."""
+"""Six standard deviations, expressed in median absolute deviations of a normal distribution."""
 _MARGIN = 0.5
 _MARGIN_AT_FIRST = 1.0
-"""In nats per token. At first, where the loss may jump, it must pass what guessing gives, or the run began with."""
+"""In nats per token. During warm-up, when the loss may jump, it must exceed that of uniform guessing or of the start
+of the run by this much."""
 
 
 _RATES = {f"training.{name}" for name in ("learning_rate", "muon_learning_rate", "optimizer", "schedule",
                                            "warmup_steps", "final_learning_rate_ratio", "decay_share")}  # fmt: skip
-"""Settings with which the user chooses the rate again."""
+"""Settings with which the user chooses the learning rate again."""
 _LOSSES = {"model.dropout", "data.weights", "training.loss_on", "training.seed"}
-"""Settings with which a step learns from other texts, or its loss means something else."""
+"""Settings that change the texts of a step or the meaning of its loss."""
 
 
 class Verdict(Enum):
-    """What is to be done about a step."""
+    """What to do about a step."""
 
     FINE = "fine"
     SKIP = "skip"
@@ -67,7 +69,8 @@ def _floats() -> list[float]:
 
 @dataclass
 class Recovery:
-    """Follows one run. `good` and `candidate`: steps of the checkpoints to go back to, the second if old enough."""
+    """The state of one run. `good`, `candidate`: checkpoints to roll back to, by step; `candidate` may be too
+    recent."""
 
     rate_factor: Amount = 1.0
     times: Count = 0
@@ -80,11 +83,10 @@ class Recovery:
     candidate: Count = 0
 
     def judge(self, step: int, loss: float | None, warmup: int, chance: float) -> Verdict:
-        """What to do about step number `step`, given its loss.
+        """Decide what to do about step number `step`, given its loss.
 
-        NaN stands for a gradient that is not a number too, None for a loss that says nothing.
-
-        `chance` is the loss of guessing at random.
+        `loss` is NaN if the gradient was not finite, and None if no target of the step counted. `chance` is the loss of
+        uniform guessing.
         """
         if loss is None:
             return Verdict.FINE
@@ -92,7 +94,7 @@ class Recovery:
             again = bool(self.poisoned) and 0 < step - self.poisoned[-1] <= AGAIN
             self.poisoned = [*self.poisoned, step][-_WINDOW:]
             return self._trouble(step) if again else Verdict.SKIP
-        if self.first is None:  # of the weights that it begins with
+        if self.first is None:  # the loss of the initial weights
             self.first = loss
         if loss > self._bar(step, warmup, chance):
             self.bad_in_a_row += 1
@@ -104,7 +106,7 @@ class Recovery:
         return Verdict.FINE
 
     def _bar(self, step: int, warmup: int, chance: float) -> float:
-        """Above it a loss is bad."""
+        """The threshold above which a loss is bad."""
         highest = max(chance, self.first or 0.0) + _MARGIN_AT_FIRST
         if step <= warmup or len(self.recent) < _ENOUGH:
             return highest
@@ -117,32 +119,33 @@ class Recovery:
         return Verdict.GIVE_UP if self.times >= MOST else Verdict.GO_BACK
 
     def is_poison(self, step: int) -> bool:
-        """Whether this step gave no number before the training went back: its sequences are left out now."""
+        """Whether this step was not finite before a rollback: its sequences are now skipped."""
         return step in self.poisoned
 
     def saved(self, step: int) -> None:
-        """A checkpoint is saved because of its step: call before it is written, with this state in it."""
+        """Note a checkpoint that is due by its step. Call this before it is written, as it contains this state."""
         if step - self.candidate >= LOOKBACK:
             self.good, self.candidate = self.candidate, step
 
     @property
     def needed(self) -> frozenset[int]:
-        """Steps whose checkpoints must stay."""
+        """Steps whose checkpoints must be kept."""
         return frozenset((self.good, self.candidate))
 
     def target(self, step: int) -> int:
-        """Where to go back to from `step`; 0 may mean the beginning, where nothing was saved."""
+        """The step to roll back to from `step`; 0 may mean a restart, if nothing was saved."""
         return self.candidate if step - self.candidate >= LOOKBACK else self.good
 
     def gone_back(self, there: "Recovery", step: int) -> "Recovery":
-        """The state after going back to `step`, where it was `there`: half the rate, and what is known stays known."""
+        """The state after a rollback to `step`, where it was `there`: half the learning rate, keeping what was
+        learned."""
         return Recovery(
             rate_factor=self.rate_factor / 2, times=self.times + 1, last_trouble=self.last_trouble,
             poisoned=self.poisoned, first=there.first, recent=there.recent, good=step, candidate=step,
         )  # fmt: skip
 
     def after_changes(self, names: Collection[str]) -> "Recovery":
-        """The state where the user has changed these settings: what they make of the rate, and of the loss, holds."""
+        """The state after the user changed these settings: it drops what they make obsolete."""
         fresh, kept = Recovery(), self
         if _RATES & set(names):
             kept = replace(kept, rate_factor=fresh.rate_factor, times=fresh.times, last_trouble=fresh.last_trouble)
@@ -151,12 +154,12 @@ class Recovery:
         return kept
 
     def to_dict(self) -> dict[str, Any]:
-        """For a checkpoint's record."""
+        """The state as a JSON object for a checkpoint."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "Recovery":
-        """The inverse of `to_dict`; what an older program didn't write is as in a new run. Raises CheckpointError."""
+        """The inverse of `to_dict`; missing fields have the defaults of a new run. Raises CheckpointError."""
         try:
             return records.decode(content, cls)
         except records.Misfit as error:
@@ -165,14 +168,14 @@ class Recovery:
 
 
 def rollback_notice(diverged: int, step: int, factor: float) -> Notice:
-    """Says that the training goes back to `step`."""
+    """The notice that training rolls back to `step`."""
     text = _("The training diverged at step {diverged}: it goes back to step {step}, and on with {factor} times the "
              "learning rate.")  # fmt: skip
     return Notice(text.format(diverged=number(diverged), step=number(step), factor=number(factor, 3)), "warning")
 
 
 def given_up(step: int, rate: float) -> TrainingError:
-    """The end of a run that diverged once too often; `rate` is the highest learning rate that it had left."""
+    """The error that ends a run that diverged too often; `rate` is the highest learning rate that was left."""
     return TrainingError(
         _("The training has diverged {times} times, now at step {step} with a learning rate of at most {rate}.").format(
             times=number(MOST + 1), step=number(step), rate=f"{rate:.2g}"

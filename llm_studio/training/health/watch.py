@@ -1,4 +1,4 @@
-"""Looks at losses and times as they come, and says early when a training run goes nowhere, or slowly."""
+"""Monitors losses and step times, and warns early when a run learns nothing or is slow."""
 
 import math
 import statistics
@@ -13,12 +13,12 @@ from llm_studio.training.health.doctor import LEARNED_NOTHING, PATIENCE
 
 _WINDOW = 50
 _TIMES = 200
-"""Steps whose usual time is remembered."""
+"""Number of steps for the median step time."""
 _SLOW_STEPS = 20
 _SLOW = 4.0
-"""So many times the usual, in each of so many steps in a row, is a training run that has slowed down."""
+"""A run has slowed down if each of this many consecutive steps takes this multiple of the median."""
 _MOMENT = 1.0
-"""Seconds over which the load by other programs is measured, twice: a short burst is no load."""
+"""Seconds over which the load by other programs is measured, twice: a short burst doesn't count."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class LossMonitor:
     _said: bool = False
 
     def warning(self, step: int, loss: float) -> str | None:
-        """A sentence, once, when the loss of this step shows that nothing is learned."""
+        """A warning, once, if the loss at this step shows that nothing is learned."""
         self._recent.append(loss)
         if self._said or step < self.warmup_steps + PATIENCE or len(self._recent) < _WINDOW:
             return None
@@ -47,14 +47,14 @@ class LossMonitor:
 
 @dataclass
 class SpeedMonitor:
-    """Follows the seconds that steps take."""
+    """Follows the seconds per step."""
 
     device: str
     _usual: deque[float] = field(default_factory=lambda: deque[float](maxlen=_TIMES))
     _slow: int = 0
 
     def warning(self, seconds: float) -> str | None:
-        """A sentence when steps have begun to take several times as long, once until they are as fast as before."""
+        """A warning if steps have become several times slower, repeated only after they recovered."""
         usual = statistics.median(self._usual) if len(self._usual) >= _SLOW_STEPS else math.inf
         if seconds < _SLOW * usual or not usual:
             self._usual.append(seconds)
@@ -72,21 +72,21 @@ class SpeedMonitor:
         return text.format(times=number(seconds / usual))
 
     def reset(self) -> None:
-        """Forget the usual time: steps are about to be done in another way."""
+        """Forget the median: the steps are about to change."""
         self._usual.clear()
         self._slow = 0
 
 
 @dataclass
 class LoadMonitor:
-    """Looks at the beginning of a run, or of its continuation, whether other programs use the processor."""
+    """Checks at the start or resume of a run whether other programs use the processor."""
 
     measure: Callable[[bool], other_programs.Usage] = other_programs.usage
     _before: other_programs.Usage | None = None
     _done: bool = False
 
     def warning(self) -> str | None:
-        """A sentence, once, where other programs are busy during the first steps. Called after each step."""
+        """A warning, once, if other programs are busy during the first steps. Call it after each step."""
         before = self._before
         if self._done or (before is not None and time.perf_counter() - before.at < _MOMENT):
             return None
@@ -96,7 +96,7 @@ class LoadMonitor:
         now = self.measure(before.programs is not None)
         if not other_programs.are_busy(before, now):
             self._done = True
-        elif before.programs is None:  # only now is it worth asking which ones
+        elif before.programs is None:  # listing the programs is expensive, so only now
             self._before = self.measure(True)
         else:
             self._done = True

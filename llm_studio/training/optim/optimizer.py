@@ -1,6 +1,6 @@
-"""What updates the weights: AdamW for all of them, or Muon for the matrices of the blocks and AdamW for the rest.
+"""The optimizers: AdamW for all weights, or Muon for the matrices of the blocks and AdamW for the rest.
 
-AdamW (arXiv:1711.05101) is the textbook's, with weight decay on matrices only. Muon is explained in `muon.py`.
+AdamW (arXiv:1711.05101) is the standard one, with weight decay on matrices only. Muon is explained in `muon.py`.
 """
 
 from collections.abc import Callable
@@ -22,36 +22,36 @@ _KEPT: dict[type[torch.optim.Optimizer], tuple[str, ...]] = {
     torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
     Muon: ("momentum",),
 }
-"""What each keeps of a parameter from step to step."""
+"""The state that each optimizer keeps per parameter."""
 
 
 class Optimizer(torch.optim.Optimizer):
-    """One or several optimizers as one: they share its groups and its state. With each comes its share of the rate."""
+    """One or several optimizers as one, sharing groups and state. Each has a factor for the learning rate."""
 
     def __init__(self, parts: list[tuple[torch.optim.Optimizer, float]], learning_rate: float) -> None:
         self.parts = [part for part, _share in parts]
         self._share_of_group: list[float] = []
-        super().__init__([group for part in self.parts for group in part.param_groups], {})  # the very same groups
+        super().__init__([group for part in self.parts for group in part.param_groups], {})  # the same objects
         for part, share in parts:
             part.state = self.state
             self._share_of_group += [share] * len(part.param_groups)
         self.set_learning_rate(learning_rate)
 
     def set_learning_rate(self, rate: float | torch.Tensor) -> None:
-        """The rate of AdamW; Muon's follows in proportion. A tensor is one number on the device."""
+        """Set the rate of AdamW; Muon's follows in proportion. A tensor is a scalar on the device."""
         for group, share in zip(self.param_groups, self._share_of_group, strict=True):
             group["lr"] = rate * share
 
     def only_where(self, fine: torch.Tensor | None) -> None:
-        """Let `step` change nothing where `fine`, one bool on the device, is false: so nobody has to wait for it."""
+        """Make `step` change nothing if `fine`, a bool on the device, is false; no synchronization is needed."""
         for part in self.parts:
             if isinstance(part, Muon):
                 part.fine = fine
-            else:  # what torch's GradScaler tells a fused optimizer
+            else:  # the flag that torch's GradScaler sets for a fused optimizer
                 part.found_inf = None if fine is None else (~fine).float()  # pyright: ignore[reportAttributeAccessIssue]
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  no loss is returned
-        """One update of all weights that have a gradient."""
+        """Update all weights that have a gradient."""
         for part in self.parts:
             part.step()
 
@@ -59,8 +59,8 @@ class Optimizer(torch.optim.Optimizer):
 def build(model: nn.Module, settings: TrainingSettings, dtype: torch.dtype = torch.float32) -> Optimizer:
     """The optimizer that the settings ask for, over the model's parameters.
 
-    Norms' gains and biases are not pulled towards zero. The learning rate is set again at every step by the trainer.
-    One fused kernel updates all tensors of AdamW. `dtype` is that of the model's products, and of Muon's.
+    Gains of norms and biases have no weight decay. The trainer sets the learning rate at every step. AdamW updates all
+    tensors with one fused kernel. `dtype` is that of the model's matrix products, and of Muon's.
     """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     inner = {n: p for n, p in parameters.items() if settings.optimizer == "muon" and p.dim() == 2 and "blocks." in n}
@@ -80,7 +80,7 @@ def build(model: nn.Module, settings: TrainingSettings, dtype: torch.dtype = tor
     parts: list[tuple[torch.optim.Optimizer, float]] = [(adamw, 1.0)]
     if inner:
         rate = settings.muon_learning_rate
-        # float16 has too few digits left after the many products of small numbers
+        # float16 has too few digits for so many products of small numbers
         exact = torch.float32 if dtype == torch.float16 else dtype
         muon = Muon(list(inner.values()), rate, settings.muon_momentum, settings.weight_decay, exact)
         parts.append((muon, rate / settings.learning_rate))
@@ -88,7 +88,7 @@ def build(model: nn.Module, settings: TrainingSettings, dtype: torch.dtype = tor
 
 
 def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Tensor]:
-    """The moments as named tensors, `<parameter>.exp_avg` and so on, to be stored without pickling."""
+    """The optimizer's state as named tensors, `<parameter>.exp_avg` and so on, to be stored without pickling."""
     names = {id(p): name for name, p in model.named_parameters()}
     return {
         f"{names[id(p)]}.{key}": value
@@ -101,11 +101,11 @@ def state_tensors(optimizer: Optimizer, model: nn.Module) -> dict[str, torch.Ten
 def load_state_tensors(
     optimizer: Optimizer, model: nn.Module, tensors: dict[str, torch.Tensor], path: Path = Path(OPTIMIZER)
 ) -> None:
-    """The inverse of `state_tensors`. What another kind of optimizer has left is no use, and left out.
+    """The inverse of `state_tensors`. State of another kind of optimizer is ignored.
 
-    Raises CheckpointError, which names the file at `path`, where the moments don't fit the parameters.
+    Raises CheckpointError, naming the file at `path`, if the state doesn't fit the parameters.
     """
-    optimizer.state.clear()  # what is in no file, as at step 0, starts over
+    optimizer.state.clear()  # state that is in no file, as at step 0, is reset
     names = {id(p): name for name, p in model.named_parameters()}
     for part in optimizer.parts:
         for parameter in (p for group in part.param_groups for p in group["params"]):
@@ -130,5 +130,5 @@ def _require_fit(path: Path, name: str, tensor: torch.Tensor | None, shape: torc
 
 
 def _like(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    """What belongs to a parameter's numbers is shared out as they are; a counter of steps is not."""
+    """Shard a tensor like its parameter; a scalar step counter is not sharded."""
     return shard_like(tensor, parameter) if tensor.shape == parameter.shape else tensor

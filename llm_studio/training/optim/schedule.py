@@ -6,7 +6,7 @@ from llm_studio.config import TrainingSettings
 
 
 def learning_rate(step: float, settings: TrainingSettings) -> float:
-    """The rate for update number `step`, counted from 1; between two updates where the schedule is fitted to a time.
+    """The rate for update number `step`, counted from 1; fractional if the schedule is fitted to a time.
 
     With peak rate η, warm-up w, last step n, final ratio r and progress p = (step - w) / (n - w):
 

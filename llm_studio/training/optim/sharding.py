@@ -9,13 +9,13 @@ def is_sharded(tensor: Tensor) -> bool:
 
 
 def full_tensor(tensor: Tensor) -> Tensor:
-    """All of a tensor, gathered from all processes: every one of them must call this."""
+    """The full tensor, gathered from all processes. Every process must call this."""
     gather = getattr(tensor, "full_tensor", None)
     return gather() if callable(gather) else tensor  # pyright: ignore[reportReturnType]  a Tensor
 
 
 def shard_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """The shard of a full tensor that this process holds of `like`, a tensor of the same shape."""
+    """This process's shard of a full tensor, sharded like `like`, a tensor of the same shape."""
     if not is_sharded(like):
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor

@@ -1,1 +1,1 @@
-"""Windows that ask or tell something of their own."""
+"""Dialogs: windows that ask or inform the user."""

@@ -1,4 +1,4 @@
-"""What the program is, and whose work is in it, with the licences."""
+"""The dialog about the program and its libraries, with their licences."""
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
@@ -12,7 +12,7 @@ from llm_studio.workflows.machine import licences
 
 
 class AboutDialog(QDialog):
-    """A list of libraries; the licence of the chosen one below. At first the program's own is shown."""
+    """A list of libraries, with the licence of the selected one below. Initially the program's own is shown."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -66,6 +66,6 @@ class AboutDialog(QDialog):
         self.text.setPlainText(text)
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()

@@ -1,4 +1,4 @@
-"""Before files become a source: what is in them, which column holds the text, what can't be read."""
+"""The dialog before files become a source: their content, the column that holds the text, what can't be read."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,12 +32,12 @@ _BETWEEN = "\n\n———\n\n"
 
 
 class AddTextsDialog(QDialog):
-    """At the left the files, at the right a look at the chosen one. `ui/tabs/data/own_files.py` looks and adds."""
+    """Files on the left, a preview of the selected one on the right. `ui/tabs/data/own_files.py` inspects and adds."""
 
     look_requested = Signal(object, object)
     """A path, and the FileChoice for it."""
     add_requested = Signal(object)
-    """What was chosen for the paths where something was: dict[Path, FileChoice]."""
+    """The choices for those paths that have any: dict[Path, FileChoice]."""
 
     def __init__(self, paths: Sequence[Path], parent: QWidget) -> None:
         super().__init__(parent)
@@ -111,7 +111,7 @@ class AddTextsDialog(QDialog):
         return self._paths[max(0, self.files.chosen())]
 
     def show_look(self, path: Path, seen: "Inspection") -> None:
-        """The file, archive or folder at `path` was looked at."""
+        """Show the inspection of the file, archive or folder at `path`."""
         self._looks[path] = seen
         if not self._choice(path).follow_links:
             self._links[path] = seen.links
@@ -121,7 +121,7 @@ class AddTextsDialog(QDialog):
         self._fill_rows()
 
     def show_problem(self, path: Path, text: str, detail: str = "") -> None:
-        """There is nothing to be read at `path`; the technical `detail` is shown on hover."""
+        """Show that nothing can be read at `path`; the technical `detail` is shown on hover."""
         self._problems[path] = _with_short_name(text, str(path))
         self._details[path] = detail
         self._fill_rows()
@@ -166,7 +166,7 @@ class AddTextsDialog(QDialog):
         self.add.setEnabled(known >= len(self._paths) and any(_usable(look) for look in self._looks.values()))
 
     def _show_encodings(self, path: Path) -> None:
-        """Offer other encodings where the one of the texts was guessed."""
+        """Offer other encodings if the one of the texts was guessed."""
         choices = self._encodings.get(path, ())
         self._form.setRowVisible(self.encoding, bool(choices))
         self.encoding.clear()
@@ -175,7 +175,7 @@ class AddTextsDialog(QDialog):
         self.encoding.setCurrentIndex(max(0, self.encoding.findData(self._choice(path).encoding)))
 
     def _show_links(self, links: Sequence[str], followed: bool) -> None:
-        """Ask about the links that lead out of a folder, where there are any."""
+        """Ask about links that lead out of a folder, if there are any."""
         text = ngettext("Also read the {n} link that leads out of this folder",
                         "Also read the {n} links that lead out of this folder", len(links))  # fmt: skip
         self.follow_links.setVisible(bool(links))
@@ -203,7 +203,7 @@ class AddTextsDialog(QDialog):
         self._choose(replace(self._choice(self._path()), follow_links=checked))
 
     def _choose(self, choice: FileChoice) -> None:
-        """Look at the file again as the user wants it read."""
+        """Inspect the file again with the user's choice."""
         path = self._path()
         self._chosen[path] = choice
         self.preview.setPlainText(_("Reading…"))
@@ -215,7 +215,7 @@ class AddTextsDialog(QDialog):
         self.accept()
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()
 
@@ -229,7 +229,7 @@ def _kind(seen: "Inspection") -> str:
 
 
 def _facts(seen: "Inspection") -> str:
-    """The kind, the number of files or the encoding of the only one, and the size, in a line."""
+    """The kind, the number of files or the encoding of the only one, and the size, in one line."""
     if seen.files > 1 or seen.kind in ("folder", "zip", "tar"):
         files = ngettext("{n} readable file", "{n} readable files", seen.files)
         no_suffix = _("without an ending")
@@ -243,22 +243,22 @@ def _facts(seen: "Inspection") -> str:
 
 
 def _encodings(seen: "Inspection") -> str:
-    """The encodings of the files that were looked at, the most frequent first."""
-    if len(seen.encodings) < 2:  # that of some files says nothing about the others
+    """The encodings of the inspected files, the most frequent first."""
+    if len(seen.encodings) < 2:  # the encoding of some files may not be that of others
         alike = seen.encoding if sum(count for _name, count in seen.encodings) == seen.files else ""
         return _("{text} (guessed)").format(text=alike) if alike and seen.encoding_guessed else alike
     return ", ".join(f"{name} ({number(count)})" for name, count in seen.encodings)
 
 
 def _documents(seen: "Inspection") -> list[str]:
-    """The first documents, each below the name of its file where there are several."""
+    """The first documents, with the names of their files if there are several."""
     if seen.files < 2:
         return list(seen.documents)
     return [f"{name}\n\n{text}" for name, text in zip(seen.origins, seen.documents, strict=True)]
 
 
 def _what_fails(seen: "Inspection") -> str:
-    """The problem, or the files that can't be read, a few of them."""
+    """The problem, or some of the files that can't be read."""
     lines = [seen.problem] if seen.problem else []
     lines += [_with_short_name(reason, name) for name, reason in seen.refused[:3]]
     if len(seen.refused) > 3:
@@ -268,6 +268,6 @@ def _what_fails(seen: "Inspection") -> str:
 
 
 def _with_short_name(reason: str, path: str) -> str:
-    """The reason why the file at `path` can't be read, with the name of the file once and without its folder."""
+    """The reason why the file at `path` can't be read, with the file's name once and without its folder."""
     name = PurePath(path).name
     return reason.replace(path, name) if name in reason else _("{name}: {value}").format(name=name, value=reason)

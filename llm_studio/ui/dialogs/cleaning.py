@@ -1,4 +1,4 @@
-"""What each rule of cleaning changes or removes, before it is applied, with examples."""
+"""The changes that each cleaning rule would make, before it is applied, with examples."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ _SWITCHES = {name for name in NAMES if name not in ("min_characters", "max_chara
 
 
 class CleaningDialog(QDialog):
-    """The rules in their order; examples of the chosen one. It is filled while the texts are looked through."""
+    """The rules in order, and examples of the selected one. It is filled while the texts are scanned."""
 
     changed = Signal(dict)
 
@@ -64,23 +64,23 @@ class CleaningDialog(QDialog):
         self.table.selectRow(0)
 
     def show_settings(self, settings: "Settings") -> None:
-        """Which rules are on now."""
+        """Show which rules are enabled."""
         data = settings.data
         self._on = {name: bool(getattr(data, name)) for name in self._names}
         self._fill()
 
     def show_rule(self, name: str) -> None:
-        """Choose a rule."""
+        """Select a rule."""
         self.table.selectRow(self._names.index(name))
 
     def begin(self) -> None:
-        """The texts are looked through."""
+        """The scan of the texts starts."""
         self.bar.show()
         self.bar.setRange(0, 0)
         self.state.setText("")
 
     def take(self, event: object) -> None:
-        """The looking tells something."""
+        """Handle an event of the scan."""
         if isinstance(event, Progress) and event.total:
             self.bar.setRange(0, _TICKS)
             self.bar.setValue(min(_TICKS, round(_TICKS * event.done / event.total)))
@@ -89,7 +89,7 @@ class CleaningDialog(QDialog):
             self._fill()
 
     def end(self, text: str) -> None:
-        """The looking is over."""
+        """The scan has ended."""
         self.bar.hide()
         self.state.setText(text)
 
@@ -141,7 +141,7 @@ class CleaningDialog(QDialog):
         self._fill()
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()
 
@@ -163,7 +163,7 @@ def _what(seen: RuleMeasured, on: bool) -> str:
 
 
 def _shown(rule: str, text: str) -> str:
-    """White space made visible where it is what the rule is about."""
+    """`text` with visible white space, if the rule is about white space."""
     return text.replace(" ", "·").replace("\t", "→") if rule == "tidy_spaces" else text
 
 

@@ -1,4 +1,4 @@
-"""Runs side by side: what they reached, and the settings in which they differ."""
+"""Runs side by side: their results, and the settings in which they differ."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CompareRuns(QDialog):
-    """A table with a column for each run; the lowest validation loss stands out, also in bits per byte."""
+    """A table with a column per run; the lowest validation loss is highlighted, also in bits per byte."""
 
     def __init__(self, runs: "list[Run]", parent: QWidget) -> None:
         super().__init__(parent)
@@ -52,7 +52,7 @@ def _results(runs: "list[Run]") -> list[list[Cell | str]]:
 
 
 def _losses(losses: "list[float | None]") -> list[Cell | str]:
-    """A cell for each loss; the lowest stands out."""
+    """A cell for each loss; the lowest is highlighted."""
     best = min((loss for loss in losses if loss is not None), default=None)
     cells: list[Cell | str] = []
     for loss in losses:

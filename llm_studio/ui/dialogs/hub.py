@@ -1,4 +1,4 @@
-"""Datasets: the catalogue, the hub searched as one types, and at the right the chosen one."""
+"""Datasets: the catalogue, search results from the hub while the user types, and the selected dataset on the right."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from llm_studio.workflows.data.download import Entry, SearchResult
 
 _TYPING = 300
-"""Milliseconds without a key after which the hub is asked."""
+"""Milliseconds without a key press after which the hub is searched."""
 _LANGUAGES_SHOWN = 4
 
 
 class HubDialog(QDialog):
-    """What it asks, `ui/tabs/data/hub.py` finds out, and gives it to `show_found` and to the `choice`."""
+    """`ui/tabs/data/hub.py` handles its requests and passes the results to `show_found` and to `choice`."""
 
     search_requested = Signal(str)
 
@@ -71,7 +71,7 @@ class HubDialog(QDialog):
         return made
 
     def choose_language(self, code: str) -> None:
-        """Show the recommended datasets in one language; all, where it has no button."""
+        """Show the recommended datasets in one language; all of them if it has no button."""
         self.filter.choose(code if code in LANGUAGE_NAMES else "")
         self._show_entries()
 
@@ -102,7 +102,7 @@ class HubDialog(QDialog):
         ])  # fmt: skip
 
     def show_found(self, found: "Sequence[SearchResult]") -> None:
-        """The hub has answered."""
+        """Show the results of the search."""
         self._found = found
         self.state.setText("" if found else _("Nothing found. Try fewer or other words."))
         self.results.rows.show_rows([
@@ -112,7 +112,7 @@ class HubDialog(QDialog):
         ])  # fmt: skip
 
     def show_search_problem(self, text: str) -> None:
-        """The hub can't be asked."""
+        """Show that the search has failed."""
         self.state.setText(text)
         self.results.rows.show_rows(())
 
@@ -129,7 +129,7 @@ class HubDialog(QDialog):
             self.choice.choose_found(self._found[place])
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Enter in the search searches at once: it downloads nothing."""
+        """Search at once on Enter in the search box, without a download."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.focusWidget() is self.words:
             if self.words.text().strip():
                 self._typing.stop()
@@ -138,7 +138,7 @@ class HubDialog(QDialog):
         super().keyPressEvent(event)
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()
 

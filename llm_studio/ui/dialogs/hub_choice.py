@@ -1,4 +1,4 @@
-"""A dataset of the hub: what it is, its first rows, and how much of it to take."""
+"""A dataset of the hub: its description, its first rows, and how much of it to download."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -22,14 +22,14 @@ _FIRST_PORTION = 10_000
 _COMMON = (
     "fr", "en", "de", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "ar", "fa", "hi", "id", "ja", "ko", "vi", "zh",
 )  # fmt: skip
-"""Languages to choose from where a dataset has all."""
+"""Languages to choose from if a dataset has all."""
 
 
 class DatasetChoice(Card):
     """One dataset at a time, from the catalogue or found on the hub."""
 
     look_requested = Signal(str, str, str)
-    """A dataset, a configuration and a split, "" where they are to be found."""
+    """A dataset, a configuration and a split; "" if they must be determined."""
     download_requested = Signal(dict)
     """Arguments of `workflows.download.wanted`."""
 
@@ -119,7 +119,7 @@ class DatasetChoice(Card):
             self.look_requested.emit(wanted.dataset, wanted.config or "", wanted.split or "")
 
     def choose_found(self, found: "SearchResult") -> None:
-        """Show a dataset that a search found."""
+        """Show a search result."""
         self._entry, self._field = None, ""
         gated = _("Its authors require you to accept their conditions on its page first.") if found.gated else ""
         self._choose(found.dataset, found.dataset, gated, None)
@@ -142,7 +142,7 @@ class DatasetChoice(Card):
         self.facts.setText(" · ".join(filter(None, self._facts)))
 
     def show_preview(self, seen: "Preview") -> None:
-        """The first rows have come."""
+        """Show the first rows."""
         if seen.dataset != self._dataset:
             return
         for part, values, chosen in ((self.config, seen.configs, seen.config), (self.split, seen.splits, seen.split)):
@@ -171,7 +171,7 @@ class DatasetChoice(Card):
         self.preview.setPlainText("\n\n———\n\n".join(self._texts.get(field, ())) or self._text)
 
     def show_look_problem(self, text: str) -> None:
-        """The chosen dataset can't be looked at."""
+        """Show why the selected dataset can't be inspected."""
         self.preview.setPlainText("")
         self.problem.setText(text)
         self.problem.show()

@@ -1,4 +1,4 @@
-"""Asking for name, place and language of a new project."""
+"""The dialog for name, location and language of a new project."""
 
 import contextlib
 import re
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
 
 _UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
-"""Characters that can't be in a folder's name on Windows."""
+"""Characters that aren't allowed in a folder's name on Windows."""
 
 
 class NewProjectDialog(QDialog):
-    """Makes the project when its button is pressed. A problem is shown in the dialog, and nothing typed is lost."""
+    """Creates the project when its button is pressed. Problems are shown in the dialog, and the input is kept."""
 
     made = Signal(object)
     """The new project."""
     found = Signal(object)
-    """The project that was in the folder already, to be opened."""
+    """The existing project in the folder, to be opened."""
 
     def __init__(
         self, preferences: Preferences, ask_to_leave: Callable[[Callable[[], None]], None], parent: QWidget
     ) -> None:
-        """`ask_to_leave` calls what it is given once the user agrees to leave the open project."""
+        """`ask_to_leave` calls its argument once the user agrees to leave the open project."""
         super().__init__(parent)
         self._ask_to_leave = ask_to_leave
         self.setWindowTitle(_("New project"))
@@ -77,8 +77,8 @@ class NewProjectDialog(QDialog):
         self._show_path()
 
     def root(self) -> Path:
-        """The folder that the project will have."""
-        place = self._folder / typed_path(self.place.text())  # an absolute place stands for itself
+        """The folder of the new project."""
+        place = self._folder / typed_path(self.place.text())  # an absolute path replaces the folder
         return place / folder_name(self.name.text())
 
     @Slot()
@@ -96,7 +96,7 @@ class NewProjectDialog(QDialog):
 
     @Slot()
     def _create(self) -> None:
-        """Ask about running jobs before anything is created: whoever stays in the open project leaves nothing."""
+        """Ask about running jobs before anything is created: a user who then stays leaves nothing behind."""
         self._ask_to_leave(self._make)
 
     def _make(self) -> None:
@@ -113,7 +113,7 @@ class NewProjectDialog(QDialog):
         self.made.emit(project)
 
     def _existing(self) -> "Project | None":
-        """The project that is in the folder already."""
+        """The existing project in the folder, or None."""
         from llm_studio.workflows.overview import open_project
 
         with contextlib.suppress(StudioError):
@@ -131,12 +131,12 @@ class NewProjectDialog(QDialog):
 
 
 def folder_name(text: str) -> str:
-    """What is typed as a name, as a name that every system takes."""
+    """The typed name, converted to a folder name that every system accepts."""
     return _UNFIT.sub("-", text.strip()).rstrip(". ")
 
 
 def free_name(folder: Path, wanted: str) -> str:
-    """A name that no folder there has yet, as far as the folder can be looked at: its disk may be away."""
+    """A name that isn't used in `folder`, if the folder can be read: its disk may be disconnected."""
     name, number = wanted, 2
     with contextlib.suppress(OSError):
         while (folder / name).exists():

@@ -36,6 +36,6 @@ class NotesDialog(QDialog):
         QGuiApplication.clipboard().setText(self.text.toPlainText())
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()

@@ -1,4 +1,4 @@
-"""Asking where the project of a model that someone gave away is to be made."""
+"""The dialog for the location of a new project with a model that someone shared."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from llm_studio.ui.widgets.fit_contents import FitContents
 
 
 class OpenModelDialog(QDialog):
-    """Shows what is to be opened, and where; `accepted_at` gives the folder of the new project."""
+    """Shows the model to be opened and the location; `accepted_at` reports the folder of the new project."""
 
     accepted_at = Signal(Path, Path)
-    """The model, and the folder to make."""
+    """The model, and the folder to create."""
 
     def __init__(self, model: Path, name: str, preferences: Preferences, parent: QWidget) -> None:
-        """`name`: proposed for the project."""
+        """`name`: default name of the project."""
         super().__init__(parent)
         self._model, self._folder = model, preferences.folder_for_projects()
         self.setWindowTitle(_("Open a model"))
@@ -51,7 +51,7 @@ class OpenModelDialog(QDialog):
         self._show_path()
 
     def root(self) -> Path:
-        """The folder that the project will have."""
+        """The folder of the new project."""
         return self._folder / typed_path(self.place.text()) / folder_name(self.name.text())
 
     @Slot()

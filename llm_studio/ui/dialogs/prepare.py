@@ -1,4 +1,4 @@
-"""*Prepare and train*: a time, what will be done in it, and the button that begins."""
+"""*Prepare and train*: a time limit, the resulting plan, and the button that starts it."""
 
 from typing import TYPE_CHECKING
 
@@ -21,14 +21,14 @@ _DELAY = 300
 
 
 class PrepareDialog(QDialog):
-    """What it requests, `ui/window/preparation.py` finds out, and answers with the methods `show_...`."""
+    """`ui/window/preparation.py` handles its requests, and responds with the `show_...` methods."""
 
     plan_requested = Signal(float, dict, str)
-    """Minutes, settings that the user wants otherwise, and the model to begin with, "" for none."""
+    """Minutes, settings that override the plan, and the model to start from, "" for none."""
     start_requested = Signal(object)
-    """The RunPlan that is shown."""
+    """The displayed RunPlan."""
     resume_requested = Signal(str)
-    """The name of the run that was interrupted."""
+    """The name of the interrupted run."""
     more_texts_requested = Signal()
     stories_requested = Signal()
 
@@ -38,9 +38,9 @@ class PrepareDialog(QDialog):
         self.setMinimumWidth(620)
         self._plan: RunPlan | None = None
         self._waiting = False
-        """Whether something else must end before a plan can be made."""
+        """Whether another job must end before a plan can be made."""
         self._run: str | None = None
-        """The run that can be resumed, "" for none; None while that isn't known."""
+        """The run that can be resumed, "" for none; None while unknown."""
         self.unfinished = UnfinishedCard(self)
         self.time = TimeChoice(self, _("How long may the model train?"), minutes)
         self.origin = OriginChoice(self)
@@ -54,7 +54,7 @@ class PrepareDialog(QDialog):
         self.progress.setTextVisible(False)
         self.progress.setAccessibleName(_("Planning"))
         room = self.progress.sizePolicy()
-        room.setRetainSizeWhenHidden(True)  # the buttons stay where they are
+        room.setRetainSizeWhenHidden(True)  # keeps the buttons in place
         self.progress.setSizePolicy(room)
         self.start = button(_("Start"), self, self._on_start, "primary")
         self.resume = button("", self, self._on_resume)
@@ -90,7 +90,7 @@ class PrepareDialog(QDialog):
         inside.addLayout(foot)
 
     def show_unfinished(self, run: str, text: str) -> None:
-        """Offer to resume the run of this name before a new one, with what is known of it; "" for none."""
+        """Offer to resume this run instead of a new one, with facts about it; "" for none."""
         self._run = run
         self.unfinished.show_text(text)
         self.figures.heading.setText(_("What a new run would do") if run else _("What will be done"))
@@ -105,14 +105,14 @@ class PrepareDialog(QDialog):
         self._fit()
 
     def show_models(self, models: "tuple[OtherModel, ...]") -> None:
-        """Offer to begin with one of these models."""
+        """Offer to start from one of these models."""
         self.origin.show_models(models)
         self._fit()
 
     def show_plan(self, plan: "RunPlan", few_texts: str, *, origin: str, stories: bool) -> None:
-        """Show the plan that was requested. `few_texts`: what to say of too few; `origin`: of the model that it begins
-        with; `stories`: some may be added."""
-        if self._waiting or self._delay.isActive():  # it is out of date already
+        """Show the requested plan. `few_texts`: the note about too few texts; `origin`: that about the model it starts
+        from; `stories`: whether some can be added."""
+        if self._waiting or self._delay.isActive():  # already out of date
             return
         self._plan = plan
         self._show_waiting(False)
@@ -130,32 +130,32 @@ class PrepareDialog(QDialog):
         self._fit()
 
     def show_problem(self, text: str) -> None:
-        """Say why there is no plan."""
+        """Show why there is no plan."""
         self._say(text, "bad")
         self._show_waiting(False)
         self.hand.show_plan(self._plan)
 
     def show_progress(self, part: float) -> None:
-        """How much of the measurement for a plan is done, 0 to 1."""
+        """Show the progress of the measurement for a plan, 0 to 1."""
         if self._plan is None:
             self.progress.setRange(0, _TICKS)
             self.progress.setValue(round(_TICKS * part))
 
     def wait(self, text: str) -> None:
-        """Say what must end before a plan can be made; `plan_again` follows."""
+        """Show which job must end before a plan can be made; `plan_again` follows."""
         self._forget(text)
         self._waiting = True
         self._delay.stop()
 
     @Slot()
     def plan_again(self) -> None:
-        """Something is different: show no figure that is out of date, and request others in a moment."""
+        """The inputs have changed: clear outdated figures, and request a plan in a moment."""
         self._waiting = False
         self._forget(_("Planning: which model suits the texts, this computer and the time…"))
         self._delay.start()
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         self._delay.stop()
         super().done(result)
         self.deleteLater()
@@ -170,11 +170,11 @@ class PrepareDialog(QDialog):
         self._say(text, "muted")
 
     def _show_waiting(self, waiting: bool) -> None:
-        self.progress.setRange(0, 0)  # as long as nothing is reported
+        self.progress.setRange(0, 0)  # until progress is reported
         self.progress.setVisible(waiting)
 
     def _allow_start(self) -> None:
-        """A plan that fits can be started once it is known whether there is a run to be resumed instead."""
+        """Enable the start button for a plan that fits, once it is known whether a run can be resumed instead."""
         plan = self._plan
         self.start.setEnabled(plan is not None and plan.memory <= plan.free and self._run is not None)
 
@@ -186,7 +186,7 @@ class PrepareDialog(QDialog):
         self.fold.setText(("▾ " if self.hand.isVisibleTo(self) else "▸ ") + _("Change by hand"))
 
     def _fit(self) -> None:
-        """Take the height that the parts need now."""
+        """Adjust the height to the parts."""
         self._inside.activate()
         self.resize(self.width(), max(self.height(), self._inside.totalHeightForWidth(self.width())))
 
@@ -202,7 +202,7 @@ class PrepareDialog(QDialog):
 
     @Slot()
     def _on_origin(self) -> None:
-        """The shape of the model is that of another one now: what was changed by hand is about the one before."""
+        """Another model determines the shape: manual changes, made for the previous one, are discarded."""
         self.hand.forget()
         self.plan_again()
 

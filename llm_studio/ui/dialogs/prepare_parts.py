@@ -1,5 +1,5 @@
-"""Parts of the dialog *Prepare and train*: the model to begin with, the figures of a plan, its settings by hand, what
-helps few texts, and the run that waits to be resumed."""
+"""Parts of the dialog *Prepare and train*: the model to start from, the figures of a plan, manual settings, help for
+few texts, and the run that can be resumed."""
 
 import time
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.planner import RunPlan
 
 _CLOCK = 10_000
-"""Milliseconds after which the time of the end is brought up to date."""
+"""Milliseconds between two updates of the end time."""
 
 
 def end_time(seconds: float) -> str:
-    """The time of day in so many seconds, with the day where it isn't today."""
+    """The time of day after this many seconds, with the day if it isn't today."""
     now, end = time.time(), time.localtime(time.time() + seconds)
     clock = _("{hour}:{minute}").format(hour=end.tm_hour, minute=f"{end.tm_min:02d}")
     day = QDate(end.tm_year, end.tm_mon, end.tm_mday)
@@ -35,7 +35,7 @@ def end_time(seconds: float) -> str:
 
 
 class OriginChoice(QWidget):
-    """Whether a run begins with a new model or with one of other projects; hidden while there is none."""
+    """Whether a run starts with a new model or one of another project; hidden if there are none."""
 
     changed = Signal()
 
@@ -61,12 +61,12 @@ class OriginChoice(QWidget):
 
     @property
     def reference(self) -> str:
-        """What `make` calls the chosen model, "" for a new one."""
+        """The reference of the selected model for `make`, "" for a new one."""
         return str(self.box.currentData() or "")
 
     @property
     def offers_models(self) -> bool:
-        """Whether there is any but a new one."""
+        """Whether there are models to choose from."""
         return self.box.count() > 1
 
     def show_models(self, models: "tuple[OtherModel, ...]") -> None:
@@ -77,7 +77,7 @@ class OriginChoice(QWidget):
 
     @Slot()
     def open(self) -> None:
-        """Show the list."""
+        """Open the list."""
         self.box.setFocus()
         self.box.showPopup()
 
@@ -87,7 +87,7 @@ class OriginChoice(QWidget):
 
 
 class PlanFigures(Card):
-    """What a run will do, in ten lines; dots while that isn't known. Below them, what comes from another model."""
+    """The figures of a plan in ten lines; dots while unknown. Below them, what is taken over from another model."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("What will be done"))
@@ -114,7 +114,7 @@ class PlanFigures(Card):
         self.show_plan(None)
 
     def show_plan(self, plan: "RunPlan | None", origin: str = "") -> None:
-        """Show the figures of a plan; None: it isn't known yet. `origin`: what to say of the model it begins with."""
+        """Show the figures of a plan, None if unknown. `origin`: the note about the model it starts from."""
         self.origin.setText(origin)
         self.origin.setVisible(bool(origin))
         self._seconds = None if plan is None else plan.preparation + 60 * plan.minutes
@@ -152,14 +152,14 @@ def _figures(plan: "RunPlan") -> dict[str, str]:
 
 
 class HandChanges(QWidget):
-    """The main settings of a plan, to be changed by hand; folded at first."""
+    """The main settings of a plan, for manual changes; folded initially."""
 
     changed = Signal()
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.changes: dict[str, object] = {}
-        """What the user wants otherwise, by dotted name."""
+        """The user's changes by dotted name."""
         fields = {
             "model.d_model": (_("Width"), 32, 8192, 32), "model.n_layers": (_("Layers"), 1, 128, 1),
             "model.vocab_size": (_("Vocabulary"), 260, 200_000, 256),
@@ -192,7 +192,7 @@ class HandChanges(QWidget):
         self.show_plan(None)
 
     def show_plan(self, plan: "RunPlan | None") -> None:
-        """Show the settings of a plan; what is typed stays while it isn't known."""
+        """Show the settings of a plan; input is kept while there is none."""
         self.reset.setEnabled(bool(self.changes))
         for name, box in self.boxes.items():
             box.setEnabled(plan is not None or name in self.changes)
@@ -206,13 +206,13 @@ class HandChanges(QWidget):
                 box.setEnabled(not (shape or vocabulary))
 
     def forget(self) -> None:
-        """Drop all changes, silently."""
+        """Discard all changes without emitting a signal."""
         self.changes.clear()
 
     @Slot(int)
     def _on_typed(self, value: int) -> None:
         name = next(name for name, box in self.boxes.items() if box is self.sender())
-        if name == "model.d_model":  # the heads are 32 or 64 wide
+        if name == "model.d_model":  # heads have a width of 32 or 64
             grain = 32 if value < 512 else 64
             value = max(grain, round(value / grain) * grain)
         self.changes[name] = value
@@ -225,7 +225,7 @@ class HandChanges(QWidget):
 
 
 class UnfinishedCard(Card):
-    """Says which run can be resumed instead; hidden while there is none."""
+    """Offers a run that can be resumed instead; hidden if there is none."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, role="card-chosen")
@@ -234,13 +234,13 @@ class UnfinishedCard(Card):
         self.hide()
 
     def show_text(self, text: str) -> None:
-        """Say this; "" for nothing."""
+        """Show `text`; hide if it is ""."""
         self._text.setText(text)
         self.setVisible(bool(text))
 
 
 class FewTextsCard(Card):
-    """Says that the texts are few for the time, with what helps; hidden at first."""
+    """Explains that the texts are few for the time, and what helps; hidden initially."""
 
     more_requested = Signal()
     stories_requested = Signal()
@@ -260,8 +260,8 @@ class FewTextsCard(Card):
         self.hide()
 
     def show_help(self, text: str, shorter: float | None, *, stories: bool, models: bool) -> None:
-        """Say this. `shorter`: a time, in minutes, that can be taken instead; `stories`: there are none yet; `models`:
-        it can begin with one."""
+        """Show `text`. `shorter`: a time limit in minutes to use instead; `stories`: whether stories can be added;
+        `models`: whether it can start from another model."""
         self._text.setText(text)
         self.stories.setVisible(stories)
         self.model.setVisible(models)

@@ -1,4 +1,4 @@
-"""The one dialog for what went wrong: what happened, what to do, and a way to copy the details."""
+"""The dialog for all errors: what happened, what to do, and a way to copy the details."""
 
 import time
 import traceback
@@ -15,7 +15,7 @@ from llm_studio.ui.widgets.basics import button, label, row
 from llm_studio.ui.widgets.fit_contents import FitContents
 
 _AGAIN_AFTER = 3.0
-"""Seconds in which the same problem isn't told twice."""
+"""Seconds during which the same problem isn't shown again."""
 
 ACTIONS = {
     "project": (N_("Choose the folder of a project made with LLM Studio, or create a new project."), ""),
@@ -26,17 +26,17 @@ ACTIONS = {
     "model": (N_("Fix it on the Model tab."), N_("Go to Model")),
     "training": (N_("Train one on the Training tab."), N_("Go to Training")),
 }
-"""By the action of a StudioError: what to do, in the words of the window, and its button. "" for none.
-"sources" and "tokens" are on tabs of other names."""
+"""By the action of a StudioError: the advice in the terms of the window, and its button; "" for none.
+"sources" and "tokens" are on tabs with other names."""
 
 
 def tab_of(action: str) -> str:
-    """The tab on which an action of a StudioError is done, "" for none."""
+    """The tab for the action of a StudioError, "" for none."""
     return {"sources": "data", "tokens": "tokenizer"}.get(action, action) if action in ACTIONS else ""
 
 
 class Problems(QObject):
-    """Tells problems, one dialog at a time; further ones wait, and one that goes on happening is told once."""
+    """Shows problems, one dialog at a time; further ones wait, and a problem that keeps occurring is shown once."""
 
     tab_requested = Signal(str)
 
@@ -46,11 +46,11 @@ class Problems(QObject):
         self._waiting: list[BaseException] = []
         self._dialog: ProblemDialog | None = None
         self._seen: dict[str, float] = {}
-        """When each of the last problems was there, by its words."""
+        """Time of the last occurrence of recent problems, by text."""
 
     @Slot(object)
     def show(self, error: BaseException) -> None:
-        """Tell a problem, now or after the one that is on the screen."""
+        """Show a problem, now or after the one that is displayed."""
         summary, now = _words(error), time.monotonic()
         self._seen = {words: when for words, when in self._seen.items() if now - when < _AGAIN_AFTER}
         untold = [*self._waiting, *([self._dialog.error] if self._dialog is not None else [])]
@@ -62,7 +62,7 @@ class Problems(QObject):
 
     @property
     def dialog(self) -> "ProblemDialog | None":
-        """The dialog on the screen."""
+        """The displayed dialog."""
         return self._dialog
 
     def _next(self) -> None:
@@ -83,7 +83,7 @@ class Problems(QObject):
 
 
 class ProblemDialog(QDialog):
-    """One problem. What the user can fix has a sentence and often a button; a bug has its details."""
+    """One problem. If the user can fix it, a sentence and often a button; if it is a bug, its details."""
 
     tab_requested = Signal(str)
 
@@ -113,7 +113,7 @@ class ProblemDialog(QDialog):
             buttons.addWidget(self.acts)
         inside.addSpacing(6)
         inside.addLayout(buttons)
-        (self.acts or close).setFocus()  # the default button: Enter presses the one that stands out
+        (self.acts or close).setFocus()  # the default button, which Enter presses
 
     @Slot()
     def _act(self) -> None:
@@ -126,12 +126,12 @@ class ProblemDialog(QDialog):
 
 
 def _words(error: BaseException) -> str:
-    """What makes two problems the same one to the user."""
+    """The text by which two problems are considered the same."""
     return f"{type(error).__name__}: {error}"
 
 
 def details(error: BaseException) -> str:
-    """All that helps to find the cause."""
+    """All information that helps to find the cause."""
     trace = "".join(traceback.format_exception(error))
     return f"LLM Studio {__version__}\n{error}\n\n{trace}"
 

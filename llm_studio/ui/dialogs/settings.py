@@ -1,4 +1,4 @@
-"""The settings of the program: each takes effect at once and is kept; there is nothing to confirm."""
+"""The settings of the program: each takes effect and is saved at once; there is nothing to confirm."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from llm_studio.ui.widgets.fit_contents import FitContents
 
 
 class SettingsDialog(QDialog):
-    """Changes the preferences. The window is made again for another language; the dialog stays, in that language."""
+    """Changes the preferences. The window is created again for another language; the dialog stays, in that language."""
 
     language_chosen = Signal(str)
     theme_chosen = Signal(str)
@@ -29,7 +29,7 @@ class SettingsDialog(QDialog):
         self._build()
 
     def _build(self) -> None:
-        """Make everything inside, in the language of now."""
+        """Create all contents in the current language."""
         if self._inside is not None:
             self._outer.removeWidget(self._inside)
             self._inside.hide()
@@ -109,7 +109,7 @@ class SettingsDialog(QDialog):
                   " can be resumed from the last checkpoint.")  # fmt: skip
         column.addWidget(label(words, inside, "caption", wrap=True))
 
-    # --- What the user changes --------------------------------------------------------------------------------
+    # --- Changes by the user ----------------------------------------------------------------------------------
 
     @Slot(int)
     def _choose_language(self, _index: int) -> None:
@@ -117,7 +117,7 @@ class SettingsDialog(QDialog):
         if code == self._preferences.language:
             return
         self.language_chosen.emit(code or i18n.system_language())
-        self._preferences.language = code  # the window has written the language that the system means
+        self._preferences.language = code  # the window has stored the resolved system language
         self._preferences.save()
         self._build()
 
@@ -137,7 +137,7 @@ class SettingsDialog(QDialog):
 
     @Slot()
     def _take_folder(self) -> None:
-        """Keep the folder if it can be one; empty: the usual one."""
+        """Save the folder if it is valid; empty: the default."""
         text = self.folder.text().strip()
         path = typed_path(text) if text else None
         problem = _folder_problem(path) if path else ""
@@ -166,7 +166,7 @@ class SettingsDialog(QDialog):
         self._preferences.save()
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()
 
@@ -181,7 +181,7 @@ def _add_field(column: QVBoxLayout, parent: QWidget, name: str, field: QWidget) 
 
 
 def _folder_problem(path: Path) -> str:
-    """Why a folder can't hold projects, "" if it can; one that isn't there yet is made with the first project."""
+    """Why a folder can't hold projects, "" if it can; a missing one is created with the first project."""
     try:
         if not path.is_absolute():
             return _("Enter the full path of the folder, including the drive.")

@@ -1,4 +1,4 @@
-"""What the texts are made of, and the part of each source in the training."""
+"""Statistics of the texts, and the fraction of each source in training."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -21,12 +21,12 @@ _WORDS, _LANGUAGES = 100, 8
 
 
 class StatisticsDialog(QDialog):
-    """Shows figures of one source or of all; filled by `ui/tabs/data/figures.py`."""
+    """Shows the statistics of one source or of all; filled by `ui/tabs/data/figures.py`."""
 
     stop_requested = Signal()
 
     def __init__(self, parent: QWidget, titles: Mapping[str, str] | None = None) -> None:
-        """`titles`: what sources are called for people, by name."""
+        """`titles`: display names of sources, by name."""
         super().__init__(parent)
         self._titles = titles or {}
         self.setWindowTitle(_("Statistics"))
@@ -94,13 +94,13 @@ class StatisticsDialog(QDialog):
         return card
 
     def take(self, event: object) -> None:
-        """The counting tells how far it is."""
+        """Show the progress of counting."""
         if isinstance(event, Progress) and event.total:
             self.bar.setRange(0, _TICKS)
             self.bar.setValue(min(_TICKS, round(_TICKS * event.done / event.total)))
 
     def show_statistics(self, found: "Statistics") -> None:
-        """All is counted."""
+        """Show the complete statistics."""
         self._found = found
         self.bar.hide()
         self.state.hide()
@@ -116,7 +116,7 @@ class StatisticsDialog(QDialog):
         self._show()
 
     def show_problem(self, text: str) -> None:
-        """They can't be counted."""
+        """Show why the texts can't be counted."""
         self.bar.hide()
         self.which.setItemText(0, "–")
         self.lengths.setText("")
@@ -124,7 +124,7 @@ class StatisticsDialog(QDialog):
         self.state.setText(text)
 
     def show_shares(self, shares: "Sequence[Share]") -> None:
-        """The mixture."""
+        """Show the fractions of the sources in the mixture."""
         self.mixture.rows.show_rows([
             (self._titles.get(share.source, share.source),
              number(share.weight, 0 if share.weight == int(share.weight) else 2),
@@ -161,7 +161,7 @@ class StatisticsDialog(QDialog):
         self.lengths.setText(words)
 
     def done(self, result: int) -> None:
-        """Leave nothing behind when it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()
 

@@ -38,6 +38,6 @@ class WhatsNewDialog(QDialog):
         markdown.show(markdown.render(text), self.browser)
 
     def done(self, result: int) -> None:
-        """Delete the dialog once it is closed."""
+        """Delete the dialog when it is closed."""
         super().done(result)
         self.deleteLater()

@@ -1,13 +1,13 @@
-"""The tabs, each declared in the `__init__` of its package; pages are imported when the window is on the screen.
+"""The tabs, each declared in the `__init__` of its package; pages are imported after the window is shown.
 
 A new tab is a package with its `TAB` and its page, a name in `TABS`, and a lesson.
 
-**Qt classes and their subclasses are created in the UI thread only.** With Python before 3.12, PySide6 keeps what it
-knows about each class in a hash table without a lock (`PepType_SOTP` in shiboken6/libshiboken/pep384impl.cpp). While
-Qt paints, it looks up the meta-object of each widget there without holding the GIL. If another thread creates a class
-and the table is rehashed at that moment, the lookup finds nothing and the process dies with a segmentation fault at
-address 0 in `PySide::MetaObjectBuilder::update`. A worker must therefore import neither Qt's modules nor modules that
-use them; `tests/ui/test_loading.py` checks it.
+**Qt classes and their subclasses are created in the UI thread only.** With Python before 3.12, PySide6 stores data
+about each class in a hash table without a lock (`PepType_SOTP` in shiboken6/libshiboken/pep384impl.cpp). While Qt
+paints, it looks up the meta-object of each widget there without holding the GIL. If another thread creates a class and
+the table is rehashed at that moment, the lookup finds nothing and the process dies with a segmentation fault at address
+0 in `PySide::MetaObjectBuilder::update`. A worker must therefore import neither Qt's modules nor modules that use them;
+`tests/ui/test_loading.py` checks it.
 """
 
 import importlib
@@ -26,13 +26,13 @@ from llm_studio.ui.tabs.understand import TAB as UNDERSTAND
 TABS: tuple[Tab, ...] = (DATA, TOKENIZER, MODEL, TRAINING, GENERATION, INSIDE, UNDERSTAND, EXPORT, DIAGNOSTICS)
 """In the order of rail, menu and shortcuts: first the steps, then the others."""
 FIRST, HELP, MACHINE = DATA, UNDERSTAND, DIAGNOSTICS
-"""Where a project begins; where lessons are read; what is known about this computer."""
+"""The tab on which a new project opens; the tab with the lessons; the tab about this computer."""
 
 _PRELOAD = ("llm_studio.workflows.overview",)
 
 
 def find(name: str) -> Tab | None:
-    """The tab of this name."""
+    """The tab with this name."""
     return next((tab for tab in TABS if tab.name == name), None)
 
 
@@ -47,6 +47,6 @@ def lessons() -> dict[str, str]:
 
 
 def preload() -> None:
-    """Import what the pages need that doesn't use Qt. Runs in a worker."""
+    """Import the pages' dependencies that don't use Qt. Runs in a worker."""
     for name in (*_PRELOAD, *(module for tab in TABS for module in tab.preload)):
         importlib.import_module(name)

@@ -1,1 +1,1 @@
-"""Parts that tabs are built from. They know nothing of projects and tasks."""
+"""Widgets from which tabs are built. They are independent of projects and tasks."""

@@ -1,4 +1,4 @@
-"""A model drawn as a stack of blocks, those of one layer inside a dashed frame. One block can be chosen."""
+"""A model drawn as a stack of blocks, with those of one layer inside a dashed frame. One block can be selected."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _BADGE_HEIGHT = 18
 
 
 class Block(QAbstractButton):
-    """One block: its name, and a line on its size. A button that stays pressed."""
+    """One block: its name, and a line about its size. A checkable button."""
 
     def __init__(self, parent: QWidget, tinted: bool) -> None:
         super().__init__(parent)
@@ -38,15 +38,15 @@ class Block(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """One or two lines high."""
+        """The height of one or two lines."""
         return QSize(150, 44 if self._detail else 30)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """As narrow as need be: what doesn't fit is shortened."""
+        """As narrow as necessary: texts that don't fit are elided."""
         return QSize(110, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """A round rectangle with one or two lines of text."""
+        """Paint a rounded rectangle with one or two lines of text."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         strong = self.isChecked() or self.hasFocus()
@@ -74,7 +74,7 @@ class Block(QAbstractButton):
 
 
 class _Frame(QWidget):
-    """The dashed frame around the blocks of a layer, with their number."""
+    """The dashed frame around the blocks of a layer, with the number of layers."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -85,13 +85,13 @@ class _Frame(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def show_count(self, count: int) -> None:
-        """How often the blocks inside are repeated."""
+        """Show the number of repetitions of the blocks inside."""
         self._text = f"× {number(count)}"
         self.setAccessibleName(_("{n} layers").format(n=number(count)))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Dashes, and the badge on them."""
+        """Paint the dashes and the badge."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(theme.color("accent"), 1, Qt.PenStyle.DashLine))
@@ -109,9 +109,9 @@ class _Frame(QWidget):
 
 
 class Architecture(QWidget):
-    """The stack. `names` from top to bottom; those in `inner` are one layer, those in `tinted` lie at the ends.
+    """The stack. `names` from top to bottom; those in `inner` form one layer, those in `tinted` are at the ends.
 
-    The arrow keys go from block to block, Space or a click chooses.
+    The arrow keys move from block to block, Space or a click selects one.
     """
 
     chosen = Signal(str)
@@ -136,7 +136,7 @@ class Architecture(QWidget):
         self._group.buttonClicked.connect(self._on_clicked)
 
     def show_blocks(self, facts: dict[str, tuple[str, str]], layers: int) -> None:
-        """Show these blocks, each with a title and a line of figures, and how many layers there are."""
+        """Show these blocks, each with a title and a line of figures, and the number of layers."""
         for name, made in self.blocks.items():
             made.setVisible(name in facts)
             if name in facts:
@@ -144,7 +144,7 @@ class Architecture(QWidget):
         self._frame.show_count(layers)
 
     def current(self) -> str:
-        """The name of the chosen block, "" for none."""
+        """The name of the selected block, "" for none."""
         return next((name for name, made in self.blocks.items() if made.isChecked()), "")
 
     @Slot(QAbstractButton)

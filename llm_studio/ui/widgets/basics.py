@@ -1,4 +1,4 @@
-"""Labels, buttons, cards and the like, with their roles in the stylesheet."""
+"""Labels, buttons, cards and similar widgets, with their roles in the stylesheet."""
 
 import html
 import math
@@ -39,10 +39,10 @@ def label(text: str, parent: QWidget, role: str = "", *, wrap: bool = False, sel
 
 
 class PushButton(QPushButton):
-    """A button that takes the second press of a double click only where it took the first.
+    """A button that handles the second press of a double click only if it received the first one.
 
-    Many buttons change the page, and another one appears below the mouse: whoever double-clicks on *Start* would press
-    *Stop* too.
+    Many buttons change the page, so that another button appears under the mouse: a double click on *Start* would also
+    press *Stop*.
     """
 
     def __init__(self, text: str, parent: QWidget) -> None:
@@ -51,20 +51,20 @@ class PushButton(QPushButton):
         """Milliseconds, by the clock of the events."""
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Note when it was."""
+        """Remember the time of the press."""
         self._pressed_at = event.timestamp()
         super().mousePressEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Be pressed again, or leave the press alone that belongs to another button."""
+        """Treat it as a second press, or ignore it if the first one was on another button."""
         if event.timestamp() - self._pressed_at <= QGuiApplication.styleHints().mouseDoubleClickInterval():
-            super().mouseDoubleClickEvent(event)  # which calls mousePressEvent
+            super().mouseDoubleClickEvent(event)  # calls mousePressEvent
 
 
 def as_plain_text(text: str) -> str:
-    """`text` for tips and dialogs of Qt, shown as it is: for texts and names that come from elsewhere.
+    """`text` escaped for Qt's tooltips and dialogs: for texts and names from elsewhere.
 
-    Qt takes what looks like HTML for HTML, and would fetch a picture that it names, be it from another computer.
+    Qt interprets text that looks like HTML as HTML, and would even load an image from another computer.
     """
     escaped = html.escape(text).replace("\n", "<br>")
     return f"<span>{escaped}</span>" if "<" in text else text
@@ -72,9 +72,9 @@ def as_plain_text(text: str) -> str:
 
 def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = None, role: str = "",
            tip: str = "") -> QPushButton:  # fmt: skip
-    """A button; `role` "primary" (one a page), "danger", "small" or "link". `pressed` is a bound method.
+    """A button; `role` "primary" (one per page), "danger", "small" or "link". `pressed` is a bound method.
 
-    In a dialog, Enter presses the button that has the focus, else the primary one.
+    In a dialog, Enter presses the button with the focus, otherwise the primary one.
     """
     made = PushButton(text, parent)
     is_in_dialog = isinstance(parent.window(), QDialog)
@@ -90,7 +90,7 @@ def button(text: str, parent: QWidget, pressed: Callable[[], object] | None = No
 
 
 def _connect(made: QAbstractButton, pressed: Callable[[], object] | None) -> None:
-    """Call `pressed` without Qt's argument, whether the button is checked."""
+    """Call `pressed` without Qt's `checked` argument."""
 
     def press(_checked: bool) -> None:
         if pressed is not None:
@@ -100,7 +100,7 @@ def _connect(made: QAbstractButton, pressed: Callable[[], object] | None) -> Non
 
 
 def icon_button(icon: str, name: str, parent: QWidget, pressed: Callable[[], object] | None = None) -> QToolButton:
-    """A small button with an icon alone; `name` is what it does, for its tip and for screen readers."""
+    """A small button with only an icon; `name` is its action, for its tooltip and for screen readers."""
     from llm_studio.ui.icons import put_icon
 
     made = QToolButton(parent)
@@ -122,7 +122,7 @@ def line(parent: QWidget) -> QFrame:
 
 
 def row(*items: QWidget | QLayout | None, spacing: int = 8) -> QHBoxLayout:
-    """Widgets side by side; None is a stretch."""
+    """A layout of widgets side by side; None is a stretch."""
     made = QHBoxLayout()
     made.setContentsMargins(0, 0, 0, 0)
     made.setSpacing(spacing)
@@ -137,16 +137,16 @@ def row(*items: QWidget | QLayout | None, spacing: int = 8) -> QHBoxLayout:
 
 
 def let_shrink(widget: QWidget, least: int) -> None:
-    """Take what room there is, from `least` pixels of height on.
+    """Let a widget's height shrink to `least` pixels and use the available space.
 
-    A scroll area gives a page the height that its parts would like, not the least that they need.
+    A scroll area gives a page its preferred height, not its minimum height.
     """
     widget.setMinimumHeight(least)
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
 
 
 class Card(QFrame):
-    """A white surface with round corners. Put widgets into `content`."""
+    """A white surface with rounded corners. Add widgets to `content`."""
 
     def __init__(self, parent: QWidget, title: str = "", role: str = "card") -> None:
         super().__init__(parent)
@@ -165,7 +165,7 @@ class Card(QFrame):
 
 
 class FigureCard(Card):
-    """A card with one big figure: what it is, the figure, and a line of explanation."""
+    """A card with one large figure: a title, the figure, and a line of explanation."""
 
     def __init__(self, parent: QWidget, name: str, tip: str = "") -> None:
         super().__init__(parent)
@@ -181,7 +181,7 @@ class FigureCard(Card):
             self.content.addWidget(part)
 
     def show_figure(self, figure: str, note: str = "", tip: str = "") -> None:
-        """Show a figure, with a line below it, which is its own tip unless there is a longer one."""
+        """Show a figure with a note below it; the tooltip is `tip`, or the note."""
         self._figure.setText(figure)
         self._note.setText(note)
         self._note.setToolTip(tip or note)
@@ -199,7 +199,7 @@ class KeyValues(QWidget):
         self._names: dict[str, QLabel] = {}
 
     def add(self, key: str, name: str, tip: str = "") -> None:
-        """A further line, filled in by `show_value`."""
+        """Add a line, to be filled in by `show_value`."""
         if self._values:
             self._layout.addWidget(line(self))
         title, value = label(name, self, wrap=True), label("–", self, "value")
@@ -212,7 +212,7 @@ class KeyValues(QWidget):
         self._layout.addLayout(made)
 
     def rename(self, key: str, name: str) -> None:
-        """Call a line otherwise."""
+        """Rename a line."""
         self._names[key].setText(name)
         self._values[key].setAccessibleName(name)
 
@@ -227,11 +227,11 @@ class KeyValues(QWidget):
 
 
 _SEGMENT_EDGES = 20
-"""Pixels of padding and border beside the text of a choice, as in style.qss."""
+"""Pixels of padding and border around the text of a choice, horizontally, as in style.qss."""
 
 
 class Segmented(QFrame):
-    """One of several choices, side by side. `chosen` gives the key."""
+    """A choice between options side by side. `chosen` reports the key."""
 
     chosen = Signal(str)
 
@@ -249,7 +249,7 @@ class Segmented(QFrame):
             made = button(text, self)
             made.setCheckable(True)
             made.setAccessibleName(text)
-            # the chosen one is bold, and wider: its place is there from the beginning
+            # the selected text is bold and wider: reserve its width from the start
             made.setMinimumWidth(QFontMetrics(font(bold=True)).horizontalAdvance(text) + _SEGMENT_EDGES)
             self._group.addButton(made)
             self._buttons[key] = made
@@ -259,7 +259,7 @@ class Segmented(QFrame):
             self.choose(next(iter(choices)))
 
     def choose(self, key: str) -> None:
-        """Mark a choice, silently; an unknown key marks none."""
+        """Select an option without emitting a signal; an unknown key selects none."""
         if key in self._buttons:
             self._buttons[key].setChecked(True)
             return
@@ -269,16 +269,16 @@ class Segmented(QFrame):
         self._group.setExclusive(True)
 
     def current(self) -> str:
-        """The key of the marked choice, "" where none is."""
+        """The key of the selected option, "" if there is none."""
         return next((key for key, made in self._buttons.items() if made.isChecked()), "")
 
     def enable(self, key: str, enabled: bool, tip: str = "") -> None:
-        """Let a choice be made or not, and say why."""
+        """Enable or disable an option, with the reason as its tooltip."""
         self._buttons[key].setEnabled(enabled)
         self._buttons[key].setToolTip(tip)
 
     def show_choice(self, key: str, shown: bool) -> None:
-        """Whether a choice is offered."""
+        """Show or hide an option."""
         self._buttons[key].setVisible(shown)
 
     def _on_click(self, clicked: QPushButton) -> None:
@@ -286,7 +286,7 @@ class Segmented(QFrame):
 
 
 class EmptyState(QWidget):
-    """What an empty place says: what belongs here, and the button to make it so."""
+    """The placeholder of an empty area: what it is for, and a button to fill it."""
 
     pressed = Signal()
 
@@ -307,7 +307,7 @@ class EmptyState(QWidget):
         inside.addStretch(1)
 
     def say(self, title: str, text: str, action: str = "") -> None:
-        """Say something else."""
+        """Change the texts."""
         self._title.setText(title)
         self._text.setText(text)
         self._button.setText(action)

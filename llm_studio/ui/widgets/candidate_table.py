@@ -1,4 +1,4 @@
-"""The candidates for the next token, before and after each filter of the sampler, as a table."""
+"""A table of candidates for the next token, before and after each sampling filter."""
 
 import functools
 from typing import Any, NamedTuple, cast
@@ -31,15 +31,15 @@ from llm_studio.workflows.generation.next_token import Candidate, Candidates, st
 
 _Index = QModelIndex | QPersistentModelIndex
 _TOKEN, _ID, _FIRST = 0, 1, 2
-"""Columns; from the third one on, the stages, and last the probability when drawing."""
+"""Columns; from the third one on, the stages, and last the sampling probability."""
 _MORE = 50
-"""Rows that are added when the last ones come into sight."""
+"""Number of rows that are added when the last ones become visible."""
 _ROW, _BAR, _EDGES, _LEAST = 24, 3, 14, 84
-"""Pixels of a row, of the bar in a cell, beside a text, and at least for a token."""
+"""Height of a row, of the bar in a cell, horizontal padding of a text, and minimum width of a token, in pixels."""
 
 
 class _Fonts(NamedTuple):
-    """The fonts of all cells, made once: a table has hundreds, and each move of a slider paints them."""
+    """The fonts of all cells, created once: a table has hundreds of cells, which each move of a slider repaints."""
 
     plain: QFont
     bold: QFont
@@ -55,22 +55,22 @@ def _fonts() -> _Fonts:
 
 
 class CandidateRows(QAbstractTableModel):
-    """Holds the first candidates; `more_requested` when the user scrolls beyond them."""
+    """Holds the first candidates; emits `more_requested` when the user scrolls beyond them."""
 
     more_requested = Signal(int)
-    """So many rows should be there."""
+    """The number of rows that should be available."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.candidates = Candidates((), (), (), 0)
         self.written: int | None = None
-        """The token that is in the text at this place."""
+        """The token that is in the text at this position."""
         self.short_titles = False
         self.widest = 1.0
-        """The largest probability that is shown: its bar takes all the room."""
+        """The largest displayed probability: its bar has the full width."""
 
     def show_candidates(self, candidates: Candidates, written: int | None) -> None:
-        """Show others. Where there are as many as before, the view keeps its place and its chosen row."""
+        """Show other candidates. If their number is unchanged, the view keeps its scroll position and selection."""
         old, new = len(self.candidates.first), len(candidates.first)
         same_columns = self.candidates.stages == candidates.stages
         if not same_columns or new < old:
@@ -87,11 +87,11 @@ class CandidateRows(QAbstractTableModel):
         self.dataChanged.emit(self.index(0, 0), self.index(new - 1, self.columnCount() - 1))
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008  Qt's
-        """How many candidates."""
+        """Number of candidates."""
         return 0 if parent.isValid() else len(self.candidates.first)
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008  Qt's
-        """How many columns."""
+        """Number of columns."""
         return 0 if parent.isValid() or not self.candidates.stages else _FIRST + len(self.candidates.stages) + 1
 
     def canFetchMore(self, parent: _Index) -> bool:  # noqa: N802  Qt's
@@ -99,22 +99,22 @@ class CandidateRows(QAbstractTableModel):
         return not parent.isValid() and 0 < len(self.candidates.first) < self.candidates.total
 
     def fetchMore(self, parent: _Index) -> None:  # noqa: N802  Qt's
-        """The last rows are in sight."""
+        """Request more rows: the last ones are visible."""
         self.more_requested.emit(len(self.candidates.first) + _MORE)
 
     def stage(self, column: int) -> int | None:
-        """The stage that a column shows, None for the token and its id."""
+        """The index of a column's stage, None for the token and its id."""
         return min(column - _FIRST, len(self.candidates.stages) - 1) if column >= _FIRST else None
 
     def is_neutral(self, column: int) -> bool:
-        """Whether it is the column of a filter that changes nothing."""
+        """Whether it is the column of a filter without an effect."""
         stage = self.stage(column)
         if not stage or column == self.columnCount() - 1:
             return False
         return all(one.probs[stage] == one.probs[stage - 1] for one in self.candidates.first)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802  Qt's
-        """The name of a column, and how many tokens its filter removes."""
+        """The name of a column, and the number of tokens its filter removes."""
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
@@ -148,12 +148,12 @@ class CandidateRows(QAbstractTableModel):
         )
 
     def flags(self, index: _Index) -> Qt.ItemFlag:
-        """A marker between texts can't be written."""
+        """Disable special tokens that separate texts: they can't be added."""
         writable = index.isValid() and self.candidates.first[index.row()].writable
         return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable if writable else Qt.ItemFlag.NoItemFlags
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """The text of a cell, and how it looks."""
+        """The text and the appearance of a cell."""
         candidate, column = self.candidates.first[index.row()], index.column()
         match role:
             case Qt.ItemDataRole.DisplayRole:
@@ -173,12 +173,12 @@ class CandidateRows(QAbstractTableModel):
         return candidate.kept or self.candidates.stages.index(candidate.removed_by) > stage
 
     def probability(self, candidate: Candidate, column: int) -> float:
-        """The probability in a cell, 0 where there is none."""
+        """The probability in a cell, 0 if there is none."""
         stage = self.stage(column)
         return candidate.probs[stage] if stage is not None and self._reaches(candidate, stage) else 0.0
 
     def text(self, candidate: Candidate, column: int) -> str:
-        """What a cell says."""
+        """The text of a cell."""
         stage = self.stage(column)
         if stage is None:
             return visible(candidate.text) if column == _TOKEN else str(candidate.token)
@@ -216,7 +216,7 @@ class CandidateRows(QAbstractTableModel):
 
 
 class _Cells(QStyledItemDelegate):
-    """Paints a text and, below a probability, its bar; several times as fast as a stylesheet does."""
+    """Paints a text and the bar of a probability; several times as fast as with a stylesheet."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         """Paint one cell."""
@@ -243,7 +243,7 @@ class _Cells(QStyledItemDelegate):
 
 
 class CandidateTable(QTableView):
-    """A click on a candidate, or Return, asks to write it. Columns without room aren't shown."""
+    """A click on a candidate, or Return, requests adding it to the text. Columns that don't fit are hidden."""
 
     chosen = Signal(int)
     """A token."""
@@ -270,9 +270,9 @@ class CandidateTable(QTableView):
         self.clicked.connect(self._on_clicked)
 
     def show_candidates(self, candidates: Candidates, written: int | None = None) -> None:
-        """Show these; `written` is in the text now."""
+        """Show candidates; `written` is the token in the text."""
         self.rows.show_candidates(candidates, written)
-        # The signal headerDataChanged would have the whole table painted a second time
+        # the signal headerDataChanged would repaint the whole table a second time
         self.horizontalHeader().viewport().update()
         self._fit()
 
@@ -282,7 +282,7 @@ class CandidateTable(QTableView):
             self.chosen.emit(self.rows.candidates.first[index.row()].token)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Return chooses."""
+        """Choose the candidate on Return."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
             self._on_clicked(self.currentIndex())
             event.accept()
@@ -290,16 +290,16 @@ class CandidateTable(QTableView):
         super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Other columns may fit."""
+        """Show the columns that fit."""
         super().resizeEvent(event)
         self._fit()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """Eight rows."""
+        """The height of eight rows."""
         return QSize(480, self.horizontalHeader().height() + 8 * _ROW)
 
     def _fit(self) -> None:
-        """Columns as wide as their titles and figures; the first takes what is left."""
+        """Adjust columns to their titles and figures; the first gets the remaining width."""
         columns = range(1, self.rows.columnCount())
         room = self.viewport().width() - _LEAST
         widths: dict[int, int] = {}
@@ -318,7 +318,7 @@ class CandidateTable(QTableView):
             self.setColumnWidth(_TOKEN, max(_LEAST, self.viewport().width() - sum(widths.values())))
 
     def _dispensable(self) -> list[int]:
-        """Columns that aren't shown where the room doesn't suffice: the first ones first."""
+        """Columns that are hidden if there isn't enough space, in this order."""
         rows = self.rows
         filters = range(_FIRST + 1, rows.columnCount() - 1)
         neutral = [column for column in filters if rows.is_neutral(column)]

@@ -1,4 +1,4 @@
-"""Bars for the tokens that might follow, each with two probabilities: the model's, and the one it is sampled with."""
+"""Bars of candidates for the next token, each with two probabilities: the model's, and that of being sampled."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from llm_studio.workflows.generation.next_token import Candidate, visible
 
 COUNT = 10
 _HEIGHT, _BAR = 18, 5
-"""Pixels of a line, and of each of its two bars."""
+"""Height of a line, and of each of its two bars, in pixels."""
 _WORD, _FIGURE = 68, 52
-"""Pixels for the token and for each percentage."""
+"""Width of the token and of each percentage, in pixels."""
 
 
 class _Bar(QAbstractButton):
-    """One candidate: its token, a bar and a percentage for the model, and below and beside these for the sampler."""
+    """One candidate: its token, and a bar and a percentage each for the model and for the sampler."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -31,7 +31,7 @@ class _Bar(QAbstractButton):
         self.hide()
 
     def show_candidate(self, candidate: Candidate, widest: float) -> None:
-        """Show a candidate; the bar of the probability `widest` takes all the room."""
+        """Show a candidate; the bar of the probability `widest` has the full width."""
         self._candidate, self._widest = candidate, widest or 1.0
         self.setEnabled(candidate.writable)
         self.setCursor(Qt.CursorShape.PointingHandCursor if candidate.writable else Qt.CursorShape.ArrowCursor)
@@ -44,15 +44,15 @@ class _Bar(QAbstractButton):
         self.update()
 
     def candidate(self) -> Candidate | None:
-        """What is shown."""
+        """The displayed candidate."""
         return self._candidate
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """A line high."""
+        """The height of a line."""
         return QSize(_WORD + 2 * _FIGURE + 40, _HEIGHT)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Word, bar, figure."""
+        """Paint token, bars and figures."""
         if self._candidate is None:
             return
         kept = self._candidate.kept
@@ -73,7 +73,7 @@ class _Bar(QAbstractButton):
             self._paint_value(painter, 1, drawn, "accent")
 
     def _paint_value(self, painter: QPainter, place: int, value: float, color: str) -> None:
-        """One probability: place 0 is the model's, 1 the sampler's. Both have the same scale."""
+        """Paint one probability: place 0 is the model's, 1 the sampler's. Both have the same scale."""
         room = max(1, self.width() - _WORD - 2 * _FIGURE)
         top = self.height() / 2 - _BAR + place * _BAR
         painter.setPen(Qt.PenStyle.NoPen)
@@ -85,7 +85,7 @@ class _Bar(QAbstractButton):
 
 
 class CandidateBars(QWidget):
-    """About ten candidates, the most likely first. A click on one asks to write it."""
+    """About ten candidates, the most likely first. A click requests adding one to the text."""
 
     chosen = Signal(int)
     """A token."""
@@ -108,7 +108,7 @@ class CandidateBars(QWidget):
         self.setMinimumHeight((COUNT + 1) * _HEIGHT)
 
     def _head(self, text: str, tip: str) -> QLabel:
-        """What a column of percentages is."""
+        """The header of a column of percentages."""
         made = label(text, self, "caption")
         made.setMinimumWidth(_FIGURE)
         made.setContentsMargins(0, 0, 3, 0)
@@ -117,7 +117,7 @@ class CandidateBars(QWidget):
         return made
 
     def show_candidates(self, candidates: Sequence[Candidate]) -> None:
-        """Show these; none clears."""
+        """Show these candidates; an empty sequence clears."""
         for head in self.heads:
             head.setVisible(bool(candidates))
         widest = max((max(c.sampling_prob, c.model_prob) for c in candidates), default=0.0)

@@ -1,4 +1,4 @@
-"""Texts before and after, with what differs tinted."""
+"""Texts before and after a change, with tinted differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SAME, _GONE, _NEW = "", "token_4", "token_3"
 
 @dataclass(frozen=True)
 class Change:
-    """A text of `source` as it was, and what became of it; "" where nothing did."""
+    """A text of `source` before and after; `after` is "" if it was removed."""
 
     source: str
     before: str
@@ -24,7 +24,8 @@ class Change:
 
 
 class Changes(QPlainTextEdit):
-    """Shows a sentence and changes below it. What goes is tinted in the line with “−”, what comes in that with “+”."""
+    """Shows a sentence and changes below it. Removed parts are tinted in the line with “−”, added ones in that with
+    “+”."""
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
@@ -36,7 +37,7 @@ class Changes(QPlainTextEdit):
         theme.notifier().changed.connect(self._draw)
 
     def show_changes(self, words: str, changes: Sequence[Change] = ()) -> None:
-        """Show these, unless they are shown already: who reads them stays where they are."""
+        """Show these, unless they are already shown, so that the scroll position is kept."""
         if (words, changes) != self._shown:
             self._shown = words, changes
             self._draw()
@@ -78,7 +79,7 @@ def _parts(change: Change) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
         return [(change.before, _SAME)], []
     before: list[tuple[str, str]] = []
     after: list[tuple[str, str]] = []
-    # the two texts are cut at the same length: what only one of them reaches at its end hasn't changed
+    # both texts are cut at the same length: what only one of them includes at the end hasn't changed
     blocks = SequenceMatcher(None, change.before, change.after, autojunk=False).get_matching_blocks()
     i = j = 0
     for n, block in enumerate(blocks):

@@ -1,4 +1,4 @@
-"""A column of a page that scrolls by itself when it is higher than its place."""
+"""A column of a page that scrolls if it is higher than the available space."""
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Slot
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -10,7 +10,7 @@ _LOWEST = 240
 
 
 class Column(QScrollArea):
-    """Put widgets into `content`, with `inside` as their parent. It scrolls up and down, never sideways."""
+    """Add widgets to `content`, with `inside` as their parent. It scrolls vertically only."""
 
     def __init__(self, parent: QWidget, spacing: int) -> None:
         super().__init__(parent)
@@ -28,16 +28,16 @@ class Column(QScrollArea):
 
     @Slot(int, int)
     def _on_range(self, _least: int, most: int) -> None:
-        """What is inside doesn't touch the scroll bar when there is one."""
+        """Keep a margin to the scroll bar if it is visible."""
         self.content.setContentsMargins(0, 0, _BESIDE_BAR if most > 0 else 0, 0)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """As wide as what is inside needs, since nothing scrolls sideways."""
+        """The width that the content needs, since it doesn't scroll horizontally."""
         beside = _BESIDE_BAR + self.verticalScrollBar().sizeHint().width()
         return QSize(self.inside.minimumSizeHint().width() + beside, _LOWEST)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
-        """What is inside may need another width now."""
+        """Update the minimum width when the content changes."""
         if event.type() == QEvent.Type.LayoutRequest and watched is self.inside:
             self.updateGeometry()
         return super().eventFilter(watched, event)

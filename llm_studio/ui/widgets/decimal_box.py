@@ -1,4 +1,4 @@
-"""Decimals as people type them: with a point or a comma, whichever the language spoken writes."""
+"""A spin box for decimals that accepts a point and a comma in every language."""
 
 import re
 
@@ -10,7 +10,7 @@ _THOUSANDS = re.compile(r"\D*[1-9]\d{0,2}[.,]\d{3}\D*")
 
 
 def with_its_point(text: str, locale: QLocale) -> str:
-    """A typed number with the decimal sign of `locale` instead of a foreign one; 1,500 keeps its English thousands."""
+    """A typed number with the decimal separator of `locale`; 1,500 keeps its thousands separator in English."""
     point = locale.decimalPoint()
     foreign = "," if point == "." else "."
     if point in text or text.count(foreign) != 1:
@@ -21,10 +21,10 @@ def with_its_point(text: str, locale: QLocale) -> str:
 
 
 class DecimalBox(QDoubleSpinBox):
-    """Qt's own drops a foreign decimal sign without a word: 0.7 becomes 7 in French, as 0,7 does in English."""
+    """Qt's own silently drops a foreign decimal separator: 0.7 becomes 7 in French, as 0,7 does in English."""
 
     def validate(self, text: str, at: int) -> tuple[QValidator.State, str, int]:
-        """Show the sign of the language, but where more digits may make it a sign of thousands yet."""
+        """Replace a foreign separator, unless more digits may still make it a thousands separator."""
         ours = with_its_point(text, self.locale())
         if "," not in text or self.locale().groupSeparator() != ",":
             return super().validate(ours, at)
@@ -32,5 +32,5 @@ class DecimalBox(QDoubleSpinBox):
         return super().validate(text, at) if state == QValidator.State.Invalid else (state, text, at)
 
     def valueFromText(self, text: str) -> float:  # noqa: N802  Qt's
-        """The number that was typed."""
+        """The typed number."""
         return super().valueFromText(with_its_point(text, self.locale()) if self.decimals() else text)

@@ -1,4 +1,4 @@
-"""The sign that something that is being dragged may be dropped here."""
+"""An overlay that shows that a dragged object may be dropped here."""
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
@@ -10,7 +10,7 @@ _EDGE = 12
 
 
 class DropVeil(QWidget):
-    """Lies over its parent while something is dragged over it, and says what a drop would do."""
+    """Covers its parent while something is dragged over it, and shows the effect of a drop."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -20,7 +20,7 @@ class DropVeil(QWidget):
         self.hide()
 
     def cover(self, text: str, allowed: bool) -> None:
-        """Lie over what is to be seen of the parent, and say `text`."""
+        """Cover the visible part of the parent, and show `text`."""
         self._text, self._allowed = text, allowed
         self.setAccessibleName(text)
         self.setGeometry(self._over.visibleRegion().boundingRect())
@@ -28,7 +28,7 @@ class DropVeil(QWidget):
         self.raise_()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """A dashed frame around the words."""
+        """Paint a dashed frame around the text."""
         del event
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

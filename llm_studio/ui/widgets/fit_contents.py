@@ -1,14 +1,14 @@
-"""Dialogs that are as large as their texts need."""
+"""Resizes dialogs to fit their contents."""
 
 from PySide6.QtCore import QEvent, QObject
 from PySide6.QtWidgets import QDialog
 
 
 class FitContents(QObject):
-    """Makes a dialog larger whenever its layout needs it, up to the height of the screen.
+    """Enlarges a dialog whenever its layout needs it, up to the height of the screen.
 
-    Qt fits a dialog when it is first shown. A message that appears in it later, or a text that wraps onto further
-    lines, would be cut off and squeeze the fields; and a minimum width set by hand hides that of the buttons.
+    Qt adjusts a dialog only when it is first shown. A message that appears later, or a text that wraps onto further
+    lines, would be cut off and squeeze the fields; and an explicit minimum width overrides that of the buttons.
     """
 
     def __init__(self, dialog: QDialog) -> None:
@@ -17,7 +17,7 @@ class FitContents(QObject):
         dialog.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
-        """Fit the dialog when something in it, or its width, has changed."""
+        """Adjust the dialog when its contents or its width have changed."""
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
             self._fit()
         return super().eventFilter(watched, event)
@@ -30,4 +30,4 @@ class FitContents(QObject):
         tallest = dialog.screen().availableGeometry().height()
         needed = min(layout.totalHeightForWidth(max(width, dialog.width())), tallest)
         if (width, needed) != (dialog.minimumWidth(), dialog.minimumHeight()):
-            dialog.setMinimumSize(width, max(needed, 0))  # makes it larger where it is smaller
+            dialog.setMinimumSize(width, max(needed, 0))  # enlarges it if necessary

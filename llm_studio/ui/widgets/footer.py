@@ -1,4 +1,4 @@
-"""The status bar: the running job, wherever the user is."""
+"""The status bar: the running job, on every page."""
 
 import time
 
@@ -13,11 +13,11 @@ from llm_studio.ui.widgets.basics import button, label
 
 _TICKS = 1000
 _REDRAW = 100
-"""Milliseconds: events only leave their figures here, a timer draws them."""
+"""Milliseconds between two updates: events only store their figures, a timer draws them."""
 
 
 class JobProgress:
-    """What a job has reported of its progress: kept apart from the widget, since several jobs can run.
+    """The progress that a job has reported, stored apart from the widget, since several jobs can run.
 
     `title` is as in BackgroundJob.
     """
@@ -30,14 +30,14 @@ class JobProgress:
         self._begun: tuple[str, float, float] | None = None
         self._amount = ""
         self._step: tuple[int, int] | None = None
-        """Step and last step, where it is a training run that has nothing else to report."""
+        """Step and last step, if it is a training run without another progress."""
         self._last: int | None = None
         self._timed = False
-        """Whether it is a run that ends at a time: its last step is an estimate."""
+        """Whether it is a run with a time limit: its last step is an estimate."""
 
     @property
     def text(self) -> str:
-        """The job and how far it is, in the language spoken now."""
+        """The job and its progress, in the current language."""
         title = translated(self.title)
         if self._step is not None:
             step, last = map(number, self._step)
@@ -46,7 +46,7 @@ class JobProgress:
         return _line(title, self._begun[0] if self._begun else "") + self._amount
 
     def take(self, event: Event) -> None:
-        """Learn from an event."""
+        """Handle an event."""
         if isinstance(event, Progress):
             self._take_progress(event)
         elif isinstance(event, RunStarted):
@@ -77,7 +77,7 @@ class JobProgress:
 
 
 class Footer(QFrame):
-    """Shows the oldest running job with its progress, the time left, and a way to stop it."""
+    """Shows the oldest running job with its progress, the remaining time, and a button to stop it."""
 
     stop_pressed = Signal(str)
     job_pressed = Signal(str)
@@ -110,19 +110,19 @@ class Footer(QFrame):
         self.draw()
 
     def add(self, key: str, title: str, tab: str) -> None:
-        """A job has begun."""
+        """A job has started."""
         self._jobs[key] = JobProgress(title, tab)
         self._timer.start()
         self.draw()
 
     def take_over(self, before: "Footer") -> None:
-        """Continue with what the footer `before` knows of the running jobs."""
+        """Continue with the running jobs of the footer `before`."""
         self._jobs |= {key: job for key, job in before._jobs.items() if key in self._jobs}
         self._saved = before._saved
         self.draw()
 
     def take(self, key: str, event: Event) -> None:
-        """A job tells something."""
+        """A job has reported an event."""
         if key in self._jobs:
             self._jobs[key].take(event)
             if isinstance(event, CheckpointSaved):
@@ -144,7 +144,7 @@ class Footer(QFrame):
 
     @Slot()
     def draw(self) -> None:
-        """Show the figures as they are now."""
+        """Show the current figures."""
         shown = bool(self._jobs)
         for part in (self._job, self._bar, self._left, self._stop):
             part.setVisible(shown)
@@ -178,5 +178,5 @@ class Footer(QFrame):
 
 
 def _line(title: str, task: str) -> str:
-    """The job and what it is doing now, where that has a name of its own."""
+    """The job and its current task, if that has its own name."""
     return _("{job}: {task}").format(job=title, task=task) if task and task != title else title

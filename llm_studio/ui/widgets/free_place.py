@@ -1,4 +1,4 @@
-"""Where a box of values stands in a plot: it hides least of the curves, and never the cross-hair."""
+"""Where to place a box of values in a plot: it covers the least of the curves, and never the crosshair."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, QPointF, QRectF, QSize
 
 Floats = NDArray[np.float64]
 _GAP, _ROWS, _MARGIN = 10, 6, 3
-"""Pixels around the box, the number of heights that are tried for it, and pixels that a curve stays away from it."""
+"""Margin around the box, number of heights that are tried, and minimum distance to a curve; in pixels."""
 
 
 def free_place(
@@ -20,9 +20,9 @@ def free_place(
 ) -> QPoint:
     """The upper left corner of a box of this size in a plot, in pixels.
 
-    `view`: the area of the curves, which shows the `ranges` of x and y. `cross`: the cross-hair, in pixels from the
-    left. The box is beside it if it hides no curve there, else at an edge; without one, at the lower left if possible,
-    which a falling loss leaves free.
+    `view`: the area of the curves, which shows the `ranges` of x and y. `cross`: the crosshair, in pixels from the
+    left. The box is beside it if it covers no curve there, otherwise at an edge; without a crosshair, at the lower left
+    if possible, which a falling loss leaves free.
     """
     left, right = view.left() + _GAP, view.right() - _GAP - size.width()
     room = max(0.0, view.height() - size.height() - 2 * _GAP)
@@ -45,7 +45,7 @@ def free_place(
 def _covered(
     box: QRectF, view: QRectF, ranges: Sequence[Sequence[float]], curves: Sequence[tuple[Floats, Floats]]
 ) -> int:
-    """How many pixels of the curves lie below a box, counted along the steps."""
+    """Number of pixels of the curves that a box covers, counted along the steps."""
     xs, ys = ranges
     steps = xs[0] + (np.arange(box.left(), box.right()) - view.left()) / max(1.0, view.width()) * (xs[1] - xs[0])
     high, low = (ys[1] - (edge - view.top()) / max(1.0, view.height()) * (ys[1] - ys[0])

@@ -1,4 +1,4 @@
-"""The head of the window: the program, the project, the machine, language and theme."""
+"""The header of the window: the program, the project, the machine, language and theme."""
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction
@@ -11,7 +11,7 @@ from llm_studio.ui.widgets.basics import label
 
 
 class Header(QFrame):
-    """A line of pills. The main window fills the menu of the project."""
+    """A row of pills. The main window fills the menu of the project."""
 
     language_chosen = Signal(str)
     theme_toggled = Signal()
@@ -67,13 +67,13 @@ class Header(QFrame):
         return made
 
     def show_project(self, name: str) -> None:
-        """Show which project is open; none where the name is empty."""
+        """Show the name of the open project; hide if it is empty."""
         shown = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, 260)
         self._project.setText(shown.replace("&", "&&") or _("No project"))
         self._project.setAccessibleName(_("Project: {name}").format(name=name or _("none")))
 
     def show_machine(self, text: str, tip: str) -> None:
-        """Show what training runs run on; `tip` tells more."""
+        """Show the hardware for training runs; `tip` has the details."""
         self._machine.setText(f"● {text}")
         self._machine.setToolTip(tip)
         self._machine.setAccessibleName(_("This computer: {what}").format(what=text))

@@ -1,4 +1,4 @@
-"""Bars for how often each of many lengths occurs."""
+"""A histogram of lengths."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from llm_studio.ui import theme
 
 _GAP = 2
 _LEAST = 2.0
-"""Height in pixels of the bar of a single document, which would be too low to be seen."""
+"""Minimum height of a bar in pixels, so that a single document is visible."""
 
 
 class Histogram(QWidget):
-    """Bars side by side, each with a tip. What they show is told to screen readers by the description."""
+    """Bars side by side, each with a tooltip. The description is for screen readers."""
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
@@ -26,7 +26,7 @@ class Histogram(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def show_bars(self, counts: Sequence[int], tips: Sequence[str], description: str) -> None:
-        """Show other bars; none where `counts` is empty."""
+        """Show other bars; none if `counts` is empty."""
         self._counts, self._tips = counts, tips
         self.setAccessibleDescription(description)
         self.update()
@@ -36,7 +36,7 @@ class Histogram(QWidget):
         return QSize(220, 110)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Draw the bars, the highest as high as there is room."""
+        """Paint the bars, the highest with the full height."""
         del event
         if not self._counts:
             return
@@ -54,7 +54,7 @@ class Histogram(QWidget):
         painter.drawRect(QRectF(0, self.height() - 1, self.width(), 1))
 
     def event(self, event: QEvent) -> bool:
-        """Show the tip of the bar under the pointer."""
+        """Show the tooltip of the bar under the pointer."""
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and self._counts:
             place = min(len(self._counts) - 1, max(0, int(event.pos().x() * len(self._counts) / max(1, self.width()))))
             QToolTip.showText(event.globalPos(), self._tips[place], self)

@@ -10,10 +10,10 @@ _MOST_LINES, _WIDTH = 4, 150
 
 
 class LinesRow(QWidget):
-    """A name and a box with a text on each line; line ends and tabs inside a text are typed as \\n and \\t."""
+    """A name and a box with one text per line; line ends and tabs inside a text are typed as \\n and \\t."""
 
     changed = Signal(tuple)
-    """The texts, by the user's hand."""
+    """The texts, changed by the user."""
 
     def __init__(self, parent: QWidget, name: str, hint: str, tip: str) -> None:
         super().__init__(parent)
@@ -36,7 +36,7 @@ class LinesRow(QWidget):
         self._fit()
 
     def show_texts(self, texts: tuple[str, ...]) -> None:
-        """Show these, silently; what is being typed stays where it says the same."""
+        """Show these without emitting a signal; equivalent input is kept."""
         if texts != self._texts:
             self._texts = texts
             with QSignalBlocker(self._box):

@@ -41,7 +41,7 @@ def show(document: Document, browser: QTextBrowser) -> None:
 
 
 def render(text: str) -> Document:
-    """Markdown as HTML that Qt understands, each heading with an anchor made of its words."""
+    """Convert Markdown to HTML that Qt understands, with an anchor for each heading."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("fence", _render_code)
     parser.add_render_rule("code_block", _render_code)
@@ -59,7 +59,7 @@ def render(text: str) -> Document:
 
 
 def _anchor(text: str, taken: set[str]) -> str:
-    """The words of a heading as an anchor, as GitHub makes them: "What is it?" is what-is-it."""
+    """The anchor of a heading, as on GitHub: "What is it?" is what-is-it."""
     plain = re.sub(r"[^\w\s-]", "", text.lower()).strip()
     wanted = made = re.sub(r"\s+", "-", plain)
     number = 1
@@ -73,6 +73,6 @@ def _render_code(_renderer: "RendererHTML", tokens: "list[Token]", index: int, _
 
 
 def code_block(code: str, space: str = "pre-wrap") -> str:
-    """Code on a ground of its own: Qt's paragraphs have no padding, the cells of its tables do."""
+    """Code with its own background: in Qt, paragraphs have no padding, but table cells do."""
     text = f'<pre style="white-space: {space}">{html.escape(code.rstrip())}</pre>'
     return f'<table width="100%" cellpadding="10" bgcolor="$sunken"><tr><td>{text}</td></tr></table><p></p>'

@@ -19,15 +19,15 @@ from llm_studio.ui.widgets.plot_foot import PlotFoot
 from llm_studio.ui.widgets.thinning import Floats, thin
 
 _WIDE_DETAIL = 4
-"""Pixels to a point of a wide line: these take ten times as long to paint, and are smooth."""
+"""Pixels per point of a wide line: such lines take ten times as long to paint, and are smooth."""
 _ZOOM = 1.25
 _EDGE = 0.06
-"""Room above and below the curves, as a share of the plot's height."""
+"""Margin above and below the curves, as a fraction of the plot's height."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its points and how it is drawn. `color` is a token of the theme. Steps ascend; NaN is a gap."""
+    """One curve: its points and style. `color` is a name of the theme. Steps ascend; NaN is a gap."""
 
     x: Floats
     y: Floats
@@ -37,13 +37,13 @@ class Line:
     dashed: bool = False
     dots: bool = False
     fits: bool = True
-    """Whether the plot's limits take account of it."""
+    """Whether it is included in the plot's limits."""
     name: str = ""
-    """Of what it is a curve: see `named_curves`."""
+    """The name of its run: see `named_curves`."""
 
 
 class _View(pg.ViewBox):
-    """Zooms along the steps with the wheel and by drawing a frame."""
+    """Zooms along the steps with the wheel and by dragging a rectangle."""
 
     reset_requested = Signal()
     moved_by_hand = Signal()
@@ -60,22 +60,22 @@ class _View(pg.ViewBox):
         self.moved_by_hand.emit()
 
     def mouseDragEvent(self, ev: Any, axis: Any = None) -> None:  # noqa: N802
-        """A frame to zoom into; with the middle button, move."""
+        """Drag a rectangle to zoom into; with the middle button, pan."""
         super().mouseDragEvent(ev, axis)
         if ev.isFinish():
             self.moved_by_hand.emit()
 
     def mouseDoubleClickEvent(self, ev: Any) -> None:  # noqa: N802
-        """Show all again."""
+        """Reset the zoom."""
         ev.accept()
         self.reset_requested.emit()
 
 
 class Plot(pg.PlotWidget):
-    """Curves over steps, with marks, a cross-hair and zoom. `show_lines` draws; nothing else does by itself."""
+    """Curves over steps, with marks, a crosshair and zoom. `show_lines` draws; nothing is drawn automatically."""
 
     pointed = Signal(float)
-    """The step under the mouse or chosen with the arrow keys; NaN where there is none any more."""
+    """The step under the mouse or selected with the arrow keys; NaN when there is none any more."""
 
     def __init__(self, parent: QWidget) -> None:
         self.view_box = self._view = _View()
@@ -105,10 +105,10 @@ class Plot(pg.PlotWidget):
         theme.notifier().changed.connect(self._paint_theme)
         self._paint_theme()
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def show_lines(self, lines: Sequence[Line], end: float = 0.0) -> None:
-        """Draw these curves in place of the others. `end`: the last step to leave room for."""
+        """Draw these curves instead of the previous ones. `end`: the last step of the axis."""
         began = time.perf_counter()
         self._lines, self._end = list(lines), end
         if self._whole:
@@ -117,14 +117,14 @@ class Plot(pg.PlotWidget):
         self._drawing = time.perf_counter() - began
 
     def show_levels(self, levels: Sequence[tuple[float, str]]) -> None:
-        """Dotted horizontal lines with a small label each: (value, label)."""
+        """Draw dotted horizontal lines, each with a small label: (value, label)."""
         if list(levels) == self._levels:
             return
         self._levels = list(levels)
         self._make_levels()
 
     def set_logarithmic(self, logarithmic: bool) -> None:
-        """Whether the values stand on a logarithmic scale. Call `show_lines` after it."""
+        """Whether the values have a logarithmic scale. Call `show_lines` afterwards."""
         self._logarithmic = logarithmic
         self._left.logarithmic = logarithmic
         self._left.picture = None
@@ -132,14 +132,14 @@ class Plot(pg.PlotWidget):
         self._make_levels()
 
     def show_cross(self, step: float) -> None:
-        """Put the cross-hair at a step; NaN hides it."""
+        """Put the crosshair at a step; NaN hides it."""
         self._cross.setVisible(not math.isnan(step))
         if not math.isnan(step):
             self._cross_step = step
             self._cross.setValue(step)
 
     def cross_x(self) -> float | None:
-        """Where the cross-hair is, in pixels from the left; None where it is hidden or out of sight."""
+        """The position of the crosshair in pixels from the left; None if it is hidden or not visible."""
         if not self._cross.isVisible():
             return None
         place = self._view.mapViewToScene(QPointF(self._cross_step, self._view.viewRange()[1][0])).x()
@@ -147,22 +147,22 @@ class Plot(pg.PlotWidget):
         return place if view.left() <= place <= view.right() else None
 
     def cross_step(self) -> float | None:
-        """The step of the cross-hair; None where it is hidden."""
+        """The step of the crosshair; None if it is hidden."""
         return self._cross_step if self._cross.isVisible() else None
 
     def named_curves(self) -> list[tuple[str, Any, Any]]:
-        """The curves as they are drawn, the main ones last: name, steps, values."""
+        """The curves as drawn, the main ones last: name, steps, values."""
         drawn = zip(self._lines, (item.getData() for item in self._items), strict=False)
         return [(line.name, x, y) for line, (x, y) in drawn if x is not None and y is not None]
 
     def free_place(self, size: QSize) -> QPoint:
-        """Where a box of this size hides least of the curves, and never the cross-hair."""
+        """Where a box of this size covers the least of the curves, and never the crosshair."""
         curves = [(x, y) for x, y in (item.getData() for item in self._items) if x is not None and y is not None]
         return free_place(size, self._view.sceneBoundingRect(), self._view.viewRange(), curves, self.cross_x())
 
     @Slot()
     def show_all(self) -> None:
-        """Undo all zooming."""
+        """Reset the zoom."""
         self._whole = True
         self._fit()
         self._draw()
@@ -174,7 +174,7 @@ class Plot(pg.PlotWidget):
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is zoomed."""
+        """Whether it isn't zoomed."""
         return self._whole
 
     # --- Drawing ----------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ class Plot(pg.PlotWidget):
         return np.where(np.isfinite(values), values, np.nan)
 
     def _fit(self) -> None:
-        """Give the view the limits of all curves."""
+        """Set the limits of the view to those of all curves."""
         lows, highs, right = [], [], max(self._end, 1.0)
         for line in self._lines:
             if len(line.x) == 0:
@@ -248,7 +248,7 @@ class Plot(pg.PlotWidget):
         self.setBackground(theme.color("panel"))
         for axis in (self._left, self._bottom):
             axis.setTextPen(theme.color("muted"))
-            axis.setZValue(-100)  # the curves go over the grid
+            axis.setZValue(-100)  # draw the curves over the grid
             axis.setPen(pg.mkPen(theme.color("line")))
             axis.setTickPen(pg.mkPen(theme.color("line")))
             axis.setStyle(tickFont=theme.font(11), tickLength=0, tickTextOffset=8)
@@ -263,14 +263,14 @@ class Plot(pg.PlotWidget):
         self._draw()
         self.foot.draw()
 
-    # --- The user's hand --------------------------------------------------------------------------------------
+    # --- Mouse and keyboard -----------------------------------------------------------------------------------
 
     @Slot()
     def _on_hand(self) -> None:
         self._whole = False
 
     def _on_resized(self, *_args: object) -> None:
-        """Show as many points as there is room for now: curves are often drawn before the plot has its size."""
+        """Draw as many points as fit now: curves are often drawn before the plot has its final size."""
         self._draw()
 
     def _on_range(self, *_args: object) -> None:
@@ -279,25 +279,25 @@ class Plot(pg.PlotWidget):
         self.foot.draw()
 
     def mouseMoveEvent(self, ev: QMouseEvent) -> None:  # noqa: N802
-        """Tell the step under the mouse."""
+        """Report the step under the mouse."""
         super().mouseMoveEvent(ev)
         place = self.mapToScene(ev.position().toPoint())
         inside = self._view.sceneBoundingRect().contains(place)
         self.pointed.emit(self._view.mapSceneToView(place).x() if inside else math.nan)
 
     def paintEvent(self, ev: QPaintEvent) -> None:  # noqa: N802
-        """Paint, and count what it costs."""
+        """Paint, and measure the time."""
         began = time.perf_counter()
         super().paintEvent(ev)
         self._painting = time.perf_counter() - began
 
     def leaveEvent(self, ev: Any) -> None:  # noqa: N802
-        """The mouse has gone."""
+        """The mouse has left the plot."""
         super().leaveEvent(ev)
         self.pointed.emit(math.nan)
 
     def keyPressEvent(self, ev: QKeyEvent) -> None:  # noqa: N802
-        """Left and right move the cross-hair, Home and End too; + and - zoom, 0 shows all."""
+        """Left, Right, Home and End move the crosshair; + and - zoom, 0 resets the zoom."""
         low, high = self._view.viewRange()[0]
         here = self._cross_step if self._cross.isVisible() else (low + high) / 2
         pace = (high - low) / 100
@@ -317,7 +317,7 @@ class Plot(pg.PlotWidget):
 
 
 def _pen(line: Line) -> QPen:
-    # mixed with what is behind instead of painted half transparent, which takes twice the time
+    # mixed with the background instead of painted half transparent, which takes twice the time
     color = _mixed(theme.color(line.color), theme.color("panel"), line.alpha)
     style = Qt.PenStyle.DashLine if line.dashed else Qt.PenStyle.SolidLine
     return pg.mkPen(color, width=line.width, style=style)

@@ -10,14 +10,14 @@ from llm_studio.i18n import number, short_number
 
 
 class Axis(pg.AxisItem):
-    """An axis with the figures of the user's language, on a logarithmic scale too."""
+    """An axis with numbers in the user's language, also on a logarithmic scale."""
 
     logarithmic = False
     whole = False
-    """Figures stand at whole numbers alone."""
+    """Place ticks at whole numbers only."""
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802, N803
-        """Where the figures stand."""
+        """The positions of the ticks."""
         if not self.logarithmic:
             levels: Any = super().tickValues(minVal, maxVal, size)
             if self.whole and levels and levels[0][0] < 1:
@@ -26,7 +26,7 @@ class Axis(pg.AxisItem):
         return [(1.0, _logarithmic_ticks(minVal, maxVal))]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
-        """The figures."""
+        """The labels of the ticks."""
         if self.logarithmic:
             return [_figure(10**value, 10**value / 10) for value in values]
         return [_figure(value * scale, spacing * scale) for value in values]
@@ -42,7 +42,7 @@ def _logarithmic_ticks(low: float, high: float) -> list[float]:
 
 
 def _even_ticks(low: float, high: float) -> list[float]:
-    """Ticks of a short piece of a logarithmic scale: round values at even distances."""
+    """Ticks for a short span of a logarithmic scale: round values at equal distances."""
     least, most = 10**low, 10**high
     power = 10 ** math.floor(math.log10((most - least) / 3))
     pace = next(power * s for s in (10, 5, 2, 1) if power * s <= (most - least) / 3)
@@ -51,7 +51,7 @@ def _even_ticks(low: float, high: float) -> list[float]:
 
 
 def _figure(value: float, spacing: float) -> str:
-    """A value beside an axis, as exact as the distance between two of them asks for."""
+    """The label of a tick, as precise as the spacing requires."""
     if spacing >= 100 and abs(value) >= 1000:
         digits = 0 if spacing % 1000 == 0 else 1
         return f"{number(value / 1000, digits)}\u00a0k" if abs(value) < 999_500 else short_number(value)

@@ -1,4 +1,4 @@
-"""What a click on a curve opens: by the mouse, with Enter at the cross-hair, or from the context menu."""
+"""What a click on a curve opens: by mouse, with Enter at the crosshair, or from the context menu."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from llm_studio.ui.widgets.plot import Plot
 
 _NEAR = 12
-"""Pixels around a curve, and above the foot of the plot, in which the mouse is at it."""
+"""Distance in pixels from a curve, and from the bottom of the plot, within which the mouse is on it."""
 Place = tuple[str, float]
-"""Of which curves, and at which step."""
+"""The name of the curves, and the step."""
 
 
 class PlotClicks(QObject):
-    """Watches a plot. Of a double click, which shows all of the plot again, the first click opens nothing."""
+    """Watches a plot. The first click of a double click, which resets the zoom, opens nothing."""
 
     opened = Signal(str, float)
     """The name of the curves, and the step."""
 
     def __init__(self, plot: "Plot", offer: Callable[[Place], str]) -> None:
-        """`offer`: what would be opened there, in words; "" for nothing."""
+        """`offer`: the text about what would be opened at a place; "" for nothing."""
         super().__init__(plot)
         self._plot, self._viewport, self._offer = plot, plot.viewport(), offer
         self._pressed: QPoint | None = None
@@ -34,7 +34,7 @@ class PlotClicks(QObject):
             watched.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
-        """Notice what the user does; the plot gets every event, but for Enter and the context menu."""
+        """Watch the user's input; the plot gets every event, except Enter and the context menu."""
         if isinstance(event, QContextMenuEvent):
             keyboard = event.reason() == QContextMenuEvent.Reason.Keyboard
             self._show_menu(None if keyboard else event.pos(), event.globalPos())
@@ -64,18 +64,18 @@ class PlotClicks(QObject):
     # --- Places -------------------------------------------------------------------------------------------------
 
     def _at_cross(self) -> Place | None:
-        """The main curves, which are drawn last, at the cross-hair."""
+        """The main curves, which are drawn last, at the crosshair."""
         step, curves = self._plot.cross_step(), self._plot.named_curves()
         return (curves[-1][0], step) if step is not None and curves else None
 
     def _at(self, point: QPoint) -> Place | None:
-        """The main curves, at the step of a point; None beside the plot."""
+        """The main curves, at the step of a point; None outside of the plot."""
         view, scene, curves = self._plot.view_box, self._plot.mapToScene(point), self._plot.named_curves()
         inside = view.sceneBoundingRect().contains(scene) and curves
         return (curves[-1][0], view.mapSceneToView(scene).x()) if inside else None
 
     def near(self, point: QPoint) -> Place | None:
-        """The curves that are near a point, the main ones at the foot of the plot; None where there are none."""
+        """The curves near a point, or the main ones at the bottom of the plot; None if there are none."""
         import numpy as np
 
         place, view, scene = self._at(point), self._plot.view_box, self._plot.mapToScene(point)
@@ -105,7 +105,7 @@ class PlotClicks(QObject):
             self.opened.emit(*self._place)
 
     def _show_menu(self, point: QPoint | None, at: QPoint) -> None:
-        """Offer what is at a point of the plot, or at the cross-hair."""
+        """Show a menu with what can be opened at a point of the plot, or at the crosshair."""
         place = self._at(point) if point is not None else self._at_cross()
         if place is None or not self._is_offered(place):
             return

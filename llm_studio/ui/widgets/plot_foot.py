@@ -1,4 +1,4 @@
-"""What stands at the foot of a plot: dots, one of them chosen, and short lines."""
+"""Marks at the bottom of a plot: dots, one of them selected, and short lines."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from llm_studio.ui import theme
 
 
 class PlotFoot:
-    """Two items of a plot, which the plot draws again whenever its limits change."""
+    """Two plot items, which the plot redraws whenever its limits change."""
 
     def __init__(self, plot: pg.PlotWidget) -> None:
         self._view = plot.getViewBox()
@@ -22,12 +22,12 @@ class PlotFoot:
             plot.addItem(item)
 
     def show_marks(self, steps: Sequence[float], chosen: float | None) -> None:
-        """Dots; one of them in the accent colour."""
+        """Set the dots; the selected one has the accent colour."""
         self._marks = (list(steps), chosen)
         self.draw()
 
     def show_ticks(self, steps: Sequence[float]) -> None:
-        """Short lines."""
+        """Set the short lines."""
         self._ticks = list(steps)
         self.draw()
 

@@ -1,4 +1,4 @@
-"""The rail of tabs at the left: each of the steps with its state and one line about it."""
+"""The rail of tabs on the left: each step with its state and one line about it."""
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
@@ -17,7 +17,7 @@ _TICK = (QPointF(-4, 0.5), QPointF(-1, 3.5), QPointF(4.5, -3))
 
 
 class RailItem(QAbstractButton):
-    """One tab: a round sign, its title, a line about it."""
+    """One tab: a round symbol, its title, a line about it."""
 
     def __init__(self, parent: QWidget, name: str, sign: str, is_step: bool) -> None:
         super().__init__(parent)
@@ -46,11 +46,11 @@ class RailItem(QAbstractButton):
         self.setToolTip(self._fact)
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """Room for two lines, or for one."""
+        """The size for two lines, or for one."""
         return QSize(190, 50 if self._is_step else 38)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Draw sign and lines, on a soft ground when it is the current tab."""
+        """Paint symbol and lines, with a background if it is the current tab."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ground = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
@@ -90,12 +90,12 @@ class RailItem(QAbstractButton):
 
 
 class Rail(QScrollArea):
-    """All tabs. `chosen` gives the name of the one that was clicked."""
+    """All tabs. `chosen` reports the name of the one that was clicked."""
 
     chosen = Signal(str)
 
     def __init__(self, parent: QWidget, steps: dict[str, str], others: dict[str, tuple[str, str]]) -> None:
-        """`steps`: names shown by key, numbered from 1; `others`: names and signs shown by key."""
+        """`steps`: titles by key, numbered from 1; `others`: titles and symbols by key."""
         super().__init__(parent)
         self.setWidgetResizable(True)
         self.setFixedWidth(208)
@@ -126,7 +126,7 @@ class Rail(QScrollArea):
         layout.addWidget(item)
 
     def choose(self, key: str) -> None:
-        """Mark a tab as the current one, silently."""
+        """Mark a tab as the current one without emitting a signal."""
         self._items[key].setChecked(True)
 
     def item(self, key: str) -> RailItem:

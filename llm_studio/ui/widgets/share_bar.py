@@ -1,4 +1,4 @@
-"""A bar cut into shares, with a legend below it."""
+"""A bar divided into fractions of a whole, with a legend below it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _BAR, _LINE, _SQUARE, _GAP = 22, 20, 10, 12
 
 @dataclass(frozen=True)
 class Share:
-    """One part of the whole: its name, its amount, its colour by name, and the amount in words."""
+    """One part of the whole: its name, its amount, its colour by name, and the amount as text."""
 
     name: str
     amount: float
@@ -24,7 +24,7 @@ class Share:
 
 
 class ShareBar(QWidget):
-    """Shows shares of a whole. Those under half a percent are left out."""
+    """Shows fractions of a whole. Those below half a percent are omitted."""
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
@@ -35,7 +35,7 @@ class ShareBar(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def show_shares(self, shares: Sequence[Share]) -> None:
-        """Show these shares, from left to right."""
+        """Show these parts, from left to right."""
         whole = sum(share.amount for share in shares)
         self._shares = [share for share in shares if share.amount > 0.005 * whole]
         lines = ((share.name, f"{self._percent(share)} {share.words}".rstrip()) for share in self._shares)
@@ -49,7 +49,7 @@ class ShareBar(QWidget):
         return percent(share.amount / sum(each.amount for each in self._shares))
 
     def _legend(self) -> list[tuple[int, int, Share]]:
-        """Where each entry of the legend stands; a line that is full is followed by another."""
+        """The position (x, line) of each entry of the legend, wrapped into lines."""
         metrics = self.fontMetrics()
         found: list[tuple[int, int, Share]] = []
         left, top = 0, _BAR + 8
@@ -70,12 +70,12 @@ class ShareBar(QWidget):
         return QSize(200, self.height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """The legend may need another line."""
+        """Update the height for the legend's lines."""
         super().resizeEvent(event)
         self._fit()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """The bar with its percentages, and the legend."""
+        """Paint the bar with its percentages, and the legend."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         whole = sum(share.amount for share in self._shares)

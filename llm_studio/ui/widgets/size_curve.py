@@ -1,4 +1,4 @@
-"""A small curve of measured points over a logarithmic axis of sizes, with the point that is in use."""
+"""A small curve of measured points over a logarithmic axis of sizes, with the current one highlighted."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class SizeCurve(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def show_points(self, points: Sequence[tuple[int, float]]) -> None:
-        """Show other points, by rising size; none for nothing."""
+        """Show other points, by ascending size; empty for none."""
         self._points = tuple(points)
         self.setAccessibleDescription("; ".join(_said(point) for point in self._points))
         self.update()
@@ -44,7 +44,7 @@ class SizeCurve(QWidget):
         return QPointF(_LEFT + x * wide, _TOP + (1 - y) * tall)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Paint axes, curve and the point in use."""
+        """Paint axes, curve and the current point."""
         if not self._points:
             return
         painter = QPainter(self)
@@ -69,7 +69,7 @@ class SizeCurve(QWidget):
         painter.drawEllipse(self._place(self._points[-1]), 5, 5)
 
     def _paint_sizes(self, painter: QPainter) -> None:
-        """Names of sizes along the axis, as many as find room."""
+        """Paint labels of sizes along the axis, as many as fit."""
         painter.setPen(QPen(theme.color("muted")))
         taken = self.width() + 20.0
         for size, rate in reversed(self._points):
@@ -81,7 +81,7 @@ class SizeCurve(QWidget):
                 taken = left
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Say what the nearest point is."""
+        """Show the values of the nearest point."""
         if self._points:
             nearest = min(self._points, key=lambda point: abs(self._place(point).x() - event.position().x()))
             self.setToolTip(_said(nearest))
@@ -93,6 +93,6 @@ def _said(point: tuple[int, float]) -> str:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Whole numbers, or halves where there would be too few."""
+    """Whole numbers, or halves if there would be too few."""
     step = 1.0 if high - low <= 5 else math.ceil((high - low) / 5)
     return [low + step * index for index in range(int((high - low) / step) + 1)]

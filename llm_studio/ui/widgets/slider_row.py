@@ -1,4 +1,4 @@
-"""A number by slider or by typing."""
+"""A number that can be set by a slider or typed."""
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
@@ -11,22 +11,22 @@ _TICKS = 1000
 
 
 class SliderRow(QWidget):
-    """A name, a number that can be typed, and a slider below; the slider may cover a part of what can be typed.
+    """A name, an input for a number, and a slider below; the slider may cover only a part of the input's range.
 
-    `curve` above 1 gives small values more of the slider's way: a value is low + (high - low) * (way ** curve).
+    `curve` above 1 enlarges the range of small values on the slider: value = low + (high - low) * (position ** curve).
     """
 
     changed = Signal(float)
-    """The value, by the user's hand: while the slider moves, and when a number was typed."""
+    """The value, changed by the user: while the slider moves, and when a number was typed."""
 
     def __init__(
         self, parent: QWidget, name: str, low: float, high: float, *, most: float | None = None,
         least: float | None = None, decimals: int = 2, step: float = 0.01, curve: float = 1.0, tip: str = "",
         zero: str = "", grain: float = 0.0,
     ) -> None:  # fmt: skip
-        """`most`, `least`: limits of what can be typed, the slider's where not given. `zero`: shown for the least.
+        """`most`, `least`: limits of the input, by default those of the slider. `zero`: text shown for the minimum.
 
-        `grain`: the slider gives multiples of it; any number can be typed.
+        `grain`: the slider has multiples of it; any number can be typed.
         """
         super().__init__(parent)
         self._grain = grain
@@ -38,7 +38,7 @@ class SliderRow(QWidget):
         self._box.setDecimals(decimals)
         self._box.setSingleStep(step)
         self._box.setGroupSeparatorShown(True)
-        # NoButtons would leave the text of a styled box one pixel: the stylesheet makes the buttons 0 wide instead
+        # NoButtons would leave the text of a styled box only one pixel: the stylesheet makes the buttons 0 wide instead
         set_role(self._box, "inline")
         self._box.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._box.setFixedWidth(82)
@@ -62,11 +62,11 @@ class SliderRow(QWidget):
         self._slider.valueChanged.connect(self._slid)
 
     def value(self) -> float:
-        """The number shown."""
+        """The displayed number."""
         return self._box.value()
 
     def set_value(self, value: float) -> None:
-        """Show a number, silently."""
+        """Show a number without emitting a signal."""
         self._box.blockSignals(True)
         self._box.setValue(value)
         self._box.blockSignals(False)

@@ -1,4 +1,4 @@
-"""A card for one origin of texts: its name, a line about it, and below what can be done."""
+"""A card for one origin of texts: its name, a line about it, and its actions."""
 
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -6,7 +6,7 @@ from llm_studio.ui.widgets.basics import Card, label
 
 
 class SourceCard(Card):
-    """Put what can be done at the end of `content`."""
+    """Add the actions at the end of `content`."""
 
     def __init__(self, parent: QWidget, name: str, about: str, role: str = "card") -> None:
         super().__init__(parent, role=role)

@@ -1,4 +1,4 @@
-"""A plain table of texts, with a model that holds rows and a view in the style of the program."""
+"""A plain table of texts: a model that holds rows, and a view in the style of the program."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Cell:
 
 
 class Rows(QAbstractTableModel):
-    """Rows of cells under named columns. Columns of figures are right-aligned. Only what is on screen is asked for."""
+    """Rows of cells under named columns. Columns of figures are right-aligned. Only visible rows are read."""
 
     def __init__(self, parent: QWidget, columns: Sequence[str], right: Sequence[int] = ()) -> None:
         super().__init__(parent)
@@ -33,24 +33,24 @@ class Rows(QAbstractTableModel):
         self._right = set(right)
         self._rows: Sequence[Sequence[Cell | str]] = []
         self.tips: Mapping[int, str] = {}
-        """What is shown on hover over the head of a column."""
+        """Tooltips of the column headers."""
 
     def show_rows(self, rows: Sequence[Sequence[Cell | str]]) -> None:
-        """Show other rows. A sequence that makes its rows when asked for them may be very long."""
+        """Show other rows. The sequence may create its rows on access, and be very long."""
         self.beginResetModel()
         self._rows = rows
         self.endResetModel()
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008  Qt's
-        """How many rows."""
+        """Number of rows."""
         return 0 if parent.isValid() else len(self._rows)
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008  Qt's
-        """How many columns."""
+        """Number of columns."""
         return 0 if parent.isValid() else len(self._columns)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802  Qt's
-        """The name of a column, and what it means."""
+        """The name of a column, and its meaning."""
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
@@ -64,7 +64,7 @@ class Rows(QAbstractTableModel):
         return side | Qt.AlignmentFlag.AlignVCenter
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Text, colour, tip or alignment of a cell."""
+        """Text, colour, tooltip or alignment of a cell."""
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return self._alignment(index.column())
         wanted = (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ForegroundRole, Qt.ItemDataRole.ToolTipRole,
@@ -83,7 +83,7 @@ class Rows(QAbstractTableModel):
 
 
 class Table(QTableView):
-    """A table whose rows are chosen as a whole. `stretch`: the column that takes the room left over."""
+    """A table whose rows are selected as a whole. `stretch`: the column that gets the remaining width."""
 
     def __init__(
         self, parent: QWidget, name: str, columns: Sequence[str], right: Sequence[int] = (), stretch: int = 0
@@ -107,13 +107,13 @@ class Table(QTableView):
         head.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
 
     def show_rows(self, rows: Sequence[Sequence[Cell | str]]) -> None:
-        """Show other rows; the chosen one stays chosen where it is still there."""
+        """Show other rows; the selected index is kept if possible."""
         chosen = self.chosen()
         self.rows.show_rows(rows)
         if 0 <= chosen < len(rows):
             self.selectRow(chosen)
 
     def chosen(self) -> int:
-        """The number of the chosen row, -1 where there is none."""
+        """The index of the selected row, -1 if there is none."""
         index = self.selectionModel().currentIndex()
         return index.row() if index.isValid() else -1

@@ -1,4 +1,4 @@
-"""Fewer points of a long curve, without a visible difference."""
+"""Reduces the points of a long curve without a visible difference."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,10 +7,10 @@ Floats = NDArray[np.float64]
 
 
 def thin(x: Floats, y: Floats, low: float, high: float, pixels: int) -> tuple[Floats, Floats]:
-    """What is seen of a curve between the steps `low` and `high`: the lowest and the highest point of each pixel.
+    """The visible points of a curve between the steps `low` and `high`: the minimum and the maximum per pixel.
 
-    These are points of the curve in their order: a falling curve falls, where both values at one step would make it a
-    sawtooth. The bins are as many points wide as a power of two and keep their places, so that a growing curve doesn't
+    These are points of the curve in order: a falling curve falls, whereas both values at the same step would make it a
+    sawtooth. The width of the bins is a power of two and their positions are fixed, so that a growing curve doesn't
     flicker.
     """
     first = max(0, int(np.searchsorted(x, low)) - 1)

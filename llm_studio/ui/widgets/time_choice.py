@@ -1,4 +1,4 @@
-"""A length of time: by a slider with a few usual ones, or typed."""
+"""A duration: chosen by a slider with a few common ones, or typed."""
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
@@ -10,24 +10,24 @@ from llm_studio.ui.widgets.basics import label, row
 from llm_studio.ui.widgets.decimal_box import DecimalBox
 
 STOPS = (5.0, 30.0, 120.0, 480.0)
-"""Minutes."""
+"""In minutes."""
 _SHORTEST, _LONGEST = 0.02, 100_000.0
 _HANDLE = 16
-"""Pixels of the slider's handle, as in style.qss."""
+"""Width of the slider's handle in pixels, as in style.qss."""
 
 
 class MinutesBox(DecimalBox):
     """Minutes without needless zeros: 30 min, 0.5 min."""
 
     def textFromValue(self, value: float) -> str:  # noqa: N802  Qt's
-        """The number, with as many decimals as it has."""
+        """The number with only as many decimals as needed."""
         text = super().textFromValue(value)
         point = self.locale().decimalPoint()
         return text.rstrip("0").rstrip(point) if point in text else text
 
 
 class TimeChoice(QWidget):
-    """A slider with stops, their names below it, and a box for any number of minutes."""
+    """A slider with stops, their labels below it, and an input for any number of minutes."""
 
     changed = Signal(float)
     """Minutes, chosen by the user."""
@@ -64,28 +64,28 @@ class TimeChoice(QWidget):
 
     @property
     def minutes(self) -> float:
-        """The time shown."""
+        """The displayed time."""
         return self.box.value()
 
     @property
     def shorter(self) -> float | None:
-        """The stop below the time shown, if there is one."""
+        """The stop below the displayed time, if there is one."""
         return max((stop for stop in STOPS if stop < self.minutes), default=None)
 
     def choose(self, minutes: float) -> None:
-        """Take a time as if the user had typed it."""
+        """Set a time as if the user had typed it."""
         self.set_minutes(minutes)
         self.changed.emit(minutes)
 
     def set_minutes(self, minutes: float) -> None:
-        """Show a time, silently."""
+        """Show a time without emitting a signal."""
         self.box.blockSignals(True)
         self.box.setValue(minutes)
         self.box.blockSignals(False)
         self._follow()
 
     def _follow(self) -> None:
-        """Move the slider to the stop nearest to what was typed."""
+        """Move the slider to the stop nearest to the typed time."""
         nearest = min(range(len(STOPS)), key=lambda stop: abs(STOPS[stop] - self.minutes))
         self.slider.blockSignals(True)
         self.slider.setValue(nearest)
@@ -104,13 +104,13 @@ class TimeChoice(QWidget):
 
     @Slot()
     def _on_released(self) -> None:
-        """Take the stop even where the handle stood on it already, being the nearest to another time."""
+        """Use the stop even if the handle was already there, as the nearest to another time."""
         if STOPS[self.slider.value()] != self.minutes:
             self._on_slid(self.slider.value())
 
 
 class _StopNames(QWidget):
-    """The names of the stops, each below its place on the slider."""
+    """The labels of the stops, each below its position on the slider."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -120,13 +120,13 @@ class _StopNames(QWidget):
         self.setFixedHeight(self._labels[0].sizeHint().height() + 2)
 
     def mark(self, chosen: int) -> None:
-        """Let one stand out."""
+        """Highlight one label."""
         for stop, name in enumerate(self._labels):
             set_role(name, "value" if stop == chosen else "caption")
         self._place()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Place the names again."""
+        """Position the labels."""
         super().resizeEvent(event)
         self._place()
 

@@ -1,4 +1,4 @@
-"""A text of tokens that grows as it is written; on request each token is tinted by its probability."""
+"""A text of tokens that grows as it is generated; optionally each token is tinted by its probability."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -27,27 +27,27 @@ from llm_studio.workflows.generation.next_token import visible
 from llm_studio.workflows.generation.version_tree import UNKNOWN, Token
 
 CLASSES = ((0.5, "token_3"), (0.2, "token_5"), (0.05, "token_2"), (0.0, "token_4"))
-"""From which probability on which colour of the theme."""
+"""Minimum probability of each colour of the theme."""
 _LINE = 130
-"""Per cent of the usual height of a line."""
+"""Line height in percent."""
 _CARET = "\u258d"
 
 
 def color_of(probability: float) -> str:
-    """The theme's colour behind a token of this probability."""
+    """The background colour of the theme for a token with this probability."""
     return next(name for least, name in CLASSES if probability >= least)
 
 
 def utf16(text: str) -> int:
-    """The length of a text in the units of Qt, those of UTF-16."""
+    """The length of a text in UTF-16 code units, which Qt uses."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 class TintedText(QTextEdit):
-    """Shows a text as high as it is long. While tinted, its tokens are described on hover, and can be chosen."""
+    """Shows a text in full height. While tinted, its tokens have tooltips and can be chosen."""
 
     token_chosen = Signal(int)
-    """The token of this number was clicked, or Return pressed with the cursor before or in it."""
+    """The token with this index was clicked, or Return pressed with the cursor before or in it."""
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
@@ -64,17 +64,17 @@ class TintedText(QTextEdit):
         self._tinted = False
         self._writing = False
         self._place: int | None = None
-        """The token that is being chosen again; those after it are muted."""
+        """The token that is being replaced; those after it are muted."""
         self._tokens: list[Token] = []
         self._ends: list[int] = []
-        """Where each token ends, in the document's units, those of UTF-16."""
+        """The end of each token in the document, in UTF-16 code units."""
         self.document().documentLayout().documentSizeChanged.connect(self._fit)
         theme.notifier().changed.connect(self._paint_all)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def show_text(self, text: str, tokens: Sequence[Token]) -> None:
-        """Show a whole text; `tokens` may be empty, where nothing more is known of it."""
+        """Show a whole text; `tokens` may be empty if they are unknown."""
         self._tokens, self._ends, self._place = [], [], None
         self.clear()
         spaced = QTextBlockFormat()
@@ -86,11 +86,11 @@ class TintedText(QTextEdit):
             self._cursor_at_end().insertText(text.lstrip(" "), QTextCharFormat())
 
     def append_tokens(self, tokens: Iterable[Token]) -> None:
-        """Let the text grow. In one go: else the whole paragraph is laid out again after each token."""
+        """Append tokens. In one edit block: otherwise the whole paragraph is laid out again after each token."""
         cursor = self._cursor_at_end()
         cursor.beginEditBlock()
         for token in tokens:
-            # the space at the beginning would stand out at the edge
+            # a space at the start would be visible at the edge
             shown = token.text if cursor.position() else token.text.lstrip(" ")
             cursor.insertText(shown, self._format(token, len(self._tokens)))
             self._tokens.append(token)
@@ -98,7 +98,7 @@ class TintedText(QTextEdit):
         cursor.endEditBlock()
 
     def show_writing(self, writing: bool) -> None:
-        """Show or take away the block at the end that says: more is coming."""
+        """Show or hide the block at the end that indicates that more text is coming."""
         if writing == self._writing:
             return
         cursor = QTextCursor(self.document())
@@ -110,30 +110,30 @@ class TintedText(QTextEdit):
         self._writing = writing
 
     def set_tinted(self, tinted: bool) -> None:
-        """Tint the tokens by their probability, or not."""
+        """Whether to tint the tokens by their probability."""
         if tinted != self._tinted:
             self._tinted = tinted
             self._paint_all()
 
     def set_place(self, place: int | None) -> None:
-        """Mark the token of this number: it is being chosen again. None marks none."""
+        """Mark the token with this index, which is being replaced. None marks none."""
         if place != self._place:
             self._place = place
             self._paint_all()
 
     def place_rect(self) -> QRect:
-        """Where the marked token is, in this widget."""
+        """The rectangle of the marked token, in this widget."""
         cursor = QTextCursor(self.document())
         cursor.setPosition(self._ends[self._place] if self._place is not None else 0)
         return self.cursorRect(cursor)
 
     def token_at(self, position: int) -> Token | None:
-        """The token that the character at `position` of the document belongs to."""
+        """The token of the character at `position` of the document."""
         index = bisect_right(self._ends, position)
         return self._tokens[index] if index < len(self._tokens) else None
 
     def _cursor_at_end(self) -> QTextCursor:
-        """At the end of the text, before the block that says that more is coming."""
+        """A cursor at the end of the text, before the block that indicates that more is coming."""
         cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
         if self._writing:
@@ -162,16 +162,16 @@ class TintedText(QTextEdit):
             start = end
         cursor.endEditBlock()
 
-    # --- What is told of a token ------------------------------------------------------------------------------
+    # --- Tooltips and choosing tokens -------------------------------------------------------------------------
 
     def event(self, event: QEvent) -> bool:
-        """Describe the token under the mouse."""
+        """Show a tooltip for the token under the mouse."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             self._report(event.pos(), event.globalPos())
             return True
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
             undoes = (QKeySequence.StandardKey.Undo, QKeySequence.StandardKey.Redo)
-            if any(event.matches(key) for key in undoes):  # nothing is typed here: they belong to what is around
+            if any(event.matches(key) for key in undoes):  # read-only text: leave undo to the page
                 event.ignore()
                 return False
         return super().event(event)
@@ -183,7 +183,7 @@ class TintedText(QTextEdit):
             self._choose(self._position(event.position().toPoint()))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Return chooses the token at the cursor."""
+        """Choose the token at the cursor on Return."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._tinted and self._tokens:
             self._choose(self.textCursor().position())
             event.accept()
@@ -195,7 +195,7 @@ class TintedText(QTextEdit):
             self.token_chosen.emit(bisect_right(self._ends, position))
 
     def _position(self, at: QPoint) -> int:
-        """The place in the document of the character at a point of the viewport, -1 where there is none."""
+        """The position in the document of the character at a point of the viewport, -1 if there is none."""
         return self.document().documentLayout().hitTest(at.toPointF(), Qt.HitTestAccuracy.ExactHit)
 
     def _report(self, at: QPoint, shown_at: QPoint) -> None:
@@ -206,7 +206,7 @@ class TintedText(QTextEdit):
             return
         QToolTip.showText(shown_at, describe(token), self, QRect(at.x() - 4, at.y() - 8, 8, 16))
 
-    # --- As high as the text ----------------------------------------------------------------------------------
+    # --- Height -----------------------------------------------------------------------------------------------
 
     @Slot()
     def _fit(self) -> None:
@@ -215,28 +215,28 @@ class TintedText(QTextEdit):
             self.setFixedHeight(height)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Another width makes another height."""
+        """Adjust the height to the new width."""
         super().resizeEvent(event)
         self._fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's
-        """Nothing scrolls in here: what is around does."""
+        """Ignore the wheel: the surrounding area scrolls."""
         event.ignore()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802  Qt's
-        """Qt's menu of copy and select all."""
+        """Show Qt's menu with copy and select all."""
         menu = self.createStandardContextMenu()
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(event.globalPos())
 
 
 def bits(value: float) -> str:
-    """A surprise for people: 1.7 bits."""
+    """Format a surprise: 1.7 bits."""
     return _("{n}\u00a0bits").format(n=number(value, 1))
 
 
 def describe(token: Token) -> str:
-    """A token with its probability, and the most likely at its place, as rich text."""
+    """A token with its probability, and the most likely ones at its position, as rich text."""
     share = percent(token.probability, 1)
     head = _("Probability: {share} · surprise: {bits}").format(share=escape(share), bits=bits(token.bits))
     rows = "".join(

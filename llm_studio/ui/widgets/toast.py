@@ -1,4 +1,4 @@
-"""A short word at the foot of a window, which goes away by itself."""
+"""A short message at the bottom of a window that disappears by itself."""
 
 from collections import deque
 
@@ -11,15 +11,15 @@ from llm_studio.ui.widgets.basics import button, label, row
 
 _SECONDS = 8
 _MOST_HELD = 3
-"""Words that wait behind one that can be undone: of more, the newest."""
+"""Number of messages that wait behind one that can be undone; older ones are dropped."""
 
 
 class ToastBar(QFrame):
-    """Shows one word at a time over its parent, with "Undo" where it can be undone. Only another such takes its place
-    while it can: others wait."""
+    """Shows one message at a time over its parent, with "Undo" if possible. Only another undoable message replaces an
+    undoable one; others wait."""
 
     undone = Signal(object)
-    """What `say` was given to undo is wished."""
+    """Undoing was requested, with the `undo` argument of `say`."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -39,9 +39,9 @@ class ToastBar(QFrame):
         self.hide()
 
     def say(self, text: str, undo: object = None, action: str = "") -> None:
-        """Show `text` for some seconds in place of what was shown before, or after it where that can be undone.
+        """Show `text` for some seconds, instead of the current message, or after it if that can be undone.
 
-        `action` is what the button says that undoes it, "" for "Undo".
+        `action` is the text of the undo button, "" for "Undo".
         """
         if undo is None and self._way_back is not None:
             self._held.append(text)
@@ -50,12 +50,12 @@ class ToastBar(QFrame):
             self._show(text, undo)
 
     def forget(self) -> None:
-        """Show nothing more: all of it was about another project."""
+        """Discard all messages: they are about another project."""
         self._held.clear()
         self._next()
 
     def _next(self) -> None:
-        """What is shown has been there for long enough."""
+        """Show the next message, after the current one has been visible for long enough."""
         self._way_back = None
         self._timer.stop()
         if self._held:
@@ -74,7 +74,7 @@ class ToastBar(QFrame):
         self._timer.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
-        """Stay at the foot when the window grows."""
+        """Stay at the bottom when the window is resized."""
         if event.type() == QEvent.Type.Resize and self.isVisible():
             self._place()
         return super().eventFilter(watched, event)

@@ -1,4 +1,4 @@
-"""A text as its tokens: coloured pieces side by side that wrap, with one of them under the pointer or the keyboard."""
+"""A text as its tokens: coloured chips side by side that wrap, with one under the pointer or the keyboard cursor."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -12,41 +12,41 @@ from llm_studio.ui import theme
 
 _COLORS = ("token_1", "token_2", "token_3", "token_4", "token_5")
 TINTS = (0.0, 0.12, 0.24, 0.36, 0.5)
-"""Opacities of a tint, for steps from nothing to most: text on any of them can be read, in both themes."""
+"""Opacities of a tint, from none to most: text on any of them is readable, in both themes."""
 _PADDING, _SPACE, _EDGE = 3.0, 2.0, 2.0
 
 
 @dataclass(frozen=True)
 class Chip:
-    """One piece: its text, and whether a line ends with it."""
+    """One chip: its text, and whether a line ends with it."""
 
     text: str
     ends_line: bool = False
     tint: int = -1
-    """Its place in `TINTS`; -1: a colour that tells it from its neighbours."""
+    """Index into `TINTS`; -1: a colour that differs from its neighbours'."""
 
 
 class TokenView(QWidget):
-    """Paints chips. Arrow keys go from one to the next; `pointed` tells which one is looked at, -1 for none."""
+    """Paints chips. Arrow keys move between them; `pointed` reports the current one, -1 for none."""
 
     pointed = Signal(int)
-    """The pointer or the keyboard is on this chip."""
+    """The pointer or the keyboard cursor is on this chip."""
     chosen = Signal(int)
-    """Clicked, or Return was pressed on it."""
+    """The chip was clicked, or Return was pressed on it."""
     moved = Signal(QRectF)
-    """Where the chip is that the keyboard has gone to, to be scrolled to."""
+    """The rectangle of the chip to which the keyboard cursor has moved, for scrolling."""
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
         self.tip: Callable[[int], str] = lambda index: ""
-        """What is said of a chip when the pointer rests on it."""
+        """Returns the tooltip of a chip."""
         self.keeps_mark = False
-        """The keyboard's chip is marked also while the keyboard is elsewhere."""
+        """Whether the keyboard's chip is marked even without the focus."""
         self._chips: Sequence[Chip] = ()
         self._places: list[tuple[float, int, float]] = []
-        """Of each chip: left edge, line, width."""
+        """Left edge, line and width of each chip."""
         self._first: list[int] = [0]
-        """Of each line: its first chip."""
+        """The first chip of each line."""
         self._widths: dict[str, float] = {}
         self._current, self._under = -1, -1
         self.setFont(theme.font(14))
@@ -58,35 +58,35 @@ class TokenView(QWidget):
         theme.notifier().changed.connect(self.update)
 
     def show_chips(self, chips: Sequence[Chip]) -> None:
-        """Show other pieces; none of them is looked at."""
+        """Show other chips; none of them is current."""
         self._chips = chips
         self._under = -1
         self._current = -1
         self._lay_out()
 
     def current(self) -> int:
-        """The chip under the pointer, else that of the keyboard; -1 for none."""
+        """The chip under the pointer, otherwise that of the keyboard cursor; -1 for none."""
         return self._under if self._under >= 0 else self._current
 
     def marked(self) -> int:
-        """The chip of the keyboard, -1 for none."""
+        """The chip of the keyboard cursor, -1 for none."""
         return self._current
 
     def mark(self, index: int) -> None:
-        """Let the keyboard go on from this chip, -1 for none."""
+        """Move the keyboard cursor to this chip, -1 for none."""
         self._current = index
         self.update()
 
     def content_height(self) -> int:
-        """Pixels that all lines need."""
+        """Total height of the lines in pixels."""
         return round(len(self._first) * self._row + 2 * _EDGE)
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """As high as the lines."""
+        """The height of the lines."""
         return QSize(200, self.content_height())
 
     def place(self, index: int) -> QRectF:
-        """Where a chip is."""
+        """The rectangle of a chip."""
         left, line, width = self._places[index]
         return QRectF(left, _EDGE + line * self._row + 2, width, self._row - 5)
 
@@ -120,13 +120,13 @@ class TokenView(QWidget):
         self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Wrap again where the width has changed."""
+        """Wrap the chips again if the width has changed."""
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._lay_out()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
-        """Paint the lines that are seen."""
+        """Paint the visible lines."""
         if not self._chips:
             return
         painter = QPainter(self)
@@ -155,7 +155,7 @@ class TokenView(QWidget):
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, word)
 
     def event(self, event: QEvent) -> bool:
-        """Say what the chip under the pointer is."""
+        """Show the tooltip of the chip under the pointer."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             index = self.at(event.pos().x(), event.pos().y())
             area = self.place(index).toRect() if index >= 0 else self.rect()
@@ -164,11 +164,11 @@ class TokenView(QWidget):
         return super().event(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802  Qt's
-        """Look at the chip under the pointer."""
+        """Make the chip under the pointer the current one."""
         self._look(self.at(event.position().x(), event.position().y()))
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's
-        """Look at the keyboard's chip again."""
+        """Make the keyboard's chip the current one again."""
         super().leaveEvent(event)
         self._look(-1)
 
@@ -187,7 +187,7 @@ class TokenView(QWidget):
             self.chosen.emit(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Go to another chip, or choose this one."""
+        """Move to another chip, or choose the current one."""
         last = len(self._chips) - 1
         here = self._current
         keys = {Qt.Key.Key_Right: here + 1, Qt.Key.Key_Left: here - 1, Qt.Key.Key_Home: 0, Qt.Key.Key_End: last,
@@ -204,7 +204,7 @@ class TokenView(QWidget):
             super().keyPressEvent(event)
 
     def _beside(self, lines: int) -> int:
-        """The chip one line above or below the keyboard's."""
+        """The chip one line above or below the keyboard cursor."""
         if self._current < 0:
             return 0
         area = self.place(self._current)
@@ -216,7 +216,7 @@ class TokenView(QWidget):
 
 
 class TokenPane(QScrollArea):
-    """A TokenView that takes the room it needs, and scrolls where it needs more than `most` pixels."""
+    """A TokenView that takes the height it needs, and scrolls if that exceeds `most` pixels."""
 
     def __init__(self, parent: QWidget, name: str, most: int) -> None:
         super().__init__(parent)
@@ -233,13 +233,13 @@ class TokenPane(QScrollArea):
         self.view.setAutoFillBackground(False)
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:  # noqa: N802  Qt's
-        """As high as the view, up to the limit."""
+        """Adjust the height to the view, up to the limit."""
         if watched is self.view and event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
             self.setFixedHeight(min(self._most, self.view.content_height()) + 2)
         return False
 
     def show_marked(self) -> None:
-        """Scroll to the chip of the keyboard."""
+        """Scroll to the chip of the keyboard cursor."""
         if self.view.marked() >= 0:
             self._follow(self.view.place(self.view.marked()))
 

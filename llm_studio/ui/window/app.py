@@ -46,9 +46,9 @@ _LEVELS = {
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Open the window, with the project whose folder is named if one is; returns when it is closed.
+    """Open the window, with the project in the given folder, if any; returns when it is closed.
 
-    `--self-test OUT [PROJECTS]`: the window then drives itself, see `ui/window/self_test.py`.
+    `--self-test OUT [PROJECTS]`: the window then operates itself, see `ui/window/self_test.py`.
     """
     testing = arguments[:1] == ["--self-test"] and len(arguments) > 1
     if testing:
@@ -57,9 +57,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     folder = "" if testing or not arguments else arguments[0]
     app = make_application()
     instance = claim(folder)
-    if instance is None:  # another window is open: it has come to the front
+    if instance is None:  # another window is open: it was raised
         return 0
-    i18n.activate(i18n.system_language())  # for what is said of a damaged file
+    i18n.activate(i18n.system_language())  # for messages about damaged files
     damage: list[RecordError] = []
     preferences = Preferences.load(damage.append)
     set_language(preferences.language or i18n.system_language())
@@ -90,20 +90,20 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def _end_at_once(status: int) -> NoReturn:
-    """End without taking anything apart: Qt aborts the process where a thread that still runs is destroyed."""
+    """Exit without cleaning up: Qt aborts the process if a running thread is destroyed."""
     logger.warning("ended while something was still under way")
     logging.shutdown()
     os._exit(status)
 
 
 def _start_again() -> None:
-    """Start the program again, now that this one has let go of everything."""
+    """Start the program again, after this process has released everything."""
     command = [sys.executable] if packaged() else [sys.executable, "-m", "llm_studio"]
     QProcess.startDetached(command[0], command[1:])
 
 
 class _Painted(QObject):
-    """Tells when the window has been painted for the first time: nothing large is imported before."""
+    """Signals when the window has been painted for the first time: large imports wait for it."""
 
     first = Signal()
 
@@ -113,7 +113,7 @@ class _Painted(QObject):
         window.shell.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
-        """Wait for the first painting to be over."""
+        """Wait for the end of the first paint event."""
         if event.type() == QEvent.Type.Paint:
             self._window.shell.removeEventFilter(self)
             QTimer.singleShot(0, self.first.emit)
@@ -128,7 +128,7 @@ def _start(window: MainWindow, wanted: str, damage: Sequence[RecordError]) -> No
 
 
 def make_application() -> QApplication:
-    """The one QApplication, in the Fusion style."""
+    """The only QApplication, in the Fusion style."""
     app = cast("QApplication | None", QApplication.instance()) or QApplication(sys.argv[:1])
     app.setApplicationName("LLM Studio")
     app.setStyle("Fusion")
@@ -139,8 +139,8 @@ def make_application() -> QApplication:
 
 
 def _take_place_in_taskbar() -> None:
-    """Run by python.exe, have a place of our own in Windows' taskbar. The packaged program has one by its .exe: another
-    name than that of its shortcut would give it two."""
+    """When run by python.exe, set an application id for a taskbar button of our own on Windows. The packaged program
+    has one by its .exe: an id other than that of its shortcut would give it two buttons."""
     if sys.platform == "win32" and not packaged():
         import ctypes
 
@@ -148,20 +148,20 @@ def _take_place_in_taskbar() -> None:
 
 
 def _start_log() -> None:
-    """Write a log that never grows large."""
+    """Write a log of limited size."""
     try:
         log_folder().mkdir(parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(
             log_folder() / "llm-studio.log", maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8"
         )
-    except OSError:  # a folder that may not be written to: the program works without its log
+    except OSError:  # a read-only folder: the program works without a log
         return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def install_hooks(window: QWidget, session: Session) -> None:
-    """Log and show every unexpected error in a slot or a thread once, and keep the program running."""
+    """Log every unexpected error in a slot or thread and show it once, and keep the program running."""
 
     def handle(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):

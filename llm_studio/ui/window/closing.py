@@ -1,4 +1,4 @@
-"""Opening, closing and leaving: what is asked before a project or the program is left while jobs run."""
+"""Opening, closing and leaving a project: the questions to the user if jobs are running."""
 
 import os
 from collections.abc import Callable
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Project
 
 _PATIENCE = 20_000
-"""Milliseconds for threads to end: a training run saves a checkpoint in this time."""
+"""Milliseconds to wait for threads to end: a training run saves a checkpoint in this time."""
 
 
 class Closing(QObject):
-    """Leaves nothing running unasked, and nothing unsaved."""
+    """Ensures that no running job is stopped without asking, and that nothing unsaved is lost."""
 
     recent_changed = Signal()
+    """A project was removed from the recent ones."""
     folder_chosen = Signal(str)
-    """The user wants to open this folder: of a project, or of a model."""
-    """A project is no longer among the recent ones."""
+    """The user wants to open this folder of a project or a model."""
 
     def __init__(
         self, session: Session, preferences: Preferences, problems: Problems, unsaved: Unsaved, window: QWidget
@@ -38,13 +38,13 @@ class Closing(QObject):
         self._session, self._preferences, self._problems, self._unsaved = session, preferences, problems, unsaved
         self._window = window
         self.will_restart = False
-        """Whether the program is started again when it has ended."""
+        """Whether the program restarts after it has ended."""
         self._next: Project | None = None
         self._leaving = False
         self._quit = False
         self._logging_off = False
         self.question: QMessageBox | None = None
-        """The question on the screen."""
+        """The question currently shown."""
         self._answers: dict[QAbstractButton, Callable[[], None] | None] = {}
         self._session.ended.connect(self._on_ended)
 
@@ -52,13 +52,13 @@ class Closing(QObject):
 
     @Slot(str)
     def open_folder(self, folder: str) -> None:
-        """Open the project in a folder; say what is wrong where there is none."""
+        """Open the project in a folder, or show what is wrong with it."""
         from llm_studio.workflows.overview import open_project
 
         try:
             project = open_project(Path(folder))
         except StudioError as error:
-            if os.path.isdir(Path(folder).parent):  # else its drive or its share is away for now  # noqa: PTH112
+            if os.path.isdir(Path(folder).parent):  # otherwise its drive or share is disconnected  # noqa: PTH112
                 self._preferences.forget_project(folder)
                 self.recent_changed.emit()
             self._problems.show(error)
@@ -76,7 +76,7 @@ class Closing(QObject):
 
     @Slot()
     def new_project(self) -> None:
-        """Ask for name, place and language of a new project, make and open it."""
+        """Ask for name, location and language of a new project, create and open it."""
         from llm_studio.ui.dialogs.new_project import NewProjectDialog
 
         dialog = NewProjectDialog(self._preferences, self.ask_to_leave, self._window)
@@ -87,19 +87,19 @@ class Closing(QObject):
 
     @Slot()
     def close_project(self) -> None:
-        """Back to the start page."""
+        """Close the project and show the start page."""
         self._leave(None)
 
     @Slot(object)
     def open_project(self, project: "Project") -> None:
-        """Open a project; ask first where jobs run in the one that is open."""
+        """Open a project; ask first if jobs are running in the current one."""
         if self._session.project is None or project.root != self._session.project.root:
             self._leave(project)
-        else:  # its jobs and what is typed stay as they are
+        else:  # keep its jobs and unsaved input
             self._session.refresh()
 
     def ask_to_leave(self, then: Callable[[], None]) -> None:
-        """Call `then` when the open project may be left: at once where nothing is lost, else if the user agrees."""
+        """Call `then` when the open project may be left: at once if nothing is lost, otherwise if the user agrees."""
         if not self._unsaved.may_leave(lambda: self.ask_to_leave(then)):
             return
         jobs = self._jobs_of_project()
@@ -112,7 +112,7 @@ class Closing(QObject):
         self.ask_to_leave(lambda: self._stop_and_leave(project))
 
     def _jobs_of_project(self) -> list[BackgroundJob]:
-        """The running jobs that leaving the project ends; those of the program go on."""
+        """The running jobs that end when the project is left; those independent of it continue."""
         return [task for task in self._session.jobs() if not task.outlives_project]
 
     @Slot(object)
@@ -126,17 +126,17 @@ class Closing(QObject):
 
     @Slot()
     def restart(self) -> None:
-        """End the program, asking about running jobs, and start it again."""
+        """Restart the program, asking about running jobs."""
         self.will_restart = True
         self._window.close()
 
     def may_close(self) -> bool:
-        """Whether the window may close now. Else the user is asked, and it may close by itself after that."""
+        """Whether the window may close now. If not, the user is asked, and it may close itself afterwards."""
         jobs = self._session.jobs()
         if not jobs or self._logging_off:
             return True
         if self._quit and all(self._session.is_stopping(task.key) for task in jobs):
-            return False  # asked and answered: it closes when they have saved
+            return False  # already answered: it closes when the jobs have saved
         self._ask(jobs, _("Save, stop and quit"), self._stop_and_quit, self._window.showMinimized)
         return False
 
@@ -148,7 +148,7 @@ class Closing(QObject):
 
     @Slot()
     def log_off(self) -> None:
-        """The system ends its session and soon all programs: save at once, and ask nothing."""
+        """The system ends the session and soon kills all programs: save at once, without questions."""
         self._logging_off = self._quit = True
         self._session.leaving.emit()
         self._session.flush_settings()
@@ -156,7 +156,7 @@ class Closing(QObject):
         self._session.wait(_PATIENCE)
 
     def end_all(self) -> None:
-        """Let all threads end."""
+        """Wait for all threads to end."""
         self._session.end(_PATIENCE)
 
     def _ask(
@@ -166,9 +166,9 @@ class Closing(QObject):
         stopped: Callable[[], None],
         kept: Callable[[], None] | None = None,
     ) -> None:
-        """Ask what becomes of the running jobs. One such question at a time.
+        """Ask what to do with the running jobs. Only one such question is shown at a time.
 
-        `kept`: what to do when they are to continue; without it there is nothing to do, and nothing else to cancel.
+        `kept`: called if they should continue; without it there is only one way to continue, besides Cancel.
         """
         if self.question is not None:
             self.question.raise_()
@@ -212,7 +212,7 @@ class Closing(QObject):
 
     @Slot()
     def _close_when_done(self) -> None:
-        """Close, but not before the user has read what went wrong at the end."""
+        """Close, but not before the user has seen errors of the last jobs."""
         dialog = self._problems.dialog
         if dialog is None:
             self._window.close()

@@ -1,4 +1,4 @@
-"""Telling someone who looks elsewhere that a long job has ended."""
+"""Notifies a user who is looking elsewhere that a long job has ended."""
 
 import time
 from typing import Any
@@ -12,12 +12,12 @@ from llm_studio.ui.window.session import Session
 from llm_studio.workflows.training.request import TrainResult
 
 _LONG = 20.0
-"""Seconds: who waits for less is still there."""
+"""Seconds: for shorter jobs the user is still there."""
 _SHOWN = 10_000
 
 
 class CompletionNotifier(QObject):
-    """Marks the window in the taskbar, and shows the system's notification where there is such a thing."""
+    """Flashes the taskbar button, and shows a notification of the system if available."""
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)

@@ -1,7 +1,7 @@
-"""When Python's garbage is collected: in the UI thread alone, between two events.
+"""Runs Python's garbage collector only in the UI thread, between two events.
 
-By itself Python collects wherever it happens to be when enough was allocated. Widgets that hold each other would then
-end in a worker's thread, where none may, or while Qt goes through all widgets to give them another style.
+By default, Python collects in whatever thread has just allocated enough. Widgets in reference cycles would then be
+destroyed in a worker's thread, which Qt doesn't allow, or while Qt iterates over all widgets to restyle them.
 """
 
 import gc
@@ -9,7 +9,7 @@ import gc
 from PySide6.QtCore import QObject, QTimer, Slot
 
 _PERIOD = 500
-"""Milliseconds between two looks at whether there is enough."""
+"""Milliseconds between two checks of the thresholds."""
 
 
 class Collector(QObject):
@@ -22,24 +22,24 @@ class Collector(QObject):
         self._timer.timeout.connect(self._look)
 
     def start(self) -> None:
-        """From now on nothing is collected elsewhere."""
+        """Disable automatic collection."""
         gc.disable()
         self._timer.start()
 
     def stop(self) -> None:
-        """Leave it to Python again."""
+        """Enable automatic collection again."""
         self._timer.stop()
         gc.enable()
 
     @Slot()
     def leave_out_what_is_there(self) -> None:
-        """What is there now, the modules above all, stays to the end and needn't be gone through each time."""
+        """Exclude existing objects, mostly modules, from collection: they live to the end and needn't be scanned."""
         gc.freeze()
 
     @Slot()
     def _look(self) -> None:
         thresholds, counts = gc.get_threshold(), gc.get_count()
-        for generation in (2, 1, 0):  # the oldest that is due takes the younger ones with it
+        for generation in (2, 1, 0):  # collecting a generation includes the younger ones
             if counts[generation] > thresholds[generation]:
                 gc.collect(generation)
                 return

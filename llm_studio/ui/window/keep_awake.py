@@ -1,4 +1,4 @@
-"""Keeps the computer from falling asleep while a job runs that takes long."""
+"""Keeps the computer from going to sleep during long jobs."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 _CONNECTION = "llm-studio-awake"
 _LOOK_EVERY = 5000
-"""Milliseconds: how soon a change of the preference is followed while a job runs."""
+"""Milliseconds between two checks of the preference while a job runs."""
 
 
 class Awake(QObject):
-    """Holds the computer awake while a task with `keep_awake` runs and the user wants it.
+    """Keeps the computer awake while a task with `keep_awake` runs and the user wants it.
 
-    The screen may go dark. On Windows the state belongs to the thread that sets it: all is done in the UI thread,
-    which lives as long as the program. On Linux the desktop is asked over a D-Bus connection of its own; closing it
-    takes the wish back. Where there is neither, nothing is done.
+    The screen may turn off. On Windows the state belongs to the thread that sets it: everything is done in the UI
+    thread, which lives as long as the program. On Linux the request is sent to the desktop over a separate D-Bus
+    connection; closing it withdraws the request. On other systems it does nothing.
     """
 
     def __init__(self, session: "Session", preferences: Preferences, parent: QObject) -> None:
@@ -31,7 +31,7 @@ class Awake(QObject):
         self._preferences = preferences
         self._tasks: set[str] = set()
         self.holds = False
-        """Whether the computer is asked to stay awake now."""
+        """Whether the computer is currently kept awake."""
         self._timer = QTimer(self, interval=_LOOK_EVERY)
         self._timer.timeout.connect(self.refresh)
         session.started.connect(self._on_started)
@@ -39,7 +39,7 @@ class Awake(QObject):
 
     @Slot()
     def refresh(self) -> None:
-        """Ask for it, or no longer: as the running tasks and the preference say."""
+        """Set or withdraw the request, according to the running tasks and the preference."""
         wanted = bool(self._tasks) and self._preferences.keep_awake
         if wanted == self.holds:
             return
@@ -78,4 +78,4 @@ def _hold_linux(wanted: bool) -> None:
     service, path = "org.freedesktop.ScreenSaver", "/org/freedesktop/ScreenSaver"
     message = QDBusMessage.createMethodCall(service, path, service, "Inhibit")
     message.setArguments(["LLM Studio", _("Training is running")])
-    bus.send(message)  # the answer, a number to take the wish back with, isn't needed: the connection's end does that
+    bus.send(message)  # the cookie in the reply isn't needed: closing the connection withdraws the request

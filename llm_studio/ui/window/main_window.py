@@ -35,10 +35,10 @@ _LOADING, _MACHINE = "loading", "machine"
 
 
 class MainWindow(QMainWindow):
-    """Holds what outlives a change of language: the session, the preferences, the dialogs."""
+    """Holds what survives a change of language: the session, the preferences, the dialogs."""
 
     pages_made = Signal()
-    """All tabs are there, some moments after the start."""
+    """All tabs have been created, a moment after the start."""
 
     def __init__(self, preferences: Preferences) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(640, 420)
         self.resize(1360, 860)
         if preferences.geometry:
-            with contextlib.suppress(ValueError):  # what is kept is damaged: the window has its usual place
+            with contextlib.suppress(ValueError):  # damaged geometry: use the default
                 self.restoreGeometry(QByteArray(base64.b64decode(preferences.geometry)))
         self.problems.tab_requested.connect(self.go_to)
         self.session.problem.connect(self.problems.show)
@@ -69,8 +69,8 @@ class MainWindow(QMainWindow):
         self._make_shell()
 
     def _make_shell(self) -> None:
-        """Put a new inside into the window, in the language spoken now."""
-        self.setLocale(QLocale(i18n.language()))  # it took one when it was made, and all in it takes that
+        """Create the contents of the window in the current language."""
+        self.setLocale(QLocale(i18n.language()))  # inherited by all widgets inside
         self.shell = Shell(self.session, self.preferences, self)
         self.shell.pages_made.connect(self.pages_made)
         self.shell.start_page.open_requested.connect(self.closing.open_folder)
@@ -91,16 +91,17 @@ class MainWindow(QMainWindow):
         fill_project_menu(self, self.shell.header.project_menu)
 
     def start(self, folder: str) -> None:
-        """On the screen already, import what the tabs need in the background, make them, and open `folder`, if any."""
+        """After the window is shown: import the tabs' modules in the background, create the tabs, open `folder` if
+        any."""
         self._first = folder
         self.session.start(Query(_LOADING, lambda job: tabs.preload(), outlives_project=True))
 
     @property
     def pages(self) -> "dict[str, Page]":
-        """The tabs that are made, by name."""
+        """The tabs that have been created, by name."""
         return self.shell.pages
 
-    # --- What the session tells -------------------------------------------------------------------------------
+    # --- Reports of the session -------------------------------------------------------------------------------
 
     @Slot(object)
     def _on_project(self, project: "Project | None") -> None:
@@ -112,7 +113,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def _on_kept(self, tab: str) -> None:
-        """Back to the page whose text isn't saved."""
+        """Return to the page with unsaved input."""
         self.closing.will_restart = False
         self.go_to(tab)
 
@@ -128,7 +129,7 @@ class MainWindow(QMainWindow):
         elif key in (StartPage.RECENT, StartPage.RENAME, StartPage.DUPLICATE):
             self.shell.start_page.take(key, result)
         elif key == StartPage.EXAMPLE:
-            self.shell.start_page.take(key, result)  # listed also where the user stays in another project
+            self.shell.start_page.take(key, result)  # also if the user stays in another project
             self.closing.open_project(result)
             self.go_to(tabs.TRAINING.name)
 
@@ -161,7 +162,7 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def do_primary(self) -> None:
-        """Press the main button of the page on the screen."""
+        """Press the primary button of the visible page."""
         page = self.shell.stack.currentWidget()
         for made in page.findChildren(QPushButton) if page else ():
             if made.property("role") == "primary" and made.isVisible() and made.isEnabled():
@@ -170,7 +171,7 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def stop_current(self) -> None:
-        """Stop the oldest running job of the tab on the screen, else the oldest of all."""
+        """Stop the oldest running job of the visible tab, or the oldest of all."""
         jobs = self.session.jobs()
         own = [task for task in jobs if task.tab == self.shell.shown]
         for task in (own or jobs)[:1]:
@@ -178,7 +179,7 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def cancel_current(self) -> None:
-        """Cancel the oldest short job of the tab on the screen, as Esc does: never a training run or a download."""
+        """Cancel the oldest short job of the visible tab, as Esc does: never a training run or a download."""
         for task in self.session.jobs():
             if task.tab == self.shell.shown and not task.keep_awake:
                 self.shell.stop_job(task.key)
@@ -191,12 +192,12 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def explain(self) -> None:
-        """Show the page of Understand that explains what is on the screen."""
+        """Show the page of Understand about the visible tab."""
         self.shell.explain()
 
     @Slot()
     def toggle_full_screen(self) -> None:
-        """To the whole screen and back."""
+        """Toggle full screen."""
         if self.isFullScreen():
             self.showNormal()
         else:
@@ -204,7 +205,7 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def show_settings(self) -> None:
-        """The settings of the program."""
+        """Show the settings of the program."""
         from llm_studio.ui.dialogs.settings import SettingsDialog
 
         dialog = SettingsDialog(self.preferences, self)
@@ -214,21 +215,21 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def show_about(self) -> None:
-        """What the program is, and whose work is in it."""
+        """Show the dialog about the program and the licences of its libraries."""
         from llm_studio.ui.dialogs.about import AboutDialog
 
         AboutDialog(self).open()
 
     @Slot()
     def show_changes(self) -> None:
-        """The change log."""
+        """Show the change log."""
         from llm_studio.ui.dialogs.whats_new import WhatsNewDialog
 
         WhatsNewDialog(self).open()
 
     @Slot(str)
     def come_to_front(self, folder: str) -> None:
-        """The program was started a second time: show this window, and open the folder that was named."""
+        """The program was started a second time: raise this window, and open the given folder."""
         if self.isMinimized():
             self.showNormal()
         self.raise_()
@@ -240,7 +241,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def choose_language(self, code: str) -> None:
-        """Speak another language at once: all but the session is made again, and running jobs go on."""
+        """Change the language: everything but the session is created again, and running jobs continue."""
         self.preferences.language = code
         self.preferences.save()
         set_language(code)
@@ -252,23 +253,23 @@ class MainWindow(QMainWindow):
             self.shell.show_machine(self.machine)
         if self._loaded:
             self.shell.make_pages()
-            self._look_at_machine()  # it is told in a language
+            self._look_at_machine()  # its description depends on the language
 
     @Slot()
     def toggle_theme(self) -> None:
-        """From light to dark or back."""
+        """Toggle between light and dark."""
         self.choose_theme("light" if theme.is_dark() else "dark")
 
     @Slot(str)
     def choose_theme(self, name: str) -> None:
-        """Take a theme: "system", "light" or "dark"."""
+        """Set the theme: "system", "light" or "dark"."""
         self.preferences.theme = name
         self.preferences.save()
         theme.set_theme(name)
         fill_menu_bar(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's
-        """Ask about what isn't saved and running jobs, remember where the window was, and let all threads end."""
+        """Ask about unsaved input and running jobs, save the geometry, and wait for all threads to end."""
         if not self.unsaved.may_leave(self.close) or not self.closing.may_close():
             event.ignore()
             return
@@ -278,7 +279,7 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's
-        """Look again when the user comes back: files may have been changed by hand or on the command line."""
+        """Refresh when the window is activated: files may have been changed by hand or on the command line."""
         came_back = event.type() == QEvent.Type.ActivationChange and self.isActiveWindow()
         if came_back and not self.session.is_running(OVERVIEW):
             self.session.refresh()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MenuWindow(Protocol):
-    """What the menus show of the main window and do with it."""
+    """What the menus need of the main window."""
 
     session: "Session"
     preferences: "Preferences"
@@ -49,7 +49,7 @@ class MenuWindow(Protocol):
 
 
 def fill_menu_bar(window: MenuWindow) -> None:
-    """All menus, in the language spoken now; those before are deleted, which the bar doesn't do by itself."""
+    """Create all menus in the current language; the old ones are deleted, which the menu bar doesn't do by itself."""
     bar = window.menuBar()
     before = [action.menu() for action in bar.actions()]
     bar.clear()
@@ -64,7 +64,7 @@ def fill_menu_bar(window: MenuWindow) -> None:
 
 
 def fill_project_menu(window: MenuWindow, menu: QMenu) -> None:
-    """The project's pill: recent projects, and ways to others."""
+    """Fill the menu of the project's pill: recent projects, and ways to open others."""
     menu.clear()
     here = str(window.session.project.root) if window.session.project else ""
     for path in window.preferences.recent:
@@ -88,15 +88,15 @@ def _add(menu: QMenu, text: str, pressed: Callable[[], object], key: str = "") -
 
 
 def _add_recent(window: MenuWindow, menu: QMenu, path: str, name: str) -> QAction:
-    """A recent project, grey where its folder is gone or its drive is away."""
+    """Add a recent project, disabled if its folder is gone or its drive is disconnected."""
     made = _add(menu, _plain(name), lambda: window.closing.open_folder(path))
-    on_network = path.startswith(("\\\\", "//"))  # asking a server that is away would block the window
+    on_network = path.startswith(("\\\\", "//"))  # accessing an unreachable server would block the window
     made.setEnabled(on_network or os.path.isdir(path))  # noqa: PTH112  never raises
     return made
 
 
 def _plain(name: str) -> str:
-    """A name as a menu shows it as it is: "&" would mark the letter of a key."""
+    """A name escaped for a menu: "&" would mark the shortcut letter."""
     return name.replace("&", "&&")
 
 

@@ -1,4 +1,4 @@
-"""Models that someone gave away: chosen in a dialog or dropped onto the window, and opened in the background."""
+"""Models that someone shared: chosen in a dialog or dropped on the window, and opened in the background."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +25,10 @@ RECOGNISE, OPEN = "model/recognise", "model/open"
 
 
 class ModelOpener(QObject):
-    """Opens a model as a project of its own."""
+    """Opens a model as a new project."""
 
     tab_requested = Signal(str)
-    """The tab to show, now that a model is there."""
+    """The tab to show after a model was opened."""
 
     def __init__(self, session: Session, preferences: Preferences, closing: Closing, window: QWidget) -> None:
         super().__init__(window)
@@ -54,7 +54,7 @@ class ModelOpener(QObject):
         self.take(Path(path))
 
     def take(self, path: Path) -> None:
-        """Look for a model at `path`; where there is one, ask where its project is to be, else open a project there."""
+        """If there is a model at `path`, ask for the location of its project; otherwise open the project at `path`."""
         self._session.start(Query(RECOGNISE, _recognition(path), outlives_project=True))
 
     @Slot(str, object)
@@ -89,7 +89,7 @@ class ModelOpener(QObject):
     # --- Dropping -------------------------------------------------------------------------------------------------
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's
-        """Take a zip or a folder that is dropped anywhere where nothing else takes it."""
+        """Accept a zip or folder that is dropped where no other widget accepts it."""
         if isinstance(event, QDragEnterEvent):
             if _dropped(event.mimeData()) is None:
                 event.ignore()
@@ -123,7 +123,7 @@ def _recognition(path: Path) -> "Callable[[Job], tuple[Path, Path | None, str]]"
 
 
 def _dropped(data: QMimeData) -> Path | None:
-    """The one zip, folder or config.json that is being dragged."""
+    """The zip, folder or config.json that is being dragged, if it is a single one."""
     paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
     if len(paths) != 1:
         return None
@@ -132,6 +132,6 @@ def _dropped(data: QMimeData) -> Path | None:
 
 
 def _accept_copy(event: QDropEvent) -> None:
-    """Take it as a copy: a move that is accepted lets the file manager delete it."""
+    """Accept the drop as a copy: after a move, the file manager would delete the file."""
     event.setDropAction(Qt.DropAction.CopyAction)
     event.accept()

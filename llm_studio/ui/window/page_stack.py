@@ -1,4 +1,4 @@
-"""The middle of the window: the page of a tab, or what is shown in its place as long as it can't be."""
+"""The centre of the window: the page of a tab, or a placeholder while it can't be shown."""
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QWidget
@@ -11,10 +11,10 @@ _LOADING = "loading"
 
 
 class PageStack(QStackedWidget):
-    """Shows one of its pages, each of which scrolls when the window is small."""
+    """Shows one of its pages, each of which scrolls if the window is small."""
 
     retry_requested = Signal()
-    """The project is to be read again."""
+    """The project should be read again."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -34,18 +34,18 @@ class PageStack(QStackedWidget):
         self.addWidget(area)
 
     def show_page(self, name: str) -> None:
-        """Show a page, with the focus in it if it wasn't on the screen."""
+        """Show a page, and focus it if it wasn't visible."""
         area = self._areas[name]
         if area is self.currentWidget():
             return
         page = area.widget()
-        last = page.focusWidget() if page is not None else None  # before Qt chooses one
+        last = page.focusWidget() if page is not None else None  # before Qt chooses another
         self.setCurrentWidget(area)
         if isinstance(page, Page):
             page.take_focus(last)
 
     def show_loading(self) -> None:
-        """Nothing is known of the project yet: a page would say that it is empty."""
+        """Show the placeholder while nothing is known of the project: a page would claim that it is empty."""
         self.show_page(_LOADING)
 
     @Slot()
@@ -55,5 +55,5 @@ class PageStack(QStackedWidget):
 
     @Slot()
     def say_unreadable(self) -> None:
-        """The project could not be read; the window says why."""
+        """The project could not be read; the window shows the reason."""
         self._loading.say(_("This project could not be read"), _("Its files are as they were."), _("Try again"))

@@ -1,4 +1,4 @@
-"""*Prepare and train*: its dialog, the plans that it shows, and the jobs that it starts."""
+"""*Prepare and train*: its dialog, the plans it shows, and the jobs it starts."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,7 +30,7 @@ USUAL_MINUTES = 30.0
 
 
 class Tabs(Protocol):
-    """What it needs of the shell."""
+    """What this class needs of the shell."""
 
     shown: str
 
@@ -39,7 +39,7 @@ class Tabs(Protocol):
 
 
 class Preparation(QObject):
-    """Lives as long as the window: the jobs go on when the language changes."""
+    """Lives as long as the window: the jobs continue when the language changes."""
 
     def __init__(self, session: Session, shell: Callable[[], Tabs], window: QWidget) -> None:
         super().__init__(window)
@@ -47,11 +47,11 @@ class Preparation(QObject):
         self.chain = PreparationChain(session, self)
         self._dialog: PrepareDialog | None = None
         self._texts: object = None
-        """What the plan shown is about."""
+        """The texts that the displayed plan is for."""
         self._known: tuple[object, RunPlan] | None = None
-        """The last plan without changes by hand, with what it is about."""
+        """The last plan without manual changes, and its inputs."""
         self._tab = ""
-        """The tab that was shown last for a job."""
+        """The tab that was last shown for a job."""
         self.chain.step_started.connect(self._on_step)
         session.reported.connect(self._on_reported)
         session.succeeded.connect(self._on_succeeded)
@@ -62,7 +62,7 @@ class Preparation(QObject):
 
     @Slot()
     def show_dialog(self) -> None:
-        """Ask for the time; while the jobs of an earlier answer run, show them instead."""
+        """Ask for the time; if the jobs of an earlier answer are running, show them instead."""
         from llm_studio.ui.dialogs.prepare import PrepareDialog
 
         running = next((task for task in self._session.jobs() if task.key in PREPARING), None)
@@ -152,7 +152,7 @@ class Preparation(QObject):
 
     @Slot(object)
     def _on_overview(self, overview: "Overview") -> None:
-        """Plan again where the texts are others, as soon as no more are being added."""
+        """Plan again if the texts have changed, as soon as no more are being added."""
         texts = _texts_of(overview)
         if self._dialog is not None and texts != self._texts and not self._session.is_running(_ADD):
             self._texts = texts
@@ -185,7 +185,7 @@ class Preparation(QObject):
 
     @Slot(str)
     def _on_step(self, tab: str) -> None:
-        """Show the job, unless the user has gone elsewhere since the one before."""
+        """Show the tab of the job, unless the user has gone elsewhere since the previous one."""
         if not self._tab or self._shell().shown == self._tab:
             self._shell().go_to(tab)
             self._tab = tab
@@ -206,18 +206,18 @@ class Preparation(QObject):
 
 
 def _texts_of(overview: "Overview") -> object:
-    """What a plan depends on besides the time."""
+    """The inputs of a plan other than the time."""
     settings = overview.settings
     return overview.project.root, overview.all_sources, settings.data, overview.steps, settings.model.vocab_size
 
 
 def _unfinished(project: "Project") -> tuple[str, str]:
-    """The name of the run that can be resumed, and what is known of it; "" where there is none."""
+    """The name of the run that can be resumed, and facts about it; "" if there is none."""
     from llm_studio.workflows.training.runs import ACTIVE
     from llm_studio.workflows.training.unfinished import unfinished_run, unfinished_text
 
     run = unfinished_run(project)
-    if run is None or run.state in ACTIVE:  # by another program
+    if run is None or run.state in ACTIVE:  # trained by another process
         return "", ""
     return run.name, unfinished_text(run)
 
@@ -236,7 +236,7 @@ def _plans(
     known: "RunPlan | None",
     job: "Job",
 ) -> "tuple[RunPlan, RunPlan]":
-    """The plan for a time, and the same with changes by hand."""
+    """The plan for a time, and the same with manual changes."""
     from llm_studio.workflows.training.planner import change_plan, plan_run
     from llm_studio.workflows.training.timed import check_minutes
 

@@ -1,4 +1,4 @@
-"""Tokenizer, tokens and training run, one after the other, by the jobs of their tabs."""
+"""Runs the jobs of tokenizer, tokens and training run one after the other."""
 
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,10 @@ _KEYS = {"tokenizer": TOKENIZER, "tokens": TOKENS, "train": TRAINING}
 
 
 class PreparationChain(QObject):
-    """Starts each job when the one before has succeeded; where one fails or is stopped, nothing follows."""
+    """Starts each job when the previous one has succeeded; if one fails or is stopped, the chain ends."""
 
     step_started = Signal(str)
-    """The tab of a job that has begun."""
+    """The tab of a job that has started."""
     ended = Signal()
 
     def __init__(self, session: Session, parent: QObject) -> None:
@@ -29,7 +29,7 @@ class PreparationChain(QObject):
         self._project: Project | None = None
         self._plan: RunPlan | None = None
         self._steps: list[str] = []
-        """What is left to do, what runs now first; see `workflows.make.adopt_plan`."""
+        """The remaining steps, the running one first; see `workflows.make.adopt_plan`."""
         session.succeeded.connect(self._on_succeeded)
         session.failed.connect(self._on_failed)
         session.cancelled.connect(self._on_cancelled)
@@ -37,11 +37,11 @@ class PreparationChain(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether a job runs or is to follow."""
+        """Whether a job is running or pending."""
         return self._plan is not None
 
     def begin(self, project: "Project", plan: "RunPlan") -> None:
-        """Write the plan's settings and do what they need. Nothing, where one of the jobs runs already."""
+        """Write the plan's settings and start the jobs. Does nothing if one of the jobs is already running."""
         if self.running or any(self._session.is_running(key) for key in PREPARING):
             return
         self._session.flush_settings()
@@ -99,7 +99,7 @@ def _adopt(project: "Project", plan: "RunPlan") -> tuple[str, ...]:
 
 
 def _job(project: "Project", step: str, continue_from: str | None) -> BackgroundJob:
-    """The job of a step as its tab requests it, but for the title, which says how far the whole is."""
+    """The job of a step as its tab requests it, with a title that shows the overall progress."""
     from llm_studio.ui.tabs.tokenizer import tasks as tokenizer
     from llm_studio.ui.tabs.training import tasks as training
 

@@ -1,4 +1,4 @@
-"""What the rail says about each step: its state and one line."""
+"""What the rail shows of each step: its state and one line."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
 
 _REDRAW = 250
-"""Milliseconds between two drawings of a run's step."""
+"""Milliseconds between two updates of a run's step."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """A run that trains. `timed`: it ends at a time, `max_steps` is an estimate; `left`: seconds, once known."""
+    """A running training run. `timed`: it has a time limit, so `max_steps` is an estimate; `left`: seconds, if
+    known."""
 
     step: int
     max_steps: int
@@ -29,13 +30,13 @@ class _Run:
 
     @property
     def text(self) -> str:
-        """How far it is."""
+        """Its progress."""
         timed = self.timed and self.left is not None
         return time_left(self.step, self.left or 0.0) if timed else step_of(self.step, self.max_steps)
 
 
 class RailFacts(QObject):
-    """Shows the facts that tabs declare; a tab whose job is running is "running", with the step if it is a run."""
+    """Shows the facts that tabs declare; a tab with a running job is "running", with the step if it is a run."""
 
     def __init__(self, rail: Rail) -> None:
         super().__init__(rail)
@@ -49,7 +50,7 @@ class RailFacts(QObject):
         self._timer.timeout.connect(self._draw_steps)
 
     def forget(self) -> None:
-        """No project is open."""
+        """Clear everything: no project is open."""
         self._overview = None
         for tab in tabs.TABS:
             if tab.is_step:
@@ -61,13 +62,13 @@ class RailFacts(QObject):
         self._draw()
 
     def task_started(self, task: Task) -> None:
-        """A job has begun: its tab is running."""
+        """A job has started: its tab is running."""
         if isinstance(task, BackgroundJob):
             self._jobs[task.key] = task.tab
             self._draw()
 
     def task_reported(self, key: str, event: object) -> None:
-        """A run has begun or done a step."""
+        """A run has started or done a step."""
         if isinstance(event, RunStarted):
             self._runs[key] = _Run(event.step, event.max_steps, event.minutes > 0)
             self._timer.start()
@@ -77,14 +78,14 @@ class RailFacts(QObject):
             self._runs[key] = replace(self._runs[key], step=event.step, max_steps=event.max_steps)
 
     def take_over(self, before: "RailFacts") -> None:
-        """Continue with the runs that `before` follows."""
+        """Continue to follow the runs that `before` follows."""
         self._runs = {key: run for key, run in before._runs.items() if key in self._jobs}
         if self._runs:
             self._timer.start()
             self._draw_steps()
 
     def task_ended(self, key: str) -> None:
-        """A job is over."""
+        """A job has ended."""
         if self._jobs.pop(key, None) is None:
             return
         self._runs.pop(key, None)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class RecentList(QListWidget):
-    """Each project with its state. A click or Enter opens it, its menu renames, duplicates or removes it."""
+    """Projects with their states. A click or Enter opens one; its menu renames, duplicates or removes it."""
 
     open_requested = Signal(str)
-    """The folder of a project, here and below."""
+    """The folder of a project, also for the signals below."""
     rename_requested = Signal(str, str)
     duplicate_requested = Signal(str)
     remove_requested = Signal(str)
@@ -38,7 +38,7 @@ class RecentList(QListWidget):
         self.itemClicked.connect(self._on_item)
 
     def show_projects(self, paths: Sequence[str], known: "Mapping[str, RecentProject]") -> None:
-        """Show these, with what is known of them."""
+        """Show these projects with the known facts."""
         self._known = known
         chosen = self._path()
         self.clear()
@@ -52,7 +52,7 @@ class RecentList(QListWidget):
                 self.setCurrentItem(item)
 
     def menu(self) -> QMenu:
-        """What can be done with the current project."""
+        """The menu of the current project."""
         made, path = QMenu(self), self._path()
         made.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         is_there = path in self._known and self._known[path].changed is not None
@@ -66,7 +66,7 @@ class RecentList(QListWidget):
         return made
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Delete takes a project off the list."""
+        """Delete removes a project from the list."""
         if event.key() == Qt.Key.Key_Delete and self._path():
             self._remove()
             return
@@ -114,7 +114,7 @@ class RecentList(QListWidget):
 
 
 def _words(path: str, known: "RecentProject | None") -> str:
-    """Name, date, state and path, as far as they are known."""
+    """Name, date, state and path, if known."""
     if known is None:
         return f"{Path(path).name}\n{path}"
     if known.changed is None:

@@ -1,8 +1,9 @@
-"""`--self-test OUT`: the program goes through all its steps by itself, as packaged, and says whether they work.
+"""`--self-test OUT`: the packaged program goes through all its steps by itself and reports whether they work.
 
-It drives the real window by its real buttons: a new project on built-in stories, tokenizer, tokens, a short training
-run in its thread, a generated text, every tab; then it closes. Into the folder OUT go pictures and `result.json`.
-Settings and logs are kept there too, so that the user's own stay untouched. The exit status is 0 when all went well.
+It operates the real window with its real buttons: a new project on built-in stories, tokenizer, tokens, a short
+training run in its thread, a generated text, every tab; then it closes. Screenshots and `result.json` are written to
+the folder OUT. Settings and logs are kept there too, so that the user's own are unchanged. The exit status is 0 on
+success.
 """
 
 import json
@@ -22,9 +23,9 @@ from llm_studio.ui.window.main_window import MainWindow
 
 STEPS, STORIES = 20, 300
 _LOOK_EVERY = 50
-"""Milliseconds between looks whether what is waited for has come."""
+"""Milliseconds between two checks of the current condition."""
 _PATIENCE = 300.0
-"""Seconds for any one thing."""
+"""Timeout in seconds of each condition."""
 _SETTINGS: dict[str, object] = {
     "model.vocab_size": 400, "model.d_model": 32, "model.n_heads": 2, "model.n_layers": 2, "model.d_ff": 64,
     "model.max_seq_len": 32, "training.batch_size": 8, "training.max_steps": STEPS, "training.warmup_steps": 5,
@@ -37,13 +38,13 @@ Ready = Callable[[], bool]
 
 
 def prepare(out: Path) -> None:
-    """Make the folder `out` and keep settings and logs there. Call it before anything reads them."""
+    """Create the folder `out` and redirect settings and logs there. Call it before anything reads them."""
     out.mkdir(parents=True, exist_ok=True)
     os.environ["LLM_STUDIO_HOME"] = str(out.absolute() / "home")
 
 
 class SelfTest(QObject):
-    """The steps as a generator: each `yield` is something to wait for, looked at by a timer."""
+    """The steps as a generator: each `yield` is a condition to wait for, checked by a timer."""
 
     def __init__(self, window: MainWindow, out: Path, projects: Path | None = None) -> None:
         super().__init__(window)
@@ -55,7 +56,7 @@ class SelfTest(QObject):
         self._made = False
         self._text = ""
         self.status = 1
-        """The exit status: 0 when all went well."""
+        """The exit status: 0 on success."""
         window.preferences.projects_folder = str(self._projects)
         window.pages_made.connect(self._on_pages)
         window.session.problem.connect(self._on_problem)
@@ -82,7 +83,7 @@ class SelfTest(QObject):
 
     @Slot()
     def _look(self) -> None:
-        """Go on when what was waited for has come; end when all is done, a problem was told or patience is over."""
+        """Continue if the condition holds; end if everything is done, a problem was logged, or on a timeout."""
         if self._problems:
             self._end()
         elif self._ready():
@@ -111,10 +112,10 @@ class SelfTest(QObject):
         self.status = 1 if self._problems else 0
         app.exit(self.status)
 
-    # --- The way ----------------------------------------------------------------------------------------------
+    # --- Steps ------------------------------------------------------------------------------------------------
 
     def _walk(self) -> Generator[Ready]:
-        """All that is done, in order."""
+        """All steps, in order."""
         yield lambda: self._made
         yield from self._settled("start", picture=True)
         self._window.closing.new_project()
@@ -148,7 +149,7 @@ class SelfTest(QObject):
         self._expect(self._overview().characters > 0, "no stories were added")
 
     def _primary(self, tab: str, name: str) -> Generator[Ready]:
-        """Press the main button of a tab and wait until what it begins has ended. `name` "": it begins nothing."""
+        """Press the primary button of a tab and wait for the end of its job. `name` "": it starts none."""
         if not name:
             self._page(tab)
             yield from self._settled(tab)
@@ -172,7 +173,7 @@ class SelfTest(QObject):
         self._expect(bool(self._text), "nothing was written")
 
     def _about(self) -> Generator[Ready]:
-        """Whose work is in the program: every licence must be there, in the packaged program too."""
+        """Check that every licence is there, in the packaged program too."""
         self._window.show_about()
         dialog: Any = next(d for d in self._window.findChildren(QDialog) if d.isVisible())
         yield from self._settled("about")
@@ -183,14 +184,14 @@ class SelfTest(QObject):
         dialog.reject()
 
     def _changes(self) -> Generator[Ready]:
-        """The change log: a file that the packaged program must carry."""
+        """Check that the packaged program contains the change log."""
         self._window.show_changes()
         dialog: Any = next(d for d in self._window.findChildren(QDialog) if d.isVisible())
         yield from self._settled("changes")
         self._expect(len(dialog.browser.toPlainText()) > 500, "the change log is missing")
         dialog.reject()
 
-    # --- Small things -----------------------------------------------------------------------------------------
+    # --- Helpers ----------------------------------------------------------------------------------------------
 
     def _page(self, name: str) -> Any:
         self._window.go_to(name)
@@ -200,7 +201,7 @@ class SelfTest(QObject):
         return self._window.session.overview
 
     def _settled(self, name: str, picture: bool = False) -> Generator[Ready]:
-        """Wait until nothing goes on in the background, for a moment; note the time, take a picture."""
+        """Wait until no task has been running for a moment; record the time, take a screenshot."""
         begun = time.monotonic()
         yield lambda: self._window.session.is_idle() and time.monotonic() - begun > 0.3
         if picture:
@@ -216,13 +217,13 @@ class SelfTest(QObject):
 
 
 class _Listener(logging.Handler):
-    """Whatever is logged as an error, or as a warning of Qt, is a problem."""
+    """Treats every logged error, and every warning of Qt, as a problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__(logging.WARNING)
         self._problems = problems
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take it down; Qt's offscreen platform says of itself what it can't do."""
+        """Record it, except messages of Qt's offscreen platform about its own limits."""
         if "plugin does not support" not in record.getMessage():
             self._problems.append(f"{record.levelname} {record.name}: {record.getMessage()}")

@@ -1,4 +1,4 @@
-"""What is open and what is running: the one place of the window where work begins and ends."""
+"""The open project and the running tasks: the only place in the window where work is started and ended."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _SETTINGS_DELAY = 150
-"""Milliseconds: several settings changed in one go are written once."""
+"""Milliseconds: settings changed within this time are written together."""
 _LOOK_AGAIN = 5_000
-"""Milliseconds until the next look for a project whose folder is gone while jobs run in it."""
+"""Milliseconds between two checks whether a project's folder is back, while jobs run in it."""
 
 
 class Session(QObject):
-    """The open project and the running tasks. Tabs hear of them by its signals, each with the key of the task."""
+    """The open project and the running tasks. Its signals notify tabs, each with the key of the task."""
 
     project_changed = Signal(object)
     """The open project, or None."""
     leaving = Signal()
-    """The project is about to be left: who holds changes that aren't sent yet sends them now."""
+    """The project is about to be left: pending changes must be sent now."""
     overview_changed = Signal(object)
     started = Signal(object)
-    """A task."""
+    """A task was started."""
     reported = Signal(str, object)
     succeeded = Signal(str, object)
     failed = Signal(str, object)
     cancelled = Signal(str)
     ended = Signal(str)
     problem = Signal(object)
-    """Something went wrong that nobody else tells the user."""
+    """An error that no other object reports to the user."""
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
@@ -48,32 +48,32 @@ class Session(QObject):
         self._workers: set[Worker] = set()
         self._turns = QueryQueue()
         self._again = False
-        """Whether an overview follows the one under way."""
+        """Whether to read another overview after the current one."""
         self._changes: list[tuple[Project, dict[str, object]]] = []
-        """What is to be written, each with its project: another may be opened before its turn comes."""
+        """Pending changes, each with its project: another project may be opened before they are written."""
         self._over, self._absent = False, False
-        """Its folder was gone at the last look, and the user was told so."""
+        """Whether its folder was gone at the last check, and whether the user was notified."""
         self._settings_timer = QTimer(self, interval=_SETTINGS_DELAY, singleShot=True)
         self._settings_timer.timeout.connect(self._write_settings)
 
     # --- The project ------------------------------------------------------------------------------------------
 
     def open(self, project: "Project | None") -> None:
-        """Take `project` instead of the one that is open; who calls has asked what becomes of running jobs."""
+        """Open `project` instead of the current one; the caller has asked what to do with running jobs."""
         self.leaving.emit()
         self.flush_settings()
         for key, worker in list(self._current.items()):
             task = worker.task
             if not isinstance(task, BackgroundJob) and not task.outlives_project and key != SETTINGS:
                 self._drop(key)
-                self._turns.pass_over(key)  # a disk that is away must not hold up the next project
+                self._turns.pass_over(key)  # a disconnected disk must not block the next project
         self.project, self.overview, self._absent = project, None, False
         self.project_changed.emit(project)
         self.refresh()
 
     @Slot()
     def refresh(self) -> None:
-        """Read again where the project stands."""
+        """Read the project's overview again."""
         self._again = False
         if self.project is not None:
             project = self.project
@@ -81,7 +81,7 @@ class Session(QObject):
 
     @Slot(dict)
     def change_settings(self, changes: dict[str, object]) -> None:
-        """Change settings of the project, by dotted name. They are written a moment later, all in one go."""
+        """Change settings of the project, by dotted name. Changes within a moment are written together."""
         if self.project is None:
             return
         if not self._changes or self._changes[-1][0] is not self.project:
@@ -90,13 +90,13 @@ class Session(QObject):
         self._settings_timer.start()
 
     def flush_settings(self) -> None:
-        """Write at once what was changed, or right after what is being written."""
+        """Write pending changes at once, or right after a write in progress."""
         self._settings_timer.stop()
         self._write_settings()
 
     @Slot()
     def _write_settings(self) -> None:
-        if self._changes and SETTINGS not in self._current:  # else their turn comes when the ones before are written
+        if self._changes and SETTINGS not in self._current:  # otherwise they follow after the current write
             project, changes = self._changes.pop(0)
             self.start(Write(SETTINGS, lambda job: _change(project, changes), changes_project=True))
 
@@ -104,7 +104,7 @@ class Session(QObject):
 
     @Slot(object)
     def start(self, task: Task) -> None:
-        """Start a task in the background. A job is refused while one of its key runs; others replace the one before."""
+        """Start a task. A job is refused while one with its key is running; other tasks replace their predecessor."""
         if self._over:
             return
         if task.key in self._current:
@@ -112,7 +112,7 @@ class Session(QObject):
                 self.problem.emit(BusyError(_("“{job}” is already running.").format(job=task.shown_title),
                                             _("Wait until it is done, or stop it.")))  # fmt: skip
                 return
-            if task.key == OVERVIEW:  # where one often follows another, none would ever be shown
+            if task.key == OVERVIEW:  # frequent requests would replace each other forever
                 self._again = True
                 return
             self._drop(task.key)
@@ -137,12 +137,12 @@ class Session(QObject):
 
     @Slot(str)
     def save_now(self, key: str) -> None:
-        """Ask a training run to save a checkpoint and go on."""
+        """Ask a training run to save a checkpoint and continue."""
         if key in self._current:
             self._current[key].job.request_save()
 
     def is_running(self, key: str) -> bool:
-        """Whether a task of this key is under way."""
+        """Whether a task with this key is running."""
         return key in self._current
 
     def jobs(self) -> list[BackgroundJob]:
@@ -154,23 +154,23 @@ class Session(QObject):
         return key in self._current and self._current[key].job.stop_requested
 
     def is_idle(self) -> bool:
-        """Whether nothing is under way and nothing is about to begin."""
+        """Whether no task is running or pending."""
         return not self._workers and not self._settings_timer.isActive() and not self._changes
 
     def stop_all(self) -> None:
-        """Ask all tasks to end; what is being written is written."""
+        """Ask all tasks to end; writes are completed."""
         for worker in self._workers:
             if not isinstance(worker.task, Write):
                 worker.job.request_stop()
 
     def end(self, milliseconds: int) -> bool:
-        """The program ends: keep what was changed, begin nothing more; whether all threads have ended in time."""
+        """End: write pending changes, start nothing more. Returns whether all threads have ended in time."""
         self.leaving.emit()
         self.flush_settings()
         self.stop_all()
         self._over = True
         ended = self.wait(milliseconds)
-        for project, changes in self._changes:  # they had to wait for others, whose answer nobody hears any more
+        for project, changes in self._changes:  # pending behind a write whose end is no longer handled
             try:
                 _change(project, changes)
             except StudioError:
@@ -179,7 +179,7 @@ class Session(QObject):
         return ended
 
     def wait(self, milliseconds: int) -> bool:
-        """Wait for the threads, so long for all of them together; whether all have ended."""
+        """Wait for all threads, at most `milliseconds` in total; returns whether all have ended."""
         deadline = QDeadlineTimer(milliseconds)
         return all(worker.wait(deadline) for worker in list(self._workers))
 
@@ -209,7 +209,7 @@ class Session(QObject):
     @Slot(object, object)
     def _on_failed(self, worker: Worker, error: BaseException) -> None:
         if not self._ends(worker):
-            if isinstance(worker.task, Write):  # nobody waits for its result, but something isn't written
+            if isinstance(worker.task, Write):  # no one waits for its result, but data was not written
                 self.problem.emit(error)
             return
         logger.info("task %s failed", worker.task.key, exc_info=error)
@@ -227,7 +227,7 @@ class Session(QObject):
             self._after(worker.task)
 
     def _ends(self, worker: Worker) -> bool:
-        """Take a worker off the running ones: who hears of its outcome may start the next at once."""
+        """Remove a worker from the running ones: a listener to its outcome may start the next at once."""
         if not self._is_current(worker):
             return False
         del self._current[worker.task.key]
@@ -237,7 +237,7 @@ class Session(QObject):
         self.ended.emit(task.key)
         if task.key == SETTINGS:
             self._write_settings()
-        if task.changes_project and OVERVIEW in self._current:  # what it has read may be out of date
+        if task.changes_project and OVERVIEW in self._current:  # its result may be out of date
             self._drop(OVERVIEW)
         if task.changes_project or (task.key == OVERVIEW and self._again):
             self.refresh()
@@ -259,9 +259,9 @@ class Session(QObject):
             self.overview_changed.emit(found)
 
     def _overview_failed(self, error: BaseException) -> None:
-        """Its folder is gone or can't be read: the project is closed, with one sentence, as soon as no job runs in it.
+        """The folder is gone or can't be read: close the project with a message, as soon as no job runs in it.
 
-        A drive or a share may be gone for a moment only; the training would go on without a page.
+        A drive or a share may be disconnected only for a moment, and training would continue without a page.
         """
         summary = self._absent
         if isinstance(error, ProjectError):

@@ -1,4 +1,4 @@
-"""All that is inside the main window: head, rail, pages, status bar. Made again when the language changes."""
+"""Everything inside the main window: head, rail, pages, status bar. Created again when the language changes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class Shell(QWidget):
-    """Carries the wishes of the pages to the session and its answers to them; knows nothing of what they do."""
+    """Connects the requests of pages to the session and its reports to the pages; knows nothing of their content."""
 
     pages_made = Signal()
-    """All tabs are there."""
+    """All tabs have been created."""
     restart_requested, preparation_requested = Signal(), Signal()
 
     def __init__(self, session: Session, preferences: Preferences, parent: QWidget) -> None:
@@ -42,7 +42,7 @@ class Shell(QWidget):
         self._unmade = [tab.name for tab in tabs.TABS]
         self._loaded = False
         self.drafts: dict[str, object] = {}
-        """What was being written on the pages of the shell before, until they are made here."""
+        """Drafts of the previous shell's pages, until the new pages are created."""
         self.header, self.footer = Header(self), Footer(self)
         steps = {tab.name: _(tab.title) for tab in tabs.TABS if tab.is_step}
         others = {tab.name: (_(tab.title), tab.icon) for tab in tabs.TABS if not tab.is_step}
@@ -53,7 +53,7 @@ class Shell(QWidget):
         self.stack.place(START, self.start_page)
         self.stack.show_page(START)
         self._just_opened = False
-        """A project was opened, and the user has chosen no tab since."""
+        """Whether a project was opened and the user hasn't chosen a tab since."""
         _lay_out(self)
         self.toasts = ToastBar(self)
         self._connect()
@@ -82,20 +82,20 @@ class Shell(QWidget):
         ]
 
     def retire(self) -> None:
-        """Hear nothing more of the session: a shell in another language takes this one's place, and its drafts."""
+        """Disconnect from the session: a shell in another language takes over its place and its drafts."""
         for connection in self._connections:
             QObject.disconnect(connection)
         self._unmade.clear()
         self.drafts |= {name: page.draft() for name, page in self.pages.items()}
 
     def take_over(self, before: "Shell") -> None:
-        """Go on where the shell `before` is, which speaks another language: its tab, drafts and progress of jobs."""
+        """Continue from the shell `before` in another language: its tab, drafts and progress of jobs."""
         self.shown, self.drafts = before.shown, before.drafts
         self.footer.take_over(before.footer)
         self._facts.take_over(before._facts)
 
     def _catch_up(self) -> None:
-        """Show what is open and running already, after the language has changed."""
+        """Show the open project and running tasks, after the language has changed."""
         if self._session.project is not None:
             self.header.show_project(self._session.project.root.name)
         for task in self._session.jobs():
@@ -106,14 +106,14 @@ class Shell(QWidget):
     # --- The pages --------------------------------------------------------------------------------------------
 
     def make_pages(self) -> None:
-        """Make the page that is to be shown at once, the others one after the other when nothing else is to be done."""
+        """Create the visible page at once, and the others one by one when the window is idle."""
         self._loaded = True
         self.go_to(self.shown)
         self._make_next()
 
     @Slot()
     def _make_next(self) -> None:
-        """Import or make one page, then let the event loop handle what has arrived before the next one."""
+        """Import or create one page, then let the event loop handle pending events before the next one."""
         if not self._unmade:
             self.pages_made.emit()
             return
@@ -126,7 +126,7 @@ class Shell(QWidget):
         QTimer.singleShot(0, self, self._make_next)
 
     def _make(self, tab: Tab) -> None:
-        """Make the page of a tab and connect it; then show it what is open and running."""
+        """Create the page of a tab and connect it; then pass it the open project and running tasks."""
         self._unmade.remove(tab.name)
         page = tab.make_page(self.stack)
         self.pages[tab.name] = page
@@ -141,7 +141,7 @@ class Shell(QWidget):
             page.context.listeners.task_started(task)
         page.take_draft(self.drafts.pop(tab.name, None))
 
-    # --- Going about ------------------------------------------------------------------------------------------
+    # --- Navigation -------------------------------------------------------------------------------------------
 
     @Slot(str)
     def go_to(self, name: str) -> None:
@@ -158,7 +158,7 @@ class Shell(QWidget):
         self._show_shown()
 
     def _show_shown(self) -> None:
-        """Show the chosen tab; where it needs a project, only when it is known what is in that."""
+        """Show the chosen tab; if it needs a project, only after the overview is known."""
         tab, session = tabs.find(self.shown), self._session
         needs_project = tab is None or tab.needs_project
         if self.shown not in self.pages or (needs_project and session.project is None):
@@ -170,38 +170,38 @@ class Shell(QWidget):
 
     @Slot(str, object)
     def show_target(self, name: str, target: object) -> None:
-        """Show a tab, with something that its page understands."""
+        """Show a tab with a target for its page."""
         self.go_to(name)
         if name in self.pages:
             self.pages[name].show_target(target)
 
     @Slot()
     def explain(self) -> None:
-        """Show the lesson about the tab on the screen; on the start page, about the first step."""
+        """Show the lesson about the visible tab; on the start page, about the first step."""
         shown = tabs.find(self.shown) or tabs.FIRST
         self.show_target(tabs.HELP.name, shown.lesson)
 
     @Slot()
     def show_machine_tab(self) -> None:
-        """Show what is known about this computer."""
+        """Show the tab about this computer."""
         self.go_to(tabs.MACHINE.name)
 
     @Slot(object)
     def say(self, toast: "Toast") -> None:
-        """Show a short word at the foot of the window."""
+        """Show a short message at the bottom of the window."""
         self.toasts.say(toast.text, toast.undo, toast.action)
 
     @Slot(str)
     def stop_job(self, key: str) -> None:
-        """Stop a job, and say so at once."""
+        """Stop a job, and show that at once."""
         self._session.stop(key)
         self.footer.say_stopping(key)
 
     def show_machine(self, machine: "Machine") -> None:
-        """Show what training runs run on."""
+        """Show the hardware for training runs."""
         self.header.show_machine(machine.line, machine.why_no_gpu)
 
-    # --- What the session tells -------------------------------------------------------------------------------
+    # --- Reports of the session -------------------------------------------------------------------------------
 
     @Slot()
     def _on_leaving(self) -> None:
@@ -278,13 +278,13 @@ class Shell(QWidget):
 
 
 def expect_project(shell: Shell, name: str) -> None:
-    """Say that this project is being loaded, instead of offering the example on the start page."""
+    """Show that this project is being loaded, instead of offering the example on the start page."""
     shell.header.show_project(name)
     shell.stack.show_loading()
 
 
 def _lay_out(shell: Shell) -> None:
-    """Head, rail and pages, status bar."""
+    """Lay out head, rail, pages and status bar."""
     middle = QHBoxLayout()
     middle.setSpacing(0)
     middle.addWidget(shell.rail)
@@ -298,15 +298,15 @@ def _lay_out(shell: Shell) -> None:
 
 
 def _first_wanted(overview: "Overview") -> Tab | None:
-    """The tab that a project should be opened on, wherever the user was last: where a run waits to be resumed, or where
-    texts are added."""
+    """The tab on which a project should be opened, wherever the user was last: a run waits to be resumed, or there are
+    no texts yet."""
     if overview.interrupted is not None:
         return tabs.TRAINING
     return None if overview.all_sources else tabs.FIRST
 
 
 def _connect_page(page: "Page", shell: Shell, session: Session) -> None:
-    """Carry the requests of a page to who fulfils them."""
+    """Connect the requests of a page to the objects that handle them."""
     page.context.task_requested.connect(session.start)
     page.context.stop_requested.connect(shell.stop_job)
     page.context.save_requested.connect(session.save_now)

@@ -1,4 +1,4 @@
-"""One window for each user: a second start raises the one that is open."""
+"""One window per user: a second start raises the existing one."""
 
 import getpass
 import hashlib
@@ -11,15 +11,15 @@ from PySide6.QtNetwork import QLocalServer, QLocalSocket
 from llm_studio.paths import settings_folder
 
 _TO_CONNECT, _TO_ANSWER, _TO_CLAIM = 500, 3000, 5000
-"""Milliseconds of patience: with a window that is perhaps not there, with one that is, with another start."""
+"""Timeouts in milliseconds: to connect to a window, for its answer, and for another process that is starting."""
 _ANSWER = b"ok\n"
 
 
 class SingleInstance(QObject):
-    """Listens for further starts as long as it lives."""
+    """Listens for further starts while it exists."""
 
     raised = Signal(str)
-    """Someone has started the program again: come to the front, and open this folder unless it is ""."""
+    """The program was started again: come to the front, and open this folder unless it is ""."""
 
     def __init__(self, server: QLocalServer) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class SingleInstance(QObject):
         server.newConnection.connect(self._on_connection)
 
     def end(self) -> None:
-        """Listen no more: the next start is the first again."""
+        """Stop listening: the next start is the first one again."""
         self._server.close()
 
     @Slot()
@@ -38,7 +38,7 @@ class SingleInstance(QObject):
             socket.setParent(self)
             socket.readyRead.connect(self._on_words)
             socket.disconnected.connect(socket.deleteLater)
-        self._on_words()  # what came together with the connection has no signal of its own
+        self._on_words()  # data that arrived with the connection is not signalled
 
     @Slot()
     def _on_words(self) -> None:
@@ -52,9 +52,9 @@ class SingleInstance(QObject):
 
 
 def claim(folder: str = "") -> SingleInstance | None:
-    """Become the one window; None when another is open: it was raised, and told to open `folder`.
+    """Become the only window; None if another is open: it was raised, and asked to open `folder`.
 
-    A window that doesn't answer is passed over, and so is what a crashed one left behind: the program always starts.
+    A window that doesn't answer is ignored, as are remains of a crashed one: the program always starts.
     """
     lock = _lock()
     locked = lock is not None and lock.tryLock(_TO_CLAIM)
@@ -68,7 +68,7 @@ def claim(folder: str = "") -> SingleInstance | None:
 
 
 def name() -> str:
-    """Of the socket: one for each user and each folder of settings."""
+    """The name of the socket: one per user and folder of settings."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name
@@ -77,7 +77,7 @@ def name() -> str:
 
 
 def _lock() -> QLockFile | None:
-    """Held while it is found out who is first, so that of two starts at the same moment one waits for the other."""
+    """A lock while determining which process is first, so that simultaneous starts wait for each other."""
     try:
         settings_folder().mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -86,7 +86,7 @@ def _lock() -> QLockFile | None:
 
 
 def _raise_other(folder: str) -> bool:
-    """Whether there is another window that has answered."""
+    """Whether another window exists and has answered."""
     socket = QLocalSocket()
     socket.connectToServer(name())
     if not socket.waitForConnected(_TO_CONNECT):
@@ -94,7 +94,7 @@ def _raise_other(folder: str) -> bool:
     if sys.platform == "win32":
         import ctypes
 
-        # Windows lets only the program in front hand that place on: the one that the user has just started.
+        # on Windows only the foreground program, which the user has just started, may pass that state on
         ctypes.windll.user32.AllowSetForegroundWindow(ctypes.c_uint(0xFFFFFFFF))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  on Windows alone
     socket.write(folder.replace("\n", " ").encode("utf-8") + b"\n")
     socket.flush()
@@ -104,7 +104,7 @@ def _raise_other(folder: str) -> bool:
 
 
 def _listening() -> QLocalServer:
-    """A server under our name; what a crashed program left in its place is removed."""
+    """A server with our name; the remains of a crashed program's server are removed."""
     server = QLocalServer()
     server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
     if not server.listen(name()):

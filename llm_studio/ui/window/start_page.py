@@ -1,4 +1,4 @@
-"""The first page: continue with a project, begin one, or try the example."""
+"""The start page: continue with a project, create one, or try the example."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ START = "start"
 
 
 class StartPage(QWidget):
-    """Recent projects at the right, ways to begin at the left."""
+    """Recent projects on the right, ways to start on the left."""
 
     EXAMPLE, RECENT, RENAME, DUPLICATE = "example", "start/recent", "start/rename", "start/duplicate"
     task_requested = Signal(object)
@@ -105,7 +105,7 @@ class StartPage(QWidget):
 
     @Slot()
     def refresh(self) -> None:
-        """Show the recent projects as they are remembered now."""
+        """Show the current list of recent projects."""
         self._list.show_projects(self._preferences.recent, self._known)
         self._none.setVisible(not self._preferences.recent)
         self._list.setVisible(bool(self._preferences.recent))
@@ -116,12 +116,12 @@ class StartPage(QWidget):
             )
 
     def look(self) -> None:
-        """From now on, read how the recent projects stand whenever they are shown: what that imports is there."""
+        """From now on, read the state of recent projects whenever they are shown: its imports are done."""
         self._may_look = True
         self.refresh()
 
     def take(self, key: str, result: Any) -> None:
-        """A task of this page is done."""
+        """Handle the result of a task of this page."""
         if key == self.RECENT:
             self._known = {one.path: one for one in result}
             self._list.show_projects(self._preferences.recent, self._known)
@@ -132,13 +132,13 @@ class StartPage(QWidget):
         self.refresh()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """The projects may have changed meanwhile. The keyboard begins with what is most likely wanted."""
+        """The projects may have changed meanwhile. Focus the most likely choice."""
         super().showEvent(event)
         self.refresh()
         (self._list if self._preferences.recent else self.example).setFocus()
 
     def show_busy(self, busy: bool) -> None:
-        """While the example is being made, nothing else can be begun."""
+        """Disable all other choices while the example is being created."""
         for part in (self.example, self.new, self.open, self.open_model, self._list):
             part.setEnabled(not busy)
         self.example.setText(_("Preparing the example…") if busy else _("Try the example"))

@@ -1,4 +1,4 @@
-"""The window's button in the taskbar shows how far the running job is. Qt 6 has nothing for that; Windows has."""
+"""Shows the progress of the running job on the window's taskbar button. Qt 6 has no API for it; Windows does."""
 
 import sys
 import uuid
@@ -13,17 +13,17 @@ from llm_studio.ui.window.session import Session
 
 _TICKS = 1000
 _REDRAW = 500
-"""Milliseconds."""
+"""Milliseconds between two updates."""
 _NOTHING, _ENDLESS, _NORMAL = 0, 1, 2
 """TBPF_NOPROGRESS, TBPF_INDETERMINATE, TBPF_NORMAL."""
 _CLASS, _INTERFACE = "56FDF344-FD6D-11d0-958A-006097C9A090", "EA1AFB91-9E28-4B86-90E9-9E9F8A5EEFAF"
 """CLSID_TaskbarList, IID_ITaskbarList3."""
 _INITIALISE, _SET_VALUE, _SET_STATE = 3, 9, 10
-"""Places of the methods HrInit, SetProgressValue and SetProgressState in the interface (shobjidl_core.h)."""
+"""Indices of the methods HrInit, SetProgressValue and SetProgressState in the interface (shobjidl_core.h)."""
 
 
 class Taskbar(QObject):
-    """Follows the oldest running job. `state` is what the button shows: a share from 0 to 1, -1 "busy", None."""
+    """Follows the oldest running job. `state`: a fraction from 0 to 1, -1 for "busy", or None for no progress."""
 
     def __init__(self, session: Session, window: QWidget) -> None:
         super().__init__(window)
@@ -58,7 +58,7 @@ class Taskbar(QObject):
 
     @Slot()
     def draw(self) -> None:
-        """Show how far the oldest job is, where that has changed."""
+        """Show the progress of the oldest job, if it has changed."""
         job = next(iter(self._jobs.values()), None)
         self.state = None if job is None else -1 if job.share is None else job.share
         if self.state == self._shown or sys.platform != "win32":
@@ -70,17 +70,17 @@ class Taskbar(QObject):
 
 
 class _TaskbarList:
-    """Windows' ITaskbarList3, for the thread that made it. Where there is none, nothing is shown."""
+    """Windows' ITaskbarList3, for the thread that created it. Does nothing if it isn't available."""
 
     def __init__(self) -> None:
         self._made = 0
-        """The address of the COM object, 0 where there is none."""
+        """The address of the COM object, 0 if there is none."""
         if sys.platform == "win32":
             import ctypes
 
             made = ctypes.c_void_p()
             kind, interface = (uuid.UUID(text).bytes_le for text in (_CLASS, _INTERFACE))
-            ctypes.windll.ole32.CoInitialize(None)  # Qt has done so in this thread; once more does no harm
+            ctypes.windll.ole32.CoInitialize(None)  # Qt has already done so in this thread; harmless
             ctypes.windll.ole32.CoCreateInstance(kind, None, 1, interface, ctypes.byref(made))
             self._made = made.value or 0
             self._call(_INITIALISE)
@@ -94,7 +94,7 @@ class _TaskbarList:
             self._call(_SET_VALUE, window, round(_TICKS * state), _TICKS)
 
     def _call(self, place: int, *arguments: int) -> None:
-        """Call the method at a place of the object's table; whole numbers and handles are all it takes."""
+        """Call the method at index `place` of the object's table; all arguments are whole numbers and handles."""
         if sys.platform == "win32" and self._made:
             import ctypes
 

@@ -1,4 +1,4 @@
-"""What is asked before something that the user has written and that can't be saved as it is would be lost."""
+"""Questions to the user before input that can't be saved would be lost."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ class Unsaved(QObject):
     """Asks the pages, and then the user, one question at a time."""
 
     kept = Signal(str)
-    """The user keeps what is written on the page of this tab: nothing is left."""
+    """The user keeps the input on the page of this tab: nothing is left."""
 
     def __init__(self, pages: "Callable[[], Mapping[str, Page]]", window: QWidget) -> None:
-        """`pages`: gives the present pages by the names of their tabs; they are made again with another language."""
+        """`pages`: returns the current pages by tab name; they are created again with another language."""
         super().__init__(window)
         self._pages, self._window = pages, window
         self._question: QMessageBox | None = None
@@ -28,7 +28,7 @@ class Unsaved(QObject):
         self._then: Callable[[], object] | None = None
 
     def may_leave(self, then: Callable[[], object]) -> bool:
-        """Whether nothing would be lost. Else the user is asked, and `then` is called after "Discard"."""
+        """Whether nothing would be lost. Otherwise the user is asked, and `then` is called after "Discard"."""
         if self._question is not None:
             self._question.raise_()
             return False

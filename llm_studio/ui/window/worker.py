@@ -1,4 +1,4 @@
-"""The one kind of thread that does the window's tasks."""
+"""The thread class that runs the window's tasks."""
 
 import threading
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from llm_studio.ui.tasks import Task
 
 
 class Worker(QThread):
-    """Runs one task. Exactly one of succeeded, failed, cancelled is sent, then `done`; each with the worker itself."""
+    """Runs one task. Emits exactly one of succeeded, failed, cancelled, then `done`, each with the worker itself."""
 
     reported = Signal(object, object)
     succeeded = Signal(object, object)
@@ -21,11 +21,11 @@ class Worker(QThread):
     done = Signal(object)
 
     def __init__(self, task: Task, parent: QObject, before: Sequence[threading.Event] = ()) -> None:
-        """`before`: the work begins when all of these are set."""
+        """`before`: the work starts when all of these are set."""
         super().__init__(parent)
         self.task = task
         self.ended = threading.Event()
-        """Set when the work is over."""
+        """Set when the work has ended."""
         self._before = before
         self.job = Job(self._report)
         self.setObjectName(task.key)
@@ -34,7 +34,7 @@ class Worker(QThread):
         self.reported.emit(self, event)
 
     def release(self) -> None:
-        """Break the cycle of worker and job when it is over: a task often holds a whole model."""
+        """Break the reference cycle of worker and job at the end: a task often holds a whole model."""
         self.job = Job()
 
     def run(self) -> None:
@@ -45,7 +45,7 @@ class Worker(QThread):
             result = self.task.work(self.job)
         except Cancelled:
             self.cancelled.emit(self)
-        except BaseException as error:  # a panic of a library in Rust isn't an Exception
+        except BaseException as error:  # a panic in a Rust library isn't an Exception
             self.failed.emit(self, error)
         else:
             self.succeeded.emit(self, result)

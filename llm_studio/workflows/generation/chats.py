@@ -1,8 +1,8 @@
 """Chats with models, saved in the project: chats/<id>.json, one file each, written atomically, with a format version.
 
-A chat holds texts that user and model write in turn: a turn's prompt and answer follow the previous ones directly,
-unless the prompt begins with an empty line: it begins another text then, and the model doesn't read those before. With
-a model that was trained on conversations a turn can be a question and its answer instead.
+In a chat, the user and the model write texts in turn. A turn's prompt and answer continue the previous ones directly,
+unless the prompt starts with an empty line: it then starts a new text, and the model doesn't read the earlier ones.
+With a model that was trained on conversations, a turn can be a question and its answer instead.
 """
 
 import datetime
@@ -24,17 +24,17 @@ __all__ = ["UNKNOWN", "Chat", "Summary", "Token", "Turn", "VersionTree"]
 
 VERSION = 1
 MOST_TOKENS = 10_000
-"""Number of tokens of a chat that are saved one by one, with their probabilities; older turns keep only their text, and
-a turn that has more itself keeps its newest versions."""
+"""Number of tokens of a chat that are saved one by one, with their probabilities. Older turns keep only their text, and
+a turn with more tokens than that keeps its newest versions."""
 NEW_TEXT = "\n\n"
-"""What the prompt of another text begins with."""
+"""The start of a prompt that begins a new text."""
 LIMIT, FINISHED, ENDED, STOPPED = "limit", "finished", "ended", "stopped"
-"""Notes on how an answer ended: it has the maximum length, the model ended the text, it did so at once, a stop string
-came."""
+"""How an answer ended: it reached the maximum length, the model ended the text, the model ended it at once, or a stop
+string occurred."""
 REPEATED, PROMPT_CUT = "repeated", "prompt cut"
-"""Further notes: the answer only repeats itself at the end, the model could read only the end of what is before it."""
+"""Further notes: the answer ends in a loop; the model could read only the end of the preceding text."""
 _REPEATED_TOKENS, _LONGEST_LOOP = 40, 8
-"""So many tokens at the end of an answer that repeat so many or fewer make it REPEATED."""
+"""An answer is REPEATED if its last tokens, at least this many, repeat a cycle of at most this length."""
 MOST_ALTERNATIVES = 5
 _DIGITS = 5
 """Significant digits of a saved probability."""
@@ -53,7 +53,7 @@ _read_token = records.reader(tuple[int, str, Amount, tuple[tuple[str, Amount], .
 
 @dataclass(frozen=True)
 class _StoredTree:
-    """Versions as they stand in the file."""
+    """Versions as stored in the file."""
 
     nodes: list[tuple[int, Annotated[Token, _token] | None, tuple[str, ...]]]
     current: Count
@@ -73,9 +73,9 @@ def _tree(value: object) -> VersionTree:
 class Turn:
     """What the user wrote, with the space before it, and the text that the model generated after it.
 
-    `count` tokens were generated in `seconds` (0 if some were chosen by hand); `tokens` are the same ones, if they are
-    saved. `question`: the prompt was asked in the form of conversations, between <|user|> and <|assistant|>, not
-    continued. `notes`: LIMIT and others. `versions`: the text with its other versions, None if there is only this one.
+    `count` tokens were generated in `seconds` (0 if some were chosen by hand); `tokens` are those tokens, if saved.
+    `question`: the prompt is a question between <|user|> and <|assistant|>, not a text to continue. `notes`: LIMIT and
+    the like. `versions`: all versions of the text, or None if there is only this one.
     """
 
     prompt: str
@@ -103,7 +103,7 @@ class Turn:
         return self.with_tree(self.tree.at(self.tree.node_after(count)))
 
     def with_tree(self, tree: VersionTree) -> "Turn":
-        """This turn with the current version of `tree` as its text; how long another text took isn't known."""
+        """This turn with the current version of `tree` as its text; the time it took is unknown."""
         tokens = tree.tokens()
         return replace(
             self, text="".join(token.text for token in tokens), tokens=tokens, count=len(tokens), notes=tree.notes,
@@ -144,7 +144,8 @@ class Chat:
         return replace(self, turns=self.turns[:index])
 
     def up_to(self, index: int) -> "Chat":
-        """This chat before the turn at `index`, which is to be written again. Turns after it stay: it is a new chat."""
+        """This chat before the turn at `index`, to generate that turn again as a new chat; the original is
+        unchanged."""
         return self.before(index) if index >= len(self.turns) - 1 else Chat(new().id, self.turns[:index])
 
     def marked(self, index: int, favourite: bool) -> "Chat":
@@ -179,7 +180,7 @@ def context(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def repeats(ids: Sequence[int]) -> bool:
-    """Whether a text ends in one token, or a few, over and over."""
+    """Whether a text ends in a repeating cycle of one or a few tokens."""
     end = list(ids[-_REPEATED_TOKENS:])
     return len(end) == _REPEATED_TOKENS and any(end[loop:] == end[:-loop] for loop in range(1, _LONGEST_LOOP + 1))
 
@@ -193,14 +194,14 @@ def joined(before: str, prompt: str) -> str:
 
 @dataclass(frozen=True)
 class Listing:
-    """The chats of a project, last written first, and the names of the files that can't be read."""
+    """The chats of a project, most recently saved first, and the names of files that can't be read."""
 
     chats: list[Summary]
     unreadable: list[str]
 
 
 def listed(project: Project) -> list[Summary]:
-    """The chats of a project, last written first; of one that can't be read, the title says so."""
+    """The chats of a project, most recently saved first; the title of an unreadable chat says so."""
     folder = project.root / _FOLDER
     found: list[tuple[float, Summary]] = []
     for path in folder.glob("chat-*.json") if folder.is_dir() else ():
@@ -225,13 +226,13 @@ def scan(project: Project) -> Listing:
 
 
 def newest(project: Project) -> Chat | None:
-    """The chat that was written last, of those that can be read, if there is one."""
+    """The most recently saved chat that can be read, or None."""
     found = [chat for chat in listed(project) if chat.readable]
     return read(project, found[0].id) if found else None
 
 
 def read(project: Project, chat_id: str) -> Chat:
-    """Read one chat. Raises ProjectError if it is gone or damaged, or a newer program wrote it."""
+    """Read one chat. Raises ProjectError if it is gone or damaged, or was written by a newer version."""
     path = _path(project, chat_id)
     try:
         chat = records.read(path, Chat, newest=VERSION, most=records.MOST_BYTES_OF_MANY, known={"id": chat_id})
@@ -245,7 +246,7 @@ def read(project: Project, chat_id: str) -> Chat:
 
 
 def write(project: Project, chat: Chat) -> Chat:
-    """Save a chat; one without turns isn't kept. Raises BusyError, StorageError."""
+    """Save a chat; one without turns is deleted instead. Raises BusyError, StorageError."""
     turns: list[dict[str, Any]] = []
     left = MOST_TOKENS
     for turn in reversed(chat.turns):
@@ -263,7 +264,7 @@ def write(project: Project, chat: Chat) -> Chat:
 
 
 def save_as(chat: Chat, path: Path, pages: bytes | None = None) -> Path:
-    """Save what a chat says in a file, as a plain text or as `pages` that hold it. Raises StorageError."""
+    """Save the text of a chat as a text file, or `pages` as they are. Raises StorageError."""
     content = (chat.text.strip() + "\n").encode() if pages is None else pages
     with files.atomic_write(path) as partial:
         partial.write_bytes(content)
@@ -285,8 +286,7 @@ def _unlink(path: Path) -> None:
     with files.translate_os_errors(path):
         files.retry_while_locked(lambda: path.unlink(missing_ok=True))
 
-
-# --- What is on the disk -------------------------------------------------------------------------------------
+    # --- File format -------------------------------------------------------------------------------------------
 
 
 def _path(project: Project, chat_id: str) -> Path:
@@ -296,7 +296,7 @@ def _path(project: Project, chat_id: str) -> Path:
 
 
 def rounded(probability: float) -> float:
-    """A probability as it is saved."""
+    """A probability rounded as in the file."""
     return float(f"{probability:.{_DIGITS}g}")
 
 
@@ -306,7 +306,7 @@ def _packed(token: Token) -> list[object]:
 
 
 def _turn_record(turn: Turn, most: int) -> dict[str, Any]:
-    """With its tokens and versions, where these are no more than `most`."""
+    """A turn as JSON, with its tokens and versions if these are at most `most`."""
     record = asdict(replace(turn, tokens=(), versions=None))
     del record["versions"]
     whole = len(turn.tokens) <= most

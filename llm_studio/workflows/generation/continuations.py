@@ -17,9 +17,9 @@ _END, _USER, _ASSISTANT = SPECIAL_TOKENS
 def continuations(
     model: "Transformer", tokenizer: "Tokenizer", chosen: "Sequence[Beginning]", same: bool, seed: int, job: Job
 ) -> list[str]:
-    """What the model writes after each of these beginnings, at temperature 0.8; raises Cancelled.
+    """The model's continuation of each beginning, at temperature 0.8. Raises Cancelled.
 
-    `tokenizer` is the model's; `same`: it also made the ids of the beginnings.
+    `tokenizer` is the model's; `same`: it is also the tokenizer that made the ids of the beginnings.
     """
     from llm_studio.data.tokens.beginnings import TEXT_TOKENS, plain_text
     from llm_studio.inference.generate_batch import generate_batch

@@ -1,4 +1,4 @@
-"""Samples that the user likes, saved in the project; they stay when their run is deleted."""
+"""Samples that the user marked as favourites, saved in the project; they are kept when their run is deleted."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Favourite:
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """What identifies it."""
+        """The identity of a favourite."""
         return self.run, self.step, self.prompt
 
 
@@ -32,15 +32,15 @@ class _Record:
 
 
 def listed(project: Project) -> tuple[Favourite, ...]:
-    """All favourites, in the order in which they were added. Raises RecordError where their file can't be read."""
+    """All favourites, in the order in which they were added. Raises RecordError if the file can't be read."""
     found = records.read(_file(project), _Record, newest=VERSION, most=records.MOST_BYTES_OF_MANY)
     return found.samples if found else ()
 
 
 def change(project: Project, favourite: Favourite, kept: bool) -> tuple[Favourite, ...]:
-    """Add (`kept`) or remove a favourite; returns the new list. Raises StorageError, BusyError, RecordError.
+    """Add (`kept`) or remove a favourite and return the new list. Raises StorageError, BusyError, RecordError.
 
-    Nothing is written where the file of the favourites can't be read: it would replace them.
+    If the file can't be read, nothing is written, since that would delete the other favourites.
     """
     with project.writing("favourites"):
         others = [known for known in listed(project) if known.key != favourite.key]

@@ -31,13 +31,13 @@ __all__ = ["BEST", "LAST", "RunPoints", "TextGenerator", "answer", "load_generat
 
 _END, USER, ASSISTANT = SPECIAL_TOKENS
 _MOST_SCORED = 16
-"""Texts of which the probabilities are kept."""
+"""Number of texts whose probabilities are cached."""
 
 
 class TextGenerator:
-    """A model with its tokenizer: text in, text out. `conversations`: the model was trained on conversations.
+    """A model with its tokenizer: text in, text out.
 
-    Such a model can be asked questions, and stops where a turn ends.
+    `conversations`: the model was trained on conversations, so it can answer questions and stops at the end of a turn.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TextGenerator:
         self.name = name
         self.conversations = conversations
         self._reader: Reader | None = None
-        """What read the text before the next token the last time."""
+        """Key/value cache of the last text that `next_token` read."""
         self._scored: dict[tuple[int, ...], list[ScoredToken]] = {}
 
     def settings_with(self, changes: Mapping[str, object]) -> GenerationSettings:
@@ -81,7 +81,7 @@ class TextGenerator:
     def continue_chat(self, turns: Sequence[chats.Turn], job: Job, sampling: GenerationSettings) -> chats.Turn:
         """The last of `turns` with the text that follows all of them, generated as in `generate_turn`.
 
-        The versions that it had before stay. A text that the model or a stop string ended continues past that end.
+        Its earlier versions are kept. A text that the model or a stop string had ended is continued past that end.
         """
         began = time.perf_counter()
         turn = turns[-1]
@@ -110,7 +110,7 @@ class TextGenerator:
         self, turns: Sequence[chats.Turn], new: Sequence[chats.Token], sampling: GenerationSettings, job: Job,
         stopped: bool,
     ) -> tuple[str, ...]:  # fmt: skip
-        """What is to be known about `new`, generated after `turns`; `stopped`: up to a stop string."""
+        """Notes on the tokens `new`, generated after `turns`; `stopped`: a stop string ended them."""
         at_limit = not stopped and len(new) >= sampling.max_tokens
         ended = not (stopped or at_limit or job.stop_requested)
         found = {
@@ -124,15 +124,15 @@ class TextGenerator:
         return tuple(note for note, holds in found.items() if holds)
 
     def next_token(self, turns: Sequence[chats.Turn]) -> NextToken:
-        """The distribution of the token that follows these turns."""
+        """The distribution of the next token after these turns."""
         logits, context = self._read(self._ids(turns))
         return NextToken(turns, logits, context, self._tokenizer, self._stop_tokens(turns[-1].question))
 
     def _read(self, ids: list[int]) -> "tuple[Tensor, list[int]]":
-        """The logits after `ids`, and the context. Of a text that continues the one before, only its end is read."""
+        """The logits after `ids`, and the context. If the last text is a prefix, only the rest is read."""
         from llm_studio.inference.generate import Reader
 
-        reader, self._reader = self._reader, None  # taken: another thread that comes meanwhile reads everything
+        reader, self._reader = self._reader, None  # taken: another thread starts without it
         known = [] if reader is None else reader.context
         if reader is None or len(ids) > reader.length or ids[:-1][: len(known)] != known:
             reader, known = Reader(self._model), []
@@ -143,7 +143,7 @@ class TextGenerator:
     def explain(
         self, prompt: str, job: Job, sampling: GenerationSettings, *, chat: bool = False, rows: int = 10
     ) -> str:  # fmt: skip
-        """Like `generate`, but each token is reported as TokenExplained, with `rows` candidates and what is drawn."""
+        """Like `generate`, but each token is reported as TokenExplained, with `rows` candidates."""
         turn = chats.Turn(prompt, question=chat)
         stop = self._stop_tokens(chat)
         for sampled in self._sampled((turn,), job, sampling, end=()):
@@ -155,7 +155,7 @@ class TextGenerator:
         return "".join(text for _turn, text in StopStrings(sampling.stop).until([(turn, turn.text)]))
 
     def prompt_tokens(self, turns: Sequence[chats.Turn], job: Job) -> tuple[tuple[chats.Token, ...], ...]:
-        """The tokens of each turn's prompt, with the model's probability of each after what is before it."""
+        """The tokens of each turn's prompt, each with the model's probability given the text before it."""
         found: list[tuple[chats.Token, ...]] = []
         while len(found) < len(turns):
             job.check()
@@ -168,7 +168,8 @@ class TextGenerator:
         return tuple(found)
 
     def _score(self, ids: list[int]) -> "list[ScoredToken]":
-        """The probability of each token. Earlier texts of a chat are asked about again and again: some are kept."""
+        """The probability of each token. Some texts are cached, since a chat scores its earlier turns again and
+        again."""
         from llm_studio.inference.probabilities import score_text
 
         if tuple(ids) not in self._scored:
@@ -187,12 +188,13 @@ class TextGenerator:
         )  # fmt: skip
 
     def _ids(self, turns: Sequence[chats.Turn]) -> list[int]:
-        """The input of the model: what it wrote as it wrote it. Texts before the last one are left out."""
+        """The model's input ids, with generated tokens as they were sampled; only the last text of a chat is
+        included."""
         ids = [token for turn in chats.context(turns) for piece in self._pieces(turn) for token in piece]
         return ids or [self._tokenizer.end_of_text]
 
     def _pieces(self, turn: chats.Turn) -> tuple[list[int], list[int]]:
-        """The ids of a turn's prompt, a question between its markers, and of the text after it."""
+        """The ids of a turn's prompt (a question with its markers), and of the text after it."""
         prompt, text = self._tokenizer.encode(turn.prompt), known_ids(self._tokenizer, turn)
         if turn.question:
             user, assistant = self._markers()
@@ -212,13 +214,13 @@ class TextGenerator:
         return known[USER], known[ASSISTANT]
 
     def _stop_tokens(self, question: bool) -> tuple[int, ...]:
-        """The tokens that end the generated text. An answer ends where the next turn of either begins."""
+        """The tokens that end the generated text. An answer ends where the next turn of either side begins."""
         known = self._tokenizer.markers
         names = [USER, ASSISTANT] if question else [USER] if self.conversations else []
         return (self._tokenizer.end_of_text, *(known[name] for name in names if name in known))
 
     def _token(self, sampled: "SampledToken", text: str, is_cut: bool) -> chats.Token:
-        """What was sampled, with the characters that it completes; where a stop string cuts these, it is no token."""
+        """A sampled token with the characters that it completes; if a stop string cuts them, the token is unknown."""
         from llm_studio.inference.probabilities import most_likely
 
         scored = most_likely(sampled.logits, sampled.token, chats.MOST_ALTERNATIVES)
@@ -231,7 +233,8 @@ class TextGenerator:
     def _sample(
         self, turns: Sequence[chats.Turn], job: Job, sampling: GenerationSettings
     ) -> "Iterator[tuple[tuple[SampledToken | None, str], str]]":
-        """Each token, and twice the characters that it completes; last, without a token, the rest of a character."""
+        """Yield ((token, text), text) for each token with the characters that it completes, as `StopStrings.until`
+        expects it. In the last item, the rest of an incomplete character, the token is None."""
         _before, decoder = resumed(self._tokenizer, turns[-1])
         for sampled in self._sampled(turns, job, sampling, self._stop_tokens(turns[-1].question)):
             text = decoder.push(sampled.token)
@@ -242,7 +245,7 @@ class TextGenerator:
     def _sampled(
         self, turns: Sequence[chats.Turn], job: Job, sampling: GenerationSettings, end: Sequence[int]
     ) -> "Iterator[SampledToken]":
-        """The tokens that follow `turns`, up to one of `end`; none of these comes first where the text has ended."""
+        """The tokens that follow `turns`, up to one of `end`; if the text had ended, the first is not one of these."""
         from llm_studio.inference.generate import generate_with_logits
 
         past_end = end if {chats.FINISHED, chats.ENDED} & set(turns[-1].notes) else ()
@@ -257,7 +260,7 @@ def load_generator(
 ) -> TextGenerator:  # fmt: skip
     """Load the model that `checkpoint` names: "best", "last" or a step of `run`, or any reference of `runs/locate.py`.
 
-    If the best or last checkpoint is damaged, the newest intact one is used, of an earlier run if `run` is None, and
+    If the best or last checkpoint is damaged, the newest intact one is used instead (of any run if `run` is None), and
     this is reported to the job. Raises ProjectError if nothing was trained, CheckpointError if the model can't be read.
     """
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
@@ -273,9 +276,9 @@ def answer(
     project: Project, generator: TextGenerator, chat: chats.Chat, turn: chats.Turn, sampling: GenerationSettings,
     job: Job,
 ) -> chats.Chat:  # fmt: skip
-    """The chat followed by `turn` with the text that the model generates after it, saved in the project.
+    """Generate the text after `turn`, append the turn to the chat and save it; returns the new chat.
 
-    `turn` may be a new prompt, or hold a text that is continued. If the job is stopped, the text so far is saved.
+    `turn` may be a new prompt, or contain a text to be continued. If the job is stopped, the text so far is saved.
     """
     written = generator.continue_chat((*chat.turns, turn), job, sampling)
     return chats.write(project, chat.followed_by(written))
@@ -283,7 +286,7 @@ def answer(
 
 @dataclass(frozen=True)
 class RunPoints:
-    """The steps of a run of which a model can be loaded; `best` and `last` are those of checkpoints."""
+    """The steps of a run whose model can be loaded; `best` and `last` are those of checkpoints."""
 
     run: str
     best: int
@@ -291,11 +294,11 @@ class RunPoints:
     steps: tuple[int, ...]
     """Latest first, including the snapshots."""
     is_best: bool = False
-    """Of these runs, it has the best model."""
+    """Whether this run has the best model of the project."""
 
 
 def points(project: Project) -> tuple[RunPoints, ...]:
-    """The steps that can be loaded of every run that has a checkpoint, newest run first."""
+    """The steps that can be loaded for every run with a checkpoint, newest run first."""
     found: list[RunPoints] = []
     runs = registry.listed(project)
     for run in reversed(runs):

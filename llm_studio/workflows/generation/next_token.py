@@ -1,4 +1,4 @@
-"""The distribution of the next token, how each of the sampler's settings changes it, and the text with a token more."""
+"""The distribution of the next token, how each sampling setting changes it, and adding a chosen token to a text."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ PRESETS: dict[str, dict[str, float]] = {
     "balanced": {"temperature": 0.8, "top_k": 50, "top_p": 0.95, "min_p": 0.0, "repetition_penalty": 1.0},
     "creative": {"temperature": 1.2, "top_k": 200, "top_p": 0.98, "min_p": 0.02, "repetition_penalty": 1.1},
 }
-"""Settings of the sampler that suit each other, by name; "balanced" are the defaults."""
+"""Combinations of sampling settings, by name; "balanced" has the defaults."""
 _SHORT_NAMES = {"model": N_("Model"), "repetition_penalty": N_("Penalty")}
-"""Of stages of sampling whose setting has a long title, or none."""
+"""Short names of sampling stages whose setting has a long title, or none."""
 _UNFINISHED = "\ufffd"
 
 
@@ -29,16 +29,16 @@ _UNFINISHED = "\ufffd"
 class Candidate:
     """A possible next token, with its probability at each stage of sampling.
 
-    `removed_by` is the setting that removes it, "" where it can be drawn.
+    `removed_by` is the setting that removes it, or "" if it can be sampled.
     """
 
     token: int
     text: str
-    """For display: bytes that aren't a character as 0xC3."""
+    """For display; bytes that aren't a character are shown as 0xC3."""
     probs: tuple[float, ...]
     removed_by: str = ""
     writable: bool = True
-    """Whether it can be written: it isn't a marker between texts, or ends the text."""
+    """Whether it can be added to the text: it is not a special token, except those that end the text."""
 
     @property
     def model_prob(self) -> float:
@@ -47,18 +47,18 @@ class Candidate:
 
     @property
     def sampling_prob(self) -> float:
-        """The probability when drawing: after all samplers."""
+        """The probability of being sampled, after all stages."""
         return self.probs[-1]
 
     @property
     def kept(self) -> bool:
-        """Whether the sampler can draw it."""
+        """Whether it can be sampled."""
         return not self.removed_by
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Possible next tokens. Of all `total` tokens, each of `stages` (settings, after "model") leaves `left`."""
+    """Possible next tokens. After each of `stages` ("model", then settings), `left` of all `total` tokens remain."""
 
     first: tuple[Candidate, ...]
     stages: tuple[str, ...]
@@ -67,17 +67,17 @@ class Candidates:
 
     @property
     def kept(self) -> int:
-        """The number of tokens that can be drawn."""
+        """Number of tokens that can be sampled."""
         return self.left[-1]
 
     @property
     def removed(self) -> tuple[int, ...]:
-        """The number of tokens that each stage removes."""
+        """Number of tokens removed by each stage."""
         return tuple(before - after for before, after in zip((self.total, *self.left), self.left, strict=False))
 
 
 class NextToken:
-    """A model's logits for the token after `turns`, from which the candidates under any settings follow at once.
+    """A model's logits for the token after `turns`, from which candidates are computed for any sampling settings.
 
     `context`: the ids that the model has read. `stop`: the tokens that end the text.
     """
@@ -92,18 +92,18 @@ class NextToken:
 
     @property
     def text(self) -> str:
-        """What the model has read, or the end of it: the last text of the turns."""
+        """The text that the model has read: the last text of the turns, or its end."""
         return "".join(turn.prompt + turn.text for turn in chats.context(self.turns))
 
     def candidates(self, sampling: GenerationSettings, count: int = 10, also: Sequence[int] = ()) -> Candidates:
-        """The `count` first candidates with these settings, then the tokens of `also` that aren't among them.
+        """The top `count` candidates with these settings, followed by the tokens of `also` that aren't among them.
 
         Takes a few milliseconds: fast enough for a slider.
         """
         from llm_studio.inference.generate import threads_for
         from llm_studio.inference.probabilities import candidate_table
 
-        with threads_for(0):  # one thread: it never waits for those of a training run
+        with threads_for(0):  # one thread, so as not to compete with a training run
             table = candidate_table(self._logits, self._context, sampling, count, also)
         first = tuple(
             Candidate(row.token, token_text(self._tokenizer, row.token), row.probs,
@@ -113,13 +113,13 @@ class NextToken:
         return Candidates(first, table.stages, table.kept, self.total)
 
     def explained(self, drawn: int, sampling: GenerationSettings, rows: int) -> TokenExplained:
-        """How `drawn` was sampled, beside the first `rows` candidates."""
+        """How `drawn` was sampled, with the top `rows` candidates."""
         found = self.candidates(sampling, rows, also=(drawn,))
         candidates = tuple(ExplainedCandidate(c.token, c.text, c.probs, c.removed_by or None) for c in found.first)
         return TokenExplained(drawn, token_text(self._tokenizer, drawn), found.stages, found.left, candidates)
 
     def draw(self, sampling: GenerationSettings) -> int:
-        """A token drawn at random as these settings say."""
+        """Sample a token with these settings."""
         from llm_studio.inference.generate import threads_for
         from llm_studio.inference.sampling import distribution, draw, make_generator
 
@@ -127,7 +127,7 @@ class NextToken:
             return draw(distribution(self._logits, self._context, sampling), make_generator(None))
 
     def chosen(self, token: int) -> chats.Turn:
-        """The last of the turns with this token after its text, as another version; ended, if the token ends it."""
+        """The last turn with this token appended to its text as a new version; ended if the token ends the text."""
         from llm_studio.inference.probabilities import most_likely
 
         turn = self.turns[-1]
@@ -151,7 +151,7 @@ class NextToken:
 
 
 def known_ids(tokenizer: "Tokenizer", turn: chats.Turn) -> list[int] | None:
-    """The ids of what the model wrote in a turn; None where they aren't known, or another tokenizer made them."""
+    """The ids of the generated text of a turn; None if they are unknown or another tokenizer made them."""
     ids = [token.id for token in turn.tokens]
     if not all(0 <= token < tokenizer.vocab_size for token in ids):
         return None
@@ -160,9 +160,9 @@ def known_ids(tokenizer: "Tokenizer", turn: chats.Turn) -> list[int] | None:
 
 
 def resumed(tokenizer: "Tokenizer", turn: chats.Turn) -> "tuple[tuple[chats.Token, ...], StreamDecoder]":
-    """The tokens of a turn that is to be continued, and the decoder of those that follow.
+    """The tokens of a turn that is to be continued, and a decoder for those that follow.
 
-    Where the text ends within a character, that character is left to the next token.
+    If the text ends within a character, its bytes are left to the decoder.
     """
     decoder, tokens = tokenizer.stream(), turn.tree.tokens()
     for token in known_ids(tokenizer, turn) or ():
@@ -189,5 +189,5 @@ def stage_name(stage: str) -> str:
 
 
 def visible(text: str) -> str:
-    """A token with its white space to be seen."""
+    """A token with visible white space."""
     return text.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥")

@@ -1,4 +1,4 @@
-"""Strings that end a generated text: it stops where the first one is complete, and ends before it."""
+"""Strings that end a generated text. It is cut before the stop string that is completed first."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -7,21 +7,21 @@ Item = TypeVar("Item")
 
 
 class StopStrings:
-    """Cuts a text that comes in pieces at the first of `strings`. `found` is that one, "" as long as none has come.
+    """Cuts a streamed text at the first of `strings`. `found` is the one that ended it, or "" so far.
 
-    `past_first`: one at the very beginning of the text doesn't count, so that a text that was stopped can be continued.
+    `past_first`: ignore one at the very start of the text, so that a text that was stopped can be continued.
     """
 
     def __init__(self, strings: Sequence[str], past_first: bool = False) -> None:
         self._strings = strings
         self._from = 1 if past_first else 0
-        """Where in the pending text a stop string may begin."""
+        """First position in the pending text where a stop string may start."""
         self.found = ""
 
     def until(self, pieces: Iterable[tuple[Item, str]]) -> Iterator[tuple[Item, str]]:
-        """The pieces of text, each with what it belongs to, up to the first stop string; the last one may be cut.
+        """Yield the chunks of text, each with its item, up to the first stop string; the last one may be cut.
 
-        A piece is held back as long as a stop string may have begun in it or before it.
+        A chunk is held back while a stop string may have started in it or before it.
         """
         waiting: list[tuple[Item, str]] = []
         pending = ""  # their text
@@ -42,7 +42,7 @@ class StopStrings:
         yield from waiting
 
     def _end(self, pending: str) -> int | None:
-        """Where the text ends: at the beginning of the stop string that is complete first."""
+        """The position of the stop string that is completed first; None if there is none."""
         places = ((pending.find(stop, self._from), stop) for stop in self._strings)
         complete = [(place + len(stop), place, stop) for place, stop in places if place >= 0]
         if not complete:
@@ -51,7 +51,7 @@ class StopStrings:
         return place
 
     def _held(self, pending: str) -> int:
-        """The number of characters at the end that may begin a stop string."""
+        """Number of characters at the end that may be the start of a stop string."""
         longest = min(max(map(len, self._strings), default=1) - 1, len(pending) - self._from)
         ends = (length for length in range(longest, 0, -1) if self._may_begin(pending[-length:]))
         return next(ends, 0)
@@ -61,12 +61,12 @@ class StopStrings:
 
 
 def escaped(text: str) -> str:
-    r"""A stop string as it is typed: a line end as \n, a tab as \t, a backslash as \\."""
+    r"""A stop string as the user types it: a line end as \n, a tab as \t, a backslash as \\."""
     return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def unescaped(text: str) -> str:
-    r"""A stop string from what was typed; a backslash before any other character stays as it is."""
+    r"""A stop string from what the user typed; a backslash before any other character stays as it is."""
     found, place = "", 0
     while place < len(text):
         pair = text[place : place + 2]

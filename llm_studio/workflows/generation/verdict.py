@@ -1,13 +1,13 @@
-"""A verdict in words on what a model writes, from figures of its texts beside those of held-out documents.
+"""A verdict on what a model writes, from statistics of its texts compared with those of held-out documents.
 
 letters    Most of what it writes are not words of the training texts.
-words      Nearly all are, but they follow one another at random, or it repeats itself without end.
-sentences  Words follow one another as in the training texts, in sentences about as long; but the end of a text has
-           little to do with its beginning.
-stories    Names and things of the beginning come back later in the same text, nearly as often as in the documents.
+words      Nearly all are words, but in random order, or the text is a loop.
+sentences  Word sequences and sentence lengths are like those of the training texts, but the end of a text has little to
+           do with its beginning.
+stories    Names and things from the beginning occur again later in the text, nearly as often as in the documents.
 
-No figure means much by itself: a corpus of poems has few full stops, a small one few known pairs of words. Each is
-compared with the same figure of held-out documents, of the same length.
+No statistic means much by itself: a corpus of poems has few full stops, a small corpus few known pairs of words. So
+each is compared with the same statistic of held-out documents of the same length.
 """
 
 import math
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 Verdict = Literal["letters", "words", "sentences", "stories"]
 
 _WORDS_REAL, _SENTENCES_REAL = 0.8, 0.96
-"""Of the held-out documents' rate of real words, what a model that writes words has at least, and one that writes
-sentences. Tokens drawn at random are real words in more than half of the places."""
+"""Minimum rates of real words for "words" and for "sentences", relative to that of held-out documents. Even randomly
+drawn tokens form real words in more than half of the places."""
 _PAIRS, _TRIPLES = 0.75, 0.4
-"""The same of known sequences of two and three words, for sentences."""
+"""The same for known sequences of two and three words, for "sentences"."""
 _SENTENCES = 3
-"""Sentences may be so many times shorter or longer."""
+"""Sentences may be shorter or longer by at most this factor."""
 _REPEATED = 0.3
-"""More repetition than in held-out documents by this fraction of the sequences of four words is a loop."""
+"""A text is a loop if the fraction of repeated 4-grams exceeds that of held-out documents by this much."""
 _COHESION, _LEAST_COHESION = 0.6, 0.02
 _COMMON = 100
-"""The most frequent words, which say nothing about what a text is about."""
+"""Number of most frequent words, which don't characterize the topic of a text."""
 _COMPARED = (40, 120)
-"""Words of a text of which the cohesion is measured: at least, and at most."""
+"""Minimum and maximum number of words of a text for which cohesion is measured."""
 _MARKS = re.compile(r"[.!?…。！？]+")
 
 
 @dataclass(frozen=True)
 class WritingFigures:
-    """Figures of some texts. All but the first are fractions, 0 to 1.
+    """Statistics of some texts. All but the first are fractions, 0 to 1.
 
     `real_words`: words that occur in the training texts. `pairs`, `triples`: sequences of two and three words that do.
-    `copied`: words inside sequences of eight that do. `repeated`: sequences of four words that occurred before in the
-    same text. `sentence_ends`: marks that end a sentence, for each word. `cohesion`: how much more often a rare word of
-    the second half of a text occurs in its first half than in the first half of another one, less the standard error
-    of that: a few texts have some at random.
+    `copied`: words inside sequences of eight that do. `repeated`: sequences of four words that occurred earlier in
+    the same text. `sentence_ends`: end-of-sentence marks per word. `cohesion`: how much more often a rare word of the
+    second half of a text occurs in its own first half than in that of another text, minus the standard error of the
+    difference, since a few such words are due to chance.
     """
 
     words: int
@@ -71,7 +71,7 @@ def common_words(texts: Sequence[Sequence[str]]) -> frozenset[str]:
 
 
 def figures(texts: Sequence[str], known: "Occurrences", common: frozenset[str]) -> WritingFigures:
-    """The figures of these texts, beside what is known of the training texts."""
+    """The statistics of these texts. `known`: what occurs in the training texts."""
     split = [letter_words(text) for text in texts]
     count = sum(map(len, split))
     ends = sum(len(_MARKS.findall(text)) for text in texts)
@@ -88,7 +88,7 @@ def figures(texts: Sequence[str], known: "Occurrences", common: frozenset[str]) 
 
 
 def verdict_of(own: WritingFigures, held_out: WritingFigures) -> Verdict:
-    """What the texts of a model are, beside held-out documents."""
+    """The verdict on the texts of a model, compared with held-out documents."""
     if not own.words or own.real_words < _WORDS_REAL * held_out.real_words:
         return "letters"
     looping = own.repeated > held_out.repeated + _REPEATED
@@ -101,7 +101,7 @@ def verdict_of(own: WritingFigures, held_out: WritingFigures) -> Verdict:
 
 
 def _has_sentences(own: WritingFigures, held_out: WritingFigures) -> bool:
-    """Whether sentences are about as long as in held-out documents; true where those have no full stops."""
+    """Whether sentences are about as long as in held-out documents; True if those have no full stops."""
     if held_out.sentence_ends * _COMPARED[1] < 1:
         return True
     return held_out.sentence_ends / _SENTENCES <= own.sentence_ends <= held_out.sentence_ends * _SENTENCES
@@ -139,7 +139,7 @@ def _cohesion(texts: Sequence[Sequence[str]], common: frozenset[str]) -> float:
 
 
 def sentences(verdict: Verdict, copies: bool) -> str:
-    """The verdict for the user; `copies`: most of what the model writes stands in the training texts."""
+    """The verdict for the user; `copies`: most of what the model writes is copied from the training texts."""
     text = {
         "letters": _("It writes letters: most of what it writes are not words yet."),
         "words": _("It writes words: most are real, but they do not form sentences yet."),

@@ -1,6 +1,6 @@
-"""Versions of a generated text: sequences of tokens that share their beginnings, in a tree that never changes.
+"""Versions of a generated text: token sequences with common prefixes, stored as an immutable tree.
 
-Each change gives another tree, so that `History` can undo and redo changes by keeping the trees before and after.
+Each change returns a new tree, so that `History` can undo and redo changes by keeping the trees.
 """
 
 import math
@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import Generic, TypeVar
 
 _SMALLEST = 5e-6
-"""Probability that counts as the smallest: early chats saved five decimals, and 0 for what was less."""
+"""Probability substituted for 0: early chats saved five decimals."""
 
 
 @dataclass(frozen=True)
 class Token:
     """A generated token: the characters it completes, its probability by the model, the most likely alternatives.
 
-    `id` is UNKNOWN for text of which the tokens aren't known.
+    `id` is UNKNOWN for text whose tokens aren't known.
     """
 
     id: int
@@ -27,7 +27,7 @@ class Token:
 
     @property
     def bits(self) -> float:
-        """The surprise of the model: minus the binary logarithm of the probability."""
+        """The surprise of the model: -log2 of the probability."""
         return -math.log2(self.probability or _SMALLEST)
 
 
@@ -36,7 +36,7 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Surprise:
-    """The surprise of `tokens` tokens in all, in bits: minus the binary logarithm of their joint probability."""
+    """The total surprise of `tokens` tokens in bits: -log2 of their joint probability."""
 
     bits: float
     tokens: int
@@ -48,16 +48,16 @@ class Surprise:
 
 
 def surprise(tokens: Sequence[Token]) -> Surprise:
-    """The surprise of these tokens together; text of which the tokens aren't known doesn't count."""
+    """The total surprise of these tokens, not counting text whose tokens aren't known."""
     known = [token for token in tokens if token.id != UNKNOWN]
     return Surprise(sum(token.bits for token in known), len(known))
 
 
 @dataclass(frozen=True)
 class Node:
-    """A token after the one of its parent; the first node of a tree is the beginning, and has no token.
+    """A token after that of its parent. The first node of a tree is the root and has no token.
 
-    `notes` say how the text that ends here ended, see `chats.py`.
+    `notes` say how a text ended that ends here, see `chats.py`.
     """
 
     parent: int
@@ -67,9 +67,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Version:
-    """A version in the list of them: it ends at the node `end`, and is another one up to `start`, its first own node.
+    """A version in a list of versions: it ends at the node `end`; `start` is its first node that no earlier one has.
 
-    `level`: 0 for the oldest, n + 1 where it branches off a version of level n.
+    `level`: 0 for the oldest, n + 1 if it branches off a version of level n.
     """
 
     start: int
@@ -79,7 +79,7 @@ class Version:
 
 @dataclass(frozen=True)
 class VersionTree:
-    """All versions of a text. `current` is the node where the one that is shown ends."""
+    """All versions of a text. `current` is the last node of the version that is shown."""
 
     nodes: tuple[Node, ...] = (Node(-1, None),)
     current: int = 0
@@ -90,16 +90,16 @@ class VersionTree:
         return VersionTree().branch(0, tokens, notes)
 
     def branch(self, at: int, tokens: Sequence[Token], notes: tuple[str, ...] = ()) -> "VersionTree":
-        """This tree with a version that continues the node `at` with `tokens`; it is the current one.
+        """This tree with a new current version that continues the node `at` with `tokens`.
 
-        Where another version continues in the same way, the two share its nodes.
+        Nodes are shared with other versions that continue in the same way.
         """
         nodes = list(self.nodes)
         children = {(node.parent, _identity(node.token)): index for index, node in enumerate(nodes) if node.token}
         for token in tokens:
             key = (at, _identity(token))
             if key in children:
-                # The characters that a token completes differ where a text once ended in the middle of one.
+                # the characters that a token completes may differ, if a text was once cut within a character
                 nodes[children[key]] = replace(nodes[children[key]], token=token)
             else:
                 children[key] = len(nodes)
@@ -113,7 +113,7 @@ class VersionTree:
         return replace(self, current=node)
 
     def newest(self, most: int) -> "VersionTree":
-        """This tree without its oldest versions, so that it has at most `most` nodes; the current version stays."""
+        """This tree with its oldest versions removed to have at most `most` nodes; the current version is kept."""
         kept = {0, *self.path()}
         for leaf in reversed(self.leaves):
             more = kept.union(self.path(leaf))
@@ -148,14 +148,14 @@ class VersionTree:
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:
-        """Of each node, those that continue it, the oldest first."""
+        """The children of each node, the oldest first."""
         found: list[list[int]] = [[] for _node in self.nodes]
         for index, node in enumerate(self.nodes[1:], start=1):
             found[node.parent].append(index)
         return tuple(map(tuple, found))
 
     def versions(self) -> list["Version"]:
-        """The versions in the order of the list: after each one those that branch off it, the last first."""
+        """The versions in the order of the list: each one is followed by those that branch off it, the latest first."""
         found: list[Version] = []
         waiting = [(0, 0)]
         while waiting:
@@ -164,7 +164,7 @@ class VersionTree:
             while end != self.current and self.children[end]:
                 end, *others = self.children[end]
                 branches += others
-            branches += self.children[end]  # those after the current version, if it is the beginning of others
+            branches += self.children[end]  # those that extend the current version
             found.append(Version(start, end, level))
             waiting += [(branch, level + 1) for branch in branches]
         return found
@@ -177,7 +177,7 @@ class VersionTree:
 
     @property
     def leaves(self) -> tuple[int, ...]:
-        """Where the versions end, the oldest first."""
+        """The last nodes of the versions, the oldest first."""
         return tuple(index for index, after in enumerate(self.children) if not after)
 
     def surprise(self, node: int | None = None) -> Surprise:
@@ -191,29 +191,29 @@ def _identity(token: Token | None) -> object:
 
 State = TypeVar("State")
 _UNDOABLE = 200
-"""Changes that can be undone, the newest."""
+"""Number of changes that can be undone."""
 
 
 @dataclass(frozen=True)
 class History(Generic[State]):
-    """A state that never changes itself, with those before it and those that were undone."""
+    """An immutable state with its predecessors and the states that were undone."""
 
     present: State
     past: tuple[State, ...] = ()
     future: tuple[State, ...] = ()
 
     def then(self, state: State) -> "History[State]":
-        """A new present; what was undone is forgotten. The same state again changes nothing."""
+        """Set a new current state, which clears the redo list. An equal state changes nothing."""
         return self if state == self.present else History(state, (*self.past, self.present)[-_UNDOABLE:])
 
     def undo(self) -> "History[State]":
-        """The state before; the same history where there is none."""
+        """Return to the previous state; no change if there is none."""
         if not self.past:
             return self
         return History(self.past[-1], self.past[:-1], (self.present, *self.future))
 
     def redo(self) -> "History[State]":
-        """The state that was undone last; the same history where there is none."""
+        """Return to the state that was undone last; no change if there is none."""
         if not self.future:
             return self
         return History(self.future[0], (*self.past, self.present), self.future[1:])

@@ -1,8 +1,8 @@
 """How well a trained model writes, measured on what it writes: real words, known word sequences, and a verdict.
 
-The model continues the beginnings of ten held-out documents, at temperature 0.8, until it has written 2,000 words. Its
-words are looked up in the training texts, and beside each figure stands the same one of held-out documents: no model
-can be expected to write more like the training texts than they do.
+The model continues the beginnings of ten held-out documents, at temperature 0.8, until it has written 2,000 words. The
+words are looked up in the training texts. Each figure is compared with that of held-out documents: no model can be
+expected to write more like the training texts than these do.
 """
 
 from collections.abc import Sequence
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 VERSION = 2
 FILE = "writing.json"
-"""In the folder of a run: what was measured of its checkpoints."""
+"""File in the folder of a run with the measurements of its checkpoints."""
 _KEPT = 20
-"""Measurements in that file, the newest."""
+"""Number of measurements kept in that file."""
 _WORDS = 2000
-"""Words to write at least."""
+"""Minimum number of words to write."""
 _ROUNDS = 12
-"""Texts written for each beginning, at most: a model may end each at once, or write no words at all."""
+"""Most texts written per beginning: a model may end each at once, or write no words at all."""
 _BLOCK, _BLOCKS = 1_000_000, 32
-"""Training tokens that are searched: all where there are no more, else evenly spaced blocks."""
+"""Training tokens that are searched: all of them if they are few, otherwise evenly spaced blocks."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The beginning of a held-out document, and how the model continued it."""
+    """The beginning of a held-out document, and the model's continuation."""
 
     prompt: str
     text: str
@@ -48,7 +48,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class WritingQuality:
-    """What was measured of the model `checkpoint`: `own` of its texts, `held_out` of held-out documents."""
+    """The measurements of the model `checkpoint`: `own` of its texts, `held_out` of held-out documents."""
 
     checkpoint: str
     own: WritingFigures
@@ -57,19 +57,19 @@ class WritingQuality:
 
     @property
     def verdict(self) -> Verdict:
-        """What it writes, in a word."""
+        """The verdict on what it writes."""
         return verdict_of(self.own, self.held_out)
 
     @property
     def copies(self) -> bool:
-        """Whether most of what it writes stands in the training texts, and far less of held-out documents does."""
+        """Whether most of what it writes is copied from the training texts, much more than of held-out documents."""
         return self.own.copied > 0.5 and self.own.copied > 2 * self.held_out.copied
 
 
 def writing_quality(project: Project, job: Job, checkpoint: str = BEST) -> WritingQuality:
-    """Measure how the model that `checkpoint` names writes, or read what was measured of it before.
+    """Measure how the model that `checkpoint` names writes, or return an earlier measurement.
 
-    Raises ProjectError where there is no model or there are no tokens, DataError where no text is held out, Cancelled.
+    Raises ProjectError if there is no model or there are no tokens, DataError if no text is held out, Cancelled.
     """
     from llm_studio.training import memory
     from llm_studio.workflows.training.open_data import open_training_data
@@ -105,7 +105,7 @@ def _measured(ref: ModelRef, tokens: "Tokens", tokenizer: "Tokenizer", job: Job)
 def _written(
     ref: ModelRef, places: "Sequence[Sequence[Beginning]]", tokenizer: "Tokenizer", job: Job
 ) -> list[Sample]:  # fmt: skip
-    """What the model writes after the beginnings, one of each place at a time, until there are words enough."""
+    """What the model writes after the beginnings, one per place and round, until there are enough words."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.inference.load import load_model
     from llm_studio.workflows.generation.continuations import continuations
@@ -126,7 +126,7 @@ def _written(
 
 
 def _search(known: "Occurrences", tokens: "Tokens", tokenizer: "Tokenizer", job: Job) -> None:
-    """Look the words up in the training texts."""
+    """Look up the words in the training texts."""
     from llm_studio.data.tokens.decoding import decoded
 
     ids = tokens.train
@@ -140,17 +140,17 @@ def _search(known: "Occurrences", tokens: "Tokens", tokenizer: "Tokenizer", job:
         job.report(Progress(_("Searching the texts"), end, len(ids), _("tokens")))
 
 
-# --- What was measured before --------------------------------------------------------------------------------
+# --- Earlier measurements ------------------------------------------------------------------------------------
 
 
 def _file(ref: ModelRef) -> Path:
-    """Beside the checkpoints of its run."""
+    """The file with the measurements, beside the checkpoints of the run."""
     run = ref.path.parent if ref.checkpoint else ref.path.parent.parent
     return run / FILE
 
 
 def _weights(ref: ModelRef) -> object:
-    """What identifies the weights."""
+    """The identity of the weights."""
     from llm_studio.runs import checkpoint
 
     if ref.checkpoint is None:
@@ -166,7 +166,7 @@ class _Record:
 
 
 def _read(file: Path) -> dict[str, WritingQuality]:
-    """What was measured, by weights and tokens; a file that is damaged, or of another version, holds nothing."""
+    """Earlier measurements, by weights and tokens; empty if the file is damaged or of another version."""
     stored = records.recall(file, _Record, newest=VERSION)
     return stored.measured if stored and stored.version == VERSION else {}
 

@@ -1,7 +1,7 @@
-"""What happens without some parts of a model: its loss on validation text, and the text it writes.
+"""Ablating parts of a model: its validation loss and the text it writes without them.
 
 A part that is switched off adds nothing to the residual stream (zero ablation): see `llm_studio/inference/ablation.py`.
-Validation text is sampled: windows of it, evenly spread, the same ones for each measurement.
+The validation text is sampled: evenly spaced windows, the same for each measurement.
 """
 
 import re
@@ -17,7 +17,7 @@ from llm_studio.workflows.inside.session import InsideSession, enough_memory
 from llm_studio.workflows.training.evaluate import held_out_stream, score_stream
 
 TOKENS = 8192
-"""Of the validation texts that are scored: enough to see what a part is worth, in a second or two."""
+"""Validation tokens that are scored: enough to measure the effect of a part in a second or two."""
 WRITTEN_TOKENS = 60
 _PART = re.compile(r"L(?P<layer>\d{1,5})(?:H(?P<head>\d{1,5})|\.(?P<kind>attention|feed_forward))?", re.IGNORECASE)
 
@@ -50,10 +50,10 @@ def parse_parts(names: Iterable[str], n_layers: int, n_heads: int) -> list[Model
 
 
 class AblationStudy:
-    """The whole model of a session as the measure for what is missing without some of its parts.
+    """The intact model of a session as the reference for the model without some of its parts.
 
-    `max_tokens` validation tokens are scored. Created with the validation texts read and the whole model measured, so
-    it raises what `workflows.training.evaluate` does.
+    `max_tokens` validation tokens are scored. The constructor reads the validation texts and measures the intact
+    model, so it raises what `workflows.training.evaluate` does.
     """
 
     def __init__(self, session: InsideSession, job: Job, max_tokens: int = TOKENS) -> None:
@@ -62,13 +62,13 @@ class AblationStudy:
         self._stream = held_out_stream(session.project, session.ref, session.tokenizer, job)
         self._written: dict[str, str] = {}
         self.tokens = 0
-        """Validation tokens that were scored."""
+        """Number of validation tokens that were scored."""
         self.intact = self._measure(session, job)
-        """The validation loss of the whole model in bits per byte; None if the texts hold no bytes."""
+        """The validation loss of the intact model in bits per byte; None if the texts have no bytes."""
 
     @enough_memory()
     def effect(self, off: Sequence[ModelPart], job: Job, prompt: str = "") -> AblationEffect:
-        """Switch `off` these parts; both models continue `prompt` with the same seed."""
+        """The effect of switching `off` these parts; both models continue `prompt` with the same seed."""
         without = self._session.without(off)
         if prompt not in self._written:
             self._written[prompt] = _written(self._session, prompt, job)
@@ -79,7 +79,7 @@ class AblationStudy:
 
     @enough_memory()
     def importance(self, job: Job, parts: Sequence[ModelPart] | None = None) -> list[PartImportance]:
-        """Each of these parts, or of all, switched off alone: the most important one first."""
+        """The effect of switching off each of these parts (default: all) alone, the most important part first."""
         facts = self._session.facts
         chosen = all_parts(facts.n_layers, facts.n_heads) if parts is None else parts
         found: list[PartImportance] = []

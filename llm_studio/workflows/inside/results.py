@@ -1,9 +1,9 @@
-"""What is inside a model, as plain numbers, strings and NumPy arrays: nothing of torch.
+"""What is inside a model, as plain numbers, strings and NumPy arrays, without torch types.
 
-A text begins with the token that begins a document, <|endoftext|>: it is at position 0, the text's own tokens follow.
-Layers and heads are counted from 0 here. A stream of L + 1 states is that of the embeddings (0) and after each layer.
+A text starts with the start-of-document token, <|endoftext|>, at position 0; the text's own tokens follow. Layers and
+heads are counted from 0 here. The residual stream has L + 1 states: that of the embeddings (0) and after each layer.
 
-Axes: N tokens of a text, T tokens of a window, L layers, H heads, k kept guesses.
+Axes: N tokens of a text, T tokens of a window, L layers, H heads, k top guesses.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Guess:
 class TextWindow:
     """The positions `start` to `start + length - 1`, which the model reads at once.
 
-    The first `skipped` of them were predicted from in the window before, with more context.
+    The first `skipped` of them are already predicted in the window before, with more context.
     """
 
     start: int
@@ -71,7 +71,7 @@ class TextWindow:
 
 @dataclass(frozen=True, eq=False)
 class Surprise:
-    """How surprised a model is by each of the N tokens of a text, position 0 included, which nothing predicts."""
+    """The surprise of a model at each of the N tokens of a text. Nothing predicts position 0."""
 
     tokens: tuple[ShownToken, ...]
     bits: "Floats"
@@ -79,20 +79,20 @@ class Surprise:
     ranks: "Integers"
     """(N,): 1 if the token was the most likely one; 0 at position 0."""
     entropy: "Floats"
-    """(N,): the uncertainty, in bits, about the token after each position."""
+    """(N,): entropy in bits of the prediction after each position."""
     next_tokens: "Integers"
     """(N, k): the most likely tokens after each position."""
     next_probabilities: "Floats"
     """(N, k): their probabilities."""
     bits_per_byte: float | None
-    """Of the whole text; None if it is empty."""
+    """Bits per byte of the whole text; None if it is empty."""
     bytes: int
     windows: tuple[TextWindow, ...]
-    """In which the model read the text; more than one if it is longer than the context."""
+    """The windows in which the model read the text; more than one if it is longer than the context."""
 
     @property
     def total_bits(self) -> float:
-        """Of the whole text."""
+        """Surprise at the whole text in bits."""
         return float(self.bits[1:].sum(dtype="float64"))
 
 
@@ -103,32 +103,32 @@ class AttentionMaps:
     tokens: tuple[ShownToken, ...]
     window: TextWindow
     weights: "NDArray[np.float16]"
-    """(L, H, T, T): how much each token (row) takes from each other (column); each row sums to 1."""
+    """(L, H, T, T): how much each token (row) attends to each other (column); each row sums to 1."""
 
 
 @dataclass(frozen=True, eq=False)
 class LogitLens:
-    """What a model would predict after each token of a window, had it to decide at each of its L + 1 states."""
+    """The model's predictions after each token of a window, decoded from each of its L + 1 residual states."""
 
     tokens: tuple[ShownToken, ...]
     window: TextWindow
     guesses: "Integers"
     """(L + 1, T, k): the most likely tokens."""
     probabilities: "Floats"
-    """(L + 1, T, k): theirs."""
+    """(L + 1, T, k): their probabilities."""
     entropy: "Floats"
     """(L + 1, T), in bits."""
     bits: "Floats"
-    """(L + 1, T): the surprise by the token that follows; NaN where none does."""
+    """(L + 1, T): surprise at the following token; NaN if there is none."""
     ranks: "Integers"
-    """(L + 1, T): its rank; 0 where none follows."""
+    """(L + 1, T): rank of the following token; 0 if there is none."""
     decided: "Integers"
-    """(T,): the first state from which on the most likely token is the model's final one."""
+    """(T,): the first state from which on the most likely token is the model's final prediction."""
 
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """What each part adds to the logit of a token (or to how much it exceeds that of `versus`), after a position.
+    """What each part adds to a token's logit (or to its difference from the logit of `versus`) after a position.
 
     The parts sum to `logit`. The scale of the final norm is held fixed.
     """
@@ -139,11 +139,11 @@ class Contributions:
     logit: float
     embedding: float
     positions: float
-    """Of learned or sinusoidal positions; 0 with rotary ones."""
+    """Contribution of learned or sinusoidal position embeddings; 0 with rotary ones."""
     heads: "Floats"
     """(L, H)."""
     attention_bias: "Floats"
-    """(L,): of the bias of attention's output matrix, which belongs to no head."""
+    """(L,): the bias of the attention output projection, which belongs to no head."""
     feed_forward: "Floats"
     """(L,)."""
     norm_bias: float
@@ -156,22 +156,22 @@ class Contributions:
 
 @dataclass(frozen=True, eq=False)
 class HeadKinds:
-    """What the heads measurably do: mean attention weights on random tokens that are repeated once."""
+    """The measured behaviour of the heads: mean attention weights on random tokens that are repeated once."""
 
     kinds: tuple[str, ...]
     """previous, first, self, same, induction: see `llm_studio/inference/heads.py`."""
     scores: "Floats"
     """(L, H, kinds)."""
     names: tuple[tuple[str | None, ...], ...]
-    """By layer and head, the kind of the largest score, if that is at least `threshold`."""
+    """By layer and head, the kind with the largest score, if that is at least `threshold`."""
     threshold: float
     half: int
-    """Tokens that are repeated."""
+    """Number of tokens that are repeated."""
 
 
 @dataclass(frozen=True)
 class SimilarToken:
-    """A token whose embedding is near another's: the cosine of their angle."""
+    """A token with a similar embedding, and their cosine similarity."""
 
     id: int
     label: str
@@ -187,30 +187,30 @@ class EmbeddingMap:
     points: "Floats"
     """(N, 2)."""
     explained: tuple[float, float]
-    """Of the variance of these embeddings, the fraction on each axis."""
+    """Fraction of the variance of these embeddings on each axis."""
 
 
 @dataclass(frozen=True)
 class AblationEffect:
-    """A model with parts switched off beside the whole one: validation loss, and what each writes after a prompt."""
+    """A model with parts switched off compared with the intact one: validation loss, and continuations of a prompt."""
 
     off: tuple[str, ...]
     bits_per_byte: float | None
     intact_bits_per_byte: float | None
     tokens: int
-    """Of the validation texts that were scored."""
+    """Number of validation tokens that were scored."""
     text: str
     intact_text: str
 
 
 @dataclass(frozen=True)
 class PartImportance:
-    """A part, by name, and the validation loss without it alone."""
+    """A part, by name, and the validation loss when only this part is switched off."""
 
     part: str
     bits_per_byte: float
     change: float
-    """In bits per byte: above 0, the part helps."""
+    """In bits per byte; positive if the part helps."""
 
 
 def of_window(tokens: tuple[ShownToken, ...], window: TextWindow) -> tuple[ShownToken, ...]:

@@ -1,7 +1,7 @@
-"""A model opened to look inside: what it computes for a text, as plain numbers.
+"""A session for looking inside a model: what it computes for a text, as plain numbers.
 
-The model stays loaded and the last trace is kept, so that one view after the other is quick. A session belongs to one
-thread at a time. All its methods raise Cancelled soon after their job is stopped.
+The model stays loaded and the last trace is cached, so that switching views is fast. A session may be used by only one
+thread at a time. All methods raise Cancelled soon after their job is stopped.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def open_session(project: Project, job: Job, checkpoint: str = BEST) -> "InsideS
 
 @contextlib.contextmanager
 def enough_memory() -> Generator[None]:
-    """Turn an error of memory into a StudioError."""
+    """Turn an out-of-memory error into a StudioError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -64,7 +64,7 @@ def enough_memory() -> Generator[None]:
 
 
 class InsideSession:
-    """A model with its tokenizer, and its last trace. Created by `open_session`."""
+    """A model with its tokenizer, and the last trace. Created by `open_session`."""
 
     def __init__(
         self, project: Project, ref: ModelRef, model: "Transformer", tokenizer: "Tokenizer", tokenizer_json: str,
@@ -84,7 +84,7 @@ class InsideSession:
     # --- Other sessions -----------------------------------------------------------------------------------------
 
     def at(self, checkpoint: str, job: Job) -> "InsideSession":
-        """Another model, often of the same run: a tokenizer that is the same isn't loaded again."""
+        """A session for another model, often of the same run; an equal tokenizer isn't loaded again."""
         from llm_studio.inference.load import load_model
 
         ref = locate(self.project, checkpoint, job.report)
@@ -95,7 +95,7 @@ class InsideSession:
         return InsideSession(self.project, ref, model, self.tokenizer, self._tokenizer_json, self.vocabulary)
 
     def without(self, off: Iterable[ModelPart]) -> "InsideSession":
-        """The same model with these parts switched off as well: their output is zero. All other weights are shared.
+        """The same model with these parts switched off as well: their output is zero. Other weights are shared.
 
         Raises ValueError for a part that the model doesn't have.
         """
@@ -109,25 +109,25 @@ class InsideSession:
         )  # fmt: skip
 
     def generator(self) -> TextGenerator:
-        """The model as one that writes."""
+        """The model as a text generator."""
         settings: Settings = self.project.settings()
         return TextGenerator(self.model, self.tokenizer, settings, self.facts.name, self.ref.conversations)
 
     # --- Tokens -------------------------------------------------------------------------------------------------
 
     def ids(self, text: str) -> list[int]:
-        """The tokens that the model reads: the one that begins a document, and those of the text."""
+        """The token ids that the model reads: the start-of-document token and those of the text."""
         return [self.tokenizer.end_of_text, *self.tokenizer.encode(text)]
 
     def tokens(self, ids: Sequence[int]) -> tuple[results.ShownToken, ...]:
-        """The tokens `ids` of a text, which begin with the one that begins a document, for display."""
+        """The tokens `ids` of a text, including the start-of-document token, for display."""
         decoder = self.tokenizer.stream()
         shown = [results.ShownToken(ids[0], "", _("(start)"))]
         shown += [results.ShownToken(token, decoder.push(token), self.vocabulary.label(token)) for token in ids[1:]]
         return tuple(shown)
 
     def guesses(self, ids: Iterable[int], probabilities: Iterable[float]) -> tuple[results.Guess, ...]:
-        """A row of guesses of `Surprise` or `LogitLens`, for display."""
+        """Convert a row of guesses of `Surprise` or `LogitLens` for display."""
         pairs = zip(ids, probabilities, strict=True)
         return tuple(results.Guess(int(token), self.vocabulary.label(int(token)), float(p)) for token, p in pairs)
 
@@ -138,7 +138,7 @@ class InsideSession:
         return tuple(results.TextWindow(*window) for window in windows(count, self.facts.context))
 
     def window_at(self, count: int, position: int) -> int:
-        """Of these windows, the one that predicts from `position`."""
+        """The index of the window that predicts the token after `position`."""
         places = self.windows(count)
         return next(n for n, one in enumerate(places) if position < one.start + one.length)
 
@@ -146,7 +146,7 @@ class InsideSession:
 
     @enough_memory()
     def surprise(self, text: str | Sequence[int], job: Job) -> results.Surprise:
-        """How surprised the model is by each token of a text of any length, given as characters or as ids."""
+        """The model's surprise at each token of a text of any length, given as characters or as ids."""
         import numpy as np
 
         from llm_studio.inference.surprise import surprises
@@ -164,7 +164,7 @@ class InsideSession:
 
         shift = np.array([np.nan], dtype=np.float32)
         bits = np.concatenate([shift, column("surprise")[:-1]])
-        markers = self.tokenizer.markers.values()  # which belong to no text
+        markers = self.tokenizer.markers.values()  # special tokens, which have no bytes of text
         size = sum(len(self.tokenizer.token_bytes(token)) for token in ids if token not in markers)
         total = float(bits[1:].sum(dtype=np.float64))
         return results.Surprise(
@@ -181,7 +181,7 @@ class InsideSession:
 
     @enough_memory()
     def lens(self, text: str | Sequence[int], job: Job, window: int = 0) -> results.LogitLens:
-        """What each layer would predict in a window of the text."""
+        """The predictions decoded from each layer in a window of the text."""
         import torch
 
         from llm_studio.inference.logit_lens import NO_TARGET, lens
@@ -208,9 +208,9 @@ class InsideSession:
     def contributions(
         self, text: str | Sequence[int], job: Job, position: int, token: int | None = None, versus: int | None = None
     ) -> results.Contributions:
-        """What each part adds to the logit of `token`, by default the most likely one, after a position of the text.
+        """What each part adds to the logit of `token` (default: the most likely one) after a position of the text.
 
-        With `versus`, to the token's logit minus this one's: what makes the model prefer it.
+        With `versus`: to the difference between the two tokens' logits, which shows why the model prefers one.
         """
         from llm_studio.inference.attribution import attribute
 
@@ -232,7 +232,7 @@ class InsideSession:
 
     @enough_memory()
     def head_kinds(self, job: Job) -> results.HeadKinds:
-        """What the heads measurably do; measured once."""
+        """The measured behaviour of the heads; cached."""
         from llm_studio.inference import heads
 
         if self._kinds is None:
@@ -254,7 +254,7 @@ class InsideSession:
 
     @enough_memory()
     def embedding_map(self, tokens: Sequence[int] | None = None) -> results.EmbeddingMap:
-        """These tokens, or all, on the two principal components of their embeddings."""
+        """These tokens, or all, projected on the first two principal components of their embeddings."""
         import numpy as np
 
         from llm_studio.inference.embeddings import principal_components
@@ -270,7 +270,7 @@ class InsideSession:
     # --- The trace ----------------------------------------------------------------------------------------------
 
     def _traced_at(self, text: str | Sequence[int], job: Job, position: int) -> "tuple[Trace, int]":
-        """The trace of the window that predicts from `position`, and the row of the position in it."""
+        """The trace of the window that predicts the token after `position`, and the row of the position in it."""
         count = len(self.ids(text) if isinstance(text, str) else text)
         _ids, place, traced = self._traced(text, job, self.window_at(count, position))
         return traced, position - place.start
@@ -278,7 +278,7 @@ class InsideSession:
     def _traced(
         self, text: str | Sequence[int], job: Job, window: int
     ) -> "tuple[list[int], results.TextWindow, Trace]":  # fmt: skip
-        """All ids of the text, the place of the window, and its trace."""
+        """All ids of the text, the window, and its trace."""
         from llm_studio.inference.trace import trace
 
         ids = self.ids(text) if isinstance(text, str) else list(text)

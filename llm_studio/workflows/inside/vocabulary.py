@@ -1,4 +1,4 @@
-"""Tokens that a user names, searches, or wants to see on a map."""
+"""Looking up tokens: by name, by search, by frequency."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 _COUNTED = 4_000_000
-"""Tokens of the training texts, evenly spread, that are counted to find the most frequent ones."""
+"""Number of evenly spaced training tokens that are counted to find the most frequent ones."""
 _ID = re.compile(r"#(\d{1,7})")
 
 
@@ -32,8 +32,8 @@ class Vocabulary:
         return self._labels[token]
 
     def named(self, name: str) -> int:
-        """The token that a user names: its text, or its id as in #123. At the beginning of a word a token often holds
-        the space before it, which may be left out. Raises StudioError if there is none.
+        """The token that a user names: its text, or its id as in #123. A token at the start of a word often includes
+        the space before it, which may be omitted. Raises StudioError if there is none.
         """
         by_id = _ID.fullmatch(name)
         if by_id and int(by_id[1]) < self._tokenizer.vocab_size:
@@ -50,22 +50,22 @@ class Vocabulary:
         )
 
     def exactly(self, text: str) -> int | None:
-        """The token of this very text, with the space before it or without as it is written; None if there is none."""
+        """The token with exactly this text, including a space before it if there is one; None if there is none."""
         return self._by_bytes.get(_bytes(text))
 
     def words(self, names: Sequence[str]) -> tuple[list[int], list[str]]:
-        """The tokens of these words, and the words that aren't one token."""
+        """The tokens of these words, and the words that aren't a single token."""
         found = {name: self._exact(name) for name in names}
         return [token for token in found.values() if token is not None], [n for n, t in found.items() if t is None]
 
     def search(self, wanted: str, count: int) -> list[int]:
-        """The first tokens whose text contains `wanted`, whatever the case, the shortest first."""
+        """The first `count` tokens whose text contains `wanted`, ignoring case, the shortest first."""
         folded = wanted.casefold()
         matches = [t for t in range(self._tokenizer.vocab_size) if folded in self.label(t).casefold()]
         return sorted(matches, key=lambda token: (len(self.label(token)), token))[:count]
 
     def _exact(self, name: str) -> int | None:
-        """The token of this text, in the middle of a text rather than at its beginning if there are both."""
+        """The token of this text, preferably as in the middle of a text, with the space before it."""
         if not name:
             return None
         spellings = (name if name.startswith(" ") else f" {name}", name)
@@ -75,8 +75,8 @@ class Vocabulary:
 def frequent_tokens(project: Project, tokenizer: "Tokenizer", count: int) -> list[int]:
     """The most frequent tokens of the training texts, most frequent first.
 
-    Where the project has no tokens of this tokenizer: the first ones that it learned, which are the most frequent ones
-    of its training texts as far as BPE knows.
+    If the project has no tokens of this tokenizer: the first merges of the tokenizer, which were the most frequent ones
+    in its training texts.
     """
     import numpy as np
 

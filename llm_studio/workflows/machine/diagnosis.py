@@ -1,4 +1,4 @@
-"""What this machine has, and what keeps it from more."""
+"""The diagnosis of this machine: what it has, and what limits it."""
 
 import platform
 import shutil
@@ -16,7 +16,7 @@ from llm_studio.i18n import _, ngettext, size
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `ok` is False where something is in the way, and `cure` says what to do then."""
+    """One line of the report. `ok` is False if there is a problem; `cure` then says what to do."""
 
     name: str
     value: str
@@ -29,7 +29,7 @@ _LITTLE_DISK = 5_000_000_000
 
 
 def diagnose(folder: Path) -> list[Finding]:
-    """The report on this machine, and on the disk that holds `folder` or would hold it."""
+    """The report on this machine, and on the disk of `folder`, which may not exist yet."""
     import torch
 
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else _("for processors (CPU)")
@@ -59,7 +59,7 @@ def diagnose(folder: Path) -> list[Finding]:
 
 
 def _nearest(folder: Path) -> Path:
-    """The nearest folder on the way to `folder` that is there and may be looked at."""
+    """The nearest accessible folder at or above `folder`."""
     for place in (folder.absolute(), *folder.absolute().parents):
         try:
             if place.is_dir():
@@ -70,7 +70,7 @@ def _nearest(folder: Path) -> Path:
 
 
 def _pack() -> list[Finding]:
-    """The torch for the graphics card, where one was put in place."""
+    """The torch for the graphics card, if one was installed."""
     found = pack.installed()
     if found is None:
         return []

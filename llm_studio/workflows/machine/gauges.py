@@ -1,4 +1,4 @@
-"""What this machine is doing right now: cheap enough to look at each second."""
+"""The current load of this machine: cheap enough to read every second."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from llm_studio import device
 
 @dataclass(frozen=True)
 class Gpu:
-    """One graphics card. Use in percent, memory in bytes, temperature in degrees Celsius; None: it doesn't tell."""
+    """One graphics card. Use in percent, memory in bytes, temperature in degrees Celsius; None if not available."""
 
     name: str
     use: float | None
@@ -24,7 +24,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at the machine. `processor_use` is in percent since the look before; None at the first."""
+    """One reading. `processor_use` is the percentage since the reading before; None in the first."""
 
     processor_use: float | None
     memory_used: int
@@ -33,18 +33,18 @@ class Reading:
     disk_total: int
     gpus: tuple[Gpu, ...]
     busy: float
-    """Seconds that all processors have worked, and `spent` seconds in all: for the next look."""
+    """Seconds of work of all processors, and `spent` seconds in total, for the next reading."""
     spent: float
 
 
 def look(folder: Path, before: Reading | None = None) -> Reading:
-    """Look at the machine, and at the disk that holds `folder`; the processor's use is measured since `before`.
+    """Read the load of this machine and of the disk of `folder`; the processor's use is measured since `before`.
 
-    psutil keeps the times of the last call for each thread, and a question has a new thread: so they are handed in.
+    psutil would store the last times per thread, but each query runs in a new thread: so they are passed in.
     """
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
-    # the time of guests is counted in user's too (Linux)
+    # on Linux the guests' time is also included in the users'
     spent = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
     use = None
     if before is not None and spent > before.spent:
@@ -56,12 +56,12 @@ def look(folder: Path, before: Reading | None = None) -> Reading:
 
 
 def cores() -> int:
-    """The processor's cores that a training run may use."""
+    """Number of processor cores that a training run may use."""
     return device.all_cores()
 
 
 def _disk(folder: Path) -> tuple[int, int]:
-    """Free and total bytes of the disk that holds the nearest existing folder; zeros where the system won't tell."""
+    """Free and total bytes of the disk of the nearest existing folder; zeros if the system doesn't report them."""
     for place in (folder, *folder.parents):
         with contextlib.suppress(OSError):
             usage = shutil.disk_usage(place)
@@ -71,7 +71,7 @@ def _disk(folder: Path) -> tuple[int, int]:
 
 @functools.cache
 def _nvml_answers() -> bool:
-    """Start NVIDIA's library, once; it stays ready, as starting it takes longer than asking."""
+    """Load NVIDIA's library once. It stays loaded, as loading takes longer than reading values."""
     import pynvml
 
     try:
@@ -82,7 +82,7 @@ def _nvml_answers() -> bool:
 
 
 def energy_joules() -> float | None:
-    """What the graphics cards have used since their driver started; None where none tells (before Volta, no card)."""
+    """Energy used by the graphics cards since their driver started; None if not available (before Volta, no card)."""
     if not _nvml_answers():
         return None
     import pynvml
@@ -101,7 +101,7 @@ def _gpus() -> list[Gpu]:
     import pynvml
 
     found: list[Gpu] = []
-    with contextlib.suppress(pynvml.NVMLError):  # a card that was taken away
+    with contextlib.suppress(pynvml.NVMLError):  # a card that was removed
         found += [_gpu(pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(pynvml.nvmlDeviceGetCount())]
     return found
 

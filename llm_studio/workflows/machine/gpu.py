@@ -1,4 +1,4 @@
-"""The graphics card: why it isn't used, and the torch for it: what is offered, fetched, put in place and taken away."""
+"""The graphics card: why it isn't used, and finding, downloading, installing and removing the torch for it."""
 
 import contextlib
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ __all__ = [
 ]  # fmt: skip
 
 _UNPACKED = 2.0
-"""Bytes on the disk for each of a wheel, about, without what only compilers need."""
+"""Approximate ratio of installed size to wheel size, without files that only compilers need."""
 
 
 @dataclass(frozen=True)
 class GpuStatus:
-    """Why no card is used, None where one is; and the pack that was put in place, whether it is used or not."""
+    """Why no card is used (None if one is), and the installed pack, whether used or not."""
 
     why: WhyNoGpu | None
     pack: Pack | None
@@ -43,30 +43,30 @@ class GpuStatus:
 
 @dataclass(frozen=True)
 class Offer:
-    """A torch for the card that can be had: the wheel, its bytes, and what it needs on which disk."""
+    """An available torch for the card: the wheel, its size in bytes, and the disk space it needs."""
 
     wheel: Wheel
     card: str
     bytes: int
     here_already: int
-    """Bytes that an earlier, interrupted download has left."""
+    """Bytes left by an earlier, interrupted download."""
     needed: int
-    """Bytes that must be free to begin with, about."""
+    """Approximate free bytes needed to start."""
     kept: int
-    """Bytes that it takes when all is done, about."""
+    """Approximate bytes in use after the installation."""
     free: int
     folder: Path
 
 
 def gpu_status() -> GpuStatus:
-    """Look at the card, at torch and at the pack."""
+    """Check the card, torch and the pack."""
     return GpuStatus(why_no_gpu(), installed(), in_use() is not None)
 
 
 def offer(job: Job) -> Offer:
-    """Ask PyTorch's server for the torch that suits this card and this program.
+    """Look up the torch that suits this card and this program on PyTorch's server.
 
-    Raises PackError where no card or no build is there, DownloadError where the server can't be reached.
+    Raises PackError if there is no card or no build, DownloadError if the server can't be reached.
     """
     driver = card.driver()
     suited = builds.suited(driver) if driver else []
@@ -76,7 +76,7 @@ def offer(job: Job) -> Offer:
         job.check()
         page = fetch.read_page(builds.page(build))
         listed = builds.wheels_of(page, builds.page(build)) if page else []
-        verifiable = [wheel for wheel in listed if wheel.sha256]  # a torch is a program: nothing is run unverified
+        verifiable = [wheel for wheel in listed if wheel.sha256]  # torch contains code: never run it unverified
         wheel = builds.best(verifiable, pack.own_version())
         if wheel is not None:
             name = max(driver.cards, key=lambda card: card.capability).name
@@ -105,9 +105,9 @@ def _no_build(driver: card.Driver | None) -> tuple[str, str]:
 
 
 def install(offered: Offer, job: Job) -> Pack:
-    """Fetch what was offered and put it in place; it is used from the next start on.
+    """Download the offer and install it; it is used from the next start on.
 
-    A download that was cut off or stopped is resumed. Raises StorageError where there isn't room enough.
+    An interrupted download is resumed. Raises StorageError if there isn't enough space.
     """
     target = _target(offered.wheel)
     with translate_os_errors(target):
@@ -126,12 +126,12 @@ def install(offered: Offer, job: Job) -> Pack:
 
 
 def install_file(path: Path, job: Job) -> Pack:
-    """Put the torch of a wheel in place that the user has brought, as on a USB stick."""
+    """Install torch from a wheel that the user provides, for example on a USB stick."""
     return pack.install(path, job)
 
 
 def remove() -> None:
-    """Take the pack away, and what was fetched for it; the program's own torch is used from the next start on."""
+    """Remove the pack and its downloads; the program's own torch is used from the next start on."""
     _forget_downloads()
     pack.remove()
 

@@ -1,6 +1,6 @@
-"""Whose work is in the program: the libraries, their versions and their licences, as their own files tell.
+"""The libraries in the program with their versions and licences, from their own metadata.
 
-What is read are the `.dist-info` folders that come with every installed library, here and in the packaged program.
+The source are the `.dist-info` folders of the installed libraries, both here and in the packaged program.
 """
 
 import json
@@ -31,7 +31,7 @@ _DIRECT = {
     "typer": "typer", "rich": "rich", "nvidia-ml-py": "nvidia-ml-py",
     "gguf": "gguf",
 }  # fmt: skip
-"""The libraries that the program itself uses. By the name under which one is installed: its name for people."""
+"""The libraries that the program uses directly: installed name and display name."""
 _SHIPPED = {
     "pyside6-essentials": ("LGPL-3.0.txt", "GPL-3.0.txt"),
     "shiboken6": ("LGPL-3.0.txt", "GPL-3.0.txt"),
@@ -39,23 +39,23 @@ _SHIPPED = {
     "nvidia-ml-py": ("nvidia-ml-py.txt",),
     "python": ("Python.txt",),
 }
-"""Files in `resources/licences` for libraries that are installed without the text of their licence."""
+"""Files in `resources/licences` for libraries whose installation has no licence text."""
 _BESIDE = {
     "python": ("Python-parts.txt",),
     "qtawesome": ("Phosphor.txt", "icon-fonts.txt", "OFL-1.1.txt"),
 }
-"""Files in `resources/licences` for what is inside a library besides its own work."""
+"""Files in `resources/licences` for third-party code inside a library."""
 _PYTHON = "Python"
 _SELF = "llm-studio"
 _NAMED = ("LICENSE", "LICENCE", "COPYING", "NOTICE")
 _NOT_OURS = ("AUTHORS", "LICENSEREF-QT-COMMERCIAL")
-"""Files beside the licences: lists of people, and the licence of those who pay for Qt."""
+"""Files beside the licences that are not needed: lists of people, and Qt's commercial licence."""
 _LONGEST_LABEL = 60
 
 
 @dataclass(frozen=True)
 class Library:
-    """A library: its name for people, its version ("" where it isn't known), and the name of its licence."""
+    """A library: its display name, its version ("" if unknown), and the name of its licence."""
 
     name: str
     version: str
@@ -64,7 +64,7 @@ class Library:
 
 @dataclass(frozen=True)
 class _Part:
-    """Something in the program or in a library (`inside`, as installed) that isn't installed by itself."""
+    """A component of the program or of the installed library `inside` that isn't installed by itself."""
 
     name: str
     inside: str
@@ -74,10 +74,10 @@ class _Part:
 
 
 def libraries() -> list[Library]:
-    """Everything that the program is built on: Python, the libraries it uses, theirs, and what is inside them."""
+    """Everything that the program is built on: Python, libraries, their dependencies, and components inside them."""
     found = [Library(_PYTHON, platform.python_version(), "PSF-2.0")]
     for key, name in _shown().items():
-        head = _head(key)
+        head = _metadata(key)
         if head is None:
             found.append(Library(name, "", _("not installed")))
         else:
@@ -87,7 +87,7 @@ def libraries() -> list[Library]:
 
 
 def licence_text(name: str) -> str:
-    """The licence of a library by its name for people: as installed with it, else from the program's own files."""
+    """The licence of a library by its display name: as installed with it, or from the program's own files."""
     part = next((part for part in _PARTS if part.name == name), None)
     if part is not None:
         return _joined([*map(_shipped, part.files), *(_crates() if part.name == _RUST else [])])
@@ -109,7 +109,7 @@ def own_licence() -> str:
 
 
 def all_texts() -> str:
-    """The program's own licence and those of all libraries, as one text: the file beside the packaged program."""
+    """The program's own licence and those of all libraries as one text: the file beside the packaged program."""
     rows = [(Library("LLM Studio", __version__, "MIT"), own_licence())]
     rows += [(library, licence_text(library.name)) for library in libraries()]
     ruler = "#" * 100
@@ -118,11 +118,11 @@ def all_texts() -> str:
     return "\n\n\n".join(["\n".join(contents), *chapters]) + "\n"
 
 
-# --- Which libraries there are ------------------------------------------------------------------------------------
+# --- Finding libraries --------------------------------------------------------------------------------------------
 
 
-def _key(name: str) -> str:
-    """A name as installers compare it."""
+def _normalized(name: str) -> str:
+    """A name normalised as installers do."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -132,13 +132,13 @@ def _index() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for place in sys.path:
         for folder in sorted(_long(Path(place or ".")).glob("*.dist-info")):
-            found.setdefault(_key(folder.name.split("-")[0]), folder)
+            found.setdefault(_normalized(folder.name.split("-")[0]), folder)
     return found
 
 
 @cache
-def _head(key: str) -> Message | None:
-    """What an installed library says about itself."""
+def _metadata(key: str) -> Message | None:
+    """The metadata of an installed library."""
     folder = _index().get(key)
     text = _read(folder / "METADATA") if folder else ""
     return HeaderParser().parsestr(text.partition("\n\n")[0]) if text else None
@@ -146,34 +146,34 @@ def _head(key: str) -> Message | None:
 
 @cache
 def _shown() -> dict[str, str]:
-    """The libraries in the order of the list: installed name and name for people."""
+    """The libraries in the order of the list: installed name and display name."""
     todo = [_SELF, *_DIRECT]
     reached = set(_index()) if _frozen() else set[str]()
     walked: set[str] = set()
     while todo:
         key = todo.pop()
-        head = _head(key)
+        head = _metadata(key)
         if key in walked or head is None:
             continue
         walked.add(key)
         todo += _requirements(head)
     others = sorted((reached | walked) - {*_DIRECT, _SELF})
-    heads = ((key, _head(key)) for key in others)
+    heads = ((key, _metadata(key)) for key in others)
     return _DIRECT | {key: head["Name"] or key for key, head in heads if head is not None}
 
 
 def _requirements(head: Message) -> list[str]:
-    """What a library needs. What it would need for an extra is left out; what only another system needs isn't there."""
+    """The dependencies of a library, without extras; those for other systems aren't installed anyway."""
     found: list[str] = []
     for line in head.get_all("Requires-Dist") or []:
         name = re.match(r"[\w.-]+", line)
         if name and not re.search(r"\bextra\b", line.partition(";")[2]):
-            found.append(_key(name[0]))
+            found.append(_normalized(name[0]))
     return found
 
 
 def _label(head: Message) -> str:
-    """The licence's name: an expression, a short line, or the classifiers' words."""
+    """The name of the licence: an SPDX expression, a short line, or from the classifiers."""
     for field in ("License-Expression", "License"):
         value = (head[field] or "").strip()
         if value and "\n" not in value:
@@ -183,7 +183,7 @@ def _label(head: Message) -> str:
     return ", ".join(names) or _("see its text")
 
 
-# --- What is inside without being installed by itself -------------------------------------------------------------
+# --- Components that aren't installed by themselves ---------------------------------------------------------------
 
 
 def _frozen() -> bool:
@@ -191,7 +191,7 @@ def _frozen() -> bool:
 
 
 def _brought(module: str) -> Callable[[], bool]:
-    """Whether Python brought this module's library with it: elsewhere than on Windows it uses the system's."""
+    """Whether Python bundles the library of this module; except on Windows it uses the system's."""
     return lambda: (sys.platform == "win32" or _frozen()) and find_spec(module) is not None
 
 
@@ -208,8 +208,8 @@ def _has_mkl() -> bool:
 
 
 def _inside(part: _Part) -> str:
-    """In place of a version: the library that something is in."""
-    head = _head(part.inside)
+    """Shown instead of a version: the library that a component is in."""
+    head = _metadata(part.inside)
     if part.inside == "python":
         text = _("in {name} {version}").format(name=_PYTHON, version=platform.python_version())
     elif head is not None:
@@ -255,7 +255,7 @@ def _notes(key: str) -> list[str]:
 
 
 def _licence_files(folder: Path) -> list[str]:
-    """The texts of a library's licence files, its own before those of what is inside it, each text once."""
+    """The licence texts of a library, its own before those of its components, without duplicates."""
     found = [path for path in folder.iterdir() if path.name.upper().startswith(_NAMED) and path.is_file()]
     found += [path for path in (folder / "licenses").rglob("*") if path.is_file()]
     names: dict[str, list[str]] = {}
@@ -269,7 +269,7 @@ def _licence_files(folder: Path) -> list[str]:
 
 
 def _color_maps(key: str) -> list[str]:
-    """pyqtgraph keeps the licences of its colour maps beside these."""
+    """The licences of pyqtgraph's colour maps, which lie beside them."""
     if key != "pyqtgraph" or key not in _index():
         return []
     maps = sorted((_index()[key].parent / "pyqtgraph" / "colors" / "maps").glob("CC*.txt"))
@@ -277,13 +277,13 @@ def _color_maps(key: str) -> list[str]:
 
 
 def _lists_of_crates() -> list[tuple[str, Path]]:
-    """Of each library written in Rust: its name, and its list of what is compiled into it."""
+    """For each library written in Rust: its name, and the list of crates compiled into it."""
     folders = ((name, _index()[key]) for key, name in _shown().items() if key in _index())
     return [(name, path) for name, folder in folders for path in sorted(folder.glob("sboms/*.cyclonedx.json"))]
 
 
 def _crates() -> list[str]:
-    """The small Rust libraries that are compiled into others, with their licences."""
+    """The Rust crates that are compiled into libraries, with their licences."""
     texts: list[str] = []
     for name, path in _lists_of_crates():
         lines: list[str] = []
@@ -316,7 +316,7 @@ def _read(path: Path) -> str:
 
 
 def _long(folder: Path) -> Path:
-    """A folder in the form in which Windows allows long paths: some licences lie deep."""
+    """A path in the form for which Windows allows long paths: some licences are deeply nested."""
     if os.name != "nt" or str(folder).startswith("\\\\?\\"):
         return folder
     place = os.path.abspath(folder)  # noqa: PTH100  it keeps links
@@ -328,7 +328,7 @@ def _joined(texts: list[str]) -> str:
 
 
 def _elsewhere(name: str, key: str) -> str:
-    head = _head(key)
+    head = _metadata(key)
     links = [line.rpartition(",")[2].strip() for line in (head.get_all("Project-URL") or [] if head else [])]
     place = (head["Home-page"] if head else None) or next(iter(links), "")
     if not place:

@@ -1,4 +1,4 @@
-"""The report on this machine as a text to be sent to someone: nothing in it says who the user is."""
+"""The report on this machine as a text to send to someone, without anything that identifies the user."""
 
 import getpass
 import re
@@ -12,11 +12,11 @@ from llm_studio.workflows.machine.diagnosis import Finding
 
 _LOG_LINES = 60
 _SHORTEST_NAME = 3
-"""Letters of a user's name that is looked for everywhere; a shorter one is masked in paths alone."""
+"""Minimum length of a user's name to mask it everywhere; a shorter one is masked in paths only."""
 
 
 def as_text(findings: Sequence[Finding], log_lines: int = _LOG_LINES) -> str:
-    """The findings and the last lines of the program's log, with home and name of the user masked."""
+    """The findings and the last lines of the program's log; the user's home and name are masked."""
     lines = [_("LLM Studio {version}, report on this machine").format(version=__version__), ""]
     for finding in findings:
         lines.append(f"{'✓' if finding.ok else '!'} {finding.name:<18} {finding.value}")
@@ -34,7 +34,7 @@ def masked(text: str, home: Path | None = None, user: str | None = None) -> str:
     user = _user() if user is None else user
     forms = {str(home), home.as_posix(), str(home).replace("\\", "\\\\")}
     for form in sorted(forms, key=len, reverse=True):
-        if len(form) > 1:  # "/" is the home of some service accounts, and the beginning of every path
+        if len(form) > 1:  # some service accounts have the home "/", the start of every path
             text = re.sub(rf"{re.escape(form)}(?![\w])", "~", text, flags=re.IGNORECASE)
     if not user:
         return text
@@ -50,7 +50,7 @@ def _user() -> str:
 
 
 def end_of_log(count: int) -> list[str]:
-    """The last lines of the program's log; none where it can't be read."""
+    """The last lines of the program's log; empty if it can't be read."""
     try:
         with (log_folder() / "llm-studio.log").open("rb") as stream:
             length = stream.seek(0, 2)

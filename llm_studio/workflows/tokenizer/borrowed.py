@@ -1,4 +1,4 @@
-"""A tokenizer that comes from another model: taking it over, and how well it fits the project's texts."""
+"""Using a tokenizer of another model, and measuring how well it fits the project's texts."""
 
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
 _SAMPLE = 100_000
-"""Characters of each source that are read for an estimate."""
+"""Number of characters of each source that are read for an estimate."""
 
 
 def borrow_tokenizer(project: Project, content: str, origin: str) -> None:
-    """Make the tokenizer in the JSON `content`, of the model `origin`, that of the project.
+    """Make the tokenizer in the JSON `content`, of the model `origin`, the project's tokenizer.
 
-    Tokens made with another one are out of date then. Raises TokenizerError, BusyError, StorageError.
+    Tokens made with another one are then out of date. Raises TokenizerError, BusyError, StorageError.
     """
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
@@ -38,17 +38,17 @@ def borrow_tokenizer(project: Project, content: str, origin: str) -> None:
 
 
 def is_borrowed(project: Project) -> bool:
-    """Whether the project's tokenizer comes from another model: a model of its own gets a tokenizer of its own."""
+    """Whether the project's tokenizer comes from another model: a new model gets a new tokenizer instead."""
     return bool(recall_record(project.tokenizer_meta).origin) and project.tokenizer_file.exists()
 
 
 def is_imported(project: Project) -> bool:
-    """Whether the user has put the project's tokenizer there: it is never replaced."""
+    """Whether the user has imported the project's tokenizer: it is never replaced."""
     return project.tokenizer_file.exists() and not project.tokenizer_meta.exists()
 
 
 def bytes_per_token(project: Project, tokenizer: "Tokenizer") -> float:
-    """Mean bytes of a token in the project's texts, from the beginning of each source."""
+    """Mean bytes per token in the project's texts, from the beginning of each source."""
     size = tokens = 0.0
     for source, text in samples(project):
         size += source.bytes

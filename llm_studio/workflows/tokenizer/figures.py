@@ -1,4 +1,4 @@
-"""How often each token of a tokenizer serves, and how good it is: measured on the project's own texts."""
+"""Statistics of a tokenizer on the project's own texts: how often each token is used, and how well it compresses."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
     from llm_studio.workflows.tokenizer.lab import Lab
 
 _SAMPLE = 300_000
-"""Characters of validation text on which a tokenizer is measured."""
+"""Number of characters of validation text on which a tokenizer is measured."""
 _POINTS = 9
-"""Sizes of the vocabulary that are measured, the tokenizer's own among them."""
+"""Number of vocabulary sizes that are measured, including the tokenizer's own."""
 _BLOCK = 4_000_000
-"""Ids counted between two looks at whether to stop."""
+"""Ids counted between two checks whether to stop."""
 
 
-# --- How often each token serves -------------------------------------------------------------------------------
+# --- Token frequencies -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each token stands in the training part, and how many tokens the corpus has."""
+    """How often each token occurs in the training data, and the number of tokens in the corpus."""
 
     frequencies: "NDArray[np.int64]"
     corpus_tokens: int
 
     @property
     def used(self) -> float:
-        """Share of the vocabulary that serves at all."""
+        """Fraction of the vocabulary that is used at all."""
         import numpy as np
 
         return float(np.count_nonzero(self.frequencies)) / max(1, len(self.frequencies))
 
     def sorted(self, ids: "NDArray[np.int64]") -> "NDArray[np.int64]":
-        """The ids, the most frequent first."""
+        """The ids sorted by frequency, the most frequent first."""
         import numpy as np
 
         return ids[np.argsort(-self.frequencies[ids], kind="stable")]
 
 
 def count_tokens(project: Project, lab: "Lab", job: Job) -> Counts:
-    """Count the prepared tokens. Raises Cancelled, DataError where they aren't this tokenizer's."""
+    """Count the prepared tokens. Raises Cancelled, DataError if they weren't made with this tokenizer."""
     import numpy as np
 
     from llm_studio.data.tokens.dataset import open_tokens
@@ -73,15 +73,15 @@ def count_tokens(project: Project, lab: "Lab", job: Job) -> Counts:
         return Counts(found, total + len(tokens.validation))
 
 
-# --- How good it is --------------------------------------------------------------------------------------------
+# --- Compression -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How well a tokenizer writes texts that it was not trained on.
+    """How well a tokenizer encodes texts that it was not trained on.
 
-    `exact` of `texts` came back byte for byte. `curve`: (size of the vocabulary, characters per token) of what the
-    same training would have given with fewer merges; the last is the tokenizer itself.
+    `exact`: how many of `texts` texts were restored byte for byte. `curve`: (vocabulary size, characters per token) of
+    the same tokenizer with fewer merges; the last point is the tokenizer itself.
     """
 
     characters: Count
@@ -93,7 +93,7 @@ class Figures:
 
 
 def measure(project: Project, lab: "Lab", job: Job) -> Figures:
-    """Measure on validation text; once for the same texts and tokenizer, later from a file. Raises DataError."""
+    """Measure on validation text; the result for the same texts and tokenizer is cached in a file. Raises DataError."""
     from llm_studio.data.corpus.corpus import Corpus
 
     corpus = Corpus(project.raw, project.settings().data)
@@ -103,13 +103,13 @@ def measure(project: Project, lab: "Lab", job: Job) -> Figures:
     if known is not None:
         return known
     figures = figures_of(lab, list(_sample(corpus.plan(job), job)), job)
-    with contextlib.suppress(StorageError):  # they are measured again the next time
+    with contextlib.suppress(StorageError):  # it is measured again the next time
         files.write_json(kept, {"version": 1, "key": key, **asdict(figures)})
     return figures
 
 
 def _known(path: Path, key: str) -> Figures | None:
-    """What was measured before; None where it was of other texts or another tokenizer, or is damaged."""
+    """The cached measurement; None if it is damaged, or for other texts or another tokenizer."""
     with contextlib.suppress(RecordError, records.Misfit):
         content = records.load(path)
         if content and content.get("key") == key:
@@ -118,7 +118,7 @@ def _known(path: Path, key: str) -> Figures | None:
 
 
 def _sample(plan: "CorpusPlan", job: Job) -> Iterator[str]:
-    """Validation texts, evenly spread over all of them, of about _SAMPLE characters."""
+    """About _SAMPLE characters of validation texts, evenly spread over all of them."""
     seen = taken = 0
     share = _SAMPLE / max(plan.validation_characters, 1)
     for stretch in plan.texts("validation"):
@@ -145,7 +145,7 @@ def figures_of(lab: "Lab", texts: Sequence[str], job: Job) -> Figures:
 
 
 def _curve(lab: "Lab", texts: Sequence[str], characters: int, job: Job) -> Iterator[tuple[int, float]]:
-    """Merges are learned in order: the first N of them are what a smaller vocabulary would have got."""
+    """The first N merges are those of a smaller vocabulary, since merges are learned in order."""
     whole = len(lab.merges)
     base = lab.merges.base_vocabulary_size()
     ratio = ((base + whole) / base) ** (1 / (_POINTS - 1))

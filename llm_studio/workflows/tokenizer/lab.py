@@ -1,6 +1,6 @@
-"""Looking into a tokenizer: what it makes of a text, and how a word is built. Taking another one.
+"""Inspecting a tokenizer: how it splits a text, and how a word is built by merges. Importing another one.
 
-How often each token serves and how good the tokenizer is are in `tokenizer_figures.py`.
+Token frequencies and compression are measured in `figures.py`.
 """
 
 import re
@@ -31,7 +31,7 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def shown(piece: bytes) -> str:
-    """Bytes as people read them: a space as ␣, the end of a line as ⏎, bytes that are no character as ‹C3›."""
+    """Bytes in readable form: a space as ␣, a line end as ⏎, bytes that aren't a character as ‹C3›."""
     text = piece.decode("utf-8", errors="surrogateescape").translate(_MARKS)
     return "".join(f"‹{ord(c) - 0xDC00:02X}›" if "\udc80" <= c <= "\udcff" else c for c in text)
 
@@ -54,9 +54,9 @@ class Token:
 
 @dataclass(frozen=True)
 class Built:
-    """How a word is built. `start`, `end`: its characters in the text; the last of `steps` has its tokens.
+    """How a word is built. `start`, `end`: its characters in the text; the last of `steps` are its tokens.
 
-    Without steps the word is too long to be shown, or the tokenizer knows it as a whole, without merges.
+    `steps` is empty if the word is too long to be shown, or if the tokenizer has it as a whole, without merges.
     """
 
     text: str
@@ -65,12 +65,12 @@ class Built:
     steps: "tuple[MergeStep, ...]"
 
     def joined(self, step: int) -> tuple[bytes, bytes]:
-        """The two pieces that a step, not the first, has joined."""
+        """The two tokens that a step, other than the first, has merged."""
         before, place = self.steps[step - 1].symbols, self.steps[step].merged
         return before[place], before[place + 1]
 
     def steps_of(self, token: int) -> list[int]:
-        """The steps that made the token of this number in the word, in their order."""
+        """The steps that built token number `token` of the word, in order."""
         if not self.steps:
             return []
         pieces = self.steps[-1].symbols
@@ -81,17 +81,17 @@ class Built:
 
 
 class Lab:
-    """One tokenizer, opened up. Nothing in it changes; loading one takes a moment, asking it doesn't."""
+    """One tokenizer, prepared for inspection. Immutable; loading takes a moment, queries don't."""
 
     def __init__(self, tokenizer: "Tokenizer", text: str) -> None:
-        """`text` is what the tokenizer's file holds."""
+        """`text` is the content of the tokenizer's file."""
         import tokenizers
 
         from llm_studio.data.tokenizer.merges import Merges
 
         self.tokenizer = tokenizer
         self.source = files.fingerprint(text)
-        """Which file this is of."""
+        """Fingerprint of the tokenizer's file."""
         self.fingerprint = tokenizer.fingerprint
         self.vocab_size = tokenizer.vocab_size
         self.merges = Merges(tokenizer)
@@ -103,7 +103,7 @@ class Lab:
         self._words: tuple[str, list[tuple[int, int]]] = ("", [])
 
     def shown(self, token: int) -> str:
-        """A token as people read it."""
+        """A token in readable form."""
         return self._shown[token]
 
     def bytes_of(self, token: int) -> bytes:
@@ -111,7 +111,7 @@ class Lab:
         return self._bytes[token]
 
     def tokens(self, text: str) -> list[Token]:
-        """The tokens of a text; half characters, which no bytes can hold, become U+FFFD."""
+        """The tokens of a text; lone surrogates, which can't be encoded, become U+FFFD."""
         text = _whole(text)
         whole, ids = text.encode(), self.tokenizer.encode(text)
         place = _character_of_byte(whole)
@@ -125,18 +125,18 @@ class Lab:
         return made
 
     def word_of(self, text: str, position: int) -> Built | None:
-        """How the word is built that holds this character of the text."""
+        """How the word at this character of the text is built."""
         here = next((word for word in self._words_of(text) if word[0] <= position < word[1]), None)
         return None if here is None else self._built(_whole(text)[here[0] : here[1]], *here)
 
     def word_at(self, text: str, cursor: int) -> Built | None:
-        """How the word is built in which a cursor stands, or after which, where it stands between words."""
+        """How the word at a cursor is built; between words, the word before the cursor."""
         words = self._words_of(text)
         here = next((word for word in words if word[0] < cursor <= word[1]), words[0] if words else None)
         return None if here is None else self._built(_whole(text)[here[0] : here[1]], *here)
 
     def longest_word(self, text: str) -> Built | None:
-        """How the longest word of the text is built: the one with most to show."""
+        """How the longest word of the text is built: it has the most to show."""
         words = [word for word in self._words_of(text) if text[word[0] : word[1]].strip()]
         longest = max(words, key=lambda word: word[1] - word[0], default=None)
         return None if longest is None else self._built(_whole(text)[longest[0] : longest[1]], *longest)
@@ -148,7 +148,7 @@ class Lab:
         return Built(self._shown[token], 0, 0, tuple(replayed) if ends_well else ())
 
     def search(self, wanted: str) -> "NDArray[np.int64]":
-        """Ids of the tokens that hold `wanted` (a space or ␣ is a space), have it as id, or these bytes in hex."""
+        """Ids of tokens that contain `wanted` (a space or ␣ is a space), have it as id, or have these bytes in hex."""
         import numpy as np
 
         folded = wanted.casefold().replace(" ", "␣")
@@ -166,7 +166,7 @@ class Lab:
         return np.array(sorted(found), dtype=np.int64)
 
     def _words_of(self, text: str) -> list[tuple[int, int]]:
-        """Where the pre-tokenizer cuts the text: merges never go over these borders."""
+        """Where the pre-tokenizer splits the text: merges never cross these boundaries."""
         if self._words[0] != text and self.library.pre_tokenizer is not None:
             cut: list[tuple[str, tuple[int, int]]] = self.library.pre_tokenizer.pre_tokenize_str(_whole(text))
             self._words = text, [span for _word, span in cut]
@@ -175,17 +175,17 @@ class Lab:
     def _built(self, word: str, start: int, end: int) -> Built:
         replayed = tuple(self.merges.replay(word.encode()))
         if replayed and list(replayed[-1].symbols) != [self._bytes[token] for token in self.tokenizer.encode(word)]:
-            replayed = ()  # a foreign tokenizer that knows this word without merges
+            replayed = ()  # a foreign tokenizer that has this word without merges
         return Built(word, start, end, replayed)
 
 
 def _whole(text: str) -> str:
-    """The text with U+FFFD for halves of surrogate pairs; as many characters."""
+    """The text with U+FFFD for lone surrogates; of the same length."""
     return _HALVES.sub("\ufffd", text)
 
 
 def _character_of_byte(data: bytes) -> list[int]:
-    """For each byte of UTF-8 and the end, the number of its character."""
+    """For each byte of the UTF-8 text, and its end, the index of its character."""
     place, character = [0] * (len(data) + 1), -1
     for index, byte in enumerate(data):
         character += byte & 0xC0 != 0x80
@@ -194,15 +194,15 @@ def _character_of_byte(data: bytes) -> list[int]:
     return place
 
 
-# --- What the tab starts from ----------------------------------------------------------------------------------
+# --- The state of the tab --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class TokenizerBench:
-    """The lab of a project, None without a usable tokenizer, and what can be measured with it.
+    """The lab of a project (None without a usable tokenizer), and what can be measured with it.
 
-    `reasons`: sentences that say why the tokenizer or the tokens are out of date. `tokens` and `corpus`: fingerprints
-    of the prepared tokens, "" where they aren't this tokenizer's, and of the texts, "" where there are none.
+    `reasons`: sentences that explain why the tokenizer or the tokens are out of date. `tokens` and `corpus`:
+    fingerprints of the prepared tokens ("" if another tokenizer made them), and of the texts ("" if there are none).
     """
 
     lab: Lab | None
@@ -213,7 +213,7 @@ class TokenizerBench:
 
 
 def open_bench(project: Project, known: Lab | None = None) -> TokenizerBench:
-    """Load the project's tokenizer, `known` where it is still the same."""
+    """Load the project's tokenizer; `known` is reused if it is still the same."""
     from llm_studio.data.corpus.corpus import Corpus
     from llm_studio.data.tokens.meta import recall_meta
 
@@ -227,7 +227,7 @@ def open_bench(project: Project, known: Lab | None = None) -> TokenizerBench:
         corpus = Corpus(project.raw, settings.data)
         here = corpus.fingerprint() if corpus.found.all() else ""
         reasons = tuple(_reasons(project, here)) if lab is not None else ()
-    except ConfigError:  # the overview tells it
+    except ConfigError:  # the overview reports it
         here, reasons = "", ()
     made = recall_meta(project.processed)
     fits = made is not None and lab is not None and made.tokenizer == lab.fingerprint
@@ -269,30 +269,30 @@ def _reasons(project: Project, corpus: str) -> Iterator[str]:
             yield _("The tokens were prepared with another tokenizer.")
 
 
-# --- Changing it -----------------------------------------------------------------------------------------------
+# --- Replacing it ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Replaced:
-    """The tokenizer that was there before: what its two files held, None where there was none."""
+    """The previous tokenizer: the contents of its two files, None if there was none."""
 
     tokenizer: str | None
     meta: str | None
     vocab_size: int
-    """Of the one that took its place."""
+    """Vocabulary size of the new tokenizer."""
 
 
 def train_with(project: Project, changes: dict[str, object], job: Job) -> TrainedTokenizer:
-    """Write settings that wait to be written, then train. Raises ConfigError, BusyError, TokenizerError, Cancelled."""
+    """Write pending settings, then train. Raises ConfigError, BusyError, TokenizerError, Cancelled."""
     if changes:
         change_settings(project, changes)
     return train_tokenizer(project, job)
 
 
 def import_tokenizer(project: Project, path: Path) -> Replaced:
-    """Take a `tokenizer.json` as the project's tokenizer. Raises TokenizerError, BusyError, StorageError.
+    """Import a `tokenizer.json` as the project's tokenizer. Raises TokenizerError, BusyError, StorageError.
 
-    Tokens made with the one before are out of date then.
+    Tokens made with the previous one are then out of date.
     """
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
@@ -306,7 +306,7 @@ def import_tokenizer(project: Project, path: Path) -> Replaced:
 
 
 def restore_tokenizer(project: Project, before: Replaced) -> None:
-    """Put back what an import has replaced. Raises BusyError, StorageError."""
+    """Undo an import. Raises BusyError, StorageError."""
     with project.writing("tokenizer"):
         for path, text in ((project.tokenizer_meta, before.meta), (project.tokenizer_file, before.tokenizer)):
             if text is not None:

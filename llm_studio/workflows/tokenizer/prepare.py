@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def prepare_tokens(project: Project, job: Job) -> "PreparedTokens":
-    """Turn the corpus into `train.bin` and `val.bin`. Raises ProjectError where a step before is missing."""
+    """Encode the corpus into `train.bin` and `val.bin`. Raises ProjectError if an earlier step is missing."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.data.tokens import dataset
 

@@ -16,7 +16,7 @@ _HELD_OUT_CHARACTERS = 2_000_000
 
 @dataclass(frozen=True)
 class TrainedTokenizer:
-    """What came out of a tokenizer training, measured on validation text."""
+    """The result of training a tokenizer, measured on validation text."""
 
     vocab_size: int
     requested: int
@@ -25,7 +25,7 @@ class TrainedTokenizer:
 
 
 def train_tokenizer(project: Project, job: Job, vocab_size: int | None = None) -> TrainedTokenizer:
-    """Train the tokenizer on the corpus. A `vocab_size` given is kept in config.yaml. Raises TokenizerError."""
+    """Train the tokenizer on the corpus. A given `vocab_size` is saved in config.yaml. Raises TokenizerError."""
     from llm_studio.data.tokenizer.training import measure_quality
     from llm_studio.data.tokenizer.training import train_tokenizer as train
 

@@ -1,4 +1,4 @@
-"""What a loss is worth: the losses of models that only guess or count, on the tokens of a project."""
+"""Reference losses on the tokens of a project: uniform guessing, and models that only count."""
 
 import math
 from dataclasses import dataclass
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 
 _MOST_CHANCE = 30.0
-"""More than the logarithm of any vocabulary's size."""
+"""An upper bound for ln(vocabulary size)."""
 
 
 @dataclass(frozen=True)
 class Baselines:
-    """Losses of models that only guess or count, on the tokens with the fingerprint `data`."""
+    """Losses of uniform guessing, a unigram and a bigram model, on the tokens with the fingerprint `data`."""
 
     data: str
     chance: Annotated[float, records.checked(records.reader(Amount), lambda loss: loss < _MOST_CHANCE)]
-    """ln(vocabulary): every token as likely as any other."""
+    """ln(vocabulary size): the loss of uniform guessing."""
     unigram: Amount
     bigram: Amount
     bytes_per_token: Amount | None = None
-    """Mean bytes of the tokens that they predict; None where the tokenizer of these tokens is gone."""
+    """Mean bytes per token of the tokens they predict; None if the tokenizer of these tokens is gone."""
 
     def bits_per_byte(self, loss: float) -> float | None:
-        """One of these losses in bits per byte, which compares across vocabularies."""
+        """A loss in bits per byte, comparable across vocabularies."""
         return bits_per_byte(loss, self.bytes_per_token)
 
 
 def baselines(project: Project, job: Job) -> Baselines | None:
-    """The baselines of the project's tokens, kept in a file beside them; None where there are none or too few."""
+    """The baselines of the project's tokens, cached in a file beside them; None if there are none or too few."""
     from llm_studio.data.tokens import baselines as counted
     from llm_studio.data.tokens.dataset import open_tokens
     from llm_studio.errors import ConfigError, DataError

@@ -27,7 +27,7 @@ class Origin:
 
     @property
     def title(self) -> str:
-        """Its name for people: that of the other project's folder instead of a long path."""
+        """Its display name: with the folder name of another project instead of a long path."""
         path = self.checkpoint.path
         in_project = path.parent.parent.name == "checkpoints" and Path(self.name).is_absolute()
         return f"{path.parents[2].name}/{path.parent.name}/{path.name}" if in_project else self.name
@@ -36,8 +36,8 @@ class Origin:
 def find_origin(project: Project, reference: str) -> Origin:
     """The checkpoint that `reference` names, as in `runs/locate.py`, with its weights verified.
 
-    Never a snapshot: repeating the run must find the same weights, in full precision, whatever checkpoints were
-    removed since. Raises CheckpointError if there is none, or it is damaged.
+    Never a snapshot: a repetition of the run must find the same weights, in full precision, even if checkpoints have
+    been removed since. Raises CheckpointError if there is none, or it is damaged.
     """
     model = locate(project, reference, allow_snapshots=False)
     assert model.checkpoint
@@ -79,8 +79,8 @@ def fitting_settings(
 ) -> Settings:
     """The settings of a run that starts from `origin`: the project's, with the checkpoint's model, and `changes`.
 
-    Dropout isn't part of a model's shape: it is the project's. Raises TrainingError if the tokenizer is another one,
-    or `changes` would give the model another shape.
+    Dropout isn't part of a model's shape: it is the project's. Raises TrainingError if the tokenizer differs or
+    `changes` would give the model another shape.
     """
     own = project.settings()
     check_tokenizer(origin, tokenizer)
@@ -98,6 +98,6 @@ def fitting_settings(
 
 
 def _differing(one: ModelSettings, other: ModelSettings) -> list[str]:
-    """The settings by which the shapes differ; `vocab_size` isn't one, it is what the tokenizer was asked for."""
+    """The settings in which the shapes differ, except `vocab_size`, which is only the requested size of a tokenizer."""
     names = (name for name in ModelSettings.model_fields if name not in ("dropout", "vocab_size"))
     return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -1,4 +1,4 @@
-"""The curves of a run: its log as arrays, which grow while it trains."""
+"""The curves of a run: its log as arrays that grow during training."""
 
 import math
 from collections.abc import Callable
@@ -34,18 +34,18 @@ STEP, LOSS, RATE, NORM, SPEED, TOKENS = range(6)
 BITS = 2
 """The third column of `Curves.evaluations`: bits per byte, NaN in logs of earlier versions."""
 _BLOCK = 64
-"""Steps smoothed by one product of matrices."""
+"""Number of steps smoothed by one matrix product."""
 _SHORT = 24
-"""Steps of a run to one step that its moving average may remember."""
-_LOOK = 5000
-"""Lines of a log between two looks at whether the job should end."""
-_MUCH = 2_000_000
-"""Bytes more in a log from which it is read again rather than further."""
+"""Smallest ratio of a run's steps to the steps that its moving average may cover."""
+_CHECKED_LINES = 5000
+"""Lines of a log between two checks whether the job should end."""
+_MAX_NEW_BYTES = 2_000_000
+"""Number of new bytes in a log above which it is read again from the start."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far a log is read: so many bytes, which end in `line`."""
+    """A position in a log: the offset in bytes, and the `line` that ends there."""
 
     size: int = 0
     line: bytes = b""
@@ -53,7 +53,7 @@ class Place:
 
 @dataclass(frozen=True)
 class News:
-    """What was added to a log between two places."""
+    """What was added to a log between two positions."""
 
     begin: Place
     end: Place
@@ -70,7 +70,7 @@ class Sample:
 
 
 class GrowingCurves:
-    """Rows of figures to which more are added. Columns are read without a copy."""
+    """A growing table of numbers. Columns are read without a copy."""
 
     def __init__(self, width: int) -> None:
         self._cells = np.empty((width, 256))
@@ -89,36 +89,36 @@ class GrowingCurves:
         self._count += 1
 
     def column(self, index: int) -> Floats:
-        """One column as it is now; it doesn't grow."""
+        """One column as it is now; the view doesn't grow."""
         return self._cells[index, : self._count]
 
     def cut(self, count: int) -> None:
-        """Forget all but the first `count` rows."""
+        """Remove all but the first `count` rows."""
         self._count = min(count, self._count)
 
 
 class Curves:
-    """One run's figures by step. `version` changes with each addition, `cuts` when steps were taken back."""
+    """One run's figures by step. `version` changes with each addition, `cuts` when steps are removed."""
 
     def __init__(self, run: str) -> None:
         self.run = run
         self.place: Place | None = None
-        """How far they are read from the log; None where they were heard from the training."""
+        """The position up to which the log was read; None if the figures came from events of the training."""
         self.max_steps = 0
         self.device = "cpu"
         self.data = ""
-        """Fingerprint of the tokens it is trained on, and of what counts of them."""
+        """Fingerprint of the training tokens, and of which targets count."""
         self.steps = GrowingCurves(6)
         self.evaluations = GrowingCurves(3)
         self.checkpoints: list[int] = []
         self.moments: list[int] = []
         self.snapshots: list[int] = []
-        """Steps whose weights were on the disk when the log was read; those of `moments` have texts."""
+        """Steps whose weights were on disk when the log was read; those of `moments` have texts."""
         self.samples: list[Sample] = []
         self.story: list[Event] = []
-        """Beginnings, evaluations and checkpoints, in their order, and what is wrong with the log."""
+        """Starts, evaluations and checkpoints, in order, and problems with the log."""
         self.damage: Notice | None = None
-        """Says how many lines of the log can't be read, if any."""
+        """A notice of how many lines of the log can't be read, if any."""
         self.seconds_left: float | None = None
         self.version = 0
         self.cuts = 0
@@ -126,7 +126,7 @@ class Curves:
 
     @property
     def last_step(self) -> int:
-        """The last step known, 0 where there is none."""
+        """The last known step; 0 if there is none."""
         return int(self.steps.column(STEP)[-1]) if len(self.steps) else 0
 
     @property
@@ -141,19 +141,19 @@ class Curves:
         return _number(self.evaluations.column(BITS)[-1]) if len(self.evaluations) else None
 
     def bits_per_byte_until(self, step: float) -> float | None:
-        """The validation loss in bits per byte, measured last at or before a step."""
+        """The last validation loss in bits per byte measured at or before a step."""
         place = int(np.searchsorted(self.evaluations.column(STEP), step, "right")) - 1
         return _number(self.evaluations.column(BITS)[place]) if place >= 0 else None
 
     def validation_at(self, step: int) -> float | None:
-        """The validation loss measured at this very step."""
+        """The validation loss measured at exactly this step."""
         steps = self.evaluations.column(STEP)
         place = int(np.searchsorted(steps, step))
         found = place < len(steps) and steps[place] == step
         return float(self.evaluations.column(LOSS)[place]) if found else None
 
     def take(self, event: Event) -> None:
-        """Learn from an event of the run. What is known already is not taken twice."""
+        """Add an event of the run. Events that are already known are ignored."""
         if isinstance(event, StepDone):
             self.seconds_left = event.seconds_left
             self._add_step(event.step, event.loss, event.learning_rate, event.gradient_norm,
@@ -189,15 +189,15 @@ class Curves:
 
     def _add_evaluation(self, event: Evaluated) -> None:
         known = self.evaluations.column(STEP)
-        if len(known) and known[-1] == event.step:  # done again after a resume
+        if len(known) and known[-1] == event.step:  # repeated after a resume
             self.evaluations.cut(len(known) - 1)
         elif len(known) and known[-1] > event.step:
             return
         self.evaluations.add(event.step, event.loss, math.nan if event.bits_per_byte is None else event.bits_per_byte)
         self._report(event)
 
-    def say_damaged(self, lines: int) -> None:
-        """So many lines of the log can't be read."""
+    def note_damaged(self, lines: int) -> None:
+        """Note that `lines` lines of the log can't be read."""
         if lines:
             text = ngettext(
                 "{n} line of the log of “{run}” is damaged: the curves have a gap there.",
@@ -207,7 +207,7 @@ class Curves:
             self._report(self.damage)
 
     def _report(self, event: Event) -> None:
-        if event not in self.story[-16:]:  # heard while the log was read, which tells it too
+        if event not in self.story[-16:]:  # may also have been received while the log was read
             self.story.append(event)
 
     def _add_sample(self, sample: Sample) -> None:
@@ -216,7 +216,7 @@ class Curves:
             self.samples.append(sample)
 
     def cut_after(self, step: int) -> None:
-        """Forget later steps: they are done again."""
+        """Remove later steps: they are repeated."""
         if self.last_step > step:
             self.cuts += 1
             self.steps.cut(int(np.searchsorted(self.steps.column(STEP), step, "right")))
@@ -232,9 +232,9 @@ class Curves:
         return sorted(known) if self.moments or self.snapshots or self.checkpoints else []
 
     def smoothed(self, column: int, weight: float) -> Floats:
-        """A column's exponential moving average, corrected for its beginning; only what is new is computed.
+        """A column's exponential moving average with bias correction, computed incrementally.
 
-        A short run is smoothed less: its average remembers at most a twentieth of its steps.
+        A short run is smoothed less: the average covers at most 1/24 of its steps.
         """
         doubled = 1 << max(0, len(self.steps) - 1).bit_length()
         weight = min(weight, 1.0 - min(1.0, _SHORT / doubled))
@@ -249,7 +249,7 @@ def _number(value: float) -> float | None:
 
 
 class _Smooth:
-    """A moving average that goes on where it was when values are added."""
+    """A moving average that is continued when values are added."""
 
     def __init__(self, weight: float) -> None:
         self._weight = weight
@@ -259,7 +259,7 @@ class _Smooth:
         self._count = 0
 
     def of(self, values: Floats) -> Floats:
-        """The averages of `values`, of which the first ones are those of the last call."""
+        """The averages of `values`, which start with the values of the last call."""
         new = _filled(values[self._count :], self._last)
         if len(new):
             if len(values) > len(self._averages):
@@ -274,7 +274,7 @@ class _Smooth:
 
 
 def _filled(values: Floats, before: float) -> Floats:
-    """`values` with the last number before it in place of each NaN."""
+    """`values` with each NaN replaced by the last number before it."""
     gaps = np.isnan(values)
     if not gaps.any():
         return values
@@ -285,14 +285,14 @@ def _filled(values: Floats, before: float) -> Floats:
 def moving_sums(values: Floats, weight: float, before: float = 0.0) -> Floats:
     """s[t] = weight · s[t-1] + (1 - weight) · values[t], with s[-1] = `before`.
 
-    Done in blocks, each by one product with a triangular matrix, so that a million values take some milliseconds.
+    Computed in blocks, each by one product with a triangular matrix: a million values take a few milliseconds.
     """
     rows = -(-len(values) // _BLOCK)
     padded = np.zeros(rows * _BLOCK)
     padded[: len(values)] = values
     ages = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)[None, :]
     matrix = np.where(ages >= 0, (1.0 - weight) * weight ** np.maximum(ages, 0), 0.0)
-    inside = padded.reshape(rows, _BLOCK) @ matrix.T  # (rows, _BLOCK): as if each block were the first
+    inside = padded.reshape(rows, _BLOCK) @ matrix.T  # (rows, _BLOCK): each block with s[-1] = 0
     whole, carried, starts = float(weight**_BLOCK), before, [0.0] * rows
     for row, last in enumerate(inside[:, -1].tolist()):
         starts[row] = carried
@@ -305,45 +305,45 @@ def moving_sums(values: Floats, weight: float, before: float = 0.0) -> Floats:
 
 
 def read(project: Project, run: str, job: Job) -> Curves:
-    """The curves of a run as its log has them now; empty where there is no log. Raises Cancelled."""
+    """The curves of a run as in its log now; empty if there is no log. Raises Cancelled."""
     curves, path = Curves(run), project.log_file(run)
     curves.place = Place()
     if path.exists():
         damaged: list[bytes] = []
         with open_log(path) as log:
-            curves.place = _read_on(log, curves.place, curves.take, job, damaged.append)
-        curves.say_damaged(len(damaged))
+            curves.place = _read_events(log, curves.place, curves.take, job, damaged.append)
+        curves.note_damaged(len(damaged))
     curves.snapshots = sorted(snapshots.listed(registry.folder(project, run)))
     return curves
 
 
 def news(project: Project, run: str, place: Place, job: Job) -> News | None:
-    """What a log tells after `place`. None where it is to be read again: much was added, or it is another one.
+    """What was added to a log after `place`. None if it must be read again: it has grown a lot, or was replaced.
 
-    A log that was cut has other lines there, since each tells how fast its step was. Raises Cancelled.
+    A log that was cut has another line there, since each line contains the speed of its step. Raises Cancelled.
     """
     path, events = project.log_file(run), list[Event]()
-    if not place.size or not path.exists() or path.stat().st_size > place.size + _MUCH:
+    if not place.size or not path.exists() or path.stat().st_size > place.size + _MAX_NEW_BYTES:
         return None
     with open_log(path) as log:
         log.seek(place.size - len(place.line))
         if log.read(len(place.line)) != place.line:
             return None
-        end = _read_on(log, place, events.append, job)
+        end = _read_events(log, place, events.append, job)
     return News(place, end, tuple(events))
 
 
-def _read_on(
+def _read_events(
     log: IO[bytes], place: Place, take: Callable[[Event], object], job: Job,
     damaged: Callable[[bytes], object] = bool,
 ) -> Place:  # fmt: skip
-    """Give `take` what a log tells from `place` on, where it stands, and say how far it is whole.
+    """Pass the events of a log from `place` on to `take`; returns the position after the last complete line.
 
-    `damaged` is given the lines that can't be read.
+    `damaged` is called with the lines that can't be read.
     """
     size, last = place.size, place.line
     for count, line in enumerate(records.lines(log)):
-        if count % _LOOK == 0:
+        if count % _CHECKED_LINES == 0:
             job.check()
         record = _record(line)
         event = _event(record) if record else None
@@ -351,7 +351,7 @@ def _read_on(
             take(event)
         elif line.endswith(b"\n") and (record is None or str(record.get("event")) in _KINDS):
             damaged(line)
-        if line.endswith(b"\n"):  # else it is being written, or was torn by a crash
+        if line.endswith(b"\n"):  # otherwise it is being written, or was cut off by a crash
             size, last = size + len(line), line
     return Place(size, last)
 
@@ -363,16 +363,16 @@ _FLOATS = {
     kind: [field.name for field in fields(kind) if field.type is float and field.default is MISSING]
     for kind in _KINDS.values()
 }
-"""Of each, the numbers that are null in the log where they weren't finite. Others are absent from older logs."""
+"""For each event, the fields that are null in the log if they weren't finite. Others may be missing in old logs."""
 
 
 def _record(line: bytes) -> dict[str, Any] | None:
-    """The record in a line of the log; None where it is damaged, or not complete yet."""
+    """The record in a line of the log; None if it is damaged or incomplete."""
     return records.parse_line(line.decode(errors="replace"))
 
 
 def _event(record: dict[str, Any]) -> Event | None:
-    """The event that a record tells of; None for those that curves don't need, and for damaged ones."""
+    """The event of a record; None for damaged ones and those that curves don't need."""
     kind = _KINDS.get(str(record.get("event")))
     if kind is None:
         return None
@@ -380,21 +380,21 @@ def _event(record: dict[str, Any]) -> Event | None:
         event = records.decode(record, kind, {name: math.nan for name in _FLOATS[kind] if record.get(name, 0) is None})
     except records.Misfit:
         return None
-    for figure in vars(event).values():  # everything in these events is counted or measured from 0 on
+    for figure in vars(event).values():  # all numbers in these events are non-negative
         if isinstance(figure, int | float) and figure < 0:
             return None
     return event
 
 
 def newest_run(project: Project) -> str | None:
-    """The run begun last; None where nothing was trained."""
+    """The run that was started last; None if nothing was trained."""
     from llm_studio.runs import registry
 
     return max(((run.created, run.name) for run in registry.listed(project)), default=("", None))[1]
 
 
 def running_run(project: Project) -> str | None:
-    """The run that is being trained now, here or by another window or command."""
+    """The run that is being trained now, by this or another window or command."""
     from llm_studio.runs import registry
 
     return max(((r.created, r.name) for r in registry.listed(project) if r.state in ACTIVE), default=("", None))[1]

@@ -17,11 +17,11 @@ _NAMES = (
     "validation_bits_per_byte",
 )  # fmt: skip
 _CHECKED_ROWS = 5000
-"""Rows between two looks at whether the job should end."""
+"""Rows between two checks whether the job should end."""
 
 
 def export_csv(curves: "Curves", path: Path, job: Job) -> Path:
-    """Write a run's figures as CSV, one line a step. Raises StorageError, Cancelled."""
+    """Write a run's figures as CSV, one line per step. Raises StorageError, Cancelled."""
     steps, *evaluated = (curves.evaluations.column(index) for index in range(3))
     measured = dict(zip(steps, zip(*evaluated, strict=True), strict=True))
     columns = [curves.steps.column(index) for index in range(6)]

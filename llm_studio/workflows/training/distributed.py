@@ -1,6 +1,6 @@
-"""A training run by several processes: the first does all that a lone one does, the others follow its plan.
+"""Training with several processes: the first does everything that a single process does, the others follow its plan.
 
-They need the same project folder, on one machine or shared between several.
+All need the same project folder, on one machine or shared between several.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that speaks to the user."""
+    """Whether this process is the one that prints messages."""
     from llm_studio.training import distributed
 
     return distributed.is_first()
@@ -40,9 +40,9 @@ def is_distributed() -> bool:
 def train_distributed(
     project: Project, job: Job, how: TrainRequest, train: Callable[[TrainRequest], TrainResult]
 ) -> TrainResult:
-    """`train` in the first process, its part of it in the others. Raises TrainingError where one of them has ended.
+    """`train` in the first process, its part of it in the others. Raises TrainingError if one of them has ended.
 
-    Where the launcher begins again after a process had ended, the run goes on that it had begun.
+    If the launcher restarts after a process had ended, the earlier run is resumed.
     """
     from llm_studio.runs import registry
     from llm_studio.training import distributed
@@ -64,7 +64,7 @@ def plan_of(
     run: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", data: str,
     prompts: tuple[str, ...], changed: Mapping[str, object], from_nothing: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """What the first process tells the others."""
+    """The plan that the first process sends to the others."""
     from llm_studio.workflows.training.continue_from import Origin
 
     origin = begin.checkpoint.path if isinstance(begin, Origin) else None
@@ -77,7 +77,7 @@ def plan_of(
 
 
 def _nothing(_state: object, _settings: object) -> None:
-    """The first process keeps the record."""
+    """For `RunContext.saved`: only the first process writes the record."""
 
 
 def _follow(project: Project, job: Job, group: "ProcessGroup") -> TrainResult:
@@ -111,4 +111,4 @@ def _follow(project: Project, job: Job, group: "ProcessGroup") -> TrainResult:
         finished = trainer.train()
         return TrainResult(
             record.new(name, settings, trainer.parameters, "", data), finished
-        )  # the first keeps the record
+        )  # only the first process writes the record

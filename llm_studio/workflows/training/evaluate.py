@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 __all__ = ["BEST", "MAX_TOKENS", "Evaluation", "evaluate"]
 
 MAX_TOKENS = 2_000_000
-"""Tokens scored at most unless said otherwise: of longer texts, windows evenly spread over them."""
+"""Default limit of scored tokens: of longer texts, evenly spaced windows are scored."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The loss of a model on held-out text, each token predicted with at least half a context before it.
+    """The loss of a model on held-out text, with at least half a context before each predicted token.
 
-    `tokens` of `available_tokens` were scored, which stand for `bytes` bytes of text; that of <|endoftext|> counts,
-    with no bytes. `loss` is in nats per token. `files` is empty where the text is the project's validation texts.
+    `tokens` of `available_tokens` were scored, which represent `bytes` bytes of text; <|endoftext|> counts as a token
+    without bytes. `loss` is in nats per token. `files` is empty if the text is the project's validation texts.
     `answers_only`: only the tokens of answers and of plain texts count, as in the run.
     """
 
@@ -51,7 +51,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class TokenStream:
-    """Token ids to evaluate on, begun by <|endoftext|>, which isn't scored; and which of them count, if not all."""
+    """Token ids to evaluate on, after an initial <|endoftext|>, which isn't scored; and which of them count."""
 
     ids: "NDArray[np.integer[Any]]"
     counted: "NDArray[np.bool_] | None" = None
@@ -62,8 +62,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the model that `checkpoint` names on the project's validation texts, or on files of UTF-8 text.
 
-    <|endoftext|> follows each text. A model with another tokenizer than the project's, such as that of another
-    project, reads the validation texts with its own. Raises StudioError of several kinds, Cancelled.
+    <|endoftext|> follows each text. A model with another tokenizer than the project's, such as that of another project,
+    encodes the validation texts with its own. Raises several kinds of StudioError, Cancelled.
     """
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.inference.load import load_model
@@ -95,7 +95,7 @@ def evaluate(
 
 
 def bits_per_byte_of(project: Project, checkpoint: str, text: str, max_tokens: int, job: Job) -> float:
-    """Bits per byte of the model that `checkpoint` names on at most so many tokens of a text."""
+    """Bits per byte of the model that `checkpoint` names on at most `max_tokens` tokens of a text."""
     import numpy as np
 
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
@@ -113,7 +113,7 @@ def bits_per_byte_of(project: Project, checkpoint: str, text: str, max_tokens: i
 def score_stream(
     model: Any, stream: TokenStream, tokenizer: "Tokenizer", max_tokens: int, job: Job
 ) -> tuple[float, int, int]:
-    """The summed loss in nats, the tokens that it is of, and their bytes; raises Cancelled."""
+    """The total loss in nats, the number of scored tokens, and their bytes. Raises Cancelled."""
     from llm_studio.data.tokens.byte_lengths import byte_lengths
     from llm_studio.inference.evaluate import evenly_spread, score, windows
 
@@ -131,7 +131,7 @@ def score_stream(
 
 
 def _stream_of_files(paths: Sequence[Path], tokenizer: "Tokenizer", job: Job) -> TokenStream:
-    """Each file as one text, byte by byte as it is on the disk. Raises SourceError, StorageError."""
+    """Each file as one text, with its exact bytes. Raises SourceError, StorageError."""
     import numpy as np
 
     parts = [np.array([tokenizer.end_of_text])]
@@ -148,7 +148,7 @@ def _stream_of_files(paths: Sequence[Path], tokenizer: "Tokenizer", job: Job) ->
 
 
 def held_out_stream(project: Project, ref: ModelRef, tokenizer: "Tokenizer", job: Job) -> TokenStream:
-    """The validation texts of the project as the model reads them, without sources of weight 0."""
+    """The validation texts of the project as token ids for this model, without sources of weight 0."""
     import numpy as np
 
     from llm_studio.data.tokens.batches import validation_stream
@@ -171,7 +171,7 @@ def held_out_stream(project: Project, ref: ModelRef, tokenizer: "Tokenizer", job
 
 
 def _translated(stream: TokenStream, own: "Tokenizer", other: "Tokenizer", job: Job) -> TokenStream:
-    """The same texts as ids of the tokenizer `other`, which has all the special tokens of `own` that occur."""
+    """The same texts as ids of the tokenizer `other`, which has all special tokens of `own` that occur."""
     import numpy as np
 
     special = {index: name for name, index in own.markers.items()}
@@ -186,7 +186,7 @@ def _translated(stream: TokenStream, own: "Tokenizer", other: "Tokenizer", job: 
         text = other.encode(own.decode(stream.ids[position:place].tolist()))
         marker = special[int(stream.ids[place])] if place < len(stream.ids) else ""
         ids += [*text, *([other.markers[marker]] if marker else [])]
-        if stream.counted is not None:  # all tokens between two special tokens count, or none
+        if stream.counted is not None:  # between two special tokens, either all tokens count or none
             counted += [bool(position < place and stream.counted[position])] * len(text)
             counted += [bool(stream.counted[place])] if marker else []
         position = place + 1

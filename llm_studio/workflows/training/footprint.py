@@ -1,4 +1,4 @@
-"""How much memory the running training takes: quick enough to ask each second."""
+"""The memory used by the running training: fast enough to read every second."""
 
 import sys
 from dataclasses import dataclass
@@ -8,21 +8,21 @@ from llm_studio.workflows.machine.gauges import energy_joules
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes in use, the highest so far, and how many there are."""
+    """Bytes in use, their peak so far, and the total."""
 
     used: int
     peak: int
     total: int
     on_gpu: bool
     joules: float | None = None
-    """Energy that the graphics cards have used since some time before, where they tell."""
+    """Energy used by the graphics cards since some fixed time, if available."""
 
 
 _peak = 0
 
 
 def footprint(device: str) -> Footprint:
-    """Memory taken by this process: on the GPU where it trains there, else of the computer."""
+    """Memory of this process: on the GPU if it trains there, otherwise the computer's."""
     torch = sys.modules.get("torch")
     if device == "cuda" and torch is not None:
         _free, total = torch.cuda.mem_get_info()

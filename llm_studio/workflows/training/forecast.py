@@ -1,8 +1,8 @@
 """What a run will take, before it starts: memory, time and disk; and settings that fit this machine.
 
-First an estimate by arithmetic, for which the machine's speed is measured in a moment; then from a few real steps on a
-model that is discarded. What was measured is remembered as long as the program runs: whoever asks for the forecast of
-the same step, be it the tab Model or Training, gets the same answer.
+First an estimate by arithmetic, for which the machine's speed is measured in a moment; then a measurement of a few real
+steps on a model that is discarded. Measurements are cached as long as the program runs, so that all callers, such as
+the tabs Model and Training, get the same forecast for the same step.
 """
 
 import time
@@ -28,34 +28,35 @@ if TYPE_CHECKING:
 
 STEPS = 5
 USED = 0.95
-"""Fraction of a run's time that steps take; the rest is for evaluations and saves."""
+"""Fraction of a run's time that is spent on steps; the rest is for evaluations and saves."""
 _CHECKPOINTS = 4
 """The last three and the best are kept."""
-_ROOMY = 0.9
-"""Share of the free memory that a training run may take."""
+_MEMORY_FRACTION = 0.9
+"""Fraction of the free memory that a training run may take."""
 _MICRO_BATCH_SECONDS = 1.5
-"""A fit tries a micro-batch for about so long, and begins with one of so many tokens; `_ENOUGH` seconds in all."""
+"""A fit tries each micro-batch for about this long, starts with one of `_FIRST_TOKENS` tokens, and takes `_MAX_SECONDS`
+seconds in all."""
 _FIRST_TOKENS = 256
-_ENOUGH = 9.0
-_WORTH = 1.04
-"""Times as many tokens per second that make a larger micro-batch worth its memory."""
+_MAX_SECONDS = 9.0
+_MIN_GAIN = 1.04
+"""Minimum gain in tokens per second that justifies the memory of a larger micro-batch."""
 
 
-_NO_MATTER = frozenset((
+_IRRELEVANT = frozenset((
     "learning_rate", "muon_learning_rate", "muon_momentum", "warmup_steps", "max_steps", "minutes", "gradient_clip",
     "schedule",
     "final_learning_rate_ratio", "decay_share", "weight_decay", "beta1", "beta2", "eval_interval", "eval_sequences",
     "checkpoint_interval", "checkpoint_minutes", "snapshot_megabytes", "sample_prompts", "seed",
 ))  # fmt: skip
-"""The settings of the training on which neither the time nor the memory of a step depends."""
+"""The training settings that affect neither the time nor the memory of a step."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Bytes and seconds. `memory` is the peak in addition to what the program itself holds, `free` what a run may use.
+    """Bytes and seconds. `memory` is the peak in addition to the program's own memory, `free` what a run may use.
 
-    `measured`: time and memory come from real steps. `passes` over the training tokens, None where there are none.
-    `minutes`: the time that the run trains for, if it has one; `steps` are then those that fit into it.
+    `measured`: time and memory come from real steps. `passes` over the training tokens, None if there are none.
+    `minutes`: the time limit of the run, if any; `steps` are then those that fit into it.
     """
 
     memory: int
@@ -73,7 +74,7 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Of a run with a time, that time; else of all steps, without evaluations and checkpoints."""
+        """The time limit of the run if it has one; otherwise the time of all steps, without evaluations and saves."""
         return 60 * self.minutes or self.steps * self.seconds_per_step
 
     @property
@@ -84,9 +85,9 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Fit:
-    """The micro-batch that suits this machine. `changes` by setting make it so; the step stays the same.
+    """The micro-batch that suits this machine. `changes` are the settings to apply; the batch stays the same.
 
-    `tried`: what each attempt took.
+    `tried`: the measured attempts.
     """
 
     changes: Mapping[str, object]
@@ -100,7 +101,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class _Measurement:
-    """Seconds of a step and bytes at its peak; None where those weren't measured."""
+    """Seconds per step and peak bytes; None if not measured."""
 
     seconds: float
     memory: int | None
@@ -110,8 +111,8 @@ _measurements: dict[tuple[str, int, Compute], _Measurement] = {}
 
 
 def step_key(settings: Settings) -> str:
-    """What the time and the memory of a step depend on: equal for settings whose steps cost the same."""
-    return repr((settings.model, settings.training.model_dump(exclude=set(_NO_MATTER))))
+    """A key for what the time and the memory of a step depend on: equal for settings whose steps cost the same."""
+    return repr((settings.model, settings.training.model_dump(exclude=set(_IRRELEVANT))))
 
 
 def _remember(settings: Settings, vocab_size: int, compute: Compute, seconds: float, memory: int | None = None) -> None:
@@ -119,7 +120,7 @@ def _remember(settings: Settings, vocab_size: int, compute: Compute, seconds: fl
 
 
 def forecast(project: Project, settings: Settings) -> Forecast:
-    """What a run with these settings will take: as measured before, otherwise by arithmetic. Imports torch."""
+    """The forecast for a run with these settings, from a cached measurement or by arithmetic. Imports torch."""
     from llm_studio.training.threads import known_compute
 
     vocab_size = model_cost(project, settings).vocab_size
@@ -132,12 +133,12 @@ def forecast(project: Project, settings: Settings) -> Forecast:
 
 
 def steps_in(minutes: float, seconds_per_step: float) -> int:
-    """About how many steps a run of so many minutes does."""
+    """Approximate number of steps of a run of `minutes`."""
     return max(2, int(USED * 60 * minutes / seconds_per_step))
 
 
 def _estimated_seconds(settings: Settings, vocab_size: int, compute: Compute) -> float:
-    """Of a step, by arithmetic."""
+    """Estimated seconds per step."""
     from llm_studio.training import speed
 
     training = settings.training
@@ -179,7 +180,7 @@ def _by_formula(settings: Settings, vocab_size: int, compute: Compute, batch_siz
 
 
 def measured(project: Project, settings: Settings, job: Job) -> Forecast:
-    """The same from a few real steps, in seconds. Raises Cancelled, TrainingError where memory runs out."""
+    """The forecast from a few real steps; takes seconds. Raises Cancelled, TrainingError if memory runs out."""
     from llm_studio.training import memory
     from llm_studio.training.threads import compute_for
 
@@ -197,12 +198,12 @@ def measured(project: Project, settings: Settings, job: Job) -> Forecast:
 
 
 def _peak(found: "Attempt", by_formula: int, compute: Compute) -> int:
-    """A processor's memory creeps up over some more steps than an attempt does, which the formula knows of."""
+    """Peak memory. On a processor it still grows after the few steps of an attempt, which the formula includes."""
     return found.memory if compute.device == "cuda" else max(found.memory, by_formula)
 
 
 def seconds_per_step(project: Project, settings: Settings, job: Job, steps: int = STEPS) -> float:
-    """Measured seconds of a step, without its memory: quicker than `measured`. Raises Cancelled, TrainingError."""
+    """Measured seconds per step, without memory: faster than `measured`. Raises Cancelled, TrainingError."""
     return measure_step(settings, model_cost(project, settings).vocab_size, job, steps)
 
 
@@ -221,7 +222,7 @@ def measure_step(settings: Settings, vocab_size: int, job: Job, steps: int = STE
 
 
 def _trial(settings: Settings, vocab_size: int, compute: Compute, job: Job) -> "Trial | SubprocessTrial":
-    """On a graphics card in this process, which would take its part of the card twice otherwise."""
+    """In this process on a graphics card, since a second process would need the card's memory twice."""
     from llm_studio.training.measure import Trial
     from llm_studio.training.subprocess_trial import SubprocessTrial
 
@@ -229,12 +230,12 @@ def _trial(settings: Settings, vocab_size: int, compute: Compute, job: Job) -> "
 
 
 def fit(project: Project, settings: Settings, job: Job, free: int | None = None) -> Fit:
-    """The micro-batch that suits this machine, found by trying: the smallest of those that are about as fast as any
+    """The micro-batch that suits this machine, found by trying: the smallest one that is about as fast as the fastest
     that fits. Takes about ten seconds.
 
-    The sequences of a step stay the same: there are more micro-batches where each is smaller. Only where not even one
-    sequence fits, activations are computed twice. `free`: bytes it may take, where that isn't all there is. Raises
-    Cancelled, TrainingError where nothing fits.
+    The batch stays the same: smaller micro-batches are accumulated more often. Activation checkpointing is used only
+    if not even a single sequence fits. `free`: bytes that it may take, by default all available. Raises Cancelled,
+    TrainingError if nothing fits.
     """
     from llm_studio.training import memory
     from llm_studio.training.threads import known_compute
@@ -249,14 +250,14 @@ def fit(project: Project, settings: Settings, job: Job, free: int | None = None)
         def summary(batch_size: int, again: bool = checkpointing) -> int:
             return _by_formula(settings, vocab_size, compute, batch_size, again)
 
-        if summary(1) > free:  # not even tried: a system that lends what it hasn't would come to a standstill
+        if summary(1) > free:  # not even tried: with overcommitted memory the system would freeze
             continue
         began = time.monotonic()
         with memory.translate_memory_errors(), _trial(settings, vocab_size, compute, job) as trial:
-            tried, ended = _try_up(trial, summary, settings, checkpointing, int(_ROOMY * free), began, job)
+            tried, ended = _try_up(trial, summary, settings, checkpointing, int(_MEMORY_FRACTION * free), began, job)
         best = _best(tried)
         if best is not None and ended == "time" and best.batch_size < training.batch_size:
-            best = _as_it_is(best, training.batch_size, summary, int(_ROOMY * free))
+            best = _as_configured(best, training.batch_size, summary, int(_MEMORY_FRACTION * free))
         if best is not None:
             found = _fitted(settings, best, sequences, tried)
             peak = _peak(best, summary(best.batch_size), compute)
@@ -271,7 +272,7 @@ def _try_up(
     trial: "Trial | SubprocessTrial", summary: Callable[[int], int], settings: Settings, checkpointing: bool, room: int,
     began: float, job: Job,
 ) -> "tuple[list[Attempt], str]":  # fmt: skip
-    """Attempts with more and more sequences, and what ended them: no "memory", no "use", no "time", or "all" done."""
+    """Attempts with more and more sequences, and why they ended: "memory", no "use", no "time", or "all" done."""
     tried: list[Attempt] = []
     ratio, sequences = 1.0, settings.training.batch_size * settings.training.gradient_accumulation_steps
     sizes = [size for size in range(1, sequences + 1) if sequences % size == 0]
@@ -281,21 +282,21 @@ def _try_up(
         if tried and ratio * summary(batch_size) > room:
             return tried, "memory"
         spent = time.monotonic() - began
-        if tried and spent + 2 * batch_size / tried[-1].batch_size * tried[-1].seconds > _ENOUGH:
+        if tried and spent + 2 * batch_size / tried[-1].batch_size * tried[-1].seconds > _MAX_SECONDS:
             return tried, "time"
-        job.report(Progress(_("Finding what fits"), min(spent, _ENOUGH), _ENOUGH, _("seconds")))
+        job.report(Progress(_("Finding what fits"), min(spent, _MAX_SECONDS), _MAX_SECONDS, _("seconds")))
         found = trial.attempt(batch_size, 1, checkpointing, STEPS, seconds=_MICRO_BATCH_SECONDS)
         if not found.fits:
             return tried, "memory"
         tried.append(found)
         ratio = max(ratio, found.memory / summary(batch_size))
-        if len(tried) > 2 and _speed(found) < _WORTH * _speed(tried[-3]):
+        if len(tried) > 2 and _speed(found) < _MIN_GAIN * _speed(tried[-3]):
             return tried, "use"
     return tried, "all"
 
 
-def _as_it_is(best: "Attempt", batch_size: int, summary: Callable[[int], int], room: int) -> "Attempt":
-    """The micro-batch of the settings, where there was no time to try it and it should fit."""
+def _as_configured(best: "Attempt", batch_size: int, summary: Callable[[int], int], room: int) -> "Attempt":
+    """The micro-batch of the settings, if there was no time to try it and it should fit."""
     memory = round(summary(batch_size) * max(1.0, best.memory / summary(best.batch_size)))
     if memory > room:
         return best
@@ -310,7 +311,7 @@ def _speed(attempt: "Attempt") -> float:
 def _best(tried: "list[Attempt]") -> "Attempt | None":
     """The smallest of those that are about as fast as the fastest."""
     fastest = max((_speed(attempt) for attempt in tried), default=0.0)
-    return next((attempt for attempt in tried if _speed(attempt) * _WORTH >= fastest), None)
+    return next((attempt for attempt in tried if _speed(attempt) * _MIN_GAIN >= fastest), None)
 
 
 def _fitted(settings: Settings, best: "Attempt", sequences: int, tried: "list[Attempt]") -> Fit:
@@ -324,6 +325,6 @@ def _fitted(settings: Settings, best: "Attempt", sequences: int, tried: "list[At
 
 
 def fit_and_forecast(project: Project, settings: Settings, job: Job) -> tuple[Fit, Forecast]:
-    """A fit, and what a training run with it will take, as measured on the way."""
+    """A fit, and the forecast for a run with it, as measured by the fit."""
     found = fit(project, settings, job)
     return found, forecast(project, settings.replaced(found.changes))

@@ -1,6 +1,6 @@
-"""The moments of a run: at which steps there is something to look at, what the model wrote there, and which weights.
+"""The moments of a run: the steps that can be inspected, with what the model wrote there and which weights are stored.
 
-Quick enough to be read again while a run trains; torch isn't needed.
+Fast enough to be read repeatedly during training; torch isn't needed.
 """
 
 import bisect
@@ -22,18 +22,18 @@ from llm_studio.runs.moments import Candidate, GreedyText
 __all__ = ["Candidate", "GreedyText", "RunMoment", "RunMoments", "read_moments"]
 
 _NEAR = 20
-"""The loss of a moment is the mean over steps that are at most one in so many away."""
+"""The loss of a moment at step s is the mean over the steps that are at most s / _NEAR away, ..."""
 _STEPS = 8
-"""And at most so many."""
+"""... and at most this many."""
 
 
 @dataclass(frozen=True)
 class RunMoment:
-    """A run after `step` steps. What isn't known is None.
+    """A run after `step` steps. Unknown values are None.
 
-    `tokens` seen and `seconds` trained until then; `loss` of the training there, in nats per token;
-    `validation_loss`, and the same in bits per byte, as they were measured last; `texts` are empty where only the
-    weights were stored. `has_weights`: the model of this very step can be opened, as RUN/step.
+    `tokens` seen and `seconds` trained until then; the training `loss` there, in nats per token; the last measured
+    `validation_loss`, also in bits per byte; `texts` are empty if only the weights were stored. `has_weights`: the
+    model of exactly this step can be opened, as RUN/step.
     """
 
     step: int
@@ -50,9 +50,9 @@ class RunMoment:
 class RunMoments:
     """The moments of a run, by step; `weights`: the steps whose model can be opened.
 
-    `from_samples`: an earlier version made the run, or its file of moments is gone. The texts are then the samples of
-    its evaluations, drawn at random, and nothing is known of their tokens. `problem`: why its log can't be read, and
-    losses and times are missing; "" where it can.
+    `from_samples`: an earlier version trained the run, or its file of moments is gone. The texts are then the samples
+    of its evaluations, which were sampled randomly, and their tokens are unknown. `problem`: why its log can't be read,
+    so that losses and times are missing; "" if it can.
     """
 
     run: str
@@ -62,20 +62,20 @@ class RunMoments:
     problem: str = ""
 
     def nearest(self, step: int) -> RunMoment | None:
-        """The moment nearest to a step; None: there is none."""
+        """The moment nearest to a step; None if there is none."""
         return min(self.moments, key=lambda moment: abs(moment.step - step), default=None)
 
     def nearest_weights(self, step: int) -> int | None:
-        """The step, of those whose model can be opened, that is nearest on a logarithmic scale; None: there is none."""
+        """The step whose model can be opened nearest to `step` on a logarithmic scale; None if there is none."""
         return min(self.weights, key=lambda known: abs(math.log((known + 1) / (step + 1))), default=None)
 
     def prompts(self) -> tuple[str, ...]:
-        """All that the model has completed, in the order in which they came."""
+        """All prompts that the model has completed, in order of appearance."""
         return tuple(dict.fromkeys(text.prompt for moment in self.moments for text in moment.texts))
 
 
 def read_moments(project: Project, run: str | None = None) -> RunMoments:
-    """The moments of a run, by default of the last one. Raises ProjectError."""
+    """The moments of a run (default: the last one). Raises ProjectError."""
     name = registry.read(project, run).name if run is not None else _last_run(project)
     folder, path = registry.folder(project, name), project.log_file(name)
     try:
@@ -112,7 +112,7 @@ def _last_run(project: Project) -> str:
 
 
 def _figures(log: LogIndex, step: int, tokens: int | None) -> dict[str, Any]:
-    """Tokens and loss. The loss of a step is measured before its update, so that of the next one belongs here."""
+    """Tokens and loss. The loss of a step is measured before its update, so that of the next step is used here."""
     around = log.steps_near(step + 1, min(_STEPS, step // _NEAR)) or log.steps_near(step, 0)
     losses = [loss for record in around if (loss := quantity(record, "loss")) is not None]
     if tokens is None:
@@ -122,7 +122,7 @@ def _figures(log: LogIndex, step: int, tokens: int | None) -> dict[str, Any]:
 
 
 def _samples(log: LogIndex) -> dict[int, tuple[GreedyText, ...]]:
-    """The samples of a run's evaluations as if they were moments."""
+    """The samples of a run's evaluations in place of moments."""
     found: dict[int, dict[str, GreedyText]] = {}
     for record in log.records(SampleWritten.kind):
         prompt, text = str(record.get("prompt", "")), str(record.get("text", ""))
@@ -142,7 +142,7 @@ class _Evaluations:
         self._records = records
 
     def until(self, step: int) -> dict[str, Any]:
-        """As measured last after so many steps."""
+        """The last validation loss measured at or before `step`."""
         place = bisect.bisect_right(self._steps, step)
         record = self._records[self._steps[place - 1]] if place else {}
         return {"validation_loss": quantity(record, "loss"), "bits_per_byte": quantity(record, "bits_per_byte")}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, str]]":
-    """The tokens, the tokenizer that made them, and the tokens' fingerprint."""
+    """Open the tokens; yields them, the tokenizer that made them, and the tokens' fingerprint."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
     from llm_studio.data.tokens.dataset import open_tokens
 
@@ -44,12 +44,12 @@ def open_training_data(project: Project) -> "Generator[tuple[Tokens, Tokenizer, 
 
 
 def mark_damaged(project: Project, error: DamagedTokensError) -> None:
-    """Record that the tokens were found to be damaged: they are out of date then, until they are prepared again."""
+    """Record that the tokens are damaged: they are out of date until they are prepared again."""
     _record(project, error.file)
 
 
 def _verify(project: Project, tokens: "Tokens") -> None:
-    """Raise DamagedTokensError if the tokens are still damaged; they may have been restored from a copy."""
+    """Raise DamagedTokensError if the tokens are still damaged: they may have been restored from a backup."""
     for file in tokens.files:
         for _block in file.verify():
             pass

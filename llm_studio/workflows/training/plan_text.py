@@ -25,7 +25,7 @@ def plan_text(plan: "RunPlan") -> str:
 
 
 def origin_text(plan: "RunPlan") -> str:
-    """What a plan takes over from the model that it begins with; "" where it begins with none."""
+    """What a plan takes over from the model that it starts from; "" if there is none."""
     if plan.origin is None:
         return ""
     return _("It begins with the model {origin} and keeps its tokenizer and its shape; only the batch, the learning "
@@ -33,7 +33,7 @@ def origin_text(plan: "RunPlan") -> str:
 
 
 def disk_text(disk: str, snapshots: "Storage") -> str:
-    """What a run takes on the disk, with the part of its snapshots: “340 MB on the disk (timeline: 126 MB)”."""
+    """The disk space of a run, including its snapshots: “340 MB on the disk (timeline: 126 MB)”."""
     if not snapshots.count:
         return disk
     text = _("{disk} (timeline: {timeline})")
@@ -43,7 +43,7 @@ def disk_text(disk: str, snapshots: "Storage") -> str:
 
 
 def snapshots_text(snapshots: "Storage") -> str:
-    """What the snapshots of a run take on the disk: “126 MB: the weights at 66 moments, as float16”."""
+    """The disk space of a run's snapshots: “126 MB: the weights at 66 moments, as float16”."""
     if not snapshots.count:
         return size(0)
     text = _("{size}: the weights at {count} moments, as {precision}")
@@ -57,6 +57,6 @@ def snapshots_figures(snapshots: "Storage") -> dict[str, object]:
 
 
 def few_texts() -> str:
-    """The sentence about a plan whose texts are few for its time."""
+    """The sentence for a plan that has few texts for its time."""
     return _("Your texts are few for this time: the model reads them again and again. More texts of the kind, or a "
              "shorter time, would be better used.")  # fmt: skip

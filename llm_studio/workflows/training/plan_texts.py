@@ -1,4 +1,4 @@
-"""What a plan must know of the texts, and of the tokenizer or the model that it must keep."""
+"""What a plan must know of the texts, and of a tokenizer or model that must be kept."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 VOCABULARIES = (512, 1024, 2048, 4096, 8192, 16_384, 32_768)
 TIMES_PER_TOKEN = 100
-"""A token of the vocabulary should come so often in the texts."""
+"""A token of the vocabulary should occur at least this often in the texts."""
 
 
 @dataclass(frozen=True)
 class PlanTexts:
-    """The texts to learn from, `size` in bytes.
+    """The texts to learn from, with their `size` in bytes.
 
-    `tokenizer`: (vocabulary, bytes per token) of one that must be kept; `model`: the shape of a model that must be;
-    `borrows`: that tokenizer isn't the project's yet; `familiar`: that model knows such texts already.
+    `tokenizer`: (vocabulary size, bytes per token) of a tokenizer that must be kept; `model`: the shape of a model that
+    must be kept; `borrows`: that tokenizer isn't the project's yet; `familiar`: that model already knows such texts.
     """
 
     size: int
@@ -37,15 +37,15 @@ class PlanTexts:
     familiar: bool = False
 
     def bytes_per_token(self, vocab_size: int) -> float:
-        """Of a tokenizer with this vocabulary."""
+        """Mean bytes per token of a tokenizer with this vocabulary size."""
         return self.tokenizer[1] if self.tokenizer else self.law.bytes_per_token(vocab_size)
 
     def tokens(self, vocab_size: int) -> float:
-        """Of all texts."""
+        """Number of tokens of all texts."""
         return self.size / self.bytes_per_token(vocab_size)
 
     def vocabularies(self) -> list[int]:
-        """Those worth considering."""
+        """Vocabulary sizes worth considering."""
         if self.tokenizer:
             return [self.tokenizer[0]]
         kept = [v for v in VOCABULARIES if v * TIMES_PER_TOKEN <= self.size / self.law.bytes_per_token(v)]
@@ -53,7 +53,7 @@ class PlanTexts:
 
 
 def plan_texts(here: Overview, origin: Origin | None, job: Job) -> PlanTexts:
-    """The texts of a project. `origin`: the model that the run begins with. Raises TokenizerError, Cancelled."""
+    """The texts of a project. `origin`: the model that the run starts from. Raises TokenizerError, Cancelled."""
     size = max(1, int(sum(source.bytes for source in here.sources) * (1 - here.settings.data.validation_share)))
     tokenizer = _kept_tokenizer(here.project, origin)
     if tokenizer is None:
@@ -68,7 +68,7 @@ def plan_texts(here: Overview, origin: Origin | None, job: Job) -> PlanTexts:
 
 
 def _kept_tokenizer(project: Project, origin: Origin | None) -> "Tokenizer | None":
-    """That of the model which the run begins with, or one that the user has imported."""
+    """The tokenizer of the model that the run starts from, or one that the user has imported."""
     from llm_studio.data.tokenizer.tokenizer import Tokenizer
 
     if origin:

@@ -1,4 +1,4 @@
-"""The record of one run, kept up to date while it trains: what it is made of, with what, and how far it is."""
+"""Keeps the record of one run up to date during training: its inputs, hardware and software, and progress."""
 
 import platform
 import threading
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunRecorder:
-    """Writes the record of the run `name`, new or resumed; from the training's thread and the one that saves."""
+    """Writes the record of the run `name`, new or resumed, from the training and the saving thread."""
 
     def __init__(
         self, project: Project, name: str, settings: Settings, data: str, compute: Compute, origin: str | None
@@ -43,18 +43,18 @@ class RunRecorder:
 
     @property
     def continued(self) -> bool:
-        """Whether it began with the weights of another run."""
+        """Whether it started with the weights of another run."""
         return bool(self.run.continued_from)
 
     def learned_of(self, trainer: "Trainer") -> None:
-        """The model and what it is trained on are known."""
+        """Add the facts about the model and its training data."""
         self.run = replace(
             self.run, parameters=trainer.parameters, conversations=trainer.learns_conversations,
             bytes_per_token=trainer.bytes_per_token,
         )  # fmt: skip
 
     def write(self, how: str, state: "LoopState", settings: Settings) -> "Run":
-        """Record that the run is `how`, one of its states, and stands at `state`."""
+        """Record the state `how` of the run, one of `Run.state`, and its progress `state`."""
         from llm_studio.runs import registry
 
         with self._alone:
@@ -68,17 +68,17 @@ class RunRecorder:
             return self.run
 
     def _count_energy(self) -> None:
-        """Add what was used since the last time."""
+        """Add the energy used since the last call."""
         before, self._joules = self._joules, joules_used(self._compute)
-        if before is not None and self._joules is not None:  # after a driver's restart it counts from 0 again
+        if before is not None and self._joules is not None:  # the counter restarts from 0 with the driver
             self.run = replace(self.run, joules=(self.run.joules or 0.0) + max(0.0, self._joules - before))
 
     def saved(self, state: "LoopState", settings: Settings) -> None:
-        """The run is saved, and goes on."""
+        """The run was saved and continues."""
         self.write("running", state, settings)
 
     def waiting(self, waits: bool) -> None:
-        """The run waits, or goes on."""
+        """The run starts to wait for the disk, or continues."""
         from llm_studio.runs import registry
 
         with self._alone:
@@ -86,19 +86,19 @@ class RunRecorder:
             registry.write(self._project, self.run)
 
     def discard(self) -> None:
-        """Remove all that there is of the run."""
+        """Remove everything of the run."""
         from llm_studio.runs import registry
 
         registry.discard(self._project, self.run.name)
 
 
 def joules_used(compute: Compute) -> float | None:
-    """What the graphics cards have used since some time before; None where none computes, or tells."""
+    """Energy used by the graphics cards since some fixed time; None if none computes or it isn't available."""
     return energy_joules() if compute.device == "cuda" else None
 
 
 def machine(compute: Compute) -> dict[str, str]:
-    """What a run is made with here, beside the versions of system, Python and torch."""
+    """The hardware and settings of this machine for a run, besides the versions of system, Python and torch."""
     import psutil
     import torch
 

@@ -34,9 +34,9 @@ class RepeatedRun:
 def repetition(
     project: Project, like: str, tokenizer: "Tokenizer", data: str, changes: Mapping[str, object], job: Job
 ) -> RepeatedRun:
-    """What it takes to repeat the run `like` on the tokens with the fingerprint `data`, except for `changes`.
+    """How to repeat the run `like` on the tokens with the fingerprint `data`, except for `changes`.
 
-    Whatever keeps the result from being bit-identical is reported. Raises ProjectError if there is no such run,
+    Everything that prevents a bit-identical result is reported. Raises ProjectError if there is no such run,
     CheckpointError if the checkpoint it started with is gone, TrainingError if that has another tokenizer.
     """
     run = registry.read(project, like)
@@ -65,7 +65,7 @@ def repetition(
 
 
 def repeat_decisions(project: Project, like: str, name: str) -> None:
-    """Let the new run `name` take the decisions of the clock that the run `like` took: its end, for one."""
+    """Let the new run `name` repeat the clock-dependent decisions of the run `like`, such as its end."""
     decided = registry.folder(project, like) / decisions.FILE
     if decided.is_file():
         target = registry.folder(project, name) / decisions.FILE
@@ -75,7 +75,7 @@ def repeat_decisions(project: Project, like: str, name: str) -> None:
 
 
 def _compute(run: Run, settings: Settings, job: Job) -> Compute:
-    """The device, precision and threads of the run, as far as this machine has them."""
+    """The device, precision and threads of the run, if this machine has them."""
     import torch
 
     known, here = run.machine, choose(settings.training)

@@ -1,4 +1,4 @@
-"""What is requested of a run, and what becomes of it."""
+"""The request for a run, and its result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The arguments of `train`, where they are explained."""
+    """The arguments of `train`, which documents them."""
 
     run: str | None
     resume: bool
@@ -22,7 +22,7 @@ class TrainRequest:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended. `finished`: its last step was reached; otherwise it was stopped, and saved."""
+    """How a run ended. `finished`: its last step was reached; otherwise it was stopped and saved."""
 
     run: "Run"
     finished: bool

@@ -1,4 +1,4 @@
-"""Resuming a run: which settings may change, and what it is computed with."""
+"""Resuming a run: which settings may change, and on which device it continues."""
 
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def check_changes(old: Settings, new: Settings, saved: "Checkpoint", data: str, finished: bool, job: Job) -> None:
-    """Raise TrainingError for changes that a run can't take, and report the effect of others.
+    """Raise TrainingError for changes that are impossible during a run, and report the effects of others.
 
-    `finished` is what the record of the run says.
+    `finished`: whether the record of the run says so.
     """
     from llm_studio.training.optim.schedule import learning_rate
 
@@ -72,7 +72,7 @@ def _shape(model: ModelSettings) -> ModelSettings:
 
 
 def same_compute(recorded: Compute, torch_version: str, settings: Settings, job: Job) -> Compute:
-    """What a run was computed with, as far as this machine has it and the settings don't say otherwise."""
+    """The device and precision that a run used, if this machine has them and the settings don't override them."""
     import torch
 
     here = choose(settings.training)

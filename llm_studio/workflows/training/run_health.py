@@ -1,4 +1,4 @@
-"""How a run fares: what the curve doctor says about its record, and what can be done about it."""
+"""The health of a run: the curve doctor's diagnosis of its record, and the remedy."""
 
 import math
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ Remedy = Literal["stop", "anew", "go on", "texts"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What can be said about a run, in one sentence or two, and the one thing to do.
+    """A diagnosis of a run in one or two sentences, and the remedy.
 
-    `remedy`: end it now, its best checkpoint is kept; begin a new run with `changes`; continue with this one with
-    `changes`; add texts. `action` says so on a button.
+    `remedy`: end the run and keep its best checkpoint; start a new run with `changes`; continue this run with
+    `changes`; add texts. `action` is the text of its button.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Finding:
     changes: Mapping[str, object]
 
     def command(self, project: Project, run: str) -> str:
-        """The same for the command line."""
+        """The remedy as a command line."""
         folder = quoted(project.root)
         changes = "".join(f" --set {name}={scalar(value)}" for name, value in self.changes.items())
         if self.remedy == "anew":
@@ -53,9 +53,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class RunHealth:
-    """A run's figures and how it is doing. `bits_per_byte`: the validation loss, comparable across vocabularies.
+    """A run's figures and diagnosis. `bits_per_byte`: the validation loss, comparable across vocabularies.
 
-    `passes` over the training tokens are None where those have changed since.
+    `passes` over the training tokens; None if those have changed since.
     """
 
     run: "Run"
@@ -73,9 +73,9 @@ def examine(
     curves: "Curves", run: "Run", tokens: "TokenFacts | None", baselines: "Baselines | None", vocab_size: int,
     running: bool,
 ) -> Finding | None:  # fmt: skip
-    """What the curve doctor says; None where all is well. Quick enough to ask every few seconds.
+    """The curve doctor's diagnosis; None if there is no problem. Fast enough to call every few seconds.
 
-    `tokens`, `baselines` and `vocab_size` are those of the project now.
+    `tokens`, `baselines` and `vocab_size` are the project's current ones.
     """
     from llm_studio.training.health import doctor
     from llm_studio.workflows.training.curves import LOSS, RATE, STEP, TOKENS
@@ -99,7 +99,7 @@ def _facts(
 
     try:
         settings = Settings.from_dict(run.settings).training
-    except ConfigError:  # a record that is damaged, or of another program
+    except ConfigError:  # the record is damaged, or of another version
         return None
     return RunFacts(
         parameters=run.parameters,
@@ -129,7 +129,7 @@ def _finding(found: "Diagnosis", running: bool) -> Finding:
 
 
 def run_health(project: Project, job: Job, name: str | None = None) -> RunHealth:
-    """How a run (the newest, where none is named) fares. Raises ProjectError where there is none, Cancelled."""
+    """The health of a run (default: the newest). Raises ProjectError if there is none, Cancelled."""
     from llm_studio.errors import ProjectError
     from llm_studio.runs import registry
     from llm_studio.workflows import overview, projects

@@ -39,7 +39,7 @@ _ASIDE = "set-aside"
 
 
 def set_aside(project: Project, run: str) -> None:
-    """Note that the user is done with a run for now, so that resuming it isn't suggested. Raises StorageError."""
+    """Mark a run as set aside by the user, so that resuming it isn't suggested. Raises StorageError."""
     if folder(project, run).is_dir():
         files.write_text(folder(project, run) / _ASIDE, "")
 
@@ -51,7 +51,7 @@ def unset_aside(project: Project, run: str) -> None:
 
 
 def is_set_aside(project: Project, run: str) -> bool:
-    """Whether the user is done with a run for now."""
+    """Whether the user has set the run aside."""
     return (folder(project, run) / _ASIDE).exists()
 
 

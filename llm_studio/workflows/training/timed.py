@@ -1,7 +1,7 @@
-"""Training for a given time: the settings a run of so many minutes starts with.
+"""Training for a given time: the initial settings of a run that is limited to some minutes.
 
-Its number of steps is an estimate from a few measured steps; while it trains, the clock corrects it
-(`training/budget.py`). What is counted in steps (warm-up, evaluations, checkpoints) is derived from the estimate.
+Its number of steps is estimated from a few measured steps and corrected by the clock during training
+(`training/budget.py`). Intervals counted in steps (warm-up, evaluations, checkpoints) are derived from the estimate.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from llm_studio.workflows.training.request import TrainRequest
 
 _EVALUATION_SECONDS = 20
 _EVALUATIONS = (4, 20)
-"""One evaluation in so many seconds, but not fewer or more than these."""
+"""A run has one evaluation every `_EVALUATION_SECONDS`, but at least and at most this many."""
 _WARM_UP = 20
-"""The warm-up is at most one in so many steps."""
+"""The warm-up is at most 1/n of the steps."""
 _SHORTEST = 1 / 60
-"""Minutes."""
+"""In minutes."""
 
 
 def limited(project: Project, settings: Settings, how: TrainRequest, job: Job) -> Settings:
-    """The settings of a new run, for the time that was asked for or that the project's settings give, if any."""
+    """The settings of a new run with its time limit, if one was requested or the project's settings have one."""
     if how.minutes is not None:
         return timed_settings(project, settings, how.minutes, how.changes, job)
     if not settings.training.minutes:
@@ -37,7 +37,7 @@ def limited(project: Project, settings: Settings, how: TrainRequest, job: Job) -
 def timed_settings(
     project: Project, settings: Settings, minutes: float, changes: Mapping[str, object], job: Job
 ) -> Settings:
-    """The settings for a run of so many minutes. `changes` were asked for by the user, and hold.
+    """The settings for a run of `minutes`. `changes` are settings requested by the user, which take precedence.
 
     Measures a few steps. Raises TrainingError, ConfigError, Cancelled.
     """
@@ -47,7 +47,7 @@ def timed_settings(
 
 
 def check_minutes(minutes: float) -> None:
-    """Raise TrainingError for a time in which nothing can be learned."""
+    """Raise TrainingError if the time is too short to learn anything."""
     if not minutes >= _SHORTEST:
         raise TrainingError(_("A run needs at least one second."), _("Choose a longer time."))
 

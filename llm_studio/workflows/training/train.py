@@ -1,4 +1,4 @@
-"""Training a model: starting a run, resuming one, and what became of it."""
+"""Training a model: starting a run, resuming one, and recording how it ended."""
 
 import contextlib
 from collections.abc import Generator, Mapping
@@ -41,22 +41,22 @@ PROMPTS = {
     "en": ("Once upon a time", "The little girl"),
     "fr": ("Il était une fois", "La petite fille"),
 }
-"""The prompts that the model continues at each evaluation, unless the settings say otherwise."""
+"""Prompts that the model continues at each evaluation, unless the settings contain some."""
 _SOME = 500_000
-"""Tokens searched for questions to ask."""
+"""Number of tokens searched for questions to use as prompts."""
 
 
 def train(
     project: Project, job: Job, *, run: str | None = None, resume: bool = False, changes: Mapping[str, object] = {},
     continue_from: str | None = None, like: str | None = None, minutes: float | None = None,
 ) -> TrainResult:  # fmt: skip
-    """Train a new run, or with `resume` continue with one (the last, where none is named).
+    """Train a new run, or with `resume` continue one (default: the last).
 
     `changes` are settings by dotted name, for this run alone. `continue_from` names a checkpoint (RUN,
-    RUN/step-000500, or a folder of any project): a new run begins with its weights, at step 0, with a new optimizer
-    and a schedule of its own. `like` names a run whose settings, and beginning, the new one has. With `minutes` the
-    run ends when it has trained that long, or that much longer where it is resumed. Raises StudioError of
-    many kinds; what the run had saved before is kept.
+    RUN/step-000500, or a folder of any project): a new run starts with its weights, at step 0, with a new optimizer
+    and a schedule of its own. `like` names a run to repeat, with its settings and initial weights. With `minutes` the
+    run ends when it has trained that long, or that much longer if it is resumed. Raises many kinds of StudioError;
+    what the run had saved before is kept.
     """
     from llm_studio.training import distributed, memory
 
@@ -99,7 +99,7 @@ def _train(project: Project, job: Job, how: TrainRequest) -> TrainResult:
 
 @contextlib.contextmanager
 def _locked(project: Project, run: str | None, resume: bool, job: Job) -> Generator[str]:
-    """The name of the run to train, which no other process trains meanwhile. Raises ProjectError, BusyError."""
+    """Lock the run to train against other processes; yields its name. Raises ProjectError, BusyError."""
     from llm_studio.runs import registry
 
     if not run and not resume:
@@ -112,7 +112,7 @@ def _locked(project: Project, run: str | None, resume: bool, job: Job) -> Genera
 
 
 def _last_run(project: Project, job: Job) -> str:
-    """The newest run that can be read; what is wrong with the others is reported."""
+    """The newest run that can be read; problems with the others are reported."""
     from llm_studio.runs import registry
 
     existing, problems = registry.survey(project)
@@ -144,7 +144,7 @@ def _start(
     settings = limited(project, settings, how, job)
     report_unusable(unusable_sources(project), job, _("The run uses the tokens that were prepared before."))
     state = steps(project)
-    if state.tokenizer is State.OUT_OF_DATE and origin is None:  # one that is continued needs the same tokenizer
+    if state.tokenizer is State.OUT_OF_DATE and origin is None:  # a continued model needs its tokenizer
         what = _("The texts or the settings of the tokenizer have changed since it was trained.")
         to_do = _("“llm-studio train-tokenizer” and “llm-studio prepare” bring all up to date.")
         job.report(Notice(what, "warning", to_do))
@@ -173,7 +173,7 @@ def _go_on(
     if saved is None and damaged:
         raise CheckpointError(_("Every checkpoint of the run “{name}” is damaged.").format(name=name),
                               _("Start a new run."))  # fmt: skip
-    # the record, since what a session changed with --set is in no checkpoint until its first save
+    # from the record, since --set changes of a session are in no checkpoint until its first save
     known = registry.read(project, name)
     old = Settings.from_dict(known.settings)
     if minutes is not None:
@@ -192,12 +192,12 @@ def _go_on(
         return _run(project, name, settings, compute, None, tokens, tokenizer, data, job)
     check_changes(old, settings, saved, data, known.state == "finished", job)
     compute = same_compute(saved.state.compute, saved.state.torch_version, settings, job)
-    made_other = changed(saved.settings(), settings)  # what a session changed that ended before it saved, too
+    made_other = changed(saved.settings(), settings)  # including those of a session that ended before it saved
     return _run(project, name, settings, compute, saved, tokens, tokenizer, data, job, made_other)
 
 
 def _report_pack(job: Job) -> None:
-    """Say why the torch that was fetched for the graphics card isn't used, where it isn't."""
+    """Report why the torch that was downloaded for the graphics card isn't used, if so."""
     found = pack.installed()
     if found and found.summary:
         job.report(Notice(found.summary, "warning"))
@@ -207,7 +207,7 @@ def _run(
     project: Project, name: str, settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None",
     tokens: "Tokens", tokenizer: "Tokenizer", data: str, job: Job, changed: Mapping[str, object] = {},
 ) -> TrainResult:  # fmt: skip
-    """Train from where it begins. `changed`: settings that are others now than they were in the run so far."""
+    """Train from `begin`. `changed`: settings that differ from those of the run so far."""
     from llm_studio.runs import decisions, log, moments, registry, snapshots
     from llm_studio.training import distributed, memory
     from llm_studio.training.clock import ActiveClock
@@ -249,14 +249,14 @@ def _run(
         except StudioError as error:
             if isinstance(error, DamagedTokensError):
                 mark_damaged(project, error)
-            with contextlib.suppress(StudioError):  # a full disk: the first error is the one to tell
+            with contextlib.suppress(StudioError):  # a full disk: report the first error only
                 recorder.write("failed", trainer.state(), trainer.settings)
             raise
-    return _ended(recorder, trainer, finished, begun_before=saved is not None)  # it may remove what is closed now
+    return _ended(recorder, trainer, finished, begun_before=saved is not None)  # may remove files: they are closed now
 
 
 def _ended(recorder: RunRecorder, trainer: "Trainer", finished: bool, begun_before: bool) -> TrainResult:
-    """What became of a training run that reached its end, or was stopped. `begun_before`: not in this session."""
+    """Record the end of a run that was finished or stopped. `begun_before`: it started in an earlier session."""
     state, saved = trainer.state(), trainer.last_saved
     if not state.step and (saved is None or not (begun_before or state.history)):  # stopped before its first step
         recorder.discard()
@@ -267,7 +267,7 @@ def _ended(recorder: RunRecorder, trainer: "Trainer", finished: bool, begun_befo
         )
     if saved.step == state.step:
         return TrainResult(recorder.write("finished" if finished else "stopped", state, trainer.settings), finished)
-    with contextlib.suppress(StorageError):  # the disk is full: what was saved before is told by its checkpoint
+    with contextlib.suppress(StorageError):  # the disk is full: record the last checkpoint instead
         recorder.write("stopped", saved, trainer.settings)
     return TrainResult(recorder.run, False)
 
@@ -275,7 +275,7 @@ def _ended(recorder: RunRecorder, trainer: "Trainer", finished: bool, begun_befo
 def _trainer(
     material: "RunContext", settings: Settings, compute: Compute, begin: "Checkpoint | Origin | None", job: Job
 ) -> "Trainer":
-    """A trainer with the weights that it begins or continues with. Raises StudioError where it couldn't do a step."""
+    """A trainer with the weights to start from. Raises StudioError if it couldn't do a step."""
     from llm_studio.training import memory
     from llm_studio.training.trainer import Trainer
     from llm_studio.workflows.training.continue_from import Origin
@@ -291,7 +291,7 @@ def _trainer(
 
 
 def _prompts(settings: Settings, tokens: "Tokens", tokenizer: "Tokenizer") -> tuple[str, ...]:
-    """The prompts of samples where the settings name none: beginnings, or questions where answers are learned."""
+    """The default prompts of samples: beginnings, or questions if the model learns answers."""
     from llm_studio.data.tokens.turns import example_questions
 
     beginnings = PROMPTS[settings.project.language]

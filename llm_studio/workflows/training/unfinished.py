@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def unfinished_run(project: Project) -> "Run | None":
-    """The newest run that can be resumed on the tokens of the texts as they are now.
+    """The newest run that can be resumed on the tokens of the current texts.
 
-    None where a later one is finished or was set aside, and where texts were added or changed since: a run that is
-    resumed would not learn from them.
+    None if a later one is finished or was set aside, or if texts were added or changed since: a resumed run would not
+    learn from them.
     """
     from llm_studio.data.tokens.dataset import open_tokens
     from llm_studio.runs import checkpoint, registry
@@ -35,7 +35,7 @@ def unfinished_run(project: Project) -> "Run | None":
 
 
 def unfinished_text(run: "Run") -> str:
-    """What is known of it, for window and command line."""
+    """Facts about the run, for window and command line."""
     done = {"run": run.name, "step": number(run.step), "last": number(run.max_steps)}
     if run.state == "stopped":
         text = _("“{run}” was stopped at step {step} of {last}; it resumes exactly there.")
@@ -49,7 +49,7 @@ def unfinished_text(run: "Run") -> str:
 
 
 def seconds_left(run: "Run") -> float | None:
-    """About how long the rest of a run takes; None where nothing tells."""
+    """Approximate seconds for the rest of a run; None if unknown."""
     minutes = run.settings.get("training", {}).get("minutes") or 0.0
     if minutes:
         return max(0.0, 60 * minutes - run.seconds)

@@ -18,15 +18,15 @@ _LOG_LINES = 300
 
 
 class DiagnosisController(Controller):
-    """Examines the computer when the page is first visible, again for another project, and when requested."""
+    """Examines the computer when the page is first visible, again for another project, and on request."""
 
     started = Signal()
     examined = Signal()
-    """`findings` are others."""
+    """`findings` has changed."""
     failed = Signal(object)
-    """The exception: why the computer could not be examined."""
+    """The exception that prevented the examination."""
     text_made = Signal(str)
-    """The report and the end of the log, with the user masked."""
+    """The report and the end of the log, with the user's name masked."""
     log_read = Signal(object)
     """The last lines of the program's log."""
 
@@ -45,7 +45,7 @@ class DiagnosisController(Controller):
         self._examine_if_stale()
 
     def set_visible(self, visible: bool) -> None:
-        """Whether the page is on the screen: without being requested, nothing is examined that nobody sees."""
+        """Whether the page is visible: otherwise nothing is examined unless requested."""
         self._visible = visible
         self._examine_if_stale()
 
@@ -64,7 +64,7 @@ class DiagnosisController(Controller):
 
     @Slot()
     def make_text(self) -> None:
-        """Write the report as a text to send to someone."""
+        """Create the report as a text to send to someone."""
         findings = list(self.findings)
         self.context.request(Query(TEXT, lambda job: _as_text(findings)))
 

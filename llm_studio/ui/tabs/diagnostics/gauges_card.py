@@ -1,4 +1,4 @@
-"""The card with the gauges: how busy and how full this computer is."""
+"""The card with the gauges: load and free space of this computer."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.machine.gauges import Gpu, Reading
 
 _FULL = 90
-"""Percent from which a bar warns."""
+"""Percentage from which a bar warns."""
 
 
 class GaugesCard(Card):
@@ -25,7 +25,7 @@ class GaugesCard(Card):
         self.memory = Gauge(self, _("Memory"))
         self.disk = Gauge(self, _("Disk of the project"))
         self.gpus: list[tuple[Gauge, Gauge]] = []
-        """Of each graphics card: how busy it is, and its memory."""
+        """Load and memory of each graphics card."""
         self._gpu_place = QVBoxLayout()
         self._gpu_place.setSpacing(8)
         self._caption = label(_("Measured every second while this tab is visible."), self, "caption", wrap=True)
@@ -36,7 +36,7 @@ class GaugesCard(Card):
         self.content.addWidget(self._caption)
 
     def show_reading(self, reading: "Reading", project: Path | None) -> None:
-        """Show a reading; its disk is that of the project's folder or, without one, of the home folder."""
+        """Show a reading; its disk is that of the project's folder or, without a project, of the home folder."""
         if reading.processor_use is not None:
             self.processor.show_share(_use(reading.processor_use), reading.processor_use, may_be_full=True)
         _show_memory(self.memory, reading.memory_used, reading.memory_total)
@@ -52,7 +52,7 @@ class GaugesCard(Card):
             _show_memory(memory, gpu.memory_used, gpu.memory_total)
 
     def show_problem(self, error: BaseException) -> None:
-        """Say why there are no more readings."""
+        """Show why there are no more readings."""
         self._caption.setText(_("The gauges can't be read: {reason}").format(reason=error))
 
     def _make_gpu_gauges(self, gpus: "tuple[Gpu, ...]") -> None:
@@ -88,7 +88,7 @@ class Gauge(QWidget):
         inside.addWidget(self.note)
 
     def show_share(self, text: str, used: float | None, note: str = "", *, may_be_full: bool = False) -> None:
-        """Show a value, and how full the bar is; None: not known."""
+        """Show a value, and the fraction `used` of the bar, None if unknown."""
         self.value.setText(text)
         self.bar.setValue(round(used or 0))
         self.bar.setAccessibleDescription(text)

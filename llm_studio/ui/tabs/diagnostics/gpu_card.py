@@ -1,4 +1,4 @@
-"""Why no graphics card is used, with its cure; and the way to the torch that uses it, in the packaged program."""
+"""Why no graphics card is used, with the solution; and, in the packaged program, installing a torch that uses it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +22,13 @@ _STANDING, _OFFER, _REMOVE = "diagnostics/gpu", "diagnostics/gpu/offer", "diagno
 
 
 class GpuCard(Card):
-    """Shows the reason and two steps. *Enable my GPU* asks what can be had, and says what it costs before it begins.
+    """Shows the reason and two steps. *Enable my GPU* looks up the download and shows its size before it starts.
 
-    It lives on the page of Diagnostics, asks through it, and is hidden while a card is used and nothing is to be said.
+    Part of the page of Diagnostics, whose context it uses. Hidden while a card is used and there is nothing to report.
     """
 
     leads = Signal(bool)
-    """Whether the page's primary action is one of this card's now."""
+    """Whether the page's primary action is now one of this card's."""
 
     def __init__(self, page: Page) -> None:
         super().__init__(page, _("Why no graphics card is used"))
@@ -58,18 +58,18 @@ class GpuCard(Card):
         page.context.listen(_REMOVE, succeeded=self._on_removed)
 
     def look(self) -> None:
-        """Ask how things stand."""
+        """Request the status."""
         self._page.context.request(Query(_STANDING, lambda job: _look(), page_shows_errors=True, outlives_project=True))
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
-    def _show(self, standing: "GpuStatus") -> None:
-        self._standing = standing
+    def _show(self, status: "GpuStatus") -> None:
+        self._standing = status
         self._show_beginning()
 
     @Slot()
     def _show_beginning(self) -> None:
-        """The reason and the first button, or what the pack in place needs."""
+        """Show the reason and the first button, or what the installed pack needs."""
         if self._standing is None:
             return
         why, pack = self._standing.why, self._standing.pack
@@ -124,7 +124,7 @@ class GpuCard(Card):
             one.setEnabled(True)
         self.leads.emit(any(one in shown for one in (self.enable, self.fetch, self.restart)))
 
-    # --- What is asked ----------------------------------------------------------------------------------------
+    # --- Requests ---------------------------------------------------------------------------------------------
 
     @Slot()
     def _ask(self) -> None:
@@ -146,7 +146,7 @@ class GpuCard(Card):
             self.take_file(Path(path))
 
     def take_file(self, path: Path) -> None:
-        """Put the torch of a wheel in place."""
+        """Install the torch in a wheel."""
         self._begin(lambda job: _install_file(path, job))
 
     def _begin(self, work: Callable[[Job], "Pack"]) -> None:
@@ -179,14 +179,14 @@ class GpuCard(Card):
         self.look()
 
 
-def _words(standing: "GpuStatus") -> str:
-    """How the pack stands, "" where there is none."""
-    pack = standing.pack
+def _words(status: "GpuStatus") -> str:
+    """The state of the pack in words, "" if there is none."""
+    pack = status.pack
     if pack is None:
         return ""
     if pack.problem:
         return pack.summary
-    if standing.used:
+    if status.used:
         return _("The GPU pack (PyTorch {version}) is in use.").format(version=pack.version)
     return _("The GPU pack (PyTorch {version}) is installed; it is used from the next start on.").format(
         version=pack.version

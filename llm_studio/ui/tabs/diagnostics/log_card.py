@@ -32,7 +32,7 @@ class LogCard(Card):
 
     @Slot(object)
     def show_lines(self, lines: Sequence[str]) -> None:
-        """Show these, from the last one on."""
+        """Show these lines, scrolled to the last one."""
         self.text.setPlainText("\n".join(lines))
         bar = self.text.verticalScrollBar()
         bar.setValue(bar.maximum())

@@ -1,4 +1,4 @@
-"""The page of the tab Diagnostics: what this computer has, what limits it, and what it is doing right now."""
+"""The page of the tab Diagnostics: what this computer has, what limits it, and its current load."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DiagnosticsPage(Page):
-    """The graphics card and the report at the left, the gauges at the right."""
+    """The graphics card and the report on the left, the gauges on the right."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Diagnostics"), _("What this computer offers for training, and what limits it."), parent)
@@ -65,13 +65,13 @@ class DiagnosticsPage(Page):
         self.gpu.leads.connect(self._give_way)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """Read the gauges from now on, and examine the computer if that wasn't done yet."""
+        """Start reading the gauges, and examine the computer if that wasn't done yet."""
         super().showEvent(event)
         self.readings.set_visible(True)
         self.diagnosis.set_visible(True)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
-        """Nothing is measured that nobody sees."""
+        """Stop measuring while the page is hidden."""
         super().hideEvent(event)
         self.readings.set_visible(False)
         self.diagnosis.set_visible(False)
@@ -100,7 +100,7 @@ class DiagnosticsPage(Page):
 
     @Slot(bool)
     def _give_way(self, to_card: bool) -> None:
-        """A page has one primary action."""
+        """Ensure that the page has only one primary action."""
         set_role(self.copy, "" if to_card else "primary")
 
     @Slot(str)

@@ -1,4 +1,4 @@
-"""What this computer is doing right now, each second."""
+"""The current load of this computer, every second."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ class ReadingsController(Controller):
     changed = Signal(object)
     """A Reading."""
     failed = Signal(object)
-    """The exception: why the gauges can't be read."""
+    """The exception that prevented reading the gauges."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
@@ -35,7 +35,7 @@ class ReadingsController(Controller):
 
     @property
     def is_active(self) -> bool:
-        """Whether the gauges are being read each second."""
+        """Whether the gauges are being read every second."""
         return self._timer.isActive()
 
     def open_project(self, project: "Project | None") -> None:
@@ -43,7 +43,7 @@ class ReadingsController(Controller):
         self._previous, self._waiting = None, False
 
     def set_visible(self, visible: bool) -> None:
-        """Whether the page is on the screen: nothing is measured that nobody sees."""
+        """Whether the page is visible: otherwise nothing is measured."""
         if visible:
             self._timer.start()
             self.read()
@@ -52,7 +52,7 @@ class ReadingsController(Controller):
 
     @Slot()
     def read(self) -> None:
-        """Read the gauges now, unless an answer is still due: a disk may be slow."""
+        """Read the gauges now, unless the previous query is still running: a disk may be slow."""
         if self._waiting:
             return
         folder = self.project.root if self.project else Path.home()

@@ -16,7 +16,7 @@ _NAME_WIDTH = 130
 
 
 class ReportCard(Card):
-    """A sentence about the whole, and the findings."""
+    """A summary and the findings."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("This computer"))
@@ -25,11 +25,11 @@ class ReportCard(Card):
         self.content.addWidget(self._state)
 
     def begin(self) -> None:
-        """The computer is being examined; the findings before stay meanwhile."""
+        """The computer is being examined; the previous findings are shown meanwhile."""
         self._state.setText(_("Examining this computer…"))
 
     def show_findings(self, findings: "list[Finding]") -> None:
-        """Show these in place of those before."""
+        """Show these instead of the previous findings."""
         bad = sum(not finding.ok for finding in findings)
         self._state.setText(_("Everything looks fine.") if not bad else _("A triangle marks what limits it."))
         if self._list is not None:
@@ -39,13 +39,13 @@ class ReportCard(Card):
         self.content.addWidget(self._list)
 
     def show_problem(self, error: BaseException) -> None:
-        """Say why the computer could not be examined."""
+        """Show why the computer could not be examined."""
         self._state.setText(_("This computer could not be examined: {reason}").format(reason=error))
         self.setToolTip(as_plain_text(details(error)))
 
 
 class FindingList(QWidget):
-    """The lines of the report: a sign, a name, a value, and below it the cure where one is needed."""
+    """The lines of the report: a symbol, a name, a value, and below it the solution if there is a problem."""
 
     def __init__(self, parent: QWidget, findings: "list[Finding]") -> None:
         super().__init__(parent)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Run
 
 _UNITS = 1000
-"""Of the progress bar, which counts in 32 bits."""
+"""Maximum of the progress bar, which counts in 32 bits."""
 
 
 class CheckpointCard(Card):
@@ -58,7 +58,7 @@ class CheckpointCard(Card):
         self.runs.setCurrentIndex(self.runs.findData(chosen))
 
     def show_checkpoints(self, found: "list[Candidate]", problem: str) -> None:
-        """List checkpoints, or say why there are none. The same step stays chosen, else it is the best one."""
+        """List checkpoints, or say why there are none. The same step stays selected; otherwise the best one is."""
         before = self.chosen()
         step = before.model.step if before and found and before.model.run == found[0].model.run else None
         self._checkpoints = found
@@ -72,7 +72,7 @@ class CheckpointCard(Card):
         self.checkpoint_changed.emit()
 
     def chosen(self) -> "Candidate | None":
-        """The chosen checkpoint."""
+        """The selected checkpoint."""
         index = self.table.chosen()
         return self._checkpoints[index] if 0 <= index < len(self._checkpoints) else None
 
@@ -98,7 +98,7 @@ class ProgressCard(Card):
         self.content.addLayout(row(self.state, None, self.stop))
 
     def begin(self) -> None:
-        """Show an export that has just begun."""
+        """Show an export that has just started."""
         self.bar.setValue(0)
         self.state.setText("")
         self.stop.setEnabled(True)
@@ -106,7 +106,7 @@ class ProgressCard(Card):
 
     @Slot(float, float)
     def show_progress(self, done: float, total: float) -> None:
-        """`done` of `total` bytes are written."""
+        """`done` of `total` bytes have been written."""
         self.bar.setValue(round(_UNITS * done / total))
         self.state.setText(_("{done} of {total}").format(done=size(done), total=size(total)))
 

@@ -1,4 +1,4 @@
-"""What the tab Export knows and requests: runs, the checkpoints of the chosen one, and the exported file."""
+"""The state and the tasks of the tab Export: runs, the checkpoints of the selected one, and the exported file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +27,11 @@ class ExportController(Controller):
     """Reads the checkpoints of one run as soon as the page is visible."""
 
     runs_changed = Signal()
-    """`overview.runs` or the chosen run are others."""
+    """`overview.runs` or the selected run has changed."""
     checkpoints_changed = Signal()
-    """`checkpoints` are others, or `problem` is."""
+    """`checkpoints` or `problem` has changed."""
     export_changed = Signal()
-    """An export has begun or ended."""
+    """An export has started or ended."""
     progressed = Signal(float, float)
     """Bytes written, and their total."""
     exported = Signal(object)
@@ -40,11 +40,11 @@ class ExportController(Controller):
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
         self.run = ""
-        """The chosen run, "" for none."""
+        """The selected run, "" for none."""
         self.checkpoints: list[Candidate] = []
-        """Those of the chosen run that can be read, the newest first."""
+        """The readable checkpoints of the selected run, the newest first."""
         self.problem = ""
-        """Why there are no checkpoints, "" where there are some or they aren't known yet."""
+        """Why there are no checkpoints; "" if there are some or they aren't known yet."""
         self._runs: tuple[Run, ...] = ()
         self.is_exporting = False
         self._visible = False
@@ -66,7 +66,7 @@ class ExportController(Controller):
         self.is_exporting, self._stale, self._signature = False, True, None
 
     def show_overview(self, overview: "Overview") -> None:
-        """Read the checkpoints again if a run has changed; the chosen run stays chosen."""
+        """Read the checkpoints again if a run has changed; the selection is kept."""
         signature = tuple((run.name, run.state, run.step, run.bytes) for run in overview.runs)
         if signature == self._signature:
             return
@@ -79,7 +79,7 @@ class ExportController(Controller):
         self.refresh()
 
     def set_visible(self, visible: bool) -> None:
-        """Whether the page is on the screen."""
+        """Whether the page is visible."""
         self._visible = visible
         if visible and self._stale:
             self.refresh()
@@ -91,14 +91,14 @@ class ExportController(Controller):
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the checkpoints of the chosen run, now or when the page is visible."""
+        """Read the checkpoints of the selected run, now or as soon as the page is visible."""
         self._stale = not self._visible
         project, run = self.project, self.run
         if not self._stale and project is not None and run:
             self.context.request(Query(_CHECKPOINTS, lambda job: _checkpoints(project, run), page_shows_errors=True))
 
     def export(self, chosen: "Candidate", form: "Format", place: Callable[[], Path], options: "Options") -> None:
-        """Write a checkpoint in a format to `place`, which is asked in the job."""
+        """Write a checkpoint in a format to the path that `place` returns, which is called in the job."""
 
         def work(job: Job) -> "Exported":
             return form.write(chosen.model, place(), options, job)
@@ -121,7 +121,7 @@ class ExportController(Controller):
         self.checkpoints_changed.emit()
 
     def _why_none(self) -> str:
-        """Why the chosen run has no checkpoints: none was saved yet, or none can be read."""
+        """Why the selected run has no checkpoints: none was saved yet, or none can be read."""
         run = next((run for run in self._runs if run.name == self.run), None)
         if run is not None and run.state == "running":
             training = run.settings.get("training", {})

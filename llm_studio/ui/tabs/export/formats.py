@@ -1,4 +1,4 @@
-"""The cards of the tab Export that are about formats: which one, what the export will hold, and its options."""
+"""The cards of the tab Export for formats: their choice, the content of the export, and its options."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ _INDENT = 26
 
 
 class FormatsCard(Card):
-    """Chooses a format: each with its name and, below it, what it is for."""
+    """A choice of formats: each with its name and its purpose."""
 
     changed = Signal()
 
@@ -52,7 +52,7 @@ class FormatsCard(Card):
         self._group.buttonToggled.connect(self._on_toggled)
 
     def chosen(self) -> str:
-        """The name of the chosen format."""
+        """The name of the selected format."""
         return next(name for name, choice in self.choices.items() if choice.isChecked())
 
     def choose(self, name: str) -> None:
@@ -66,7 +66,7 @@ class FormatsCard(Card):
 
 
 class FormatPanel(QWidget):
-    """The files that an export in one format will hold, and the options of the format."""
+    """The files in an export of one format, and the options of the format."""
 
     changed = Signal()
     """An option was changed."""
@@ -114,17 +114,17 @@ class FormatPanel(QWidget):
         self.destination_chosen.emit()
 
     def show_destination(self, there: bool) -> None:
-        """Offer the other program's folder only where that program is on this computer."""
+        """Offer the other program's folder only if that program is on this computer."""
         if self.destination is not None:
             self.destination.setVisible(there)
 
     def options(self) -> dict[str, bool | str]:
-        """The chosen values by name."""
+        """The selected values by name."""
         switches = {name: switch.isChecked() for name, switch in self.switches.items()}
         return {**switches, **{name: str(choice.currentData()) for name, choice in self.choices.items()}}
 
     def show_content(self, candidate: "Candidate | None") -> None:
-        """Show the files of a checkpoint, and how large the export will be."""
+        """Show the files of a checkpoint, and the size of the export."""
         included = self.form.sizes(candidate.model, self.options()) if candidate else {}
         for name in self.form.files:
             absent = _("left out") if candidate else "–"
@@ -135,11 +135,11 @@ class FormatPanel(QWidget):
 
 
 class ContentCard(Card):
-    """Shows what the export in the chosen format will hold, with the options of the format."""
+    """Shows the content of an export in the selected format, and the options of the format."""
 
     changed = Signal()
     destination_chosen = Signal()
-    """The export is to go into the folder of the program that the format knows."""
+    """The export should be written to the folder of the program that the format declares."""
 
     def __init__(self, parent: QWidget, formats: "Iterable[Format]") -> None:
         super().__init__(parent, _("In the export"))
@@ -160,7 +160,7 @@ class ContentCard(Card):
             panel.setVisible(panel is self.panel)
 
     def show_content(self, candidate: "Candidate | None", obstacle: str, enabled: bool) -> None:
-        """Show the files of a checkpoint in the chosen format, or the `obstacle`: why it can't be in it."""
+        """Show the files of a checkpoint in the selected format, or the `obstacle` that prevents the export."""
         self.obstacle.setText(obstacle)
         self.obstacle.setVisible(bool(obstacle))
         self.panel.show_content(None if obstacle else candidate)

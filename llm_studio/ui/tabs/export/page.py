@@ -1,4 +1,4 @@
-"""The page of the tab Export: choose a checkpoint and a format, see what the export will hold, and write it."""
+"""The page of the tab Export: select a checkpoint and a format, see what the export contains, and write it."""
 
 import functools
 from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class ExportPage(Page):
-    """Checkpoints and formats at the left, what an export holds at the right."""
+    """Checkpoints and formats on the left, the content of the export on the right."""
 
     def __init__(self, parent: QWidget) -> None:
         subtitle = _("Take a trained model along: to keep it, to share it, or to use it in other programs.")
@@ -95,14 +95,14 @@ class ExportPage(Page):
         self._show_state()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """The checkpoints are read when the page is first visible."""
+        """Read the checkpoints when the page is first visible."""
         super().showEvent(event)
         for panel in self.file.panels.values():
             panel.show_destination(panel.form.destination is not None and panel.form.destination.find() is not None)
         self.controller.set_visible(True)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
-        """Nothing is read while the page is hidden."""
+        """Read nothing while the page is hidden."""
         super().hideEvent(event)
         self.controller.set_visible(False)
 
@@ -150,7 +150,7 @@ class ExportPage(Page):
         self.context.tab_requested.emit(TRAINING.name)
 
     def _choose_place(self) -> None:
-        """Ask where to write: the file, whose name gets its suffix, or the folder in which a new one is made."""
+        """Ask where to write: a file, whose name gets its suffix, or the folder in which to create a new one."""
         chosen, form = self.checkpoints.chosen(), self.file.panel.form
         if chosen is None or self.project is None:
             return
@@ -173,12 +173,12 @@ class ExportPage(Page):
 
     @Slot()
     def _put_into_program(self) -> None:
-        """Write into the folder of the program that the format knows."""
+        """Write to the folder of the program that the format declares."""
         self._begin(export.destined)
 
     @Slot(str)
     def _export(self, place: str) -> None:
-        """Write the file that was chosen, or a new folder in the folder that was chosen."""
+        """Write the chosen file, or a new folder in the chosen folder."""
 
         def target(project: "Project", model: "ModelRef", form: "Format") -> Path:
             is_folder = form.is_folder

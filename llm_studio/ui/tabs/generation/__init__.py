@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckpointTarget:
-    """Asks the page to load the model of a run as it was at a step, None for its best (see `Page.show_target`)."""
+    """Requests the model of a run at a step, or its best one if the step is None (see `Page.show_target`)."""
 
     run: str
     step: int | None

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 _LEAST = 56
-"""Pixels of the conversation in a low window."""
+"""Minimum height of the conversation in pixels."""
 _AROUND = 16
-"""Pixels above and below a marked token that are kept in sight."""
+"""Margin in pixels around a marked token when it is scrolled into view."""
 
 
 class ChatView(QScrollArea):
-    """All turns of a chat, from top to bottom. Stays at its end while text comes, unless the user looks elsewhere."""
+    """All turns of a chat, from top to bottom. Follows new text at the end, unless the user has scrolled away."""
 
     regenerate_requested = Signal()
     continue_requested = Signal()
@@ -32,7 +32,7 @@ class ChatView(QScrollArea):
     star_toggled = Signal(int)
     beginning_chosen = Signal(str)
     place_chosen = Signal(int, int)
-    """The number of a turn, and of a token in its text: what might be there instead?"""
+    """The index of a turn, and of a token in its text for which alternatives are requested."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -59,7 +59,7 @@ class ChatView(QScrollArea):
         self._inside.addStretch(1)
         self._tinted = False
         self._prompts: Sequence[Sequence[Token]] = ()
-        """The tokens of each turn's prompt, as far as they are known."""
+        """The known tokens of each turn's prompt."""
         self._at_end = True
         bar = self.verticalScrollBar()
         bar.valueChanged.connect(self._on_scrolled)
@@ -67,7 +67,7 @@ class ChatView(QScrollArea):
 
     @Slot(bool)
     def expect(self, question: bool) -> None:
-        """Say what an empty chat begins with."""
+        """Show what an empty chat starts with: a question or a text."""
         self._takes_beginnings = not question
         self._show_hint()
         self._hint.setText(
@@ -98,13 +98,13 @@ class ChatView(QScrollArea):
             self.beginning_chosen.emit(chosen.text())
 
     def show_chat(self, chat: "Chat") -> None:
-        """Show a chat; the turns that are on the screen already stay as they are."""
+        """Show a chat; the views of unchanged turns are kept."""
         same = 0
         while same < min(len(self.views), len(chat.turns)) and self.views[same].turn == chat.turns[same]:
             same += 1
         for view in self.views[:same]:
             view.end_writing()
-        # marked or resumed, a turn stays where it is and only shows more
+        # a turn that was marked or continued keeps its view, which only shows more
         if same < min(len(self.views), len(chat.turns)) and self.views[same].turn.prompt == chat.turns[same].prompt:
             self.views[same].end_writing()
             self.views[same].show_turn(chat.turns[same])
@@ -121,13 +121,13 @@ class ChatView(QScrollArea):
         self.show_prompts(self._prompts)
 
     def begin(self) -> None:
-        """Text is coming in the last turn."""
+        """Text is being written in the last turn."""
         self._at_end = True
         if self.views:
             self.views[-1].begin_writing()
 
     def show_prompts(self, prompts: "Sequence[Sequence[Token]]") -> None:
-        """Show the prompts by their tokens, as far as these are known."""
+        """Show the prompts by their tokens, if known."""
         self._prompts = prompts
         for index, view in enumerate(self.views):
             tokens = prompts[index] if index < len(prompts) else ()
@@ -135,7 +135,7 @@ class ChatView(QScrollArea):
             view.show_prompt(tokens if same else ())
 
     def mark_place(self, place: tuple[int, int] | None) -> None:
-        """Mark a token of a turn, by their numbers: it is being chosen again. None marks none."""
+        """Mark the token that is being replaced, by the indices of turn and token; None marks none."""
         for index, view in enumerate(self.views):
             view.text.set_place(place[1] if place is not None and index == place[0] else None)
         if place is not None:
@@ -144,18 +144,18 @@ class ChatView(QScrollArea):
             self.ensureVisible(at.x(), at.y(), 0, _AROUND)
 
     def append(self, tokens: Sequence["Token"]) -> None:
-        """Some more text has come."""
+        """Append new text."""
         if self.views:
             self.views[-1].append(tokens)
 
     def set_tinted(self, tinted: bool) -> None:
-        """Tint the tokens by their probability, or not."""
+        """Whether to tint the tokens by their probability."""
         self._tinted = tinted
         for view in self.views:
             view.text.set_tinted(tinted)
 
     def set_busy(self, busy: bool) -> None:
-        """Nothing can be asked of the model now."""
+        """Whether the model is unavailable now."""
         for view in self.views:
             view.set_busy(busy)
 
@@ -181,7 +181,7 @@ class ChatView(QScrollArea):
         self._beginnings.setVisible(not self.views and self._takes_beginnings)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """The turns take their share of the width."""
+        """Adjust the width of the turns."""
         super().resizeEvent(event)
         for view in self.views:
             view.fit(self.viewport().width())

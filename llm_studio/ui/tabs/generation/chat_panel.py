@@ -1,4 +1,4 @@
-"""The left side of Generation: the chat with its list, and the box to write in."""
+"""The left side of Generation: the chat with its list, and the input box."""
 
 from typing import TYPE_CHECKING
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class ChatPanel(Card):
-    """Shows a chat and what is written to it; asks for what the user wants."""
+    """Shows a chat and its input; emits the user's requests."""
 
     write_requested = Signal(object, object, bool)
-    """The chat before, the turn that is written in, and whether that is another version of its answer."""
+    """The chat before, the turn to write in, and whether it is another version of its answer."""
     stop_requested = Signal()
     chat_shown = Signal(object)
     text_changed = Signal()
-    """The text that the model would continue with is another."""
+    """The text that the model would continue has changed."""
     keep_requested = Signal(object)
-    """A chat that is to be written."""
+    """A chat to be saved."""
     open_requested = Signal(str)
     delete_requested = Signal(str)
 
@@ -39,7 +39,7 @@ class ChatPanel(Card):
         self._ready = False
         self.editing: int | None = None
         self.place: tuple[int, int] | None = None
-        """The turn and the token in it that are being chosen again, None for the end of the text."""
+        """Turn and token that are being replaced; None for the end of the text."""
         self.menu = ChatMenu(self)
         self.legend = Legend(self)
         self.legend.hide()
@@ -71,10 +71,10 @@ class ChatPanel(Card):
         self.turns.star_toggled.connect(self._star)
         self.turns.place_chosen.connect(self._on_place)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Another project."""
+        """Clear everything: another project was opened."""
         self.end()
         self.box.clear()
         self._ready = False
@@ -82,7 +82,7 @@ class ChatPanel(Card):
         self.show_chat(chats.new())
 
     def show_chat(self, chat: "Chat") -> None:
-        """Show a chat as it is kept."""
+        """Show a saved chat."""
         if chat.id != self.chat.id:
             self.editing = None
         self.chat = chat
@@ -94,19 +94,19 @@ class ChatPanel(Card):
         self.text_changed.emit()
 
     def restore(self, chat: "Chat") -> None:
-        """Show a chat as it was before or after a change. A prompt that then has no answer is put into the box."""
+        """Show a chat as it was before or after a change. An unanswered prompt is put into the input box."""
         before = self.chat.turns
         self.show_chat(chat)
         self.composer.follow(before, chat.turns)
 
     @Slot(str)
     def show_view(self, view: str) -> None:
-        """Show the text alone, or tinted by probability."""
+        """Show the plain text, or the text tinted by probability."""
         self.turns.set_tinted(view != "text")
         self.legend.setVisible(view != "text")
 
     def set_ready(self, ready: bool) -> None:
-        """Whether there is a model to write."""
+        """Whether a model is loaded."""
         self._ready = ready
         self._show_state()
 
@@ -122,11 +122,11 @@ class ChatPanel(Card):
     # --- The prompt -------------------------------------------------------------------------------------------
 
     def _base(self) -> "Chat":
-        """The chat that what is in the box follows."""
+        """The chat that the content of the input box follows."""
         return self.chat if self.editing is None else self.chat.before(self.editing)
 
     def target(self) -> "tuple[Chat, chats.Turn]":
-        """The turn that the next token belongs to, and the chat before it. What follows a turn stays in its chat."""
+        """The turn that the next token belongs to, and the chat before it. Later turns remain in the saved chat."""
         if self.place is not None:
             index, count = self.place
             return self.chat.up_to(index), self.chat.turns[index].cut(count)
@@ -142,7 +142,7 @@ class ChatPanel(Card):
         return (*base.turns, turn)
 
     def written(self) -> int | None:
-        """The token that is in the text where one is being chosen again."""
+        """The token at the place where one is being replaced."""
         return None if self.place is None else self.chat.turns[self.place[0]].tokens[self.place[1]].id
 
     def _can_send(self) -> bool:
@@ -151,16 +151,16 @@ class ChatPanel(Card):
 
     @property
     def can_choose(self) -> bool:
-        """Whether a token can be chosen: a model is loaded, and isn't writing."""
+        """Whether a token can be chosen: a model is loaded and isn't writing."""
         return self._ready and not self.is_writing
 
     def draft(self) -> "tuple[Chat, str, int | None] | None":
-        """The prompt that is being written, with its chat; None where the box is empty."""
+        """The prompt in the input box, with its chat; None if it is empty."""
         text = self.box.toPlainText()
         return (self.chat, text, self.editing) if text else None
 
     def take_draft(self, chat: "Chat", text: str, editing: int | None) -> bool:
-        """Continue with a draft; whether its chat is shown: while an answer is being written, that one's chat stays."""
+        """Continue with a draft; returns whether its chat is shown: while the model writes, its chat remains."""
         shows = not self.is_writing
         if shows:
             self.chat, self.editing = chat, editing
@@ -176,7 +176,7 @@ class ChatPanel(Card):
 
     @Slot()
     def send(self) -> None:
-        """Let the model continue with what is in the box; with nothing in it, with its own text."""
+        """Let the model continue the content of the input box, or, if that is empty, its own text."""
         if self._can_send():
             base, turn = self.target()
             self.editing = None
@@ -184,13 +184,13 @@ class ChatPanel(Card):
 
     @Slot(int, int)
     def _on_place(self, turn: int, token: int) -> None:
-        """A token was clicked: what might be there instead? Clicked again: nothing."""
+        """Show the alternatives of the token that was clicked; a second click hides them."""
         if not self.is_writing and token < len(self.chat.turns[turn].tokens):
             self._set_place(None if self.place == (turn, token) else (turn, token))
 
     @Slot()
     def back_to_end(self) -> None:
-        """No token is being chosen again."""
+        """Stop replacing a token."""
         if self.place is not None:
             self._set_place(None)
 
@@ -203,7 +203,7 @@ class ChatPanel(Card):
     # --- While the model writes -------------------------------------------------------------------------------
 
     def begin(self, chat: "Chat", turn: "chats.Turn") -> None:
-        """The model is going to write in `turn`, which follows `chat`."""
+        """The model starts to write in `turn`, which follows `chat`."""
         self.is_writing = True
         self.place = None
         self.turns.show_chat(chat.followed_by(turn))
@@ -213,22 +213,22 @@ class ChatPanel(Card):
         self._show_state()
 
     def take_back(self) -> None:
-        """Nothing came of it: show the chat as it was, and what was written in the box."""
+        """The model has failed: show the chat as it was, and put the prompt back into the input box."""
         self.composer.keep_or_put_back(written=False)
         self.turns.show_chat(self.chat)
 
     def end(self) -> None:
-        """The model has ended."""
+        """The model has stopped."""
         self.buffer.end()
         self.composer.keep_or_put_back(written=True)
         self.is_writing = False
         self._show_state()
 
-    # --- What is asked of the chat ----------------------------------------------------------------------------
+    # --- Actions on the chat ----------------------------------------------------------------------------------
 
     @Slot()
     def start_new(self) -> None:
-        """A new chat; the one before stays in the list."""
+        """Start a new chat; the previous one stays in the list."""
         self.box.clear()
         self.show_chat(chats.new())
         self.box.setFocus()
@@ -252,7 +252,7 @@ class ChatPanel(Card):
 
     @Slot()
     def cancel_editing(self) -> None:
-        """Leave the prompt as it is."""
+        """Leave the prompt unchanged."""
         self.editing = None
         self.box.clear()
         self._show_state()
@@ -264,5 +264,5 @@ class ChatPanel(Card):
     @Slot(int)
     def _star(self, index: int) -> None:
         marked = self.chat.marked(index, not self.chat.turns[index].favourite)
-        self.show_chat(marked)  # at once: a second click before it is written is about the new state
+        self.show_chat(marked)  # at once, so that a second click acts on the new state
         self.keep_requested.emit(marked)

@@ -1,4 +1,4 @@
-"""The chats of a project: listing, opening, writing and deleting them, each in the background."""
+"""The chats of a project: listing, opening, saving and deleting them, each in the background."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +50,7 @@ class ChatsController(Controller):
             self.list_chats()
 
     def list_chats(self, open_newest: bool = True) -> None:
-        """List the chats; the first time in a project, the newest one is opened unless another one is shown."""
+        """List the chats; the first time in a project, the newest one is opened unless another is shown."""
         self._listed = self._listed or not open_newest
         project = self.project
         if project is not None:
@@ -65,13 +65,13 @@ class ChatsController(Controller):
 
     @Slot(object)
     def write(self, chat: "Chat") -> None:
-        """Write a chat."""
+        """Save a chat."""
         project = self.project
         if project is not None:
             self.context.request(Write(KEEP, lambda job: chats.write(project, chat)))
 
     def save(self, chat: "Chat", path: Path, pdf: bytes | None = None) -> None:
-        """Save what a chat says as a plain text, or these pages of it."""
+        """Save the text of a chat, or its pages as a PDF."""
         self.context.request(Write(SAVE, lambda job: chats.save_as(chat, path, pdf)))
 
     def _on_saved(self, path: Path) -> None:
@@ -79,13 +79,13 @@ class ChatsController(Controller):
 
     @Slot(str)
     def delete(self, chat_id: str) -> None:
-        """Delete a chat; a toast can undo it."""
+        """Delete a chat and show a toast that can undo it."""
         project = self.project
         if project is not None:
             self.context.request(Write(DELETE, lambda job: chats.delete(project, chat_id)))
 
     def offer_undo(self, text: str, old: "Chat") -> None:
-        """Show a toast that can restore a chat as it was."""
+        """Show a toast that can restore a chat."""
         project = self.project
         if project is not None:
             self.context.toast_requested.emit(Toast(text, Write(KEEP, lambda job: chats.write(project, old))))

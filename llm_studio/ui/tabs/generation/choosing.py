@@ -1,4 +1,4 @@
-"""Choosing tokens: brings together the chat, what might follow in it, and the versions that choices make of it."""
+"""Choosing tokens: connects the chat, the candidates for the next token, and the versions that choices create."""
 
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ _PAUSE = 150
 
 
 class Choosing(QObject):
-    """Part of the page: makes the widgets of the next token and of the versions, and connects them to the chat."""
+    """Part of the page: creates the widgets for the next token and for versions, and connects them to the chat."""
 
     def __init__(
         self, page: Page, talk: ChatPanel, sampling: SamplingPanel, model: ModelController, chats: ChatsController
@@ -64,18 +64,18 @@ class Choosing(QObject):
 
     @Slot(str)
     def show_view(self, view: str) -> None:
-        """Show the text alone, tinted by probability, or with the table of what might follow."""
+        """Show the plain text, the text tinted by probability, or the table of candidates."""
         self._talk.show_view(view)
         self.next.show_in_table(view == "xray")
         self._shows_prompts = view != "text"
         self._request_prompts()
 
     def request(self) -> None:
-        """Find what might follow, with the model that is loaded now."""
+        """Compute the candidates with the current model."""
         self._request_next()
 
     def stop(self) -> None:
-        """Find nothing more."""
+        """Stop computing candidates."""
         self._timer.stop()
 
     @Slot()
@@ -86,7 +86,7 @@ class Choosing(QObject):
             self._request_prompts()
 
     def _request_prompts(self) -> None:
-        """Find how surprised the model is by what the user wrote and writes, where that is shown."""
+        """Compute the surprise of the model at the user's texts, if it is shown."""
         if not self._shows_prompts:
             self._on_prompts(())
         elif self._page.isVisible():
@@ -110,7 +110,7 @@ class Choosing(QObject):
 
     @Slot(int)
     def _on_token_chosen(self, token: int) -> None:
-        """Write a token, where what is shown is about the text as it is now."""
+        """Append a token, if the displayed candidates are for the current text."""
         base, turn = self._talk.target()
         found = self.next.found
         if found is not None and self._talk.can_choose and found.turns == (*base.turns, turn):

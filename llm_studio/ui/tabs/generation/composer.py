@@ -1,4 +1,4 @@
-"""Where the user writes: the box with its buttons, and what is to be done with what is written."""
+"""The input box with its buttons, and how its text is used."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Composer(QWidget):
-    """A prompt that is being written."""
+    """A prompt that the user is writing."""
 
     sent = Signal()
     stop_requested = Signal()
     cancelled = Signal()
-    """A prompt of the chat isn't to be edited after all."""
+    """Editing an earlier prompt was cancelled."""
     changed = Signal()
-    """What is written, or what is to be done with it, is another."""
+    """The text, or how it is used, has changed."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -34,7 +34,7 @@ class Composer(QWidget):
         self.go = button(_("Generate"), self, self.sent.emit, "primary")
         self.stop = button(_("Stop"), self, self.stop_requested.emit, "danger")
         self._taken = ""
-        """What the model was given last, until it has written."""
+        """The last prompt given to the model, until the model has written."""
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.note)
@@ -47,14 +47,14 @@ class Composer(QWidget):
         self.asking.changed.connect(self.changed)
 
     def turn(self, base: "Chat") -> "Turn":
-        """What is written as a turn after `base`, with a space before it; one at its end would be half a token."""
+        """The text as a turn after `base`, with a space before it; trailing spaces would be half a token."""
         text = self.box.toPlainText().rstrip(" ")
         if self.asking.asks() and text.strip():
             return chats.Turn(text.strip(), question=True)
         return chats.Turn(following(base, text, self.asking.joins()))
 
     def show_state(self, can_send: bool, writing: bool, has_text: bool) -> None:
-        """Whether it can be sent, whether the model writes, and whether there is a text above that can be continued."""
+        """Whether it can be sent, whether the model is writing, and whether there is a text above to continue."""
         self.go.setVisible(not writing)
         self.go.setEnabled(can_send)
         self.stop.setVisible(writing)
@@ -62,24 +62,24 @@ class Composer(QWidget):
         self.asking.show_text(has_text and not writing)
 
     def put(self, turn: "Turn") -> None:
-        """Put the prompt of a turn here."""
+        """Put the prompt of a turn into the box."""
         self.asking.follow(turn)
         self.box.start_with(turn.prompt.strip(" ").removeprefix(chats.NEW_TEXT))
 
     def take(self, turn: "Turn") -> None:
-        """The prompt of this turn is the chat's now."""
+        """The prompt of this turn is now part of the chat."""
         if turn.prompt and turn.prompt.strip() == self.box.toPlainText().strip():
             self._taken = self.box.toPlainText()
             self.box.clear()
 
     def keep_or_put_back(self, written: bool) -> None:
-        """The prompt that was taken was `written`, or comes back."""
+        """The prompt was `written` into the chat, or is put back into the box."""
         if self._taken and not written and not self.box.toPlainText():
             self.box.setPlainText(self._taken)
         self._taken = ""
 
     def follow(self, before: "Sequence[Turn]", after: "Sequence[Turn]") -> None:
-        """A change of the chat was undone or restored: a prompt that lost its answer comes here, and leaves with it."""
+        """A change of the chat was undone or restored: put a prompt that lost its answer into the box, or remove it."""
         if len(after) < len(before) and not self.box.toPlainText():
             self.put(before[len(after)])
         elif len(after) > len(before):

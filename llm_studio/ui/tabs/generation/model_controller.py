@@ -1,4 +1,4 @@
-"""Which models can be chosen, the one that is loaded, and what it expects to follow a text."""
+"""The available models, the loaded one, and its prediction of the next token."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ Choice = tuple[str, str, int]
 
 
 class ModelController(Controller):
-    """Loads the chosen model; a choice is loaded once, until another one is made or `reload` is called."""
+    """Loads the selected model once, until another one is selected or `reload` is called."""
 
     points_changed = Signal(object)
     """A tuple of RunPoints."""
@@ -38,20 +38,20 @@ class ModelController(Controller):
     failed = Signal(str)
     """Why the model can't be loaded."""
     notice = Signal(str)
-    """Something to know about the loaded model."""
+    """A notice about the loaded model."""
     next_token = Signal(object)
     """A NextToken."""
     next_failed = Signal(str)
     prompts_read = Signal(object)
-    """The tokens of the prompts that were asked about."""
+    """The tokens of the requested prompts."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
         self.generator: TextGenerator | None = None
         self._requested: Choice | None = None
-        """The choice that is loaded, or is being loaded, or could not be."""
+        """The choice that is loaded, is being loaded, or failed to load."""
         self._prompts_of: Sequence[Turn] = ()
-        """The turns whose prompts were requested last."""
+        """The turns whose prompts were last requested."""
         context.listen(POINTS, succeeded=self._on_points)
         context.listen(LOAD, reported=self._on_reported, succeeded=self._on_loaded, failed=self._on_failed)
         context.listen(NEXT, succeeded=self._on_next, failed=self._on_next_failed)
@@ -64,11 +64,11 @@ class ModelController(Controller):
         self.points_changed.emit(())
 
     def show_overview(self, overview: "Overview") -> None:
-        """There may be other checkpoints."""
+        """The available checkpoints may have changed."""
         self._read_points()
 
     def load(self, choice: Choice) -> None:
-        """Load this choice, unless it was requested before."""
+        """Load this choice, unless it was the last request."""
         project = self.project
         if project is None or choice == self._requested:
             return
@@ -78,20 +78,20 @@ class ModelController(Controller):
         self.context.request(Query(LOAD, lambda job: _load(project, job, run, checkpoint), page_shows_errors=True))
 
     def reload(self, choice: Choice) -> None:
-        """Load this choice, whatever was requested before."""
+        """Load this choice in any case."""
         self._requested = None
         self.load(choice)
 
     def request_next(self, turns: Sequence[Turn]) -> None:
-        """Find what might follow these turns."""
+        """Compute the candidates for the next token after these turns."""
         generator = self.generator
         if generator is not None:
             self.context.request(Query(NEXT, lambda job: generator.next_token(turns), page_shows_errors=True))
 
     def request_prompts(self, turns: Sequence[Turn]) -> None:
-        """Find how surprised the model is by each token of what the user wrote, unless that is known."""
+        """Compute the surprise of the model at each token of the user's texts, unless it is known."""
         generator = self.generator
-        # What the model wrote last comes after all prompts
+        # the model's last text comes after all prompts
         question = *turns[:-1], *(Turn(turn.prompt, question=turn.question) for turn in turns[-1:])
         if generator is not None and question != self._prompts_of:
             self._prompts_of = question
@@ -127,7 +127,7 @@ class ModelController(Controller):
         self.next_token.emit(found)
 
     def _on_prompts_failed(self, _error: BaseException) -> None:
-        """The prompts stay as they are; what can't be read fails as the next token does, which says so."""
+        """Leave the prompts unchanged; a persistent problem also affects the next token, which reports it."""
 
     def _on_next_failed(self, error: BaseException) -> None:
         self.next_failed.emit(error.what if isinstance(error, StudioError) else str(error))

@@ -1,4 +1,4 @@
-"""What might follow the text: a few candidates as bars beside it, or all of them in a table below it."""
+"""Candidates for the next token: a few as bars beside the text, or all of them in a table below it."""
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QResizeEvent
@@ -12,13 +12,13 @@ from llm_studio.ui.widgets.candidates import CandidateBars
 from llm_studio.workflows.generation.next_token import NextToken, visible
 
 _TAIL = 32
-"""Characters of the text that are shown before the token in question."""
+"""Number of characters of the text that are shown before the token in question."""
 _NARROW = 560
-"""Pixels under which the caption and its buttons don't fit into one line."""
+"""Width in pixels below which the caption and its buttons need two lines."""
 _LEAST_TABLE, _GAPS = 94, 16
-"""Pixels of the table in a low window, its head and two rows, and around it."""
+"""Minimum height of the table in pixels (its header and two rows), and of the space around it."""
 _ROWS, _MOST_ROWS = 50, 500
-"""Candidates in the table until the user scrolls to the last one, and at most while a slider moves."""
+"""Candidates in the table before the user scrolls to the last one, and at most while a slider moves."""
 
 
 class NextTokenCard(QWidget):
@@ -36,19 +36,19 @@ class NextTokenCard(QWidget):
         inside.addWidget(self.bars)
 
     def show_next(self, found: NextToken, sampling: GenerationSettings) -> None:
-        """Show what might follow with these settings."""
+        """Show the candidates with these settings."""
         candidates = found.candidates(sampling)
         self.caption.setText(_caption(found, candidates.kept))
         self.bars.show_candidates(candidates.first)
 
     def say(self, text: str) -> None:
-        """There is nothing to show: say why."""
+        """Show why there are no candidates."""
         self.caption.setText(text)
         self.bars.show_candidates(())
 
 
 class XrayPanel(QWidget):
-    """The table of all candidates before and after each filter, and what can be done at this place of the text."""
+    """The table of all candidates before and after each filter, and the actions at this place of the text."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -74,7 +74,7 @@ class XrayPanel(QWidget):
         self._count = _ROWS
 
     def show_next(self, found: NextToken, sampling: GenerationSettings, written: int | None) -> None:
-        """Show what might follow with these settings; `written` does, in the text as it is."""
+        """Show the candidates with these settings; `written` is the token that is in the text."""
         also = () if written is None or not 0 <= written < found.total else (written,)
         candidates = found.candidates(sampling, self._count, also)
         self.caption.setText(_caption(found, candidates.kept))
@@ -86,27 +86,27 @@ class XrayPanel(QWidget):
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """In little room the buttons are below the caption."""
+        """Move the buttons below the caption if there is little space."""
         super().resizeEvent(event)
         narrow = self.width() < _NARROW
         self._head.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
         self._fit()
 
     def _fit(self) -> None:
-        """The texts above the table are never cut."""
+        """Ensure that the texts above the table are never cut off."""
         texts = self._head.heightForWidth(self.width()) + self.help.heightForWidth(self.width())
         self.setMinimumHeight(texts + _LEAST_TABLE + _GAPS)
 
     def limit_rows(self) -> None:
-        """Show no more candidates than can follow a slider: the user has scrolled far, and can do so again."""
+        """Limit the number of candidates so that a slider can update them; the user can scroll again."""
         self._count = self._count if self._count <= _MOST_ROWS else _ROWS
 
     def show_rows(self, count: int | None = None) -> None:
-        """How many candidates are to be shown from now on."""
+        """Set the number of candidates shown from now on."""
         self._count = count or _ROWS
 
     def say(self, text: str) -> None:
-        """There is nothing to show: say why."""
+        """Show why there are no candidates."""
         self.caption.setText(text)
         self.help.setText("")
         self.table.hide()
@@ -114,10 +114,10 @@ class XrayPanel(QWidget):
 
 
 class NextTokenPresenter(QObject):
-    """Shows what might follow in the card or in the table, whichever is seen, and again when a slider moves."""
+    """Shows the candidates in the card or in the table, whichever is visible, and updates them when a slider moves."""
 
     chosen = Signal(int)
-    """A token was clicked, or drawn."""
+    """A token was clicked, or sampled."""
 
     def __init__(self, card: NextTokenCard, xray: XrayPanel) -> None:
         super().__init__(card)
@@ -134,28 +134,28 @@ class NextTokenPresenter(QObject):
         self.say("")
 
     def show_in_table(self, in_table: bool) -> None:
-        """Show all candidates in the table, or a few as bars."""
+        """Whether to show all candidates in the table, or a few as bars."""
         self._in_table = in_table
         self.card.setVisible(not in_table)
         self.xray.setVisible(in_table)
         self._draw()
 
     def show_next(self, found: NextToken, written: int | None) -> None:
-        """What might follow is known; `written` does, in the text as it is, None where it ends."""
+        """Show candidates; `written` is the token that is in the text, None at its end."""
         self.found, self._written = found, written
         self.xray.show_rows()
         self._draw()
 
     @Slot(str)
     def say(self, text: str) -> None:
-        """There is nothing to show yet: say why."""
+        """Show why there are no candidates yet."""
         self.found = None
         self.card.say(text)
         self.xray.say(text)
 
     @Slot(object)
     def follow(self, sampling: GenerationSettings) -> None:
-        """The sliders are there now."""
+        """The sampling settings have changed."""
         self._sampling = sampling
         self.xray.limit_rows()
         self._draw()
@@ -180,7 +180,7 @@ class NextTokenPresenter(QObject):
 
 
 def _caption(found: NextToken, kept: int) -> str:
-    """After what it may follow, and how many tokens can be drawn."""
+    """The text before the token, and the number of tokens that can be sampled."""
     turn = found.turns[-1]
     answers = turn.question and not turn.text
     text = " ".join((turn.prompt if answers else found.text)[-3 * _TAIL :].split())
@@ -196,7 +196,7 @@ def _caption(found: NextToken, kept: int) -> str:
 
 
 def _help(found: NextToken, written: int | None) -> str:
-    """What one sees, and what a click does."""
+    """An explanation of the display, and the effect of a click."""
     sees = _(
         "From left to right: the model’s probability, the one after each filter, and the one when drawing; ✕: removed"
         " by this filter."

@@ -1,4 +1,4 @@
-"""The tab Generation: a model of the project continues what the user writes, and shows how it chooses."""
+"""The tab Generation: a model of the project continues the user's text, and shows how it chooses tokens."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class GenerationPage(Page):
-    """Loads the chosen model when the tab is visible; every chat is kept in the project."""
+    """Loads the selected model when the tab is visible; all chats are saved in the project."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Generation"), "", parent)
@@ -111,17 +111,17 @@ class GenerationPage(Page):
         self.talk.turns.show_beginnings(_beginnings(overview.settings.project.language))
 
     def leave_project(self) -> None:
-        """Send the settings that a slider has just changed."""
+        """Request saving settings that a slider has just changed."""
         super().leave_project()
         self.sampling.flush()
 
     def show_target(self, target: CheckpointTarget) -> None:
-        """Choose the model of a run at a step, or the nearest that is kept."""
+        """Select the model of a run at a step, or the nearest available."""
         if self.choice.choose(target.run, target.step):
             self._load()
 
     def draft(self) -> object:
-        """The prompt that is being written, with its chat."""
+        """The prompt in the input box, with its chat."""
         return self.talk.draft()
 
     def take_draft(self, draft: "tuple[Chat, str, int | None] | None") -> None:
@@ -130,7 +130,7 @@ class GenerationPage(Page):
             self.chats.list_chats(open_newest=False)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """The model is needed only now."""
+        """Load the model only now."""
         super().showEvent(event)
         self._load()
 
@@ -150,7 +150,7 @@ class GenerationPage(Page):
 
     @Slot()
     def _ask_file(self) -> None:
-        """Ask where the chat is to be saved, as a text or a PDF."""
+        """Ask for the file in which to save the chat, as a text or a PDF."""
         dialog = SaveChatDialog(self, self.talk.chat)
         dialog.chosen.connect(self._save)
         dialog.open()
@@ -182,7 +182,7 @@ class GenerationPage(Page):
 
     @Slot()
     def _load(self) -> None:
-        """Load the chosen model, unless nobody sees it or the loaded one is writing."""
+        """Load the selected model, unless the page is hidden or the loaded model is writing."""
         choice = self.choice.current()
         if choice[0] and self.isVisible() and not self.talk.is_writing:
             self.model.load(choice)
@@ -237,7 +237,7 @@ class GenerationPage(Page):
 
     @Slot()
     def _on_write_started(self) -> None:
-        if not self.talk.is_writing:  # this page was made while the model writes
+        if not self.talk.is_writing:  # this page was created while the model writes
             self.talk.begin(self.talk.chat, chats.Turn(""))
 
     @Slot()

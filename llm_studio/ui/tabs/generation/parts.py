@@ -1,4 +1,4 @@
-"""Smaller parts of Generation: the choice of the model, the list of chats, the box to write in, a line of notice."""
+"""Smaller parts of Generation: the choice of the model, the list of chats, the input box, a notice bar."""
 
 import math
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 6
 _LEAST_TITLE, _MOST_TITLE, _PILL = 40, 260, 52
-"""Pixels of a chat's title, and of the pill beside it."""
+"""Minimum and maximum width of a chat's title, and the width of the pill beside it, in pixels."""
 _MORE = 50
-"""Width that a list of choices may take beside its own, for longer words."""
+"""Additional width in pixels that a combo box may have for longer texts."""
 
 
 class ModelChoice(QWidget):
-    """Which run, and which of its steps."""
+    """A choice of a run and one of its steps."""
 
     chosen = Signal()
 
@@ -60,7 +60,8 @@ class ModelChoice(QWidget):
         return made
 
     def show_points(self, points: "tuple[RunPoints, ...]") -> None:
-        """These can be chosen. What the user has chosen or sees stays if it is there; else it is the best model."""
+        """Set the available models. The current selection is kept if available; otherwise the best model is
+        selected."""
         if points == self._points:
             return
         run, which = self.current()[:2] if self._by_hand or self.isVisible() else ("", "")
@@ -74,7 +75,7 @@ class ModelChoice(QWidget):
         self._fill_steps(which)
 
     def choose(self, run: str, step: int | None) -> bool:
-        """Choose the step of a run that is nearest to `step`, None for the best one; whether there is one."""
+        """Select the step of a run nearest to `step`, None for the best one; returns whether there is one."""
         point = next((one for one in self._points if one.run == run), None)
         if point is None:
             return False
@@ -85,7 +86,7 @@ class ModelChoice(QWidget):
         return True
 
     def current(self) -> tuple[str, str, int]:
-        """The run, "best", "last" or a step's number, and the step that it stands for; empty where there is none."""
+        """The run, "best", "last" or a step's number, and the corresponding step; empty if there is none."""
         run = self.run_box.currentData() or ""
         which = self.step_box.currentData() or ""
         point = next((one for one in self._points if one.run == run), None)
@@ -117,13 +118,13 @@ class ModelChoice(QWidget):
 
 
 class ChatMenu(QWidget):
-    """The line above the chat: which one it is, the earlier ones, a new one."""
+    """The line above the chat: its title, earlier chats, a new chat."""
 
     new_requested = Signal()
     open_requested = Signal(str)
     delete_requested = Signal(str)
     save_requested = Signal()
-    """The chat shown is to be saved in a file."""
+    """The displayed chat should be saved to a file."""
     undo_requested = Signal()
     redo_requested = Signal()
 
@@ -149,7 +150,7 @@ class ChatMenu(QWidget):
         self.show_title("", "")
 
     def show_title(self, chat_id: str, title: str) -> None:
-        """Which chat is shown."""
+        """Set the displayed chat."""
         self._shown = chat_id
         self._title = title or _("New chat")
         self._elide()
@@ -159,7 +160,7 @@ class ChatMenu(QWidget):
         self._new.setEnabled(bool(title))
 
     def _elide(self) -> None:
-        """Show as much of the title as there is room for."""
+        """Elide the title to fit."""
         others = sum(
             part.sizeHint().width() + 8 for part in (self._undo, self._redo, self._save, self._delete, self._new)
         )
@@ -168,16 +169,16 @@ class ChatMenu(QWidget):
         self.pill.setText(shown.replace("&", "&&"))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Another width has room for more or less of the title."""
+        """Elide the title for the new width."""
         super().resizeEvent(event)
         self._elide()
 
     def show_chats(self, chats: "Sequence[Summary]") -> None:
-        """Which chats there are."""
+        """Set the list of chats."""
         self._chats = tuple(chats)
 
     def set_busy(self, busy: bool, filled: bool) -> None:
-        """While the model writes, its chat stays."""
+        """While the model writes, its chat can't be left."""
         self.pill.setEnabled(not busy)
         self._save.setEnabled(not busy and filled)
         self._delete.setEnabled(not busy and filled)
@@ -187,7 +188,7 @@ class ChatMenu(QWidget):
 
     @Slot(bool, bool)
     def show_history(self, can_undo: bool, can_redo: bool) -> None:
-        """Whether there is something to undo, and to redo."""
+        """Whether there is a change to undo, and to redo."""
         self._history = can_undo, can_redo
         self._undo.setEnabled(can_undo and not self._busy)
         self._redo.setEnabled(can_redo and not self._busy)
@@ -218,7 +219,7 @@ class ChatMenu(QWidget):
 
 
 class PromptBox(QPlainTextEdit):
-    """Where the user writes. Enter sends, Shift+Enter begins a new line; it grows with what is written."""
+    """The input box. Enter sends, Shift+Enter inserts a line break; it grows with its text."""
 
     sent = Signal()
 
@@ -232,7 +233,7 @@ class PromptBox(QPlainTextEdit):
 
     @Slot(bool)
     def expect(self, question: bool) -> None:
-        """Say what belongs here: a question, or the beginning of a text."""
+        """Show what to enter: a question, or the beginning of a text."""
         if question:
             self._words = _("Ask something…"), _("Ask something… (Enter asks, Shift+Enter: a new line)")
         else:
@@ -243,18 +244,18 @@ class PromptBox(QPlainTextEdit):
 
     @Slot(str)
     def start_with(self, text: str) -> None:
-        """Put a text here, to be continued."""
+        """Insert a text to be continued."""
         self.setPlainText(text)
         self.moveCursor(QTextCursor.MoveOperation.End)
 
     @Slot(str)
     def begin(self, text: str) -> None:
-        """Start with a text, and let the user type after it."""
+        """Start with a text, with the cursor after it."""
         self.start_with(text)
         self.setFocus()
 
     def show_tokens(self, tokens: "Sequence[Token]") -> None:
-        """Tint what is written by the tokens of a prompt, if it is that one; no tokens: not at all."""
+        """Tint the text by the tokens of a prompt, if it is that prompt; without tokens, remove the tints."""
         joined, typed = "".join(token.text for token in tokens), self.toPlainText()
         place = len(typed) - len(typed.lstrip()) - (len(joined) - len(joined.lstrip()))
         selections: list[QTextEdit.ExtraSelection] = []
@@ -275,7 +276,7 @@ class PromptBox(QPlainTextEdit):
         self._fit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Enter sends."""
+        """Send on Enter."""
         plain = not event.modifiers() & (Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.AltModifier)
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
             self.sent.emit()
@@ -284,7 +285,7 @@ class PromptBox(QPlainTextEdit):
         super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Another width makes other lines."""
+        """Adjust the height to the new line breaks."""
         super().resizeEvent(event)
         self._say()
 
@@ -295,7 +296,7 @@ class PromptBox(QPlainTextEdit):
 
 
 class EditingNote(QWidget):
-    """What becomes of the answer to a prompt that is being edited; hidden while none is."""
+    """Explains what happens to the answer of a prompt that is being edited; otherwise hidden."""
 
     cancelled = Signal()
 
@@ -308,7 +309,7 @@ class EditingNote(QWidget):
         self.setLayout(inside)
 
     def show_editing(self, editing: bool, branching: bool) -> None:
-        """`branching`: turns follow the edited one, and stay in the chat as it is."""
+        """`branching`: turns follow the edited one, and remain in the saved chat."""
         self.setVisible(editing)
         self._text.setText(
             _("You are editing a prompt: the new answer starts a new chat.") if branching
@@ -317,7 +318,7 @@ class EditingNote(QWidget):
 
 
 class NoticeBar(QFrame):
-    """One sentence about what is not as it should be, and often a button that helps."""
+    """One sentence about a problem, and often a button that helps."""
 
     pressed = Signal()
 
@@ -343,7 +344,7 @@ class NoticeBar(QFrame):
 
 
 class Legend(QWidget):
-    """What the tints mean."""
+    """The meaning of the tints."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)

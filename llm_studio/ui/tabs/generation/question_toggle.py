@@ -1,4 +1,4 @@
-"""Whether what is written is a question, the beginning of a text, or continues the one above."""
+"""Whether the input is a question, the beginning of a text, or continues the text above."""
 
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,11 @@ _ASK, _TEXT, _JOIN = "ask", "text", "join"
 
 
 class QuestionToggle(Segmented):
-    """A switch between what is possible: asking, which comes first, where the model was trained on conversations;
-    continuing the text above where there is one."""
+    """A switch between the available modes: asking a question (first, if the model was trained on conversations), and
+    continuing the text above, if there is one."""
 
     changed = Signal(bool)
-    """Whether what is written is a question now."""
+    """Whether the input is now a question."""
 
     def __init__(self, parent: QWidget) -> None:
         choices = {_ASK: _("Ask"), _TEXT: _("New text"), _JOIN: _("Continue the text")}
@@ -32,7 +32,7 @@ class QuestionToggle(Segmented):
         self._show_choices()
 
     def offer(self, offered: bool) -> None:
-        """Whether the model can be asked."""
+        """Whether the model can answer questions."""
         if offered != self._offered:
             self._offered = offered
             self.choose(_ASK if offered else _TEXT)
@@ -53,15 +53,15 @@ class QuestionToggle(Segmented):
         self.setVisible(self._offered or self._has_text)
 
     def asks(self) -> bool:
-        """Whether what is written is a question."""
+        """Whether the input is a question."""
         return self._offered and self.current() == _ASK
 
     def joins(self) -> bool:
-        """Whether what is written continues the text above."""
+        """Whether the input continues the text above."""
         return self._has_text and self.current() == _JOIN
 
     def follow(self, turn: "Turn") -> None:
-        """Do as the prompt that is edited did."""
+        """Set the mode of an existing prompt that is being edited."""
         before = self.asks()
         if self._offered and turn.question:
             self.choose(_ASK)
@@ -76,8 +76,8 @@ class QuestionToggle(Segmented):
 
 
 def following(base: "Chat", text: str, joins: bool) -> str:
-    """`text`, to be continued, as it follows all that is in the chat: with the space that it needs where it `joins` it,
-    else as another text."""
+    """`text` as the continuation of a chat: with the space it needs if it `joins` the last text, otherwise as a new
+    text."""
     if not joins and text and base.turns:
         return chats.NEW_TEXT + text.lstrip()
     last = base.turns[-1] if base.turns else None

@@ -1,4 +1,4 @@
-"""The right side of Generation: the sampler's settings; what they do to the token that might follow is put below."""
+"""The right side of Generation: the sampling settings, and below them their effect on the next token."""
 
 import random
 from typing import Any
@@ -19,20 +19,20 @@ from llm_studio.ui.widgets.slider_row import SliderRow
 
 _NAMES = {"precise": N_("Precise"), "balanced": N_("Balanced"), "creative": N_("Creative")}
 _QUIET = 300
-"""Milliseconds without a further change after which the changes go out."""
+"""Milliseconds without a further change after which changes are sent."""
 _MOST_SEED = 1_000_000
 _LARGEST = 1_000_000
-"""What can be typed where the declaration has no upper limit."""
+"""Upper limit of the input if the declaration has none."""
 
 
 def _declared(control: type) -> list[tuple[str, FieldInfo]]:
-    """The settings of the sampler that are declared with this control, by name."""
+    """The sampling settings that are declared with this control, by name."""
     fields = GenerationSettings.model_fields.items()
     return [(name, info) for name, info in fields if any(isinstance(found, control) for found in info.metadata)]
 
 
 def _slider(parent: QWidget, name: str, info: FieldInfo, shown: Slider) -> SliderRow:
-    """The slider of a declared setting; what can be typed is limited by the declaration."""
+    """The slider of a declared setting; its declaration limits the values that can be typed."""
     limits = {key: getattr(found, key) for found in info.metadata for key in ("ge", "gt", "le") if hasattr(found, key)}
     whole = info.annotation is int
     smallest: Any = limits.get("ge", limits.get("gt", 0) + shown.step if "gt" in limits else None)
@@ -45,12 +45,12 @@ def _slider(parent: QWidget, name: str, info: FieldInfo, shown: Slider) -> Slide
 
 
 class SamplingPanel(QFrame):
-    """Shows and changes how the next token is drawn. What the user changes counts at once and goes out a bit later."""
+    """Shows and changes the sampling settings. The user's changes take effect at once and are sent a moment later."""
 
     settings_requested = Signal(dict)
     """Settings of the project to be changed, by dotted name."""
     changed = Signal(object)
-    """The GenerationSettings are these now."""
+    """The new GenerationSettings."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -58,7 +58,7 @@ class SamplingPanel(QFrame):
         self.setFixedWidth(312)
         self._settings = GenerationSettings()
         self._waiting: dict[str, object] = {}
-        """Changes that haven't gone out yet."""
+        """Changes that haven't been sent yet."""
         self._sent: dict[str, object] = {}
         """Changes that the project doesn't have yet."""
         self._timer = QTimer(self, interval=_QUIET, singleShot=True)
@@ -79,11 +79,11 @@ class SamplingPanel(QFrame):
         inside.addStretch(1)
 
     def add_below(self, widget: QWidget) -> None:
-        """Put something below the settings."""
+        """Add a widget below the settings."""
         self._inside.insertWidget(self._inside.count() - 1, widget)
 
     def _scrolled(self) -> QVBoxLayout:
-        """In a low window this side scrolls by itself, so that the prompt stays in sight."""
+        """A scrolled layout: in a low window this side scrolls by itself, so that the prompt remains visible."""
         area = QScrollArea(self)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidgetResizable(True)
@@ -119,7 +119,7 @@ class SamplingPanel(QFrame):
         return pill
 
     def _make_rows(self) -> dict[str, SliderRow]:
-        """A slider for each setting of the sampler that is declared with one."""
+        """Create a slider for each sampling setting that is declared with one."""
         made: dict[str, SliderRow] = {}
         for name, info in _declared(Slider):
             shown = next(found for found in info.metadata if isinstance(found, Slider))
@@ -151,26 +151,26 @@ class SamplingPanel(QFrame):
     # --- The settings -----------------------------------------------------------------------------------------
 
     def current(self) -> GenerationSettings:
-        """The settings as they are shown."""
+        """The displayed settings."""
         return self._settings
 
     def forget(self) -> None:
-        """Another project: nothing of the one before goes out any more."""
+        """Another project was opened: discard unsent changes."""
         self._timer.stop()
         self._waiting, self._sent = {}, {}
 
     def show_settings(self, settings: GenerationSettings) -> None:
-        """The project has these settings; what the user changed since it was asked stays."""
+        """Show the project's settings; the user's later changes are kept."""
         self._sent = {name: value for name, value in self._sent.items() if getattr(settings, name) != value}
         self._take(settings.model_copy(update={**self._sent, **self._waiting}))
 
     def settings_failed(self) -> None:
-        """The changes that went out could not be kept."""
+        """The sent changes could not be saved."""
         self._sent = {}
 
     @Slot()
     def flush(self) -> None:
-        """Let the changes go out now."""
+        """Send pending changes now."""
         self._timer.stop()
         if self._waiting:
             changes = {f"generation.{name}": value for name, value in self._waiting.items()}
@@ -179,7 +179,7 @@ class SamplingPanel(QFrame):
             self.settings_requested.emit(changes)
 
     def _take(self, settings: GenerationSettings) -> None:
-        """Show settings, without touching what shows them already: someone may be typing there."""
+        """Show settings, without touching widgets that already show them: the user may be typing there."""
         self._settings = settings
         for name, slider in self.rows.items():
             value = float(getattr(settings, name))
@@ -237,5 +237,5 @@ class SamplingPanel(QFrame):
 
 
 def random_seed() -> int:
-    """A seed at random, short enough to be read and typed."""
+    """A random seed, short enough to be read and typed."""
     return random.randrange(_MOST_SEED)

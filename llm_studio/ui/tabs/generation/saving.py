@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 TEXT, PDF = "txt", "pdf"
 _POINTS, _LINE_HEIGHT = 11, 130
-"""The size of the letters, and the height of a line in percent of theirs."""
+"""Font size in points, and line height in percent of it."""
 
 
 class SaveChatDialog(QFileDialog):
-    """Asks for a file; the kind that is chosen is the suffix of its name, unless the user types another one."""
+    """Asks for a file; the selected type is the suffix of its name, unless the user types another one."""
 
     chosen = Signal(str)
 
@@ -43,7 +43,7 @@ class SaveChatDialog(QFileDialog):
 
 
 def pdf_of(chat: "Chat") -> bytes:
-    """A chat as a PDF: what the user wrote is bold, what the model wrote is plain; pages are numbered."""
+    """A chat as a PDF: the user's texts are bold, the model's plain; pages are numbered."""
     document = QTextDocument()
     document.setDefaultFont(QFont("serif", _POINTS))
     cursor = QTextCursor(document)
@@ -68,7 +68,7 @@ def pdf_of(chat: "Chat") -> bytes:
 
 
 def _prompt(turn: "Turn", *, first: bool) -> str:
-    """What the user wrote; the space that it begins with belongs to no page."""
+    """The user's text, without a leading space."""
     return (turn.prompt.lstrip() if first else turn.prompt) + ("\n" if turn.question else "")
 
 

@@ -1,4 +1,4 @@
-"""Written tokens on their way to the screen."""
+"""A buffer for generated tokens on their way to the screen."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,11 +8,11 @@ from llm_studio.events import Event, TextWritten, TokenWritten
 from llm_studio.workflows.generation.chats import UNKNOWN, Token
 
 _REDRAW = 50
-"""Milliseconds: written tokens are kept here and shown by a timer."""
+"""Milliseconds between two updates of the screen."""
 
 
 class TokenBuffer(QObject):
-    """Keeps what was written until it is shown, by `show`, all that has come at once."""
+    """Collects tokens and passes all that have arrived to `show`, by a timer."""
 
     def __init__(self, parent: QObject, show: Callable[[Sequence[Token]], None]) -> None:
         super().__init__(parent)
@@ -22,20 +22,20 @@ class TokenBuffer(QObject):
         self._timer.timeout.connect(self._draw)
 
     def begin(self) -> None:
-        """The model is going to write."""
+        """The model starts to write."""
         self._timer.start()
 
     def end(self) -> None:
-        """What hasn't been shown isn't any more."""
+        """Discard tokens that haven't been shown."""
         self._timer.stop()
         self._waiting = []
 
     def forget(self) -> None:
-        """What has come so far is on the screen, or of no chat that is."""
+        """Discard the tokens so far: they are already shown, or belong to another chat."""
         self._waiting = []
 
     def take(self, event: Event) -> None:
-        """A token was written: it is shown a moment later."""
+        """Add a token, to be shown a moment later."""
         if isinstance(event, TokenWritten):
             self._waiting.append(Token(event.token, event.text, event.probability, event.alternatives))
         elif isinstance(event, TextWritten) and event.text:

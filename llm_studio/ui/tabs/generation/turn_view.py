@@ -1,4 +1,4 @@
-"""One turn of a conversation: what the user wrote at the right, what the model wrote at the left."""
+"""One turn of a conversation: the user's text on the right, the model's on the left."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,14 +18,14 @@ from llm_studio.workflows.generation.version_tree import surprise
 if TYPE_CHECKING:
     from llm_studio.workflows.generation.chats import Token, Turn
 
-_SHARE = 0.84
-"""Of the pane's width that one of both sides may take."""
+_MAX_WIDTH_FRACTION = 0.84
+"""Maximum width of one side's texts, as a fraction of the pane's width."""
 
 _BUBBLE = 36
-"""Pixels of a bubble beside its text."""
+"""Pixels of a bubble around its text, horizontally."""
 
 _NARROW = 560
-"""Pixels of a card under which figures and buttons don't fit into one line."""
+"""Width in pixels below which figures and buttons need two lines."""
 
 
 _NOTES = {
@@ -37,20 +37,20 @@ _NOTES = {
     chats.LIMIT: N_("The maximum length was reached before the text ended: “Continue” writes more."),
 }
 _ENDS = {chats.ENDED, chats.FINISHED, chats.STOPPED}
-"""Notes that say that the text has an end."""
+"""Notes of texts that have an end."""
 
 
 class TurnView(QWidget):
-    """A prompt and its answer, with what can be done with them."""
+    """A prompt and its answer, with their actions."""
 
     regenerate_requested = Signal()
     continue_requested = Signal()
     edit_requested = Signal(object)
-    """Of this view."""
+    """This view, also for the signals below."""
     branch_requested = Signal(object)
     star_toggled = Signal(object)
     place_chosen = Signal(object, int)
-    """Of this view, and the number of a token: what might be there instead?"""
+    """This view, and the index of a token for which alternatives are requested."""
 
     def __init__(self, parent: QWidget, turn: "Turn", tinted: bool) -> None:
         super().__init__(parent)
@@ -124,7 +124,7 @@ class TurnView(QWidget):
         self._foot.addLayout(row(self._again, self._more, self._branch, self._copy, self._star, None, spacing=2))
         return self._foot
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def show_turn(self, turn: "Turn") -> None:
         """Show a whole turn."""
@@ -142,7 +142,7 @@ class TurnView(QWidget):
         self._show_actions()
 
     def show_prompt(self, tokens: Sequence["Token"]) -> None:
-        """Show what the user wrote by its tokens, with the surprise of the model at each; none: as it is."""
+        """Show the user's text by its tokens, with the model's surprise at each; without tokens, as plain text."""
         if self._bubble is None or tokens == self._prompt_tokens:
             return
         self._prompt_tokens = tokens
@@ -158,17 +158,17 @@ class TurnView(QWidget):
                 bits=bits(found.bits), tokens=count, each=each))  # fmt: skip
 
     def begin_writing(self) -> None:
-        """More text is coming."""
+        """Text is being written."""
         self._writing = True
         self.text.show_writing(True)
         self._show_actions()
 
     def append(self, tokens: Sequence["Token"]) -> None:
-        """Some more text has come."""
+        """Append new text."""
         self.text.append_tokens(tokens)
 
     def end_writing(self) -> None:
-        """No more text is coming."""
+        """The text is complete."""
         self._writing = False
         self.text.show_writing(False)
         self._show_actions()
@@ -179,7 +179,7 @@ class TurnView(QWidget):
         self._show_actions()
 
     def set_busy(self, busy: bool) -> None:
-        """Nothing can be asked of the model now."""
+        """Whether the model is unavailable now."""
         for part in (self._again, self._more, self._branch, self._star, *([self._edit] if self._bubble else [])):
             part.setEnabled(not busy)
 
@@ -193,8 +193,8 @@ class TurnView(QWidget):
         self._branch.setVisible(done and not self._last)
 
     def fit(self, width: int) -> None:
-        """The pane is so wide."""
-        room = max(200, round(width * _SHARE))
+        """Adjust to the width of the pane."""
+        room = max(200, round(width * _MAX_WIDTH_FRACTION))
         self._card.setFixedWidth(room)
         narrow = room < _NARROW
         self._foot.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)

@@ -1,4 +1,4 @@
-"""The list of the versions of what the model wrote last, with the surprise of each."""
+"""The list of versions of the model's last text, with the surprise of each."""
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QResizeEvent
@@ -12,14 +12,14 @@ from llm_studio.workflows.generation.version_tree import Version, VersionTree
 
 _MOST_ROWS, _MOST_LEVELS, _INDENT = 6, 5, "    "
 _EDGES = 36
-"""Pixels beside the text of a row."""
+"""Pixels around the text of a row, horizontally."""
 
 
 class _List(QListWidget):
     """A click on a row, or Return, chooses it."""
 
     chosen = Signal(int)
-    """The number of a row."""
+    """The index of a row."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -31,7 +31,7 @@ class _List(QListWidget):
         self.chosen.emit(self.row(item))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Return chooses."""
+        """Choose the row on Return."""
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentRow() >= 0:
             self.chosen.emit(self.currentRow())
             event.accept()
@@ -40,10 +40,10 @@ class _List(QListWidget):
 
 
 class VersionsCard(QWidget):
-    """Hidden as long as there is only one version."""
+    """Hidden while there is only one version."""
 
     chosen = Signal(int)
-    """The node where a version ends."""
+    """The last node of a version."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -77,7 +77,7 @@ class VersionsCard(QWidget):
         self.list.setFixedHeight(rows * max(1, self.list.sizeHintForRow(0)) + 4)
 
     def _shown(self, version: Version) -> str:
-        """Two lines: what is its own, and its surprise."""
+        """Two lines: the part that differs, and its surprise."""
         found, indent = self._tree.surprise(version.end), _INDENT * min(version.level, _MOST_LEVELS)
         own = indent + ("… " if version.level else "") + " ".join(self._tree.text(version).split())
         room = max(80, self.list.viewport().width() - _EDGES)
@@ -90,7 +90,7 @@ class VersionsCard(QWidget):
         self.chosen.emit(self._versions[row].end)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Another width shows more or less of each text."""
+        """Elide the texts for the new width."""
         super().resizeEvent(event)
         for row in range(self.list.count()):
             self.list.item(row).setText(self._shown(self._versions[row]))

@@ -1,4 +1,4 @@
-"""The versions of what the model wrote: a token chosen instead of another, undone and restored."""
+"""The versions of the model's text: replacing a token, undo and redo."""
 
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class VersionsController(Controller):
-    """Holds the history of the chat that is shown. Who hears of a change shows and writes it."""
+    """Holds the history of the displayed chat. Receivers of a change show and save it."""
 
     changed = Signal(object)
-    """The Chat is this one now, by the user's choice."""
+    """The new Chat, chosen by the user."""
     history_changed = Signal(bool, bool)
-    """Whether there is something to undo, and to redo."""
+    """Whether there is a change to undo, and to redo."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
@@ -32,7 +32,7 @@ class VersionsController(Controller):
 
     @Slot(object)
     def follow(self, chat: "Chat") -> None:
-        """This chat is shown: a change of the one before, or another."""
+        """This chat is displayed: a changed version of the previous one, or another chat."""
         self._move(self.history.then(chat) if chat.id == self.history.present.id else History(chat))
 
     def choose(self, base: "Chat", turn: "Turn") -> None:

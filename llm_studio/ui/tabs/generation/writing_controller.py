@@ -1,4 +1,4 @@
-"""The job in which the model writes."""
+"""The job that generates text."""
 
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,12 @@ WRITE = "generation/write"
 
 
 class WritingController(Controller):
-    """Lets the loaded model write; an answer that was replaced can be restored by a toast."""
+    """Lets the loaded model write; a replaced answer can be restored with a toast."""
 
     started = Signal()
     event_reported = Signal(object)
     written = Signal(object)
-    """The Chat with what was written."""
+    """The Chat with the generated text."""
     failed = Signal()
     ended = Signal()
 
@@ -40,7 +40,7 @@ class WritingController(Controller):
                        failed=self._on_failed, ended=self._on_ended)  # fmt: skip
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget what was being replaced."""
+        """Forget the answer that is being replaced."""
         self._replaced = None
 
     @property
@@ -49,7 +49,7 @@ class WritingController(Controller):
         return self.project is not None and self._model.generator is not None
 
     def write(self, chat: "Chat", turn: "Turn", sampling: "GenerationSettings", replaced: "Chat | None") -> None:
-        """Let the model write in `turn`, which follows `chat`. `replaced`: the chat that can be restored then."""
+        """Let the model write in `turn`, which follows `chat`. `replaced`: the chat that a toast can restore."""
         project, generator = self.project, self._model.generator
         if project is None or generator is None:
             return
@@ -61,7 +61,7 @@ class WritingController(Controller):
 
     @Slot()
     def stop(self) -> None:
-        """Stop the model; what it has written is kept."""
+        """Stop the model; its text so far is kept."""
         self.context.stop_requested.emit(WRITE)
 
     def _on_started(self, _task: Task) -> None:

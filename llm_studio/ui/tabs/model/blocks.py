@@ -1,4 +1,4 @@
-"""What the drawn architecture says of each block: its sizes, what it does, its formula, its parameters."""
+"""Descriptions of the blocks in the drawn architecture: sizes, purpose, formula, parameters."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ NAMES = ("logits", "final_norm", *INNER, "positions", "embedding")
 
 @dataclass(frozen=True)
 class BlockFacts:
-    """One block. `count` is its number of parameters, in one layer; `formula` is the same in every language."""
+    """One block. `count`: number of parameters in one layer; `formula` is the same in every language."""
 
     title: str
     detail: str
@@ -23,7 +23,7 @@ class BlockFacts:
 
 
 def blocks(model: ModelSettings, parts: ParameterCounts, vocab_size: int) -> dict[str, BlockFacts]:
-    """All blocks of the model by name; "positions" only where something is added to the embedding."""
+    """All blocks of the model by name; "positions" only if something is added to the embedding."""
     norm = model.d_model * (2 if model.norm == "layernorm" and model.bias else 1)
     found = {
         "logits": _logits(model, parts, vocab_size),

@@ -1,4 +1,4 @@
-"""The project's config.yaml: its text, the changes that aren't in it yet, and presets, with a way back."""
+"""The project's config.yaml: its text, pending changes, and presets, with undo."""
 
 from typing import TYPE_CHECKING
 
@@ -22,16 +22,16 @@ TEXT, SAVE, PRESET, UNDO = "model/text", "model/save", "model/preset", "model/un
 
 
 class ConfigController(Controller):
-    """Reads the text with each overview; writes one text after the other, and single settings by the window."""
+    """Reads the text with each overview; writes one text after the other, and single settings through the session."""
 
     text_read = Signal(str)
-    """The file holds this text."""
+    """The text of the file."""
     unreadable = Signal(object)
     """A ConfigError: the file isn't text."""
     saved = Signal(str)
-    """This text was written."""
+    """The text that was written."""
     free = Signal()
-    """A text that came while another was being written can be written now."""
+    """A text that arrived during another write can be written now."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
@@ -43,7 +43,7 @@ class ConfigController(Controller):
         context.listen(SETTINGS, started=self._on_settings_started, ended=self._pending.end_write)
 
     def open_project(self, project: "Project | None") -> None:
-        """Forget the changes, and what is being written."""
+        """Forget pending changes and writes."""
         self._pending.forget()
         self._saving = self._waiting = False
 
@@ -64,7 +64,7 @@ class ConfigController(Controller):
 
     @Slot(str, str)
     def save(self, text: str, before: str) -> None:
-        """Write a text that was made from `before`; while another is being written, wait for `free`."""
+        """Write a text that was derived from `before`; during another write, wait for `free`."""
         project = self.project
         if project is None:
             return
@@ -80,7 +80,7 @@ class ConfigController(Controller):
         self.context.request(Write(SAVE, work, changes_project=True))
 
     def apply_preset(self, name: str) -> None:
-        """Take all settings of a preset."""
+        """Apply all settings of a preset."""
         project = self.project
         if project is None:
             return

@@ -1,4 +1,4 @@
-"""The cards beside the form: what the model costs, where its parameters lie, and what can be said about it."""
+"""The cards beside the form: the cost of the model, the distribution of its parameters, and advice."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.forecast import Forecast
 
 _FULL = 0.9
-"""Share of the memory above which the bar warns."""
+"""Fraction of the memory above which the bar warns."""
 _EXPORTED_BYTES = 2
-"""Of each parameter in an exported file, in half precision."""
+"""Bytes per parameter in an exported file, in half precision."""
 
 
 class CostCard(Card):
@@ -55,7 +55,7 @@ class CostCard(Card):
         self.content.addWidget(self._under)
 
     def show_cost(self, settings: Settings, cost: Cost, memory: int | None, has_gpu: bool) -> None:
-        """Show the cost. `memory`: what a training run may use here, None where it isn't known yet."""
+        """Show the cost. `memory`: what a training run may use on this computer, None if not known yet."""
         show = self.values.show_value
         show("parameters", short_number(cost.parts.total))
         needed = size(cost.training_bytes, short=True)
@@ -85,7 +85,7 @@ class CostCard(Card):
         self._under.setText(f"{name.format(share=number(max(1, 100 * share)))} · {batch}")
 
     def show_time(self, settings: Settings, forecast: "Forecast | None", note: str, may_measure: bool) -> None:
-        """Show the time for all steps, or the time that was set; `note` says why there is none, or only an estimate."""
+        """Show the time for all steps, or the time limit; `note` says why there is none, or only an estimate."""
         steps, minutes = settings.training.max_steps, settings.training.minutes
         self.values.rename("time", _("Time") if minutes else _("Time for {steps} steps").format(steps=number(steps)))
         measured = forecast is not None and forecast.measured
@@ -102,7 +102,7 @@ class CostCard(Card):
 
 
 class SharesCard(Card):
-    """Where the parameters lie."""
+    """The distribution of the parameters."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Where the parameters are"))
@@ -110,7 +110,7 @@ class SharesCard(Card):
         self.content.addWidget(self.bar)
 
     def show_cost(self, cost: Cost) -> None:
-        """Show the shares of a model."""
+        """Show the fractions of a model's parameters."""
         parts = cost.parts
         shares = (
             (_("embedding"), parts.embedding, "validation"), (_("attention"), parts.attention, "ok"),
@@ -121,7 +121,7 @@ class SharesCard(Card):
 
 
 class AdviceCard(Card):
-    """What doesn't fit together, each with a button that fixes it."""
+    """Pieces of advice, each with a button that applies it."""
 
     taken = Signal(object)
     """The Advice whose button was pressed."""
@@ -135,7 +135,7 @@ class AdviceCard(Card):
         self.content.addWidget(self._inside)
 
     def show_advice(self, pieces: Sequence[Advice]) -> None:
-        """Show these; buttons that stay the same are left alone, so that the keyboard's place isn't lost."""
+        """Show these; unchanged buttons are kept, so that the keyboard focus isn't lost."""
         if self._shown == list(pieces):
             return
         self._shown = list(pieces)
@@ -168,7 +168,7 @@ class FactsColumn(Column):
         self.content.addStretch(1)
 
     def show_plan(self, plan: Plan, *, has_gpu: bool) -> None:
-        """Show what is planned, and what can be said about it."""
+        """Show the plan, and advice about it."""
         self.cost.show_cost(plan.settings, plan.cost, plan.memory, has_gpu)
         self.shares.show_cost(plan.cost)
         self.advice.show_advice(advice(plan))

@@ -11,7 +11,7 @@ from llm_studio.ui.widgets.column import Column
 
 
 class ArchitectureCard(Card):
-    """The drawn model, and below it what the chosen block is."""
+    """The drawn model, and below it a description of the selected block."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Architecture"))
@@ -23,7 +23,7 @@ class ArchitectureCard(Card):
         self.content.addWidget(self._column)
         self.drawing = Architecture(inside, NAMES, INNER, ("logits", "embedding"))
         self.drawing.chosen.connect(self._choose)
-        self._scroll = QTimer(self, interval=0, singleShot=True)  # when the new texts have their place
+        self._scroll = QTimer(self, interval=0, singleShot=True)  # after the new texts are laid out
         self._scroll.timeout.connect(self._scroll_down)
         column.addWidget(self.drawing)
         column.addStretch(1)
@@ -53,7 +53,7 @@ class ArchitectureCard(Card):
 
     @Slot()
     def _scroll_down(self) -> None:
-        """Bring what is said of the block into view."""
+        """Scroll the description of the block into view."""
         self._column.ensureWidgetVisible(self.more, 0, 4)
 
     def _show_chosen(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Editors for one setting each, chosen by its declared type: what is typed is taken as it is, right or wrong."""
+"""Editors for single settings, selected by their declared types. Invalid input is kept as it is."""
 
 import math
 import re
@@ -32,11 +32,11 @@ _SPACES = re.compile(r"\s")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _EDITOR_WIDTH = 100
 _ONE_LINE = 12
-"""Letters of a setting's name that fit on a line in the narrowest form; a longer one may need two lines."""
+"""Length of a setting's name that fits on one line of the narrowest form; a longer one may need two lines."""
 
 
 class WholeNumber(QAbstractSpinBox):
-    """A whole number with arrows. Anything can be typed; the arrows stay within the limits. "" is None."""
+    """A whole number with arrow buttons. Any text can be typed; the buttons respect the limits. "" is None."""
 
     typed = Signal()
     finished = Signal()
@@ -53,7 +53,7 @@ class WholeNumber(QAbstractSpinBox):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def value(self) -> object:
-        """The number; what was typed where it is none; None where the field is empty and may be."""
+        """The number; the text if it isn't one; None if the field is empty and may be."""
         text = _SPACES.sub("", self.lineEdit().text())
         if not text and self._optional:
             return None
@@ -64,14 +64,14 @@ class WholeNumber(QAbstractSpinBox):
             return text
 
     def show_value(self, value: Any) -> None:
-        """Show a number or None, or any text as it is."""
+        """Show a number or None, or any text unchanged."""
         if isinstance(value, int):
             self.lineEdit().setText(number(value) if self._grouped else str(value))
         else:
             self.lineEdit().setText("" if value is None else str(value))
 
     def stepBy(self, steps: int) -> None:  # noqa: N802  Qt's
-        """One of the arrows: to the next round number."""
+        """Step to the next round number."""
         value = self.value()
         if not isinstance(value, int):
             value = self._low
@@ -81,11 +81,11 @@ class WholeNumber(QAbstractSpinBox):
         self.typed.emit()
 
     def stepEnabled(self) -> QAbstractSpinBox.StepEnabledFlag:  # noqa: N802  Qt's
-        """Both arrows always: at a limit they do nothing."""
+        """Both buttons are always enabled: at a limit they do nothing."""
         return QAbstractSpinBox.StepEnabledFlag.StepUpEnabled | QAbstractSpinBox.StepEnabledFlag.StepDownEnabled
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's
-        """The wheel scrolls the form; it never changes a value on its way."""
+        """Ignore the wheel, which scrolls the form and must not change values."""
         event.ignore()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
@@ -113,7 +113,7 @@ class _TextEditor(QLineEdit):
         self.editingFinished.connect(self.finished)
 
     def value(self) -> object:
-        """What is written."""
+        """The text."""
         return self.text()
 
     def show_value(self, value: Any) -> None:
@@ -126,14 +126,14 @@ class _TextEditor(QLineEdit):
 
 
 class FreeNumber(_TextEditor):
-    """A number as people write it: 0.1, 0,1 in French, 3e-4."""
+    """A number in any usual notation: 0.1, 0,1 in French, 3e-4."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
 
     def value(self) -> object:
-        """The number, or what was typed where it is none."""
+        """The number, or the text if it isn't one."""
         text, locale = _SPACES.sub("", self.text()), QLocale(i18n.language())
         try:
             found = float(with_its_point(text, locale).replace(locale.decimalPoint(), "."))
@@ -148,7 +148,7 @@ class FreeNumber(_TextEditor):
 
 
 class Choice(QComboBox):
-    """One of several words."""
+    """One of several values."""
 
     typed = Signal()
     finished = Signal()
@@ -169,15 +169,15 @@ class Choice(QComboBox):
         self.finished.emit()
 
     def value(self) -> object:
-        """The chosen word, as it is written in the file."""
+        """The selected value, as in the file."""
         return self.currentData()
 
     def show_value(self, value: Any) -> None:
-        """Mark a choice."""
+        """Select a value."""
         self.setCurrentIndex(self.findData(value))
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's
-        """The wheel scrolls the form; it never changes a value on its way."""
+        """Ignore the wheel, which scrolls the form and must not change values."""
         event.ignore()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's
@@ -210,7 +210,7 @@ class YesNo(QCheckBox):
 
 
 class Lines(QPlainTextEdit):
-    """Several texts, one on each line."""
+    """Several texts, one per line."""
 
     typed = Signal()
     finished = Signal()
@@ -233,7 +233,7 @@ class Lines(QPlainTextEdit):
         return [line for line in self.toPlainText().splitlines() if line.strip()]
 
     def show_value(self, value: Any) -> None:
-        """Show texts, each on its line."""
+        """Show texts, one per line."""
         self._quiet = True
         self.setPlainText("\n".join(value))
         self._quiet = False
@@ -261,12 +261,12 @@ def _make(parent: QWidget, name: str, info: FieldInfo) -> Editor:
 
 
 class SettingField(QWidget):
-    """A setting in the form: its name, its help, its editor, and below them what is wrong with it."""
+    """A setting in the form: its name, its help, its editor, and below them a problem, if any."""
 
     typed = Signal(str)
-    """The user is at it; with the setting's dotted name."""
+    """The user is editing; with the setting's dotted name."""
     finished = Signal(str)
-    """The user has left the field, or has chosen."""
+    """The user has left the field or has selected a value."""
 
     def __init__(self, parent: QWidget, section: str, name: str, info: FieldInfo) -> None:
         super().__init__(parent)
@@ -308,11 +308,11 @@ class SettingField(QWidget):
         whole.addWidget(self.message)
 
     def value(self) -> object:
-        """What the editor holds."""
+        """The editor's value."""
         return self.editor.value()
 
     def show_value(self, value: object) -> None:
-        """Show a value; what the user has just written in another form stays until the field is left."""
+        """Show a value; text that the user has just typed in another notation is kept until the field is left."""
         plain: object = list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]  of texts
         if self.editor.hasFocus() and self.value() == plain:
             return
@@ -321,11 +321,11 @@ class SettingField(QWidget):
             self.editor.show_value(value)
 
     def explain(self, text: str) -> None:
-        """Show another line of help, "" for the usual one."""
+        """Show another help text, "" for the usual one."""
         self.caption.setText(text or self._help)
 
     def mark(self, message: str) -> None:
-        """Mark the setting as wrong and say why, "" as right."""
+        """Mark the setting as invalid with a reason, or as valid with ""."""
         self.message.setText(message)
         self.message.setVisible(bool(message))
         set_role(self.editor, "wrong" if message else "")

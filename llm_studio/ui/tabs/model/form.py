@@ -1,4 +1,4 @@
-"""The settings of the model and of its training as a form, made from their declaration."""
+"""The settings of the model and of its training as a form, generated from their declarations."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,14 +14,14 @@ from llm_studio.ui.widgets.basics import button, label, line, row
 from llm_studio.ui.widgets.column import Column
 
 _PAUSE = 700
-"""Milliseconds without a key after which what stands in a field is taken."""
+"""Milliseconds without a key press after which the text of a field is used."""
 
 
 class _MoreSettings(QWidget):
     """Settings that few people change, behind a button."""
 
     toggled = Signal(bool)
-    """The user shows or hides them."""
+    """The user has shown or hidden them."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -54,16 +54,16 @@ class _MoreSettings(QWidget):
 
 
 class SettingsForm(Column):
-    """Shows settings and tells what the user changes in them. What is wrong is marked and stays in the form."""
+    """Shows settings and reports the user's changes. Invalid input is marked and stays in the form."""
 
     previewed = Signal(object)
-    """Settings that can be used, while the user is still writing."""
+    """Valid settings, while the user is still typing."""
     changed = Signal(dict)
-    """By dotted name: what the user has changed, when it can be used."""
+    """The user's valid changes by dotted name."""
     marked = Signal()
-    """Fields were marked as wrong, or as right again."""
+    """Fields were marked as invalid or valid."""
     unfolded = Signal(bool)
-    """The user shows or hides the settings that few people change."""
+    """The user has shown or hidden the settings that few people change."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, 10)
@@ -86,7 +86,7 @@ class SettingsForm(Column):
         self.content.addStretch(1)
 
     def _add_section(self, inside: QWidget, column: QVBoxLayout, section: str, names: Iterable[str]) -> None:
-        """A heading, and those of the settings that have no field yet."""
+        """Add a heading, and fields for the settings that have none yet."""
         if column.count():
             column.addWidget(line(inside))
         column.addWidget(label(_(HEADINGS[section]), inside, "heading"))
@@ -99,10 +99,10 @@ class SettingsForm(Column):
             self.fields[made.path] = made
             column.addWidget(made)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def show_settings(self, settings: Settings, vocab_size: int | None = None) -> None:
-        """Show settings; what the user is writing just now stays. `vocab_size`: the tokenizer's, 0 for none."""
+        """Show settings; the user's current input is kept. `vocab_size`: the tokenizer's, 0 for none."""
         self._settings = settings
         self._vocab_size = self._vocab_size if vocab_size is None else vocab_size
         for path, made in self.fields.items():
@@ -112,7 +112,7 @@ class SettingsForm(Column):
         self._explain(settings)
 
     def reveal(self, path: str) -> None:
-        """Make sure that a setting can be seen, by its dotted name: it may be among the folded ones."""
+        """Make a setting visible, by its dotted name: it may be among the folded ones."""
         made = self.fields.get(path)
         if made is None:
             return
@@ -123,23 +123,23 @@ class SettingsForm(Column):
 
     @Slot()
     def _scroll_to_it(self) -> None:
-        """The layout has its place by now."""
+        """Scroll after the layout is up to date."""
         if self._to_show is not None:
             self.ensureWidgetVisible(self._to_show)
 
     def forget(self) -> None:
-        """Drop what the user has written and what isn't taken."""
+        """Discard pending input."""
         self._timer.stop()
         self._touched.clear()
         self._mark({})
 
     @property
     def has_wrong(self) -> bool:
-        """Whether something is written that can't be used."""
+        """Whether there is invalid input."""
         return any(made.message.text() for made in self.fields.values())
 
     def _explain(self, settings: Settings) -> None:
-        """Help that depends on other settings."""
+        """Show help texts that depend on other settings."""
         model = settings.model
         heads = _("{width} / {heads} = {each} wide each").format(
             width=number(model.d_model), heads=number(model.n_heads), each=number(model.head_width)
@@ -157,10 +157,10 @@ class SettingsForm(Column):
                 self.more.set_open(True)
         self.marked.emit()
 
-    # --- What the user writes ---------------------------------------------------------------------------------
+    # --- Input ------------------------------------------------------------------------------------------------
 
     def _edits(self) -> dict[str, object]:
-        """What the fields that were touched hold and the settings don't."""
+        """The input in edited fields that differs from the settings."""
         return {
             path: value
             for path in self._touched
@@ -168,7 +168,7 @@ class SettingsForm(Column):
         }
 
     def _problems(self, edits: Mapping[str, object]) -> dict[str, str]:
-        """By dotted name: what is wrong with these changes."""
+        """The problems of these changes by dotted name."""
         try:
             self._settings.replaced(edits)
         except ConfigError as error:
@@ -188,7 +188,7 @@ class SettingsForm(Column):
 
     @Slot()
     def take(self) -> None:
-        """Take what was written: send what can be used, mark what can't."""
+        """Use the input: send valid changes, mark invalid ones."""
         self._timer.stop()
         if not self._touched:
             return
@@ -196,7 +196,7 @@ class SettingsForm(Column):
         wrong = self._problems(edits)
         self._mark(wrong)
         right = {path: value for path, value in edits.items() if path not in wrong}
-        if wrong and self._problems(right):  # they can't be used without the wrong ones
+        if wrong and self._problems(right):  # they aren't valid without the invalid ones
             return
         self._touched = set(edits).difference(right)
         if right:

@@ -1,4 +1,4 @@
-"""Which settings come first in the form, and its headings. Titles and help come from the declaration of a setting."""
+"""The order of settings in the form, and its headings. Titles and help come from the declarations of settings."""
 
 from llm_studio.i18n import N_
 

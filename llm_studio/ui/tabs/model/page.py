@@ -1,4 +1,4 @@
-"""The page of the tab Model: settings as a form and as a file, what they make and cost, and advice about them."""
+"""The page of the tab Model: settings as a form and as a file, the resulting model and its cost, and advice."""
 
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class ModelPage(Page):
-    """Form and file at the left, the drawing in the middle, cost and advice at the right."""
+    """Form and file on the left, the drawing in the middle, cost and advice on the right."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(_("Model"), _("A decoder-only Transformer. Each setting immediately shows its cost."), parent)
@@ -92,7 +92,7 @@ class ModelPage(Page):
         self.form.more.set_open(self.context.preferences.more_settings)
 
     def leave_project(self) -> None:
-        """Take what was written."""
+        """Use pending input."""
         super().leave_project()
         self._take()
 
@@ -101,15 +101,15 @@ class ModelPage(Page):
             self.settings.take()
 
     def unsaved(self) -> str:
-        """Why config.yaml as it is written here can't be saved."""
+        """Why the edited config.yaml can't be saved."""
         return self.file.why_stuck() if self.project is not None else ""
 
     def discard_unsaved(self) -> None:
-        """Back to what the file holds."""
+        """Restore the text of the file."""
         self.file.discard()
 
     def draft(self) -> object:
-        """The text of config.yaml that isn't saved."""
+        """The unsaved text of config.yaml."""
         return self.file.draft()
 
     def take_draft(self, draft: "tuple[str, str | None] | None") -> None:
@@ -119,23 +119,23 @@ class ModelPage(Page):
             self.file.take_draft(*draft)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """Find out how much memory there is now; steps may be measured from now on."""
+        """Read the available memory; steps may be measured from now on."""
         super().showEvent(event)
         self.plan.read_machine()
         self.step_time.set_visible(True)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
-        """Take what was written."""
+        """Use pending input."""
         super().hideEvent(event)
         self.step_time.set_visible(False)
         self._take()
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def show_overview(self, overview: "Overview") -> None:
-        """Show the project's settings; what the user is writing stays."""
+        """Show the project's settings; the user's current input is kept."""
         super().show_overview(overview)
-        broken = overview.settings_problem is not None  # then its settings are only the defaults
+        broken = overview.settings_problem is not None  # the settings are then only defaults
         if broken:
             self.settings.show_file()
             self.form.forget()
@@ -168,7 +168,7 @@ class ModelPage(Page):
 
     @Slot()
     def _show_usable(self) -> None:
-        """Enable what can be done with the file as it is, and with what is written in it."""
+        """Enable the actions that are possible with the file and the input."""
         broken = self.overview is not None and self.overview.settings_problem is not None
         unsaved_wrong = bool(self.file.problems) and self.file.is_changed
         usable = not broken and not unsaved_wrong
@@ -215,6 +215,6 @@ class ModelPage(Page):
 
 
 def _size_of(settings: Settings) -> str:
-    """The size of a preset's model, roundly: 1 M."""
+    """The size of a preset's model, rounded: 1 M."""
     millions = cost_of(settings, settings.model.vocab_size).parts.total / 1e6
     return f"{round(millions)}\u00a0M" if millions >= 1 else short_number(millions * 1e6)

@@ -1,11 +1,11 @@
-"""Settings that were changed in the form and aren't in config.yaml yet."""
+"""Settings that were changed in the form but aren't in config.yaml yet."""
 
 from llm_studio.config import Settings
 from llm_studio.errors import ConfigError
 
 
 class PendingSettings:
-    """Collects changes until a write of the settings begins, and knows them until it has ended."""
+    """Collects changes until a write of the settings starts, and keeps them until it has ended."""
 
     def __init__(self) -> None:
         self._unwritten: dict[str, object] = {}
@@ -16,19 +16,19 @@ class PendingSettings:
         self._unwritten.update(changes)
 
     def begin_write(self) -> None:
-        """What was collected is being written."""
+        """The collected changes are being written."""
         self._writing, self._unwritten = self._unwritten, {}
 
     def end_write(self) -> None:
-        """It is in the file, or could not be written."""
+        """They are in the file, or could not be written."""
         self._writing = {}
 
     def forget(self) -> None:
-        """Another project."""
+        """Discard all changes: another project was opened."""
         self._unwritten, self._writing = {}, {}
 
     def applied_to(self, settings: Settings) -> Settings:
-        """These settings with the pending changes, as they are where the two don't fit together."""
+        """These settings with the pending changes; unchanged if the two are incompatible."""
         try:
             return settings.replaced({**self._writing, **self._unwritten})
         except ConfigError:

@@ -1,4 +1,4 @@
-"""The settings under consideration, what they make and cost, and the memory of this machine."""
+"""The settings shown on the page, the resulting model and its cost, and the memory of this machine."""
 
 from typing import TYPE_CHECKING
 
@@ -21,10 +21,10 @@ _MACHINE = "model/machine"
 
 
 class PlanController(Controller):
-    """Holds the settings that the page shows, which may be written already or not."""
+    """Holds the settings that the page shows, which may not be saved yet."""
 
     previewed = Signal(object)
-    """The Plan: its settings, the project or the machine are others."""
+    """The Plan: its settings, the project or the machine have changed."""
 
     def __init__(self, context: PageContext, step_time: StepTime) -> None:
         super().__init__(context)
@@ -35,12 +35,12 @@ class PlanController(Controller):
 
     @property
     def has_gpu(self) -> bool:
-        """Whether a graphics card trains; False while that isn't known."""
+        """Whether a graphics card is used for training; False while unknown."""
         return self._machine is not None and self._machine.has_gpu
 
     @property
     def plan(self) -> Plan | None:
-        """What the settings make and cost, with the time of a step where it is measured; None without a project."""
+        """The model and the cost of these settings, with the step time if measured; None without a project."""
         overview = self.overview
         if overview is None:
             return None
@@ -55,19 +55,19 @@ class PlanController(Controller):
 
     @Slot(object)
     def preview(self, settings: Settings) -> None:
-        """Consider these settings."""
+        """Use these settings for the plan."""
         self.settings = settings
         self.refresh()
 
     def refresh(self) -> None:
-        """The project or the machine is another."""
+        """The project or the machine has changed."""
         overview = self.overview
         if overview is not None:
             self._step_time.plan(overview, self.settings, self._cost(overview), self._machine)
             self.previewed.emit(self.plan)
 
     def read_machine(self) -> None:
-        """Find out how much memory there is."""
+        """Read the available memory."""
         self.context.request(Query(_MACHINE, _read_machine, page_shows_errors=True))
 
     def _on_machine(self, machine: "Machine") -> None:

@@ -1,4 +1,4 @@
-"""The forecast of a run with the settings of the form; a step is measured unasked where that is quick."""
+"""The forecast of a run with the settings of the form; a step is measured automatically if that is fast."""
 
 from typing import TYPE_CHECKING
 
@@ -22,16 +22,16 @@ FORECAST, PROBE = forecasts.MODEL_FORECAST, forecasts.MODEL_PROBE
 _PAUSE = 1000
 """Milliseconds without a change after which the forecast is requested."""
 _QUICK = 2e11
-"""Floating-point operations of a step that any processor does within a second or two."""
+"""FLOPs of a step that any processor computes within a second or two."""
 _ROOMY = 0.8
-"""Share of the free memory that a measurement which nobody asked for may take."""
+"""Fraction of the free memory that an automatic measurement may use."""
 
 
 class StepTime(Controller):
-    """Requests forecasts and measurements, and keeps the forecasts while the project is open."""
+    """Requests forecasts and measurements, and caches the forecasts while the project is open."""
 
     changed = Signal()
-    """There is another forecast, or another reason why there is none."""
+    """The forecast, or the reason why there is none, has changed."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
@@ -57,7 +57,7 @@ class StepTime(Controller):
         self._here, self._measuring = None, False
 
     def plan(self, here: "Overview", settings: Settings, cost: "Cost", machine: "Machine | None") -> None:
-        """These are the settings now."""
+        """Set the current settings."""
         same = self._here is not None and step_key(self._settings) == step_key(settings) and machine is self._machine
         if here.tokens != (self._here.tokens if self._here else None):
             self._known.clear()
@@ -67,12 +67,12 @@ class StepTime(Controller):
             self._plan_again()
 
     def set_visible(self, visible: bool) -> None:
-        """Whether the page is on the screen: else nothing is measured unless requested."""
+        """Whether the page is visible: otherwise nothing is measured unless requested."""
         self._on_screen = visible
         self._plan_again()
 
     def _on_task_started(self, task: Task) -> None:
-        if isinstance(task, BackgroundJob):  # a measurement would disturb it and be wrong
+        if isinstance(task, BackgroundJob):  # a measurement would slow it down and be wrong
             self._jobs.add(task.key)
             self._timer.stop()
             if self._measuring:
@@ -85,17 +85,17 @@ class StepTime(Controller):
 
     @property
     def forecast(self) -> "Forecast | None":
-        """What is known of a run whose steps are as these settings say, None where nothing is."""
+        """The forecast for a run with steps like those of these settings; None if there is none."""
         return self._known.get(step_key(self._settings))
 
     @property
     def measured_seconds(self) -> float | None:
-        """Of one step, None where it isn't measured."""
+        """Measured seconds per step; None if not measured."""
         return self.forecast.seconds_per_step if self.forecast and self.forecast.measured else None
 
     @property
     def may_measure(self) -> bool:
-        """Whether the user may ask for it now."""
+        """Whether the user may request a measurement now."""
         return self._has_tokens() and not self._measuring and not self._jobs
 
     @property
@@ -153,10 +153,10 @@ class StepTime(Controller):
         self.changed.emit()
         self.context.request(Query(PROBE, work, page_shows_errors=True))
 
-    # --- What comes of it -------------------------------------------------------------------------------------
+    # --- Results ----------------------------------------------------------------------------------------------
 
     def _on_estimated(self, result: "tuple[str, Forecast]") -> None:
-        """There is a forecast, perhaps measured already on another tab."""
+        """Store a forecast, which may have been measured on another tab."""
         self._on_measured(result)
         self.changed.emit()
         self._measure_if_quick()
@@ -165,12 +165,12 @@ class StepTime(Controller):
         self._known[result[0]] = result[1]
 
     def _on_failed(self, error: BaseException) -> None:
-        """A forecast or a measurement has failed: the reason is shown in place of the time."""
+        """Show the reason instead of the time."""
         self._failed[step_key(self._settings)] = str(error)
         self.changed.emit()
 
     def _on_ended(self) -> None:
-        """A measurement is over. For settings changed meanwhile another follows."""
+        """A measurement has ended. Start another if the settings have changed meanwhile."""
         self._measuring = False
         self._plan_again()
         self.changed.emit()

@@ -12,7 +12,7 @@ _FORM, _FILE = "form", "file"
 
 
 class SettingsCard(Card):
-    """Shows the form or the file. What was written in one is taken before the other is shown."""
+    """Shows the form or the file. The input in one is used before the other is shown."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -28,12 +28,12 @@ class SettingsCard(Card):
         self.content.addWidget(self._stack, 1)
 
     def show_form(self) -> None:
-        """Show the form in place of the file."""
+        """Show the form instead of the file."""
         self.views.choose(_FORM)
         self._stack.setCurrentWidget(self.form)
 
     def show_file(self) -> None:
-        """Show the file in place of the form."""
+        """Show the file instead of the form."""
         self.views.choose(_FILE)
         self._stack.setCurrentWidget(self.file)
 
@@ -42,12 +42,12 @@ class SettingsCard(Card):
         self.views.enable(_FORM, enabled, tip)
 
     def take(self) -> None:
-        """Take what was written in both, as far as it can be used."""
+        """Use the valid input in both."""
         self.form.take()
         self.file.save()
 
     def forget(self) -> None:
-        """Another project: drop what was written, and show the form."""
+        """Another project was opened: discard input, and show the form."""
         self.form.forget()
         self.file.forget()
         self.show_form()

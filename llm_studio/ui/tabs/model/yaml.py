@@ -1,4 +1,4 @@
-"""The text of config.yaml, checked while it is written and kept when it is right."""
+"""The text of config.yaml, validated while the user types and saved when it is valid."""
 
 from collections.abc import Sequence
 
@@ -23,21 +23,21 @@ from llm_studio.ui.widgets.basics import Card, button, label, row
 
 _CHECK_DELAY = 250
 _SAVE_DELAY = 1200
-"""Milliseconds without a key after which a right text is written to the file."""
+"""Milliseconds without a key press after which a valid text is written to the file."""
 _LIST_HEIGHT, _ITEM_HEIGHT = 112, 48
 _COMMENT = QRegularExpression(r"(^|\s)#.*$")
 _KEY = QRegularExpression(r"^\s*[^\s#:]+(?=:)")
 
 
 class _Colours(QSyntaxHighlighter):
-    """Names in the accent colour, comments muted."""
+    """Highlights names in the accent colour and mutes comments."""
 
     def __init__(self, document: QTextDocument) -> None:
         super().__init__(document)
         theme.notifier().changed.connect(self.rehighlight)
 
     def highlightBlock(self, text: str) -> None:  # noqa: N802  Qt's
-        """Colour one line."""
+        """Highlight one line."""
         for pattern, color in ((_KEY, "accent"), (_COMMENT, "muted")):
             found = pattern.match(text)
             if found.hasMatch():
@@ -47,25 +47,25 @@ class _Colours(QSyntaxHighlighter):
 
 
 class _Text(QPlainTextEdit):
-    """The editor. `left`: the keyboard has gone elsewhere."""
+    """The editor. `left`: it has lost the keyboard focus."""
 
     left = Signal()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802  Qt's
-        """What is right is kept at once."""
+        """Report the loss of focus: a valid text is then saved at once."""
         super().focusOutEvent(event)
         self.left.emit()
 
 
 class YamlEditor(QWidget):
-    """Shows the file's text. It is never replaced while it holds something that isn't saved."""
+    """Shows the file's text. Unsaved text is never replaced."""
 
     checked = Signal(object)
-    """Settings: the text that the user has written can be used."""
+    """Settings: the user's text is valid."""
     save_requested = Signal(str, str)
-    """The text to be written, and the file's text that it comes from."""
+    """The text to be written, and the file's text from which it was derived."""
     saved_changed = Signal()
-    """Whether there is something unsaved, or wrong, is different now."""
+    """Whether there is unsaved or invalid text has changed."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -117,11 +117,11 @@ class YamlEditor(QWidget):
 
     @property
     def is_changed(self) -> bool:
-        """Whether the user has written something that isn't in the file."""
+        """Whether the user's text differs from the file."""
         return self.text.document().isModified()
 
     def why_stuck(self) -> str:
-        """Why what is written can't be saved as it is, "" where it can be or is."""
+        """Why the text can't be saved as it is; "" if it can be or is saved."""
         if not self.is_changed:
             return ""
         self.check()
@@ -131,24 +131,24 @@ class YamlEditor(QWidget):
         return _("config.yaml can’t be used as it is: fix the marked lines first.") if wrong else ""
 
     def draft(self) -> tuple[str, str | None] | None:
-        """What is written and isn't saved, and the file's text that it comes from."""
+        """The unsaved text, and the file's text from which it was derived."""
         return (self.text.toPlainText(), self._file) if self.is_changed else None
 
     def take_draft(self, text: str, file: str | None) -> None:
-        """Continue with such a text. It is written when the user continues with it, or goes elsewhere."""
+        """Continue with a draft. It is saved when the user edits it or moves the focus away."""
         self._file = file
         self._replace(text)
         self.text.document().setModified(True)
         self.check()
 
     def forget(self) -> None:
-        """Another project: drop everything."""
+        """Discard everything: another project was opened."""
         self._file = self._newer = None
         self._replace("")
         self.check()
 
     def show_file(self, text: str) -> None:
-        """The file holds `text` now. What the user has written and isn't saved stays, and the clash is told."""
+        """The file now contains `text`. The user's unsaved text is kept, and the conflict is reported."""
         if text == self._file:
             self._newer = None
         elif self.is_changed and text != self.text.toPlainText():
@@ -160,7 +160,7 @@ class YamlEditor(QWidget):
         self._show_state()
 
     def show_unreadable(self, problem: ConfigError) -> None:
-        """The file can't even be shown as text."""
+        """The file can't be shown as text."""
         self._file, self.problems = None, [Problem("config.yaml", str(problem))]
         self._mark()
         self._show_state()
@@ -173,7 +173,7 @@ class YamlEditor(QWidget):
         self._show_state()
 
     def _replace(self, text: str) -> None:
-        """Another text in the editor, at the same place as far as there is one."""
+        """Replace the text of the editor, keeping the cursor's position if possible."""
         if text == self.text.toPlainText():
             self.text.document().setModified(False)
             return
@@ -188,7 +188,7 @@ class YamlEditor(QWidget):
         self.text.verticalScrollBar().setValue(down)
         self.text.horizontalScrollBar().setValue(right)
 
-    # --- Writing ----------------------------------------------------------------------------------------------
+    # --- Validating and saving --------------------------------------------------------------------------------
 
     @Slot()
     def _on_text(self) -> None:
@@ -203,7 +203,7 @@ class YamlEditor(QWidget):
 
     @Slot()
     def check(self) -> None:
-        """Look for problems, and mark them."""
+        """Validate the text and mark problems."""
         self._check_timer.stop()
         settings, self.problems = _parsed(self.text.toPlainText())
         self._mark()
@@ -213,7 +213,7 @@ class YamlEditor(QWidget):
 
     @Slot()
     def save(self) -> None:
-        """Have the text written, when it is right and differs from the file's."""
+        """Request writing the text, if it is valid and differs from the file."""
         self._stop()
         if not self.is_changed or self._newer is not None or self._file is None:
             return
@@ -228,7 +228,7 @@ class YamlEditor(QWidget):
 
     @Slot()
     def discard(self) -> None:
-        """Back to what the file holds."""
+        """Restore the text of the file."""
         self._stop()
         text = self._newer if self._newer is not None else self._file or ""
         self._file, self._newer = text, None
@@ -236,7 +236,7 @@ class YamlEditor(QWidget):
         self.check()
 
     def _keep(self) -> None:
-        """The user's text takes the place of what something else wrote."""
+        """Keep the user's text, which will overwrite the change of the file."""
         self._file, self._newer = self._newer, None
         self._show_state()
         self.save()

@@ -14,7 +14,7 @@ def _fact(overview: "Overview") -> Fact:
 
 
 def _state(overview: "Overview") -> StepState:
-    """The tab makes tokenizer and tokens: the state of the one that is further behind."""
+    """The state of the tokenizer or the tokens, whichever is less advanced."""
     order: tuple[StepState, ...] = ("to do", "out of date", "ready")
     states = step_state(overview.steps.tokenizer), step_state(overview.steps.tokens)
     return min(states, key=order.index)

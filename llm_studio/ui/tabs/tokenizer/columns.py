@@ -1,4 +1,4 @@
-"""The two columns of the tab: the tokenizer and its vocabulary at the left, settings and quality at the right."""
+"""The two columns of the tab: the tokenizer and its vocabulary on the left, settings and quality on the right."""
 
 from typing import TYPE_CHECKING
 
@@ -58,14 +58,14 @@ class TokenizerColumns(QWidget):
         return right
 
     def show_parts(self, has_tokenizer: bool) -> None:
-        """Show the cards about a tokenizer where there is one, else the invitation to train it."""
+        """Show the cards about a tokenizer if there is one, otherwise the invitation to train it."""
         self.no_tokenizer.setVisible(not has_tokenizer)
         self.space.setVisible(not has_tokenizer)
         for part in (self.playground, self.merges, self.vocabulary, self.quality, self.curve):
             part.setVisible(has_tokenizer)
 
     def show_lab(self, lab: "Lab | None") -> None:
-        """Show another tokenizer, of which counts and figures aren't known yet."""
+        """Show another tokenizer, whose counts and figures aren't known yet."""
         self._lab = lab
         self.quality.show_figures(None)
         self.quality.show_counts(None)
@@ -83,12 +83,12 @@ class TokenizerColumns(QWidget):
 
     @Slot(object)
     def show_figures(self, figures: "Figures") -> None:
-        """Show how good the tokenizer is."""
+        """Show the quality of the tokenizer."""
         self.quality.show_figures(figures)
         self.curve.curve.show_points(figures.curve)
 
     def show_invitation(self, problem: object) -> None:
-        """Say that there is no tokenizer, or why it can't be used."""
+        """Show that there is no tokenizer, or why it can't be used."""
         text = str(problem) if problem else _(
             "It learns the parts of words that are frequent in your texts. With the settings on the right, "
             "this takes between seconds and a few minutes."

@@ -1,4 +1,4 @@
-"""The jobs of the tab Tokenizer: training and importing a tokenizer, preparing the tokens; and what comes next."""
+"""The jobs of the tab Tokenizer (training and importing a tokenizer, preparing the tokens), and the next step."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ NextStep = Literal["texts", "sources", "train", "prepare", "model"]
 
 
 class TokenizerController(Controller):
-    """Requests the jobs and reports their beginning, events and end; only one runs at a time."""
+    """Requests the jobs and reports their start, events and end; only one runs at a time."""
 
     started = Signal(str, str)
     """Key and title of a job."""
@@ -37,7 +37,7 @@ class TokenizerController(Controller):
     ended = Signal(str)
     """The key of a job."""
     preparing = Signal(bool)
-    """The tokens are being written, or no longer."""
+    """Whether the tokens are being written."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
@@ -57,7 +57,7 @@ class TokenizerController(Controller):
         self.running = ""
 
     def next_step(self) -> NextStep:
-        """The next sensible thing to do."""
+        """The next reasonable step."""
         overview = self.overview
         if overview is not None and overview.unusable:
             return "model" if overview.steps.tokens is State.READY else "sources"
@@ -70,13 +70,13 @@ class TokenizerController(Controller):
         return "model" if overview.steps.tokens is State.READY else "prepare"
 
     def train(self, changes: dict[str, object]) -> None:
-        """Train the tokenizer, with settings that aren't written yet."""
+        """Train the tokenizer with pending settings."""
         project = self.project
         if project is not None:
             self.context.request(tasks.train(project, changes))
 
     def prepare(self) -> None:
-        """Turn the texts into tokens."""
+        """Encode the texts as tokens."""
         project = self.project
         if project is not None:
             self.context.request(tasks.prepare(project))

@@ -1,4 +1,4 @@
-"""The project's tokenizer under inspection: loaded while the tab is visible, counted and measured in the background."""
+"""The project's tokenizer for inspection: loaded while the tab is visible, counted and measured in the background."""
 
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,12 @@ BENCH, COUNT, MEASURE = "tokenizer/bench", "tokenizer/count", "tokenizer/measure
 
 
 class InspectionController(Controller):
-    """Holds the loaded tokenizer, how often each token occurs, and how good it is on the project's texts."""
+    """Holds the loaded tokenizer, how often each token occurs, and its quality on the project's texts."""
 
     lab_changed = Signal()
-    """`lab` is another tokenizer, or None: counts and figures are unknown again."""
+    """`lab` has changed or is None: counts and figures are unknown again."""
     bench_changed = Signal()
-    """The tokenizer was loaded, or why it can't be is known."""
+    """The tokenizer was loaded, or failed to load."""
     counts_changed = Signal()
     figures_changed = Signal(object)
     """Figures, measured on the project's texts."""
@@ -42,7 +42,7 @@ class InspectionController(Controller):
         self.lab: Lab | None = None
         self.counts: Counts | None = None
         self._counted, self._measured = "", ""
-        """Fingerprints of what was counted and measured last, or is being so."""
+        """Fingerprints of the inputs of the last, or the running, count and measurement."""
         self._visible = False
         self._preparing = False
         context.listen(BENCH, succeeded=self._on_bench)
@@ -57,16 +57,16 @@ class InspectionController(Controller):
         self._set_lab(None)
 
     def show_overview(self, overview: "Overview") -> None:
-        """The tokenizer may be another one."""
+        """Reload the tokenizer if it has changed."""
         self._load()
 
     def set_visible(self, visible: bool) -> None:
-        """Whether the tab is on the screen: the tokenizer is loaded only then."""
+        """Whether the tab is visible: the tokenizer is loaded only then."""
         self._visible = visible
         self._load()
 
     def set_preparing(self, preparing: bool) -> None:
-        """The prepared tokens are being written, and must not be read: Windows replaces no file that is open."""
+        """Whether the prepared tokens are being written, so must not be read: Windows can't replace an open file."""
         self._preparing = preparing
         if preparing:
             self.context.stop_requested.emit(COUNT)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class TokenizerPage(Page):
-    """Shows what the project's tokenizer does with texts. The next thing to do is its one primary button."""
+    """Shows what the project's tokenizer does with texts. The next step is its only primary button."""
 
     def __init__(self, parent: QWidget) -> None:
         subtitle = _("Splits texts into tokens, parts of words learned from your texts (byte-level BPE).")
@@ -34,7 +34,7 @@ class TokenizerPage(Page):
                             tip=_("Use a tokenizer.json made elsewhere, byte-level BPE such as GPT-2’s."))  # fmt: skip
         self.train = button(_("Train the tokenizer"), self, self._train)
         self.go = button(_("Prepare the tokens →"), self, self._go)
-        for made in (self.bring, self.train, self.go):  # in the head, where a small window doesn't hide them
+        for made in (self.bring, self.train, self.go):  # in the head, where they are visible even in a small window
             self.head_buttons.addWidget(made)
         self.note, self.job = NoteCard(self), JobCard(self)
         self.no_texts = Card(self)
@@ -71,7 +71,7 @@ class TokenizerPage(Page):
         self.inspection.measuring.connect(self.columns.quality.say)
         self.context.listen(SETTINGS, failed=self._on_settings_failed)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
         """Forget everything about the previous project."""
@@ -81,19 +81,19 @@ class TokenizerPage(Page):
         self._update()
 
     def show_overview(self, overview: "Overview") -> None:
-        """Show the settings and what can be done."""
+        """Show the settings and the possible actions."""
         self.columns.playground.begin(overview.settings.project.language)
         super().show_overview(overview)
         self.columns.settings.show_settings(overview.settings)
         self._update()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """The tokenizer is loaded now, not before."""
+        """Load the tokenizer only now."""
         super().showEvent(event)
         self.inspection.set_visible(True)
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802  Qt's
-        """Nothing is loaded any more."""
+        """Load nothing while the page is hidden."""
         super().hideEvent(event)
         self.inspection.set_visible(False)
 
@@ -106,7 +106,7 @@ class TokenizerPage(Page):
         self.columns.show_counts(self.inspection.counts)
 
     def _update(self) -> None:
-        """Show what is available, hide what can't be used yet, and mark the one primary button."""
+        """Show what is available, hide what can't be used yet, and mark the only primary button."""
         overview, step = self.overview, self.jobs.next_step()
         usable = overview is not None and overview.settings_problem is None
         free = usable and not self.jobs.running
@@ -133,7 +133,7 @@ class TokenizerPage(Page):
 
     @Slot()
     def _show_notes(self) -> None:
-        """Say what is out of date, or can't be used, and why."""
+        """Show what is out of date or can't be used, and why."""
         overview, bench = self.overview, self.inspection.bench
         text = ""
         if overview is not None and overview.settings_problem is not None:
@@ -188,7 +188,7 @@ class TokenizerPage(Page):
 
 
 def _set_tab_order(page: TokenizerPage) -> None:
-    """Tab goes through the page in reading order."""
+    """Set the tab order to the reading order."""
     parts = page.columns
     merges, vocabulary, settings = parts.merges, parts.vocabulary, parts.settings
     chain: list[QWidget] = [

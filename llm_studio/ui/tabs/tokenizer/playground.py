@@ -1,4 +1,4 @@
-"""Trying a tokenizer: a text coloured by its tokens while it is typed, and how a word of it is built."""
+"""Trying a tokenizer: the tokens of a text, coloured while the user types, and how a word of it is built."""
 
 import html
 from bisect import bisect_left
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from llm_studio.workflows.tokenizer.lab import Built, Lab, Token
 
 LONGEST = 20_000
-"""Characters of a text that are coloured; of a longer one, its beginning."""
+"""Number of characters of a text that are coloured, from its start."""
 _PLAY = 800
-"""Milliseconds for each step when the merges are played."""
+"""Milliseconds per step when the merges are played."""
 EXAMPLES = {
     "fr": "Il était une fois un petit dragon qui ne crachait pas de feu mais des bulles de savon.",
     "en": "Once upon a time, there was a little dragon who breathed no fire, only soap bubbles.",
 }
-"""A sentence to begin with, in the language of the project's texts."""
+"""An initial sentence, in the language of the project's texts."""
 
 
 class Playground(Card):
-    """A text and its tokens. `word_chosen` gives the word at the cursor, or of the token that was clicked."""
+    """A text and its tokens. `word_chosen` reports the word at the cursor, or of the token that was clicked."""
 
     word_chosen = Signal(object)
     """A Built, or None."""
@@ -62,25 +62,25 @@ class Playground(Card):
         self.pane.view.chosen.connect(self._on_token)
 
     def begin(self, language: str) -> None:
-        """Show the sentence to begin with, unless the user has written something."""
+        """Show the initial sentence, unless the user has typed something."""
         example = EXAMPLES.get(language, EXAMPLES["en"])
         if self.input.toPlainText() in ("", self._example) and example != self._example:
             self._example = example
             self.input.setPlainText(example)
 
     def forget(self) -> None:
-        """Another project: nothing of the one before stays."""
+        """Clear everything: another project was opened."""
         self._lab, self._example = None, ""
         self.input.clear()
 
     def show_lab(self, lab: "Lab | None") -> None:
-        """Take another tokenizer."""
+        """Use another tokenizer."""
         self._lab = lab
         self._on_text()
         self._show_longest()
 
     def text(self) -> str:
-        """What is coloured."""
+        """The coloured text."""
         return self.input.toPlainText()[:LONGEST]
 
     @Slot()
@@ -96,7 +96,7 @@ class Playground(Card):
         self._fit()
 
     def _fit(self) -> None:
-        """The field is as high as its lines, up to four."""
+        """Adjust the height of the field to its lines, up to four."""
         needed = round(self.input.document().size().height())
         lines = max(1, min(4, needed))
         policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if needed <= lines else Qt.ScrollBarPolicy.ScrollBarAsNeeded
@@ -104,7 +104,7 @@ class Playground(Card):
         self.input.setFixedHeight(lines * self.input.fontMetrics().lineSpacing() + 16)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Lines wrap otherwise."""
+        """Adjust the height to the new line breaks."""
         super().resizeEvent(event)
         QTimer.singleShot(0, self, self._fit)
 
@@ -114,7 +114,7 @@ class Playground(Card):
 
     @Slot()
     def _on_cursor(self) -> None:
-        """The word at the cursor; Qt counts in UTF-16, Python in characters."""
+        """Report the word at the cursor; Qt counts UTF-16 code units, Python characters."""
         if self._lab is not None and self.input.hasFocus():
             before = self.input.toPlainText().encode("utf-16-le", "surrogatepass")[: 2 * self._cursor()]
             cursor = len(before.decode("utf-16-le", "replace"))
@@ -136,7 +136,7 @@ class Playground(Card):
         self.pane.view.setAccessibleDescription(summary)
 
     def details(self, index: int) -> str:
-        """What is known about a token of the text, line by line; "" where there is none."""
+        """Details of a token of the text, line by line; "" if there is none."""
         if self._lab is None or not 0 <= index < len(self._tokens):
             return ""
         token = self._tokens[index]
@@ -151,7 +151,7 @@ class Playground(Card):
 
 
 def joined(built: "Built", step: int) -> str:
-    """What a step does, in signs: “ch + ait → chait”."""
+    """A step in symbols: “ch + ait → chait”."""
     left, right = built.joined(step)
     return f"{shown(left)} + {shown(right)} → {shown(left + right)}"
 
@@ -165,13 +165,13 @@ def _counted(tokens: int, characters: int) -> str:
 
 
 class MergesCard(Card):
-    """How a word becomes its tokens: all steps, or one after the other."""
+    """How a word becomes its tokens: all steps at once, or one after the other."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("How a word is built"))
         self._built: Built | None = None
         self._last = 0
-        """The last step that is shown."""
+        """The last step shown."""
         self._title = ""
         self.heading.setMinimumWidth(60)
         self.back = icon_button("caret-left", _("One step back"), self, self._step_back)
@@ -193,7 +193,7 @@ class MergesCard(Card):
 
     @Slot(object)
     def show_word(self, built: "Built | None") -> None:
-        """Show all steps of a word; the same again changes nothing."""
+        """Show all steps of a word; does nothing if it is the same word."""
         if built is not None and built == self._built:
             return
         self._stop()
@@ -238,12 +238,12 @@ class MergesCard(Card):
         self.steps.setFixedHeight(min(132, max(22, round(self.steps.document().size().height()) + 4)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """As high as the steps, which wrap."""
+        """Adjust the height to the steps, which wrap."""
         super().resizeEvent(event)
         QTimer.singleShot(0, self, self._fit)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """Its width is known only now."""
+        """Adjust the height: the width is known only now."""
         super().showEvent(event)
         QTimer.singleShot(0, self, self._fit)
 

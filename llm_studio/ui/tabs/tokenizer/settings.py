@@ -1,4 +1,4 @@
-"""The settings of the tokenizer's training, and the figures that tell how good it is."""
+"""The settings of the tokenizer's training, and figures about its quality."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ SIZE, FREQUENCY, DIGITS = "model.vocab_size", "tokenizer.min_frequency", "tokeni
 
 
 class SettingsCard(Card):
-    """What a training run of the tokenizer asks for."""
+    """The settings for training the tokenizer."""
 
     changed = Signal(dict)
     """A setting by its dotted name, changed by the user."""
@@ -62,11 +62,11 @@ class SettingsCard(Card):
         self.digits.toggled.connect(self._on_digits)
 
     def forget(self) -> None:
-        """Changes that wait to be written aren't waited for any more."""
+        """Discard pending changes."""
         self._waiting = {}
 
     def show_settings(self, settings: "Settings") -> None:
-        """Show the project's settings; what the user has just changed stays until it is written."""
+        """Show the project's settings; the user's pending changes are kept."""
         now = {SIZE: settings.model.vocab_size, FREQUENCY: settings.tokenizer.min_frequency,
                DIGITS: settings.tokenizer.split_digits}  # fmt: skip
         self._waiting = {name: value for name, value in self._waiting.items() if now[name] != value}
@@ -82,7 +82,7 @@ class SettingsCard(Card):
         self.digits.blockSignals(False)
 
     def waiting(self) -> dict[str, object]:
-        """What the user has changed and the project doesn't have yet."""
+        """The user's changes that the project doesn't have yet."""
         return dict(self._waiting)
 
     def _change(self, name: str, value: object) -> None:
@@ -103,7 +103,7 @@ class SettingsCard(Card):
 
 
 class QualityCard(Card):
-    """How well the tokenizer writes the project's texts."""
+    """How well the tokenizer encodes the project's texts."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Quality on your texts"))
@@ -122,7 +122,7 @@ class QualityCard(Card):
         self.say("")
 
     def show_figures(self, figures: "Figures | None") -> None:
-        """Show what was measured on validation text."""
+        """Show the measurement on validation text."""
         if figures is None:
             for key in ("characters", "words", "exact"):
                 self.values.show_value(key, "–")
@@ -134,7 +134,7 @@ class QualityCard(Card):
         self.values.show_value("exact", share, "ok" if exact else "bad")
 
     def show_counts(self, counts: "Counts | None") -> None:
-        """Show what was counted in the prepared tokens."""
+        """Show the counts in the prepared tokens."""
         if counts is None:
             self.values.show_value("used", "–")
             self.values.show_value("tokens", "–")
@@ -143,13 +143,13 @@ class QualityCard(Card):
         self.values.show_value("tokens", short_number(counts.corpus_tokens))
 
     def say(self, text: str) -> None:
-        """What is being measured, or why something can't be; "" for nothing."""
+        """Show the progress or the failure of a measurement; "" for nothing."""
         self.said.setText(text)
         self.said.setVisible(bool(text))
 
 
 class CurveCard(Card):
-    """What a smaller vocabulary of the same training would have given."""
+    """Characters per token for smaller vocabularies of the same training."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("Vocabulary and compression"))

@@ -1,4 +1,4 @@
-"""Two cards at the top of the tab Tokenizer: what should be known, and the job that runs."""
+"""Two cards at the top of the tab Tokenizer: notes, and the running job."""
 
 from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QProgressBar, QWidget
@@ -13,7 +13,7 @@ _TICKS = 1000
 
 
 class NoteCard(Card):
-    """Why something should be done again; hidden where there is nothing to say."""
+    """Why a step should be repeated; hidden if there is nothing to report."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, role="card-warn")
@@ -23,13 +23,13 @@ class NoteCard(Card):
         self.hide()
 
     def say(self, text: str) -> None:
-        """Say this; "" for nothing."""
+        """Show `text`; hide if it is ""."""
         self.said.setText(text)
         self.setVisible(bool(text))
 
 
 class JobCard(Card):
-    """The running job of this tab with its progress; hidden while there is none."""
+    """The running job of this tab with its progress; otherwise hidden."""
 
     stop_requested = Signal(str)
 
@@ -50,7 +50,7 @@ class JobCard(Card):
         self.hide()
 
     def begin(self, key: str, title: str) -> None:
-        """A job has begun."""
+        """A job has started."""
         self.key = key
         self._progress = JobProgress(title, "")
         self.bar.setAccessibleName(translated(title))
@@ -60,12 +60,12 @@ class JobCard(Card):
         self.show()
 
     def take(self, event: Event) -> None:
-        """The job tells something; it is drawn by the timer."""
+        """Store an event of the job; a timer draws it."""
         if self._progress is not None:
             self._progress.take(event)
 
     def end(self, key: str) -> None:
-        """This job is over."""
+        """This job has ended."""
         if key == self.key:
             self.key, self._progress = "", None
             self._timer.stop()

@@ -1,4 +1,4 @@
-"""The jobs of the tab Tokenizer that *Prepare and train* runs too."""
+"""The jobs of the tab Tokenizer, which *Prepare and train* also runs."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def train(project: "Project", changes: dict[str, object], title: str = "") -> BackgroundJob:
-    """Train the tokenizer, with settings that aren't written yet."""
+    """Train the tokenizer with pending settings."""
 
     def work(job: Job) -> object:
         from llm_studio.workflows.tokenizer import lab
@@ -23,7 +23,7 @@ def train(project: "Project", changes: dict[str, object], title: str = "") -> Ba
 
 
 def prepare(project: "Project", title: str = "") -> BackgroundJob:
-    """Turn the texts into tokens."""
+    """Encode the texts as tokens."""
 
     def work(job: Job) -> object:
         from llm_studio.workflows.tokenizer.prepare import prepare_tokens

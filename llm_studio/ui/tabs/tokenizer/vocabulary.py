@@ -1,4 +1,4 @@
-"""The vocabulary of a tokenizer as a table that can be searched, with how often each token serves."""
+"""The vocabulary of a tokenizer as a searchable table, with the frequency of each token."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from llm_studio.workflows.tokenizer.lab import Lab
 
 _PAUSE = 150
-"""Milliseconds without a key after which the table is searched."""
+"""Milliseconds without a key press after which the table is searched."""
 _ID, _TOKEN, _BYTES, _FREQUENCY = range(4)
 
 
 class _Tokens(Sequence[Sequence[Cell | str]]):
-    """The rows of some tokens, made when they are looked at."""
+    """Rows of the table, created on access."""
 
     def __init__(self, lab: "Lab", ids: "Sequence[int]", counts: "Counts | None") -> None:
         self._lab, self._ids, self._counts = lab, ids, counts
@@ -37,7 +37,7 @@ class _Tokens(Sequence[Sequence[Cell | str]]):
 
 
 class VocabularyCard(Card):
-    """Every token with its id, bytes and frequency. `chosen` gives the id of the token whose row was chosen."""
+    """Every token with its id, bytes and frequency. `chosen` reports the id of the token in the selected row."""
 
     chosen = Signal(int)
 
@@ -72,18 +72,18 @@ class VocabularyCard(Card):
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
 
     def show_lab(self, lab: "Lab | None", counts: "Counts | None") -> None:
-        """Show another vocabulary, or frequencies that are known now."""
+        """Show another vocabulary, or new frequencies."""
         if lab is None:
             self.search.clear()
         self._lab, self._counts = lab, counts
         self._show()
 
     def say_counting(self, done: str) -> None:
-        """Say how far the counting is, or why there are no frequencies."""
+        """Show the progress of counting, or why there are no frequencies."""
         self.said.setText(done)
 
     def ids(self) -> list[int]:
-        """The tokens of the table, from the top."""
+        """The tokens in the table, from the top."""
         return [int(token) for token in self._ids]
 
     @Slot()

@@ -10,17 +10,17 @@ from llm_studio.ui.widgets.basics import Segmented, icon_button, label, row
 LOSS_KEY, RATE_KEY, NORM_KEY, SPEED_KEY = "loss", "rate", "norm", "speed"
 _GAP = 10
 _SMOOTHING = 33
-"""Of the slider's 100: a memory of about ten steps."""
+"""Initial position of the slider, 0 to 100: a window of about ten steps."""
 _TERMS = {LOSS_KEY: "loss", RATE_KEY: "learning_rate", NORM_KEY: "gradient_norm", SPEED_KEY: "tokens_per_second"}
 
 
 def weight_of(tick: int) -> float:
-    """The weight of a moving average from the slider's 0 to 100: a memory of 1 to 1,000 steps."""
+    """The weight of a moving average for the slider's position, 0 to 100: a window of 1 to 1,000 steps."""
     return 1.0 - 10 ** (-3 * tick / 100)
 
 
 class CurveControls(QWidget):
-    """Which quantity, how smooth, which scale, and two buttons; in two lines where there is little room."""
+    """Quantity, smoothing, scale, and two buttons; in two lines if there is little space."""
 
     changed = Signal()
     logarithmic_changed = Signal(bool)
@@ -69,7 +69,7 @@ class CurveControls(QWidget):
         return made
 
     def arrange(self, room: int) -> None:
-        """In one line, with the heading where it fits too, or in two: there are `room` pixels."""
+        """Arrange the controls for a width of `room` pixels: in one line, with the heading if it fits, or in two."""
         line = self.quantity.sizeHint().width() + self._tools.sizeHint().width() + 2 * _GAP
         lines = 2 if room < line else 1
         self._heading.setVisible(room >= line + self._heading.sizeHint().width() + _GAP)
@@ -86,7 +86,7 @@ class CurveControls(QWidget):
         self._bar.setColumnStretch(2, 1)
 
     def least_width(self) -> int:
-        """Pixels that two lines need."""
+        """Minimum width in pixels, with two lines."""
         return max(self.quantity.sizeHint().width(), self._tools.sizeHint().width())
 
     @property

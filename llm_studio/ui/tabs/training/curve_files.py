@@ -1,4 +1,4 @@
-"""Asks where the curves are to be saved."""
+"""Asks for the file in which to save the curves."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ class CurveFiles(QObject):
     """Opens a dialog over a widget."""
 
     chosen = Signal(str, str)
-    """What ("png" or "csv") and the file."""
+    """The kind ("png" or "csv") and the path."""
 
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
         self._over = over
 
     def ask(self, kind: str, name: str) -> None:
-        """Ask for a file of this kind, which is proposed to have this name."""
+        """Ask for a file of this kind, with `name` as the default."""
         kinds = _("Pictures (*.png)") if kind == "png" else _("Tables (*.csv)")
         dialog = QFileDialog(self._over, _("Export the curves"), str(Path.home() / f"{name}.{kind}"), kinds)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)

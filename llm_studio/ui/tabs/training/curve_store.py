@@ -1,4 +1,4 @@
-"""The curves that the page knows: read from the logs in the background, and kept up to date while a run trains."""
+"""The curves known to the page: read from logs in the background, and updated while a run trains."""
 
 import importlib
 from collections.abc import Collection, Iterable, Mapping
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 _WITHOUT_QT = ("cProfile", "multiprocessing.connection", "numpy", "pydoc", "xml.etree.ElementTree")
-"""What pyqtgraph imports besides Qt, a third of its import time: the UI thread imports pyqtgraph itself."""
+"""Modules that pyqtgraph imports besides Qt, a third of its import time: the UI thread imports pyqtgraph itself."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was read: the run that the page is about, and the one that trains, if that was asked.
+    """The result of reading: the main run of the page, and the running one if it was requested.
 
-    By name the curves that were read from the beginning, and for others what is new in their logs.
+    Contains, by name, the curves that were read from the start, and for other runs the additions to their logs.
     """
 
     main: str
@@ -31,9 +31,9 @@ class Answer:
 
 
 def read(project: "Project", main: str, places: "Mapping[str, Place | None]", job: Job) -> Answer:
-    """In a worker: read the logs of these runs; of the newest one too, where there is no `main` yet.
+    """Read the logs of these runs, in a worker; if there is no `main` run yet, also that of the newest run.
 
-    Those that are read already up to a place are read from there on.
+    Logs with a known place are read from there on.
     """
     for module in _WITHOUT_QT:
         importlib.import_module(module)
@@ -53,16 +53,16 @@ def read(project: "Project", main: str, places: "Mapping[str, Place | None]", jo
 
 
 class CurveStore:
-    """Joins what the logs told with what is heard from the training, without gaps and without doubles."""
+    """Merges the events in logs with those of the running training, without gaps and duplicates."""
 
     def __init__(self) -> None:
         self.live = ""
         """The run that trains in this window, once it is known."""
         self._curves: dict[str, Curves] = {}
         self._heard: list[Event] | None = None
-        """What was heard of the live run while its log is being read."""
+        """Events of the live run received while its log is being read."""
         self._being_read: tuple[str, frozenset[str]] | None = None
-        """The main run and the names in a question that isn't answered yet."""
+        """The main run and the names of the pending query."""
 
     def get(self, name: str) -> "Curves | None":
         """The curves of a run, if they are known."""
@@ -73,19 +73,19 @@ class CurveStore:
         return name in self._curves
 
     def begin(self) -> None:
-        """A training run begins, or runs already: what it tells is kept until its log was read."""
+        """A training run starts, or was already running: its events are stored until its log has been read."""
         self.live, self._heard, self._being_read = "", [], None
 
     def end(self) -> None:
-        """The training is over."""
+        """The training run has ended."""
         self.live, self._heard = "", None
 
     def take(self, event: Event) -> None:
-        """Hear an event of the training."""
+        """Add an event of the training run."""
         from llm_studio.workflows.training.curves import Curves
 
         if isinstance(event, RunStarted):
-            self.live, self._being_read = event.run, None  # what is being read may not have it yet
+            self.live, self._being_read = event.run, None  # the pending query may not contain it yet
             known = self._curves.get(event.run)
             if known is not None:
                 known.place = None
@@ -102,7 +102,7 @@ class CurveStore:
             self._curves[self.live].take(event)
 
     def take_answer(self, answer: Answer, training: bool) -> None:
-        """Take what was read. A run that trains is followed from the log's end on."""
+        """Add the result of a query. A run that trains is followed from the end of its log on."""
         self.end_reading()
         if training and not self.live and self._heard is not None:
             self.live = answer.running
@@ -123,38 +123,38 @@ class CurveStore:
             self._heard = None
 
     def rename(self, old: str, new: str) -> None:
-        """A run has another name."""
+        """A run was renamed."""
         curves = self._curves.pop(old, None)
         if curves is not None:
             curves.run = new
             self._curves[new] = curves
 
     def forget(self, name: str) -> None:
-        """A run is gone."""
+        """A run was deleted."""
         self._curves.pop(name, None)
 
     def place(self, name: str) -> "Place | None":
-        """How far the log of a run is read; None where it is to be read from its beginning, if at all."""
+        """The position up to which the log of a run was read; None if it must be read from the start, if at all."""
         return self._curves[name].place if name in self._curves else None
 
     def wanted(self, shown: Iterable[str], further: bool) -> "dict[str, Place | None]":
-        """Of the runs that are shown those to read: not known yet, or to be read `further`; each from a place on."""
+        """The shown runs to be read: unknown ones, and with `further` also known ones; each with its position."""
         places = {name: self.place(name) for name in shown}
         return {name: place for name, place in places.items() if (further and place) or not self.has(name)}
 
     def begin_reading(self, main: str, names: Collection[str]) -> bool:
-        """Whether to ask for these: not again while they are being read, which may take longer than a look."""
+        """Whether to send a query for these: not while it is pending, which may take longer than the interval."""
         if self._being_read and self._being_read[0] == main and self._being_read[1].issuperset(names):
             return False
         self._being_read = main, frozenset(names)
         return True
 
     def end_reading(self) -> None:
-        """A question was answered, or can't be."""
+        """The query has ended."""
         self._being_read = None
 
-    def let_follow(self, name: str, step: int, goes_on: bool) -> None:
-        """A run that isn't trained here has done `step` steps: what was only heard can't be followed in its log."""
+    def let_follow(self, name: str, step: int, active: bool) -> None:
+        """A run outside this window has done `step` steps: read its log again if its curves came from events."""
         known = self._curves.get(name)
-        if known is not None and known.place is None and (goes_on or known.last_step < step):
+        if known is not None and known.place is None and (active or known.last_step < step):
             self.forget(name)

@@ -1,4 +1,4 @@
-"""The card with the curves: which quantity, how smooth, the cross-hair with its values, export."""
+"""The card with the curves: quantity, smoothing, the crosshair with its values, export."""
 
 import math
 from html import escape
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.curves import Curves
 
 _ROOM = 1.6
-"""How much longer than what is done the axis is while a run trains."""
+"""Length of the axis relative to the steps done, while a run trains."""
 _COLUMNS = {LOSS_KEY: 1, RATE_KEY: 2, NORM_KEY: 3, SPEED_KEY: 4}
 
 
 class CurvesCard(Card):
-    """Draws the run it is given, and others over it; `draw` does it, when the page says so."""
+    """Draws a run, and others over it; `draw` is called by the page."""
 
     export_requested = Signal(str, str)
-    """What ("png" or "csv") and the file."""
+    """The kind ("png" or "csv") and the path."""
     stepped = Signal(float)
-    """The step under the cross-hair, NaN for none."""
+    """The step under the crosshair, NaN for none."""
     inside_requested = Signal(str, int)
     """The user wants to look inside the model of a run at a step."""
 
@@ -47,7 +47,7 @@ class CurvesCard(Card):
         """The tokens of the project."""
         self.plot: Plot | None = None
         self.running = False
-        """Whether the run that is shown trains now."""
+        """Whether the displayed run is training now."""
         self._cross = math.nan
         self._quantity = LOSS_KEY
         self._drawn: object = None
@@ -68,19 +68,19 @@ class CurvesCard(Card):
         self.content.addWidget(self._place, 1)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's
-        """The controls fit in two lines where there is no room for one."""
+        """The controls may use two lines."""
         margins = self.content.contentsMargins()
         width = self.controls.least_width() + margins.left() + margins.right() + 2
         return QSize(width, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Two lines of controls where there is little room."""
+        """Arrange the controls."""
         self.controls.arrange(self.width() - 36)
         super().resizeEvent(event)
         self._place_box()
 
     def make_plot(self) -> None:
-        """Make the plot. The first call imports pyqtgraph, whose other dependencies `known.read` has imported."""
+        """Create the plot. The first call imports pyqtgraph, whose other dependencies `known.read` has imported."""
         if self.plot is not None:
             return
         from llm_studio.ui.widgets.plot import Plot
@@ -100,10 +100,10 @@ class CurvesCard(Card):
         theme.notifier().changed.connect(self._on_change)
         self.plot.set_logarithmic(self.controls.logarithmic.isChecked())
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def show_curves(self, curves: "Curves | None") -> None:
-        """Another run, or none."""
+        """Show another run, or none."""
         if curves is not self.curves:
             self._cross = math.nan
             if self.plot is not None:
@@ -112,7 +112,7 @@ class CurvesCard(Card):
         self._drawn = None
 
     def say_starting(self, starting: bool) -> None:
-        """What to say where there are no curves: that a run is getting ready, or that there is none."""
+        """The text if there are no curves: a run is starting, or there is none."""
         title = _("Getting ready…") if starting else _("Nothing trained yet")
         self._empty.say(title, _("The curves appear here while a model learns."))
 
@@ -122,12 +122,12 @@ class CurvesCard(Card):
         self._drawn = None
 
     def show_baselines(self, baselines: "Baselines | None") -> None:
-        """What a loss is worth, on the tokens of the project."""
+        """Show reference losses on the project's tokens."""
         self.baselines = baselines
         self._drawn = None
 
     def draw(self) -> bool:
-        """Draw what is new; False where there was nothing."""
+        """Draw new data; returns False if there is none."""
         now = (id(self.curves), self.running, self.curves.version if self.curves else 0, len(self.overlays))
         if now == self._drawn:
             return False
@@ -147,7 +147,7 @@ class CurvesCard(Card):
         return True
 
     def _end(self) -> float:
-        """The last step to leave room for: while it trains, some of what is to come."""
+        """The last step on the axis: with some space for steps to come while a run trains."""
         assert self.curves is not None
         last = self.curves.last_step
         return float(min(self.curves.max_steps, _ROOM * last)) if self.running else float(last)
@@ -190,11 +190,11 @@ class CurvesCard(Card):
             return
         self.plot.show_levels(_levels(known))
 
-    # --- The cross-hair ---------------------------------------------------------------------------------------
+    # --- The crosshair ----------------------------------------------------------------------------------------
 
     @Slot(float)
     def point(self, step: float) -> None:
-        """Put the cross-hair at a step; NaN takes it away."""
+        """Put the crosshair at a step; NaN hides it."""
         if self.plot is None or self.curves is None or not len(self.curves.steps):
             return
         steps = self.curves.steps.column(0)
@@ -212,7 +212,7 @@ class CurvesCard(Card):
         self._place_box()
 
     def _values(self) -> list[tuple[str, str]]:
-        """The lines of the box, each with its colour: at the cross-hair, or the last ones."""
+        """The lines of the box, each with its colour: the values at the crosshair, or the last ones."""
         assert self.curves is not None
         if not len(self.curves.steps):
             return []
@@ -226,7 +226,7 @@ class CurvesCard(Card):
         return values
 
     def _place_box(self) -> None:
-        """Where it hides least of the curves."""
+        """Place the box where it covers the least of the curves."""
         if self.plot is not None:
             self._box.adjustSize()
             self._box.move(self.plot.free_place(self._box.size()))
@@ -237,7 +237,7 @@ class CurvesCard(Card):
         return nearest_moment([*(other for other, _color in self.overlays), *filter(None, (self.curves,))], place)
 
     def _offer(self, place: "Place") -> str:
-        """What a click there opens, in words."""
+        """The text about what a click opens."""
         moment = self._moment(place)
         return "" if moment is None else _("Look inside {run} at step {n}").format(run=place[0], n=number(moment))
 
@@ -247,7 +247,7 @@ class CurvesCard(Card):
         if moment is not None:
             self.inside_requested.emit(run, moment)
 
-    # --- The user's hand --------------------------------------------------------------------------------------
+    # --- Mouse and keyboard -----------------------------------------------------------------------------------
 
     @Slot()
     def _on_change(self) -> None:
@@ -275,12 +275,12 @@ class CurvesCard(Card):
             self._files.ask(kind, self.curves.run)
 
     def save_picture(self, path: str) -> bool:
-        """Write the plot as it is on the screen, as PNG; whether it could be done."""
+        """Save the plot as shown, as PNG; returns whether it succeeded."""
         return self.plot is not None and self.plot.grab().save(path, "PNG")
 
 
 def _pair(curves: "Curves", column: int, color: str, weight: float) -> "list[Line]":
-    """The raw values, thin, and their moving average over them."""
+    """The raw values as a thin line, and their moving average."""
     from llm_studio.ui.widgets.plot import Line
 
     steps, raw = curves.steps.column(0), curves.steps.column(column)
@@ -298,7 +298,7 @@ def values_at(
     step: float,
     corpus: int = 0,
 ) -> list[tuple[str, str]]:
-    """What is known at a step, in words, each with the colour of its curve. `corpus`: the tokens to learn from."""
+    """The values at a step as text, each with the colour of its curve. `corpus`: number of training tokens."""
     summary = [(_("step {n}").format(n=number(step)), "text"), (_tokens_at(curves, step, corpus), "muted")]
     if key != LOSS_KEY:
         value = float(curves.steps.column(_COLUMNS[key])[_nearest(curves.steps.column(0), step)])
@@ -320,25 +320,25 @@ def values_at(
 
 
 def nearest_moment(curves: "list[Curves]", place: "Place") -> int | None:
-    """The moment, of the run that the place names, that is nearest to its step."""
+    """The moment nearest to the step of `place`, in the run that it names."""
     steps = next((one.inside_steps() for one in curves if one.run == place[0]), [])
     return min(steps, key=lambda moment: abs(moment - place[1]), default=None)
 
 
 def _levels(known: "Baselines") -> list[tuple[float, str]]:
-    """What a loss is worth: losses and what they are of, in words."""
+    """Reference losses with their names."""
     named = ((known.chance, _("random guessing")), (known.unigram, _("token frequencies")),
              (known.bigram, _("previous token alone")))  # fmt: skip
     return [(value, f"{text} {number(value, 2)}{_bits_after(known.bits_per_byte(value))}") for value, text in named]
 
 
 def _bits_after(value: float | None) -> str:
-    """A loss in bits per byte, to be written after the loss; nothing where it isn't known."""
+    """A loss in bits per byte, to follow the loss in nats; "" if unknown."""
     return "" if value is None else f" · {bits_per_byte(value)}"
 
 
 def _tokens_at(curves: "Curves", step: float, corpus: int) -> str:
-    """What was seen until a step."""
+    """The number of tokens seen until a step."""
     seen = float(curves.steps.column(5)[_nearest(curves.steps.column(0), step)])
     text = _("{n} tokens").format(n=short_number(round(seen)))
     return f"{text} ({passes_text(seen / corpus)})" if corpus else text

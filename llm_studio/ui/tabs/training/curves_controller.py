@@ -1,4 +1,4 @@
-"""Which curves are shown, and where they come from: logs read in the background, and the run that trains."""
+"""The displayed curves and their sources: logs read in the background, and the run that trains."""
 
 from typing import TYPE_CHECKING
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 
 
 class CurvesController(Controller):
-    """Knows the curves of the main run, those of the runs drawn over it, and the baselines."""
+    """Holds the curves of the main run, those of runs drawn over it, and the baselines."""
 
     curves_changed = Signal()
-    """The curves of the main run are known, or are others, or there are none."""
+    """The curves of the main run have been read, have changed, or were removed."""
     main_changed = Signal()
-    """The page is about another run."""
+    """The page shows another run."""
     overlays_changed = Signal()
     baselines_changed = Signal()
     logs_read = Signal()
-    """Logs were read in the background, which has imported most of what a plot needs."""
+    """Logs were read in the background, which has imported most dependencies of a plot."""
     log_grew = Signal(object)
-    """Events that were added to the log of the main run by another program."""
+    """Events that another program has added to the log of the main run."""
 
     def __init__(self, context: PageContext, runs: RunController) -> None:
         super().__init__(context)
         self.main = ""
-        """The run that the page is about."""
+        """The run that the page shows."""
         self.store = CurveStore()
         self.baselines: Baselines | None = None
         self._overlays: dict[str, str] = {}
         self._runs = runs
         self._external = ExternalRuns(context)
         self._counted: TokenFacts | None = None
-        """The tokens of the baselines."""
+        """The tokens for which the baselines were computed."""
         runs.started.connect(self._on_started)
         runs.event_reported.connect(self._on_event)
         runs.ended.connect(self._on_ended)
@@ -53,7 +53,7 @@ class CurvesController(Controller):
 
     @property
     def live(self) -> str:
-        """The run that trains in this window, "" where none does or it isn't known yet."""
+        """The run that trains in this window; "" if there is none or it isn't known yet."""
         return self.store.live
 
     @property
@@ -67,7 +67,7 @@ class CurvesController(Controller):
         known = ((self.store.get(name), color) for name, color in self._overlays.items())
         return [(curves, color) for curves, color in known if curves is not None]
 
-    # --- What the page calls ----------------------------------------------------------------------------------
+    # --- Calls by the page ------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
         """Forget all curves."""
@@ -76,7 +76,7 @@ class CurvesController(Controller):
         self.curves_changed.emit()
 
     def show_overview(self, overview: "Overview") -> None:
-        """Runs may have come, gone or grown; the tokens may be others."""
+        """Runs may have been added, removed or continued; the tokens may have changed."""
         names = {run.name for run in overview.runs}
         if self.main and self.main not in names and self.main != self.live:
             self.main = ""
@@ -94,7 +94,7 @@ class CurvesController(Controller):
             self.context.request(tasks.baselines(overview.project))
 
     def set_visible(self, visible: bool) -> None:
-        """Whether the page is on the screen: external runs are followed only then."""
+        """Whether the page is visible: external runs are followed only then."""
         self._external.visible = visible
 
     @Slot(str)
@@ -107,7 +107,7 @@ class CurvesController(Controller):
 
     @Slot(dict)
     def show_overlays(self, overlays: dict[str, str]) -> None:
-        """Draw these runs over the main one, by name, each in its colour."""
+        """Draw these runs over the main one: colours by name."""
         self._overlays = overlays
         self._read_missing_overlays()
         self.overlays_changed.emit()
@@ -115,7 +115,7 @@ class CurvesController(Controller):
     # --- Reading ----------------------------------------------------------------------------------------------
 
     def _read(self, grown: bool = False) -> None:
-        """Read the logs of the shown runs that aren't known yet; with `grown` also what was added to the others."""
+        """Read the logs of displayed runs that aren't known yet; with `grown` also the additions to the others."""
         shown = tuple(name for name in (self.main, self.live, *self._overlays) if name)
         missing = self.store.wanted(shown, grown)
         if self.main and all(self.store.has(name) for name in shown):
@@ -156,7 +156,7 @@ class CurvesController(Controller):
     @Slot()
     def _on_started(self) -> None:
         self.store.begin()
-        self._request({})  # a page made in the middle of a run doesn't know which one it is
+        self._request({})  # a page created during a run doesn't know its name
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""The line under the curves that says what is wrong with them, with the button that helps; hidden when all is well."""
+"""The line under the curves that reports a problem with them, and the button that helps; hidden if there is none."""
 
 import time
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.run_health import Finding
 
 _PERIOD = 3.0
-"""Seconds between two looks at curves that grow."""
+"""Seconds between two checks of growing curves."""
 
 
 class DoctorLine(QFrame):
@@ -43,7 +43,7 @@ class DoctorLine(QFrame):
     def examine(
         self, curves: "Curves | None", here: "Overview | None", baselines: "Baselines | None", running: bool
     ) -> None:
-        """Look at the curves, not more often than it is worth."""
+        """Check the curves, at a limited rate."""
         run = next((r for r in here.runs if curves is not None and r.name == curves.run), None) if here else None
         if curves is None or here is None or run is None:
             self.show_finding(None)
@@ -55,11 +55,11 @@ class DoctorLine(QFrame):
         self._which, self._version, self._looked = which, curves.version, now
         from llm_studio.workflows.training.run_health import examine
 
-        self._act.setHidden(run.state in ACTIVE and not running)  # it goes on elsewhere: nothing can be done to it here
+        self._act.setHidden(run.state in ACTIVE and not running)  # it is running elsewhere and can't be controlled here
         self.show_finding(examine(curves, run, here.tokens, baselines, here.cost.vocab_size, running))
 
     def show_finding(self, finding: "Finding | None") -> None:
-        """Show it; while it says the same, the button keeps the keyboard."""
+        """Show a finding; if it is the same as before, the button keeps the focus."""
         if finding == self.finding:
             return
         self.finding = finding

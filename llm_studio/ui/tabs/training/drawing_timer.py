@@ -1,4 +1,4 @@
-"""When live curves are drawn: about ten times a second, less often if drawing is slow, not at all if nothing is new."""
+"""Draws live curves about ten times a second, less often if drawing is slow, and not at all if nothing is new."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,10 @@ _FRACTION = 40
 
 
 class DrawingTimer(QTimer):
-    """Calls `draw` while a widget is visible. Events only change arrays; whoever adds to them calls `wake`."""
+    """Calls `draw` while a widget is visible. Events only change arrays; call `wake` after adding to them."""
 
     def __init__(self, widget: QWidget, draw: Callable[[int], bool]) -> None:
-        """`draw` is called with the number of the drawing and returns whether more is to come."""
+        """`draw` is called with the number of the drawing and returns whether there is more to draw."""
         super().__init__(widget)
         self.setInterval(PERIOD)
         self._widget, self._draw = widget, draw
@@ -24,16 +24,16 @@ class DrawingTimer(QTimer):
 
     @property
     def is_slow(self) -> bool:
-        """Whether there are so few drawings that everything should be drawn in each of them."""
+        """Whether drawings are so rare that each should draw everything."""
         return self.interval() > 3 * PERIOD
 
     def wake(self) -> None:
-        """Something is new."""
+        """There is new data."""
         if self._widget.isVisible() and not self.isActive():
             self.start()
 
     def set_cost(self, seconds: float) -> None:
-        """Choose the period for drawings that take so long."""
+        """Set the period for drawings that take this many seconds."""
         self.setInterval(min(_SLOWEST, max(PERIOD, round(1000 * _FRACTION * seconds))))
 
     @Slot()

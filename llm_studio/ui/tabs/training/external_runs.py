@@ -1,4 +1,4 @@
-"""Runs that another program trains in this project: on the command line, or on a server that shares the folder."""
+"""Runs of this project that another process trains: on the command line, or on a server with access to the folder."""
 
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from llm_studio.workflows.overview import Overview
 
 _INTERVAL = 3000
-"""Milliseconds from one overview to the request for the next."""
+"""Milliseconds between an overview and the request for the next one."""
 
 
 class ExternalRuns(QObject):
-    """Requests overviews regularly while one of these runs is active and the page is visible."""
+    """Requests overviews regularly while an external run is active and the page is visible."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)

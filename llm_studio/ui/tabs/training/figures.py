@@ -1,4 +1,4 @@
-"""The row of figures above the curves: losses, speed, memory, time left."""
+"""The row of figures above the curves: losses, speed, memory, remaining time."""
 
 import time
 from typing import TYPE_CHECKING
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 _NARROW = 860
 _SPANS = (500, 200, 100, 50, 20, 10)
-"""Steps over which a trend is told: the most that fit twice into what is done."""
+"""Steps over which a trend is computed: the largest of these that fits twice into the steps done."""
 _CALM = 0.9
 _MEMORY_PERIOD = 1.0
-"""Seconds between two looks at the memory."""
+"""Seconds between two readings of the memory."""
 
 
 class Figures(QWidget):
-    """Five figures with their trends, in one row, or in two where there is little room."""
+    """Five figures with their trends, in one row, or in two if there is little space."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -44,7 +44,7 @@ class Figures(QWidget):
         self._arrange(5)
 
     def _arrange(self, columns: int) -> None:
-        """All in one row, or three and two: a grid of thirty columns lets both fill the width."""
+        """Arrange all in one row, or in rows of three and two: with a grid of thirty columns both fill the width."""
         if columns == self._columns:
             return
         self._columns = columns
@@ -53,17 +53,17 @@ class Figures(QWidget):
             self._grid.addWidget(card, row, place * wide, 1, wide)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Two rows where there is little room."""
+        """Use two rows if there is little space."""
         self._arrange(3 if self.width() < _NARROW else 5)
         super().resizeEvent(event)
 
     def show_nothing(self) -> None:
-        """Nothing was trained yet."""
+        """Show that nothing was trained yet."""
         for card in self._cards:
             card.show_figure("–")
 
     def show_curves(self, curves: "Curves", running: bool, state: str) -> None:
-        """Show where a run stands. `state`: what to say of one that doesn't run."""
+        """Show the progress of a run. `state`: the text for a run that isn't running."""
         from llm_studio.workflows.training.curves import LOSS, SPEED
 
         if not len(curves.steps):
@@ -113,7 +113,7 @@ class Figures(QWidget):
         self._memory.show_figure(size(taken.used), of.format(total=size(taken.total), peak=size(taken.peak)))
 
     def _show_energy(self, run: str, joules: float | None) -> None:
-        """What the cards have used since this window saw the run train."""
+        """Show the energy used by the graphics cards since this window started to follow the run."""
         if joules is None:
             self._energy_text = ""
             return
@@ -142,7 +142,7 @@ def _step_time(curves: "Curves", speed: float) -> str:
 
 
 def _about(seconds: float) -> str:
-    """A time left, no more exact than it can be."""
+    """A remaining time, rounded to its precision."""
     minutes = round(seconds / 60)
     return duration(seconds) if seconds < 600 or minutes >= 60 else f"{minutes}\u00a0min"
 

@@ -1,4 +1,4 @@
-"""What the next run will take, and the micro-batch that fits this computer."""
+"""The forecast of the next run, and the micro-batch that fits this computer."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from llm_studio.workflows.training.forecast import Fit, Forecast
 
 TOO_LONG = 24 * 3600
-"""Seconds."""
+"""In seconds."""
 
 
 class ForecastController(Controller):
-    """Requests a forecast when settings or tokens change, measures and fits on request."""
+    """Requests a forecast when settings or tokens change; measures and fits on request."""
 
     changed = Signal()
-    """`forecast`, `fit` or `activity` is different."""
+    """`forecast`, `fit` or `activity` has changed."""
 
     def __init__(self, context: PageContext) -> None:
         super().__init__(context)
         self.forecast: Forecast | None = None
         self.fit: Fit | None = None
         self.activity = ""
-        """What is being measured, for the user; "" for nothing."""
+        """The current measurement, for the user; "" for none."""
         self._inputs: object = None
-        """Project, settings and tokens that `forecast` and `fit` are for."""
+        """Project, settings and tokens of `forecast` and `fit`."""
         self._requested: object = None
-        """The inputs of the last request: answers to earlier ones are out of date."""
+        """The inputs of the last request: results of earlier ones are out of date."""
         context.listen(tasks.FORECAST, succeeded=self._on_forecast)
         context.listen(tasks.PROBE, succeeded=self._on_forecast, ended=self._on_ended)
         context.listen(tasks.FIT, succeeded=self._on_fit, ended=self._on_ended)
@@ -42,12 +42,12 @@ class ForecastController(Controller):
 
     @property
     def changes(self) -> Mapping[str, object]:
-        """The settings of the next run that the fit has changed."""
+        """The settings of the next run that the fit changes."""
         return self.fit.changes if self.fit else {}
 
     @property
     def too_long(self) -> bool:
-        """Whether the next run would take longer than anybody waits."""
+        """Whether the next run would take unreasonably long."""
         return self.forecast is not None and self.forecast.seconds > TOO_LONG
 
     def open_project(self, project: "Project | None") -> None:
@@ -55,7 +55,7 @@ class ForecastController(Controller):
         self._update(None)
 
     def show_overview(self, overview: "Overview") -> None:
-        """Request another forecast if settings or tokens are different."""
+        """Request another forecast if settings or tokens have changed."""
         self._update(overview)
 
     def _update(self, overview: "Overview | None") -> None:
@@ -67,7 +67,7 @@ class ForecastController(Controller):
         self.changed.emit()
 
     def refresh(self) -> None:
-        """Request the forecast again: it may have been measured on the tab Model since."""
+        """Request the forecast again: it may have been measured on the tab Model meanwhile."""
         overview = self.overview
         if overview is not None and overview.settings_problem is None and not self.activity:
             self._requested = self._inputs
@@ -89,7 +89,7 @@ class ForecastController(Controller):
 
     @Slot()
     def drop_fit(self) -> None:
-        """Use the settings as they are again."""
+        """Use the settings without the fit."""
         self._inputs = None
         self._update(self.overview)
 

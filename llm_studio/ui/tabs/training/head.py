@@ -20,7 +20,7 @@ _OPTIMIZERS = {"adamw": "AdamW", "muon": "Muon"}
 
 
 class RunButtons(QObject):
-    """Save, pause and stop while a run trains; start, and keep training, while none does."""
+    """Buttons to save, pause and stop while a run trains; otherwise to start one, and to continue a finished one."""
 
     save_requested = Signal()
     pause_requested = Signal()
@@ -49,10 +49,10 @@ class RunButtons(QObject):
         self, state: RunController, live: str, newest: "Run | None", ready: bool, offered: bool, primary: bool,
         too_long: bool,
     ) -> None:  # fmt: skip
-        """Show the buttons that make sense now.
+        """Show the buttons that are useful now.
 
-        `ready`: a run can be started at once. `offered`: a card offers something else to do first. `primary`: starting
-        one is the main action. `too_long`: a run with these settings would take longer than anybody waits.
+        `ready`: a run can be started at once. `offered`: a card offers another action to do first. `primary`: starting
+        a run is the primary action. `too_long`: a run with these settings would take unreasonably long.
         """
         for made in (self.save, self.pause, self.stop):
             made.setVisible(state.running)
@@ -72,7 +72,7 @@ class RunButtons(QObject):
 
 
 def subtitle(state: RunController, overview: "Overview | None", live: str, last: int | None) -> str | None:
-    """The line below the title; None where it stays as it is. `last`: the last step of the run that trains."""
+    """The line below the title; None to keep it. `last`: the last step of the run that trains."""
     if state.stopping:
         return _("Saving and stopping…")
     if state.preparing and not state.running:
@@ -86,7 +86,7 @@ def subtitle(state: RunController, overview: "Overview | None", live: str, last:
     run = next((run for run in overview.runs if run.name == live), None)
     if run is None:
         return _("Run “{run}”").format(run=live)
-    settings = Settings.from_dict(run.settings)  # the project's may have changed since it began
+    settings = Settings.from_dict(run.settings)  # the project's may have changed since it started
     optimizer = _OPTIMIZERS.get(settings.training.optimizer, settings.training.optimizer)
     return (
         _("Run “{run}”").format(run=live) + f" · {optimizer} · {_plan(run.parameters, settings, last or run.max_steps)}"
@@ -94,7 +94,7 @@ def subtitle(state: RunController, overview: "Overview | None", live: str, last:
 
 
 def _plan(parameters: int, settings: Settings, max_steps: int | None) -> str:
-    """`max_steps`: of a run that has begun; before that they follow from its time, where it has one."""
+    """`max_steps`: of a run that has started; before that they depend on its time limit, if it has one."""
     training = settings.training
     tokens = training.batch_size * training.gradient_accumulation_steps * settings.model.max_seq_len
     steps = _("{n} steps").format(n=number(training.max_steps if max_steps is None else max_steps))

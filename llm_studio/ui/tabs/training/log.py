@@ -20,7 +20,7 @@ _MOST_LINES = 1000
 
 
 class LogPanel(Card):
-    """Notices, evaluations and checkpoints, a line each; folded at first."""
+    """Notices, evaluations and checkpoints, one per line; folded initially."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -55,7 +55,7 @@ class LogPanel(Card):
         self._show_fold()
 
     def show_past(self, curves: "Curves | None") -> None:
-        """What a run's log tells; without the time of day, which it doesn't know."""
+        """Show the events of a run's log, which have no time of day."""
         self.lines.clear()
         self._waiting.clear()
         self._last.setText("")
@@ -63,17 +63,17 @@ class LogPanel(Card):
         self.draw()
 
     def add_past(self, events: Iterable[Event]) -> None:
-        """What a log tells further."""
+        """Add events of a log."""
         self._waiting.extend(text for event in events if (text := _reported(event)))
 
     def take(self, event: Event) -> None:
-        """Something happened now; it is shown at the next `draw`."""
+        """Add an event that happened now; it is shown by the next `draw`."""
         text = _reported(event)
         if text:
             self._waiting.append(f"{time.strftime('%H:%M:%S')}  {text}")
 
     def draw(self) -> None:
-        """Show what has come since the last time."""
+        """Show the new events."""
         if self._waiting:
             self._last.setText(self._waiting[-1].partition("\n")[0])
             self.lines.appendPlainText("\n".join(self._waiting))
@@ -81,7 +81,7 @@ class LogPanel(Card):
 
 
 def _reported(event: Event) -> str:
-    """An event in a line; "" for those that the log leaves out."""
+    """An event as one line; "" for events that aren't shown."""
     if isinstance(event, RunStarted):
         if event.minutes:
             began = (

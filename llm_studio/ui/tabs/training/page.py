@@ -1,4 +1,4 @@
-"""The tab Training: start, watch, stop and resume; the curves, the runs and what the model writes."""
+"""The tab Training: start, watch, stop and resume runs; curves, the table of runs, and samples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +97,7 @@ class TrainingPage(Page):
         samples.favourite_changed.connect(self.favourites.change)
         samples.chat_requested.connect(self.favourites.chat)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def open_project(self, project: "Project | None") -> None:
         """Forget everything about the previous project."""

@@ -49,7 +49,7 @@ class PlanCard(Card):
         return self._text.text()
 
     def show_plan(self, forecast: "Forecast | None", fit: "Fit | None", activity: str, *, too_long: bool) -> None:
-        """Show what is known. `activity`: what is being measured, "" for nothing; `too_long`: nobody waits for it."""
+        """Show what is known. `activity`: the current measurement, "" for none; `too_long`: unreasonably long."""
         text = " · ".join(_parts(forecast, fit)) or _("Estimating time and memory…")
         if too_long:
             advice = _("Too long for this computer: plan the run for a time, which fits the model to it.")
@@ -91,7 +91,7 @@ def _parts(forecast: "Forecast | None", fit: "Fit | None") -> list[str]:
 
 
 def passes_text(passes: float) -> str:
-    """How often the texts are read: a percentage below one pass."""
+    """The number of epochs: a percentage if it is below one."""
     if passes < 1:
         return _("{part} of the texts read").format(part=percent(passes))
     return _("{n} passes").format(n=number(passes, 1 if passes < 10 else 0))

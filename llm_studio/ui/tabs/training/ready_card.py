@@ -1,4 +1,4 @@
-"""The card at the end of a run: the model is ready, how well it writes, and what to do with it."""
+"""The card at the end of a run: the model is ready, how well it writes, and what to do next."""
 
 import html
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 MORE_MINUTES = 5.0
 _SAMPLES = 2
 _CHARACTERS, _LINES = 260, 4
-"""Of a sample, at most."""
+"""Maximum size of a sample."""
 _WORDS = 8
-"""A sample with fewer words is shown only where there is no other."""
+"""A sample with fewer words is shown only if there is no other."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """What the card shows. `progress` of the measurement of `quality`, 0 to 1; None where none runs."""
+    """The content of the card. `progress` of the measurement of `quality`, 0 to 1; None if none is running."""
 
     run: "Run"
     quality: "WritingQuality | None"
@@ -35,7 +35,7 @@ class Ready:
 
 
 class ReadyCard(Card):
-    """Is there at once, and filled in when the model has been measured."""
+    """Shown at once, and filled in when the model has been measured."""
 
     write_requested = Signal()
     more_requested = Signal()
@@ -100,7 +100,7 @@ class ReadyCard(Card):
 
 
 class _SampleBox(QFrame):
-    """What the model wrote, after the beginning that it was given, in bold."""
+    """The model's text, after the given beginning in bold."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -124,7 +124,7 @@ class _SampleBox(QFrame):
 
 
 def shortened(text: str, characters: int) -> str:
-    """The beginning of a text, with “…” where it was cut: at a space, and after a few lines."""
+    """The beginning of a text, with “…” if it was cut: at a space, and after a few lines."""
     lines = text.rstrip().split("\n")
     short = "\n".join(lines[:_LINES])
     if len(short) > characters:

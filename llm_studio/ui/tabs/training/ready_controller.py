@@ -1,4 +1,4 @@
-"""How well the model of the newest run writes, measured once the run has ended."""
+"""How well the model of the newest run writes, measured after the run has ended."""
 
 from typing import TYPE_CHECKING
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class ReadyController(Controller):
-    """Measures when a run has ended, or when the page with one that ended before is first seen; never beside a run."""
+    """Measures when a run has ended, or when the page first shows one that ended before; never during a run."""
 
     changed = Signal()
-    """`run`, `quality` or `progress` is different."""
+    """`run`, `quality` or `progress` has changed."""
 
     def __init__(self, context: PageContext, runs: RunController) -> None:
         super().__init__(context)
         self.run: Run | None = None
-        """The newest run, where it has ended with a model; None where it hasn't, or the user has closed its card."""
+        """The newest run, if it has ended with a model; None if it hasn't, or if the user has closed its card."""
         self.quality: WritingQuality | None = None
         self.progress: float | None = None
-        """How much of the measurement is done, 0 to 1; None where none runs."""
+        """Progress of the measurement, 0 to 1; None if none is running."""
         self._runs = runs
         self._closed: tuple[str, int] | None = None
         """Run and step of the card that the user has closed."""
         self._measured: tuple[str, int] | None = None
         """Run and step that were measured, or could not be."""
         self._wanted = False
-        """A run has just ended: its model is measured even if the page isn't on the screen."""
+        """Whether a run has just ended: its model is measured even if the page is hidden."""
         self._visible = False
         runs.started.connect(self._on_run_started)
         runs.ended.connect(self._on_run_ended)
@@ -47,7 +47,7 @@ class ReadyController(Controller):
         self._closed, self._measured, self._wanted = None, None, False
 
     def show_overview(self, overview: "Overview") -> None:
-        """The newest run may be another one, or further."""
+        """The newest run may be another one, or have been continued."""
         found = None if self._runs.running else state.ready(overview)
         if found is not None and self._closed == (found.name, found.step):
             found = None
@@ -58,13 +58,13 @@ class ReadyController(Controller):
         self.changed.emit()
 
     def set_visible(self, visible: bool) -> None:
-        """Whether the page is on the screen."""
+        """Whether the page is visible."""
         self._visible = visible
         self._measure()
 
     @Slot()
     def close(self) -> None:
-        """The user has seen enough."""
+        """The user has closed the card."""
         if self.run is not None:
             self._closed = (self.run.name, self.run.step)
             self.run = None

@@ -1,4 +1,4 @@
-"""The card above the figures: what is missing, or the training that waits to be resumed."""
+"""The card above the figures: what is missing, or the run that can be resumed."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -10,7 +10,7 @@ from llm_studio.ui.widgets.basics import Card, button, label, row
 
 
 class ResumeCard(Card):
-    """A sentence with what to do about it."""
+    """A sentence and the possible actions."""
 
     accepted = Signal()
     restart_requested = Signal()

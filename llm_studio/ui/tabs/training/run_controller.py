@@ -22,10 +22,10 @@ _REFRESH_EVERY = 10.0
 
 
 class RunController(Controller):
-    """Requests everything that is done with runs, and knows the state of the one that trains in this window."""
+    """Requests all actions on runs, and holds the state of the run that trains in this window."""
 
     changed = Signal()
-    """`running`, `stopping`, `preparing` or `stale` is different, or the last step of the run that trains."""
+    """`running`, `stopping`, `preparing` or `stale` has changed, or the last step of the run that trains."""
     started = Signal()
     event_reported = Signal(object)
     """An Event of the run that trains."""
@@ -37,13 +37,13 @@ class RunController(Controller):
         super().__init__(context)
         self.running = False
         self.stopping = False
-        """It was asked to save and stop."""
+        """Whether the run was asked to save and stop."""
         self.preparing = ""
-        """The key of the job that changes tokenizer or tokens now: none may begin to train on them."""
+        """The key of the job that is changing tokenizer or tokens: no run may start meanwhile."""
         self.stale = False
-        """A run has just ended and the overview that follows isn't there yet."""
+        """Whether a run has just ended and its overview isn't there yet."""
         self._next: Task | None = None
-        """What to start once the run that trains has stopped."""
+        """The task to start once the current run has stopped."""
         self._refreshed_at = 0.0
         context.listen(
             TRAINING,
@@ -58,14 +58,14 @@ class RunController(Controller):
         context.listen(tasks.DELETE, succeeded=self._on_deleted)
 
     def open_project(self, project: "Project | None") -> None:
-        """Nothing trains in another project yet."""
+        """No run trains in another project yet."""
         self.running, self.stopping, self.stale, self._next, self.preparing = False, False, False, None, ""
 
     def show_overview(self, overview: "Overview") -> None:
-        """What ended before is in this overview."""
+        """This overview includes runs that have ended."""
         self.stale = False
 
-    # --- What the user can do ---------------------------------------------------------------------------------
+    # --- Actions of the user ----------------------------------------------------------------------------------
 
     def start(self, changes: Mapping[str, object] = {}) -> None:
         """Start a new run with the project's settings and these changes."""
@@ -80,18 +80,18 @@ class RunController(Controller):
 
     @Slot(str, int)
     def keep_training(self, run: str, steps: int) -> None:
-        """Resume a run that is finished, up to `steps` in all."""
+        """Continue a finished run, up to `steps` in total."""
         if self.project is not None:
             self.context.request(tasks.train(self.project, run, {"training.max_steps": steps}))
 
     def train_longer(self, run: str, minutes: float) -> None:
-        """Resume a run for so many minutes more."""
+        """Resume a run for `minutes` more."""
         if self.project is not None:
             self.context.request(tasks.train_longer(self.project, run, minutes))
 
     @Slot(str, str)
     def rename(self, old: str, new: str) -> None:
-        """Give a run another name."""
+        """Rename a run."""
         if self.project is not None:
             self.context.request(tasks.rename(self.project, old, new))
 
@@ -106,19 +106,20 @@ class RunController(Controller):
         self.context.save_requested.emit(TRAINING)
 
     def pause(self) -> None:
-        """Save and stop; the run is offered to be resumed."""
+        """Save and stop; resuming the run is then offered."""
         self.stopping = True
         self.changed.emit()
         self.context.stop_requested.emit(TRAINING)
 
     def stop(self, run: str) -> None:
-        """Save and stop the run; it is not offered to be resumed."""
+        """Save and stop the run; resuming it is not offered."""
         if self.project is not None and run:
             self.context.request(tasks.set_aside(self.project, run))
         self.pause()
 
     def follow_advice(self, finding: "Finding", shown: str, live: str) -> None:
-        """Do what the curve doctor suggests for the run `shown`; if one trains, once it is saved and stopped."""
+        """Do what the curve doctor suggests for the run `shown`; if a run is training, after it was saved and
+        stopped."""
         if finding.remedy == "texts":
             self.context.tab_requested.emit("data")
         elif self.project is not None:
@@ -133,13 +134,13 @@ class RunController(Controller):
                 self.start_next()
 
     def start_next(self) -> None:
-        """Start what `follow_advice` has planned, if nothing trains."""
+        """Start the task that `follow_advice` has planned, if no run is training."""
         if self._next is not None and not self.running:
             task, self._next = self._next, None
             self.context.request(task)
 
     def is_paused(self, run: str) -> bool:
-        """Whether a run was paused and is to be offered."""
+        """Whether a run was paused, so that resuming is offered."""
         from llm_studio.workflows.training import runs
 
         overview = self.overview
@@ -163,7 +164,7 @@ class RunController(Controller):
             self.context.toast_requested.emit(Toast(event.text))
 
     def _on_succeeded(self, result: object) -> None:
-        """Let the user resume a run that was stopped, perhaps by mistake."""
+        """Offer to resume a run that was stopped, perhaps by mistake."""
         from llm_studio.workflows.training.request import TrainResult
 
         if not isinstance(result, TrainResult) or result.finished:
@@ -174,7 +175,7 @@ class RunController(Controller):
             self.context.toast_requested.emit(Toast(text, tasks.train(self.project, result.run.name), _("Resume")))
 
     def _refresh(self) -> None:
-        """Bring the table of runs up to date, but not too often."""
+        """Update the table of runs, at a limited rate."""
         now = time.monotonic()
         if self.project is not None and now - self._refreshed_at > _REFRESH_EVERY:
             self._refreshed_at = now

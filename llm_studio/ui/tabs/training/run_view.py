@@ -1,4 +1,4 @@
-"""All that is shown of a run: figures, curves with the curve doctor and the table of runs, samples, log."""
+"""Everything about a run: figures, curves with the curve doctor and the table of runs, samples, log."""
 
 import math
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ _FIGURES_EVERY = 3
 
 
 class RunView(QWidget):
-    """Draws the curves of one run while they grow. Events only change arrays; `drawing` shows what is new."""
+    """Draws the curves of one run while they grow. Events only change arrays; `drawing` shows new data."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -45,7 +45,7 @@ class RunView(QWidget):
         self._overview: Overview | None = None
         self._live, self._running = "", False
         self._stale = False
-        """A run has ended here, and the overview doesn't know yet how."""
+        """Whether a run has ended here and the overview doesn't include that yet."""
         self._lay_out()
         self.card.stepped.connect(self._on_stepped)
         self.samples.chosen.connect(self._on_sample)
@@ -69,7 +69,7 @@ class RunView(QWidget):
         whole.addWidget(self.log)
 
     def show_state(self, overview: "Overview | None", running: bool, live: str, stale: bool) -> None:
-        """`running`: a run trains in this window; `live`: its name, as soon as it is known.
+        """`running`: a run trains in this window; `live`: its name, once it is known.
 
         `stale`: the overview is older than the end of a run.
         """
@@ -98,12 +98,12 @@ class RunView(QWidget):
 
     @Slot(object)
     def add_event(self, event: Event) -> None:
-        """The run that trains has reported something."""
+        """Add an event of the run that trains."""
         self.log.take(event)
         self.drawing.wake()
 
     def _draw(self, count: int) -> bool:
-        """Draw what is new; whether more is to come."""
+        """Draw new data; returns whether there is more to draw."""
         curves = self.card.curves
         self.card.running = self._running and curves is not None and curves.run == self._live
         drawn = self.card.draw()
@@ -111,7 +111,7 @@ class RunView(QWidget):
         if curves is not None and (count % _FIGURES_EVERY == 0 or not self._running or self.drawing.is_slow):
             runs = self._overview.runs if self._overview else ()
             shown = next((run for run in runs if run.name == curves.run), None)
-            starting = self._running and not self._live  # perhaps the very run that is shown
+            starting = self._running and not self._live  # perhaps the displayed run
             known = shown is not None and not starting and not (self._stale and shown.state in ACTIVE)
             self.figures.show_curves(curves, self.card.running, _(shown.state) if shown and known else "")
             self.samples.follow(curves)
@@ -121,7 +121,7 @@ class RunView(QWidget):
         return drawn or self._running
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's
-        """Draw again from now on."""
+        """Resume drawing."""
         super().showEvent(event)
         self.drawing.wake()
 
@@ -137,6 +137,6 @@ class RunView(QWidget):
 
     @Slot(int)
     def _on_sample(self, step: int) -> None:
-        if self.card.plot is not None and self.card.plot.hasFocus():  # the plot has chosen this sample
+        if self.card.plot is not None and self.card.plot.hasFocus():  # the plot has selected this sample
             return
         self.card.point(math.nan if step < 0 else float(step))

@@ -1,4 +1,4 @@
-"""The table of runs: which are drawn, what they reached, and what can be done with each."""
+"""The table of runs: which are drawn, their results, and the actions on each."""
 
 from typing import TYPE_CHECKING
 
@@ -20,19 +20,19 @@ COLORS = ("run_1", "run_2", "run_3", "run_4")
 _ROW, _MOST_ROWS = 30, 6
 _TERMS = {2: ("parameters",), 3: ("validation_loss",), 4: ("bits_per_byte",), 5: ("max_steps",),
           7: ("checkpoint_interval", "snapshot_megabytes")}  # fmt: skip
-"""The terms of the glossary that explain a column."""
+"""The glossary terms that explain a column."""
 _LAST = 8
-"""The last column."""
+"""Index of the last column."""
 _STEPS_MOST = 100_000_000
 
 
 class _RunTable(Table):
-    """Space and a click on the first or last column draw a run over the others."""
+    """Space, or a click on the first or last column, toggles drawing a run over the main one."""
 
     overlay_pressed = Signal(int)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's
-        """Space draws the chosen run, or no longer."""
+        """Toggle drawing the selected run on Space."""
         if event.key() == Qt.Key.Key_Space and self.chosen() >= 0:
             self.overlay_pressed.emit(self.chosen())
             return
@@ -45,7 +45,7 @@ class RunsPanel(QWidget):
     overlays_changed = Signal(dict)
     """The runs to be drawn over the main one: colours by name."""
     main_requested = Signal(str)
-    """A run to be the one that the page is about."""
+    """A run that the page should show."""
     resume_requested = Signal(str)
     keep_training_requested = Signal(str, int)
     """A finished run, and its new number of steps."""
@@ -90,16 +90,16 @@ class RunsPanel(QWidget):
         outer.addWidget(self.table)
         outer.addLayout(inside)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def forget(self) -> None:
-        """Another project."""
+        """Clear everything: another project was opened."""
         self.overlays = {}
         self._runs, self._overview, self._main, self._running = [], None, "", ""
         self._fill()
 
     def show_runs(self, overview: "Overview", main: str, running: str, busy: bool) -> None:
-        """Show all runs; `main` is the one that the page is about, `running` the one that trains in this window."""
+        """Show all runs; `main` is the one the page shows, `running` the one that trains in this window."""
         runs = sorted(overview.runs, key=lambda run: run.created, reverse=True)
         same = (runs, main, running, busy) == (self._runs, self._main, self._running, self._busy)
         self._overview = overview
@@ -133,7 +133,7 @@ class RunsPanel(QWidget):
         name = _("{run} (in progress)").format(run=run.name) if running else run.name
         if not running and run.state != "finished":
             name = f"{run.name} · {_(run.state)}"
-        live = run.name == self._running  # its record is that of the last save: the page tells more above
+        live = run.name == self._running  # its record is from the last save; the page above shows more
         done = "…" if live else number(run.step)
         last = "" if live and _has_time(run) else f" / {number(run.max_steps)}"  # as estimated at its last save
         steps = number(run.step) if run.step == run.max_steps else done + last
@@ -147,12 +147,12 @@ class RunsPanel(QWidget):
                 time, size(run.bytes), word]  # fmt: skip
 
     def selected(self) -> "list[Run]":
-        """The chosen runs, from top to bottom."""
+        """The selected runs, from top to bottom."""
         rows = sorted({index.row() for index in self.table.selectionModel().selectedRows()})
         return [self._runs[place] for place in rows if place < len(self._runs)]
 
     def _one(self) -> "Run | None":
-        """The run that a button is about: the chosen one, else the one shown."""
+        """The run that buttons act on: the selected one, otherwise the displayed one."""
         chosen = self.selected()
         if chosen:
             return chosen[0] if len(chosen) == 1 else None
@@ -171,7 +171,7 @@ class RunsPanel(QWidget):
         self.folder_action.setEnabled(run is not None)
         self._compare.setEnabled(len(self._runs) > 1)
 
-    # --- The user's hand --------------------------------------------------------------------------------------
+    # --- Actions of the user ----------------------------------------------------------------------------------
 
     @Slot(QModelIndex)
     def _on_click(self, index: QModelIndex) -> None:
@@ -185,7 +185,7 @@ class RunsPanel(QWidget):
             return
         if self.overlays.pop(name, None) is None:
             free = [color for color in COLORS if color not in self.overlays.values()]
-            if not free:  # the one drawn for the longest time makes room
+            if not free:  # replace the one that was added first
                 free = [self.overlays.pop(next(iter(self.overlays)))]
             self.overlays[name] = free[0]
         self._fill()
@@ -209,7 +209,7 @@ class RunsPanel(QWidget):
             self.resume_requested.emit(run.name)
 
     def ask_for_more_steps(self, run: "Run") -> None:
-        """Ask how many more steps a finished run is to be trained."""
+        """Ask how many more steps a finished run should be trained."""
         dialog = QInputDialog(self)
         dialog.setWindowTitle(_("Keep training"))
         dialog.setInputMode(QInputDialog.InputMode.IntInput)
@@ -292,12 +292,12 @@ class RunsPanel(QWidget):
 
 
 def _has_time(run: "Run") -> bool:
-    """Whether it trains for a time: the number of its steps is then an estimate until it ends."""
+    """Whether it has a time limit: its number of steps is then an estimate until it ends."""
     return bool(run.settings.get("training", {}).get("minutes"))
 
 
 def _how_many(run: "Run", more: int) -> str:
-    """The question how many more steps a run is to be trained, with the time that `more` take at its speed so far."""
+    """The question how many more steps to train a run, with the time that `more` steps take at its speed so far."""
     question = _("“{run}” has done {n} steps. How many more steps?").format(run=run.name, n=number(run.step))
     if not run.step or not run.seconds:
         return question

@@ -1,4 +1,4 @@
-"""What the model says: the samples of a run, from gibberish to sentences, with a slider to go back in time."""
+"""The samples of a run, from gibberish to sentences, with a slider over the steps."""
 
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _Index = QModelIndex | QPersistentModelIndex
 _LONGEST = 240
-"""Characters of a sample that is not chosen."""
+"""Maximum length of a sample that isn't selected, in characters."""
 _BAR, _INDENT, _ROOM = 3, 13, 6
 FAVOURITES = "★"
 
@@ -50,7 +50,7 @@ class _Samples(QAbstractListModel):
         self.names_runs = False
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008  Qt's
-        """How many samples."""
+        """Number of samples."""
         return 0 if parent.isValid() else len(self.shown)
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> str | None:
@@ -70,12 +70,12 @@ class _Samples(QAbstractListModel):
         return " · ".join(parts) + (" ★" if sample.key in self.kept else "")
 
     def text(self, place: int) -> str:
-        """What was written, with its prompt."""
+        """The text with its prompt."""
         sample = self.shown[place]
         return (sample.prompt + sample.text).strip()
 
     def show_samples(self, shown: list[Favourite]) -> None:
-        """Show these; where only some were added, the others stay as they are."""
+        """Show these; if samples were only added, the rows of the others are kept."""
         old = len(self.shown)
         if shown[:old] == self.shown:
             if len(shown) > old:
@@ -89,7 +89,7 @@ class _Samples(QAbstractListModel):
 
 
 class _Painter(QStyledItemDelegate):
-    """Draws a sample: a bar at its left, a caption, and its text, whole where it is chosen."""
+    """Paints a sample: a bar on its left, a caption, and its text, complete if it is selected."""
 
     def _parts(self, option: QStyleOptionViewItem, index: _Index) -> tuple[str, str, int, int]:
         model = index.model()
@@ -104,12 +104,12 @@ class _Painter(QStyledItemDelegate):
         return model.caption(index.row()), text, width, height
 
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:  # noqa: N802  Qt's
-        """As high as the text asks for."""
+        """The height that the text needs."""
         _caption, _text, width, height = self._parts(option, index)
         return QSize(width + _INDENT, height + QFontMetrics(theme.font(12)).height() + 2 * _ROOM)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        """Draw one."""
+        """Paint one sample."""
         caption, text, width, height = self._parts(option, index)
         rect: QRect = option.rect  # pyright: ignore[reportAttributeAccessIssue]  Qt's, unknown to its stubs
         state: QStyle.StateFlag = option.state  # pyright: ignore[reportAttributeAccessIssue]
@@ -148,19 +148,19 @@ class _List(QListView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """The heights follow the width."""
+        """Update the heights for the new width."""
         super().resizeEvent(event)
         self.scheduleDelayedItemsLayout()
 
 
 class SamplesPane(Card):
-    """The samples of the run that is shown. `chosen` tells the step of the one looked at, -1 for the newest."""
+    """The samples of the displayed run. `chosen` reports the step of the selected one, -1 for the newest."""
 
     chosen = Signal(int)
     favourite_changed = Signal(object, bool)
-    """A Favourite, and whether it is kept."""
+    """A Favourite, and whether it should be kept."""
     chat_requested = Signal(str, int)
-    """Talk with a run's model as it was at a step."""
+    """Open a chat with a run's model at a step."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, _("What the model says"))
@@ -194,10 +194,10 @@ class SamplesPane(Card):
         self.content.addWidget(self._talk)
         self.show_curves(None)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def show_curves(self, curves: "Curves | None") -> None:
-        """Show the samples of a run; the newest stays chosen where it was."""
+        """Show the samples of a run; if the newest was selected, the newest stays selected."""
         run = curves.run if curves else ""
         self._seen = (run, len(curves.samples) if curves else 0, len(curves.evaluations) if curves else 0)
         if run != self._run:
@@ -211,12 +211,12 @@ class SamplesPane(Card):
         self._show_list()
 
     def follow(self, curves: "Curves") -> None:
-        """Show what has come since the last time."""
+        """Show the new samples."""
         if (curves.run, len(curves.samples), len(curves.evaluations)) != self._seen:
             self.show_curves(curves)
 
     def show_favourites(self, favourites: tuple[Favourite, ...]) -> None:
-        """The favourites of the project."""
+        """Show the favourites of the project."""
         self._favourites = favourites
         self._model.kept = {favourite.key for favourite in favourites}
         self._fill_prompts()
@@ -265,14 +265,14 @@ class SamplesPane(Card):
         self.list.scrollTo(index)
 
     def choose_step(self, step: float) -> None:
-        """Choose the last sample written until a step."""
+        """Select the last sample written at or before a step."""
         places = [place for place, sample in enumerate(self._model.shown) if sample.step <= step]
         if places and self._prompts.currentData() != FAVOURITES:
             self._choose(places[-1])
 
     @property
     def current(self) -> Favourite | None:
-        """The sample looked at."""
+        """The selected sample."""
         place = self.list.currentIndex().row()
         return self._model.shown[place] if 0 <= place < len(self._model.shown) else None
 
@@ -284,7 +284,7 @@ class SamplesPane(Card):
         self._star.setToolTip(name)
         self._star.setAccessibleName(name)
 
-    # --- The user's hand --------------------------------------------------------------------------------------
+    # --- Actions of the user ----------------------------------------------------------------------------------
 
     @Slot()
     def _on_prompt(self) -> None:

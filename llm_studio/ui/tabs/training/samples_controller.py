@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SamplesController(Controller):
-    """Reads the favourites once per project, and keeps or drops one."""
+    """Reads the favourites once per project, and adds or removes one."""
 
     favourites_changed = Signal(object)
     """A tuple of Favourite."""
@@ -39,11 +39,11 @@ class SamplesController(Controller):
 
     @Slot(object, bool)
     def change(self, favourite: "Favourite", kept: bool) -> None:
-        """Keep a favourite, or drop it."""
+        """Add or remove a favourite."""
         if self.project is not None:
             self.context.request(tasks.keep(self.project, favourite, kept))
 
     @Slot(str, int)
     def chat(self, run: str, step: int | None) -> None:
-        """Show Generation with the model of a run as it was at a step; None: with its best one."""
+        """Show Generation with the model of a run at a step, or its best one if `step` is None."""
         self.context.target_requested.emit(GENERATION.name, CheckpointTarget(run, step))

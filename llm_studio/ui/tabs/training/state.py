@@ -1,4 +1,4 @@
-"""What the page says before a training run can start, and what it offers after one has ended."""
+"""What the page shows before a training run can start, and what it offers after one has ended."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Offer:
-    """A card above the figures. `tab`: where its button goes; else `run`: the run that it resumes.
+    """A card above the figures. Its button opens `tab`, or resumes `run`.
 
-    `start`: what a second button says that starts a new run, "" for none. `by_hand`: what a link to `tab` says; the
-    button opens *Prepare and train* then.
+    `start`: text of a second button that starts a new run, "" for none. `by_hand`: text of a link to `tab`; the button
+    then opens *Prepare and train*.
     """
 
     title: str
@@ -29,12 +29,12 @@ class Offer:
 
 
 def newest(overview: "Overview") -> "Run | None":
-    """The run begun last."""
+    """The run that was started last."""
     return max(overview.runs, key=lambda run: run.created, default=None)
 
 
 def blocked(overview: "Overview") -> Offer | None:
-    """Why no training can start, with the way out; None where one can."""
+    """Why no run can be started, with a solution; None if one can."""
     steps = overview.steps
     if overview.settings_problem is not None:
         first = overview.settings_problem.problems[:1]
@@ -60,7 +60,7 @@ def blocked(overview: "Overview") -> Offer | None:
 
 
 def offer(overview: "Overview", paused: bool) -> Offer | None:
-    """What the page offers, if anything. Resuming needs no texts: those that can't be read don't stand before it."""
+    """The page's offer, if any. Resuming needs no texts, so unreadable texts don't prevent it."""
     resume = unfinished(overview, paused)
     if resume is not None and overview.unusable and overview.steps.tokens.value != "to do":
         return resume
@@ -68,7 +68,7 @@ def offer(overview: "Overview", paused: bool) -> Offer | None:
 
 
 def unfinished(overview: "Overview", paused: bool) -> Offer | None:
-    """What to offer for the newest run where it waits to be resumed."""
+    """The offer to resume the newest run, if it is unfinished."""
     run = overview.interrupted
     if run is not None:
         reached = max(overview.interrupted_at, run.step)
@@ -92,13 +92,13 @@ def unfinished(overview: "Overview", paused: bool) -> Offer | None:
 
 
 def ready(overview: "Overview") -> "Run | None":
-    """The newest run, where it has ended and has a model; one that is paused waits to be resumed."""
+    """The newest run, if it has ended and has a model; not one that is paused."""
     run = newest(overview)
     return run if run is not None and run.step and run.state in ("finished", "stopped") else None
 
 
 def stale_tokenizer(overview: "Overview") -> Offer | None:
-    """What a run that starts now learns with an old tokenizer; None where the tokenizer is up to date."""
+    """The notice that a new run would use an old tokenizer; None if the tokenizer is up to date."""
     from llm_studio.workflows.projects import cost_of
 
     if overview.steps.tokenizer.value != "out of date" or overview.tokenizer is None:

@@ -1,4 +1,4 @@
-"""What the tab Training asks for in the background."""
+"""The background tasks of the tab Training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +30,7 @@ def train(
     project: "Project", run: str = "", changes: Mapping[str, object] = {}, like: str | None = None, title: str = "",
     continue_from: str | None = None,
 ) -> BackgroundJob:  # fmt: skip
-    """A new run, with the settings of the run `like` or the weights of `continue_from`; or with `run` resuming one."""
+    """Train a new run, with the settings of the run `like` or the weights of `continue_from`; or resume `run`."""
     return BackgroundJob(TRAINING, lambda job: _train(project, run, changes, like, continue_from, job),
                          title or N_("Training"), tab="training", changes_project=True, keep_awake=True)  # fmt: skip
 
@@ -48,7 +48,7 @@ def _train(
 
 
 def train_longer(project: "Project", run: str, minutes: float) -> Task:
-    """Resume a run for so many minutes more."""
+    """Resume a run for `minutes` more."""
     return BackgroundJob(TRAINING, lambda job: _train_longer(project, run, minutes, job), N_("Training"),
                          tab="training", changes_project=True, keep_awake=True)  # fmt: skip
 
@@ -62,7 +62,7 @@ def _train_longer(project: "Project", run: str, minutes: float, job: Job) -> "Tr
 
 
 def writing(project: "Project", run: str) -> Task:
-    """How well the model of a run writes. Where it can't be measured, the page does without."""
+    """Measure how well the model of a run writes. Errors are ignored: the page then shows no result."""
     return Query(WRITING, lambda job: _writing(project, run, job), page_shows_errors=True)
 
 
@@ -73,7 +73,7 @@ def _writing(project: "Project", run: str, job: Job) -> "WritingQuality":
 
 
 def overview(project: "Project") -> Task:
-    """Where the project stands, with the run that has just begun or got further."""
+    """Read the overview, including the run that has just started or continued."""
     return Query(OVERVIEW, lambda job: _overview(project), page_shows_errors=True)
 
 
@@ -84,7 +84,7 @@ def _overview(project: "Project") -> "Overview":
 
 
 def set_aside(project: "Project", run: str) -> Task:
-    """Note that a run needn't be offered to be resumed."""
+    """Mark a run as set aside, so that resuming it isn't offered."""
     return Write(ASIDE, lambda job: _set_aside(project, run))
 
 
@@ -95,12 +95,12 @@ def _set_aside(project: "Project", run: str) -> None:
 
 
 def curves(project: "Project", main: str, places: "Mapping[str, Place | None]") -> Task:
-    """Read the logs of runs, or what was added to them."""
+    """Read the logs of runs, or the additions to them."""
     return Query(CURVES, lambda job: curve_store.read(project, main, places, job))
 
 
 def baselines(project: "Project") -> Task:
-    """What a loss is worth on the project's tokens. Where it can't be told, nobody misses it."""
+    """Compute the reference losses on the project's tokens. Errors are ignored: the page then shows none."""
     return Query(BASELINES, lambda job: _baselines(project, job), page_shows_errors=True)
 
 
@@ -111,18 +111,18 @@ def _baselines(project: "Project", job: Job) -> "Baselines | None":
 
 
 def forecast(project: "Project", settings: "Settings") -> Task:
-    """What a run will take. Where it can't be said, nobody misses it."""
+    """Compute the forecast of a run. Errors are ignored: the page then shows none."""
     return Query(FORECAST, lambda job: forecasts.forecast(project, settings), page_shows_errors=True)
 
 
 def probe(project: "Project", settings: "Settings") -> Task:
-    """The same from a few real steps."""
+    """Measure the forecast with a few real steps."""
     return BackgroundJob(PROBE, lambda job: forecasts.measured(project, settings, job), N_("Measuring a few steps"),
                          tab="training")  # fmt: skip
 
 
 def fit(project: "Project", settings: "Settings") -> Task:
-    """What fits this machine, and the forecast of a training run with it."""
+    """Find the micro-batch that fits this machine, and the forecast of a run with it."""
     return BackgroundJob(FIT, lambda job: _fit(project, settings, job), N_("Finding what fits"), tab="training")
 
 
@@ -133,7 +133,7 @@ def _fit(project: "Project", settings: "Settings", job: Job) -> "tuple[Fit, Fore
 
 
 def favourites(project: "Project") -> Task:
-    """The favourite samples."""
+    """Read the favourite samples."""
     return Query(FAVOURITES, lambda job: _favourites(project))
 
 
@@ -144,7 +144,7 @@ def _favourites(project: "Project") -> "tuple[Favourite, ...]":
 
 
 def keep(project: "Project", favourite: "Favourite", kept: bool) -> Task:
-    """Keep a favourite, or no longer; answered as by `favourites`."""
+    """Add or remove a favourite; its result is like that of `favourites`."""
     return Write(FAVOURITES, lambda job: _keep(project, favourite, kept))
 
 
@@ -155,7 +155,7 @@ def _keep(project: "Project", favourite: "Favourite", kept: bool) -> "tuple[Favo
 
 
 def rename(project: "Project", old: str, new: str) -> Task:
-    """Give a run another name; answers with both."""
+    """Rename a run; the result contains both names."""
     return Write(RENAME, lambda job: _rename(project, old, new), changes_project=True)
 
 
@@ -167,7 +167,7 @@ def _rename(project: "Project", old: str, new: str) -> tuple[str, str]:
 
 
 def delete(project: "Project", run: str) -> Task:
-    """Remove a run; answers with its name and the bytes freed."""
+    """Delete a run; the result is its name and the bytes freed."""
     return BackgroundJob(
         DELETE, lambda job: _delete(project, run), N_("Deleting a run"), tab="training", changes_project=True
     )

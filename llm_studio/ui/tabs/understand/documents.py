@@ -1,4 +1,4 @@
-"""What the tab Understand shows: the lessons, and the source files of the program, as documents."""
+"""The documents of the tab Understand: the lessons, and the source files of the program."""
 
 import html
 from pathlib import Path
@@ -10,22 +10,22 @@ from llm_studio.paths import resource
 from llm_studio.ui.widgets import markdown
 
 SOURCE = "source:"
-"""Names and links that begin with this are those of source files."""
+"""Prefix of the names and links of source files."""
 
 
 def document(name: str) -> markdown.Document:
-    """The source file or the lesson of this name."""
+    """The source file or the lesson with this name."""
     return _source_file(name.removeprefix(SOURCE)) if name.startswith(SOURCE) else lesson(name)
 
 
 def lesson(name: str) -> markdown.Document:
-    """The lesson of this name in the user's language."""
+    """The lesson with this name in the user's language."""
     path = resource("learn", i18n.language(), f"{name}.md")
     return markdown.render(path.read_text(encoding="utf-8"))
 
 
 def _source_file(relative: str) -> markdown.Document:
-    """A file of the package. The frozen program may lack it."""
+    """A source file of the package, which may be missing in the frozen program."""
     package = Path(llm_studio.__file__).parent.resolve()
     path = (package / relative).resolve()
     title = f"llm_studio/{relative}"

@@ -10,13 +10,13 @@ from llm_studio.ui.widgets.basics import icon_button, label
 
 
 class FindBar(QWidget):
-    """Marks all occurrences in the browser and goes from one to the next, from the last to the first."""
+    """Marks all occurrences in the browser and moves from one to the next, cyclically."""
 
     def __init__(self, parent: QWidget, browser: QTextBrowser) -> None:
         super().__init__(parent)
         self._browser = browser
         self._places: list[int] = []
-        """Where the occurrences begin."""
+        """The positions of the occurrences."""
         self.found = label("", self, "caption")
         self.search = QLineEdit(self)
         self.search.setPlaceholderText(_("Search in this page"))
@@ -35,7 +35,7 @@ class FindBar(QWidget):
         self._show_found(0, 0)
 
     def mark(self) -> None:
-        """Mark all occurrences of what is searched for; to be called when the browser shows another text."""
+        """Mark all occurrences of the search term; to be called when the browser shows another text."""
         marks: list[QTextEdit.ExtraSelection] = []
         self._places = []
         wanted = self.search.text()

@@ -11,11 +11,11 @@ from llm_studio.ui import theme
 from llm_studio.ui.widgets.basics import Card, label
 
 _WIDTH, _HEADING_WIDTH = 224, 160
-"""Of the card, and of a heading in it, beside padding and scroll bar."""
+"""Width of the card, and of a heading in it without padding and scroll bar, in pixels."""
 
 
 class IndexCard(Card):
-    """The lessons, and below them the headings of the document on the screen."""
+    """The lessons, and below them the headings of the displayed document."""
 
     page_chosen = Signal(str)
     """The name of a lesson."""
@@ -48,20 +48,20 @@ class IndexCard(Card):
         self.content.addWidget(self.headings, 1)
 
     def show_page(self, name: str) -> None:
-        """Select the lesson of this name, silently; none where it is that of a source file."""
+        """Select the lesson with this name without emitting a signal; none if it is a source file."""
         self.pages.blockSignals(True)
         self.pages.setCurrentRow(self._names.index(name) if name in self._names else -1)
         self.pages.blockSignals(False)
 
     def show_headings(self, headings: Sequence[tuple[int, str, str]]) -> None:
-        """Show these, (level, anchor, text), without the titles."""
+        """Show these headings, (level, anchor, text), without the titles."""
         self.headings.clear()
         measure = QFontMetrics(theme.font())
         for level, anchor, text in headings:
             if level > 1:
                 item = QListWidgetItem(text, self.headings)
                 item.setData(Qt.ItemDataRole.UserRole, anchor)
-                # Qt forgets the padding of the stylesheet when it looks whether a text needs a second line
+                # Qt ignores the padding of the stylesheet when it checks whether a text needs a second line
                 room, wrap = QRect(0, 0, _HEADING_WIDTH, 1000), Qt.TextFlag.TextWordWrap
                 height = measure.boundingRect(room, wrap, text).height()
                 item.setSizeHint(QSize(_HEADING_WIDTH, height + 13))

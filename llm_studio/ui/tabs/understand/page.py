@@ -15,16 +15,16 @@ from llm_studio.ui.widgets.basics import Card, icon_button, row
 
 
 class UnderstandPage(Page):
-    """An index at the left; a document at the right, with a way back and a search in it."""
+    """An index on the left; a document on the right, with a back button and a search."""
 
     def __init__(self, parent: QWidget) -> None:
         subtitle = _("How each step works, what the figures on the screen mean, and where the code is.")
         super().__init__(_("Understand"), subtitle, parent)
         self._lessons = tabs.lessons()
         self._name = ""
-        """Of the document on the screen."""
+        """Name of the displayed document."""
         self._visited: list[tuple[str, int]] = []
-        """Names of the documents before, and how far each was scrolled; the last is the first to go back to."""
+        """Names of earlier documents and their scroll positions; the last one is the first to return to."""
         self.index = IndexCard(self, self._lessons)
         reader = Card(self)
         self.back = icon_button("arrow-left", _("Back"), reader, self._go_back)
@@ -54,14 +54,14 @@ class UnderstandPage(Page):
         theme.notifier().changed.connect(self._repaint)
 
     def show_target(self, target: str) -> None:
-        """Show the lesson of this name; "" keeps what is open already."""
+        """Show the lesson with this name; "" keeps the displayed document."""
         if target in self._lessons:
             self._open(target)
 
-    # --- What is shown ----------------------------------------------------------------------------------------
+    # --- Showing ----------------------------------------------------------------------------------------------
 
     def _show(self, name: str) -> None:
-        """Show the document of this name from its beginning."""
+        """Show the document with this name from its beginning."""
         self._name = name
         self._render()
         self.browser.verticalScrollBar().setValue(0)
@@ -69,7 +69,7 @@ class UnderstandPage(Page):
         self.index.show_page(name)
 
     def _render(self) -> None:
-        """Make the text of the document again, in the colours of the theme."""
+        """Render the document again, in the colours of the theme."""
         shown = document(self._name)
         markdown.show(shown, self.browser)
         self.index.show_headings(shown.headings)
@@ -85,7 +85,7 @@ class UnderstandPage(Page):
 
     @Slot(str)
     def _open(self, name: str) -> None:
-        """Show a lesson or a source file, unless it is on the screen."""
+        """Show a lesson or a source file, unless it is displayed already."""
         if name != self._name:
             if self._name:
                 self._visited.append((self._name, self.browser.verticalScrollBar().value()))
@@ -93,7 +93,7 @@ class UnderstandPage(Page):
 
     @Slot(QUrl)
     def _follow(self, url: QUrl) -> None:
-        """A link: to a place on this page, to another page, to a source file, or out into the web."""
+        """Follow a link: to a place on this page, to another page, to a source file, or to the web."""
         target = url.toString()
         if url.scheme() in ("http", "https"):
             QDesktopServices.openUrl(url)
