@@ -27,7 +27,7 @@ from pathlib import Path, PureWindowsPath
 
 from llm_studio.export.formats import FORMATS
 from tests.data.samples import samples
-from tests.windows import package, readers
+from tests.windows import imports, package, readers
 
 NAME = package.NAME
 LOCAL = r"AppData\Local"
@@ -187,8 +187,6 @@ def main() -> int:
     options = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  a Windows console uses cp1252
-    from tests.windows import imports  # needs pefile, which only this check does
-
     machine, out = Machine(options.runner, options.root), options.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     print("build")
