@@ -1,13 +1,14 @@
 """The samples that the packaged program has to read are read by the program from source, and the check sees faults."""
 
-import os
-import subprocess
-import sys
+import io
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from llm_studio.cli.app import main
 from llm_studio.data.sources.account import KIND
 from tests.data.samples import CHATS, TEXTS, Sample, lacking, samples
 from tests.windows.readers import faults
@@ -15,10 +16,12 @@ from tests.windows.readers import faults
 SOUND = samples()
 
 
-def program(*call: str) -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "LLM_STUDIO_LANG": "en"}
-    command = [sys.executable, "-m", "llm_studio", *call]
-    return subprocess.run(command, capture_output=True, check=False, env=environment)
+def program(*call: str) -> CompletedProcess[bytes]:
+    """The command line from source, in this process."""
+    shown, said = io.StringIO(), io.StringIO()
+    with redirect_stdout(shown), redirect_stderr(said):
+        code = main(list(call))
+    return CompletedProcess(call, code, shown.getvalue().encode(), said.getvalue().encode())
 
 
 def test_every_sample_is_read_as_it_should_be_and_accounted_for(tmp_path: Path) -> None:
@@ -50,7 +53,7 @@ def test_a_folder_that_cannot_be_read_and_a_program_that_fails_are_faults(tmp_pa
     found = faults(program, tmp_path / "a", str(tmp_path / "a"), given)
     assert sum("could not be read" in line and "There are no texts in" in line for line in found) == 1
 
-    def broken(*call: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.CompletedProcess(call, 3, b"", b"It broke.")
+    def broken(*call: str) -> CompletedProcess[bytes]:
+        return CompletedProcess(call, 3, b"", b"It broke.")
 
     assert faults(broken, tmp_path / "b", "b", given)[-1] == "no project could be made: It broke."
