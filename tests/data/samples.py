@@ -1,8 +1,8 @@
 """Small files of every kind that can be read, with what is to be read in each of them.
 
-The program is given them from source (test_samples.py) and packaged (tests/windows/readers.py). The kinds are those of
-the program's own table: a new one fails both until `one_of_each` in making.py has a file of it. What only the content
-of a file tells, as whose export a chat is, is a sample in `texts` or `chats` below.
+The program is given them from source and packaged, see tests/windows/readers.py. The kinds are those of the program's
+own table: a new one is a fault until `one_of_each` in making.py has a file of it, or `_texts` below. One that only the
+content of a file tells, as whose export a chat is, is a sample in `_texts` or `_chats`.
 """
 
 import gzip

@@ -53,6 +53,12 @@ def test_a_folder_that_cannot_be_read_and_a_program_that_fails_are_faults(tmp_pa
     found = faults(program, tmp_path / "a", str(tmp_path / "a"), given)
     assert sum("could not be read" in line and "There are no texts in" in line for line in found) == 1
 
+    def careless(*call: str) -> CompletedProcess[bytes]:
+        return CompletedProcess(call, 0, b"", b"") if call[-1].endswith(".mobi") else program(*call)
+
+    found = faults(careless, tmp_path / "c", str(tmp_path / "c"), {})
+    assert found[-1].startswith("book.mobi was not refused")
+
     def broken(*call: str) -> CompletedProcess[bytes]:
         return CompletedProcess(call, 3, b"", b"It broke.")
 
