@@ -230,5 +230,8 @@ def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
         "a.vtt": f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n", "a.tar": tarred({"in/a.txt": text.encode()}),
         "a.txt.bz2": bz2.compress(text.encode()), "a.txt.xz": lzma.compress(text.encode()),
         "a.txt.zst": zstd(text.encode()), "a.tgz": gzip.compress(tarred({"in/a.txt": text.encode()}), mtime=0),
+        "a.tbz2": bz2.compress(tarred({"in/a.txt": text.encode()})),
+        "a.txz": lzma.compress(tarred({"in/a.txt": text.encode()})),
+        "a.tzst": zstd(tarred({"in/a.txt": text.encode()})),
     }  # fmt: skip
     return {name: content.encode() if isinstance(content, str) else content for name, content in files.items()}

@@ -26,7 +26,8 @@ from datetime import datetime
 from pathlib import Path, PureWindowsPath
 
 from llm_studio.export.formats import FORMATS
-from tests.windows import package
+from tests.data.samples import samples
+from tests.windows import imports, package, readers
 
 NAME = package.NAME
 LOCAL = r"AppData\Local"
@@ -186,8 +187,6 @@ def main() -> int:
     options = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]  a Windows console uses cp1252
-    from tests.windows import imports  # needs pefile, which only this check does
-
     machine, out = Machine(options.runner, options.root), options.out.absolute()
     out.mkdir(parents=True, exist_ok=True)
     print("build")
@@ -267,6 +266,12 @@ def installed(machine: Machine, setup: Path) -> list[str]:
     if done.returncode or not list(machine.path(quick).rglob("model.safetensors")):
         problems.append("quickstart failed: " + done.stdout.decode("utf-8", "replace")[-1500:])
     problems += formats(machine, rf"{folder}\llm-studio.exe", quick)
+    print("read files of every kind")
+    texts = rf"{machine.other_folder}\texts of every kind"
+    remove(machine.path(texts))
+    problems += readers.faults(
+        lambda *call: machine.run(rf"{folder}\llm-studio.exe", *call), machine.path(texts), texts, samples()
+    )
     print("uninstall")
     (local / NAME).mkdir(parents=True, exist_ok=True)
     for name in MEASURED:

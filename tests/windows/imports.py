@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pefile
-
 WINDOWS = {
     "advapi32.dll", "authz.dll", "avrt.dll", "bcrypt.dll", "bcryptprimitives.dll", "cabinet.dll",
     "cfgmgr32.dll", "comctl32.dll", "comdlg32.dll", "crypt32.dll", "d2d1.dll", "d3d11.dll", "d3d12.dll",
@@ -33,6 +31,8 @@ CUDA_DRIVER = {"nvcuda.dll", "nvml.dll"}
 
 def imports(path: Path) -> list[str]:
     """Names of the DLLs that `path` needs to be loaded, in lower case."""
+    import pefile
+
     with pefile.PE(path, fast_load=True) as pe:
         pe.parse_data_directories([pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_IMPORT"]])
         return [entry.dll.decode().lower() for entry in getattr(pe, "DIRECTORY_ENTRY_IMPORT", ())]
@@ -74,6 +74,18 @@ def deep(bundle: Path) -> Iterator[str]:
             yield f"{place}: too long a path"
 
 
+def unlicensed(bundle: Path) -> Iterator[str]:
+    """Libraries whose licence is missing from the text that is distributed with the program."""
+    text = " ".join((bundle / "LICENCES.txt").read_text(encoding="utf-8-sig").split())
+    for folder in bundle.rglob("*.dist-info"):
+        files = [path for path in folder.rglob("*LICEN[CS]E*") if path.is_file() and "Commercial" not in path.name]
+        licences = [" ".join(path.read_text("utf-8", "replace").split()) for path in files]
+        if licences and not any(licence[:1000] in text for licence in licences):
+            yield f"{folder.name}: its licence isn't in LICENCES.txt"
+    if "came without the text of its licence" in text:
+        yield "LICENCES.txt lacks the text of a licence"
+
+
 def sizes(bundle: Path, depth: int = 2, count: int = 14) -> list[tuple[float, str]]:
     """The largest parts in megabytes."""
     totals: dict[str, int] = {}
@@ -86,7 +98,7 @@ def sizes(bundle: Path, depth: int = 2, count: int = 14) -> list[tuple[float, st
 
 def faults(bundle: Path) -> list[str]:
     """All problems of a built folder."""
-    return [*missing(bundle), *runtimes(bundle), *unneeded(bundle), *deep(bundle)]
+    return [*missing(bundle), *runtimes(bundle), *unneeded(bundle), *deep(bundle), *unlicensed(bundle)]
 
 
 def main() -> int:

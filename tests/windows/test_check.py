@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.catalogue import source_messages
-from tests.windows import check, gpu
+from tests.windows import check, gpu, imports
 from tests.windows.check import Machine
 
 SHOW = "import os; print(os.environ.get('ONEDNN_MAX_CPU_ISA'), os.environ.get('DNNL_MAX_CPU_ISA'))"
@@ -114,3 +114,12 @@ def test_the_gpu_check_expects_what_the_program_prints() -> None:
     messages = [str(message.id) for message in source_messages()]
     for phrase in (*gpu.DOWNLOADED, *gpu.DAMAGED, *gpu.REMOVED):
         assert any(phrase in message for message in messages), phrase
+
+
+def test_a_library_whose_licence_is_not_distributed_is_a_fault(tmp_path: Path) -> None:
+    for name in ("known-1.0", "forgotten-2.0"):
+        folder = tmp_path / "_internal" / f"{name}.dist-info" / "licenses"
+        folder.mkdir(parents=True)
+        (folder / "LICENSE").write_text(f"The licence\n of {name}.", encoding="utf-8")
+    (tmp_path / "LICENCES.txt").write_text("\ufeffThe licence of known-1.0.\n", encoding="utf-8")
+    assert list(imports.unlicensed(tmp_path)) == ["forgotten-2.0.dist-info: its licence isn't in LICENCES.txt"]

@@ -1,20 +1,26 @@
 """What only Windows does: files that another program holds, names that differ by their case, shares of the network.
 
-Run under Windows' Python, `python -m pytest tests`; elsewhere there is nothing to see.
+And the OpenMP of torch for Windows, Intel's. Run under Windows' Python, `python -m pytest tests`; elsewhere there is
+nothing to see.
 """
 
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
 
-from llm_studio import files
+from llm_studio import device, files
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.read import read_path
+from llm_studio.device import Compute
 from llm_studio.errors import BusyError, ProjectError, SourceError, StorageError
+from llm_studio.events import Event, StepDone
 from llm_studio.jobs import Job
+from llm_studio.openmp import WAITING
 from llm_studio.project import Project
 from llm_studio.runs import registry
 from llm_studio.workflows import projects
@@ -131,3 +137,50 @@ def test_all_steps_below_a_long_and_accented_path(tmp_path: Path) -> None:
     folder = tmp_path / "Jérôme" / "Mes modèles d’été"
     project = project_with_tokens(folder)
     assert train_briefly(project, "run").finished
+
+
+WAIT = "from llm_studio.openmp import wait_briefly; wait_briefly(); import torch; torch.randn(9, 9) @ torch.randn(9, 9)"
+"""What the program does first."""
+
+
+def test_threads_of_torch_wait_as_briefly_as_the_program_says() -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in (*WAITING, "OMP_WAIT_POLICY")}
+    environment["KMP_SETTINGS"] = "1"
+    done = subprocess.run([sys.executable, "-c", WAIT], env=environment, capture_output=True, text=True, check=True)
+    effective = (done.stdout + done.stderr).partition("Effective settings")[2]
+    assert f"KMP_BLOCKTIME={WAITING['KMP_BLOCKTIME']}" in effective
+
+
+@pytest.mark.skipif(device.all_cores() < 2, reason="one core leaves no choice")
+def test_a_run_makes_room_for_busy_programs_and_is_repeated_to_the_last_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The load is a real one, really measured."""
+    most = device.all_cores()
+    monkeypatch.setattr("llm_studio.training.threads.compute_for", lambda *_given: Compute("cpu", "float32", most))
+    project = project_with_tokens(tmp_path / "p")
+    changes = {"training.threads": 0, "training.precision": "float32", "training.max_steps": 20_000}
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _core in range(most)]
+    threads, losses = list[int](), list[float]()
+
+    def note(event: Event) -> None:
+        if isinstance(event, StepDone):
+            threads.append(torch.get_num_threads())
+            losses.append(event.loss)
+            if threads.count(threads[-1]) == 20 and threads[-1] < most:
+                job.request_stop()
+
+    try:
+        for run, like in (("first", None), ("again", "first")):
+            job, before, same = Job(note), list(threads), list(losses)
+            threads.clear()
+            losses.clear()
+            train(project, job, run=run, like=like, changes=changes if like is None else {})
+            for process in busy:
+                end(process)
+            busy.clear()
+    finally:
+        for process in busy:
+            end(process)
+    assert threads[0] == most and threads[-1] < most
+    assert (threads, losses) == (before, same)
