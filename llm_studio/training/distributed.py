@@ -227,7 +227,7 @@ def _translate_lost_process() -> Generator[None]:
 
 def _lost() -> TrainingError:
     return TrainingError(
-        _("Another process of this training has ended."),
+        _("Another process of this run has ended."),
         _("Its earlier messages say why. “--resume” continues from the last checkpoint; torchrun --max-restarts "
           "does so automatically."),
     )  # fmt: skip

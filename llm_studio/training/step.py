@@ -316,8 +316,8 @@ def halved(settings: Settings) -> Settings | None:
 def smaller_batch_notice(smaller: Settings, step: int) -> Notice:
     """The notice that micro-batches are smaller from this step on."""
     training = smaller.training
-    text = _("Memory ran out at step {step}: steps are now done in {count} parts of {size} sequences; what is "
-             "learned stays the same.")  # fmt: skip
+    text = _("Memory ran out at step {step}: a step is now computed in {count} micro-batches of {size} sequences; the "
+             "result is the same.")  # fmt: skip
     count = number(training.gradient_accumulation_steps)
     return Notice(text.format(step=number(step), size=number(training.batch_size), count=count), "warning")
 

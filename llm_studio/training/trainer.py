@@ -127,7 +127,7 @@ class Trainer:
                 self._writer.finish()
         except NotSavedError:
             step = number(self.last_saved.step if self.last_saved else 0)
-            text = _("Stopped while nothing could be saved: what was done after step {step} is lost.").format(step=step)
+            text = _("Stopped while nothing could be saved: all steps after {step} are lost.").format(step=step)
             self._job.report(Notice(text, "warning"))
             return False
         return self.step >= self.settings.training.max_steps

@@ -158,7 +158,7 @@ class RunWriter:
         patience = min(_PATIENCE, _PATIENCE_GONE) if isinstance(error, FolderGoneError) else _PATIENCE
         to_do = (
             _("Make room on the disk; training then continues by itself. A stop loses the steps since the last save.")
-            if full else _("It is tried again for {n} seconds. A stop loses what was done since the last save.").format(
+            if full else _("Retrying for {n} seconds. A stop loses all steps since the last save.").format(
                 n=number(round(patience)))
         )  # fmt: skip
         self._job.report(Notice(_("The training waits: {reason}").format(reason=error.what), "warning", to_do))

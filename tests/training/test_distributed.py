@@ -110,7 +110,7 @@ def test_a_killed_process_ends_all_and_the_launcher_goes_on(project: Project) ->
         _out, summary = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, summary
     assert registry.read(project, name).state == "finished" and registry.read(project, "older").step == 3
-    assert "Another process of this training has ended" in summary
+    assert "Another process of this run has ended" in summary
     train(project, Job(), run="calm", changes={"training.max_steps": 160})
     assert same(curve(project, "calm", 160)[:100], curve(project, name, 160)[:100])  # rounding grows from step to step
 

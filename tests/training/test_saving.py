@@ -252,7 +252,7 @@ def test_a_stop_while_the_disk_is_full_takes_effect_at_once_and_says_what_is_los
     made = train(there, job, run="full")
     assert time.monotonic() - stopped < 20
     assert not made.finished and (made.run.state, made.run.step) == ("stopped", 10)
-    assert "Stopped while nothing could be saved: what was done after step 10 is lost." in filler.summary
+    assert "Stopped while nothing could be saved: all steps after 10 are lost." in filler.summary
     filler.make_room()
     assert train(there, Job(), run="full", resume=True).finished
     assert [r["step"] for r in records(there, "full", "step")] == list(range(1, 31))

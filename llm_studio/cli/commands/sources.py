@@ -33,8 +33,8 @@ def register(app: typer.Typer) -> None:
 Remove = Annotated[str | None, typer.Option(metavar="NAME", help=_("remove this source from the project instead"))]
 Replace = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help=_("replace this source, for instance a damaged one: with --dataset by these "
-                                        "texts, else by those that it was made from")),
+    typer.Option(metavar="NAME", help=_("replace this source, for instance a damaged one: by the texts of "
+                                        "--dataset, or without it by reading its origin again")),
 ]  # fmt: skip
 ListSources = Annotated[bool, typer.Option("--list", help=_("list the sources of the project instead"))]
 MaxSamples = Annotated[int | None, typer.Option(min=1, help=_("maximum number of documents"))]

@@ -45,7 +45,7 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(metavar="N", help=_("train for so many minutes, or that much longer with --resume: the steps and "
+        typer.Option(metavar="N", help=_("train for N minutes, or for N more with --resume: the steps and "
                                          "the learning rate are fitted to the time")),
     ] = None,
     changes: Changes = None,

@@ -187,7 +187,7 @@ def _go_on(
                 path=quoted(project.root), origin=quoted(known.continued_from)),
         )  # fmt: skip
     if saved is None:
-        job.report(Notice(_("The run had saved nothing yet: it begins again.")))
+        job.report(Notice(_("The run had saved nothing yet: it starts over.")))
         compute = compute_for(settings, tokenizer.vocab_size, job)
         return _run(project, name, settings, compute, None, tokens, tokenizer, data, job)
     check_changes(old, settings, saved, data, known.state == "finished", job)
