@@ -1,5 +1,6 @@
 """Reading files of all kinds as documents."""
 
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -119,12 +120,15 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     with translate_read_errors(item.name):
         inner = decompressed(item)
         check = context.job.check
-        for chunk in rechunk(_documents(inner, context)):
+        if inner.suffix in ARCHIVES or context.quick:
+            mojibake.next = sys.maxsize  # each file in an archive is checked by itself
+        for place, chunk in enumerate(rechunk(_documents(inner, context))):
             check()
             text, ends = chunk.text, chunk.ends
             if context.encoding is not None and not context.encoding.exact:
                 replaced += text.count("\ufffd")
-            mojibake.add(text)
+            if place >= mojibake.next:
+                mojibake.add(text, place)
             if in_document or not ends or (text and not text.isspace()):
                 found = True
                 yield chunk
@@ -133,23 +137,26 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
         raise no_text(item.name)
     if context.encoding is not None:
         report_encoding(inner, context.encoding, replaced, context)
-    if mojibake.damaged and inner.suffix not in ARCHIVES and not context.quick:
+    if mojibake.damaged:
         mojibake.report(inner, context)
 
 
 class _MojibakeCount:
-    """Counts the lines of a file that hold mojibake: of its beginning, then of some of its chunks."""
+    """Counts the lines of a file that hold mojibake: of its beginning, then of some of its chunks.
+
+    `next`: the chunk to be added next, counted from 0.
+    """
 
     def __init__(self) -> None:
-        self.damaged = self._lines = self._characters = self._chunks = 0
+        self.next = self.damaged = self._lines = self._characters = 0
 
-    def add(self, text: str) -> None:
-        """Some of the text of the file."""
-        self._chunks += 1
-        if self._characters < _CHECKED_CHARACTERS or not self._chunks % _CHECKED_EVERY:
-            self._characters += len(text)
-            self._lines += text.count("\n") + 1
-            self.damaged += count_damaged_lines(text)
+    def add(self, text: str, place: int) -> None:
+        """The chunk at `place` in the file."""
+        text = text[:_CHECKED_CHARACTERS]
+        self._characters += len(text)
+        self._lines += text.count("\n") + 1
+        self.damaged += count_damaged_lines(text)
+        self.next = place + (1 if self._characters < _CHECKED_CHARACTERS else _CHECKED_EVERY)
 
     def report(self, item: InputFile, context: Context) -> None:
         """Say how many lines there were."""
