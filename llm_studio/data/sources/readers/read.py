@@ -1,6 +1,5 @@
 """Reading files of all kinds as documents."""
 
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -120,14 +119,13 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     with translate_read_errors(item.name):
         inner = decompressed(item)
         check = context.job.check
-        if inner.suffix in ARCHIVES or context.quick:
-            mojibake.next = sys.maxsize  # each file in an archive is checked by itself
+        is_checked = inner.suffix not in ARCHIVES and not context.quick  # each file in an archive is checked by itself
         for place, chunk in enumerate(rechunk(_documents(inner, context))):
             check()
             text, ends = chunk.text, chunk.ends
             if context.encoding is not None and not context.encoding.exact:
                 replaced += text.count("\ufffd")
-            if place >= mojibake.next:
+            if is_checked and place >= mojibake.next:
                 mojibake.add(text, place)
             if in_document or not ends or (text and not text.isspace()):
                 found = True
@@ -154,7 +152,7 @@ class _MojibakeCount:
         """The chunk at `place` in the file."""
         text = text[:_CHECKED_CHARACTERS]
         self._characters += len(text)
-        self._lines += text.count("\n") + 1
+        self._lines += text.count("\n") + (text[-1:] != "\n")
         self.damaged += count_damaged_lines(text)
         self.next = place + (1 if self._characters < _CHECKED_CHARACTERS else _CHECKED_EVERY)
 
