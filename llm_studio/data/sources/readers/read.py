@@ -219,7 +219,7 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
         return
     quick = context.silent()
     conversations = others = 0
-    candidates = [item for item in items if may_be_chat(suffix_of(packed.content_name(item.basename)))]
+    candidates = [item for item in items if may_be_chat(_content_suffix(item))]
     for item in islice(candidates, _SAMPLED_FILES):
         context.job.check()
         try:
@@ -234,6 +234,11 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
         chosen = set(map(id, candidates))
         others += sum(item.size for item in items if id(item) not in chosen)
     context.conversations = conversations > others if conversations else None if not items else False
+
+
+def _content_suffix(item: InputFile) -> str:
+    """The suffix of a file, or of the one in it where it is compressed."""
+    return suffix_of(packed.content_name(item.basename)) if item.suffix in packed.SUFFIXES else item.suffix
 
 
 def _holds_conversations(item: InputFile, context: Context) -> bool:
