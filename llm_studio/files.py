@@ -212,13 +212,18 @@ def require_regular(path: Path) -> None:
 
     For paths that a library opens. A pipe, a device or a socket raises SpecialFileError, a folder IsADirectoryError.
     """
-    name = path.name.partition(".")[0].rstrip().upper()
-    if os.name == "nt" and (name in _WINDOWS_DEVICES or str(path).startswith("\\\\.\\")):
+    if os.name == "nt" and (_is_device_name(path.name) or str(path).startswith("\\\\.\\")):
         raise SpecialFileError(_("it is a device, not a file"), path)
     _require_regular(path.stat().st_mode, path)
 
 
+def _is_device_name(name: str) -> bool:
+    return name.partition(".")[0].rstrip().upper() in _WINDOWS_DEVICES
+
+
 def _require_regular(mode: int, path: Path) -> None:
+    if stat.S_ISREG(mode):
+        return
     for is_kind, kind in _SPECIAL:
         if is_kind(mode):
             raise SpecialFileError(_(kind), path)

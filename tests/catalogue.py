@@ -2,6 +2,7 @@
 them; `--check` says what is missing instead and changes nothing."""
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[1]
+MISPLACED = re.compile("[ \u00a0][;!?]|\\w[;!?](?= |$)|[ \u202f][:»]|\\S»|«(?!\u00a0)")
+"""What a French text doesn't have: U+202F is before ; ! ?, U+00A0 is before : and inside « »."""
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 
@@ -38,7 +41,7 @@ def compiled(catalogue: Catalog) -> bytes:
 
 
 def faults(path: Path) -> list[str]:
-    """What is missing, fuzzy, stale or not compiled in the .po file at `path`."""
+    """What is missing, fuzzy, stale, wrongly spaced or not compiled in the .po file at `path`."""
     with path.open("rb") as stream:
         catalogue = read_po(stream)
     wanted = source_messages()
@@ -54,6 +57,8 @@ def faults(path: Path) -> list[str]:
             found.append(f"fuzzy: {message.id!r}")
         elif any(error for error in here.check()):
             found.append(f"placeholders differ: {message.id!r}")
+        elif path.parts[-3] == "fr" and any(map(MISPLACED.search, texts)):
+            found.append(f"spaces before ; : ! ? or inside « »: {message.id!r}")
     found += [f"stale: {m.id!r}" for m in catalogue if m.id and wanted.get(m.id) is None]
     machine = path.with_suffix(".mo")
     if not machine.exists() or machine.read_bytes() != compiled(catalogue):

@@ -30,7 +30,9 @@ def safe_cut(text: str, start: int, end: int) -> int:
     except inside a combined character (a combining accent, CR LF). A pre-tokenizer may join what is cut here ("!" and
     the end of a line): the tokens are made of the whole text again (`tokens/turns.py`).
     """
-    latest = max(text.rfind(mark, start, end + 1) for mark in " \n\t")
+    latest = start
+    for mark in " \n\t":
+        latest = max(latest, text.rfind(mark, latest, end + 1))
     if latest > start:
         cut = white_space_start(text, start, latest)
         if cut > start:

@@ -9,7 +9,8 @@ budget     the planner's runs beside hand-made ones of the same time, over four 
 forecast   memory and time told before a training, beside those of a real one; what a fit finds, and in what time
 tokenizer  memory and time of the tokenizer's training, with and without spaces; tokens by pattern (real texts)
 preparing  `prepare` in MB/s beside the bare library; peak memory on ten times the text and on one line of 200 MB
-data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed beside the libraries
+data       memory from texts to tokens at 1, 2 and 4 GB (times LLM_STUDIO_DATA_FACTOR); speed beside the libraries;
+           PDF and EPUB in pages per second beside the bare libraries
 stories    speed, vocabulary and duplicates of the built-in stories; losses of counting and of a Transformer
 learning   validation losses on real texts, beside the bigram's (needs the real texts)
 window     time to a painted window; delays of the UI thread during a training; what the window costs a training

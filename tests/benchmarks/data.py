@@ -5,7 +5,8 @@
 
 Each figure comes from a process of its own; the memory is that of the process and of all it starts, looked at fifty
 times a second. The texts are built-in stories with what cleaning has to do: every third with decomposed accents,
-trailing blanks, blank lines, remains of HTML or a page's header; and some documents of several megabytes.
+trailing blanks, blank lines, remains of HTML or a page's header; and some documents of several megabytes. At the end,
+PDF and EPUB in pages per second (`pages.py`).
 """
 
 import json
@@ -27,6 +28,7 @@ from llm_studio.files import folder_size
 from llm_studio.jobs import Job
 from llm_studio.project import Project
 from llm_studio.workflows import projects
+from tests.benchmarks import pages
 
 GIGABYTES = (1, 2, 4)
 SPEED_MEGABYTES = 200
@@ -51,6 +53,7 @@ def main() -> None:
                 _memory(*made, name, rules)
     with tempfile.TemporaryDirectory() as folder:
         _speed(Path(folder), max(10, SPEED_MEGABYTES * factor))
+    pages.main()
 
 
 def _written(folder: Path, megabytes: float) -> tuple[Project, int, float]:

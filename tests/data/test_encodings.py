@@ -145,5 +145,23 @@ def test_a_file_of_mojibake_is_read_as_it_is_and_reported(tmp_path: Path) -> Non
     text = "g√¢teaux √©quilibr√©s\nplain words\net puis voilà.\n"
     assert documents(written(tmp_path, "a.txt", text), notices) == [text]
     assert (
-        len(notices) == 1 and notices[0].startswith("a.txt looks wrongly decoded") and "1 of the 4 lines" in notices[0]
+        len(notices) == 1 and notices[0].startswith("a.txt looks wrongly decoded") and "1 of the 3 lines" in notices[0]
     )
+
+
+BLOCK = 1 << 18
+
+
+@pytest.mark.parametrize("before", [BLOCK - 1, BLOCK, BLOCK + 1])
+def test_a_character_that_is_cut_where_a_block_ends_is_utf_8(before: int, tmp_path: Path) -> None:
+    notices: list[str] = []
+    text = "a" * ((1 << 15) + before) + "é" + "b" * BLOCK
+    assert documents(written(tmp_path, "a.txt", text), notices) == [text]
+    assert notices == []
+
+
+def test_a_lone_byte_at_the_end_of_a_block_is_found_though_the_next_is_ascii(tmp_path: Path) -> None:
+    notices: list[str] = []
+    damaged_text = b"a" * ((1 << 15) + BLOCK - 1) + b"\xc3" + b"b" * BLOCK
+    assert documents(written(tmp_path, "a.txt", damaged_text), notices) != []
+    assert len(notices) == 1

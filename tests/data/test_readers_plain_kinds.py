@@ -12,6 +12,7 @@ import pytest
 from llm_studio.data.sources import expansion
 from llm_studio.data.sources.readers import tar_files
 from llm_studio.data.sources.readers.inspect import inspect_path
+from llm_studio.data.sources.readers.items import suffix_of
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
@@ -274,3 +275,11 @@ def test_marks_of_notes_are_not_glued_to_words(tmp_path: Path) -> None:
     expected = "Il était une fois, un chat.\n\nThe cat sleeps. H2O, 3 m² and x², the XIXe siècle."
     assert documents(written(tmp_path, "a.html", f"<html><body>{PAGE}</body></html>")) == [expected]
     assert documents(written(tmp_path, "a.epub", epub({"one": PAGE}))) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("a.TXT", ".txt"), ("a.b.txt", ".txt"), ("README", ""), (".bashrc", ""), ("1. The fox", ""), ("a.", "")],
+)
+def test_the_ending_of_a_name(name: str, suffix: str) -> None:
+    assert suffix_of(name) == suffix

@@ -86,6 +86,25 @@ def test_what_goes_and_what_comes_is_tinted(qtbot: QtBot, qapp: QApplication) ->
     qtbot.addWidget(parent)
     shown = Changes(parent, "Examples")
     shown.show_changes("", [Change("pages", "<p>The 🦊 fox &amp; home", "The 🦊 fox & home")])
+    tinted = _tinted(shown)
+    assert tinted[theme.color("token_4").name()] == "<p>amp;"
+    assert theme.color("token_3").name() not in tinted, "nothing comes in"
+
+
+def test_a_beginning_that_goes_is_tinted_as_a_whole(qtbot: QtBot, qapp: QApplication) -> None:
+    del qapp
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    shown = Changes(parent, "Examples")
+    head = "The Project Gutenberg eBook of The Fox. This ebook is for the use of anyone anywhere."
+    shown.show_changes("", [Change("fox", head, "The fox lived at the edge of the wood, and every evening it came.")])
+    tinted = _tinted(shown)
+    assert tinted[theme.color("token_4").name()] == head
+    assert theme.color("token_3").name() not in tinted
+
+
+def _tinted(shown: Changes) -> dict[str, str]:
+    """The text on each colour."""
     tinted = {"": ""}
     cursor = QTextCursor(shown.document())
     while cursor.movePosition(QTextCursor.MoveOperation.NextCharacter, QTextCursor.MoveMode.KeepAnchor):
@@ -93,8 +112,7 @@ def test_what_goes_and_what_comes_is_tinted(qtbot: QtBot, qapp: QApplication) ->
         name = brush.color().name() if brush.style() != Qt.BrushStyle.NoBrush else ""
         tinted[name] = tinted.get(name, "") + cursor.selectedText()
         cursor.clearSelection()
-    assert tinted[theme.color("token_4").name()] == "<p>amp;"
-    assert theme.color("token_3").name() not in tinted, "nothing comes in"
+    return tinted
 
 
 def test_a_switch_in_the_card_is_written_and_shown_again(mixed: Driver) -> None:

@@ -29,6 +29,7 @@ from llm_studio.ui.tabs.training.page import TrainingPage
 from llm_studio.workflows import projects, quickstart
 from llm_studio.workflows.training import train
 from tests.ui.clipped import clipped
+from tests.ui.tour_files import files
 
 STEPS, SHORT_STEPS = 500, 120
 
@@ -80,7 +81,8 @@ class Tour:
         theme.set_theme(look.theme)
         self.folder = Path(tempfile.mkdtemp())
         self.project = self.folder / ("mon-llm" if look.language == "fr" else "my-llm")
-        shutil.copytree(project, self.project)
+        if project.exists():
+            shutil.copytree(project, self.project)
         self.window = MainWindow(Preferences(projects_folder=str(self.folder), language=look.language))
         self.window.resize(QSize(look.width, look.height))
         made: list[bool] = []
@@ -256,11 +258,15 @@ def wrong(tour: Tour) -> None:
     tour.dialog("project-gone", tour.window.session.refresh)
 
 
-def visit(look: Look, project: Path, out: Path, only: str) -> None:
-    """Take all pictures of one look."""
+SCENES = {"empty": empty, "files": files, "done": done, "running": running, "wrong": wrong}
+
+
+def visit(look: Look, project: Path, out: Path, only: str, scene: str) -> None:
+    """Take the pictures of one look: of one scene, or of all."""
     tour = Tour(look, project, out, only)
-    for scene in (empty, done, running, wrong):
-        scene(tour)
+    for name, show in SCENES.items():
+        if scene in ("", name):
+            show(tour)
     tour.window.close()
     tour.settle(0.1)
     shutil.rmtree(tour.folder, ignore_errors=True)
@@ -273,6 +279,7 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--look", help="one look only: " + ", ".join(look.name for look in LOOKS))
     parser.add_argument("--only", default="", help="pictures whose name holds this")
+    parser.add_argument("--scene", default="", choices=("", *SCENES), help="one scene only")
     parser.add_argument("--projects", type=Path, help="folder where the projects shown are kept for the next time")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -280,16 +287,16 @@ def main() -> int:
     looks = [look for look in LOOKS if options.look in (None, look.name)]
     kept = options.projects or Path(tempfile.mkdtemp())
     if options.inside:
-        visit(looks[0], kept / looks[0].language, options.out, options.only)
+        visit(looks[0], kept / looks[0].language, options.out, options.only, options.scene)
         return 0
     for language in {look.language for look in looks}:
-        if not (kept / language).exists():
+        if not (kept / language).exists() and options.scene not in ("empty", "files"):
             make_project(kept / language, language)
     failed = 0
     for look in looks:
         print(look.name, flush=True)
         command = [sys.executable, "-m", "tests.ui.tour", str(options.out), "--look", look.name, "--inside",
-                   "--projects", str(kept), "--only", options.only]  # fmt: skip
+                   "--projects", str(kept), "--only", options.only, "--scene", options.scene]  # fmt: skip
         with tempfile.TemporaryDirectory() as home:
             scale = {"QT_SCALE_FACTOR": str(look.scale)} if look.scale != 1 else {}
             environment = {**os.environ, **scale, **WAITING, "LLM_STUDIO_HOME": home, "LLM_STUDIO_QT_MESSAGES": "1"}

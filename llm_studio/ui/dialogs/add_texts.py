@@ -251,10 +251,11 @@ def _encodings(seen: "Inspection") -> str:
 
 
 def _documents(seen: "Inspection") -> list[str]:
-    """The first documents, with the names of their files if there are several."""
+    """The first documents, each below the name of its file if there are several."""
+    texts = [text.strip("\n") for text in seen.documents]
     if seen.files < 2:
-        return list(seen.documents)
-    return [f"{name}\n\n{text}" for name, text in zip(seen.origins, seen.documents, strict=True)]
+        return texts
+    return [f"{name}\n\n{text}" for name, text in zip(seen.origins, texts, strict=True)]
 
 
 def _what_fails(seen: "Inspection") -> str:

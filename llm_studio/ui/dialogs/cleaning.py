@@ -27,7 +27,7 @@ class CleaningDialog(QDialog):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(_("What cleaning does"))
-        self.resize(820, 620)
+        self.resize(820, 680)
         self._measured: dict[str, RuleMeasured] = {}
         self._names = list(NAMES)
         inside = QVBoxLayout(self)

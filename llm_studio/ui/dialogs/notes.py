@@ -17,7 +17,7 @@ class NotesDialog(QDialog):
     def __init__(self, title: str, notes: Sequence[str], parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
-        self.resize(620, 380)
+        self.resize(680, 460 if len(notes) > 1 else 280)
         inside = QVBoxLayout(self)
         inside.setContentsMargins(20, 18, 20, 16)
         inside.addWidget(label(title, self, "heading", wrap=True))

@@ -11,6 +11,9 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from llm_studio.ui import theme
 from llm_studio.ui.theme import set_role
 
+_ALIKE, _PASSAGE = 0.5, 4
+"""Fraction of a text afterwards that was there before, in passages of so many characters; with less, what they have in
+common is coincidence."""
 _SAME, _GONE, _NEW = "", "token_4", "token_3"
 
 
@@ -81,6 +84,10 @@ def _parts(change: Change) -> tuple[list[tuple[str, str]], list[tuple[str, str]]
     after: list[tuple[str, str]] = []
     # both texts are cut at the same length: what only one of them includes at the end hasn't changed
     blocks = SequenceMatcher(None, change.before, change.after, autojunk=False).get_matching_blocks()
+    passages = [block for block in blocks if block.size >= _PASSAGE]
+    reached = max((block.b + block.size for block in passages), default=len(change.after))
+    if sum(block.size for block in passages) < _ALIKE * reached:  # another passage: the beginning is gone as a whole
+        return [(change.before, _GONE)], [(change.after, _SAME)]
     i = j = 0
     for n, block in enumerate(blocks):
         last = n == len(blocks) - 1

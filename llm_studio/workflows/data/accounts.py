@@ -61,7 +61,10 @@ def heading(entry: LeftOut) -> str:
 
 def names(entry: LeftOut) -> list[str]:
     """The first things that were left out for one reason, each with its detail, and how many more there are."""
-    lines = [f"{named.name} – {named.detail}" if named.detail else named.name for named in entry.first]
+    with_detail = _("{name}: {value}")
+    lines = [
+        with_detail.format(name=named.name, value=named.detail) if named.detail else named.name for named in entry.first
+    ]
     more = entry.count - len(entry.first)
     return [*lines, _("… and {n} more").format(n=number(more))] if more > 0 and lines else lines
 

@@ -4,10 +4,10 @@ In the right encoding, the letters beyond ASCII are those of one language, frequ
 follows a small letter, and no symbol is inside a word. Each encoding is scored by that, for each of its languages.
 """
 
+import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 _LATIN = {
     "fr": "éèàêçôâîûùëïœüæÿ", "de": "üäöß", "es": "óíáñéúü", "pt": "ãçáéóíêâõúôà", "it": "èàòùìéóî", "en": "éèïöêñ",
@@ -30,7 +30,7 @@ _TURKISH = {"tr": "ışğüçöâîû"}
 _VIETNAMESE = {"vi": "đăâêôơư\u0301\u0300\u0323\u0309\u0303áàãéèêíóôúùâ"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Family:
     """Encodings, the most likely first, of languages whose letters are given by frequency.
 
@@ -78,6 +78,13 @@ NAMES = {
 _HINT, _PRIOR = 0.15, 0.12
 _MOST_TRIPLES = 2000
 """Number of different bytes with their neighbours that are judged, the most frequent ones."""
+_LETTER_OR_NOT = bytes(
+    byte if byte > 127 else ord("a" if chr(byte).islower() else "A" if chr(byte).isupper() else " ")
+    for byte in range(256)
+)
+"""What counts of a neighbour that is ASCII: whether it is a letter, and a capital."""
+_ASCII = bytes(range(128))
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _RARE = ("is",)
 """Its letters are those of Turkish in another encoding, with a hundredth of the speakers."""
 _QUOTES = frozenset("«»‹›“”„‚‘’\xa0…–—•°§€£©®™¿¡№·†")
@@ -89,8 +96,8 @@ def rank_encodings(sample: bytes, language: str = "") -> list[tuple[str, float]]
 
     `language`: that of the project, a hint.
     """
-    around = b"\n" + sample + b"\n"
-    counted = Counter(triple for triple in zip(around, sample, around[2:], strict=False) if triple[1] > 127)
+    around = b"\n" + sample.translate(_LETTER_OR_NOT) + b"\n"
+    counted = Counter(around[found.start() : found.start() + 3] for found in _BEYOND_ASCII.finditer(sample))
     triples = dict(counted.most_common(_MOST_TRIPLES))
     total = sum(triples.values()) or 1
     scores = {codec: _score_wide(sample, codec, language) for codec in _WIDE}
@@ -105,7 +112,8 @@ def rank_encodings(sample: bytes, language: str = "") -> list[tuple[str, float]]
     return sorted(scores.items(), key=lambda pair: -pair[1])
 
 
-def _value(codec: str, language: str, family: _Family, triple: tuple[int, int, int]) -> float:
+@lru_cache(1 << 16)
+def _value(codec: str, language: str, family: _Family, triple: bytes) -> float:
     """How well a byte between two others fits a language in an encoding: 1 for a frequent letter, -2 at worst."""
     characters = _table(codec)
     before, character, after = (characters[byte] for byte in triple)
@@ -144,29 +152,27 @@ def _weights(language: str, slope: float) -> dict[str, float]:
 def _score_wide(sample: bytes, codec: str, language: str) -> float:
     """The score of an encoding with two bytes for a character."""
     text = sample.decode(codec, "replace")
-    wide = [character for character in text if character > "\x7f"]
+    wide = text.encode().translate(None, _ASCII).decode()
     if not wide:
         return -2.0
     kind = _WIDE[codec]
-    values = list(_wide_values(wide, kind))
     hinted = _HINT if kind.split("-")[0] == language else 0.0
-    return sum(values) / len(values) + hinted
+    return sum(n * _wide_value(character, kind) for character, n in Counter(wide).items()) / len(wide) + hinted
 
 
-def _wide_values(characters: list[str], kind: str) -> Iterator[float]:
-    common = _TRADITIONAL if kind == "zh-tw" else _SIMPLIFIED
-    for character in characters:
-        if character == "\ufffd" or "\ue000" <= character <= "\uf8ff":
-            yield -4.0
-        elif "\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uff5e":
-            yield 0.5
-        elif "\uff61" <= character <= "\uff9f":  # narrow kana, which any Western letter would be
-            yield -1.0
-        elif "\u3040" <= character <= "\u30ff":
-            yield 1.0 if kind == "ja" else -0.3
-        elif "\uac00" <= character <= "\ud7a3":
-            yield 1.0 if kind == "ko" else -0.5
-        elif "\u4e00" <= character <= "\u9fff":
-            yield 1.0 if kind.startswith("zh") and character in common else 0.2 if kind != "ko" else -0.2
-        else:
-            yield -0.8
+def _wide_value(character: str, kind: str) -> float:
+    """How well a character fits a language that is written in two bytes for each."""
+    if character == "\ufffd" or "\ue000" <= character <= "\uf8ff":
+        return -4.0
+    if "\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uff5e":
+        return 0.5
+    if "\uff61" <= character <= "\uff9f":  # narrow kana, which any Western letter would be
+        return -1.0
+    if "\u3040" <= character <= "\u30ff":
+        return 1.0 if kind == "ja" else -0.3
+    if "\uac00" <= character <= "\ud7a3":
+        return 1.0 if kind == "ko" else -0.5
+    if "\u4e00" <= character <= "\u9fff":
+        common = _TRADITIONAL if kind == "zh-tw" else _SIMPLIFIED
+        return 1.0 if kind.startswith("zh") and character in common else 0.2 if kind != "ko" else -0.2
+    return -0.8

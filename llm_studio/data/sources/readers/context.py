@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from llm_studio.data.sources.account import AccountBuilder
+from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.worker_process import WorkerProcess
 from llm_studio.errors import SourceError
@@ -49,9 +50,9 @@ class Context:
 
     `notice` receives messages for the user. `quick`: for a preview; an encoding may be detected from the beginning of a
     file. `conversations`: whether the source consists of conversations, None until a file has decided it. `encoding`:
-    that of the text file being read. `workers`: processes for libraries that may hang. `reported_fields`: the text
-    fields that were detected and reported. `skipped`: the files left out, with the reasons; `account` counts them, and
-    whatever else is left out.
+    that of the text file being read; `detected`: the last file whose encoding was detected, whether quickly, and that
+    encoding. `workers`: processes for libraries that may hang. `reported_fields`: the text fields detected and
+    reported. `skipped`: the files left out, with the reasons; `account` counts them, and whatever else is left out.
     """
 
     options: ReadOptions
@@ -61,6 +62,7 @@ class Context:
     quick: bool = False
     conversations: bool | None = None
     encoding: Encoding | None = None
+    detected: tuple[InputFile, bool, Encoding] | None = None
     reported_fields: set[str] = field(default_factory=set[str])
     skipped: list[tuple[str, SourceError]] = field(default_factory=list[tuple[str, SourceError]])
     account: AccountBuilder = field(default_factory=AccountBuilder)

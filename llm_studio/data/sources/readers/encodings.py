@@ -35,6 +35,8 @@ _SIGNATURES = {
 }
 _NOT_CONTROL = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\n\v\f\r\x1b")
 _SAMPLE = 1 << 15
+_CHECKED = 1 << 18
+"""Bytes checked at once: of a megabyte, the decoded text would be in memory that is new each time."""
 _MIN_PER_NUL = 8
 """A text holds at least so many bytes for each NUL."""
 _MARGIN, _MAX_OTHERS = 0.06, 3
@@ -70,6 +72,8 @@ def detect_encoding(item: InputFile, context: Context) -> Encoding:
 
 def _utf16_without_mark(head: bytes) -> Encoding | None:
     """UTF-16 without a byte order mark: of mostly Western text, every second byte is NUL."""
+    if 0 not in head:
+        return None
     head = head[: len(head) // 2 * 2]
     for codec, empty, full in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
         if len(head) >= 8 and empty.count(0) * 2 > len(empty) and full.count(0) * 20 < len(full):
@@ -103,11 +107,11 @@ def _first_invalid_byte(block: bytes, stream: BinaryIO, name: str, context: Cont
     while not ended:
         context.job.check()
         ended = not block
-        nuls += block.count(0)
+        nuls += block.count(0) if 0 in block else 0
         controls += len(block.translate(None, _NOT_CONTROL))
         if nuls * _MIN_PER_NUL > position + len(block) or (controls - nuls) * 20 > position + len(block):
             raise _not_text(name)
-        if invalid is None:
+        if invalid is None and (decoder.getstate()[0] or not block.isascii()):
             try:
                 decoder.decode(block, final=ended)
             except UnicodeDecodeError as error:
@@ -115,7 +119,7 @@ def _first_invalid_byte(block: bytes, stream: BinaryIO, name: str, context: Cont
         position += len(block)
         if context.quick and position >= BLOCK:
             break
-        block = stream.read(BLOCK)
+        block = stream.read(_CHECKED)
     return invalid, nuls
 
 
@@ -145,7 +149,7 @@ class _WithoutNul(io.RawIOBase):
 @contextmanager
 def open_text(item: InputFile, context: Context, declared: str | None = None) -> Generator[TextIO]:
     """Open a text file. `declared`: the codec that the file itself specifies, used where it isn't Unicode."""
-    encoding = detect_encoding(item, context)
+    encoding = _known_encoding(item, context)
     if declared and encoding.guessed:
         encoding = Encoding(declared, declared.upper(), nuls=encoding.nuls)
     context.encoding = encoding
@@ -154,6 +158,13 @@ def open_text(item: InputFile, context: Context, declared: str | None = None) ->
         content = io.BufferedReader(_WithoutNul(content), 1 << 16)
     with io.TextIOWrapper(content, encoding=encoding.codec, errors="replace", newline=None) as stream:
         yield stream
+
+
+def _known_encoding(item: InputFile, context: Context) -> Encoding:
+    """The encoding of a file, detected once: a table is opened several times."""
+    if context.detected is None or context.detected[:2] != (item, context.quick):
+        context.detected = item, context.quick, detect_encoding(item, context)
+    return context.detected[2]
 
 
 def report_encoding(item: InputFile, encoding: Encoding, replaced: int, context: Context) -> None:

@@ -25,7 +25,8 @@ _SUFFIX = re.compile(r"\.[a-z0-9_+-]{1,12}")
 
 def suffix_of(name: str) -> str:
     """The suffix of a file in lower case, with its dot; "" for a name without one, as “README” or “1. The fox”."""
-    suffix = Path(name).suffix.lower()
+    dot = name.rfind(".")
+    suffix = name[dot:].lower() if dot > 0 else ""
     return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from llm_studio.data.sources.expansion import Budget
 from llm_studio.data.sources.readers.archives import ArchiveMember, check_depth
-from llm_studio.data.sources.readers.items import InputFile
+from llm_studio.data.sources.readers.items import InputFile, suffix_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -157,11 +157,11 @@ SUFFIXES = tuple(_OPEN)
 
 def content_name(name: str) -> str:
     """The name of the file in a compressed file: “a.txt” in “a.txt.gz”, “a.tar” in “a.tgz”."""
-    path = PurePosixPath(name)
-    suffix = path.suffix.lower()
+    suffix = suffix_of(name)
     if suffix not in _OPEN:
         return name
-    return f"{path.stem}.tar" if suffix.startswith(".t") else path.stem
+    stem = PurePosixPath(name).stem
+    return f"{stem}.tar" if suffix.startswith(".t") else stem
 
 
 def content(item: InputFile) -> PackedContent:

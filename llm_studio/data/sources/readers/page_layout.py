@@ -11,6 +11,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 _WIDE_GAP = 0.75
 """Of the font's height: a wider gap ends a piece of text. Between words it is 0.2 to 0.6."""
@@ -32,8 +33,7 @@ _OTHER_SIZE = 1.2
 """Times the size of the line before: a heading, or text after one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Glyph:
+class Glyph(NamedTuple):
     """A character: where it begins and ends, its baseline and the height of its font. `after_space`: of a new word."""
 
     text: str
@@ -99,15 +99,17 @@ def _pieces(glyphs: Iterable[Glyph]) -> list[_Piece]:
             continue
         one_word = " " not in piece.text and not glyph.after_space
         piece.text += f" {glyph.text}" if glyph.after_space else glyph.text
-        piece.right = max(piece.right, glyph.right)
-        piece.height = max(piece.height, glyph.height)
+        if glyph.right > piece.right:
+            piece.right = glyph.right
+        if glyph.height > piece.height:
+            piece.height = glyph.height
         if one_word:
             piece.word_end = piece.right
     return found
 
 
 def _continues(piece: _Piece, glyph: Glyph) -> bool:
-    height = max(piece.height, glyph.height)
+    height = piece.height if piece.height > glyph.height else glyph.height
     gap = glyph.left - piece.right
     return abs(glyph.baseline - piece.baseline) < _SAME_LINE * height and -0.5 * height < gap < _WIDE_GAP * height
 

@@ -23,6 +23,8 @@ _LIGATURES = range(0xFB00, 0xFB50)
 """Of Latin, Armenian and Hebrew letters: one character in the font, several in the word."""
 _PRIVATE = range(0xE000, 0xF900)
 _UNREADABLE = {0, 0xFFFD, 0xFFFE, 0xFFFF}
+_HYPHENS = {0x2D, 0xAD, 0x2010, 0x2011}
+"""What PDFium may have taken for the mark of a divided word; it often gives it as a control character."""
 _MOST_CHARACTERS = 1_000_000
 """Of one page. A poster has thousands; more is a trap."""
 
@@ -79,13 +81,17 @@ class _Glyphs:
     def __iter__(self) -> Iterator[Glyph]:
         from pypdfium2 import raw
 
+        get_code, get_angle = raw.FPDFText_GetUnicode, raw.FPDFText_GetCharAngle
+        get_origin, get_box = raw.FPDFText_GetCharOrigin, raw.FPDFText_GetLooseCharBox
+        text, rotation = self._text, self._rotation
         x, y, box = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
-        space = False
-        for n in range(min(raw.FPDFText_CountChars(self._text), _MOST_CHARACTERS)):
-            code = raw.FPDFText_GetUnicode(self._text, n)
-            if raw.FPDFText_IsHyphen(self._text, n) == 1:
+        at_x, at_y, at_box = ctypes.pointer(x), ctypes.pointer(y), ctypes.pointer(box)
+        space, last = False, (math.inf, math.inf)
+        for n in range(min(raw.FPDFText_CountChars(text), _MOST_CHARACTERS)):
+            code = get_code(text, n)
+            if (code < 32 or code in _HYPHENS) and raw.FPDFText_IsHyphen(text, n) == 1:
                 code = ord("-")
-            letters = self._letters(code)
+            letters = chr(code) if 32 < code < 127 else self._letters(code)
             if letters is None:
                 space = True
                 if self.sideways and self.sideways[-1] not in "\n ":
@@ -94,14 +100,15 @@ class _Glyphs:
             if not letters:
                 self.unreadable += 1
                 continue
-            turned = math.degrees(raw.FPDFText_GetCharAngle(self._text, n)) + self._rotation
-            if 15 < turned % 360 < 345:
+            get_origin(text, n, at_x, at_y)
+            origin = x.value, y.value
+            advances = origin[1] == last[1] and origin[0] > last[0]  # beside an upright one on its line
+            if (rotation or not advances) and 15 < (math.degrees(get_angle(text, n)) + rotation) % 360 < 345:
                 self.sideways.append(letters)
                 continue
-            raw.FPDFText_GetCharOrigin(self._text, n, x, y)
-            raw.FPDFText_GetLooseCharBox(self._text, n, box)
-            yield self._upright(letters, (box.left, box.bottom, box.right, box.top), (x.value, y.value), space)
-            space = False
+            get_box(text, n, at_box)
+            yield self._upright(letters, (box.left, box.bottom, box.right, box.top), origin, space)
+            space, last = False, origin
 
     @staticmethod
     def _letters(code: int) -> str | None:

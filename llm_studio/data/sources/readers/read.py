@@ -119,12 +119,14 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
     with translate_read_errors(item.name):
         inner = decompressed(item)
         check = context.job.check
-        for chunk in rechunk(_documents(inner, context)):
+        is_checked = inner.suffix not in ARCHIVES and not context.quick  # each file in an archive is checked by itself
+        for place, chunk in enumerate(rechunk(_documents(inner, context))):
             check()
             text, ends = chunk.text, chunk.ends
             if context.encoding is not None and not context.encoding.exact:
                 replaced += text.count("\ufffd")
-            mojibake.add(text)
+            if is_checked and place >= mojibake.next:
+                mojibake.add(text, place)
             if in_document or not ends or (text and not text.isspace()):
                 found = True
                 yield chunk
@@ -133,23 +135,26 @@ def chunks_of(item: InputFile, context: Context) -> Iterator[Chunk]:
         raise no_text(item.name)
     if context.encoding is not None:
         report_encoding(inner, context.encoding, replaced, context)
-    if mojibake.damaged and inner.suffix not in ARCHIVES and not context.quick:
+    if mojibake.damaged:
         mojibake.report(inner, context)
 
 
 class _MojibakeCount:
-    """Counts the lines of a file that hold mojibake: of its beginning, then of some of its chunks."""
+    """Counts the lines of a file that hold mojibake: of its beginning, then of some of its chunks.
+
+    `next`: the chunk to be added next, counted from 0.
+    """
 
     def __init__(self) -> None:
-        self.damaged = self._lines = self._characters = self._chunks = 0
+        self.next = self.damaged = self._lines = self._characters = 0
 
-    def add(self, text: str) -> None:
-        """Some of the text of the file."""
-        self._chunks += 1
-        if self._characters < _CHECKED_CHARACTERS or not self._chunks % _CHECKED_EVERY:
-            self._characters += len(text)
-            self._lines += text.count("\n") + 1
-            self.damaged += count_damaged_lines(text)
+    def add(self, text: str, place: int) -> None:
+        """The chunk at `place` in the file."""
+        text = text[:_CHECKED_CHARACTERS]
+        self._characters += len(text)
+        self._lines += text.count("\n") + (text[-1:] != "\n")
+        self.damaged += count_damaged_lines(text)
+        self.next = place + (1 if self._characters < _CHECKED_CHARACTERS else _CHECKED_EVERY)
 
     def report(self, item: InputFile, context: Context) -> None:
         """Say how many lines there were."""
@@ -214,7 +219,7 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
         return
     quick = context.silent()
     conversations = others = 0
-    candidates = [item for item in items if may_be_chat(suffix_of(packed.content_name(item.basename)))]
+    candidates = [item for item in items if may_be_chat(_content_suffix(item))]
     for item in islice(candidates, _SAMPLED_FILES):
         context.job.check()
         try:
@@ -229,6 +234,11 @@ def detect_conversations(items: Sequence[InputFile], context: Context) -> None:
         chosen = set(map(id, candidates))
         others += sum(item.size for item in items if id(item) not in chosen)
     context.conversations = conversations > others if conversations else None if not items else False
+
+
+def _content_suffix(item: InputFile) -> str:
+    """The suffix of a file, or of the one in it where it is compressed."""
+    return suffix_of(packed.content_name(item.basename)) if item.suffix in packed.SUFFIXES else item.suffix
 
 
 def _holds_conversations(item: InputFile, context: Context) -> bool:
