@@ -116,12 +116,16 @@ def _measure(root: str) -> None:
     from llm_studio.ui.preferences import Preferences
     from llm_studio.ui.tasks import TRAINING, BackgroundJob
     from llm_studio.ui.window.app import make_application
+    from llm_studio.ui.window.garbage import Collector
     from llm_studio.ui.window.main_window import MainWindow
 
     app = make_application()
     set_language("en")
     window = MainWindow(Preferences())
     window.resize(1360, 860)
+    collector = Collector(app)
+    collector.start()
+    window.pages_made.connect(collector.leave_out_what_is_there)
     delays = _Delays()
     script: list[Generator[int]] = []
 

@@ -5,11 +5,14 @@ end in a worker's thread, where none may, or while Qt goes through all widgets t
 """
 
 import gc
+import sys
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
 _PERIOD = 500
 """Milliseconds between two looks at whether there is enough."""
+_MANY = 100
+"""New modules after which nothing of what there is is looked through again."""
 
 
 class Collector(QObject):
@@ -20,6 +23,7 @@ class Collector(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_PERIOD)
         self._timer.timeout.connect(self._look)
+        self._modules = len(sys.modules)
 
     def start(self) -> None:
         """From now on nothing is collected elsewhere."""
@@ -34,10 +38,14 @@ class Collector(QObject):
     @Slot()
     def leave_out_what_is_there(self) -> None:
         """What is there now, the modules above all, stays to the end and needn't be gone through each time."""
+        self._modules = len(sys.modules)
         gc.freeze()
 
     @Slot()
     def _look(self) -> None:
+        if len(sys.modules) - self._modules > _MANY:  # to go through those of torch once takes a quarter of a second
+            self.leave_out_what_is_there()
+            return
         thresholds, counts = gc.get_threshold(), gc.get_count()
         for generation in (2, 1, 0):  # the oldest that is due takes the younger ones with it
             if counts[generation] > thresholds[generation]:
