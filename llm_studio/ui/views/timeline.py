@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QLineF, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QMenu, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
 
@@ -47,10 +47,10 @@ class MomentSlider(QSlider):
         self.initStyleOption(option)
         handle = self.style().pixelMetric(QStyle.PixelMetric.PM_SliderLength, option, self)
         painter.setPen(QPen(theme.color("muted"), 1))
-        room = self.width() - handle
-        for index, long in enumerate(self._long):
-            x = round(handle / 2 + room * index / (len(self._long) - 1)) + 0.5
-            painter.drawLine(QPointF(x, self.height() - 1), QPointF(x, self.height() - (7 if long else 3)))
+        room, low = self.width() - handle, self.height() - 1
+        places = [round(handle / 2 + room * index / (len(self._long) - 1)) + 0.5 for index in range(len(self._long))]
+        painter.drawLines([QLineF(x, low, x, low - (6 if long else 2))
+                           for x, long in zip(places, self._long, strict=True)])  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

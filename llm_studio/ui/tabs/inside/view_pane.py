@@ -77,10 +77,11 @@ class ViewPane(QWidget):
     def show_beside(self, title: str) -> None:
         """Say which model it is, "" where it is the only one. The sentence of two panes stands above both."""
         self.title.setText(title)
-        self.title.setVisible(bool(title))
         self.setAccessibleName(title)
-        for view in self.views.values():
-            view.sentence.setVisible(not title)
+        if self.title.isHidden() == bool(title):
+            self.title.setVisible(bool(title))
+            for view in self.views.values():
+                view.sentence.setVisible(not title)
 
     def set_narrow(self, narrow: bool) -> None:
         """Whether there is only half of the width."""

@@ -34,6 +34,7 @@ class ViewStack(QWidget):
         self.main = ViewPane(self)
         self.pinned: ViewPane | None = None
         """The views of the second model, made when they are first needed; hidden where there is none."""
+        self._titles = "", ""
         names = {key: view.accessibleName() for key, view in self.main.views.items()}
         self.choice = Segmented(self, names, _("What is shown"))
         self.progress = QProgressBar(self)
@@ -79,6 +80,13 @@ class ViewStack(QWidget):
 
     def show_beside(self, title: str, pinned: str) -> None:
         """Say which model is shown, and show the views of a second one; "" for its title where there is none."""
+        if (title, pinned) != self._titles:
+            self._titles = title, pinned
+            self._show_titles(title, pinned)
+        self.changed.emit()
+
+    def _show_titles(self, title: str, pinned: str) -> None:
+        was_pinned = len(self.panes()) > 1
         if pinned and self.pinned is None:
             self.pinned = ViewPane(self)
             self._panes.addWidget(self.pinned, 1)
@@ -90,9 +98,9 @@ class ViewStack(QWidget):
                 self.pinned.follow(self.main)
             self.pinned.show_beside(pinned)
             self.pinned.setVisible(bool(pinned))
-        self._arrange()
-        self._share_scale()
-        self.changed.emit()
+        if bool(pinned) != was_pinned:  # to measure all parts again takes long, and moments follow each other quickly
+            self._arrange()
+            self._share_scale()
 
     def _arrange(self) -> None:
         """Put two panes side by side, or one below the other where there is little room."""
