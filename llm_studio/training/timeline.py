@@ -24,10 +24,10 @@ from llm_studio.training.step import Updater
 
 KIND = "moments"
 """Of decisions in the journal of a run."""
-FRACTION, SHORTEST_FRACTION = 0.007, 0.009
-"""Of a run's time that its texts may take, and that the shortest may: most are written in its first tenth, before a
-machine may become faster."""
-ALWAYS = 1.5
+FRACTION, SHORTEST_FRACTION = 0.0055, 0.0065
+"""Of a run's time that its texts may take, and that the shortest may, by the pace measured at its beginning. They take
+up to 1.4 times as much: most are written in its first tenth, before a machine becomes faster."""
+ALWAYS = 1.0
 """Seconds that the shortest texts may take in any case: 1 % of a run of one minute is too little."""
 SHORTEST, LONGEST = 12, 48
 """Tokens of a text."""
