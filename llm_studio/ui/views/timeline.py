@@ -174,12 +174,19 @@ class Timeline(Card):
         return self._moments[place] if place < len(self._moments) else None
 
     def text(self) -> str:
-        """What the model wrote at this moment after the chosen beginning."""
+        """What the model wrote at this moment after the chosen beginning; if nothing was, at the nearest moment."""
         return self._text_of(self.moment())
 
     def _text_of(self, moment: "RunMoment | None") -> str:
-        prompt = self.prompts.currentText()
-        return next((one.text for one in moment.texts if one.prompt == prompt), "") if moment else ""
+        if moment is None:
+            return ""
+        prompt, step = self.prompts.currentText(), moment.step
+        known = self._moments if moment in self._moments else (moment,)
+        texts = {one.step: text.text for one in known for text in one.texts if text.prompt == prompt}
+        nearest = min(texts, key=lambda other: abs(other - step), default=None)
+        if nearest is None or nearest == step:
+            return texts.get(step, "")
+        return _("({step}) {text}").format(step=_step(nearest), text=texts[nearest])
 
     @property
     def is_playing(self) -> bool:

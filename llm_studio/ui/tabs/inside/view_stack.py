@@ -13,7 +13,7 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
 from llm_studio.ui.widgets.basics import Segmented, icon_button, label, let_shrink, row
 
-_LEAST, _LEAST_NARROW = 460, 690
+_LEAST, _LEAST_NARROW = 460, 730
 """Pixels of height in which all of a view can be used; in half of the width."""
 _WIDE = 1000
 """Pixels of width from which on two panes are side by side, not one below the other."""
@@ -41,6 +41,8 @@ class ViewStack(QWidget):
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(120)
         self.progress.hide()
+        self.slow = label(_("The larger the model and the text, the longer this takes."), self, "caption")
+        self.slow.hide()
         self.sentence = label("", self, "muted", wrap=True)
         self.sentence.hide()
         self._panes = row(spacing=GAP)
@@ -55,7 +57,7 @@ class ViewStack(QWidget):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(GAP)
-        inside.addLayout(row(self.choice, None, self.progress, self._save_button()))
+        inside.addLayout(row(self.choice, None, self.slow, self.progress, self._save_button()))
         inside.addWidget(self._shown, 1)
         let_shrink(self, _LEAST)
         self.choice.chosen.connect(self._on_view)
@@ -154,7 +156,7 @@ class ViewStack(QWidget):
 
     def stop_waiting(self) -> None:
         """No answer will come."""
-        self.progress.hide()
+        self.show_progress(1)
         for pane in self.panes():
             pane.give_up()
 
@@ -162,6 +164,7 @@ class ViewStack(QWidget):
     def show_progress(self, done: float) -> None:
         """A long computation is so far."""
         self.progress.setVisible(done < 1)
+        self.slow.setVisible(done < 1 and self.width() >= _WIDE)
         self.progress.setRange(0, 1000)
         self.progress.setValue(round(1000 * done))
 
