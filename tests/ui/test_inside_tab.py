@@ -123,6 +123,16 @@ def test_a_thumbnail_of_a_long_text_hides_no_strong_weight(length: int) -> None:
     assert np.abs((found.levels / 255.0) ** 2 - weights).max() < 0.01
 
 
+def test_all_heads_of_a_deep_model_are_seen_in_a_low_window(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "attention")
+    driver.window.resize(1360, 700)
+    maps = AttentionMaps((), TextWindow(0, 4, 0), np.zeros((12, 12, 4, 4), np.float16))
+    grid = page.views.main.attention.grid
+    grid.show_levels(attention_levels(maps))
+    driver.qtbot.wait(100)
+    assert grid.place(11, 11).bottom() <= grid.height() <= grid.parentWidget().height()
+
+
 def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver, trained: Project) -> None:
     page = ready(driver, trained, "attention")
     kinds = page.views.main.attention._found.kinds

@@ -21,6 +21,8 @@ KIND_NAMES = {
     "induction": N_("induction"),
 }  # fmt: skip
 _GAP, _LEFT, _TOP = 6, 26, 18
+_LOW, _ROOM = 12, 200
+"""Pixels of a row at least, and of all rows together in a low window."""
 _BESIDE = 74
 """Pixels beside a map for what its head does."""
 
@@ -80,7 +82,7 @@ class HeadGrid(CellGrid):
             self.show_kinds(found.kinds)
         n_layers, n_heads = found.thumbnails.shape[:2]
         self.row, self.column = min(self.row, n_layers - 1), min(self.column, n_heads - 1)
-        self.setMinimumSize(_LEFT + 30 * n_heads, _TOP + 30 * n_layers)
+        self.setMinimumSize(_LEFT + 30 * n_heads, _TOP + max(_LOW, min(30, _ROOM // n_layers)) * n_layers)
         self._paint_images()
 
     def _paint_images(self) -> None:
@@ -104,7 +106,7 @@ class HeadGrid(CellGrid):
         wide, high = self._cell()
         beside = _BESIDE if self._has_captions() else 0
         tall = max(4.0, min(wide - _GAP, high - _GAP))
-        long = max(4.0, min(wide - _GAP - beside, 2 * tall))
+        long = max(4.0, min(wide - _GAP - beside, max(2 * tall, 40)))
         return QRectF(_LEFT + head * wide, _TOP + layer * high, long, tall)
 
     def _has_captions(self) -> bool:

@@ -197,6 +197,7 @@ class Timeline(Card):
         moment = self.moment()
         if moment is None:
             self.where.setText("")
+            self.loss.setText(_("No moments of its training are stored with this model."))
             return
         self.where.setText(_step(moment.step))
         self.loss.setText(_facts(moment))

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 _PERIOD = 500
 """Milliseconds between two looks at whether there is enough."""
 _MANY = 100
-"""New modules after which nothing of what there is is looked through again."""
+"""New modules after which everything in memory is left out of later collections."""
 
 
 class Collector(QObject):

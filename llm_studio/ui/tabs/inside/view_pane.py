@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from llm_studio.ui.tabs.inside.questions import Answer, Question
@@ -61,6 +61,12 @@ class ViewPane(QWidget):
 
     def _name(self) -> str:
         return next(name for name, view in self.views.items() if view is self._stack.currentWidget())
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's
+        """As high as the view that is shown needs: Qt's stack is as high as its highest page."""
+        hint = super().minimumSizeHint()
+        title = self.title.sizeHint().height() + _GAP if not self.title.isHidden() else 0
+        return QSize(hint.width(), self.current().minimumSizeHint().height() + title)
 
     def choose(self, name: str) -> None:
         """Show a view, at the position that was chosen in another one."""

@@ -110,7 +110,15 @@ class ViewStack(QWidget):
         self._panes.setDirection(QHBoxLayout.Direction.LeftToRight if wide else QHBoxLayout.Direction.TopToBottom)
         for pane in panes:
             pane.set_narrow(wide and len(panes) > 1)
-        self.setMinimumHeight(_LEAST if len(panes) == 1 else _LEAST_NARROW if wide else 2 * _LEAST)
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        """A model of many layers needs more height than others: the page then scrolls."""
+        panes, wide = self.panes(), self.width() >= _WIDE
+        rows = 1 if wide else len(panes)
+        needed = rows * max(pane.minimumSizeHint().height() if pane.isVisible() else 0 for pane in panes)
+        least = _LEAST if len(panes) == 1 else _LEAST_NARROW if wide else 2 * _LEAST
+        self.setMinimumHeight(max(least, needed + self.choice.sizeHint().height() + 2 * GAP))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """Use the width."""
@@ -128,6 +136,7 @@ class ViewStack(QWidget):
         if self.pinned is not None and self.pinned in self.panes():
             self.pinned.follow(self.main)
         self._share_scale()
+        self._fit_height()
         self.changed.emit()
 
     def _share_scale(self) -> None:
@@ -174,6 +183,7 @@ class ViewStack(QWidget):
             if pane is not None:
                 pane.choose(name)
         self.sentence.setText(self.main.current().sentence.text())
+        self._fit_height()
         self.changed.emit()
 
     @Slot()
