@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,6 +107,7 @@ def read_text(path: Path) -> str:
                           _("It must be a file that you may read.")) from error  # fmt: skip
 
 
+@lru_cache(maxsize=8)  # opening one moment of a run after the other reads the same text each time
 def parse(text: str) -> Settings:
     """Settings from YAML text. Raises ConfigError with every problem and its line."""
     if len(text) > MOST_CHARACTERS:

@@ -1,10 +1,12 @@
 """Loads a model from disk as a Transformer on a device. Ids in, ids out: texts are the tokenizer's task."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from llm_studio.config import ModelSettings
 from llm_studio.device import choose
@@ -26,9 +28,8 @@ def load_model(ref: ModelRef, vocab_size: int, device: str | None = None) -> Tra
     settings = ref.settings()
     if device is None:
         device = choose(settings.training.model_copy(update={"device": "auto", "precision": "float32"})).device
-    with torch.device("meta"):
-        like = Transformer(settings.model, vocab_size).state_dict()
-    return build_model(settings.model, ref.weights(like), ref.path).to(device)
+    model = _without_weights(settings.model, vocab_size)
+    return _filled(model, ref.weights(model.state_dict()), ref.path).to(device)
 
 
 def build_model(settings: ModelSettings, weights: Mapping[str, Tensor], path: Path | None = None) -> Transformer:
@@ -37,19 +38,47 @@ def build_model(settings: ModelSettings, weights: Mapping[str, Tensor], path: Pa
     Torch's global generator isn't used: a training run in another thread may be using it, and its results would
     change.
     """
-    parameters = {name: tensor.float() for name, tensor in weights.items()}
+    vocabulary = weights.get(EMBEDDINGS)
+    if vocabulary is None:
+        raise _misfit(path)
+    return _filled(_without_weights(settings, len(vocabulary)), weights, path)
+
+
+class _LeaveUninitialised(TorchFunctionMode):
+    """Skips the functions of `nn.init`, which take most of the time in which a model without memory is made."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call `func`, unless it initialises a tensor."""
+        named = kwargs or {}
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
+
+
+def _without_weights(settings: ModelSettings, vocab_size: int) -> Transformer:
+    """A model whose parameters have shapes, but no memory."""
+    with torch.device("meta"), _LeaveUninitialised():
+        return Transformer(settings, vocab_size)
+
+
+def _filled(model: Transformer, weights: Mapping[str, Tensor], path: Path | None) -> Transformer:
     try:
-        with torch.device("meta"):
-            model = Transformer(settings, len(parameters[EMBEDDINGS]))
-        model.load_state_dict(parameters, assign=True)
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            _("The weights in {path} don't fit the settings of their model.").format(path=path),
-            _("Use another checkpoint."),
-        ) from error
-    # buffers aren't part of the weights
+        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    except RuntimeError as error:
+        raise _misfit(path) from error
+    # buffers aren't among the weights
+    settings = model.settings
     if model.rotary is not None:
         model.rotary = RotaryPositions(settings)
     if model.embeddings.waves is not None:
         model.embeddings.waves = sinusoids(settings.max_seq_len, settings.d_model)
     return model.eval()
+
+
+def _misfit(path: Path | None) -> CheckpointError:
+    return CheckpointError(
+        _("The weights in {path} don't fit the settings of their model.").format(path=path),
+        _("Use another checkpoint."),
+    )

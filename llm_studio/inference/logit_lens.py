@@ -61,6 +61,17 @@ class Predictions:
         )  # fmt: skip
 
 
+def _rows(model: Transformer, count: int) -> int:
+    """Of `count` rows, those of a chunk."""
+    return min(count, max(_MIN_ROWS, _CHUNK_LOGITS // model.vocab_size))
+
+
+def chunks_of(trace: Trace) -> int:
+    """In how many chunks `lens` computes, that is, how often it calls its check."""
+    count = len(trace.residual) * len(trace)
+    return math.ceil(count / _rows(trace.model, count))
+
+
 @torch.inference_mode()
 def predict(model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEPT, check: Check = never) -> Predictions:
     """The predictions of `model` from normalised hidden states (N, D), evaluated on the `targets` (N,)."""
@@ -72,7 +83,7 @@ def predict(model: Transformer, hidden: Tensor, targets: Tensor, kept: int = KEP
         surprise=torch.empty(count, device=hidden.device),
         rank=torch.empty(count, dtype=torch.int32, device=hidden.device),
     )
-    rows = min(count, max(_MIN_ROWS, _CHUNK_LOGITS // model.vocab_size))
+    rows = _rows(model, count)
     # allocated once: with new buffers for each chunk, the process would grow by far more than a chunk
     buffers = hidden.new_empty(2, rows, model.vocab_size)
     with threads_for(model.head_weight.numel() * count):

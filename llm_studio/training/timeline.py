@@ -24,15 +24,13 @@ from llm_studio.training.step import Updater
 
 KIND = "moments"
 """Of decisions in the journal of a run."""
-FRACTION, SHORTEST_FRACTION = 0.007, 0.009
-"""Of a run's time that its texts may take, and that the shortest may: most are written in its first tenth, before a
-machine may become faster."""
-ALWAYS = 1.5
+FRACTION, SHORTEST_FRACTION = 0.0055, 0.0075
+"""Of a run's time that its texts may take, and that the shortest may, by the pace measured at its beginning. They take
+up to 1.4 times as much: most are written in its first tenth, before a machine becomes faster."""
+ALWAYS = 1.0
 """Seconds that the shortest texts may take in any case: 1 % of a run of one minute is too little."""
 SHORTEST, LONGEST = 12, 48
-"""Tokens of a text."""
-_AT_FIRST = 24
-"""Tokens of a text before the pace is known."""
+"""Tokens of a text; the shortest are written before the pace is known."""
 LEAST = 12
 """Moments with texts, whatever they cost."""
 PROMPTS = 8
@@ -76,7 +74,7 @@ def plan_texts(last: int, pace: Pace | None, passes_of: Callable[[int], int]) ->
     `passes_of`: those of a moment whose texts have so many tokens.
     """
     if pace is None:
-        return TextPlan(_AT_FIRST, 1.0)
+        return TextPlan(SHORTEST, 1.0)
     seconds = last * pace.step_seconds
     for tokens in range(LONGEST, SHORTEST, -1):
         if moments.count(last) * passes_of(tokens) * pace.pass_seconds <= FRACTION * seconds:

@@ -107,21 +107,32 @@ def _script(window: "MainWindow", delays: _Delays) -> Generator[int]:
     delays.phase = ""
 
 
+def _window() -> "MainWindow":
+    """A window that collects Python's garbage as the program does."""
+    from llm_studio.ui.language import set_language
+    from llm_studio.ui.preferences import Preferences
+    from llm_studio.ui.window.garbage import Collector
+    from llm_studio.ui.window.main_window import MainWindow
+
+    set_language("en")
+    window = MainWindow(Preferences())
+    window.resize(1360, 860)
+    collector = Collector(window)
+    collector.start()
+    window.pages_made.connect(collector.leave_out_what_is_there)
+    return window
+
+
 def _measure(root: str) -> None:
     """Train in a window, and look inside another run's model meanwhile."""
     from PySide6.QtCore import Qt, QTimer
 
     from llm_studio.events import StepDone
-    from llm_studio.ui.language import set_language
-    from llm_studio.ui.preferences import Preferences
     from llm_studio.ui.tasks import TRAINING, BackgroundJob
     from llm_studio.ui.window.app import make_application
-    from llm_studio.ui.window.main_window import MainWindow
 
     app = make_application()
-    set_language("en")
-    window = MainWindow(Preferences())
-    window.resize(1360, 860)
+    window = _window()
     delays = _Delays()
     script: list[Generator[int]] = []
 

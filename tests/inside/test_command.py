@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,16 @@ def test_json_holds_the_numbers_of_the_session(
     total += sum(one["attention_bias"] + one["feed_forward"] for one in parts["layers"])
     assert total == pytest.approx(parts["logit"], abs=1e-3)
     assert math.isfinite(found["ablation"]["parts"][0]["change"]) and len(found["ablation"]["parts"]) == 8
+
+
+def test_all_views_of_a_model_without_texts_leave_out_what_needs_them(
+    root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root, tmp_path / "opened")
+    shutil.rmtree(tmp_path / "opened" / "data" / "processed")
+    found = figures(capsys, str(tmp_path / "opened"), "--text", TEXT, "--view", "all")
+    assert {*VIEWS} - {*found} == {"ablation"} and found["lens"]
+    assert main(["inspect", str(tmp_path / "opened"), "--text", TEXT, "--view", "ablation"]) == PROBLEM
 
 
 def test_every_moment_of_a_run_can_be_inspected(root: str, capsys: pytest.CaptureFixture[str]) -> None:

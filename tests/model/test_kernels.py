@@ -167,3 +167,16 @@ def test_without_gradients_the_loss_is_the_same() -> None:
     with_gradients = cross_entropy(hidden, weight.requires_grad_(), targets)
     with torch.no_grad():
         assert torch.equal(cross_entropy(hidden, weight, targets), with_gradients)
+
+
+@each_dtype
+def test_without_gradients_the_results_are_the_same_to_the_last_bit(dtype: torch.dtype) -> None:
+    x, weight = random(2, 5, 3, 16, dtype=dtype), random(16, dtype=torch.promote_types(dtype, torch.float32))
+    cos, sin = random(5, 1, 16, dtype=dtype), random(5, 1, 16, dtype=dtype)
+    each: list[Callable[[], Tensor]] = [
+        lambda: kernels.rms_norm(x, weight, EPS), lambda: kernels.silu_gate(x), lambda: kernels.rotate(x, cos, sin),
+    ]  # fmt: skip
+    for kernel in each:
+        expected = kernel()
+        with torch.no_grad():
+            assert torch.equal(kernel(), expected)

@@ -1,8 +1,10 @@
 """Widgets that hold each other end in the UI thread, and never while Qt goes through all widgets."""
 
 import gc
+import sys
 import threading
 import weakref
+from types import ModuleType
 
 from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication, QWidget
@@ -73,3 +75,14 @@ def test_what_is_no_longer_held_is_collected_in_time(qtbot: QtBot) -> None:
     allocate()
     before = gc.get_count()[0]
     qtbot.waitUntil(lambda: gc.get_count()[0] < before // 2, timeout=10_000)
+
+
+def test_modules_imported_later_are_left_out_of_collections(qtbot: QtBot) -> None:
+    frozen = gc.get_freeze_count()
+    names = [f"imported_for_a_test_{number}" for number in range(200)]
+    try:
+        sys.modules.update({name: ModuleType(name) for name in names})
+        qtbot.waitUntil(lambda: gc.get_freeze_count() > frozen, timeout=10_000)
+    finally:
+        for name in names:
+            sys.modules.pop(name, None)

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,16 @@ def test_a_thumbnail_of_a_long_text_hides_no_strong_weight(length: int) -> None:
     assert found.levels.shape == weights.shape and max(found.thumbnails.shape[2:]) <= 64
     assert (found.thumbnails.max(axis=(2, 3)) == found.levels.max(axis=(2, 3))).all()
     assert np.abs((found.levels / 255.0) ** 2 - weights).max() < 0.01
+
+
+def test_all_heads_of_a_deep_model_are_seen_in_a_low_window(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained, "attention")
+    driver.window.resize(1360, 700)
+    maps = AttentionMaps((), TextWindow(0, 4, 0), np.zeros((12, 12, 4, 4), np.float16))
+    grid = page.views.main.attention.grid
+    grid.show_levels(attention_levels(maps))
+    driver.qtbot.wait(100)
+    assert grid.place(11, 11).bottom() <= grid.height() <= grid.parentWidget().height()
 
 
 def test_heads_that_do_something_known_are_named_with_their_score(driver: Driver, trained: Project) -> None:
@@ -317,6 +328,45 @@ def test_every_view_is_saved_as_a_picture(view: str, driver: Driver, trained: Pr
     drawn = (tmp_path / f"{view}.svg").read_text(encoding="utf-8")
     assert shown.sentence.text().split()[0] in drawn and drawn.rstrip().endswith("</svg>")
     assert sorted(path.name for path in tmp_path.glob("*.?*g")) == [f"{view}.png", f"{view}.svg"]
+
+
+def test_no_view_makes_the_page_scroll_sideways_in_the_smallest_window(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    driver.window.choose_language("fr")
+    driver.settle()
+    driver.window.resize(1024, 700)
+    page = driver.page("inside")
+    area = page.parent().parent()
+    for view in page.views.main.views:
+        show(driver, page, view)
+        driver.qtbot.waitUntil(lambda: driver.window.width() == 1024)
+        driver.qtbot.wait(50)
+        assert area.horizontalScrollBar().maximum() == 0, view
+
+
+def test_the_lens_shows_whole_columns_and_the_chosen_one_at_any_width(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    show(driver, page, "lens")
+    pane = page.views.main.lens.pane
+    for width in (1024, 1111, 1360):
+        driver.window.resize(width, 700)
+        driver.qtbot.waitUntil(lambda width=width: driver.window.width() == width)
+        driver.qtbot.wait(50)
+        bar, grid = pane.horizontalScrollBar(), pane.grid
+        assert bar.maximum() > 0 and bar.value() % grid.wide == 0
+        area = grid.place(grid.row, grid.column)
+        assert bar.value() + 92 <= area.left() and area.right() <= bar.value() + pane.viewport().width()
+
+
+def test_a_moment_without_texts_shows_those_of_the_nearest_one(driver: Driver, trained: Project) -> None:
+    page = ready(driver, trained)
+    found = page._found
+    without = [replace(one, texts=()) if n % 3 else one for n, one in enumerate(found.moments)]
+    page.timeline.show_moments(replace(found, moments=tuple(without)), without[1].step)
+    nearest = without[0]
+    prompt = page.timeline.prompts.currentText()
+    text = next(one.text for one in nearest.texts if one.prompt == prompt)
+    assert page.timeline.text() == f"(step {nearest.step}) {text}"
 
 
 def test_the_picture_is_saved_where_the_dialog_says(driver: Driver, trained: Project, tmp_path: Path) -> None:

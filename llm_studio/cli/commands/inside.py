@@ -10,7 +10,8 @@ from llm_studio.cli.inside.inspection import begin
 from llm_studio.cli.inside.views import VIEWS
 from llm_studio.cli.options import CHECKPOINT_HELP, Folder, Json, standard_input
 from llm_studio.cli.runner import running
-from llm_studio.events import Done
+from llm_studio.errors import ProjectError
+from llm_studio.events import Done, Notice
 from llm_studio.i18n import _
 from llm_studio.project import Project
 
@@ -90,7 +91,14 @@ def inspect(
         wanted = begin(session, content, position, count, token, versus, layer, head, off or [])
         figures, texts = records.model(wanted), list[str]()
         for name in views:
-            found = VIEWS[name].compute(wanted, job)
+            try:
+                found = VIEWS[name].compute(wanted, job)
+            except ProjectError as error:  # a model that was opened may have no texts
+                if ALL not in (view or ()):
+                    raise
+                left_out = _("The view {name} is left out. {reason}").format(name=name, reason=error)
+                job.report(Notice(left_out, "warning"))
+                continue
             if as_json:
                 figures[name] = VIEWS[name].record(wanted, found)
                 continue

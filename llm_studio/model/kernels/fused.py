@@ -2,6 +2,8 @@
 
 A small model on a CPU spends as much time on these as on its matrix products, because each elementary operation reads
 and writes the whole tensor. On other devices PyTorch's own operations are as fast and are used if they exist.
+
+If no gradient is needed, the same operations are called directly: for one token, `Function.apply` alone takes longer.
 """
 
 import contextlib
@@ -46,9 +48,15 @@ class MaskedScale(torch.autograd.Function):
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """x * cos + swap(x) * sin, where swap exchanges the halves of the last axis and sin is negative in its first."""
+    if not torch.is_grad_enabled():
+        return _rotate(x, cos, sin)
     result = Rotate.apply(x, cos, sin)
     assert isinstance(result, Tensor)
     return result
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 class Rotate(torch.autograd.Function):
@@ -57,7 +65,7 @@ class Rotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         ctx.save_for_backward(cos, sin)
-        return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, dims=-1), sin)
+        return _rotate(x, cos, sin)
 
     @staticmethod
     @once_differentiable
@@ -71,9 +79,19 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     if x.device.type != "cpu":
         with _without_autocast(x):
             return F.rms_norm(x, weight.shape, weight.to(x.dtype), eps)
+    if not torch.is_grad_enabled():
+        return _rms_norm(x, weight, eps, compute_dtype(x))[0]
     result = RootMeanSquareNorm.apply(x, weight, eps, compute_dtype(x))
     assert isinstance(result, Tensor)
     return result
+
+
+def _rms_norm(x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The result, and 1 / sqrt(mean(x^2) + eps)."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=weight.dtype)  # (..., 1)
+    scale = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+    y = torch.empty(x.shape, dtype=dtype, device=x.device)
+    return torch.mul(x * scale, weight, out=y), scale
 
 
 def _without_autocast(x: Tensor) -> contextlib.AbstractContextManager[object]:
@@ -91,11 +109,9 @@ class RootMeanSquareNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=weight.dtype)  # (..., 1)
-        scale = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        y, scale = _rms_norm(x, weight, eps, dtype)
         ctx.save_for_backward(x, weight, scale)
-        y = torch.empty(x.shape, dtype=dtype, device=x.device)
-        return torch.mul(x * scale, weight, out=y)
+        return y
 
     @staticmethod
     @once_differentiable
@@ -112,9 +128,16 @@ class RootMeanSquareNorm(torch.autograd.Function):
 
 def silu_gate(gate_up: Tensor) -> Tensor:
     """silu(gate) * up of gate and up side by side, (..., 2M) to (..., M), where silu(x) = x * sigmoid(x)."""
+    if not torch.is_grad_enabled():
+        return _silu_gate(gate_up)
     result = SiluGate.apply(gate_up)
     assert isinstance(result, Tensor)
     return result
+
+
+def _silu_gate(gate_up: Tensor) -> Tensor:
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate).mul_(up)
 
 
 class SiluGate(torch.autograd.Function):
@@ -126,8 +149,7 @@ class SiluGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate_up: Tensor) -> Tensor:
         ctx.save_for_backward(gate_up)
-        gate, up = gate_up.chunk(2, dim=-1)
-        return F.silu(gate).mul_(up)
+        return _silu_gate(gate_up)
 
     @staticmethod
     @once_differentiable

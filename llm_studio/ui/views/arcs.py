@@ -1,5 +1,6 @@
 """A text on one line, with arcs from a token to those it attends to, as thick as the weight."""
 
+import heapq
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
@@ -12,6 +13,8 @@ from llm_studio.ui import theme
 _ARCS, _LINE, _FIGURES, _GAP, _PADDING = 62, 24, 16, 3, 4
 _LEAST = 0.02
 """Weights below it have no arc."""
+_MOST = 24
+"""Arcs, those of the largest weights."""
 _NAMED = 0.08
 """Weights from which on their share is written below the token."""
 
@@ -64,9 +67,9 @@ class ArcLine(QWidget):
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for index, weight in enumerate(self._weights):
-            if weight >= _LEAST:
-                self._draw_arc(painter, index, float(weight))
+        for index in heapq.nlargest(_MOST, range(len(self._weights)), key=self._weights.__getitem__):
+            if self._weights[index] >= _LEAST:
+                self._draw_arc(painter, index, float(self._weights[index]))
         painter.setFont(theme.font(13))
         for index, word in enumerate(self._words):
             area = self.place(index)
@@ -98,7 +101,8 @@ class ArcLine(QWidget):
     def _draw_arc(self, painter: QPainter, index: int, weight: float) -> None:
         start, end = self.place(self.current).center().x(), self.place(index).center().x()
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(theme.color("accent", 0.25 + 0.75 * weight**0.5), 1 + 5 * weight))
+        # a curve that is wider than a pixel takes ten times as long: most arcs aren't
+        painter.setPen(QPen(theme.color("accent", 0.25 + 0.75 * weight**0.5), max(1.0, 6 * weight)))
         path = QPainterPath(QPointF(start, _ARCS))
         if index == self.current:
             path.cubicTo(start - 14, _ARCS - 24, start + 14, _ARCS - 24, start + 0.5, _ARCS)

@@ -34,7 +34,7 @@ class AttentionView(View):
         self._row = 0
         self._whole = True
         self._is_head_chosen = False
-        heads = Card(self.ground, _("Heads, with what they measurably do"))
+        self._heads = heads = Card(self.ground, _("Heads, with what they measurably do"))
         heads.heading.setToolTip(
             _("Measured on random tokens that are repeated once: the mean attention weight that a head gives to the "
               "token just before, the first one, itself, the same token earlier, or the one after that (induction). "
@@ -75,6 +75,7 @@ class AttentionView(View):
         self._found, self.window_shown = found, found.maps.window
         self._whole = found.maps.window.length == len(content.starts)
         self.grid.show_levels(found)
+        self._name_heads()
         self._choose_strongest()
         self._find_row()
         self._show_head(self.grid.row, self.grid.column)
@@ -84,6 +85,7 @@ class AttentionView(View):
         if self._found is not None:
             self._found = replace(self._found, kinds=content.result)
             self.grid.show_kinds(content.result)
+            self._name_heads()
             self._choose_strongest()
             self._show_head(self.grid.row, self.grid.column)
 
@@ -116,6 +118,14 @@ class AttentionView(View):
         window = self._found.maps.window
         inside = 0 <= self.position - window.start < window.length
         self._row = self.position - window.start if inside else window.length - 1
+
+    def _name_heads(self) -> None:
+        """Say it where no head does anything known: else one looks for it in vain."""
+        if self._kinds is not None:
+            known = any(kind for layer in self._kinds.names for kind in layer)
+            self._heads.heading.setText(
+                _("Heads, with what they measurably do") if known else _("Heads: none does anything known yet")
+            )
 
     def _choose_strongest(self) -> None:
         """Begin with the head of the largest score: there is something to see."""

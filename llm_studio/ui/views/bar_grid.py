@@ -12,7 +12,7 @@ from llm_studio.ui import theme
 from llm_studio.ui.views.cell_grid import CellGrid
 
 _TOP, _LOW, _TALL, _GAP, _FIGURE = 20, 22, 30, 10, 52
-_NARROWEST = 104
+_NARROWEST = 92
 """Pixels of a column."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_studio.workflows.inside.results import Contributions, Guess, ShownToken
 
 GUESSES = 8
-_SIDE, _STRIP = 270, 92
+_SIDE, _STRIP = 240, 92
 _NAMES, _HEAD_NAMES = 92, 44
 """Pixels for the names of rows."""
 

@@ -21,6 +21,8 @@ KIND_NAMES = {
     "induction": N_("induction"),
 }  # fmt: skip
 _GAP, _LEFT, _TOP = 6, 26, 18
+_LOW, _ROOM = 12, 200
+"""Pixels of a row at least, and of all rows together in a low window."""
 _BESIDE = 74
 """Pixels beside a map for what its head does."""
 
@@ -80,7 +82,7 @@ class HeadGrid(CellGrid):
             self.show_kinds(found.kinds)
         n_layers, n_heads = found.thumbnails.shape[:2]
         self.row, self.column = min(self.row, n_layers - 1), min(self.column, n_heads - 1)
-        self.setMinimumSize(_LEFT + 30 * n_heads, _TOP + 30 * n_layers)
+        self.setMinimumSize(_LEFT + 30 * n_heads, _TOP + max(_LOW, min(30, _ROOM // n_layers)) * n_layers)
         self._paint_images()
 
     def _paint_images(self) -> None:
@@ -104,7 +106,7 @@ class HeadGrid(CellGrid):
         wide, high = self._cell()
         beside = _BESIDE if self._has_captions() else 0
         tall = max(4.0, min(wide - _GAP, high - _GAP))
-        long = max(4.0, min(wide - _GAP - beside, 2 * tall))
+        long = max(4.0, min(wide - _GAP - beside, max(2 * tall, 40)))
         return QRectF(_LEFT + head * wide, _TOP + layer * high, long, tall)
 
     def _has_captions(self) -> bool:
@@ -135,28 +137,37 @@ class HeadGrid(CellGrid):
         for head in range(len(self._images[0])):
             area = QRectF(_LEFT + head * wide, 0, self.place(0, head).width(), _TOP - 3)
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, f"H{head + 1}")
-        for layer, images in enumerate(self._images):
+        for layer in range(len(self._images)):
             first = self.place(layer, 0)
-            painter.setPen(theme.color("muted"))
             painter.drawText(QRectF(0, first.top(), _LEFT, first.height()), Qt.AlignmentFlag.AlignVCenter,
                              f"L{layer + 1}")  # fmt: skip
-            for head, drawn in enumerate(images):
-                self._draw_head(painter, layer, head, drawn)
-
-    def _draw_head(self, painter: QPainter, layer: int, head: int, drawn: QImage) -> None:
-        area = self.place(layer, head)
-        chosen = (layer, head) == (self.row, self.column)
-        painter.drawImage(area, drawn)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(QPen(theme.color("accent"), 2.5 if self.hasFocus() else 2) if chosen
-                       else QPen(theme.color("line"), 1))  # fmt: skip
-        painter.drawRect(area.adjusted(-1, -1, 1, 1) if chosen else area)
+        self._draw_heads(painter)
         if self._has_captions():
-            kind = kind_of(self._kinds, layer, head) if self._kinds is not None else "…"
-            painter.setFont(theme.font(11))
-            painter.setPen(theme.color("text" if kind else "muted"))
-            beside = QRectF(area.right() + 5, area.top(), _BESIDE - 5, area.height())
-            painter.drawText(beside, int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap), kind or "–")
+            self._draw_captions(painter)
+
+    def _draw_heads(self, painter: QPainter) -> None:
+        """The maps and their frames."""
+        areas: list[QRectF] = []
+        for layer, images in enumerate(self._images):
+            for head, drawn in enumerate(images):
+                areas.append(self.place(layer, head))
+                painter.drawImage(areas[-1], drawn)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(theme.color("line"), 1))
+        painter.drawRects(areas)
+        painter.setPen(QPen(theme.color("accent"), 2.5 if self.hasFocus() else 2))
+        painter.drawRect(self.place(self.row, self.column).adjusted(-1, -1, 1, 1))
+
+    def _draw_captions(self, painter: QPainter) -> None:
+        """What each head does, beside its map."""
+        text, muted = QPen(theme.color("text")), QPen(theme.color("muted"))
+        for layer, images in enumerate(self._images):
+            for head in range(len(images)):
+                kind = kind_of(self._kinds, layer, head) if self._kinds is not None else "…"
+                painter.setPen(text if kind else muted)
+                area = self.place(layer, head)
+                beside = QRectF(area.right() + 5, area.top(), _BESIDE - 5, area.height())
+                painter.drawText(beside, int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextWordWrap), kind or "–")
 
     def described(self, row: int, column: int) -> str:
         """All scores of a head."""

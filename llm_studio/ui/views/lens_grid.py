@@ -39,7 +39,9 @@ class LensGrid(CellGrid):
         self._names: TokenNames | None = None
         self.shift = 0
         """Pixels that are scrolled away at the left."""
-        self._high = _LOW
+        self.wide, self._high = _WIDE, _LOW
+        """Pixels of a column and of a row."""
+        self._rest = 0
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def show_lens(self, found: "LogitLens", names: TokenNames, layer: int, column: int) -> None:
@@ -48,27 +50,30 @@ class LensGrid(CellGrid):
         self.row, self.column = layer, column
         self._fit()
 
-    def fit(self, height: int) -> None:
-        """Make the rows as high as this height allows."""
-        rows = len(self._found.guesses) if self._found is not None else 1
+    def fit(self, width: int, height: int) -> None:
+        """Make the rows as high as this height allows, and whole columns as wide as this width when it scrolls."""
+        rows, length = (len(self._found.guesses), len(self._found.tokens)) if self._found is not None else (1, 0)
         self._high = max(_LOW, min(_TALL, (height - _TOP - 4) // rows))
+        room = width - _LEFT - 2
+        seen = max(1, room // _WIDE)
+        self.wide, self._rest = (max(_WIDE, room // seen), max(0, room % seen)) if length > seen else (_WIDE, 0)
         self._fit()
 
     def _fit(self) -> None:
         if self._found is not None:
             rows, length = len(self._found.guesses), len(self._found.tokens)
-            self.setFixedSize(_LEFT + _WIDE * length + 2, _TOP + self._high * rows + 2)
+            self.setFixedSize(_LEFT + self.wide * length + 2 + self._rest, _TOP + self._high * rows + 2)
         self.update()
 
     def place(self, layer: int, column: int) -> QRectF:
         """Where a cell is."""
-        return QRectF(_LEFT + column * _WIDE, _TOP + layer * self._high, _WIDE, self._high)
+        return QRectF(_LEFT + column * self.wide, _TOP + layer * self._high, self.wide, self._high)
 
     def at(self, x: float, y: float) -> tuple[int, int] | None:
         """The cell at a point."""
         if self._found is None or x < self.shift + _LEFT:
             return None
-        found = int((y - _TOP) // self._high), int((x - _LEFT) // _WIDE)
+        found = int((y - _TOP) // self._high), int((x - _LEFT) // self.wide)
         return found if self.has(*found) else None
 
     def has(self, row: int, column: int) -> bool:
@@ -91,8 +96,8 @@ class LensGrid(CellGrid):
         if self._found is None:
             return
         painter = QPainter(self)
-        first = max(0, int((event.rect().left() - _LEFT) // _WIDE))
-        last = min(len(self._found.tokens), int((event.rect().right() - _LEFT) // _WIDE) + 1)
+        first = max(0, int((event.rect().left() - _LEFT) // self.wide))
+        last = min(len(self._found.tokens), int((event.rect().right() - _LEFT) // self.wide) + 1)
         for column in range(first, last):
             self._draw_column(painter, column)
         chosen = self.place(self.row, self.column)
@@ -106,9 +111,9 @@ class LensGrid(CellGrid):
         found = self._found
         painter.setFont(theme.font(12, bold=True))
         painter.setPen(theme.color("accent" if column == self.column else "text"))
-        head = QRectF(_LEFT + column * _WIDE + 3, 0, _WIDE - 6, _TOP - 4)
+        head = QRectF(_LEFT + column * self.wide + 3, 0, self.wide - 6, _TOP - 4)
         word = painter.fontMetrics().elidedText(visible(found.tokens[column].label), Qt.TextElideMode.ElideRight,
-                                                _WIDE - 6)  # fmt: skip
+                                                self.wide - 6)  # fmt: skip
         painter.drawText(head, Qt.AlignmentFlag.AlignCenter, word)
         decided = int(found.decided[column])
         for layer in range(len(found.guesses)):
@@ -120,7 +125,7 @@ class LensGrid(CellGrid):
             painter.setFont(theme.font(12, bold=int(found.ranks[layer, column]) == 1))
             painter.setPen(theme.color("text"))
             label = visible(self._names.label(int(found.guesses[layer, column, 0])))
-            shown = painter.fontMetrics().elidedText(label, Qt.TextElideMode.ElideRight, _WIDE - 8)
+            shown = painter.fontMetrics().elidedText(label, Qt.TextElideMode.ElideRight, self.wide - 8)
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, shown)
         top = self.place(decided, column)
         painter.setPen(QPen(theme.color("validation"), 3))
@@ -158,20 +163,26 @@ class LensPane(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidget(self.grid)
         self.horizontalScrollBar().valueChanged.connect(self._on_scrolled)
+        self.horizontalScrollBar().rangeChanged.connect(self.show_chosen)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
-        """Use the height."""
+        """Use the room."""
         super().resizeEvent(event)
         self.fit()
 
     def fit(self) -> None:
         """Make the rows as high as there is room for, with a bar to scroll by below."""
-        self.grid.fit(self.height() - self.horizontalScrollBar().sizeHint().height() - 2)
+        bar = self.horizontalScrollBar()
+        self.grid.fit(self.viewport().width(), self.height() - bar.sizeHint().height() - 2)
+        bar.setSingleStep(self.grid.wide)
 
+    @Slot()
     def show_chosen(self) -> None:
         """Scroll to the chosen cell."""
         area = self.grid.place(self.grid.row, self.grid.column)
-        self.ensureVisible(round(area.center().x()), round(area.center().y()), _LEFT + _WIDE, 20)
+        self.ensureVisible(round(area.center().x()), round(area.center().y()), _LEFT + self.grid.wide, 20)
+        bar = self.horizontalScrollBar()
+        bar.setValue(round(bar.value() / self.grid.wide) * self.grid.wide)  # no column is cut at the left
 
     @Slot(int)
     def _on_scrolled(self, value: int) -> None:

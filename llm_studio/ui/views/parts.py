@@ -38,15 +38,16 @@ class PartsView(View):
         self.measure = button(_("Measure each part"), parts, self._measure, "small", _(
             "Switch each part off alone, and write on it what is lost, in bits per byte"))  # fmt: skip
         self.worth = label("", parts, "caption", wrap=True)
-        area = QScrollArea(parts)
+        self._area = area = QScrollArea(parts)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(self.grid)
         area.setMinimumWidth(_LEAST)
         set_role(self.grid, "plain")
-        parts.content.addWidget(area, 1)
+        parts.content.addWidget(area, 100)
         parts.content.addWidget(self.worth)
         parts.content.addLayout(row(self.all_on, self.measure, None))
+        parts.content.addStretch(1)
         effect = self._make_effect()
         self.place_beside(parts, effect, 0)
         self.grid.toggled.connect(self._on_toggled)
@@ -91,7 +92,7 @@ class PartsView(View):
         found: AblationEffect = content.result
         if content.facts.name != self._measured:
             self._forget_worth()
-        self.grid.show_model(content.facts)
+        self._show_model(content)
         self.intact.setText(bits_per_byte(found.intact_bits_per_byte))
         self.reduced.setText(bits_per_byte(found.bits_per_byte))
         for part, text in ((self.intact_text, found.intact_text), (self.text, found.text)):
@@ -100,11 +101,15 @@ class PartsView(View):
         self.change.setText(_("Off: {parts}. Measured on {n} tokens of the validation texts.").format(
             parts=off, n=number(found.tokens)))  # fmt: skip
 
+    def _show_model(self, content: Content) -> None:
+        self.grid.show_model(content.facts)
+        self._area.setMaximumHeight(self.grid.height() + self._area.horizontalScrollBar().sizeHint().height())
+
     def show_further(self, content: Content) -> None:
         """Show what each part is worth, a list of `PartImportance`."""
         found: Sequence[PartImportance] = content.result
         self._measuring, self._measured = False, content.facts.name
-        self.grid.show_model(content.facts)
+        self._show_model(content)
         self.grid.show_worth({one.part: one.change for one in found})
         self.worth.setText(_("On each part: the bits per byte that are lost when it alone is off."))
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QLineF, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QMenu, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
 
@@ -47,10 +47,10 @@ class MomentSlider(QSlider):
         self.initStyleOption(option)
         handle = self.style().pixelMetric(QStyle.PixelMetric.PM_SliderLength, option, self)
         painter.setPen(QPen(theme.color("muted"), 1))
-        room = self.width() - handle
-        for index, long in enumerate(self._long):
-            x = round(handle / 2 + room * index / (len(self._long) - 1)) + 0.5
-            painter.drawLine(QPointF(x, self.height() - 1), QPointF(x, self.height() - (7 if long else 3)))
+        room, low = self.width() - handle, self.height() - 1
+        places = [round(handle / 2 + room * index / (len(self._long) - 1)) + 0.5 for index in range(len(self._long))]
+        painter.drawLines([QLineF(x, low, x, low - (6 if long else 2))
+                           for x, long in zip(places, self._long, strict=True)])  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,12 +174,19 @@ class Timeline(Card):
         return self._moments[place] if place < len(self._moments) else None
 
     def text(self) -> str:
-        """What the model wrote at this moment after the chosen beginning."""
+        """What the model wrote at this moment after the chosen beginning; if nothing was, at the nearest moment."""
         return self._text_of(self.moment())
 
     def _text_of(self, moment: "RunMoment | None") -> str:
-        prompt = self.prompts.currentText()
-        return next((one.text for one in moment.texts if one.prompt == prompt), "") if moment else ""
+        if moment is None:
+            return ""
+        prompt, step = self.prompts.currentText(), moment.step
+        known = self._moments if moment in self._moments else (moment,)
+        texts = {one.step: text.text for one in known for text in one.texts if text.prompt == prompt}
+        nearest = min(texts, key=lambda other: abs(other - step), default=None)
+        if nearest is None or nearest == step:
+            return texts.get(step, "")
+        return _("({step}) {text}").format(step=_step(nearest), text=texts[nearest])
 
     @property
     def is_playing(self) -> bool:
@@ -190,6 +197,7 @@ class Timeline(Card):
         moment = self.moment()
         if moment is None:
             self.where.setText("")
+            self.loss.setText(_("No moments of its training are stored with this model."))
             return
         self.where.setText(_step(moment.step))
         self.loss.setText(_facts(moment))

@@ -1,10 +1,12 @@
 """A table of candidates for the next token, before and after each sampling filter."""
 
 import functools
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QLine,
     QModelIndex,
     QPersistentModelIndex,
     QRect,
@@ -14,13 +16,10 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
-from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTableView,
     QWidget,
 )
@@ -52,6 +51,18 @@ def _fonts() -> _Fonts:
     struck = theme.font(12, fixed=True)
     struck.setStrikeOut(True)
     return _Fonts(theme.font(12), theme.font(12, bold=True), theme.font(12, fixed=True), struck)
+
+
+@functools.lru_cache(maxsize=1000)
+def _elided(text: str, width: int) -> str:
+    """A token, cut where it is wider."""
+    return QFontMetrics(_fonts().fixed).elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+
+@functools.lru_cache(maxsize=1000)
+def _advance(text: str) -> int:
+    """Pixels of a title or a figure."""
+    return QFontMetrics(_fonts().bold).horizontalAdvance(text)
 
 
 class CandidateRows(QAbstractTableModel):
@@ -215,33 +226,6 @@ class CandidateRows(QAbstractTableModel):
         return self.text(candidate, column)
 
 
-class _Cells(QStyledItemDelegate):
-    """Paints a text and the bar of a probability; several times as fast as with a stylesheet."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        """Paint one cell."""
-        rows, style = index.model(), cast("Any", option)  # the stubs lack the fields of the option
-        assert isinstance(rows, CandidateRows)
-        candidate, column, rect = rows.candidates.first[index.row()], index.column(), QRect(style.rect)
-        if style.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(rect, theme.color("accent_soft"))
-        painter.fillRect(rect.left(), rect.bottom(), rect.width(), 1, theme.color("line"))
-        area = rect.adjusted(_EDGES // 2, 0, -_EDGES // 2, -1)
-        painter.setFont(rows.font(candidate, column))
-        painter.setPen(theme.color(rows.color(candidate, column)))
-        text, side = rows.text(candidate, column), Qt.AlignmentFlag.AlignRight
-        if column == _TOKEN:
-            text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-            side = Qt.AlignmentFlag.AlignLeft
-        painter.drawText(area, side | Qt.AlignmentFlag.AlignVCenter, text)
-        probability = rows.probability(candidate, column)
-        if probability > 0:
-            width = max(1.0, area.width() * min(1.0, probability / rows.widest))
-            is_last = column == rows.columnCount() - 1
-            color = theme.color("accent" if is_last else "muted", 1.0 if is_last or column == _FIRST else 0.45)
-            painter.fillRect(QRectF(area.right() + 1 - width, rect.bottom() - _BAR, width, _BAR - 1), color)
-
-
 class CandidateTable(QTableView):
     """A click on a candidate, or Return, requests adding it to the text. Columns that don't fit are hidden."""
 
@@ -252,7 +236,6 @@ class CandidateTable(QTableView):
         super().__init__(parent)
         self.rows = CandidateRows(self)
         self.setModel(self.rows)
-        self.setItemDelegate(_Cells(self))
         theme.set_role(self, "dense")
         self.setAccessibleName(_("Possible next tokens"))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -275,6 +258,59 @@ class CandidateTable(QTableView):
         # the signal headerDataChanged would repaint the whole table a second time
         self.horizontalHeader().viewport().update()
         self._fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's
+        """Paint the cells that are seen, column by column: a delegate is called for each cell, and takes twice as long.
+
+        Each call of Qt lets go of Python's lock, which a training run may then hold for a while: there are few.
+        """
+        rows, last = self.rows, self.rowAt(event.rect().bottom())
+        first, last = max(0, self.rowAt(event.rect().top())), last if last >= 0 else self.rows.rowCount() - 1
+        painter, top = QPainter(self.viewport()), self.rowViewportPosition(first)
+        seen = rows.candidates.first[first : last + 1]
+        for index in self.selectionModel().selectedRows():
+            painter.fillRect(0, top + (index.row() - first) * _ROW, self.viewport().width(), _ROW,
+                             theme.color("accent_soft"))  # fmt: skip
+        painter.setPen(theme.color("line"))
+        wide = self.horizontalHeader().length() - 1
+        painter.drawLines([QLine(0, top + n * _ROW - 1, wide, top + n * _ROW - 1) for n in range(1, len(seen) + 1)])
+        for column in range(rows.columnCount()):
+            if not self.isColumnHidden(column):
+                place = QRect(self.columnViewportPosition(column), top, self.columnWidth(column), _ROW)
+                self._paint_texts(painter, column, seen, place)
+                self._paint_bars(painter, column, seen, place)
+
+    def _paint_texts(self, painter: QPainter, column: int, seen: Sequence[Candidate], place: QRect) -> None:
+        """Write the cells of a column; `place`: the first of them."""
+        rows, area = self.rows, place.adjusted(_EDGES // 2, 0, -_EDGES // 2, -1)
+        side = Qt.AlignmentFlag.AlignVCenter | (
+            Qt.AlignmentFlag.AlignLeft if column == _TOKEN else Qt.AlignmentFlag.AlignRight
+        )
+        font, color = None, ""
+        for candidate in seen:
+            text = rows.text(candidate, column)
+            if column == _TOKEN:
+                text = _elided(text, area.width())
+            if font is not rows.font(candidate, column):
+                font = rows.font(candidate, column)
+                painter.setFont(font)
+            if color != rows.color(candidate, column):
+                color = rows.color(candidate, column)
+                painter.setPen(theme.color(color))
+            painter.drawText(area, side, text)
+            area.translate(0, _ROW)
+
+    def _paint_bars(self, painter: QPainter, column: int, seen: Sequence[Candidate], place: QRect) -> None:
+        """Draw a bar below each probability of a column; `place`: the first cell."""
+        rows, room = self.rows, place.width() - _EDGES
+        right, bottom = place.right() + 1 - _EDGES // 2, place.bottom()
+        lengths = [rows.probability(candidate, column) / rows.widest for candidate in seen]
+        longs = [max(1.0, room * min(1.0, length)) if length > 0 else 0.0 for length in lengths]
+        bars = [QRectF(right - long, bottom - _BAR + n * _ROW, long, _BAR - 1) for n, long in enumerate(longs) if long]
+        is_last = column == rows.columnCount() - 1
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("accent" if is_last else "muted", 1.0 if is_last or column == _FIRST else 0.45))
+        painter.drawRects(bars)
 
     @Slot(QModelIndex)
     def _on_clicked(self, index: QModelIndex) -> None:
@@ -327,6 +363,5 @@ class CandidateTable(QTableView):
         return [*neutral, _ID, *removes_none]
 
     def _width(self, column: int) -> int:
-        metrics = QFontMetrics(_fonts().bold)
         texts = [*str(self.rows.headerData(column, Qt.Orientation.Horizontal)).split("\n"), percent(1, 1), "00000"]
-        return max(map(metrics.horizontalAdvance, texts)) + _EDGES
+        return max(map(_advance, texts)) + _EDGES

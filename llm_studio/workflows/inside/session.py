@@ -5,7 +5,8 @@ thread at a time. All methods raise Cancelled soon after their job is stopped.
 """
 
 import contextlib
-from collections.abc import Generator, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llm_studio.config import Settings
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from llm_studio.inference.logit_lens import Predictions
     from llm_studio.inference.trace import Trace
     from llm_studio.model.transformer import Transformer
+
+_LONG = 5e9
+"""Parameters times tokens from which on a computation reports its progress: it takes a second or more."""
 
 __all__ = ["BEST", "InsideSession", "open_session"]
 
@@ -176,7 +180,8 @@ class InsideSession:
     def attention(self, text: str | Sequence[int], job: Job, window: int = 0) -> results.AttentionMaps:
         """The attention weights of all heads in a window of the text."""
         ids, place, traced = self._traced(text, job, window)
-        weights = traced.attention_of_all(check=job.check).cpu().numpy()
+        check = self._counted(job, len(traced), self.facts.n_layers)
+        weights = traced.attention_of_all(check=check).cpu().numpy()
         return results.AttentionMaps(results.of_window(self.tokens(ids), place), place, weights)
 
     @enough_memory()
@@ -184,11 +189,12 @@ class InsideSession:
         """The predictions decoded from each layer in a window of the text."""
         import torch
 
-        from llm_studio.inference.logit_lens import NO_TARGET, lens
+        from llm_studio.inference.logit_lens import NO_TARGET, chunks_of, lens
 
         ids, place, traced = self._traced(text, job, window)
         after = [*ids, NO_TARGET][place.start + 1 : place.start + place.length + 1]
-        found = lens(traced, torch.tensor(after, device=traced.ids.device), check=job.check)
+        check = self._counted(job, len(traced), chunks_of(traced))
+        found = lens(traced, torch.tensor(after, device=traced.ids.device), check=check)
         final = found.tokens[-1, :, 0] == found.tokens[:, :, 0]  # (L + 1, T)
         agrees_from_here_on = final.flip(0).cummin(0).values.flip(0)
         return results.LogitLens(
@@ -266,6 +272,18 @@ class InsideSession:
     def frequent_tokens(self, count: int) -> list[int]:
         """The most frequent tokens of the project's training texts."""
         return frequent_tokens(self.project, self.tokenizer, count)
+
+    def _counted(self, job: Job, tokens: int, count: int) -> Callable[[], object]:
+        """The check of a computation that calls it so often: where that takes long, it reports how far it is."""
+        if self.facts.parameters * tokens < _LONG:
+            return job.check
+        done = itertools.count()
+
+        def check() -> None:
+            job.check()
+            job.report(Progress(_("Computing"), min(next(done), count), count, _("steps")))
+
+        return check
 
     # --- The trace ----------------------------------------------------------------------------------------------
 

@@ -15,8 +15,8 @@ _TAIL = 32
 """Number of characters of the text that are shown before the token in question."""
 _NARROW = 560
 """Width in pixels below which the caption and its buttons need two lines."""
-_LEAST_TABLE, _GAPS = 94, 16
-"""Minimum height of the table in pixels (its header and two rows), and of the space around it."""
+_LEAST_TABLE, _GAPS = 118, 16
+"""Minimum height of the table in pixels (its header and three rows), and of the space around it."""
 _ROWS, _MOST_ROWS = 50, 500
 """Candidates in the table before the user scrolls to the last one, and at most while a slider moves."""
 
@@ -72,13 +72,15 @@ class XrayPanel(QWidget):
         inside.addWidget(self.help)
         inside.addWidget(self.table, 1)
         self._count = _ROWS
+        self._help = "", ""
+        """The legend of the table, and what a click does."""
 
     def show_next(self, found: NextToken, sampling: GenerationSettings, written: int | None) -> None:
         """Show the candidates with these settings; `written` is the token that is in the text."""
         also = () if written is None or not 0 <= written < found.total else (written,)
         candidates = found.candidates(sampling, self._count, also)
         self.caption.setText(_caption(found, candidates.kept))
-        self.help.setText(_help(found, written))
+        self._help = _legend(), _what_to_do(found, written)
         self.table.show_candidates(candidates, written)
         self.table.show()
         self.draw.setEnabled(True)
@@ -88,12 +90,14 @@ class XrayPanel(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """Move the buttons below the caption if there is little space."""
         super().resizeEvent(event)
-        narrow = self.width() < _NARROW
-        self._head.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
         self._fit()
 
     def _fit(self) -> None:
-        """Ensure that the texts above the table are never cut off."""
+        """Keep the texts above the table whole. In a narrow panel, a tool tip shows the legend, to leave room for rows."""
+        narrow = self.width() < _NARROW
+        self._head.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
+        self.help.setText(self._help[1] if narrow else " ".join(self._help))
+        self.help.setToolTip(self._help[0])
         texts = self._head.heightForWidth(self.width()) + self.help.heightForWidth(self.width())
         self.setMinimumHeight(texts + _LEAST_TABLE + _GAPS)
 
@@ -108,6 +112,7 @@ class XrayPanel(QWidget):
     def say(self, text: str) -> None:
         """Show why there are no candidates."""
         self.caption.setText(text)
+        self._help = "", ""
         self.help.setText("")
         self.table.hide()
         self.draw.setEnabled(False)
@@ -195,15 +200,19 @@ def _caption(found: NextToken, kept: int) -> str:
     return f"{after} — {possible.format(n=number(kept), total=number(found.total))}"
 
 
-def _help(found: NextToken, written: int | None) -> str:
-    """An explanation of the display, and the effect of a click."""
-    sees = _(
+def _legend() -> str:
+    """The meaning of the columns."""
+    return _(
         "From left to right: the model’s probability, the one after each filter, and the one when drawing; ✕: removed"
         " by this filter."
     )
+
+
+def _what_to_do(found: NextToken, written: int | None) -> str:
+    """What a click does."""
     if written is None or not 0 <= written < found.total:
-        return sees + " " + _("Click a token here to write it, or one in the text to replace it.")
+        return _("Click a token here to write it, or one in the text to replace it.")
     here = _(
         "Here the text continues with “{token}”; another token, or Generate, starts a new version and keeps this one."
     )
-    return f"{sees} {here.format(token=visible(found.token_text(written)))}"
+    return here.format(token=visible(found.token_text(written)))

@@ -1,6 +1,6 @@
 """The text that the model reads."""
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from llm_studio.i18n import _, number
@@ -34,7 +34,8 @@ class TextBox(Card):
         self.editor.setTabChangesFocus(True)
         self.editor.document().setDocumentMargin(3)
         self.editor.setProperty("role", "plain")
-        self.editor.setFixedHeight(_LINES * self.editor.fontMetrics().lineSpacing() + 12)
+        self.editor.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.editor.setFixedHeight(_LINES * self.editor.fontMetrics().lineSpacing() + 18)
         self.cut = label("", self, "warn", wrap=True)
         self.cut.hide()
         self.content.addWidget(self.editor)

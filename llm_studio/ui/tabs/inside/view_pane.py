@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from llm_studio.ui.tabs.inside.questions import Answer, Question
@@ -62,6 +62,12 @@ class ViewPane(QWidget):
     def _name(self) -> str:
         return next(name for name, view in self.views.items() if view is self._stack.currentWidget())
 
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's
+        """As high as the view that is shown needs: Qt's stack is as high as its highest page."""
+        hint = super().minimumSizeHint()
+        title = self.title.sizeHint().height() + _GAP if not self.title.isHidden() else 0
+        return QSize(hint.width(), self.current().minimumSizeHint().height() + title)
+
     def choose(self, name: str) -> None:
         """Show a view, at the position that was chosen in another one."""
         self._stack.setCurrentWidget(self.views[name])
@@ -77,10 +83,11 @@ class ViewPane(QWidget):
     def show_beside(self, title: str) -> None:
         """Say which model it is, "" where it is the only one. The sentence of two panes stands above both."""
         self.title.setText(title)
-        self.title.setVisible(bool(title))
         self.setAccessibleName(title)
-        for view in self.views.values():
-            view.sentence.setVisible(not title)
+        if self.title.isHidden() == bool(title):
+            self.title.setVisible(bool(title))
+            for view in self.views.values():
+                view.sentence.setVisible(not title)
 
     def set_narrow(self, narrow: bool) -> None:
         """Whether there is only half of the width."""

@@ -13,7 +13,7 @@ from llm_studio.ui.theme import GAP
 from llm_studio.ui.views import pictures
 from llm_studio.ui.widgets.basics import Segmented, icon_button, label, let_shrink, row
 
-_LEAST, _LEAST_NARROW = 460, 690
+_LEAST, _LEAST_NARROW = 460, 730
 """Pixels of height in which all of a view can be used; in half of the width."""
 _WIDE = 1000
 """Pixels of width from which on two panes are side by side, not one below the other."""
@@ -34,12 +34,15 @@ class ViewStack(QWidget):
         self.main = ViewPane(self)
         self.pinned: ViewPane | None = None
         """The views of the second model, made when they are first needed; hidden where there is none."""
+        self._titles = "", ""
         names = {key: view.accessibleName() for key, view in self.main.views.items()}
         self.choice = Segmented(self, names, _("What is shown"))
         self.progress = QProgressBar(self)
         self.progress.setTextVisible(False)
         self.progress.setFixedWidth(120)
         self.progress.hide()
+        self.slow = label(_("The larger the model and the text, the longer this takes."), self, "caption")
+        self.slow.hide()
         self.sentence = label("", self, "muted", wrap=True)
         self.sentence.hide()
         self._panes = row(spacing=GAP)
@@ -54,7 +57,7 @@ class ViewStack(QWidget):
         inside = QVBoxLayout(self)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(GAP)
-        inside.addLayout(row(self.choice, None, self.progress, self._save_button()))
+        inside.addLayout(row(self.choice, None, self.slow, self.progress, self._save_button()))
         inside.addWidget(self._shown, 1)
         let_shrink(self, _LEAST)
         self.choice.chosen.connect(self._on_view)
@@ -79,6 +82,13 @@ class ViewStack(QWidget):
 
     def show_beside(self, title: str, pinned: str) -> None:
         """Say which model is shown, and show the views of a second one; "" for its title where there is none."""
+        if (title, pinned) != self._titles:
+            self._titles = title, pinned
+            self._show_titles(title, pinned)
+        self.changed.emit()
+
+    def _show_titles(self, title: str, pinned: str) -> None:
+        was_pinned = len(self.panes()) > 1
         if pinned and self.pinned is None:
             self.pinned = ViewPane(self)
             self._panes.addWidget(self.pinned, 1)
@@ -90,9 +100,9 @@ class ViewStack(QWidget):
                 self.pinned.follow(self.main)
             self.pinned.show_beside(pinned)
             self.pinned.setVisible(bool(pinned))
-        self._arrange()
-        self._share_scale()
-        self.changed.emit()
+        if bool(pinned) != was_pinned:  # to measure all parts again takes long, and moments follow each other quickly
+            self._arrange()
+            self._share_scale()
 
     def _arrange(self) -> None:
         """Put two panes side by side, or one below the other where there is little room."""
@@ -100,7 +110,15 @@ class ViewStack(QWidget):
         self._panes.setDirection(QHBoxLayout.Direction.LeftToRight if wide else QHBoxLayout.Direction.TopToBottom)
         for pane in panes:
             pane.set_narrow(wide and len(panes) > 1)
-        self.setMinimumHeight(_LEAST if len(panes) == 1 else _LEAST_NARROW if wide else 2 * _LEAST)
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        """A model of many layers needs more height than others: the page then scrolls."""
+        panes, wide = self.panes(), self.width() >= _WIDE
+        rows = 1 if wide else len(panes)
+        needed = rows * max(pane.minimumSizeHint().height() if pane.isVisible() else 0 for pane in panes)
+        least = _LEAST if len(panes) == 1 else _LEAST_NARROW if wide else 2 * _LEAST
+        self.setMinimumHeight(max(least, needed + self.choice.sizeHint().height() + 2 * GAP))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's
         """Use the width."""
@@ -118,6 +136,7 @@ class ViewStack(QWidget):
         if self.pinned is not None and self.pinned in self.panes():
             self.pinned.follow(self.main)
         self._share_scale()
+        self._fit_height()
         self.changed.emit()
 
     def _share_scale(self) -> None:
@@ -146,7 +165,7 @@ class ViewStack(QWidget):
 
     def stop_waiting(self) -> None:
         """No answer will come."""
-        self.progress.hide()
+        self.show_progress(1)
         for pane in self.panes():
             pane.give_up()
 
@@ -154,6 +173,7 @@ class ViewStack(QWidget):
     def show_progress(self, done: float) -> None:
         """A long computation is so far."""
         self.progress.setVisible(done < 1)
+        self.slow.setVisible(done < 1 and self.width() >= _WIDE)
         self.progress.setRange(0, 1000)
         self.progress.setValue(round(1000 * done))
 
@@ -163,6 +183,7 @@ class ViewStack(QWidget):
             if pane is not None:
                 pane.choose(name)
         self.sentence.setText(self.main.current().sentence.text())
+        self._fit_height()
         self.changed.emit()
 
     @Slot()
