@@ -124,7 +124,7 @@ class AttentionView(View):
         if self._kinds is not None:
             known = any(kind for layer in self._kinds.names for kind in layer)
             self._heads.heading.setText(
-                _("Heads, with what they measurably do") if known else _("Heads: none does anything known yet")
+                _("Heads, with what they measurably do") if known else _("Heads: none has a known role yet")
             )
 
     def _choose_strongest(self) -> None:

@@ -93,7 +93,7 @@ class XrayPanel(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """Keep the texts above the table whole. In a narrow panel, a tool tip shows the legend, to leave room for rows."""
+        """Keep the texts above the table whole. A narrow panel shows the legend as a tool tip, for more rows."""
         narrow = self.width() < _NARROW
         self._head.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
         self.help.setText(self._help[1] if narrow else " ".join(self._help))
