@@ -130,8 +130,7 @@ def add_files(
     with contextlib.closing(reader.chunks()) as pieces:
         source = _add(project, wanted, str(origin), _first(pieces, max_documents), options, notes, job, progress,
                       reader, replaces)  # fmt: skip
-    for sentence in accounts.unreported(source.account):
-        job.report(Notice(sentence, "warning"))
+    accounts.report(source.account, job)
     return source
 
 
