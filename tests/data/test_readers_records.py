@@ -94,7 +94,7 @@ def test_another_field_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_records_without_any_text_are_refused_with_their_fields(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"contains text; its fields are: a, b"):
+    with pytest.raises(SourceError, match=r"contains text; its fields are: a \(1\), b \(\[2\]\)"):
         documents(written(tmp_path, "a.jsonl", '{"a": 1, "b": [2]}\n' * 3))
     with pytest.raises(SourceError, match="no text"):
         documents(written(tmp_path, "b.csv", "id,text\n1,\n2,\n"))

@@ -245,6 +245,18 @@ def test_records_without_text_are_passed_over(hub: Hub, empty: Project) -> None:
     assert texts_in(empty) == [text for n, text in enumerate(stories(0, 90)) if n % 3]
 
 
+def test_a_text_inside_other_fields_is_found_and_lists_are_joined(hub: Hub, empty: Project) -> None:
+    texts = stories(0, 30)
+    sink = io.BytesIO()
+    columns = {"id": list(range(30)), "article": [{"title": "T", "lines": text.split(": ")} for text in texts]}
+    pq.write_table(pa.table(columns), sink)
+    hub.add("me/news", {"train.parquet": sink.getvalue()})
+    assert take(empty, DownloadRequest("me/news")).options["text_field"] == "article.lines"
+    assert texts_in(empty, "news") == [text.replace(": ", "\n") for text in texts]
+    with pytest.raises(DownloadError, match=r"The field “id” is not a text.*article\.title, article\.lines"):
+        take(Project.create(empty.root.parent / "other", empty.settings()), DownloadRequest("me/news", text_field="id"))
+
+
 def test_a_disk_without_room_is_reported_before_and_keeps_what_came(
     hub: Hub, empty: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
