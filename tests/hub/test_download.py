@@ -2,6 +2,7 @@
 
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -80,7 +81,8 @@ def test_other_columns_are_left_on_the_hub(hub: Hub, empty: Project) -> None:
     assert texts_in(empty, source.name) == texts
 
 
-@pytest.mark.parametrize(("ending", "packed"), [(".jsonl", bytes), (".jsonl.gz", zipped), (".jsonl.zst", squeezed)])
+@pytest.mark.parametrize(("ending", "packed"), [(".jsonl", bytes), (".jsonl.gz", zipped), (".jsonl.zst", squeezed),
+                                                (".jsonl.xz", lzma.compress)])  # fmt: skip
 def test_lines_of_json_come_too_and_go_on(hub: Hub, empty: Project, ending: str, packed) -> None:  # pyright: ignore
     files = {f"train-{n}{ending}": packed(json_lines(stories(n * 500, n * 500 + 500))) for n in range(2)}
     hub.add("me/tales", {**files, "README.md": readme()})
