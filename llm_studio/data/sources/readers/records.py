@@ -167,20 +167,7 @@ def documents(
             raise log.first
         if not choice.columns:
             return
-        for reason in choice.unusable:
-            raise SourceError(
-                _("{path} holds {what} only.").format(path=item.name, what=_(reason)),
-                _("A conversation has at least one message of the user and one of the assistant, as texts."),
-            )
-        known = ", ".join(map(_with_example, choice.columns[:_MAX_NAMED]))
-        raise SourceError(
-            _("No field of {path} contains text; its fields are: {known}.").format(
-                path=item.name, known=known or _("none")
-            ),
-            _("Save its texts as plain text (.txt), or in a field of each record: {example}").format(
-                example='{"text": "..."}'
-            ),
-        )
+        raise _no_field(item, choice)
     if choice.guessed and choice.field != "text" and choice.field not in context.reported_fields and not context.quick:
         context.reported_fields.add(choice.field)
         context.notice(_("{file}: the field “{field}” was used as the text.").format(
@@ -200,6 +187,24 @@ def documents(
             return
     if not found and log.first is not None:
         raise log.first
+
+
+def _no_field(item: InputFile, choice: FieldChoice) -> SourceError:
+    """No field of the records holds a text."""
+    for reason in choice.unusable:
+        return SourceError(
+            _("{path} holds {what} only.").format(path=item.name, what=_(reason)),
+            _("A conversation has at least one message of the user and one of the assistant, as texts."),
+        )
+    known = ", ".join(map(_with_example, choice.columns[:_MAX_NAMED]))
+    return SourceError(
+        _("No field of {path} contains text; its fields are: {known}.").format(
+            path=item.name, known=known or _("none")
+        ),
+        _("Save its texts as plain text (.txt), or in a field of each record: {example}").format(
+            example='{"text": "..."}'
+        ),
+    )
 
 
 def text_of(value: object) -> str | None:
