@@ -32,14 +32,27 @@ from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.read import SourceReader
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
-from tests.data.making import one_of_each, written, zstd
+from tests.data.making import latex, mailbox, notebook, one_of_each, wiki, written, zstd
 from tests.data.test_chats import TALK, WHATSAPP
 
 SEEDS, PDFS = 1500, 300
 """Damaged files of each kind; each PDF costs a process."""
 _SECONDS = 20.0
 """Of the processor, for one file."""
-_TEXT = "Once upon a time, a fox ran.\n\nThe hen “Zoé” said: 5 < 7 & no {more}.\n" * 12
+_TEXT = "Once upon a time, a fox ran.\n\nThe hen “Zoé” said: 5 more, “no [fox]”.\n" * 12
+_LATEX = r"""\section{Fox}\label{a} L'\'et\'e $x^2$ \[a=b\] % remark
+\begin{tabular}{ll}a & b\end{tabular}\begin{align*}c &= d\end{align*} \footnote{A \emph{note}} \verb|v| \begin{verbatim}
+w \end{verbatim} \newcommand{\x}[1]{\textbf{#1}} \item[a] b \cite[p]{c}
+"""
+_WIKI = """{{Infobox|a={{b|c}}}} \'\'\'Fox\'\'\' [[animal|b]] [[File:a|[[c]]]]<ref>n</ref>\n== H ==\n{|\n|a\n|}\n* x
+<math>y</math> [http://a.b c] &nbsp; <!-- d -->
+"""
+_MAIL = (
+    "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/alternative; "
+    "boundary=c\n\n--c\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nL'=C3=A9t"
+    "=C3=A9\n--c\nContent-Type: text/html\n\n<p>Fox</p>\n--c--\n--b\nContent-Type: image/png\n"
+    "Content-Transfer-Encoding: base64\n\niVBORw0KGgo=\n--b--\n"
+)
 _MARKS = (
     b"{", b"}", b"[[", b"]]", b"{{", b"{|", b"<ref>", b"<page>", b"</page>", b"<!--", b"<p>", b"</", b"\\begin{align}",
     b"\\", b"$", b"%", b'"', b",", b"\n\n", b"\n", b"\0", b"\xff\xfe", b"\xc3", b"From a\n", b"--b\n", b"boundary=b\n",
@@ -67,7 +80,7 @@ class _TakesTooLongError(Exception):
 def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
     """Damage, read, print."""
     began = time.monotonic()
-    files = {**one_of_each(_TEXT), "talk.txt": TALK.encode(), "whatsapp.txt": WHATSAPP.encode()}
+    files = samples()
     if only:
         for case in only:
             name, seed = case.rsplit(":", 1)
@@ -87,6 +100,16 @@ def main(only: Sequence[str] = (), seeds: int = SEEDS) -> None:
     print(f"{total} files of {len(results)} kinds, {failed} failed, {(time.monotonic() - began) / 60:.1f} min")
 
 
+def samples() -> dict[str, bytes]:
+    """A sound file of every kind by its name, and some with more of what their kind can hold."""
+    rich = {
+        "talk.txt": TALK, "whatsapp.txt": WHATSAPP, "rich.tex": latex(_LATEX * 3), "rich.mbox": mailbox([_MAIL, _TEXT]),
+        "rich.xml": wiki([("Fox", _WIKI * 3), ("Hen", _TEXT)], "<page><title>R</title><redirect/></page>"),
+        "rich.ipynb": notebook([("markdown", _TEXT), ("code", "fox = 1")], outputs=[{"text": ["1"]}], attachments={}),
+    }  # fmt: skip
+    return {**one_of_each(_TEXT), **{name: text.encode() for name, text in rich.items()}}
+
+
 def _line(result: Result) -> str:
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result.outcomes.items()))
     seconds, seed = result.slowest
@@ -101,7 +124,7 @@ def _try_all(name: str, content: bytes, seeds: Sequence[int]) -> Result:
         folder, scratch = Path(place) / "in", Path(place) / "scratch"
         scratch.mkdir()
         tempfile.tempdir = str(scratch)
-        _try_one(written(folder, name, content))  # libraries are imported
+        assert _try_one(written(folder, name, content)) == "read", name  # and the libraries are imported
         before = _peak()
         for seed in seeds:
             path = written(folder, name, damaged(name, content, random.Random(seed)))

@@ -25,6 +25,7 @@ from llm_studio.data.sources.conversations import ASSISTANT, USER
 from llm_studio.data.sources.readers.chat_texts import ChatStyle, ConversationWriter
 from llm_studio.data.sources.readers.context import Context, ignore_notice
 from llm_studio.data.sources.readers.encodings import open_text
+from llm_studio.data.sources.readers.errors import damaged
 from llm_studio.data.sources.readers.items import InputFile
 from llm_studio.data.sources.readers.json_stream import ITEM, JsonStream
 from llm_studio.data.sources.readers.options import ReadOptions
@@ -149,7 +150,7 @@ def _counted(item: InputFile, context: Context) -> Iterator[_Message]:
                 account.leave_out(RECORDS, EMPTY, item.name)
     except SourceError as error:
         if not found:
-            raise
+            raise damaged(item.name, error.what) from error
         account.leave_out(PARTS, CUT_OFF, item.name, error.what)
 
 
