@@ -49,8 +49,8 @@ _WIKI = """{{Infobox|a={{b|c}}}} \'\'\'Fox\'\'\' [[animal|b]] [[File:a|[[c]]]]<r
 """
 _MAIL = (
     "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/alternative; "
-    "boundary=c\n\n--c\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nL'=C3=A9t"
-    "=C3=A9\n--c\nContent-Type: text/html\n\n<p>Fox</p>\n--c--\n--b\nContent-Type: image/png\n"
+    "boundary=c\n\n--c\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nL'="
+    "C3=A9t=C3=A9\n--c\nContent-Type: text/html\n\n<p>Fox</p>\n--c--\n--b\nContent-Type: image/png\n"
     "Content-Transfer-Encoding: base64\n\niVBORw0KGgo=\n--b--\n"
 )
 _MARKS = (

@@ -18,10 +18,11 @@ from llm_studio.data.sources import store
 from llm_studio.data.sources.hub import plan
 from llm_studio.data.sources.hub.plan import DownloadRequest
 from llm_studio.data.sources.manifest import manifest_path
-from llm_studio.errors import Cancelled, DownloadError, StorageError
+from llm_studio.errors import Cancelled, DownloadError, SourceError, StorageError
 from llm_studio.events import Event, Fetched
 from llm_studio.jobs import Job
 from llm_studio.project import Project
+from llm_studio.workflows.data import sources
 from llm_studio.workflows.data.download import download, go_on, is_incomplete, unfinished, wanted
 from tests.hub.server import Hub
 from tests.hub.shards import json_lines, parquet, readme, squeezed, stories, tales, zipped
@@ -298,6 +299,10 @@ def test_names_of_data_sets_are_understood() -> None:
     for wrong in ("hf:", "hf:me", "hf:me/", "hf:a/b/c", "hf:a b/c"):
         with pytest.raises(DownloadError, match="not the name of a dataset"):
             wanted(wrong)
+    with pytest.raises(DownloadError, match="leave out “hf:”"):
+        wanted(f"hf:{Path(__file__).parent}")
+    with pytest.raises(SourceError, match="write hf:owner/name"):
+        sources.look(Path("owner/name"), Job())
     with pytest.raises(DownloadError, match="isn't available in the language “de”"):
         wanted("dolly", lang="de")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_studio.errors import Cancelled, DownloadError
@@ -71,8 +72,10 @@ def wanted(
     if name.startswith(HUB):
         dataset, _colon, config = name.removeprefix(HUB).partition(":")
         if dataset.count("/") != 1 or not all(dataset.split("/")) or any(map(str.isspace, dataset)):
-            raise DownloadError(_("“{name}” is not the name of a dataset.").format(name=name),
-                                _("It is written hf:owner/name or hf:owner/name:configuration."))  # fmt: skip
+            what = _("“{name}” is not the name of a dataset.").format(name=name)
+            if dataset and Path(dataset).exists():
+                raise DownloadError(what, _("For the file or folder {path}, leave out “hf:”.").format(path=dataset))
+            raise DownloadError(what, _("It is written hf:owner/name or hf:owner/name:configuration."))
         found = DownloadRequest(dataset, config or None)
     else:
         entry = find(name, lang)
