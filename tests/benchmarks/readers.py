@@ -32,7 +32,7 @@ from llm_studio.data.sources.readers.options import ReadOptions
 from llm_studio.data.sources.readers.read import SourceReader
 from llm_studio.errors import SourceError
 from llm_studio.jobs import Job
-from tests.data.making import latex, mailbox, notebook, one_of_each, wiki, written, zstd
+from tests.data.making import latex, mailbox, notebook, one_of_each, telegram, wiki, written, zstd
 from tests.data.test_chats import TALK, WHATSAPP
 
 SEEDS, PDFS = 1500, 300
@@ -105,6 +105,7 @@ def samples() -> dict[str, bytes]:
     rich = {
         "talk.txt": TALK, "whatsapp.txt": WHATSAPP, "rich.tex": latex(_LATEX * 3), "rich.mbox": mailbox([_MAIL, _TEXT]),
         "rich.xml": wiki([("Fox", _WIKI * 3), ("Hen", _TEXT)], "<page><title>R</title><redirect/></page>"),
+        "rich.json": telegram([("Fox", _TEXT), ("Hen", ["b", {"text": _TEXT}])] * 3),
         "rich.ipynb": notebook([("markdown", _TEXT), ("code", "fox = 1")], outputs=[{"text": ["1"]}], attachments={}),
     }  # fmt: skip
     return {**one_of_each(_TEXT), **{name: text.encode() for name, text in rich.items()}}

@@ -290,9 +290,9 @@ def one_of_each(text: str = "Once upon a time, a fox ran.") -> dict[str, bytes]:
         "a.vtt": f"WEBVTT\n\n00:01.000 --> 00:02.000\n{text}\n", "a.tar": tarred({"in/a.txt": text.encode()}),
         "a.txt.bz2": bz2.compress(text.encode()), "a.txt.xz": lzma.compress(text.encode()),
         "a.ipynb": notebook([("markdown", text)]), "a.tex": text, "a.latex": latex(text),
-        "a.eml": f"Subject: a\n\n{text}\n", "a.mbox": mailbox([text]), "a.xml": wiki([("Fox", text)]),
-        "telegram.json": telegram([("Fox", text), ("Hen", text)]),
-        "discord.json": discord([("Fox", text), ("Hen", text)]),
+        "a.eml": f"Subject: a\n\n{text}\n", "a.mbox": mailbox([text]), "a.xml": wiki([("", text)]),
+        "telegram.json": telegram([("", text)]),
+        "discord.json": discord([("", text)]),
         "a.txt.zst": zstd(text.encode()), "a.tgz": gzip.compress(tarred({"in/a.txt": text.encode()}), mtime=0),
     }  # fmt: skip
     return {name: content.encode() if isinstance(content, str) else content for name, content in files.items()}

@@ -54,7 +54,7 @@ def read_mediawiki(item: InputFile, context: Context) -> Iterator[Chunk]:
                 for _version in range(page.versions - 1):
                     account.leave_out_record(EARLIER_VERSIONS, item.name, position, _PLACE)
                 if text:
-                    yield Chunk(f"{page.title}\n\n{text}", True)
+                    yield Chunk(f"{page.title}\n\n{text}" if page.title else text, True)
                 else:
                     account.leave_out_record(EMPTY, item.name, position, _PLACE)
             left += markup.left_out
